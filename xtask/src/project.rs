@@ -1,0 +1,53 @@
+//! Where the checkout and its build folder are.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::process::Result;
+
+/// The checkout that the tasks work on.
+pub(crate) struct Project {
+    /// The folder of the workspace's `Cargo.toml`.
+    pub(crate) root: PathBuf,
+    /// Cargo's target folder, wherever the user has put it.
+    pub(crate) target: PathBuf,
+}
+
+impl Project {
+    /// The checkout this program was built from.
+    pub(crate) fn find() -> Result<Self> {
+        let manifest = env::var_os("CARGO_MANIFEST_DIR")
+            .ok_or("CARGO_MANIFEST_DIR is not set; start me as `cargo xtask`")?;
+        let root = PathBuf::from(manifest).join("..");
+        let root = root
+            .canonicalize()
+            .map_err(|error| format!("{}: {error}", root.display()))?;
+        let program = env::current_exe().map_err(|error| format!("own program: {error}"))?;
+        // The program is TARGET/debug/xtask.
+        let target = program
+            .ancestors()
+            .nth(2)
+            .ok_or_else(|| format!("{} is not in a target folder", program.display()))?;
+        Ok(Self {
+            target: target.to_path_buf(),
+            root,
+        })
+    }
+
+    /// Cargo, in the workspace.
+    pub(crate) fn cargo(&self) -> Command {
+        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        command.current_dir(&self.root);
+        // `cargo run` describes xtask in these. Some build scripts (ring's) watch
+        // them, so passing them on would rebuild what plain `cargo test` has built.
+        for (name, _) in env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+                command.env_remove(name);
+            }
+        }
+        command
+    }
+}

@@ -1,0 +1,123 @@
+//! The commands, one function each.
+
+use std::process::Command;
+
+use crate::postgres::{Durability, Postgres, Server, Version};
+use crate::process::{Result, pause, run};
+use crate::project::Project;
+use crate::tidy::violations;
+
+/// Names the servers to the tests: URLs, separated by commas.
+const TEST_POSTGRES: &str = "AIMATE_TEST_POSTGRES";
+
+/// One choice of packages and features for clippy, tests and CI: another choice
+/// would build every dependency a second time.
+const WORKSPACE: [&str; 2] = ["--workspace", "--all-features"];
+
+/// Everything that can be said without PostgreSQL.
+pub(crate) fn check(project: &Project) -> Result {
+    lint(project)?;
+    run_tests(project, &[], None)
+}
+
+/// Format, clippy, tidy.
+pub(crate) fn lint(project: &Project) -> Result {
+    run(project.cargo().args(["fmt", "--all", "--check"]))?;
+    tidy(project)?;
+    let mut clippy = project.cargo();
+    clippy.arg("clippy").args(WORKSPACE).arg("--all-targets");
+    run(clippy.args(["--", "-D", "warnings"]))
+}
+
+/// The project's own rules.
+pub(crate) fn tidy(project: &Project) -> Result {
+    let found = violations(&project.root)?;
+    for violation in &found {
+        eprintln!("{violation}");
+    }
+    match found.len() {
+        0 => Ok(()),
+        count => Err(format!("tidy found {count} violation(s)").into()),
+    }
+}
+
+/// Every test, with PostgreSQL 18 and 16 beside it.
+pub(crate) fn test(project: &Project, arguments: &[&str]) -> Result {
+    let servers = test_servers(project)?;
+    run_tests(project, arguments, Some(&urls(&servers)))
+}
+
+/// The benchmark suite.
+pub(crate) fn bench(project: &Project, arguments: &[&str]) -> Result {
+    let mut build = project.cargo();
+    run(build.args(["build", "--release", "-p", "aimate", "-p", "aimate-bench"]))?;
+    let server = Postgres::install(project)?.start(Version::V18, Durability::Durable)?;
+    let release = project.target.join("release");
+    let mut suite = Command::new(release.join("aimate-bench"));
+    suite
+        .current_dir(&project.root)
+        .args(arguments)
+        .env("AIMATE_BIN", release.join("aimate"))
+        .env("AIMATE_BENCH_POSTGRES", server.url());
+    run(&mut suite)
+}
+
+/// The servers of [`test`], until a signal comes.
+pub(crate) fn postgres_up(project: &Project) -> Result {
+    let mut servers = test_servers(project)?;
+    println!("{TEST_POSTGRES}={}", urls(&servers));
+    eprintln!("running until Ctrl-C");
+    while pause().is_ok() {
+        for server in &mut servers {
+            server.check_running()?;
+        }
+    }
+    Ok(())
+}
+
+fn test_servers(project: &Project) -> Result<Vec<Server>> {
+    let postgres = Postgres::install(project)?;
+    [Version::V18, Version::V16]
+        .into_iter()
+        .map(|version| postgres.start(version, Durability::Fast))
+        .collect()
+}
+
+fn urls(servers: &[Server]) -> String {
+    let urls: Vec<String> = servers.iter().map(Server::url).collect();
+    urls.join(",")
+}
+
+fn run_tests(project: &Project, arguments: &[&str], postgres: Option<&str>) -> Result {
+    let cargo = || {
+        let mut cargo = project.cargo();
+        match postgres {
+            Some(urls) => cargo.env(TEST_POSTGRES, urls),
+            None => cargo.env_remove(TEST_POSTGRES),
+        };
+        cargo
+    };
+    if has_nextest(project) {
+        run(cargo()
+            .args(["nextest", "run"])
+            .args(WORKSPACE)
+            .args(arguments))?;
+    } else {
+        let mut tests = cargo();
+        tests
+            .arg("test")
+            .args(WORKSPACE)
+            .args(["--all-targets", "--no-fail-fast"]);
+        run(tests.args(arguments))?;
+    }
+    // Neither command above runs doc tests, and a filter is not about them.
+    if arguments.is_empty() {
+        run(cargo().args(["test", "--doc"]).args(WORKSPACE))?;
+    }
+    Ok(())
+}
+
+fn has_nextest(project: &Project) -> bool {
+    let probe = project.cargo().args(["nextest", "--version"]).output();
+    probe.is_ok_and(|output| output.status.success())
+}
