@@ -1,0 +1,3 @@
+//! What text is to a model: tokens now, documents and chunks later.
+
+pub mod tokens;

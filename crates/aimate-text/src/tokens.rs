@@ -1,0 +1,193 @@
+//! Token counts: exact where a model's tokenizer is public, a stated estimate
+//! where it is not.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Tokens that a chat format spends on each message besides its content
+/// (role and separators), as in OpenAI's cookbook "How to count tokens".
+pub const MESSAGE_OVERHEAD: u32 = 4;
+
+/// Tokens an image is counted as: OpenAI's price of a 1024 × 1024 picture in
+/// high detail, 85 + 4 × 170. Providers differ and do not say beforehand.
+pub const IMAGE: u32 = 765;
+
+/// Bytes without white space after which text is estimated instead of encoded:
+/// byte-pair merging is quadratic in the length of such a run.
+const LONGEST_RUN: usize = 2_000;
+
+/// How a model cuts text into tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Tokenizer {
+    /// OpenAI's `o200k_base`: GPT-4o, 4.1, 5 and the o series.
+    O200k,
+    /// OpenAI's `cl100k_base`: GPT-4, 3.5 and `text-embedding-3`.
+    Cl100k,
+    /// No public tokenizer: a quarter token for each ASCII character, one for
+    /// each other character. On English prose and Markdown that is 5 to 8 %
+    /// above `cl100k_base`.
+    Estimate,
+}
+
+impl Tokenizer {
+    /// The tokenizer of a model by the id its server gives it; vendor prefixes
+    /// such as `openai/` are passed over.
+    pub fn for_model(model: &str) -> Self {
+        let name = model
+            .rsplit('/')
+            .next()
+            .unwrap_or(model)
+            .to_ascii_lowercase();
+        let is = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
+        if is(&[
+            "gpt-4o",
+            "gpt-4.1",
+            "gpt-4.5",
+            "gpt-5",
+            "chatgpt-4o",
+            "o1",
+            "o3",
+            "o4",
+            "gpt-oss",
+        ]) {
+            Self::O200k
+        } else if is(&[
+            "gpt-4",
+            "gpt-3.5",
+            "text-embedding-3",
+            "text-embedding-ada-002",
+        ]) {
+            Self::Cl100k
+        } else {
+            Self::Estimate
+        }
+    }
+
+    /// Its name in a run's manifest.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::O200k => "o200k_base",
+            Self::Cl100k => "cl100k_base",
+            Self::Estimate => "estimate",
+        }
+    }
+
+    /// Whether counts are exact.
+    pub fn is_exact(self) -> bool {
+        self != Self::Estimate
+    }
+
+    /// How many tokens `text` has; special tokens in it count as ordinary text.
+    ///
+    /// The first exact count of a process loads the vocabulary, which takes up
+    /// to a second: call it from a blocking thread then (see
+    /// [`Tokenizer::load`]).
+    pub fn count(self, text: &str) -> u32 {
+        let (encoder, loaded) = match self {
+            Self::Estimate => return estimate(text),
+            Self::O200k => (tiktoken_rs::o200k_base_singleton(), &LOADED_O200K),
+            Self::Cl100k => (tiktoken_rs::cl100k_base_singleton(), &LOADED_CL100K),
+        };
+        loaded.store(true, Ordering::Relaxed);
+        if text
+            .split_ascii_whitespace()
+            .any(|run| run.len() > LONGEST_RUN)
+        {
+            return estimate(text);
+        }
+        saturate(encoder.encode_ordinary(text).len())
+    }
+
+    /// Loads the vocabulary; does nothing for the estimate or the second time.
+    pub fn load(self) {
+        self.count("");
+    }
+
+    /// Whether counting is quick from now on; always for the estimate.
+    pub fn is_loaded(self) -> bool {
+        match self {
+            Self::Estimate => true,
+            Self::O200k => LOADED_O200K.load(Ordering::Relaxed),
+            Self::Cl100k => LOADED_CL100K.load(Ordering::Relaxed),
+        }
+    }
+}
+
+static LOADED_O200K: AtomicBool = AtomicBool::new(false);
+static LOADED_CL100K: AtomicBool = AtomicBool::new(false);
+
+/// Tokens of the context window of model families whose servers do not tell it;
+/// from OpenAI's model pages.
+pub fn known_window(model: &str) -> Option<u32> {
+    let name = model
+        .rsplit('/')
+        .next()
+        .unwrap_or(model)
+        .to_ascii_lowercase();
+    let windows: [(&str, u32); 12] = [
+        ("gpt-5", 400_000),
+        ("gpt-4.1", 1_047_576),
+        ("gpt-4.5", 128_000),
+        ("gpt-4o", 128_000),
+        ("chatgpt-4o", 128_000),
+        ("gpt-4-turbo", 128_000),
+        ("gpt-4", 8_192),
+        ("gpt-3.5", 16_385),
+        ("gpt-oss", 131_072),
+        ("o1", 200_000),
+        ("o3", 200_000),
+        ("o4", 200_000),
+    ];
+    windows
+        .into_iter()
+        .find(|(prefix, _)| name.starts_with(prefix))
+        .map(|(_, window)| window)
+}
+
+/// A quarter token for each ASCII character, one for each other one, rounded up.
+pub fn estimate(text: &str) -> u32 {
+    let ascii = text.bytes().filter(u8::is_ascii).count();
+    let other = text.chars().count() - ascii;
+    saturate(ascii.div_ceil(4) + other)
+}
+
+fn saturate(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_counts_are_exact() {
+        // OpenAI cookbook, "How to count tokens with tiktoken".
+        assert_eq!(Tokenizer::Cl100k.count("tiktoken is great!"), 6);
+        assert_eq!(Tokenizer::O200k.count("tiktoken is great!"), 6);
+    }
+
+    #[test]
+    fn special_tokens_in_user_text_are_ordinary_text() {
+        assert!(Tokenizer::O200k.count("<|endoftext|>") > 1);
+    }
+
+    #[test]
+    fn model_families_have_their_tokenizer() {
+        assert_eq!(Tokenizer::for_model("gpt-4o-mini"), Tokenizer::O200k);
+        assert_eq!(Tokenizer::for_model("openai/o3"), Tokenizer::O200k);
+        assert_eq!(Tokenizer::for_model("gpt-4-turbo"), Tokenizer::Cl100k);
+        assert_eq!(Tokenizer::for_model("llama3.2"), Tokenizer::Estimate);
+    }
+
+    #[test]
+    fn estimate_counts_cjk_by_character() {
+        assert_eq!(estimate("abcd"), 1);
+        assert_eq!(estimate("你好"), 2);
+        assert_eq!(estimate(""), 0);
+    }
+
+    #[test]
+    fn endless_word_is_estimated_not_encoded() {
+        let text = "a".repeat(400_000);
+        assert_eq!(Tokenizer::O200k.count(&text), 100_000);
+    }
+}
