@@ -1,0 +1,74 @@
+//! The limits of every text a caller may store, in one place.
+
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result};
+
+/// Characters of a name or title of a prompt, workspace or connection.
+pub const NAME: usize = 200;
+/// Characters of a conversation's title.
+pub const TITLE: usize = 500;
+/// Characters of a description.
+pub const DESCRIPTION: usize = 10_000;
+/// Characters of a stored prompt.
+pub const PROMPT: usize = 100_000;
+/// Bytes of all text of one message.
+pub const MESSAGE: usize = 4 * 1024 * 1024;
+/// Bytes of one image or other inline data of a message, after base64.
+pub const IMAGE: usize = 20 * 1024 * 1024;
+/// Bytes of metadata as JSON.
+pub const METADATA: usize = 64 * 1024;
+/// Tags of a conversation.
+pub const TAGS: usize = 50;
+/// Characters of a tag.
+pub const TAG: usize = 100;
+/// Characters of a caller's own id for a turn.
+pub const CLIENT_ID: usize = 200;
+
+/// `text` has at most `most` characters.
+pub(crate) fn text(path: &str, text: &str, most: usize) -> Result<()> {
+    let count = text.chars().count();
+    if count > most {
+        return Err(Error::field(
+            path,
+            format!("has {count} characters; the most is {most}"),
+        ));
+    }
+    Ok(())
+}
+
+/// `text` is not blank and has at most `most` characters.
+pub(crate) fn name(path: &str, name: &str, most: usize) -> Result<()> {
+    if name.trim().is_empty() {
+        return Err(Error::field(
+            path,
+            format!("is empty; it needs 1 to {most} characters"),
+        ));
+    }
+    text(path, name, most)
+}
+
+/// `metadata` is at most 64 KiB as JSON.
+pub(crate) fn metadata(path: &str, metadata: &Map<String, Value>) -> Result<()> {
+    let bytes = serde_json::to_string(metadata).map_or(0, |json| json.len());
+    if bytes > METADATA {
+        return Err(Error::field(
+            path,
+            format!("has {bytes} bytes as JSON; the most is {METADATA}"),
+        ));
+    }
+    Ok(())
+}
+
+/// At most 50 tags of 1 to 100 characters.
+pub(crate) fn tags(path: &str, tags: &[String]) -> Result<()> {
+    if tags.len() > TAGS {
+        return Err(Error::field(
+            path,
+            format!("has {} tags; the most is {TAGS}", tags.len()),
+        ));
+    }
+    tags.iter()
+        .enumerate()
+        .try_for_each(|(n, tag)| name(&format!("{path}[{n}]"), tag, TAG))
+}
