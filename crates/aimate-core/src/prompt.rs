@@ -1,0 +1,120 @@
+//! Prompts: stored system prompts, which define how a workspace's answers
+//! behave.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::id::{PromptId, WorkspaceId};
+use crate::limit;
+use crate::page::{Page, PageRequest};
+use crate::scope::Scope;
+
+/// A stored system prompt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Prompt {
+    /// Its id.
+    pub id: PromptId,
+    /// The workspace it applies to; `None` keeps it in the user's library,
+    /// where it applies to nothing by itself.
+    pub workspace_id: Option<WorkspaceId>,
+    /// The title, 1 to 200 characters.
+    pub title: String,
+    /// The text, at most 100,000 characters.
+    pub content: String,
+    /// Whether it is sent with each turn of its workspace.
+    pub is_active: bool,
+    /// When it was made; a workspace's prompts are sent in this order.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// What a caller says of a new prompt.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NewPrompt {
+    /// The workspace it applies to; absent for the user's library.
+    #[serde(default)]
+    pub workspace_id: Option<WorkspaceId>,
+    /// The title, 1 to 200 characters.
+    pub title: String,
+    /// The text, 1 to 100,000 characters.
+    pub content: String,
+    /// Whether it is sent with each turn of its workspace; default true.
+    #[serde(default = "yes")]
+    pub is_active: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl NewPrompt {
+    /// Checks the limits of every field.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid), naming the field.
+    pub fn check(&self) -> Result<()> {
+        limit::name("title", &self.title, limit::NAME)?;
+        limit::name("content", &self.content, limit::PROMPT)
+    }
+}
+
+/// What to change about a prompt; `None` leaves a field as it is.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PromptChange {
+    /// The title, 1 to 200 characters.
+    pub title: Option<String>,
+    /// The text, 1 to 100,000 characters.
+    pub content: Option<String>,
+    /// Whether it is sent with each turn of its workspace.
+    pub is_active: Option<bool>,
+}
+
+impl PromptChange {
+    /// Checks the limits of every field that is given.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid), naming the field.
+    pub fn check(&self) -> Result<()> {
+        self.title
+            .as_ref()
+            .map_or(Ok(()), |title| limit::name("title", title, limit::NAME))?;
+        self.content
+            .as_ref()
+            .map_or(Ok(()), |text| limit::name("content", text, limit::PROMPT))
+    }
+}
+
+/// Where prompts are kept. Every method sees those of the scope's user.
+#[async_trait]
+pub trait PromptStore: Send + Sync {
+    /// Stores a new prompt. `Conflict` if the id is taken; `NotFound` if its
+    /// workspace is not the user's.
+    async fn create(&self, scope: &Scope, prompt: &Prompt) -> Result<()>;
+    /// The prompt with this id; `NotFound` if the user has none.
+    async fn get(&self, scope: &Scope, id: PromptId) -> Result<Prompt>;
+    /// The user's prompts, oldest first; only those of `workspace` if given.
+    async fn list(
+        &self,
+        scope: &Scope,
+        workspace: Option<WorkspaceId>,
+        page: PageRequest,
+    ) -> Result<Page<Prompt>>;
+    /// Applies `change` and sets `updated_at` to `now`; `NotFound` if absent.
+    async fn update(
+        &self,
+        scope: &Scope,
+        id: PromptId,
+        change: &PromptChange,
+        now: Timestamp,
+    ) -> Result<Prompt>;
+    /// Deletes the prompt; `NotFound` if absent.
+    async fn delete(&self, scope: &Scope, id: PromptId) -> Result<()>;
+}

@@ -1,0 +1,119 @@
+//! Workspaces: named groups of conversations and prompts.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::id::WorkspaceId;
+use crate::limit;
+use crate::page::{Page, PageRequest};
+use crate::scope::Scope;
+
+/// A named group of conversations and prompts of one user.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Workspace {
+    /// Its id.
+    pub id: WorkspaceId,
+    /// The name, 1 to 200 characters.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// Whether it is put away; its conversations stay readable.
+    pub is_archived: bool,
+    /// Free for the application.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    pub metadata: Map<String, Value>,
+    /// How many conversations it has.
+    pub conversation_count: u64,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// What a caller says of a new workspace.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NewWorkspace {
+    /// The name, 1 to 200 characters.
+    pub name: String,
+    /// What it is for, at most 10,000 characters.
+    #[serde(default)]
+    pub description: String,
+    /// Free for the application, at most 64 KiB as JSON.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    pub metadata: Map<String, Value>,
+}
+
+impl NewWorkspace {
+    /// Checks the limits of every field.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid), naming the field.
+    pub fn check(&self) -> Result<()> {
+        limit::name("name", &self.name, limit::NAME)?;
+        limit::text("description", &self.description, limit::DESCRIPTION)?;
+        limit::metadata("metadata", &self.metadata)
+    }
+}
+
+/// What to change about a workspace; `None` leaves a field as it is.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct WorkspaceChange {
+    /// The name, 1 to 200 characters.
+    pub name: Option<String>,
+    /// What it is for.
+    pub description: Option<String>,
+    /// Whether it is put away.
+    pub is_archived: Option<bool>,
+    /// All metadata, replaced as a whole.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
+    pub metadata: Option<Map<String, Value>>,
+}
+
+impl WorkspaceChange {
+    /// Checks the limits of every field that is given.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid), naming the field.
+    pub fn check(&self) -> Result<()> {
+        self.name
+            .as_ref()
+            .map_or(Ok(()), |name| limit::name("name", name, limit::NAME))?;
+        self.description.as_ref().map_or(Ok(()), |text| {
+            limit::text("description", text, limit::DESCRIPTION)
+        })?;
+        self.metadata
+            .as_ref()
+            .map_or(Ok(()), |map| limit::metadata("metadata", map))
+    }
+}
+
+/// Where workspaces are kept. Every method sees those of the scope's user.
+#[async_trait]
+pub trait WorkspaceStore: Send + Sync {
+    /// Stores a new workspace. `Conflict` if the id is taken.
+    async fn create(&self, scope: &Scope, workspace: &Workspace) -> Result<()>;
+    /// The workspace with this id; `NotFound` if the user has none.
+    async fn get(&self, scope: &Scope, id: WorkspaceId) -> Result<Workspace>;
+    /// The user's workspaces, newest first.
+    async fn list(&self, scope: &Scope, page: PageRequest) -> Result<Page<Workspace>>;
+    /// Applies `change` and sets `updated_at` to `now`; `NotFound` if absent.
+    async fn update(
+        &self,
+        scope: &Scope,
+        id: WorkspaceId,
+        change: &WorkspaceChange,
+        now: Timestamp,
+    ) -> Result<Workspace>;
+    /// Deletes the workspace and its prompts; its conversations stay, without
+    /// a workspace. `NotFound` if absent.
+    async fn delete(&self, scope: &Scope, id: WorkspaceId) -> Result<()>;
+}
