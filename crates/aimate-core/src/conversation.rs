@@ -1,0 +1,266 @@
+//! Conversations: trees of messages, and the port that keeps them.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::id::{ConversationId, MessageId, WorkspaceId};
+use crate::limit;
+use crate::message::Message;
+use crate::page::{Page, PageRequest};
+use crate::prompt::Prompt;
+use crate::scope::Scope;
+
+/// The title of a conversation that nobody named.
+pub const DEFAULT_TITLE: &str = "New Conversation";
+
+/// A tree of messages of one user.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Conversation {
+    /// Its id.
+    pub id: ConversationId,
+    /// The workspace whose prompts apply.
+    pub workspace_id: Option<WorkspaceId>,
+    /// The title, at most 500 characters.
+    pub title: String,
+    /// Instructions that open every prompt of this conversation, at most
+    /// 100,000 characters.
+    pub system_prompt: Option<String>,
+    /// Whether it is kept at the top.
+    pub is_pinned: bool,
+    /// Whether it is put away.
+    pub is_archived: bool,
+    /// Labels, at most 50.
+    pub tags: Vec<String>,
+    /// Free for the application.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    pub metadata: Map<String, Value>,
+    /// The last message of the branch that is open; `None` while empty.
+    pub active_leaf_id: Option<MessageId>,
+    /// How many messages all branches have together.
+    pub message_count: u64,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it or a message of it last changed; lists sort by it.
+    pub updated_at: Timestamp,
+}
+
+/// What a caller says of a new conversation.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct NewConversation {
+    /// The title, at most 500 characters; taken from the first message if absent.
+    pub title: Option<String>,
+    /// Instructions that open every prompt, at most 100,000 characters.
+    pub system_prompt: Option<String>,
+    /// The workspace whose prompts apply.
+    pub workspace_id: Option<WorkspaceId>,
+    /// Whether it is kept at the top.
+    pub is_pinned: bool,
+    /// Labels, at most 50 of 1 to 100 characters.
+    pub tags: Vec<String>,
+    /// Free for the application, at most 64 KiB as JSON.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    pub metadata: Map<String, Value>,
+}
+
+impl NewConversation {
+    /// Checks the limits of every field.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid), naming the field.
+    pub fn check(&self) -> Result<()> {
+        self.title
+            .as_ref()
+            .map_or(Ok(()), |title| limit::name("title", title, limit::TITLE))?;
+        self.system_prompt.as_ref().map_or(Ok(()), |text| {
+            limit::text("system_prompt", text, limit::PROMPT)
+        })?;
+        limit::tags("tags", &self.tags)?;
+        limit::metadata("metadata", &self.metadata)
+    }
+}
+
+/// What to change about a conversation; an absent field stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct ConversationChange {
+    /// The title, 1 to 500 characters.
+    pub title: Option<String>,
+    /// Instructions that open every prompt; an empty text removes them.
+    pub system_prompt: Option<String>,
+    /// The workspace; `null` takes it out of its workspace.
+    #[serde(deserialize_with = "present")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<WorkspaceId>))]
+    pub workspace_id: Option<Option<WorkspaceId>>,
+    /// Whether it is kept at the top.
+    pub is_pinned: Option<bool>,
+    /// Whether it is put away.
+    pub is_archived: Option<bool>,
+    /// All labels, replaced as a whole.
+    pub tags: Option<Vec<String>>,
+    /// All metadata, replaced as a whole.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
+    pub metadata: Option<Map<String, Value>>,
+    /// The branch to open, by its last message.
+    pub active_leaf_id: Option<MessageId>,
+}
+
+/// Tells a field that is `null` from one that is absent.
+fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::<T>::deserialize(deserializer).map(Some)
+}
+
+impl ConversationChange {
+    /// Checks the limits of every field that is given.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid), naming the field.
+    pub fn check(&self) -> Result<()> {
+        self.title
+            .as_ref()
+            .map_or(Ok(()), |title| limit::name("title", title, limit::TITLE))?;
+        self.system_prompt.as_ref().map_or(Ok(()), |text| {
+            limit::text("system_prompt", text, limit::PROMPT)
+        })?;
+        self.tags
+            .as_ref()
+            .map_or(Ok(()), |tags| limit::tags("tags", tags))?;
+        self.metadata
+            .as_ref()
+            .map_or(Ok(()), |map| limit::metadata("metadata", map))
+    }
+}
+
+/// Which conversations a list shows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ConversationFilter {
+    /// Only those whose title contains this, whatever the case.
+    pub query: Option<String>,
+    /// Only those with this label.
+    pub tag: Option<String>,
+    /// Only archived ones, or only the others; `None` for both.
+    pub is_archived: Option<bool>,
+    /// Only pinned ones, or only the others; `None` for both.
+    pub is_pinned: Option<bool>,
+    /// Only those of this workspace.
+    pub workspace_id: Option<WorkspaceId>,
+}
+
+/// What a turn is built on: see [`ConversationStore::window`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Window {
+    /// The conversation.
+    pub conversation: Conversation,
+    /// The active prompts of its workspace, oldest first.
+    pub prompts: Vec<Prompt>,
+    /// The end of the path to the leaf, oldest first; the leaf is last. Empty
+    /// for a conversation without messages.
+    pub messages: Vec<Message>,
+}
+
+/// A message as a list of them shows it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ListedMessage {
+    /// The message.
+    #[serde(flatten)]
+    pub message: Message,
+    /// The messages that share its parent, itself included, oldest first: the
+    /// branches at this point.
+    pub sibling_ids: Vec<MessageId>,
+}
+
+/// Where conversations and their messages are kept. Every method sees those of
+/// the scope's user; a foreign or unknown id is `NotFound`.
+///
+/// Messages are added by [`RunStore::begin`](crate::RunStore::begin) and
+/// [`ConversationStore::append`] only, so a message never exists without its
+/// conversation's counters being right.
+#[async_trait]
+pub trait ConversationStore: Send + Sync {
+    /// Stores a new, empty conversation. `Conflict` if the id is taken;
+    /// `NotFound` if its workspace is not the user's.
+    async fn create(&self, scope: &Scope, conversation: &Conversation) -> Result<()>;
+    /// The conversation with this id.
+    async fn get(&self, scope: &Scope, id: ConversationId) -> Result<Conversation>;
+    /// The user's conversations, last changed first (then by id, descending).
+    /// The cursor is `(updated_at, id)`.
+    async fn list(
+        &self,
+        scope: &Scope,
+        filter: &ConversationFilter,
+        page: PageRequest,
+    ) -> Result<Page<Conversation>>;
+    /// Applies `change` and sets `updated_at` to `now`. `NotFound` if the
+    /// conversation, the workspace or the leaf is not there; nothing changes
+    /// then.
+    async fn update(
+        &self,
+        scope: &Scope,
+        id: ConversationId,
+        change: &ConversationChange,
+        now: Timestamp,
+    ) -> Result<Conversation>;
+    /// Deletes the conversation with its messages and runs. Usage records stay.
+    async fn delete(&self, scope: &Scope, id: ConversationId) -> Result<()>;
+
+    /// One message.
+    async fn message(
+        &self,
+        scope: &Scope,
+        id: ConversationId,
+        message: MessageId,
+    ) -> Result<Message>;
+    /// One page of the path from the root to `leaf` (the active leaf if
+    /// `None`), newest page first, each page oldest first. The cursor's id is
+    /// the page's oldest message; the next page ends at its parent. Costs what
+    /// is shown, however long the path is.
+    async fn messages(
+        &self,
+        scope: &Scope,
+        id: ConversationId,
+        leaf: Option<MessageId>,
+        page: PageRequest,
+    ) -> Result<Page<ListedMessage>>;
+    /// Adds finished messages under their parents and makes the last one the
+    /// active leaf, all or none; sets `updated_at` to `now`. `NotFound` if the
+    /// conversation or a parent is not there, `Conflict` if an id is taken.
+    async fn append(
+        &self,
+        scope: &Scope,
+        id: ConversationId,
+        messages: &[Message],
+        now: Timestamp,
+    ) -> Result<()>;
+    /// What a turn under `leaf` (the active leaf if `None`) is built on: the
+    /// conversation, its workspace's active prompts, and the newest messages of
+    /// the path whose tokens, summed from the leaf, stay within `tokens` (the
+    /// leaf always comes, and at most `most` messages). Costs what it returns.
+    async fn window(
+        &self,
+        scope: &Scope,
+        id: ConversationId,
+        leaf: Option<MessageId>,
+        tokens: u64,
+        most: u32,
+    ) -> Result<Window>;
+    /// Copies the path from the root to `leaf` into the new conversation
+    /// `into`, in one commit; each copied message gets an id from `ids`, which
+    /// makes ids in path order. `Conflict` if `into.id` is taken.
+    async fn fork(
+        &self,
+        scope: &Scope,
+        id: ConversationId,
+        leaf: MessageId,
+        into: &Conversation,
+        ids: &dyn crate::clock::Ids,
+    ) -> Result<Conversation>;
+}

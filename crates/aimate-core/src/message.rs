@@ -1,0 +1,374 @@
+//! Messages: the nodes of a conversation's tree, each made of parts.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::clock::Timestamp;
+use crate::error::{Error, Result};
+use crate::id::{ConversationId, FileId, MessageId};
+use crate::limit;
+use crate::text::names;
+use crate::usage::{Cost, TokenUsage};
+
+/// Who speaks in a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum MessageRole {
+    /// Instructions of the application.
+    System,
+    /// The person.
+    User,
+    /// The model.
+    Assistant,
+    /// The result of a tool.
+    Tool,
+}
+
+names! { MessageRole { System = "system", User = "user", Assistant = "assistant", Tool = "tool" } }
+
+/// How far a message has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum MessageStatus {
+    /// It is whole.
+    Complete,
+    /// Its run is still writing it.
+    Streaming,
+    /// Its process or its model server broke off; what came is kept.
+    Interrupted,
+    /// Somebody stopped it; what came is kept.
+    Cancelled,
+    /// Its run failed; what came is kept.
+    Failed,
+}
+
+names! {
+    MessageStatus {
+        Complete = "complete", Streaming = "streaming", Interrupted = "interrupted",
+        Cancelled = "cancelled", Failed = "failed",
+    }
+}
+
+/// A model's request to call a tool.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ToolCall {
+    /// The id that its result names; made by aiMate where the provider gave none.
+    pub id: String,
+    /// The tool's name.
+    pub name: String,
+    /// The arguments: an object; a string if the model wrote invalid JSON.
+    pub arguments: Value,
+}
+
+impl ToolCall {
+    /// The arguments as OpenAI's wire format wants them: JSON in a string.
+    pub fn arguments_json(&self) -> String {
+        match &self.arguments {
+            Value::String(raw) => raw.clone(),
+            other => other.to_string(),
+        }
+    }
+
+    /// Arguments out of the text a model wrote; empty text is `{}`.
+    pub fn parse_arguments(text: &str) -> Value {
+        if text.trim().is_empty() {
+            return Value::Object(Map::new());
+        }
+        serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
+    }
+}
+
+/// A place in a document that an answer relies on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Citation {
+    /// Its number in the answer, from 1.
+    pub n: u32,
+    /// The document.
+    pub document_id: uuid::Uuid,
+    /// The chunk of the document.
+    pub chunk_id: uuid::Uuid,
+    /// The document's title.
+    pub title: String,
+    /// The page, slide or sheet, from 1, where the format has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<u32>,
+    /// First character of the passage in the document's text.
+    pub start: u64,
+    /// One past its last character.
+    pub end: u64,
+    /// The passage.
+    pub text: String,
+    /// How well it matched; greater is better.
+    pub score: f64,
+}
+
+/// One part of a message's content.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Part {
+    /// Text.
+    Text {
+        /// The text, UTF-8 without NUL.
+        text: String,
+    },
+    /// A picture, by address or inline; exactly one of `url` and `data`.
+    Image {
+        /// An `https:` address that the provider fetches.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        url: Option<String>,
+        /// The picture itself, base64.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        data: Option<String>,
+        /// The media type of `data`, such as `image/png`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        media_type: Option<String>,
+    },
+    /// An uploaded file.
+    File {
+        /// The file.
+        file_id: FileId,
+        /// Its name when it was attached.
+        name: String,
+        /// Its media type.
+        media_type: String,
+    },
+    /// What the model thought before it answered.
+    Reasoning {
+        /// The readable part; empty where the provider keeps it hidden.
+        text: String,
+        /// What the provider wants back unchanged in the next turn.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        details: Option<Value>,
+    },
+    /// A call of a tool.
+    ToolCall(ToolCall),
+    /// What a tool returned.
+    ToolResult {
+        /// The call it answers.
+        id: String,
+        /// The result: any JSON; plain text as a string.
+        output: Value,
+        /// Whether the tool failed.
+        #[serde(default)]
+        is_error: bool,
+    },
+    /// A source of the answer.
+    Citation(Citation),
+}
+
+impl Part {
+    /// A text part.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text { text: text.into() }
+    }
+}
+
+/// All text of `content`, one after the other.
+pub fn text_of(content: &[Part]) -> String {
+    content
+        .iter()
+        .filter_map(|part| {
+            if let Part::Text { text } = part {
+                Some(text.as_str())
+            } else {
+                None
+            }
+        })
+        .collect()
+}
+
+/// Where a message stands in its tree: what the context builder needs to pick
+/// a window without reading what it leaves out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MessagePlace {
+    /// Messages from the root to this one, itself included: 1 for a root.
+    pub depth: u32,
+    /// What this message costs a model, in tokens.
+    pub tokens: u32,
+    /// What the path from the root to this message costs, itself included.
+    pub path_tokens: u64,
+}
+
+impl MessagePlace {
+    /// The place of a child of `self` that costs `tokens`.
+    #[must_use]
+    pub fn child(self, tokens: u32) -> Self {
+        Self {
+            depth: self.depth.saturating_add(1),
+            tokens,
+            path_tokens: self.path_tokens.saturating_add(u64::from(tokens)),
+        }
+    }
+}
+
+/// One node of a conversation's tree.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Message {
+    /// Its id.
+    pub id: MessageId,
+    /// Its conversation.
+    pub conversation_id: ConversationId,
+    /// The message it follows; `None` for a root.
+    pub parent_id: Option<MessageId>,
+    /// Who speaks.
+    pub role: MessageRole,
+    /// What is said.
+    pub content: Vec<Part>,
+    /// How far it has come.
+    pub status: MessageStatus,
+    /// The model that wrote it, as `CONNECTION/MODEL`.
+    pub model: Option<String>,
+    /// What writing it used.
+    pub usage: Option<TokenUsage>,
+    /// What writing it cost, in US dollars.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<f64>))]
+    pub cost: Option<Cost>,
+    /// Free for the application.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    pub metadata: Map<String, Value>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Where it stands in the tree.
+    #[serde(skip)]
+    pub place: MessagePlace,
+}
+
+/// Checks and cleans the content a caller sends: something is said, nothing is
+/// too large, images are whole, NUL characters (which no database column
+/// takes) are gone.
+///
+/// # Errors
+/// `Invalid` naming the part, or `TooLarge`.
+pub fn check_content(path: &str, content: &mut [Part]) -> Result<()> {
+    let mut bytes = 0;
+    for (n, part) in content.iter_mut().enumerate() {
+        match part {
+            Part::Text { text } | Part::Reasoning { text, .. } => {
+                if text.contains('\0') {
+                    *text = text.replace('\0', "");
+                }
+                bytes += text.len();
+            }
+            Part::Image {
+                url,
+                data,
+                media_type,
+            } => {
+                check_image(
+                    &format!("{path}[{n}]"),
+                    url.as_deref(),
+                    data.as_deref(),
+                    media_type.as_deref(),
+                )?;
+            }
+            Part::ToolResult { output, .. } => bytes += output.to_string().len(),
+            Part::ToolCall(call) => bytes += call.arguments.to_string().len(),
+            Part::File { .. } | Part::Citation(_) => {}
+        }
+    }
+    if bytes > limit::MESSAGE {
+        return Err(Error::too_large(format!(
+            "`{path}` has {bytes} bytes of text; the most is {}: put long text into a document instead",
+            limit::MESSAGE
+        )));
+    }
+    let says_something = content.iter().any(|part| match part {
+        Part::Text { text } => !text.trim().is_empty(),
+        Part::Reasoning { .. } => false,
+        _ => true,
+    });
+    if says_something {
+        Ok(())
+    } else {
+        Err(Error::field(
+            path,
+            "is empty; a message needs some text, an image or a file",
+        ))
+    }
+}
+
+fn check_image(
+    path: &str,
+    url: Option<&str>,
+    data: Option<&str>,
+    media_type: Option<&str>,
+) -> Result<()> {
+    match (url, data) {
+        (Some(url), None) if url.starts_with("https://") || url.starts_with("http://") => Ok(()),
+        (Some(_), None) => Err(Error::field(
+            path,
+            "has a `url` that is not an http(s) address",
+        )),
+        (None, Some(data)) if data.len() > limit::IMAGE => Err(Error::too_large(format!(
+            "`{path}` has {} bytes of image data; the most is {}",
+            data.len(),
+            limit::IMAGE
+        ))),
+        (None, Some(_)) if media_type.is_some_and(|kind| kind.starts_with("image/")) => Ok(()),
+        (None, Some(_)) => Err(Error::field(
+            path,
+            "needs a `media_type` such as `image/png` beside `data`",
+        )),
+        _ => Err(Error::field(path, "needs exactly one of `url` and `data`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_keep_what_the_model_wrote() {
+        assert_eq!(ToolCall::parse_arguments(""), serde_json::json!({}));
+        assert_eq!(
+            ToolCall::parse_arguments("{\"a\":1}"),
+            serde_json::json!({"a": 1})
+        );
+        let broken = ToolCall {
+            id: "1".into(),
+            name: "f".into(),
+            arguments: ToolCall::parse_arguments("{oops"),
+        };
+        assert_eq!(broken.arguments_json(), "{oops");
+    }
+
+    #[test]
+    fn blank_message_is_invalid() {
+        for content in [vec![], vec![Part::text("  \n")]] {
+            assert!(check_content("content", &mut content.clone()).is_err());
+        }
+    }
+
+    #[test]
+    fn nul_is_removed() {
+        let mut content = [Part::text("a\0b")];
+        check_content("content", &mut content).unwrap();
+        assert_eq!(content, [Part::text("ab")]);
+    }
+
+    #[test]
+    fn image_needs_exactly_one_source() {
+        let image = |url: Option<&str>, data: Option<&str>| {
+            let (url, data) = (url.map(Into::into), data.map(Into::into));
+            check_content(
+                "content",
+                &mut [Part::Image {
+                    url,
+                    data,
+                    media_type: Some("image/png".into()),
+                }],
+            )
+        };
+        assert!(image(Some("https://example.org/a.png"), None).is_ok());
+        assert!(image(None, Some("aGk=")).is_ok());
+        assert!(image(None, None).is_err());
+        assert!(image(Some("https://a"), Some("aGk=")).is_err());
+        assert!(image(Some("file:///etc/passwd"), None).is_err());
+    }
+}
