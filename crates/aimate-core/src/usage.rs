@@ -1,0 +1,168 @@
+//! Usage: what answers used and cost.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::id::{ConversationId, RunId, UsageId};
+use crate::scope::Scope;
+use crate::text::names;
+
+/// An amount of US dollars, kept as whole billionths so that sums are exact;
+/// a JSON number of dollars outside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cost(pub i64);
+
+impl Cost {
+    /// From dollars; rounded to a billionth.
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "an `as` cast of a float saturates"
+    )]
+    pub fn from_dollars(dollars: f64) -> Self {
+        Self((dollars * 1e9).round() as i64)
+    }
+
+    /// In dollars.
+    #[allow(clippy::cast_precision_loss, reason = "exact to 9 million dollars")]
+    pub fn dollars(self) -> f64 {
+        self.0 as f64 / 1e9
+    }
+}
+
+impl Serialize for Cost {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.dollars())
+    }
+}
+
+impl<'de> Deserialize<'de> for Cost {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        f64::deserialize(deserializer).map(Self::from_dollars)
+    }
+}
+
+/// What one answer used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TokenUsage {
+    /// Tokens read.
+    pub input_tokens: u64,
+    /// Tokens written, reasoning included.
+    pub output_tokens: u64,
+    /// Of the tokens read, those the provider had cached.
+    #[serde(default)]
+    pub cached_tokens: u64,
+    /// Of the tokens written, those of reasoning.
+    #[serde(default)]
+    pub reasoning_tokens: u64,
+    /// What it cost, in US dollars, where the provider or the model's prices say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<f64>))]
+    pub cost: Option<Cost>,
+    /// Whether aiMate counted because the provider did not say.
+    #[serde(default)]
+    pub estimated: bool,
+}
+
+/// How the call that a usage record stands for ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum UsageOutcome {
+    /// The provider finished.
+    Completed,
+    /// It was stopped.
+    Cancelled,
+    /// It failed.
+    Failed,
+    /// It broke off.
+    Interrupted,
+}
+
+names! {
+    UsageOutcome {
+        Completed = "completed", Cancelled = "cancelled", Failed = "failed", Interrupted = "interrupted",
+    }
+}
+
+/// One call of a model server: there is a record for each, however it ended.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct UsageRecord {
+    /// Its id.
+    pub id: UsageId,
+    /// The run it belongs to; `None` for a call that is not stored.
+    pub run_id: Option<RunId>,
+    /// The conversation it belongs to.
+    pub conversation_id: Option<ConversationId>,
+    /// The model, as `CONNECTION/MODEL`.
+    pub model: String,
+    /// How it ended.
+    pub outcome: UsageOutcome,
+    /// What it used.
+    pub usage: TokenUsage,
+    /// When it ended.
+    pub created_at: Timestamp,
+}
+
+/// What a usage report is grouped by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum UsageGroup {
+    /// One row for each model.
+    #[default]
+    Model,
+    /// One row for each user.
+    User,
+    /// One row for each day in UTC.
+    Day,
+}
+
+names! { UsageGroup { Model = "model", User = "user", Day = "day" } }
+
+/// Which usage is reported.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct UsageFilter {
+    /// From this moment on; `None` from the beginning.
+    pub from: Option<Timestamp>,
+    /// Before this moment; `None` until now.
+    pub to: Option<Timestamp>,
+    /// What the rows stand for.
+    pub group_by: UsageGroup,
+}
+
+/// One row of a usage report: sums over its group.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct UsageSum {
+    /// The model, the user's id or the day.
+    pub key: String,
+    /// How many calls.
+    pub calls: u64,
+    /// Tokens read.
+    pub input_tokens: u64,
+    /// Tokens written.
+    pub output_tokens: u64,
+    /// Of the tokens read, those the provider had cached.
+    pub cached_tokens: u64,
+    /// What they cost, in US dollars, as far as it is known.
+    #[cfg_attr(feature = "openapi", schema(value_type = f64))]
+    pub cost: Cost,
+    /// How many of the calls aiMate counted itself.
+    pub estimated_calls: u64,
+}
+
+/// Where usage is kept. A run's record is stored by
+/// [`RunStore::finish`](crate::RunStore::finish), in the same commit.
+#[async_trait]
+pub trait UsageStore: Send + Sync {
+    /// Stores the records of calls that belong to no run, all or none. A
+    /// record whose id is already stored is skipped, so a retry is safe.
+    async fn record(&self, records: &[(Scope, UsageRecord)]) -> Result<()>;
+    /// Sums of the scope's user, or of the whole tenant for an admin; ordered
+    /// by key, at most 1,000 rows.
+    async fn sums(&self, scope: &Scope, filter: &UsageFilter) -> Result<Vec<UsageSum>>;
+}
