@@ -1,0 +1,269 @@
+//! Providers: the ports to model servers, and what is said through them.
+
+use async_trait::async_trait;
+use futures_util::stream::BoxStream;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::connection::{ConnectionSettings, ProviderKind};
+use crate::error::Result;
+use crate::message::{MessageRole, Part, ToolCall};
+use crate::model::{Capability, Prices};
+use crate::secret::Secret;
+use crate::usage::TokenUsage;
+
+/// A model server as a call needs it: where, with which key, how patient.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// The connection's name, for messages and logs.
+    pub name: String,
+    /// Which protocol it speaks.
+    pub provider: ProviderKind,
+    /// The address without a slash at the end; empty for `builtin`.
+    pub url: String,
+    /// The key.
+    pub api_key: Option<Secret>,
+    /// Fine-tuning.
+    pub settings: ConnectionSettings,
+}
+
+/// One message of a prompt.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChatMessage {
+    /// Who speaks.
+    pub role: MessageRole,
+    /// What is said.
+    pub content: Vec<Part>,
+}
+
+/// A tool that the model may call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ToolSpec {
+    /// The name: letters, digits, `_` and `-`, at most 64.
+    pub name: String,
+    /// What it does, for the model.
+    #[serde(default)]
+    pub description: String,
+    /// JSON Schema of the arguments.
+    #[serde(default)]
+    pub parameters: Value,
+    /// Whether arguments must follow the schema exactly, where the provider can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strict: Option<bool>,
+}
+
+/// Whether the model must, may or must not call a tool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ToolChoice {
+    /// It may.
+    Auto,
+    /// It must not.
+    None,
+    /// It must call one.
+    Required,
+    /// It must call the one of this name.
+    Tool(String),
+}
+
+/// The form the answer must have.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ResponseFormat {
+    /// Any JSON object.
+    JsonObject,
+    /// JSON of a schema.
+    JsonSchema {
+        /// A name for the schema.
+        name: String,
+        /// The JSON Schema.
+        schema: Value,
+        /// Whether it must be followed exactly, where the provider can.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        strict: Option<bool>,
+    },
+}
+
+/// How the model picks its words; an absent field is the provider's default.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Sampling {
+    /// Randomness, 0 to 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    /// Nucleus: the share of probability to pick from, 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f64>,
+    /// Tokens of the answer at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u32>,
+    /// Texts that end the answer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stop: Vec<String>,
+    /// The seed of the randomness, where the provider takes one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<i64>,
+    /// Penalty on frequent tokens, -2 to 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frequency_penalty: Option<f64>,
+    /// Penalty on tokens that occurred, -2 to 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub presence_penalty: Option<f64>,
+    /// How much to think: `low`, `medium`, `high`, or what the provider takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning_effort: Option<String>,
+}
+
+/// One question to a model.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ChatRequest {
+    /// The server's own id of the model.
+    pub model: String,
+    /// The prompt, oldest message first.
+    pub messages: Vec<ChatMessage>,
+    /// Tools that may be called.
+    pub tools: Vec<ToolSpec>,
+    /// Whether they must be.
+    pub tool_choice: Option<ToolChoice>,
+    /// Whether several calls at once are welcome.
+    pub parallel_tool_calls: Option<bool>,
+    /// The form of the answer.
+    pub response_format: Option<ResponseFormat>,
+    /// How words are picked.
+    pub sampling: Sampling,
+    /// Tokens of the window that the prompt was fitted to.
+    pub context_window: Option<u32>,
+    /// Whether the answer should come in pieces; else it comes whole.
+    pub stream: bool,
+    /// Fields of OpenAI's request that aiMate has no name for, handed on to
+    /// OpenAI-like servers as they are.
+    pub extra: Map<String, Value>,
+}
+
+/// Why a model stopped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum FinishReason {
+    /// It was done.
+    Stop,
+    /// It reached the limit of tokens.
+    Length,
+    /// It wants tools to be called.
+    ToolCalls,
+    /// A filter of the provider stopped it.
+    ContentFilter,
+    /// What else the provider says.
+    Other(String),
+}
+
+impl FinishReason {
+    /// OpenAI's name for it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Stop => "stop",
+            Self::Length => "length",
+            Self::ToolCalls => "tool_calls",
+            Self::ContentFilter => "content_filter",
+            Self::Other(name) => name,
+        }
+    }
+}
+
+impl From<String> for FinishReason {
+    fn from(name: String) -> Self {
+        match name.as_str() {
+            "stop" => Self::Stop,
+            "length" => Self::Length,
+            "tool_calls" | "function_call" => Self::ToolCalls,
+            "content_filter" => Self::ContentFilter,
+            _ => Self::Other(name),
+        }
+    }
+}
+
+impl From<FinishReason> for String {
+    fn from(reason: FinishReason) -> Self {
+        reason.as_str().to_owned()
+    }
+}
+
+/// One piece of a model's answer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ProviderEvent {
+    /// More reasoning; never empty.
+    Reasoning(String),
+    /// What the provider wants back unchanged with the reasoning.
+    ReasoningDetails(Value),
+    /// More text; never empty.
+    Text(String),
+    /// A whole call of a tool.
+    ToolCall(ToolCall),
+    /// What was used, as far as the provider says; the last one counts.
+    Usage(TokenUsage),
+    /// Something the caller should know, such as a prompt the server cut.
+    Warning {
+        /// A stable code, such as `context_truncated`.
+        code: String,
+        /// A sentence.
+        detail: String,
+    },
+    /// The answer is whole; usage may still follow.
+    Finish(FinishReason),
+}
+
+/// The pieces of one answer. It ends after [`ProviderEvent::Finish`] (and
+/// usage) or with one error; a stream that ends without either broke off.
+/// Dropping it closes the connection to the server at once.
+pub type ProviderStream = BoxStream<'static, Result<ProviderEvent>>;
+
+/// A model as a server's list tells it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListedModel {
+    /// The server's own id.
+    pub id: String,
+    /// The name to show; the id where the server has none.
+    pub name: String,
+    /// Tokens of its context window.
+    pub context_window: Option<u32>,
+    /// What it can do; empty where the server does not say.
+    pub capabilities: Vec<Capability>,
+    /// What it costs.
+    pub prices: Option<Prices>,
+}
+
+/// Vectors for a list of texts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Embeddings {
+    /// One vector for each text, in the order of the texts, all of one length.
+    pub vectors: Vec<Vec<f32>>,
+    /// Tokens read.
+    pub usage: TokenUsage,
+}
+
+/// A kind of model server that answers chats.
+///
+/// Implementations translate: they hold no state of a conversation, and every
+/// call has deadlines (see [`ConnectionSettings`]). They retry only before the
+/// first piece of an answer and never put a key into an error or a log.
+#[async_trait]
+pub trait ChatProvider: Send + Sync {
+    /// Asks the model. Fails here if the server refuses or cannot be reached;
+    /// what fails later comes as the stream's last item.
+    async fn chat(&self, endpoint: &Endpoint, request: &ChatRequest) -> Result<ProviderStream>;
+    /// The server's models, with what it says about them.
+    async fn models(&self, endpoint: &Endpoint) -> Result<Vec<ListedModel>>;
+    /// Vectors for `texts`, in batches the server takes. `Unsupported` where
+    /// the provider makes none; `Upstream` if a vector is missing, has another
+    /// length than the first or holds a number that is not finite.
+    async fn embed(
+        &self,
+        endpoint: &Endpoint,
+        model: &str,
+        texts: &[String],
+        dimensions: Option<u32>,
+    ) -> Result<Embeddings>;
+}
