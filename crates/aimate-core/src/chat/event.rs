@@ -1,0 +1,122 @@
+//! The one vocabulary of events in which an answer is told: to Rust, over SSE
+//! and to Python.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::id::{ConversationId, MessageId, RunId};
+use crate::message::{Citation, Message, ToolCall};
+use crate::provider::FinishReason;
+use crate::usage::TokenUsage;
+
+/// One event of a run. `started` is first; exactly one of `finished` and
+/// `error` is last.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ChatEvent {
+    /// The turn is stored and the model is asked.
+    Started(Box<Started>),
+    /// Passages were found for the question.
+    Retrieved {
+        /// The passages.
+        citations: Vec<Citation>,
+    },
+    /// More reasoning.
+    Reasoning {
+        /// The piece.
+        text: String,
+    },
+    /// More of the answer.
+    Text {
+        /// The piece.
+        text: String,
+    },
+    /// The model called a tool.
+    ToolCalled {
+        /// The whole call.
+        call: Box<ToolCall>,
+    },
+    /// A tool call waits for a person.
+    ApprovalRequired {
+        /// The whole call.
+        call: Box<ToolCall>,
+    },
+    /// A tool answered.
+    ToolReturned {
+        /// The call's id.
+        id: String,
+        /// What it returned.
+        output: Box<Value>,
+    },
+    /// Something the caller should know; the run goes on.
+    Warning {
+        /// A stable code, such as `context_truncated`.
+        code: String,
+        /// A sentence.
+        detail: String,
+    },
+    /// The run is over and the answer stored.
+    Finished(Box<Finished>),
+    /// The run is over and did not succeed; what came is stored.
+    Error {
+        /// The code of the error table.
+        code: String,
+        /// A sentence.
+        detail: String,
+        /// Whether the same turn may succeed later.
+        retryable: bool,
+    },
+}
+
+/// The content of [`ChatEvent::Started`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Started {
+    /// The run, to attach to or cancel.
+    pub run_id: RunId,
+    /// The conversation.
+    pub conversation_id: ConversationId,
+    /// The message that is answered.
+    pub user_message_id: Option<MessageId>,
+    /// The answer's message.
+    pub message_id: MessageId,
+    /// The model, as `CONNECTION/MODEL`.
+    pub model: String,
+}
+
+/// The content of [`ChatEvent::Finished`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Finished {
+    /// The answer as it is stored.
+    pub message: Message,
+    /// Why the model stopped; `cancelled` if somebody stopped it.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub finish_reason: FinishReason,
+    /// What the answer used.
+    pub usage: TokenUsage,
+}
+
+impl ChatEvent {
+    /// The name of its type, as in `event:` lines.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Started(_) => "started",
+            Self::Retrieved { .. } => "retrieved",
+            Self::Reasoning { .. } => "reasoning",
+            Self::Text { .. } => "text",
+            Self::ToolCalled { .. } => "tool_called",
+            Self::ApprovalRequired { .. } => "approval_required",
+            Self::ToolReturned { .. } => "tool_returned",
+            Self::Warning { .. } => "warning",
+            Self::Finished(_) => "finished",
+            Self::Error { .. } => "error",
+        }
+    }
+
+    /// Whether it is the last event of its run.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Finished(_) | Self::Error { .. })
+    }
+}
