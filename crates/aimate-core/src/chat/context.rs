@@ -1,0 +1,318 @@
+//! The context builder: what of a conversation a model is shown.
+//!
+//! A prompt is `system | history | question`. The history is the newest part of
+//! the branch that fits, in whole turns. Where it is cut moves in steps of a
+//! quarter of the budget, so that for many turns on end each prompt begins with
+//! the bytes of the one before and providers find it in their cache.
+
+use aimate_text::tokens::{IMAGE, MESSAGE_OVERHEAD, Tokenizer};
+use serde_json::{Value, json};
+use std::collections::HashSet;
+
+use crate::error::{Error, Result};
+use crate::message::{Message, MessageRole, MessageStatus, Part};
+use crate::prompt::Prompt;
+use crate::provider::ChatMessage;
+
+/// Messages of history at most.
+pub(crate) const MOST_MESSAGES: u32 = 2_000;
+
+/// Tokens kept for the answer where the caller sets no `max_tokens`.
+const ANSWER: u32 = 4_096;
+
+/// How many tokens a prompt may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Budget {
+    /// The model's whole window.
+    pub(crate) window: u32,
+    /// What is kept for the answer: `max_tokens`, or 4,096, but at most half
+    /// the window.
+    pub(crate) answer: u32,
+}
+
+impl Budget {
+    pub(crate) fn new(window: u32, max_tokens: Option<u32>) -> Self {
+        let answer = max_tokens.unwrap_or(ANSWER.min(window / 4)).min(window / 2);
+        Self { window, answer }
+    }
+
+    /// Tokens of the prompt at most.
+    pub(crate) fn prompt(self) -> u64 {
+        u64::from(self.window - self.answer)
+    }
+}
+
+/// What a prompt is made of.
+pub(crate) struct Sources<'a> {
+    /// The engine's own system prompt.
+    pub(crate) engine: Option<&'a str>,
+    /// The workspace's active prompts.
+    pub(crate) prompts: &'a [Prompt],
+    /// The conversation's system prompt.
+    pub(crate) conversation: Option<&'a str>,
+    /// The branch, oldest first: stored messages, then new ones.
+    pub(crate) path: &'a [Message],
+    /// How many of the path are new: these always go in.
+    pub(crate) new: usize,
+}
+
+/// A prompt and the account of how it came about.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) messages: Vec<ChatMessage>,
+    /// Tokens of the prompt, by the tokenizer in the manifest.
+    pub(crate) tokens: u64,
+    pub(crate) manifest: Value,
+}
+
+/// What a message costs: its parts and the format around them.
+pub(crate) fn message_tokens(tokenizer: Tokenizer, content: &[Part]) -> u32 {
+    content.iter().fold(MESSAGE_OVERHEAD, |sum, part| {
+        sum.saturating_add(match part {
+            Part::Text { text } => tokenizer.count(text),
+            Part::Image { .. } => IMAGE,
+            Part::ToolCall(call) => tokenizer
+                .count(&call.name)
+                .saturating_add(tokenizer.count(&call.arguments_json())),
+            Part::ToolResult { output, .. } => match output {
+                Value::String(text) => tokenizer.count(text),
+                other => tokenizer.count(&other.to_string()),
+            },
+            Part::Reasoning { .. } | Part::File { .. } | Part::Citation(_) => 0,
+        })
+    })
+}
+
+/// Builds the prompt.
+///
+/// # Errors
+/// `ContextOverflow` if the system prompts and the new messages alone are more
+/// than the budget.
+pub(crate) fn build(
+    sources: &Sources<'_>,
+    tokenizer: Tokenizer,
+    budget: Budget,
+) -> Result<Context> {
+    let mut included = Vec::new();
+    let system = system_message(sources, tokenizer, &mut included);
+    let system_tokens: u64 = included
+        .iter()
+        .filter_map(|entry| entry.get("tokens")?.as_u64())
+        .sum();
+    let (history, new) = sources
+        .path
+        .split_at(sources.path.len().saturating_sub(sources.new));
+    let new_tokens: u64 = new
+        .iter()
+        .map(|message| u64::from(message.place.tokens))
+        .sum();
+    let fixed = system_tokens + new_tokens;
+    if fixed > budget.prompt() {
+        return Err(Error::context_overflow(format!(
+            "the message and the system prompts have about {fixed} tokens; the model reads at most {} and {} \
+             of them are kept for the answer: shorten the message, lower `max_tokens` or use a model with a \
+             larger window",
+            budget.window, budget.answer
+        )));
+    }
+    let kept = history
+        .get(first_kept(history, budget.prompt(), fixed)..)
+        .unwrap_or_default();
+    let kept_tokens: u64 = kept
+        .iter()
+        .map(|message| u64::from(message.place.tokens))
+        .sum();
+    if let (Some(first), Some(last)) = (kept.first(), kept.last()) {
+        included.push(json!({
+            "kind": "history", "first": first.id, "last": last.id, "count": kept.len(), "tokens": kept_tokens,
+        }));
+    }
+    for message in new {
+        included.push(json!({"kind": "message", "id": message.id, "tokens": message.place.tokens}));
+    }
+    let dropped = dropped(history.last(), kept.len(), kept_tokens);
+    let tokens = fixed + kept_tokens;
+    let manifest = json!({
+        "tokenizer": tokenizer.name(), "exact": tokenizer.is_exact(),
+        "window": budget.window, "reserved_for_answer": budget.answer,
+        "tokens": tokens, "included": included, "dropped": dropped,
+    });
+    let mut messages: Vec<_> = system.into_iter().collect();
+    messages.extend(answerable(kept.iter().chain(new)));
+    Ok(Context {
+        messages,
+        tokens,
+        manifest,
+    })
+}
+
+/// All system prompts as one message, in the order engine, workspace,
+/// conversation.
+fn system_message(
+    sources: &Sources<'_>,
+    tokenizer: Tokenizer,
+    included: &mut Vec<Value>,
+) -> Option<ChatMessage> {
+    let mut texts = Vec::new();
+    let mut add = |text: &str, entry: &dyn Fn(u32) -> Value| {
+        if !text.trim().is_empty() {
+            included.push(entry(
+                tokenizer.count(text).saturating_add(MESSAGE_OVERHEAD),
+            ));
+            texts.push(text.to_owned());
+        }
+    };
+    if let Some(text) = sources.engine {
+        add(
+            text,
+            &|tokens| json!({"kind": "system", "of": "engine", "tokens": tokens}),
+        );
+    }
+    for Prompt {
+        id, title, content, ..
+    } in sources.prompts
+    {
+        add(
+            content,
+            &|tokens| json!({"kind": "prompt", "id": id, "title": title, "tokens": tokens}),
+        );
+    }
+    if let Some(text) = sources.conversation {
+        add(
+            text,
+            &|tokens| json!({"kind": "system", "of": "conversation", "tokens": tokens}),
+        );
+    }
+    (!texts.is_empty()).then(|| ChatMessage {
+        role: MessageRole::System,
+        content: vec![Part::text(texts.join("\n\n"))],
+    })
+}
+
+/// The index of the first message of `history` that is shown.
+///
+/// The cut lies at a multiple of a quarter of the budget, counted from the root
+/// (`place.path_tokens`), and then at the next message that opens a turn.
+fn first_kept(history: &[Message], budget: u64, fixed: u64) -> usize {
+    let Some(last) = history.last() else { return 0 };
+    let step = (budget / 4).max(1);
+    let excess = (last.place.path_tokens + fixed).saturating_sub(budget);
+    let cut = excess.div_ceil(step) * step;
+    let most = MOST_MESSAGES / 4;
+    let depth_cut = last
+        .place
+        .depth
+        .saturating_sub(MOST_MESSAGES)
+        .div_ceil(most)
+        * most;
+    let fits = |message: &Message| {
+        let before = message
+            .place
+            .path_tokens
+            .saturating_sub(u64::from(message.place.tokens));
+        before >= cut && message.place.depth > depth_cut
+    };
+    let opens = |message: &Message| {
+        message.parent_id.is_none()
+            || matches!(message.role, MessageRole::User | MessageRole::System)
+    };
+    history
+        .iter()
+        .position(|message| fits(message) && opens(message))
+        .unwrap_or(history.len())
+}
+
+/// What of the branch was left out, and why.
+fn dropped(last: Option<&Message>, kept: usize, kept_tokens: u64) -> Vec<Value> {
+    let Some(place) = last.map(|message| message.place) else {
+        return Vec::new();
+    };
+    let count = u64::from(place.depth).saturating_sub(kept as u64);
+    let tokens = place.path_tokens.saturating_sub(kept_tokens);
+    if count == 0 {
+        return Vec::new();
+    }
+    vec![
+        json!({"kind": "history", "count": count, "tokens": tokens, "reason": "older than what fits the window"}),
+    ]
+}
+
+/// The messages as a provider accepts them: none empty, every tool result right
+/// after its call, every call with its result.
+fn answerable<'a>(path: impl Iterator<Item = &'a Message>) -> Vec<ChatMessage> {
+    let path: Vec<_> = path
+        .filter(|message| message.status != MessageStatus::Streaming)
+        .collect();
+    let mut out: Vec<ChatMessage> = Vec::with_capacity(path.len());
+    let mut open = HashSet::new();
+    for (n, message) in path.iter().enumerate() {
+        let content: Vec<_> = if message.role == MessageRole::Assistant {
+            let answered = answered(path.get(n + 1..).unwrap_or_default());
+            open = call_ids(&message.content)
+                .filter(|id| answered.contains(id))
+                .collect();
+            message
+                .content
+                .iter()
+                .filter(|part| is_answered(part, &open))
+                .cloned()
+                .collect()
+        } else {
+            message
+                .content
+                .iter()
+                .filter(|part| belongs(part, &open))
+                .cloned()
+                .collect()
+        };
+        let says_something = content.iter().any(|part| match part {
+            Part::Text { text } => !text.is_empty(),
+            Part::Reasoning { .. } | Part::Citation(_) => false,
+            _ => true,
+        });
+        if says_something {
+            out.push(ChatMessage {
+                role: message.role,
+                content,
+            });
+        }
+    }
+    out
+}
+
+fn call_ids(content: &[Part]) -> impl Iterator<Item = &str> {
+    content.iter().filter_map(|part| {
+        if let Part::ToolCall(call) = part {
+            Some(call.id.as_str())
+        } else {
+            None
+        }
+    })
+}
+
+/// The ids of the calls that the tool messages at the start of `next` answer.
+fn answered<'a>(next: &[&'a Message]) -> HashSet<&'a str> {
+    next.iter()
+        .take_while(|message| message.role == MessageRole::Tool)
+        .flat_map(|message| &message.content)
+        .filter_map(|part| {
+            if let Part::ToolResult { id, .. } = part {
+                Some(id.as_str())
+            } else {
+                None
+            }
+        })
+        .collect()
+}
+
+fn is_answered(part: &Part, open: &HashSet<&str>) -> bool {
+    !matches!(part, Part::ToolCall(call) if !open.contains(call.id.as_str()))
+}
+
+fn belongs(part: &Part, open: &HashSet<&str>) -> bool {
+    !matches!(part, Part::ToolResult { id, .. } if !open.contains(id.as_str()))
+}
+
+#[cfg(test)]
+#[path = "context_tests.rs"]
+mod tests;

@@ -1,0 +1,10 @@
+//! A turn of a conversation: from the question to the stored answer.
+
+pub(crate) mod channel;
+pub(crate) mod context;
+pub(crate) mod driver;
+pub mod event;
+pub(crate) mod transcript;
+mod turn;
+
+pub use turn::{InputMessage, OnDisconnect, Turn, TurnInput};
