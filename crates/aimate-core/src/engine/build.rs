@@ -1,0 +1,165 @@
+//! Putting an engine together.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{Engine, Inner, catalog::Catalogs, meter};
+use crate::Stores;
+use crate::clock::Sources;
+use crate::connection::{NewConnection, ProviderKind};
+use crate::error::{Error, Result};
+use crate::keyring::KeyRing;
+use crate::provider::ChatProvider;
+
+/// How long a worker counts as alive after it last said so.
+const LEASE: Duration = Duration::from_secs(30);
+/// Answers that may be written at once.
+const MOST_RUNS: usize = 10_000;
+
+/// Collects the parts of an engine; see [`Engine::builder`].
+#[derive(Default)]
+pub struct EngineBuilder {
+    stores: Option<Stores>,
+    providers: HashMap<ProviderKind, Arc<dyn ChatProvider>>,
+    sources: Sources,
+    keys: Option<KeyRing>,
+    connections: Vec<NewConnection>,
+    system_prompt: Option<String>,
+    lease: Option<Duration>,
+    most_runs: Option<usize>,
+}
+
+impl EngineBuilder {
+    /// Where everything is kept. Required.
+    #[must_use]
+    pub fn stores(mut self, stores: impl Into<Stores>) -> Self {
+        self.stores = Some(stores.into());
+        self
+    }
+
+    /// The implementation of a kind of model server; replaces an earlier one.
+    #[must_use]
+    pub fn provider(mut self, kind: ProviderKind, provider: Arc<dyn ChatProvider>) -> Self {
+        self.providers.insert(kind, provider);
+        self
+    }
+
+    /// Several implementations at once.
+    #[must_use]
+    pub fn providers(
+        mut self,
+        providers: impl IntoIterator<Item = (ProviderKind, Arc<dyn ChatProvider>)>,
+    ) -> Self {
+        self.providers.extend(providers);
+        self
+    }
+
+    /// A model server that every user of every tenant may use. It is listed
+    /// like a stored connection, but its key stays in memory alone.
+    #[must_use]
+    pub fn connection(mut self, connection: NewConnection) -> Self {
+        self.connections.push(connection);
+        self
+    }
+
+    /// The keys that users' provider keys are sealed with. Without them a
+    /// connection with a key cannot be stored.
+    #[must_use]
+    pub fn keys(mut self, keys: KeyRing) -> Self {
+        self.keys = Some(keys);
+        self
+    }
+
+    /// Instructions that open every prompt of every conversation.
+    #[must_use]
+    pub fn system_prompt(mut self, text: impl Into<String>) -> Self {
+        self.system_prompt = Some(text.into());
+        self
+    }
+
+    /// Time and ids; default: the machine's clock and random UUIDv7.
+    #[must_use]
+    pub fn sources(mut self, sources: Sources) -> Self {
+        self.sources = sources;
+        self
+    }
+
+    /// How long after its last sign of life a process counts as dead and its
+    /// answers as abandoned; default 30 s.
+    #[must_use]
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = Some(lease);
+        self
+    }
+
+    /// How many answers may be written at once; a turn beyond it is
+    /// `Unavailable`. Default 10,000.
+    #[must_use]
+    pub fn most_runs(mut self, count: usize) -> Self {
+        self.most_runs = Some(count);
+        self
+    }
+
+    /// Builds the engine, ends what an earlier process left unfinished, and
+    /// starts the housekeeping.
+    ///
+    /// # Errors
+    /// `Invalid` if there are no stores or a connection is wrong; what the
+    /// store says.
+    pub async fn build(mut self) -> Result<Engine> {
+        let stores = self.stores.ok_or_else(|| {
+            Error::invalid("an engine needs stores: `.stores(aimate::store::connect(\"sqlite:aimate.db\").await?)`")
+        })?;
+        if !self
+            .connections
+            .iter()
+            .any(|connection| connection.provider == ProviderKind::Builtin)
+        {
+            self.connections
+                .push(NewConnection::new("builtin", ProviderKind::Builtin));
+        }
+        self.connections.retain(|connection| {
+            connection.provider != ProviderKind::Builtin
+                || self.providers.contains_key(&ProviderKind::Builtin)
+        });
+        for connection in &mut self.connections {
+            connection.check()?;
+        }
+        let tasks = TaskTracker::new();
+        let stop = CancellationToken::new();
+        let inner = Arc::new(Inner {
+            meter: meter::Meter::start(stores.usage.clone(), &tasks, stop.clone()),
+            worker: self.sources.id(),
+            stores,
+            providers: self.providers,
+            sources: self.sources,
+            keys: self.keys,
+            configured: self.connections,
+            system_prompt: self.system_prompt,
+            lease: self.lease.unwrap_or(LEASE),
+            most_runs: self.most_runs.unwrap_or(MOST_RUNS),
+            channels: std::sync::Mutex::default(),
+            catalogs: Catalogs::default(),
+            tasks,
+            draining: AtomicBool::new(false),
+            interrupt: CancellationToken::new(),
+            stop,
+        });
+        let engine = Engine { inner };
+        engine.start_worker().await?;
+        Ok(engine)
+    }
+}
+
+impl std::fmt::Debug for EngineBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EngineBuilder")
+            .field("connections", &self.connections)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,517 @@
+//! One turn: from what the caller said to a run that is stored and driven.
+
+use std::sync::Arc;
+
+use aimate_text::tokens::Tokenizer;
+
+use super::answer::started;
+use super::catalog::Target;
+use super::{Answer, Engine};
+use crate::chat::channel::Channel;
+use crate::chat::context::{self, Budget, MOST_MESSAGES, message_tokens};
+use crate::chat::driver::{Ask, Driver, Log};
+use crate::chat::event::ChatEvent;
+use crate::chat::{InputMessage, Turn, TurnInput};
+use crate::connection::ProviderKind;
+use crate::conversation::{Conversation, DEFAULT_TITLE, NewConversation, Window};
+use crate::error::{Error, Result};
+use crate::message::{Message, MessagePlace, MessageRole, MessageStatus, Part, text_of};
+use crate::provider::ChatRequest;
+use crate::run::{BeginRun, Begun, Run, RunStatus};
+use crate::scope::Scope;
+
+/// The window of a model whose server does not tell it.
+const UNKNOWN_WINDOW: u32 = 8_192;
+/// What is asked of Ollama where nobody says otherwise: it holds the whole
+/// window in memory, so a model's largest one may not fit the machine.
+const OLLAMA_WINDOW: u32 = 8_192;
+/// Bytes of text from which on tokens are counted off the async threads.
+const LONG_TEXT: usize = 32 * 1024;
+/// Characters of a title taken from the first message.
+const TITLE: usize = 60;
+
+/// A turn that is ready to be stored and asked.
+struct Prepared {
+    begin: BeginRun,
+    ask: Ask,
+}
+
+/// The branch a turn continues.
+struct Branch {
+    conversation: Conversation,
+    /// Whether the turn creates it.
+    is_new: bool,
+    prompts: Vec<crate::prompt::Prompt>,
+    history: Vec<Message>,
+}
+
+impl Engine {
+    /// Answers a turn: stores the caller's messages, the answer's placeholder
+    /// and the run in one commit, then asks the model in a task of the engine.
+    /// The answer is stored whether or not somebody listens.
+    ///
+    /// # Errors
+    /// `Invalid`, `TooLarge`; `NotFound` for an unknown conversation, message
+    /// or model; `ContextOverflow`; `Conflict` while the message to be answered
+    /// is being written, or if `client_id` was used for another turn;
+    /// `Unavailable` while draining. Nothing is stored then. What fails after
+    /// that comes as the last event.
+    pub async fn chat(&self, scope: &Scope, mut turn: Turn) -> Result<Answer> {
+        self.accepting()?;
+        if self.running() >= self.inner.most_runs {
+            return Err(Error::unavailable(
+                "too many answers are being written; try again in a moment",
+            )
+            .with_retry_after(std::time::Duration::from_secs(1)));
+        }
+        turn.check()?;
+        let client_hash = turn.client_id.is_some().then(|| turn.hash());
+        let on_disconnect = turn.on_disconnect;
+        let mut prepared = self.prepare(scope, turn).await?;
+        prepared.begin.run.client_hash.clone_from(&client_hash);
+        let (engine, scope) = (self.clone(), *scope);
+        // In the engine's own task: a caller who goes away between the commit
+        // and the first token must not leave a run that nobody drives.
+        let begun = self.inner.tasks.spawn(async move {
+            match engine
+                .inner
+                .stores
+                .runs
+                .begin(&scope, &prepared.begin)
+                .await?
+            {
+                Begun::New => Ok(engine.start(scope, on_disconnect, prepared)),
+                Begun::Existing(run) if run.client_hash == client_hash => {
+                    let live = engine.inner.channel(&scope, run.id);
+                    Ok(Answer::new(engine.clone(), scope, &run, 0, live))
+                }
+                Begun::Existing(_) => Err(Error::conflict(
+                    "this `client_id` was used for another turn; use a new one for a new turn",
+                )),
+            }
+        });
+        begun
+            .await
+            .map_err(|error| Error::internal("the turn could not be started").with_source(error))?
+    }
+
+    fn start(
+        &self,
+        scope: Scope,
+        on_disconnect: crate::chat::OnDisconnect,
+        prepared: Prepared,
+    ) -> Answer {
+        let inner = &self.inner;
+        let Prepared {
+            begin: BeginRun { answer, run, .. },
+            ask,
+        } = prepared;
+        let channel = Arc::new(Channel::new(scope, on_disconnect));
+        inner.channels().insert(run.id, channel.clone());
+        let listener = Answer::new(self.clone(), scope, &run, 0, Some(channel.clone()));
+        channel.publish([ChatEvent::Started(Box::new(started(&run)))]);
+        let tasks = inner.tasks.clone();
+        let id = run.id;
+        let driver = Driver {
+            runs: inner.stores.runs.clone(),
+            sources: inner.sources.clone(),
+            channel: channel.clone(),
+            run,
+            answer,
+            interrupt: inner.interrupt.clone(),
+            log: Log::new(Arc::new(move |save| tasks.spawn(save))),
+        };
+        let end = EndRun {
+            engine: self.clone(),
+            run: id,
+            channel,
+        };
+        inner.tasks.spawn(async move {
+            let _end = end;
+            driver.drive(ask).await;
+        });
+        listener
+    }
+
+    async fn prepare(&self, scope: &Scope, turn: Turn) -> Result<Prepared> {
+        let named = match &turn.model {
+            Some(model) => Some(self.target(scope, Some(model)).await?),
+            None => None,
+        };
+        let (branch, target) = self.branch(scope, &turn, named).await?;
+        let tokenizer = Tokenizer::for_model(&target.model_id);
+        let window = self.window(&target).unwrap_or(UNKNOWN_WINDOW);
+        let budget = Budget::new(window, turn.sampling.max_tokens);
+        let new = self.new_messages(&branch, &turn, tokenizer).await?;
+        let system = turn
+            .system_prompt
+            .clone()
+            .or_else(|| branch.conversation.system_prompt.clone());
+        let path: Vec<_> = branch.history.iter().chain(&new).cloned().collect();
+        let context = context::build(
+            &context::Sources {
+                engine: self.inner.system_prompt.as_deref(),
+                prompts: &branch.prompts,
+                conversation: system.as_deref(),
+                path: &path,
+                new: new
+                    .len()
+                    .max(usize::from(!path.is_empty() && new.is_empty())),
+            },
+            tokenizer,
+            budget,
+        )?;
+        let endpoint = self.endpoint(scope, &target.connection)?;
+        let provider = self.inner.provider(endpoint.provider)?.clone();
+        let begin = self.begin_run(&branch, &turn, new, &target, context.manifest);
+        let request = ChatRequest {
+            model: target.model_id,
+            messages: context.messages,
+            tools: turn.tools,
+            tool_choice: turn.tool_choice,
+            parallel_tool_calls: turn.parallel_tool_calls,
+            response_format: turn.response_format,
+            sampling: turn.sampling,
+            context_window: Some(window),
+            stream: turn.stream,
+            extra: turn.extra,
+        };
+        let prices = target.model.and_then(|model| model.prices);
+        let ask = Ask {
+            provider,
+            endpoint,
+            request,
+            prices,
+            tokenizer,
+            prompt_tokens: context.tokens,
+        };
+        Ok(Prepared { begin, ask })
+    }
+
+    /// The branch the turn continues, and the model that answers: the named
+    /// one, else the one that answered last, else the default.
+    async fn branch(
+        &self,
+        scope: &Scope,
+        turn: &Turn,
+        named: Option<Target>,
+    ) -> Result<(Branch, Target)> {
+        let Some(id) = turn.conversation else {
+            if turn.parent.is_some() {
+                return Err(Error::field(
+                    "parent_id",
+                    "needs the conversation that the message is in",
+                ));
+            }
+            let target = match named {
+                Some(target) => target,
+                None => self.target(scope, None).await?,
+            };
+            return Ok((self.new_branch(turn), target));
+        };
+        let leaf = match &turn.input {
+            TurnInput::Messages(_) => turn.parent,
+            TurnInput::Regenerate(message) | TurnInput::Edit(message, _) => Some(*message),
+        };
+        let tokens = match &named {
+            Some(target) => self.prompt_budget(target, turn),
+            None => Budget::new(UNKNOWN_WINDOW, None).prompt(),
+        };
+        let conversations = &self.inner.stores.conversations;
+        let mut window = conversations
+            .window(scope, id, leaf, tokens, MOST_MESSAGES)
+            .await?;
+        let target = match named {
+            Some(target) => target,
+            None => {
+                let target = self.last_target(scope, &window).await?;
+                let more = self.prompt_budget(&target, turn);
+                if more > tokens && is_cut(&window) {
+                    window = conversations
+                        .window(scope, id, leaf, more, MOST_MESSAGES)
+                        .await?;
+                }
+                target
+            }
+        };
+        let branch = Branch {
+            conversation: window.conversation,
+            is_new: false,
+            prompts: window.prompts,
+            history: history(window.messages, &turn.input)?,
+        };
+        Ok((branch, target))
+    }
+
+    fn new_branch(&self, turn: &Turn) -> Branch {
+        let conversation = self.new_conversation(NewConversation {
+            workspace_id: turn.workspace,
+            system_prompt: turn.system_prompt.clone(),
+            ..NewConversation::default()
+        });
+        Branch {
+            conversation,
+            is_new: true,
+            prompts: Vec::new(),
+            history: Vec::new(),
+        }
+    }
+
+    async fn last_target(&self, scope: &Scope, window: &Window) -> Result<Target> {
+        let last = window
+            .messages
+            .iter()
+            .rev()
+            .find_map(|message| message.model.as_deref());
+        if let Some(model) = last
+            && let Ok(target) = self.target(scope, Some(model)).await
+            && target.connection.provider != ProviderKind::Builtin
+        {
+            return Ok(target);
+        }
+        self.target(scope, None).await
+    }
+
+    fn prompt_budget(&self, target: &Target, turn: &Turn) -> u64 {
+        let window = self.window(target).unwrap_or(UNKNOWN_WINDOW);
+        Budget::new(window, turn.sampling.max_tokens).prompt()
+    }
+
+    /// Tokens of a target's window: as the connection is set, else what its
+    /// server lists, else what is known of the model's family.
+    pub(super) fn window(&self, target: &Target) -> Option<u32> {
+        let set = target.connection.settings.context_window;
+        let listed = target.model.as_ref().and_then(|model| model.context_window);
+        let known = if target.connection.provider == ProviderKind::Ollama {
+            Some(listed.unwrap_or(OLLAMA_WINDOW).min(OLLAMA_WINDOW))
+        } else {
+            listed.or_else(|| aimate_text::tokens::known_window(&target.model_id))
+        };
+        set.or(known).map(|window| window.max(256))
+    }
+
+    async fn new_messages(
+        &self,
+        branch: &Branch,
+        turn: &Turn,
+        tokenizer: Tokenizer,
+    ) -> Result<Vec<Message>> {
+        let inputs = match &turn.input {
+            TurnInput::Messages(messages) => messages.clone(),
+            TurnInput::Edit(_, content) => {
+                vec![InputMessage::new(MessageRole::User, content.clone())]
+            }
+            TurnInput::Regenerate(_) => Vec::new(),
+        };
+        let mut parent = branch
+            .history
+            .last()
+            .map(|message| (message.id, message.place));
+        let mut messages = Vec::with_capacity(inputs.len());
+        for input in inputs {
+            let (tokens, content) = self.count(tokenizer, input.content).await?;
+            let place = parent
+                .map_or_else(MessagePlace::default, |(_, place)| place)
+                .child(tokens);
+            let message = Message {
+                id: self.inner.sources.id(),
+                conversation_id: branch.conversation.id,
+                parent_id: parent.map(|(id, _)| id),
+                role: input.role,
+                content,
+                status: MessageStatus::Complete,
+                model: None,
+                usage: None,
+                cost: None,
+                metadata: input.metadata,
+                created_at: self.inner.sources.now(),
+                place,
+            };
+            parent = Some((message.id, message.place));
+            messages.push(message);
+        }
+        Ok(messages)
+    }
+
+    /// Counts tokens; off the async threads where that takes long.
+    pub(super) async fn count(
+        &self,
+        tokenizer: Tokenizer,
+        content: Vec<Part>,
+    ) -> Result<(u32, Vec<Part>)> {
+        let long = text_of(&content).len() > LONG_TEXT;
+        if !long && (tokenizer.is_loaded() || !tokenizer.is_exact()) {
+            return Ok((message_tokens(tokenizer, &content), content));
+        }
+        let counting = move || (message_tokens(tokenizer, &content), content);
+        self.inner
+            .tasks
+            .spawn_blocking(counting)
+            .await
+            .map_err(|error| Error::internal("counting tokens failed").with_source(error))
+    }
+
+    fn begin_run(
+        &self,
+        branch: &Branch,
+        turn: &Turn,
+        messages: Vec<Message>,
+        target: &Target,
+        manifest: serde_json::Value,
+    ) -> BeginRun {
+        let now = self.inner.sources.now();
+        let last = messages.last().or(branch.history.last());
+        let answer = Message {
+            id: self.inner.sources.id(),
+            conversation_id: branch.conversation.id,
+            parent_id: last.map(|message| message.id),
+            role: MessageRole::Assistant,
+            content: Vec::new(),
+            status: MessageStatus::Streaming,
+            model: Some(target.label()),
+            usage: None,
+            cost: None,
+            metadata: serde_json::Map::new(),
+            created_at: now,
+            place: last
+                .map_or_else(MessagePlace::default, |message| message.place)
+                .child(0),
+        };
+        let run = Run {
+            id: self.inner.sources.id(),
+            conversation_id: branch.conversation.id,
+            user_message_id: last.map(|message| message.id),
+            message_id: answer.id,
+            status: RunStatus::Running,
+            model: target.label(),
+            error: None,
+            finish_reason: None,
+            usage: None,
+            context: manifest,
+            worker_id: self.inner.worker,
+            attempt: 1,
+            client_id: turn.client_id.clone(),
+            client_hash: None,
+            created_at: now,
+            finished_at: None,
+        };
+        let title = (branch.conversation.title == DEFAULT_TITLE)
+            .then(|| title(&messages))
+            .flatten();
+        let create = branch.is_new.then(|| Conversation {
+            title: title.clone().unwrap_or_else(|| DEFAULT_TITLE.to_owned()),
+            ..branch.conversation.clone()
+        });
+        BeginRun {
+            title: if branch.is_new { None } else { title },
+            create,
+            messages,
+            answer,
+            run,
+        }
+    }
+}
+
+/// Takes a run out of the engine's list when its driver is gone, even by a
+/// panic: its listeners then read the end from the store.
+struct EndRun {
+    engine: Engine,
+    run: crate::RunId,
+    channel: Arc<Channel>,
+}
+
+impl Drop for EndRun {
+    fn drop(&mut self) {
+        self.channel.end();
+        self.engine.inner.channels().remove(&self.run);
+    }
+}
+
+/// Whether the window leaves out the beginning of its branch.
+fn is_cut(window: &Window) -> bool {
+    window
+        .messages
+        .first()
+        .is_some_and(|message| message.parent_id.is_some())
+}
+
+/// What of the branch a turn's input follows.
+fn history(mut messages: Vec<Message>, input: &TurnInput) -> Result<Vec<Message>> {
+    let role = messages.last().map(|message| message.role);
+    match (input, role) {
+        (TurnInput::Edit(..), Some(MessageRole::User)) => drop(messages.pop()),
+        (TurnInput::Edit(..), _) => {
+            return Err(Error::invalid(
+                "only a user message starts a turn when it is edited",
+            ));
+        }
+        (TurnInput::Regenerate(_), Some(MessageRole::Assistant)) => drop(messages.pop()),
+        (TurnInput::Regenerate(_), Some(MessageRole::User | MessageRole::Tool)) => {}
+        (TurnInput::Regenerate(_), _) => {
+            return Err(Error::invalid(
+                "only an answer, or a question without one, can be answered again",
+            ));
+        }
+        (TurnInput::Messages(_), _) => {}
+    }
+    if messages
+        .last()
+        .is_some_and(|message| message.status == MessageStatus::Streaming)
+    {
+        return Err(Error::conflict(
+            "the answer before is still being written; wait for it, cancel its run, or send `parent_id` to branch off earlier",
+        ));
+    }
+    Ok(messages)
+}
+
+/// A title out of the first user message: its first line, cut at a word.
+fn title(messages: &[Message]) -> Option<String> {
+    let first = messages
+        .iter()
+        .find(|message| message.role == MessageRole::User)?;
+    let text = text_of(&first.content);
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
+    if line.chars().count() <= TITLE {
+        return Some(line.to_owned());
+    }
+    let cut: String = line.chars().take(TITLE).collect();
+    let whole = cut
+        .rsplit_once(' ')
+        .map_or(cut.as_str(), |(words, _)| words);
+    Some(format!("{whole}…"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn history_of_an_edit_ends_before_the_edited_question() {
+        let message = |role| Message {
+            id: uuid::Uuid::nil().into(),
+            conversation_id: uuid::Uuid::nil().into(),
+            parent_id: None,
+            role,
+            content: vec![Part::text("x")],
+            status: MessageStatus::Complete,
+            model: None,
+            usage: None,
+            cost: None,
+            metadata: serde_json::Map::new(),
+            created_at: crate::Timestamp(0),
+            place: MessagePlace::default(),
+        };
+        let path = vec![
+            message(MessageRole::User),
+            message(MessageRole::Assistant),
+            message(MessageRole::User),
+        ];
+        let edit = TurnInput::Edit(uuid::Uuid::nil().into(), vec![]);
+        assert_eq!(history(path.clone(), &edit).unwrap().len(), 2);
+        assert!(history(path[..2].to_vec(), &edit).is_err());
+        let again = TurnInput::Regenerate(uuid::Uuid::nil().into());
+        assert_eq!(history(path[..2].to_vec(), &again).unwrap().len(), 1);
+        assert_eq!(title(&path[..1]).as_deref(), Some("x"));
+    }
+}

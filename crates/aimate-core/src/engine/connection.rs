@@ -1,0 +1,210 @@
+//! Managing a user's connections.
+
+use serde::Serialize;
+
+use super::Engine;
+use super::catalog::{binding, no_keys};
+use crate::connection::{
+    Connection, ConnectionChange, ConnectionStatus, NewConnection, check_key, check_name,
+    check_url, origin,
+};
+use crate::error::Result;
+use crate::id::ConnectionId;
+use crate::page::{Page, PageRequest};
+use crate::scope::Scope;
+use crate::secret::Secret;
+
+/// What a test of a connection found.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ConnectionTest {
+    /// Whether the server answered with its models.
+    pub ok: bool,
+    /// How long that took.
+    pub latency_ms: u64,
+    /// The server's own ids of its models.
+    pub models: Vec<String>,
+    /// What went wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// The connections of a scope; see [`Engine::connections`].
+#[derive(Debug)]
+pub struct Connections<'a> {
+    engine: &'a Engine,
+    scope: Scope,
+}
+
+impl Engine {
+    /// The connections that `scope` sees.
+    pub fn connections(&self, scope: &Scope) -> Connections<'_> {
+        Connections {
+            engine: self,
+            scope: *scope,
+        }
+    }
+}
+
+impl Connections<'_> {
+    /// Stores a connection of the user. Its models are read when they are first
+    /// asked for, or by [`Connections::test`].
+    ///
+    /// # Errors
+    /// `Invalid`, `Conflict` if the user has one of that name, `Unavailable` if
+    /// it has a key and no encryption key is configured.
+    pub async fn create(&self, mut new: NewConnection) -> Result<Connection> {
+        new.check()?;
+        let inner = &self.engine.inner;
+        let now = inner.sources.now();
+        let mut connection = Connection {
+            id: inner.sources.id(),
+            name: new.name,
+            provider: new.provider,
+            url: new.url,
+            has_key: false,
+            key_hint: None,
+            sealed_key: None,
+            is_enabled: new.is_enabled,
+            is_shared: false,
+            settings: new.settings,
+            status: ConnectionStatus::Unknown,
+            models_fetched_at: None,
+            stale_since: None,
+            created_at: now,
+            updated_at: now,
+        };
+        self.set_key(&mut connection, new.api_key)?;
+        inner
+            .stores
+            .connections
+            .create(&self.scope, &connection)
+            .await?;
+        inner.catalogs.forget(self.scope.tenant);
+        Ok(connection)
+    }
+
+    /// One connection.
+    ///
+    /// # Errors
+    /// `NotFound` if the user sees none with this id.
+    pub async fn get(&self, id: ConnectionId) -> Result<Connection> {
+        self.engine
+            .inner
+            .stores
+            .connections
+            .get(&self.scope, id)
+            .await
+    }
+
+    /// The user's own connections and the shared ones, by name.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn list(&self, page: PageRequest) -> Result<Page<Connection>> {
+        // Reading the catalog stores configured connections that are new here.
+        self.engine.catalog(&self.scope).await?;
+        self.engine
+            .inner
+            .stores
+            .connections
+            .list(&self.scope, page)
+            .await
+    }
+
+    /// Changes a connection. A new origin drops the key unless a new key comes
+    /// with it: a key never goes to a server it was not given for.
+    ///
+    /// # Errors
+    /// `Invalid`, `NotFound`, `Conflict` if the name is taken or somebody
+    /// changed it at the same time.
+    pub async fn update(&self, id: ConnectionId, change: ConnectionChange) -> Result<Connection> {
+        let inner = &self.engine.inner;
+        let stored = inner.stores.connections.get(&self.scope, id).await?;
+        let read_at = stored.updated_at;
+        let mut next = Connection {
+            updated_at: inner.sources.now(),
+            ..stored.clone()
+        };
+        if let Some(name) = change.name {
+            check_name(&name)?;
+            next.name = name;
+        }
+        if let Some(url) = change.url {
+            next.url = check_url(next.provider, Some(&url))?;
+        }
+        next.is_enabled = change.is_enabled.unwrap_or(next.is_enabled);
+        next.settings = change.settings.unwrap_or(next.settings);
+        let moved = origin(stored.url.as_deref()) != origin(next.url.as_deref());
+        if change.api_key.is_some() || moved {
+            check_key(change.api_key.as_ref())?;
+            self.set_key(&mut next, change.api_key)?;
+        }
+        if moved || next.has_key != stored.has_key {
+            next.status = ConnectionStatus::Unknown;
+        }
+        inner
+            .stores
+            .connections
+            .update(&self.scope, &next, read_at)
+            .await?;
+        inner.catalogs.forget(self.scope.tenant);
+        Ok(next)
+    }
+
+    /// Deletes a connection and its models. A configured one comes back when
+    /// the process starts again with it.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn delete(&self, id: ConnectionId) -> Result<()> {
+        self.engine
+            .inner
+            .stores
+            .connections
+            .delete(&self.scope, id)
+            .await?;
+        self.engine.inner.catalogs.forget(self.scope.tenant);
+        Ok(())
+    }
+
+    /// Asks the server for its models, keeps the list, and says how it went.
+    ///
+    /// # Errors
+    /// `NotFound`; a server that fails is told in the result.
+    pub async fn test(&self, id: ConnectionId) -> Result<ConnectionTest> {
+        self.get(id).await?;
+        let begun = tokio::time::Instant::now();
+        let outcome = self.engine.models(&self.scope).refresh(id).await;
+        let latency_ms = begun.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
+        Ok(match outcome {
+            Ok(models) => ConnectionTest {
+                ok: true,
+                latency_ms,
+                models: models.into_iter().map(|model| model.model_id).collect(),
+                error: None,
+            },
+            Err(error) => ConnectionTest {
+                ok: false,
+                latency_ms,
+                models: Vec::new(),
+                error: Some(error.message().to_owned()),
+            },
+        })
+    }
+
+    fn set_key(&self, connection: &mut Connection, key: Option<Secret>) -> Result<()> {
+        let key = key.filter(|key| !key.expose().is_empty());
+        connection.has_key = key.is_some();
+        connection.key_hint = key.as_ref().and_then(Secret::hint);
+        connection.sealed_key = match key {
+            None => None,
+            Some(key) => {
+                let keys = self.engine.inner.keys.as_ref().ok_or_else(no_keys)?;
+                let origin = origin(connection.url.as_deref());
+                Some(keys.seal(&key, &binding(&self.scope, connection, &origin))?)
+            }
+        };
+        Ok(())
+    }
+}

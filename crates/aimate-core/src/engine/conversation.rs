@@ -1,0 +1,255 @@
+//! Managing a user's conversations.
+
+use super::Engine;
+use crate::conversation::{
+    Conversation, ConversationChange, ConversationFilter, DEFAULT_TITLE, ListedMessage,
+    NewConversation,
+};
+use crate::error::{Error, Result};
+use crate::id::{ConversationId, MessageId};
+use crate::message::{Message, MessageRole, MessageStatus, Part, check_content};
+use crate::page::{Page, PageRequest};
+use crate::scope::Scope;
+
+/// The conversations of a scope; see [`Engine::conversations`].
+#[derive(Debug)]
+pub struct Conversations<'a> {
+    engine: &'a Engine,
+    scope: Scope,
+}
+
+impl Engine {
+    /// The conversations of `scope`'s user.
+    pub fn conversations(&self, scope: &Scope) -> Conversations<'_> {
+        Conversations {
+            engine: self,
+            scope: *scope,
+        }
+    }
+
+    /// A conversation that is not stored yet.
+    pub(super) fn new_conversation(&self, new: NewConversation) -> Conversation {
+        let now = self.inner.sources.now();
+        Conversation {
+            id: self.inner.sources.id(),
+            workspace_id: new.workspace_id,
+            title: new.title.unwrap_or_else(|| DEFAULT_TITLE.to_owned()),
+            system_prompt: new.system_prompt.filter(|text| !text.trim().is_empty()),
+            is_pinned: new.is_pinned,
+            is_archived: false,
+            tags: new.tags,
+            metadata: new.metadata,
+            active_leaf_id: None,
+            message_count: 0,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+}
+
+impl Conversations<'_> {
+    /// Stores a new, empty conversation.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the field; `NotFound` if the workspace is not the user's.
+    pub async fn create(&self, new: NewConversation) -> Result<Conversation> {
+        new.check()?;
+        let conversation = self.engine.new_conversation(new);
+        self.engine
+            .inner
+            .stores
+            .conversations
+            .create(&self.scope, &conversation)
+            .await?;
+        Ok(conversation)
+    }
+
+    /// One conversation.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn get(&self, id: ConversationId) -> Result<Conversation> {
+        self.engine
+            .inner
+            .stores
+            .conversations
+            .get(&self.scope, id)
+            .await
+    }
+
+    /// The user's conversations, last changed first.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn list(
+        &self,
+        filter: &ConversationFilter,
+        page: PageRequest,
+    ) -> Result<Page<Conversation>> {
+        self.engine
+            .inner
+            .stores
+            .conversations
+            .list(&self.scope, filter, page)
+            .await
+    }
+
+    /// Changes a conversation.
+    ///
+    /// # Errors
+    /// `Invalid`; `NotFound` if it, the workspace or the leaf is not there.
+    pub async fn update(
+        &self,
+        id: ConversationId,
+        change: ConversationChange,
+    ) -> Result<Conversation> {
+        change.check()?;
+        let inner = &self.engine.inner;
+        inner
+            .stores
+            .conversations
+            .update(&self.scope, id, &change, inner.sources.now())
+            .await
+    }
+
+    /// Deletes a conversation with its messages; stops its running answers.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn delete(&self, id: ConversationId) -> Result<()> {
+        self.engine
+            .inner
+            .stores
+            .conversations
+            .delete(&self.scope, id)
+            .await
+    }
+
+    /// One message.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn message(&self, id: ConversationId, message: MessageId) -> Result<Message> {
+        self.engine
+            .inner
+            .stores
+            .conversations
+            .message(&self.scope, id, message)
+            .await
+    }
+
+    /// The newest page of the branch that ends at `leaf` (the open branch if
+    /// `None`), oldest message first; the next page is older.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn messages(
+        &self,
+        id: ConversationId,
+        leaf: Option<MessageId>,
+        page: PageRequest,
+    ) -> Result<Page<ListedMessage>> {
+        self.engine
+            .inner
+            .stores
+            .conversations
+            .messages(&self.scope, id, leaf, page)
+            .await
+    }
+
+    /// Stores another wording of an answer beside it and opens that branch.
+    /// (Another wording of a question is a [`Turn`](crate::chat::Turn) of its
+    /// own, since it wants another answer.)
+    ///
+    /// # Errors
+    /// `Invalid`, `TooLarge`, `NotFound`; `Conflict` while the answer is being
+    /// written.
+    pub async fn edit_answer(
+        &self,
+        id: ConversationId,
+        message: MessageId,
+        mut content: Vec<Part>,
+    ) -> Result<Message> {
+        check_content("content", &mut content)?;
+        let inner = &self.engine.inner;
+        let window = inner
+            .stores
+            .conversations
+            .window(&self.scope, id, Some(message), 0, 2)
+            .await?;
+        let edited = window
+            .messages
+            .last()
+            .ok_or_else(|| Error::missing("message", message))?;
+        if edited.status == MessageStatus::Streaming {
+            return Err(Error::conflict(
+                "the answer is still being written; wait for it or cancel its run",
+            ));
+        }
+        if edited.role != MessageRole::Assistant {
+            return Err(Error::invalid(
+                "only an answer is edited in place; a question starts a turn",
+            ));
+        }
+        let before = edited
+            .place
+            .path_tokens
+            .saturating_sub(u64::from(edited.place.tokens));
+        let parent = crate::message::MessagePlace {
+            depth: edited.place.depth.saturating_sub(1),
+            tokens: 0,
+            path_tokens: before,
+        };
+        let (tokens, content) = self
+            .engine
+            .count(aimate_text::tokens::Tokenizer::Estimate, content)
+            .await?;
+        let now = inner.sources.now();
+        let sibling = Message {
+            id: inner.sources.id(),
+            content,
+            status: MessageStatus::Complete,
+            usage: None,
+            cost: None,
+            created_at: now,
+            place: parent.child(tokens),
+            ..edited.clone()
+        };
+        inner
+            .stores
+            .conversations
+            .append(&self.scope, id, std::slice::from_ref(&sibling), now)
+            .await?;
+        Ok(sibling)
+    }
+
+    /// Copies the branch up to `message` into a new conversation.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` while the message is being written.
+    pub async fn fork(&self, id: ConversationId, message: MessageId) -> Result<Conversation> {
+        let inner = &self.engine.inner;
+        let stored = self.get(id).await?;
+        if self.message(id, message).await?.status == MessageStatus::Streaming {
+            return Err(Error::conflict(
+                "the answer is still being written; wait for it or cancel its run",
+            ));
+        }
+        let now = inner.sources.now();
+        let into = Conversation {
+            id: inner.sources.id(),
+            is_pinned: false,
+            is_archived: false,
+            active_leaf_id: None,
+            message_count: 0,
+            created_at: now,
+            updated_at: now,
+            ..stored
+        };
+        inner
+            .stores
+            .conversations
+            .fork(&self.scope, id, message, &into, inner.sources.ids.as_ref())
+            .await
+    }
+}

@@ -1,0 +1,121 @@
+//! Usage of calls that belong to no run: recorded beside the call, in batches,
+//! so that a cheap call stays cheap.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::scope::Scope;
+use crate::usage::{UsageRecord, UsageStore};
+
+/// How long a record may wait for others to go with.
+const LINGER: Duration = Duration::from_millis(100);
+/// How many go at once.
+const BATCH: usize = 500;
+/// How often a batch is tried while the database is away.
+const TRIES: u32 = 8;
+
+enum Entry {
+    Record(Scope, UsageRecord),
+    Flush(oneshot::Sender<()>),
+}
+
+/// Takes records without waiting and stores them soon.
+pub(super) struct Meter {
+    entries: mpsc::UnboundedSender<Entry>,
+}
+
+impl Meter {
+    pub(super) fn start(
+        store: Arc<dyn UsageStore>,
+        tasks: &TaskTracker,
+        stop: CancellationToken,
+    ) -> Self {
+        let (entries, queue) = mpsc::unbounded_channel();
+        tasks.spawn(keep(store, queue, stop));
+        Self { entries }
+    }
+
+    /// Records one call.
+    pub(super) fn record(&self, scope: Scope, record: UsageRecord) {
+        if self.entries.send(Entry::Record(scope, record)).is_err() {
+            tracing::error!("a usage record came after shutdown and is lost");
+        }
+    }
+
+    /// Waits until everything recorded before is stored.
+    pub(super) async fn flush(&self) {
+        let (done, wait) = oneshot::channel();
+        if self.entries.send(Entry::Flush(done)).is_ok() {
+            // The task answers or has ended; both mean there is nothing to wait for.
+            let _ = wait.await;
+        }
+    }
+}
+
+async fn keep(
+    store: Arc<dyn UsageStore>,
+    mut queue: mpsc::UnboundedReceiver<Entry>,
+    stop: CancellationToken,
+) {
+    let mut batch = Vec::new();
+    loop {
+        let entry = tokio::select! {
+            entry = queue.recv() => entry,
+            () = tokio::time::sleep(LINGER), if !batch.is_empty() => {
+                store_batch(store.as_ref(), &mut batch).await;
+                continue;
+            }
+            () = stop.cancelled() => {
+                queue.close();
+                while let Ok(entry) = queue.try_recv() {
+                    take(entry, &mut batch);
+                }
+                return store_batch(store.as_ref(), &mut batch).await;
+            }
+        };
+        let Some(entry) = entry else {
+            return store_batch(store.as_ref(), &mut batch).await;
+        };
+        let flush = take(entry, &mut batch);
+        if flush.is_some() || batch.len() >= BATCH {
+            store_batch(store.as_ref(), &mut batch).await;
+        }
+        if let Some(done) = flush {
+            let _ = done.send(());
+        }
+    }
+}
+
+fn take(entry: Entry, batch: &mut Vec<(Scope, UsageRecord)>) -> Option<oneshot::Sender<()>> {
+    match entry {
+        Entry::Record(scope, record) => {
+            batch.push((scope, record));
+            None
+        }
+        Entry::Flush(done) => Some(done),
+    }
+}
+
+async fn store_batch(store: &dyn UsageStore, batch: &mut Vec<(Scope, UsageRecord)>) {
+    if batch.is_empty() {
+        return;
+    }
+    for attempt in 1..=TRIES {
+        match store.record(batch).await {
+            Ok(()) => break,
+            Err(error) if attempt == TRIES || !error.kind().retryable() => {
+                tracing::error!(%error, records = batch.len(), "usage records are lost");
+                break;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "storing usage failed; trying again");
+                tokio::time::sleep(LINGER * 2_u32.pow(attempt)).await;
+            }
+        }
+    }
+    batch.clear();
+}

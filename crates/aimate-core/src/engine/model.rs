@@ -1,0 +1,308 @@
+//! The models a user can choose from.
+
+use serde::Serialize;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use super::Engine;
+use super::catalog::Catalog;
+use crate::connection::{Connection, ConnectionStatus};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::ConnectionId;
+use crate::model::{Capability, Model, Prices};
+use crate::provider::ListedModel;
+use crate::scope::{Role, Scope};
+
+/// How old a model list may be before it is read again in the background.
+const OLD: Duration = Duration::from_secs(600);
+/// How long a caller waits for a list that was never read.
+const WAIT: Duration = Duration::from_secs(5);
+/// How soon the same server is asked again.
+const AGAIN: Duration = Duration::from_secs(10);
+
+/// A model as it is offered to a user.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct OfferedModel {
+    /// `CONNECTION/MODEL`: what a turn's `model` takes.
+    pub id: String,
+    /// The connection.
+    pub connection_id: ConnectionId,
+    /// The server's own id of it.
+    pub model_id: String,
+    /// The name to show.
+    pub name: String,
+    /// Tokens of its context window, where the server says.
+    pub context_window: Option<u32>,
+    /// What it can do, as far as the server says.
+    pub capabilities: Vec<Capability>,
+    /// Whether turns may use it.
+    pub is_active: bool,
+    /// What it costs, in US dollars per million tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prices: Option<Prices>,
+    /// Since when reading its connection's list has failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stale_since: Option<crate::Timestamp>,
+}
+
+impl OfferedModel {
+    fn new(connection: &Connection, model: Model) -> Self {
+        Self {
+            id: format!("{}/{}", connection.name, model.model_id),
+            connection_id: model.connection_id,
+            model_id: model.model_id,
+            name: model.name,
+            context_window: model.context_window,
+            capabilities: model.capabilities,
+            is_active: model.is_active,
+            prices: model.prices,
+            stale_since: connection.stale_since,
+        }
+    }
+}
+
+/// The models of a scope; see [`Engine::models`].
+#[derive(Debug)]
+pub struct Models<'a> {
+    engine: &'a Engine,
+    scope: Scope,
+}
+
+impl Engine {
+    /// The models of what `scope` sees.
+    pub fn models(&self, scope: &Scope) -> Models<'_> {
+        Models {
+            engine: self,
+            scope: *scope,
+        }
+    }
+
+    /// Reads the lists of connections that were never read; waits a little.
+    pub(super) async fn refresh_unread(&self, scope: &Scope, catalog: &Catalog) {
+        let unread = catalog
+            .connections
+            .iter()
+            .filter(|connection| connection.is_enabled && connection.models_fetched_at.is_none());
+        futures_util::future::join_all(
+            unread.map(|connection| self.refresh_soon(scope, connection)),
+        )
+        .await;
+    }
+
+    /// Reads a connection's list unless it was asked a moment ago; waits a
+    /// little, goes on in the background after that.
+    pub(super) async fn refresh_soon(&self, scope: &Scope, connection: &Connection) {
+        let now = self.inner.sources.now();
+        {
+            let mut asked = self
+                .inner
+                .catalogs
+                .asked
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            if asked
+                .get(&connection.id)
+                .is_some_and(|then| now.since(*then) < AGAIN)
+            {
+                return;
+            }
+            asked.insert(connection.id, now);
+        }
+        let (engine, scope, id) = (self.clone(), *scope, connection.id);
+        let refresh = self
+            .inner
+            .tasks
+            .spawn(async move { engine.models(&scope).refresh(id).await });
+        // A failure is kept in the connection's status.
+        let _ = tokio::time::timeout(WAIT, refresh).await;
+    }
+}
+
+impl Models<'_> {
+    /// All models of the enabled connections, by connection and model. Lists
+    /// never read are read now, old ones in the background.
+    ///
+    /// # Errors
+    /// What the store says; a server that cannot be reached is no error.
+    pub async fn list(&self) -> Result<Vec<OfferedModel>> {
+        let (engine, scope) = (self.engine, &self.scope);
+        let mut catalog = engine.catalog(scope).await?;
+        if catalog
+            .connections
+            .iter()
+            .any(|c| c.is_enabled && c.models_fetched_at.is_none())
+        {
+            engine.refresh_unread(scope, &catalog).await;
+            catalog = engine.catalog(scope).await?;
+        }
+        let now = engine.inner.sources.now();
+        for old in catalog.connections.iter().filter(|c| c.is_enabled) {
+            if old.models_fetched_at.is_some_and(|at| now.since(at) > OLD) {
+                let (engine, scope, old) = (engine.clone(), *scope, old.clone());
+                self.engine
+                    .inner
+                    .tasks
+                    .spawn(async move { engine.refresh_soon(&scope, &old).await });
+            }
+        }
+        Ok(offered(&catalog))
+    }
+
+    /// One offered model by its `CONNECTION/MODEL` id or bare name.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none; `Invalid` if a bare name is several's.
+    pub async fn get(&self, id: &str) -> Result<OfferedModel> {
+        let all = self.list().await?;
+        if let Some(model) = all.iter().find(|model| model.id == id) {
+            return Ok(model.clone());
+        }
+        let mut named = all.iter().filter(|model| model.model_id == id);
+        match (named.next(), named.next()) {
+            (Some(model), None) => Ok(model.clone()),
+            (Some(_), Some(_)) => Err(Error::invalid(format!(
+                "several connections have a model `{id}`; name it `CONNECTION/{id}`"
+            ))),
+            _ => Err(Error::missing(
+                "model",
+                format!("`{}`", crate::text::shorten(id, 200)),
+            )),
+        }
+    }
+
+    /// Switches a model on or off for everybody who sees its connection.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such model; what the store says.
+    pub async fn set_active(&self, id: &str, is_active: bool) -> Result<OfferedModel> {
+        let model = self.get(id).await?;
+        let store = &self.engine.inner.stores.models;
+        store
+            .set_active(&self.scope, model.connection_id, &model.model_id, is_active)
+            .await?;
+        self.engine.inner.catalogs.forget(self.scope.tenant);
+        Ok(OfferedModel { is_active, ..model })
+    }
+
+    /// Reads the connection's list from its server now. A list that cannot be
+    /// read, or is empty, leaves the last good one and marks it as stale.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such connection; what the server or store says.
+    pub async fn refresh(&self, connection: ConnectionId) -> Result<Vec<OfferedModel>> {
+        let engine = self.engine;
+        let found = engine
+            .inner
+            .stores
+            .connections
+            .get(&self.scope, connection)
+            .await?;
+        let listed = match engine.endpoint(&self.scope, &found) {
+            Ok(endpoint) => {
+                engine
+                    .inner
+                    .provider(found.provider)?
+                    .models(&endpoint)
+                    .await
+            }
+            Err(error) => Err(error),
+        };
+        let outcome = match listed {
+            Ok(listed) if listed.is_empty() => Err(Error::upstream(format!(
+                "connection `{}`: the server lists no models",
+                found.name
+            ))),
+            other => other,
+        };
+        let admin = Scope {
+            role: Role::Admin,
+            ..self.scope
+        };
+        match outcome {
+            Ok(listed) => {
+                let models: Vec<_> = listed
+                    .into_iter()
+                    .map(|model| row(connection, model))
+                    .collect();
+                let now = engine.inner.sources.now();
+                engine
+                    .inner
+                    .stores
+                    .models
+                    .replace(&admin, connection, &models, now)
+                    .await?;
+                engine.inner.catalogs.forget(self.scope.tenant);
+                Ok(offered(&*engine.catalog(&self.scope).await?)
+                    .into_iter()
+                    .filter(|model| model.connection_id == connection)
+                    .collect())
+            }
+            Err(error) => {
+                self.mark_stale(&admin, found, &error).await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn mark_stale(&self, admin: &Scope, found: Connection, error: &Error) -> Result<()> {
+        let inner = &self.engine.inner;
+        let refused =
+            error.message().contains("refused the key") || error.message().contains("stored key");
+        let status = if refused {
+            ConnectionStatus::NeedsKey
+        } else {
+            ConnectionStatus::Unreachable
+        };
+        let read_at = found.updated_at;
+        let now = inner.sources.now();
+        let marked = Connection {
+            status,
+            stale_since: found.stale_since.or(Some(now)),
+            ..found
+        };
+        match inner
+            .stores
+            .connections
+            .update(admin, &marked, read_at)
+            .await
+        {
+            // Somebody changed or deleted it meanwhile: what they did counts.
+            Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound) => {
+                Ok(())
+            }
+            outcome => outcome.map(|()| inner.catalogs.forget(self.scope.tenant)),
+        }
+    }
+}
+
+fn row(connection_id: ConnectionId, listed: ListedModel) -> Model {
+    Model {
+        connection_id,
+        name: if listed.name.is_empty() {
+            listed.id.clone()
+        } else {
+            listed.name
+        },
+        model_id: listed.id,
+        context_window: listed.context_window,
+        capabilities: listed.capabilities,
+        is_active: true,
+        prices: listed.prices,
+    }
+}
+
+fn offered(catalog: &Catalog) -> Vec<OfferedModel> {
+    let mut offered: Vec<_> = catalog
+        .models
+        .iter()
+        .filter_map(|model| {
+            let connection = catalog
+                .connection(model.connection_id)
+                .filter(|c| c.is_enabled)?;
+            Some(OfferedModel::new(connection, model.clone()))
+        })
+        .collect();
+    offered.sort_by(|a, b| a.id.cmp(&b.id));
+    offered
+}

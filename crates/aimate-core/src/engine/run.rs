@@ -1,0 +1,67 @@
+//! Looking at runs, listening to them again, stopping them.
+
+use super::{Answer, Engine};
+use crate::error::Result;
+use crate::id::RunId;
+use crate::run::Run;
+use crate::scope::Scope;
+
+/// The runs of a scope; see [`Engine::runs`].
+#[derive(Debug)]
+pub struct Runs<'a> {
+    engine: &'a Engine,
+    scope: Scope,
+}
+
+impl Engine {
+    /// The runs of `scope`'s user.
+    pub fn runs(&self, scope: &Scope) -> Runs<'_> {
+        Runs {
+            engine: self,
+            scope: *scope,
+        }
+    }
+}
+
+impl Runs<'_> {
+    /// One run, with the manifest of what its model was shown.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn get(&self, id: RunId) -> Result<Run> {
+        self.engine.inner.stores.runs.get(&self.scope, id).await
+    }
+
+    /// Listens to a run from after the event with sequence number `after`: 0
+    /// for the beginning. What was missed comes first, then what comes.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn attach(&self, id: RunId, after: u64) -> Result<Answer> {
+        let run = self.get(id).await?;
+        let live = self.engine.inner.channel(&self.scope, id);
+        Ok(Answer::new(
+            self.engine.clone(),
+            self.scope,
+            &run,
+            after,
+            live,
+        ))
+    }
+
+    /// Stops a run, in whatever process it is: the model is told at once, what
+    /// came is kept. A run that is over stays as it is.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn cancel(&self, id: RunId) -> Result<Run> {
+        let inner = &self.engine.inner;
+        match inner.channel(&self.scope, id) {
+            Some(channel) => channel.cancel.cancel(),
+            None => {
+                inner.stores.runs.request_cancel(&self.scope, id).await?;
+            }
+        }
+        self.get(id).await
+    }
+}

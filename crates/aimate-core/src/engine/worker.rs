@@ -1,0 +1,182 @@
+//! The process as a worker: it says that it lives, hears who wants to stop a
+//! run, and ends the runs of processes that died.
+
+use std::time::Duration;
+
+use tokio::time::MissedTickBehavior;
+
+use super::Engine;
+use crate::chat::context::message_tokens;
+use crate::chat::transcript::Transcript;
+use crate::clock::Timestamp;
+use crate::error::{Error, ErrorKind, Result};
+use crate::run::{AbandonedRun, EventBatch, FinishRun, RunError, RunStatus};
+use crate::usage::{TokenUsage, UsageRecord};
+use aimate_text::tokens::Tokenizer;
+
+/// How often the worker hears of cancellations while it has runs.
+const BEAT: Duration = Duration::from_millis(500);
+/// How many abandoned runs are taken over at once.
+const TAKE: u32 = 100;
+/// How long the event log of a finished run is kept for listeners who come back.
+const KEEP_LOGS: Duration = Duration::from_secs(3_600);
+/// Beats between two looks for abandoned runs (and signs of life of an idle
+/// worker), and between two clearings of logs.
+const LOOK_EVERY: u64 = 10;
+const CLEAR_EVERY: u64 = 1_200;
+
+impl Engine {
+    pub(super) async fn start_worker(&self) -> Result<()> {
+        let inner = &self.inner;
+        inner
+            .stores
+            .workers
+            .join(inner.worker, inner.sources.now())
+            .await?;
+        self.recover().await?;
+        let engine = self.clone();
+        let stop = inner.stop.clone();
+        inner.tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = engine.work() => {}
+            }
+        });
+        Ok(())
+    }
+
+    async fn work(&self) {
+        let mut beats = tokio::time::interval(BEAT);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        for count in 1_u64.. {
+            beats.tick().await;
+            if self.running() == 0 && !count.is_multiple_of(LOOK_EVERY) {
+                continue;
+            }
+            if let Err(error) = self.beat(count).await {
+                tracing::warn!(%error, cause = ?error, "housekeeping failed; trying again");
+            }
+        }
+    }
+
+    async fn beat(&self, count: u64) -> Result<()> {
+        let inner = &self.inner;
+        let now = inner.sources.now();
+        for run in inner.stores.workers.beat(inner.worker, now).await? {
+            if let Some(channel) = inner.channels().get(&run) {
+                channel.cancel.cancel();
+            }
+        }
+        if count.is_multiple_of(LOOK_EVERY) {
+            self.recover().await?;
+        }
+        if count.is_multiple_of(CLEAR_EVERY) {
+            inner
+                .stores
+                .workers
+                .clear_logs(now.minus(KEEP_LOGS))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Ends every run whose process is gone, with the text that was logged.
+    async fn recover(&self) -> Result<()> {
+        let inner = &self.inner;
+        loop {
+            let dead_before = inner.sources.now().minus(inner.lease);
+            let found = inner
+                .stores
+                .workers
+                .take_abandoned(inner.worker, dead_before, TAKE)
+                .await?;
+            let full = found.len() as u64 >= u64::from(TAKE);
+            for abandoned in found {
+                self.end_abandoned(abandoned).await?;
+            }
+            if !full {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn end_abandoned(&self, AbandonedRun { scope, run }: AbandonedRun) -> Result<()> {
+        let (transcript, last) = self.logged(&scope, &run).await?;
+        let tokenizer = Tokenizer::Estimate;
+        let content = transcript.into_parts();
+        let tokens = message_tokens(tokenizer, &content);
+        let error = Error::unavailable(
+            "the process that wrote this answer stopped before it was whole; ask again",
+        );
+        let now: Timestamp = self.inner.sources.now();
+        let usage = TokenUsage {
+            input_tokens: run
+                .context
+                .get("tokens")
+                .and_then(serde_json::Value::as_u64)
+                .unwrap_or(0),
+            output_tokens: u64::from(tokens),
+            estimated: true,
+            ..TokenUsage::default()
+        };
+        tracing::info!(run = %run.id, tokens, "ended a run whose process is gone");
+        let finish = FinishRun {
+            id: run.id,
+            attempt: run.attempt,
+            status: RunStatus::Interrupted,
+            error: Some(RunError::from(&error)),
+            finish_reason: None,
+            tokens,
+            content,
+            usage: UsageRecord {
+                id: self.inner.sources.id(),
+                run_id: Some(run.id),
+                conversation_id: Some(run.conversation_id),
+                model: run.model.clone(),
+                outcome: RunStatus::Interrupted.usage_outcome(),
+                usage,
+                created_at: now,
+            },
+            events: EventBatch {
+                first: last + 1,
+                events: Vec::new(),
+            },
+            now,
+        };
+        match self.inner.stores.runs.finish(&scope, &finish).await {
+            // Somebody deleted the conversation, or ended the run, meanwhile.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Conflict) => {
+                Ok(())
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// The fold of a run's log, and the last sequence number in it.
+    async fn logged(
+        &self,
+        scope: &crate::Scope,
+        run: &crate::run::Run,
+    ) -> Result<(Transcript, u64)> {
+        let (mut transcript, mut last) = (Transcript::default(), 0);
+        loop {
+            let batches = self
+                .inner
+                .stores
+                .runs
+                .events(scope, run.id, last, 1_000)
+                .await?;
+            if batches.is_empty() {
+                return Ok((transcript, last));
+            }
+            for batch in batches {
+                for (event, n) in batch.events.iter().zip(batch.first..) {
+                    if n > last {
+                        transcript.apply(event);
+                        last = n;
+                    }
+                }
+            }
+        }
+    }
+}

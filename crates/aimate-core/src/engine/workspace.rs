@@ -1,0 +1,106 @@
+//! Managing a user's workspaces.
+
+use super::Engine;
+use crate::error::Result;
+use crate::id::WorkspaceId;
+use crate::page::{Page, PageRequest};
+use crate::scope::Scope;
+use crate::workspace::{NewWorkspace, Workspace, WorkspaceChange};
+
+/// The workspaces of a scope; see [`Engine::workspaces`].
+#[derive(Debug)]
+pub struct Workspaces<'a> {
+    engine: &'a Engine,
+    scope: Scope,
+}
+
+impl Engine {
+    /// The workspaces of `scope`'s user.
+    pub fn workspaces(&self, scope: &Scope) -> Workspaces<'_> {
+        Workspaces {
+            engine: self,
+            scope: *scope,
+        }
+    }
+}
+
+impl Workspaces<'_> {
+    /// Stores a new workspace.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the field.
+    pub async fn create(&self, new: NewWorkspace) -> Result<Workspace> {
+        new.check()?;
+        let inner = &self.engine.inner;
+        let now = inner.sources.now();
+        let workspace = Workspace {
+            id: inner.sources.id(),
+            name: new.name,
+            description: new.description,
+            is_archived: false,
+            metadata: new.metadata,
+            conversation_count: 0,
+            created_at: now,
+            updated_at: now,
+        };
+        inner
+            .stores
+            .workspaces
+            .create(&self.scope, &workspace)
+            .await?;
+        Ok(workspace)
+    }
+
+    /// One workspace.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn get(&self, id: WorkspaceId) -> Result<Workspace> {
+        self.engine
+            .inner
+            .stores
+            .workspaces
+            .get(&self.scope, id)
+            .await
+    }
+
+    /// The user's workspaces, newest first.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn list(&self, page: PageRequest) -> Result<Page<Workspace>> {
+        self.engine
+            .inner
+            .stores
+            .workspaces
+            .list(&self.scope, page)
+            .await
+    }
+
+    /// Changes a workspace.
+    ///
+    /// # Errors
+    /// `Invalid`, `NotFound`.
+    pub async fn update(&self, id: WorkspaceId, change: WorkspaceChange) -> Result<Workspace> {
+        change.check()?;
+        let inner = &self.engine.inner;
+        inner
+            .stores
+            .workspaces
+            .update(&self.scope, id, &change, inner.sources.now())
+            .await
+    }
+
+    /// Deletes a workspace and its prompts; its conversations stay.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn delete(&self, id: WorkspaceId) -> Result<()> {
+        self.engine
+            .inner
+            .stores
+            .workspaces
+            .delete(&self.scope, id)
+            .await
+    }
+}
