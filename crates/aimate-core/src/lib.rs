@@ -22,6 +22,8 @@ pub mod run;
 mod scope;
 mod secret;
 pub mod session;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod text;
 pub mod usage;
 pub mod user;
