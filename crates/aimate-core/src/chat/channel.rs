@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::event::ChatEvent;
 use super::turn::OnDisconnect;
+use crate::id::ConversationId;
 use crate::scope::Scope;
 
 /// Events kept for listeners although the log has them, so that a listener
@@ -49,6 +50,7 @@ struct State {
 #[derive(Debug)]
 pub(crate) struct Channel {
     pub(crate) scope: Scope,
+    pub(crate) conversation: ConversationId,
     /// Fires when somebody asks the run to stop.
     pub(crate) cancel: CancellationToken,
     on_disconnect: OnDisconnect,
@@ -58,7 +60,11 @@ pub(crate) struct Channel {
 }
 
 impl Channel {
-    pub(crate) fn new(scope: Scope, on_disconnect: OnDisconnect) -> Self {
+    pub(crate) fn new(
+        scope: Scope,
+        conversation: ConversationId,
+        on_disconnect: OnDisconnect,
+    ) -> Self {
         let state = State {
             first: 1,
             events: VecDeque::new(),
@@ -69,6 +75,7 @@ impl Channel {
         };
         Self {
             scope,
+            conversation,
             cancel: CancellationToken::new(),
             on_disconnect,
             state: Mutex::new(state),
@@ -125,10 +132,15 @@ impl Channel {
             .sum();
     }
 
-    /// Ends the run: nothing is published after this.
-    pub(crate) fn end(&self) {
-        self.state().ended = true;
+    /// Ends the run: nothing is published after this. Returns whether its last
+    /// event was told.
+    pub(crate) fn end(&self) -> bool {
+        let mut state = self.state();
+        state.ended = true;
+        let told = state.events.back().is_some_and(|event| event.is_final());
+        drop(state);
         self.news.send_replace(u64::MAX);
+        told
     }
 
     /// The events after `after`.
@@ -199,6 +211,7 @@ mod tests {
                 user: UserId(id),
                 role: Role::User,
             },
+            ConversationId(id),
             on_disconnect,
         )
     }

@@ -31,8 +31,6 @@ const CHECKPOINT_EVERY: Duration = Duration::from_millis(250);
 const CHECKPOINT_EVENTS: usize = 64;
 /// How many bytes of text may.
 const CHECKPOINT_BYTES: usize = 4 * 1024;
-/// How long the end of a run is tried to be stored while the database is away.
-const STORE_END_FOR: Duration = Duration::from_secs(60);
 
 /// One question and whom it goes to.
 pub(crate) struct Ask {
@@ -194,12 +192,12 @@ impl Driver {
         self.log.settle(&self.channel).await;
         let now = self.sources.now();
         let finish = self.finish_run(transcript, usage, &end, tokenizer, now);
-        let last = match store_end(self.runs.as_ref(), &self.channel, &finish).await {
-            Err(error) => lost(&error),
-            Ok(()) => final_event(&self.run, &self.answer, finish),
-        };
+        let last =
+            match store_end(self.runs.as_ref(), &self.channel, &finish, &self.interrupt).await {
+                Err(error) => lost(&error),
+                Ok(()) => final_event(&self.run, &self.answer, finish),
+            };
         self.channel.publish([last]);
-        self.channel.end();
     }
 
     fn finish_run(
@@ -290,21 +288,48 @@ fn lost(error: &Error) -> ChatEvent {
     }
 }
 
-/// Stores the end, again and again while the database is away.
-async fn store_end(runs: &dyn RunStore, channel: &Channel, finish: &FinishRun) -> Result<()> {
-    let give_up = Instant::now() + STORE_END_FOR;
+/// Stores the end, again and again while the database is away: the answer
+/// waits in memory until it is back or the process ends. What the database
+/// refuses for good is stored without its content, so that no run stays open.
+async fn store_end(
+    runs: &dyn RunStore,
+    channel: &Channel,
+    finish: &FinishRun,
+    interrupt: &CancellationToken,
+) -> Result<()> {
     let mut wait = Duration::from_millis(50);
     loop {
+        let last_try = interrupt.is_cancelled();
         match runs.finish(&channel.scope, finish).await {
-            Err(error)
-                if error.kind() == ErrorKind::Unavailable && Instant::now() + wait < give_up =>
-            {
+            Err(error) if error.kind() == ErrorKind::Unavailable && !last_try => {
                 tracing::warn!(%error, run = %finish.id, "storing the end of a run failed; trying again");
-                tokio::time::sleep(wait).await;
+                tokio::select! {
+                    () = tokio::time::sleep(wait) => {}
+                    () = interrupt.cancelled() => {}
+                }
                 wait = (wait * 2).min(Duration::from_secs(5));
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::Internal | ErrorKind::Invalid) => {
+                tracing::error!(%error, cause = ?error, run = %finish.id, "the database refuses an answer");
+                runs.finish(&channel.scope, &without_content(finish, &error))
+                    .await?;
+                return Err(error);
             }
             outcome => return outcome,
         }
+    }
+}
+
+fn without_content(finish: &FinishRun, error: &Error) -> FinishRun {
+    FinishRun {
+        status: RunStatus::Failed,
+        error: Some(error.into()),
+        content: Vec::new(),
+        events: EventBatch {
+            first: finish.events.first,
+            events: Vec::new(),
+        },
+        ..finish.clone()
     }
 }
 

@@ -139,7 +139,9 @@ impl Answer {
             news.borrow_and_update();
             match channel.after(self.at) {
                 Next::Events(events) => return Ok(events),
-                Next::End => return Ok(Vec::new()),
+                // Its last event was handed out, or its driver failed and the
+                // store will tell.
+                Next::End => self.leave(),
                 // The sender lives in the channel, which is held here.
                 Next::Wait => drop(news.changed().await),
                 Next::InLog => {

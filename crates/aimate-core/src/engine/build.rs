@@ -21,6 +21,25 @@ const LEASE: Duration = Duration::from_secs(30);
 /// Answers that may be written at once.
 const MOST_RUNS: usize = 10_000;
 
+/// A model server that the application configures, with the implementations
+/// that come along with it.
+#[derive(Clone)]
+pub struct Configured {
+    /// The server.
+    pub connection: NewConnection,
+    /// Implementations for kinds that the builder has none for.
+    pub providers: HashMap<ProviderKind, Arc<dyn ChatProvider>>,
+}
+
+impl From<NewConnection> for Configured {
+    fn from(connection: NewConnection) -> Self {
+        Self {
+            connection,
+            providers: HashMap::new(),
+        }
+    }
+}
+
 /// Collects the parts of an engine; see [`Engine::builder`].
 #[derive(Default)]
 pub struct EngineBuilder {
@@ -37,7 +56,7 @@ pub struct EngineBuilder {
 impl EngineBuilder {
     /// Where everything is kept. Required.
     #[must_use]
-    pub fn stores(mut self, stores: impl Into<Stores>) -> Self {
+    pub fn store(mut self, stores: impl Into<Stores>) -> Self {
         self.stores = Some(stores.into());
         self
     }
@@ -62,8 +81,15 @@ impl EngineBuilder {
     /// A model server that every user of every tenant may use. It is listed
     /// like a stored connection, but its key stays in memory alone.
     #[must_use]
-    pub fn connection(mut self, connection: NewConnection) -> Self {
+    pub fn connection(mut self, configured: impl Into<Configured>) -> Self {
+        let Configured {
+            connection,
+            providers,
+        } = configured.into();
         self.connections.push(connection);
+        for (kind, provider) in providers {
+            self.providers.entry(kind).or_insert(provider);
+        }
         self
     }
 
@@ -113,7 +139,7 @@ impl EngineBuilder {
     /// store says.
     pub async fn build(mut self) -> Result<Engine> {
         let stores = self.stores.ok_or_else(|| {
-            Error::invalid("an engine needs stores: `.stores(aimate::store::connect(\"sqlite:aimate.db\").await?)`")
+            Error::invalid("an engine needs stores: `.store(aimate::store::connect(\"sqlite:aimate.db\").await?)`")
         })?;
         if !self
             .connections

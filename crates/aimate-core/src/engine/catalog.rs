@@ -2,7 +2,7 @@
 //! memory for a few seconds so that a call need not ask the database.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Engine;
@@ -26,14 +26,21 @@ const MOST: usize = 10_000;
 pub(super) struct Catalogs {
     known: Mutex<HashMap<(TenantId, UserId), Arc<Catalog>>>,
     /// When each connection's model list was last asked for, well or not.
-    pub(super) asked: Mutex<HashMap<ConnectionId, Timestamp>>,
+    asked: Mutex<HashMap<ConnectionId, Timestamp>>,
 }
 
 impl Catalogs {
+    pub(super) fn asked(&self) -> MutexGuard<'_, HashMap<ConnectionId, Timestamp>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<(TenantId, UserId), Arc<Catalog>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Forgets what a tenant's users have: something changed.
     pub(super) fn forget(&self, tenant: TenantId) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|(other, _), _| *other != tenant);
+        self.known().retain(|(other, _), _| *other != tenant);
     }
 }
 
@@ -216,13 +223,7 @@ impl Engine {
     pub(super) async fn catalog(&self, scope: &Scope) -> Result<Arc<Catalog>> {
         let (inner, key) = (&self.inner, (scope.tenant, scope.user));
         let now = inner.sources.now();
-        let known = inner
-            .catalogs
-            .known
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&key)
-            .cloned();
+        let known = inner.catalogs.known().get(&key).cloned();
         if let Some(catalog) = known
             && now.since(catalog.read_at) < FRESH
         {
@@ -238,11 +239,7 @@ impl Engine {
             connections: connections.into_iter().map(Arc::new).collect(),
             models,
         });
-        let mut known = inner
-            .catalogs
-            .known
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut known = inner.catalogs.known();
         if known.len() >= MOST {
             known.clear();
         }
@@ -346,16 +343,20 @@ impl Engine {
         };
         match catalog.find(name) {
             Ok(target) if target.model.is_some() => Ok(target),
+            // A server without a list is asked for one now and then, but only
+            // the first call waits.
             Ok(target) => {
-                self.refresh_soon(scope, &target.connection).await;
-                self.catalog(scope)
-                    .await?
-                    .find(name)
-                    .map_err(|(Miss::Unlisted(_, error) | Miss::Final(error))| error)
+                self.refresh_once(scope, &target.connection).await;
+                match self.catalog(scope).await?.find(name) {
+                    Ok(target) => Ok(target),
+                    Err(Miss::Unlisted(_, error) | Miss::Final(error)) => Err(error),
+                }
             }
             Err(Miss::Final(error)) => Err(error),
             Err(Miss::Unlisted(connection, error)) => {
-                self.refresh_soon(scope, &connection).await;
+                if let Some(reading) = self.refresh_soon(scope, &connection) {
+                    let _ = tokio::time::timeout(super::model::WAIT, reading).await;
+                }
                 self.catalog(scope).await?.find(name).map_err(|_| error)
             }
         }

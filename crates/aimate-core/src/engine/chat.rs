@@ -17,7 +17,7 @@ use crate::conversation::{Conversation, DEFAULT_TITLE, NewConversation, Window};
 use crate::error::{Error, Result};
 use crate::message::{Message, MessagePlace, MessageRole, MessageStatus, Part, text_of};
 use crate::provider::ChatRequest;
-use crate::run::{BeginRun, Begun, Run, RunStatus};
+use crate::run::{AbandonedRun, BeginRun, Begun, Run, RunStatus};
 use crate::scope::Scope;
 
 /// The window of a model whose server does not tell it.
@@ -106,25 +106,24 @@ impl Engine {
             begin: BeginRun { answer, run, .. },
             ask,
         } = prepared;
-        let channel = Arc::new(Channel::new(scope, on_disconnect));
+        let channel = Arc::new(Channel::new(scope, run.conversation_id, on_disconnect));
         inner.channels().insert(run.id, channel.clone());
         let listener = Answer::new(self.clone(), scope, &run, 0, Some(channel.clone()));
         channel.publish([ChatEvent::Started(Box::new(started(&run)))]);
         let tasks = inner.tasks.clone();
-        let id = run.id;
+        let end = EndRun {
+            engine: self.clone(),
+            channel: channel.clone(),
+            run: run.clone(),
+        };
         let driver = Driver {
             runs: inner.stores.runs.clone(),
             sources: inner.sources.clone(),
-            channel: channel.clone(),
+            channel,
             run,
             answer,
             interrupt: inner.interrupt.clone(),
             log: Log::new(Arc::new(move |save| tasks.spawn(save))),
-        };
-        let end = EndRun {
-            engine: self.clone(),
-            run: id,
-            channel,
         };
         inner.tasks.spawn(async move {
             let _end = end;
@@ -412,18 +411,31 @@ impl Engine {
     }
 }
 
-/// Takes a run out of the engine's list when its driver is gone, even by a
-/// panic: its listeners then read the end from the store.
+/// Takes a run out of the engine's list when its driver is gone. A driver that
+/// panicked has told no end: the run is then ended like one of a dead process.
 struct EndRun {
     engine: Engine,
-    run: crate::RunId,
     channel: Arc<Channel>,
+    run: Run,
 }
 
 impl Drop for EndRun {
     fn drop(&mut self) {
-        self.channel.end();
-        self.engine.inner.channels().remove(&self.run);
+        self.engine.inner.channels().remove(&self.run.id);
+        // Without a runtime the process is ending; the next one finds the run.
+        if !self.channel.end() && tokio::runtime::Handle::try_current().is_ok() {
+            tracing::error!(run = %self.run.id, "a run's driver failed");
+            let engine = self.engine.clone();
+            let abandoned = AbandonedRun {
+                scope: self.channel.scope,
+                run: self.run.clone(),
+            };
+            self.engine.inner.tasks.spawn(async move {
+                if let Err(error) = engine.end_abandoned(abandoned).await {
+                    tracing::error!(%error, "ending a failed run failed too");
+                }
+            });
+        }
     }
 }
 

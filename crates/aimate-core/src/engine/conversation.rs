@@ -117,12 +117,16 @@ impl Conversations<'_> {
     /// # Errors
     /// `NotFound`.
     pub async fn delete(&self, id: ConversationId) -> Result<()> {
-        self.engine
-            .inner
-            .stores
-            .conversations
-            .delete(&self.scope, id)
-            .await
+        let inner = &self.engine.inner;
+        inner.stores.conversations.delete(&self.scope, id).await?;
+        for channel in inner
+            .channels()
+            .values()
+            .filter(|channel| channel.conversation == id)
+        {
+            channel.cancel.cancel();
+        }
+        Ok(())
     }
 
     /// One message.

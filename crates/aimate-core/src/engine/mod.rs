@@ -36,7 +36,7 @@ use crate::usage::{UsageFilter, UsageSum};
 use crate::user::User;
 
 pub use answer::{Answer, NumberedEvents};
-pub use build::EngineBuilder;
+pub use build::{Configured, EngineBuilder};
 pub use complete::{Completion, CompletionStream};
 pub use connection::{ConnectionTest, Connections};
 pub use conversation::Conversations;
@@ -56,7 +56,7 @@ const LOCAL: Uuid = Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001);
 /// ```no_run
 /// # async fn example(stores: aimate_core::Stores) -> aimate_core::Result<()> {
 /// use aimate_core::{Engine, chat::Turn};
-/// let engine = Engine::builder().stores(stores).build().await?;
+/// let engine = Engine::builder().store(stores).build().await?;
 /// let me = engine.local_scope().await?;
 /// let mut answer = engine.chat(&me, Turn::new("Hello")).await?;
 /// while let Some(event) = answer.next().await {
@@ -124,6 +124,12 @@ impl Engine {
             Err(error) if error.kind() != crate::ErrorKind::Conflict => Err(error),
             _ => Ok(scope),
         }
+    }
+
+    /// The engine's clock and ids, for faces that tell the time or name an
+    /// answer.
+    pub fn sources(&self) -> &Sources {
+        &self.inner.sources
     }
 
     /// What calls used and cost, in sums; see [`UsageFilter`].

@@ -1,7 +1,6 @@
 //! The models a user can choose from.
 
 use serde::Serialize;
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use super::Engine;
@@ -16,7 +15,7 @@ use crate::scope::{Role, Scope};
 /// How old a model list may be before it is read again in the background.
 const OLD: Duration = Duration::from_secs(600);
 /// How long a caller waits for a list that was never read.
-const WAIT: Duration = Duration::from_secs(5);
+pub(super) const WAIT: Duration = Duration::from_secs(5);
 /// How soon the same server is asked again.
 const AGAIN: Duration = Duration::from_secs(10);
 
@@ -78,46 +77,53 @@ impl Engine {
         }
     }
 
-    /// Reads the lists of connections that were never read; waits a little.
+    /// Reads the lists of connections that were never read; waits a little for
+    /// those that were never asked.
     pub(super) async fn refresh_unread(&self, scope: &Scope, catalog: &Catalog) {
         let unread = catalog
             .connections
             .iter()
             .filter(|connection| connection.is_enabled && connection.models_fetched_at.is_none());
         futures_util::future::join_all(
-            unread.map(|connection| self.refresh_soon(scope, connection)),
+            unread.map(|connection| self.refresh_once(scope, connection)),
         )
         .await;
     }
 
-    /// Reads a connection's list unless it was asked a moment ago; waits a
-    /// little, goes on in the background after that.
-    pub(super) async fn refresh_soon(&self, scope: &Scope, connection: &Connection) {
-        let now = self.inner.sources.now();
-        {
-            let mut asked = self
-                .inner
-                .catalogs
-                .asked
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            if asked
-                .get(&connection.id)
-                .is_some_and(|then| now.since(*then) < AGAIN)
-            {
-                return;
-            }
-            asked.insert(connection.id, now);
+    /// Reads a connection's list, and waits a little for it if the server was
+    /// never asked by this process.
+    pub(super) async fn refresh_once(&self, scope: &Scope, connection: &Connection) {
+        let known = self.inner.catalogs.asked().contains_key(&connection.id);
+        let reading = self.refresh_soon(scope, connection);
+        if !known && let Some(reading) = reading {
+            // A failure is kept in the connection's status.
+            let _ = tokio::time::timeout(WAIT, reading).await;
         }
+    }
+
+    /// Reads a connection's list in the background, unless its server was asked
+    /// a moment ago.
+    pub(super) fn refresh_soon(&self, scope: &Scope, connection: &Connection) -> Option<Reading> {
+        let now = self.inner.sources.now();
+        let mut asked = self.inner.catalogs.asked();
+        if asked
+            .get(&connection.id)
+            .is_some_and(|then| now.since(*then) < AGAIN)
+        {
+            return None;
+        }
+        asked.insert(connection.id, now);
         let (engine, scope, id) = (self.clone(), *scope, connection.id);
-        let refresh = self
-            .inner
-            .tasks
-            .spawn(async move { engine.models(&scope).refresh(id).await });
-        // A failure is kept in the connection's status.
-        let _ = tokio::time::timeout(WAIT, refresh).await;
+        Some(
+            self.inner
+                .tasks
+                .spawn(async move { engine.models(&scope).refresh(id).await }),
+        )
     }
 }
+
+/// A model list on its way.
+type Reading = tokio::task::JoinHandle<Result<Vec<OfferedModel>>>;
 
 impl Models<'_> {
     /// All models of the enabled connections, by connection and model. Lists
@@ -137,14 +143,14 @@ impl Models<'_> {
             catalog = engine.catalog(scope).await?;
         }
         let now = engine.inner.sources.now();
-        for old in catalog.connections.iter().filter(|c| c.is_enabled) {
-            if old.models_fetched_at.is_some_and(|at| now.since(at) > OLD) {
-                let (engine, scope, old) = (engine.clone(), *scope, old.clone());
-                self.engine
-                    .inner
-                    .tasks
-                    .spawn(async move { engine.refresh_soon(&scope, &old).await });
-            }
+        let old = |connection: &&std::sync::Arc<Connection>| {
+            connection.is_enabled
+                && connection
+                    .models_fetched_at
+                    .is_some_and(|at| now.since(at) > OLD)
+        };
+        for connection in catalog.connections.iter().filter(old) {
+            engine.refresh_soon(scope, connection);
         }
         Ok(offered(&catalog))
     }

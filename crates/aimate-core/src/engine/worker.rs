@@ -100,7 +100,10 @@ impl Engine {
         }
     }
 
-    async fn end_abandoned(&self, AbandonedRun { scope, run }: AbandonedRun) -> Result<()> {
+    pub(super) async fn end_abandoned(
+        &self,
+        AbandonedRun { scope, run }: AbandonedRun,
+    ) -> Result<()> {
         let (transcript, last) = self.logged(&scope, &run).await?;
         let tokenizer = Tokenizer::Estimate;
         let content = transcript.into_parts();
