@@ -1,1 +1,36 @@
-//! x
+//! aiMate: an embeddable chat and RAG engine. The backend of a chat product as
+//! a library: users, workspaces, a tree of conversations, streaming answers
+//! from Ollama, OpenAI, OpenRouter and whatever speaks their protocols, kept in
+//! one SQLite file or in PostgreSQL.
+//!
+//! ```
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! use aimate::{ChatEvent, Engine, Turn};
+//!
+//! let engine = Engine::builder()
+//!     .store(aimate::store::connect("sqlite::memory:").await?)
+//!     .connection(aimate::providers::builtin())
+//!     .build()
+//!     .await?;
+//! let me = engine.local_scope().await?;
+//!
+//! let mut answer = engine.chat(&me, Turn::new("When is the boiler serviced?")).await?;
+//! while let Some(event) = answer.next().await {
+//!     if let ChatEvent::Text { text } = event {
+//!         print!("{text}");
+//!     }
+//! }
+//! # aimate::Result::Ok(()) }).unwrap();
+//! ```
+//!
+//! This crate only gathers the others: [`aimate_core`] (the engine, re-exported
+//! here), [`store`], [`providers`], [`http`] and [`text`].
+
+pub use aimate_core::chat::event::ChatEvent;
+pub use aimate_core::chat::{InputMessage, OnDisconnect, Turn, TurnInput};
+pub use aimate_core::*;
+#[cfg(feature = "http")]
+pub use aimate_http as http;
+pub use aimate_providers as providers;
+pub use aimate_store as store;
+pub use aimate_text as text;

@@ -1,0 +1,165 @@
+//! What every command shares: the database, the data folder, the keys.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use aimate::store::{Options, Store};
+use aimate::{Engine, EngineBuilder, Error, KeyRing, Result};
+
+/// The names that the environment may hold; see the README.
+const KNOWN: [&str; 12] = [
+    "AIMATE_ADDR",
+    "AIMATE_DATA_DIR",
+    "AIMATE_KEYS",
+    "AIMATE_ALLOW_PRIVATE",
+    "AIMATE_EMBEDDER",
+    "AIMATE_MODEL_DIR",
+    "AIMATE_LOG",
+    "AIMATE_LOG_FORMAT",
+    "AIMATE_SYSTEM_PROMPT",
+    "AIMATE_BIN",
+    "AIMATE_BENCH_POSTGRES",
+    "AIMATE_TEST_POSTGRES",
+];
+
+/// The database and the data folder.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Config {
+    /// `sqlite:PATH`, `sqlite::memory:` or `postgres://…` [default: a SQLite file in the data folder]
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
+    pub(crate) database: Option<String>,
+    /// The folder of the database file and the encryption key
+    #[arg(long, env = "AIMATE_DATA_DIR", default_value = "aimate-data", global = true)]
+    pub(crate) data_dir: PathBuf,
+    /// Connections to the database
+    #[arg(long, env = "DATABASE_POOL_SIZE", global = true)]
+    pub(crate) pool_size: Option<u32>,
+    /// Milliseconds to wait for the database
+    #[arg(long, env = "DATABASE_TIMEOUT", default_value_t = 10_000, global = true)]
+    pub(crate) database_timeout: u64,
+}
+
+impl Config {
+    /// Where everything is kept.
+    pub(crate) fn database_url(&self) -> String {
+        self.database
+            .clone()
+            .filter(|url| !url.is_empty())
+            .unwrap_or_else(|| format!("sqlite:{}", self.data_dir.join("aimate.db").display()))
+    }
+
+    /// Opens the database.
+    pub(crate) async fn connect(&self, migrate: bool) -> Result<Store> {
+        let options = Options {
+            pool_size: self.pool_size,
+            timeout: Duration::from_millis(self.database_timeout),
+            migrate,
+        };
+        aimate::store::connect_with(&self.database_url(), options).await
+    }
+
+    /// An engine builder with the store, the providers and the keys.
+    pub(crate) async fn engine(&self) -> Result<EngineBuilder> {
+        let store = self.connect(true).await?;
+        let mut builder =
+            Engine::builder().store(&store).providers(aimate::providers::all()).keys(self.keys()?);
+        if let Ok(prompt) = std::env::var("AIMATE_SYSTEM_PROMPT") {
+            builder = builder.system_prompt(prompt);
+        }
+        Ok(builder)
+    }
+
+    /// The encryption keys: of the environment, else of the data folder, where
+    /// one is made the first time.
+    pub(crate) fn keys(&self) -> Result<KeyRing> {
+        for name in ["AIMATE_KEYS", "ENCRYPTION_KEY"] {
+            if let Ok(keys) = std::env::var(name) {
+                return KeyRing::parse(&keys).map_err(|error| Error::invalid(format!("{name}: {error}")));
+            }
+        }
+        let path = self.key_path();
+        match fs::read_to_string(&path) {
+            Ok(keys) => KeyRing::parse(keys.trim()).map_err(|error| Error::invalid(format!("{}: {error}", path.display()))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => make_key(&self.data_dir, &path),
+            Err(error) => Err(file_error("read", &path, error)),
+        }
+    }
+
+    /// The file of the generated key.
+    pub(crate) fn key_path(&self) -> PathBuf {
+        self.data_dir.join("encryption.key")
+    }
+}
+
+fn make_key(folder: &Path, path: &Path) -> Result<KeyRing> {
+    let key = KeyRing::generate()?;
+    fs::create_dir_all(folder).map_err(|error| file_error("make", folder, error))?;
+    let mut options = fs::OpenOptions::new();
+    // New: of two processes that start at once, one makes the key.
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = options.open(path).and_then(|mut file| {
+        file.write_all(key.expose().as_bytes())?;
+        file.sync_all()
+    });
+    match written {
+        Ok(()) => KeyRing::parse(key.expose()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            std::thread::sleep(Duration::from_millis(200));
+            let keys = fs::read_to_string(path).map_err(|error| file_error("read", path, error))?;
+            KeyRing::parse(keys.trim())
+        }
+        Err(error) => Err(file_error("write", path, error)),
+    }
+}
+
+fn file_error(verb: &str, path: &Path, error: std::io::Error) -> Error {
+    Error::unavailable(format!(
+        "cannot {verb} {}: {}; choose a folder this user may write with `--data-dir`",
+        path.display(),
+        error.kind()
+    ))
+    .with_source(error)
+}
+
+/// Warns of `AIMATE_*` names that mean nothing: they are typing errors.
+pub(crate) fn warn_unknown(names: impl Iterator<Item = String>) {
+    for name in unknown(names) {
+        tracing::warn!("the environment variable `{name}` means nothing to aiMate; see the README for the names");
+    }
+}
+
+fn unknown(names: impl Iterator<Item = String>) -> Vec<String> {
+    names.filter(|name| name.starts_with("AIMATE_") && !KNOWN.contains(&name.as_str())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_unknown_own_names_are_told() {
+        let names = ["PATH", "AIMATE_LOG", "AIMATE_ADRR"].map(String::from);
+        assert_eq!(unknown(names.into_iter()), ["AIMATE_ADRR"]);
+    }
+
+    #[test]
+    fn key_is_made_once_and_for_its_owner_only() {
+        let folder = std::env::temp_dir().join(format!("aimate-key-{}", std::process::id()));
+        let config =
+            Config { database: None, data_dir: folder.clone(), pool_size: None, database_timeout: 1 };
+        config.keys().unwrap();
+        let first = fs::read(config.key_path()).unwrap();
+        config.keys().unwrap();
+        assert_eq!(fs::read(config.key_path()).unwrap(), first);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(fs::metadata(config.key_path()).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        fs::remove_dir_all(folder).unwrap();
+    }
+}

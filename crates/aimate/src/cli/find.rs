@@ -1,0 +1,125 @@
+//! Finding model servers: where they usually listen, and what the environment
+//! says.
+
+use std::time::Duration;
+
+use aimate::connection::{NewConnection, ProviderKind};
+use aimate::provider::Endpoint;
+use aimate::{Error, Result, Secret, providers};
+
+/// How long a server on this machine has to answer.
+const PATIENCE: Duration = Duration::from_millis(1_500);
+
+/// A model server that was found or configured.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// The connection to it.
+    pub(crate) connection: NewConnection,
+    /// What to tell of it, in a line.
+    pub(crate) told: String,
+}
+
+/// The model servers of the environment and of this machine, the one of
+/// `AI_PROVIDER` first.
+///
+/// # Errors
+/// `Invalid` if `AI_PROVIDER` is no provider.
+pub(crate) async fn find() -> Result<Vec<Found>> {
+    let wanted = variable("AI_PROVIDER").map(|name| name.parse::<ProviderKind>()).transpose().map_err(|error| {
+        Error::invalid(format!("AI_PROVIDER: {error}"))
+    })?;
+    let ollama = variable("OLLAMA_HOST");
+    let (ollama, lmstudio) = tokio::join!(
+        local("ollama", ProviderKind::Ollama, ollama_url(ollama.as_deref()), ollama.is_some()),
+        local("lmstudio", ProviderKind::OpenAi, "http://127.0.0.1:1234/v1".to_owned(), false),
+    );
+    let mut found: Vec<_> = [ollama, lmstudio, openai(), openrouter()].into_iter().flatten().collect();
+    if let Some(wanted) = wanted {
+        if wanted == ProviderKind::Builtin {
+            return Ok(Vec::new());
+        }
+        if !found.iter().any(|found| found.connection.provider == wanted) {
+            found.push(Found {
+                connection: NewConnection::new(wanted.as_str(), wanted),
+                told: format!("{wanted}: set by AI_PROVIDER, but nothing answers and no key is set"),
+            });
+        }
+        found.sort_by_key(|found| found.connection.provider != wanted);
+    }
+    Ok(found)
+}
+
+/// A server on this machine, if it answers; a configured one in any case.
+async fn local(name: &str, provider: ProviderKind, url: String, configured: bool) -> Option<Found> {
+    let connection = NewConnection::new(name, provider).url(&url);
+    let endpoint = Endpoint {
+        name: name.to_owned(),
+        provider,
+        url: url.clone(),
+        api_key: None,
+        settings: connection.settings.clone(),
+    };
+    let providers = providers::all();
+    let models = tokio::time::timeout(PATIENCE, providers.get(&provider)?.models(&endpoint)).await;
+    match models {
+        Ok(Ok(models)) => {
+            let told = format!("{name} at {url} ({} models)", models.len());
+            Some(Found { connection, told })
+        }
+        _ if configured => {
+            let told = format!("{name} at {url}: does not answer (yet)");
+            Some(Found { connection, told })
+        }
+        _ => None,
+    }
+}
+
+fn openai() -> Option<Found> {
+    let (key, url) = (variable("OPENAI_API_KEY"), variable("OPENAI_BASE_URL"));
+    if key.is_none() && url.is_none() {
+        return None;
+    }
+    let told = format!(
+        "openai at {} (from the environment{})",
+        url.as_deref().unwrap_or("https://api.openai.com/v1"),
+        if key.is_some() { ", with a key" } else { ", without a key" }
+    );
+    let mut connection = NewConnection::new("openai", ProviderKind::OpenAi);
+    connection.url = url;
+    connection.api_key = key.map(Secret::new);
+    Some(Found { connection, told })
+}
+
+fn openrouter() -> Option<Found> {
+    let key = variable("OPENROUTER_API_KEY")?;
+    let connection = NewConnection::new("openrouter", ProviderKind::OpenRouter).api_key(Secret::new(key));
+    Some(Found { connection, told: "openrouter (key from the environment)".to_owned() })
+}
+
+/// `OLLAMA_HOST` as an address: it may lack the scheme or the port, and may be
+/// the address that Ollama listens on.
+fn ollama_url(host: Option<&str>) -> String {
+    let host = host.unwrap_or("127.0.0.1").trim_end_matches('/');
+    let (scheme, rest) = host.split_once("://").unwrap_or(("http", host));
+    let rest = rest.replace("0.0.0.0", "127.0.0.1");
+    let has_port = rest.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    if has_port || scheme == "https" { format!("{scheme}://{rest}") } else { format!("{scheme}://{rest}:11434") }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ollama_host_takes_every_form() {
+        assert_eq!(ollama_url(None), "http://127.0.0.1:11434");
+        assert_eq!(ollama_url(Some("0.0.0.0:11434")), "http://127.0.0.1:11434");
+        assert_eq!(ollama_url(Some("gpu-box")), "http://gpu-box:11434");
+        assert_eq!(ollama_url(Some("https://ollama.example.org/")), "https://ollama.example.org");
+        assert_eq!(ollama_url(Some("http://[::1]:9999")), "http://[::1]:9999");
+    }
+}

@@ -1,0 +1,108 @@
+//! The command line: what each command takes, and its way from arguments and
+//! environment to the engine.
+
+mod chat;
+mod config;
+mod doctor;
+mod find;
+mod serve;
+
+use std::process::ExitCode;
+
+use aimate::{Error, Result};
+use clap::{Parser, Subcommand};
+
+use config::Config;
+
+/// An embeddable chat engine: `aimate` starts its server.
+#[derive(Debug, Parser)]
+#[command(version, about, subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: serve::Arguments,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start the HTTP server (the default command)
+    Serve(serve::Arguments),
+    /// Apply pending migrations and say which
+    Migrate {
+        #[command(flatten)]
+        config: Config,
+    },
+    /// Chat on the terminal, interactively without PROMPT
+    Chat(chat::Arguments),
+    /// Check the database, the keys and the model servers, and say what to do
+    Doctor {
+        #[command(flatten)]
+        config: Config,
+    },
+}
+
+/// Runs the command that the process was started with.
+pub(crate) fn run() -> ExitCode {
+    // Before the arguments are read: they take their defaults from it.
+    let env_file = dotenvy::dotenv();
+    let arguments = Arguments::parse();
+    start_log();
+    if let Err(error) = env_file
+        && !error.not_found()
+    {
+        tracing::warn!(%error, "the `.env` file could not be read");
+    }
+    config::warn_unknown(std::env::vars().map(|(name, _)| name));
+    match execute(arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            tracing::debug!(cause = ?error, "the command failed");
+            eprintln!("aimate: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(arguments: Arguments) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::internal("the async runtime does not start").with_source(error))?;
+    let code = runtime.block_on(async {
+        match arguments.command.unwrap_or(Command::Serve(arguments.serve)) {
+            Command::Serve(arguments) => serve::serve(arguments).await.map(|()| ExitCode::SUCCESS),
+            Command::Migrate { config } => migrate(&config).await.map(|()| ExitCode::SUCCESS),
+            Command::Chat(arguments) => chat::chat(arguments).await.map(|()| ExitCode::SUCCESS),
+            Command::Doctor { config } => doctor::doctor(&config).await,
+        }
+    });
+    // A terminal read that nobody waits for any more must not hold up the end.
+    runtime.shutdown_background();
+    code
+}
+
+async fn migrate(config: &Config) -> Result<()> {
+    let store = config.connect(false).await?;
+    let applied = store.migrate().await?;
+    for name in &applied {
+        println!("applied {name}");
+    }
+    println!("{}: the schema is up to date", store.info().await?.address);
+    store.close().await;
+    Ok(())
+}
+
+fn start_log() {
+    let filter = ["AIMATE_LOG", "RUST_LOG"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok())
+        .unwrap_or_else(|| "warn,aimate=info".to_owned());
+    let filter = tracing_subscriber::EnvFilter::new(filter);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if std::env::var("AIMATE_LOG_FORMAT").is_ok_and(|format| format == "json") {
+        log.json().init();
+    } else {
+        log.init();
+    }
+}

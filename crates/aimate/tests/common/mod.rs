@@ -1,0 +1,81 @@
+//! An engine on an in-memory store with a provider that plays scripts.
+
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aimate::connection::ProviderKind;
+use aimate::message::{Message, Part, text_of};
+use aimate::testing::{ScriptedProvider, Step};
+use aimate::{Answer, ChatEvent, Engine, EngineBuilder, Scope};
+
+pub struct Bench {
+    pub engine: Engine,
+    pub me: Scope,
+    pub provider: Arc<ScriptedProvider>,
+}
+
+pub fn builder(provider: &Arc<ScriptedProvider>) -> EngineBuilder {
+    Engine::builder()
+        .provider(ProviderKind::OpenAi, provider.clone())
+        .connection(aimate::connection::NewConnection::new("lab", ProviderKind::OpenAi).url("http://127.0.0.1:9/v1"))
+}
+
+pub async fn bench(scripts: impl IntoIterator<Item = Vec<Step>>) -> Bench {
+    let provider = ScriptedProvider::new(scripts);
+    let store = aimate::store::connect("sqlite::memory:").await.unwrap();
+    let engine = builder(&provider).store(&store).build().await.unwrap();
+    let me = engine.local_scope().await.unwrap();
+    Bench { engine, me, provider }
+}
+
+/// Every event of an answer.
+pub async fn events(mut answer: Answer) -> Vec<ChatEvent> {
+    let mut events = Vec::new();
+    while let Some(event) = answer.next().await {
+        events.push(event);
+    }
+    events
+}
+
+/// All text of the events.
+pub fn said(events: &[ChatEvent]) -> String {
+    events.iter().filter_map(|event| if let ChatEvent::Text { text } = event { Some(text.as_str()) } else { None }).collect()
+}
+
+pub fn text(message: &Message) -> String {
+    text_of(&message.content)
+}
+
+pub fn texts(messages: &[Message]) -> Vec<String> {
+    messages.iter().map(text).collect()
+}
+
+pub fn say(text: &str) -> Step {
+    Step::Say(aimate::provider::ProviderEvent::Text(text.to_owned()))
+}
+
+pub fn part(text: &str) -> Vec<Part> {
+    vec![Part::text(text)]
+}
+
+impl Bench {
+    /// The open branch, oldest first.
+    pub async fn branch(&self, id: aimate::ConversationId) -> Vec<Message> {
+        let page = aimate::PageRequest::first(200);
+        let listed = self.engine.conversations(&self.me).messages(id, None, page).await.unwrap();
+        listed.data.into_iter().map(|listed| listed.message).collect()
+    }
+
+    /// Waits until the provider plays nothing any more.
+    pub async fn idle(&self) {
+        tokio::time::timeout(Duration::from_secs(10), async {
+            while self.provider.open() > 0 || self.engine.running() > 0 {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        })
+        .await
+        .expect("the run ends");
+    }
+}

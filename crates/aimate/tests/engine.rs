@@ -1,0 +1,335 @@
+//! Turns through the engine: what is stored, what is told, what is asked.
+
+mod common;
+
+use std::time::Duration;
+
+use aimate::message::{MessageRole, MessageStatus, Part, ToolCall};
+use aimate::provider::{FinishReason, ProviderEvent};
+use aimate::run::RunStatus;
+use aimate::testing::{Step, answer};
+use aimate::usage::{UsageFilter, UsageOutcome};
+use aimate::{ChatEvent, ErrorKind, InputMessage, OnDisconnect, PageRequest, Turn, TurnInput};
+use common::{bench, events, part, said, say, text, texts};
+
+#[tokio::test]
+async fn turn_is_told_in_order_and_stored() {
+    let bench = bench([answer("The boiler is serviced in May.")]).await;
+    let listener = bench.engine.chat(&bench.me, Turn::new("When?")).await.unwrap();
+    let (conversation, run) = (listener.conversation_id(), listener.run_id());
+    let events = events(listener).await;
+    assert_eq!(events.first().unwrap().name(), "started");
+    assert_eq!(said(&events), "The boiler is serviced in May.");
+    let ChatEvent::Finished(finished) = events.last().unwrap() else { panic!("{events:?}") };
+    assert_eq!(finished.finish_reason, FinishReason::Stop);
+    assert_eq!((finished.usage.input_tokens, finished.usage.output_tokens), (7, 3));
+
+    let branch = bench.branch(conversation).await;
+    assert_eq!(texts(&branch), ["When?", "The boiler is serviced in May."]);
+    assert_eq!(branch[1], finished.message);
+    assert_eq!(branch[1].status, MessageStatus::Complete);
+    assert_eq!(branch[1].model.as_deref(), Some("lab/test"));
+    let run = bench.engine.runs(&bench.me).get(run).await.unwrap();
+    assert_eq!(run.status, RunStatus::Completed);
+    assert_eq!(run.context["tokenizer"], "estimate");
+    assert_eq!(run.context["included"][0]["kind"], "message");
+    let stored = bench.engine.conversations(&bench.me).get(conversation).await.unwrap();
+    assert_eq!((stored.title.as_str(), stored.message_count), ("When?", 2));
+    assert_eq!(stored.active_leaf_id, Some(branch[1].id));
+}
+
+#[tokio::test]
+async fn next_turn_sends_the_history_and_extends_the_prompt() {
+    let bench = bench([answer("one"), answer("two")]).await;
+    let first = bench.engine.chat(&bench.me, Turn::new("first")).await.unwrap();
+    let id = first.conversation_id();
+    events(first).await;
+    events(bench.engine.chat(&bench.me, Turn::new("second").conversation(id)).await.unwrap()).await;
+    let requests = bench.provider.requests();
+    let roles: Vec<_> = requests[1].messages.iter().map(|message| message.role).collect();
+    assert_eq!(roles, [MessageRole::User, MessageRole::Assistant, MessageRole::User]);
+    assert!(requests[1].messages.starts_with(&requests[0].messages));
+}
+
+#[tokio::test]
+async fn answer_is_stored_though_nobody_listens() {
+    let bench = bench([vec![say("a"), Step::Wait(Duration::from_millis(30)), say("b"), Step::Say(ProviderEvent::Finish(FinishReason::Stop))]]).await;
+    let listener = bench.engine.chat(&bench.me, Turn::new("q")).await.unwrap();
+    let id = listener.conversation_id();
+    drop(listener);
+    bench.idle().await;
+    assert_eq!(texts(&bench.branch(id).await), ["q", "ab"]);
+}
+
+#[tokio::test]
+async fn last_listener_to_leave_cancels_where_asked() {
+    let bench = bench([vec![say("part"), Step::Hang]]).await;
+    let turn = Turn::new("q").on_disconnect(OnDisconnect::Cancel);
+    let mut listener = bench.engine.chat(&bench.me, turn).await.unwrap();
+    let id = listener.conversation_id();
+    while !matches!(listener.next().await, Some(ChatEvent::Text { .. })) {}
+    drop(listener);
+    bench.idle().await;
+    let branch = bench.branch(id).await;
+    assert_eq!((text(&branch[1]).as_str(), branch[1].status), ("part", MessageStatus::Cancelled));
+}
+
+#[tokio::test]
+async fn cancel_reaches_the_provider_and_keeps_what_came() {
+    let bench = bench([vec![say("so far"), Step::Hang]]).await;
+    let mut listener = bench.engine.chat(&bench.me, Turn::new("q")).await.unwrap();
+    while !matches!(listener.next().await, Some(ChatEvent::Text { .. })) {}
+    bench.engine.runs(&bench.me).cancel(listener.run_id()).await.unwrap();
+    let run = listener.run_id();
+    let rest = events(listener).await;
+    let ChatEvent::Finished(finished) = rest.last().unwrap() else { panic!("{rest:?}") };
+    assert_eq!(finished.finish_reason.as_str(), "cancelled");
+    assert_eq!(text(&finished.message), "so far");
+    assert_eq!(bench.provider.open(), 0);
+    let run = bench.engine.runs(&bench.me).cancel(run).await.unwrap();
+    assert_eq!(run.status, RunStatus::Cancelled);
+    assert!(run.usage.unwrap().estimated);
+}
+
+#[tokio::test]
+async fn every_place_to_resume_from_gives_the_same_answer() {
+    let words: String = (0..40).map(|n| format!("w{n} ")).collect();
+    let bench = bench([answer(&words)]).await;
+    let listener = bench.engine.chat(&bench.me, Turn::new("q")).await.unwrap();
+    let (run, mut whole) = (listener.run_id(), Vec::new());
+    let mut listener = listener;
+    while let Some(batch) = listener.next_batch().await {
+        whole.extend(batch);
+    }
+    bench.idle().await;
+    let numbers: Vec<_> = whole.iter().map(|(n, _)| *n).collect();
+    assert_eq!(numbers, (1..=whole.len() as u64).collect::<Vec<_>>());
+    for cut in 0..whole.len() {
+        let mut again = bench.engine.runs(&bench.me).attach(run, cut as u64).await.unwrap();
+        let mut rest = Vec::new();
+        while let Some(batch) = again.next_batch().await {
+            rest.extend(batch);
+        }
+        assert_eq!(rest, whole[cut..], "after {cut}");
+    }
+}
+
+#[tokio::test]
+async fn listener_who_comes_in_the_middle_hears_everything() {
+    let bench = bench([vec![
+        say("one "),
+        Step::Wait(Duration::from_millis(400)),
+        say("two"),
+        Step::Say(ProviderEvent::Finish(FinishReason::Stop)),
+    ]])
+    .await;
+    let mut first = bench.engine.chat(&bench.me, Turn::new("q")).await.unwrap();
+    while !matches!(first.next().await, Some(ChatEvent::Text { .. })) {}
+    let second = bench.engine.runs(&bench.me).attach(first.run_id(), 0).await.unwrap();
+    let second = events(second).await;
+    assert_eq!(said(&second), "one two");
+    assert_eq!(second.iter().filter(|event| event.is_final()).count(), 1);
+}
+
+#[tokio::test]
+async fn failure_before_the_first_token_fails_the_run() {
+    let refused = aimate::Error::rate_limited("too fast").with_retry_after(Duration::from_secs(7));
+    let bench = bench([vec![Step::Fail(refused)]]).await;
+    let listener = bench.engine.chat(&bench.me, Turn::new("q")).await.unwrap();
+    let id = listener.conversation_id();
+    let told = events(listener).await;
+    assert!(matches!(told.last(), Some(ChatEvent::Error { code, retryable: true, .. }) if code == "rate_limited"));
+    assert_eq!(bench.branch(id).await[1].status, MessageStatus::Failed);
+    let sums = bench.engine.usage(&bench.me, &UsageFilter::default()).await.unwrap();
+    assert_eq!(sums[0].calls, 1, "a failed call is recorded too");
+}
+
+#[tokio::test]
+async fn stream_that_breaks_off_is_interrupted_with_its_prefix() {
+    for ending in [vec![], vec![Step::Fail(aimate::Error::upstream("cut"))]] {
+        let mut script = vec![say("half an ans")];
+        script.extend(ending);
+        let bench = bench([script]).await;
+        let listener = bench.engine.chat(&bench.me, Turn::new("q")).await.unwrap();
+        let (id, run) = (listener.conversation_id(), listener.run_id());
+        assert!(matches!(events(listener).await.last(), Some(ChatEvent::Error { .. })));
+        let branch = bench.branch(id).await;
+        assert_eq!((text(&branch[1]).as_str(), branch[1].status), ("half an ans", MessageStatus::Interrupted));
+        assert_eq!(bench.engine.runs(&bench.me).get(run).await.unwrap().status, RunStatus::Interrupted);
+    }
+}
+
+#[tokio::test]
+async fn tool_calls_come_whole_and_their_results_go_back() {
+    let call = ToolCall { id: "c1".into(), name: "weather".into(), arguments: serde_json::json!({"at": "Bonn"}) };
+    let script = vec![Step::Say(ProviderEvent::ToolCall(call.clone())), Step::Say(ProviderEvent::Finish(FinishReason::Stop))];
+    let bench = bench([script, answer("Rain.")]).await;
+    let listener = bench.engine.chat(&bench.me, Turn::new("Weather?")).await.unwrap();
+    let id = listener.conversation_id();
+    let told = events(listener).await;
+    let ChatEvent::Finished(finished) = told.last().unwrap() else { panic!("{told:?}") };
+    assert_eq!(finished.finish_reason, FinishReason::ToolCalls);
+    let result = Part::ToolResult { id: "c1".into(), output: serde_json::json!("wet"), is_error: false };
+    let back = Turn::messages(vec![InputMessage::new(MessageRole::Tool, vec![result.clone()])]).conversation(id);
+    events(bench.engine.chat(&bench.me, back).await.unwrap()).await;
+    let asked = &bench.provider.requests()[1].messages;
+    assert_eq!(asked[1].content, [Part::ToolCall(call)]);
+    assert_eq!(asked[2].content, [result]);
+}
+
+#[tokio::test]
+async fn edit_and_regenerate_make_branches() {
+    let bench = bench([answer("A1"), answer("A2"), answer("B1")]).await;
+    let first = bench.engine.chat(&bench.me, Turn::new("a")).await.unwrap();
+    let id = first.conversation_id();
+    let answer_id = first.message_id();
+    events(first).await;
+    let question = bench.branch(id).await[0].id;
+    let again = Turn::of(TurnInput::Regenerate(answer_id)).conversation(id);
+    events(bench.engine.chat(&bench.me, again).await.unwrap()).await;
+    assert_eq!(texts(&bench.branch(id).await), ["a", "A2"]);
+    let edit = Turn::of(TurnInput::Edit(question, part("b"))).conversation(id);
+    events(bench.engine.chat(&bench.me, edit).await.unwrap()).await;
+    let conversations = bench.engine.conversations(&bench.me);
+    let open = conversations.messages(id, None, PageRequest::default()).await.unwrap().data;
+    assert_eq!(open.iter().map(|m| text(&m.message)).collect::<Vec<_>>(), ["b", "B1"]);
+    assert_eq!(open[0].sibling_ids, [question, open[0].message.id]);
+    let old = conversations.messages(id, Some(answer_id), PageRequest::default()).await.unwrap().data;
+    assert_eq!(old.iter().map(|m| text(&m.message)).collect::<Vec<_>>(), ["a", "A1"]);
+    assert_eq!(old[1].sibling_ids.len(), 2);
+
+    let reworded = conversations.edit_answer(id, answer_id, part("A3")).await.unwrap();
+    assert_eq!(reworded.parent_id, Some(question));
+    assert_eq!(texts(&bench.branch(id).await), ["a", "A3"]);
+    let fork = conversations.fork(id, answer_id).await.unwrap();
+    assert_eq!(texts(&bench.branch(fork.id).await), ["a", "A1"]);
+    assert_eq!(fork.message_count, 2);
+}
+
+#[tokio::test]
+async fn same_client_id_is_answered_once() {
+    let bench = bench([answer("only once")]).await;
+    let turn = || Turn::new("q").client_id("form-1");
+    let first = bench.engine.chat(&bench.me, turn()).await.unwrap();
+    let run = first.run_id();
+    let second = bench.engine.chat(&bench.me, turn()).await.unwrap();
+    assert_eq!(second.run_id(), run);
+    assert_eq!(said(&events(first).await), said(&events(second).await));
+    assert_eq!(bench.provider.requests().len(), 1);
+    let other = bench.engine.chat(&bench.me, Turn::new("other").client_id("form-1")).await;
+    assert_eq!(other.unwrap_err().kind(), ErrorKind::Conflict);
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_refused_before_anything_is_stored() {
+    let bench = bench([]).await;
+    let nobody: aimate::ConversationId = uuid_of(77).into();
+    let refused = [
+        (Turn::new(" "), ErrorKind::Invalid),
+        (Turn::new("x".repeat(10_000_000)), ErrorKind::TooLarge),
+        (Turn::new("x".repeat(100_000)), ErrorKind::ContextOverflow),
+        (Turn::new("q").model("lab/none"), ErrorKind::NotFound),
+        (Turn::new("q").model("nowhere/none"), ErrorKind::NotFound),
+        (Turn::new("q").conversation(nobody), ErrorKind::NotFound),
+        (Turn { parent: Some(uuid_of(1).into()), ..Turn::new("q") }, ErrorKind::Invalid),
+    ];
+    for (turn, kind) in refused {
+        let error = bench.engine.chat(&bench.me, turn).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+    }
+    let all = bench.engine.conversations(&bench.me).list(&Default::default(), PageRequest::default()).await.unwrap();
+    assert_eq!(all.data, []);
+    assert_eq!(bench.provider.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn parent_of_another_conversation_is_not_found() {
+    let bench = bench([]).await;
+    let one = bench.engine.chat(&bench.me, Turn::new("one")).await.unwrap();
+    let (_, foreign) = (one.conversation_id(), one.message_id());
+    events(one).await;
+    let two = bench.engine.chat(&bench.me, Turn::new("two")).await.unwrap();
+    let id = two.conversation_id();
+    events(two).await;
+    let turn = Turn { parent: Some(foreign), ..Turn::new("q").conversation(id) };
+    assert_eq!(bench.engine.chat(&bench.me, turn).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(bench.branch(id).await.len(), 2);
+}
+
+#[tokio::test]
+async fn turn_under_an_unfinished_answer_is_a_conflict() {
+    let bench = bench([vec![say("x"), Step::Hang]]).await;
+    let first = bench.engine.chat(&bench.me, Turn::new("q")).await.unwrap();
+    let turn = Turn::new("impatient").conversation(first.conversation_id());
+    assert_eq!(bench.engine.chat(&bench.me, turn).await.unwrap_err().kind(), ErrorKind::Conflict);
+    bench.engine.runs(&bench.me).cancel(first.run_id()).await.unwrap();
+}
+
+#[tokio::test]
+async fn disabled_model_is_not_offered() {
+    let bench = bench([]).await;
+    let models = bench.engine.models(&bench.me);
+    assert_eq!(models.list().await.unwrap().len(), 2);
+    models.set_active("lab/test", false).await.unwrap();
+    let error = bench.engine.chat(&bench.me, Turn::new("q").model("lab/test")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(error.message().contains("disabled"), "{error}");
+    let listener = bench.engine.chat(&bench.me, Turn::new("q")).await.unwrap();
+    events(listener).await;
+    models.set_active("lab/test", true).await.unwrap();
+    events(bench.engine.chat(&bench.me, Turn::new("q").model("test")).await.unwrap()).await;
+    let asked: Vec<_> = bench.provider.requests().iter().map(|request| request.model.clone()).collect();
+    assert_eq!(asked, ["other", "test"]);
+}
+
+#[tokio::test]
+async fn failed_or_empty_model_list_keeps_the_last_good_one() {
+    let bench = bench([]).await;
+    let models = bench.engine.models(&bench.me);
+    let id = models.list().await.unwrap()[0].connection_id;
+    for bad in [Ok(vec![]), Err(aimate::Error::unavailable("away"))] {
+        bench.provider.list_once(bad);
+        assert!(models.refresh(id).await.is_err());
+        let kept = models.list().await.unwrap();
+        assert_eq!(kept.len(), 2);
+        assert!(kept[0].stale_since.is_some());
+    }
+    models.refresh(id).await.unwrap();
+    assert!(models.list().await.unwrap()[0].stale_since.is_none());
+}
+
+#[tokio::test]
+async fn plain_calls_are_counted_however_they_end() {
+    use aimate::engine::Completion;
+    use futures_util::StreamExt;
+    let bench = bench([answer("x"), vec![say("y"), Step::Hang], vec![Step::Fail(aimate::Error::upstream("no"))]]).await;
+    let whole = bench.engine.complete(&bench.me, Completion::default()).await.unwrap();
+    assert_eq!(whole.collect::<Vec<_>>().await.len(), 3);
+    let mut dropped = bench.engine.complete(&bench.me, Completion::default()).await.unwrap();
+    dropped.next().await.unwrap().unwrap();
+    drop(dropped);
+    assert!(bench.engine.complete(&bench.me, Completion::default()).await.is_err());
+    let sums = bench.engine.usage(&bench.me, &UsageFilter::default()).await.unwrap();
+    assert_eq!((sums[0].key.as_str(), sums[0].calls, sums[0].estimated_calls), ("lab/test", 3, 2));
+    assert_eq!(sums[0].input_tokens, 7);
+    let _ = UsageOutcome::Completed;
+}
+
+#[tokio::test]
+async fn drain_finishes_what_it_can_and_keeps_the_rest() {
+    let slow = vec![say("slow"), Step::Wait(Duration::from_millis(50)), Step::Say(ProviderEvent::Finish(FinishReason::Stop))];
+    let bench = bench([slow, vec![say("never"), Step::Hang]]).await;
+    let one = bench.engine.chat(&bench.me, Turn::new("1")).await.unwrap();
+    let two = bench.engine.chat(&bench.me, Turn::new("2")).await.unwrap();
+    let (first, second) = (one.conversation_id(), two.conversation_id());
+    bench.engine.drain(Duration::from_millis(300)).await;
+    assert_eq!(bench.branch(first).await[1].status, MessageStatus::Complete);
+    let cut = &bench.branch(second).await[1];
+    assert_eq!((text(cut).as_str(), cut.status), ("never", MessageStatus::Interrupted));
+    let refused = bench.engine.chat(&bench.me, Turn::new("3")).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unavailable);
+}
+
+fn uuid_of(n: u128) -> uuid::Uuid {
+    uuid::Uuid::from_u128(n)
+}

@@ -1,0 +1,52 @@
+//! A model of your own: any type that implements `ChatProvider`.
+//!
+//! `cargo run --example own_provider`
+
+use std::sync::Arc;
+
+use aimate::connection::{NewConnection, ProviderKind};
+use aimate::message::text_of;
+use aimate::provider::{
+    ChatProvider, ChatRequest, Embeddings, Endpoint, FinishReason, ListedModel, ProviderEvent, ProviderStream,
+};
+use aimate::{Engine, Error, Result, Turn};
+use async_trait::async_trait;
+use futures_util::{StreamExt, stream};
+
+/// Says the question back, word by word.
+struct Echo;
+
+#[async_trait]
+impl ChatProvider for Echo {
+    async fn chat(&self, _endpoint: &Endpoint, request: &ChatRequest) -> Result<ProviderStream> {
+        let question = request.messages.last().map(|message| text_of(&message.content)).unwrap_or_default();
+        let mut events: Vec<_> = question
+            .split_inclusive(' ')
+            .map(|word| Ok(ProviderEvent::Text(word.to_owned())))
+            .collect();
+        events.push(Ok(ProviderEvent::Finish(FinishReason::Stop)));
+        Ok(stream::iter(events).boxed())
+    }
+
+    async fn models(&self, _endpoint: &Endpoint) -> Result<Vec<ListedModel>> {
+        Ok(vec![ListedModel { id: "echo".to_owned(), ..ListedModel::default() }])
+    }
+
+    async fn embed(&self, _: &Endpoint, _: &str, _: &[String], _: Option<u32>) -> Result<Embeddings> {
+        Err(Error::unsupported("an echo makes no vectors"))
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let engine = Engine::builder()
+        .store(aimate::store::connect("sqlite::memory:").await?)
+        .provider(ProviderKind::OpenAi, Arc::new(Echo))
+        .connection(NewConnection::new("mine", ProviderKind::OpenAi))
+        .build()
+        .await?;
+    let me = engine.local_scope().await?;
+    let answer = engine.chat(&me, Turn::new("Is anybody there?").model("mine/echo")).await?;
+    println!("{}", text_of(&answer.message().await?.content));
+    Ok(())
+}

@@ -1,0 +1,35 @@
+//! A conversation of two turns on a SQLite file, with whatever Ollama serves
+//! here, or `builtin` if nothing does.
+//!
+//! `cargo run --example quickstart`
+
+use aimate::{ChatEvent, Engine, Result, Turn};
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let engine = Engine::builder()
+        .store(aimate::store::connect("sqlite:quickstart.db").await?)
+        .connection(aimate::providers::ollama("http://127.0.0.1:11434"))
+        .build()
+        .await?;
+    let me = engine.local_scope().await?;
+
+    let mut conversation = None;
+    for question in ["Name a colour.", "And its complement?"] {
+        let mut turn = Turn::new(question);
+        turn.conversation = conversation;
+        let mut answer = engine.chat(&me, turn).await?;
+        conversation = Some(answer.conversation_id());
+        println!("> {question}");
+        while let Some(event) = answer.next().await {
+            match event {
+                ChatEvent::Text { text } => print!("{text}"),
+                ChatEvent::Error { detail, .. } => print!("({detail})"),
+                _ => {}
+            }
+        }
+        println!();
+    }
+    engine.drain(std::time::Duration::from_secs(5)).await;
+    Ok(())
+}
