@@ -195,6 +195,13 @@ pub struct MessagePlace {
 }
 
 impl MessagePlace {
+    /// The same place for content that costs `tokens`.
+    #[must_use]
+    pub fn with_tokens(self, tokens: u32) -> Self {
+        let before = self.path_tokens.saturating_sub(u64::from(self.tokens));
+        Self { tokens, path_tokens: before.saturating_add(u64::from(tokens)), ..self }
+    }
+
     /// The place of a child of `self` that costs `tokens`.
     #[must_use]
     pub fn child(self, tokens: u32) -> Self {

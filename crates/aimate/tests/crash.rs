@@ -17,7 +17,7 @@ fn crash(url: String) -> (ConversationId, RunId) {
     let ids = runtime.block_on(async {
         let script = vec![say("kept "), say("text"), Step::Wait(Duration::from_millis(600)), say(" lost"), Step::Hang];
         let store = aimate::store::connect(&url).await.unwrap();
-        let engine = builder(&ScriptedProvider::new([script])).store(&store).build().await.unwrap();
+        let engine = builder(&ScriptedProvider::new([script])).store(store).build().await.unwrap();
         let me = engine.local_scope().await.unwrap();
         let listener = engine.chat(&me, Turn::new("q")).await.unwrap();
         // Beyond the 250 ms after which text is checkpointed.
@@ -33,7 +33,7 @@ fn crash(url: String) -> (ConversationId, RunId) {
 async fn next_process(url: &str) -> Engine {
     let store = aimate::store::connect(url).await.unwrap();
     let builder = builder(&ScriptedProvider::new([])).lease(Duration::ZERO);
-    builder.store(&store).build().await.unwrap()
+    builder.store(store).build().await.unwrap()
 }
 
 #[test]

@@ -279,7 +279,7 @@ async fn disabled_model_is_not_offered() {
     models.set_active("lab/test", true).await.unwrap();
     events(bench.engine.chat(&bench.me, Turn::new("q").model("test")).await.unwrap()).await;
     let asked: Vec<_> = bench.provider.requests().iter().map(|request| request.model.clone()).collect();
-    assert_eq!(asked, ["other", "test"]);
+    assert_eq!(asked, ["tiny", "test"]);
 }
 
 #[tokio::test]

@@ -195,15 +195,6 @@ impl Conversations<'_> {
                 "only an answer is edited in place; a question starts a turn",
             ));
         }
-        let before = edited
-            .place
-            .path_tokens
-            .saturating_sub(u64::from(edited.place.tokens));
-        let parent = crate::message::MessagePlace {
-            depth: edited.place.depth.saturating_sub(1),
-            tokens: 0,
-            path_tokens: before,
-        };
         let (tokens, content) = self
             .engine
             .count(aimate_text::tokens::Tokenizer::Estimate, content)
@@ -216,7 +207,7 @@ impl Conversations<'_> {
             usage: None,
             cost: None,
             created_at: now,
-            place: parent.child(tokens),
+            place: edited.place.with_tokens(tokens),
             ..edited.clone()
         };
         inner

@@ -81,7 +81,7 @@ impl ScriptedProvider {
     }
 
     /// What the next look at its models gives; after that, and without this, it
-    /// lists `test` and `other`.
+    /// lists `test` and `tiny`.
     pub fn list_once(&self, outcome: Result<Vec<ListedModel>>) {
         *self.models.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
     }
@@ -144,7 +144,7 @@ impl ChatProvider for ScriptedProvider {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        once.unwrap_or_else(|| Ok(vec![model("test"), model("other")]))
+        once.unwrap_or_else(|| Ok(vec![model("test"), model("tiny")]))
     }
 
     async fn embed(

@@ -64,7 +64,7 @@ impl Config {
     pub(crate) async fn engine(&self) -> Result<EngineBuilder> {
         let store = self.connect(true).await?;
         let mut builder =
-            Engine::builder().store(&store).providers(aimate::providers::all()).keys(self.keys()?);
+            Engine::builder().store(store).providers(aimate::providers::all()).keys(self.keys()?);
         if let Ok(prompt) = std::env::var("AIMATE_SYSTEM_PROMPT") {
             builder = builder.system_prompt(prompt);
         }

@@ -62,7 +62,7 @@ async fn database(report: &mut Report, store: &aimate::store::Store) {
 /// Asks the server of every stored connection for its models.
 async fn connections(report: &mut Report, store: &aimate::store::Store, config: &Config) -> Result<()> {
     let engine =
-        Engine::builder().store(store).providers(providers::all()).keys(config.keys()?).build().await?;
+        Engine::builder().store(store.clone()).providers(providers::all()).keys(config.keys()?).build().await?;
     let me = engine.local_scope().await?;
     for connection in engine.connections(&me).list(aimate::PageRequest::default()).await?.data {
         if !connection.is_enabled || connection.is_shared {

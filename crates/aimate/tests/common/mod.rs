@@ -25,7 +25,7 @@ pub fn builder(provider: &Arc<ScriptedProvider>) -> EngineBuilder {
 pub async fn bench(scripts: impl IntoIterator<Item = Vec<Step>>) -> Bench {
     let provider = ScriptedProvider::new(scripts);
     let store = aimate::store::connect("sqlite::memory:").await.unwrap();
-    let engine = builder(&provider).store(&store).build().await.unwrap();
+    let engine = builder(&provider).store(store).build().await.unwrap();
     let me = engine.local_scope().await.unwrap();
     Bench { engine, me, provider }
 }
