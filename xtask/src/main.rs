@@ -57,9 +57,6 @@ fn dispatch(arguments: &[String]) -> Result {
         ["tidy"] => tasks::tidy(&Project::find()?),
         ["bench", rest @ ..] => tasks::bench(&Project::find()?, rest),
         ["postgres", "up"] => tasks::postgres_up(&Project::find()?),
-        _ => Err(Failure {
-            message: format!("no command `{}`\n\n{HELP}", words.join(" ")),
-            code: 2,
-        }),
+        _ => Err(Failure { message: format!("no command `{}`\n\n{HELP}", words.join(" ")), code: 2 }),
     }
 }

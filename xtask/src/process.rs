@@ -76,10 +76,8 @@ pub(crate) fn run(command: &mut Command) -> Result {
 /// Runs a short program, output captured; fails with what it printed to stderr.
 pub(crate) fn capture(command: &mut Command) -> Result<String> {
     let name = describe(command);
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| format!("cannot start {name}: {error}"))?;
+    let output =
+        command.stdin(Stdio::null()).output().map_err(|error| format!("cannot start {name}: {error}"))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         return Err(format!("{name} failed: {}", said.trim()).into());
@@ -135,10 +133,7 @@ fn outcome(name: &str, status: ExitStatus) -> Result {
         (None, Some(signal)) => 128 + signal,
         (None, None) => 1,
     };
-    Err(Failure {
-        message: format!("{name} failed ({status})"),
-        code: u8::try_from(code).unwrap_or(1),
-    })
+    Err(Failure { message: format!("{name} failed ({status})"), code: u8::try_from(code).unwrap_or(1) })
 }
 
 fn describe(command: &Command) -> String {

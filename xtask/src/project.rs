@@ -20,19 +20,14 @@ impl Project {
         let manifest = env::var_os("CARGO_MANIFEST_DIR")
             .ok_or("CARGO_MANIFEST_DIR is not set; start me as `cargo xtask`")?;
         let root = PathBuf::from(manifest).join("..");
-        let root = root
-            .canonicalize()
-            .map_err(|error| format!("{}: {error}", root.display()))?;
+        let root = root.canonicalize().map_err(|error| format!("{}: {error}", root.display()))?;
         let program = env::current_exe().map_err(|error| format!("own program: {error}"))?;
         // The program is TARGET/debug/xtask.
         let target = program
             .ancestors()
             .nth(2)
             .ok_or_else(|| format!("{} is not in a target folder", program.display()))?;
-        Ok(Self {
-            target: target.to_path_buf(),
-            root,
-        })
+        Ok(Self { target: target.to_path_buf(), root })
     }
 
     /// Cargo, in the workspace.

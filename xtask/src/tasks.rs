@@ -98,16 +98,10 @@ fn run_tests(project: &Project, arguments: &[&str], postgres: Option<&str>) -> R
         cargo
     };
     if has_nextest(project) {
-        run(cargo()
-            .args(["nextest", "run"])
-            .args(WORKSPACE)
-            .args(arguments))?;
+        run(cargo().args(["nextest", "run"]).args(WORKSPACE).args(arguments))?;
     } else {
         let mut tests = cargo();
-        tests
-            .arg("test")
-            .args(WORKSPACE)
-            .args(["--all-targets", "--no-fail-fast"]);
+        tests.arg("test").args(WORKSPACE).args(["--all-targets", "--no-fail-fast"]);
         run(tests.args(arguments))?;
     }
     // Neither command above runs doc tests, and a filter is not about them.

@@ -14,15 +14,9 @@ use rules::Violation;
 pub(crate) fn violations(root: &Path) -> Result<Vec<Violation>> {
     let mut found = Vec::new();
     let crates = entries(&root.join("crates"))?;
-    for folder in crates
-        .iter()
-        .chain(&[root.join("benches"), root.join("xtask")])
-    {
+    for folder in crates.iter().chain(&[root.join("benches"), root.join("xtask")]) {
         let manifest = folder.join("Cargo.toml");
-        found.extend(rules::boundaries(
-            &relative(root, &manifest),
-            &read(&manifest)?,
-        ));
+        found.extend(rules::boundaries(&relative(root, &manifest), &read(&manifest)?));
     }
     found.extend(rules::same_migrations(
         &names(&root.join("migrations/sqlite"))?,
@@ -82,8 +76,5 @@ fn read(path: &Path) -> Result<String> {
 }
 
 fn relative(root: &Path, path: &Path) -> String {
-    path.strip_prefix(root)
-        .unwrap_or(path)
-        .display()
-        .to_string()
+    path.strip_prefix(root).unwrap_or(path).display().to_string()
 }

@@ -20,18 +20,12 @@ pub struct Timestamp(pub i64);
 impl Timestamp {
     /// This moment plus `duration`.
     pub fn plus(self, duration: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(duration.as_micros().try_into().unwrap_or(i64::MAX)),
-        )
+        Self(self.0.saturating_add(duration.as_micros().try_into().unwrap_or(i64::MAX)))
     }
 
     /// This moment minus `duration`.
     pub fn minus(self, duration: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_sub(duration.as_micros().try_into().unwrap_or(i64::MAX)),
-        )
+        Self(self.0.saturating_sub(duration.as_micros().try_into().unwrap_or(i64::MAX)))
     }
 
     /// The time from `earlier` to this moment; zero if `earlier` is later.
@@ -107,18 +101,10 @@ pub trait Ids: Send + Sync {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "the one place that reads the machine's clock"
-    )]
+    #[allow(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
     fn now(&self) -> Timestamp {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        Timestamp(
-            since
-                .ok()
-                .and_then(|d| d.as_micros().try_into().ok())
-                .unwrap_or(0),
-        )
+        Timestamp(since.ok().and_then(|d| d.as_micros().try_into().ok()).unwrap_or(0))
     }
 }
 
@@ -157,10 +143,7 @@ impl Sources {
 
 impl Default for Sources {
     fn default() -> Self {
-        Self {
-            clock: Arc::new(SystemClock),
-            ids: Arc::new(RandomIds),
-        }
+        Self { clock: Arc::new(SystemClock), ids: Arc::new(RandomIds) }
     }
 }
 

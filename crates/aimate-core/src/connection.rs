@@ -214,10 +214,7 @@ pub struct ConnectionChange {
 pub(crate) fn check_name(name: &str) -> Result<()> {
     limit::name("name", name, limit::NAME)?;
     if name.contains('/') || name.chars().any(char::is_control) {
-        return Err(Error::field(
-            "name",
-            "contains `/` or a control character; model ids are `NAME/MODEL`",
-        ));
+        return Err(Error::field("name", "contains `/` or a control character; model ids are `NAME/MODEL`"));
     }
     Ok(())
 }
@@ -225,16 +222,8 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
 /// A key can be sent in a header.
 pub(crate) fn check_key(key: Option<&Secret>) -> Result<()> {
     match key {
-        Some(key)
-            if key
-                .expose()
-                .chars()
-                .any(|c| c.is_control() || !c.is_ascii()) =>
-        {
-            Err(Error::field(
-                "api_key",
-                "has characters that no key has; copy it again without line breaks",
-            ))
+        Some(key) if key.expose().chars().any(|c| c.is_control() || !c.is_ascii()) => {
+            Err(Error::field("api_key", "has characters that no key has; copy it again without line breaks"))
         }
         Some(key) if key.expose().len() > 4096 => {
             Err(Error::field("api_key", "is longer than 4096 characters"))
@@ -252,10 +241,7 @@ pub(crate) fn check_url(provider: ProviderKind, url: Option<&str>) -> Result<Opt
         ProviderKind::OpenRouter => "https://openrouter.ai/api/v1",
         ProviderKind::Builtin => return Ok(None),
     };
-    let url = url
-        .map(str::trim)
-        .filter(|url| !url.is_empty())
-        .unwrap_or(default);
+    let url = url.map(str::trim).filter(|url| !url.is_empty()).unwrap_or(default);
     let example = || format!("an address such as `{default}`");
     let parsed = url::Url::parse(url)
         .map_err(|error| Error::field("url", format!("is not {}: {error}", example())))?;
@@ -263,16 +249,10 @@ pub(crate) fn check_url(provider: ProviderKind, url: Option<&str>) -> Result<Opt
         return Err(Error::field("url", format!("is not {}", example())));
     }
     if !parsed.username().is_empty() || parsed.password().is_some() {
-        return Err(Error::field(
-            "url",
-            "has credentials in it; send the key as `api_key`",
-        ));
+        return Err(Error::field("url", "has credentials in it; send the key as `api_key`"));
     }
     if parsed.query().is_some() || parsed.fragment().is_some() {
-        return Err(Error::field(
-            "url",
-            format!("has a query or fragment; it should be {}", example()),
-        ));
+        return Err(Error::field("url", format!("has a query or fragment; it should be {}", example())));
     }
     Ok(Some(parsed.as_str().trim_end_matches('/').to_owned()))
 }
@@ -299,12 +279,7 @@ pub trait ConnectionStore: Send + Sync {
     /// Replaces the stored connection with `connection` (by its id) if its
     /// stored `updated_at` is still `read_at`. `NotFound` if absent, `Conflict`
     /// if it changed since or the name is taken.
-    async fn update(
-        &self,
-        scope: &Scope,
-        connection: &Connection,
-        read_at: Timestamp,
-    ) -> Result<()>;
+    async fn update(&self, scope: &Scope, connection: &Connection, read_at: Timestamp) -> Result<()>;
     /// Deletes the connection and its models.
     async fn delete(&self, scope: &Scope, id: ConnectionId) -> Result<()>;
 }
@@ -317,10 +292,7 @@ mod tests {
     fn url_defaults_to_the_provider() {
         let url = check_url(ProviderKind::OpenAi, None).unwrap();
         assert_eq!(url.as_deref(), Some("https://api.openai.com/v1"));
-        assert_eq!(
-            check_url(ProviderKind::Builtin, Some("ignored")).unwrap(),
-            None
-        );
+        assert_eq!(check_url(ProviderKind::Builtin, Some("ignored")).unwrap(), None);
     }
 
     #[test]
@@ -331,27 +303,16 @@ mod tests {
 
     #[test]
     fn url_with_secrets_or_other_schemes_is_invalid() {
-        for url in [
-            "http://u:p@host/v1",
-            "http://u@host",
-            "file:///etc/passwd",
-            "host:1",
-            "http://h/?k=1",
-            "x",
-        ] {
+        for url in
+            ["http://u:p@host/v1", "http://u@host", "file:///etc/passwd", "host:1", "http://h/?k=1", "x"]
+        {
             assert!(check_url(ProviderKind::OpenAi, Some(url)).is_err(), "{url}");
         }
     }
 
     #[test]
     fn origin_ignores_the_path() {
-        assert_eq!(
-            origin(Some("https://a.example/v1")),
-            origin(Some("https://a.example:443/v2"))
-        );
-        assert_ne!(
-            origin(Some("https://a.example/v1")),
-            origin(Some("http://a.example/v1"))
-        );
+        assert_eq!(origin(Some("https://a.example/v1")), origin(Some("https://a.example:443/v2")));
+        assert_ne!(origin(Some("https://a.example/v1")), origin(Some("http://a.example/v1")));
     }
 }

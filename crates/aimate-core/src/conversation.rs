@@ -74,12 +74,10 @@ impl NewConversation {
     /// # Errors
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid), naming the field.
     pub fn check(&self) -> Result<()> {
-        self.title
+        self.title.as_ref().map_or(Ok(()), |title| limit::name("title", title, limit::TITLE))?;
+        self.system_prompt
             .as_ref()
-            .map_or(Ok(()), |title| limit::name("title", title, limit::TITLE))?;
-        self.system_prompt.as_ref().map_or(Ok(()), |text| {
-            limit::text("system_prompt", text, limit::PROMPT)
-        })?;
+            .map_or(Ok(()), |text| limit::text("system_prompt", text, limit::PROMPT))?;
         limit::tags("tags", &self.tags)?;
         limit::metadata("metadata", &self.metadata)
     }
@@ -124,18 +122,12 @@ impl ConversationChange {
     /// # Errors
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid), naming the field.
     pub fn check(&self) -> Result<()> {
-        self.title
+        self.title.as_ref().map_or(Ok(()), |title| limit::name("title", title, limit::TITLE))?;
+        self.system_prompt
             .as_ref()
-            .map_or(Ok(()), |title| limit::name("title", title, limit::TITLE))?;
-        self.system_prompt.as_ref().map_or(Ok(()), |text| {
-            limit::text("system_prompt", text, limit::PROMPT)
-        })?;
-        self.tags
-            .as_ref()
-            .map_or(Ok(()), |tags| limit::tags("tags", tags))?;
-        self.metadata
-            .as_ref()
-            .map_or(Ok(()), |map| limit::metadata("metadata", map))
+            .map_or(Ok(()), |text| limit::text("system_prompt", text, limit::PROMPT))?;
+        self.tags.as_ref().map_or(Ok(()), |tags| limit::tags("tags", tags))?;
+        self.metadata.as_ref().map_or(Ok(()), |map| limit::metadata("metadata", map))
     }
 }
 
@@ -213,12 +205,7 @@ pub trait ConversationStore: Send + Sync {
     async fn delete(&self, scope: &Scope, id: ConversationId) -> Result<()>;
 
     /// One message.
-    async fn message(
-        &self,
-        scope: &Scope,
-        id: ConversationId,
-        message: MessageId,
-    ) -> Result<Message>;
+    async fn message(&self, scope: &Scope, id: ConversationId, message: MessageId) -> Result<Message>;
     /// One page of the path from the root to `leaf` (the active leaf if
     /// `None`), newest page first, each page oldest first. The cursor's id is
     /// the page's oldest message; the next page ends at its parent. Costs what

@@ -74,28 +74,18 @@ impl KeyRing {
     /// `Invalid` if a key is not that, is not random, or an id occurs twice.
     pub fn parse(text: &str) -> Result<Self> {
         let mut keys = Vec::new();
-        for entry in text
-            .split(',')
-            .map(str::trim)
-            .filter(|entry| !entry.is_empty())
-        {
+        for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
             let (id, key) = match entry.split_once(':') {
                 Some((id, key)) => (id.trim().parse().map_err(|_| bad_key())?, key.trim()),
                 None => (1, entry),
             };
             let bytes = Zeroizing::new(STANDARD.decode(key).map_err(|_| bad_key())?);
             if keys.iter().any(|(known, _)| *known == id) {
-                return Err(Error::invalid(format!(
-                    "the encryption key id {id} occurs twice"
-                )));
+                return Err(Error::invalid(format!("the encryption key id {id} occurs twice")));
             }
             keys.push((id, cipher(&bytes)?));
         }
-        if keys.is_empty() {
-            Err(bad_key())
-        } else {
-            Ok(Self { keys })
-        }
+        if keys.is_empty() { Err(bad_key()) } else { Ok(Self { keys }) }
     }
 
     /// A new key in base64, as [`KeyRing::parse`] reads it.
@@ -116,13 +106,7 @@ impl KeyRing {
         let nonce = random::<NONCE>()?;
         let aad = binding.associated_data(*id);
         let sealed = cipher
-            .encrypt(
-                XNonce::from_slice(&nonce),
-                Payload {
-                    msg: secret.expose().as_bytes(),
-                    aad: &aad,
-                },
-            )
+            .encrypt(XNonce::from_slice(&nonce), Payload { msg: secret.expose().as_bytes(), aad: &aad })
             .map_err(|_| Error::internal("sealing a secret failed"))?;
         let mut envelope = Vec::with_capacity(HEADER + NONCE + sealed.len());
         envelope.extend_from_slice(&[VERSION, XCHACHA20_POLY1305]);
@@ -139,52 +123,28 @@ impl KeyRing {
     /// envelope was changed or moved.
     pub fn open(&self, envelope: &[u8], binding: &Binding<'_>) -> Result<Secret> {
         let closed = |why: &str| {
-            Error::unavailable(format!(
-                "the stored key cannot be opened: {why}; enter the key again"
-            ))
+            Error::unavailable(format!("the stored key cannot be opened: {why}; enter the key again"))
         };
-        let (header, rest) = envelope
-            .split_at_checked(HEADER)
-            .ok_or_else(|| closed("it is cut off"))?;
-        let (nonce, sealed) = rest
-            .split_at_checked(NONCE)
-            .ok_or_else(|| closed("it is cut off"))?;
+        let (header, rest) = envelope.split_at_checked(HEADER).ok_or_else(|| closed("it is cut off"))?;
+        let (nonce, sealed) = rest.split_at_checked(NONCE).ok_or_else(|| closed("it is cut off"))?;
         let &[VERSION, XCHACHA20_POLY1305, a, b, c, d] = header else {
             return Err(closed("its format is unknown"));
         };
         let id = u32::from_be_bytes([a, b, c, d]);
-        let (_, cipher) = self
-            .keys
-            .iter()
-            .find(|(known, _)| *known == id)
-            .ok_or_else(|| {
-                closed(&format!(
-                    "it was sealed with encryption key {id}, which is not configured"
-                ))
-            })?;
+        let (_, cipher) = self.keys.iter().find(|(known, _)| *known == id).ok_or_else(|| {
+            closed(&format!("it was sealed with encryption key {id}, which is not configured"))
+        })?;
         let aad = binding.associated_data(id);
         let plain = cipher
-            .decrypt(
-                XNonce::from_slice(nonce),
-                Payload {
-                    msg: sealed,
-                    aad: &aad,
-                },
-            )
-            .map_err(|_| {
-                closed("it was changed, moved or sealed with another key of the same id")
-            })?;
-        String::from_utf8(plain)
-            .map(Secret::new)
-            .map_err(|_| closed("it is not text"))
+            .decrypt(XNonce::from_slice(nonce), Payload { msg: sealed, aad: &aad })
+            .map_err(|_| closed("it was changed, moved or sealed with another key of the same id"))?;
+        String::from_utf8(plain).map(Secret::new).map_err(|_| closed("it is not text"))
     }
 }
 
 impl std::fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list()
-            .entries(self.keys.iter().map(|(id, _)| id))
-            .finish()
+        f.debug_list().entries(self.keys.iter().map(|(id, _)| id)).finish()
     }
 }
 
@@ -194,9 +154,7 @@ fn cipher(key: &[u8]) -> Result<XChaCha20Poly1305> {
         return Err(bad_key());
     }
     let mut derived = Zeroizing::new([0_u8; 32]);
-    Hkdf::<Sha256>::new(None, key)
-        .expand(PURPOSE, derived.as_mut_slice())
-        .map_err(|_| bad_key())?;
+    Hkdf::<Sha256>::new(None, key).expand(PURPOSE, derived.as_mut_slice()).map_err(|_| bad_key())?;
     XChaCha20Poly1305::new_from_slice(derived.as_slice()).map_err(|_| bad_key())
 }
 
@@ -228,10 +186,7 @@ mod tests {
     }
 
     fn ring(keys: &[(u32, &Secret)]) -> KeyRing {
-        let text: Vec<_> = keys
-            .iter()
-            .map(|(id, key)| format!("{id}:{}", key.expose()))
-            .collect();
+        let text: Vec<_> = keys.iter().map(|(id, key)| format!("{id}:{}", key.expose())).collect();
         KeyRing::parse(&text.join(",")).unwrap()
     }
 
@@ -243,14 +198,8 @@ mod tests {
         let sealed = ring.seal(&Secret::new("sk-canary"), &here).unwrap();
         assert!(!sealed.windows(9).any(|window| window == b"sk-canary"));
         assert_eq!(ring.open(&sealed, &here).unwrap().expose(), "sk-canary");
-        assert!(
-            ring.open(&sealed, &binding(2, "https://a.example"))
-                .is_err()
-        );
-        assert!(
-            ring.open(&sealed, &binding(1, "https://b.example"))
-                .is_err()
-        );
+        assert!(ring.open(&sealed, &binding(2, "https://a.example")).is_err());
+        assert!(ring.open(&sealed, &binding(1, "https://b.example")).is_err());
     }
 
     #[test]
@@ -280,14 +229,7 @@ mod tests {
     #[test]
     fn weak_or_malformed_keys_are_refused() {
         let zeros = STANDARD.encode([0_u8; 32]);
-        for text in [
-            "",
-            "x",
-            "change_me_in_production",
-            "1:short",
-            zeros.as_str(),
-            "a:b:c",
-        ] {
+        for text in ["", "x", "change_me_in_production", "1:short", zeros.as_str(), "a:b:c"] {
             assert!(KeyRing::parse(text).is_err(), "{text}");
         }
         let key = KeyRing::generate().unwrap();

@@ -33,8 +33,8 @@ pub use clock::{Clock, Ids, RandomIds, Sources, SystemClock, Timestamp};
 pub use engine::{Answer, Engine, EngineBuilder};
 pub use error::{Error, ErrorKind, FieldError, Result};
 pub use id::{
-    ConnectionId, ConversationId, FileId, MessageId, PromptId, RunId, SessionId, TenantId, UsageId,
-    UserId, WorkerId, WorkspaceId,
+    ConnectionId, ConversationId, FileId, MessageId, PromptId, RunId, SessionId, TenantId, UsageId, UserId,
+    WorkerId, WorkspaceId,
 };
 pub use keyring::{Binding, KeyRing};
 pub use page::{Cursor, Page, PageRequest};

@@ -29,10 +29,7 @@ pub const CLIENT_ID: usize = 200;
 pub(crate) fn text(path: &str, text: &str, most: usize) -> Result<()> {
     let count = text.chars().count();
     if count > most {
-        return Err(Error::field(
-            path,
-            format!("has {count} characters; the most is {most}"),
-        ));
+        return Err(Error::field(path, format!("has {count} characters; the most is {most}")));
     }
     Ok(())
 }
@@ -40,10 +37,7 @@ pub(crate) fn text(path: &str, text: &str, most: usize) -> Result<()> {
 /// `text` is not blank and has at most `most` characters.
 pub(crate) fn name(path: &str, name: &str, most: usize) -> Result<()> {
     if name.trim().is_empty() {
-        return Err(Error::field(
-            path,
-            format!("is empty; it needs 1 to {most} characters"),
-        ));
+        return Err(Error::field(path, format!("is empty; it needs 1 to {most} characters")));
     }
     text(path, name, most)
 }
@@ -52,10 +46,7 @@ pub(crate) fn name(path: &str, name: &str, most: usize) -> Result<()> {
 pub(crate) fn metadata(path: &str, metadata: &Map<String, Value>) -> Result<()> {
     let bytes = serde_json::to_string(metadata).map_or(0, |json| json.len());
     if bytes > METADATA {
-        return Err(Error::field(
-            path,
-            format!("has {bytes} bytes as JSON; the most is {METADATA}"),
-        ));
+        return Err(Error::field(path, format!("has {bytes} bytes as JSON; the most is {METADATA}")));
     }
     Ok(())
 }
@@ -63,12 +54,7 @@ pub(crate) fn metadata(path: &str, metadata: &Map<String, Value>) -> Result<()> 
 /// At most 50 tags of 1 to 100 characters.
 pub(crate) fn tags(path: &str, tags: &[String]) -> Result<()> {
     if tags.len() > TAGS {
-        return Err(Error::field(
-            path,
-            format!("has {} tags; the most is {TAGS}", tags.len()),
-        ));
+        return Err(Error::field(path, format!("has {} tags; the most is {TAGS}", tags.len())));
     }
-    tags.iter()
-        .enumerate()
-        .try_for_each(|(n, tag)| name(&format!("{path}[{n}]"), tag, TAG))
+    tags.iter().enumerate().try_for_each(|(n, tag)| name(&format!("{path}[{n}]"), tag, TAG))
 }

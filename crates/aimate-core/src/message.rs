@@ -172,13 +172,7 @@ impl Part {
 pub fn text_of(content: &[Part]) -> String {
     content
         .iter()
-        .filter_map(|part| {
-            if let Part::Text { text } = part {
-                Some(text.as_str())
-            } else {
-                None
-            }
-        })
+        .filter_map(|part| if let Part::Text { text } = part { Some(text.as_str()) } else { None })
         .collect()
 }
 
@@ -262,17 +256,8 @@ pub fn check_content(path: &str, content: &mut [Part]) -> Result<()> {
                 }
                 bytes += text.len();
             }
-            Part::Image {
-                url,
-                data,
-                media_type,
-            } => {
-                check_image(
-                    &format!("{path}[{n}]"),
-                    url.as_deref(),
-                    data.as_deref(),
-                    media_type.as_deref(),
-                )?;
+            Part::Image { url, data, media_type } => {
+                check_image(&format!("{path}[{n}]"), url.as_deref(), data.as_deref(), media_type.as_deref())?;
             }
             Part::ToolResult { output, .. } => bytes += output.to_string().len(),
             Part::ToolCall(call) => bytes += call.arguments.to_string().len(),
@@ -293,35 +278,21 @@ pub fn check_content(path: &str, content: &mut [Part]) -> Result<()> {
     if says_something {
         Ok(())
     } else {
-        Err(Error::field(
-            path,
-            "is empty; a message needs some text, an image or a file",
-        ))
+        Err(Error::field(path, "is empty; a message needs some text, an image or a file"))
     }
 }
 
-fn check_image(
-    path: &str,
-    url: Option<&str>,
-    data: Option<&str>,
-    media_type: Option<&str>,
-) -> Result<()> {
+fn check_image(path: &str, url: Option<&str>, data: Option<&str>, media_type: Option<&str>) -> Result<()> {
     match (url, data) {
         (Some(url), None) if url.starts_with("https://") || url.starts_with("http://") => Ok(()),
-        (Some(_), None) => Err(Error::field(
-            path,
-            "has a `url` that is not an http(s) address",
-        )),
+        (Some(_), None) => Err(Error::field(path, "has a `url` that is not an http(s) address")),
         (None, Some(data)) if data.len() > limit::IMAGE => Err(Error::too_large(format!(
             "`{path}` has {} bytes of image data; the most is {}",
             data.len(),
             limit::IMAGE
         ))),
         (None, Some(_)) if media_type.is_some_and(|kind| kind.starts_with("image/")) => Ok(()),
-        (None, Some(_)) => Err(Error::field(
-            path,
-            "needs a `media_type` such as `image/png` beside `data`",
-        )),
+        (None, Some(_)) => Err(Error::field(path, "needs a `media_type` such as `image/png` beside `data`")),
         _ => Err(Error::field(path, "needs exactly one of `url` and `data`")),
     }
 }
@@ -333,15 +304,9 @@ mod tests {
     #[test]
     fn arguments_keep_what_the_model_wrote() {
         assert_eq!(ToolCall::parse_arguments(""), serde_json::json!({}));
-        assert_eq!(
-            ToolCall::parse_arguments("{\"a\":1}"),
-            serde_json::json!({"a": 1})
-        );
-        let broken = ToolCall {
-            id: "1".into(),
-            name: "f".into(),
-            arguments: ToolCall::parse_arguments("{oops"),
-        };
+        assert_eq!(ToolCall::parse_arguments("{\"a\":1}"), serde_json::json!({"a": 1}));
+        let broken =
+            ToolCall { id: "1".into(), name: "f".into(), arguments: ToolCall::parse_arguments("{oops") };
         assert_eq!(broken.arguments_json(), "{oops");
     }
 
@@ -363,14 +328,7 @@ mod tests {
     fn image_needs_exactly_one_source() {
         let image = |url: Option<&str>, data: Option<&str>| {
             let (url, data) = (url.map(Into::into), data.map(Into::into));
-            check_content(
-                "content",
-                &mut [Part::Image {
-                    url,
-                    data,
-                    media_type: Some("image/png".into()),
-                }],
-            )
+            check_content("content", &mut [Part::Image { url, data, media_type: Some("image/png".into()) }])
         };
         assert!(image(Some("https://example.org/a.png"), None).is_ok());
         assert!(image(None, Some("aGk=")).is_ok());

@@ -52,10 +52,7 @@ pub struct Prices {
 impl Prices {
     /// What `usage` costs at these prices: input and output tokens times their
     /// price, where cached input tokens count at their own.
-    #[allow(
-        clippy::cast_precision_loss,
-        reason = "token counts are far below 2^52"
-    )]
+    #[allow(clippy::cast_precision_loss, reason = "token counts are far below 2^52")]
     pub fn cost(&self, usage: &TokenUsage) -> Cost {
         let cached = usage.cached_tokens.min(usage.input_tokens);
         let fresh = usage.input_tokens - cached;
@@ -121,11 +118,7 @@ mod tests {
 
     #[test]
     fn cached_tokens_cost_their_own_price() {
-        let prices = Prices {
-            input: 2.0,
-            output: 8.0,
-            cached: Some(0.5),
-        };
+        let prices = Prices { input: 2.0, output: 8.0, cached: Some(0.5) };
         let usage = TokenUsage {
             input_tokens: 1_000_000,
             cached_tokens: 400_000,

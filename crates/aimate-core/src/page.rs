@@ -30,23 +30,14 @@ impl PageRequest {
     pub fn new(limit: Option<u32>, cursor: Option<&str>) -> Result<Self> {
         let limit = limit.unwrap_or(Self::DEFAULT);
         if limit == 0 || limit > Self::MOST {
-            return Err(Error::field(
-                "limit",
-                format!("is {limit}; it must be 1 to {}", Self::MOST),
-            ));
+            return Err(Error::field("limit", format!("is {limit}; it must be 1 to {}", Self::MOST)));
         }
-        Ok(Self {
-            limit,
-            after: cursor.map(Cursor::decode).transpose()?,
-        })
+        Ok(Self { limit, after: cursor.map(Cursor::decode).transpose()? })
     }
 
     /// The first page of `limit` rows.
     pub fn first(limit: u32) -> Self {
-        Self {
-            limit: limit.clamp(1, Self::MOST),
-            after: None,
-        }
+        Self { limit: limit.clamp(1, Self::MOST), after: None }
     }
 }
 
@@ -84,10 +75,7 @@ impl Cursor {
         let wrong = || Error::field("cursor", "is not a `next_cursor` of an earlier page");
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| wrong())?;
         let (at, id) = bytes.split_first_chunk::<8>().ok_or_else(wrong)?;
-        Ok(Self {
-            at: Timestamp(i64::from_be_bytes(*at)),
-            id: Uuid::from_slice(id).map_err(|_| wrong())?,
-        })
+        Ok(Self { at: Timestamp(i64::from_be_bytes(*at)), id: Uuid::from_slice(id).map_err(|_| wrong())? })
     }
 }
 
@@ -113,19 +101,13 @@ impl<T> Page<T> {
 
     /// The same page of other things.
     pub fn map<U>(self, each: impl FnMut(T) -> U) -> Page<U> {
-        Page {
-            data: self.data.into_iter().map(each).collect(),
-            next: self.next,
-        }
+        Page { data: self.data.into_iter().map(each).collect(), next: self.next }
     }
 }
 
 impl<T> Default for Page<T> {
     fn default() -> Self {
-        Self {
-            data: Vec::new(),
-            next: None,
-        }
+        Self { data: Vec::new(), next: None }
     }
 }
 
@@ -135,21 +117,14 @@ mod tests {
 
     #[test]
     fn cursor_reads_back() {
-        let cursor = Cursor {
-            at: Timestamp(1_700_000_000_123_456),
-            id: Uuid::from_u128(7),
-        };
+        let cursor = Cursor { at: Timestamp(1_700_000_000_123_456), id: Uuid::from_u128(7) };
         assert_eq!(Cursor::decode(&cursor.encode()).unwrap(), cursor);
     }
 
     #[test]
     fn foreign_cursor_is_invalid() {
         for text in ["", "x", "AAAA", "not base64 at all!", &"A".repeat(400)] {
-            assert_eq!(
-                Cursor::decode(text).unwrap_err().kind(),
-                crate::ErrorKind::Invalid,
-                "{text}"
-            );
+            assert_eq!(Cursor::decode(text).unwrap_err().kind(), crate::ErrorKind::Invalid, "{text}");
         }
     }
 
@@ -162,10 +137,7 @@ mod tests {
 
     #[test]
     fn extra_row_only_marks_a_next_page() {
-        let key = |n: &u128| Cursor {
-            at: Timestamp(0),
-            id: Uuid::from_u128(*n),
-        };
+        let key = |n: &u128| Cursor { at: Timestamp(0), id: Uuid::from_u128(*n) };
         let page = Page::of(vec![1, 2, 3], 2, key);
         assert_eq!(page.data, [1, 2]);
         assert_eq!(page.next.unwrap().id, Uuid::from_u128(2));

@@ -83,12 +83,8 @@ impl PromptChange {
     /// # Errors
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid), naming the field.
     pub fn check(&self) -> Result<()> {
-        self.title
-            .as_ref()
-            .map_or(Ok(()), |title| limit::name("title", title, limit::NAME))?;
-        self.content
-            .as_ref()
-            .map_or(Ok(()), |text| limit::name("content", text, limit::PROMPT))
+        self.title.as_ref().map_or(Ok(()), |title| limit::name("title", title, limit::NAME))?;
+        self.content.as_ref().map_or(Ok(()), |text| limit::name("content", text, limit::PROMPT))
     }
 }
 

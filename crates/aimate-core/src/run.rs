@@ -66,9 +66,7 @@ impl RunStatus {
             Self::Completed => UsageOutcome::Completed,
             Self::Cancelled => UsageOutcome::Cancelled,
             Self::Failed => UsageOutcome::Failed,
-            Self::Queued | Self::Running | Self::Waiting | Self::Interrupted => {
-                UsageOutcome::Interrupted
-            }
+            Self::Queued | Self::Running | Self::Waiting | Self::Interrupted => UsageOutcome::Interrupted,
         }
     }
 }
@@ -221,13 +219,7 @@ pub trait RunStore: Send + Sync {
     /// Appends events to the log of a run that `attempt` still owns. `Conflict`
     /// if another attempt does or the run is over. Appending the same events
     /// again changes nothing.
-    async fn checkpoint(
-        &self,
-        scope: &Scope,
-        id: RunId,
-        attempt: u32,
-        batch: &EventBatch,
-    ) -> Result<()>;
+    async fn checkpoint(&self, scope: &Scope, id: RunId, attempt: u32, batch: &EventBatch) -> Result<()>;
     /// Ends the run: its status, the answer's content and tokens (with the
     /// path's), the usage record, the last events. `Conflict` if another attempt
     /// owns the run or it is over.
@@ -235,13 +227,7 @@ pub trait RunStore: Send + Sync {
     /// The logged events after sequence number `after`, oldest first, at most
     /// about `limit` events. Empty if there are none (yet, or any more: logs of
     /// finished runs are cleared by [`WorkerStore::clear_logs`]).
-    async fn events(
-        &self,
-        scope: &Scope,
-        id: RunId,
-        after: u64,
-        limit: u32,
-    ) -> Result<Vec<EventBatch>>;
+    async fn events(&self, scope: &Scope, id: RunId, after: u64, limit: u32) -> Result<Vec<EventBatch>>;
     /// Asks the run's worker to stop it. Returns the status the run had:
     /// nothing changes if it is over.
     async fn request_cancel(&self, scope: &Scope, id: RunId) -> Result<RunStatus>;

@@ -34,11 +34,7 @@ impl Secret {
 
     /// `text` with every occurrence of this secret replaced by `[key]`.
     pub fn redact(&self, text: &str) -> String {
-        if self.0.is_empty() {
-            text.to_owned()
-        } else {
-            text.replace(self.0.as_str(), "[key]")
-        }
+        if self.0.is_empty() { text.to_owned() } else { text.replace(self.0.as_str(), "[key]") }
     }
 }
 
@@ -60,18 +56,12 @@ mod tests {
 
     #[test]
     fn debug_shows_nothing() {
-        assert_eq!(
-            format!("{:?}", Secret::new("sk-canary")),
-            "Secret([redacted])"
-        );
+        assert_eq!(format!("{:?}", Secret::new("sk-canary")), "Secret([redacted])");
     }
 
     #[test]
     fn hint_is_the_last_four_of_a_long_key() {
-        assert_eq!(
-            Secret::new("sk-proj-abcdefgh1234").hint().as_deref(),
-            Some("1234")
-        );
+        assert_eq!(Secret::new("sk-proj-abcdefgh1234").hint().as_deref(), Some("1234"));
         assert_eq!(Secret::new("short").hint(), None);
     }
 

@@ -16,10 +16,7 @@ pub struct Cost(pub i64);
 
 impl Cost {
     /// From dollars; rounded to a billionth.
-    #[allow(
-        clippy::cast_possible_truncation,
-        reason = "an `as` cast of a float saturates"
-    )]
+    #[allow(clippy::cast_possible_truncation, reason = "an `as` cast of a float saturates")]
     pub fn from_dollars(dollars: f64) -> Self {
         Self((dollars * 1e9).round() as i64)
     }

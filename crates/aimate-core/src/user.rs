@@ -58,13 +58,7 @@ pub trait UserStore: Send + Sync {
     /// The tenant's users, oldest first.
     async fn list(&self, scope: &Scope, page: PageRequest) -> Result<Page<User>>;
     /// Applies `change` and sets `updated_at` to `now`; `NotFound` if absent.
-    async fn update(
-        &self,
-        scope: &Scope,
-        id: UserId,
-        change: &UserChange,
-        now: Timestamp,
-    ) -> Result<User>;
+    async fn update(&self, scope: &Scope, id: UserId, change: &UserChange, now: Timestamp) -> Result<User>;
     /// Deletes the user and all they own; `NotFound` if absent.
     async fn delete(&self, scope: &Scope, id: UserId) -> Result<()>;
 }

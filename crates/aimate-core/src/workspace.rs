@@ -84,15 +84,11 @@ impl WorkspaceChange {
     /// # Errors
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid), naming the field.
     pub fn check(&self) -> Result<()> {
-        self.name
+        self.name.as_ref().map_or(Ok(()), |name| limit::name("name", name, limit::NAME))?;
+        self.description
             .as_ref()
-            .map_or(Ok(()), |name| limit::name("name", name, limit::NAME))?;
-        self.description.as_ref().map_or(Ok(()), |text| {
-            limit::text("description", text, limit::DESCRIPTION)
-        })?;
-        self.metadata
-            .as_ref()
-            .map_or(Ok(()), |map| limit::metadata("metadata", map))
+            .map_or(Ok(()), |text| limit::text("description", text, limit::DESCRIPTION))?;
+        self.metadata.as_ref().map_or(Ok(()), |map| limit::metadata("metadata", map))
     }
 }
 

@@ -32,30 +32,11 @@ impl Tokenizer {
     /// The tokenizer of a model by the id its server gives it; vendor prefixes
     /// such as `openai/` are passed over.
     pub fn for_model(model: &str) -> Self {
-        let name = model
-            .rsplit('/')
-            .next()
-            .unwrap_or(model)
-            .to_ascii_lowercase();
+        let name = model.rsplit('/').next().unwrap_or(model).to_ascii_lowercase();
         let is = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
-        if is(&[
-            "gpt-4o",
-            "gpt-4.1",
-            "gpt-4.5",
-            "gpt-5",
-            "chatgpt-4o",
-            "o1",
-            "o3",
-            "o4",
-            "gpt-oss",
-        ]) {
+        if is(&["gpt-4o", "gpt-4.1", "gpt-4.5", "gpt-5", "chatgpt-4o", "o1", "o3", "o4", "gpt-oss"]) {
             Self::O200k
-        } else if is(&[
-            "gpt-4",
-            "gpt-3.5",
-            "text-embedding-3",
-            "text-embedding-ada-002",
-        ]) {
+        } else if is(&["gpt-4", "gpt-3.5", "text-embedding-3", "text-embedding-ada-002"]) {
             Self::Cl100k
         } else {
             Self::Estimate
@@ -88,10 +69,7 @@ impl Tokenizer {
             Self::Cl100k => (tiktoken_rs::cl100k_base_singleton(), &LOADED_CL100K),
         };
         loaded.store(true, Ordering::Relaxed);
-        if text
-            .split_ascii_whitespace()
-            .any(|run| run.len() > LONGEST_RUN)
-        {
+        if text.split_ascii_whitespace().any(|run| run.len() > LONGEST_RUN) {
             return estimate(text);
         }
         saturate(encoder.encode_ordinary(text).len())
@@ -118,11 +96,7 @@ static LOADED_CL100K: AtomicBool = AtomicBool::new(false);
 /// Tokens of the context window of model families whose servers do not tell it;
 /// from OpenAI's model pages.
 pub fn known_window(model: &str) -> Option<u32> {
-    let name = model
-        .rsplit('/')
-        .next()
-        .unwrap_or(model)
-        .to_ascii_lowercase();
+    let name = model.rsplit('/').next().unwrap_or(model).to_ascii_lowercase();
     let windows: [(&str, u32); 12] = [
         ("gpt-5", 400_000),
         ("gpt-4.1", 1_047_576),
@@ -137,10 +111,7 @@ pub fn known_window(model: &str) -> Option<u32> {
         ("o3", 200_000),
         ("o4", 200_000),
     ];
-    windows
-        .into_iter()
-        .find(|(prefix, _)| name.starts_with(prefix))
-        .map(|(_, window)| window)
+    windows.into_iter().find(|(prefix, _)| name.starts_with(prefix)).map(|(_, window)| window)
 }
 
 /// A quarter token for each ASCII character, one for each other one, rounded up.

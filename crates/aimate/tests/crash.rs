@@ -15,7 +15,8 @@ use common::{builder, events, said, say, text};
 fn crash(url: String) -> (ConversationId, RunId) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let ids = runtime.block_on(async {
-        let script = vec![say("kept "), say("text"), Step::Wait(Duration::from_millis(600)), say(" lost"), Step::Hang];
+        let script =
+            vec![say("kept "), say("text"), Step::Wait(Duration::from_millis(600)), say(" lost"), Step::Hang];
         let store = aimate::store::connect(&url).await.unwrap();
         let engine = builder(&ScriptedProvider::new([script])).store(store).build().await.unwrap();
         let me = engine.local_scope().await.unwrap();
@@ -46,7 +47,8 @@ fn next_process_marks_the_answer_and_keeps_its_text() {
     runtime.block_on(async {
         let engine = next_process(&url).await;
         let me = engine.local_scope().await.unwrap();
-        let branch = engine.conversations(&me).messages(conversation, None, PageRequest::default()).await.unwrap();
+        let branch =
+            engine.conversations(&me).messages(conversation, None, PageRequest::default()).await.unwrap();
         let answer = &branch.data[1].message;
         assert_eq!((text(answer).as_str(), answer.status), ("kept text", MessageStatus::Interrupted));
         let stored = engine.runs(&me).get(run).await.unwrap();

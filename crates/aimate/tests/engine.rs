@@ -53,7 +53,13 @@ async fn next_turn_sends_the_history_and_extends_the_prompt() {
 
 #[tokio::test]
 async fn answer_is_stored_though_nobody_listens() {
-    let bench = bench([vec![say("a"), Step::Wait(Duration::from_millis(30)), say("b"), Step::Say(ProviderEvent::Finish(FinishReason::Stop))]]).await;
+    let bench = bench([vec![
+        say("a"),
+        Step::Wait(Duration::from_millis(30)),
+        say("b"),
+        Step::Say(ProviderEvent::Finish(FinishReason::Stop)),
+    ]])
+    .await;
     let listener = bench.engine.chat(&bench.me, Turn::new("q")).await.unwrap();
     let id = listener.conversation_id();
     drop(listener);
@@ -138,7 +144,9 @@ async fn failure_before_the_first_token_fails_the_run() {
     let listener = bench.engine.chat(&bench.me, Turn::new("q")).await.unwrap();
     let id = listener.conversation_id();
     let told = events(listener).await;
-    assert!(matches!(told.last(), Some(ChatEvent::Error { code, retryable: true, .. }) if code == "rate_limited"));
+    assert!(
+        matches!(told.last(), Some(ChatEvent::Error { code, retryable: true, .. }) if code == "rate_limited")
+    );
     assert_eq!(bench.branch(id).await[1].status, MessageStatus::Failed);
     let sums = bench.engine.usage(&bench.me, &UsageFilter::default()).await.unwrap();
     assert_eq!(sums[0].calls, 1, "a failed call is recorded too");
@@ -154,15 +162,22 @@ async fn stream_that_breaks_off_is_interrupted_with_its_prefix() {
         let (id, run) = (listener.conversation_id(), listener.run_id());
         assert!(matches!(events(listener).await.last(), Some(ChatEvent::Error { .. })));
         let branch = bench.branch(id).await;
-        assert_eq!((text(&branch[1]).as_str(), branch[1].status), ("half an ans", MessageStatus::Interrupted));
+        assert_eq!(
+            (text(&branch[1]).as_str(), branch[1].status),
+            ("half an ans", MessageStatus::Interrupted)
+        );
         assert_eq!(bench.engine.runs(&bench.me).get(run).await.unwrap().status, RunStatus::Interrupted);
     }
 }
 
 #[tokio::test]
 async fn tool_calls_come_whole_and_their_results_go_back() {
-    let call = ToolCall { id: "c1".into(), name: "weather".into(), arguments: serde_json::json!({"at": "Bonn"}) };
-    let script = vec![Step::Say(ProviderEvent::ToolCall(call.clone())), Step::Say(ProviderEvent::Finish(FinishReason::Stop))];
+    let call =
+        ToolCall { id: "c1".into(), name: "weather".into(), arguments: serde_json::json!({"at": "Bonn"}) };
+    let script = vec![
+        Step::Say(ProviderEvent::ToolCall(call.clone())),
+        Step::Say(ProviderEvent::Finish(FinishReason::Stop)),
+    ];
     let bench = bench([script, answer("Rain.")]).await;
     let listener = bench.engine.chat(&bench.me, Turn::new("Weather?")).await.unwrap();
     let id = listener.conversation_id();
@@ -170,7 +185,8 @@ async fn tool_calls_come_whole_and_their_results_go_back() {
     let ChatEvent::Finished(finished) = told.last().unwrap() else { panic!("{told:?}") };
     assert_eq!(finished.finish_reason, FinishReason::ToolCalls);
     let result = Part::ToolResult { id: "c1".into(), output: serde_json::json!("wet"), is_error: false };
-    let back = Turn::messages(vec![InputMessage::new(MessageRole::Tool, vec![result.clone()])]).conversation(id);
+    let back =
+        Turn::messages(vec![InputMessage::new(MessageRole::Tool, vec![result.clone()])]).conversation(id);
     events(bench.engine.chat(&bench.me, back).await.unwrap()).await;
     let asked = &bench.provider.requests()[1].messages;
     assert_eq!(asked[1].content, [Part::ToolCall(call)]);
@@ -237,7 +253,12 @@ async fn what_is_wrong_is_refused_before_anything_is_stored() {
         let error = bench.engine.chat(&bench.me, turn).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
     }
-    let all = bench.engine.conversations(&bench.me).list(&Default::default(), PageRequest::default()).await.unwrap();
+    let all = bench
+        .engine
+        .conversations(&bench.me)
+        .list(&Default::default(), PageRequest::default())
+        .await
+        .unwrap();
     assert_eq!(all.data, []);
     assert_eq!(bench.provider.requests().len(), 0);
 }
@@ -302,7 +323,9 @@ async fn failed_or_empty_model_list_keeps_the_last_good_one() {
 async fn plain_calls_are_counted_however_they_end() {
     use aimate::engine::Completion;
     use futures_util::StreamExt;
-    let bench = bench([answer("x"), vec![say("y"), Step::Hang], vec![Step::Fail(aimate::Error::upstream("no"))]]).await;
+    let bench =
+        bench([answer("x"), vec![say("y"), Step::Hang], vec![Step::Fail(aimate::Error::upstream("no"))]])
+            .await;
     let whole = bench.engine.complete(&bench.me, Completion::default()).await.unwrap();
     assert_eq!(whole.collect::<Vec<_>>().await.len(), 3);
     let mut dropped = bench.engine.complete(&bench.me, Completion::default()).await.unwrap();
@@ -317,7 +340,11 @@ async fn plain_calls_are_counted_however_they_end() {
 
 #[tokio::test]
 async fn drain_finishes_what_it_can_and_keeps_the_rest() {
-    let slow = vec![say("slow"), Step::Wait(Duration::from_millis(50)), Step::Say(ProviderEvent::Finish(FinishReason::Stop))];
+    let slow = vec![
+        say("slow"),
+        Step::Wait(Duration::from_millis(50)),
+        Step::Say(ProviderEvent::Finish(FinishReason::Stop)),
+    ];
     let bench = bench([slow, vec![say("never"), Step::Hang]]).await;
     let one = bench.engine.chat(&bench.me, Turn::new("1")).await.unwrap();
     let two = bench.engine.chat(&bench.me, Turn::new("2")).await.unwrap();

@@ -21,9 +21,7 @@ impl Account {
     /// The account of this process.
     pub(crate) fn current() -> Result<Self> {
         let uid = capture(Command::new("id").arg("-u"))?;
-        let uid = uid
-            .parse()
-            .map_err(|_| format!("`id -u` said {uid:?}, not a number"))?;
+        let uid = uid.parse().map_err(|_| format!("`id -u` said {uid:?}, not a number"))?;
         Ok(Self { uid })
     }
 
@@ -82,7 +80,5 @@ impl Account {
 }
 
 fn open_to_all(folder: &Path) -> bool {
-    folder
-        .ancestors()
-        .all(|part| part.metadata().is_ok_and(|found| found.mode() & 0o001 != 0))
+    folder.ancestors().all(|part| part.metadata().is_ok_and(|found| found.mode() & 0o001 != 0))
 }

@@ -14,10 +14,7 @@ impl TempFolder {
     /// already, so what it holds is only what this process put there.
     pub(crate) fn create(path: PathBuf) -> Result<Self> {
         let failed = |error| format!("{}: {error}", path.display());
-        fs::DirBuilder::new()
-            .mode(0o755)
-            .create(&path)
-            .map_err(failed)?;
+        fs::DirBuilder::new().mode(0o755).create(&path).map_err(failed)?;
         // Once more, for a umask that hides new folders from other accounts.
         fs::set_permissions(&path, Permissions::from_mode(0o755)).map_err(failed)?;
         Ok(Self(path))

@@ -26,11 +26,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts a server from the folder of programs and waits until it answers.
-    pub(crate) fn start(
-        programs: &Path,
-        account: &Account,
-        durability: Durability,
-    ) -> Result<Self> {
+    pub(crate) fn start(programs: &Path, account: &Account, durability: Durability) -> Result<Self> {
         let port = free_port()?;
         let parent = account.reachable(&[&env::temp_dir(), Path::new("/tmp")])?;
         let name = format!("aimate-pg-data-{}-{port}", std::process::id());
@@ -55,11 +51,7 @@ impl Server {
             .process_group(0)
             .spawn()
             .map_err(|error| format!("cannot start postgres: {error}"))?;
-        let mut server = Self {
-            process,
-            port,
-            folder,
-        };
+        let mut server = Self { process, port, folder };
         server.wait_until_ready(programs, account)?;
         Ok(server)
     }
@@ -124,18 +116,10 @@ fn initialise(programs: &Path, account: &Account, data: &Path) -> Result {
 
 fn settings(durability: Durability) -> Vec<&'static str> {
     let durable: &[&str] = match durability {
-        Durability::Fast => &[
-            "fsync=off",
-            "synchronous_commit=off",
-            "full_page_writes=off",
-        ],
+        Durability::Fast => &["fsync=off", "synchronous_commit=off", "full_page_writes=off"],
         Durability::Durable => &["fsync=on", "synchronous_commit=on", "full_page_writes=on"],
     };
-    let common = [
-        "listen_addresses=127.0.0.1",
-        "unix_socket_directories=",
-        "max_connections=200",
-    ];
+    let common = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=200"];
     [&common, durable].concat()
 }
 

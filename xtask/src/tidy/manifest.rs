@@ -3,11 +3,7 @@
 /// The name of the package.
 pub(crate) fn package(manifest: &str) -> &str {
     let line = lines(manifest).find(|(section, line)| {
-        *section == "package"
-            && line
-                .split('=')
-                .next()
-                .is_some_and(|key| key.trim() == "name")
+        *section == "package" && line.split('=').next().is_some_and(|key| key.trim() == "name")
     });
     let value = line.and_then(|(_, line)| line.split('"').nth(1));
     value.unwrap_or_default()
@@ -76,9 +72,6 @@ built = "1"
 workspace = true
 "#;
         assert_eq!(package(manifest), "example");
-        assert_eq!(
-            dependencies(manifest),
-            ["plain", "dotted", "table", "headed", "platform", "built"]
-        );
+        assert_eq!(dependencies(manifest), ["plain", "dotted", "table", "headed", "platform", "built"]);
     }
 }

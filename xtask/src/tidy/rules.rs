@@ -53,10 +53,7 @@ pub(crate) fn boundaries(path: &str, manifest: &str) -> Vec<Violation> {
         .map(|(name, may)| Violation {
             path: path.to_owned(),
             wrong: format!("{package} depends on {name}"),
-            right: format!(
-                "only {} may, others only in dev-dependencies",
-                may.join(", ")
-            ),
+            right: format!("only {} may, others only in dev-dependencies", may.join(", ")),
         })
         .collect()
 }
@@ -114,10 +111,7 @@ pub(crate) fn file_length(path: &str, text: &str) -> Option<Violation> {
     if modules(path).any(|part| ["tests", "testing", "conformance"].contains(&part)) {
         return None;
     }
-    let lines = text
-        .lines()
-        .take_while(|line| *line != "mod tests {")
-        .count();
+    let lines = text.lines().take_while(|line| *line != "mod tests {").count();
     (lines > LONGEST).then(|| Violation {
         path: path.to_owned(),
         wrong: format!("{lines} lines without its tests"),
@@ -127,9 +121,7 @@ pub(crate) fn file_length(path: &str, text: &str) -> Option<Violation> {
 
 /// The change log has a place for what comes next.
 pub(crate) fn changelog(text: &str) -> Option<Violation> {
-    let is_there = text
-        .lines()
-        .any(|line| line.starts_with("## ") && line.contains("Unreleased"));
+    let is_there = text.lines().any(|line| line.starts_with("## ") && line.contains("Unreleased"));
     (!is_there).then(|| Violation {
         path: "CHANGELOG.md".to_owned(),
         wrong: "has no section for what is not released yet".to_owned(),
@@ -151,22 +143,16 @@ mod tests {
     use super::*;
 
     fn said(found: impl IntoIterator<Item = Violation>) -> Vec<String> {
-        found
-            .into_iter()
-            .map(|violation| violation.to_string())
-            .collect()
+        found.into_iter().map(|violation| violation.to_string()).collect()
     }
 
     #[test]
     fn core_may_not_depend_on_an_adapter() {
-        let manifest =
-            "[package]\nname = \"aimate-core\"\n[dependencies]\naimate-store.workspace = true\n";
+        let manifest = "[package]\nname = \"aimate-core\"\n[dependencies]\naimate-store.workspace = true\n";
         assert_eq!(
             said(boundaries("crates/aimate-core/Cargo.toml", manifest)),
-            [
-                "crates/aimate-core/Cargo.toml: aimate-core depends on aimate-store; \
-                 only aimate, aimate-bench, aimate-py may, others only in dev-dependencies"
-            ]
+            ["crates/aimate-core/Cargo.toml: aimate-core depends on aimate-store; \
+                 only aimate, aimate-bench, aimate-py may, others only in dev-dependencies"]
         );
     }
 
@@ -182,10 +168,8 @@ mod tests {
         let one = ["0001_user.sql".to_owned()];
         assert_eq!(
             said(same_migrations(&one, &[])),
-            [
-                "migrations/postgres: has no 0001_user.sql, which the other database has; \
-                 each migration is in both folders under one name"
-            ]
+            ["migrations/postgres: has no 0001_user.sql, which the other database has; \
+                 each migration is in both folders under one name"]
         );
         assert_eq!(same_migrations(&[], &one).len(), 1);
         assert!(same_migrations(&one, &one).is_empty());
@@ -196,10 +180,8 @@ mod tests {
         let user = "crates/aimate-store/src/user.rs";
         assert_eq!(
             said(nouns(&[user])),
-            [
-                "crates/aimate-store/src/user.rs: aimate-core has no module `user`; \
-                 a noun has the same module name in core"
-            ]
+            ["crates/aimate-store/src/user.rs: aimate-core has no module `user`; \
+                 a noun has the same module name in core"]
         );
         assert!(nouns(&[user, "crates/aimate-core/src/user.rs"]).is_empty());
         assert!(nouns(&[user, "crates/aimate-core/src/user/rules.rs"]).is_empty());
@@ -210,9 +192,7 @@ mod tests {
     fn a_noun_is_singular() {
         assert_eq!(
             said(nouns(&["crates/aimate-http/src/users.rs"])),
-            [
-                "crates/aimate-http/src/users.rs: `users` is a plural; a noun's module is singular: `user`"
-            ]
+            ["crates/aimate-http/src/users.rs: `users` is a plural; a noun's module is singular: `user`"]
         );
     }
 

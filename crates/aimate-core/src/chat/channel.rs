@@ -60,19 +60,9 @@ pub(crate) struct Channel {
 }
 
 impl Channel {
-    pub(crate) fn new(
-        scope: Scope,
-        conversation: ConversationId,
-        on_disconnect: OnDisconnect,
-    ) -> Self {
-        let state = State {
-            first: 1,
-            events: VecDeque::new(),
-            logged: 0,
-            pending: 0,
-            ended: false,
-            listeners: 0,
-        };
+    pub(crate) fn new(scope: Scope, conversation: ConversationId, on_disconnect: OnDisconnect) -> Self {
+        let state =
+            State { first: 1, events: VecDeque::new(), logged: 0, pending: 0, ended: false, listeners: 0 };
         Self {
             scope,
             conversation,
@@ -104,12 +94,8 @@ impl Channel {
     /// The events that the log does not have, with the first one's number.
     pub(crate) fn unlogged(&self) -> (u64, Vec<Arc<ChatEvent>>) {
         let state = self.state();
-        let skip =
-            usize::try_from((state.logged + 1).saturating_sub(state.first)).unwrap_or(usize::MAX);
-        (
-            state.logged + 1,
-            state.events.iter().skip(skip).cloned().collect(),
-        )
+        let skip = usize::try_from((state.logged + 1).saturating_sub(state.first)).unwrap_or(usize::MAX);
+        (state.logged + 1, state.events.iter().skip(skip).cloned().collect())
     }
 
     /// Notes that the log has everything up to `last`; forgets what listeners
@@ -117,19 +103,13 @@ impl Channel {
     pub(crate) fn logged(&self, last: u64) {
         let mut state = self.state();
         state.logged = state.logged.max(last);
-        let unlogged =
-            usize::try_from(state.last().saturating_sub(state.logged)).unwrap_or(usize::MAX);
+        let unlogged = usize::try_from(state.last().saturating_sub(state.logged)).unwrap_or(usize::MAX);
         while state.events.len() > unlogged.saturating_add(KEPT) {
             state.events.pop_front();
             state.first += 1;
         }
         let start = state.events.len().saturating_sub(unlogged);
-        state.pending = state
-            .events
-            .iter()
-            .skip(start)
-            .map(|event| size(event))
-            .sum();
+        state.pending = state.events.iter().skip(start).map(|event| size(event)).sum();
     }
 
     /// Ends the run: nothing is published after this. Returns whether its last
@@ -150,13 +130,8 @@ impl Channel {
             return Next::InLog;
         }
         let skip = usize::try_from(after + 1 - state.first).unwrap_or(usize::MAX);
-        let events: Vec<_> = state
-            .events
-            .iter()
-            .skip(skip)
-            .zip(after + 1..)
-            .map(|(event, n)| (n, event.clone()))
-            .collect();
+        let events: Vec<_> =
+            state.events.iter().skip(skip).zip(after + 1..).map(|(event, n)| (n, event.clone())).collect();
         match (events.is_empty(), state.ended) {
             (false, _) => Next::Events(events),
             (true, true) => Next::End,
@@ -206,31 +181,21 @@ mod tests {
     fn channel(on_disconnect: OnDisconnect) -> Channel {
         let id = uuid::Uuid::nil();
         Channel::new(
-            Scope {
-                tenant: TenantId(id),
-                user: UserId(id),
-                role: Role::User,
-            },
+            Scope { tenant: TenantId(id), user: UserId(id), role: Role::User },
             ConversationId(id),
             on_disconnect,
         )
     }
 
     fn texts(count: usize) -> Vec<ChatEvent> {
-        (0..count)
-            .map(|n| ChatEvent::Text {
-                text: n.to_string(),
-            })
-            .collect()
+        (0..count).map(|n| ChatEvent::Text { text: n.to_string() }).collect()
     }
 
     #[test]
     fn listener_reads_on_from_any_number() {
         let channel = channel(OnDisconnect::Continue);
         channel.publish(texts(3));
-        let Next::Events(events) = channel.after(1) else {
-            panic!()
-        };
+        let Next::Events(events) = channel.after(1) else { panic!() };
         assert_eq!(events.iter().map(|(n, _)| *n).collect::<Vec<_>>(), [2, 3]);
         assert!(matches!(channel.after(3), Next::Wait));
         channel.end();
@@ -243,9 +208,7 @@ mod tests {
         channel.publish(texts(500));
         channel.logged(400);
         assert!(matches!(channel.after(0), Next::InLog));
-        let Next::Events(events) = channel.after(400) else {
-            panic!()
-        };
+        let Next::Events(events) = channel.after(400) else { panic!() };
         assert_eq!(events.len(), 100);
         let (first, unlogged) = channel.unlogged();
         assert_eq!((first, unlogged.len()), (401, 100));
@@ -254,10 +217,7 @@ mod tests {
 
     #[test]
     fn last_listener_cancels_where_asked() {
-        for (choice, cancelled) in [
-            (OnDisconnect::Continue, false),
-            (OnDisconnect::Cancel, true),
-        ] {
+        for (choice, cancelled) in [(OnDisconnect::Continue, false), (OnDisconnect::Cancel, true)] {
             let channel = channel(choice);
             channel.join();
             channel.join();
@@ -271,9 +231,7 @@ mod tests {
     #[test]
     fn too_much_unlogged_text_is_told() {
         let channel = channel(OnDisconnect::Continue);
-        assert!(!channel.publish([ChatEvent::Text {
-            text: "x".repeat(MOST_PENDING + 1)
-        }]));
+        assert!(!channel.publish([ChatEvent::Text { text: "x".repeat(MOST_PENDING + 1) }]));
         channel.logged(1);
         assert!(channel.publish(texts(1)));
     }

@@ -71,9 +71,9 @@ pub(crate) fn message_tokens(tokenizer: Tokenizer, content: &[Part]) -> u32 {
         sum.saturating_add(match part {
             Part::Text { text } => tokenizer.count(text),
             Part::Image { .. } => IMAGE,
-            Part::ToolCall(call) => tokenizer
-                .count(&call.name)
-                .saturating_add(tokenizer.count(&call.arguments_json())),
+            Part::ToolCall(call) => {
+                tokenizer.count(&call.name).saturating_add(tokenizer.count(&call.arguments_json()))
+            }
             Part::ToolResult { output, .. } => match output {
                 Value::String(text) => tokenizer.count(text),
                 other => tokenizer.count(&other.to_string()),
@@ -88,24 +88,12 @@ pub(crate) fn message_tokens(tokenizer: Tokenizer, content: &[Part]) -> u32 {
 /// # Errors
 /// `ContextOverflow` if the system prompts and the new messages alone are more
 /// than the budget.
-pub(crate) fn build(
-    sources: &Sources<'_>,
-    tokenizer: Tokenizer,
-    budget: Budget,
-) -> Result<Context> {
+pub(crate) fn build(sources: &Sources<'_>, tokenizer: Tokenizer, budget: Budget) -> Result<Context> {
     let mut included = Vec::new();
     let system = system_message(sources, tokenizer, &mut included);
-    let system_tokens: u64 = included
-        .iter()
-        .filter_map(|entry| entry.get("tokens")?.as_u64())
-        .sum();
-    let (history, new) = sources
-        .path
-        .split_at(sources.path.len().saturating_sub(sources.new));
-    let new_tokens: u64 = new
-        .iter()
-        .map(|message| u64::from(message.place.tokens))
-        .sum();
+    let system_tokens: u64 = included.iter().filter_map(|entry| entry.get("tokens")?.as_u64()).sum();
+    let (history, new) = sources.path.split_at(sources.path.len().saturating_sub(sources.new));
+    let new_tokens: u64 = new.iter().map(|message| u64::from(message.place.tokens)).sum();
     let fixed = system_tokens + new_tokens;
     if fixed > budget.prompt() {
         return Err(Error::context_overflow(format!(
@@ -115,13 +103,8 @@ pub(crate) fn build(
             budget.window, budget.answer
         )));
     }
-    let kept = history
-        .get(first_kept(history, budget.prompt(), fixed)..)
-        .unwrap_or_default();
-    let kept_tokens: u64 = kept
-        .iter()
-        .map(|message| u64::from(message.place.tokens))
-        .sum();
+    let kept = history.get(first_kept(history, budget.prompt(), fixed)..).unwrap_or_default();
+    let kept_tokens: u64 = kept.iter().map(|message| u64::from(message.place.tokens)).sum();
     if let (Some(first), Some(last)) = (kept.first(), kept.last()) {
         included.push(json!({
             "kind": "history", "first": first.id, "last": last.id, "count": kept.len(), "tokens": kept_tokens,
@@ -139,11 +122,7 @@ pub(crate) fn build(
     });
     let mut messages: Vec<_> = system.into_iter().collect();
     messages.extend(answerable(kept.iter().chain(new)));
-    Ok(Context {
-        messages,
-        tokens,
-        manifest,
-    })
+    Ok(Context { messages, tokens, manifest })
 }
 
 /// All system prompts as one message, in the order engine, workspace,
@@ -156,37 +135,21 @@ fn system_message(
     let mut texts = Vec::new();
     let mut add = |text: &str, entry: &dyn Fn(u32) -> Value| {
         if !text.trim().is_empty() {
-            included.push(entry(
-                tokenizer.count(text).saturating_add(MESSAGE_OVERHEAD),
-            ));
+            included.push(entry(tokenizer.count(text).saturating_add(MESSAGE_OVERHEAD)));
             texts.push(text.to_owned());
         }
     };
     if let Some(text) = sources.engine {
-        add(
-            text,
-            &|tokens| json!({"kind": "system", "of": "engine", "tokens": tokens}),
-        );
+        add(text, &|tokens| json!({"kind": "system", "of": "engine", "tokens": tokens}));
     }
-    for Prompt {
-        id, title, content, ..
-    } in sources.prompts
-    {
-        add(
-            content,
-            &|tokens| json!({"kind": "prompt", "id": id, "title": title, "tokens": tokens}),
-        );
+    for Prompt { id, title, content, .. } in sources.prompts {
+        add(content, &|tokens| json!({"kind": "prompt", "id": id, "title": title, "tokens": tokens}));
     }
     if let Some(text) = sources.conversation {
-        add(
-            text,
-            &|tokens| json!({"kind": "system", "of": "conversation", "tokens": tokens}),
-        );
+        add(text, &|tokens| json!({"kind": "system", "of": "conversation", "tokens": tokens}));
     }
-    (!texts.is_empty()).then(|| ChatMessage {
-        role: MessageRole::System,
-        content: vec![Part::text(texts.join("\n\n"))],
-    })
+    (!texts.is_empty())
+        .then(|| ChatMessage { role: MessageRole::System, content: vec![Part::text(texts.join("\n\n"))] })
 }
 
 /// The index of the first message of `history` that is shown.
@@ -199,27 +162,15 @@ fn first_kept(history: &[Message], budget: u64, fixed: u64) -> usize {
     let excess = (last.place.path_tokens + fixed).saturating_sub(budget);
     let cut = excess.div_ceil(step) * step;
     let most = MOST_MESSAGES / 4;
-    let depth_cut = last
-        .place
-        .depth
-        .saturating_sub(MOST_MESSAGES)
-        .div_ceil(most)
-        * most;
+    let depth_cut = last.place.depth.saturating_sub(MOST_MESSAGES).div_ceil(most) * most;
     let fits = |message: &Message| {
-        let before = message
-            .place
-            .path_tokens
-            .saturating_sub(u64::from(message.place.tokens));
+        let before = message.place.path_tokens.saturating_sub(u64::from(message.place.tokens));
         before >= cut && message.place.depth > depth_cut
     };
     let opens = |message: &Message| {
-        message.parent_id.is_none()
-            || matches!(message.role, MessageRole::User | MessageRole::System)
+        message.parent_id.is_none() || matches!(message.role, MessageRole::User | MessageRole::System)
     };
-    history
-        .iter()
-        .position(|message| fits(message) && opens(message))
-        .unwrap_or(history.len())
+    history.iter().position(|message| fits(message) && opens(message)).unwrap_or(history.len())
 }
 
 /// What of the branch was left out, and why.
@@ -240,30 +191,16 @@ fn dropped(last: Option<&Message>, kept: usize, kept_tokens: u64) -> Vec<Value> 
 /// The messages as a provider accepts them: none empty, every tool result right
 /// after its call, every call with its result.
 fn answerable<'a>(path: impl Iterator<Item = &'a Message>) -> Vec<ChatMessage> {
-    let path: Vec<_> = path
-        .filter(|message| message.status != MessageStatus::Streaming)
-        .collect();
+    let path: Vec<_> = path.filter(|message| message.status != MessageStatus::Streaming).collect();
     let mut out: Vec<ChatMessage> = Vec::with_capacity(path.len());
     let mut open = HashSet::new();
     for (n, message) in path.iter().enumerate() {
         let content: Vec<_> = if message.role == MessageRole::Assistant {
             let answered = answered(path.get(n + 1..).unwrap_or_default());
-            open = call_ids(&message.content)
-                .filter(|id| answered.contains(id))
-                .collect();
-            message
-                .content
-                .iter()
-                .filter(|part| is_answered(part, &open))
-                .cloned()
-                .collect()
+            open = call_ids(&message.content).filter(|id| answered.contains(id)).collect();
+            message.content.iter().filter(|part| is_answered(part, &open)).cloned().collect()
         } else {
-            message
-                .content
-                .iter()
-                .filter(|part| belongs(part, &open))
-                .cloned()
-                .collect()
+            message.content.iter().filter(|part| belongs(part, &open)).cloned().collect()
         };
         let says_something = content.iter().any(|part| match part {
             Part::Text { text } => !text.is_empty(),
@@ -271,23 +208,18 @@ fn answerable<'a>(path: impl Iterator<Item = &'a Message>) -> Vec<ChatMessage> {
             _ => true,
         });
         if says_something {
-            out.push(ChatMessage {
-                role: message.role,
-                content,
-            });
+            out.push(ChatMessage { role: message.role, content });
         }
     }
     out
 }
 
 fn call_ids(content: &[Part]) -> impl Iterator<Item = &str> {
-    content.iter().filter_map(|part| {
-        if let Part::ToolCall(call) = part {
-            Some(call.id.as_str())
-        } else {
-            None
-        }
-    })
+    content.iter().filter_map(
+        |part| {
+            if let Part::ToolCall(call) = part { Some(call.id.as_str()) } else { None }
+        },
+    )
 }
 
 /// The ids of the calls that the tool messages at the start of `next` answer.
@@ -295,13 +227,7 @@ fn answered<'a>(next: &[&'a Message]) -> HashSet<&'a str> {
     next.iter()
         .take_while(|message| message.role == MessageRole::Tool)
         .flat_map(|message| &message.content)
-        .filter_map(|part| {
-            if let Part::ToolResult { id, .. } = part {
-                Some(id.as_str())
-            } else {
-                None
-            }
-        })
+        .filter_map(|part| if let Part::ToolResult { id, .. } = part { Some(id.as_str()) } else { None })
         .collect()
 }
 

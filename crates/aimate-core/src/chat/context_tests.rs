@@ -11,22 +11,14 @@ fn path(roles: &str) -> Vec<Message> {
     let mut path: Vec<Message> = Vec::new();
     for (n, role) in roles.chars().enumerate() {
         place = place.child(10);
-        let call = ToolCall {
-            id: "call".into(),
-            name: "f".into(),
-            arguments: json!({}),
-        };
+        let call = ToolCall { id: "call".into(), name: "f".into(), arguments: json!({}) };
         let (role, part) = match role {
             'u' => (MessageRole::User, Part::text(format!("q{n}"))),
             'a' => (MessageRole::Assistant, Part::text(format!("a{n}"))),
             'c' => (MessageRole::Assistant, Part::ToolCall(call)),
             _ => (
                 MessageRole::Tool,
-                Part::ToolResult {
-                    id: "call".into(),
-                    output: json!("r"),
-                    is_error: false,
-                },
+                Part::ToolResult { id: "call".into(), output: json!("r"), is_error: false },
             ),
         };
         path.push(Message {
@@ -48,13 +40,7 @@ fn path(roles: &str) -> Vec<Message> {
 }
 
 fn sources(path: &[Message]) -> Sources<'_> {
-    Sources {
-        engine: None,
-        prompts: &[],
-        conversation: None,
-        path,
-        new: 1,
-    }
+    Sources { engine: None, prompts: &[], conversation: None, path, new: 1 }
 }
 
 fn built(path: &[Message], window: u32) -> Context {
@@ -63,11 +49,7 @@ fn built(path: &[Message], window: u32) -> Context {
 }
 
 fn texts(context: &Context) -> Vec<String> {
-    context
-        .messages
-        .iter()
-        .map(|message| crate::message::text_of(&message.content))
-        .collect()
+    context.messages.iter().map(|message| crate::message::text_of(&message.content)).collect()
 }
 
 #[test]
@@ -92,10 +74,7 @@ fn window_never_begins_with_an_answer_or_a_tool_result() {
     for window in 10..120 {
         let context = built(&path("ucta".repeat(3).as_str()), window.max(10));
         let first = context.messages.first().map(|message| message.role);
-        assert!(
-            matches!(first, Some(MessageRole::User)) || context.messages.len() == 1,
-            "{window}"
-        );
+        assert!(matches!(first, Some(MessageRole::User)) || context.messages.len() == 1, "{window}");
     }
 }
 
@@ -150,26 +129,14 @@ fn system_prompts_come_first_and_in_order() {
     };
     let context = build(&sources, Tokenizer::Estimate, Budget::new(8_192, None)).unwrap();
     assert_eq!(texts(&context), ["engine\n\nbe kind\n\nconversation", "q0"]);
-    let kinds: Vec<_> = context.manifest["included"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|e| &e["kind"])
-        .collect();
+    let kinds: Vec<_> = context.manifest["included"].as_array().unwrap().iter().map(|e| &e["kind"]).collect();
     assert_eq!(kinds, ["system", "prompt", "system", "message"]);
 }
 
 #[test]
 fn question_larger_than_the_window_is_refused() {
-    let error = build(
-        &sources(&path("u")),
-        Tokenizer::Estimate,
-        Budget {
-            window: 9,
-            answer: 0,
-        },
-    )
-    .unwrap_err();
+    let error =
+        build(&sources(&path("u")), Tokenizer::Estimate, Budget { window: 9, answer: 0 }).unwrap_err();
     assert_eq!(error.kind(), crate::ErrorKind::ContextOverflow);
 }
 

@@ -18,9 +18,7 @@ use crate::clock::{Sources, Timestamp};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
 use crate::model::Prices;
-use crate::provider::{
-    ChatProvider, ChatRequest, Endpoint, FinishReason, ProviderEvent, ProviderStream,
-};
+use crate::provider::{ChatProvider, ChatRequest, Endpoint, FinishReason, ProviderEvent, ProviderStream};
 use crate::run::{EventBatch, FinishRun, Run, RunError, RunStatus, RunStore};
 use crate::usage::{TokenUsage, UsageRecord};
 use aimate_text::tokens::Tokenizer;
@@ -73,11 +71,7 @@ impl End {
     }
 
     fn interrupted(error: &Error) -> Self {
-        Self {
-            status: RunStatus::Interrupted,
-            reason: None,
-            error: Some(error.into()),
-        }
+        Self { status: RunStatus::Interrupted, reason: None, error: Some(error.into()) }
     }
 }
 
@@ -93,14 +87,7 @@ impl Driver {
     /// Drives the run to its end. `ask` is dropped as soon as the model has
     /// been asked: a long stream holds no prompt in memory.
     pub(crate) async fn drive(mut self, ask: Ask) {
-        let Ask {
-            provider,
-            endpoint,
-            request,
-            prices,
-            tokenizer,
-            prompt_tokens,
-        } = ask;
+        let Ask { provider, endpoint, request, prices, tokenizer, prompt_tokens } = ask;
         let asked = tokio::select! {
             biased;
             () = self.channel.cancel.cancelled() => Err(End::cancelled()),
@@ -153,9 +140,7 @@ impl Driver {
                 Ok(ProviderEvent::Text(text)) => events.push(ChatEvent::Text { text }),
                 Ok(ProviderEvent::Reasoning(text)) => events.push(ChatEvent::Reasoning { text }),
                 Ok(ProviderEvent::ToolCall(call)) => {
-                    events.push(ChatEvent::ToolCalled {
-                        call: Box::new(call),
-                    });
+                    events.push(ChatEvent::ToolCalled { call: Box::new(call) });
                 }
                 Ok(ProviderEvent::Warning { code, detail }) => {
                     events.push(ChatEvent::Warning { code, detail });
@@ -182,21 +167,14 @@ impl Driver {
     }
 
     /// Stores the end and tells it.
-    async fn finish(
-        mut self,
-        transcript: Transcript,
-        usage: TokenUsage,
-        end: End,
-        tokenizer: Tokenizer,
-    ) {
+    async fn finish(mut self, transcript: Transcript, usage: TokenUsage, end: End, tokenizer: Tokenizer) {
         self.log.settle(&self.channel).await;
         let now = self.sources.now();
         let finish = self.finish_run(transcript, usage, &end, tokenizer, now);
-        let last =
-            match store_end(self.runs.as_ref(), &self.channel, &finish, &self.interrupt).await {
-                Err(error) => lost(&error),
-                Ok(()) => final_event(&self.run, &self.answer, finish),
-            };
+        let last = match store_end(self.runs.as_ref(), &self.channel, &finish, &self.interrupt).await {
+            Err(error) => lost(&error),
+            Ok(()) => final_event(&self.run, &self.answer, finish),
+        };
         self.channel.publish([last]);
     }
 
@@ -260,17 +238,8 @@ fn final_event(run: &Run, answer: &Message, finish: FinishRun) -> ChatEvent {
 
 /// The last event of a run that is over, out of what is stored.
 pub(crate) fn final_of(run: &Run, answer: &Message) -> ChatEvent {
-    if let Some(RunError {
-        code,
-        detail,
-        retryable,
-    }) = run.error.clone()
-    {
-        return ChatEvent::Error {
-            code,
-            detail,
-            retryable,
-        };
+    if let Some(RunError { code, detail, retryable }) = run.error.clone() {
+        return ChatEvent::Error { code, detail, retryable };
     }
     ChatEvent::Finished(Box::new(Finished {
         message: answer.clone(),
@@ -282,11 +251,7 @@ pub(crate) fn final_of(run: &Run, answer: &Message) -> ChatEvent {
 fn lost(error: &Error) -> ChatEvent {
     tracing::error!(%error, cause = ?error, "the end of a run could not be stored");
     let error = RunError::from(error);
-    ChatEvent::Error {
-        code: error.code,
-        detail: error.detail,
-        retryable: error.retryable,
-    }
+    ChatEvent::Error { code: error.code, detail: error.detail, retryable: error.retryable }
 }
 
 /// Stores the end, again and again while the database is away: the answer
@@ -312,8 +277,7 @@ async fn store_end(
             }
             Err(error) if matches!(error.kind(), ErrorKind::Internal | ErrorKind::Invalid) => {
                 tracing::error!(%error, cause = ?error, run = %finish.id, "the database refuses an answer");
-                runs.finish(&channel.scope, &without_content(finish, &error))
-                    .await?;
+                runs.finish(&channel.scope, &without_content(finish, &error)).await?;
                 return Err(error);
             }
             outcome => return outcome,
@@ -326,10 +290,7 @@ fn without_content(finish: &FinishRun, error: &Error) -> FinishRun {
         status: RunStatus::Failed,
         error: Some(error.into()),
         content: Vec::new(),
-        events: EventBatch {
-            first: finish.events.first,
-            events: Vec::new(),
-        },
+        events: EventBatch { first: finish.events.first, events: Vec::new() },
         ..finish.clone()
     }
 }
@@ -349,49 +310,27 @@ fn ended(answer: &Answer) -> End {
     } else {
         reason
     };
-    End {
-        status: RunStatus::Completed,
-        reason: Some(reason),
-        error: None,
-    }
+    End { status: RunStatus::Completed, reason: Some(reason), error: None }
 }
 
 /// The end by an error: what had begun is interrupted, what had not has failed.
 fn failed(error: &Error, began: bool) -> End {
-    let broke_off = matches!(
-        error.kind(),
-        ErrorKind::Upstream | ErrorKind::Timeout | ErrorKind::Unavailable
-    );
-    let status = if began && broke_off {
-        RunStatus::Interrupted
-    } else {
-        RunStatus::Failed
-    };
+    let broke_off = matches!(error.kind(), ErrorKind::Upstream | ErrorKind::Timeout | ErrorKind::Unavailable);
+    let status = if began && broke_off { RunStatus::Interrupted } else { RunStatus::Failed };
     tracing::warn!(code = error.kind().code(), cause = ?error, "a run did not succeed");
-    End {
-        status,
-        reason: None,
-        error: Some(error.into()),
-    }
+    End { status, reason: None, error: Some(error.into()) }
 }
 
 /// The usage to record: what the provider said, else what aiMate counts; with
 /// a cost where the provider or the model's prices tell.
-fn settle(
-    answer: &Answer,
-    tokenizer: Tokenizer,
-    prompt: u64,
-    prices: Option<&Prices>,
-) -> TokenUsage {
+fn settle(answer: &Answer, tokenizer: Tokenizer, prompt: u64, prices: Option<&Prices>) -> TokenUsage {
     let mut usage = answer.usage.unwrap_or_else(|| TokenUsage {
         input_tokens: prompt,
         output_tokens: u64::from(message_tokens(tokenizer, answer.transcript.parts())),
         estimated: true,
         ..TokenUsage::default()
     });
-    usage.cost = usage
-        .cost
-        .or_else(|| prices.map(|prices| prices.cost(&usage)));
+    usage.cost = usage.cost.or_else(|| prices.map(|prices| prices.cost(&usage)));
     usage
 }
 
@@ -406,22 +345,12 @@ pub(crate) struct Log {
 }
 
 /// How the driver starts a checkpoint beside itself: in the engine's task set.
-pub(crate) type Spawn = Arc<
-    dyn Fn(futures_util::future::BoxFuture<'static, Result<()>>) -> JoinHandle<Result<()>>
-        + Send
-        + Sync,
->;
+pub(crate) type Spawn =
+    Arc<dyn Fn(futures_util::future::BoxFuture<'static, Result<()>>) -> JoinHandle<Result<()>> + Send + Sync>;
 
 impl Log {
     pub(crate) fn new(spawn: Spawn) -> Self {
-        Self {
-            events: 0,
-            bytes: 0,
-            since: None,
-            aged: false,
-            saving: None,
-            spawn,
-        }
+        Self { events: 0, bytes: 0, since: None, aged: false, saving: None, spawn }
     }
 
     fn note(&mut self, event: &ChatEvent) {
@@ -450,10 +379,8 @@ impl Log {
             return;
         }
         let (first, events) = channel.unlogged();
-        let batch = EventBatch {
-            first,
-            events: events.iter().map(|event| ChatEvent::clone(event)).collect(),
-        };
+        let batch =
+            EventBatch { first, events: events.iter().map(|event| ChatEvent::clone(event)).collect() };
         let (runs, scope, id, attempt) = (runs.clone(), channel.scope, run.id, run.attempt);
         let last = batch.last();
         let save = async move { runs.checkpoint(&scope, id, attempt, &batch).await };

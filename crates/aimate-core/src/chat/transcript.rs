@@ -25,8 +25,7 @@ impl Transcript {
                 self.parts.push(Part::ToolCall(ToolCall::clone(call)));
             }
             ChatEvent::Retrieved { citations } => {
-                self.parts
-                    .extend(citations.iter().cloned().map(Part::Citation));
+                self.parts.extend(citations.iter().cloned().map(Part::Citation));
             }
             _ => {}
         }
@@ -48,10 +47,7 @@ impl Transcript {
                 (old, new) => new.or(old),
             };
         } else {
-            self.parts.push(Part::Reasoning {
-                text: more.to_owned(),
-                details: more_details,
-            });
+            self.parts.push(Part::Reasoning { text: more.to_owned(), details: more_details });
         }
     }
 
@@ -62,9 +58,7 @@ impl Transcript {
 
     /// Whether it holds a tool call.
     pub(crate) fn has_calls(&self) -> bool {
-        self.parts
-            .iter()
-            .any(|part| matches!(part, Part::ToolCall(_)))
+        self.parts.iter().any(|part| matches!(part, Part::ToolCall(_)))
     }
 
     /// The parts, in the order in which they came.
@@ -87,28 +81,13 @@ mod tests {
         let mut transcript = Transcript::default();
         let text = |text: &str| ChatEvent::Text { text: text.into() };
         let thought = |text: &str| ChatEvent::Reasoning { text: text.into() };
-        for event in [
-            thought("h"),
-            thought("m"),
-            text("a"),
-            text("b"),
-            thought("x"),
-            text("c"),
-        ] {
+        for event in [thought("h"), thought("m"), text("a"), text("b"), thought("x"), text("c")] {
             transcript.apply(&event);
         }
-        let reasoning = |text: &str| Part::Reasoning {
-            text: text.into(),
-            details: None,
-        };
+        let reasoning = |text: &str| Part::Reasoning { text: text.into(), details: None };
         assert_eq!(
             transcript.into_parts(),
-            [
-                reasoning("hm"),
-                Part::text("ab"),
-                reasoning("x"),
-                Part::text("c")
-            ]
+            [reasoning("hm"), Part::text("ab"), reasoning("x"), Part::text("c")]
         );
     }
 
@@ -119,12 +98,6 @@ mod tests {
         transcript.details(serde_json::json!([1]));
         transcript.details(serde_json::json!([2]));
         let details = Some(serde_json::json!([1, 2]));
-        assert_eq!(
-            transcript.parts(),
-            [Part::Reasoning {
-                text: "t".into(),
-                details
-            }]
-        );
+        assert_eq!(transcript.parts(), [Part::Reasoning { text: "t".into(), details }]);
     }
 }

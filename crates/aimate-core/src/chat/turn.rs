@@ -39,11 +39,7 @@ pub struct InputMessage {
 impl InputMessage {
     /// A message without metadata.
     pub fn new(role: MessageRole, content: Vec<Part>) -> Self {
-        Self {
-            role,
-            content,
-            metadata: Map::new(),
-        }
+        Self { role, content, metadata: Map::new() }
     }
 }
 
@@ -106,10 +102,7 @@ pub struct Turn {
 impl Turn {
     /// A turn of one user message of text, in a new conversation.
     pub fn new(text: impl Into<String>) -> Self {
-        Self::messages(vec![InputMessage::new(
-            MessageRole::User,
-            vec![Part::text(text)],
-        )])
+        Self::messages(vec![InputMessage::new(MessageRole::User, vec![Part::text(text)])])
     }
 
     /// A turn of several messages, in a new conversation.
@@ -170,10 +163,7 @@ impl Turn {
     pub(crate) fn check(&mut self) -> Result<()> {
         match &mut self.input {
             TurnInput::Messages(messages) if messages.is_empty() => {
-                return Err(Error::field(
-                    "messages",
-                    "is empty; a turn needs at least one message",
-                ));
+                return Err(Error::field("messages", "is empty; a turn needs at least one message"));
             }
             TurnInput::Messages(messages) => {
                 for message in messages {
@@ -184,16 +174,12 @@ impl Turn {
             TurnInput::Regenerate(_) => {}
         }
         if !matches!(self.input, TurnInput::Messages(_)) && self.conversation.is_none() {
-            return Err(Error::invalid(
-                "an edit or regeneration needs its conversation",
-            ));
+            return Err(Error::invalid("an edit or regeneration needs its conversation"));
         }
         if let Some(text) = &self.system_prompt {
             limit::text("system_prompt", text, limit::PROMPT)?;
         }
-        self.client_id
-            .as_ref()
-            .map_or(Ok(()), |id| limit::name("client_id", id, limit::CLIENT_ID))
+        self.client_id.as_ref().map_or(Ok(()), |id| limit::name("client_id", id, limit::CLIENT_ID))
     }
 
     /// SHA-256 over the turn, to tell a repeated `client_id` from a reused one.
@@ -217,10 +203,6 @@ mod tests {
     fn empty_turn_is_invalid() {
         assert!(Turn::messages(vec![]).check().is_err());
         assert!(Turn::new("").check().is_err());
-        assert!(
-            Turn::of(TurnInput::Regenerate(MessageId(uuid::Uuid::nil())))
-                .check()
-                .is_err()
-        );
+        assert!(Turn::of(TurnInput::Regenerate(MessageId(uuid::Uuid::nil()))).check().is_err());
     }
 }

@@ -159,13 +159,7 @@ impl Answer {
             if !events.is_empty() {
                 return Ok(events);
             }
-            let run = self
-                .engine
-                .inner
-                .stores
-                .runs
-                .get(&self.scope, self.run_id)
-                .await?;
+            let run = self.engine.inner.stores.runs.get(&self.scope, self.run_id).await?;
             if run.status.is_final() {
                 return self.rest(&run).await;
             }
@@ -174,13 +168,7 @@ impl Answer {
     }
 
     async fn logged_after(&self) -> Result<NumberedEvents> {
-        let batches = self
-            .engine
-            .inner
-            .stores
-            .runs
-            .events(&self.scope, self.run_id, self.at, READ)
-            .await?;
+        let batches = self.engine.inner.stores.runs.events(&self.scope, self.run_id, self.at, READ).await?;
         Ok(batches
             .into_iter()
             .flat_map(|batch| (batch.first..).zip(batch.events))
@@ -197,19 +185,14 @@ impl Answer {
             return Ok(logged);
         }
         let stores = &self.engine.inner.stores;
-        let answer = stores
-            .conversations
-            .message(&self.scope, run.conversation_id, run.message_id)
-            .await?;
+        let answer = stores.conversations.message(&self.scope, run.conversation_id, run.message_id).await?;
         let mut events = Vec::new();
         if self.at == 0 {
             events.push(ChatEvent::Started(Box::new(started(run))));
             events.extend(answer.content.iter().filter_map(retold));
         }
         events.push(final_of(run, &answer));
-        Ok((self.at + 1..)
-            .zip(events.into_iter().map(Arc::new))
-            .collect())
+        Ok((self.at + 1..).zip(events.into_iter().map(Arc::new)).collect())
     }
 
     fn leave(&mut self) {
@@ -227,10 +210,7 @@ impl Drop for Answer {
 
 impl std::fmt::Debug for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Answer")
-            .field("run_id", &self.run_id)
-            .field("at", &self.at)
-            .finish_non_exhaustive()
+        f.debug_struct("Answer").field("run_id", &self.run_id).field("at", &self.at).finish_non_exhaustive()
     }
 }
 
@@ -250,9 +230,7 @@ fn retold(part: &Part) -> Option<ChatEvent> {
     match part {
         Part::Text { text } => Some(ChatEvent::Text { text: text.clone() }),
         Part::Reasoning { text, .. } => Some(ChatEvent::Reasoning { text: text.clone() }),
-        Part::ToolCall(call) => Some(ChatEvent::ToolCalled {
-            call: Box::new(call.clone()),
-        }),
+        Part::ToolCall(call) => Some(ChatEvent::ToolCalled { call: Box::new(call.clone()) }),
         _ => None,
     }
 }

@@ -33,10 +33,7 @@ pub struct Configured {
 
 impl From<NewConnection> for Configured {
     fn from(connection: NewConnection) -> Self {
-        Self {
-            connection,
-            providers: HashMap::new(),
-        }
+        Self { connection, providers: HashMap::new() }
     }
 }
 
@@ -82,10 +79,7 @@ impl EngineBuilder {
     /// like a stored connection, but its key stays in memory alone.
     #[must_use]
     pub fn connection(mut self, configured: impl Into<Configured>) -> Self {
-        let Configured {
-            connection,
-            providers,
-        } = configured.into();
+        let Configured { connection, providers } = configured.into();
         self.connections.push(connection);
         for (kind, provider) in providers {
             self.providers.entry(kind).or_insert(provider);
@@ -139,15 +133,12 @@ impl EngineBuilder {
     /// store says.
     pub async fn build(mut self) -> Result<Engine> {
         let stores = self.stores.ok_or_else(|| {
-            Error::invalid("an engine needs stores: `.store(aimate::store::connect(\"sqlite:aimate.db\").await?)`")
+            Error::invalid(
+                "an engine needs stores: `.store(aimate::store::connect(\"sqlite:aimate.db\").await?)`",
+            )
         })?;
-        if !self
-            .connections
-            .iter()
-            .any(|connection| connection.provider == ProviderKind::Builtin)
-        {
-            self.connections
-                .push(NewConnection::new("builtin", ProviderKind::Builtin));
+        if !self.connections.iter().any(|connection| connection.provider == ProviderKind::Builtin) {
+            self.connections.push(NewConnection::new("builtin", ProviderKind::Builtin));
         }
         self.connections.retain(|connection| {
             connection.provider != ProviderKind::Builtin
@@ -184,8 +175,6 @@ impl EngineBuilder {
 
 impl std::fmt::Debug for EngineBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EngineBuilder")
-            .field("connections", &self.connections)
-            .finish_non_exhaustive()
+        f.debug_struct("EngineBuilder").field("connections", &self.connections).finish_non_exhaustive()
     }
 }

@@ -78,31 +78,20 @@ enum Miss {
 
 impl Catalog {
     fn enabled(&self) -> impl Iterator<Item = &Arc<Connection>> {
-        self.connections
-            .iter()
-            .filter(|connection| connection.is_enabled)
+        self.connections.iter().filter(|connection| connection.is_enabled)
     }
 
     pub(super) fn connection(&self, id: ConnectionId) -> Option<&Arc<Connection>> {
-        self.connections
-            .iter()
-            .find(|connection| connection.id == id)
+        self.connections.iter().find(|connection| connection.id == id)
     }
 
     fn has_models(&self, connection: &Connection) -> bool {
-        self.models
-            .iter()
-            .any(|model| model.connection_id == connection.id)
+        self.models.iter().any(|model| model.connection_id == connection.id)
     }
 
     fn find(&self, name: &str) -> Result<Target, Miss> {
         let named = name.split_once('/').and_then(|(connection, model)| {
-            Some((
-                self.connections
-                    .iter()
-                    .find(|known| known.name == connection)?,
-                model,
-            ))
+            Some((self.connections.iter().find(|known| known.name == connection)?, model))
         });
         match named {
             Some((connection, model)) => self.find_in(connection, model),
@@ -117,11 +106,7 @@ impl Catalog {
                 "the connection `{name}` is disabled; enable it first"
             ))));
         }
-        let target = |model| Target {
-            connection: connection.clone(),
-            model,
-            model_id: model_id.to_owned(),
-        };
+        let target = |model| Target { connection: connection.clone(), model, model_id: model_id.to_owned() };
         let listed = self
             .models
             .iter()
@@ -146,17 +131,14 @@ impl Catalog {
         let having: Vec<_> = self
             .enabled()
             .filter(|connection| {
-                self.models
-                    .iter()
-                    .any(|model| model.connection_id == connection.id && model.model_id == name)
+                self.models.iter().any(|model| model.connection_id == connection.id && model.model_id == name)
             })
             .collect();
         match having.as_slice() {
             [connection] => self.find_in(connection, name),
             [] => {
-                let mut unknown = self
-                    .enabled()
-                    .filter(|c| c.provider != ProviderKind::Builtin && !self.has_models(c));
+                let mut unknown =
+                    self.enabled().filter(|c| c.provider != ProviderKind::Builtin && !self.has_models(c));
                 match (unknown.next(), unknown.next()) {
                     (Some(only), None) => self.find_in(only, name),
                     _ => Err(self.no_such_model(name)),
@@ -164,11 +146,7 @@ impl Catalog {
             }
             several => Err(Miss::Final(Error::invalid(format!(
                 "several connections have a model `{name}`; say which: {}",
-                several
-                    .iter()
-                    .map(|c| format!("`{}/{name}`", c.name))
-                    .collect::<Vec<_>>()
-                    .join(", ")
+                several.iter().map(|c| format!("`{}/{name}`", c.name)).collect::<Vec<_>>().join(", ")
             )))),
         }
     }
@@ -178,10 +156,7 @@ impl Catalog {
             "there is no model `{}`; `GET /api/v1/models` lists what there is, as `CONNECTION/MODEL`",
             crate::text::shorten(name, 200)
         ));
-        match self
-            .enabled()
-            .find(|connection| connection.provider != ProviderKind::Builtin)
-        {
+        match self.enabled().find(|connection| connection.provider != ProviderKind::Builtin) {
             Some(connection) => Miss::Unlisted(connection.clone(), error),
             None => Miss::Final(error),
         }
@@ -199,11 +174,8 @@ impl Catalog {
         connections
             .into_iter()
             .find_map(|connection| {
-                let model = self
-                    .models
-                    .iter()
-                    .filter(chats)
-                    .find(|model| model.connection_id == connection.id)?;
+                let model =
+                    self.models.iter().filter(chats).find(|model| model.connection_id == connection.id)?;
                 Some(Target {
                     connection: connection.clone(),
                     model: Some(model.clone()),
@@ -211,9 +183,7 @@ impl Catalog {
                 })
             })
             .ok_or_else(|| {
-                Error::not_found(
-                    "there is no model; add a connection with `POST /api/v1/connections`",
-                )
+                Error::not_found("there is no model; add a connection with `POST /api/v1/connections`")
             })
     }
 }
@@ -266,10 +236,7 @@ impl Engine {
     /// Stores the builder's connections that this tenant does not have yet, and
     /// moves those whose address changed. Returns whether anything was stored.
     async fn add_configured(&self, scope: &Scope, known: &[Connection]) -> Result<bool> {
-        let admin = Scope {
-            role: Role::Admin,
-            ..*scope
-        };
+        let admin = Scope { role: Role::Admin, ..*scope };
         let mut changed = false;
         for wanted in &self.inner.configured {
             let stored = known.iter().find(|c| c.is_shared && c.name == wanted.name);
@@ -283,19 +250,9 @@ impl Engine {
                         is_enabled: stored.is_enabled,
                         ..self.configured_row(wanted)
                     };
-                    self.inner
-                        .stores
-                        .connections
-                        .update(&admin, &moved, stored.updated_at)
-                        .await
+                    self.inner.stores.connections.update(&admin, &moved, stored.updated_at).await
                 }
-                None => {
-                    self.inner
-                        .stores
-                        .connections
-                        .create(&admin, &self.configured_row(wanted))
-                        .await
-                }
+                None => self.inner.stores.connections.create(&admin, &self.configured_row(wanted)).await,
             };
             match outcome {
                 // Another process was first.
@@ -364,17 +321,15 @@ impl Engine {
 
     /// The server of a target, with its key opened.
     pub(super) fn endpoint(&self, scope: &Scope, connection: &Connection) -> Result<Endpoint> {
-        let configured =
-            self.inner.configured.iter().find(|c| {
-                connection.is_shared && c.name == connection.name && c.url == connection.url
-            });
+        let configured = self
+            .inner
+            .configured
+            .iter()
+            .find(|c| connection.is_shared && c.name == connection.name && c.url == connection.url);
         let api_key = match (&connection.sealed_key, configured) {
             (Some(sealed), _) => {
                 let keys = self.inner.keys.as_ref().ok_or_else(no_keys)?;
-                Some(keys.open(
-                    sealed,
-                    &binding(scope, connection, &origin(connection.url.as_deref())),
-                )?)
+                Some(keys.open(sealed, &binding(scope, connection, &origin(connection.url.as_deref())))?)
             }
             (None, Some(configured)) => configured.api_key.clone(),
             (None, None) if connection.has_key => {
@@ -397,26 +352,16 @@ impl Engine {
 }
 
 /// What a connection's key is sealed for.
-pub(super) fn binding<'a>(
-    scope: &Scope,
-    connection: &Connection,
-    origin: &'a str,
-) -> crate::Binding<'a> {
+pub(super) fn binding<'a>(scope: &Scope, connection: &Connection, origin: &'a str) -> crate::Binding<'a> {
     crate::Binding {
         table: "connections",
         column: "sealed_key",
         row: connection.id.uuid(),
-        owner: if connection.is_shared {
-            scope.tenant.uuid()
-        } else {
-            scope.user.uuid()
-        },
+        owner: if connection.is_shared { scope.tenant.uuid() } else { scope.user.uuid() },
         origin,
     }
 }
 
 pub(super) fn no_keys() -> Error {
-    Error::unavailable(
-        "no encryption key is configured; set `ENCRYPTION_KEY` or give the builder `.keys(…)`",
-    )
+    Error::unavailable("no encryption key is configured; set `ENCRYPTION_KEY` or give the builder `.keys(…)`")
 }

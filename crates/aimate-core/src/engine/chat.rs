@@ -59,10 +59,8 @@ impl Engine {
     pub async fn chat(&self, scope: &Scope, mut turn: Turn) -> Result<Answer> {
         self.accepting()?;
         if self.running() >= self.inner.most_runs {
-            return Err(Error::unavailable(
-                "too many answers are being written; try again in a moment",
-            )
-            .with_retry_after(std::time::Duration::from_secs(1)));
+            return Err(Error::unavailable("too many answers are being written; try again in a moment")
+                .with_retry_after(std::time::Duration::from_secs(1)));
         }
         turn.check()?;
         let client_hash = turn.client_id.is_some().then(|| turn.hash());
@@ -73,13 +71,7 @@ impl Engine {
         // In the engine's own task: a caller who goes away between the commit
         // and the first token must not leave a run that nobody drives.
         let begun = self.inner.tasks.spawn(async move {
-            match engine
-                .inner
-                .stores
-                .runs
-                .begin(&scope, &prepared.begin)
-                .await?
-            {
+            match engine.inner.stores.runs.begin(&scope, &prepared.begin).await? {
                 Begun::New => Ok(engine.start(scope, on_disconnect, prepared)),
                 Begun::Existing(run) if run.client_hash == client_hash => {
                     let live = engine.inner.channel(&scope, run.id);
@@ -90,32 +82,18 @@ impl Engine {
                 )),
             }
         });
-        begun
-            .await
-            .map_err(|error| Error::internal("the turn could not be started").with_source(error))?
+        begun.await.map_err(|error| Error::internal("the turn could not be started").with_source(error))?
     }
 
-    fn start(
-        &self,
-        scope: Scope,
-        on_disconnect: crate::chat::OnDisconnect,
-        prepared: Prepared,
-    ) -> Answer {
+    fn start(&self, scope: Scope, on_disconnect: crate::chat::OnDisconnect, prepared: Prepared) -> Answer {
         let inner = &self.inner;
-        let Prepared {
-            begin: BeginRun { answer, run, .. },
-            ask,
-        } = prepared;
+        let Prepared { begin: BeginRun { answer, run, .. }, ask } = prepared;
         let channel = Arc::new(Channel::new(scope, run.conversation_id, on_disconnect));
         inner.channels().insert(run.id, channel.clone());
         let listener = Answer::new(self.clone(), scope, &run, 0, Some(channel.clone()));
         channel.publish([ChatEvent::Started(Box::new(started(&run)))]);
         let tasks = inner.tasks.clone();
-        let end = EndRun {
-            engine: self.clone(),
-            channel: channel.clone(),
-            run: run.clone(),
-        };
+        let end = EndRun { engine: self.clone(), channel: channel.clone(), run: run.clone() };
         let driver = Driver {
             runs: inner.stores.runs.clone(),
             sources: inner.sources.clone(),
@@ -142,10 +120,7 @@ impl Engine {
         let window = self.window(&target).unwrap_or(UNKNOWN_WINDOW);
         let budget = Budget::new(window, turn.sampling.max_tokens);
         let new = self.new_messages(&branch, &turn, tokenizer).await?;
-        let system = turn
-            .system_prompt
-            .clone()
-            .or_else(|| branch.conversation.system_prompt.clone());
+        let system = turn.system_prompt.clone().or_else(|| branch.conversation.system_prompt.clone());
         let path: Vec<_> = branch.history.iter().chain(&new).cloned().collect();
         let context = context::build(
             &context::Sources {
@@ -153,9 +128,7 @@ impl Engine {
                 prompts: &branch.prompts,
                 conversation: system.as_deref(),
                 path: &path,
-                new: new
-                    .len()
-                    .max(usize::from(!path.is_empty() && new.is_empty())),
+                new: new.len().max(usize::from(!path.is_empty() && new.is_empty())),
             },
             tokenizer,
             budget,
@@ -176,31 +149,16 @@ impl Engine {
             extra: turn.extra,
         };
         let prices = target.model.and_then(|model| model.prices);
-        let ask = Ask {
-            provider,
-            endpoint,
-            request,
-            prices,
-            tokenizer,
-            prompt_tokens: context.tokens,
-        };
+        let ask = Ask { provider, endpoint, request, prices, tokenizer, prompt_tokens: context.tokens };
         Ok(Prepared { begin, ask })
     }
 
     /// The branch the turn continues, and the model that answers: the named
     /// one, else the one that answered last, else the default.
-    async fn branch(
-        &self,
-        scope: &Scope,
-        turn: &Turn,
-        named: Option<Target>,
-    ) -> Result<(Branch, Target)> {
+    async fn branch(&self, scope: &Scope, turn: &Turn, named: Option<Target>) -> Result<(Branch, Target)> {
         let Some(id) = turn.conversation else {
             if turn.parent.is_some() {
-                return Err(Error::field(
-                    "parent_id",
-                    "needs the conversation that the message is in",
-                ));
+                return Err(Error::field("parent_id", "needs the conversation that the message is in"));
             }
             let target = match named {
                 Some(target) => target,
@@ -217,18 +175,14 @@ impl Engine {
             None => Budget::new(UNKNOWN_WINDOW, None).prompt(),
         };
         let conversations = &self.inner.stores.conversations;
-        let mut window = conversations
-            .window(scope, id, leaf, tokens, MOST_MESSAGES)
-            .await?;
+        let mut window = conversations.window(scope, id, leaf, tokens, MOST_MESSAGES).await?;
         let target = match named {
             Some(target) => target,
             None => {
                 let target = self.last_target(scope, &window).await?;
                 let more = self.prompt_budget(&target, turn);
                 if more > tokens && is_cut(&window) {
-                    window = conversations
-                        .window(scope, id, leaf, more, MOST_MESSAGES)
-                        .await?;
+                    window = conversations.window(scope, id, leaf, more, MOST_MESSAGES).await?;
                 }
                 target
             }
@@ -248,20 +202,11 @@ impl Engine {
             system_prompt: turn.system_prompt.clone(),
             ..NewConversation::default()
         });
-        Branch {
-            conversation,
-            is_new: true,
-            prompts: Vec::new(),
-            history: Vec::new(),
-        }
+        Branch { conversation, is_new: true, prompts: Vec::new(), history: Vec::new() }
     }
 
     async fn last_target(&self, scope: &Scope, window: &Window) -> Result<Target> {
-        let last = window
-            .messages
-            .iter()
-            .rev()
-            .find_map(|message| message.model.as_deref());
+        let last = window.messages.iter().rev().find_map(|message| message.model.as_deref());
         if let Some(model) = last
             && let Ok(target) = self.target(scope, Some(model)).await
             && target.connection.provider != ProviderKind::Builtin
@@ -289,12 +234,7 @@ impl Engine {
         set.or(known).map(|window| window.max(256))
     }
 
-    async fn new_messages(
-        &self,
-        branch: &Branch,
-        turn: &Turn,
-        tokenizer: Tokenizer,
-    ) -> Result<Vec<Message>> {
+    async fn new_messages(&self, branch: &Branch, turn: &Turn, tokenizer: Tokenizer) -> Result<Vec<Message>> {
         let inputs = match &turn.input {
             TurnInput::Messages(messages) => messages.clone(),
             TurnInput::Edit(_, content) => {
@@ -302,16 +242,11 @@ impl Engine {
             }
             TurnInput::Regenerate(_) => Vec::new(),
         };
-        let mut parent = branch
-            .history
-            .last()
-            .map(|message| (message.id, message.place));
+        let mut parent = branch.history.last().map(|message| (message.id, message.place));
         let mut messages = Vec::with_capacity(inputs.len());
         for input in inputs {
             let (tokens, content) = self.count(tokenizer, input.content).await?;
-            let place = parent
-                .map_or_else(MessagePlace::default, |(_, place)| place)
-                .child(tokens);
+            let place = parent.map_or_else(MessagePlace::default, |(_, place)| place).child(tokens);
             let message = Message {
                 id: self.inner.sources.id(),
                 conversation_id: branch.conversation.id,
@@ -333,11 +268,7 @@ impl Engine {
     }
 
     /// Counts tokens; off the async threads where that takes long.
-    pub(super) async fn count(
-        &self,
-        tokenizer: Tokenizer,
-        content: Vec<Part>,
-    ) -> Result<(u32, Vec<Part>)> {
+    pub(super) async fn count(&self, tokenizer: Tokenizer, content: Vec<Part>) -> Result<(u32, Vec<Part>)> {
         let long = text_of(&content).len() > LONG_TEXT;
         if !long && (tokenizer.is_loaded() || !tokenizer.is_exact()) {
             return Ok((message_tokens(tokenizer, &content), content));
@@ -372,9 +303,7 @@ impl Engine {
             cost: None,
             metadata: serde_json::Map::new(),
             created_at: now,
-            place: last
-                .map_or_else(MessagePlace::default, |message| message.place)
-                .child(0),
+            place: last.map_or_else(MessagePlace::default, |message| message.place).child(0),
         };
         let run = Run {
             id: self.inner.sources.id(),
@@ -394,20 +323,12 @@ impl Engine {
             created_at: now,
             finished_at: None,
         };
-        let title = (branch.conversation.title == DEFAULT_TITLE)
-            .then(|| title(&messages))
-            .flatten();
+        let title = (branch.conversation.title == DEFAULT_TITLE).then(|| title(&messages)).flatten();
         let create = branch.is_new.then(|| Conversation {
             title: title.clone().unwrap_or_else(|| DEFAULT_TITLE.to_owned()),
             ..branch.conversation.clone()
         });
-        BeginRun {
-            title: if branch.is_new { None } else { title },
-            create,
-            messages,
-            answer,
-            run,
-        }
+        BeginRun { title: if branch.is_new { None } else { title }, create, messages, answer, run }
     }
 }
 
@@ -426,10 +347,7 @@ impl Drop for EndRun {
         if !self.channel.end() && tokio::runtime::Handle::try_current().is_ok() {
             tracing::error!(run = %self.run.id, "a run's driver failed");
             let engine = self.engine.clone();
-            let abandoned = AbandonedRun {
-                scope: self.channel.scope,
-                run: self.run.clone(),
-            };
+            let abandoned = AbandonedRun { scope: self.channel.scope, run: self.run.clone() };
             self.engine.inner.tasks.spawn(async move {
                 if let Err(error) = engine.end_abandoned(abandoned).await {
                     tracing::error!(%error, "ending a failed run failed too");
@@ -441,10 +359,7 @@ impl Drop for EndRun {
 
 /// Whether the window leaves out the beginning of its branch.
 fn is_cut(window: &Window) -> bool {
-    window
-        .messages
-        .first()
-        .is_some_and(|message| message.parent_id.is_some())
+    window.messages.first().is_some_and(|message| message.parent_id.is_some())
 }
 
 /// What of the branch a turn's input follows.
@@ -453,23 +368,16 @@ fn history(mut messages: Vec<Message>, input: &TurnInput) -> Result<Vec<Message>
     match (input, role) {
         (TurnInput::Edit(..), Some(MessageRole::User)) => drop(messages.pop()),
         (TurnInput::Edit(..), _) => {
-            return Err(Error::invalid(
-                "only a user message starts a turn when it is edited",
-            ));
+            return Err(Error::invalid("only a user message starts a turn when it is edited"));
         }
         (TurnInput::Regenerate(_), Some(MessageRole::Assistant)) => drop(messages.pop()),
         (TurnInput::Regenerate(_), Some(MessageRole::User | MessageRole::Tool)) => {}
         (TurnInput::Regenerate(_), _) => {
-            return Err(Error::invalid(
-                "only an answer, or a question without one, can be answered again",
-            ));
+            return Err(Error::invalid("only an answer, or a question without one, can be answered again"));
         }
         (TurnInput::Messages(_), _) => {}
     }
-    if messages
-        .last()
-        .is_some_and(|message| message.status == MessageStatus::Streaming)
-    {
+    if messages.last().is_some_and(|message| message.status == MessageStatus::Streaming) {
         return Err(Error::conflict(
             "the answer before is still being written; wait for it, cancel its run, or send `parent_id` to branch off earlier",
         ));
@@ -479,18 +387,14 @@ fn history(mut messages: Vec<Message>, input: &TurnInput) -> Result<Vec<Message>
 
 /// A title out of the first user message: its first line, cut at a word.
 fn title(messages: &[Message]) -> Option<String> {
-    let first = messages
-        .iter()
-        .find(|message| message.role == MessageRole::User)?;
+    let first = messages.iter().find(|message| message.role == MessageRole::User)?;
     let text = text_of(&first.content);
     let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
     if line.chars().count() <= TITLE {
         return Some(line.to_owned());
     }
     let cut: String = line.chars().take(TITLE).collect();
-    let whole = cut
-        .rsplit_once(' ')
-        .map_or(cut.as_str(), |(words, _)| words);
+    let whole = cut.rsplit_once(' ').map_or(cut.as_str(), |(words, _)| words);
     Some(format!("{whole}…"))
 }
 
@@ -514,11 +418,8 @@ mod tests {
             created_at: crate::Timestamp(0),
             place: MessagePlace::default(),
         };
-        let path = vec![
-            message(MessageRole::User),
-            message(MessageRole::Assistant),
-            message(MessageRole::User),
-        ];
+        let path =
+            vec![message(MessageRole::User), message(MessageRole::Assistant), message(MessageRole::User)];
         let edit = TurnInput::Edit(uuid::Uuid::nil().into(), vec![]);
         assert_eq!(history(path.clone(), &edit).unwrap().len(), 2);
         assert!(history(path[..2].to_vec(), &edit).is_err());

@@ -59,9 +59,7 @@ impl Stream for CompletionStream {
 
 impl std::fmt::Debug for CompletionStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CompletionStream")
-            .field("model", &self.bill.model)
-            .finish_non_exhaustive()
+        f.debug_struct("CompletionStream").field("model", &self.bill.model).finish_non_exhaustive()
     }
 }
 
@@ -103,9 +101,7 @@ impl Bill {
             estimated: true,
             ..TokenUsage::default()
         });
-        usage.cost = usage
-            .cost
-            .or_else(|| self.prices.map(|prices| prices.cost(&usage)));
+        usage.cost = usage.cost.or_else(|| self.prices.map(|prices| prices.cost(&usage)));
         usage
     }
 }
@@ -134,22 +130,14 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound` if there is no such model; what the server says.
-    pub async fn complete(
-        &self,
-        scope: &Scope,
-        completion: Completion,
-    ) -> Result<CompletionStream> {
+    pub async fn complete(&self, scope: &Scope, completion: Completion) -> Result<CompletionStream> {
         self.accepting()?;
         let target = self.target(scope, completion.model.as_deref()).await?;
         let endpoint = self.endpoint(scope, &target.connection)?;
         let provider = self.inner.provider(endpoint.provider)?;
         let mut request = completion.request;
         request.context_window = self.window(&target);
-        let mut bill = self.bill(
-            scope,
-            target.label(),
-            target.model.as_ref().and_then(|model| model.prices),
-        );
+        let mut bill = self.bill(scope, target.label(), target.model.as_ref().and_then(|model| model.prices));
         bill.prompt_tokens = prompt_estimate(&request);
         request.model = target.model_id;
         match provider.chat(&endpoint, &request).await {
@@ -180,9 +168,7 @@ impl Engine {
         let prices = target.model.as_ref().and_then(|model| model.prices);
         let mut bill = self.bill(scope, target.label(), prices);
         bill.prompt_tokens = texts.iter().map(|text| u64::from(estimate(text))).sum();
-        let outcome = provider
-            .embed(&endpoint, &target.model_id, texts, dimensions)
-            .await;
+        let outcome = provider.embed(&endpoint, &target.model_id, texts, dimensions).await;
         match &outcome {
             Ok(embeddings) => {
                 bill.outcome = UsageOutcome::Completed;
@@ -210,12 +196,6 @@ impl Engine {
 
 fn prompt_estimate(request: &ChatRequest) -> u64 {
     let parts = request.messages.iter().flat_map(|message| &message.content);
-    let text = parts.map(|part| {
-        if let Part::Text { text } = part {
-            u64::from(estimate(text))
-        } else {
-            0
-        }
-    });
+    let text = parts.map(|part| if let Part::Text { text } = part { u64::from(estimate(text)) } else { 0 });
     text.sum::<u64>() + request.messages.len() as u64 * u64::from(MESSAGE_OVERHEAD)
 }

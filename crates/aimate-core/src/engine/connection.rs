@@ -5,8 +5,7 @@ use serde::Serialize;
 use super::Engine;
 use super::catalog::{binding, no_keys};
 use crate::connection::{
-    Connection, ConnectionChange, ConnectionStatus, NewConnection, check_key, check_name,
-    check_url, origin,
+    Connection, ConnectionChange, ConnectionStatus, NewConnection, check_key, check_name, check_url, origin,
 };
 use crate::error::Result;
 use crate::id::ConnectionId;
@@ -39,10 +38,7 @@ pub struct Connections<'a> {
 impl Engine {
     /// The connections that `scope` sees.
     pub fn connections(&self, scope: &Scope) -> Connections<'_> {
-        Connections {
-            engine: self,
-            scope: *scope,
-        }
+        Connections { engine: self, scope: *scope }
     }
 }
 
@@ -75,11 +71,7 @@ impl Connections<'_> {
             updated_at: now,
         };
         self.set_key(&mut connection, new.api_key)?;
-        inner
-            .stores
-            .connections
-            .create(&self.scope, &connection)
-            .await?;
+        inner.stores.connections.create(&self.scope, &connection).await?;
         inner.catalogs.forget(self.scope.tenant);
         Ok(connection)
     }
@@ -89,12 +81,7 @@ impl Connections<'_> {
     /// # Errors
     /// `NotFound` if the user sees none with this id.
     pub async fn get(&self, id: ConnectionId) -> Result<Connection> {
-        self.engine
-            .inner
-            .stores
-            .connections
-            .get(&self.scope, id)
-            .await
+        self.engine.inner.stores.connections.get(&self.scope, id).await
     }
 
     /// The user's own connections and the shared ones, by name.
@@ -104,12 +91,7 @@ impl Connections<'_> {
     pub async fn list(&self, page: PageRequest) -> Result<Page<Connection>> {
         // Reading the catalog stores configured connections that are new here.
         self.engine.catalog(&self.scope).await?;
-        self.engine
-            .inner
-            .stores
-            .connections
-            .list(&self.scope, page)
-            .await
+        self.engine.inner.stores.connections.list(&self.scope, page).await
     }
 
     /// Changes a connection. A new origin drops the key unless a new key comes
@@ -122,10 +104,7 @@ impl Connections<'_> {
         let inner = &self.engine.inner;
         let stored = inner.stores.connections.get(&self.scope, id).await?;
         let read_at = stored.updated_at;
-        let mut next = Connection {
-            updated_at: inner.sources.now(),
-            ..stored.clone()
-        };
+        let mut next = Connection { updated_at: inner.sources.now(), ..stored.clone() };
         if let Some(name) = change.name {
             check_name(&name)?;
             next.name = name;
@@ -143,11 +122,7 @@ impl Connections<'_> {
         if moved || next.has_key != stored.has_key {
             next.status = ConnectionStatus::Unknown;
         }
-        inner
-            .stores
-            .connections
-            .update(&self.scope, &next, read_at)
-            .await?;
+        inner.stores.connections.update(&self.scope, &next, read_at).await?;
         inner.catalogs.forget(self.scope.tenant);
         Ok(next)
     }
@@ -158,12 +133,7 @@ impl Connections<'_> {
     /// # Errors
     /// `NotFound`.
     pub async fn delete(&self, id: ConnectionId) -> Result<()> {
-        self.engine
-            .inner
-            .stores
-            .connections
-            .delete(&self.scope, id)
-            .await?;
+        self.engine.inner.stores.connections.delete(&self.scope, id).await?;
         self.engine.inner.catalogs.forget(self.scope.tenant);
         Ok(())
     }

@@ -2,8 +2,7 @@
 
 use super::Engine;
 use crate::conversation::{
-    Conversation, ConversationChange, ConversationFilter, DEFAULT_TITLE, ListedMessage,
-    NewConversation,
+    Conversation, ConversationChange, ConversationFilter, DEFAULT_TITLE, ListedMessage, NewConversation,
 };
 use crate::error::{Error, Result};
 use crate::id::{ConversationId, MessageId};
@@ -21,10 +20,7 @@ pub struct Conversations<'a> {
 impl Engine {
     /// The conversations of `scope`'s user.
     pub fn conversations(&self, scope: &Scope) -> Conversations<'_> {
-        Conversations {
-            engine: self,
-            scope: *scope,
-        }
+        Conversations { engine: self, scope: *scope }
     }
 
     /// A conversation that is not stored yet.
@@ -55,12 +51,7 @@ impl Conversations<'_> {
     pub async fn create(&self, new: NewConversation) -> Result<Conversation> {
         new.check()?;
         let conversation = self.engine.new_conversation(new);
-        self.engine
-            .inner
-            .stores
-            .conversations
-            .create(&self.scope, &conversation)
-            .await?;
+        self.engine.inner.stores.conversations.create(&self.scope, &conversation).await?;
         Ok(conversation)
     }
 
@@ -69,47 +60,25 @@ impl Conversations<'_> {
     /// # Errors
     /// `NotFound`.
     pub async fn get(&self, id: ConversationId) -> Result<Conversation> {
-        self.engine
-            .inner
-            .stores
-            .conversations
-            .get(&self.scope, id)
-            .await
+        self.engine.inner.stores.conversations.get(&self.scope, id).await
     }
 
     /// The user's conversations, last changed first.
     ///
     /// # Errors
     /// What the store says.
-    pub async fn list(
-        &self,
-        filter: &ConversationFilter,
-        page: PageRequest,
-    ) -> Result<Page<Conversation>> {
-        self.engine
-            .inner
-            .stores
-            .conversations
-            .list(&self.scope, filter, page)
-            .await
+    pub async fn list(&self, filter: &ConversationFilter, page: PageRequest) -> Result<Page<Conversation>> {
+        self.engine.inner.stores.conversations.list(&self.scope, filter, page).await
     }
 
     /// Changes a conversation.
     ///
     /// # Errors
     /// `Invalid`; `NotFound` if it, the workspace or the leaf is not there.
-    pub async fn update(
-        &self,
-        id: ConversationId,
-        change: ConversationChange,
-    ) -> Result<Conversation> {
+    pub async fn update(&self, id: ConversationId, change: ConversationChange) -> Result<Conversation> {
         change.check()?;
         let inner = &self.engine.inner;
-        inner
-            .stores
-            .conversations
-            .update(&self.scope, id, &change, inner.sources.now())
-            .await
+        inner.stores.conversations.update(&self.scope, id, &change, inner.sources.now()).await
     }
 
     /// Deletes a conversation with its messages; stops its running answers.
@@ -119,11 +88,7 @@ impl Conversations<'_> {
     pub async fn delete(&self, id: ConversationId) -> Result<()> {
         let inner = &self.engine.inner;
         inner.stores.conversations.delete(&self.scope, id).await?;
-        for channel in inner
-            .channels()
-            .values()
-            .filter(|channel| channel.conversation == id)
-        {
+        for channel in inner.channels().values().filter(|channel| channel.conversation == id) {
             channel.cancel.cancel();
         }
         Ok(())
@@ -134,12 +99,7 @@ impl Conversations<'_> {
     /// # Errors
     /// `NotFound`.
     pub async fn message(&self, id: ConversationId, message: MessageId) -> Result<Message> {
-        self.engine
-            .inner
-            .stores
-            .conversations
-            .message(&self.scope, id, message)
-            .await
+        self.engine.inner.stores.conversations.message(&self.scope, id, message).await
     }
 
     /// The newest page of the branch that ends at `leaf` (the open branch if
@@ -153,12 +113,7 @@ impl Conversations<'_> {
         leaf: Option<MessageId>,
         page: PageRequest,
     ) -> Result<Page<ListedMessage>> {
-        self.engine
-            .inner
-            .stores
-            .conversations
-            .messages(&self.scope, id, leaf, page)
-            .await
+        self.engine.inner.stores.conversations.messages(&self.scope, id, leaf, page).await
     }
 
     /// Stores another wording of an answer beside it and opens that branch.
@@ -176,29 +131,15 @@ impl Conversations<'_> {
     ) -> Result<Message> {
         check_content("content", &mut content)?;
         let inner = &self.engine.inner;
-        let window = inner
-            .stores
-            .conversations
-            .window(&self.scope, id, Some(message), 0, 2)
-            .await?;
-        let edited = window
-            .messages
-            .last()
-            .ok_or_else(|| Error::missing("message", message))?;
+        let window = inner.stores.conversations.window(&self.scope, id, Some(message), 0, 2).await?;
+        let edited = window.messages.last().ok_or_else(|| Error::missing("message", message))?;
         if edited.status == MessageStatus::Streaming {
-            return Err(Error::conflict(
-                "the answer is still being written; wait for it or cancel its run",
-            ));
+            return Err(Error::conflict("the answer is still being written; wait for it or cancel its run"));
         }
         if edited.role != MessageRole::Assistant {
-            return Err(Error::invalid(
-                "only an answer is edited in place; a question starts a turn",
-            ));
+            return Err(Error::invalid("only an answer is edited in place; a question starts a turn"));
         }
-        let (tokens, content) = self
-            .engine
-            .count(aimate_text::tokens::Tokenizer::Estimate, content)
-            .await?;
+        let (tokens, content) = self.engine.count(aimate_text::tokens::Tokenizer::Estimate, content).await?;
         let now = inner.sources.now();
         let sibling = Message {
             id: inner.sources.id(),
@@ -210,11 +151,7 @@ impl Conversations<'_> {
             place: edited.place.with_tokens(tokens),
             ..edited.clone()
         };
-        inner
-            .stores
-            .conversations
-            .append(&self.scope, id, std::slice::from_ref(&sibling), now)
-            .await?;
+        inner.stores.conversations.append(&self.scope, id, std::slice::from_ref(&sibling), now).await?;
         Ok(sibling)
     }
 
@@ -226,9 +163,7 @@ impl Conversations<'_> {
         let inner = &self.engine.inner;
         let stored = self.get(id).await?;
         if self.message(id, message).await?.status == MessageStatus::Streaming {
-            return Err(Error::conflict(
-                "the answer is still being written; wait for it or cancel its run",
-            ));
+            return Err(Error::conflict("the answer is still being written; wait for it or cancel its run"));
         }
         let now = inner.sources.now();
         let into = Conversation {
@@ -241,10 +176,6 @@ impl Conversations<'_> {
             updated_at: now,
             ..stored
         };
-        inner
-            .stores
-            .conversations
-            .fork(&self.scope, id, message, &into, inner.sources.ids.as_ref())
-            .await
+        inner.stores.conversations.fork(&self.scope, id, message, &into, inner.sources.ids.as_ref()).await
     }
 }

@@ -29,11 +29,7 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    pub(super) fn start(
-        store: Arc<dyn UsageStore>,
-        tasks: &TaskTracker,
-        stop: CancellationToken,
-    ) -> Self {
+    pub(super) fn start(store: Arc<dyn UsageStore>, tasks: &TaskTracker, stop: CancellationToken) -> Self {
         let (entries, queue) = mpsc::unbounded_channel();
         tasks.spawn(keep(store, queue, stop));
         Self { entries }

@@ -104,11 +104,7 @@ impl Engine {
     /// # Errors
     /// What the store says.
     pub async fn local_scope(&self) -> Result<Scope> {
-        let scope = Scope {
-            tenant: TenantId(LOCAL),
-            user: UserId(LOCAL),
-            role: Role::Admin,
-        };
+        let scope = Scope { tenant: TenantId(LOCAL), user: UserId(LOCAL), role: Role::Admin };
         let now = self.inner.sources.now();
         let user = User {
             id: scope.user,
@@ -181,10 +177,7 @@ impl Engine {
         self.inner.meter.flush().await;
         self.inner.stop.cancel();
         self.inner.tasks.close();
-        if tokio::time::timeout(Duration::from_secs(10), self.inner.tasks.wait())
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(Duration::from_secs(10), self.inner.tasks.wait()).await.is_err() {
             tracing::error!("some tasks did not end; their runs will be found as abandoned");
         }
         if let Err(error) = self.inner.stores.workers.leave(self.inner.worker).await {
@@ -194,10 +187,8 @@ impl Engine {
 
     fn accepting(&self) -> Result<()> {
         if self.is_draining() {
-            return Err(
-                Error::unavailable("the server is shutting down; try again in a moment")
-                    .with_retry_after(Duration::from_secs(5)),
-            );
+            return Err(Error::unavailable("the server is shutting down; try again in a moment")
+                .with_retry_after(Duration::from_secs(5)));
         }
         Ok(())
     }
@@ -211,23 +202,18 @@ impl Inner {
     /// The live channel of a run of this process, for its own scope only.
     fn channel(&self, scope: &Scope, run: RunId) -> Option<Arc<Channel>> {
         let channel = self.channels().get(&run).cloned()?;
-        (channel.scope.tenant == scope.tenant && channel.scope.user == scope.user)
-            .then_some(channel)
+        (channel.scope.tenant == scope.tenant && channel.scope.user == scope.user).then_some(channel)
     }
 
     fn provider(&self, kind: ProviderKind) -> Result<&Arc<dyn ChatProvider>> {
         self.providers.get(&kind).ok_or_else(|| {
-            Error::unsupported(format!(
-                "this build has no provider `{kind}`; give the builder one"
-            ))
+            Error::unsupported(format!("this build has no provider `{kind}`; give the builder one"))
         })
     }
 }
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine")
-            .field("running", &self.running())
-            .finish_non_exhaustive()
+        f.debug_struct("Engine").field("running", &self.running()).finish_non_exhaustive()
     }
 }

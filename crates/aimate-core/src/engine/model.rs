@@ -71,10 +71,7 @@ pub struct Models<'a> {
 impl Engine {
     /// The models of what `scope` sees.
     pub fn models(&self, scope: &Scope) -> Models<'_> {
-        Models {
-            engine: self,
-            scope: *scope,
-        }
+        Models { engine: self, scope: *scope }
     }
 
     /// Reads the lists of connections that were never read; waits a little for
@@ -84,10 +81,7 @@ impl Engine {
             .connections
             .iter()
             .filter(|connection| connection.is_enabled && connection.models_fetched_at.is_none());
-        futures_util::future::join_all(
-            unread.map(|connection| self.refresh_once(scope, connection)),
-        )
-        .await;
+        futures_util::future::join_all(unread.map(|connection| self.refresh_once(scope, connection))).await;
     }
 
     /// Reads a connection's list, and waits a little for it if the server was
@@ -106,19 +100,12 @@ impl Engine {
     pub(super) fn refresh_soon(&self, scope: &Scope, connection: &Connection) -> Option<Reading> {
         let now = self.inner.sources.now();
         let mut asked = self.inner.catalogs.asked();
-        if asked
-            .get(&connection.id)
-            .is_some_and(|then| now.since(*then) < AGAIN)
-        {
+        if asked.get(&connection.id).is_some_and(|then| now.since(*then) < AGAIN) {
             return None;
         }
         asked.insert(connection.id, now);
         let (engine, scope, id) = (self.clone(), *scope, connection.id);
-        Some(
-            self.inner
-                .tasks
-                .spawn(async move { engine.models(&scope).refresh(id).await }),
-        )
+        Some(self.inner.tasks.spawn(async move { engine.models(&scope).refresh(id).await }))
     }
 }
 
@@ -134,20 +121,13 @@ impl Models<'_> {
     pub async fn list(&self) -> Result<Vec<OfferedModel>> {
         let (engine, scope) = (self.engine, &self.scope);
         let mut catalog = engine.catalog(scope).await?;
-        if catalog
-            .connections
-            .iter()
-            .any(|c| c.is_enabled && c.models_fetched_at.is_none())
-        {
+        if catalog.connections.iter().any(|c| c.is_enabled && c.models_fetched_at.is_none()) {
             engine.refresh_unread(scope, &catalog).await;
             catalog = engine.catalog(scope).await?;
         }
         let now = engine.inner.sources.now();
         let old = |connection: &&std::sync::Arc<Connection>| {
-            connection.is_enabled
-                && connection
-                    .models_fetched_at
-                    .is_some_and(|at| now.since(at) > OLD)
+            connection.is_enabled && connection.models_fetched_at.is_some_and(|at| now.since(at) > OLD)
         };
         for connection in catalog.connections.iter().filter(old) {
             engine.refresh_soon(scope, connection);
@@ -170,10 +150,7 @@ impl Models<'_> {
             (Some(_), Some(_)) => Err(Error::invalid(format!(
                 "several connections have a model `{id}`; name it `CONNECTION/{id}`"
             ))),
-            _ => Err(Error::missing(
-                "model",
-                format!("`{}`", crate::text::shorten(id, 200)),
-            )),
+            _ => Err(Error::missing("model", format!("`{}`", crate::text::shorten(id, 200)))),
         }
     }
 
@@ -184,9 +161,7 @@ impl Models<'_> {
     pub async fn set_active(&self, id: &str, is_active: bool) -> Result<OfferedModel> {
         let model = self.get(id).await?;
         let store = &self.engine.inner.stores.models;
-        store
-            .set_active(&self.scope, model.connection_id, &model.model_id, is_active)
-            .await?;
+        store.set_active(&self.scope, model.connection_id, &model.model_id, is_active).await?;
         self.engine.inner.catalogs.forget(self.scope.tenant);
         Ok(OfferedModel { is_active, ..model })
     }
@@ -198,46 +173,23 @@ impl Models<'_> {
     /// `NotFound` if there is no such connection; what the server or store says.
     pub async fn refresh(&self, connection: ConnectionId) -> Result<Vec<OfferedModel>> {
         let engine = self.engine;
-        let found = engine
-            .inner
-            .stores
-            .connections
-            .get(&self.scope, connection)
-            .await?;
+        let found = engine.inner.stores.connections.get(&self.scope, connection).await?;
         let listed = match engine.endpoint(&self.scope, &found) {
-            Ok(endpoint) => {
-                engine
-                    .inner
-                    .provider(found.provider)?
-                    .models(&endpoint)
-                    .await
-            }
+            Ok(endpoint) => engine.inner.provider(found.provider)?.models(&endpoint).await,
             Err(error) => Err(error),
         };
         let outcome = match listed {
-            Ok(listed) if listed.is_empty() => Err(Error::upstream(format!(
-                "connection `{}`: the server lists no models",
-                found.name
-            ))),
+            Ok(listed) if listed.is_empty() => {
+                Err(Error::upstream(format!("connection `{}`: the server lists no models", found.name)))
+            }
             other => other,
         };
-        let admin = Scope {
-            role: Role::Admin,
-            ..self.scope
-        };
+        let admin = Scope { role: Role::Admin, ..self.scope };
         match outcome {
             Ok(listed) => {
-                let models: Vec<_> = listed
-                    .into_iter()
-                    .map(|model| row(connection, model))
-                    .collect();
+                let models: Vec<_> = listed.into_iter().map(|model| row(connection, model)).collect();
                 let now = engine.inner.sources.now();
-                engine
-                    .inner
-                    .stores
-                    .models
-                    .replace(&admin, connection, &models, now)
-                    .await?;
+                engine.inner.stores.models.replace(&admin, connection, &models, now).await?;
                 engine.inner.catalogs.forget(self.scope.tenant);
                 Ok(offered(&*engine.catalog(&self.scope).await?)
                     .into_iter()
@@ -253,30 +205,14 @@ impl Models<'_> {
 
     async fn mark_stale(&self, admin: &Scope, found: Connection, error: &Error) -> Result<()> {
         let inner = &self.engine.inner;
-        let refused =
-            error.message().contains("refused the key") || error.message().contains("stored key");
-        let status = if refused {
-            ConnectionStatus::NeedsKey
-        } else {
-            ConnectionStatus::Unreachable
-        };
+        let refused = error.message().contains("refused the key") || error.message().contains("stored key");
+        let status = if refused { ConnectionStatus::NeedsKey } else { ConnectionStatus::Unreachable };
         let read_at = found.updated_at;
         let now = inner.sources.now();
-        let marked = Connection {
-            status,
-            stale_since: found.stale_since.or(Some(now)),
-            ..found
-        };
-        match inner
-            .stores
-            .connections
-            .update(admin, &marked, read_at)
-            .await
-        {
+        let marked = Connection { status, stale_since: found.stale_since.or(Some(now)), ..found };
+        match inner.stores.connections.update(admin, &marked, read_at).await {
             // Somebody changed or deleted it meanwhile: what they did counts.
-            Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound) => {
-                Ok(())
-            }
+            Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound) => Ok(()),
             outcome => outcome.map(|()| inner.catalogs.forget(self.scope.tenant)),
         }
     }
@@ -285,11 +221,7 @@ impl Models<'_> {
 fn row(connection_id: ConnectionId, listed: ListedModel) -> Model {
     Model {
         connection_id,
-        name: if listed.name.is_empty() {
-            listed.id.clone()
-        } else {
-            listed.name
-        },
+        name: if listed.name.is_empty() { listed.id.clone() } else { listed.name },
         model_id: listed.id,
         context_window: listed.context_window,
         capabilities: listed.capabilities,
@@ -303,9 +235,7 @@ fn offered(catalog: &Catalog) -> Vec<OfferedModel> {
         .models
         .iter()
         .filter_map(|model| {
-            let connection = catalog
-                .connection(model.connection_id)
-                .filter(|c| c.is_enabled)?;
+            let connection = catalog.connection(model.connection_id).filter(|c| c.is_enabled)?;
             Some(OfferedModel::new(connection, model.clone()))
         })
         .collect();

@@ -17,10 +17,7 @@ pub struct Prompts<'a> {
 impl Engine {
     /// The prompts of `scope`'s user.
     pub fn prompts(&self, scope: &Scope) -> Prompts<'_> {
-        Prompts {
-            engine: self,
-            scope: *scope,
-        }
+        Prompts { engine: self, scope: *scope }
     }
 }
 
@@ -58,17 +55,8 @@ impl Prompts<'_> {
     ///
     /// # Errors
     /// What the store says.
-    pub async fn list(
-        &self,
-        workspace: Option<WorkspaceId>,
-        page: PageRequest,
-    ) -> Result<Page<Prompt>> {
-        self.engine
-            .inner
-            .stores
-            .prompts
-            .list(&self.scope, workspace, page)
-            .await
+    pub async fn list(&self, workspace: Option<WorkspaceId>, page: PageRequest) -> Result<Page<Prompt>> {
+        self.engine.inner.stores.prompts.list(&self.scope, workspace, page).await
     }
 
     /// Changes a prompt.
@@ -78,11 +66,7 @@ impl Prompts<'_> {
     pub async fn update(&self, id: PromptId, change: PromptChange) -> Result<Prompt> {
         change.check()?;
         let inner = &self.engine.inner;
-        inner
-            .stores
-            .prompts
-            .update(&self.scope, id, &change, inner.sources.now())
-            .await
+        inner.stores.prompts.update(&self.scope, id, &change, inner.sources.now()).await
     }
 
     /// Deletes a prompt.
@@ -90,11 +74,6 @@ impl Prompts<'_> {
     /// # Errors
     /// `NotFound`.
     pub async fn delete(&self, id: PromptId) -> Result<()> {
-        self.engine
-            .inner
-            .stores
-            .prompts
-            .delete(&self.scope, id)
-            .await
+        self.engine.inner.stores.prompts.delete(&self.scope, id).await
     }
 }

@@ -16,10 +16,7 @@ pub struct Runs<'a> {
 impl Engine {
     /// The runs of `scope`'s user.
     pub fn runs(&self, scope: &Scope) -> Runs<'_> {
-        Runs {
-            engine: self,
-            scope: *scope,
-        }
+        Runs { engine: self, scope: *scope }
     }
 }
 
@@ -40,13 +37,7 @@ impl Runs<'_> {
     pub async fn attach(&self, id: RunId, after: u64) -> Result<Answer> {
         let run = self.get(id).await?;
         let live = self.engine.inner.channel(&self.scope, id);
-        Ok(Answer::new(
-            self.engine.clone(),
-            self.scope,
-            &run,
-            after,
-            live,
-        ))
+        Ok(Answer::new(self.engine.clone(), self.scope, &run, after, live))
     }
 
     /// Stops a run, in whatever process it is: the model is told at once, what

@@ -28,11 +28,7 @@ const CLEAR_EVERY: u64 = 1_200;
 impl Engine {
     pub(super) async fn start_worker(&self) -> Result<()> {
         let inner = &self.inner;
-        inner
-            .stores
-            .workers
-            .join(inner.worker, inner.sources.now())
-            .await?;
+        inner.stores.workers.join(inner.worker, inner.sources.now()).await?;
         self.recover().await?;
         let engine = self.clone();
         let stop = inner.stop.clone();
@@ -71,11 +67,7 @@ impl Engine {
             self.recover().await?;
         }
         if count.is_multiple_of(CLEAR_EVERY) {
-            inner
-                .stores
-                .workers
-                .clear_logs(now.minus(KEEP_LOGS))
-                .await?;
+            inner.stores.workers.clear_logs(now.minus(KEEP_LOGS)).await?;
         }
         Ok(())
     }
@@ -85,11 +77,7 @@ impl Engine {
         let inner = &self.inner;
         loop {
             let dead_before = inner.sources.now().minus(inner.lease);
-            let found = inner
-                .stores
-                .workers
-                .take_abandoned(inner.worker, dead_before, TAKE)
-                .await?;
+            let found = inner.stores.workers.take_abandoned(inner.worker, dead_before, TAKE).await?;
             let full = found.len() as u64 >= u64::from(TAKE);
             for abandoned in found {
                 self.end_abandoned(abandoned).await?;
@@ -100,24 +88,16 @@ impl Engine {
         }
     }
 
-    pub(super) async fn end_abandoned(
-        &self,
-        AbandonedRun { scope, run }: AbandonedRun,
-    ) -> Result<()> {
+    pub(super) async fn end_abandoned(&self, AbandonedRun { scope, run }: AbandonedRun) -> Result<()> {
         let (transcript, last) = self.logged(&scope, &run).await?;
         let tokenizer = Tokenizer::Estimate;
         let content = transcript.into_parts();
         let tokens = message_tokens(tokenizer, &content);
-        let error = Error::unavailable(
-            "the process that wrote this answer stopped before it was whole; ask again",
-        );
+        let error =
+            Error::unavailable("the process that wrote this answer stopped before it was whole; ask again");
         let now: Timestamp = self.inner.sources.now();
         let usage = TokenUsage {
-            input_tokens: run
-                .context
-                .get("tokens")
-                .and_then(serde_json::Value::as_u64)
-                .unwrap_or(0),
+            input_tokens: run.context.get("tokens").and_then(serde_json::Value::as_u64).unwrap_or(0),
             output_tokens: u64::from(tokens),
             estimated: true,
             ..TokenUsage::default()
@@ -140,35 +120,21 @@ impl Engine {
                 usage,
                 created_at: now,
             },
-            events: EventBatch {
-                first: last + 1,
-                events: Vec::new(),
-            },
+            events: EventBatch { first: last + 1, events: Vec::new() },
             now,
         };
         match self.inner.stores.runs.finish(&scope, &finish).await {
             // Somebody deleted the conversation, or ended the run, meanwhile.
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Conflict) => {
-                Ok(())
-            }
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Conflict) => Ok(()),
             outcome => outcome,
         }
     }
 
     /// The fold of a run's log, and the last sequence number in it.
-    async fn logged(
-        &self,
-        scope: &crate::Scope,
-        run: &crate::run::Run,
-    ) -> Result<(Transcript, u64)> {
+    async fn logged(&self, scope: &crate::Scope, run: &crate::run::Run) -> Result<(Transcript, u64)> {
         let (mut transcript, mut last) = (Transcript::default(), 0);
         loop {
-            let batches = self
-                .inner
-                .stores
-                .runs
-                .events(scope, run.id, last, 1_000)
-                .await?;
+            let batches = self.inner.stores.runs.events(scope, run.id, last, 1_000).await?;
             if batches.is_empty() {
                 return Ok((transcript, last));
             }

@@ -17,10 +17,7 @@ pub struct Workspaces<'a> {
 impl Engine {
     /// The workspaces of `scope`'s user.
     pub fn workspaces(&self, scope: &Scope) -> Workspaces<'_> {
-        Workspaces {
-            engine: self,
-            scope: *scope,
-        }
+        Workspaces { engine: self, scope: *scope }
     }
 }
 
@@ -43,11 +40,7 @@ impl Workspaces<'_> {
             created_at: now,
             updated_at: now,
         };
-        inner
-            .stores
-            .workspaces
-            .create(&self.scope, &workspace)
-            .await?;
+        inner.stores.workspaces.create(&self.scope, &workspace).await?;
         Ok(workspace)
     }
 
@@ -56,12 +49,7 @@ impl Workspaces<'_> {
     /// # Errors
     /// `NotFound`.
     pub async fn get(&self, id: WorkspaceId) -> Result<Workspace> {
-        self.engine
-            .inner
-            .stores
-            .workspaces
-            .get(&self.scope, id)
-            .await
+        self.engine.inner.stores.workspaces.get(&self.scope, id).await
     }
 
     /// The user's workspaces, newest first.
@@ -69,12 +57,7 @@ impl Workspaces<'_> {
     /// # Errors
     /// What the store says.
     pub async fn list(&self, page: PageRequest) -> Result<Page<Workspace>> {
-        self.engine
-            .inner
-            .stores
-            .workspaces
-            .list(&self.scope, page)
-            .await
+        self.engine.inner.stores.workspaces.list(&self.scope, page).await
     }
 
     /// Changes a workspace.
@@ -84,11 +67,7 @@ impl Workspaces<'_> {
     pub async fn update(&self, id: WorkspaceId, change: WorkspaceChange) -> Result<Workspace> {
         change.check()?;
         let inner = &self.engine.inner;
-        inner
-            .stores
-            .workspaces
-            .update(&self.scope, id, &change, inner.sources.now())
-            .await
+        inner.stores.workspaces.update(&self.scope, id, &change, inner.sources.now()).await
     }
 
     /// Deletes a workspace and its prompts; its conversations stay.
@@ -96,11 +75,6 @@ impl Workspaces<'_> {
     /// # Errors
     /// `NotFound`.
     pub async fn delete(&self, id: WorkspaceId) -> Result<()> {
-        self.engine
-            .inner
-            .stores
-            .workspaces
-            .delete(&self.scope, id)
-            .await
+        self.engine.inner.stores.workspaces.delete(&self.scope, id).await
     }
 }

@@ -50,8 +50,5 @@ impl Ids for CountingIds {
 /// A fixed clock at 2026-01-01T00:00:00Z and counting ids.
 pub fn fixed_sources() -> Sources {
     let clock = Arc::new(FixedClock::at(1_767_225_600_000_000));
-    Sources {
-        clock,
-        ids: Arc::new(CountingIds::default()),
-    }
+    Sources { clock, ids: Arc::new(CountingIds::default()) }
 }

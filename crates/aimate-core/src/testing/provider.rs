@@ -10,8 +10,7 @@ use futures_util::{StreamExt, stream};
 
 use crate::error::{Error, Result};
 use crate::provider::{
-    ChatProvider, ChatRequest, Embeddings, Endpoint, FinishReason, ListedModel, ProviderEvent,
-    ProviderStream,
+    ChatProvider, ChatRequest, Embeddings, Endpoint, FinishReason, ListedModel, ProviderEvent, ProviderStream,
 };
 use crate::usage::TokenUsage;
 
@@ -32,10 +31,8 @@ pub enum Step {
 /// The script of a plain answer: each word a piece, then usage of 7 and 3
 /// tokens and the end.
 pub fn answer(text: &str) -> Vec<Step> {
-    let mut steps: Vec<_> = text
-        .split_inclusive(' ')
-        .map(|word| Step::Say(ProviderEvent::Text(word.to_owned())))
-        .collect();
+    let mut steps: Vec<_> =
+        text.split_inclusive(' ').map(|word| Step::Say(ProviderEvent::Text(word.to_owned()))).collect();
     steps.push(Step::Say(ProviderEvent::Finish(FinishReason::Stop)));
     steps.push(Step::Say(ProviderEvent::Usage(TokenUsage {
         input_tokens: 7,
@@ -69,10 +66,7 @@ impl ScriptedProvider {
 
     /// What it was asked so far.
     pub fn requests(&self) -> Vec<ChatRequest> {
-        self.requests
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How many answers are being played: 0 once every listener let go.
@@ -103,14 +97,8 @@ impl Drop for Open {
 #[async_trait]
 impl ChatProvider for ScriptedProvider {
     async fn chat(&self, _endpoint: &Endpoint, request: &ChatRequest) -> Result<ProviderStream> {
-        self.requests
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(request.clone());
-        let script = self
-            .scripts()
-            .pop_front()
-            .unwrap_or_else(|| answer("Hello there"));
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
+        let script = self.scripts().pop_front().unwrap_or_else(|| answer("Hello there"));
         self.open.fetch_add(1, Ordering::SeqCst);
         let open = Open(self.open.clone());
         let mut steps = VecDeque::from(script);
@@ -139,11 +127,7 @@ impl ChatProvider for ScriptedProvider {
             context_window: Some(4_096),
             ..ListedModel::default()
         };
-        let once = self
-            .models
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let once = self.models.lock().unwrap_or_else(PoisonError::into_inner).take();
         once.unwrap_or_else(|| Ok(vec![model("test"), model("tiny")]))
     }
 
@@ -156,16 +140,10 @@ impl ChatProvider for ScriptedProvider {
     ) -> Result<Embeddings> {
         let length = dimensions.unwrap_or(8) as usize;
         let vector = |text: &String| {
-            let sum = text.bytes().fold(1_u32, |sum, byte| {
-                sum.wrapping_mul(31).wrapping_add(u32::from(byte))
-            });
-            (0..length)
-                .map(|n| f32::from(u8::try_from((sum >> (n % 24)) & 0xff).unwrap_or(0)))
-                .collect()
+            let sum =
+                text.bytes().fold(1_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
+            (0..length).map(|n| f32::from(u8::try_from((sum >> (n % 24)) & 0xff).unwrap_or(0))).collect()
         };
-        Ok(Embeddings {
-            vectors: texts.iter().map(vector).collect(),
-            usage: TokenUsage::default(),
-        })
+        Ok(Embeddings { vectors: texts.iter().map(vector).collect(), usage: TokenUsage::default() })
     }
 }

@@ -81,7 +81,8 @@ impl Config {
         }
         let path = self.key_path();
         match fs::read_to_string(&path) {
-            Ok(keys) => KeyRing::parse(keys.trim()).map_err(|error| Error::invalid(format!("{}: {error}", path.display()))),
+            Ok(keys) => KeyRing::parse(keys.trim())
+                .map_err(|error| Error::invalid(format!("{}: {error}", path.display()))),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => make_key(&self.data_dir, &path),
             Err(error) => Err(file_error("read", &path, error)),
         }
@@ -128,7 +129,9 @@ fn file_error(verb: &str, path: &Path, error: std::io::Error) -> Error {
 /// Warns of `AIMATE_*` names that mean nothing: they are typing errors.
 pub(crate) fn warn_unknown(names: impl Iterator<Item = String>) {
     for name in unknown(names) {
-        tracing::warn!("the environment variable `{name}` means nothing to aiMate; see the README for the names");
+        tracing::warn!(
+            "the environment variable `{name}` means nothing to aiMate; see the README for the names"
+        );
     }
 }
 

@@ -26,7 +26,10 @@ pub(crate) async fn doctor(config: &Config) -> Result<ExitCode> {
     }
     let found = find().await?;
     if found.is_empty() {
-        report.note("models", "no model server found: start Ollama, or set OPENAI_API_KEY or OPENROUTER_API_KEY");
+        report.note(
+            "models",
+            "no model server found: start Ollama, or set OPENAI_API_KEY or OPENROUTER_API_KEY",
+        );
     }
     for found in found {
         report.fine("models", &found.told);
@@ -61,8 +64,12 @@ async fn database(report: &mut Report, store: &aimate::store::Store) {
 
 /// Asks the server of every stored connection for its models.
 async fn connections(report: &mut Report, store: &aimate::store::Store, config: &Config) -> Result<()> {
-    let engine =
-        Engine::builder().store(store.clone()).providers(providers::all()).keys(config.keys()?).build().await?;
+    let engine = Engine::builder()
+        .store(store.clone())
+        .providers(providers::all())
+        .keys(config.keys()?)
+        .build()
+        .await?;
     let me = engine.local_scope().await?;
     for connection in engine.connections(&me).list(aimate::PageRequest::default()).await?.data {
         if !connection.is_enabled || connection.is_shared {

@@ -25,9 +25,10 @@ pub(crate) struct Found {
 /// # Errors
 /// `Invalid` if `AI_PROVIDER` is no provider.
 pub(crate) async fn find() -> Result<Vec<Found>> {
-    let wanted = variable("AI_PROVIDER").map(|name| name.parse::<ProviderKind>()).transpose().map_err(|error| {
-        Error::invalid(format!("AI_PROVIDER: {error}"))
-    })?;
+    let wanted = variable("AI_PROVIDER")
+        .map(|name| name.parse::<ProviderKind>())
+        .transpose()
+        .map_err(|error| Error::invalid(format!("AI_PROVIDER: {error}")))?;
     let ollama = variable("OLLAMA_HOST");
     let (ollama, lmstudio) = tokio::join!(
         local("ollama", ProviderKind::Ollama, ollama_url(ollama.as_deref()), ollama.is_some()),
@@ -103,7 +104,11 @@ fn ollama_url(host: Option<&str>) -> String {
     let (scheme, rest) = host.split_once("://").unwrap_or(("http", host));
     let rest = rest.replace("0.0.0.0", "127.0.0.1");
     let has_port = rest.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-    if has_port || scheme == "https" { format!("{scheme}://{rest}") } else { format!("{scheme}://{rest}:11434") }
+    if has_port || scheme == "https" {
+        format!("{scheme}://{rest}")
+    } else {
+        format!("{scheme}://{rest}:11434")
+    }
 }
 
 fn variable(name: &str) -> Option<String> {

@@ -65,7 +65,8 @@ async fn run(listener: tokio::net::TcpListener, engine: Engine, options: http::O
 }
 
 async fn address(addr: &str, port: Option<u16>) -> Result<SocketAddr> {
-    let wrong = |why: String| Error::invalid(format!("--addr {addr}: {why}; it should be like 127.0.0.1:3000"));
+    let wrong =
+        |why: String| Error::invalid(format!("--addr {addr}: {why}; it should be like 127.0.0.1:3000"));
     let mut found = tokio::net::lookup_host(addr).await.map_err(|error| wrong(error.to_string()))?;
     let mut address = found.next().ok_or_else(|| wrong("it has no address".to_owned()))?;
     if let Some(port) = port {
@@ -93,7 +94,9 @@ fn tell(arguments: &Arguments, address: SocketAddr, found: &[Found]) {
     let place = if url.starts_with("sqlite:") { url.as_str() } else { "PostgreSQL (DATABASE_URL)" };
     println!("  data    {place}");
     if found.is_empty() {
-        println!("  models  none found: start Ollama, set OPENAI_API_KEY or OPENROUTER_API_KEY, or add a connection;");
+        println!(
+            "  models  none found: start Ollama, set OPENAI_API_KEY or OPENROUTER_API_KEY, or add a connection;"
+        );
         println!("          until then `builtin` answers and says how");
     }
     for Found { told, .. } in found {

@@ -17,9 +17,9 @@ pub struct Bench {
 }
 
 pub fn builder(provider: &Arc<ScriptedProvider>) -> EngineBuilder {
-    Engine::builder()
-        .provider(ProviderKind::OpenAi, provider.clone())
-        .connection(aimate::connection::NewConnection::new("lab", ProviderKind::OpenAi).url("http://127.0.0.1:9/v1"))
+    Engine::builder().provider(ProviderKind::OpenAi, provider.clone()).connection(
+        aimate::connection::NewConnection::new("lab", ProviderKind::OpenAi).url("http://127.0.0.1:9/v1"),
+    )
 }
 
 pub async fn bench(scripts: impl IntoIterator<Item = Vec<Step>>) -> Bench {
@@ -41,7 +41,10 @@ pub async fn events(mut answer: Answer) -> Vec<ChatEvent> {
 
 /// All text of the events.
 pub fn said(events: &[ChatEvent]) -> String {
-    events.iter().filter_map(|event| if let ChatEvent::Text { text } = event { Some(text.as_str()) } else { None }).collect()
+    events
+        .iter()
+        .filter_map(|event| if let ChatEvent::Text { text } = event { Some(text.as_str()) } else { None })
+        .collect()
 }
 
 pub fn text(message: &Message) -> String {

@@ -59,27 +59,16 @@ pub(crate) async fn check(
     upstream: &Upstream,
     killed: Instant,
 ) -> Result<Findings, String> {
-    let api = Api {
-        client: http(),
-        base: format!("http://{server}/api/v1"),
-    };
-    let mut findings = Findings {
-        kills: 1,
-        ..Findings::default()
-    };
+    let api = Api { client: http(), base: format!("http://{server}/api/v1") };
+    let mut findings = Findings { kills: 1, ..Findings::default() };
     findings.settled = api.settle(turns).await?;
     let conversations: BTreeSet<_> = turns.iter().map(|turn| &turn.conversation).collect();
     for conversation in conversations {
         let stored = api.messages(conversation).await;
         one_answer_each(conversation, &stored)?;
-        for turn in turns
-            .iter()
-            .filter(|turn| turn.conversation == *conversation)
-        {
+        for turn in turns.iter().filter(|turn| turn.conversation == *conversation) {
             let found = check_turn(turn, &stored, &upstream.sent(&turn.question), killed);
-            findings.add(
-                found.map_err(|wrong| format!("{wrong}\nturn: {turn:?}\nstored: {stored:#?}"))?,
-            );
+            findings.add(found.map_err(|wrong| format!("{wrong}\nturn: {turn:?}\nstored: {stored:#?}"))?);
         }
     }
     Ok(findings)
@@ -87,38 +76,24 @@ pub(crate) async fn check(
 
 /// Panics unless everything that was acknowledged before any of the kills is there.
 pub(crate) async fn still_there(turns: &[Turn], server: SocketAddr) {
-    let api = Api {
-        client: http(),
-        base: format!("http://{server}/api/v1"),
-    };
+    let api = Api { client: http(), base: format!("http://{server}/api/v1") };
     let conversations: BTreeSet<_> = turns.iter().map(|turn| &turn.conversation).collect();
     for conversation in conversations {
         let stored = api.messages(conversation).await;
         one_answer_each(conversation, &stored).expect("nothing came twice");
-        for turn in turns
-            .iter()
-            .filter(|turn| turn.conversation == *conversation)
-        {
+        for turn in turns.iter().filter(|turn| turn.conversation == *conversation) {
             let Some(started) = &turn.started else {
                 continue;
             };
             let find = |id: &str| stored.iter().find(|message| message["id"] == *id).map(text);
             assert_eq!(find(&started.user_message).as_ref(), Some(&turn.question));
             let answer = find(&started.answer).expect("the answer is still there");
-            assert!(
-                turn.finished.as_ref().is_none_or(|told| *told == answer),
-                "{turn:?}: {answer}"
-            );
+            assert!(turn.finished.as_ref().is_none_or(|told| *told == answer), "{turn:?}: {answer}");
         }
     }
 }
 
-fn check_turn(
-    turn: &Turn,
-    stored: &[Value],
-    sent: &Sent,
-    killed: Instant,
-) -> Result<Findings, String> {
+fn check_turn(turn: &Turn, stored: &[Value], sent: &Sent, killed: Instant) -> Result<Findings, String> {
     let mut findings = Findings::default();
     if let Some(wrong) = &turn.wrong {
         return Err(wrong.clone());
@@ -126,9 +101,8 @@ fn check_turn(
     if sent.calls > 1 {
         return Err(format!("the model was asked {} times", sent.calls));
     }
-    let mut asked = stored
-        .iter()
-        .filter(|message| message["role"] == "user" && text(message) == turn.question);
+    let mut asked =
+        stored.iter().filter(|message| message["role"] == "user" && text(message) == turn.question);
     let question = asked.next();
     if asked.next().is_some() {
         return Err("the question is stored twice".to_owned());
@@ -140,9 +114,7 @@ fn check_turn(
         };
     };
     // Stored in one commit with the question.
-    let answer = stored
-        .iter()
-        .find(|message| message["parent_id"] == question["id"]);
+    let answer = stored.iter().find(|message| message["parent_id"] == question["id"]);
     let answer = answer.ok_or("the question is stored without its answer's place")?;
     if let Some(started) = &turn.started {
         findings.acknowledged = 1;
@@ -161,9 +133,7 @@ fn check_turn(
         (Some("complete"), told) => {
             findings.finished = u32::from(told.is_some());
             if kept != all || !sent.is_whole {
-                return Err(
-                    "an answer is complete that the model did not send to its end".to_owned(),
-                );
+                return Err("an answer is complete that the model did not send to its end".to_owned());
             }
             if told.as_ref().is_some_and(|told| *told != kept) {
                 return Err("the client was told another answer than is stored".to_owned());
@@ -193,22 +163,15 @@ fn lost(sent: &Sent, kept: usize, killed: Instant, turn: &Turn) -> Duration {
         end += piece.len();
         end > kept
     });
-    first.map_or(Duration::ZERO, |(at, _)| {
-        killed.saturating_duration_since(*at)
-    })
+    first.map_or(Duration::ZERO, |(at, _)| killed.saturating_duration_since(*at))
 }
 
 /// No message is there twice, and no question has two answers.
 fn one_answer_each(conversation: &str, stored: &[Value]) -> Result<(), String> {
     for key in ["id", "parent_id"] {
-        let values: BTreeSet<_> = stored
-            .iter()
-            .map(|message| message[key].to_string())
-            .collect();
+        let values: BTreeSet<_> = stored.iter().map(|message| message[key].to_string()).collect();
         if values.len() != stored.len() {
-            return Err(format!(
-                "{conversation} has two messages with the same {key}: {stored:#?}"
-            ));
+            return Err(format!("{conversation} has two messages with the same {key}: {stored:#?}"));
         }
     }
     Ok(())
@@ -225,25 +188,15 @@ impl Api {
         let begun = Instant::now();
         let conversations: BTreeSet<_> = turns.iter().map(|turn| &turn.conversation).collect();
         for conversation in conversations {
-            while self
-                .messages(conversation)
-                .await
-                .iter()
-                .any(|message| message["status"] == "streaming")
-            {
+            while self.messages(conversation).await.iter().any(|message| message["status"] == "streaming") {
                 pause(begun, "an answer is still streaming").await?;
             }
         }
-        for run in turns
-            .iter()
-            .filter_map(|turn| turn.started.as_ref()?.run.as_ref())
-        {
+        for run in turns.iter().filter_map(|turn| turn.started.as_ref()?.run.as_ref()) {
             let url = format!("{}/runs/{run}", self.base);
-            while !["completed", "interrupted"].contains(
-                &get(&self.client, &url).await["status"]
-                    .as_str()
-                    .unwrap_or_default(),
-            ) {
+            while !["completed", "interrupted"]
+                .contains(&get(&self.client, &url).await["status"].as_str().unwrap_or_default())
+            {
                 pause(begun, "a run is neither completed nor interrupted").await?;
             }
         }
@@ -253,10 +206,7 @@ impl Api {
     /// All messages of a conversation.
     async fn messages(&self, conversation: &str) -> Vec<Value> {
         let mut messages = Vec::new();
-        let first = format!(
-            "{}/conversations/{conversation}/messages?limit=200",
-            self.base
-        );
+        let first = format!("{}/conversations/{conversation}/messages?limit=200", self.base);
         let mut url = first.clone();
         loop {
             let page = get(&self.client, &url).await;

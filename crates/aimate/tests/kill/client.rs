@@ -51,11 +51,7 @@ pub(crate) fn http() -> reqwest::Client {
 
 impl Client {
     pub(crate) fn new(number: u64, random: Random) -> Self {
-        Self {
-            number,
-            random,
-            conversation: None,
-        }
+        Self { number, random, conversation: None }
     }
 
     /// Asks and listens until the server is gone.
@@ -101,11 +97,7 @@ impl Turn {
             self.wrong = Some(format!("a plain call was answered {message}"));
             return Ok(());
         };
-        self.started = Some(Started {
-            user_message,
-            answer,
-            run: None,
-        });
+        self.started = Some(Started { user_message, answer, run: None });
         self.text = text(&message);
         self.finished = Some(self.text.clone());
         Ok(())
@@ -118,10 +110,7 @@ impl Turn {
         let mut response = request.body(body.to_string()).send().await?;
         if !response.status().is_success() {
             let status = response.status();
-            self.wrong = Some(format!(
-                "{url} was answered {status}: {}",
-                response.text().await?
-            ));
+            self.wrong = Some(format!("{url} was answered {status}: {}", response.text().await?));
             return Ok(());
         }
         let mut inbox = Vec::new();
@@ -150,9 +139,7 @@ impl Turn {
                     run: id(&event["run_id"]),
                 });
             }
-            Some("text") => self
-                .text
-                .push_str(event["text"].as_str().unwrap_or_default()),
+            Some("text") => self.text.push_str(event["text"].as_str().unwrap_or_default()),
             Some("finished") => self.finished = Some(text(&event["message"])),
             Some("error") => self.wrong = Some(format!("the turn failed: {event}")),
             _ => {}
@@ -168,27 +155,15 @@ async fn post(client: &reqwest::Client, url: &str, body: &Value) -> reqwest::Res
 
 /// Reads JSON; panics if the server does not give it in time.
 pub(crate) async fn get(client: &reqwest::Client, url: &str) -> Value {
-    let answer = timeout(PATIENCE, client.get(url).send())
-        .await
-        .expect("an answer in time");
-    let answer = answer
-        .expect("an answer")
-        .text()
-        .await
-        .expect("a whole answer");
+    let answer = timeout(PATIENCE, client.get(url).send()).await.expect("an answer in time");
+    let answer = answer.expect("an answer").text().await.expect("a whole answer");
     serde_json::from_str(&answer).expect("an answer in JSON")
 }
 
 /// All text of a message.
 pub(crate) fn text(message: &Value) -> String {
-    let parts = message["content"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    parts
-        .iter()
-        .filter_map(|part| part["text"].as_str())
-        .collect()
+    let parts = message["content"].as_array().map(Vec::as_slice).unwrap_or_default();
+    parts.iter().filter_map(|part| part["text"].as_str()).collect()
 }
 
 fn id(value: &Value) -> Option<String> {

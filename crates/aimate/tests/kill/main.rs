@@ -62,15 +62,10 @@ async fn kill_loses_nothing_on_postgres() {
 }
 
 async fn run_sql(url: &str, statement: String) {
-    let mut connection = PgConnection::connect(url)
-        .await
-        .expect("PostgreSQL answers");
+    let mut connection = PgConnection::connect(url).await.expect("PostgreSQL answers");
     // The name in it is this process's number.
     let statement = AssertSqlSafe(statement);
-    connection
-        .execute(statement)
-        .await
-        .expect("the statement runs");
+    connection.execute(statement).await.expect("the statement runs");
 }
 
 async fn trials(store: &str, database: &str, folder: &Folder) {
@@ -79,9 +74,7 @@ async fn trials(store: &str, database: &str, folder: &Folder) {
     println!("{store}: {trials} kills, AIMATE_KILL_SEED={seed}");
     let mut random = Random::new(seed);
     let upstream = Upstream::start(seed).await;
-    let mut clients: Vec<_> = (0..CLIENTS)
-        .map(|n| Client::new(n, random.fork()))
-        .collect();
+    let mut clients: Vec<_> = (0..CLIENTS).map(|n| Client::new(n, random.fork())).collect();
     let (mut findings, mut told) = (Findings::default(), Vec::new());
 
     let mut server = Server::start(database, &folder.0, upstream.address).await;
@@ -104,33 +97,20 @@ async fn trials(store: &str, database: &str, folder: &Folder) {
         server = Server::start(database, &folder.0, upstream.address).await;
         let found = check(&ledger, server.address, &upstream, killed).await;
         let found = found.unwrap_or_else(|wrong| {
-            panic!(
-                "{store}, AIMATE_KILL_SEED={seed}, trial {trial}: {wrong}\n{}",
-                server.log()
-            )
+            panic!("{store}, AIMATE_KILL_SEED={seed}, trial {trial}: {wrong}\n{}", server.log())
         });
         findings.add(found);
         told.extend(ledger);
     }
     still_there(&told, server.address).await;
     println!("{store}: {findings}");
-    assert!(
-        findings.interrupted > 0,
-        "no kill met a running answer: the test tests nothing"
-    );
-    assert!(
-        findings.finished > 0,
-        "no answer was finished: the test tests nothing"
-    );
+    assert!(findings.interrupted > 0, "no kill met a running answer: the test tests nothing");
+    assert!(findings.finished > 0, "no answer was finished: the test tests nothing");
 }
 
 fn setting(name: &str) -> Option<u64> {
     let value = std::env::var(name).ok()?;
-    Some(
-        value
-            .parse()
-            .unwrap_or_else(|_| panic!("{name}={value} is no number")),
-    )
+    Some(value.parse().unwrap_or_else(|_| panic!("{name}={value} is no number")))
 }
 
 /// A folder of its own for each test; kept when the test fails.

@@ -39,13 +39,7 @@ impl Server {
         let log = folder.join("log");
         let output = File::create(&log).expect("a file for the log");
         let child = Command::new(env!("CARGO_BIN_EXE_aimate"))
-            .args([
-                "serve",
-                "--addr",
-                &address.to_string(),
-                "--database",
-                database,
-            ])
+            .args(["serve", "--addr", &address.to_string(), "--database", database])
             .arg("--data-dir")
             .arg(folder)
             .current_dir(folder)
@@ -58,11 +52,7 @@ impl Server {
             .stderr(output)
             .spawn()
             .expect("the binary starts");
-        Self {
-            child,
-            address,
-            log,
-        }
+        Self { child, address, log }
     }
 
     async fn is_ready(&mut self) -> bool {
@@ -80,9 +70,7 @@ impl Server {
 
     /// `kill -9`.
     pub(crate) fn kill(&mut self) {
-        self.child
-            .kill()
-            .expect("the server runs until it is killed");
+        self.child.kill().expect("the server runs until it is killed");
         self.child.wait().expect("the server has ended");
     }
 

@@ -14,14 +14,7 @@ use tokio::time::sleep;
 use crate::random::Random;
 
 /// Pieces that would show a cut inside a character.
-const WORDS: [&str; 6] = [
-    "boiler ",
-    "süß ",
-    "日本語",
-    "🙂 ",
-    "\"quoted\"\n",
-    "e\u{301}",
-];
+const WORDS: [&str; 6] = ["boiler ", "süß ", "日本語", "🙂 ", "\"quoted\"\n", "e\u{301}"];
 
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
@@ -47,10 +40,7 @@ pub(crate) struct Sent {
 
 impl Sent {
     pub(crate) fn text(&self) -> String {
-        self.pieces
-            .iter()
-            .map(|(_, piece)| piece.as_str())
-            .collect()
+        self.pieces.iter().map(|(_, piece)| piece.as_str()).collect()
     }
 }
 
@@ -60,14 +50,9 @@ pub(crate) fn now() -> Instant {
 
 impl Upstream {
     pub(crate) async fn start(seed: u64) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .await
-            .expect("a free port");
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let ledger = Arc::new(Ledger {
-            seed,
-            answers: Mutex::default(),
-        });
+        let ledger = Arc::new(Ledger { seed, answers: Mutex::default() });
         let shared = Arc::clone(&ledger);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -81,11 +66,7 @@ impl Upstream {
 
     /// What was sent to a question.
     pub(crate) fn sent(&self, question: &str) -> Sent {
-        self.ledger
-            .answers()
-            .get(question)
-            .cloned()
-            .unwrap_or_default()
+        self.ledger.answers().get(question).cloned().unwrap_or_default()
     }
 }
 
@@ -125,11 +106,7 @@ impl Ledger {
         }
     }
 
-    async fn answer(
-        &self,
-        stream: &mut BufReader<TcpStream>,
-        request: &Value,
-    ) -> std::io::Result<()> {
+    async fn answer(&self, stream: &mut BufReader<TcpStream>, request: &Value) -> std::io::Result<()> {
         let question = question(request);
         let mut hasher = DefaultHasher::new();
         (self.seed, &question).hash(&mut hasher);
@@ -139,45 +116,31 @@ impl Ledger {
         let count = random.within(1..150);
         let streamed = request["stream"] == true;
         if streamed {
-            let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+            let head =
+                "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
             stream.write_all(head.as_bytes()).await?;
         }
         let mut text = String::new();
         for n in 0..count {
             let word = WORDS[random.within(0..WORDS.len() as u64) as usize];
             let piece = format!("{n}{word}");
-            let pause = if random.once_in(40) {
-                300
-            } else {
-                random.within(0..9)
-            };
+            let pause = if random.once_in(40) { 300 } else { random.within(0..9) };
             sleep(Duration::from_millis(pause)).await;
             text.push_str(&piece);
             self.note(&question, piece.clone());
             if streamed {
-                chunk(
-                    stream,
-                    &json!({"role": "assistant", "content": piece}),
-                    &Value::Null,
-                )
-                .await?;
+                chunk(stream, &json!({"role": "assistant", "content": piece}), &Value::Null).await?;
             }
         }
         // Before its last bytes, so that nobody can have them before they are noted.
         self.answers().entry(question).or_default().is_whole = true;
         if streamed {
             chunk(stream, &json!({}), &json!("stop")).await?;
-            stream
-                .write_all(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
-                .await
+            stream.write_all(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n").await
         } else {
             let message = json!({"role": "assistant", "content": text});
             let choice = json!({"index": 0, "message": message, "finish_reason": "stop"});
-            whole(
-                stream,
-                &json!({"object": "chat.completion", "choices": [choice]}),
-            )
-            .await
+            whole(stream, &json!({"object": "chat.completion", "choices": [choice]})).await
         }
     }
 
@@ -190,14 +153,8 @@ impl Ledger {
 
 /// The text of the last message of the user.
 fn question(request: &Value) -> String {
-    let messages = request["messages"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    let last = messages
-        .iter()
-        .rev()
-        .find(|message| message["role"] == "user");
+    let messages = request["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let last = messages.iter().rev().find(|message| message["role"] == "user");
     match last.map(|message| &message["content"]) {
         Some(Value::String(text)) => text.clone(),
         Some(parts) => parts[0]["text"].as_str().unwrap_or_default().to_owned(),
@@ -205,23 +162,15 @@ fn question(request: &Value) -> String {
     }
 }
 
-async fn chunk(
-    stream: &mut BufReader<TcpStream>,
-    delta: &Value,
-    reason: &Value,
-) -> std::io::Result<()> {
+async fn chunk(stream: &mut BufReader<TcpStream>, delta: &Value, reason: &Value) -> std::io::Result<()> {
     let choice = json!({"index": 0, "delta": delta, "finish_reason": reason});
     let event = json!({"object": "chat.completion.chunk", "model": "mock", "choices": [choice]});
     let data = format!("data: {event}\n\n");
-    stream
-        .write_all(format!("{:x}\r\n{data}\r\n", data.len()).as_bytes())
-        .await
+    stream.write_all(format!("{:x}\r\n{data}\r\n", data.len()).as_bytes()).await
 }
 
 async fn whole(stream: &mut BufReader<TcpStream>, body: &Value) -> std::io::Result<()> {
     let body = body.to_string();
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length:";
-    stream
-        .write_all(format!("{head} {}\r\n\r\n{body}", body.len()).as_bytes())
-        .await
+    stream.write_all(format!("{head} {}\r\n\r\n{body}", body.len()).as_bytes()).await
 }
