@@ -1,0 +1,248 @@
+//! The transport: the one place where an HTTP client is made and where bytes
+//! are waited for, with deadlines, retries and limits.
+
+mod answer;
+mod peer;
+mod retry;
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use aimate_core::provider::Endpoint;
+use aimate_core::{Error, Result};
+use bytes::Bytes;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Client, Method, Request, Url};
+use tokio::time::{Instant, Sleep};
+
+pub(crate) use answer::Answer;
+pub(crate) use peer::Peer;
+use retry::Failure;
+
+const CONNECT_MS: u64 = 5_000;
+const FIRST_BYTE_MS: u64 = 300_000;
+const IDLE_MS: u64 = 60_000;
+const RETRIES: u32 = 2;
+const BACKOFF: Duration = Duration::from_millis(250);
+/// How many clients with another connect timeout than the default are kept.
+const CLIENTS: usize = 64;
+/// Bytes read of a refusal's body: 8 KiB and the longest key, so that no key in
+/// the first 8 KiB is cut in two before it is redacted.
+const REFUSAL_LIMIT: usize = 12 * 1024;
+/// Bytes of a body that is read whole.
+pub(crate) const BODY_LIMIT: usize = 64 * 1024 * 1024;
+
+/// What all providers send through: one pool of connections, which follows no
+/// redirect, uses no proxy, keeps no cookie and reads no environment. Cheap to
+/// clone.
+#[derive(Clone)]
+pub struct Transport(Arc<Inner>);
+
+struct Inner {
+    backoff: Duration,
+    tls: OnceLock<rustls::ClientConfig>,
+    usual: OnceLock<Option<Client>>,
+    /// Clients by their connect timeout, which reqwest knows per client only.
+    unusual: Mutex<HashMap<u64, Client>>,
+}
+
+impl Default for Transport {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Transport {
+    /// A transport with an empty pool; the client is made by the first call.
+    pub fn new() -> Self {
+        Self::with_backoff(BACKOFF)
+    }
+
+    /// A transport whose first retry waits `backoff` at most, the second twice
+    /// as long, and so on. Default: 250 ms.
+    pub fn with_backoff(backoff: Duration) -> Self {
+        Self(Arc::new(Inner {
+            backoff,
+            tls: OnceLock::new(),
+            usual: OnceLock::new(),
+            unusual: Mutex::new(HashMap::new()),
+        }))
+    }
+
+    /// Sends `call` and waits for the head of the answer, again after failures
+    /// that are worth it.
+    pub(crate) async fn send(&self, call: &Call<'_>) -> Result<Answer> {
+        let client = self.client(call.endpoint)?;
+        let (url, headers) = (call.url()?, call.headers()?);
+        let retries = call.endpoint.settings.retries.unwrap_or(RETRIES);
+        let mut attempt = 0;
+        loop {
+            let mut request = Request::new(call.method.clone(), url.clone());
+            request.headers_mut().clone_from(&headers);
+            *request.body_mut() = call.body.clone().map(Into::into);
+            let failure = match call.attempt(&client, request).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            let Some(wait) = failure.wait(attempt, retries, self.0.backoff) else {
+                return Err(failure.error);
+            };
+            tracing::debug!(
+                connection = %call.endpoint.name, attempt, wait_ms = wait.as_millis(), error = %failure.error,
+                "the model server failed; trying again"
+            );
+            tokio::time::sleep(wait).await;
+            attempt += 1;
+        }
+    }
+
+    fn client(&self, endpoint: &Endpoint) -> Result<Client> {
+        let broken = || Error::internal("the HTTP client cannot be made");
+        let timeout = endpoint.settings.connect_timeout_ms.unwrap_or(CONNECT_MS);
+        if timeout == CONNECT_MS {
+            return self.0.usual.get_or_init(|| self.make(CONNECT_MS).ok()).clone().ok_or_else(broken);
+        }
+        let mut unusual = self.0.unusual.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = unusual.get(&timeout) {
+            return Ok(client.clone());
+        }
+        if unusual.len() >= CLIENTS {
+            unusual.clear();
+        }
+        let client = self.make(timeout).map_err(|error| broken().with_source(error))?;
+        unusual.insert(timeout, client.clone());
+        Ok(client)
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "the one place that makes an HTTP client")]
+    fn make(&self, connect_timeout_ms: u64) -> reqwest::Result<Client> {
+        Client::builder()
+            .tls_backend_preconfigured(self.0.tls.get_or_init(tls).clone())
+            .connect_timeout(Duration::from_millis(connect_timeout_ms))
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .no_proxy()
+            .tcp_nodelay(true)
+            .pool_max_idle_per_host(4_096)
+            .pool_idle_timeout(Duration::from_secs(30))
+            .user_agent(concat!("aimate/", env!("CARGO_PKG_VERSION")))
+            .build()
+    }
+}
+
+/// TLS with ring, named here so that no process-wide default is needed. Without
+/// a root certificate on the machine, `https:` fails and `http:` still works.
+fn tls() -> rustls::ClientConfig {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        tracing::warn!(errors = ?found.errors, "no root certificates found: https model servers cannot be reached");
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let versions = [&rustls::version::TLS13, &rustls::version::TLS12];
+    let config = rustls::ClientConfig::builder_with_provider(provider).with_protocol_versions(&versions);
+    // Invariant: ring has cipher suites for both versions.
+    #[allow(clippy::expect_used, reason = "both versions and their suites are constants")]
+    let config = config.expect("ring speaks TLS 1.2 and 1.3");
+    config.with_root_certificates(roots).with_no_client_auth()
+}
+
+/// One request of a provider.
+pub(crate) struct Call<'a> {
+    endpoint: &'a Endpoint,
+    model: &'a str,
+    method: Method,
+    path: &'a str,
+    body: Option<Bytes>,
+    extra_headers: &'static [(&'static str, &'static str)],
+}
+
+impl<'a> Call<'a> {
+    /// A GET of `path` below the endpoint's address.
+    pub(crate) fn get(endpoint: &'a Endpoint, path: &'a str) -> Self {
+        Self { endpoint, model: "", method: Method::GET, path, body: None, extra_headers: &[] }
+    }
+
+    /// A POST of JSON, about `model`.
+    pub(crate) fn post(endpoint: &'a Endpoint, path: &'a str, model: &'a str, body: Vec<u8>) -> Self {
+        Self { endpoint, model, method: Method::POST, path, body: Some(body.into()), extra_headers: &[] }
+    }
+
+    /// With the provider's own headers.
+    pub(crate) fn with_headers(mut self, headers: &'static [(&'static str, &'static str)]) -> Self {
+        self.extra_headers = headers;
+        self
+    }
+
+    fn url(&self) -> Result<Url> {
+        let base = self.endpoint.url.trim_end_matches('/');
+        Url::parse(&[base, self.path].concat()).map_err(|error| {
+            Error::invalid(format!("connection `{}`: its url is no address: {error}", self.endpoint.name))
+        })
+    }
+
+    fn headers(&self) -> Result<HeaderMap> {
+        let mut headers = HeaderMap::with_capacity(8);
+        if self.body.is_some() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        if let Some(key) = self.endpoint.api_key.as_ref().filter(|key| !key.expose().is_empty()) {
+            let mut value = self.header(&["Bearer ", key.expose()].concat(), "key")?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        if let Some(organization) = &self.endpoint.settings.organization {
+            headers.insert("openai-organization", self.header(organization, "organization")?);
+        }
+        for (name, value) in self.extra_headers {
+            headers.insert(*name, HeaderValue::from_static(value));
+        }
+        Ok(headers)
+    }
+
+    fn header(&self, value: &str, what: &str) -> Result<HeaderValue> {
+        HeaderValue::from_str(value).map_err(|_| {
+            Error::invalid(format!(
+                "connection `{}`: its {what} has characters no header takes",
+                self.endpoint.name
+            ))
+        })
+    }
+
+    async fn attempt(&self, client: &Client, request: Request) -> Result<Answer, Failure> {
+        let peer = Peer::new(self.endpoint, self.model);
+        let mut deadline = Box::pin(tokio::time::sleep(self.first_byte()));
+        let response = tokio::select! {
+            biased;
+            response = client.execute(request) => response,
+            () = &mut deadline => {
+                return Err(Failure::last(peer.timeout("did not begin to answer", self.first_byte())));
+            }
+        };
+        let response = response.map_err(|error| Failure::again(peer.unreached(error)))?;
+        let idle = Duration::from_millis(self.endpoint.settings.idle_timeout_ms.unwrap_or(IDLE_MS));
+        let mut answer = Answer::new(peer, response, deadline, self.first_byte(), idle);
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        let body = answer.beginning(REFUSAL_LIMIT).await;
+        Err(Failure::refused(&answer, self.path, &body))
+    }
+
+    fn first_byte(&self) -> Duration {
+        Duration::from_millis(self.endpoint.settings.first_byte_timeout_ms.unwrap_or(FIRST_BYTE_MS))
+    }
+}
+
+/// A deadline that moves with every byte.
+pub(crate) type Deadline = Pin<Box<Sleep>>;
+
+/// `wait` from now; far away where that is beyond the clock.
+pub(crate) fn after(wait: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(wait).unwrap_or_else(|| now + Duration::from_secs(86_400 * 365))
+}

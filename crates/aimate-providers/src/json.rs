@@ -1,0 +1,246 @@
+//! Reading JSON of servers that do not keep to their own documents: strings
+//! without copying, and no field whose odd type costs the whole answer.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use aimate_core::message::ToolCall;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, de};
+use serde_json::Value;
+
+/// A text, borrowed where JSON allows; from `null` or an odd type it is empty,
+/// from a number its digits, from a list of parts their `text` put together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Text<'a>(pub(crate) Cow<'a, str>);
+
+impl Text<'_> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The text without NUL characters, which no database column takes.
+    pub(crate) fn clean(self) -> String {
+        clean(self.0)
+    }
+}
+
+/// `text` without NUL characters.
+pub(crate) fn clean(text: Cow<'_, str>) -> String {
+    if memchr::memchr(0, text.as_bytes()).is_some() { text.replace('\0', "") } else { text.into_owned() }
+}
+
+/// Removes NUL characters from every text of `value`.
+pub(crate) fn clean_value(value: &mut Value) {
+    match value {
+        Value::String(text) if text.contains('\0') => *text = text.replace('\0', ""),
+        Value::Array(items) => items.iter_mut().for_each(clean_value),
+        Value::Object(map) => {
+            if map.keys().any(|key| key.contains('\0')) {
+                *map = std::mem::take(map)
+                    .into_iter()
+                    .map(|(key, value)| (key.replace('\0', ""), value))
+                    .collect();
+            }
+            map.values_mut().for_each(clean_value);
+        }
+        _ => {}
+    }
+}
+
+/// A call's arguments out of the text a model wrote, without NUL characters.
+pub(crate) fn arguments(text: &str) -> Value {
+    let mut value = match ToolCall::parse_arguments(text.trim()) {
+        Value::Null => Value::Object(serde_json::Map::new()),
+        // Some servers put the object into a string twice.
+        Value::String(inner) if inner.trim_start().starts_with('{') => ToolCall::parse_arguments(&inner),
+        value @ (Value::Object(_) | Value::String(_)) => value,
+        other => Value::String(other.to_string()),
+    };
+    clean_value(&mut value);
+    value
+}
+
+/// Parses `data`; broken UTF-8 in it becomes U+FFFD instead of an error.
+pub(crate) fn parse<'a, T: Deserialize<'a>>(data: &'a [u8], mended: &'a mut String) -> serde_json::Result<T> {
+    match serde_json::from_slice(data) {
+        Err(_) if std::str::from_utf8(data).is_err() => {
+            *mended = String::from_utf8_lossy(data).into_owned();
+            serde_json::from_str(mended)
+        }
+        parsed => parsed,
+    }
+}
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Text<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Text::default())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(Text::default())
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(Text(Cow::Owned(number.to_string())))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
+        Ok(Text(Cow::Owned(number.to_string())))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
+        Ok(Text(Cow::Owned(number.to_string())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Self::Value, A::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Part {
+            Text { text: String },
+            Other(IgnoredAny),
+        }
+        let mut all = String::new();
+        while let Some(part) = parts.next_element::<Part>()? {
+            match part {
+                Part::Text { text } => all.push_str(&text),
+                Part::Other(IgnoredAny) => {}
+            }
+        }
+        Ok(Text(Cow::Owned(all)))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Text::default())
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextVisitor)
+    }
+}
+
+/// A number, also where it is written as a text; nothing from any other type.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Number(pub(crate) Option<f64>);
+
+impl Number {
+    /// As a count: not negative, not broken.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked, and `as` saturates")]
+    pub(crate) fn count(self) -> Option<u64> {
+        self.0.filter(|number| *number >= 0.0).map(|number| number as u64)
+    }
+
+    /// As a context window: positive and within 32 bits.
+    pub(crate) fn tokens(self) -> Option<u32> {
+        self.count().and_then(|count| u32::try_from(count).ok()).filter(|count| *count > 0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = match Value::deserialize(deserializer)? {
+            Value::Number(number) => number.as_f64(),
+            Value::String(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        Ok(Self(number.filter(|number: &f64| number.is_finite())))
+    }
+}
+
+/// A list; empty from `null` or an odd type.
+pub(crate) fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    struct ListVisitor<T>(std::marker::PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list")
+        }
+
+        fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+            Ok(Vec::new())
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+            let mut all = Vec::new();
+            while let Some(item) = items.next_element()? {
+                all.push(item);
+            }
+            Ok(all)
+        }
+    }
+    deserializer.deserialize_any(ListVisitor(std::marker::PhantomData))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(json: &str) -> String {
+        serde_json::from_str::<Text<'_>>(json).unwrap().clean()
+    }
+
+    #[test]
+    fn text_is_borrowed_where_it_can_be() {
+        let text: Text<'_> = serde_json::from_str("\"plain\"").unwrap();
+        assert!(matches!(text.0, Cow::Borrowed("plain")));
+    }
+
+    #[test]
+    fn odd_types_become_text_or_nothing() {
+        assert_eq!(text("null"), "");
+        assert_eq!(text("7"), "7");
+        assert_eq!(text("{\"a\":[1]}"), "");
+        assert_eq!(text("[{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"image\"},{\"text\":\"b\"}]"), "ab");
+        assert_eq!(text("\"a\\u0000b\""), "ab");
+    }
+
+    #[test]
+    fn numbers_are_read_from_texts_too() {
+        let number = |json| serde_json::from_str::<Number>(json).unwrap();
+        assert_eq!(number("\"0.5\"").0, Some(0.5));
+        assert_eq!(number("-1").count(), None);
+        assert_eq!(number("null").count(), None);
+        assert_eq!(number("131072").tokens(), Some(131_072));
+        assert_eq!(number("0").tokens(), None);
+    }
+
+    #[test]
+    fn arguments_are_an_object_or_what_was_written() {
+        assert_eq!(arguments(" "), serde_json::json!({}));
+        assert_eq!(arguments("null"), serde_json::json!({}));
+        assert_eq!(arguments("\"{\\\"a\\\":1}\""), serde_json::json!({"a": 1}));
+        assert_eq!(arguments("[1]"), serde_json::json!("[1]"));
+        assert_eq!(arguments("{\"a\":\"x\\u0000y\"}"), serde_json::json!({"a": "xy"}));
+        assert_eq!(arguments("{oops"), serde_json::json!("{oops"));
+    }
+
+    #[test]
+    fn broken_utf8_is_mended() {
+        let mut mended = String::new();
+        let text: Text<'_> = parse(b"\"a\xFFb\"", &mut mended).unwrap();
+        assert_eq!(text.0, "a\u{FFFD}b");
+    }
+}
