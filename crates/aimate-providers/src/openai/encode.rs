@@ -1,0 +1,376 @@
+//! Writing OpenAI's chat request.
+
+use std::borrow::Cow;
+
+use aimate_core::connection::ConnectionSettings;
+use aimate_core::message::{MessageRole, Part, ToolCall};
+use aimate_core::provider::{ChatMessage, ChatRequest, Endpoint, ResponseFormat, ToolChoice, ToolSpec};
+use aimate_core::{Error, Result};
+use reqwest::Url;
+use serde::ser::{SerializeMap, SerializeSeq};
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value, json};
+
+use super::Dialect;
+
+/// The request's body.
+///
+/// # Errors
+/// `Unsupported` if a message holds a file.
+pub(crate) fn body(dialect: Dialect, endpoint: &Endpoint, request: &ChatRequest) -> Result<Vec<u8>> {
+    let messages = Messages::new(dialect, &endpoint.settings, &request.messages)?;
+    let body = Body { dialect, request, messages, limit_name: limit_name(dialect, &endpoint.url) };
+    serde_json::to_vec(&body)
+        .map_err(|error| Error::internal("the request cannot be written as JSON").with_source(error))
+}
+
+/// The field for the most tokens of an answer. OpenAI itself (and Azure's
+/// OpenAI) takes `max_completion_tokens` for every model and refuses the older
+/// `max_tokens` for those that reason; most others know only `max_tokens`.
+fn limit_name(dialect: Dialect, url: &str) -> &'static str {
+    let host =
+        Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_ascii_lowercase)).unwrap_or_default();
+    let is_openai =
+        host == "api.openai.com" || host.ends_with(".api.openai.com") || host.ends_with(".openai.azure.com");
+    if dialect == Dialect::OpenAi && is_openai { "max_completion_tokens" } else { "max_tokens" }
+}
+
+struct Body<'a> {
+    dialect: Dialect,
+    request: &'a ChatRequest,
+    messages: Messages<'a>,
+    limit_name: &'static str,
+}
+
+impl Serialize for Body<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let request = self.request;
+        let mut fields = Fields { map: serializer.serialize_map(None)?, names: Vec::with_capacity(16) };
+        fields.put("model", &request.model)?;
+        fields.put("messages", &self.messages)?;
+        if request.stream {
+            fields.put("stream", &true)?;
+            fields.put("stream_options", &json!({"include_usage": true}))?;
+        } else {
+            fields.put("stream", &false)?;
+        }
+        self.tools(&mut fields)?;
+        fields.some("response_format", request.response_format.as_ref().map(format).as_ref())?;
+        self.sampling(&mut fields)?;
+        fields.rest(&request.extra)?;
+        fields.map.end()
+    }
+}
+
+impl Body<'_> {
+    fn tools<M: SerializeMap>(&self, fields: &mut Fields<M>) -> Result<(), M::Error> {
+        let request = self.request;
+        if request.tools.is_empty() {
+            return Ok(());
+        }
+        fields.put("tools", &request.tools.iter().map(tool).collect::<Vec<_>>())?;
+        fields.some("tool_choice", request.tool_choice.as_ref().map(tool_choice).as_ref())?;
+        fields.some("parallel_tool_calls", request.parallel_tool_calls.as_ref())
+    }
+
+    fn sampling<M: SerializeMap>(&self, fields: &mut Fields<M>) -> Result<(), M::Error> {
+        let sampling = &self.request.sampling;
+        fields.some("temperature", sampling.temperature.as_ref())?;
+        fields.some("top_p", sampling.top_p.as_ref())?;
+        fields.some(self.limit_name, sampling.max_tokens.as_ref())?;
+        fields.some("stop", (!sampling.stop.is_empty()).then_some(&sampling.stop))?;
+        fields.some("seed", sampling.seed.as_ref())?;
+        fields.some("frequency_penalty", sampling.frequency_penalty.as_ref())?;
+        fields.some("presence_penalty", sampling.presence_penalty.as_ref())?;
+        match (&sampling.reasoning_effort, self.dialect) {
+            (None, _) => Ok(()),
+            (Some(effort), Dialect::OpenAi) => fields.put("reasoning_effort", effort),
+            (Some(effort), Dialect::OpenRouter) => fields.put("reasoning", &json!({"effort": effort})),
+        }
+    }
+}
+
+/// A JSON object in which no name stands twice.
+struct Fields<M> {
+    map: M,
+    names: Vec<&'static str>,
+}
+
+impl<M: SerializeMap> Fields<M> {
+    fn put<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), M::Error> {
+        self.names.push(name);
+        self.map.serialize_entry(name, value)
+    }
+
+    fn some<T: Serialize>(&mut self, name: &'static str, value: Option<&T>) -> Result<(), M::Error> {
+        value.map_or(Ok(()), |value| self.put(name, value))
+    }
+
+    /// Adds what aiMate has no name for, except where it set that itself.
+    fn rest(&mut self, extra: &Map<String, Value>) -> Result<(), M::Error> {
+        let names = &self.names;
+        let others = extra.iter().filter(|(name, _)| !names.contains(&name.as_str()));
+        others.into_iter().try_for_each(|(name, value)| self.map.serialize_entry(name, value))
+    }
+}
+
+#[derive(Serialize)]
+struct WireTool<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    function: WireFunction<'a>,
+}
+
+#[derive(Serialize)]
+struct WireFunction<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    description: &'a str,
+    parameters: Cow<'a, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    strict: Option<bool>,
+}
+
+/// A tool as OpenAI and Ollama want it.
+pub(crate) fn tool(tool: &ToolSpec) -> impl Serialize {
+    let parameters = match &tool.parameters {
+        Value::Null => Cow::Owned(json!({"type": "object", "properties": {}})),
+        schema => Cow::Borrowed(schema),
+    };
+    let ToolSpec { name, description, strict, .. } = tool;
+    WireTool { kind: "function", function: WireFunction { name, description, parameters, strict: *strict } }
+}
+
+fn tool_choice(choice: &ToolChoice) -> Value {
+    match choice {
+        ToolChoice::Auto => "auto".into(),
+        ToolChoice::None => "none".into(),
+        ToolChoice::Required => "required".into(),
+        ToolChoice::Tool(name) => json!({"type": "function", "function": {"name": name}}),
+    }
+}
+
+fn format(format: &ResponseFormat) -> Value {
+    match format {
+        ResponseFormat::JsonObject => json!({"type": "json_object"}),
+        ResponseFormat::JsonSchema { name, schema, strict: None } => {
+            json!({"type": "json_schema", "json_schema": {"name": name, "schema": schema}})
+        }
+        ResponseFormat::JsonSchema { name, schema, strict } => {
+            json!({"type": "json_schema", "json_schema": {"name": name, "schema": schema, "strict": strict}})
+        }
+    }
+}
+
+/// The prompt in OpenAI's form: results of tools become messages of their own.
+struct Messages<'a>(Vec<WireMessage<'a>>);
+
+#[derive(Serialize)]
+struct WireMessage<'a> {
+    role: MessageRole,
+    /// `null` where an assistant only calls tools.
+    content: Option<Content<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<WireCall<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_call_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_details: Option<&'a Value>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Content<'a> {
+    Text(Cow<'a, str>),
+    Parts(Vec<WirePart<'a>>),
+}
+
+enum WirePart<'a> {
+    Text(&'a str),
+    ImageUrl(&'a str),
+    ImageData { media_type: &'a str, data: &'a str },
+}
+
+struct WireCall<'a>(&'a ToolCall);
+
+impl Serialize for Messages<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut all = serializer.serialize_seq(Some(self.0.len()))?;
+        self.0.iter().try_for_each(|message| all.serialize_element(message))?;
+        all.end()
+    }
+}
+
+impl<'a> Messages<'a> {
+    fn new(dialect: Dialect, settings: &ConnectionSettings, messages: &'a [ChatMessage]) -> Result<Self> {
+        let mut all = Self(Vec::with_capacity(messages.len()));
+        let as_parts = settings.text_as_parts.unwrap_or(false);
+        for message in messages {
+            all.add(dialect, as_parts, message)?;
+        }
+        Ok(all)
+    }
+
+    /// Adds `message`; a result of a tool inside it ends one wire message and
+    /// what follows begins the next.
+    fn add(&mut self, dialect: Dialect, as_parts: bool, message: &'a ChatMessage) -> Result<()> {
+        let mut draft = Draft::new(message.role);
+        for part in &message.content {
+            match part {
+                Part::Text { text } => draft.parts.push(WirePart::Text(text)),
+                Part::Image { url: Some(url), .. } => draft.parts.push(WirePart::ImageUrl(url)),
+                Part::Image { data: Some(data), media_type, .. } => {
+                    let media_type = media_type.as_deref().unwrap_or("image/png");
+                    draft.parts.push(WirePart::ImageData { media_type, data });
+                }
+                Part::Image { .. } | Part::Citation(_) => {}
+                Part::File { name, .. } => return Err(no_file(name)),
+                Part::Reasoning { details, .. } if dialect == Dialect::OpenRouter => {
+                    draft.reasoning_details = details.as_ref().or(draft.reasoning_details);
+                }
+                Part::Reasoning { .. } => {}
+                Part::ToolCall(call) => draft.calls.push(WireCall(call)),
+                Part::ToolResult { id, output, .. } => {
+                    let before = std::mem::replace(&mut draft, Draft::new(message.role));
+                    self.0.extend(before.message(as_parts));
+                    self.0.push(result(id, output));
+                }
+            }
+        }
+        self.0.extend(draft.message(as_parts));
+        Ok(())
+    }
+}
+
+/// A wire message that is still being gathered.
+struct Draft<'a> {
+    role: MessageRole,
+    parts: Vec<WirePart<'a>>,
+    calls: Vec<WireCall<'a>>,
+    reasoning_details: Option<&'a Value>,
+}
+
+impl<'a> Draft<'a> {
+    fn new(role: MessageRole) -> Self {
+        Self { role, parts: Vec::new(), calls: Vec::new(), reasoning_details: None }
+    }
+
+    /// `None` if nothing was gathered.
+    fn message(self, as_parts: bool) -> Option<WireMessage<'a>> {
+        if self.parts.is_empty() && self.calls.is_empty() {
+            return None;
+        }
+        // Text beside the results of tools is the assistant's.
+        let role = if self.role == MessageRole::Tool { MessageRole::Assistant } else { self.role };
+        // Assistants say text alone, and no server wants it in parts.
+        let content = content(self.parts, as_parts && role == MessageRole::User, role == MessageRole::User);
+        Some(WireMessage {
+            role,
+            content,
+            tool_calls: self.calls,
+            tool_call_id: None,
+            reasoning_details: self.reasoning_details,
+        })
+    }
+}
+
+/// Text alone as a string unless `as_parts`; images only where they are allowed.
+fn content(mut parts: Vec<WirePart<'_>>, as_parts: bool, with_images: bool) -> Option<Content<'_>> {
+    if !with_images {
+        parts.retain(|part| matches!(part, WirePart::Text(_)));
+    }
+    let is_text = parts.iter().all(|part| matches!(part, WirePart::Text(_)));
+    match parts.as_slice() {
+        [] => None,
+        _ if as_parts || !is_text => Some(Content::Parts(parts)),
+        [WirePart::Text(text)] => Some(Content::Text(Cow::Borrowed(text))),
+        several => {
+            let texts = several
+                .iter()
+                .filter_map(|part| if let WirePart::Text(text) = part { Some(*text) } else { None });
+            Some(Content::Text(Cow::Owned(texts.collect::<Vec<_>>().join("\n"))))
+        }
+    }
+}
+
+/// What a tool returned, as text.
+pub(crate) fn output_text(output: &Value) -> Cow<'_, str> {
+    match output {
+        Value::String(text) => Cow::Borrowed(text),
+        other => Cow::Owned(other.to_string()),
+    }
+}
+
+fn result<'a>(id: &'a str, output: &'a Value) -> WireMessage<'a> {
+    WireMessage {
+        role: MessageRole::Tool,
+        content: Some(Content::Text(output_text(output))),
+        tool_calls: Vec::new(),
+        tool_call_id: Some(id),
+        reasoning_details: None,
+    }
+}
+
+/// What a file in a prompt means to a provider that takes none.
+pub(crate) fn no_file(name: &str) -> Error {
+    Error::unsupported(format!(
+        "the file `{name}` cannot be sent to this model server; send its text or an image"
+    ))
+}
+
+impl Serialize for WirePart<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        struct DataUri<'a>(&'a str, &'a str);
+        impl Serialize for DataUri<'_> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(&format_args!("data:{};base64,{}", self.0, self.1))
+            }
+        }
+        #[derive(Serialize)]
+        struct Url<T> {
+            url: T,
+        }
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("type", if matches!(self, Self::Text(_)) { "text" } else { "image_url" })?;
+        match self {
+            Self::Text(text) => map.serialize_entry("text", text)?,
+            Self::ImageUrl(url) => map.serialize_entry("image_url", &Url { url })?,
+            Self::ImageData { media_type, data } => {
+                map.serialize_entry("image_url", &Url { url: DataUri(media_type, data) })?;
+            }
+        }
+        map.end()
+    }
+}
+
+impl Serialize for WireCall<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Function<'a> {
+            name: &'a str,
+            arguments: String,
+        }
+        let function = Function { name: &self.0.name, arguments: self.0.arguments_json() };
+        let mut map = serializer.serialize_map(Some(3))?;
+        map.serialize_entry("id", &self.0.id)?;
+        map.serialize_entry("type", "function")?;
+        map.serialize_entry("function", &function)?;
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limit_has_the_name_that_the_server_takes() {
+        let name = |url| limit_name(Dialect::OpenAi, url);
+        assert_eq!(name("https://api.openai.com/v1"), "max_completion_tokens");
+        assert_eq!(name("https://eu.api.openai.com/v1"), "max_completion_tokens");
+        assert_eq!(name("https://me.openai.azure.com/openai/v1"), "max_completion_tokens");
+        assert_eq!(name("http://127.0.0.1:1234/v1"), "max_tokens");
+        assert_eq!(name("https://evilapi.openai.com.example/v1"), "max_tokens");
+        assert_eq!(limit_name(Dialect::OpenRouter, "https://api.openai.com/v1"), "max_tokens");
+    }
+}
