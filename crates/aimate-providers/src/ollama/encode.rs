@@ -1,0 +1,192 @@
+//! Writing Ollama's chat request.
+
+use std::collections::HashMap;
+
+use aimate_core::message::{MessageRole, Part, ToolCall};
+use aimate_core::provider::{ChatMessage, ChatRequest, Endpoint, ResponseFormat, ToolChoice, ToolSpec};
+use aimate_core::{Error, Result};
+use serde_json::{Map, Value, json};
+
+use crate::openai::encode::{no_file, output_text, tool};
+
+/// The window asked for where nobody says which.
+const WINDOW: u32 = 8_192;
+
+/// What was sent, to compare with what the server says to have read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sent {
+    /// The window asked for.
+    pub(super) window: u32,
+    /// Tokens of the prompt, by a rough count.
+    pub(super) tokens: u64,
+    /// Whether a tool had to be called, which Ollama cannot be told.
+    pub(super) is_choice_lost: bool,
+}
+
+/// The request's body.
+///
+/// # Errors
+/// `Unsupported` if a message holds a file or an image by address.
+pub(super) fn body(endpoint: &Endpoint, request: &ChatRequest) -> Result<(Vec<u8>, Sent)> {
+    let settings = &endpoint.settings;
+    let window = request.context_window.or(settings.context_window).unwrap_or(WINDOW);
+    let messages = messages(&request.messages)?;
+    let sent = Sent {
+        window,
+        tokens: estimate(&messages),
+        is_choice_lost: matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Tool(_))),
+    };
+    let mut body = Map::new();
+    body.insert("model".into(), json!(request.model));
+    body.insert("messages".into(), messages.into());
+    body.insert("stream".into(), request.stream.into());
+    body.insert("options".into(), options(request, window));
+    let tools = tools(request).map(tool).collect::<Vec<_>>();
+    if !tools.is_empty() {
+        body.insert("tools".into(), json!(tools));
+    }
+    body.extend(request.response_format.as_ref().map(|format| ("format".into(), self::format(format))));
+    body.extend(settings.keep_alive.as_ref().map(|time| ("keep_alive".into(), json!(time))));
+    let effort = request.sampling.reasoning_effort.as_deref();
+    body.extend(effort.map(|effort| ("think".into(), think(&request.model, effort))));
+    Ok((Value::Object(body).to_string().into_bytes(), sent))
+}
+
+/// The tools to offer: Ollama has no `tool_choice`, so none is offered where
+/// none may be called, and only the one that must be.
+fn tools(request: &ChatRequest) -> impl Iterator<Item = &ToolSpec> {
+    request.tools.iter().filter(|tool| match &request.tool_choice {
+        Some(ToolChoice::None) => false,
+        Some(ToolChoice::Tool(name)) => tool.name == *name,
+        _ => true,
+    })
+}
+
+fn options(request: &ChatRequest, window: u32) -> Value {
+    let sampling = &request.sampling;
+    let mut options = Map::new();
+    options.insert("num_ctx".into(), window.into());
+    options.extend(sampling.temperature.map(|value| ("temperature".into(), value.into())));
+    options.extend(sampling.top_p.map(|value| ("top_p".into(), value.into())));
+    options.extend(sampling.max_tokens.map(|value| ("num_predict".into(), value.into())));
+    options.extend(sampling.seed.map(|value| ("seed".into(), value.into())));
+    options.extend(sampling.frequency_penalty.map(|value| ("frequency_penalty".into(), value.into())));
+    options.extend(sampling.presence_penalty.map(|value| ("presence_penalty".into(), value.into())));
+    if !sampling.stop.is_empty() {
+        options.insert("stop".into(), json!(sampling.stop));
+    }
+    Value::Object(options)
+}
+
+fn format(format: &ResponseFormat) -> Value {
+    match format {
+        ResponseFormat::JsonObject => "json".into(),
+        ResponseFormat::JsonSchema { schema, .. } => schema.clone(),
+    }
+}
+
+/// Only gpt-oss has levels; others think or do not.
+fn think(model: &str, effort: &str) -> Value {
+    match effort {
+        "none" | "off" | "false" => false.into(),
+        "low" | "medium" | "high" if model.contains("gpt-oss") => effort.into(),
+        _ => true.into(),
+    }
+}
+
+fn messages(messages: &[ChatMessage]) -> Result<Vec<Value>> {
+    let mut all = Vec::with_capacity(messages.len());
+    let mut tools = HashMap::new();
+    for message in messages {
+        add(&mut all, &mut tools, message)?;
+    }
+    Ok(all)
+}
+
+/// Adds `message`; each result of a tool becomes a message of its own that
+/// names the tool.
+fn add<'a>(
+    all: &mut Vec<Value>,
+    tools: &mut HashMap<&'a str, &'a str>,
+    message: &'a ChatMessage,
+) -> Result<()> {
+    let role = if message.role == MessageRole::Tool { MessageRole::Assistant } else { message.role };
+    let mut draft = Draft::default();
+    for part in &message.content {
+        match part {
+            Part::Text { text } => draft.texts.push(text),
+            Part::Image { data: Some(data), .. } => draft.images.push(data),
+            Part::Image { url: Some(_), .. } => {
+                return Err(Error::unsupported(
+                    "Ollama fetches no images; send the image itself as `data`, not its `url`",
+                ));
+            }
+            Part::File { name, .. } => return Err(no_file(name)),
+            Part::Reasoning { text, .. } => draft.thoughts.push(text),
+            Part::ToolCall(call) => {
+                tools.insert(&call.id, &call.name);
+                draft.calls.push(wire_call(call));
+            }
+            Part::ToolResult { id, output, .. } => {
+                all.extend(std::mem::take(&mut draft).message(role));
+                let name = tools.get(id.as_str()).copied().unwrap_or_default();
+                all.push(json!({"role": "tool", "tool_name": name, "tool_call_id": id, "content": output_text(output)}));
+            }
+            Part::Image { .. } | Part::Citation(_) => {}
+        }
+    }
+    all.extend(draft.message(role));
+    Ok(())
+}
+
+/// A message that is still being gathered.
+#[derive(Default)]
+struct Draft<'a> {
+    texts: Vec<&'a str>,
+    images: Vec<&'a str>,
+    thoughts: Vec<&'a str>,
+    calls: Vec<Value>,
+}
+
+impl Draft<'_> {
+    /// `None` if nothing was gathered. Thoughts go back only beside calls, where
+    /// a model goes on with them.
+    fn message(self, role: MessageRole) -> Option<Value> {
+        if self.texts.is_empty() && self.images.is_empty() && self.calls.is_empty() {
+            return None;
+        }
+        let mut message = Map::new();
+        message.insert("role".into(), json!(role));
+        message.insert("content".into(), self.texts.join("\n").into());
+        if !self.images.is_empty() {
+            message.insert("images".into(), json!(self.images));
+        }
+        if !self.calls.is_empty() {
+            message.insert("tool_calls".into(), self.calls.into());
+            if !self.thoughts.is_empty() {
+                message.insert("thinking".into(), self.thoughts.concat().into());
+            }
+        }
+        Some(Value::Object(message))
+    }
+}
+
+/// Arguments are an object here; what a model wrote that is none is wrapped.
+fn wire_call(call: &ToolCall) -> Value {
+    let arguments = match &call.arguments {
+        Value::Object(_) => call.arguments.clone(),
+        other => json!({"arguments": other}),
+    };
+    json!({"id": call.id, "function": {"name": call.name, "arguments": arguments}})
+}
+
+/// Tokens of a prompt by a rough count that is rather too low: a quarter of the
+/// ASCII letters and half of the others. Images count nothing.
+fn estimate(messages: &[Value]) -> u64 {
+    let count = |text: &str| {
+        let others = text.chars().filter(|c| !c.is_ascii()).count();
+        let ascii = text.chars().count() - others;
+        (ascii / 4 + others / 2) as u64
+    };
+    messages.iter().filter_map(|message| message.get("content")?.as_str()).map(count).sum()
+}
