@@ -1,0 +1,86 @@
+//! aiMate's model servers: OpenAI-compatible ones, Ollama, OpenRouter, and
+//! `builtin`, which needs none.
+//!
+//! Each kind is a codec (request to body, frame to events) over one transport
+//! with deadlines, retries and limits. No other crate knows a vendor's wire
+//! format, and this one knows nothing of conversations.
+//!
+//! ```
+//! let providers = aimate_providers::all();
+//! assert_eq!(providers.len(), 4);
+//! let connection = aimate_providers::ollama("http://127.0.0.1:11434");
+//! assert_eq!(connection.connection.name, "ollama");
+//! ```
+
+mod builtin;
+mod frame;
+mod http;
+mod json;
+mod ollama;
+mod openai;
+mod openrouter;
+mod stream;
+mod thoughts;
+mod vector;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use aimate_core::Secret;
+use aimate_core::connection::{NewConnection, ProviderKind};
+use aimate_core::engine::Configured;
+use aimate_core::provider::ChatProvider;
+
+pub use builtin::Builtin;
+pub use http::Transport;
+pub use ollama::Ollama;
+pub use openai::OpenAi;
+pub use openrouter::OpenRouter;
+
+/// Every kind of model server, over one transport with its defaults.
+pub fn all() -> HashMap<ProviderKind, Arc<dyn ChatProvider>> {
+    with(&Transport::new())
+}
+
+/// Every kind of model server, over `transport`.
+pub fn with(transport: &Transport) -> HashMap<ProviderKind, Arc<dyn ChatProvider>> {
+    let openai: Arc<dyn ChatProvider> = Arc::new(OpenAi::new(transport.clone()));
+    HashMap::from([
+        (ProviderKind::OpenAi, openai),
+        (ProviderKind::Ollama, Arc::new(Ollama::new(transport.clone()))),
+        (ProviderKind::OpenRouter, Arc::new(OpenRouter::new(transport.clone()))),
+        (ProviderKind::Builtin, Arc::new(Builtin)),
+    ])
+}
+
+/// A connection named `ollama` to an Ollama server, such as
+/// `http://127.0.0.1:11434` (what an empty address means).
+pub fn ollama(url: impl Into<String>) -> Configured {
+    configured(NewConnection::new("ollama", ProviderKind::Ollama).url(url), "")
+}
+
+/// A connection named `openai` to a server that speaks OpenAI's chat API. The
+/// address usually ends in `/v1`, an empty one means OpenAI itself; an empty
+/// key means none.
+pub fn openai(url: impl Into<String>, key: impl Into<String>) -> Configured {
+    configured(NewConnection::new("openai", ProviderKind::OpenAi).url(url), key)
+}
+
+/// A connection named `openrouter` to OpenRouter; an empty key means none.
+pub fn openrouter(key: impl Into<String>) -> Configured {
+    configured(NewConnection::new("openrouter", ProviderKind::OpenRouter), key)
+}
+
+/// A connection named `builtin` that needs no server: aiMate itself says that no
+/// model is connected and how to connect one.
+pub fn builtin() -> Configured {
+    configured(NewConnection::new("builtin", ProviderKind::Builtin), "")
+}
+
+/// The connection with every provider beside it, so that connections added
+/// later find theirs.
+fn configured(connection: NewConnection, key: impl Into<String>) -> Configured {
+    let key = key.into();
+    let connection = if key.is_empty() { connection } else { connection.api_key(Secret::new(key)) };
+    Configured { connection, providers: all() }
+}

@@ -1,0 +1,46 @@
+//! OpenRouter: OpenAI's API with its own headers, prices, reasoning and errors.
+
+use aimate_core::Result;
+use aimate_core::provider::{ChatProvider, ChatRequest, Embeddings, Endpoint, ListedModel, ProviderStream};
+use async_trait::async_trait;
+
+use crate::http::Transport;
+use crate::openai::{self, Dialect, embeddings};
+
+/// By which OpenRouter knows the application that asks.
+pub(crate) const HEADERS: &[(&str, &str)] =
+    &[("http-referer", "https://github.com/aimate/aimate"), ("x-title", "aiMate")];
+
+/// OpenRouter.
+#[derive(Clone)]
+pub struct OpenRouter {
+    transport: Transport,
+}
+
+impl OpenRouter {
+    /// Over `transport`.
+    pub fn new(transport: Transport) -> Self {
+        Self { transport }
+    }
+}
+
+#[async_trait]
+impl ChatProvider for OpenRouter {
+    async fn chat(&self, endpoint: &Endpoint, request: &ChatRequest) -> Result<ProviderStream> {
+        openai::chat(&self.transport, Dialect::OpenRouter, endpoint, request).await
+    }
+
+    async fn models(&self, endpoint: &Endpoint) -> Result<Vec<ListedModel>> {
+        openai::models(&self.transport, Dialect::OpenRouter, endpoint).await
+    }
+
+    async fn embed(
+        &self,
+        endpoint: &Endpoint,
+        model: &str,
+        texts: &[String],
+        dimensions: Option<u32>,
+    ) -> Result<Embeddings> {
+        embeddings::embed(&self.transport, Dialect::OpenRouter, endpoint, model, texts, dimensions).await
+    }
+}
