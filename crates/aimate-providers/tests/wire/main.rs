@@ -1,0 +1,49 @@
+//! The providers against a server that says exactly what a test wrote.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests may say what they mean, their helpers too"
+)]
+
+mod embeddings;
+mod models;
+mod ollama;
+mod openai_errors;
+mod openai_request;
+mod openai_stream;
+mod openrouter;
+mod server;
+mod transport;
+
+#[test]
+fn sugar_makes_connections() {
+    use aimate_core::connection::ProviderKind;
+    let connection = aimate_providers::openai("http://127.0.0.1:1234/v1", "").connection;
+    assert_eq!((connection.provider, connection.api_key.is_none()), (ProviderKind::OpenAi, true));
+    assert!(aimate_providers::openrouter("sk-or").connection.api_key.is_some());
+    assert_eq!(aimate_providers::ollama("http://h:1").connection.url.as_deref(), Some("http://h:1"));
+    assert_eq!(aimate_providers::builtin().connection.name, "builtin");
+}
+
+#[tokio::test]
+async fn builtin_says_how_to_connect_a_model() {
+    use aimate_core::connection::ProviderKind::Builtin;
+    use aimate_core::provider::ProviderEvent::{Finish, Usage};
+    let provider = server::provider(Builtin);
+    let endpoint = server::endpoint_at("", Builtin);
+    for stream in [true, false] {
+        let request = aimate_core::provider::ChatRequest { stream, ..server::question() };
+        let events = server::collect(provider.chat(&endpoint, &request).await.unwrap()).await.unwrap();
+        let text = server::text_of(&events);
+        assert!(text.contains("No model is connected") && text.contains("/api/v1/connections"), "{text}");
+        assert!(
+            matches!(&events[events.len() - 2..], [Usage(usage), Finish(_)] if *usage == Default::default())
+        );
+        assert_eq!(events.len() > 10, stream);
+    }
+    assert_eq!(provider.models(&endpoint).await.unwrap()[0].id, "builtin");
+    let error = provider.embed(&endpoint, "builtin", &["a".into()], None).await.unwrap_err();
+    assert_eq!(error.kind(), aimate_core::ErrorKind::Unsupported);
+}
