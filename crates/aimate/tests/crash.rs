@@ -1,5 +1,13 @@
 //! A process that dies in the middle of an answer, and the next one.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+
 mod common;
 
 use std::time::Duration;

@@ -1,5 +1,13 @@
 //! Turns through the engine: what is stored, what is told, what is asked.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+
 mod common;
 
 use std::time::Duration;

@@ -10,7 +10,7 @@ use super::find::find;
 
 /// What `chat` takes.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct ChatArguments {
     /// The question; `-` reads it from standard input
     prompt: Option<String>,
     /// The model, as CONNECTION/MODEL or a bare name
@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
 }
 
 /// Answers one prompt, or one line after the other.
-pub(crate) async fn chat(arguments: Arguments) -> Result<()> {
+pub(crate) async fn chat(arguments: ChatArguments) -> Result<()> {
     let mut builder = arguments.config.engine().await?;
     for found in find().await? {
         builder = builder.connection(found.connection);

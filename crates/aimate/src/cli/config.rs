@@ -28,16 +28,16 @@ const KNOWN: [&str; 12] = [
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Config {
     /// `sqlite:PATH`, `sqlite::memory:` or `postgres://…` [default: a SQLite file in the data folder]
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub(crate) database: Option<String>,
     /// The folder of the database file and the encryption key
-    #[arg(long, env = "AIMATE_DATA_DIR", default_value = "aimate-data", global = true)]
+    #[arg(long, env = "AIMATE_DATA_DIR", default_value = "aimate-data")]
     pub(crate) data_dir: PathBuf,
     /// Connections to the database
-    #[arg(long, env = "DATABASE_POOL_SIZE", global = true)]
+    #[arg(long, env = "DATABASE_POOL_SIZE")]
     pub(crate) pool_size: Option<u32>,
     /// Milliseconds to wait for the database
-    #[arg(long, env = "DATABASE_TIMEOUT", default_value_t = 10_000, global = true)]
+    #[arg(long, env = "DATABASE_TIMEOUT", default_value_t = 10_000)]
     pub(crate) database_timeout: u64,
 }
 

@@ -16,25 +16,25 @@ use config::Config;
 
 /// An embeddable chat engine: `aimate` starts its server.
 #[derive(Debug, Parser)]
-#[command(version, about, subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]
-struct Arguments {
+#[command(version, about, args_conflicts_with_subcommands = true)]
+struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    serve: serve::Arguments,
+    serve: serve::ServeArguments,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Start the HTTP server (the default command)
-    Serve(serve::Arguments),
+    Serve(serve::ServeArguments),
     /// Apply pending migrations and say which
     Migrate {
         #[command(flatten)]
         config: Config,
     },
     /// Chat on the terminal, interactively without PROMPT
-    Chat(chat::Arguments),
+    Chat(chat::ChatArguments),
     /// Check the database, the keys and the model servers, and say what to do
     Doctor {
         #[command(flatten)]
@@ -46,7 +46,7 @@ enum Command {
 pub(crate) fn run() -> ExitCode {
     // Before the arguments are read: they take their defaults from it.
     let env_file = dotenvy::dotenv();
-    let arguments = Arguments::parse();
+    let arguments = Cli::parse();
     start_log();
     if let Err(error) = env_file
         && !error.not_found()
@@ -64,7 +64,7 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
-fn execute(arguments: Arguments) -> Result<ExitCode> {
+fn execute(arguments: Cli) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -104,5 +104,15 @@ fn start_log() {
         log.json().init();
     } else {
         log.init();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn arguments_are_consistent() {
+        super::Cli::command().debug_assert();
     }
 }

@@ -10,7 +10,7 @@ use super::find::{Found, find};
 
 /// What `serve` takes.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct ServeArguments {
     /// The address to listen on
     #[arg(long, env = "AIMATE_ADDR", default_value = "127.0.0.1:3000")]
     addr: String,
@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
 }
 
 /// Starts the server and runs it until SIGTERM or Ctrl-C.
-pub(crate) async fn serve(arguments: Arguments) -> Result<()> {
+pub(crate) async fn serve(arguments: ServeArguments) -> Result<()> {
     let address = address(&arguments.addr, arguments.port).await?;
     only_local(address, std::env::var("JWT_SECRET").is_ok_and(|secret| !secret.is_empty()))?;
     let mut builder = arguments.config.engine().await?;
@@ -87,7 +87,7 @@ fn only_local(address: SocketAddr, has_jwt_secret: bool) -> Result<()> {
     ))
 }
 
-fn tell(arguments: &Arguments, address: SocketAddr, found: &[Found]) {
+fn tell(arguments: &ServeArguments, address: SocketAddr, found: &[Found]) {
     println!("aiMate {}", env!("CARGO_PKG_VERSION"));
     let url = arguments.config.database_url();
     // A server's address may hold a password.

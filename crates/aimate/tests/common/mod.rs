@@ -10,19 +10,19 @@ use aimate::message::{Message, Part, text_of};
 use aimate::testing::{ScriptedProvider, Step};
 use aimate::{Answer, ChatEvent, Engine, EngineBuilder, Scope};
 
-pub struct Bench {
-    pub engine: Engine,
-    pub me: Scope,
-    pub provider: Arc<ScriptedProvider>,
+pub(crate) struct Bench {
+    pub(crate) engine: Engine,
+    pub(crate) me: Scope,
+    pub(crate) provider: Arc<ScriptedProvider>,
 }
 
-pub fn builder(provider: &Arc<ScriptedProvider>) -> EngineBuilder {
+pub(crate) fn builder(provider: &Arc<ScriptedProvider>) -> EngineBuilder {
     Engine::builder().provider(ProviderKind::OpenAi, provider.clone()).connection(
         aimate::connection::NewConnection::new("lab", ProviderKind::OpenAi).url("http://127.0.0.1:9/v1"),
     )
 }
 
-pub async fn bench(scripts: impl IntoIterator<Item = Vec<Step>>) -> Bench {
+pub(crate) async fn bench(scripts: impl IntoIterator<Item = Vec<Step>>) -> Bench {
     let provider = ScriptedProvider::new(scripts);
     let store = aimate::store::connect("sqlite::memory:").await.unwrap();
     let engine = builder(&provider).store(store).build().await.unwrap();
@@ -31,7 +31,7 @@ pub async fn bench(scripts: impl IntoIterator<Item = Vec<Step>>) -> Bench {
 }
 
 /// Every event of an answer.
-pub async fn events(mut answer: Answer) -> Vec<ChatEvent> {
+pub(crate) async fn events(mut answer: Answer) -> Vec<ChatEvent> {
     let mut events = Vec::new();
     while let Some(event) = answer.next().await {
         events.push(event);
@@ -40,39 +40,39 @@ pub async fn events(mut answer: Answer) -> Vec<ChatEvent> {
 }
 
 /// All text of the events.
-pub fn said(events: &[ChatEvent]) -> String {
+pub(crate) fn said(events: &[ChatEvent]) -> String {
     events
         .iter()
         .filter_map(|event| if let ChatEvent::Text { text } = event { Some(text.as_str()) } else { None })
         .collect()
 }
 
-pub fn text(message: &Message) -> String {
+pub(crate) fn text(message: &Message) -> String {
     text_of(&message.content)
 }
 
-pub fn texts(messages: &[Message]) -> Vec<String> {
+pub(crate) fn texts(messages: &[Message]) -> Vec<String> {
     messages.iter().map(text).collect()
 }
 
-pub fn say(text: &str) -> Step {
+pub(crate) fn say(text: &str) -> Step {
     Step::Say(aimate::provider::ProviderEvent::Text(text.to_owned()))
 }
 
-pub fn part(text: &str) -> Vec<Part> {
+pub(crate) fn part(text: &str) -> Vec<Part> {
     vec![Part::text(text)]
 }
 
 impl Bench {
     /// The open branch, oldest first.
-    pub async fn branch(&self, id: aimate::ConversationId) -> Vec<Message> {
+    pub(crate) async fn branch(&self, id: aimate::ConversationId) -> Vec<Message> {
         let page = aimate::PageRequest::first(200);
         let listed = self.engine.conversations(&self.me).messages(id, None, page).await.unwrap();
         listed.data.into_iter().map(|listed| listed.message).collect()
     }
 
     /// Waits until the provider plays nothing any more.
-    pub async fn idle(&self) {
+    pub(crate) async fn idle(&self) {
         tokio::time::timeout(Duration::from_secs(10), async {
             while self.provider.open() > 0 || self.engine.running() > 0 {
                 tokio::time::sleep(Duration::from_millis(2)).await;

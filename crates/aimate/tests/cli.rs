@@ -1,0 +1,107 @@
+//! The `aimate` command as a newcomer runs it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+/// An empty data folder that is removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("aimate-cli-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    /// Runs `aimate` here, with nothing of the caller's environment.
+    fn aimate(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_aimate"))
+            .args(arguments)
+            .current_dir(&self.0)
+            .env_clear()
+            .envs(environment.iter().copied())
+            .output()
+            .unwrap()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn migrate_says_what_it_applied_and_then_nothing() {
+    let folder = Folder::new("migrate");
+    let first = folder.aimate(&["migrate"], &[]);
+    assert!(first.status.success(), "{}", err(&first));
+    assert!(out(&first).contains("applied "), "{}", out(&first));
+    let second = folder.aimate(&["migrate"], &[]);
+    assert!(!out(&second).contains("applied "), "{}", out(&second));
+    assert!(out(&second).contains("up to date"), "{}", out(&second));
+}
+
+#[test]
+fn chat_answers_without_any_model_and_goes_on() {
+    let folder = Folder::new("chat");
+    let first = folder.aimate(&["chat", "Hello"], &[("AI_PROVIDER", "builtin")]);
+    assert!(first.status.success(), "{}", err(&first));
+    assert!(out(&first).contains("model"), "{}", out(&first));
+    assert!(folder.0.join("aimate-data/aimate.db").exists());
+    let lost = folder.aimate(
+        &["chat", "Hello", "--conversation", "0190a5d2-7c1e-7cc3-98c4-dc0c0c07398f"],
+        &[("AI_PROVIDER", "builtin")],
+    );
+    assert!(!lost.status.success());
+    assert!(err(&lost).contains("there is no conversation"), "{}", err(&lost));
+}
+
+#[test]
+fn doctor_says_what_is_wrong() {
+    let folder = Folder::new("doctor");
+    let well = folder.aimate(&["doctor"], &[("AI_PROVIDER", "builtin")]);
+    assert!(well.status.success(), "{}{}", out(&well), err(&well));
+    let ill = folder.aimate(&["doctor"], &[("ENCRYPTION_KEY", "change_me_in_production")]);
+    assert!(!ill.status.success());
+    assert!(out(&ill).contains("ENCRYPTION_KEY"), "{}", out(&ill));
+    let away = folder.aimate(&["doctor"], &[("DATABASE_URL", "postgres://u:s3cret@127.0.0.1:9/x")]);
+    assert!(!away.status.success());
+    assert!(!(out(&away) + &err(&away)).contains("s3cret"));
+}
+
+#[test]
+fn serve_refuses_what_would_be_open_to_others() {
+    let folder = Folder::new("open");
+    for (arguments, environment) in
+        [(["--addr", "0.0.0.0:0"], vec![]), (["--addr", "127.0.0.1:0"], vec![("JWT_SECRET", "x")])]
+    {
+        let refused = folder.aimate(&arguments, &environment);
+        assert!(!refused.status.success());
+        assert!(err(&refused).contains("loopback"), "{}", err(&refused));
+    }
+}
+
+#[test]
+fn weak_encryption_key_is_refused() {
+    let folder = Folder::new("weak");
+    let refused = folder.aimate(&["chat", "x"], &[("ENCRYPTION_KEY", "change_me_in_production")]);
+    assert!(!refused.status.success());
+    assert!(err(&refused).contains("openssl rand -base64 32"), "{}", err(&refused));
+}
