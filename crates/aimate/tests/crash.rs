@@ -20,12 +20,12 @@ use common::{builder, events, said, say, text};
 
 /// Starts a turn in a runtime of its own and drops the runtime while the model
 /// is still answering: every task of it ends without a word, as in a crash.
-fn crash(url: String) -> (ConversationId, RunId) {
+fn crash(url: &str) -> (ConversationId, RunId) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let ids = runtime.block_on(async {
         let script =
             vec![say("kept "), say("text"), Step::Wait(Duration::from_millis(600)), say(" lost"), Step::Hang];
-        let store = aimate::store::connect(&url).await.unwrap();
+        let store = aimate::store::connect(url).await.unwrap();
         let engine = builder(&ScriptedProvider::new([script])).store(store).build().await.unwrap();
         let me = engine.local_scope().await.unwrap();
         let listener = engine.chat(&me, Turn::new("q")).await.unwrap();
@@ -50,7 +50,7 @@ fn next_process_marks_the_answer_and_keeps_its_text() {
     let folder = std::env::temp_dir().join(format!("aimate-crash-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let url = format!("sqlite:{}", folder.join("crash.db").display());
-    let (conversation, run) = crash(url.clone());
+    let (conversation, run) = crash(&url);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let engine = next_process(&url).await;

@@ -63,9 +63,13 @@ impl Engine {
                 .with_retry_after(std::time::Duration::from_secs(1)));
         }
         turn.check()?;
-        let client_hash = turn.client_id.is_some().then(|| turn.hash());
+        let client_id = turn.client_id.clone();
+        let client_hash = client_id.is_some().then(|| turn.hash());
         let on_disconnect = turn.on_disconnect;
-        let mut prepared = self.prepare(scope, turn).await?;
+        let mut prepared = match self.prepare(scope, turn).await {
+            Ok(prepared) => prepared,
+            Err(error) => return self.same_turn(scope, client_id, client_hash, error).await,
+        };
         prepared.begin.run.client_hash.clone_from(&client_hash);
         let (engine, scope) = (self.clone(), *scope);
         // In the engine's own task: a caller who goes away between the commit
@@ -73,16 +77,37 @@ impl Engine {
         let begun = self.inner.tasks.spawn(async move {
             match engine.inner.stores.runs.begin(&scope, &prepared.begin).await? {
                 Begun::New => Ok(engine.start(scope, on_disconnect, prepared)),
-                Begun::Existing(run) if run.client_hash == client_hash => {
-                    let live = engine.inner.channel(&scope, run.id);
-                    Ok(Answer::new(engine.clone(), scope, &run, 0, live))
-                }
-                Begun::Existing(_) => Err(Error::conflict(
-                    "this `client_id` was used for another turn; use a new one for a new turn",
-                )),
+                Begun::Existing(run) => engine.again(&scope, &run, client_hash.as_deref()),
             }
         });
         begun.await.map_err(|error| Error::internal("the turn could not be started").with_source(error))?
+    }
+
+    /// The answer to a turn that cannot be begun because it already was: sent
+    /// again while it is answered, it stands in its own way.
+    async fn same_turn(
+        &self,
+        scope: &Scope,
+        client_id: Option<String>,
+        client_hash: Option<Vec<u8>>,
+        error: Error,
+    ) -> Result<Answer> {
+        let Some(client_id) = client_id else { return Err(error) };
+        match self.inner.stores.runs.of_client(scope, &client_id).await? {
+            Some(run) => self.again(scope, &run, client_hash.as_deref()),
+            None => Err(error),
+        }
+    }
+
+    /// The answer that a stored turn has, for the same turn sent again.
+    fn again(&self, scope: &Scope, run: &Run, client_hash: Option<&[u8]>) -> Result<Answer> {
+        if run.client_hash.as_deref() != client_hash {
+            return Err(Error::conflict(
+                "this `client_id` was used for another turn; use a new one for a new turn",
+            ));
+        }
+        let live = self.inner.channel(scope, run.id);
+        Ok(Answer::new(self.clone(), *scope, run, 0, live))
     }
 
     fn start(&self, scope: Scope, on_disconnect: crate::chat::OnDisconnect, prepared: Prepared) -> Answer {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Engine;
 use super::catalog::Catalog;
-use crate::connection::{Connection, ConnectionStatus};
+use crate::connection::{Connection, ConnectionStatus, ProviderKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::ConnectionId;
 use crate::model::{Capability, Model, Prices};
@@ -236,9 +236,11 @@ fn offered(catalog: &Catalog) -> Vec<OfferedModel> {
         .iter()
         .filter_map(|model| {
             let connection = catalog.connection(model.connection_id).filter(|c| c.is_enabled)?;
-            Some(OfferedModel::new(connection, model.clone()))
+            // What is no model comes last: clients take the first one they see.
+            let is_last = connection.provider == ProviderKind::Builtin;
+            Some((is_last, OfferedModel::new(connection, model.clone())))
         })
         .collect();
-    offered.sort_by(|a, b| a.id.cmp(&b.id));
-    offered
+    offered.sort_by(|(a_last, a), (b_last, b)| (a_last, &a.id).cmp(&(b_last, &b.id)));
+    offered.into_iter().map(|(_, model)| model).collect()
 }
