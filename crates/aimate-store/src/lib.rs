@@ -1,14 +1,56 @@
 //! aiMate's storage: the ports of `aimate-core` on SQLite and PostgreSQL, out of
 //! one body of SQL.
 //!
-//! ```no_run
-//! # async fn example() -> aimate_core::Result<()> {
-//! let store = aimate_store::connect("sqlite:aimate.db").await?;
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> aimate_core::Result<()> {
+//! let store = aimate_store::connect("sqlite::memory:").await?;
 //! let stores = store.stores();
+//! stores.workers.ping().await?;
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Each noun has a file with its statements. They are written once; [`on`]
+//! expands the code around them for each driver. Statements that really differ
+//! stand in named pairs.
 
+/// Runs `$body` with `$db` being the database's driver, whichever it is: the
+/// same text and values, in each driver's types.
+macro_rules! on {
+    ($store:expr, |$db:ident| $body:expr) => {
+        match &$store.database {
+            $crate::Database::Sqlite($db) => $body,
+            $crate::Database::Postgres($db) => $body,
+        }
+    };
+}
+
+mod connect;
+mod connection;
+mod conversation;
+mod error;
+mod file;
+mod message;
+mod migrate;
+mod model;
+mod path;
+mod pool;
+mod postgres;
+mod prompt;
+mod row;
+mod run;
+mod session;
+mod sqlite;
+mod statement;
+mod task;
+mod usage;
+mod user;
+mod value;
+mod worker;
+mod workspace;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use aimate_core::{Result, Stores};
@@ -19,10 +61,10 @@ pub struct Options {
     /// Sessions to keep with a PostgreSQL server, or connections that read a
     /// SQLite file. Default: 16 and 4.
     pub pool_size: Option<u32>,
-    /// How long a call waits for a free connection, for the server, or for
-    /// another process that writes the same file.
+    /// How long a call waits for a free session, for the server to take a new
+    /// one, or for another process that writes the same file. Default: 10 s.
     pub timeout: Duration,
-    /// Whether to bring the schema up to date while connecting.
+    /// Whether to bring the schema up to date while connecting. Default: true.
     pub migrate: bool,
 }
 
@@ -54,21 +96,15 @@ pub struct Info {
     pub warnings: Vec<String>,
 }
 
-/// An open database. Clones share it.
-#[derive(Clone, Debug)]
-pub struct Store {
-    kind: Kind,
-}
-
 /// Opens the database at `url` and brings its schema up to date.
 ///
-/// `sqlite:PATH` (created if absent), `sqlite::memory:`,
+/// `sqlite:PATH` (created if absent), `sqlite::memory:`, or
 /// `postgres://USER:PASSWORD@HOST/DATABASE`.
 ///
 /// # Errors
-/// `Invalid` for an address of another form or a server that is too old,
-/// `Unavailable` if the database cannot be reached, `Conflict` if its schema is
-/// newer than this version or was changed.
+/// `Invalid` for an address of another form, a refused password or a server
+/// that is too old, `Unavailable` if the database cannot be reached, `Conflict`
+/// if its schema is newer than this version or was changed by somebody.
 pub async fn connect(url: &str) -> Result<Store> {
     connect_with(url, Options::default()).await
 }
@@ -77,15 +113,42 @@ pub async fn connect(url: &str) -> Result<Store> {
 ///
 /// # Errors
 /// See [`connect`].
-pub async fn connect_with(_url: &str, _options: Options) -> Result<Store> {
-    Err(aimate_core::Error::unsupported("the store is being built"))
+pub async fn connect_with(url: &str, options: Options) -> Result<Store> {
+    connect::open(url, &options).await.map(|sql| Store(Arc::new(sql)))
 }
 
-#[allow(clippy::unimplemented, clippy::unused_async, reason = "being built")]
+/// An open database. Clones share it.
+#[derive(Clone)]
+pub struct Store(Arc<SqlStore>);
+
+/// The one implementation of every port.
+struct SqlStore {
+    database: Database,
+    address: String,
+}
+
+enum Database {
+    Sqlite(sqlite::Sqlite),
+    Postgres(postgres::Postgres),
+}
+
 impl Store {
     /// The ports, each on this database.
     pub fn stores(&self) -> Stores {
-        unimplemented!()
+        let sql = &self.0;
+        Stores {
+            users: sql.clone(),
+            sessions: sql.clone(),
+            workspaces: sql.clone(),
+            prompts: sql.clone(),
+            conversations: sql.clone(),
+            runs: sql.clone(),
+            workers: sql.clone(),
+            connections: sql.clone(),
+            models: sql.clone(),
+            usage: sql.clone(),
+            files: sql.clone(),
+        }
     }
 
     /// Brings the schema up to date; returns the names of the migrations that
@@ -94,7 +157,7 @@ impl Store {
     /// # Errors
     /// See [`connect`].
     pub async fn migrate(&self) -> Result<Vec<String>> {
-        Ok(Vec::new())
+        migrate::run(&self.0.database).await
     }
 
     /// The names of the migrations that the database lacks.
@@ -102,12 +165,15 @@ impl Store {
     /// # Errors
     /// See [`connect`].
     pub async fn pending(&self) -> Result<Vec<String>> {
-        Ok(Vec::new())
+        migrate::pending(&self.0.database).await
     }
 
     /// Which database it is.
     pub fn kind(&self) -> Kind {
-        self.kind
+        match self.0.database {
+            Database::Sqlite(_) => Kind::Sqlite,
+            Database::Postgres(_) => Kind::Postgres,
+        }
     }
 
     /// What `doctor` tells of it.
@@ -115,20 +181,32 @@ impl Store {
     /// # Errors
     /// `Unavailable` if it does not answer.
     pub async fn info(&self) -> Result<Info> {
-        Err(aimate_core::Error::unsupported("the store is being built"))
+        connect::info(&self.0).await
     }
 
-    /// Connections in use at this moment.
+    /// Sessions in use at this moment: none while a model is awaited.
     pub fn in_use(&self) -> usize {
-        0
+        match &self.0.database {
+            Database::Sqlite(db) => db.in_use(),
+            Database::Postgres(db) => db.pool.in_use(),
+        }
     }
 
-    /// Lets running work end, then closes every connection.
-    pub async fn close(&self) {}
+    /// Lets running work end, then closes every connection. Calls after it
+    /// fail with `Unavailable`.
+    pub async fn close(&self) {
+        on!(self.0, |db| db.close().await);
+    }
 }
 
 impl From<Store> for Stores {
     fn from(store: Store) -> Self {
         store.stores()
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("kind", &self.kind()).field("address", &self.0.address).finish()
     }
 }

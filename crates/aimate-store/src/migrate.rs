@@ -1,0 +1,152 @@
+//! Bringing the schema up to date.
+//!
+//! Several processes may start at once: on PostgreSQL one of them holds an
+//! advisory lock, on SQLite the file's write lock, and the others find the work
+//! done.
+
+use aimate_core::{Error, Result};
+use sqlx::migrate::{AppliedMigration, Migrate, MigrateError, Migration, Migrator};
+use sqlx::postgres::PgConnection;
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{ConnectOptions as _, Connection as _};
+
+use crate::Database;
+use crate::error::failure;
+
+/// Our own: the database may be an application's, with migrations of its own.
+const TABLE: &str = "aimate_migrations";
+
+fn sqlite() -> Migrator {
+    named(sqlx::migrate!("../../migrations/sqlite"))
+}
+
+fn postgres() -> Migrator {
+    named(sqlx::migrate!("../../migrations/postgres"))
+}
+
+fn named(mut migrator: Migrator) -> Migrator {
+    migrator.dangerous_set_table_name(TABLE);
+    migrator
+}
+
+/// Applies what is missing; returns its names.
+pub(crate) async fn run(database: &Database) -> Result<Vec<String>> {
+    match database {
+        Database::Sqlite(db) => match db.reopen_options() {
+            Some(options) => run_sqlite(&mut options.connect().await.map_err(failure)?).await,
+            None => Ok(Vec::new()),
+        },
+        Database::Postgres(db) => {
+            let mut connection = db.pool.open().await.map_err(failure)?;
+            let names = run_postgres(&mut connection).await?;
+            let _ = connection.close().await;
+            Ok(names)
+        }
+    }
+}
+
+/// The names of what is missing.
+pub(crate) async fn pending(database: &Database) -> Result<Vec<String>> {
+    match database {
+        Database::Sqlite(db) => match db.reopen_options() {
+            Some(options) => check_sqlite(&mut options.connect().await.map_err(failure)?).await,
+            None => Ok(Vec::new()),
+        },
+        Database::Postgres(db) => check_postgres(&mut db.pool.open().await.map_err(failure)?).await,
+    }
+}
+
+/// Applies what is missing, all in one transaction.
+pub(crate) async fn run_sqlite(connection: &mut SqliteConnection) -> Result<Vec<String>> {
+    if check_sqlite(connection).await?.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failure)?;
+    // Again, now that nobody else can be at it.
+    let names = check_sqlite(&mut transaction).await?;
+    sqlite().run_direct(None, &mut *transaction, false).await.map_err(failed)?;
+    transaction.commit().await.map_err(failure)?;
+    Ok(names)
+}
+
+/// Applies what is missing, each in its own transaction.
+pub(crate) async fn run_postgres(connection: &mut PgConnection) -> Result<Vec<String>> {
+    let names = check_postgres(connection).await?;
+    if !names.is_empty() {
+        postgres().run_direct(None, connection, false).await.map_err(failed)?;
+    }
+    Ok(names)
+}
+
+/// The names of what is missing, if the schema is one that this version knows.
+pub(crate) async fn check_sqlite(connection: &mut SqliteConnection) -> Result<Vec<String>> {
+    let exists = sqlx::query("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = $1")
+        .bind(TABLE)
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(failure)?;
+    check(&sqlite(), connection, exists.is_some()).await
+}
+
+/// The names of what is missing, if the schema is one that this version knows.
+pub(crate) async fn check_postgres(connection: &mut PgConnection) -> Result<Vec<String>> {
+    let exists = sqlx::query("SELECT 1 WHERE to_regclass($1) IS NOT NULL")
+        .bind(TABLE)
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(failure)?;
+    check(&postgres(), connection, exists.is_some()).await
+}
+
+async fn check(migrator: &Migrator, connection: &mut impl Migrate, exists: bool) -> Result<Vec<String>> {
+    let applied = match exists {
+        true => connection.list_applied_migrations(TABLE).await.map_err(failed)?,
+        false => Vec::new(),
+    };
+    compare(migrator, &applied)
+}
+
+fn compare(migrator: &Migrator, applied: &[AppliedMigration]) -> Result<Vec<String>> {
+    for done in applied {
+        match migrator.iter().find(|known| known.version == done.version) {
+            None => return Err(newer(done.version)),
+            Some(known) if known.checksum != done.checksum => return Err(changed(known)),
+            Some(_) => {}
+        }
+    }
+    let is_missing = |known: &&Migration| applied.iter().all(|done| done.version != known.version);
+    Ok(migrator.iter().filter(is_missing).map(name).collect())
+}
+
+fn name(migration: &Migration) -> String {
+    format!("{:04}_{}", migration.version, migration.description.replace(' ', "_"))
+}
+
+fn newer(version: i64) -> Error {
+    Error::conflict(format!(
+        "the database has migration {version}, which this version ({}) does not know: a newer aiMate wrote \
+         it; use that or a newer one",
+        env!("CARGO_PKG_VERSION")
+    ))
+}
+
+fn changed(migration: &Migration) -> Error {
+    Error::conflict(format!(
+        "migration {} of the database differs from the one this version ({}) knows: it was made by a changed \
+         or unreleased build; use that build, or another database",
+        name(migration),
+        env!("CARGO_PKG_VERSION")
+    ))
+}
+
+fn failed(error: MigrateError) -> Error {
+    match error {
+        MigrateError::Execute(error) => failure(error),
+        MigrateError::VersionMissing(version) => newer(version),
+        MigrateError::ExecuteMigration(error, version) => {
+            Error::internal(format!("migration {version} failed; the database is as it was before it"))
+                .with_source(error)
+        }
+        error => Error::internal("the schema could not be brought up to date").with_source(error),
+    }
+}

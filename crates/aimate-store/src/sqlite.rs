@@ -1,0 +1,193 @@
+//! Running statements on SQLite: one connection writes, a few read.
+
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use aimate_core::{Error, ErrorKind, Result};
+use futures_util::future::BoxFuture;
+use sqlx::query::Query;
+use sqlx::sqlite::{
+    SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteRow, SqliteSynchronous,
+};
+
+use crate::error::failure;
+use crate::pool::Pool;
+use crate::task::Tasks;
+use crate::worker::Watchers;
+use writer::Writer;
+
+/// A statement with its values, or several statements in one text: they run one
+/// after the other for the price of one hop to sqlx's thread and back.
+pub(crate) type SqliteQuery = Query<'static, sqlx::Sqlite, SqliteArguments>;
+
+/// A SQLite database.
+pub(crate) struct Sqlite {
+    writer: Writer,
+    /// `None` in memory, where one connection is all there is.
+    readers: Option<Pool<SqliteConnection>>,
+    path: Option<PathBuf>,
+    timeout: Duration,
+    tasks: Tasks,
+    pub(crate) workers: Watchers<std::fs::File>,
+}
+
+/// How the connection that writes is opened.
+pub(crate) fn writer_options(path: Option<&Path>, timeout: Duration) -> SqliteConnectOptions {
+    let options = common_options(path, timeout).create_if_missing(true);
+    match path {
+        Some(_) => options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full),
+        None => options,
+    }
+}
+
+fn reader_options(path: &Path, timeout: Duration) -> SqliteConnectOptions {
+    common_options(Some(path), timeout).pragma("query_only", "ON")
+}
+
+fn common_options(path: Option<&Path>, timeout: Duration) -> SqliteConnectOptions {
+    let options = match path {
+        Some(path) => SqliteConnectOptions::new().filename(path),
+        None => SqliteConnectOptions::new().in_memory(true),
+    };
+    options.foreign_keys(true).busy_timeout(timeout).statement_cache_capacity(256)
+}
+
+impl Sqlite {
+    /// Around the open connection that writes.
+    pub(crate) fn new(
+        writer: SqliteConnection,
+        path: Option<PathBuf>,
+        readers: u32,
+        timeout: Duration,
+    ) -> Self {
+        let tasks = Tasks::default();
+        let reopen = path.as_deref().map(|path| writer_options(Some(path), timeout));
+        Self {
+            writer: Writer::start(&tasks, writer, reopen, timeout),
+            readers: path.as_deref().map(|path| Pool::new(reader_options(path, timeout), readers, timeout)),
+            path,
+            timeout,
+            tasks,
+            workers: Watchers::default(),
+        }
+    }
+
+    /// The database's file; `None` in memory.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// How to open another connection that writes; `None` in memory, where
+    /// another connection is another database.
+    pub(crate) fn reopen_options(&self) -> Option<SqliteConnectOptions> {
+        self.path().map(|path| writer_options(Some(path), self.timeout))
+    }
+
+    /// Connections that read at this moment.
+    pub(crate) fn in_use(&self) -> usize {
+        self.readers.as_ref().map_or(0, Pool::in_use)
+    }
+
+    /// The rows of a statement that only reads.
+    pub(crate) async fn read(&self, query: SqliteQuery) -> Result<Vec<SqliteRow>> {
+        let Some(readers) = &self.readers else {
+            return self.write(query).await;
+        };
+        let turn = readers.turn().await?;
+        self.tasks
+            .run(async move {
+                let mut session = turn.session().await.map_err(failure)?;
+                let result = query.fetch_all(&mut *session).await;
+                session.settle(result).map_err(failure)
+            })
+            .await
+    }
+
+    /// The first row of a statement that only reads.
+    pub(crate) async fn read_first(&self, query: SqliteQuery) -> Result<Option<SqliteRow>> {
+        Ok(self.read(query).await?.into_iter().next())
+    }
+
+    /// The rows of two statements that only read.
+    pub(crate) async fn read_both(
+        &self,
+        first: SqliteQuery,
+        second: SqliteQuery,
+    ) -> Result<(Vec<SqliteRow>, Vec<SqliteRow>)> {
+        Ok((self.read(first).await?, self.read(second).await?))
+    }
+
+    /// Runs one statement that writes; returns the rows it returns.
+    pub(crate) async fn write(&self, query: SqliteQuery) -> Result<Vec<SqliteRow>> {
+        self.writer
+            .one(|connection| Box::pin(async { query.fetch_all(connection).await.map_err(failure) }))
+            .await
+    }
+
+    /// Runs one statement that writes; returns how many rows it touched.
+    pub(crate) async fn execute(&self, query: SqliteQuery) -> Result<u64> {
+        self.writer
+            .one(|connection| {
+                Box::pin(async {
+                    let done = query.execute(connection).await.map_err(failure)?;
+                    Ok(done.rows_affected())
+                })
+            })
+            .await
+    }
+
+    /// Runs `work` as one unit: it is stored as a whole if it succeeds, and
+    /// leaves nothing if it fails.
+    pub(crate) async fn transaction<T: Send + 'static>(
+        &self,
+        work: impl for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        self.writer.several(work).await
+    }
+
+    /// Runs the statements of one text as one unit, which is stored if together
+    /// they touch `expected` rows; returns whether it was.
+    pub(crate) async fn unit(&self, query: SqliteQuery, expected: u64) -> Result<bool> {
+        let stored = self.all(vec![query], move |touched| match touched {
+            [touched] if *touched == expected => Ok(()),
+            // Of a kind that no failure of the database has.
+            _ => Err(Error::unsupported("other rows were touched than expected")),
+        });
+        match stored.await {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::Unsupported => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Runs `queries` as one unit, which is stored if `check` accepts how many
+    /// rows each touched.
+    pub(crate) async fn all(
+        &self,
+        queries: Vec<SqliteQuery>,
+        check: impl FnOnce(&[u64]) -> Result<()> + Send + 'static,
+    ) -> Result<()> {
+        self.transaction(|connection| {
+            Box::pin(async {
+                let mut touched = Vec::with_capacity(queries.len());
+                for query in queries {
+                    let done = query.execute(&mut *connection).await.map_err(failure)?;
+                    touched.push(done.rows_affected());
+                }
+                check(&touched)
+            })
+        })
+        .await
+    }
+
+    pub(crate) async fn close(&self) {
+        self.writer.close();
+        self.tasks.close().await;
+        self.workers.clear().await;
+        if let Some(readers) = &self.readers {
+            readers.close().await;
+        }
+    }
+}
