@@ -4,6 +4,8 @@
 
 pub mod chat;
 mod clock;
+#[cfg(feature = "testing")]
+pub mod conformance;
 pub mod connection;
 pub mod conversation;
 

@@ -216,6 +216,9 @@ pub trait RunStore: Send + Sync {
     async fn begin(&self, scope: &Scope, begin: &BeginRun) -> Result<Begun>;
     /// The run with this id.
     async fn get(&self, scope: &Scope, id: RunId) -> Result<Run>;
+    /// The user's run that was begun with this `client_id`; `None` if there is
+    /// none.
+    async fn of_client(&self, scope: &Scope, client_id: &str) -> Result<Option<Run>>;
     /// Appends events to the log of a run that `attempt` still owns. `Conflict`
     /// if another attempt does or the run is over. Appending the same events
     /// again changes nothing.

@@ -1,0 +1,145 @@
+use super::world::{World, all, at, connection, id, missing, model, refused};
+use crate::connection::{Connection, ConnectionStatus, ProviderKind};
+use crate::error::ErrorKind;
+use crate::{PageRequest, Stores};
+
+async fn shared(w: &World<'_>, name: &str) -> Connection {
+    let shared = Connection { is_shared: true, ..connection(name) };
+    w.stores.connections.create(&w.admin, &shared).await.unwrap();
+    shared
+}
+
+pub async fn created_connection_is_found(stores: &Stores) {
+    let w = World::new(stores).await;
+    let full = w.connection("full").await;
+    assert_eq!(stores.connections.get(&w.me, full.id).await.unwrap(), full);
+    let bare = Connection {
+        provider: ProviderKind::Builtin,
+        url: None,
+        has_key: false,
+        key_hint: None,
+        sealed_key: None,
+        is_enabled: false,
+        ..connection("bare")
+    };
+    stores.connections.create(&w.me, &bare).await.unwrap();
+    assert_eq!(stores.connections.get(&w.me, bare.id).await.unwrap(), bare);
+}
+
+pub async fn names_are_unique_by_owner(stores: &Stores) {
+    let w = World::new(stores).await;
+    let mine = w.connection("local").await;
+    refused(stores.connections.create(&w.me, &mine).await, ErrorKind::Conflict);
+    refused(stores.connections.create(&w.me, &connection("local")).await, ErrorKind::Conflict);
+    for scope in [w.other, w.stranger] {
+        stores.connections.create(&scope, &connection("local")).await.unwrap();
+    }
+    shared(&w, "local").await;
+    let again = Connection { is_shared: true, ..connection("local") };
+    refused(stores.connections.create(&w.admin, &again).await, ErrorKind::Conflict);
+}
+
+pub async fn others_see_nothing(stores: &Stores) {
+    let w = World::new(stores).await;
+    let mine = w.connection("mine").await;
+    let changed = Connection { name: "theirs".into(), ..mine.clone() };
+    for scope in w.others() {
+        missing(stores.connections.get(&scope, mine.id).await);
+        missing(stores.connections.update(&scope, &changed, mine.updated_at).await);
+        missing(stores.connections.delete(&scope, mine.id).await);
+        assert!(stores.connections.list(&scope, PageRequest::default()).await.unwrap().data.is_empty());
+    }
+    assert_eq!(stores.connections.get(&w.me, mine.id).await.unwrap(), mine);
+}
+
+pub async fn shared_connection_is_seen_by_all(stores: &Stores) {
+    let w = World::new(stores).await;
+    let shared = shared(&w, "shared").await;
+    for scope in [w.me, w.other, w.admin] {
+        assert_eq!(stores.connections.get(&scope, shared.id).await.unwrap(), shared);
+    }
+    missing(stores.connections.get(&w.stranger, shared.id).await);
+}
+
+pub async fn shared_connection_is_changed_by_admins(stores: &Stores) {
+    let w = World::new(stores).await;
+    let mine = Connection { is_shared: true, ..connection("mine") };
+    refused(stores.connections.create(&w.me, &mine).await, ErrorKind::Forbidden);
+    let shared = shared(&w, "shared").await;
+    let changed = Connection { name: "changed".into(), updated_at: at(1), ..shared.clone() };
+    missing(stores.connections.update(&w.me, &changed, shared.updated_at).await);
+    missing(stores.connections.delete(&w.me, shared.id).await);
+    stores.connections.update(&w.admin, &changed, shared.updated_at).await.unwrap();
+    assert_eq!(stores.connections.get(&w.me, shared.id).await.unwrap(), changed);
+    stores.connections.delete(&w.admin, shared.id).await.unwrap();
+    missing(stores.connections.get(&w.admin, shared.id).await);
+}
+
+pub async fn connections_are_listed_by_name(stores: &Stores) {
+    let w = World::new(stores).await;
+    for name in ["b", "Z", "ä", "d"] {
+        w.connection(name).await;
+    }
+    shared(&w, "c").await;
+    shared(&w, "b").await;
+    stores.connections.create(&w.other, &connection("a")).await.unwrap();
+    let listed = all(|page| stores.connections.list(&w.me, page)).await;
+    let names: Vec<&str> = listed.iter().map(|connection| connection.name.as_str()).collect();
+    assert_eq!(names, ["Z", "b", "b", "c", "d", "ä"]);
+    assert!(listed[1].id < listed[2].id);
+}
+
+pub async fn update_replaces_it(stores: &Stores) {
+    let w = World::new(stores).await;
+    let before = w.connection("before").await;
+    let after = Connection {
+        name: "after".into(),
+        provider: ProviderKind::Ollama,
+        url: None,
+        has_key: false,
+        key_hint: None,
+        sealed_key: None,
+        status: ConnectionStatus::Unreachable,
+        models_fetched_at: Some(at(3)),
+        stale_since: Some(at(4)),
+        updated_at: at(5),
+        ..before.clone()
+    };
+    stores.connections.update(&w.me, &after, before.updated_at).await.unwrap();
+    assert_eq!(stores.connections.get(&w.me, before.id).await.unwrap(), after);
+}
+
+pub async fn update_of_a_changed_connection_conflicts(stores: &Stores) {
+    let w = World::new(stores).await;
+    let (before, other) = (w.connection("before").await, w.connection("other").await);
+    let first = Connection { is_enabled: false, updated_at: at(5), ..before.clone() };
+    stores.connections.update(&w.me, &first, before.updated_at).await.unwrap();
+    let second = Connection { url: None, updated_at: at(6), ..before.clone() };
+    refused(stores.connections.update(&w.me, &second, before.updated_at).await, ErrorKind::Conflict);
+    let taken = Connection { name: other.name, ..first.clone() };
+    refused(stores.connections.update(&w.me, &taken, first.updated_at).await, ErrorKind::Conflict);
+    assert_eq!(stores.connections.get(&w.me, before.id).await.unwrap(), first);
+}
+
+pub async fn absent_connection_is_not_found(stores: &Stores) {
+    let w = World::new(stores).await;
+    let absent = connection("absent");
+    missing(stores.connections.get(&w.me, absent.id).await);
+    missing(stores.connections.update(&w.me, &absent, at(0)).await);
+    missing(stores.connections.delete(&w.me, absent.id).await);
+    let after = crate::Cursor { at: crate::Timestamp(0), id: id() };
+    let page = PageRequest { after: Some(after), ..PageRequest::default() };
+    refused(stores.connections.list(&w.me, page).await, ErrorKind::Invalid);
+}
+
+pub async fn deleted_connection_takes_its_models(stores: &Stores) {
+    let w = World::new(stores).await;
+    let (gone, kept) = (w.connection("gone").await, w.connection("kept").await);
+    for connection in [&gone, &kept] {
+        stores.models.replace(&w.me, connection.id, &[model(connection, "m")], at(1)).await.unwrap();
+    }
+    stores.connections.delete(&w.me, gone.id).await.unwrap();
+    missing(stores.connections.get(&w.me, gone.id).await);
+    missing(stores.connections.delete(&w.me, gone.id).await);
+    assert_eq!(stores.models.list(&w.me).await.unwrap(), [model(&kept, "m")]);
+}

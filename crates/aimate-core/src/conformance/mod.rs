@@ -1,0 +1,203 @@
+//! One suite for every adapter of the storage ports: what their documentation
+//! promises, as cases that run on any of them.
+//!
+//! An adapter writes one function that makes an empty store and runs a case on
+//! it, and gets each case as a test of its own:
+//!
+//! ```ignore
+//! async fn in_memory(case: impl AsyncFn(&Stores)) {
+//!     let store = my_store::open().await;
+//!     case(&store.stores()).await;
+//! }
+//!
+//! aimate_core::conformance_tests!(in_memory);
+//! ```
+//!
+//! The store of a case is empty and nobody else uses it: workers see the runs of
+//! all tenants.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "these are tests; the name of a case is its rule"
+)]
+
+pub mod connection;
+pub mod conversation;
+pub mod file;
+pub mod message;
+pub mod model;
+pub mod prompt;
+pub mod run;
+pub mod session;
+pub mod usage;
+pub mod user;
+pub mod worker;
+pub mod workspace;
+pub mod world;
+
+
+/// Runs every case as a `#[tokio::test]`, in a module for each noun, through
+/// `$with`: an `async fn(impl AsyncFn(&Stores))`.
+#[macro_export]
+macro_rules! conformance_tests {
+    ($with:ident) => {
+        $crate::conformance_tests! { @each $with
+            user {
+                created_user_is_found
+                taken_id_or_address_conflicts
+                absent_user_is_not_found
+                other_tenant_sees_no_user
+                users_are_listed_oldest_first
+                update_changes_what_is_given
+                deleted_user_takes_all_they_own
+            }
+            session {
+                created_session_is_found
+                taken_id_conflicts
+                user_must_be_there
+                others_see_nothing
+                sessions_are_listed_newest_first
+                touch_marks_the_use
+                deleted_session_is_gone
+            }
+            workspace {
+                created_workspace_is_found
+                taken_id_conflicts
+                others_see_nothing
+                workspaces_are_listed_newest_first
+                update_changes_what_is_given
+                conversations_are_counted
+                deleted_workspace_frees_its_conversations
+            }
+            prompt {
+                created_prompt_is_found
+                taken_id_conflicts
+                foreign_workspace_is_not_found
+                others_see_nothing
+                prompts_are_listed_oldest_first
+                update_changes_what_is_given
+                deleted_prompt_is_gone
+            }
+            conversation {
+                created_conversation_is_found
+                taken_id_conflicts
+                foreign_workspace_is_not_found
+                others_see_nothing
+                last_changed_is_listed_first
+                paging_survives_equal_times
+                filters_are_combined
+                titles_are_searched_whatever_the_case
+                update_changes_what_is_given
+                update_takes_it_out_of_its_workspace
+                update_opens_a_branch
+                refused_update_changes_nothing
+                deleted_conversation_takes_messages_and_runs
+            }
+            message {
+                appended_messages_are_found
+                every_part_reads_back
+                nul_is_removed
+                append_is_all_or_nothing
+                parent_of_another_conversation_is_not_found
+                pages_come_newest_first
+                page_of_another_leaf
+                siblings_are_the_branches
+                empty_conversation_has_an_empty_page
+                unknown_leaf_is_not_found
+                window_stays_within_its_tokens
+                window_stays_within_its_messages
+                window_ends_at_the_given_leaf
+                window_has_the_active_prompts
+                window_of_an_empty_conversation
+                fork_copies_the_path
+                fork_does_not_copy_a_run
+                refused_fork_stores_nothing
+            }
+            run {
+                begun_turn_is_stored
+                begun_turn_creates_its_conversation
+                answer_is_given_again
+                title_is_set_once
+                client_id_gives_the_same_run
+                parallel_duplicates_store_one_turn
+                client_ids_are_of_one_user
+                refused_turn_stores_nothing
+                taken_ids_conflict
+                events_read_back
+                checkpoint_again_changes_nothing
+                grown_checkpoint_replaces_its_former_self
+                finish_stores_the_answer
+                finish_counts_the_path
+                finish_keeps_the_error
+                only_the_owner_writes
+                finished_run_is_closed
+                others_see_nothing
+                unknown_run_is_not_found
+                nul_in_an_answer_is_removed
+            }
+            worker {
+                runs_of_a_left_worker_are_taken
+                runs_of_a_late_worker_are_taken
+                runs_of_a_live_worker_stay
+                each_run_goes_to_one_caller
+                at_most_limit_are_taken
+                finished_runs_stay
+                former_owner_is_fenced_off
+                abandoned_run_tells_its_scope
+                cancel_reaches_the_owner
+                cancel_of_a_finished_run_changes_nothing
+                logs_of_finished_runs_are_cleared
+                ping_answers
+            }
+            connection {
+                created_connection_is_found
+                names_are_unique_by_owner
+                others_see_nothing
+                shared_connection_is_seen_by_all
+                shared_connection_is_changed_by_admins
+                connections_are_listed_by_name
+                update_replaces_it
+                update_of_a_changed_connection_conflicts
+                absent_connection_is_not_found
+                deleted_connection_takes_its_models
+            }
+            model {
+                replaced_list_is_found
+                switched_off_model_stays_off
+                models_that_are_gone_go
+                replacing_marks_the_connection
+                models_of_others_are_hidden
+                absent_model_is_not_found
+            }
+            usage {
+                calls_are_summed_by_model
+                calls_are_summed_by_day
+                admin_sees_the_tenant
+                period_is_half_open
+                recording_again_changes_nothing
+                sums_are_exact
+            }
+            file {
+                created_file_is_found
+                taken_id_conflicts
+                others_see_nothing
+                files_are_listed_newest_first
+                deleted_file_is_gone
+            }
+        }
+    };
+    (@each $with:ident $($noun:ident { $($case:ident)+ })+) => {
+        $(mod $noun {
+            #[allow(unused_imports, reason = "brings in the function that makes stores")]
+            use super::*;
+
+            $(#[tokio::test]
+            async fn $case() {
+                $with($crate::conformance::$noun::$case).await;
+            })+
+        })+
+    };
+}

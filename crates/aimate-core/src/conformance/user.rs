@@ -1,0 +1,117 @@
+use super::world::{World, all, at, finish, id, missing, refused, text_events, user};
+use crate::error::ErrorKind;
+use crate::file::File;
+use crate::scope::Role;
+use crate::session::Session;
+use crate::usage::UsageFilter;
+use crate::user::UserChange;
+use crate::{PageRequest, Stores, UserId};
+
+pub async fn created_user_is_found(stores: &Stores) {
+    let w = World::new(stores).await;
+    let ada = user(Some("ada@example.org"), Role::Admin);
+    stores.users.create(&w.me, &ada).await.unwrap();
+    assert_eq!(stores.users.get(&w.me, ada.id).await.unwrap(), ada);
+}
+
+pub async fn taken_id_or_address_conflicts(stores: &Stores) {
+    let w = World::new(stores).await;
+    let ada = user(Some("ada@example.org"), Role::User);
+    stores.users.create(&w.me, &ada).await.unwrap();
+    refused(stores.users.create(&w.me, &ada).await, ErrorKind::Conflict);
+    let namesake = user(Some("ada@example.org"), Role::User);
+    refused(stores.users.create(&w.me, &namesake).await, ErrorKind::Conflict);
+    stores.users.create(&w.stranger, &namesake).await.unwrap();
+    // No address is not an address that is taken.
+    stores.users.create(&w.me, &user(None, Role::User)).await.unwrap();
+}
+
+pub async fn absent_user_is_not_found(stores: &Stores) {
+    let w = World::new(stores).await;
+    let absent: UserId = id();
+    missing(stores.users.get(&w.me, absent).await);
+    missing(stores.users.update(&w.me, absent, &UserChange::default(), at(1)).await);
+    missing(stores.users.delete(&w.me, absent).await);
+}
+
+pub async fn other_tenant_sees_no_user(stores: &Stores) {
+    let w = World::new(stores).await;
+    let ada = user(None, Role::User);
+    stores.users.create(&w.me, &ada).await.unwrap();
+    missing(stores.users.get(&w.stranger, ada.id).await);
+    missing(stores.users.update(&w.stranger, ada.id, &UserChange::default(), at(1)).await);
+    missing(stores.users.delete(&w.stranger, ada.id).await);
+    let seen = stores.users.list(&w.stranger, PageRequest::default()).await.unwrap();
+    assert_eq!(seen.data.len(), 1);
+}
+
+pub async fn users_are_listed_oldest_first(stores: &Stores) {
+    let w = World::new(stores).await;
+    for _ in 0..2 {
+        stores.users.create(&w.me, &user(None, Role::User)).await.unwrap();
+    }
+    let users = all(|page| stores.users.list(&w.me, page)).await;
+    assert_eq!(users.len(), 5);
+    assert!(users.is_sorted_by_key(|user| user.id));
+    assert_eq!(users[0].id, w.me.user);
+}
+
+pub async fn update_changes_what_is_given(stores: &Stores) {
+    let w = World::new(stores).await;
+    let before = stores.users.get(&w.me, w.me.user).await.unwrap();
+    let change = UserChange { name: Some("Grace".into()), is_active: Some(false), ..UserChange::default() };
+    let after = stores.users.update(&w.me, w.me.user, &change, at(9)).await.unwrap();
+    assert_eq!((after.name.as_str(), after.is_active, after.updated_at), ("Grace", false, at(9)));
+    assert_eq!((after.role, &after.settings), (before.role, &before.settings));
+    let change = UserChange { settings: Some(serde_json::Value::Null), ..UserChange::default() };
+    stores.users.update(&w.me, w.me.user, &change, at(10)).await.unwrap();
+    let after = stores.users.get(&w.me, w.me.user).await.unwrap();
+    assert_eq!((after.settings, after.name.as_str()), (serde_json::Value::Null, "Grace"));
+}
+
+pub async fn deleted_user_takes_all_they_own(stores: &Stores) {
+    let w = World::new(stores).await;
+    let workspace = w.workspace("w").await;
+    let prompt = super::world::prompt(Some(workspace.id), "p");
+    stores.prompts.create(&w.me, &prompt).await.unwrap();
+    let mut inside = super::world::conversation("inside");
+    inside.workspace_id = Some(workspace.id);
+    stores.conversations.create(&w.me, &inside).await.unwrap();
+    let begin = w.begun().await;
+    stores.runs.finish(&w.me, &finish(&begin, "x", text_events(1, &["x"]))).await.unwrap();
+    let connection = w.connection("c").await;
+    let session = Session {
+        id: id(),
+        token_hash: vec![7; 32],
+        ip: None,
+        user_agent: None,
+        created_at: at(0),
+        last_activity_at: at(0),
+        expires_at: at(0),
+    };
+    stores.sessions.create(&w.me, &session).await.unwrap();
+    let file = File {
+        id: id(),
+        name: "a.txt".into(),
+        media_type: "text/plain".into(),
+        size: 1,
+        content_hash: "00".into(),
+        created_at: at(0),
+    };
+    stores.files.create(&w.me, &file).await.unwrap();
+
+    stores.users.delete(&w.admin, w.me.user).await.unwrap();
+    missing(stores.users.get(&w.admin, w.me.user).await);
+    missing(stores.workspaces.get(&w.me, workspace.id).await);
+    missing(stores.prompts.get(&w.me, prompt.id).await);
+    missing(stores.conversations.get(&w.me, inside.id).await);
+    missing(stores.conversations.get(&w.me, begin.run.conversation_id).await);
+    missing(stores.runs.get(&w.me, begin.run.id).await);
+    missing(stores.connections.get(&w.me, connection.id).await);
+    missing(stores.sessions.get(&w.me, session.id).await);
+    missing(stores.files.get(&w.me, file.id).await);
+    // The tenant's accounts stay whole.
+    let sums = stores.usage.sums(&w.admin, &UsageFilter::default()).await.unwrap();
+    assert_eq!(sums[0].calls, 1);
+    stores.users.get(&w.stranger, w.me.user).await.unwrap();
+}
