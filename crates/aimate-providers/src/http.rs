@@ -2,6 +2,7 @@
 //! are waited for, with deadlines, retries and limits.
 
 mod answer;
+mod guard;
 mod peer;
 mod retry;
 
@@ -18,6 +19,8 @@ use reqwest::{Client, Method, Request, Url};
 use tokio::time::{Instant, Sleep};
 
 pub(crate) use answer::Answer;
+pub use guard::AddressPolicy;
+use guard::{Guard, Refused};
 pub(crate) use peer::Peer;
 use retry::Failure;
 
@@ -42,6 +45,7 @@ pub struct Transport(Arc<Inner>);
 
 struct Inner {
     backoff: Duration,
+    guard: Arc<Guard>,
     tls: OnceLock<rustls::ClientConfig>,
     usual: OnceLock<Option<Client>>,
     /// Clients by their connect timeout, which reqwest knows per client only.
@@ -63,8 +67,20 @@ impl Transport {
     /// A transport whose first retry waits `backoff` at most, the second twice
     /// as long, and so on. Default: 250 ms.
     pub fn with_backoff(backoff: Duration) -> Self {
+        Self::guarded(backoff, Guard::new(AddressPolicy::any()))
+    }
+
+    /// This transport, with an empty pool, reaching what `policy` allows alone.
+    /// Default: [`AddressPolicy::any`].
+    #[must_use]
+    pub fn with_policy(self, policy: AddressPolicy) -> Self {
+        Self::guarded(self.0.backoff, Guard::new(policy))
+    }
+
+    fn guarded(backoff: Duration, guard: Guard) -> Self {
         Self(Arc::new(Inner {
             backoff,
+            guard: Arc::new(guard),
             tls: OnceLock::new(),
             usual: OnceLock::new(),
             unusual: Mutex::new(HashMap::new()),
@@ -74,8 +90,9 @@ impl Transport {
     /// Sends `call` and waits for the head of the answer, again after failures
     /// that are worth it.
     pub(crate) async fn send(&self, call: &Call<'_>) -> Result<Answer> {
-        let client = self.client(call.endpoint)?;
         let (url, headers) = (call.url()?, call.headers()?);
+        self.0.guard.check(&url).map_err(|refused| call.peer().forbidden(&refused))?;
+        let client = self.client(call.endpoint)?;
         let retries = call.endpoint.settings.retries.unwrap_or(RETRIES);
         let mut attempt = 0;
         loop {
@@ -125,6 +142,7 @@ impl Transport {
             .retry(reqwest::retry::never())
             .referer(false)
             .no_proxy()
+            .dns_resolver(self.0.guard.clone())
             .tcp_nodelay(true)
             .pool_max_idle_per_host(4_096)
             .pool_idle_timeout(Duration::from_secs(30))
@@ -180,9 +198,21 @@ impl<'a> Call<'a> {
 
     fn url(&self) -> Result<Url> {
         let base = self.endpoint.url.trim_end_matches('/');
-        Url::parse(&[base, self.path].concat()).map_err(|error| {
+        let url = Url::parse(&[base, self.path].concat()).map_err(|error| {
             Error::invalid(format!("connection `{}`: its url is no address: {error}", self.endpoint.name))
-        })
+        })?;
+        // Other schemes have other hosts: the guard knows those of these two.
+        if !matches!(url.scheme(), "http" | "https") {
+            let name = &self.endpoint.name;
+            return Err(Error::invalid(format!(
+                "connection `{name}`: its url should begin with `http://` or `https://`"
+            )));
+        }
+        Ok(url)
+    }
+
+    fn peer(&self) -> Peer {
+        Peer::new(self.endpoint, self.model)
     }
 
     fn headers(&self) -> Result<HeaderMap> {
@@ -214,7 +244,7 @@ impl<'a> Call<'a> {
     }
 
     async fn attempt(&self, client: &Client, request: Request) -> Result<Answer, Failure> {
-        let peer = Peer::new(self.endpoint, self.model);
+        let peer = self.peer();
         let mut deadline = Box::pin(tokio::time::sleep(self.first_byte()));
         let response = tokio::select! {
             biased;
@@ -223,7 +253,10 @@ impl<'a> Call<'a> {
                 return Err(Failure::last(peer.timeout("did not begin to answer", self.first_byte())));
             }
         };
-        let response = response.map_err(|error| Failure::again(peer.unreached(error)))?;
+        let response = response.map_err(|error| match Refused::behind(&error) {
+            Some(refused) => Failure::last(peer.forbidden(refused)),
+            None => Failure::again(peer.unreached(error)),
+        })?;
         let idle = Duration::from_millis(self.endpoint.settings.idle_timeout_ms.unwrap_or(IDLE_MS));
         let mut answer = Answer::new(peer, response, deadline, self.first_byte(), idle);
         if answer.status().is_success() {

@@ -32,7 +32,7 @@ use aimate_core::engine::Configured;
 use aimate_core::provider::ChatProvider;
 
 pub use builtin::Builtin;
-pub use http::Transport;
+pub use http::{AddressPolicy, Transport};
 pub use ollama::Ollama;
 pub use openai::OpenAi;
 pub use openrouter::OpenRouter;

@@ -7,6 +7,8 @@ use aimate_core::provider::Endpoint;
 use aimate_core::{Error, ErrorKind, Secret};
 use serde_json::Value;
 
+use super::Refused;
+
 /// The most characters of a vendor's own sentence.
 const VENDOR_LIMIT: usize = 300;
 
@@ -86,6 +88,11 @@ impl Peer {
             ErrorKind::Upstream,
             format_args!("one line of the answer is longer than {} bytes", crate::frame::LIMIT),
         )
+    }
+
+    /// The address policy does not let this server be asked.
+    pub(super) fn forbidden(&self, refused: &Refused) -> Error {
+        self.error(ErrorKind::Forbidden, refused)
     }
 
     /// No answer came.

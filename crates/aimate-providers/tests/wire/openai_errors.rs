@@ -68,11 +68,19 @@ async fn refused_key_has_a_fixed_sentence() {
 }
 
 #[tokio::test]
-async fn redirect_is_not_followed() {
-    let server = Server::once(answer(302, &[("location", "http://127.0.0.1:9/elsewhere")], "")).await;
-    let error = provider(OpenAi).chat(&server.endpoint(OpenAi), &question()).await.err().unwrap();
-    assert!(error.message().contains("final address"), "{error}");
-    assert_eq!(server.asked().len(), 1);
+async fn sec_t01_redirect_is_not_followed() {
+    let other = Server::once(answer(200, &[], "{}")).await;
+    for location in
+        [&other.url, "http://169.254.169.254/latest", "http://[::1]:9/", "file:///etc/passwd", "//b"]
+    {
+        for status in [301, 302, 303, 307, 308] {
+            let server = Server::once(answer(status, &[("location", location)], "")).await;
+            let error = provider(OpenAi).chat(&server.endpoint(OpenAi), &question()).await.err().unwrap();
+            assert!(error.message().contains("final address"), "{error}");
+            assert_eq!(server.asked().len(), 1);
+        }
+    }
+    assert!(other.asked().is_empty());
 }
 
 #[tokio::test]

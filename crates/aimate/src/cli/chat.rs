@@ -25,8 +25,9 @@ pub(crate) struct ChatArguments {
 
 /// Answers one prompt, or one line after the other.
 pub(crate) async fn chat(arguments: ChatArguments) -> Result<()> {
-    let mut builder = arguments.config.engine().await?;
-    for found in find().await? {
+    let transport = arguments.config.transport()?;
+    let mut builder = arguments.config.engine(&transport).await?;
+    for found in find(&transport).await? {
         builder = builder.connection(found.connection);
     }
     let engine = builder.build().await?;

@@ -5,8 +5,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use aimate::providers::{AddressPolicy, Transport};
 use aimate::store::{Options, Store};
 use aimate::{Engine, EngineBuilder, Error, KeyRing, Result};
+
+use super::find::configured;
 
 /// The names that the environment may hold; see the README.
 const KNOWN: [&str; 12] = [
@@ -39,6 +42,10 @@ pub(crate) struct Config {
     /// Milliseconds to wait for the database
     #[arg(long, env = "DATABASE_TIMEOUT", default_value_t = 10_000)]
     pub(crate) database_timeout: u64,
+    /// Hosts, addresses and networks that connections may reach although they are private, separated
+    /// by commas, such as `gpu-box,10.2.0.0/16`
+    #[arg(long, env = "AIMATE_ALLOW_PRIVATE", value_name = "HOSTS")]
+    pub(crate) allow_private: Option<String>,
 }
 
 impl Config {
@@ -60,11 +67,25 @@ impl Config {
         aimate::store::connect_with(&self.database_url(), options).await
     }
 
-    /// An engine builder with the store, the providers and the keys.
-    pub(crate) async fn engine(&self) -> Result<EngineBuilder> {
+    /// What asks the model servers. Users' connections reach public addresses and
+    /// this machine; what else they may is the operator's to say.
+    pub(crate) fn transport(&self) -> Result<Transport> {
+        let wrong = |name: &str, error: &Error| Error::invalid(format!("{name}: {error}"));
+        let mut policy = AddressPolicy::public_only()
+            .allow_loopback()
+            .allow(self.allow_private.as_deref().unwrap_or_default())
+            .map_err(|error| wrong("AIMATE_ALLOW_PRIVATE", &error))?;
+        for (name, url) in configured() {
+            policy = policy.allow_host_of(&url).map_err(|error| wrong(name, &error))?;
+        }
+        Ok(Transport::new().with_policy(policy))
+    }
+
+    /// An engine builder with the store, the providers over `transport` and the keys.
+    pub(crate) async fn engine(&self, transport: &Transport) -> Result<EngineBuilder> {
         let store = self.connect(true).await?;
         let mut builder =
-            Engine::builder().store(store).providers(aimate::providers::all()).keys(self.keys()?);
+            Engine::builder().store(store).providers(aimate::providers::with(transport)).keys(self.keys()?);
         if let Ok(prompt) = std::env::var("AIMATE_SYSTEM_PROMPT") {
             builder = builder.system_prompt(prompt);
         }
@@ -150,10 +171,32 @@ mod tests {
     }
 
     #[test]
+    fn broken_list_of_private_hosts_is_told() {
+        let config = |list: &str| Config {
+            database: None,
+            data_dir: PathBuf::new(),
+            pool_size: None,
+            database_timeout: 1,
+            allow_private: Some(list.to_owned()),
+        };
+        assert!(config("gpu-box, 10.2.0.0/16,").transport().is_ok());
+        let error = config("10.2.0.0/40").transport().err().unwrap();
+        assert!(
+            error.message().starts_with("AIMATE_ALLOW_PRIVATE: `10.2.0.0/40` is no host name"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn key_is_made_once_and_for_its_owner_only() {
         let folder = std::env::temp_dir().join(format!("aimate-key-{}", std::process::id()));
-        let config =
-            Config { database: None, data_dir: folder.clone(), pool_size: None, database_timeout: 1 };
+        let config = Config {
+            database: None,
+            data_dir: folder.clone(),
+            pool_size: None,
+            database_timeout: 1,
+            allow_private: None,
+        };
         config.keys().unwrap();
         let first = fs::read(config.key_path()).unwrap();
         config.keys().unwrap();

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use aimate::{Engine, Result, providers};
+use aimate::providers::{self, Transport};
+use aimate::{Engine, Result};
 
 use super::config::Config;
 use super::find::find;
@@ -24,7 +25,8 @@ pub(crate) async fn doctor(config: &Config) -> Result<ExitCode> {
         Ok(keys) => report.fine("keys", &format!("encryption keys {keys:?} are ready")),
         Err(error) => report.problem("keys", &error.to_string()),
     }
-    let found = find().await?;
+    let transport = config.transport()?;
+    let found = find(&transport).await?;
     if found.is_empty() {
         report.note(
             "models",
@@ -37,7 +39,7 @@ pub(crate) async fn doctor(config: &Config) -> Result<ExitCode> {
     if let Some(store) = store
         && report.problems == 0
     {
-        connections(&mut report, &store, config).await?;
+        connections(&mut report, &store, config, &transport).await?;
     }
     if report.problems == 0 {
         println!("all is well");
@@ -63,10 +65,15 @@ async fn database(report: &mut Report, store: &aimate::store::Store) {
 }
 
 /// Asks the server of every stored connection for its models.
-async fn connections(report: &mut Report, store: &aimate::store::Store, config: &Config) -> Result<()> {
+async fn connections(
+    report: &mut Report,
+    store: &aimate::store::Store,
+    config: &Config,
+    transport: &Transport,
+) -> Result<()> {
     let engine = Engine::builder()
         .store(store.clone())
-        .providers(providers::all())
+        .providers(providers::with(transport))
         .keys(config.keys()?)
         .build()
         .await?;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use aimate::connection::{NewConnection, ProviderKind};
 use aimate::provider::Endpoint;
-use aimate::{Error, Result, Secret, providers};
+use aimate::providers::{self, Transport};
+use aimate::{Error, Result, Secret};
 
 /// How long a server on this machine has to answer.
 const PATIENCE: Duration = Duration::from_millis(1_500);
@@ -24,15 +25,15 @@ pub(crate) struct Found {
 ///
 /// # Errors
 /// `Invalid` if `AI_PROVIDER` is no provider.
-pub(crate) async fn find() -> Result<Vec<Found>> {
+pub(crate) async fn find(transport: &Transport) -> Result<Vec<Found>> {
     let wanted = variable("AI_PROVIDER")
         .map(|name| name.parse::<ProviderKind>())
         .transpose()
         .map_err(|error| Error::invalid(format!("AI_PROVIDER: {error}")))?;
     let ollama = variable("OLLAMA_HOST");
     let (ollama, lmstudio) = tokio::join!(
-        local("ollama", ProviderKind::Ollama, ollama_url(ollama.as_deref()), ollama.is_some()),
-        local("lmstudio", ProviderKind::OpenAi, "http://127.0.0.1:1234/v1".to_owned(), false),
+        local(transport, "ollama", ProviderKind::Ollama, ollama_url(ollama.as_deref()), ollama.is_some()),
+        local(transport, "lmstudio", ProviderKind::OpenAi, "http://127.0.0.1:1234/v1".to_owned(), false),
     );
     let mut found: Vec<_> = [ollama, lmstudio, openai(), openrouter()].into_iter().flatten().collect();
     if let Some(wanted) = wanted {
@@ -50,8 +51,21 @@ pub(crate) async fn find() -> Result<Vec<Found>> {
     Ok(found)
 }
 
+/// The addresses of model servers that the environment gives, by its names.
+pub(crate) fn configured() -> impl Iterator<Item = (&'static str, String)> {
+    let ollama = variable("OLLAMA_HOST").map(|host| ("OLLAMA_HOST", ollama_url(Some(&host))));
+    let openai = variable("OPENAI_BASE_URL").map(|url| ("OPENAI_BASE_URL", url));
+    ollama.into_iter().chain(openai)
+}
+
 /// A server on this machine, if it answers; a configured one in any case.
-async fn local(name: &str, provider: ProviderKind, url: String, configured: bool) -> Option<Found> {
+async fn local(
+    transport: &Transport,
+    name: &str,
+    provider: ProviderKind,
+    url: String,
+    configured: bool,
+) -> Option<Found> {
     let connection = NewConnection::new(name, provider).url(&url);
     let endpoint = Endpoint {
         name: name.to_owned(),
@@ -60,7 +74,7 @@ async fn local(name: &str, provider: ProviderKind, url: String, configured: bool
         api_key: None,
         settings: connection.settings.clone(),
     };
-    let providers = providers::all();
+    let providers = providers::with(transport);
     let models = tokio::time::timeout(PATIENCE, providers.get(&provider)?.models(&endpoint)).await;
     match models {
         Ok(Ok(models)) => {

@@ -31,8 +31,9 @@ pub(crate) struct ServeArguments {
 pub(crate) async fn serve(arguments: ServeArguments) -> Result<()> {
     let address = address(&arguments.addr, arguments.port).await?;
     only_local(address, std::env::var("JWT_SECRET").is_ok_and(|secret| !secret.is_empty()))?;
-    let mut builder = arguments.config.engine().await?;
-    let found = find().await?;
+    let transport = arguments.config.transport()?;
+    let mut builder = arguments.config.engine(&transport).await?;
+    let found = find(&transport).await?;
     for Found { connection, .. } in &found {
         builder = builder.connection(connection.clone());
     }
