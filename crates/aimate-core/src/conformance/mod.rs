@@ -38,7 +38,6 @@ pub mod worker;
 pub mod workspace;
 pub mod world;
 
-
 /// Runs every case as a `#[tokio::test]`, in a module for each noun, through
 /// `$with`: an `async fn(impl AsyncFn(&Stores))`.
 #[macro_export]

@@ -13,7 +13,7 @@ use crate::chat::event::{ChatEvent, Started};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ConversationId, MessageId, RunId};
 use crate::message::{Message, Part};
-use crate::run::Run;
+use crate::run::{Run, RunStatus};
 use crate::scope::Scope;
 
 /// How often the log of another process's run is looked at.
@@ -181,7 +181,7 @@ impl Answer {
     /// log was cleared, a listener from the beginning gets the stored answer.
     async fn rest(&self, run: &Run) -> Result<NumberedEvents> {
         let logged = self.logged_after().await?;
-        if !logged.is_empty() {
+        if !logged.is_empty() || self.has_heard_all(run).await? {
             return Ok(logged);
         }
         let stores = &self.engine.inner.stores;
@@ -193,6 +193,18 @@ impl Answer {
         }
         events.push(final_of(run, &answer));
         Ok((self.at + 1..).zip(events.into_iter().map(Arc::new)).collect())
+    }
+
+    /// Whether the listener knows the last event, which is not in the log: its
+    /// number is one more than the log's last. (Of an interrupted run it may
+    /// know events that were lost with their process.)
+    async fn has_heard_all(&self, run: &Run) -> Result<bool> {
+        if self.at == 0 || run.status == RunStatus::Interrupted {
+            return Ok(false);
+        }
+        let runs = &self.engine.inner.stores.runs;
+        let is_logged = !runs.events(&self.scope, self.run_id, self.at - 1, 1).await?.is_empty();
+        Ok(!is_logged && !runs.events(&self.scope, self.run_id, 0, 1).await?.is_empty())
     }
 
     fn leave(&mut self) {

@@ -2,10 +2,12 @@
 //! memory for a few seconds so that a call need not ask the database.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Engine;
+use super::model::Reading;
 use crate::clock::Timestamp;
 use crate::connection::{Connection, NewConnection, ProviderKind, origin};
 use crate::error::{Error, ErrorKind, Result};
@@ -26,11 +28,13 @@ const MOST: usize = 10_000;
 pub(super) struct Catalogs {
     known: Mutex<HashMap<(TenantId, UserId), Arc<Catalog>>>,
     /// When each connection's model list was last asked for, well or not.
-    asked: Mutex<HashMap<ConnectionId, Timestamp>>,
+    asked: Mutex<HashMap<ConnectionId, Reading>>,
+    /// How often something was forgotten: what was read before that is old.
+    changes: AtomicU64,
 }
 
 impl Catalogs {
-    pub(super) fn asked(&self) -> MutexGuard<'_, HashMap<ConnectionId, Timestamp>> {
+    pub(super) fn asked(&self) -> MutexGuard<'_, HashMap<ConnectionId, Reading>> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -40,7 +44,9 @@ impl Catalogs {
 
     /// Forgets what a tenant's users have: something changed.
     pub(super) fn forget(&self, tenant: TenantId) {
-        self.known().retain(|(other, _), _| *other != tenant);
+        let mut known = self.known();
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        known.retain(|(other, _), _| *other != tenant);
     }
 }
 
@@ -199,6 +205,7 @@ impl Engine {
         {
             return Ok(catalog);
         }
+        let changes = inner.catalogs.changes.load(Ordering::Acquire);
         let mut connections = self.all_connections(scope).await?;
         if self.add_configured(scope, &connections).await? {
             connections = self.all_connections(scope).await?;
@@ -213,7 +220,10 @@ impl Engine {
         if known.len() >= MOST {
             known.clear();
         }
-        known.insert(key, catalog.clone());
+        // Something may have changed while this was read.
+        if inner.catalogs.changes.load(Ordering::Acquire) == changes {
+            known.insert(key, catalog.clone());
+        }
         Ok(catalog)
     }
 
@@ -311,9 +321,7 @@ impl Engine {
             }
             Err(Miss::Final(error)) => Err(error),
             Err(Miss::Unlisted(connection, error)) => {
-                if let Some(reading) = self.refresh_soon(scope, &connection) {
-                    let _ = tokio::time::timeout(super::model::WAIT, reading).await;
-                }
+                self.refresh_soon(scope, &connection).wait().await;
                 self.catalog(scope).await?.find(name).map_err(|_| error)
             }
         }

@@ -3,8 +3,11 @@
 use serde::Serialize;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::Engine;
 use super::catalog::Catalog;
+use crate::clock::Timestamp;
 use crate::connection::{Connection, ConnectionStatus, ProviderKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::ConnectionId;
@@ -15,7 +18,7 @@ use crate::scope::{Role, Scope};
 /// How old a model list may be before it is read again in the background.
 const OLD: Duration = Duration::from_secs(600);
 /// How long a caller waits for a list that was never read.
-pub(super) const WAIT: Duration = Duration::from_secs(5);
+const WAIT: Duration = Duration::from_secs(5);
 /// How soon the same server is asked again.
 const AGAIN: Duration = Duration::from_secs(10);
 
@@ -85,32 +88,52 @@ impl Engine {
     }
 
     /// Reads a connection's list, and waits a little for it if the server was
-    /// never asked by this process.
+    /// never asked by this process before.
     pub(super) async fn refresh_once(&self, scope: &Scope, connection: &Connection) {
-        let known = self.inner.catalogs.asked().contains_key(&connection.id);
         let reading = self.refresh_soon(scope, connection);
-        if !known && let Some(reading) = reading {
-            // A failure is kept in the connection's status.
-            let _ = tokio::time::timeout(WAIT, reading).await;
+        if reading.is_first {
+            reading.wait().await;
         }
     }
 
     /// Reads a connection's list in the background, unless its server was asked
-    /// a moment ago.
-    pub(super) fn refresh_soon(&self, scope: &Scope, connection: &Connection) -> Option<Reading> {
+    /// a moment ago: then it gives that reading.
+    pub(super) fn refresh_soon(&self, scope: &Scope, connection: &Connection) -> Reading {
         let now = self.inner.sources.now();
         let mut asked = self.inner.catalogs.asked();
-        if asked.get(&connection.id).is_some_and(|then| now.since(*then) < AGAIN) {
-            return None;
+        let last = asked.get(&connection.id);
+        if let Some(last) = last.filter(|last| now.since(last.begun_at) < AGAIN) {
+            return last.clone();
         }
-        asked.insert(connection.id, now);
+        let (end, ended) = watch::channel(());
+        let reading = Reading { begun_at: now, is_first: last.is_none(), ended };
+        asked.insert(connection.id, reading.clone());
         let (engine, scope, id) = (self.clone(), *scope, connection.id);
-        Some(self.inner.tasks.spawn(async move { engine.models(&scope).refresh(id).await }))
+        self.inner.tasks.spawn(async move {
+            // A failure is kept in the connection's status.
+            let _ = engine.models(&scope).refresh(id).await;
+            drop(end);
+        });
+        reading
     }
 }
 
-/// A model list on its way.
-type Reading = tokio::task::JoinHandle<Result<Vec<OfferedModel>>>;
+/// A model list on its way, or read.
+#[derive(Clone, Debug)]
+pub(super) struct Reading {
+    begun_at: Timestamp,
+    /// Whether it is the first one of this connection in this process.
+    is_first: bool,
+    /// Closed when it is over.
+    ended: watch::Receiver<()>,
+}
+
+impl Reading {
+    /// Waits until it is over, but not for long.
+    pub(super) async fn wait(mut self) {
+        let _ = tokio::time::timeout(WAIT, self.ended.changed()).await;
+    }
+}
 
 impl Models<'_> {
     /// All models of the enabled connections, by connection and model. Lists
