@@ -1,0 +1,219 @@
+//! JSON bodies: read within limits, parsed into typed values, and refused with
+//! the path of what is wrong.
+
+use aimate_core::Error;
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::time::{Duration, timeout};
+
+use crate::app::App;
+use crate::error::{Failure, Result};
+
+/// How much of a body that is too large is read to let its sender hear so, and
+/// for how long.
+const DRAIN: usize = 64 * 1024 * 1024;
+const DRAIN_FOR: Duration = Duration::from_secs(2);
+
+/// A JSON body, in requests and answers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Json<T>(pub(crate) T);
+
+/// A JSON body that may be left out: every field has a default.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OptionalJson<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self> {
+        let is_json = is_json(request.headers());
+        let bytes = read(request, app).await?;
+        if !is_json {
+            return Err(not_json());
+        }
+        parse(&bytes).map(Self)
+    }
+}
+
+impl<T: DeserializeOwned + Default> FromRequest<App> for OptionalJson<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self> {
+        let is_json = is_json(request.headers());
+        let bytes = read(request, app).await?;
+        match (bytes.trim_ascii(), is_json) {
+            (b"" | b"null", _) => Ok(Self(T::default())),
+            (_, false) => Err(not_json()),
+            (_, true) => parse(&bytes).map(Self),
+        }
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        match serde_json::to_vec(&self.0) {
+            Ok(body) => bytes(body.into()),
+            Err(error) => {
+                Failure::from(Error::internal("the answer cannot be written as JSON").with_source(error))
+                    .into_response()
+            }
+        }
+    }
+}
+
+/// An answer of ready JSON.
+pub(crate) fn bytes(body: Bytes) -> Response {
+    let mut response = Response::new(Body::from(body));
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, json);
+    response
+}
+
+/// `201` with the new thing and its address.
+pub(crate) fn created<T: Serialize>(address: &str, new: T) -> Response {
+    let mut response = Json(new).into_response();
+    if response.status() == StatusCode::OK {
+        *response.status_mut() = StatusCode::CREATED;
+    }
+    if let Ok(address) = HeaderValue::from_str(address) {
+        response.headers_mut().insert(LOCATION, address);
+    }
+    response
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(kind) = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()) else {
+        return false;
+    };
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    let subtype = essence
+        .get(..12)
+        .filter(|prefix| prefix.eq_ignore_ascii_case("application/"))
+        .and_then(|_| essence.get(12..));
+    subtype.is_some_and(|subtype| {
+        subtype.eq_ignore_ascii_case("json") || subtype.to_ascii_lowercase().ends_with("+json")
+    })
+}
+
+fn not_json() -> Failure {
+    let error = Error::invalid("the body must be JSON; send it with `Content-Type: application/json`");
+    Failure::with_status(error, StatusCode::UNSUPPORTED_MEDIA_TYPE)
+}
+
+/// The whole body, if it is within the limits.
+async fn read(request: Request, app: &App) -> Result<Bytes> {
+    let limit = app.options.body_limit;
+    let announced =
+        request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let mut body = request.into_body();
+    if announced.is_some_and(|length| length > limit as u64) {
+        drain(&mut body).await;
+        return Err(too_large(limit));
+    }
+    match timeout(app.options.body_timeout, Limited::new(&mut body, limit).collect()).await {
+        Ok(Ok(read)) => Ok(read.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            drain(&mut body).await;
+            Err(too_large(limit))
+        }
+        Ok(Err(error)) => {
+            Err(Error::invalid("the body broke off before it was whole").with_source(error).into())
+        }
+        Err(_) => Err(Failure::with_status(
+            Error::invalid("the body took too long to arrive"),
+            StatusCode::REQUEST_TIMEOUT,
+        )),
+    }
+}
+
+fn too_large(limit: usize) -> Failure {
+    Error::too_large(format!("the body is larger than {limit} bytes, which is the most")).into()
+}
+
+/// Reads and forgets: a sender who is cut off while sending may never see the
+/// answer.
+async fn drain(body: &mut Body) {
+    let rest = Limited::new(body, DRAIN);
+    // Whether it came to an end makes no difference to the answer.
+    let _ = timeout(DRAIN_FOR, async move {
+        let mut rest = std::pin::pin!(rest);
+        while let Some(Ok(_)) = rest.as_mut().frame().await {}
+    })
+    .await;
+}
+
+/// Parses `bytes`; the path of a mistake is looked for only when there is one.
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    // A list would be taken for the fields in their order.
+    let opens = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+    if opens.is_some_and(|byte| *byte != b'{') {
+        return Err(Error::invalid("the body must be a JSON object").into());
+    }
+    let error = match serde_json::from_slice(bytes) {
+        Ok(value) => return Ok(value),
+        Err(error) => error,
+    };
+    if bytes.is_empty() {
+        return Err(Error::invalid("the body is empty; it must be JSON").into());
+    }
+    if let Err(wrong) = std::str::from_utf8(bytes) {
+        return Err(
+            Error::invalid(format!("the body is not UTF-8: byte {} is wrong", wrong.valid_up_to())).into()
+        );
+    }
+    if !error.is_data() {
+        return Err(Error::invalid(format!("the body is not JSON: {error}")).into());
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let path = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+        Err(found) => found.path().to_string(),
+        Ok(_) => ".".to_owned(),
+    };
+    let sentence = error.to_string();
+    let what = sentence.rsplit_once(" at line ").map_or(sentence.as_str(), |(what, _)| what);
+    if path == "." {
+        return Err(Error::invalid(what.to_owned()).into());
+    }
+    Err(Error::field(path, what).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aimate_core::conversation::NewConversation;
+
+    fn wrong(body: &[u8]) -> Error {
+        parse::<NewConversation>(body).unwrap_err().error
+    }
+
+    #[test]
+    fn mistake_is_named_by_its_path() {
+        let error = wrong(br#"{"tags":["a",1]}"#);
+        assert_eq!(error.fields()[0].path, "tags[1]");
+        assert!(!error.message().contains("line"), "{error}");
+    }
+
+    #[test]
+    fn unknown_field_is_named_with_the_known_ones() {
+        let error = wrong(br#"{"titel":"x"}"#);
+        assert_eq!(error.fields()[0].path, "titel");
+        assert!(error.message().contains("`title`"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_json_is_told_so() {
+        assert!(wrong(b"").message().contains("empty"));
+        assert!(wrong(b"{").message().contains("not JSON"));
+        assert!(wrong(b"{\"title\":\"\xff\"}").message().contains("not UTF-8"));
+        assert!(wrong(b" [\"a\"]").message().contains("must be a JSON object"));
+        let deep = format!("{{\"metadata\":{{\"a\":{}", "[".repeat(100_000));
+        assert!(wrong(deep.as_bytes()).message().contains("not JSON"));
+    }
+}
