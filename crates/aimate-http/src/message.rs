@@ -1,0 +1,201 @@
+//! `/api/v1/conversations/{id}/messages`: the messages of a conversation, and
+//! the turns that add to them.
+
+mod turn;
+
+use aimate_core::chat::event::{ChatEvent, Finished};
+use aimate_core::chat::{Turn, TurnInput};
+use aimate_core::conversation::ListedMessage;
+use aimate_core::message::{Message, MessageRole, Part};
+use aimate_core::{Answer, ConversationId, Error, ErrorKind, MessageId};
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header::ACCEPT;
+use http::{HeaderMap, HeaderName};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::app::App;
+use crate::error::Result;
+use crate::json::{Json, OptionalJson};
+use crate::page::{List, page};
+use crate::path::{Path, Query};
+use crate::scope::Caller;
+use crate::sse;
+use turn::TurnBody;
+pub(crate) use turn::{check_metadata, refuse_knowledge};
+
+/// The header that OpenAI's and others' clients send a turn's own id in.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Which messages are listed.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct MessageQuery {
+    /// The last message of the branch; default: the branch that is open.
+    leaf: Option<MessageId>,
+    /// Rows at most, 1 to 200; default 50.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// Lists a branch, newest page first, each page oldest message first.
+#[utoipa::path(get, path = "/api/v1/conversations/{id}/messages", tag = "messages",
+    params(("id" = ConversationId, Path), MessageQuery),
+    responses((status = 200, body = List<ListedMessage>)))]
+pub(crate) async fn list(
+    State(app): State<App>,
+    Caller(scope): Caller,
+    Path(id): Path<ConversationId>,
+    Query(query): Query<MessageQuery>,
+) -> Result<List<ListedMessage>> {
+    let page = page(query.limit, query.cursor.as_deref())?;
+    let conversations = app.engine.conversations(&scope);
+    Ok(conversations.messages(id, query.leaf, page).await?.into())
+}
+
+/// Adds a message and answers it: as a stream of events, or with
+/// `"stream": false` as the finished message.
+#[utoipa::path(post, path = "/api/v1/conversations/{id}/messages", tag = "messages",
+    params(("id" = ConversationId, Path),
+        ("idempotency-key" = Option<String>, Header, description = "Like `client_id`")),
+    request_body = TurnBody,
+    responses((status = 200, content((ChatEvent = "text/event-stream"), (Message = "application/json")))))]
+pub(crate) async fn create(
+    State(app): State<App>,
+    Caller(scope): Caller,
+    Path(id): Path<ConversationId>,
+    headers: HeaderMap,
+    Json(mut body): Json<TurnBody>,
+) -> Result<Response> {
+    let messages = TurnInput::Messages(vec![body.message()?]);
+    let asked = body.turn(id, messages, &headers)?;
+    asked.answer(&app, &scope).await
+}
+
+/// Answers again: a sibling of this answer, or an answer to this question.
+/// Takes the options of a turn, all of which may be left out.
+#[utoipa::path(post, path = "/api/v1/conversations/{id}/messages/{mid}/regenerate", tag = "messages",
+    params(("id" = ConversationId, Path), ("mid" = MessageId, Path)), request_body = Option<TurnBody>,
+    responses((status = 200, content((ChatEvent = "text/event-stream"), (Message = "application/json")))))]
+pub(crate) async fn regenerate(
+    State(app): State<App>,
+    Caller(scope): Caller,
+    Path((id, message)): Path<(ConversationId, MessageId)>,
+    headers: HeaderMap,
+    OptionalJson(body): OptionalJson<TurnBody>,
+) -> Result<Response> {
+    body.has_no_content()?;
+    let asked = body.turn(id, TurnInput::Regenerate(message), &headers)?;
+    asked.answer(&app, &scope).await
+}
+
+/// Stores another wording beside a message. Of a question it is a turn of its
+/// own, answered like any other; of an answer it is that message alone, as
+/// JSON.
+#[utoipa::path(put, path = "/api/v1/conversations/{id}/messages/{mid}", tag = "messages",
+    params(("id" = ConversationId, Path), ("mid" = MessageId, Path)), request_body = TurnBody,
+    responses((status = 200, content((ChatEvent = "text/event-stream"), (Message = "application/json")))))]
+pub(crate) async fn edit(
+    State(app): State<App>,
+    Caller(scope): Caller,
+    Path((id, message)): Path<(ConversationId, MessageId)>,
+    headers: HeaderMap,
+    Json(mut body): Json<TurnBody>,
+) -> Result<Response> {
+    let conversations = app.engine.conversations(&scope);
+    let edited = conversations.message(id, message).await?;
+    if edited.role == MessageRole::Assistant {
+        let content = answer_content(&mut body)?;
+        let sibling = conversations.edit_answer(id, message, content).await?;
+        return Ok(Json(sibling).into_response());
+    }
+    let content = body.message()?.content;
+    let asked = body.turn(id, TurnInput::Edit(message, content), &headers)?;
+    asked.answer(&app, &scope).await
+}
+
+/// What another wording of an answer may hold.
+fn answer_content(body: &mut TurnBody) -> Result<Vec<Part>> {
+    let content = body.content()?;
+    match content.iter().position(|part| !matches!(part, Part::Text { .. })) {
+        None => Ok(content),
+        Some(n) => Err(Error::field(
+            format!("content[{n}]"),
+            "is no text; another wording of an answer is text alone",
+        )
+        .into()),
+    }
+}
+
+/// A turn and how its answer is wanted.
+struct Asked {
+    turn: Turn,
+    stream: bool,
+}
+
+impl Asked {
+    async fn answer(self, app: &App, scope: &aimate_core::Scope) -> Result<Response> {
+        let answer = app.engine.chat(scope, self.turn).await?;
+        if self.stream {
+            return Ok(sse::answer(app, answer));
+        }
+        Ok(Json(finished(answer).await?.message).into_response())
+    }
+}
+
+/// Listens to the end.
+///
+/// # Errors
+/// What the run failed with.
+pub(crate) async fn finished(mut answer: Answer) -> Result<Finished> {
+    while let Some(event) = answer.next().await {
+        match event {
+            ChatEvent::Finished(finished) => return Ok(*finished),
+            ChatEvent::Error { code, detail, .. } => return Err(error(&code, detail).into()),
+            _ => {}
+        }
+    }
+    Err(Error::internal("the run ended without a last event").into())
+}
+
+/// The error that an `error` event tells of.
+pub(crate) fn error(code: &str, detail: String) -> Error {
+    Error::new(ErrorKind::from_code(code).unwrap_or(ErrorKind::Internal), detail)
+}
+
+/// The caller's own id of a turn out of the headers.
+///
+/// # Errors
+/// `Invalid` if it is no text, or another one than `in_body`.
+pub(crate) fn client_id(headers: &HeaderMap, in_body: Option<String>) -> Result<Option<String>> {
+    let Some(header) = headers.get(&IDEMPOTENCY_KEY) else {
+        return Ok(in_body);
+    };
+    let key = header.to_str().ok().filter(|key| !key.trim().is_empty());
+    let key = key.ok_or_else(|| Error::field("Idempotency-Key", "is empty or no plain text"))?;
+    match in_body {
+        Some(id) if id != key => Err(Error::field(
+            "client_id",
+            "is another one than the header `Idempotency-Key`; send one of them",
+        )
+        .into()),
+        _ => Ok(Some(key.to_owned())),
+    }
+}
+
+/// Whether a caller who does not say wants a stream: yes, unless JSON is all
+/// that is accepted.
+fn accepts_stream(headers: &HeaderMap) -> bool {
+    let accepted: Vec<&str> = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|range| range.split(';').next().unwrap_or_default().trim())
+        .collect();
+    accepted.is_empty() || accepted.iter().any(|range| *range != "application/json")
+}

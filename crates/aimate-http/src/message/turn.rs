@@ -1,0 +1,195 @@
+//! What a turn takes.
+
+use aimate_core::chat::{InputMessage, OnDisconnect, Turn, TurnInput};
+use aimate_core::message::{MessageRole, Part};
+use aimate_core::provider::{ResponseFormat, Sampling, ToolChoice, ToolSpec};
+use aimate_core::{ConversationId, Error, MessageId, limit};
+use http::HeaderMap;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::{Asked, accepts_stream, client_id};
+use crate::content::Content;
+use crate::error::{Failure, Result};
+
+/// A question and how it is to be answered.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct TurnBody {
+    /// What is said: text, or a list of parts (`text`, `image`, `tool_result`).
+    /// Required but for `regenerate`.
+    #[schema(value_type = Option<ContentSchema>)]
+    content: Option<Content<Part>>,
+    /// The message that it follows; default: the end of the branch that is open.
+    parent_id: Option<MessageId>,
+    /// The model, as `CONNECTION/MODEL` or a bare name; default: the one that
+    /// answered before, else the first active one.
+    model: Option<String>,
+    /// Collections to answer from; not built in yet.
+    #[schema(value_type = Vec<String>)]
+    knowledge: Vec<Value>,
+    /// Tools that the model may call; the calls come back to the caller, who
+    /// sends their results as `tool_result` parts.
+    tools: Vec<ToolSpec>,
+    /// Whether it must call one.
+    tool_choice: Option<ToolChoice>,
+    /// Whether several calls at once are welcome.
+    parallel_tool_calls: Option<bool>,
+    /// Instructions of this turn in place of the conversation's own.
+    system_prompt: Option<String>,
+    /// The form of the answer.
+    response_format: Option<ResponseFormat>,
+    /// Whether the answer comes as a stream of events; default true, unless
+    /// the header `Accept` names JSON alone.
+    stream: Option<bool>,
+    /// What happens when nobody listens any more; default `continue`.
+    #[schema(required = false)]
+    on_disconnect: OnDisconnect,
+    /// The caller's own id of the turn: sent twice, it is answered once.
+    client_id: Option<String>,
+    /// Free for the application, at most 64 KiB as JSON; kept with the message.
+    #[schema(value_type = Object)]
+    metadata: Map<String, Value>,
+    /// Randomness, 0 to 2.
+    temperature: Option<f64>,
+    /// Nucleus: the share of probability to pick from, 0 to 1.
+    top_p: Option<f64>,
+    /// Tokens of the answer at most.
+    max_tokens: Option<u32>,
+    /// Texts that end the answer.
+    stop: Vec<String>,
+    /// The seed of the randomness.
+    seed: Option<i64>,
+    /// Penalty on frequent tokens, -2 to 2.
+    frequency_penalty: Option<f64>,
+    /// Penalty on tokens that occurred, -2 to 2.
+    presence_penalty: Option<f64>,
+    /// How much to think: `low`, `medium`, `high`, or what the provider takes.
+    reasoning_effort: Option<String>,
+}
+
+/// Text, or a list of parts.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(crate) enum ContentSchema {
+    /// One text part.
+    Text(String),
+    /// Several parts.
+    Parts(Vec<Part>),
+}
+
+impl TurnBody {
+    /// What is said.
+    pub(super) fn content(&mut self) -> Result<Vec<Part>> {
+        let content = self.content.take();
+        let content = content.ok_or_else(|| Error::field("content", "is missing"))?;
+        Ok(content.into_parts(Part::text))
+    }
+
+    /// The message that is said.
+    pub(super) fn message(&mut self) -> Result<InputMessage> {
+        let content = self.content()?;
+        let role = role(&content)?;
+        let metadata = std::mem::take(&mut self.metadata);
+        check_metadata(&metadata)?;
+        Ok(InputMessage { role, content, metadata })
+    }
+
+    /// Refuses what a regeneration does not take.
+    pub(super) fn has_no_content(&self) -> Result<()> {
+        let given = [
+            ("content", self.content.is_some()),
+            ("parent_id", self.parent_id.is_some()),
+            ("metadata", !self.metadata.is_empty()),
+        ];
+        match given.into_iter().find(|(_, is_given)| *is_given) {
+            None => Ok(()),
+            Some((name, _)) => {
+                Err(Error::field(name, "is not taken here: the same question is answered again").into())
+            }
+        }
+    }
+
+    /// The turn that `input` makes in a conversation.
+    pub(super) fn turn(
+        self,
+        conversation: ConversationId,
+        input: TurnInput,
+        headers: &HeaderMap,
+    ) -> Result<Asked> {
+        refuse_knowledge(&self.knowledge)?;
+        if self.parent_id.is_some() && !matches!(input, TurnInput::Messages(_)) {
+            return Err(Error::field("parent_id", "is not taken here: the message has its place").into());
+        }
+        let stream = self.stream.unwrap_or_else(|| accepts_stream(headers));
+        let turn = Turn {
+            conversation: Some(conversation),
+            parent: self.parent_id,
+            model: self.model,
+            system_prompt: self.system_prompt,
+            tools: self.tools,
+            tool_choice: self.tool_choice,
+            parallel_tool_calls: self.parallel_tool_calls,
+            response_format: self.response_format,
+            stream,
+            on_disconnect: self.on_disconnect,
+            client_id: client_id(headers, self.client_id)?,
+            sampling: Sampling {
+                temperature: self.temperature,
+                top_p: self.top_p,
+                max_tokens: self.max_tokens,
+                stop: self.stop,
+                seed: self.seed,
+                frequency_penalty: self.frequency_penalty,
+                presence_penalty: self.presence_penalty,
+                reasoning_effort: self.reasoning_effort,
+            },
+            ..Turn::of(input)
+        };
+        Ok(Asked { turn, stream })
+    }
+}
+
+/// Refuses collections, which nothing can be found in yet.
+pub(crate) fn refuse_knowledge(collections: &[Value]) -> Result<()> {
+    if collections.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::unsupported("knowledge", "this version has no knowledge yet; leave it out"))
+}
+
+/// Metadata within its limit.
+pub(crate) fn check_metadata(metadata: &Map<String, Value>) -> Result<()> {
+    let bytes = serde_json::to_string(metadata).map_or(0, |json| json.len());
+    if bytes <= limit::METADATA {
+        return Ok(());
+    }
+    let message = format!("has {bytes} bytes as JSON; the most is {}", limit::METADATA);
+    Err(Error::field("metadata", message).into())
+}
+
+/// Who says `content`: a tool where it is results, else the user.
+fn role(content: &[Part]) -> Result<MessageRole> {
+    let results = content.iter().filter(|part| matches!(part, Part::ToolResult { .. })).count();
+    for (n, part) in content.iter().enumerate() {
+        let wrong = match part {
+            Part::Text { .. } | Part::Image { .. } if results > 0 => {
+                "stands beside a tool's result; send the results alone"
+            }
+            Part::Text { .. } | Part::Image { .. } | Part::ToolResult { .. } => continue,
+            Part::File { .. } => {
+                return Err(Failure::unsupported(
+                    format!("content[{n}]"),
+                    "this version takes no files yet; send text or an image",
+                ));
+            }
+            Part::Reasoning { .. } | Part::ToolCall(_) | Part::Citation(_) => {
+                "is a part that only answers have; send `text`, `image` or `tool_result`"
+            }
+        };
+        return Err(Error::field(format!("content[{n}]"), wrong).into());
+    }
+    Ok(if results > 0 { MessageRole::Tool } else { MessageRole::User })
+}

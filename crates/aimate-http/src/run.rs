@@ -1,0 +1,77 @@
+//! `/api/v1/runs`.
+
+use aimate_core::run::Run;
+use aimate_core::{Error, RunId, chat};
+use axum::extract::State;
+use axum::response::Response;
+use http::HeaderMap;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::app::App;
+use crate::error::Result;
+use crate::json::Json;
+use crate::path::{Path, Query};
+use crate::scope::Caller;
+use crate::sse;
+
+/// From where on events are told.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct EventQuery {
+    /// The sequence number of the last event that is known; the header
+    /// `Last-Event-ID` counts before this. Default 0: from the beginning.
+    after: Option<u64>,
+}
+
+/// Gives one run, with the manifest of what its model was shown.
+#[utoipa::path(get, path = "/api/v1/runs/{id}", tag = "runs", params(("id" = RunId, Path)),
+    responses((status = 200, body = Run)))]
+pub(crate) async fn get(
+    State(app): State<App>,
+    Caller(scope): Caller,
+    Path(id): Path<RunId>,
+) -> Result<Json<Run>> {
+    Ok(Json(app.engine.runs(&scope).get(id).await?))
+}
+
+/// Tells a run's events again and goes on with those that come; `204` if the
+/// run is over and its last event is known.
+#[utoipa::path(get, path = "/api/v1/runs/{id}/events", tag = "runs",
+    params(("id" = RunId, Path), EventQuery,
+        ("last-event-id" = Option<u64>, Header, description = "The sequence number of the last event that is known")),
+    responses((status = 200, content_type = "text/event-stream", body = chat::event::ChatEvent),
+        (status = 204, description = "There is nothing more")))]
+pub(crate) async fn events(
+    State(app): State<App>,
+    Caller(scope): Caller,
+    Path(id): Path<RunId>,
+    Query(query): Query<EventQuery>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let after = last_event_id(&headers)?.or(query.after).unwrap_or(0);
+    let runs = app.engine.runs(&scope);
+    let is_over = runs.get(id).await?.status.is_final();
+    let answer = runs.attach(id, after).await?;
+    if is_over { Ok(sse::rest(&app, answer).await) } else { Ok(sse::answer(&app, answer)) }
+}
+
+/// Stops a run; what came is kept. A run that is over stays as it is.
+#[utoipa::path(post, path = "/api/v1/runs/{id}/cancel", tag = "runs", params(("id" = RunId, Path)),
+    responses((status = 200, body = Run)))]
+pub(crate) async fn cancel(
+    State(app): State<App>,
+    Caller(scope): Caller,
+    Path(id): Path<RunId>,
+) -> Result<Json<Run>> {
+    Ok(Json(app.engine.runs(&scope).cancel(id).await?))
+}
+
+fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>> {
+    let Some(value) = headers.get("last-event-id").filter(|value| !value.is_empty()) else {
+        return Ok(None);
+    };
+    let id = value.to_str().ok().and_then(|text| text.trim().parse().ok());
+    Ok(Some(id.ok_or_else(|| Error::field("Last-Event-ID", "is not the `id` of an event: a number"))?))
+}
