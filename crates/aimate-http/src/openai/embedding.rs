@@ -1,0 +1,160 @@
+//! OpenAI's embeddings.
+
+use std::fmt;
+
+use aimate_core::Error;
+use aimate_core::provider::Embeddings;
+use axum::extract::State;
+use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::{BufMut, Bytes, BytesMut};
+use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::schema::{EmbeddingList, EmbeddingUsage};
+use super::{done, put};
+use crate::app::App;
+use crate::content::Content;
+use crate::error::{Failure, Result};
+use crate::json::{self, Json};
+use crate::scope::Caller;
+
+/// Texts at once at most, as OpenAI has it.
+const MOST: usize = 2_048;
+
+/// Texts to make vectors of.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(crate) struct EmbeddingBody {
+    /// The model, as `CONNECTION/MODEL` or a bare name.
+    model: Option<String>,
+    /// A text, or up to 2,048 of them. Token ids are not taken.
+    #[schema(value_type = InputSchema)]
+    input: Content<Input>,
+    /// How the vectors are written; default `float`.
+    encoding_format: Option<Encoding>,
+    /// Numbers of each vector, where the model lets one choose.
+    dimensions: Option<u32>,
+}
+
+/// How vectors are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Encoding {
+    /// A list of numbers.
+    #[default]
+    Float,
+    /// 32-bit numbers, little end first, in base64.
+    Base64,
+}
+
+/// A text, or several.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(crate) enum InputSchema {
+    /// One.
+    One(String),
+    /// Several.
+    Several(Vec<String>),
+}
+
+/// One item of the input.
+#[derive(Debug)]
+enum Input {
+    Text(String),
+    Tokens,
+}
+
+impl<'de> Deserialize<'de> for Input {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(InputVisitor)
+    }
+}
+
+struct InputVisitor;
+
+impl<'de> Visitor<'de> for InputVisitor {
+    type Value = Input;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a text")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Input, E> {
+        Ok(Input::Text(text.to_owned()))
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Input, E> {
+        Ok(Input::Tokens)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut tokens: A) -> Result<Input, A::Error> {
+        while tokens.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Input::Tokens)
+    }
+}
+
+/// Makes vectors of texts.
+#[utoipa::path(post, path = "/v1/embeddings", tag = "chat", request_body = EmbeddingBody,
+    responses((status = 200, body = EmbeddingList)))]
+pub(crate) async fn embeddings(
+    State(app): State<App>,
+    Caller(scope): Caller,
+    Json(body): Json<EmbeddingBody>,
+) -> Result<Response> {
+    let texts = texts(body.input)?;
+    let (model, embeddings) =
+        app.engine.embed(&scope, body.model.as_deref(), &texts, body.dimensions).await?;
+    let encoding = body.encoding_format.unwrap_or_default();
+    Ok(json::bytes(write(&model, &embeddings, encoding)))
+}
+
+fn texts(input: Content<Input>) -> Result<Vec<String>> {
+    let items = input.into_parts(Input::Text);
+    if items.is_empty() || items.len() > MOST {
+        let message = format!("has {} texts; it must have 1 to {MOST}", items.len());
+        return Err(Error::field("input", message).into());
+    }
+    items
+        .into_iter()
+        .map(|item| match item {
+            Input::Text(text) if text.is_empty() => Err(Error::field("input", "has an empty text").into()),
+            Input::Text(text) => Ok(text),
+            Input::Tokens => Err(Failure::unsupported(
+                "input",
+                "must be text: token ids mean another text to each model \
+                 (LangChain sends text with `check_embedding_ctx_length=False`)",
+            )),
+        })
+        .collect()
+}
+
+fn write(model: &str, embeddings: &Embeddings, encoding: Encoding) -> Bytes {
+    let numbers: usize = embeddings.vectors.iter().map(Vec::len).sum();
+    let mut text = BytesMut::with_capacity(256 + numbers * 12);
+    let out = &mut text;
+    out.put_slice(b"{\"object\":\"list\",\"data\":[");
+    for (n, vector) in embeddings.vectors.iter().enumerate() {
+        out.put_slice(if n > 0 { b"," } else { b"".as_slice() });
+        out.put_slice(b"{\"object\":\"embedding\",\"index\":");
+        put(out, &n);
+        out.put_slice(b",\"embedding\":");
+        match encoding {
+            Encoding::Float => put(out, vector),
+            Encoding::Base64 => {
+                let bytes: Vec<u8> = vector.iter().flat_map(|number| number.to_le_bytes()).collect();
+                put(out, &STANDARD.encode(bytes));
+            }
+        }
+        out.put_slice(b"}");
+    }
+    out.put_slice(b"],\"model\":");
+    put(out, model);
+    out.put_slice(b",\"usage\":");
+    let tokens = embeddings.usage.input_tokens;
+    put(out, &EmbeddingUsage { prompt_tokens: tokens, total_tokens: tokens });
+    out.put_slice(b"}");
+    done(text)
+}

@@ -1,0 +1,251 @@
+//! OpenAI's chat request.
+
+use std::fmt;
+
+use aimate_core::provider::{ChatRequest, Sampling};
+use aimate_core::{ConversationId, Error};
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::function::{WireFormat, WireTool, tool_choice};
+use super::message::WireMessage;
+use super::question::Question;
+use crate::content::Content;
+use crate::error::{Failure, Result};
+use crate::message::refuse_knowledge;
+
+/// OpenAI's request of a chat, and what aiMate adds to it. Fields that are not
+/// listed go to OpenAI-like model servers as they are.
+#[derive(Debug, Default, ToSchema)]
+pub(crate) struct ChatBody {
+    /// The model, as `CONNECTION/MODEL` or a bare name; default: the first
+    /// active one.
+    model: Option<String>,
+    /// The chat, oldest message first.
+    #[schema(value_type = Vec<WireMessage>, min_items = 1)]
+    messages: Option<Vec<WireMessage>>,
+    /// Whether the answer comes in pieces; default false.
+    stream: Option<bool>,
+    /// What a stream holds.
+    stream_options: Option<StreamOptions>,
+    /// Tools that the model may call.
+    tools: Option<Vec<WireTool>>,
+    /// `none`, `auto`, `required`, or the function that must be called.
+    tool_choice: Option<Value>,
+    /// Whether several calls at once are welcome.
+    parallel_tool_calls: Option<bool>,
+    /// The form of the answer.
+    response_format: Option<WireFormat>,
+    /// Randomness, 0 to 2.
+    temperature: Option<f64>,
+    /// Nucleus: the share of probability to pick from, 0 to 1.
+    top_p: Option<f64>,
+    /// Tokens of the answer at most.
+    max_tokens: Option<u32>,
+    /// The newer name of `max_tokens`; it counts where both are given.
+    max_completion_tokens: Option<u32>,
+    /// A text that ends the answer, or several.
+    #[schema(value_type = Option<StopSchema>)]
+    stop: Option<Content<String>>,
+    /// The seed of the randomness.
+    seed: Option<i64>,
+    /// Penalty on frequent tokens, -2 to 2.
+    frequency_penalty: Option<f64>,
+    /// Penalty on tokens that occurred, -2 to 2.
+    presence_penalty: Option<f64>,
+    /// How much to think.
+    reasoning_effort: Option<String>,
+    /// Answers to give: 1.
+    #[schema(minimum = 1, maximum = 1)]
+    n: Option<u32>,
+    /// Not supported: leave it out.
+    logprobs: Option<bool>,
+    /// Not supported: leave it out.
+    #[schema(maximum = 0)]
+    top_logprobs: Option<u32>,
+    /// Whether question and answer are kept: default false under `/v1`, true
+    /// under `/api/v1`.
+    pub(super) store: Option<bool>,
+    /// Kept with the question.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Map<String, Value>>,
+    /// The conversation to go on with.
+    pub(super) conversation_id: Option<ConversationId>,
+    /// Collections to answer from; not built in yet.
+    #[schema(value_type = Option<Vec<String>>)]
+    knowledge: Option<Vec<Value>>,
+    /// All other fields.
+    #[schema(ignore)]
+    extra: Map<String, Value>,
+}
+
+/// What a stream holds.
+#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
+#[serde(default)]
+pub(crate) struct StreamOptions {
+    /// Whether the last chunk tells the usage.
+    include_usage: Option<bool>,
+}
+
+/// A text that ends the answer, or several.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(crate) enum StopSchema {
+    /// One.
+    One(String),
+    /// Several.
+    Several(Vec<String>),
+}
+
+impl<'de> Deserialize<'de> for ChatBody {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ChatBodyVisitor)
+    }
+}
+
+struct ChatBodyVisitor;
+
+/// Reads each named field into its place, and every other one into `extra`.
+/// (Serde's own `flatten` would copy the whole body into a buffer first.)
+macro_rules! read_fields {
+    ($map:ident into $body:ident: $($name:ident)*) => {
+        while let Some(key) = $map.next_key::<String>()? {
+            match key.as_str() {
+                $(stringify!($name) => $body.$name = $map.next_value()?,)*
+                _ => {
+                    let value: Value = $map.next_value()?;
+                    if !value.is_null() {
+                        $body.extra.insert(key, value);
+                    }
+                }
+            }
+        }
+    };
+}
+
+impl<'de> Visitor<'de> for ChatBodyVisitor {
+    type Value = ChatBody;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object with `messages`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ChatBody, A::Error> {
+        let mut body = ChatBody::default();
+        read_fields!(map into body:
+            model messages stream stream_options tools tool_choice parallel_tool_calls
+            response_format temperature top_p max_tokens max_completion_tokens stop seed
+            frequency_penalty presence_penalty reasoning_effort n logprobs top_logprobs store
+            metadata conversation_id knowledge);
+        Ok(body)
+    }
+}
+
+impl ChatBody {
+    /// Checks the request and translates it.
+    pub(super) fn question(self) -> Result<Question> {
+        self.refuse()?;
+        let messages = self.messages.filter(|messages| !messages.is_empty());
+        let messages = messages
+            .ok_or_else(|| Error::field("messages", "is missing or empty; it needs at least one message"))?;
+        let messages = messages
+            .into_iter()
+            .enumerate()
+            .map(|(n, message)| message.understood(n))
+            .collect::<Result<_>>()?;
+        let tools = self.tools.unwrap_or_default().into_iter().enumerate();
+        let request = ChatRequest {
+            messages,
+            tools: tools.map(|(n, tool)| tool.understood(n)).collect::<Result<_>>()?,
+            tool_choice: self.tool_choice.map(|choice| tool_choice(&choice)).transpose()?,
+            parallel_tool_calls: self.parallel_tool_calls,
+            response_format: self.response_format.map_or(Ok(None), WireFormat::understood)?,
+            sampling: Sampling {
+                temperature: self.temperature,
+                top_p: self.top_p,
+                max_tokens: self.max_completion_tokens.or(self.max_tokens),
+                stop: self.stop.map_or_else(Vec::new, |stop| stop.into_parts(|text| text)),
+                seed: self.seed,
+                frequency_penalty: self.frequency_penalty,
+                presence_penalty: self.presence_penalty,
+                reasoning_effort: self.reasoning_effort,
+            },
+            stream: self.stream.unwrap_or(false),
+            extra: self.extra,
+            ..ChatRequest::default()
+        };
+        Ok(Question {
+            model: self.model,
+            request,
+            include_usage: self.stream_options.and_then(|options| options.include_usage).unwrap_or(false),
+            conversation: self.conversation_id,
+            metadata: self.metadata.unwrap_or_default(),
+        })
+    }
+
+    /// Refuses what would silently be another answer than the one asked for.
+    fn refuse(&self) -> Result<()> {
+        refuse_knowledge(self.knowledge.as_deref().unwrap_or_default())?;
+        let refused = [
+            ("n", self.n.is_some_and(|n| n != 1), "must be 1; ask again for another answer"),
+            ("logprobs", self.logprobs == Some(true), "is not supported; leave it out"),
+            ("top_logprobs", self.top_logprobs.is_some_and(|n| n > 0), "is not supported; leave it out"),
+            ("audio", self.extra.contains_key("audio"), "is not supported; answers are text"),
+            ("functions", self.extra.contains_key("functions"), "is not supported; use `tools`"),
+            (
+                "function_call",
+                self.extra.contains_key("function_call"),
+                "is not supported; use `tool_choice`",
+            ),
+        ];
+        match refused.into_iter().find(|(_, is_asked, _)| *is_asked) {
+            None => Ok(()),
+            Some((name, _, why)) => Err(Failure::unsupported(name, why)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[allow(clippy::needless_pass_by_value, reason = "reads better where `json!` makes it")]
+    fn question(body: Value) -> Result<Question> {
+        crate::json::parse::<ChatBody>(body.to_string().as_bytes())?.question()
+    }
+
+    fn refused(body: Value) -> Failure {
+        question(body).err().unwrap()
+    }
+
+    #[test]
+    fn unknown_fields_are_handed_on() {
+        let asked = question(json!({
+            "messages": [{"role": "user", "content": "a", "name": "x"}],
+            "min_p": 0.1, "user": null, "temperature": null, "store": false,
+        }))
+        .unwrap();
+        assert_eq!(Value::Object(asked.request.extra), json!({"min_p": 0.1}));
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_refused_by_name() {
+        let messages = json!([{"role": "user", "content": "a"}]);
+        for (name, value) in [("n", json!(2)), ("logprobs", json!(true)), ("functions", json!([]))] {
+            let failure = refused(json!({"messages": messages, name: value}));
+            assert_eq!(failure.status(), 422, "{name}");
+        }
+        assert!(question(json!({"messages": messages, "n": 1, "logprobs": false})).is_ok());
+    }
+
+    #[test]
+    fn wrong_type_is_named_by_its_path() {
+        let failure = refused(json!({"messages": [{"role": "user", "content": "a"}, {"role": "usr"}]}));
+        assert_eq!(failure.error.fields()[0].path, "messages[1].role");
+        assert_eq!(refused(json!({})).error.fields()[0].path, "messages");
+    }
+}
