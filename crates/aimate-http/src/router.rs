@@ -1,0 +1,126 @@
+//! Every route, and nothing else.
+
+use axum::Router;
+use axum::routing::{any, get, post};
+use http::{Method, StatusCode, Uri};
+use tower_http::CompressionLevel;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use aimate_core::{Engine, Error};
+
+use crate::app::App;
+use crate::error::Failure;
+use crate::guard::GuardLayer;
+use crate::{
+    Options, connection, conversation, health, message, metrics, model, openai, openapi, origin, prompt, run,
+    usage, workspace,
+};
+
+/// The whole HTTP face of `engine`, to serve or to merge into another router.
+///
+/// It answers `/api/v1/…`, `/v1/…`, `/health`, `/ready`, `/metrics`,
+/// `/openapi.json` and (feature `docs`) `/docs`, and leaves every other address
+/// to the application.
+pub fn router(engine: Engine, options: Options) -> Router {
+    let app = App::new(engine, options);
+    guarded(app.clone(), routed(app))
+}
+
+/// [`router`], answering every address there is.
+pub(crate) fn whole(engine: Engine, options: Options) -> Router {
+    let app = App::new(engine, options);
+    let mut router = routed(app.clone()).fallback(not_found);
+    if cfg!(feature = "docs") {
+        let docs = || async { axum::response::Redirect::temporary("/docs/") };
+        router = router.route("/", get(docs));
+    }
+    guarded(app, router)
+}
+
+/// The routes that are documented. Lists and single things are compressed for
+/// who wants it; answers and streams are not, since each piece must go at once.
+fn documented() -> OpenApiRouter<App> {
+    let nouns = OpenApiRouter::with_openapi(openapi::base())
+        .routes(routes!(connection::list, connection::create))
+        .routes(routes!(connection::get, connection::update, connection::delete))
+        .routes(routes!(connection::test))
+        .routes(routes!(connection::refresh_models))
+        .routes(routes!(model::list))
+        .routes(routes!(conversation::list, conversation::create))
+        .routes(routes!(conversation::get, conversation::update, conversation::delete))
+        .routes(routes!(conversation::fork))
+        .routes(routes!(run::get))
+        .routes(routes!(run::cancel))
+        .routes(routes!(workspace::list, workspace::create))
+        .routes(routes!(workspace::get, workspace::update, workspace::delete))
+        .routes(routes!(prompt::list, prompt::create))
+        .routes(routes!(prompt::get, prompt::update, prompt::delete))
+        .routes(routes!(usage::sums))
+        .routes(routes!(openai::models))
+        .layer(compression());
+    let answers = OpenApiRouter::new()
+        .routes(routes!(message::list, message::create))
+        .routes(routes!(message::regenerate))
+        .routes(routes!(message::edit))
+        .routes(routes!(run::events))
+        .routes(routes!(openai::stored_completion))
+        .routes(routes!(openai::completion))
+        .routes(routes!(openai::embeddings))
+        .routes(routes!(health::health))
+        .routes(routes!(health::ready))
+        .routes(routes!(metrics::get));
+    nouns.merge(answers)
+}
+
+fn routed(app: App) -> Router {
+    let (router, document) = documented().split_for_parts();
+    let document = openapi::finished(document);
+    let router = router
+        // Ids with slashes: documented in `openapi::Base`, where each route has
+        // the path it is known by.
+        .route("/api/v1/models/{*rest}", post(model::switch))
+        .route("/v1/models/{*id}", get(openai::model))
+        .route("/openapi.json", get(move || async move { document.clone() }))
+        .method_not_allowed_fallback(not_allowed)
+        .with_state(app);
+    let router = ["/api/v1", "/v1"].into_iter().fold(router, |router, face| {
+        let below = [face.to_owned(), format!("{face}/"), format!("{face}/{{*rest}}")];
+        below.iter().fold(router, |router, path| router.route(path, any(not_found)))
+    });
+    #[cfg(feature = "docs")]
+    let router = router.merge(openapi::page());
+    router
+}
+
+fn guarded(app: App, router: Router) -> Router {
+    let cors = origin::cors(&app.options);
+    let router = router.layer(GuardLayer(app));
+    match cors {
+        Some(cors) => router.layer(cors),
+        None => router,
+    }
+}
+
+/// Gzip for long JSON.
+fn compression() -> CompressionLayer<impl Predicate> {
+    let long = SizeAbove::new(1_024).and(NotForContentType::SSE);
+    CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(long)
+}
+
+async fn not_found(uri: Uri) -> Failure {
+    let path = uri.path();
+    let path = path.get(..200).unwrap_or(path);
+    Error::not_found(format!("there is nothing at {path}; `GET /openapi.json` lists what there is")).into()
+}
+
+async fn not_allowed(method: Method, uri: Uri) -> Failure {
+    let path = uri.path();
+    let path = path.get(..200).unwrap_or(path);
+    Failure::with_status(
+        Error::invalid(format!("{path} does not take {method}; the header `Allow` tells what it takes")),
+        StatusCode::METHOD_NOT_ALLOWED,
+    )
+}
