@@ -1,0 +1,17 @@
+//! The HTTP face, asked as a client asks it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests may say what they mean, as tests may"
+)]
+
+mod bad_input;
+mod common;
+mod connection;
+mod conversation;
+mod document;
+mod guard;
+mod openai;
+mod server;
+mod turn;

@@ -1,0 +1,226 @@
+//! The server on a real socket.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aimate_core::Engine;
+use aimate_core::testing::{ScriptedProvider, Step, answer};
+use aimate_http::{Options, serve};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
+
+use crate::common::{end, engine, events, said, say, until};
+
+struct Server {
+    address: SocketAddr,
+    engine: Engine,
+    provider: Arc<ScriptedProvider>,
+    stop: Option<oneshot::Sender<()>>,
+    served: JoinHandle<std::io::Result<()>>,
+}
+
+async fn server(scripts: impl IntoIterator<Item = Vec<Step>>, options: Options) -> Server {
+    let provider = ScriptedProvider::new(scripts);
+    let engine = engine(provider.clone()).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let shutdown = async {
+        let _ = stopped.await;
+    };
+    #[expect(clippy::disallowed_methods, reason = "the test is the process here")]
+    let served = tokio::spawn(serve(listener, engine.clone(), options, shutdown));
+    Server { address, engine, provider, stop: Some(stop), served }
+}
+
+impl Server {
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// Sends a request on a connection of its own.
+    async fn begin(&self, method: &str, path: &str, body: Option<Value>) -> TcpStream {
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            self.address,
+            body.len(),
+        );
+        let mut stream = self.connect().await;
+        stream.write_all((head + &body).as_bytes()).await.unwrap();
+        stream
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> String {
+        rest(&mut self.begin(method, path, body).await).await
+    }
+
+    async fn conversation(&self) -> String {
+        let scope = self.engine.local_scope().await.unwrap();
+        let new = aimate_core::conversation::NewConversation::default();
+        let made = self.engine.conversations(&scope).create(new).await.unwrap();
+        format!("/api/v1/conversations/{}", made.id)
+    }
+
+    fn stop(&mut self) {
+        let _ = self.stop.take().unwrap().send(());
+    }
+}
+
+/// All that comes until the connection ends.
+async fn rest(stream: &mut TcpStream) -> String {
+    let mut text = Vec::new();
+    timeout(Duration::from_secs(10), stream.read_to_end(&mut text)).await.unwrap().unwrap();
+    String::from_utf8(text).unwrap()
+}
+
+/// Reads until `what` came.
+async fn read_to(stream: &mut TcpStream, what: &str) -> String {
+    let mut read = Vec::new();
+    while !String::from_utf8_lossy(&read).contains(what) {
+        let count = timeout(Duration::from_secs(5), stream.read_buf(&mut read)).await.unwrap().unwrap();
+        assert_ne!(count, 0, "{}", String::from_utf8_lossy(&read));
+    }
+    String::from_utf8(read).unwrap()
+}
+
+/// The body of a chunked answer.
+fn unchunked(answer: &str) -> String {
+    let (_, mut rest) = answer.split_once("\r\n\r\n").unwrap();
+    let mut body = String::new();
+    while let Some((size, more)) = rest.split_once("\r\n") {
+        let size = usize::from_str_radix(size, 16).unwrap();
+        if size == 0 {
+            break;
+        }
+        body.push_str(&more[..size]);
+        rest = &more[size + 2..];
+    }
+    body
+}
+
+#[tokio::test]
+async fn every_address_is_answered() {
+    let server = server([], Options::default()).await;
+    assert!(server.ask("GET", "/health", None).await.starts_with("HTTP/1.1 200"));
+    let nowhere = server.ask("GET", "/nowhere", None).await;
+    assert!(nowhere.starts_with("HTTP/1.1 404") && nowhere.contains("application/problem+json"), "{nowhere}");
+    assert!(server.ask("GET", "/", None).await.contains("location: /docs/"));
+}
+
+#[tokio::test]
+async fn pieces_arrive_as_they_are_said() {
+    let server = server(
+        [vec![say("first"), Step::Wait(Duration::from_millis(300)), say("second"), end()]],
+        Options::default(),
+    )
+    .await;
+    let at = server.conversation().await;
+    let turn = json!({"content": "x"});
+    let mut stream = server.begin("POST", &format!("{at}/messages"), Some(turn)).await;
+    let begun = read_to(&mut stream, "first").await;
+    assert!(!begun.contains("second"));
+    let whole = begun + &rest(&mut stream).await;
+    assert_eq!(said(&events(&unchunked(&whole))), "firstsecond");
+}
+
+#[tokio::test]
+async fn client_that_goes_stops_a_passing_answer() {
+    let server = server([vec![say("a"), Step::Hang]], Options::default()).await;
+    let body = json!({"messages": [{"role": "user", "content": "x"}], "stream": true});
+    let mut stream = server.begin("POST", "/v1/chat/completions", Some(body)).await;
+    read_to(&mut stream, "\"a\"").await;
+    let left = Instant::now();
+    drop(stream);
+    until(async || server.provider.open() == 0).await;
+    assert!(left.elapsed() < Duration::from_millis(500));
+}
+
+#[tokio::test]
+async fn client_that_goes_stops_an_answer_that_wants_it() {
+    let hang = || vec![say("a"), Step::Hang];
+    let server = server([hang(), hang()], Options::default()).await;
+    for stream in [true, false] {
+        let at = server.conversation().await;
+        let turn = json!({"content": "x", "on_disconnect": "cancel", "stream": stream});
+        let connection = server.begin("POST", &format!("{at}/messages"), Some(turn)).await;
+        until(async || server.engine.running() == 1).await;
+        drop(connection);
+        until(async || server.engine.running() == 0).await;
+    }
+}
+
+#[tokio::test]
+async fn stop_lets_answers_end() {
+    let script = vec![say("a"), Step::Wait(Duration::from_millis(300)), say("b"), end()];
+    let mut server = server([script], Options::default()).await;
+    let at = server.conversation().await;
+    let mut idle = server.connect().await;
+    let mut stream = server.begin("POST", &format!("{at}/messages"), Some(json!({"content": "x"}))).await;
+    let mut kept_alive = server.connect().await;
+    let ask = format!("GET /ready HTTP/1.1\r\nhost: {}\r\n\r\n", server.address);
+    kept_alive.write_all(ask.as_bytes()).await.unwrap();
+    read_to(&mut kept_alive, "\"ready\"").await;
+    let begun = read_to(&mut stream, "event: text").await;
+    server.stop();
+    until(async || server.engine.is_draining()).await;
+    kept_alive.write_all(ask.as_bytes()).await.unwrap();
+    assert!(read_to(&mut kept_alive, "draining").await.starts_with("HTTP/1.1 503"));
+    assert!(TcpStream::connect(server.address).await.is_err(), "no new connection is taken");
+    let whole = begun + &rest(&mut stream).await;
+    let told = events(&unchunked(&whole));
+    assert_eq!((said(&told).as_str(), told.last().unwrap().name.as_str()), ("ab", "finished"));
+    timeout(Duration::from_secs(2), server.served).await.unwrap().unwrap().unwrap();
+    assert_eq!(rest(&mut idle).await, "");
+}
+
+#[tokio::test]
+async fn stop_interrupts_what_does_not_end() {
+    let options = Options { drain: Duration::from_millis(100), ..Options::default() };
+    let mut server = server([vec![say("half"), Step::Hang]], options).await;
+    let at = server.conversation().await;
+    let mut stream = server.begin("POST", &format!("{at}/messages"), Some(json!({"content": "x"}))).await;
+    let begun = read_to(&mut stream, "event: text").await;
+    server.stop();
+    let whole = begun + &rest(&mut stream).await;
+    let last = events(&unchunked(&whole)).pop().unwrap();
+    assert_eq!((last.name.as_str(), &last.data["code"]), ("error", &json!("unavailable")));
+    timeout(Duration::from_secs(2), server.served).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn slow_heads_are_cut_off() {
+    let options = Options { header_timeout: Duration::from_millis(200), ..Options::default() };
+    let server = server([], options).await;
+    let mut slow = server.connect().await;
+    slow.write_all(b"GET /health HTTP/1.1\r\nhost: loc").await.unwrap();
+    let begun = Instant::now();
+    rest(&mut slow).await;
+    assert!(begun.elapsed() < Duration::from_secs(2));
+}
+
+#[tokio::test]
+async fn slow_bodies_are_cut_off() {
+    let options = Options { body_timeout: Duration::from_millis(200), ..Options::default() };
+    let server = server([], options).await;
+    let mut slow = server.connect().await;
+    let head = "POST /api/v1/workspaces HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
+    slow.write_all(head.as_bytes()).await.unwrap();
+    assert!(read_to(&mut slow, "\r\n\r\n").await.starts_with("HTTP/1.1 408"));
+}
+
+#[tokio::test]
+async fn connections_beyond_the_most_wait() {
+    let options = Options { max_connections: 1, ..Options::default() };
+    let server = server([answer("x")], options).await;
+    let first = server.connect().await;
+    let mut second = server.begin("GET", "/health", None).await;
+    assert!(timeout(Duration::from_millis(200), second.peek(&mut [0])).await.is_err());
+    drop(first);
+    assert!(rest(&mut second).await.starts_with("HTTP/1.1 200"));
+}
