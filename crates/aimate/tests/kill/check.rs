@@ -15,7 +15,7 @@ use crate::upstream::{Sent, Upstream};
 const SETTLE: Duration = Duration::from_secs(10);
 /// How old the oldest text may be that a kill loses. It is saved every 250 ms;
 /// the rest is for a busy machine.
-const MOST_LOST: Duration = Duration::from_secs(2);
+const MOST_LOST: Duration = Duration::from_secs(1);
 
 /// What a trial met.
 #[derive(Clone, Copy, Debug, Default)]
@@ -65,7 +65,8 @@ pub(crate) async fn check(
     let conversations: BTreeSet<_> = turns.iter().map(|turn| &turn.conversation).collect();
     for conversation in conversations {
         let stored = api.messages(conversation).await;
-        one_answer_each(conversation, &stored)?;
+        let count = api.count(conversation).await;
+        one_answer_each(conversation, &stored, count)?;
         for turn in turns.iter().filter(|turn| turn.conversation == *conversation) {
             let found = check_turn(turn, &stored, &upstream.sent(&turn.question), killed);
             findings.add(found.map_err(|wrong| format!("{wrong}\nturn: {turn:?}\nstored: {stored:#?}"))?);
@@ -80,7 +81,8 @@ pub(crate) async fn still_there(turns: &[Turn], server: SocketAddr) {
     let conversations: BTreeSet<_> = turns.iter().map(|turn| &turn.conversation).collect();
     for conversation in conversations {
         let stored = api.messages(conversation).await;
-        one_answer_each(conversation, &stored).expect("nothing came twice");
+        let count = api.count(conversation).await;
+        one_answer_each(conversation, &stored, count).expect("nothing came twice");
         for turn in turns.iter().filter(|turn| turn.conversation == *conversation) {
             let Some(started) = &turn.started else {
                 continue;
@@ -166,13 +168,17 @@ fn lost(sent: &Sent, kept: usize, killed: Instant, turn: &Turn) -> Duration {
     first.map_or(Duration::ZERO, |(at, _)| killed.saturating_duration_since(*at))
 }
 
-/// No message is there twice, and no question has two answers.
-fn one_answer_each(conversation: &str, stored: &[Value]) -> Result<(), String> {
+/// No message is there twice, no question has two answers, and none has been put
+/// beside the branch that is shown: the clients make no branches.
+fn one_answer_each(conversation: &str, stored: &[Value], count: usize) -> Result<(), String> {
     for key in ["id", "parent_id"] {
         let values: BTreeSet<_> = stored.iter().map(|message| message[key].to_string()).collect();
         if values.len() != stored.len() {
             return Err(format!("{conversation} has two messages with the same {key}: {stored:#?}"));
         }
+    }
+    if count != stored.len() {
+        return Err(format!("{conversation} has {count} messages and shows {}: {stored:#?}", stored.len()));
     }
     Ok(())
 }
@@ -203,7 +209,13 @@ impl Api {
         Ok(begun.elapsed())
     }
 
-    /// All messages of a conversation.
+    /// How many messages a conversation has, in all branches.
+    async fn count(&self, conversation: &str) -> usize {
+        let found = get(&self.client, &format!("{}/conversations/{conversation}", self.base)).await;
+        found["message_count"].as_u64().and_then(|count| count.try_into().ok()).expect("a count")
+    }
+
+    /// All messages of the branch that is shown.
     async fn messages(&self, conversation: &str) -> Vec<Value> {
         let mut messages = Vec::new();
         let first = format!("{}/conversations/{conversation}/messages?limit=200", self.base);
