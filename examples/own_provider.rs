@@ -20,10 +20,8 @@ struct Echo;
 impl ChatProvider for Echo {
     async fn chat(&self, _endpoint: &Endpoint, request: &ChatRequest) -> Result<ProviderStream> {
         let question = request.messages.last().map(|message| text_of(&message.content)).unwrap_or_default();
-        let mut events: Vec<_> = question
-            .split_inclusive(' ')
-            .map(|word| Ok(ProviderEvent::Text(word.to_owned())))
-            .collect();
+        let mut events: Vec<_> =
+            question.split_inclusive(' ').map(|word| Ok(ProviderEvent::Text(word.to_owned()))).collect();
         events.push(Ok(ProviderEvent::Finish(FinishReason::Stop)));
         Ok(stream::iter(events).boxed())
     }

@@ -54,4 +54,10 @@ CREATE TABLE messages (
         REFERENCES messages (tenant_id, conversation_id, id)
 );
 
-CREATE INDEX messages_of_parent ON messages (tenant_id, conversation_id, parent_id, id);
+-- Two partial indexes instead of one, so that a message is looked up by the
+-- primary key alone: a planner that knows nothing of the table yet would take
+-- any other index that begins with the conversation for as good.
+CREATE INDEX messages_of_parent ON messages (tenant_id, conversation_id, parent_id)
+    WHERE parent_id IS NOT NULL;
+CREATE INDEX messages_at_root ON messages (tenant_id, conversation_id, parent_id, id)
+    WHERE parent_id IS NULL;

@@ -115,7 +115,7 @@ async fn open_postgres(url: &str, options: &Options) -> Result<SqlStore> {
     }
     // Not for the pool: a migration that broke off may have left its lock.
     let _ = connection.close().await;
-    Ok(SqlStore { database: Database::Postgres(Postgres::new(pool)), address })
+    Ok(SqlStore { database: Database::Postgres(Postgres::new(pool, 3 * options.timeout)), address })
 }
 
 /// A parser's error could repeat what it parsed; its kind is enough.

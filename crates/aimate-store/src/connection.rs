@@ -120,7 +120,8 @@ impl ConnectionStore for SqlStore {
         }
         let owner = (!connection.is_shared).then_some(scope.user);
         on!(self, |db| {
-            let query = query(CREATE).bind(scope.tenant.0).bind(owner.map(|user| user.0)).bind(connection.id.0);
+            let query =
+                query(CREATE).bind(scope.tenant.0).bind(owner.map(|user| user.0)).bind(connection.id.0);
             db.execute(bind!(query, connection)).await
         })
         .map(drop)

@@ -154,11 +154,8 @@ macro_rules! create {
 macro_rules! list {
     ($scope:expr, $filter:expr, $page:expr, $has_tag:expr) => {{
         let (scope, filter, page) = ($scope, $filter, $page);
-        let mut query = QueryBuilder::new(concat!(
-            "SELECT ",
-            prefixed!(""),
-            " FROM conversations WHERE tenant_id = "
-        ));
+        let mut query =
+            QueryBuilder::new(concat!("SELECT ", prefixed!(""), " FROM conversations WHERE tenant_id = "));
         query.push_bind(scope.tenant.0).push(" AND user_id = ").push_bind(scope.user.0);
         if let Some(workspace) = filter.workspace_id {
             query.push(" AND workspace_id = ").push_bind(workspace.0);

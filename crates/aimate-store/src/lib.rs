@@ -62,7 +62,8 @@ pub struct Options {
     /// SQLite file. Default: 16 and 4.
     pub pool_size: Option<u32>,
     /// How long a call waits for a free session, for the server to take a new
-    /// one, or for another process that writes the same file. Default: 10 s.
+    /// one, or for another process that writes the same file; work on a session
+    /// may take three times as long. Default: 10 s.
     pub timeout: Duration,
     /// Whether to bring the schema up to date while connecting. Default: true.
     pub migrate: bool,

@@ -73,9 +73,23 @@ pub(crate) async fn run_sqlite(connection: &mut SqliteConnection) -> Result<Vec<
 pub(crate) async fn run_postgres(connection: &mut PgConnection) -> Result<Vec<String>> {
     let names = check_postgres(connection).await?;
     if !names.is_empty() {
-        postgres().run_direct(None, connection, false).await.map_err(failed)?;
+        postgres().run_direct(None, &mut *connection, false).await.map_err(failed)?;
+    }
+    if names.first().is_some_and(|name| name.starts_with("0001")) {
+        seed_statistics(connection).await;
     }
     Ok(names)
+}
+
+/// Tells the planner of an empty database what to expect. Without it all works,
+/// slower.
+async fn seed_statistics(connection: &mut PgConnection) {
+    let seeded = sqlx::raw_sql(include_str!("statistics.sql")).execute(&mut *connection).await;
+    if let Err(error) = seeded {
+        tracing::debug!(%error, "the planner's statistics were not seeded");
+        // Of no use outside the transaction that failed.
+        let _ = sqlx::raw_sql("ROLLBACK").execute(connection).await;
+    }
 }
 
 /// The names of what is missing, if the schema is one that this version knows.

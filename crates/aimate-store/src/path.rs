@@ -124,7 +124,7 @@ impl SqlStore {
                     .bind(leaf.map(|leaf| leaf.0))
                     .bind(i64::from(most.max(1)))
                     .bind(count(tokens));
-                let (head, path) = $db.read_both(head, path).await?;
+                let [head, path] = $db.read_each([head, path]).await?;
                 Window {
                     conversation: conversation(found(head.first(), || Error::missing("conversation", id))?)?,
                     prompts: head.iter().filter_map(|row| prompt(row).transpose()).collect::<Result<_>>()?,

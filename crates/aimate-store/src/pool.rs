@@ -12,7 +12,7 @@ use aimate_core::{Error, Result};
 use sqlx::{ConnectOptions, Connection};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::error::{failure, is_lost};
+use crate::error::is_lost;
 
 /// A session that nobody used for this long is asked whether it still works.
 const DOUBTFUL_AFTER: Duration = Duration::from_secs(15);
@@ -162,11 +162,6 @@ impl<C: Connection> Session<C> {
         }
         drop(turn.permit);
         result
-    }
-
-    /// [`Session::settle`] for work that failed in a way that leaves a doubt.
-    pub(crate) fn discard(self, error: sqlx::Error) -> Error {
-        failure(error)
     }
 }
 

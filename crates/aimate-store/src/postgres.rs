@@ -1,10 +1,12 @@
 //! Running statements on PostgreSQL.
 
+use std::time::Duration;
+
 use aimate_core::Result;
 use futures_util::future::BoxFuture;
 use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::query::Query;
-use sqlx::{Execute as _, query, query_with};
+use sqlx::{Execute as _, SqlStr, query, query_with};
 
 use crate::error::{failure, is_lost};
 use crate::pool::Pool;
@@ -19,23 +21,20 @@ pub(crate) struct Postgres {
     pub(crate) pool: Pool<PgConnection>,
     pub(crate) tasks: Tasks,
     pub(crate) workers: Watchers<PgConnection>,
+    /// How long work on a session may take: a server behind a cut link does not
+    /// even refuse.
+    deadline: Duration,
 }
 
 impl Postgres {
-    pub(crate) fn new(pool: Pool<PgConnection>) -> Self {
-        Self { pool, tasks: Tasks::default(), workers: Watchers::default() }
+    pub(crate) fn new(pool: Pool<PgConnection>, deadline: Duration) -> Self {
+        Self { pool, tasks: Tasks::default(), workers: Watchers::default(), deadline }
     }
 
-    /// The rows of a statement that only reads. If the session turns out to be
-    /// lost (the server was restarted), once more on a new one.
-    pub(crate) async fn read(&self, mut query: PgQuery) -> Result<Vec<PgRow>> {
-        let values =
-            query.take_arguments().map_err(|error| failure(sqlx::Error::Encode(error)))?.unwrap_or_default();
-        let text = query.sql();
-        match self.rows(query_with(text.clone(), values.clone())).await? {
-            Err(error) if is_lost(&error) => self.rows(query_with(text, values)).await?.map_err(failure),
-            result => result.map_err(failure),
-        }
+    /// The rows of a statement that only reads.
+    pub(crate) async fn read(&self, query: PgQuery) -> Result<Vec<PgRow>> {
+        let [rows] = self.read_each([query]).await?;
+        Ok(rows)
     }
 
     /// The first row of a statement that only reads.
@@ -43,30 +42,41 @@ impl Postgres {
         Ok(self.read(query).await?.into_iter().next())
     }
 
-    /// The rows of two statements that only read.
-    pub(crate) async fn read_both(
+    /// The rows of each of several statements that only read. If the session
+    /// turns out to be lost (the server was restarted), once more on a new one.
+    pub(crate) async fn read_each<const N: usize>(&self, queries: [PgQuery; N]) -> Result<[Vec<PgRow>; N]> {
+        let statements = queries.map(Statement::of);
+        match self.read_once(statements.clone()).await? {
+            Err(error) if is_lost(&error) => self.read_once(statements).await?.map_err(failure),
+            result => result.map_err(failure),
+        }
+    }
+
+    async fn read_once<const N: usize>(
         &self,
-        first: PgQuery,
-        second: PgQuery,
-    ) -> Result<(Vec<PgRow>, Vec<PgRow>)> {
-        Ok((self.read(first).await?, self.read(second).await?))
+        statements: [Statement; N],
+    ) -> Result<sqlx::Result<[Vec<PgRow>; N]>> {
+        self.work(move |connection| {
+            Box::pin(async move {
+                let mut results = [const { Vec::new() }; N];
+                for (rows, statement) in results.iter_mut().zip(statements) {
+                    *rows = query_with(statement.text, statement.values).fetch_all(&mut *connection).await?;
+                }
+                Ok(results)
+            })
+        })
+        .await
     }
 
     /// Runs one statement that writes; returns the rows it returns.
     pub(crate) async fn write(&self, query: PgQuery) -> Result<Vec<PgRow>> {
-        self.rows(query).await?.map_err(failure)
+        self.work(|connection| Box::pin(query.fetch_all(connection))).await?.map_err(failure)
     }
 
     /// Runs one statement that writes; returns how many rows it touched.
     pub(crate) async fn execute(&self, query: PgQuery) -> Result<u64> {
-        let turn = self.pool.turn().await?;
-        self.tasks
-            .run(async move {
-                let mut session = turn.session().await.map_err(failure)?;
-                let result = query.execute(&mut *session).await;
-                session.settle(result).map(|done| done.rows_affected()).map_err(failure)
-            })
-            .await
+        let done = self.work(|connection| Box::pin(query.execute(connection))).await?.map_err(failure)?;
+        Ok(done.rows_affected())
     }
 
     /// Runs `work` in one transaction, which is committed if it succeeds.
@@ -74,21 +84,21 @@ impl Postgres {
         &self,
         work: impl for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T>> + Send + 'static,
     ) -> Result<T> {
-        let turn = self.pool.turn().await?;
-        self.tasks
-            .run(async move {
-                let mut session = turn.session().await.map_err(failure)?;
-                if let Err(error) = query("BEGIN").execute(&mut *session).await {
-                    return Err(session.discard(error));
-                }
-                let result = work(&mut session).await;
+        self.work(|connection| {
+            Box::pin(async {
+                query("BEGIN").execute(&mut *connection).await?;
+                let result = work(&mut *connection).await;
                 let end = query(if result.is_ok() { "COMMIT" } else { "ROLLBACK" });
-                match end.execute(&mut *session).await {
-                    Ok(done) => session.settle(Ok(done)).map_err(failure).and(result),
-                    Err(error) => result.and(Err(session.discard(error))),
+                match end.execute(connection).await {
+                    Ok(_) => Ok(result),
+                    // The session may still be in the transaction: it counts as
+                    // lost, so that nobody else gets into it.
+                    Err(error) => Err(sqlx::Error::Protocol(format!("a transaction did not end: {error}"))),
                 }
             })
-            .await
+        })
+        .await?
+        .map_err(failure)?
     }
 
     /// Runs `queries` in one transaction, which is committed if `check` accepts
@@ -111,15 +121,22 @@ impl Postgres {
         .await
     }
 
-    async fn rows(&self, query: PgQuery) -> Result<sqlx::Result<Vec<PgRow>>> {
+    /// Runs `work` on a session, which is kept only if the work has ended and
+    /// did not lose it.
+    async fn work<T: Send + 'static>(
+        &self,
+        work: impl for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, sqlx::Result<T>> + Send + 'static,
+    ) -> Result<sqlx::Result<T>> {
         let turn = self.pool.turn().await?;
+        let deadline = self.deadline;
         self.tasks
             .run(async move {
                 let mut session = match turn.session().await {
                     Ok(session) => session,
                     Err(error) => return Ok(Err(error)),
                 };
-                let result = query.fetch_all(&mut *session).await;
+                let late = |_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()));
+                let result = tokio::time::timeout(deadline, work(&mut session)).await.unwrap_or_else(late);
                 Ok(session.settle(result))
             })
             .await
@@ -129,5 +146,20 @@ impl Postgres {
         self.tasks.close().await;
         self.workers.clear().await;
         self.pool.close().await;
+    }
+}
+
+/// A statement that can be run again.
+#[derive(Clone)]
+struct Statement {
+    text: SqlStr,
+    values: PgArguments,
+}
+
+impl Statement {
+    fn of(mut query: PgQuery) -> Self {
+        // Invariant: the store binds no value that cannot be encoded.
+        let values = query.take_arguments().ok().flatten().unwrap_or_default();
+        Self { text: query.sql(), values }
     }
 }

@@ -92,17 +92,8 @@ impl Sqlite {
 
     /// The rows of a statement that only reads.
     pub(crate) async fn read(&self, query: SqliteQuery) -> Result<Vec<SqliteRow>> {
-        let Some(readers) = &self.readers else {
-            return self.write(query).await;
-        };
-        let turn = readers.turn().await?;
-        self.tasks
-            .run(async move {
-                let mut session = turn.session().await.map_err(failure)?;
-                let result = query.fetch_all(&mut *session).await;
-                session.settle(result).map_err(failure)
-            })
-            .await
+        let [rows] = self.read_each([query]).await?;
+        Ok(rows)
     }
 
     /// The first row of a statement that only reads.
@@ -110,13 +101,25 @@ impl Sqlite {
         Ok(self.read(query).await?.into_iter().next())
     }
 
-    /// The rows of two statements that only read.
-    pub(crate) async fn read_both(
+    /// The rows of each of several statements that only read.
+    pub(crate) async fn read_each<const N: usize>(
         &self,
-        first: SqliteQuery,
-        second: SqliteQuery,
-    ) -> Result<(Vec<SqliteRow>, Vec<SqliteRow>)> {
-        Ok((self.read(first).await?, self.read(second).await?))
+        queries: [SqliteQuery; N],
+    ) -> Result<[Vec<SqliteRow>; N]> {
+        let Some(readers) = &self.readers else {
+            return self
+                .writer
+                .one(|connection| Box::pin(async { fetch_each(connection, queries).await.map_err(failure) }))
+                .await;
+        };
+        let turn = readers.turn().await?;
+        self.tasks
+            .run(async move {
+                let mut session = turn.session().await.map_err(failure)?;
+                let result = fetch_each(&mut session, queries).await;
+                session.settle(result).map_err(failure)
+            })
+            .await
     }
 
     /// Runs one statement that writes; returns the rows it returns.
@@ -190,4 +193,15 @@ impl Sqlite {
             readers.close().await;
         }
     }
+}
+
+async fn fetch_each<const N: usize>(
+    connection: &mut SqliteConnection,
+    queries: [SqliteQuery; N],
+) -> sqlx::Result<[Vec<SqliteRow>; N]> {
+    let mut results = [const { Vec::new() }; N];
+    for (rows, query) in results.iter_mut().zip(queries) {
+        *rows = query.fetch_all(&mut *connection).await?;
+    }
+    Ok(results)
 }

@@ -159,7 +159,7 @@ pub async fn parallel_duplicates_store_one_turn(stores: &Stores) {
         assert_eq!(*begun, Begun::Existing(Box::new(stored.clone())), "{n}");
         missing(stores.runs.get(&w.me, turns[n].run.id).await);
     }
-    let expected = if new[0] % 2 == 0 { 2 } else { 0 };
+    let expected = if new[0].is_multiple_of(2) { 2 } else { 0 };
     assert_eq!(count(&w, &talk).await, expected);
 }
 

@@ -15,6 +15,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::operation::{Job, Opening, Operation, Outcome, Step};
 use crate::task::Tasks;
 
 /// Operations in one transaction at most, so that the first does not wait long
@@ -45,108 +46,27 @@ impl Writer {
         Self { queue, closing, timeout }
     }
 
-    /// Runs one statement, which is a unit by itself.
-    pub(super) async fn one<T: Send + 'static>(
-        &self,
-        work: impl for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T>> + Send + 'static,
-    ) -> Result<T> {
-        self.submit(true, work).await
-    }
-
-    /// Runs several statements as one unit.
-    pub(super) async fn several<T: Send + 'static>(
-        &self,
-        work: impl for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T>> + Send + 'static,
-    ) -> Result<T> {
-        self.submit(false, work).await
+    /// Does `step` and returns its result once it is committed.
+    pub(super) async fn submit<S: Step>(&self, step: S) -> Result<S::Output> {
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(Operation::new(step, reply));
+        match self.queue.send_timeout(job, self.timeout).await {
+            Ok(()) => answer.await.unwrap_or_else(|_| Err(closed())),
+            Err(mpsc::error::SendTimeoutError::Timeout(_)) => {
+                Err(Error::unavailable("too many writes wait for the database; try again"))
+            }
+            Err(mpsc::error::SendTimeoutError::Closed(_)) => Err(closed()),
+        }
     }
 
     /// Ends the task once what is queued is done.
     pub(super) fn close(&self) {
         self.closing.cancel();
     }
-
-    async fn submit<T, F>(&self, is_one_statement: bool, work: F) -> Result<T>
-    where
-        T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T>> + Send + 'static,
-    {
-        let (reply, answer) = oneshot::channel();
-        let job = Box::new(Operation { is_one_statement, work: Some(work), result: None, reply });
-        match self.queue.send_timeout(job, self.timeout).await {
-            Ok(()) => {}
-            Err(mpsc::error::SendTimeoutError::Timeout(_)) => {
-                return Err(Error::unavailable("too many writes wait for the database; try again"));
-            }
-            Err(mpsc::error::SendTimeoutError::Closed(_)) => return Err(closed()),
-        }
-        answer.await.unwrap_or_else(|_| Err(closed()))
-    }
 }
 
 fn closed() -> Error {
-    Error::unavailable("the store is closed")
-}
-
-/// What a queued operation looks like to the task.
-trait Job: Send {
-    /// Whether a failure of it undoes itself, without a savepoint.
-    fn is_one_statement(&self) -> bool;
-    /// Does the work and keeps the result.
-    fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, Outcome>;
-    /// Tells the caller: the result, or that it was `lost` with its transaction.
-    fn reply(self: Box<Self>, lost: Option<&str>);
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    Done,
-    /// It failed by itself; the others in its transaction may go on.
-    Refused,
-    /// The database failed; the transaction cannot be trusted.
-    Broken,
-}
-
-struct Operation<F, T> {
-    is_one_statement: bool,
-    work: Option<F>,
-    result: Option<Result<T>>,
-    reply: oneshot::Sender<Result<T>>,
-}
-
-impl<F, T> Job for Operation<F, T>
-where
-    T: Send + 'static,
-    F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T>> + Send,
-{
-    fn is_one_statement(&self) -> bool {
-        self.is_one_statement
-    }
-
-    fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, Outcome> {
-        Box::pin(async {
-            let Some(work) = self.work.take() else { return Outcome::Done };
-            let result = work(connection).await;
-            let outcome = match result.as_ref().map_err(Error::kind) {
-                Ok(_) => Outcome::Done,
-                Err(ErrorKind::Unavailable) => Outcome::Broken,
-                Err(_) => Outcome::Refused,
-            };
-            self.result = Some(result);
-            outcome
-        })
-    }
-
-    fn reply(self: Box<Self>, lost: Option<&str>) {
-        let result = match (self.result, lost) {
-            (Some(Err(error)), _) => Err(error),
-            (Some(result), None) => result,
-            (_, lost) => Err(Error::unavailable("the write was not stored; try again")
-                .with_source(lost.unwrap_or("it was not run").to_owned())),
-        };
-        // A caller that stopped waiting does not want to know.
-        let _ = self.reply.send(result);
-    }
+    Error::new(ErrorKind::Unavailable, "the store is closed")
 }
 
 async fn serve(
@@ -186,12 +106,11 @@ async fn run(connection: &mut SqliteConnection, batch: &mut [Box<dyn Job>]) -> s
     if let [job] = batch
         && job.is_one_statement()
     {
-        return match job.run(connection).await {
+        return match job.run(connection, Opening::None).await {
             Outcome::Broken => Err(broken()),
             Outcome::Done | Outcome::Refused => Ok(()),
         };
     }
-    query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
     let result = run_in_transaction(connection, batch).await;
     if result.is_err() {
         // After some failures SQLite has rolled back already.
@@ -205,17 +124,21 @@ async fn run_in_transaction(
     batch: &mut [Box<dyn Job>],
 ) -> sqlx::Result<()> {
     let alone = batch.len() == 1;
-    let mut saved = false;
+    let (mut begun, mut saved) = (false, false);
     for job in batch {
         let saves = !alone && !job.is_one_statement();
-        if saves {
-            // The savepoint of the operation before stays open until here: one
-            // hop to the connection's thread instead of two.
-            let next = if saved { "RELEASE unit; SAVEPOINT unit" } else { "SAVEPOINT unit" };
-            query(next).execute(&mut *connection).await?;
-            saved = true;
-        }
-        match job.run(connection).await {
+        // The savepoint of the operation before stays open until here, and what
+        // opens an operation goes to the connection's thread together with it.
+        let opening = match (begun, saves, saved) {
+            (false, false, _) => Opening::Begin,
+            (false, true, _) => Opening::BeginAndSave,
+            (true, true, false) => Opening::Save,
+            (true, true, true) => Opening::SaveNext,
+            (true, false, _) => Opening::None,
+        };
+        begun = true;
+        saved |= saves;
+        match job.run(connection, opening).await {
             Outcome::Refused if saves => {
                 query("ROLLBACK TO unit").execute(&mut *connection).await?;
             }

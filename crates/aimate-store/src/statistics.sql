@@ -1,0 +1,27 @@
+-- What PostgreSQL's planner knows of tables that nobody has analyzed: that an id
+-- is unique, that a user has many conversations and a conversation many
+-- messages. Without it the planner takes any index that begins with the tenant
+-- for as good as the key, until autovacuum comes by. The rows below are seen by
+-- nobody: they go in the transaction that makes them, and their statistics stay.
+BEGIN;
+INSERT INTO users SELECT md5('t' || n % 2)::uuid, md5('u' || n)::uuid, NULL, '', 'user', true, '{}', 0, 0
+    FROM generate_series(1, 20) n;
+INSERT INTO workspaces SELECT tenant_id, id, md5(id::text || n)::uuid, '', '', false, '{}', 0, 0
+    FROM users, generate_series(1, 3) n;
+INSERT INTO prompts SELECT tenant_id, user_id, md5(id::text || n)::uuid, id, '', '', true, 0, 0
+    FROM workspaces, generate_series(1, 2) n;
+INSERT INTO conversations SELECT tenant_id, md5(id::text || n)::uuid, id, NULL, '', '', NULL, false, false,
+    '[]', '{}', NULL, 0, 0, n FROM users, generate_series(1, 10) n;
+INSERT INTO messages SELECT tenant_id, id, md5(id::text || n)::uuid,
+    CASE WHEN n > 1 THEN md5(id::text || n - 1)::uuid END, 'user', '[]', 'complete', NULL, NULL, NULL, '{}',
+    n, 1, n, 0 FROM conversations, generate_series(1, 8) n;
+INSERT INTO runs SELECT tenant_id, md5(id::text || n)::uuid, user_id, id, NULL, md5(id::text || n)::uuid,
+    'completed', '', NULL, NULL, NULL, '{}', md5('w')::uuid, 1, false, n::text || id, NULL, 0, n
+    FROM conversations, generate_series(1, 4) n;
+INSERT INTO run_events SELECT tenant_id, id, n, n, '[]' FROM runs, generate_series(1, 2) n;
+INSERT INTO usage_records SELECT tenant_id, id, user_id, id, conversation_id, model, 'completed', 0, 0, 0, 0,
+    NULL, false, finished_at FROM runs;
+ANALYZE users, workspaces, prompts, conversations, messages, runs, run_events, usage_records;
+DELETE FROM usage_records;
+DELETE FROM users;
+COMMIT;

@@ -1,0 +1,199 @@
+//! Every statement finds its rows by an index, whatever else is stored.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "these are tests")]
+
+mod support;
+
+use std::collections::BTreeSet;
+
+use aimate_core::conformance::world::{self, World, at};
+use aimate_core::conversation::ConversationFilter;
+use aimate_core::usage::UsageFilter;
+use aimate_core::{Cursor, PageRequest, RandomIds, Stores, Timestamp};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, SqliteConnection};
+use support::statements;
+
+/// Calls that list, search and walk, and those that write on the way of a turn.
+async fn all_calls(stores: &Stores) {
+    let w = World::new(stores).await;
+    let (c, me) = (&stores.conversations, &w.me);
+    let page = PageRequest::first(2);
+    let later = |id| PageRequest { after: Some(Cursor { at: at(5), id }), ..page };
+
+    let workspace = w.workspace("w").await;
+    stores.workspaces.get(me, workspace.id).await.unwrap();
+    stores.workspaces.list(me, page).await.unwrap();
+    stores.prompts.create(me, &world::prompt(Some(workspace.id), "p")).await.unwrap();
+    stores.prompts.list(me, None, page).await.unwrap();
+    stores.prompts.list(me, Some(workspace.id), page).await.unwrap();
+    stores.sessions.list(me, page).await.unwrap();
+    stores.files.list(me, page).await.unwrap();
+    stores.users.list(me, page).await.unwrap();
+
+    let talk = w.conversation("talk").await;
+    let thread = w.thread(&talk, None, &["a", "b", "c"]).await;
+    for filter in [
+        ConversationFilter::default(),
+        ConversationFilter { is_archived: Some(false), is_pinned: Some(true), ..Default::default() },
+        ConversationFilter { query: Some("x".into()), tag: Some("y".into()), ..Default::default() },
+        ConversationFilter { workspace_id: Some(workspace.id), ..Default::default() },
+    ] {
+        c.list(me, &filter, page).await.unwrap();
+        c.list(me, &filter, later(talk.id.0)).await.unwrap();
+    }
+    c.message(me, talk.id, thread[0].id).await.unwrap();
+    c.messages(me, talk.id, None, page).await.unwrap();
+    c.messages(me, talk.id, None, later(thread[1].id.0)).await.unwrap();
+    c.window(me, talk.id, None, 100, 10).await.unwrap();
+    c.fork(me, talk.id, thread[1].id, &world::conversation("fork"), &RandomIds).await.unwrap();
+
+    let mut turn = w.turn(talk.id, thread.last());
+    turn.run.client_id = Some("once".into());
+    stores.runs.begin(me, &turn).await.unwrap();
+    stores.runs.begin(me, &turn).await.unwrap();
+    stores.runs.checkpoint(me, turn.run.id, 1, &world::text_events(1, &["a"])).await.unwrap();
+    stores.runs.request_cancel(me, turn.run.id).await.unwrap();
+    stores.runs.events(me, turn.run.id, 0, 10).await.unwrap();
+    let end = world::finish(&turn, "ab", world::text_events(2, &["b"]));
+    stores.runs.finish(me, &end).await.unwrap();
+    stores.workers.beat(w.worker, at(1)).await.unwrap();
+    stores.workers.take_abandoned(w.worker, Timestamp(0), 5).await.unwrap();
+    stores.workers.clear_logs(at(1)).await.unwrap();
+
+    let connection = w.connection("c").await;
+    stores.connections.get(me, connection.id).await.unwrap();
+    stores.models.replace(me, connection.id, &[world::model(&connection, "m")], at(1)).await.unwrap();
+    stores.models.set_active(me, connection.id, "m", false).await.unwrap();
+    for scope in [w.me, w.admin] {
+        stores
+            .usage
+            .sums(&scope, &UsageFilter { from: Some(at(0)), ..UsageFilter::default() })
+            .await
+            .unwrap();
+    }
+    w.begun().await;
+    stores.workspaces.delete(me, workspace.id).await.unwrap();
+    c.delete(me, talk.id).await.unwrap();
+    stores.users.delete(me, w.other.user).await.unwrap();
+}
+
+/// The parts of texts that hold several statements; without those of
+/// transactions and migrations.
+fn single(statements: BTreeSet<String>) -> BTreeSet<String> {
+    let parts = statements.iter().flat_map(|text| text.split("; ")).map(|text| text.trim().to_owned());
+    let explained = ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"];
+    parts
+        .filter(|text| explained.iter().any(|verb| text.starts_with(verb)))
+        .filter(|text| !text.contains("aimate_migrations") && !text.contains("pg_catalog"))
+        .collect()
+}
+
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "the texts are the store's own")]
+async fn no_statement_scans_on_sqlite() {
+    statements::listen();
+    let folder = support::Folder::new();
+    let store = aimate_store::connect(&folder.url()).await.unwrap();
+    statements::take();
+    all_calls(&store.stores()).await;
+    let statements = single(statements::take());
+    assert!(statements.len() > 50, "{}", statements.len());
+
+    let mut session = SqliteConnection::connect(&folder.url()).await.unwrap();
+    let mut bad = Vec::new();
+    for text in &statements {
+        let plan = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {text}")));
+        for row in plan.fetch_all(&mut session).await.unwrap() {
+            let step: String = row.get("detail");
+            // Lists of values, common tables, and what holds little: workers,
+            // the runs in flight, one user's connections.
+            let small = [
+                "CONSTANT ROW",
+                "VALUES CLAUSE",
+                "VALUES CLAUSE",
+                "SCAN path",
+                "SCAN json_each",
+                "SCAN workers",
+                "SCAN e",
+                "SCAN t",
+                "runs_unfinished",
+                "VIRTUAL TABLE",
+                "SCAN (subquery",
+                "USE TEMP B-TREE FOR ORDER BY",
+                "SCAN b",
+            ];
+            let sorts = step.starts_with("USE TEMP B-TREE")
+                && !text.contains("FROM connections")
+                && !text.contains("FROM path")
+                && !text.contains("FROM usage_records")
+                && !text.contains("UNION ALL");
+            // One conversation may have 10,000 messages.
+            let whole = step.contains("(tenant_id=? AND conversation_id=?)") && !text.starts_with("DELETE");
+            if whole || sorts || (step.starts_with("SCAN") && !small.iter().any(|small| step.contains(small)))
+            {
+                bad.push(format!("{step}\n    in {text}"));
+            }
+        }
+    }
+    assert!(bad.is_empty(), "{}", bad.join("\n"));
+}
+
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "the texts are the store's own")]
+async fn no_statement_scans_on_postgres() {
+    statements::listen();
+    support::on_each_server(async |schema| {
+        let store = support::connected(schema).await;
+        let mut session: PgConnection = schema.session().await;
+        sqlx::raw_sql(FILL).execute(&mut session).await.unwrap();
+        statements::take();
+        all_calls(&store.stores()).await;
+        store.close().await;
+        let statements = single(statements::take());
+        assert!(statements.len() > 45, "{}", statements.len());
+
+        let mut bad = Vec::new();
+        for text in &statements {
+            let explain = AssertSqlSafe(format!("EXPLAIN (GENERIC_PLAN) {text}"));
+            let rows = sqlx::raw_sql(explain)
+                .fetch_all(&mut session)
+                .await
+                .unwrap_or_else(|error| panic!("{error} in {text}"));
+            for row in rows {
+                let step: String = row.get(0);
+                if ["users", "conversations", "messages", "runs", "prompts", "usage_records"]
+                    .iter()
+                    .any(|table| step.contains(&format!("Seq Scan on {table} ")))
+                    // A walk up a path reads the path, not its conversation.
+                    || (text.contains("WITH RECURSIVE") && step.contains("Hash"))
+                {
+                    bad.push(format!("{step}\n    in {text}"));
+                }
+            }
+        }
+        assert!(bad.is_empty(), "{}", bad.join("\n"));
+    })
+    .await;
+}
+
+/// A tenant in which most conversations are short and one has 10,000 messages:
+/// figures by which a planner would like to read it all at once.
+const FILL: &str = "
+    INSERT INTO users SELECT tenant, md5('u' || n)::uuid, NULL, 'u', 'user', true, '{}', 0, 0
+        FROM generate_series(1, 1000) n, (SELECT md5('t')::uuid AS tenant) t;
+    INSERT INTO workspaces SELECT tenant_id, id, id, 'w', '', false, '{}', 0, 0 FROM users;
+    INSERT INTO prompts SELECT tenant_id, id, md5(id::text || n)::uuid, id, 'p', 'p', true, 0, 0
+        FROM users, generate_series(1, 3) n;
+    INSERT INTO conversations SELECT tenant_id, md5(id::text || n)::uuid, id, NULL, 't', 't', NULL, false,
+        false, '[]', '{}', NULL, 3, 0, n FROM users, generate_series(1, 20) n;
+    INSERT INTO messages SELECT c.tenant_id, c.id, md5(c.id::text || n)::uuid, NULL, 'user', '[]', 'complete',
+        NULL, NULL, NULL, '{}', 1, 10, 10, 0 FROM conversations c, generate_series(1, 3) n;
+    INSERT INTO messages SELECT c.tenant_id, c.id, md5('long' || n)::uuid,
+        CASE WHEN n > 1 THEN md5('long' || n - 1)::uuid END, 'user', '[]', 'complete',
+        NULL, NULL, NULL, '{}', n, 10, 10 * n, 0
+        FROM (SELECT * FROM conversations LIMIT 1) c, generate_series(1, 10000) n;
+    INSERT INTO runs SELECT c.tenant_id, c.id, c.user_id, c.id, NULL, c.id, 'completed', 'm', NULL, NULL, NULL,
+        '{}', c.id, 1, false, c.id::text, NULL, 0, 1 FROM conversations c;
+    INSERT INTO usage_records SELECT c.tenant_id, c.id, c.user_id, NULL, NULL, 'm', 'completed', 1, 1, 0, 0,
+        NULL, false, c.updated_at FROM conversations c;
+    ANALYZE;
+";

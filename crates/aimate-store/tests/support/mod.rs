@@ -1,0 +1,116 @@
+//! Databases for tests: a folder that goes away, and schemas on the servers
+//! that `AIMATE_TEST_POSTGRES` names.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "these are tests; each uses its own part"
+)]
+
+pub(crate) mod relay;
+pub(crate) mod statements;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use aimate_core::{Ids as _, RandomIds};
+use aimate_store::Store;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+/// A folder that goes away with the value.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("aimate-test-{}", RandomIds.next().simple()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn file(&self) -> PathBuf {
+        self.0.join("aimate.db")
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("sqlite:{}", self.file().display())
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The servers to test on; none where the variable is not set.
+#[expect(clippy::disallowed_methods, reason = "tests are told of servers by the environment")]
+pub(crate) fn servers() -> Vec<String> {
+    let servers = std::env::var("AIMATE_TEST_POSTGRES").unwrap_or_default();
+    if servers.is_empty() {
+        println!("skipped: AIMATE_TEST_POSTGRES names no PostgreSQL server");
+    }
+    servers.split(',').map(str::trim).filter(|url| !url.is_empty()).map(str::to_owned).collect()
+}
+
+/// An empty schema of a server, as a database of its own.
+pub(crate) struct Schema {
+    server: String,
+    name: String,
+}
+
+impl Schema {
+    pub(crate) async fn new(server: &str) -> Self {
+        let schema = Self { server: server.to_owned(), name: format!("t{}", RandomIds.next().simple()) };
+        schema.run(format!("CREATE SCHEMA {}", schema.name)).await;
+        schema
+    }
+
+    pub(crate) fn url(&self) -> String {
+        let join = if self.server.contains('?') { '&' } else { '?' };
+        format!("{}{join}options=-csearch_path%3D{}", self.server, self.name)
+    }
+
+    /// The same schema through `address` instead of the server's own.
+    pub(crate) fn url_through(&self, address: SocketAddr) -> String {
+        let url = self.url();
+        let (head, rest) = url.split_once('@').unwrap();
+        let (_, tail) = rest.split_once('/').unwrap();
+        format!("{head}@{address}/{tail}")
+    }
+
+    /// The server's `HOST:PORT`.
+    pub(crate) fn address(&self) -> &str {
+        self.server.split_once('@').unwrap().1.split('/').next().unwrap()
+    }
+
+    /// A session in the schema, beside the store.
+    pub(crate) async fn session(&self) -> PgConnection {
+        PgConnection::connect(&self.url()).await.unwrap()
+    }
+
+    pub(crate) async fn drop(self) {
+        self.run(format!("DROP SCHEMA {} CASCADE", self.name)).await;
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the name is made above, of hexadecimal digits")]
+    async fn run(&self, statement: String) {
+        let mut session = PgConnection::connect(&self.server).await.unwrap();
+        sqlx::query(AssertSqlSafe(statement)).execute(&mut session).await.unwrap();
+        session.close().await.unwrap();
+    }
+}
+
+/// Runs `test` on a new schema of each server.
+pub(crate) async fn on_each_server(test: impl AsyncFn(&Schema)) {
+    for server in servers() {
+        println!("on {}", server.rsplit('@').next().unwrap_or_default());
+        let schema = Schema::new(&server).await;
+        test(&schema).await;
+        schema.drop().await;
+    }
+}
+
+/// A store in `schema`.
+pub(crate) async fn connected(schema: &Schema) -> Store {
+    aimate_store::connect(&schema.url()).await.unwrap()
+}
