@@ -39,8 +39,8 @@ const TRIALS: u64 = 20;
 const CLIENTS: u64 = 6;
 /// When after the start of the clients the server is killed, in milliseconds.
 const KILL_AFTER: Range<u64> = 20..600;
-/// The same in every fourth trial: long answers are met late, too.
-const KILL_LATE: Range<u64> = 1_000..2_500;
+/// The same in every fifth trial: long answers are met late, too.
+const KILL_LATE: Range<u64> = 1_000..2_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_loses_nothing_on_sqlite() {
@@ -86,7 +86,7 @@ async fn trials(store: &str, database: &str, folder: &Folder) {
         for client in clients.drain(..) {
             running.spawn(client.talk(trial, server.address));
         }
-        let wait = if trial % 4 == 3 { KILL_LATE } else { KILL_AFTER };
+        let wait = if trial % 5 == 4 { KILL_LATE } else { KILL_AFTER };
         sleep(Duration::from_millis(random.within(wait))).await;
         server.kill();
         let killed = upstream::now();
