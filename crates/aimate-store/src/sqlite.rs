@@ -1,11 +1,12 @@
 //! Running statements on SQLite: one connection writes, a few read.
 
+mod operation;
 mod writer;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aimate_core::{Error, ErrorKind, Result};
+use aimate_core::{ErrorKind, Result};
 use futures_util::future::BoxFuture;
 use sqlx::query::Query;
 use sqlx::sqlite::{
@@ -16,6 +17,7 @@ use crate::error::failure;
 use crate::pool::Pool;
 use crate::task::Tasks;
 use crate::worker::Watchers;
+use operation::{Text, Work};
 use writer::Writer;
 
 /// A statement with its values, or several statements in one text: they run one
@@ -90,10 +92,19 @@ impl Sqlite {
         self.readers.as_ref().map_or(0, Pool::in_use)
     }
 
-    /// The rows of a statement that only reads.
+    /// The rows of a text that only reads.
     pub(crate) async fn read(&self, query: SqliteQuery) -> Result<Vec<SqliteRow>> {
-        let [rows] = self.read_each([query]).await?;
-        Ok(rows)
+        let Some(readers) = &self.readers else {
+            return self.write(query).await;
+        };
+        let turn = readers.turn().await?;
+        self.tasks
+            .run(async move {
+                let mut session = turn.session().await.map_err(failure)?;
+                let result = query.fetch_all(&mut *session).await;
+                session.settle(result).map_err(failure)
+            })
+            .await
     }
 
     /// The first row of a statement that only reads.
@@ -101,44 +112,14 @@ impl Sqlite {
         Ok(self.read(query).await?.into_iter().next())
     }
 
-    /// The rows of each of several statements that only read.
-    pub(crate) async fn read_each<const N: usize>(
-        &self,
-        queries: [SqliteQuery; N],
-    ) -> Result<[Vec<SqliteRow>; N]> {
-        let Some(readers) = &self.readers else {
-            return self
-                .writer
-                .one(|connection| Box::pin(async { fetch_each(connection, queries).await.map_err(failure) }))
-                .await;
-        };
-        let turn = readers.turn().await?;
-        self.tasks
-            .run(async move {
-                let mut session = turn.session().await.map_err(failure)?;
-                let result = fetch_each(&mut session, queries).await;
-                session.settle(result).map_err(failure)
-            })
-            .await
-    }
-
     /// Runs one statement that writes; returns the rows it returns.
     pub(crate) async fn write(&self, query: SqliteQuery) -> Result<Vec<SqliteRow>> {
-        self.writer
-            .one(|connection| Box::pin(async { query.fetch_all(connection).await.map_err(failure) }))
-            .await
+        self.writer.submit(Text::one(query)).await.map(|(rows, _)| rows)
     }
 
     /// Runs one statement that writes; returns how many rows it touched.
     pub(crate) async fn execute(&self, query: SqliteQuery) -> Result<u64> {
-        self.writer
-            .one(|connection| {
-                Box::pin(async {
-                    let done = query.execute(connection).await.map_err(failure)?;
-                    Ok(done.rows_affected())
-                })
-            })
-            .await
+        self.writer.submit(Text::one(query)).await.map(|(_, touched)| touched)
     }
 
     /// Runs `work` as one unit: it is stored as a whole if it succeeds, and
@@ -147,19 +128,14 @@ impl Sqlite {
         &self,
         work: impl for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T>> + Send + 'static,
     ) -> Result<T> {
-        self.writer.several(work).await
+        self.writer.submit(Work::new(work)).await
     }
 
     /// Runs the statements of one text as one unit, which is stored if together
     /// they touch `expected` rows; returns whether it was.
     pub(crate) async fn unit(&self, query: SqliteQuery, expected: u64) -> Result<bool> {
-        let stored = self.all(vec![query], move |touched| match touched {
-            [touched] if *touched == expected => Ok(()),
-            // Of a kind that no failure of the database has.
-            _ => Err(Error::unsupported("other rows were touched than expected")),
-        });
-        match stored.await {
-            Ok(()) => Ok(true),
+        match self.writer.submit(Text::several(query, expected)).await {
+            Ok(_) => Ok(true),
             Err(error) if error.kind() == ErrorKind::Unsupported => Ok(false),
             Err(error) => Err(error),
         }
@@ -193,15 +169,4 @@ impl Sqlite {
             readers.close().await;
         }
     }
-}
-
-async fn fetch_each<const N: usize>(
-    connection: &mut SqliteConnection,
-    queries: [SqliteQuery; N],
-) -> sqlx::Result<[Vec<SqliteRow>; N]> {
-    let mut results = [const { Vec::new() }; N];
-    for (rows, query) in results.iter_mut().zip(queries) {
-        *rows = query.fetch_all(&mut *connection).await?;
-    }
-    Ok(results)
 }

@@ -99,6 +99,10 @@ async fn measure(stores: &Stores) {
             stores.conversations.window(&w.me, talk.id, None, 8000, 1000).await.unwrap();
         })
         .await;
+        timed(&format!("deletion of {count}"), 1, 1, async |_| {
+            stores.conversations.delete(&w.me, talk.id).await.unwrap();
+        })
+        .await;
     }
 }
 

@@ -50,11 +50,7 @@ pub(super) trait Step: Send + 'static {
     fn is_one_statement(&self) -> bool;
 
     /// Does `opening` and the work.
-    fn run(
-        self,
-        connection: &mut SqliteConnection,
-        opening: Opening,
-    ) -> BoxFuture<'_, Result<Self::Output>>;
+    fn run(self, connection: &mut SqliteConnection, opening: Opening) -> BoxFuture<'_, Result<Self::Output>>;
 }
 
 /// One text of statements.
@@ -87,7 +83,9 @@ impl Text {
     fn after(self, opening: &'static str) -> SqliteQuery {
         let text = match opening {
             "" => self.text,
-            opening => sqlx::SqlSafeStr::into_sql_str(AssertSqlSafe(format!("{opening}{}", self.text.as_str()))),
+            opening => {
+                sqlx::SqlSafeStr::into_sql_str(AssertSqlSafe(format!("{opening}{}", self.text.as_str())))
+            }
         };
         query_with(text, self.values)
     }
@@ -127,13 +125,19 @@ impl Step for Text {
 }
 
 /// Work of several steps, each of which needs the result of the one before.
-pub(super) struct Work<F>(pub(super) F);
+pub(super) struct Work<T>(Box<Steps<T>>);
 
-impl<F, T> Step for Work<F>
-where
-    T: Send + 'static,
-    F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T>> + Send + 'static,
-{
+type Steps<T> = dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T>> + Send;
+
+impl<T> Work<T> {
+    pub(super) fn new(
+        work: impl for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T>> + Send + 'static,
+    ) -> Self {
+        Self(Box::new(work))
+    }
+}
+
+impl<T: Send + 'static> Step for Work<T> {
     type Output = T;
 
     fn is_one_statement(&self) -> bool {
@@ -156,7 +160,11 @@ pub(super) trait Job: Send {
     /// See [`Step::is_one_statement`].
     fn is_one_statement(&self) -> bool;
     /// Does the work and keeps the result.
-    fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection, opening: Opening) -> BoxFuture<'c, Outcome>;
+    fn run<'c>(
+        &'c mut self,
+        connection: &'c mut SqliteConnection,
+        opening: Opening,
+    ) -> BoxFuture<'c, Outcome>;
     /// Tells the caller: the result, or that it was `lost` with its transaction.
     fn reply(self: Box<Self>, lost: Option<&str>);
 }
@@ -179,7 +187,11 @@ impl<S: Step> Job for Operation<S> {
         self.step.as_ref().is_some_and(Step::is_one_statement)
     }
 
-    fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection, opening: Opening) -> BoxFuture<'c, Outcome> {
+    fn run<'c>(
+        &'c mut self,
+        connection: &'c mut SqliteConnection,
+        opening: Opening,
+    ) -> BoxFuture<'c, Outcome> {
         Box::pin(async move {
             let Some(step) = self.step.take() else { return Outcome::Done };
             let result = step.run(connection, opening).await;

@@ -8,7 +8,6 @@
 use std::time::Duration;
 
 use aimate_core::{Error, ErrorKind, Result};
-use futures_util::future::BoxFuture;
 use sqlx::query;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
