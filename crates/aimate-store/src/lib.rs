@@ -11,7 +11,7 @@
 //! # }
 //! ```
 //!
-//! Each noun has a file with its statements. They are written once; [`on`]
+//! Each noun has a file with its statements. They are written once; `on!`
 //! expands the code around them for each driver. Statements that really differ
 //! stand in named pairs.
 

@@ -60,15 +60,23 @@ const SQLITE_PATH_IDS: &str = path!("m.id, m.parent_id", sqlite_parent!());
 
 /// The conversation with its workspace's active prompts, a row for each; one
 /// row without a prompt if there is none.
-const WITH_PROMPTS: &str = concat!(
-    "SELECT ",
-    prefixed!("c."),
-    ", p.id AS prompt_id, p.title AS prompt_title, p.content AS prompt_content, \
-     p.created_at AS prompt_created_at, p.updated_at AS prompt_updated_at \
-     FROM conversations c LEFT JOIN prompts p ON p.tenant_id = c.tenant_id \
-     AND p.user_id = c.user_id AND p.workspace_id = c.workspace_id AND p.is_active \
-     WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3 ORDER BY p.id"
-);
+macro_rules! with_prompts {
+    () => {
+        concat!(
+            "SELECT ",
+            prefixed!("c."),
+            ", p.id AS prompt_id, p.title AS prompt_title, p.content AS prompt_content, \
+             p.created_at AS prompt_created_at, p.updated_at AS prompt_updated_at \
+             FROM conversations c LEFT JOIN prompts p ON p.tenant_id = c.tenant_id \
+             AND p.user_id = c.user_id AND p.workspace_id = c.workspace_id AND p.is_active \
+             WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3 ORDER BY p.id"
+        )
+    };
+}
+
+const POSTGRES_HEAD: &str = with_prompts!();
+/// Both parts of a window in one text, for one hop to sqlx's thread and back.
+const SQLITE_WINDOW: &str = concat!(with_prompts!(), "; ", path!(columns!("m."), sqlite_parent!()));
 
 /// The ids of all children of the messages in `$3`, which `$parents` joins as
 /// `m`, and of all roots if `$4`.
@@ -106,6 +114,14 @@ fn prompt(row: &impl Columns) -> Result<Option<Prompt>> {
     }))
 }
 
+fn window(id: ConversationId, head: &[impl Columns], path: &[impl Columns]) -> Result<Window> {
+    Ok(Window {
+        conversation: conversation(found(head.first(), || Error::missing("conversation", id))?)?,
+        prompts: head.iter().filter_map(|row| prompt(row).transpose()).collect::<Result<_>>()?,
+        messages: path.iter().map(message).collect::<Result<_>>()?,
+    })
+}
+
 impl SqlStore {
     /// See [`ConversationStore::window`](aimate_core::conversation::ConversationStore::window).
     pub(crate) async fn read_window(
@@ -116,25 +132,26 @@ impl SqlStore {
         tokens: u64,
         most: u32,
     ) -> Result<Window> {
-        macro_rules! read {
-            ($db:expr, $path:expr) => {{
-                let head = scoped(WITH_PROMPTS, scope).bind(id.0);
-                let path = scoped($path, scope)
+        macro_rules! bind {
+            ($path:expr) => {
+                scoped($path, scope)
                     .bind(id.0)
                     .bind(leaf.map(|leaf| leaf.0))
                     .bind(i64::from(most.max(1)))
-                    .bind(count(tokens));
-                let [head, path] = $db.read_each([head, path]).await?;
-                Window {
-                    conversation: conversation(found(head.first(), || Error::missing("conversation", id))?)?,
-                    prompts: head.iter().filter_map(|row| prompt(row).transpose()).collect::<Result<_>>()?,
-                    messages: path.iter().map(message).collect::<Result<_>>()?,
-                }
-            }};
+                    .bind(count(tokens))
+            };
         }
         let window = match &self.database {
-            Database::Sqlite(db) => read!(db, SQLITE_PATH),
-            Database::Postgres(db) => read!(db, POSTGRES_PATH),
+            Database::Sqlite(db) => {
+                let rows = db.read(bind!(SQLITE_WINDOW)).await?;
+                let (head, path) = rows.split_at(rows.partition_point(|row| row.has("prompt_id")));
+                window(id, head, path)?
+            }
+            Database::Postgres(db) => {
+                let head = scoped(POSTGRES_HEAD, scope).bind(id.0);
+                let [head, path] = db.read_each([head, bind!(POSTGRES_PATH)]).await?;
+                window(id, &head, &path)?
+            }
         };
         match leaf {
             Some(leaf) if window.messages.is_empty() => Err(Error::missing("message", leaf)),

@@ -21,6 +21,9 @@ pub(crate) trait Columns {
     fn bytes(&self, column: &str) -> sqlx::Result<Option<Vec<u8>>>;
     fn json_value<T: DeserializeOwned>(&self, column: &str) -> sqlx::Result<Option<T>>;
 
+    /// Whether the row has the column.
+    fn has(&self, column: &str) -> bool;
+
     /// The column's value.
     fn get<T: Cell>(&self, column: &str) -> Result<T> {
         self.maybe(column)?.ok_or_else(|| null(column))
@@ -73,6 +76,9 @@ macro_rules! columns {
             }
             fn bytes(&self, column: &str) -> sqlx::Result<Option<Vec<u8>>> {
                 self.try_get(column)
+            }
+            fn has(&self, column: &str) -> bool {
+                self.try_column(column).is_ok()
             }
             fn json_value<T: DeserializeOwned>(&self, column: &str) -> sqlx::Result<Option<T>> {
                 Ok(self.try_get::<Option<Json<T>>, _>(column)?.map(|json| json.0))

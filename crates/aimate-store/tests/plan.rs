@@ -78,7 +78,7 @@ async fn all_calls(stores: &Stores) {
 
 /// The parts of texts that hold several statements; without those of
 /// transactions and migrations.
-fn single(statements: BTreeSet<String>) -> BTreeSet<String> {
+fn single(statements: &BTreeSet<String>) -> BTreeSet<String> {
     let parts = statements.iter().flat_map(|text| text.split("; ")).map(|text| text.trim().to_owned());
     let explained = ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"];
     parts
@@ -95,7 +95,7 @@ async fn no_statement_scans_on_sqlite() {
     let store = aimate_store::connect(&folder.url()).await.unwrap();
     statements::take();
     all_calls(&store.stores()).await;
-    let statements = single(statements::take());
+    let statements = single(&statements::take());
     assert!(statements.len() > 50, "{}", statements.len());
 
     let mut session = SqliteConnection::connect(&folder.url()).await.unwrap();
@@ -148,7 +148,7 @@ async fn no_statement_scans_on_postgres() {
         statements::take();
         all_calls(&store.stores()).await;
         store.close().await;
-        let statements = single(statements::take());
+        let statements = single(&statements::take());
         assert!(statements.len() > 45, "{}", statements.len());
 
         let mut bad = Vec::new();

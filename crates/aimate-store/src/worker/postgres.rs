@@ -15,6 +15,9 @@ use crate::error::{failure, is_lost};
 use crate::postgres::{PgQuery, Postgres};
 use crate::row::Columns as _;
 
+/// How long a beat may take before its session counts as lost.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 const LOCK: &str = "SELECT pg_try_advisory_lock($1)";
 
 /// Says that worker `$1` lives, and returns its runs that are to stop. The row
@@ -119,12 +122,15 @@ impl Postgres {
     }
 }
 
+/// Gives the session back if it is still of use.
 async fn beat(
     mut session: PgConnection,
     worker: WorkerId,
     now: Timestamp,
 ) -> sqlx::Result<(PgConnection, Vec<PgRow>)> {
     let query: PgQuery = query(BEAT).bind(worker.0).bind(lock_key(worker)).bind(now.0);
-    let rows = query.fetch_all(&mut session).await?;
-    Ok((session, rows))
+    match tokio::time::timeout(PATIENCE, query.fetch_all(&mut session)).await {
+        Ok(rows) => Ok((session, rows?)),
+        Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
+    }
 }
