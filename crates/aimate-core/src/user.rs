@@ -59,6 +59,7 @@ pub trait UserStore: Send + Sync {
     async fn list(&self, scope: &Scope, page: PageRequest) -> Result<Page<User>>;
     /// Applies `change` and sets `updated_at` to `now`; `NotFound` if absent.
     async fn update(&self, scope: &Scope, id: UserId, change: &UserChange, now: Timestamp) -> Result<User>;
-    /// Deletes the user and all they own; `NotFound` if absent.
+    /// Deletes the user and all they own, but for their usage records;
+    /// `NotFound` if absent.
     async fn delete(&self, scope: &Scope, id: UserId) -> Result<()>;
 }

@@ -14,7 +14,7 @@ use crate::scope::Scope;
 
 /// Events kept for listeners although the log has them, so that a listener
 /// who is a little late need not ask the database.
-const KEPT: usize = 64;
+const KEPT: usize = 16;
 
 /// Bytes of events that are kept for slow listeners or a database that is away;
 /// beyond it the run is broken off.

@@ -280,6 +280,11 @@ async fn store_end(
                 runs.finish(&channel.scope, &without_content(finish, &error)).await?;
                 return Err(error);
             }
+            // A try whose acknowledgement was lost has stored it.
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                let run = runs.get(&channel.scope, finish.id).await?;
+                return if run.finished_at == Some(finish.now) { Ok(()) } else { Err(error) };
+            }
             outcome => return outcome,
         }
     }
