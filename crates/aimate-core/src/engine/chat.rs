@@ -112,7 +112,9 @@ impl Engine {
 
     fn start(&self, scope: Scope, on_disconnect: crate::chat::OnDisconnect, prepared: Prepared) -> Answer {
         let inner = &self.inner;
-        let Prepared { begin: BeginRun { answer, run, .. }, ask } = prepared;
+        let Prepared { begin: BeginRun { answer, mut run, .. }, ask } = prepared;
+        // It is stored; a thousand open streams need not hold it in memory too.
+        run.context = serde_json::json!(ask.prompt_tokens);
         let channel = Arc::new(Channel::new(scope, run.conversation_id, on_disconnect));
         inner.channels().insert(run.id, channel.clone());
         let listener = Answer::new(self.clone(), scope, &run, 0, Some(channel.clone()));

@@ -97,7 +97,7 @@ impl Engine {
             Error::unavailable("the process that wrote this answer stopped before it was whole; ask again");
         let now: Timestamp = self.inner.sources.now();
         let usage = TokenUsage {
-            input_tokens: run.context.get("tokens").and_then(serde_json::Value::as_u64).unwrap_or(0),
+            input_tokens: prompt_tokens(&run.context),
             output_tokens: u64::from(tokens),
             estimated: true,
             ..TokenUsage::default()
@@ -148,4 +148,10 @@ impl Engine {
             }
         }
     }
+}
+
+/// Tokens of a run's prompt, out of its manifest, or of what stands for it
+/// while the run is driven.
+fn prompt_tokens(context: &serde_json::Value) -> u64 {
+    context.as_u64().or_else(|| context.get("tokens")?.as_u64()).unwrap_or(0)
 }
