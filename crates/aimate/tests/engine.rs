@@ -312,6 +312,18 @@ async fn disabled_model_is_not_offered() {
 }
 
 #[tokio::test]
+async fn preferred_kind_answers_where_no_model_is_named() {
+    let provider = aimate::testing::ScriptedProvider::new([]);
+    let store = aimate::store::connect("sqlite::memory:").await.unwrap();
+    let builder = common::builder(&provider).connection(aimate::providers::builtin());
+    let engine =
+        builder.prefer(aimate::connection::ProviderKind::Builtin).store(store).build().await.unwrap();
+    let me = engine.local_scope().await.unwrap();
+    let answer = engine.chat(&me, Turn::new("q")).await.unwrap().message().await.unwrap();
+    assert_eq!(answer.model.as_deref(), Some("builtin/builtin"));
+}
+
+#[tokio::test]
 async fn failed_or_empty_model_list_keeps_the_last_good_one() {
     let bench = bench([]).await;
     let models = bench.engine.models(&bench.me);

@@ -46,6 +46,7 @@ pub struct EngineBuilder {
     keys: Option<KeyRing>,
     connections: Vec<NewConnection>,
     system_prompt: Option<String>,
+    preferred: Option<ProviderKind>,
     lease: Option<Duration>,
     most_runs: Option<usize>,
 }
@@ -99,6 +100,14 @@ impl EngineBuilder {
     #[must_use]
     pub fn system_prompt(mut self, text: impl Into<String>) -> Self {
         self.system_prompt = Some(text.into());
+        self
+    }
+
+    /// Which kind of model server answers where nobody names a model; default:
+    /// the connection that was made first, `builtin` last.
+    #[must_use]
+    pub fn prefer(mut self, provider: ProviderKind) -> Self {
+        self.preferred = Some(provider);
         self
     }
 
@@ -158,6 +167,7 @@ impl EngineBuilder {
             keys: self.keys,
             configured: self.connections,
             system_prompt: self.system_prompt,
+            preferred: self.preferred,
             lease: self.lease.unwrap_or(LEASE),
             most_runs: self.most_runs.unwrap_or(MOST_RUNS),
             channels: std::sync::Mutex::default(),

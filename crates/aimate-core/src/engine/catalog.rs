@@ -169,14 +169,16 @@ impl Catalog {
     }
 
     /// The model of a turn that names none: the first active one that can chat,
-    /// `builtin` last.
-    fn default_target(&self) -> Result<Target> {
+    /// of the preferred kind first, `builtin` last.
+    fn default_target(&self, preferred: Option<ProviderKind>) -> Result<Target> {
         let chats = |model: &&Model| {
             model.is_active
                 && (model.capabilities.is_empty() || model.capabilities.contains(&Capability::Chat))
         };
         let mut connections: Vec<_> = self.enabled().collect();
-        connections.sort_by_key(|c| (c.provider == ProviderKind::Builtin, c.created_at, c.id));
+        connections.sort_by_key(|c| {
+            (Some(c.provider) != preferred, c.provider == ProviderKind::Builtin, c.created_at, c.id)
+        });
         connections
             .into_iter()
             .find_map(|connection| {
@@ -300,11 +302,16 @@ impl Engine {
     pub(super) async fn target(&self, scope: &Scope, name: Option<&str>) -> Result<Target> {
         let catalog = self.catalog(scope).await?;
         let Some(name) = name else {
-            return match catalog.default_target() {
-                Ok(target) if target.connection.provider != ProviderKind::Builtin => Ok(target),
+            let preferred = self.inner.preferred;
+            let settled = |target: &Target| {
+                let kind = target.connection.provider;
+                kind != ProviderKind::Builtin || preferred == Some(kind)
+            };
+            return match catalog.default_target(preferred) {
+                Ok(target) if settled(&target) => Ok(target),
                 other => {
                     self.refresh_unread(scope, &catalog).await;
-                    self.catalog(scope).await?.default_target().or(other)
+                    self.catalog(scope).await?.default_target(preferred).or(other)
                 }
             };
         };

@@ -78,6 +78,7 @@ struct Inner {
     /// memory alone.
     configured: Vec<NewConnection>,
     system_prompt: Option<String>,
+    preferred: Option<ProviderKind>,
     worker: WorkerId,
     lease: Duration,
     most_runs: usize,

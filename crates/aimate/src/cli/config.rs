@@ -9,7 +9,7 @@ use aimate::providers::{AddressPolicy, Transport};
 use aimate::store::{Options, Store};
 use aimate::{Engine, EngineBuilder, Error, KeyRing, Result};
 
-use super::find::configured;
+use super::find::{configured, preferred};
 
 /// The names that the environment may hold; see the README.
 const KNOWN: [&str; 12] = [
@@ -86,6 +86,9 @@ impl Config {
         let store = self.connect(true).await?;
         let mut builder =
             Engine::builder().store(store).providers(aimate::providers::with(transport)).keys(self.keys()?);
+        if let Some(provider) = preferred()? {
+            builder = builder.prefer(provider);
+        }
         if let Ok(prompt) = std::env::var("AIMATE_SYSTEM_PROMPT") {
             builder = builder.system_prompt(prompt);
         }

@@ -26,10 +26,7 @@ pub(crate) struct Found {
 /// # Errors
 /// `Invalid` if `AI_PROVIDER` is no provider.
 pub(crate) async fn find(transport: &Transport) -> Result<Vec<Found>> {
-    let wanted = variable("AI_PROVIDER")
-        .map(|name| name.parse::<ProviderKind>())
-        .transpose()
-        .map_err(|error| Error::invalid(format!("AI_PROVIDER: {error}")))?;
+    let wanted = preferred()?;
     let ollama = variable("OLLAMA_HOST");
     let (ollama, lmstudio) = tokio::join!(
         local(transport, "ollama", ProviderKind::Ollama, ollama_url(ollama.as_deref()), ollama.is_some()),
@@ -56,6 +53,12 @@ pub(crate) fn configured() -> impl Iterator<Item = (&'static str, String)> {
     let ollama = variable("OLLAMA_HOST").map(|host| ("OLLAMA_HOST", ollama_url(Some(&host))));
     let openai = variable("OPENAI_BASE_URL").map(|url| ("OPENAI_BASE_URL", url));
     ollama.into_iter().chain(openai)
+}
+
+/// The kind of model server that `AI_PROVIDER` names.
+pub(crate) fn preferred() -> Result<Option<ProviderKind>> {
+    let named = variable("AI_PROVIDER").map(|name| name.parse());
+    named.transpose().map_err(|error: Error| Error::invalid(format!("AI_PROVIDER: {error}")))
 }
 
 /// A server on this machine, if it answers; a configured one in any case.
