@@ -20,7 +20,7 @@
 //!         print!("{text}");
 //!     }
 //! }
-//! # aimate::Result::Ok(()) }).unwrap();
+//! # Ok::<(), aimate::Error>(()) }).unwrap();
 //! ```
 //!
 //! This crate only gathers the others: [`aimate_core`] (the engine, re-exported
