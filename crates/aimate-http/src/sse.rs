@@ -24,7 +24,7 @@ use crate::metrics::OpenStream;
 const QUIET: Duration = Duration::from_secs(15);
 const COMMENT: &[u8] = b": keep-alive\n\n";
 /// Bytes a stream's buffer begins with: some twenty small events.
-const BUFFER: usize = 2 * 1024;
+const BUFFER: usize = 1024;
 
 /// Something that is told piece by piece.
 pub(crate) trait Source: Send + 'static {

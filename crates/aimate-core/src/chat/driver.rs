@@ -27,6 +27,8 @@ use aimate_text::tokens::Tokenizer;
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(250);
 /// How many events may.
 const CHECKPOINT_EVENTS: usize = 64;
+/// Pieces of an answer that are published together at most.
+const READY: usize = 32;
 /// How many bytes of text may.
 const CHECKPOINT_BYTES: usize = 4 * 1024;
 
@@ -106,7 +108,7 @@ impl Driver {
 
     /// Publishes the stream until it ends or somebody ends it.
     async fn follow(&mut self, stream: ProviderStream, answer: &mut Answer) -> End {
-        let mut stream = stream.ready_chunks(CHECKPOINT_EVENTS);
+        let mut stream = stream.ready_chunks(READY);
         let cancel = self.channel.cancel.clone();
         let interrupt = self.interrupt.clone();
         loop {
