@@ -16,7 +16,7 @@ use aimate::message::{MessageRole, MessageStatus, Part, ToolCall};
 use aimate::provider::{FinishReason, ProviderEvent};
 use aimate::run::RunStatus;
 use aimate::testing::{Step, answer};
-use aimate::usage::{UsageFilter, UsageOutcome};
+use aimate::usage::UsageFilter;
 use aimate::{ChatEvent, ErrorKind, InputMessage, OnDisconnect, PageRequest, Turn, TurnInput};
 use common::{bench, events, part, said, say, text, texts};
 
@@ -355,7 +355,6 @@ async fn plain_calls_are_counted_however_they_end() {
     let sums = bench.engine.usage(&bench.me, &UsageFilter::default()).await.unwrap();
     assert_eq!((sums[0].key.as_str(), sums[0].calls, sums[0].estimated_calls), ("lab/test", 3, 2));
     assert_eq!(sums[0].input_tokens, 7);
-    let _ = UsageOutcome::Completed;
 }
 
 #[tokio::test]

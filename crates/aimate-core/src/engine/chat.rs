@@ -42,7 +42,8 @@ struct Branch {
     /// Whether the turn creates it.
     is_new: bool,
     prompts: Vec<crate::prompt::Prompt>,
-    history: Vec<Message>,
+    /// Its messages, oldest first; the turn's own join them at the end.
+    path: Vec<Message>,
 }
 
 impl Engine {
@@ -142,20 +143,21 @@ impl Engine {
             Some(model) => Some(self.target(scope, Some(model)).await?),
             None => None,
         };
-        let (branch, target) = self.branch(scope, &turn, named).await?;
+        let (mut branch, target) = self.branch(scope, &turn, named).await?;
         let tokenizer = Tokenizer::for_model(&target.model_id);
         let window = self.window(&target).unwrap_or(UNKNOWN_WINDOW);
         let budget = Budget::new(window, turn.sampling.max_tokens);
         let new = self.new_messages(&branch, &turn, tokenizer).await?;
         let system = turn.system_prompt.clone().or_else(|| branch.conversation.system_prompt.clone());
-        let path: Vec<_> = branch.history.iter().chain(&new).cloned().collect();
+        branch.path.extend(new.iter().cloned());
         let context = context::build(
             &context::Sources {
                 engine: self.inner.system_prompt.as_deref(),
                 prompts: &branch.prompts,
                 conversation: system.as_deref(),
-                path: &path,
-                new: new.len().max(usize::from(!path.is_empty() && new.is_empty())),
+                path: &branch.path,
+                // The question that is answered again always goes in.
+                new: new.len().max(1),
             },
             tokenizer,
             budget,
@@ -218,7 +220,7 @@ impl Engine {
             conversation: window.conversation,
             is_new: false,
             prompts: window.prompts,
-            history: history(window.messages, &turn.input)?,
+            path: history(window.messages, &turn.input)?,
         };
         Ok((branch, target))
     }
@@ -229,7 +231,7 @@ impl Engine {
             system_prompt: turn.system_prompt.clone(),
             ..NewConversation::default()
         });
-        Branch { conversation, is_new: true, prompts: Vec::new(), history: Vec::new() }
+        Branch { conversation, is_new: true, prompts: Vec::new(), path: Vec::new() }
     }
 
     async fn last_target(&self, scope: &Scope, window: &Window) -> Result<Target> {
@@ -269,7 +271,7 @@ impl Engine {
             }
             TurnInput::Regenerate(_) => Vec::new(),
         };
-        let mut parent = branch.history.last().map(|message| (message.id, message.place));
+        let mut parent = branch.path.last().map(|message| (message.id, message.place));
         let mut messages = Vec::with_capacity(inputs.len());
         for input in inputs {
             let (tokens, content) = self.count(tokenizer, input.content).await?;
@@ -317,7 +319,7 @@ impl Engine {
         manifest: serde_json::Value,
     ) -> BeginRun {
         let now = self.inner.sources.now();
-        let last = messages.last().or(branch.history.last());
+        let last = branch.path.last();
         let answer = Message {
             id: self.inner.sources.id(),
             conversation_id: branch.conversation.id,
