@@ -1,0 +1,201 @@
+//! Where a chunk ends and where the next one starts.
+
+use text_splitter::{ChunkConfig, TextSplitter};
+
+use super::mark::{Mark, Rank};
+
+/// A chunk as it is cut.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    /// Between the two.
+    pub(super) characters: usize,
+    /// Whether a heading follows.
+    before_heading: bool,
+}
+
+pub(super) struct Cutter<'d> {
+    text: &'d str,
+    marks: &'d [Mark],
+    is_code: bool,
+}
+
+impl<'d> Cutter<'d> {
+    pub(super) fn new(text: &'d str, marks: &'d [Mark], is_code: bool) -> Self {
+        Self { text, marks, is_code }
+    }
+
+    pub(super) fn slice(&self, start: usize, end: usize) -> &'d str {
+        self.text.get(start..end).unwrap_or_default()
+    }
+
+    /// The first character at or after `at` that is not white space.
+    pub(super) fn next_visible(&self, at: usize) -> usize {
+        let rest = self.slice(at, self.text.len());
+        self.text.len() - rest.trim_start().len()
+    }
+
+    /// The chunk that starts at `start`, which is not white space, and has at
+    /// most `size` characters.
+    pub(super) fn window(&self, start: usize, size: usize) -> Window {
+        let limit = self.forward(start, size);
+        let (end, before_heading) =
+            if limit == self.text.len() { (limit, false) } else { self.end(start, limit) };
+        let text = self.slice(start, end).trim_end();
+        Window { start, end: start + text.len(), characters: text.chars().count(), before_heading }
+    }
+
+    /// `characters` after `at`, or the end of the text.
+    fn forward(&self, at: usize, characters: usize) -> usize {
+        let rest = self.slice(at, self.text.len());
+        rest.char_indices().nth(characters).map_or(self.text.len(), |(index, _)| at + index)
+    }
+
+    /// The clearest break of `start..limit` that leaves at least half of it (a
+    /// third before a heading), and whether it is before a heading.
+    fn end(&self, start: usize, limit: usize) -> (usize, bool) {
+        let half = self.text.ceil_char_boundary(start + (limit - start) / 2);
+        let third = start + (limit - start) / 3;
+        let (mut best, mut line) = (None::<Mark>, None);
+        // Latest first: of breaks that are equally clear, the latest fills most.
+        for mark in self.marks_between(start, limit).iter().rev() {
+            match mark.rank {
+                _ if mark.start <= third => break,
+                Rank::Heading(_) => {}
+                _ if mark.start <= half => continue,
+                Rank::Line => {
+                    line = line.or(Some(mark.start));
+                    continue;
+                }
+                Rank::Item | Rank::Block => {}
+            }
+            if best.is_none_or(|best| mark.rank > best.rank) {
+                best = Some(*mark);
+            }
+        }
+        if let Some(mark) = best {
+            return (mark.start, matches!(mark.rank, Rank::Heading(_)));
+        }
+        let sentence = if self.is_code { None } else { self.last_sentence(half, limit) };
+        (sentence.or(line).unwrap_or_else(|| self.last_word(half, limit)), false)
+    }
+
+    fn marks_between(&self, after: usize, to: usize) -> &'d [Mark] {
+        let first = self.marks.partition_point(|mark| mark.start <= after);
+        let rest = self.marks.get(first..).unwrap_or_default();
+        rest.get(..rest.partition_point(|mark| mark.start <= to)).unwrap_or_default()
+    }
+
+    /// The last start of a sentence in `after..=to`.
+    fn last_sentence(&self, after: usize, to: usize) -> Option<usize> {
+        let text = self.slice(after, to);
+        let mut ends = text.char_indices().rev().filter(|(_, character)| is_stop(*character));
+        ends.find_map(|(index, stop)| self.sentence_after(after + index, stop, to))
+    }
+
+    /// The first start of a sentence in `from..to`.
+    fn first_sentence(&self, from: usize, to: usize) -> Option<usize> {
+        let text = self.slice(from, to);
+        let mut ends = text.char_indices().filter(|(_, character)| is_stop(*character));
+        ends.find_map(|(index, stop)| self.sentence_after(from + index, stop, to))
+    }
+
+    /// Where the next sentence starts, if the full stop at `at` ends one.
+    fn sentence_after(&self, at: usize, stop: char, to: usize) -> Option<usize> {
+        let rest = self.slice(at + stop.len_utf8(), self.text.len());
+        let closed = rest.trim_start_matches(is_closing);
+        let next = closed.trim_start();
+        let start = self.text.len() - next.len();
+        let first = next.chars().next()?;
+        let ends = match stop {
+            '。' | '！' | '？' | '।' => !is_stop(first),
+            _ if next.len() == closed.len() => false,
+            // Initials and abbreviations such as `Mr.` are short.
+            '.' => !first.is_lowercase() && ends_word(self.slice(0, at)),
+            _ => !first.is_lowercase(),
+        };
+        (ends && start <= to).then_some(start)
+    }
+
+    /// The last start of a word in `after..=to`, as well as the script shows it.
+    fn last_word(&self, after: usize, to: usize) -> usize {
+        let text = self.slice(after, to);
+        if self.slice(to, self.text.len()).starts_with(char::is_whitespace) {
+            return to;
+        }
+        let space = text.char_indices().rev().find(|(_, character)| character.is_whitespace());
+        if let Some((index, space)) = space.filter(|(index, _)| *index > 0) {
+            return after + index + space.len_utf8();
+        }
+        if text.is_ascii() {
+            return to;
+        }
+        // One more character, or the whole would fit.
+        let wider = self.slice(after, self.forward(to, 1));
+        let config = ChunkConfig::new(text.chars().count()).with_trim(false);
+        let first = TextSplitter::new(config).chunks(wider).next().map_or(0, str::len);
+        if first == 0 { to } else { (after + first).min(to) }
+    }
+
+    /// Where the chunk after `window` starts if it repeats at most `characters`.
+    pub(super) fn overlap_start(&self, window: &Window, characters: usize) -> Option<usize> {
+        if characters == 0 || window.before_heading {
+            return None;
+        }
+        let end = window.end;
+        let text = self.slice(window.start, end);
+        let (index, _) = text.char_indices().nth_back(characters - 1)?;
+        let from = window.start + index;
+        let marks = self.marks_between(from.saturating_sub(1), end.saturating_sub(1));
+        // Text above the last heading would come under the wrong path.
+        if let Some(heading) = marks.iter().rev().find(|mark| matches!(mark.rank, Rank::Heading(_))) {
+            return Some(heading.start);
+        }
+        let block = marks.iter().find(|mark| mark.rank != Rank::Line).map(|mark| mark.start);
+        let sentence = if self.is_code { None } else { self.first_sentence(from, end) };
+        let clear = block.into_iter().chain(sentence).min().filter(|start| *start < end);
+        let start =
+            clear.or_else(|| marks.first().map(|mark| mark.start)).or_else(|| self.first_word(from, end));
+        start.map(|start| self.next_visible(start)).filter(|start| *start < end)
+    }
+
+    /// The first start of a word in `from..to`.
+    fn first_word(&self, from: usize, to: usize) -> Option<usize> {
+        let text = self.slice(from, to);
+        if self.slice(0, from).ends_with(char::is_whitespace) {
+            return Some(from);
+        }
+        match text.find(char::is_whitespace) {
+            Some(index) => Some(from + index),
+            // No spaces: where a character of a script without them starts.
+            None => {
+                let index = text.find(|character: char| !is_attached(character) && !character.is_ascii())?;
+                let joined = self.slice(0, from + index).ends_with('\u{200D}');
+                (!joined).then_some(from + index)
+            }
+        }
+    }
+}
+
+fn is_stop(character: char) -> bool {
+    matches!(character, '.' | '!' | '?' | '…' | '。' | '！' | '？' | '।' | '؟' | '۔')
+}
+
+fn is_closing(character: char) -> bool {
+    matches!(character, '"' | '\'' | ')' | ']' | '”' | '’' | '»' | '」' | '』' | '）' | '*' | '_')
+}
+
+/// Whether `before` ends with a word of three letters or more, or a bracket.
+fn ends_word(before: &str) -> bool {
+    let mut last = before.chars().rev().take(3);
+    let is_word = |character: char| character.is_alphanumeric();
+    let first = last.next();
+    first.is_some_and(is_closing) || (first.is_some_and(is_word) && last.all(is_word))
+}
+
+/// Whether the character belongs to the one before it.
+fn is_attached(character: char) -> bool {
+    unicode_normalization::char::is_combining_mark(character)
+        || matches!(character, '\u{200C}' | '\u{200D}' | '\u{FE00}'..='\u{FE0F}' | '\u{1F3FB}'..='\u{1F3FF}')
+}
