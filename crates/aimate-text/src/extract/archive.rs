@@ -1,0 +1,145 @@
+//! ZIP archives, read with an eye on what comes out of them.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::Path;
+
+use zip::ZipArchive;
+use zip::result::ZipError;
+
+use super::{ExtractError, Limits, decode, error};
+
+/// What may come out of an archive before its ratio is looked at.
+const GRACE: u64 = 1 << 20;
+
+/// An archive of parts. What is read from it is counted: one that holds far more
+/// than its size is not read to its end.
+pub(super) struct Archive {
+    zip: ZipArchive<BufReader<File>>,
+    what: &'static str,
+    ratio: u64,
+    largest: u64,
+    packed: u64,
+    unpacked: u64,
+}
+
+impl Archive {
+    /// Opens the archive at `path`, called `what` ("Word document") in errors.
+    pub(super) fn open(path: &Path, what: &'static str, limits: &Limits) -> Result<Self, ExtractError> {
+        let file = File::open(path).map_err(|failure| error::io(&failure))?;
+        let packed = file.metadata().map_err(|failure| error::io(&failure))?.len();
+        let zip = ZipArchive::new(BufReader::new(file)).map_err(|failure| failed(what, failure))?;
+        // A part is held in memory while it is read, once as bytes, once as text.
+        Ok(Self { zip, what, ratio: limits.ratio, largest: limits.memory / 4, packed, unpacked: 0 })
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.zip.index_for_name(name).is_some()
+    }
+
+    /// A part's bytes; `None` where there is no such part.
+    pub(super) fn read(&mut self, name: &str) -> Result<Option<Vec<u8>>, ExtractError> {
+        let Some(index) = self.zip.index_for_name(name) else {
+            return Ok(None);
+        };
+        let mut bytes = Vec::new();
+        self.unpack(index, |chunk| bytes.extend_from_slice(chunk))?;
+        Ok(Some(bytes))
+    }
+
+    /// A part's characters; `None` where there is no such part.
+    pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, ExtractError> {
+        let Some(bytes) = self.read(name)? else {
+            return Ok(None);
+        };
+        decode::decode(&bytes, None).map(|(text, _)| Some(text)).map_err(|_| error::damaged(self.what, name))
+    }
+
+    /// A part's characters; an error where there is no such part.
+    pub(super) fn need(&mut self, name: &str) -> Result<String, ExtractError> {
+        self.text(name)?.ok_or_else(|| error::damaged(self.what, format_args!("it has no part {name}")))
+    }
+
+    /// Unpacks every part and throws it away: what another reader will unpack is
+    /// then known to be within the limits.
+    pub(super) fn check_all(&mut self) -> Result<(), ExtractError> {
+        for index in 0..self.zip.len() {
+            self.unpack(index, |_| ())?;
+        }
+        self.unpacked = 0;
+        Ok(())
+    }
+
+    fn unpack(&mut self, index: usize, mut take: impl FnMut(&[u8])) -> Result<(), ExtractError> {
+        let what = self.what;
+        let mut part = self.zip.by_index(index).map_err(|failure| failed(what, failure))?;
+        let most_of_part = self.ratio.saturating_mul(part.compressed_size()).saturating_add(GRACE);
+        let most_of_all = self.ratio.saturating_mul(self.packed).saturating_add(GRACE);
+        let mut buffer = vec![0; 64 << 10];
+        let mut length = 0_u64;
+        loop {
+            let read = match part.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(read) => read,
+                Err(failure) => return Err(error::damaged(what, failure)),
+            };
+            length += read as u64;
+            self.unpacked += read as u64;
+            if length > most_of_part || self.unpacked > most_of_all {
+                return Err(error::too_large(format!(
+                    "the {what} unpacks to more than {} times its size, as no ordinary document does",
+                    self.ratio
+                )));
+            }
+            if length > self.largest {
+                return Err(error::too_large(format!(
+                    "a part of the {what} unpacks to more than {}, the most for one part; split the document",
+                    error::size(self.largest)
+                )));
+            }
+            take(buffer.get(..read).unwrap_or_default());
+        }
+    }
+}
+
+fn failed(what: &'static str, failure: ZipError) -> ExtractError {
+    match failure {
+        ZipError::UnsupportedArchive(ZipError::PASSWORD_REQUIRED) | ZipError::InvalidPassword => {
+            error::encrypted(what)
+        }
+        other => error::damaged(what, other),
+    }
+}
+
+/// A part's name, from the name of the part that points to it and what it says:
+/// `ppt/slides/slide1.xml` and `../media/a.png` make `ppt/media/a.png`. It is
+/// looked up in the archive only, never on a disk.
+pub(super) fn resolve(from: &str, target: &str) -> String {
+    if let Some(absolute) = target.strip_prefix('/') {
+        return absolute.to_owned();
+    }
+    let mut parts: Vec<&str> = from.split('/').collect();
+    parts.pop();
+    for part in target.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            other => parts.push(other),
+        }
+    }
+    parts.join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::resolve;
+
+    #[test]
+    fn targets_are_relative_to_their_source() {
+        assert_eq!(resolve("ppt/slides/slide1.xml", "../media/a.png"), "ppt/media/a.png");
+        assert_eq!(resolve("ppt/presentation.xml", "/ppt/slides/slide1.xml"), "ppt/slides/slide1.xml");
+        assert_eq!(resolve("content.opf", "../../../etc/passwd"), "etc/passwd");
+    }
+}

@@ -1,0 +1,115 @@
+//! Why a document gave no text.
+
+use std::fmt::Display;
+
+use serde::{Deserialize, Serialize};
+
+/// The sorts of reasons why a document gave no text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExtractErrorKind {
+    /// The file has no bytes.
+    Empty,
+    /// A password is needed to read it.
+    Encrypted,
+    /// It is cut off or not what its format demands.
+    Damaged,
+    /// It, what comes out of it, or what reading it takes is beyond a limit.
+    TooLarge,
+    /// It can be read but holds no text, as a scan does.
+    NoText,
+    /// Nothing here reads this format.
+    Unsupported,
+    /// Reading it took too long.
+    Timeout,
+    /// The program that read it ended without an answer.
+    Crashed,
+    /// The file or the worker could not be reached; another try may succeed.
+    Io,
+}
+
+/// Why a document gave no text, as a sentence for the person whose document it
+/// is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct ExtractError {
+    /// What sort of reason it is.
+    pub kind: ExtractErrorKind,
+    /// What was wrong and what would be right.
+    pub message: String,
+}
+
+impl ExtractError {
+    pub(super) fn new(kind: ExtractErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+}
+
+/// `what` ("PDF") cannot be read as what it claims to be.
+pub(super) fn damaged(what: &str, detail: impl Display) -> ExtractError {
+    let message = format!(
+        "the {what} is damaged or cut off ({detail}); save it again in its program, or upload it again"
+    );
+    ExtractError::new(ExtractErrorKind::Damaged, message)
+}
+
+pub(super) fn encrypted(what: &str) -> ExtractError {
+    let message = format!("the {what} is protected by a password; remove the password and upload it again");
+    ExtractError::new(ExtractErrorKind::Encrypted, message)
+}
+
+pub(super) fn no_text(message: impl Into<String>) -> ExtractError {
+    ExtractError::new(ExtractErrorKind::NoText, message)
+}
+
+pub(super) fn unsupported(message: impl Into<String>) -> ExtractError {
+    ExtractError::new(ExtractErrorKind::Unsupported, message)
+}
+
+pub(super) fn too_large(message: impl Into<String>) -> ExtractError {
+    ExtractError::new(ExtractErrorKind::TooLarge, message)
+}
+
+pub(super) fn too_much_text(most: usize) -> ExtractError {
+    too_large(format!(
+        "the file holds more than {} of text, the most for one document; split it",
+        size(most as u64)
+    ))
+}
+
+pub(super) fn too_deep(what: &str, most: usize) -> ExtractError {
+    too_large(format!("the {what} is nested more than {most} levels deep, the most that is read"))
+}
+
+pub(super) fn crashed(message: impl Into<String>) -> ExtractError {
+    ExtractError::new(ExtractErrorKind::Crashed, message)
+}
+
+pub(super) fn io(error: &std::io::Error) -> ExtractError {
+    ExtractError::new(ExtractErrorKind::Io, format!("the file could not be read: {error}"))
+}
+
+/// Bytes as a person reads them.
+pub(super) fn size(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    for (unit, name) in UNITS {
+        if bytes >= unit {
+            let tenths = bytes / (unit / 10);
+            let (whole, tenth) = (tenths / 10, tenths % 10);
+            return if tenth == 0 { format!("{whole} {name}") } else { format!("{whole}.{tenth} {name}") };
+        }
+    }
+    format!("{bytes} bytes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_by_people() {
+        assert_eq!(size(12), "12 bytes");
+        assert_eq!(size(20 << 20), "20 MiB");
+        assert_eq!(size(3 << 29), "1.5 GiB");
+    }
+}

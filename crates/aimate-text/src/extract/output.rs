@@ -1,0 +1,211 @@
+//! The text that comes out of a document, cleaned and capped while it grows.
+
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
+
+use super::{ExtractError, Extracted, Limits, PageMark, TextKind, error, markdown};
+
+/// The most pages that are marked; a file of millions of empty slides is not
+/// worth their memory.
+const MOST_PAGES: usize = 100_000;
+/// The most bytes a title may have.
+const LONGEST_TITLE: usize = 500;
+
+/// What one piece of a document adds to.
+pub(super) struct Output {
+    text: String,
+    pages: Vec<PageMark>,
+    warnings: Vec<String>,
+    title: Option<String>,
+    most: usize,
+}
+
+impl Output {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            text: String::new(),
+            pages: Vec::new(),
+            warnings: Vec::new(),
+            title: None,
+            most: limits.output,
+        }
+    }
+
+    /// Adds text: control characters go, ends of lines become `\n`, composed
+    /// forms are used.
+    pub(super) fn push(&mut self, piece: &str) -> Result<(), ExtractError> {
+        if self.text.len().saturating_add(piece.len()) > self.most.saturating_mul(2) {
+            return Err(error::too_much_text(self.most));
+        }
+        match is_nfc_quick(piece.chars()) {
+            IsNormalized::Yes => self.push_clean(piece),
+            _ => self.push_clean(&piece.nfc().collect::<String>()),
+        }
+        if self.text.len() > self.most {
+            return Err(error::too_much_text(self.most));
+        }
+        Ok(())
+    }
+
+    fn push_clean(&mut self, piece: &str) {
+        let mut rest = piece;
+        while let Some(at) = rest.find(is_unclean) {
+            let (clean, tail) = rest.split_at(at);
+            self.text.push_str(clean);
+            let mut characters = tail.chars();
+            match characters.next() {
+                Some('\r') if characters.as_str().starts_with('\n') => {}
+                Some('\r' | '\u{c}' | '\u{85}') => self.text.push('\n'),
+                _ => {}
+            }
+            rest = characters.as_str();
+        }
+        self.text.push_str(rest);
+    }
+
+    /// Ends the line, if one is open.
+    pub(super) fn end_line(&mut self) {
+        if !self.text.is_empty() && !self.text.ends_with('\n') {
+            self.text.push('\n');
+        }
+    }
+
+    /// Leaves a blank line before what comes next.
+    pub(super) fn end_paragraph(&mut self) {
+        self.end_line();
+        if !self.text.is_empty() && !self.text.ends_with("\n\n") {
+            self.text.push('\n');
+        }
+    }
+
+    /// Adds a paragraph with blank lines around it; nothing if it is blank.
+    pub(super) fn paragraph(&mut self, text: &str) -> Result<(), ExtractError> {
+        if text.trim().is_empty() {
+            return Ok(());
+        }
+        self.end_paragraph();
+        self.push(text)?;
+        self.end_line();
+        Ok(())
+    }
+
+    /// Begins a page.
+    pub(super) fn page(&mut self, number: u32, label: Option<&str>) {
+        self.end_paragraph();
+        if self.pages.len() < MOST_PAGES {
+            let label = label.map(clean_line).filter(|label| !label.is_empty());
+            self.pages.push(PageMark { start: self.text.len(), number, label });
+        }
+    }
+
+    pub(super) fn warn(&mut self, warning: impl Into<String>) {
+        if self.warnings.len() < 20 {
+            self.warnings.push(warning.into());
+        }
+    }
+
+    /// Sets the title unless one is set or this one is blank.
+    pub(super) fn title(&mut self, title: &str) {
+        let title = clean_line(title);
+        if self.title.is_none() && !title.is_empty() {
+            self.title = Some(title);
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Forgets all text and pages from `length` on.
+    pub(super) fn truncate(&mut self, length: usize) {
+        self.text.truncate(length);
+        self.pages.retain(|page| page.start <= length);
+    }
+
+    /// The document, with the headings of its Markdown.
+    pub(super) fn finish(mut self, media_type: &str, kind: TextKind) -> Result<Extracted, ExtractError> {
+        self.text.truncate(self.text.trim_end().len());
+        if self.text.is_empty() {
+            return Err(error::no_text("the file holds no text"));
+        }
+        let end = self.text.len();
+        for page in &mut self.pages {
+            page.start = page.start.min(end);
+        }
+        let headings = match kind {
+            TextKind::Markdown => markdown::headings(&self.text),
+            TextKind::Plain | TextKind::Code => Vec::new(),
+        };
+        let first = headings.first().map(|heading| heading.title.clone());
+        Ok(Extracted {
+            title: self.title.or(first),
+            media_type: media_type.to_owned(),
+            kind,
+            text: self.text,
+            pages: self.pages,
+            headings,
+            warnings: self.warnings,
+        })
+    }
+}
+
+fn is_unclean(character: char) -> bool {
+    match character {
+        '\n' | '\t' => false,
+        '\u{feff}' | '\u{fffe}' | '\u{ffff}' => true,
+        _ => character.is_control(),
+    }
+}
+
+/// One line without control characters and doubled spaces, not too long.
+pub(super) fn clean_line(text: &str) -> String {
+    let mut line = String::new();
+    for word in text.split(|character: char| character.is_whitespace() || is_unclean(character)) {
+        if word.is_empty() {
+            continue;
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+        if line.len() > LONGEST_TITLE {
+            line.truncate(line.floor_char_boundary(LONGEST_TITLE));
+            break;
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pushed(pieces: &[&str]) -> String {
+        let mut output = Output::new(&Limits::default());
+        for piece in pieces {
+            output.push(piece).unwrap();
+        }
+        output.text
+    }
+
+    #[test]
+    fn control_characters_go_and_lines_end_in_newline() {
+        assert_eq!(pushed(&["a\0b\r\nc\rd\u{c}e\tf\u{7}\u{feff}"]), "ab\nc\nd\ne\tf");
+    }
+
+    #[test]
+    fn composed_forms_are_used() {
+        assert_eq!(pushed(&["e\u{301}"]), "\u{e9}");
+    }
+
+    #[test]
+    fn text_beyond_the_limit_is_an_error() {
+        let mut output = Output::new(&Limits { output: 4, ..Limits::default() });
+        output.push("1234").unwrap();
+        assert_eq!(output.push("5").unwrap_err().kind, crate::extract::ExtractErrorKind::TooLarge);
+    }
+
+    #[test]
+    fn long_title_is_cut_on_a_character() {
+        assert_eq!(clean_line(&"é".repeat(1_000)).len(), LONGEST_TITLE);
+    }
+}

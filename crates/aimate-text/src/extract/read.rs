@@ -1,0 +1,222 @@
+//! Which reader a file goes to.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use super::archive::Archive;
+use super::output::Output;
+use super::{
+    ExtractError, ExtractErrorKind, Extracted, Limits, TextKind, decode, docx, epub, error, html, json, mail,
+    markdown, media, pdf, pptx, sheet, table,
+};
+
+/// A file and what it is.
+pub(super) struct Subject<'a> {
+    path: &'a Path,
+    length: u64,
+    head: Vec<u8>,
+    media_type: &'static str,
+    /// What its name says, else its owner.
+    claimed: Option<&'static str>,
+}
+
+impl<'a> Subject<'a> {
+    /// Looks at the file's size and its first bytes.
+    pub(super) fn open(
+        path: &'a Path,
+        name: &str,
+        declared: Option<&str>,
+        limits: &Limits,
+    ) -> Result<Self, ExtractError> {
+        let file = File::open(path).map_err(|failure| error::io(&failure))?;
+        let length = file.metadata().map_err(|failure| error::io(&failure))?.len();
+        if length == 0 {
+            return Err(ExtractError::new(
+                ExtractErrorKind::Empty,
+                "the file is empty; upload one with content",
+            ));
+        }
+        too_long("file", length, limits.input)?;
+        let mut head = Vec::new();
+        file.take(media::HEAD as u64).read_to_end(&mut head).map_err(|failure| error::io(&failure))?;
+        let declared = declared.and_then(media::by_declaration);
+        let named = media::by_extension(name);
+        let mut found = media::media_type(name, &head);
+        if found == media::PLAIN && named.is_none() {
+            found = declared.filter(|declared| media::is_text(declared)).unwrap_or(found);
+        }
+        Ok(Self { path, length, head, media_type: found, claimed: named.or(declared) })
+    }
+
+    /// Whether it is read by plain code of this crate that holds little.
+    pub(super) fn is_harmless(&self) -> bool {
+        [media::PLAIN, media::MARKDOWN, media::CSV, media::TSV, media::JSON, media::JSON_LINES, media::SOURCE]
+            .contains(&self.media_type)
+    }
+
+    /// What people call it.
+    pub(super) fn noun(&self) -> &'static str {
+        media::noun(self.media_type)
+    }
+
+    pub(super) fn read(&self, limits: &Limits) -> Result<Extracted, ExtractError> {
+        // Only its parts tell what a ZIP archive is; those first in it may not.
+        let is_archive = self.head.starts_with(b"PK") && !media::is_text(self.media_type);
+        let parts = if is_archive { by_parts(self.path, limits) } else { None };
+        let subject = Self { media_type: parts.unwrap_or(self.media_type), head: self.head.clone(), ..*self };
+        let mut document = subject.read_as(limits)?;
+        document.warnings.splice(0..0, subject.mislabelled());
+        Ok(document)
+    }
+
+    fn mislabelled(&self) -> Option<String> {
+        let (claimed, found) = (media::noun(self.claimed?), self.noun());
+        let message =
+            format!("the file is called a {claimed} but its content is of another kind; read as {found}");
+        (claimed != found).then_some(message)
+    }
+
+    fn read_as(&self, limits: &Limits) -> Result<Extracted, ExtractError> {
+        let most = limits.output as u64;
+        // UTF-16 has two bytes where UTF-8 has one, for Latin text.
+        let wide = if media::is_binary(&self.head) { 2 } else { 1 };
+        match self.media_type {
+            media::PLAIN => text(&self.bytes(most * wide)?, media::PLAIN, TextKind::Plain, limits),
+            media::MARKDOWN => text(&self.bytes(most * wide)?, media::MARKDOWN, TextKind::Markdown, limits),
+            media::SOURCE => text(&self.bytes(most * wide)?, media::SOURCE, TextKind::Code, limits),
+            media::CSV | media::TSV => table::read_csv(&self.bytes(most * 2)?, self.media_type, limits),
+            media::JSON | media::JSON_LINES => json::read(&self.bytes(most * 2)?, self.media_type, limits),
+            media::HTML | media::XHTML => html::read(&self.bytes(most * 4)?, self.media_type, limits),
+            media::MAIL => mail::read(&self.bytes(limits.memory / 4)?, limits),
+            media::PDF => {
+                too_long("PDF", self.length, limits.memory / 2)?;
+                pdf::read(self.path, limits)
+            }
+            media::DOCX
+            | media::PPTX
+            | media::XLSX
+            | media::XLSB
+            | media::XLS
+            | media::DOC
+            | media::PPT
+            | media::OLE
+                if self.head.starts_with(b"\xd0\xcf\x11\xe0") =>
+            {
+                self.old_office(limits)
+            }
+            media::DOCX => docx::read(self.path, limits),
+            media::PPTX => pptx::read(self.path, limits),
+            media::XLSX | media::XLSB | media::ODS => sheet::read(self.path, self.media_type, limits),
+            media::EPUB => epub::read(self.path, limits),
+            other => Err(unsupported(other)),
+        }
+    }
+
+    fn bytes(&self, most: u64) -> Result<Vec<u8>, ExtractError> {
+        too_long(self.noun(), self.length, most)?;
+        let mut bytes = Vec::new();
+        let file = File::open(self.path).map_err(|failure| error::io(&failure))?;
+        // The file may have grown since it was looked at.
+        file.take(most).read_to_end(&mut bytes).map_err(|failure| error::io(&failure))?;
+        Ok(bytes)
+    }
+
+    /// A file of Office before 2007, or the case around an encrypted one of today.
+    /// The names of its streams tell, written in UTF-16 in its directory.
+    fn old_office(&self, limits: &Limits) -> Result<Extracted, ExtractError> {
+        let bytes = self.bytes(limits.memory / 4)?;
+        let has = |stream: &str| {
+            let name: Vec<u8> = stream.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect();
+            media::find(&bytes, &name).is_some()
+        };
+        if has("EncryptedPackage") {
+            let what = if self.media_type == media::OLE { "Office document" } else { self.noun() };
+            return Err(error::encrypted(what));
+        }
+        if has("Workbook") || has("Book") {
+            drop(bytes);
+            return sheet::read(self.path, media::XLS, limits);
+        }
+        if has("WordDocument") {
+            return Err(unsupported(media::DOC));
+        }
+        if has("PowerPoint Document") {
+            return Err(unsupported(media::PPT));
+        }
+        Err(unsupported(media::OLE))
+    }
+}
+
+fn too_long(what: &str, length: u64, most: u64) -> Result<(), ExtractError> {
+    if length <= most {
+        return Ok(());
+    }
+    let (length, most) = (error::size(length), error::size(most));
+    Err(error::too_large(format!("the {what} has {length}; the most that is read is {most}; split it")))
+}
+
+fn text(
+    bytes: &[u8],
+    media_type: &'static str,
+    kind: TextKind,
+    limits: &Limits,
+) -> Result<Extracted, ExtractError> {
+    let (text, warning) = decode::decode(bytes, None)?;
+    let mut output = Output::new(limits);
+    if let Some(warning) = warning {
+        output.warn(warning);
+    }
+    output.push(&text)?;
+    drop(text);
+    let mut document = output.finish(media_type, kind)?;
+    if kind == TextKind::Markdown
+        && let Some(title) = markdown::front_matter_title(&document.text)
+    {
+        document.title = Some(super::output::clean_line(title));
+    }
+    Ok(document)
+}
+
+/// What a ZIP archive is, by the names of its parts.
+fn by_parts(path: &Path, limits: &Limits) -> Option<&'static str> {
+    let mut archive = Archive::open(path, "ZIP archive", limits).ok()?;
+    if let Ok(Some(declared)) = archive.text("mimetype") {
+        let known = [media::EPUB, media::ODS, media::ODT, media::ODP];
+        if let Some(found) = known.into_iter().find(|known| *known == declared.trim()) {
+            return Some(found);
+        }
+    }
+    let parts = [
+        ("word/document.xml", media::DOCX),
+        ("ppt/presentation.xml", media::PPTX),
+        ("xl/workbook.xml", media::XLSX),
+        ("xl/workbook.bin", media::XLSB),
+        ("META-INF/container.xml", media::EPUB),
+    ];
+    parts.into_iter().find(|(part, _)| archive.has(part)).map(|(_, found)| found)
+}
+
+fn unsupported(media_type: &str) -> ExtractError {
+    let noun = media::noun(media_type);
+    let general = media_type.split('/').next().unwrap_or_default();
+    error::unsupported(match (media_type, general) {
+        (media::DOC, _) => "the file is a Word document of before 2007; save it as .docx or PDF".to_owned(),
+        (media::PPT, _) => "the file is a presentation of before 2007; save it as .pptx or PDF".to_owned(),
+        (media::OLE, _) => {
+            "the file is of an old Office program; save it in a format of today, or as PDF".to_owned()
+        }
+        (media::RTF | media::ODT | media::ODP, _) => {
+            format!("the file is an {noun}, which is not read; save it as .docx, .pptx or PDF")
+        }
+        (media::ZIP, _) | ("application/gzip" | "application/x-7z-compressed" | "application/vnd.rar", _) => {
+            "the file is an archive; unpack it and upload the documents in it".to_owned()
+        }
+        (_, "image") => {
+            "the file is a picture, which holds no text; upload a document, or a PDF with OCR".to_owned()
+        }
+        (_, "audio" | "video") => "the file is a recording; upload a transcript of it".to_owned(),
+        _ => "the file is binary data of a kind that is not read; upload a document, a table or a text"
+            .to_owned(),
+    })
+}

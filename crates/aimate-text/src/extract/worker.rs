@@ -1,0 +1,155 @@
+//! The child process that reads a document, and what it and its parent say to
+//! each other.
+
+use std::io::{self, BufRead, Read, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde::{Deserialize, Serialize};
+
+use super::{ExtractError, Extracted, Limits, extract};
+
+/// The argument that makes an executable the worker.
+pub(super) const ARGUMENT: &str = "extract-worker";
+/// How a worker ends that has used all the memory it may.
+pub(super) const OUT_OF_MEMORY: u8 = 77;
+/// The most bytes of a request: a path and a name.
+const LONGEST_REQUEST: u64 = 64 << 10;
+
+/// What a worker is asked, as one line of JSON.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Request {
+    pub(super) path: PathBuf,
+    pub(super) name: String,
+    pub(super) media_type: Option<String>,
+    pub(super) limits: Limits,
+}
+
+/// What a worker answers, as one line of JSON. The text follows as it is: in
+/// JSON, half of it could be escapes.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Answer {
+    Extracted { document: Box<Extracted>, text: usize },
+    Failed(ExtractError),
+}
+
+/// What a worker's `main` calls: reads one request from standard input, limits
+/// what this process may use, reads the document and writes what it says to
+/// standard output.
+///
+/// The limits stay for the life of the process: call it before anything else is
+/// done, and end with what it returns.
+pub fn worker_main() -> ExitCode {
+    match work() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // The parent puts it into its log.
+            let _ = writeln!(io::stderr(), "{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn work() -> io::Result<()> {
+    let mut line = String::new();
+    io::stdin().lock().take(LONGEST_REQUEST).read_line(&mut line)?;
+    let request: Request = serde_json::from_str(&line)?;
+    limit(&request.limits)?;
+    let outcome = extract(&request.path, &request.name, request.media_type.as_deref(), &request.limits);
+    answer(outcome, &mut io::stdout().lock())
+}
+
+fn answer(outcome: Result<Extracted, ExtractError>, output: &mut impl Write) -> io::Result<()> {
+    let (answer, text) = match outcome {
+        Ok(mut document) => {
+            let text = std::mem::take(&mut document.text);
+            (Answer::Extracted { document: Box::new(document), text: text.len() }, text)
+        }
+        Err(failure) => (Answer::Failed(failure), String::new()),
+    };
+    serde_json::to_writer(&mut *output, &answer)?;
+    output.write_all(b"\n")?;
+    output.write_all(text.as_bytes())?;
+    output.flush()
+}
+
+/// What a worker said; `None` where it is not a whole answer.
+pub(super) fn parse(mut bytes: Vec<u8>) -> Option<Result<Extracted, ExtractError>> {
+    let end = bytes.iter().position(|byte| *byte == b'\n')?;
+    let answer = serde_json::from_slice(bytes.get(..end)?).ok()?;
+    bytes.drain(..=end);
+    match answer {
+        Answer::Failed(failure) => Some(Err(failure)),
+        Answer::Extracted { mut document, text } => {
+            document.text = String::from_utf8(bytes).ok().filter(|found| found.len() == text)?;
+            is_sound(&document).then_some(Ok(*document))
+        }
+    }
+}
+
+/// A worker that a document has taken over could answer what it likes.
+fn is_sound(document: &Extracted) -> bool {
+    let pages = document.pages.iter().map(|page| page.start);
+    let headings = document.headings.iter().map(|heading| heading.start);
+    pages.clone().is_sorted()
+        && headings.clone().is_sorted()
+        && pages.chain(headings).all(|start| document.text.is_char_boundary(start))
+}
+
+#[cfg(unix)]
+fn limit(limits: &Limits) -> io::Result<()> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    let set = |resource: Resource, wanted: u64| -> io::Result<()> {
+        let most = getrlimit(resource).maximum.map_or(wanted, |most| most.min(wanted));
+        setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) }).map_err(io::Error::from)
+    };
+    set(Resource::Core, 0)?;
+    set(Resource::Fsize, 0)?;
+    set(Resource::Nofile, 32)?;
+    let seconds = limits.cpu.as_secs() + u64::from(limits.cpu.subsec_nanos() > 0);
+    // The hard limit is later: the soft one ends the process with its own signal.
+    let hard = getrlimit(Resource::Cpu).maximum.map_or(seconds + 2, |hard| hard.min(seconds + 2));
+    setrlimit(Resource::Cpu, Rlimit { current: Some(seconds.min(hard)), maximum: Some(hard) })?;
+    // What is mapped already (the program, what its allocator has reserved) is
+    // not the document's.
+    #[cfg(target_os = "linux")]
+    {
+        let mapped = memory_pages()?.0 * rustix::param::page_size() as u64;
+        set(Resource::As, mapped + limits.memory + super::STACK as u64)?;
+        watch(limits.memory)?;
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn limit(_: &Limits) -> io::Result<()> {
+    Ok(())
+}
+
+/// Ends the process when more memory is in use than it may have. Address space
+/// that the allocator had reserved before is out of reach of the system's limit.
+#[cfg(target_os = "linux")]
+fn watch(most: u64) -> io::Result<()> {
+    let page = rustix::param::page_size() as u64;
+    let watching = move || {
+        loop {
+            match memory_pages() {
+                Ok((_, used)) if used.saturating_mul(page) <= most => {}
+                _ => std::process::exit(i32::from(OUT_OF_MEMORY)),
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    };
+    std::thread::Builder::new().name("memory".to_owned()).stack_size(256 << 10).spawn(watching).map(|_| ())
+}
+
+/// How many pages this process has mapped, and how many are in memory.
+#[cfg(target_os = "linux")]
+fn memory_pages() -> io::Result<(u64, u64)> {
+    let text = std::fs::read_to_string("/proc/self/statm")?;
+    let mut numbers = text.split_ascii_whitespace().map_while(|number| number.parse().ok());
+    let (mapped, used) = (numbers.next(), numbers.next());
+    mapped.zip(used).ok_or_else(|| io::Error::other("/proc/self/statm has no numbers"))
+}
