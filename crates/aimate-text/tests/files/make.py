@@ -1,0 +1,73 @@
+# Makes the files in crates/aimate-text/tests/files. Needs: pypdf reportlab python-docx python-pptx openpyxl xlwt odfpy msoffcrypto-tool cryptography
+import datetime, io, sys, zipfile
+out = sys.argv[1]
+from docx import Document
+d = Document(); d.core_properties.title = "Harbour report"
+d.add_heading("Harbour report", 0); d.add_heading("Ships", 1)
+d.add_paragraph("In 2024 the harbour received 312 ships & boats.")
+d.add_paragraph("Freight", style="List Bullet"); d.add_paragraph("Passengers", style="List Bullet")
+d.add_heading("Steps", 2)
+d.add_paragraph("Report", style="List Number"); d.add_paragraph("Berth", style="List Number")
+t = d.add_table(rows=2, cols=2)
+for r, row in enumerate([["Ship", "Tons"], ["Aurora", "4200"]]):
+    for c, v in enumerate(row): t.cell(r, c).text = v
+d.add_paragraph("Grüße aus dem Hafen.")
+d.save(f"{out}/report.docx")
+from pptx import Presentation
+from pptx.util import Inches
+p = Presentation(); p.core_properties.title = "Harbour plan"
+s = p.slides.add_slide(p.slide_layouts[0]); s.shapes.title.text = "Harbour plan"; s.placeholders[1].text = "Budget 2025"
+s = p.slides.add_slide(p.slide_layouts[1]); s.shapes.title.text = "Goals"; f = s.placeholders[1].text_frame
+f.text = "Deeper basin"; q = f.add_paragraph(); q.text = "to 14 m"; q.level = 1
+s.notes_slide.notes_text_frame.text = "Say why 14 m."
+t = s.shapes.add_table(2, 2, Inches(1), Inches(4), Inches(4), Inches(1)).table
+for r, row in enumerate([["Year", "Cost"], ["2025", "3 million"]]):
+    for c, v in enumerate(row): t.cell(r, c).text = v
+p.save(f"{out}/plan.pptx")
+import openpyxl
+w = openpyxl.Workbook(); w.properties.title = "Ledger"; s = w.active; s.title = "Ships"
+s.append(["Harbour ledger"]); s.append(["Ship", "Arrival", "Tons"])
+s.append(["Aurora", datetime.date(2024, 3, 1), 4200.5]); s.append(["Borealis", datetime.datetime(2024, 3, 2, 14, 30), 1e3])
+s = w.create_sheet("Crew"); s.append(["Name", "Rank"]); s.append(["Ada", "Captain"])
+w.save(f"{out}/ledger.xlsx")
+import xlwt
+w = xlwt.Workbook(); s = w.add_sheet("Ships")
+for r, row in enumerate([["Ship", "Tons"], ["Aurora", 4200.5]]):
+    for c, v in enumerate(row): s.write(r, c, v)
+w.save(f"{out}/ledger.xls")
+from odf.opendocument import OpenDocumentSpreadsheet
+from odf.table import Table, TableRow, TableCell
+from odf.text import P
+w = OpenDocumentSpreadsheet(); t = Table(name="Ships")
+for row in [["Ship", "Port"], ["Aurora", "Kiel"]]:
+    r = TableRow()
+    for v in row:
+        c = TableCell(valuetype="string"); c.addElement(P(text=v)); r.addElement(c)
+    t.addElement(r)
+w.spreadsheet.addElement(t); w.save(f"{out}/ledger.ods")
+import msoffcrypto
+from msoffcrypto.format.ooxml import OOXMLFile
+with open(f"{out}/ledger.xlsx", "rb") as f, open(f"{out}/locked.xlsx", "wb") as o: OOXMLFile(f).encrypt("secret", o)
+from reportlab.pdfgen import canvas
+from pypdf import PdfReader, PdfWriter
+def pdf(pages):
+    b = io.BytesIO(); c = canvas.Canvas(b, invariant=1); c.setTitle("Tide tables")
+    for lines in pages:
+        y = 780
+        for size, line in lines:
+            c.setFont("Helvetica", size); c.drawString(72, y, line); y -= 40
+        c.showPage()
+    c.save(); b.seek(0); return b
+text = [[(24, "Tide tables"), (11, "High water at the north pier is at six in the morning.")],
+        [(11, "Low water at the south pier is at noon on the second page.")]]
+open(f"{out}/tides.pdf", "wb").write(pdf(text).read())
+for name, user in [("locked.pdf", "secret"), ("owner-locked.pdf", "")]:
+    w = PdfWriter(clone_from=PdfReader(pdf(text))); w.encrypt(user, "owner", algorithm="AES-256"); w.write(f"{out}/{name}")
+b = io.BytesIO(); c = canvas.Canvas(b, invariant=1)
+for _ in range(3): c.rect(72, 72, 400, 600, fill=1); c.showPage()
+c.save(); open(f"{out}/scan.pdf", "wb").write(b.getvalue())
+# Pictures of the templates are of no use in a test.
+for name in ["report.docx", "plan.pptx"]:
+    z = zipfile.ZipFile(f"{out}/{name}"); parts = [(i, z.read(i)) for i in z.infolist() if "thumbnail" not in i.filename]; z.close()
+    with zipfile.ZipFile(f"{out}/{name}", "w", zipfile.ZIP_DEFLATED, compresslevel=9) as z:
+        for i, data in parts: z.writestr(i.filename, data)
