@@ -72,6 +72,14 @@ ids! {
     RunId = "run";
     /// A stored file.
     FileId = "file";
+    /// A set of documents.
+    CollectionId = "collection";
+    /// A document of a collection.
+    DocumentId = "document";
+    /// A stretch of a document.
+    ChunkId = "chunk";
+    /// The vectors of one model over one collection.
+    SpaceId = "embedding space";
     /// A configured model server.
     ConnectionId = "connection";
     /// One usage record.

@@ -16,6 +16,8 @@ pub const PROMPT: usize = 100_000;
 pub const MESSAGE: usize = 4 * 1024 * 1024;
 /// Bytes of one image or other inline data of a message, after base64.
 pub const IMAGE: usize = 20 * 1024 * 1024;
+/// Characters of a document's name or source.
+pub const DOCUMENT_NAME: usize = 4_000;
 /// Bytes of metadata as JSON.
 pub const METADATA: usize = 64 * 1024;
 /// Tags of a conversation.

@@ -1,4 +1,4 @@
-//! What text is to a model: tokens now, documents and chunks later.
+//! What text is: documents into text, text into chunks, terms and tokens.
 
 pub mod extract;
 pub mod split;

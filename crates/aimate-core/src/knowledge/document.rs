@@ -1,0 +1,187 @@
+//! Documents and their chunks.
+
+use aimate_text::terms::Terms;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::id::{ChunkId, CollectionId, DocumentId};
+use crate::limit;
+use crate::text::names;
+
+/// One document of a collection.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Document {
+    /// Its id.
+    pub id: DocumentId,
+    /// The collection it is in.
+    pub collection_id: CollectionId,
+    /// The name it was given: for people, never part of a path.
+    pub name: String,
+    /// The title its text gives it; the name until it is read.
+    pub title: String,
+    /// Where it came from: an address, or the path it was synchronised from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Its media type, such as `application/pdf`.
+    pub media_type: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// SHA-256 of its bytes, lower-case hexadecimal.
+    pub content_hash: String,
+    /// How far it has come.
+    pub status: DocumentStatus,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<DocumentError>,
+    /// The share of its chunks that are embedded, 0 to 1.
+    pub progress: f32,
+    /// How many of its chunks can be found.
+    pub chunk_count: u32,
+    /// What was noticed while reading it, such as a guessed encoding.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// Free for the application; filters look here.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    pub metadata: Map<String, Value>,
+    /// When it was added.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// How far a document has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum DocumentStatus {
+    /// It waits for a worker. What it replaces can still be found.
+    Pending,
+    /// A worker reads and embeds it. What it replaces can still be found.
+    Processing,
+    /// It can be found.
+    Ready,
+    /// It could not be read; `error` says why.
+    Failed,
+}
+
+names! {
+    DocumentStatus { Pending = "pending", Processing = "processing", Ready = "ready", Failed = "failed" }
+}
+
+/// Why a document failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DocumentError {
+    /// A stable code: `empty`, `encrypted`, `damaged`, `too_large`, `no_text`,
+    /// `unsupported`, `timeout`, `crashed`, `cancelled`, or one of the error
+    /// table.
+    pub code: String,
+    /// A sentence that says what was wrong and what would be right.
+    pub detail: String,
+}
+
+/// What a caller says of a new document; its bytes come beside it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NewDocument {
+    /// The name, 1 to 4,000 characters; its extension is a hint to the format.
+    pub name: String,
+    /// The media type; default: told from the bytes and the name.
+    pub media_type: Option<String>,
+    /// Where it came from. A collection has one document of a source: adding it
+    /// again replaces what was there.
+    pub source: Option<String>,
+    /// Free for the application, at most 64 KiB as JSON.
+    pub metadata: Map<String, Value>,
+}
+
+impl NewDocument {
+    /// One with this name.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+
+    /// Checks the limits of every field.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid), naming the field.
+    pub fn check(&self) -> Result<()> {
+        limit::name("name", &self.name, limit::DOCUMENT_NAME)?;
+        self.source.as_ref().map_or(Ok(()), |source| limit::name("source", source, limit::DOCUMENT_NAME))?;
+        limit::metadata("metadata", &self.metadata)
+    }
+}
+
+/// Which documents of a user are listed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DocumentFilter {
+    /// Of this collection.
+    pub collection: Option<CollectionId>,
+    /// In this state.
+    pub status: Option<DocumentStatus>,
+    /// From sources that begin with this.
+    pub source_prefix: Option<String>,
+}
+
+/// A stretch of a document that is found and cited as one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Chunk {
+    /// Its id: the same for the same text in the same document, so that an
+    /// unchanged chunk keeps it when the document changes.
+    pub id: ChunkId,
+    /// The document.
+    pub document_id: DocumentId,
+    /// Its place among the document's chunks, from 0.
+    pub index: u32,
+    /// The text.
+    pub text: String,
+    /// The headings it stands under, outermost first.
+    pub headings: Vec<String>,
+    /// The page, slide or sheet, from 1, where the format has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<u32>,
+    /// First character of the chunk in the document's text, in Unicode code
+    /// points.
+    pub start: u64,
+    /// The character after its last.
+    pub end: u64,
+}
+
+impl Chunk {
+    /// The text that is embedded and indexed: title and headings (at most
+    /// `head` characters of them), then the chunk's own.
+    pub fn index_text(title: &str, headings: &[String], text: &str, head: usize) -> String {
+        let path = headings.iter().map(String::as_str).filter(|heading| *heading != title);
+        let line = std::iter::once(title).chain(path).filter(|part| !part.is_empty()).collect::<Vec<_>>();
+        let line = crate::text::shorten(&line.join(" > "), head);
+        if line.is_empty() || text.starts_with(&line) { text.to_owned() } else { format!("{line}\n{text}") }
+    }
+
+    /// The id of the `nth` chunk (from 0) of a document that has this index
+    /// text: shaped as a UUIDv7 of the document's own time.
+    pub fn id_of(document: DocumentId, index_text: &str, nth: u32) -> ChunkId {
+        let mut hash = Sha256::new();
+        hash.update(document.0.as_bytes());
+        hash.update(index_text.as_bytes());
+        hash.update(nth.to_be_bytes());
+        let digest = hash.finalize();
+        let mut bytes = *document.0.as_bytes();
+        for (byte, hashed) in bytes.iter_mut().zip(digest).skip(6) {
+            *byte = hashed;
+        }
+        ChunkId(uuid::Builder::from_bytes(bytes).with_version(uuid::Version::SortRand).into_uuid())
+    }
+}
+
+/// A chunk that is to be published, with what is indexed of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewChunk {
+    /// The chunk.
+    pub chunk: Chunk,
+    /// The terms of its index text.
+    pub terms: Terms,
+}

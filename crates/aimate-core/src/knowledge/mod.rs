@@ -1,0 +1,26 @@
+//! Knowledge: documents go in, cited passages come out.
+//!
+//! A [`Collection`] holds [`Document`]s; a document is cut into [`Chunk`]s. A
+//! chunk is found by its words (BM25) and by its meaning (a vector in the
+//! collection's [`Space`]).
+
+mod collection;
+mod document;
+mod embedder;
+mod fetch;
+mod filter;
+mod search;
+mod store;
+
+pub use collection::{
+    Chunking, Collection, CollectionChange, DEFAULT_COLLECTION, NewCollection, Space, SpaceStatus,
+};
+pub use document::{Chunk, Document, DocumentError, DocumentFilter, DocumentStatus, NewChunk, NewDocument};
+pub use embedder::{EmbedPurpose, Embedder, EmbeddingModel, Reranker};
+pub use fetch::{Fetched, Fetcher};
+pub use filter::{Filter, FilterField, FilterSubject};
+pub use search::{Explanation, Found, Search, SearchHit, SearchMode, Timings};
+pub use store::{
+    Blob, BlobStore, ClaimedDocument, Fence, Finish, KnowledgeQueue, KnowledgeStore, Leg, Passage,
+    Publication, PublishedDocument, ScoredChunk, SpaceVectors, Target,
+};

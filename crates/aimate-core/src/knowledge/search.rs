@@ -1,0 +1,193 @@
+//! Searches and what they return.
+
+use serde::{Deserialize, Serialize};
+
+use super::Filter;
+use crate::error::{Error, Result};
+use crate::id::{ChunkId, CollectionId, DocumentId};
+use crate::text::names;
+
+/// Hits of a search at most.
+const MOST_HITS: u32 = 200;
+/// Characters of a question at most.
+const MOST_QUERY: usize = 20_000;
+/// Collections of one search at most.
+const MOST_COLLECTIONS: usize = 100;
+
+/// How passages are found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum SearchMode {
+    /// By words and by meaning.
+    #[default]
+    Hybrid,
+    /// By meaning alone.
+    Vector,
+    /// By words alone.
+    Text,
+}
+
+names! { SearchMode { Hybrid = "hybrid", Vector = "vector", Text = "text" } }
+
+/// A question to the knowledge.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Search {
+    /// The question, 1 to 20,000 characters, in plain words: no character in it
+    /// is an operator.
+    pub query: String,
+    /// Where to look, by id or name; empty: in all of the user's collections.
+    pub collections: Vec<String>,
+    /// Hits at most, 1 to 200; default 10.
+    pub limit: Option<u32>,
+    /// How passages are found.
+    pub mode: SearchMode,
+    /// Conditions on the documents.
+    pub filter: Option<Filter>,
+    /// Leave out hits below this score.
+    pub min_score: Option<f32>,
+    /// How much hits should differ from each other, 0 (not at all, the default)
+    /// to 1: maximal marginal relevance with λ = 1 − `diversity` (Carbonell and
+    /// Goldstein, 1998).
+    pub diversity: f32,
+    /// Whether the engine's reranker, if it has one, orders the best hits.
+    pub rerank: Option<bool>,
+    /// Whether to explain each hit and the search.
+    pub explain: bool,
+}
+
+impl Search {
+    /// One with this question and defaults.
+    pub fn new(query: impl Into<String>) -> Self {
+        Self { query: query.into(), ..Self::default() }
+    }
+
+    /// Hits at most.
+    pub fn limit(&self) -> usize {
+        self.limit.unwrap_or(10).clamp(1, MOST_HITS) as usize
+    }
+
+    /// Checks the limits of every field.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid), naming the field.
+    pub fn check(&self) -> Result<()> {
+        if self.query.trim().is_empty() {
+            return Err(Error::field("query", "is empty; it needs 1 to 20000 characters"));
+        }
+        let count = self.query.chars().count();
+        if count > MOST_QUERY {
+            return Err(Error::field("query", format!("has {count} characters; the most is {MOST_QUERY}")));
+        }
+        if let Some(limit) = self.limit
+            && !(1..=MOST_HITS).contains(&limit)
+        {
+            return Err(Error::field("limit", format!("is {limit}; it must be 1 to {MOST_HITS}")));
+        }
+        if self.collections.len() > MOST_COLLECTIONS {
+            return Err(Error::field("collections", format!("names more than {MOST_COLLECTIONS}")));
+        }
+        if !(0.0..=1.0).contains(&self.diversity) {
+            return Err(Error::field("diversity", "must be 0 to 1"));
+        }
+        if self.min_score.is_some_and(|score| !score.is_finite()) {
+            return Err(Error::field("min_score", "must be a finite number"));
+        }
+        self.filter.as_ref().map_or(Ok(()), Filter::check)
+    }
+}
+
+/// A passage that was found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SearchHit {
+    /// The document.
+    pub document_id: DocumentId,
+    /// The chunk.
+    pub chunk_id: ChunkId,
+    /// The collection.
+    pub collection_id: CollectionId,
+    /// The document's title.
+    pub title: String,
+    /// The headings the passage stands under, outermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headings: Vec<String>,
+    /// The passage.
+    pub text: String,
+    /// The page, slide or sheet, from 1, where the format has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<u32>,
+    /// First character of the passage in the document's text, in Unicode code
+    /// points.
+    pub start: u64,
+    /// The character after its last.
+    pub end: u64,
+    /// How well it fits, higher is better. Hybrid: 0.6 × cosine + 0.4 × BM25 ÷
+    /// the best BM25; vector: cosine; text: BM25.
+    pub score: f32,
+    /// How the score came about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explain: Option<Explanation>,
+}
+
+/// How a hit's score came about. A rank counts from 1; `None` means that the
+/// leg did not find the passage.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Explanation {
+    /// The rank by words.
+    pub text_rank: Option<u32>,
+    /// The BM25 score.
+    pub bm25: Option<f32>,
+    /// The rank by meaning.
+    pub vector_rank: Option<u32>,
+    /// The cosine between question and passage.
+    pub cosine: Option<f32>,
+    /// The fused score, before a reranker or the diversity changed the order.
+    pub fused: f32,
+    /// The reranker's score.
+    pub rerank: Option<f32>,
+}
+
+/// What a search found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Found {
+    /// The hits, best first.
+    pub hits: Vec<SearchHit>,
+    /// The terms looked for.
+    pub terms: Vec<String>,
+    /// The models whose vectors were compared; empty if none were.
+    pub models: Vec<String>,
+    /// Chunks of the collections.
+    pub chunks: u64,
+    /// Chunks that the filter left out.
+    pub filtered: u64,
+    /// Candidates by words.
+    pub text_candidates: u32,
+    /// Candidates by meaning.
+    pub vector_candidates: u32,
+    /// Candidates that `min_score` left out.
+    pub below_min_score: u32,
+    /// What the search could not do, such as a leg that was left out, a
+    /// sentence each.
+    pub warnings: Vec<String>,
+    /// How long its steps took.
+    pub timings: Timings,
+}
+
+/// How long the steps of a search took, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Timings {
+    /// Embedding the question.
+    pub embed_ms: f32,
+    /// Finding by words.
+    pub text_ms: f32,
+    /// Finding by meaning.
+    pub vector_ms: f32,
+    /// Reranking.
+    pub rerank_ms: f32,
+    /// All together.
+    pub total_ms: f32,
+}
