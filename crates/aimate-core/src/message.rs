@@ -82,7 +82,7 @@ impl ToolCall {
 }
 
 /// A place in a document that an answer relies on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Citation {
     /// Its number in the answer, from 1.
@@ -104,6 +104,29 @@ pub struct Citation {
     pub text: String,
     /// How well it matched; greater is better.
     pub score: f64,
+    /// What the answer quotes of it, looked up in the passage.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quotes: Vec<Quote>,
+    /// Whether the document changed since, so that the passage does not stand in
+    /// it any more; told when messages are read.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_stale: bool,
+}
+
+/// A quotation of an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Quote {
+    /// The quoted words.
+    pub text: String,
+    /// Whether they stand in the passage.
+    pub found: bool,
+    /// Their first character in the document's text, if they were found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<u64>,
+    /// The character after their last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<u64>,
 }
 
 /// One part of a message's content.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::connection::{ConnectionSettings, ProviderKind};
 use crate::error::Result;
-use crate::message::{MessageRole, Part, ToolCall};
+use crate::message::{Citation, MessageRole, Part, ToolCall};
 use crate::model::{Capability, Prices};
 use crate::secret::Secret;
 use crate::usage::TokenUsage;
@@ -133,6 +133,9 @@ pub struct ChatRequest {
     pub parallel_tool_calls: Option<bool>,
     /// The form of the answer.
     pub response_format: Option<ResponseFormat>,
+    /// The passages that the last question's text holds, for providers that
+    /// answer out of them alone.
+    pub passages: Vec<Citation>,
     /// How words are picked.
     pub sampling: Sampling,
     /// Tokens of the window that the prompt was fitted to.

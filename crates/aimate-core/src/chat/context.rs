@@ -9,8 +9,9 @@ use aimate_text::tokens::{IMAGE, MESSAGE_OVERHEAD, Tokenizer};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 
+use super::citation;
 use crate::error::{Error, Result};
-use crate::message::{Message, MessageRole, MessageStatus, Part};
+use crate::message::{Citation, Message, MessageRole, MessageStatus, Part};
 use crate::prompt::Prompt;
 use crate::provider::ChatMessage;
 
@@ -200,7 +201,7 @@ fn answerable<'a>(path: impl Iterator<Item = &'a Message>) -> Vec<ChatMessage> {
             open = call_ids(&message.content).filter(|id| answered.contains(id)).collect();
             message.content.iter().filter(|part| is_answered(part, &open)).cloned().collect()
         } else {
-            message.content.iter().filter(|part| belongs(part, &open)).cloned().collect()
+            with_passages(message.content.iter().filter(|part| belongs(part, &open)))
         };
         let says_something = content.iter().any(|part| match part {
             Part::Text { text } => !text.is_empty(),
@@ -212,6 +213,32 @@ fn answerable<'a>(path: impl Iterator<Item = &'a Message>) -> Vec<ChatMessage> {
         }
     }
     out
+}
+
+/// The parts of a question, after the passages that were found for it. They are
+/// kept with the message, so that later prompts show them as this one did.
+pub(crate) fn with_passages<'a>(parts: impl IntoIterator<Item = &'a Part>) -> Vec<Part> {
+    let (mut content, mut passages) = (Vec::new(), Vec::new());
+    for part in parts {
+        match part {
+            Part::Citation(passage) => passages.push(passage),
+            other => content.push(other.clone()),
+        }
+    }
+    let shown = citation::show_all(passages.into_iter());
+    if shown.is_empty() {
+        return content;
+    }
+    match content.first_mut() {
+        Some(Part::Text { text }) => *text = format!("{shown}\n\n{text}"),
+        _ => content.insert(0, Part::text(shown)),
+    }
+    content
+}
+
+/// What a question's passages cost.
+pub(crate) fn passage_tokens(tokenizer: Tokenizer, passages: &[Citation]) -> u32 {
+    tokenizer.count(&citation::show_all(passages.iter()))
 }
 
 fn call_ids(content: &[Part]) -> impl Iterator<Item = &str> {

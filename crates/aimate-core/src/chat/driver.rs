@@ -11,12 +11,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::channel::Channel;
+use super::citation::Resolved;
 use super::context::message_tokens;
 use super::event::{ChatEvent, Finished};
 use super::transcript::Transcript;
 use crate::clock::{Sources, Timestamp};
 use crate::error::{Error, ErrorKind, Result};
-use crate::message::Message;
+use crate::message::{Message, Part};
 use crate::model::Prices;
 use crate::provider::{ChatProvider, ChatRequest, Endpoint, FinishReason, ProviderEvent, ProviderStream};
 use crate::run::{EventBatch, FinishRun, Run, RunError, RunStatus, RunStore};
@@ -96,8 +97,9 @@ impl Driver {
             () = self.interrupt.cancelled() => Err(End::interrupted(&shutting_down())),
             stream = provider.chat(&endpoint, &request) => stream.map_err(|error| failed(&error, false)),
         };
-        drop((endpoint, request));
         let mut answer = Answer::default();
+        answer.transcript.apply(&ChatEvent::Retrieved { citations: request.passages });
+        drop((endpoint, request.messages));
         let end = match asked {
             Err(end) => end,
             Ok(stream) => self.follow(stream, &mut answer).await,
@@ -172,7 +174,9 @@ impl Driver {
     async fn finish(mut self, transcript: Transcript, usage: TokenUsage, end: End, tokenizer: Tokenizer) {
         self.log.settle(&self.channel).await;
         let now = self.sources.now();
-        let finish = self.finish_run(transcript, usage, &end, tokenizer, now);
+        let resolved = transcript.into_answer();
+        self.channel.publish(doubts(&resolved));
+        let finish = self.finish_run(resolved.content, usage, &end, tokenizer, now);
         let last = match store_end(self.runs.as_ref(), &self.channel, &finish, &self.interrupt).await {
             Err(error) => lost(&error),
             Ok(()) => final_event(&self.run, &self.answer, finish),
@@ -182,14 +186,13 @@ impl Driver {
 
     fn finish_run(
         &self,
-        transcript: Transcript,
+        content: Vec<Part>,
         usage: TokenUsage,
         end: &End,
         tokenizer: Tokenizer,
         now: Timestamp,
     ) -> FinishRun {
         let (first, events) = self.channel.unlogged();
-        let content = transcript.into_parts();
         FinishRun {
             id: self.run.id,
             attempt: self.run.attempt,
@@ -214,6 +217,19 @@ impl Driver {
             now,
         }
     }
+}
+
+/// What does not hold of an answer's citations.
+fn doubts(resolved: &Resolved) -> Vec<ChatEvent> {
+    let unknown = resolved.unknown.iter().map(|n| ChatEvent::Warning {
+        code: "citation_unknown".to_owned(),
+        detail: format!("the answer cited [{n}], but there is no such passage; the mark was taken out"),
+    });
+    let misquoted = resolved.misquoted.iter().map(|(n, quote)| ChatEvent::Warning {
+        code: "quote_not_found".to_owned(),
+        detail: format!("“{}” does not stand in passage [{n}]", crate::text::shorten(quote, 200)),
+    });
+    unknown.chain(misquoted).collect()
 }
 
 /// The last event of a run that `finish` ends.

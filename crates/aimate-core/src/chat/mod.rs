@@ -1,6 +1,7 @@
 //! A turn of a conversation: from the question to the stored answer.
 
 pub(crate) mod channel;
+pub(crate) mod citation;
 pub(crate) mod context;
 pub(crate) mod driver;
 pub mod event;

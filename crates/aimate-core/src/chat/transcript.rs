@@ -2,14 +2,17 @@
 
 use serde_json::Value;
 
+use super::citation::{Resolved, resolve};
 use super::event::ChatEvent;
-use crate::message::{Part, ToolCall};
+use crate::message::{Citation, Part, ToolCall};
 
 /// The content of an answer so far. The driver folds what it publishes; recovery
 /// folds what was logged; both give the same parts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Transcript {
     parts: Vec<Part>,
+    /// What the model was shown of the knowledge.
+    passages: Vec<Citation>,
 }
 
 impl Transcript {
@@ -25,7 +28,7 @@ impl Transcript {
                 self.parts.push(Part::ToolCall(ToolCall::clone(call)));
             }
             ChatEvent::Retrieved { citations } => {
-                self.parts.extend(citations.iter().cloned().map(Part::Citation));
+                self.passages.clone_from(citations);
             }
             _ => {}
         }
@@ -66,9 +69,9 @@ impl Transcript {
         &self.parts
     }
 
-    /// The parts, taken out.
-    pub(crate) fn into_parts(self) -> Vec<Part> {
-        self.parts
+    /// The parts, with the marks in them resolved.
+    pub(crate) fn into_answer(self) -> Resolved {
+        resolve(self.parts, &self.passages)
     }
 }
 
@@ -86,7 +89,7 @@ mod tests {
         }
         let reasoning = |text: &str| Part::Reasoning { text: text.into(), details: None };
         assert_eq!(
-            transcript.into_parts(),
+            transcript.into_answer().content,
             [reasoning("hm"), Part::text("ab"), reasoning("x"), Part::text("c")]
         );
     }

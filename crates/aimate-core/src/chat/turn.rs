@@ -78,6 +78,11 @@ pub struct Turn {
     /// The model, as `CONNECTION/MODEL` or a bare name; default: the one of the
     /// branch's last answer, else the first active model.
     pub model: Option<String>,
+    /// The collections, by id or name, whose passages the model is shown; an
+    /// empty list is all of the user's. Default: none, but all for `builtin`,
+    /// which has nothing else to answer from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub knowledge: Option<Vec<String>>,
     /// How words are picked.
     pub sampling: Sampling,
     /// Tools the model may call; the calls come back to the caller.
@@ -119,6 +124,7 @@ impl Turn {
             input,
             parent: None,
             model: None,
+            knowledge: None,
             sampling: Sampling::default(),
             tools: Vec::new(),
             tool_choice: None,
@@ -142,6 +148,13 @@ impl Turn {
     #[must_use]
     pub fn model(mut self, model: impl Into<String>) -> Self {
         self.model = Some(model.into());
+        self
+    }
+
+    /// With passages of these collections, by id or name.
+    #[must_use]
+    pub fn knowledge<T: Into<String>>(mut self, collections: impl IntoIterator<Item = T>) -> Self {
+        self.knowledge = Some(collections.into_iter().map(Into::into).collect());
         self
     }
 

@@ -79,6 +79,8 @@ pub async fn every_part_reads_back(stores: &Stores) {
             end: 9,
             text: "passage".into(),
             score: 0.87,
+            quotes: Vec::new(),
+            is_stale: false,
         }),
     ]);
     stores.conversations.append(&w.me, talk.id, &[stored.clone()], at(1)).await.unwrap();

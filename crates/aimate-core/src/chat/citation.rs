@@ -1,0 +1,292 @@
+//! Citations: how passages are shown to a model, and what becomes of the marks
+//! it writes.
+//!
+//! A model is asked to write `[2]` where it relies on passage 2. When the answer
+//! is whole, each mark is resolved: one that names no passage is taken out, and
+//! where a quotation stands before a mark it is looked up in the passage.
+
+use std::collections::BTreeMap;
+
+use crate::message::{Citation, Part, Quote};
+
+/// What precedes the passages in a prompt.
+pub(crate) const INSTRUCTION: &str = "Passages from the user's documents are given below. Where one helps, answer from it and \
+put its number in square brackets right after the sentence that relies on it, as in [1] or [2][3]. Quote word for word \
+or not at all. If the passages do not hold the answer, say so.";
+
+/// Characters between a quotation and its mark at most.
+const REACH: usize = 120;
+/// Characters of a quotation at least: shorter ones are names and terms.
+const QUOTE: usize = 12;
+
+/// One passage as a prompt shows it.
+pub(crate) fn show(passage: &Citation) -> String {
+    let Citation { n, title, text, page, .. } = passage;
+    let page = page.map(|page| format!(", page {page}")).unwrap_or_default();
+    format!("[{n}] {title}{page}\n{text}")
+}
+
+/// The passages of a message as a prompt shows them; empty without any.
+pub(crate) fn show_all<'a>(passages: impl Iterator<Item = &'a Citation>) -> String {
+    let shown: Vec<_> = passages.map(show).collect();
+    if shown.is_empty() { String::new() } else { format!("{INSTRUCTION}\n\n{}", shown.join("\n\n")) }
+}
+
+/// The passages among `content`.
+pub(crate) fn passages_of(content: &[Part]) -> Vec<Citation> {
+    let passages =
+        content.iter().filter_map(|part| if let Part::Citation(one) = part { Some(one) } else { None });
+    passages.cloned().collect()
+}
+
+/// An answer with its marks resolved.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Resolved {
+    /// The answer: text without marks that name nothing, and after the last part
+    /// the passages it cites, by number.
+    pub(crate) content: Vec<Part>,
+    /// Numbers that name no passage.
+    pub(crate) unknown: Vec<u32>,
+    /// Quotations that do not stand in the passage they are ascribed to.
+    pub(crate) misquoted: Vec<(u32, String)>,
+}
+
+/// Resolves the marks of an answer against the passages it was given.
+pub(crate) fn resolve(content: Vec<Part>, passages: &[Citation]) -> Resolved {
+    let mut resolved = Resolved::default();
+    if passages.is_empty() {
+        resolved.content = content;
+        return resolved;
+    }
+    let mut cited: BTreeMap<u32, Vec<Quote>> = BTreeMap::new();
+    for part in content {
+        let part = match part {
+            Part::Text { text } => {
+                Part::Text { text: resolve_text(&text, passages, &mut cited, &mut resolved) }
+            }
+            other => other,
+        };
+        resolved.content.push(part);
+    }
+    for (n, quotes) in cited {
+        if let Some(passage) = passages.iter().find(|passage| passage.n == n) {
+            let missing = quotes.iter().filter(|quote| !quote.found);
+            resolved.misquoted.extend(missing.map(|quote| (n, quote.text.clone())));
+            resolved.content.push(Part::Citation(Citation { quotes, ..passage.clone() }));
+        }
+    }
+    resolved
+}
+
+fn resolve_text(
+    text: &str,
+    passages: &[Citation],
+    cited: &mut BTreeMap<u32, Vec<Quote>>,
+    resolved: &mut Resolved,
+) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut from = 0;
+    for mark in marks(text) {
+        let Some(before) = text.get(from..mark.start) else { continue };
+        let (known, unknown): (Vec<u32>, Vec<u32>) =
+            mark.numbers.iter().partition(|n| passages.iter().any(|passage| passage.n == **n));
+        let quote = quote_before(text.get(..mark.start).unwrap_or_default());
+        for n in &known {
+            let quotes = cited.entry(*n).or_default();
+            if let (Some(quote), Some(passage)) = (quote, passages.iter().find(|passage| passage.n == *n)) {
+                quotes.push(look_up(quote, passage));
+            }
+        }
+        resolved.unknown.extend(&unknown);
+        if known.is_empty() {
+            out.push_str(before.trim_end_matches(' '));
+        } else {
+            out.push_str(before);
+            for n in known {
+                out.push_str(&format!("[{n}]"));
+            }
+        }
+        from = mark.end;
+    }
+    out.push_str(text.get(from..).unwrap_or_default());
+    out
+}
+
+/// A mark in a text: `[1]`, `[1, 2]`.
+struct Mark {
+    start: usize,
+    end: usize,
+    numbers: Vec<u32>,
+}
+
+/// The marks of a text outside code.
+fn marks(text: &str) -> Vec<Mark> {
+    let mut marks = Vec::new();
+    let mut in_code = false;
+    let mut at = 0;
+    while let Some(rest) = text.get(at..)
+        && let Some(next) = rest.find(['[', '`'])
+    {
+        let start = at + next;
+        at = start + 1;
+        if rest.as_bytes().get(next) == Some(&b'`') {
+            in_code = !in_code;
+            continue;
+        }
+        let Some(inner) = text.get(at..).and_then(|rest| rest.split_once(']')).map(|(inner, _)| inner) else {
+            break;
+        };
+        let numbers: Option<Vec<u32>> =
+            inner.split([',', ';']).map(|n| n.trim().trim_start_matches('^').parse().ok()).collect();
+        let end = at + inner.len() + 1;
+        let is_link =
+            text.get(end..).is_some_and(|rest| rest.starts_with(['(', ':']) && !rest.starts_with(": "));
+        if let Some(numbers) = numbers
+            && !in_code
+            && !is_link
+        {
+            marks.push(Mark { start, end, numbers });
+            at = end;
+        }
+    }
+    marks
+}
+
+/// The quotation that ends shortly before the end of `text`, in the same line.
+fn quote_before(text: &str) -> Option<&str> {
+    const PAIRS: [(char, char); 4] = [('"', '"'), ('“', '”'), ('„', '“'), ('«', '»')];
+    let line = text.rsplit('\n').next()?;
+    let (close_at, close) =
+        line.char_indices().rev().take(REACH).find(|(_, c)| PAIRS.iter().any(|pair| pair.1 == *c))?;
+    // Another sentence between them: the mark is not the quotation's.
+    let between = line.get(close_at + close.len_utf8()..)?;
+    if between.contains(". ") || between.contains(']') {
+        return None;
+    }
+    let head = line.get(..close_at)?;
+    let opens =
+        PAIRS.iter().filter(|pair| pair.1 == close).filter_map(|pair| Some((head.rfind(pair.0)?, pair.0)));
+    let (open_at, open) = opens.max()?;
+    let quote = head.get(open_at + open.len_utf8()..)?.trim();
+    (quote.chars().count() >= QUOTE).then_some(quote)
+}
+
+/// Where in the passage the quotation stands. Letters and digits count, white
+/// space and punctuation do not; an ellipsis stands for anything.
+fn look_up(quote: &str, passage: &Citation) -> Quote {
+    let hay = normal(&passage.text);
+    let letters: String = hay.iter().map(|(c, _)| *c).collect();
+    let (mut from, mut first, mut last, mut found) = (0, None, 0, true);
+    let replaced = quote.replace("...", "…").replace("[…]", "…");
+    for piece in replaced.split('…') {
+        let needle: String = normal(piece).into_iter().map(|(c, _)| c).collect();
+        if needle.is_empty() {
+            continue;
+        }
+        let Some(at) = letters.get(from..).and_then(|rest| rest.find(&needle)).map(|at| from + at) else {
+            found = false;
+            break;
+        };
+        from = at + needle.len();
+        let place = |byte: usize| letters.get(..byte).map_or(0, |head| head.chars().count());
+        let position = |n: usize| hay.get(n).map_or(0, |(_, at)| *at);
+        first.get_or_insert(position(place(at)));
+        last = position(place(from).saturating_sub(1)) + 1;
+    }
+    let start = first.filter(|_| found).map(|first| passage.start + first as u64);
+    let end = start.map(|_| passage.start + last as u64);
+    Quote { text: quote.to_owned(), found: found && start.is_some(), start, end }
+}
+
+/// The letters and digits of `text` in lower case, each with its place.
+fn normal(text: &str) -> Vec<(char, usize)> {
+    let mut out = Vec::with_capacity(text.len());
+    for (at, c) in text.chars().enumerate().filter(|(_, c)| c.is_alphanumeric()) {
+        out.extend(c.to_lowercase().map(|c| (c, at)));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn passage(n: u32, text: &str) -> Citation {
+        Citation {
+            n,
+            document_id: uuid::Uuid::nil(),
+            chunk_id: uuid::Uuid::nil(),
+            title: "Manual".to_owned(),
+            page: Some(3),
+            start: 100,
+            end: 100 + text.chars().count() as u64,
+            text: text.to_owned(),
+            score: 0.5,
+            quotes: Vec::new(),
+            is_stale: false,
+        }
+    }
+
+    fn answer(text: &str) -> Resolved {
+        let passages = [
+            passage(1, "The boiler is serviced in May.\nBring the key."),
+            passage(2, "The pump — a small one — runs at night."),
+        ];
+        resolve(vec![Part::text(text)], &passages)
+    }
+
+    fn text(resolved: &Resolved) -> &str {
+        match &resolved.content[0] {
+            Part::Text { text } => text,
+            _ => "",
+        }
+    }
+
+    fn cited(resolved: &Resolved) -> Vec<&Citation> {
+        let parts = resolved.content.iter();
+        parts.filter_map(|part| if let Part::Citation(one) = part { Some(one) } else { None }).collect()
+    }
+
+    #[test]
+    fn marks_become_citations_once_each() {
+        let resolved = answer("In May [1]. At night [2], and again [1, 2].");
+        assert_eq!(text(&resolved), "In May [1]. At night [2], and again [1][2].");
+        assert_eq!(cited(&resolved).iter().map(|one| one.n).collect::<Vec<_>>(), [1, 2]);
+    }
+
+    #[test]
+    fn marks_that_name_nothing_are_taken_out() {
+        let resolved = answer("In May [7]. See [this](http://example.org), `a[1]` and [note].");
+        assert_eq!(text(&resolved), "In May. See [this](http://example.org), `a[1]` and [note].");
+        assert_eq!(resolved.unknown, [7]);
+        assert!(cited(&resolved).is_empty());
+    }
+
+    #[test]
+    fn quotations_are_looked_up() {
+        let resolved =
+            answer("It says “boiler is serviced in  May. Bring” [1] and \"the pump runs at noon\" [2].");
+        let all = cited(&resolved);
+        let quote = &all[0].quotes[0];
+        assert!(quote.found);
+        assert_eq!((quote.start, quote.end), (Some(104), Some(136)));
+        assert!(!all[1].quotes[0].found);
+        assert_eq!(resolved.misquoted, [(2, "the pump runs at noon".to_owned())]);
+        assert!(cited(&answer("\"The pump … runs at night\" [2]"))[0].quotes[0].found);
+    }
+
+    #[test]
+    fn without_passages_nothing_changes() {
+        let content = vec![Part::text("See [1].")];
+        assert_eq!(resolve(content.clone(), &[]).content, content);
+    }
+
+    #[test]
+    fn strange_texts_do_no_harm() {
+        for strange in
+            ["[", "[1", "[[[1]]]", "`[1]", "[99999999999999999999]", "”[1]", "“”[1]", "[1][2][3]", "[,]"]
+        {
+            answer(strange);
+        }
+    }
+}
