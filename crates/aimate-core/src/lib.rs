@@ -14,6 +14,7 @@ mod error;
 pub mod file;
 mod id;
 mod keyring;
+pub mod knowledge;
 pub mod limit;
 pub mod message;
 pub mod model;
@@ -35,8 +36,8 @@ pub use clock::{Clock, Ids, RandomIds, Sources, SystemClock, Timestamp};
 pub use engine::{Answer, Engine, EngineBuilder};
 pub use error::{Error, ErrorKind, FieldError, Result};
 pub use id::{
-    ConnectionId, ConversationId, FileId, MessageId, PromptId, RunId, SessionId, TenantId, UsageId, UserId,
-    WorkerId, WorkspaceId,
+    ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId, FileId, MessageId, PromptId, RunId,
+    SessionId, SpaceId, TenantId, UsageId, UserId, WorkerId, WorkspaceId,
 };
 pub use keyring::{Binding, KeyRing};
 pub use page::{Cursor, Page, PageRequest};
@@ -70,4 +71,10 @@ pub struct Stores {
     pub usage: Arc<dyn usage::UsageStore>,
     /// Uploaded files.
     pub files: Arc<dyn file::FileStore>,
+    /// Collections, documents and what is found in them.
+    pub knowledge: Arc<dyn knowledge::KnowledgeStore>,
+    /// The documents that wait to be read.
+    pub queue: Arc<dyn knowledge::KnowledgeQueue>,
+    /// The bytes of documents.
+    pub blobs: Arc<dyn knowledge::BlobStore>,
 }

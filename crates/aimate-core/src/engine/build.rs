@@ -5,19 +5,24 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use aimate_text::extract::{Extractor, Limits};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Engine, Inner, catalog::Catalogs, meter};
+use super::{Engine, Inner, catalog::Catalogs, knowledge::Shelf, meter};
 use crate::Stores;
 use crate::clock::Sources;
 use crate::connection::{NewConnection, ProviderKind};
 use crate::error::{Error, Result};
 use crate::keyring::KeyRing;
+use crate::knowledge::{Embedder, Fetcher, Reranker};
 use crate::provider::ChatProvider;
 
 /// How long a worker counts as alive after it last said so.
 const LEASE: Duration = Duration::from_secs(30);
+/// Documents that are read at once.
+const READERS: usize = 2;
 /// Answers that may be written at once.
 const MOST_RUNS: usize = 10_000;
 
@@ -49,6 +54,12 @@ pub struct EngineBuilder {
     preferred: Option<ProviderKind>,
     lease: Option<Duration>,
     most_runs: Option<usize>,
+    embedders: Vec<Arc<dyn Embedder>>,
+    default_embedder: Option<String>,
+    reranker: Option<Arc<dyn Reranker>>,
+    extractor: Option<Extractor>,
+    fetcher: Option<Arc<dyn Fetcher>>,
+    readers: Option<usize>,
 }
 
 impl EngineBuilder {
@@ -134,6 +145,55 @@ impl EngineBuilder {
         self
     }
 
+    /// An embedder that runs in this process. The first one is `local`, and what
+    /// new collections use where nobody says otherwise.
+    #[must_use]
+    pub fn embedder(mut self, embedder: Arc<dyn Embedder>) -> Self {
+        self.embedders.push(embedder);
+        self
+    }
+
+    /// What new collections use: `local`, `none` (text search alone) or
+    /// `CONNECTION/MODEL`. Default: the first embedder of this process, else
+    /// `none`.
+    #[must_use]
+    pub fn default_embedder(mut self, name: impl Into<String>) -> Self {
+        self.default_embedder = Some(name.into());
+        self
+    }
+
+    /// What reorders the best hits of a search.
+    #[must_use]
+    pub fn reranker(mut self, reranker: Arc<dyn Reranker>) -> Self {
+        self.reranker = Some(reranker);
+        self
+    }
+
+    /// What reads documents. Default: in this process, where a hostile file can
+    /// take the process with it; see
+    /// [`Extractor::with_worker`](aimate_text::extract::Extractor::with_worker).
+    #[must_use]
+    pub fn extractor(mut self, extractor: Extractor) -> Self {
+        self.extractor = Some(extractor);
+        self
+    }
+
+    /// What fetches documents by the addresses that users give. Without it they
+    /// are `Unsupported`.
+    #[must_use]
+    pub fn fetcher(mut self, fetcher: Arc<dyn Fetcher>) -> Self {
+        self.fetcher = Some(fetcher);
+        self
+    }
+
+    /// How many documents are read at once; 0 leaves them to other processes on
+    /// the same database. Default: 2.
+    #[must_use]
+    pub fn readers(mut self, count: usize) -> Self {
+        self.readers = Some(count);
+        self
+    }
+
     /// Builds the engine, ends what an earlier process left unfinished, and
     /// starts the housekeeping.
     ///
@@ -158,7 +218,19 @@ impl EngineBuilder {
         }
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
+        let default = self.embedders.first().map_or("none", |first| first.model().name.as_str()).to_owned();
+        let shelf = Shelf {
+            embedders: self.embedders,
+            default_embedder: self.default_embedder.unwrap_or(default),
+            reranker: self.reranker,
+            extractor: self.extractor.unwrap_or_else(|| Extractor::in_process(Limits::default())),
+            fetcher: self.fetcher,
+            readers: self.readers.unwrap_or(READERS),
+            added: Notify::new(),
+            space_made: Notify::new(),
+        };
         let inner = Arc::new(Inner {
+            shelf,
             meter: meter::Meter::start(stores.usage.clone(), &tasks, stop.clone()),
             worker: self.sources.id(),
             stores,
@@ -179,6 +251,7 @@ impl EngineBuilder {
         });
         let engine = Engine { inner };
         engine.start_worker().await?;
+        engine.start_ingest();
         Ok(engine)
     }
 }

@@ -8,6 +8,7 @@ use super::answer::started;
 use super::catalog::Target;
 use super::{Answer, Engine};
 use crate::chat::channel::Channel;
+use crate::chat::citation::passages_of;
 use crate::chat::context::{self, Budget, MOST_MESSAGES, message_tokens};
 use crate::chat::driver::{Ask, Driver, Log};
 use crate::chat::event::ChatEvent;
@@ -21,7 +22,7 @@ use crate::run::{AbandonedRun, BeginRun, Begun, Run, RunStatus};
 use crate::scope::Scope;
 
 /// The window of a model whose server does not tell it.
-const UNKNOWN_WINDOW: u32 = 8_192;
+pub(super) const UNKNOWN_WINDOW: u32 = 8_192;
 /// What is asked of Ollama where nobody says otherwise: it holds the whole
 /// window in memory, so a model's largest one may not fit the machine.
 const OLLAMA_WINDOW: u32 = 8_192;
@@ -34,6 +35,8 @@ const TITLE: usize = 60;
 struct Prepared {
     begin: BeginRun,
     ask: Ask,
+    /// What finding passages could not do.
+    warnings: Vec<String>,
 }
 
 /// The branch a turn continues.
@@ -113,13 +116,20 @@ impl Engine {
 
     fn start(&self, scope: Scope, on_disconnect: crate::chat::OnDisconnect, prepared: Prepared) -> Answer {
         let inner = &self.inner;
-        let Prepared { begin: BeginRun { answer, mut run, .. }, ask } = prepared;
+        let Prepared { begin: BeginRun { answer, mut run, .. }, ask, warnings } = prepared;
         // It is stored; a thousand open streams need not hold it in memory too.
         run.context = serde_json::json!(ask.prompt_tokens);
         let channel = Arc::new(Channel::new(scope, run.conversation_id, on_disconnect));
         inner.channels().insert(run.id, channel.clone());
         let listener = Answer::new(self.clone(), scope, &run, 0, Some(channel.clone()));
-        channel.publish([ChatEvent::Started(Box::new(started(&run)))]);
+        let mut events = vec![ChatEvent::Started(Box::new(started(&run)))];
+        if !ask.request.passages.is_empty() {
+            events.push(ChatEvent::Retrieved { citations: ask.request.passages.clone() });
+        }
+        events.extend(
+            warnings.into_iter().map(|detail| ChatEvent::Warning { code: "retrieval".to_owned(), detail }),
+        );
+        channel.publish(events);
         let tasks = inner.tasks.clone();
         let end = EndRun { engine: self.clone(), channel: channel.clone(), run: run.clone() };
         let driver = Driver {
@@ -147,7 +157,9 @@ impl Engine {
         let tokenizer = Tokenizer::for_model(&target.model_id);
         let window = self.window(&target).unwrap_or(UNKNOWN_WINDOW);
         let budget = Budget::new(window, turn.sampling.max_tokens);
-        let new = self.new_messages(&branch, &turn, tokenizer).await?;
+        let mut new = self.new_messages(&branch, &turn, tokenizer).await?;
+        let wanted = Self::wanted_knowledge(&turn, &target);
+        let found = self.find_passages(scope, &branch.path, &mut new, wanted, tokenizer, budget).await?;
         let system = turn.system_prompt.clone().or_else(|| branch.conversation.system_prompt.clone());
         branch.path.extend(new.iter().cloned());
         let context = context::build(
@@ -164,7 +176,10 @@ impl Engine {
         )?;
         let endpoint = self.endpoint(scope, &target.connection)?;
         let provider = self.inner.provider(endpoint.provider)?.clone();
-        let begin = self.begin_run(&branch, &turn, new, &target, context.manifest);
+        let mut manifest = context.manifest;
+        let warnings = found.describe(&mut manifest);
+        let passages = branch.path.last().map(|last| passages_of(&last.content)).unwrap_or_default();
+        let begin = self.begin_run(&branch, &turn, new, &target, manifest);
         let request = ChatRequest {
             model: target.model_id,
             messages: context.messages,
@@ -172,6 +187,7 @@ impl Engine {
             tool_choice: turn.tool_choice,
             parallel_tool_calls: turn.parallel_tool_calls,
             response_format: turn.response_format,
+            passages,
             sampling: turn.sampling,
             context_window: Some(window),
             stream: turn.stream,
@@ -179,7 +195,7 @@ impl Engine {
         };
         let prices = target.model.and_then(|model| model.prices);
         let ask = Ask { provider, endpoint, request, prices, tokenizer, prompt_tokens: context.tokens };
-        Ok(Prepared { begin, ask })
+        Ok(Prepared { begin, ask, warnings })
     }
 
     /// The branch the turn continues, and the model that answers: the named

@@ -8,7 +8,7 @@ use futures_util::Stream;
 
 use super::Engine;
 use crate::error::Result;
-use crate::message::Part;
+use crate::message::{Citation, Part};
 use crate::model::Prices;
 use crate::provider::{ChatRequest, Embeddings, ProviderEvent, ProviderStream};
 use crate::scope::Scope;
@@ -23,6 +23,9 @@ pub struct Completion {
     pub model: Option<String>,
     /// The question; its `model` and `context_window` are filled in.
     pub request: ChatRequest,
+    /// The collections, by id or name, whose passages are put before the last
+    /// user message; an empty list is all of the user's. Default: none.
+    pub knowledge: Option<Vec<String>>,
 }
 
 /// The pieces of an answer that is not stored. Its usage is recorded when it
@@ -30,12 +33,18 @@ pub struct Completion {
 pub struct CompletionStream {
     stream: ProviderStream,
     bill: Bill,
+    passages: Vec<Citation>,
 }
 
 impl CompletionStream {
     /// The model that answers, as `CONNECTION/MODEL`.
     pub fn model(&self) -> &str {
         &self.bill.model
+    }
+
+    /// The passages that the model was shown; `[n]` in its answer is number n.
+    pub fn passages(&self) -> &[Citation] {
+        &self.passages
     }
 
     /// What was used so far: final once the stream has ended.
@@ -137,11 +146,15 @@ impl Engine {
         let provider = self.inner.provider(endpoint.provider)?;
         let mut request = completion.request;
         request.context_window = self.window(&target);
+        if let Some(collections) = &completion.knowledge {
+            self.show_passages(scope, collections, &mut request).await?;
+        }
+        let passages = request.passages.clone();
         let mut bill = self.bill(scope, target.label(), target.model.as_ref().and_then(|model| model.prices));
         bill.prompt_tokens = prompt_estimate(&request);
         request.model = target.model_id;
         match provider.chat(&endpoint, &request).await {
-            Ok(stream) => Ok(CompletionStream { stream, bill }),
+            Ok(stream) => Ok(CompletionStream { stream, bill, passages }),
             Err(error) => {
                 bill.outcome = UsageOutcome::Failed;
                 Err(error)

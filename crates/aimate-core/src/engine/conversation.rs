@@ -1,11 +1,13 @@
 //! Managing a user's conversations.
 
+use std::collections::HashSet;
+
 use super::Engine;
 use crate::conversation::{
     Conversation, ConversationChange, ConversationFilter, DEFAULT_TITLE, ListedMessage, NewConversation,
 };
 use crate::error::{Error, Result};
-use crate::id::{ConversationId, MessageId};
+use crate::id::{ChunkId, ConversationId, MessageId};
 use crate::message::{Message, MessageRole, MessageStatus, Part, check_content};
 use crate::page::{Page, PageRequest};
 use crate::scope::Scope;
@@ -99,7 +101,9 @@ impl Conversations<'_> {
     /// # Errors
     /// `NotFound`.
     pub async fn message(&self, id: ConversationId, message: MessageId) -> Result<Message> {
-        self.engine.inner.stores.conversations.message(&self.scope, id, message).await
+        let mut message = self.engine.inner.stores.conversations.message(&self.scope, id, message).await?;
+        self.mark_stale([&mut message]).await?;
+        Ok(message)
     }
 
     /// The newest page of the branch that ends at `leaf` (the open branch if
@@ -113,7 +117,29 @@ impl Conversations<'_> {
         leaf: Option<MessageId>,
         page: PageRequest,
     ) -> Result<Page<ListedMessage>> {
-        self.engine.inner.stores.conversations.messages(&self.scope, id, leaf, page).await
+        let mut page = self.engine.inner.stores.conversations.messages(&self.scope, id, leaf, page).await?;
+        self.mark_stale(page.data.iter_mut().map(|listed| &mut listed.message)).await?;
+        Ok(page)
+    }
+
+    /// Marks citations whose passage does not stand in its document any more.
+    async fn mark_stale<'m>(&self, messages: impl IntoIterator<Item = &'m mut Message>) -> Result<()> {
+        let parts = messages.into_iter().flat_map(|message| &mut message.content);
+        let citations =
+            parts.filter_map(|part| if let Part::Citation(one) = part { Some(one) } else { None });
+        let citations: Vec<_> = citations.collect();
+        if citations.is_empty() {
+            return Ok(());
+        }
+        let mut chunks: Vec<_> = citations.iter().map(|one| ChunkId(one.chunk_id)).collect();
+        chunks.sort_unstable();
+        chunks.dedup();
+        let there = self.engine.inner.stores.knowledge.passages(&self.scope, &chunks).await?;
+        let there: HashSet<_> = there.into_iter().map(|passage| passage.chunk.id.0).collect();
+        for one in citations {
+            one.is_stale = !there.contains(&one.chunk_id);
+        }
+        Ok(())
     }
 
     /// Stores another wording of an answer beside it and opens that branch.

@@ -7,8 +7,10 @@ mod chat;
 mod complete;
 mod connection;
 mod conversation;
+mod knowledge;
 mod meter;
 mod model;
+mod passage;
 mod prompt;
 mod run;
 mod worker;
@@ -40,6 +42,7 @@ pub use build::{Configured, EngineBuilder};
 pub use complete::{Completion, CompletionStream};
 pub use connection::{ConnectionTest, Connections};
 pub use conversation::Conversations;
+pub use knowledge::{Knowledge, MOST_BYTES, SyncEvent, SyncOptions, SyncReport};
 pub use model::{Models, OfferedModel};
 pub use prompt::Prompts;
 pub use run::Runs;
@@ -85,6 +88,7 @@ struct Inner {
     channels: Mutex<HashMap<RunId, Arc<Channel>>>,
     catalogs: catalog::Catalogs,
     meter: meter::Meter,
+    shelf: knowledge::Shelf,
     /// Every task the engine starts, so that shutting down waits for them.
     tasks: TaskTracker,
     draining: AtomicBool,
@@ -180,6 +184,9 @@ impl Engine {
         self.inner.tasks.close();
         if tokio::time::timeout(Duration::from_secs(10), self.inner.tasks.wait()).await.is_err() {
             tracing::error!("some tasks did not end; their runs will be found as abandoned");
+        }
+        if let Err(error) = self.inner.stores.queue.release_documents(self.inner.worker).await {
+            tracing::warn!(%error, "handing documents back to the queue failed");
         }
         if let Err(error) = self.inner.stores.workers.leave(self.inner.worker).await {
             tracing::warn!(%error, "leaving as a worker failed");

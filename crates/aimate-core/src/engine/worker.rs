@@ -91,7 +91,7 @@ impl Engine {
     pub(super) async fn end_abandoned(&self, AbandonedRun { scope, run }: AbandonedRun) -> Result<()> {
         let (transcript, last) = self.logged(&scope, &run).await?;
         let tokenizer = Tokenizer::Estimate;
-        let content = transcript.into_parts();
+        let content = transcript.into_answer().content;
         let tokens = message_tokens(tokenizer, &content);
         let error =
             Error::unavailable("the process that wrote this answer stopped before it was whole; ask again");

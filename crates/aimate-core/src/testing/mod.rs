@@ -1,6 +1,8 @@
 //! What tests of aiMate and of applications on it need: a provider that plays
-//! a script, a clock that stands still, ids that count.
+//! a script, an embedder without a model, a clock that stands still, ids that
+//! count.
 
+mod embedder;
 mod provider;
 
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use uuid::Uuid;
 
 use crate::clock::{Clock, Ids, Sources, Timestamp};
 
+pub use embedder::HashEmbedder;
 pub use provider::{ScriptedProvider, Step, answer};
 
 /// A clock that moves only when it is told to.

@@ -1,0 +1,42 @@
+//! Documents that are fetched by their address.
+
+use super::{Knowledge, MOST_BYTES};
+use crate::error::{Error, Result};
+use crate::id::CollectionId;
+use crate::knowledge::{Document, NewDocument};
+use crate::limit;
+
+impl Knowledge {
+    /// Fetches `url` and adds what comes to a collection; it is `pending` then.
+    /// An empty name means the one it has there, no source means `url`: the same
+    /// address fetched again replaces what was there.
+    ///
+    /// # Errors
+    /// `Unsupported` without a fetcher; what the fetcher says; see
+    /// [`Knowledge::add`].
+    pub async fn add_url(
+        &self,
+        collection: CollectionId,
+        url: &str,
+        mut new: NewDocument,
+    ) -> Result<Document> {
+        self.engine.accepting()?;
+        let inner = &self.engine.inner;
+        let fetcher = inner.shelf.fetcher.as_ref().ok_or_else(|| {
+            Error::unsupported("this server fetches no addresses; send the file or its text instead")
+        })?;
+        limit::name("url", url, limit::DOCUMENT_NAME)?;
+        let is_named = !new.name.trim().is_empty();
+        NewDocument { name: if is_named { new.name.clone() } else { url.to_owned() }, ..new.clone() }
+            .check()?;
+        // Before anything is fetched: a wrong id should cost nobody anything.
+        inner.stores.knowledge.collection(&self.scope, collection).await?;
+        let fetched = fetcher.fetch(url, MOST_BYTES).await?;
+        if !is_named {
+            new.name = fetched.name;
+        }
+        new.source.get_or_insert_with(|| url.to_owned());
+        new.media_type = new.media_type.or(fetched.media_type);
+        self.add(collection, new, fetched.bytes).await
+    }
+}

@@ -1,0 +1,347 @@
+//! Reading documents: claimed from the queue, extracted and cut beside each
+//! other, then handed to the [`lane`](super::lane) that embeds and publishes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aimate_text::extract::{ExtractError, ExtractErrorKind, Extracted};
+use aimate_text::split::{SplitSettings, split};
+use aimate_text::terms::terms;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use super::super::Engine;
+use super::lane;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{CollectionId, DocumentId, SpaceId};
+use crate::knowledge::{
+    Blob, Chunk, Chunking, ClaimedDocument, Document, DocumentError, Embedder, Fence, Finish, NewChunk,
+    SpaceStatus,
+};
+use crate::scope::Scope;
+
+/// How often the queue is looked at when nobody in this process adds anything.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How long bytes may wait for their document.
+const SWEEP_AFTER: Duration = Duration::from_secs(60);
+/// Attempts on a document before it counts as failed.
+const MOST_TRIES: u32 = 5;
+/// Chunks that are cut and wait for the lane at most; a document with more is
+/// alone. With their terms they take about 5 KB each.
+const CHUNKS_IN_FLIGHT: u32 = 8_192;
+/// Tokens kept free in each chunk for the title and headings above it.
+const HEAD_TOKENS: usize = 32;
+/// Characters of the title and headings that are embedded with a chunk.
+const HEAD: usize = 200;
+
+/// A document that is cut and waits to be embedded.
+pub(super) struct Cut {
+    pub(super) scope: Scope,
+    pub(super) collection: CollectionId,
+    pub(super) document: Document,
+    pub(super) fence: Fence,
+    pub(super) tries: u32,
+    /// The spaces its chunks need vectors in: the active one, one being built.
+    pub(super) spaces: Vec<(SpaceId, Arc<dyn Embedder>)>,
+    pub(super) title: String,
+    pub(super) media_type: String,
+    pub(super) warnings: Vec<String>,
+    pub(super) chunks: Vec<NewChunk>,
+    /// Given back when the document is done.
+    pub(super) _room: OwnedSemaphorePermit,
+}
+
+impl Engine {
+    /// Starts the tasks that read documents and build spaces.
+    pub(in super::super) fn start_ingest(&self) {
+        let readers = self.inner.shelf.readers;
+        if readers == 0 {
+            return;
+        }
+        let (cut, ready) = mpsc::channel(2 * readers);
+        self.until_stopped({
+            let engine = self.clone();
+            async move { engine.claim(readers, cut).await }
+        });
+        self.until_stopped(lane::run(self.clone(), ready));
+        let engine = self.clone();
+        self.until_stopped(async move { engine.build_spaces().await });
+        let engine = self.clone();
+        self.until_stopped(async move {
+            if let Err(error) = engine.sweep_blobs().await {
+                tracing::warn!(%error, "looking for bytes that nothing needs failed");
+            }
+        });
+    }
+
+    /// Deletes bytes that a process left behind when it died before their
+    /// document was stored. What is there now and still nobody's after a while
+    /// is not on its way.
+    async fn sweep_blobs(&self) -> Result<()> {
+        let stores = &self.inner.stores;
+        let there = stores.blobs.list().await?;
+        tokio::time::sleep(SWEEP_AFTER).await;
+        for some in there.chunks(1_000) {
+            let unneeded = stores.queue.unneeded_blobs(some).await?;
+            self.drop_blobs(unneeded).await;
+        }
+        Ok(())
+    }
+
+    fn until_stopped(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.inner.stop.clone();
+        self.inner.tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = work => {}
+            }
+        });
+    }
+
+    /// Takes documents from the queue as long as there is a free reader.
+    async fn claim(&self, readers: usize, cut: mpsc::Sender<Cut>) {
+        let slots = Arc::new(Semaphore::new(readers));
+        let room = Arc::new(Semaphore::new(CHUNKS_IN_FLIGHT as usize));
+        loop {
+            let Ok(slot) = slots.clone().acquire_owned().await else { return };
+            let mut free = vec![slot];
+            while let Ok(slot) = slots.clone().try_acquire_owned() {
+                free.push(slot);
+            }
+            let claimed = match self.claim_some(free.len()).await {
+                Ok(claimed) => claimed,
+                Err(error) => {
+                    tracing::warn!(%error, "taking documents from the queue failed; trying again");
+                    Vec::new()
+                }
+            };
+            if claimed.is_empty() {
+                drop(free);
+                tokio::select! {
+                    () = self.inner.shelf.added.notified() => {}
+                    () = tokio::time::sleep(LOOK_EVERY) => {}
+                }
+                continue;
+            }
+            for (document, slot) in claimed.into_iter().zip(free) {
+                let (engine, cut, room) = (self.clone(), cut.clone(), room.clone());
+                self.until_stopped(async move {
+                    engine.read(document, room, &cut).await;
+                    drop(slot);
+                });
+            }
+        }
+    }
+
+    async fn claim_some(&self, limit: usize) -> Result<Vec<ClaimedDocument>> {
+        let inner = &self.inner;
+        let now = inner.sources.now();
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        inner.stores.queue.claim_documents(inner.worker, now, now.minus(inner.lease), limit).await
+    }
+
+    /// Reads one document and hands it on, or ends the work on it.
+    async fn read(&self, claimed: ClaimedDocument, room: Arc<Semaphore>, cut: &mpsc::Sender<Cut>) {
+        let (scope, tries) = (claimed.scope, claimed.tries);
+        let fence = Fence { document: claimed.document.id, attempt: claimed.attempt };
+        let outcome = if tries > MOST_TRIES {
+            Err(Unreadable::For(DocumentError {
+                code: "crashed".to_owned(),
+                detail: format!("reading it was begun {MOST_TRIES} times and never came to an end"),
+            }))
+        } else {
+            self.cut(claimed, room).await
+        };
+        match outcome {
+            // Without a receiver the engine is stopping: the next process reads it.
+            Ok(document) => drop(cut.send(document).await),
+            Err(Unreadable::For(reason)) => self.end(&scope, fence, &Finish::Failed(reason)).await,
+            Err(Unreadable::Now(error)) => self.give_up(&scope, fence, tries, &error).await,
+        }
+    }
+
+    async fn cut(&self, claimed: ClaimedDocument, room: Arc<Semaphore>) -> Result<Cut, Unreadable> {
+        let ClaimedDocument { scope, document, attempt, tries } = claimed;
+        let inner = &self.inner;
+        let knowledge = &inner.stores.knowledge;
+        let collection = knowledge.collection(&scope, document.collection_id).await?;
+        let mut spaces: Vec<(SpaceId, Arc<dyn Embedder>)> = Vec::new();
+        for space in knowledge.spaces(&scope, collection.id).await? {
+            if matches!(space.status, SpaceStatus::Active | SpaceStatus::Building) {
+                spaces.push((space.id, self.embedder(&scope, &space.model)?));
+            }
+        }
+        let blob = Blob { tenant: scope.tenant, document: document.id, hash: document.content_hash.clone() };
+        let path = inner.stores.blobs.file(&blob).await?;
+        let told = Some(document.media_type.as_str()).filter(|media| *media != "application/octet-stream");
+        let text = inner.shelf.extractor.extract(&path, &document.name, told).await?;
+        let title = title(&text, &document.name);
+        let cutting = Cutting {
+            document: document.id,
+            title: title.clone(),
+            chunking: collection.chunking,
+            embedders: spaces.iter().map(|(_, embedder)| embedder.clone()).collect(),
+        };
+        let (media_type, warnings) = (text.media_type.clone(), text.warnings.clone());
+        let failed = |error| Error::internal("cutting a document failed").with_source(error);
+        let chunks = inner.tasks.spawn_blocking(move || cutting.chunks(&text)).await.map_err(failed)?;
+        if chunks.is_empty() {
+            return Err(Unreadable::For(DocumentError {
+                code: "no_text".to_owned(),
+                detail: "there is no text in it".to_owned(),
+            }));
+        }
+        let need = u32::try_from(chunks.len()).unwrap_or(u32::MAX).min(CHUNKS_IN_FLIGHT);
+        let room = room.acquire_many_owned(need).await.map_err(failed_room)?;
+        let heading = title.clone();
+        let index = move || chunks.into_iter().map(|chunk| indexed(chunk, &heading)).collect::<Vec<_>>();
+        let chunks = inner.tasks.spawn_blocking(index).await.map_err(failed)?;
+        Ok(Cut {
+            scope,
+            collection: collection.id,
+            fence: Fence { document: document.id, attempt },
+            document,
+            tries,
+            spaces,
+            title,
+            media_type,
+            warnings,
+            chunks,
+            _room: room,
+        })
+    }
+
+    /// Ends the work on a document after an error: again later if that may
+    /// help, else for good.
+    pub(super) async fn give_up(&self, scope: &Scope, fence: Fence, tries: u32, error: &Error) {
+        let reason =
+            DocumentError { code: error.kind().code().to_owned(), detail: error.message().to_owned() };
+        let finish = match error.kind() {
+            // Somebody deleted, replaced or cancelled it.
+            ErrorKind::Conflict | ErrorKind::NotFound
+                if tries < MOST_TRIES && self.is_gone(scope, fence).await =>
+            {
+                return;
+            }
+            kind if kind.retryable() && tries < MOST_TRIES => {
+                let wait = error.retry_after().unwrap_or(Duration::from_secs(1 << tries.min(6)));
+                tracing::warn!(%error, document = %fence.document, ?wait, "a document waits to be read again");
+                Finish::Retry { not_before: self.inner.sources.now().plus(wait), error: reason }
+            }
+            _ => Finish::Failed(reason),
+        };
+        self.end(scope, fence, &finish).await;
+    }
+
+    async fn is_gone(&self, scope: &Scope, fence: Fence) -> bool {
+        !matches!(self.inner.stores.knowledge.document(scope, fence.document).await, Ok(document)
+            if document.status == crate::knowledge::DocumentStatus::Processing)
+    }
+
+    async fn end(&self, scope: &Scope, fence: Fence, finish: &Finish) {
+        let now = self.inner.sources.now();
+        match self.inner.stores.knowledge.finish(scope, fence, finish, now).await {
+            Err(error) if !matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound) => {
+                tracing::warn!(%error, document = %fence.document, "the end of a document could not be stored");
+            }
+            _ => {}
+        }
+    }
+}
+
+fn failed_room(error: tokio::sync::AcquireError) -> Error {
+    Error::unavailable("the engine is stopping").with_source(error)
+}
+
+/// Why a document cannot be cut.
+enum Unreadable {
+    /// For this reason, which lies in the document.
+    For(DocumentError),
+    /// Because of something that is wrong now.
+    Now(Error),
+}
+
+impl From<Error> for Unreadable {
+    fn from(error: Error) -> Self {
+        Self::Now(error)
+    }
+}
+
+impl From<ExtractError> for Unreadable {
+    fn from(error: ExtractError) -> Self {
+        let code = match error.kind {
+            ExtractErrorKind::Empty => "empty",
+            ExtractErrorKind::Encrypted => "encrypted",
+            ExtractErrorKind::Damaged => "damaged",
+            ExtractErrorKind::TooLarge => "too_large",
+            ExtractErrorKind::NoText => "no_text",
+            ExtractErrorKind::Unsupported => "unsupported",
+            ExtractErrorKind::Timeout => "timeout",
+            ExtractErrorKind::Crashed => "crashed",
+            ExtractErrorKind::Io => return Self::Now(Error::unavailable(error.message)),
+        };
+        Self::For(DocumentError { code: code.to_owned(), detail: error.message })
+    }
+}
+
+/// What cutting a document needs.
+struct Cutting {
+    document: DocumentId,
+    title: String,
+    chunking: Chunking,
+    embedders: Vec<Arc<dyn Embedder>>,
+}
+
+impl Cutting {
+    fn chunks(&self, text: &Extracted) -> Vec<Chunk> {
+        let settings =
+            SplitSettings { size: self.chunking.size as usize, overlap: self.chunking.overlap as usize };
+        let most = self.embedders.iter().map(|embedder| embedder.most_tokens()).min().unwrap_or(usize::MAX);
+        let most = most.saturating_sub(HEAD_TOKENS).max(HEAD_TOKENS);
+        let count = |text: &str| {
+            self.embedders.iter().map(|embedder| embedder.count_tokens(text)).max().unwrap_or_default()
+        };
+        let mut seen: HashMap<Vec<u8>, u32> = HashMap::new();
+        let pieces = split(text, &settings, most, &count);
+        let mut chunks = Vec::with_capacity(pieces.len());
+        for (index, piece) in (0..).zip(pieces) {
+            let content = text.text.get(piece.start..piece.end).unwrap_or_default();
+            let indexed = index_text(&self.title, &piece.headings, content);
+            let nth = seen.entry(hash(&indexed)).or_default();
+            let id = Chunk::id_of(self.document, &indexed, *nth);
+            *nth += 1;
+            chunks.push(Chunk {
+                id,
+                document_id: self.document,
+                index,
+                text: content.to_owned(),
+                headings: piece.headings,
+                page: piece.page,
+                start: piece.start_char as u64,
+                end: piece.end_char as u64,
+            });
+        }
+        chunks
+    }
+}
+
+fn hash(text: &str) -> Vec<u8> {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(text).to_vec()
+}
+
+fn indexed(chunk: Chunk, title: &str) -> NewChunk {
+    let terms = terms(&index_text(title, &chunk.headings, &chunk.text));
+    NewChunk { chunk, terms }
+}
+
+/// The text of a chunk that is embedded and indexed.
+pub(super) fn index_text(title: &str, headings: &[String], text: &str) -> String {
+    Chunk::index_text(title, headings, text, HEAD)
+}
+
+/// The title a document's text gives it, else its name.
+fn title(text: &Extracted, name: &str) -> String {
+    let title = text.title.as_deref().map(str::trim).filter(|title| !title.is_empty());
+    crate::text::shorten(title.unwrap_or(name), crate::limit::TITLE)
+}

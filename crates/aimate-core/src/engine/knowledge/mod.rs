@@ -1,0 +1,435 @@
+//! Managing a user's knowledge: collections and their documents.
+
+mod embed;
+mod fetch;
+mod fuse;
+mod ingest;
+mod lane;
+mod retrieve;
+mod search;
+mod space;
+mod sync;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aimate_text::extract::Extractor;
+use futures_util::stream::{self, BoxStream, StreamExt};
+use tokio::sync::Notify;
+
+use super::Engine;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{CollectionId, DocumentId};
+use crate::knowledge::{
+    Blob, Chunk, Collection, CollectionChange, DEFAULT_COLLECTION, Document, DocumentError, DocumentFilter,
+    DocumentStatus, Embedder, Fetcher, NewCollection, NewDocument, Reranker, Space, SpaceStatus,
+};
+use crate::page::{Page, PageRequest};
+use crate::scope::Scope;
+
+pub(super) use retrieve::question;
+pub use sync::{SyncEvent, SyncOptions, SyncReport};
+
+/// Bytes of a document at most.
+pub const MOST_BYTES: u64 = 1 << 30;
+/// Between two looks at a document that somebody waits for.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// What of the engine serves knowledge.
+pub(super) struct Shelf {
+    pub(super) embedders: Vec<Arc<dyn Embedder>>,
+    /// `none`, `local`, `local/NAME` or `CONNECTION/MODEL`.
+    pub(super) default_embedder: String,
+    pub(super) reranker: Option<Arc<dyn Reranker>>,
+    pub(super) extractor: Extractor,
+    pub(super) fetcher: Option<Arc<dyn Fetcher>>,
+    /// Documents that are read at once; 0: this process reads none.
+    pub(super) readers: usize,
+    /// Fires when a document was added.
+    pub(super) added: Notify,
+    /// Fires when a space was made.
+    pub(super) space_made: Notify,
+}
+
+/// The knowledge of a scope; see [`Engine::knowledge`].
+#[derive(Clone, Debug)]
+pub struct Knowledge {
+    engine: Engine,
+    scope: Scope,
+}
+
+impl Engine {
+    /// The collections and documents of `scope`'s user.
+    pub fn knowledge(&self, scope: &Scope) -> Knowledge {
+        Knowledge { engine: self.clone(), scope: *scope }
+    }
+}
+
+impl Knowledge {
+    /// Makes a collection, with the vectors of the model it names or of the
+    /// engine's default one.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the field; `Conflict` if the name is taken; `NotFound`
+    /// if there is no such embedder; what a model server says when it is asked
+    /// how long its vectors are.
+    pub async fn create_collection(&self, new: NewCollection) -> Result<Collection> {
+        new.check()?;
+        let inner = &self.engine.inner;
+        let (id, now) = (inner.sources.id(), inner.sources.now());
+        let name = new.embedder.as_deref().unwrap_or(&inner.shelf.default_embedder);
+        let model = self.engine.embedding_model(&self.scope, name).await?;
+        let collection = Collection {
+            id,
+            name: new.name,
+            description: new.description,
+            chunking: new.chunking,
+            space: model.map(|model| Space {
+                id: inner.sources.id(),
+                collection_id: id,
+                model,
+                status: SpaceStatus::Active,
+                chunk_count: 0,
+                error: None,
+                created_at: now,
+            }),
+            metadata: new.metadata,
+            document_count: 0,
+            chunk_count: 0,
+            created_at: now,
+            updated_at: now,
+        };
+        inner.stores.knowledge.create_collection(&self.scope, &collection).await?;
+        Ok(collection)
+    }
+
+    /// The collection with this id or name.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn collection(&self, id_or_name: &str) -> Result<Collection> {
+        let store = &self.engine.inner.stores.knowledge;
+        if let Ok(id) = id_or_name.parse::<CollectionId>() {
+            return store.collection(&self.scope, id).await;
+        }
+        store.collection_named(&self.scope, id_or_name).await?.ok_or_else(|| {
+            Error::not_found(format!("there is no collection `{}`", crate::text::shorten(id_or_name, 64)))
+        })
+    }
+
+    /// The collection of this name, made with defaults if there is none.
+    ///
+    /// # Errors
+    /// See [`Knowledge::create_collection`].
+    pub async fn collection_or_new(&self, name: &str) -> Result<Collection> {
+        match self.collection(name).await {
+            Err(error) if error.kind() == ErrorKind::NotFound && name.parse::<CollectionId>().is_err() => {}
+            found => return found,
+        }
+        match self.create_collection(NewCollection::new(name)).await {
+            // Somebody else made it at the same moment.
+            Err(error) if error.kind() == ErrorKind::Conflict => self.collection(name).await,
+            made => made,
+        }
+    }
+
+    /// The user's collections, newest first.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn collections(&self, page: PageRequest) -> Result<Page<Collection>> {
+        self.engine.inner.stores.knowledge.collections(&self.scope, page).await
+    }
+
+    /// Changes a collection; see [`CollectionChange`] for what another embedder
+    /// means.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the field; `NotFound`; `Conflict` if the name is taken.
+    pub async fn update_collection(&self, id: CollectionId, change: CollectionChange) -> Result<Collection> {
+        change.check()?;
+        let inner = &self.engine.inner;
+        let now = inner.sources.now();
+        inner.stores.knowledge.update_collection(&self.scope, id, &change, now).await?;
+        if let Some(name) = &change.embedder {
+            self.engine.change_model(&self.scope, id, name).await?;
+        }
+        inner.stores.knowledge.collection(&self.scope, id).await
+    }
+
+    /// The collection's spaces, newest first: the active one, one that is being
+    /// built, those that it had before.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn spaces(&self, id: CollectionId) -> Result<Vec<Space>> {
+        self.engine.inner.stores.knowledge.spaces(&self.scope, id).await
+    }
+
+    /// Deletes a collection with all its documents.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn delete_collection(&self, id: CollectionId) -> Result<()> {
+        let blobs = self.engine.inner.stores.knowledge.delete_collection(&self.scope, id).await?;
+        self.engine.drop_blobs(blobs).await;
+        Ok(())
+    }
+
+    /// Adds a document: keeps its bytes and puts it in the queue. It is
+    /// `pending` then; [`Knowledge::wait`] waits until it can be found.
+    ///
+    /// # Errors
+    /// `Invalid`; `NotFound` if there is no such collection; `TooLarge`; an error
+    /// of `bytes`. Nothing is stored then.
+    pub async fn add(
+        &self,
+        collection: CollectionId,
+        new: NewDocument,
+        bytes: BoxStream<'_, Result<Vec<u8>>>,
+    ) -> Result<Document> {
+        self.engine.accepting()?;
+        new.check()?;
+        let inner = &self.engine.inner;
+        // Before the bytes are taken: a wrong id should cost nothing.
+        inner.stores.knowledge.collection(&self.scope, collection).await?;
+        let known = match &new.source {
+            Some(source) => self.of_source(collection, source).await?,
+            None => None,
+        };
+        let id = known.map_or_else(|| inner.sources.id(), |document| document.id);
+        let (blob, size) = inner.stores.blobs.put(self.scope.tenant, id, bytes, MOST_BYTES).await?;
+        let now = inner.sources.now();
+        let document = Document {
+            id,
+            collection_id: collection,
+            title: new.name.clone(),
+            name: new.name,
+            source: new.source,
+            media_type: new.media_type.unwrap_or_else(|| "application/octet-stream".to_owned()),
+            size,
+            content_hash: blob.hash.clone(),
+            status: DocumentStatus::Pending,
+            error: None,
+            progress: 0.0,
+            chunk_count: 0,
+            warnings: Vec::new(),
+            metadata: new.metadata,
+            created_at: now,
+            updated_at: now,
+        };
+        match inner.stores.knowledge.add_document(&self.scope, &document).await {
+            Ok((stored, unneeded)) if stored.id == id => {
+                self.engine.drop_blobs(unneeded.filter(|old| *old != blob).into_iter().collect()).await;
+                inner.shelf.added.notify_one();
+                Ok(stored)
+            }
+            Ok((stored, _)) => {
+                self.engine.drop_blobs(vec![blob]).await;
+                Err(Error::conflict(format!(
+                    "`{}` was added at the same moment as document {}; add it again",
+                    stored.source.unwrap_or_default(),
+                    stored.id
+                )))
+            }
+            Err(error) => {
+                self.engine.drop_blobs(vec![blob]).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn of_source(&self, collection: CollectionId, source: &str) -> Result<Option<Document>> {
+        let filter = DocumentFilter {
+            collection: Some(collection),
+            source_prefix: Some(source.to_owned()),
+            ..DocumentFilter::default()
+        };
+        let mut page = PageRequest::first(PageRequest::MOST);
+        loop {
+            let found = self.engine.inner.stores.knowledge.documents(&self.scope, &filter, page).await?;
+            let next = found.next;
+            let exact = found.data.into_iter().find(|document| document.source.as_deref() == Some(source));
+            match (exact, next) {
+                (Some(document), _) => return Ok(Some(document)),
+                (None, None) => return Ok(None),
+                (None, Some(cursor)) => page.after = Some(cursor),
+            }
+        }
+    }
+
+    /// Adds a text to the collection [`DEFAULT_COLLECTION`] and waits until it
+    /// can be found. A text of the same name is replaced.
+    ///
+    /// # Errors
+    /// See [`Knowledge::add`] and [`Knowledge::wait`].
+    pub async fn add_text(&self, name: &str, text: impl Into<String>) -> Result<Document> {
+        let collection = self.collection_or_new(DEFAULT_COLLECTION).await?;
+        let new = NewDocument { source: Some(format!("text:{name}")), ..NewDocument::new(name) };
+        let added = self.add_text_to(collection.id, new, text.into()).await?;
+        self.wait(added.id).await
+    }
+
+    /// Adds a text to a collection; it is `pending` then.
+    ///
+    /// # Errors
+    /// See [`Knowledge::add`].
+    pub async fn add_text_to(
+        &self,
+        collection: CollectionId,
+        mut new: NewDocument,
+        text: String,
+    ) -> Result<Document> {
+        new.media_type.get_or_insert_with(|| "text/markdown".to_owned());
+        let bytes = stream::once(async move { Ok(text.into_bytes()) });
+        self.add(collection, new, bytes.boxed()).await
+    }
+
+    /// Adds a file to a collection; it is `pending` then. A file of the same path
+    /// is replaced.
+    ///
+    /// # Errors
+    /// See [`Knowledge::add`]; `NotFound` if it cannot be read.
+    pub async fn add_file(&self, collection: CollectionId, path: impl AsRef<Path>) -> Result<Document> {
+        let path = sync::absolute(path.as_ref()).await?;
+        let name =
+            path.file_name().map_or_else(|| "file".to_owned(), |name| name.to_string_lossy().into_owned());
+        let new = NewDocument { source: Some(sync::source(&path)), ..NewDocument::new(name) };
+        self.add(collection, new, sync::bytes_of(path)).await
+    }
+
+    /// One document.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn document(&self, id: DocumentId) -> Result<Document> {
+        self.engine.inner.stores.knowledge.document(&self.scope, id).await
+    }
+
+    /// The documents that pass `filter`, newest first.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn documents(&self, filter: &DocumentFilter, page: PageRequest) -> Result<Page<Document>> {
+        self.engine.inner.stores.knowledge.documents(&self.scope, filter, page).await
+    }
+
+    /// A file with the document's bytes, to be read only.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn file(&self, id: DocumentId) -> Result<(Document, std::path::PathBuf)> {
+        let document = self.document(id).await?;
+        let blob = Blob { tenant: self.scope.tenant, document: id, hash: document.content_hash.clone() };
+        let path = self.engine.inner.stores.blobs.file(&blob).await?;
+        Ok((document, path))
+    }
+
+    /// The findable chunks of a document in order, `limit` (at most 200) from
+    /// place `from` on.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn chunks(&self, id: DocumentId, from: u32, limit: u32) -> Result<Vec<Chunk>> {
+        let limit = limit.clamp(1, PageRequest::MOST);
+        self.engine.inner.stores.knowledge.chunks(&self.scope, id, from, limit).await
+    }
+
+    /// Waits until a document is `ready`.
+    ///
+    /// # Errors
+    /// `NotFound`; `Invalid` with its reason if it failed.
+    pub async fn wait(&self, id: DocumentId) -> Result<Document> {
+        let mut states = self.watch(id);
+        let mut last = Err(Error::missing("document", id));
+        while let Some(state) = states.next().await {
+            last = state;
+        }
+        let document = last?;
+        match &document.error {
+            Some(DocumentError { detail, .. }) if document.status == DocumentStatus::Failed => {
+                Err(Error::invalid(format!("`{}` could not be read: {detail}", document.name)))
+            }
+            _ => Ok(document),
+        }
+    }
+
+    /// The document whenever it changes, until it is `ready` or `failed`. Ends
+    /// with an error if it is deleted.
+    pub fn watch(&self, id: DocumentId) -> BoxStream<'static, Result<Document>> {
+        struct Watch {
+            knowledge: Knowledge,
+            last: Option<Document>,
+            over: bool,
+        }
+        let watch = Watch { knowledge: self.clone(), last: None, over: false };
+        stream::unfold(watch, move |mut watch| async move {
+            while !watch.over {
+                if watch.last.is_some() {
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
+                let document = match watch.knowledge.document(id).await {
+                    Ok(document) => document,
+                    Err(error) => {
+                        watch.over = true;
+                        return Some((Err(error), watch));
+                    }
+                };
+                watch.over = matches!(document.status, DocumentStatus::Ready | DocumentStatus::Failed);
+                if watch.over || watch.last.as_ref() != Some(&document) {
+                    watch.last = Some(document.clone());
+                    return Some((Ok(document), watch));
+                }
+            }
+            None
+        })
+        .boxed()
+    }
+
+    /// Stops the reading of a document that waits or is being read: it is
+    /// `failed` then; what it would have replaced stays findable.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn cancel(&self, id: DocumentId) -> Result<Document> {
+        let reason = DocumentError {
+            code: "cancelled".to_owned(),
+            detail: "somebody stopped it before it was read; add it again to read it".to_owned(),
+        };
+        let inner = &self.engine.inner;
+        inner.stores.knowledge.cancel_document(&self.scope, id, &reason, inner.sources.now()).await
+    }
+
+    /// Deletes a document: its bytes, text, chunks, vectors and index entries.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn delete(&self, id: DocumentId) -> Result<()> {
+        self.document(id).await?;
+        self.delete_all(&[id]).await
+    }
+
+    /// Deletes several documents together; ids that are not there are passed
+    /// over.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn delete_all(&self, ids: &[DocumentId]) -> Result<()> {
+        let blobs = self.engine.inner.stores.knowledge.delete_documents(&self.scope, ids).await?;
+        self.engine.drop_blobs(blobs).await;
+        Ok(())
+    }
+}
+
+impl Engine {
+    /// Deletes bytes that nothing needs any more. What stays behind after a
+    /// failure is found by `doctor`.
+    pub(super) async fn drop_blobs(&self, blobs: Vec<Blob>) {
+        for blob in blobs {
+            if let Err(error) = self.inner.stores.blobs.delete(&blob).await {
+                tracing::warn!(%error, document = %blob.document, "deleting a document's bytes failed");
+            }
+        }
+    }
+}

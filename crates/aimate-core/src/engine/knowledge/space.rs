@@ -1,0 +1,146 @@
+//! Changing a collection's model: the new space is built beside the old one.
+
+use std::time::Duration;
+
+use super::super::Engine;
+use super::embed::embed_checked;
+use super::ingest::index_text;
+use crate::error::{ErrorKind, Result};
+use crate::id::CollectionId;
+use crate::knowledge::{EmbedPurpose, Passage, Space, SpaceStatus, SpaceVectors};
+use crate::scope::Scope;
+
+/// How often somebody looks for a space that another process left unbuilt.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// Chunks that are embedded together.
+const BATCH: u32 = 64;
+/// Attempts in a row that may fail.
+const MOST_TRIES: u32 = 5;
+
+impl Engine {
+    /// Gives a collection another model. One it had before is active again at
+    /// once if no chunk came since; else what is missing is built first.
+    pub(super) async fn change_model(&self, scope: &Scope, id: CollectionId, name: &str) -> Result<()> {
+        let knowledge = &self.inner.stores.knowledge;
+        let Some(model) = self.embedding_model(scope, name).await? else {
+            return knowledge.deactivate_space(scope, id).await;
+        };
+        let spaces = knowledge.spaces(scope, id).await?;
+        let same = spaces.iter().find(|space| space.model == model);
+        match same {
+            Some(Space { status: SpaceStatus::Active | SpaceStatus::Building, .. }) => return Ok(()),
+            Some(space) if space.status == SpaceStatus::Retired => {
+                if knowledge.activate_space(scope, space.id).await? {
+                    return Ok(());
+                }
+            }
+            _ => {}
+        }
+        let kept = same.map(|space| space.id);
+        self.clear_spaces(scope, &spaces, kept).await?;
+        let space = match same {
+            Some(space) => Space { status: SpaceStatus::Building, error: None, ..space.clone() },
+            None => Space {
+                id: self.inner.sources.id(),
+                collection_id: id,
+                model,
+                status: SpaceStatus::Building,
+                chunk_count: 0,
+                error: None,
+                created_at: self.inner.sources.now(),
+            },
+        };
+        knowledge.create_space(scope, &space).await?;
+        self.inner.shelf.space_made.notify_one();
+        Ok(())
+    }
+
+    /// Deletes spaces that nobody goes back to: failed ones, one that was being
+    /// built, all retired ones but the newest.
+    async fn clear_spaces(
+        &self,
+        scope: &Scope,
+        spaces: &[Space],
+        kept: Option<crate::SpaceId>,
+    ) -> Result<()> {
+        let mut retired = 0;
+        for space in spaces.iter().filter(|space| Some(space.id) != kept) {
+            let useless = match space.status {
+                SpaceStatus::Active => false,
+                SpaceStatus::Building | SpaceStatus::Failed => true,
+                SpaceStatus::Retired => {
+                    retired += 1;
+                    retired > 1
+                }
+            };
+            if useless {
+                self.inner.stores.knowledge.delete_space(scope, space.id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Builds spaces as they are made.
+    pub(super) async fn build_spaces(&self) {
+        let inner = &self.inner;
+        loop {
+            let dead_before = inner.sources.now().minus(inner.lease);
+            match inner.stores.queue.claim_space(inner.worker, dead_before).await {
+                Ok(Some((scope, space))) => {
+                    self.build_space(&scope, &space).await;
+                    continue;
+                }
+                Ok(None) => {}
+                Err(error) => tracing::warn!(%error, "looking for spaces to build failed; trying again"),
+            }
+            tokio::select! {
+                () = inner.shelf.space_made.notified() => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+
+    async fn build_space(&self, scope: &Scope, space: &Space) {
+        let mut tries = 0;
+        loop {
+            match self.fill_space(scope, space).await {
+                Ok(true) => return,
+                Ok(false) => tries = 0,
+                // It was deleted.
+                Err(error) if error.kind() == ErrorKind::NotFound => return,
+                Err(error) if error.kind().retryable() && tries < MOST_TRIES => {
+                    tries += 1;
+                    let wait = error.retry_after().unwrap_or(Duration::from_secs(1 << tries));
+                    tracing::warn!(%error, space = %space.id, ?wait, "building a space waits");
+                    tokio::time::sleep(wait).await;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, space = %space.id, "a space cannot be built");
+                    if let Err(error) =
+                        self.inner.stores.knowledge.fail_space(scope, space.id, error.message()).await
+                    {
+                        tracing::warn!(%error, space = %space.id, "that could not be stored");
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// One batch more; true once the space is active.
+    async fn fill_space(&self, scope: &Scope, space: &Space) -> Result<bool> {
+        let knowledge = &self.inner.stores.knowledge;
+        let missing = knowledge.missing_vectors(scope, space.id, BATCH).await?;
+        if missing.is_empty() {
+            return knowledge.activate_space(scope, space.id).await;
+        }
+        let embedder = self.embedder(scope, &space.model)?;
+        let text = |Passage { chunk, title, .. }: &Passage| index_text(title, &chunk.headings, &chunk.text);
+        let texts: Vec<_> = missing.iter().map(text).collect();
+        let made = embed_checked(embedder.as_ref(), &texts, EmbedPurpose::Passage).await?;
+        let places = missing.iter().map(|passage| (passage.chunk.id, passage.chunk.document_id));
+        let vectors = places.zip(made).map(|((chunk, document), vector)| (chunk, document, vector)).collect();
+        knowledge.fill_space(scope, &SpaceVectors { space: space.id, vectors }).await?;
+        Ok(false)
+    }
+}
