@@ -78,9 +78,18 @@ pub(crate) fn bytes(body: Bytes) -> Response {
 
 /// `201` with the new thing and its address.
 pub(crate) fn created<T: Serialize>(address: &str, new: T) -> Response {
+    made(StatusCode::CREATED, address, new)
+}
+
+/// `202` with the thing that is not ready yet and its address.
+pub(crate) fn accepted<T: Serialize>(address: &str, new: T) -> Response {
+    made(StatusCode::ACCEPTED, address, new)
+}
+
+fn made<T: Serialize>(status: StatusCode, address: &str, new: T) -> Response {
     let mut response = Json(new).into_response();
     if response.status() == StatusCode::OK {
-        *response.status_mut() = StatusCode::CREATED;
+        *response.status_mut() = status;
     }
     if let Ok(address) = HeaderValue::from_str(address) {
         response.headers_mut().insert(LOCATION, address);
@@ -88,7 +97,8 @@ pub(crate) fn created<T: Serialize>(address: &str, new: T) -> Response {
     response
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+/// Whether the body says to be JSON.
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let Some(kind) = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()) else {
         return false;
     };
@@ -110,8 +120,7 @@ fn not_json() -> Failure {
 /// The whole body, if it is within the limits.
 async fn read(request: Request, app: &App) -> Result<Bytes> {
     let limit = app.options.body_limit;
-    let announced =
-        request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let announced = announced(request.headers());
     let mut body = request.into_body();
     if announced.is_some_and(|length| length > limit as u64) {
         drain(&mut body).await;
@@ -133,13 +142,18 @@ async fn read(request: Request, app: &App) -> Result<Bytes> {
     }
 }
 
+/// The bytes that the body says to have.
+pub(crate) fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok())
+}
+
 fn too_large(limit: usize) -> Failure {
     Error::too_large(format!("the body is larger than {limit} bytes, which is the most")).into()
 }
 
 /// Reads and forgets: a sender who is cut off while sending may never see the
 /// answer.
-async fn drain(body: &mut Body) {
+pub(crate) async fn drain(body: &mut Body) {
     let rest = Limited::new(body, DRAIN);
     // Whether it came to an end makes no difference to the answer.
     let _ = timeout(DRAIN_FOR, async move {

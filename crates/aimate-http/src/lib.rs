@@ -31,6 +31,7 @@ mod error;
 mod guard;
 mod health;
 mod json;
+mod knowledge;
 mod message;
 mod metrics;
 mod model;

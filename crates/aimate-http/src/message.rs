@@ -23,7 +23,7 @@ use crate::path::{Path, Query};
 use crate::scope::Caller;
 use crate::sse;
 use turn::TurnBody;
-pub(crate) use turn::{check_metadata, refuse_knowledge};
+pub(crate) use turn::check_metadata;
 
 /// The header that OpenAI's and others' clients send a turn's own id in.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");

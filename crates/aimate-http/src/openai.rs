@@ -81,7 +81,8 @@ async fn passing(app: &App, scope: &Scope, question: Question) -> Result<Respons
     }
     let include_usage = question.include_usage;
     let stream = question.request.stream;
-    let completion = Completion { model: question.model, request: question.request };
+    let completion =
+        Completion { model: question.model, request: question.request, knowledge: question.knowledge };
     let pieces = app.engine.complete(scope, completion).await?;
     let head = Head::new(app.engine.sources(), pieces.model(), None);
     if stream {

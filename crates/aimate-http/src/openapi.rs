@@ -25,6 +25,7 @@ use crate::{json, model, openai};
         (name = "conversations", description = "Trees of messages."),
         (name = "messages", description = "The messages of a conversation, and the turns that add to them."),
         (name = "runs", description = "The generation of answers: look, listen again, stop."),
+        (name = "knowledge", description = "Collections of documents, and what is found in them."),
         (name = "workspaces", description = "Groups of conversations and prompts."),
         (name = "prompts", description = "Stored system prompts."),
         (name = "usage", description = "What answers used and cost."),
@@ -105,7 +106,7 @@ impl Face {
             failures.extend([
                 ("408", "The body took too long to arrive."),
                 ("413", "The body is too large."),
-                ("415", "The body is not JSON."),
+                ("415", "The body is of a media type that is not taken."),
             ]);
         }
         failures

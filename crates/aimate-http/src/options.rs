@@ -14,9 +14,12 @@ pub struct Options {
     /// Web pages of other origins that may call, such as
     /// `https://app.example.org`; compared exactly. Default: none.
     pub allowed_origins: Vec<String>,
-    /// Bytes of a request body at most. Default: 32 MiB, for inline images.
+    /// Bytes of a request body at most. Default: 32 MiB, for inline images. A
+    /// document that is sent as a file may have
+    /// [1 GiB](aimate_core::engine::MOST_BYTES).
     pub body_limit: usize,
-    /// How long a request body may take to arrive. Default: 60 s.
+    /// How long a request body may take to arrive; of a document that is sent as a
+    /// file, each piece of it. Default: 60 s.
     pub body_timeout: Duration,
     /// How long a request head may take to arrive, and how long a kept-alive
     /// connection may be idle. Default: 10 s. Of [`serve`](crate::serve) alone.

@@ -14,6 +14,7 @@ use aimate_core::{Engine, Error};
 use crate::app::App;
 use crate::error::Failure;
 use crate::guard::GuardLayer;
+use crate::knowledge::{collection, document, original, search};
 use crate::{
     Options, connection, conversation, health, message, metrics, model, openai, openapi, origin, prompt, run,
     usage, workspace,
@@ -58,6 +59,15 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(workspace::get, workspace::update, workspace::delete))
         .routes(routes!(prompt::list, prompt::create))
         .routes(routes!(prompt::get, prompt::update, prompt::delete))
+        .routes(routes!(collection::list, collection::create))
+        .routes(routes!(collection::get, collection::update, collection::delete))
+        .routes(routes!(collection::spaces))
+        .routes(routes!(document::create))
+        .routes(routes!(document::list))
+        .routes(routes!(document::get, document::delete))
+        .routes(routes!(document::cancel))
+        .routes(routes!(document::chunks))
+        .routes(routes!(search::search))
         .routes(routes!(usage::sums))
         .routes(routes!(openai::models))
         .layer(compression());
@@ -66,6 +76,8 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(message::regenerate))
         .routes(routes!(message::edit))
         .routes(routes!(run::events))
+        .routes(routes!(document::events))
+        .routes(routes!(original::content))
         .routes(routes!(openai::stored_completion))
         .routes(routes!(openai::completion))
         .routes(routes!(openai::embeddings))

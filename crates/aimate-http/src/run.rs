@@ -1,7 +1,7 @@
 //! `/api/v1/runs`.
 
 use aimate_core::run::Run;
-use aimate_core::{Error, RunId, chat};
+use aimate_core::{RunId, chat};
 use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
@@ -50,7 +50,7 @@ pub(crate) async fn events(
     Query(query): Query<EventQuery>,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let after = last_event_id(&headers)?.or(query.after).unwrap_or(0);
+    let after = sse::last_event_id(&headers)?.or(query.after).unwrap_or(0);
     let runs = app.engine.runs(&scope);
     let is_over = runs.get(id).await?.status.is_final();
     let answer = runs.attach(id, after).await?;
@@ -66,12 +66,4 @@ pub(crate) async fn cancel(
     Path(id): Path<RunId>,
 ) -> Result<Json<Run>> {
     Ok(Json(app.engine.runs(&scope).cancel(id).await?))
-}
-
-fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>> {
-    let Some(value) = headers.get("last-event-id").filter(|value| !value.is_empty()) else {
-        return Ok(None);
-    };
-    let id = value.to_str().ok().and_then(|text| text.trim().parse().ok());
-    Ok(Some(id.ok_or_else(|| Error::field("Last-Event-ID", "is not the `id` of an event: a number"))?))
 }

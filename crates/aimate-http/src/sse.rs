@@ -6,18 +6,19 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use aimate_core::Answer;
 use aimate_core::chat::event::ChatEvent;
 use aimate_core::engine::NumberedEvents;
+use aimate_core::{Answer, Error};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::stream;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::app::App;
+use crate::error::Result;
 use crate::metrics::OpenStream;
 
 /// How long nothing may be sent.
@@ -25,6 +26,18 @@ const QUIET: Duration = Duration::from_secs(15);
 const COMMENT: &[u8] = b": keep-alive\n\n";
 /// Bytes a stream's buffer begins with: some twenty small events.
 const BUFFER: usize = 1024;
+
+/// The last event that the caller knows.
+///
+/// # Errors
+/// `Invalid` if it is no number.
+pub(crate) fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>> {
+    let Some(value) = headers.get("last-event-id").filter(|value| !value.is_empty()) else {
+        return Ok(None);
+    };
+    let id = value.to_str().ok().and_then(|text| text.trim().parse().ok());
+    Ok(Some(id.ok_or_else(|| Error::field("Last-Event-ID", "is not the `id` of an event: a number"))?))
+}
 
 /// Something that is told piece by piece.
 pub(crate) trait Source: Send + 'static {

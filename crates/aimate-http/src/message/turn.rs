@@ -26,9 +26,10 @@ pub(crate) struct TurnBody {
     /// The model, as `CONNECTION/MODEL` or a bare name; default: the one that
     /// answered before, else the first active one.
     model: Option<String>,
-    /// Collections to answer from; not built in yet.
-    #[schema(value_type = Vec<String>)]
-    knowledge: Vec<Value>,
+    /// The collections, by id or name, whose passages the model is shown; an
+    /// empty list is all of the caller's. Default: none, but all for the model
+    /// `builtin`, which has nothing else to answer from.
+    knowledge: Option<Vec<String>>,
     /// Tools that the model may call; the calls come back to the caller, who
     /// sends their results as `tool_result` parts.
     tools: Vec<ToolSpec>,
@@ -103,6 +104,7 @@ impl TurnBody {
             ("content", self.content.is_some()),
             ("parent_id", self.parent_id.is_some()),
             ("metadata", !self.metadata.is_empty()),
+            ("knowledge", self.knowledge.is_some()),
         ];
         match given.into_iter().find(|(_, is_given)| *is_given) {
             None => Ok(()),
@@ -119,7 +121,6 @@ impl TurnBody {
         input: TurnInput,
         headers: &HeaderMap,
     ) -> Result<Asked> {
-        refuse_knowledge(&self.knowledge)?;
         if self.parent_id.is_some() && !matches!(input, TurnInput::Messages(_)) {
             return Err(Error::field("parent_id", "is not taken here: the message has its place").into());
         }
@@ -128,6 +129,7 @@ impl TurnBody {
             conversation: Some(conversation),
             parent: self.parent_id,
             model: self.model,
+            knowledge: self.knowledge,
             system_prompt: self.system_prompt,
             tools: self.tools,
             tool_choice: self.tool_choice,
@@ -150,14 +152,6 @@ impl TurnBody {
         };
         Ok(Asked { turn, stream })
     }
-}
-
-/// Refuses collections, which nothing can be found in yet.
-pub(crate) fn refuse_knowledge(collections: &[Value]) -> Result<()> {
-    if collections.is_empty() {
-        return Ok(());
-    }
-    Err(Failure::unsupported("knowledge", "this version has no knowledge yet; leave it out"))
 }
 
 /// Metadata within its limit.

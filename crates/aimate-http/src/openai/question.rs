@@ -15,6 +15,7 @@ pub(crate) struct Question {
     pub(super) request: ChatRequest,
     pub(super) include_usage: bool,
     pub(super) conversation: Option<ConversationId>,
+    pub(super) knowledge: Option<Vec<String>>,
     pub(super) metadata: Map<String, Value>,
 }
 
@@ -51,6 +52,7 @@ impl Question {
         Ok(Turn {
             conversation: self.conversation,
             model: self.model,
+            knowledge: self.knowledge,
             system_prompt,
             sampling,
             tools,

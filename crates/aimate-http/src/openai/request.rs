@@ -14,7 +14,6 @@ use super::message::WireMessage;
 use super::question::Question;
 use crate::content::Content;
 use crate::error::{Failure, Result};
-use crate::message::refuse_knowledge;
 
 /// OpenAI's request of a chat, and what aiMate adds to it. Fields that are not
 /// listed go to OpenAI-like model servers as they are.
@@ -73,9 +72,10 @@ pub(crate) struct ChatBody {
     metadata: Option<Map<String, Value>>,
     /// The conversation to go on with.
     pub(super) conversation_id: Option<ConversationId>,
-    /// Collections to answer from; not built in yet.
-    #[schema(value_type = Option<Vec<String>>)]
-    knowledge: Option<Vec<Value>>,
+    /// The collections, by id or name, whose passages the model is shown; an
+    /// empty list is all of the caller's. Default: none, but all for the model
+    /// `builtin` where question and answer are kept.
+    knowledge: Option<Vec<String>>,
     /// All other fields.
     #[schema(ignore)]
     extra: Map<String, Value>,
@@ -182,13 +182,13 @@ impl ChatBody {
             request,
             include_usage: self.stream_options.and_then(|options| options.include_usage).unwrap_or(false),
             conversation: self.conversation_id,
+            knowledge: self.knowledge,
             metadata: self.metadata.unwrap_or_default(),
         })
     }
 
     /// Refuses what would silently be another answer than the one asked for.
     fn refuse(&self) -> Result<()> {
-        refuse_knowledge(self.knowledge.as_deref().unwrap_or_default())?;
         let refused = [
             ("n", self.n.is_some_and(|n| n != 1), "must be 1; ask again for another answer"),
             ("logprobs", self.logprobs == Some(true), "is not supported; leave it out"),

@@ -60,6 +60,8 @@ async fn wrong_types_are_refused_by_path() {
         (&format!("{at}/messages"), json!({"content": [{"type": "text"}]}), "content[0]"),
         (&format!("{at}/messages"), json!({"content": [{"type": "sound"}]}), "content[0].type"),
         (&format!("{at}/messages"), json!({"content": "x", "parent_id": 3}), "parent_id"),
+        (&format!("{at}/messages"), json!({"content": "x", "knowledge": "a"}), "knowledge"),
+        (&format!("{at}/messages"), json!({"content": "x", "knowledge": [{}]}), "knowledge[0]"),
         (&format!("{at}/messages"), json!({"content": "x", "on_disconnect": "stop"}), "on_disconnect"),
         (&format!("{at}/messages"), json!({}), "content"),
         (&format!("{at}/messages"), json!({"content": [{"type": "reasoning", "text": "x"}]}), "content[0]"),
@@ -180,7 +182,7 @@ async fn turn_that_cannot_be_answered_stores_nothing() {
     let long = "word ".repeat(20_000);
     bench.post(&path, json!({"content": long})).await.problem(422, "context_overflow");
     let knowledge = json!({"content": "x", "knowledge": [UNKNOWN]});
-    bench.post(&path, knowledge).await.problem(422, "unsupported");
+    bench.post(&path, knowledge).await.problem(404, "not_found");
     let file = json!({"content": [{"type": "file", "file_id": UNKNOWN, "name": "a", "media_type": "b"}]});
     bench.post(&path, file).await.problem(422, "unsupported");
     nothing_stored(&bench, &at).await;

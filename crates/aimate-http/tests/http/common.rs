@@ -7,7 +7,7 @@ use std::time::Duration;
 use aimate_core::connection::{NewConnection, ProviderKind};
 use aimate_core::provider::{FinishReason, ProviderEvent};
 use aimate_core::testing::{ScriptedProvider, Step};
-use aimate_core::{Engine, KeyRing};
+use aimate_core::{Engine, EngineBuilder, KeyRing};
 use aimate_http::Options;
 use axum::Router;
 use axum::body::Body;
@@ -42,14 +42,15 @@ pub(crate) struct Event {
 
 pub(crate) async fn engine(provider: Arc<ScriptedProvider>) -> Engine {
     let store = aimate_store::connect("sqlite::memory:").await.unwrap();
+    builder(store, provider).build().await.unwrap()
+}
+
+pub(crate) fn builder(store: aimate_store::Store, provider: Arc<ScriptedProvider>) -> EngineBuilder {
     Engine::builder()
         .store(store)
         .provider(ProviderKind::OpenAi, provider)
         .connection(NewConnection::new("lab", ProviderKind::OpenAi).url("http://127.0.0.1:9/v1"))
         .keys(KeyRing::parse(KeyRing::generate().unwrap().expose()).unwrap())
-        .build()
-        .await
-        .unwrap()
 }
 
 pub(crate) async fn bench(scripts: impl IntoIterator<Item = Vec<Step>>) -> Bench {

@@ -193,10 +193,10 @@ async fn errors_are_openai_objects() {
     bench.post(at, chat("x")).await.openai_error(502, "upstream");
 
     bench.post(at, with(chat("x"), json!({"model": "none/x"}))).await.openai_error(404, "not_found");
+    bench.post(at, with(chat("x"), json!({"knowledge": ["x"]}))).await.openai_error(404, "not_found");
     for (more, param) in [
         (json!({"n": 2}), "n"),
         (json!({"logprobs": true}), "logprobs"),
-        (json!({"knowledge": ["x"]}), "knowledge"),
         (json!({"tools": [{"type": "web_search"}]}), "tools[0].type"),
     ] {
         assert_eq!(

@@ -1,0 +1,34 @@
+//! `/api/v1/knowledge`: collections, their documents, and what is found in
+//! them.
+
+pub(crate) mod collection;
+pub(crate) mod document;
+mod multipart;
+pub(crate) mod original;
+pub(crate) mod search;
+mod upload;
+
+use aimate_core::Error;
+
+use crate::error::Result;
+
+/// Text without NUL characters, which no database column takes.
+fn without_nul(path: &str, text: &str) -> Result<()> {
+    if text.contains('\0') {
+        return Err(Error::field(path, "holds a NUL character").into());
+    }
+    Ok(())
+}
+
+/// Whether `text` is a media type such as `text/plain; charset=utf-8`.
+fn is_media_type(text: &str) -> bool {
+    let is_token = |part: &str| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte);
+        !part.is_empty() && part.bytes().all(plain)
+    };
+    let essence = text.split(';').next().unwrap_or_default().trim();
+    let is_printable = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    is_printable
+        && text.len() <= 200
+        && essence.split_once('/').is_some_and(|(kind, subtype)| is_token(kind) && is_token(subtype))
+}

@@ -1,0 +1,275 @@
+//! `/api/v1/knowledge/documents`, and adding to a collection.
+
+use aimate_core::engine::Knowledge;
+use aimate_core::knowledge::{Chunk, Document, DocumentFilter, DocumentStatus, NewDocument};
+use aimate_core::{CollectionId, DocumentId, Error, PageRequest};
+use axum::extract::{FromRequest, Request, State};
+use axum::response::{IntoResponse, Response};
+use bytes::{BufMut, BytesMut};
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::{IntoParams, ToSchema};
+
+use super::upload::{self, UploadForm};
+use super::{is_media_type, without_nul};
+use crate::app::App;
+use crate::error::Result;
+use crate::json::{self, Json};
+use crate::page::{List, page};
+use crate::path::{Path, Query};
+use crate::scope::Caller;
+use crate::sse;
+
+/// The query of the list of documents.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct DocumentQuery {
+    /// Only those of this collection.
+    collection_id: Option<CollectionId>,
+    /// Only those in this state.
+    #[param(inline)]
+    status: Option<DocumentStatus>,
+    /// Rows at most, 1 to 200; default 50.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// Which chunks are listed.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ChunkQuery {
+    /// The place of the first one among the document's chunks; default 0.
+    from: Option<u32>,
+    /// Rows at most, 1 to 200; default 50.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+    /// The `next_cursor` of the page before, in place of `from`.
+    cursor: Option<String>,
+}
+
+/// A new document: its text, or the address that it is fetched from.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct DocumentBody {
+    /// The name, 1 to 4,000 characters; required beside `text`. Its extension is
+    /// a hint to the format.
+    name: Option<String>,
+    /// The text; either this or `url`.
+    text: Option<String>,
+    /// An `http:` or `https:` address; either this or `text`.
+    url: Option<String>,
+    /// Where it came from; default: `url`. A collection has one document of a
+    /// source: adding it again replaces what was there.
+    source: Option<String>,
+    /// The media type; default: `text/markdown` of a text, else told from the
+    /// bytes and the name.
+    media_type: Option<String>,
+    /// Free for the application, at most 64 KiB as JSON; filters look here.
+    #[schema(value_type = Object)]
+    metadata: Map<String, Value>,
+}
+
+impl DocumentBody {
+    async fn add(self, knowledge: &Knowledge, collection: CollectionId) -> Result<Document> {
+        for (path, text) in [("name", &self.name), ("source", &self.source), ("url", &self.url)] {
+            without_nul(path, text.as_deref().unwrap_or_default())?;
+        }
+        if self.media_type.as_deref().is_some_and(|media_type| !is_media_type(media_type)) {
+            let why = "is no media type; it should be like `text/plain`";
+            return Err(Error::field("media_type", why).into());
+        }
+        let new = NewDocument {
+            name: self.name.clone().unwrap_or_default(),
+            media_type: self.media_type,
+            source: self.source,
+            metadata: self.metadata,
+        };
+        match (self.text, self.url) {
+            (Some(_), Some(_)) => {
+                Err(Error::field("url", "stands beside `text`; a document is one of them").into())
+            }
+            (None, None) => Err(Error::field("text", "is missing; send `text` with `name`, or `url`").into()),
+            (Some(_), None) if self.name.is_none() => Err(Error::field("name", "is missing").into()),
+            (Some(text), None) if text.trim().is_empty() => {
+                Err(Error::field("text", "is empty; there is nothing to find in it").into())
+            }
+            (Some(text), None) => Ok(knowledge.add_text_to(collection, new, text).await?),
+            (None, Some(url)) => Ok(knowledge.add_url(collection, &url, new).await?),
+        }
+    }
+}
+
+/// Lists the caller's documents, newest first.
+#[utoipa::path(get, path = "/api/v1/knowledge/documents", tag = "knowledge", params(DocumentQuery),
+    responses((status = 200, body = List<Document>)))]
+pub(crate) async fn list(
+    State(app): State<App>,
+    Caller(scope): Caller,
+    Query(query): Query<DocumentQuery>,
+) -> Result<List<Document>> {
+    let page = page(query.limit, query.cursor.as_deref())?;
+    let filter =
+        DocumentFilter { collection: query.collection_id, status: query.status, ..DocumentFilter::default() };
+    Ok(app.engine.knowledge(&scope).documents(&filter, page).await?.into())
+}
+
+/// Adds a document: a file of at most 1 GiB, a text, or what an address leads
+/// to. It is `pending` then, and found once it is `ready`.
+#[utoipa::path(post, path = "/api/v1/knowledge/collections/{id}/documents", tag = "knowledge",
+    params(("id" = CollectionId, Path)),
+    request_body(content((UploadForm = "multipart/form-data"), (DocumentBody = "application/json"))),
+    responses((status = 202, body = Document)))]
+pub(crate) async fn create(
+    State(app): State<App>,
+    Caller(scope): Caller,
+    Path(id): Path<CollectionId>,
+    request: Request,
+) -> Result<Response> {
+    let knowledge = app.engine.knowledge(&scope);
+    let document = if json::is_json(request.headers()) {
+        let Json(body) = Json::<DocumentBody>::from_request(request, &app).await?;
+        body.add(&knowledge, id).await?
+    } else {
+        upload::add(&app, &knowledge, id, request).await?
+    };
+    Ok(json::accepted(&format!("/api/v1/knowledge/documents/{}", document.id), document))
+}
+
+/// Gives one document.
+#[utoipa::path(get, path = "/api/v1/knowledge/documents/{id}", tag = "knowledge",
+    params(("id" = DocumentId, Path)), responses((status = 200, body = Document)))]
+pub(crate) async fn get(
+    State(app): State<App>,
+    Caller(scope): Caller,
+    Path(id): Path<DocumentId>,
+) -> Result<Json<Document>> {
+    Ok(Json(app.engine.knowledge(&scope).document(id).await?))
+}
+
+/// Deletes a document: its bytes, text, chunks and vectors.
+#[utoipa::path(delete, path = "/api/v1/knowledge/documents/{id}", tag = "knowledge",
+    params(("id" = DocumentId, Path)), responses((status = 204)))]
+pub(crate) async fn delete(
+    State(app): State<App>,
+    Caller(scope): Caller,
+    Path(id): Path<DocumentId>,
+) -> Result<StatusCode> {
+    app.engine.knowledge(&scope).delete(id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Stops the reading of a document that waits or is being read; one that is over
+/// stays as it is.
+#[utoipa::path(post, path = "/api/v1/knowledge/documents/{id}/cancel", tag = "knowledge",
+    params(("id" = DocumentId, Path)), responses((status = 200, body = Document)))]
+pub(crate) async fn cancel(
+    State(app): State<App>,
+    Caller(scope): Caller,
+    Path(id): Path<DocumentId>,
+) -> Result<Json<Document>> {
+    Ok(Json(app.engine.knowledge(&scope).cancel(id).await?))
+}
+
+/// Lists the chunks of a document that can be found, in their order.
+#[utoipa::path(get, path = "/api/v1/knowledge/documents/{id}/chunks", tag = "knowledge",
+    params(("id" = DocumentId, Path), ChunkQuery), responses((status = 200, body = List<Chunk>)))]
+pub(crate) async fn chunks(
+    State(app): State<App>,
+    Caller(scope): Caller,
+    Path(id): Path<DocumentId>,
+    Query(query): Query<ChunkQuery>,
+) -> Result<List<Chunk>> {
+    let limit = PageRequest::new(query.limit, None)?.limit;
+    let from = match (query.from, &query.cursor) {
+        (Some(_), Some(_)) => {
+            return Err(Error::field("from", "stands beside `cursor`; send one of them").into());
+        }
+        (from, None) => from.unwrap_or(0),
+        (None, Some(cursor)) => {
+            cursor.parse().map_err(|_| Error::field("cursor", "is not a `next_cursor` of an earlier page"))?
+        }
+    };
+    let knowledge = app.engine.knowledge(&scope);
+    let count = knowledge.document(id).await?.chunk_count;
+    let data = knowledge.chunks(id, from, limit).await?;
+    let next = data.last().map(|last| last.index.saturating_add(1)).filter(|next| *next < count);
+    Ok(List { data, next_cursor: next.map(|next| next.to_string()) })
+}
+
+/// Tells the document whenever it changes, until it is `ready` or `failed`; `204`
+/// if it is and the last event is known.
+#[utoipa::path(get, path = "/api/v1/knowledge/documents/{id}/events", tag = "knowledge",
+    params(("id" = DocumentId, Path),
+        ("last-event-id" = Option<u64>, Header, description = "The `id` of the last event that is known")),
+    responses((status = 200, content_type = "text/event-stream", body = Document),
+        (status = 204, description = "There is nothing more")))]
+pub(crate) async fn events(
+    State(app): State<App>,
+    Caller(scope): Caller,
+    Path(id): Path<DocumentId>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let known = sse::last_event_id(&headers)?;
+    let knowledge = app.engine.knowledge(&scope);
+    let document = knowledge.document(id).await?;
+    let is_over = matches!(document.status, DocumentStatus::Ready | DocumentStatus::Failed);
+    // Tells a browser, which comes back after every end, not to come back.
+    if is_over && known == Some(event_id(&document)) {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    Ok(sse::response(&app, Changes(knowledge.watch(id))))
+}
+
+/// The states of a document.
+struct Changes(BoxStream<'static, aimate_core::Result<Document>>);
+
+/// What an event of [`Changes`] says in place of a document that is gone.
+#[derive(Serialize)]
+struct Gone<'a> {
+    code: &'static str,
+    detail: &'a str,
+    retryable: bool,
+}
+
+impl sse::Source for Changes {
+    async fn write(&mut self, out: &mut BytesMut) -> bool {
+        let before = out.len();
+        let written = match self.0.next().await {
+            None => return false,
+            Some(Ok(document)) => write(out, Some(event_id(&document)), "document", &document),
+            Some(Err(error)) => {
+                let kind = error.kind();
+                let gone = Gone { code: kind.code(), detail: error.message(), retryable: kind.retryable() };
+                write(out, None, "error", &gone)
+            }
+        };
+        if let Err(error) = written {
+            // Invariant: a document is plain data, which JSON can always hold.
+            tracing::error!(%error, "an event of a document could not be written");
+            out.truncate(before);
+        }
+        true
+    }
+}
+
+fn event_id(document: &Document) -> u64 {
+    u64::try_from(document.updated_at.0).unwrap_or_default()
+}
+
+fn write(out: &mut BytesMut, id: Option<u64>, name: &str, data: &impl Serialize) -> std::io::Result<()> {
+    use std::io::Write;
+    let mut writer = out.writer();
+    if let Some(id) = id {
+        writeln!(writer, "id: {id}")?;
+    }
+    write!(writer, "event: {name}\ndata: ")?;
+    serde_json::to_writer(&mut writer, data)?;
+    writer.write_all(b"\n\n")
+}

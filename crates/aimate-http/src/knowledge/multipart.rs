@@ -1,0 +1,365 @@
+//! `multipart/form-data` (RFC 7578), part by part as it arrives. Little of it is
+//! held, whatever is sent: a piece of content and the head of a part.
+
+use std::time::Duration;
+
+use aimate_core::{Error, Result};
+use axum::body::Body;
+use bytes::{Buf, Bytes, BytesMut};
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use http_body_util::BodyExt;
+use memchr::memmem::Finder;
+use percent_encoding::percent_decode_str;
+use tokio::time::timeout;
+
+/// Bytes that are taken from the body at once.
+const PIECE: usize = 64 * 1024;
+/// Bytes of the head of a part, or before the first part, at most.
+const HEAD: usize = 16 * 1024;
+/// Characters of a boundary at most, as RFC 2046 has it.
+const BOUNDARY: usize = 70;
+
+/// The boundary of a body that is `multipart/form-data`; `None` for another one.
+///
+/// # Errors
+/// `Invalid` if it has none.
+pub(super) fn boundary(headers: &HeaderMap) -> Result<Option<String>> {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let (essence, parameters) = kind.split_once(';').unwrap_or((kind, ""));
+    if !essence.trim().eq_ignore_ascii_case("multipart/form-data") {
+        return Ok(None);
+    }
+    let boundary = parameter(parameters, "boundary").filter(|found| (1..=BOUNDARY).contains(&found.len()));
+    boundary.map(Some).ok_or_else(|| {
+        Error::field("Content-Type", format!("needs a `boundary` of 1 to {BOUNDARY} characters"))
+    })
+}
+
+/// The head of a part.
+#[derive(Debug, PartialEq)]
+pub(super) struct Part {
+    /// The name of its field.
+    pub(super) name: String,
+    /// The name of its file.
+    pub(super) file_name: Option<String>,
+    /// Its media type.
+    pub(super) media_type: Option<String>,
+}
+
+/// A body that is read.
+pub(super) struct Multipart<'a> {
+    body: &'a mut Body,
+    /// How long the next piece may take to arrive.
+    patience: Duration,
+    /// What came and is not in `buffer` yet.
+    pending: Bytes,
+    buffer: BytesMut,
+    /// What ends each part: a line break, two hyphens and the boundary.
+    end: Finder<'static>,
+    is_late: bool,
+}
+
+impl<'a> Multipart<'a> {
+    pub(super) fn new(body: &'a mut Body, boundary: &str, patience: Duration) -> Self {
+        let end = Finder::new(&["\r\n--", boundary].concat()).into_owned();
+        // The first boundary has no line before it.
+        Self { body, patience, pending: Bytes::new(), buffer: BytesMut::from("\r\n"), end, is_late: false }
+    }
+
+    /// Whether the body was given up because it came too slowly.
+    pub(super) fn is_late(&self) -> bool {
+        self.is_late
+    }
+
+    /// The next part; what was not read of the one before is passed over.
+    pub(super) async fn next(&mut self) -> Result<Option<Part>> {
+        let mut passed = 0;
+        while let Some(piece) = self.piece().await? {
+            passed += piece.len();
+            if passed > HEAD {
+                return Err(wrong("there is no boundary where one should be"));
+            }
+        }
+        self.buffer.advance(self.end.needle().len());
+        while self.buffer.len() < 2 {
+            self.fill().await?;
+        }
+        if self.buffer.starts_with(b"--") {
+            return Ok(None);
+        }
+        let head = loop {
+            // The line break after the boundary counts: a head may be empty.
+            if let Some(at) = memchr::memmem::find(&self.buffer, b"\r\n\r\n") {
+                break self.buffer.split_to(at + 4);
+            }
+            if self.buffer.len() > HEAD {
+                return Err(wrong(format!("the head of a part has more than {HEAD} bytes")));
+            }
+            self.fill().await?;
+        };
+        Part::new(&head).map(Some)
+    }
+
+    /// The next piece of the part's content; `None` at its end.
+    pub(super) async fn piece(&mut self) -> Result<Option<Bytes>> {
+        loop {
+            if let Some(at) = self.end.find(&self.buffer) {
+                return Ok((at > 0).then(|| self.buffer.split_to(at).freeze()));
+            }
+            // The rest could be the beginning of the end.
+            let sure = (self.buffer.len() + 1).saturating_sub(self.end.needle().len());
+            if sure > 0 {
+                return Ok(Some(self.buffer.split_to(sure).freeze()));
+            }
+            self.fill().await?;
+        }
+    }
+
+    /// The content of the part `name` as text of at most `most` bytes.
+    pub(super) async fn text(&mut self, name: &str, most: usize) -> Result<String> {
+        let mut all = Vec::new();
+        while let Some(piece) = self.piece().await? {
+            if all.len() + piece.len() > most {
+                return Err(Error::field(name, format!("has more than {most} bytes")));
+            }
+            all.extend_from_slice(&piece);
+        }
+        String::from_utf8(all).map_err(|_| Error::field(name, "is not UTF-8"))
+    }
+
+    /// Waits for more.
+    async fn fill(&mut self) -> Result<()> {
+        while self.pending.is_empty() {
+            let frame = timeout(self.patience, self.body.frame()).await.map_err(|_| {
+                self.is_late = true;
+                Error::invalid("the body took too long to arrive")
+            })?;
+            let broke = "the body broke off before its last boundary";
+            let frame = frame.ok_or_else(|| Error::invalid(broke))?;
+            let frame = frame.map_err(|error| Error::invalid(broke).with_source(error))?;
+            self.pending = frame.into_data().unwrap_or_default();
+        }
+        let piece = self.pending.split_to(self.pending.len().min(PIECE));
+        self.buffer.extend_from_slice(&piece);
+        Ok(())
+    }
+}
+
+impl Part {
+    /// Reads a head: the rest of the boundary's line, then one header a line.
+    fn new(head: &[u8]) -> Result<Self> {
+        let head = std::str::from_utf8(head).map_err(|_| wrong("the head of a part is not UTF-8"))?;
+        let mut lines = head.split("\r\n");
+        if lines.next().is_some_and(|rest| !rest.trim_matches([' ', '\t']).is_empty()) {
+            return Err(wrong("a line begins with the boundary and goes on with something else"));
+        }
+        let (mut disposition, mut media_type) = (None, None);
+        for (name, value) in lines.filter_map(|line| line.split_once(':')) {
+            if name.trim().eq_ignore_ascii_case("content-disposition") {
+                disposition = Some(value.trim());
+            } else if name.trim().eq_ignore_ascii_case("content-type") {
+                media_type = Some(value.trim().to_owned());
+            }
+        }
+        let disposition = disposition.and_then(|found| found.split_once(';'));
+        let (kind, parameters) = disposition.unwrap_or_default();
+        let name = parameter(parameters, "name").filter(|_| kind.trim().eq_ignore_ascii_case("form-data"));
+        let name = name.ok_or_else(|| {
+            wrong("a part has no name; it needs `Content-Disposition: form-data; name=\"…\"`")
+        })?;
+        let encoded = parameter(parameters, "filename*");
+        let encoded = encoded.as_deref().and_then(|value| value.splitn(3, '\'').nth(2));
+        let decoded = encoded.map(|value| percent_decode_str(value).decode_utf8_lossy().into_owned());
+        Ok(Self { name, file_name: decoded.or_else(|| parameter(parameters, "filename")), media_type })
+    }
+}
+
+/// The parameter `name` of a header, such as `b` of `a=1; b="2"`.
+fn parameter(parameters: &str, name: &str) -> Option<String> {
+    let mut rest = parameters;
+    loop {
+        let (found, value) = rest.split_once('=')?;
+        let found = found.trim_start_matches([' ', '\t', ';']).trim_end();
+        let (value, after) = match value.trim_start().strip_prefix('"') {
+            Some(quoted) => quoted_text(quoted)?,
+            None => {
+                let end = value.find(';').unwrap_or(value.len());
+                let (plain, after) = value.split_at(end);
+                (plain.trim().to_owned(), after)
+            }
+        };
+        if found.eq_ignore_ascii_case(name) {
+            return Some(value);
+        }
+        rest = after;
+    }
+}
+
+/// What stands before the closing quote, and what follows it. Browsers write
+/// `%22` for a quote, others `\"`; a backslash before another character is one,
+/// as in the paths of some old clients.
+fn quoted_text(text: &str) -> Option<(String, &str)> {
+    let mut value = String::new();
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        match (c, chars.peek()) {
+            ('"', _) => return Some((value.replace("%22", "\""), text.get(at + 1..)?)),
+            ('\\', Some((_, escaped @ ('"' | '\\')))) => {
+                value.push(*escaped);
+                chars.next();
+            }
+            _ => value.push(c),
+        }
+    }
+    None
+}
+
+fn wrong(why: impl std::fmt::Display) -> Error {
+    Error::invalid(format!("the body is not multipart/form-data: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+
+    use super::*;
+
+    const SIMPLE: &str = "--b\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\nA manual\r\n\
+        --b  \r\ncontent-type: text/plain\r\ncontent-disposition: form-data; name=file; filename=\"a.txt\"\r\n\r\n\
+        one\r\n--two\r\n-\r\n--c\r\r\n--b--\r\nrest";
+
+    /// Every part with its content, out of a body that comes in these pieces.
+    async fn parts(pieces: Vec<Bytes>, boundary: &str) -> Result<Vec<(Part, Vec<u8>)>> {
+        let stream = stream::iter(pieces.into_iter().map(Ok::<_, std::convert::Infallible>));
+        let mut body = Body::from_stream(stream);
+        let mut multipart = Multipart::new(&mut body, boundary, Duration::from_secs(1));
+        let mut all = Vec::new();
+        while let Some(part) = multipart.next().await? {
+            let mut content = Vec::new();
+            while let Some(piece) = multipart.piece().await? {
+                assert!(!piece.is_empty() && piece.len() <= PIECE + HEAD);
+                content.extend_from_slice(&piece);
+            }
+            all.push((part, content));
+        }
+        Ok(all)
+    }
+
+    async fn whole(text: &str) -> Result<Vec<(Part, Vec<u8>)>> {
+        parts(vec![Bytes::copy_from_slice(text.as_bytes())], "b").await
+    }
+
+    fn file(disposition: &str) -> Result<Part> {
+        Part::new(format!("\r\ncontent-disposition: form-data; {disposition}\r\n\r\n").as_bytes())
+    }
+
+    #[tokio::test]
+    async fn every_way_to_cut_it_reads_the_same() {
+        let expected = whole(SIMPLE).await.unwrap();
+        assert_eq!(expected[0].0.name, "name");
+        assert_eq!(expected[0].1, b"A manual");
+        assert_eq!(expected[1].0.file_name.as_deref(), Some("a.txt"));
+        assert_eq!(expected[1].0.media_type.as_deref(), Some("text/plain"));
+        assert_eq!(expected[1].1, b"one\r\n--two\r\n-\r\n--c\r");
+        let all = Bytes::from_static(SIMPLE.as_bytes());
+        for at in 0..all.len() {
+            let pieces = vec![all.slice(..at), all.slice(at..)];
+            assert_eq!(parts(pieces, "b").await.unwrap(), expected, "cut at {at}");
+        }
+        let bytes = (0..all.len()).map(|at| all.slice(at..=at)).collect();
+        assert_eq!(parts(bytes, "b").await.unwrap(), expected);
+    }
+
+    #[tokio::test]
+    async fn every_way_to_break_it_off_is_an_error() {
+        let all = Bytes::from_static(SIMPLE.as_bytes());
+        let end = SIMPLE.rfind("--\r\nrest").unwrap() + 2;
+        for at in 0..end {
+            assert!(parts(vec![all.slice(..at)], "b").await.is_err(), "broken off at {at}");
+        }
+        assert!(parts(vec![all.slice(..end)], "b").await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn strange_bodies_are_refused() {
+        for strange in [
+            "",
+            "x",
+            "--c\r\n\r\n--c--",
+            "--b\r\n\r\nx\r\n--b--",
+            "--b\r\ncontent-disposition: form-data\r\n\r\nx\r\n--b--",
+            "--b\r\ncontent-disposition: attachment; name=\"a\"\r\n\r\nx\r\n--b--",
+            "--b\r\ncontent-disposition: form-data; name=\"a\r\n\r\nx\r\n--b--",
+            "--bc\r\ncontent-disposition: form-data; name=\"a\"\r\n\r\nx\r\n--b--",
+        ] {
+            assert!(whole(strange).await.is_err(), "{strange:?}");
+        }
+        assert_eq!(whole("--b--").await.unwrap(), []);
+        assert_eq!(whole("preamble\r\n--b--").await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn what_has_no_end_is_not_held() {
+        let endless = |start: &'static str, piece: &'static str| async move {
+            let pieces = stream::iter([Bytes::from(start)]).chain(stream::repeat(Bytes::from(piece)));
+            let mut body = Body::from_stream(pieces.map(Ok::<_, std::convert::Infallible>));
+            let mut multipart = Multipart::new(&mut body, "b", Duration::from_secs(1));
+            let error = loop {
+                match multipart.next().await {
+                    Ok(part) => drop(part.unwrap()),
+                    Err(error) => break error,
+                }
+            };
+            assert!(multipart.buffer.capacity() < 4 * PIECE, "{}", multipart.buffer.capacity());
+            error
+        };
+        use futures_util::StreamExt;
+        assert!(endless("", "x").await.message().contains("no boundary"));
+        assert!(endless("--b\r\n", "x: y\r\n").await.message().contains("head of a part"));
+        let part = "--b\r\ncontent-disposition: form-data; name=\"a\"\r\n\r\n";
+        assert!(endless(part, "xxxxxxx").await.message().contains("no boundary"));
+    }
+
+    #[tokio::test]
+    async fn slow_bodies_are_given_up() {
+        let mut body = Body::from_stream(stream::pending::<Result<Bytes, std::convert::Infallible>>());
+        let mut multipart = Multipart::new(&mut body, "b", Duration::from_millis(10));
+        assert!(multipart.next().await.is_err() && multipart.is_late());
+    }
+
+    #[test]
+    fn names_of_files_are_read_as_clients_write_them() {
+        for (disposition, name) in [
+            ("name=\"file\"; filename=\"a b.txt\"", "a b.txt"),
+            ("filename=\"a.txt\"; name=\"file\"", "a.txt"),
+            ("name=\"file\"; filename=a.txt", "a.txt"),
+            ("name=\"file\"; filename=\"a;b=c.txt\"", "a;b=c.txt"),
+            ("name=\"file\"; filename=\"a\\\"b.txt\"", "a\"b.txt"),
+            ("name=\"file\"; filename=\"a%22b.txt\"", "a\"b.txt"),
+            ("name=\"file\"; filename=\"C:\\temp\\a.txt\"", "C:\\temp\\a.txt"),
+            ("name=\"file\"; filename=\"é.txt\"", "é.txt"),
+            ("name=\"file\"; filename=\"x\"; filename*=UTF-8''%C3%A9.txt", "é.txt"),
+        ] {
+            let part = file(disposition).unwrap();
+            assert_eq!(
+                (part.name.as_str(), part.file_name.as_deref()),
+                ("file", Some(name)),
+                "{disposition}"
+            );
+        }
+        assert_eq!(file("name=\"x\"").unwrap().file_name, None);
+    }
+
+    #[test]
+    fn boundary_is_one_of_the_header() {
+        let of = |kind: &str| {
+            boundary(&HeaderMap::from_iter([(CONTENT_TYPE, http::HeaderValue::from_str(kind).unwrap())]))
+        };
+        assert_eq!(of("multipart/form-data; boundary=abc").unwrap().as_deref(), Some("abc"));
+        assert_eq!(of("Multipart/Form-Data;charset=x; Boundary=\"a b\"").unwrap().as_deref(), Some("a b"));
+        assert_eq!(of("application/json").unwrap(), None);
+        assert!(of("multipart/form-data").is_err() && of("multipart/form-data; boundary=").is_err());
+        assert!(of(&format!("multipart/form-data; boundary={}", "x".repeat(71))).is_err());
+    }
+}

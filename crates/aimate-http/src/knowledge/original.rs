@@ -1,0 +1,157 @@
+//! The bytes of a document as they were sent.
+
+use aimate_core::knowledge::Document;
+use aimate_core::{DocumentId, Error};
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use http::header::{
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, IF_RANGE, RANGE,
+};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use tower_http::services::ServeFile;
+
+use super::is_media_type;
+use crate::app::App;
+use crate::error::{Failure, Result};
+use crate::path::Path;
+use crate::scope::Caller;
+
+/// Characters of a name that go into a header: its end, which has the extension.
+const NAME: usize = 120;
+/// What RFC 8187 wants encoded, and a little more.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
+
+/// Gives a document's bytes as they were sent, or the range of them that is
+/// asked for.
+#[utoipa::path(get, path = "/api/v1/knowledge/documents/{id}/content", tag = "knowledge",
+    params(("id" = DocumentId, Path), ("range" = Option<String>, Header, description = "Such as `bytes=0-1023`")),
+    responses((status = 200, description = "The bytes.", content_type = "application/octet-stream", body = Vec<u8>),
+        (status = 206, description = "The range.", content_type = "application/octet-stream", body = Vec<u8>),
+        (status = 304, description = "They are the ones that are known.")))]
+pub(crate) async fn content(
+    State(app): State<App>,
+    Caller(scope): Caller,
+    Path(id): Path<DocumentId>,
+    mut headers: HeaderMap,
+) -> Result<Response> {
+    let (document, path) = app.engine.knowledge(&scope).file(id).await?;
+    if headers.contains_key(IF_RANGE) {
+        // All of it is always right.
+        headers.remove(RANGE);
+    }
+    let mut request = Request::new(Body::empty());
+    *request.headers_mut() = headers;
+    let served = ServeFile::new(path).ignore_multi_range_requests(true).try_call(request).await;
+    let unreadable = |error| Error::internal("the bytes of a document cannot be read").with_source(error);
+    let mut response = served.map_err(unreadable)?.map(Body::new).into_response();
+    match response.status() {
+        StatusCode::NOT_FOUND => return Err(Error::missing("document", id).into()),
+        StatusCode::RANGE_NOT_SATISFIABLE => {
+            let message = format!("is not within the {} bytes of the document", document.size);
+            return Err(Failure::with_status(
+                Error::field("Range", message),
+                StatusCode::RANGE_NOT_SATISFIABLE,
+            ));
+        }
+        _ => describe(&document, response.headers_mut()),
+    }
+    Ok(response)
+}
+
+/// Says what the bytes are, so that a browser that shows them runs nothing of
+/// them in our name.
+fn describe(document: &Document, headers: &mut HeaderMap) {
+    let media_type = media_type(&document.media_type);
+    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let value = HeaderValue::try_from(&media_type);
+    headers.insert(CONTENT_TYPE, value.unwrap_or(HeaderValue::from_static("application/octet-stream")));
+    let disposition = HeaderValue::try_from(disposition(&essence, &document.name));
+    headers.insert(CONTENT_DISPOSITION, disposition.unwrap_or(HeaderValue::from_static("attachment")));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    // Chrome shows no PDF in a sandbox; its viewer, like other browsers', runs
+    // scripts of a PDF apart from the page's origin.
+    if essence != "application/pdf" {
+        headers.insert(
+            CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static("sandbox; default-src 'none'; style-src 'unsafe-inline'"),
+        );
+    }
+}
+
+/// The media type that is told. Of a text it tells the encoding too: browsers
+/// would take UTF-8 for Latin.
+fn media_type(stored: &str) -> String {
+    if !is_media_type(stored) {
+        return "application/octet-stream".to_owned();
+    }
+    let lower = stored.to_ascii_lowercase();
+    if lower.starts_with("text/") && !lower.contains("charset=") {
+        return format!("{stored}; charset=utf-8");
+    }
+    stored.to_owned()
+}
+
+/// Shown or saved, and under which name.
+fn disposition(essence: &str, name: &str) -> String {
+    let is_markup = ["html", "xml", "svg", "xsl"].iter().any(|markup| {
+        let subtype = essence.split_once('/').map_or("", |(_, subtype)| subtype);
+        subtype == *markup
+            || subtype.starts_with(&format!("{markup}+"))
+            || subtype.ends_with(&format!("+{markup}"))
+    });
+    let is_script = essence.ends_with("script");
+    let shown = if is_markup || is_script { "attachment" } else { "inline" };
+    let plain: Vec<char> =
+        name.chars().map(|c| if c.is_control() || "/\\:".contains(c) { '_' } else { c }).collect();
+    let end = plain.get(plain.len().saturating_sub(NAME)..).unwrap_or_default();
+    let name: String = end.iter().collect();
+    format!("{shown}; filename*=UTF-8''{}", utf8_percent_encode(name.trim_start_matches('.'), ENCODED))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markup_and_scripts_are_saved() {
+        for essence in [
+            "text/html",
+            "application/xhtml+xml",
+            "image/svg+xml",
+            "text/xml",
+            "application/xml",
+            "text/javascript",
+            "application/ecmascript",
+            "text/xsl",
+            "application/atom+xml",
+        ] {
+            assert!(disposition(essence, "x").starts_with("attachment;"), "{essence}");
+        }
+        for essence in ["text/plain", "application/pdf", "image/png", "text/markdown", "application/json"] {
+            assert!(disposition(essence, "x").starts_with("inline;"), "{essence}");
+        }
+    }
+
+    #[test]
+    fn names_are_harmless_in_a_header() {
+        let name = |name: &str| disposition("a/b", name).replace("inline; filename*=UTF-8''", "");
+        assert_eq!(name("Manual 2.pdf"), "Manual%202.pdf");
+        assert_eq!(name("../../etc/passwd"), "_.._etc_passwd");
+        assert_eq!(name("a\r\nset-cookie: x=\"1\""), "a__set-cookie_%20x%3D%221%22");
+        assert_eq!(name("Übung.md"), "%C3%9Cbung.md");
+        let long = name(&format!("{}.pdf", "x".repeat(4_000)));
+        assert!(long.len() == NAME && long.ends_with(".pdf"));
+    }
+
+    #[test]
+    fn strange_media_types_are_bytes() {
+        for strange in ["", "text", "text/", "/html", "te xt/html", "text/html\r\nx: y", "text/h\u{e4}"] {
+            assert_eq!(media_type(strange), "application/octet-stream", "{strange}");
+        }
+        assert_eq!(media_type("text/plain"), "text/plain; charset=utf-8");
+        assert_eq!(media_type("Text/Plain; Charset=latin1"), "Text/Plain; Charset=latin1");
+        assert_eq!(media_type("application/pdf"), "application/pdf");
+    }
+}
