@@ -2,6 +2,7 @@
 //! are waited for, with deadlines, retries and limits.
 
 mod answer;
+mod fetch;
 mod guard;
 mod peer;
 mod retry;
@@ -92,7 +93,7 @@ impl Transport {
     pub(crate) async fn send(&self, call: &Call<'_>) -> Result<Answer> {
         let (url, headers) = (call.url()?, call.headers()?);
         self.0.guard.check(&url).map_err(|refused| call.peer().forbidden(&refused))?;
-        let client = self.client(call.endpoint)?;
+        let client = self.client(call.endpoint.settings.connect_timeout_ms.unwrap_or(CONNECT_MS))?;
         let retries = call.endpoint.settings.retries.unwrap_or(RETRIES);
         let mut attempt = 0;
         loop {
@@ -115,9 +116,9 @@ impl Transport {
         }
     }
 
-    fn client(&self, endpoint: &Endpoint) -> Result<Client> {
+    /// The client that waits `timeout` milliseconds for a connection.
+    fn client(&self, timeout: u64) -> Result<Client> {
         let broken = || Error::internal("the HTTP client cannot be made");
-        let timeout = endpoint.settings.connect_timeout_ms.unwrap_or(CONNECT_MS);
         if timeout == CONNECT_MS {
             return self.0.usual.get_or_init(|| self.make(CONNECT_MS).ok()).clone().ok_or_else(broken);
         }

@@ -1,0 +1,191 @@
+//! Documents fetched by addresses that users give. Each address is judged by the
+//! transport's policy, that of every redirection too.
+
+use std::time::Duration;
+
+use aimate_core::knowledge::{Fetched, Fetcher};
+use aimate_core::{Error, Result};
+use async_trait::async_trait;
+use futures_util::stream::{self, BoxStream, StreamExt};
+use percent_encoding::percent_decode_str;
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, LOCATION};
+use reqwest::{Method, Request, Response, Url};
+use tokio::time::{Instant, timeout_at};
+
+use super::guard::Refused;
+use super::{CONNECT_MS, Transport, after};
+
+/// Redirections at most.
+const HOPS: usize = 5;
+/// Characters of a media type at most.
+const MEDIA_TYPE: usize = 200;
+
+/// How long a server may take.
+#[derive(Clone, Copy)]
+struct Patience {
+    /// To begin to answer, after each redirection again.
+    head: Duration,
+    /// Between two pieces.
+    idle: Duration,
+    /// For everything.
+    whole: Duration,
+}
+
+const PATIENCE: Patience = Patience {
+    head: Duration::from_secs(30),
+    idle: Duration::from_secs(30),
+    whole: Duration::from_secs(600),
+};
+
+#[async_trait]
+impl Fetcher for Transport {
+    async fn fetch(&self, url: &str, most: u64) -> Result<Fetched> {
+        fetch(self, url, most, PATIENCE).await
+    }
+}
+
+async fn fetch(transport: &Transport, url: &str, most: u64, patience: Patience) -> Result<Fetched> {
+    let deadline = after(patience.whole);
+    let mut url = Url::parse(url).map_err(|error| wrong(format!("is no address: {error}")))?;
+    for _ in 0..=HOPS {
+        check(&mut url)?;
+        let response = ask(transport, &url, patience, deadline).await?;
+        match redirection(&url, &response)? {
+            Some(next) => url = next,
+            None => return found(&url, response, most, patience, deadline),
+        }
+    }
+    Err(wrong(format!("leads to another address more than {HOPS} times")))
+}
+
+/// Refuses what is no plain web address.
+fn check(url: &mut Url) -> Result<()> {
+    // Other schemes have other hosts: the guard knows those of these two.
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err(wrong("should begin, and lead on, with `http://` or `https://`"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("holds a user or password; only public addresses are fetched"));
+    }
+    url.set_fragment(None);
+    Ok(())
+}
+
+async fn ask(transport: &Transport, url: &Url, patience: Patience, deadline: Instant) -> Result<Response> {
+    let refused = |refused: &Refused| Error::forbidden(format!("`url`: {refused}"));
+    transport.0.guard.check(url).map_err(|found| refused(&found))?;
+    let client = transport.client(CONNECT_MS)?;
+    let mut request = Request::new(Method::GET, url.clone());
+    request.headers_mut().insert(ACCEPT, HeaderValue::from_static("*/*"));
+    request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    let by = after(patience.head).min(deadline);
+    let answer = timeout_at(by, client.execute(request)).await.map_err(|_| too_slow(url))?;
+    answer.map_err(|error| match Refused::behind(&error) {
+        Some(found) => refused(found),
+        None if error.is_timeout() => too_slow(url).with_source(error.without_url()),
+        None => {
+            Error::unavailable(format!("`{}` cannot be reached", host(url))).with_source(error.without_url())
+        }
+    })
+}
+
+/// Where the answer leads to, if it leads on.
+fn redirection(url: &Url, response: &Response) -> Result<Option<Url>> {
+    let status = response.status().as_u16();
+    if !matches!(status, 301 | 302 | 303 | 307 | 308) {
+        return Ok(None);
+    }
+    let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+    let next = location.and_then(|location| url.join(location).ok());
+    let nowhere =
+        || Error::upstream(format!("`{}` leads to another address ({status}) that is none", host(url)));
+    next.ok_or_else(nowhere).map(Some)
+}
+
+fn found(url: &Url, response: Response, most: u64, patience: Patience, deadline: Instant) -> Result<Fetched> {
+    let host = host(url);
+    let status = response.status().as_u16();
+    match status {
+        200..300 => {}
+        401 | 403 | 407 => return Err(wrong(format!("is not public: `{host}` refuses it ({status})"))),
+        404 | 410 => return Err(wrong(format!("leads to nothing: `{host}` has no such page ({status})"))),
+        429 => return Err(Error::upstream(format!("`{host}` has too many requests (429); try again later"))),
+        400..500 => return Err(wrong(format!("is refused by `{host}` ({status})"))),
+        _ => return Err(Error::upstream(format!("`{host}` failed ({status})"))),
+    }
+    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    if header(CONTENT_ENCODING).is_some_and(|coding| !coding.is_empty() && coding != "identity") {
+        return Err(Error::upstream(format!("`{host}` sends it compressed although it was not asked to")));
+    }
+    if response.content_length().is_some_and(|length| length > most) {
+        return Err(too_large(most));
+    }
+    let is_media_type = |kind: &&str| kind.contains('/') && kind.len() <= MEDIA_TYPE;
+    let media_type = header(CONTENT_TYPE).filter(is_media_type).map(str::to_owned);
+    let rest = Rest { response, host: host.to_owned(), most, left: most, idle: patience.idle, deadline };
+    Ok(Fetched { name: name(url), media_type, bytes: rest.bytes() })
+}
+
+/// What is still to come of an answer.
+struct Rest {
+    response: Response,
+    host: String,
+    most: u64,
+    left: u64,
+    idle: Duration,
+    deadline: Instant,
+}
+
+impl Rest {
+    fn bytes(self) -> BoxStream<'static, Result<Vec<u8>>> {
+        let pieces = stream::unfold(Some(self), |rest| async move {
+            let mut rest = rest?;
+            match rest.piece().await {
+                Ok(piece) => piece.map(|piece| (Ok(piece), Some(rest))),
+                Err(error) => Some((Err(error), None)),
+            }
+        });
+        pieces.boxed()
+    }
+
+    async fn piece(&mut self) -> Result<Option<Vec<u8>>> {
+        let host = &self.host;
+        let by = after(self.idle).min(self.deadline);
+        let piece = timeout_at(by, self.response.chunk()).await;
+        let piece = piece.map_err(|_| Error::timeout(format!("`{host}` took too long to send it")))?;
+        let broke = |error: reqwest::Error| {
+            Error::upstream(format!("`{host}` broke off before it was whole; try again"))
+                .with_source(error.without_url())
+        };
+        let Some(piece) = piece.map_err(broke)? else { return Ok(None) };
+        self.left = self.left.checked_sub(piece.len() as u64).ok_or_else(|| too_large(self.most))?;
+        Ok(Some(piece.into()))
+    }
+}
+
+/// The last part of the address, else its host: without control characters,
+/// which no name needs.
+fn name(url: &Url) -> String {
+    let last = url.path_segments().and_then(|mut parts| parts.rfind(|part| !part.is_empty()));
+    let decoded = last.map(|last| percent_decode_str(last).decode_utf8_lossy().replace(char::is_control, ""));
+    decoded.filter(|name| !name.trim().is_empty()).unwrap_or_else(|| host(url).to_owned())
+}
+
+fn host(url: &Url) -> &str {
+    url.host_str().unwrap_or_default()
+}
+
+fn wrong(why: impl Into<String>) -> Error {
+    Error::field("url", why)
+}
+
+fn too_slow(url: &Url) -> Error {
+    Error::timeout(format!("`{}` took too long to answer", host(url)))
+}
+
+fn too_large(most: u64) -> Error {
+    Error::too_large(format!("what `url` leads to is larger than {most} bytes, which is the most"))
+}
+
+#[cfg(test)]
+mod tests;
