@@ -14,6 +14,7 @@ mod openai_errors;
 mod openai_request;
 mod openai_stream;
 mod openrouter;
+mod rerank;
 mod server;
 mod transport;
 
@@ -44,6 +45,21 @@ async fn builtin_says_how_to_connect_a_model() {
         assert_eq!(events.len() > 10, stream);
     }
     assert_eq!(provider.models(&endpoint).await.unwrap()[0].id, "builtin");
+    let passage = |n, text: &str| aimate_core::message::Citation {
+        n,
+        title: "Manual".to_owned(),
+        text: text.to_owned(),
+        ..aimate_core::message::Citation::default()
+    };
+    let passages = vec![
+        passage(1, "The cellar is dry. The pump runs at night."),
+        passage(2, "The house has two boilers. The boiler is serviced in May. Bring the key."),
+    ];
+    let question = "Passages…\n\nBring the key.\n\nWhen is the boiler serviced?";
+    let mut request = aimate_core::provider::ChatRequest { passages, ..server::question() };
+    request.messages[0].content = vec![aimate_core::message::Part::text(question)];
+    let events = server::collect(provider.chat(&endpoint, &request).await.unwrap()).await.unwrap();
+    assert!(server::text_of(&events).contains("“The boiler is serviced in May.” [2]"), "{events:?}");
     let error = provider.embed(&endpoint, "builtin", &["a".into()], None).await.unwrap_err();
     assert_eq!(error.kind(), aimate_core::ErrorKind::Unsupported);
 }

@@ -27,14 +27,13 @@ impl Engine {
         };
         let spaces = knowledge.spaces(scope, id).await?;
         let same = spaces.iter().find(|space| space.model == model);
-        match same {
-            Some(Space { status: SpaceStatus::Active | SpaceStatus::Building, .. }) => return Ok(()),
-            Some(space) if space.status == SpaceStatus::Retired => {
-                if knowledge.activate_space(scope, space.id).await? {
-                    return Ok(());
-                }
-            }
-            _ => {}
+        if same.is_some_and(|space| matches!(space.status, SpaceStatus::Active | SpaceStatus::Building)) {
+            return Ok(());
+        }
+        if let Some(space) = same.filter(|space| space.status == SpaceStatus::Retired)
+            && knowledge.activate_space(scope, space.id).await?
+        {
+            return Ok(());
         }
         let kept = same.map(|space| space.id);
         self.clear_spaces(scope, &spaces, kept).await?;
