@@ -1,0 +1,185 @@
+//! The queue of documents that wait to be read, and of spaces that are built.
+
+mod orphan;
+
+use aimate_core::knowledge::{Blob, ClaimedDocument, Space};
+use aimate_core::{Result, Scope, Timestamp, WorkerId};
+use sqlx::query;
+
+use super::document::{columns, document};
+use super::space::{space, space_columns};
+use crate::row::Columns;
+use crate::value::json;
+use crate::{Database, SqlStore};
+
+pub(super) use orphan::orphans;
+
+/// Work of `$table`'s row that no worker does any more; `$1` asks.
+macro_rules! is_free {
+    ($table:literal) => {
+        concat!(
+            "(",
+            $table,
+            ".worker_id <> $1 AND NOT EXISTS (SELECT 1 FROM workers w WHERE w.id = ",
+            $table,
+            ".worker_id))"
+        )
+    };
+}
+
+/// Gives at most `$3` documents that are due at `$2` to worker `$1`.
+macro_rules! claim_documents {
+    ($lock:literal) => {
+        concat!(
+            "UPDATE documents SET status = 'processing', worker_id = $1, attempt = attempt + 1, \
+             tries = tries + 1, updated_at = $2 WHERE (tenant_id, id) IN ( \
+                SELECT d.tenant_id, d.id FROM documents d WHERE d.status IN ('pending', 'processing') \
+                AND CASE d.status WHEN 'pending' THEN d.not_before <= $2 ELSE ",
+            is_free!("d"),
+            " END ORDER BY d.id LIMIT $3 ",
+            $lock,
+            ") RETURNING tenant_id, user_id, attempt, tries, ",
+            columns!(),
+            ", (SELECT u.role FROM users u WHERE u.tenant_id = documents.tenant_id \
+                AND u.id = documents.user_id) AS role"
+        )
+    };
+}
+
+/// Gives a space that is to be built to worker `$1`.
+macro_rules! claim_space {
+    ($lock:literal) => {
+        concat!(
+            "UPDATE spaces SET worker_id = $1 WHERE (tenant_id, id) IN ( \
+                SELECT b.tenant_id, b.id FROM spaces b WHERE b.status = 'building' \
+                AND (b.worker_id IS NULL OR ",
+            is_free!("b"),
+            ") ORDER BY b.id LIMIT 1 ",
+            $lock,
+            ") RETURNING tenant_id, id"
+        )
+    };
+}
+
+const POSTGRES_CLAIM: &str = claim_documents!("FOR UPDATE SKIP LOCKED");
+const SQLITE_CLAIM: &str = claim_documents!("");
+const POSTGRES_CLAIM_SPACE: &str = claim_space!("FOR UPDATE SKIP LOCKED");
+const SQLITE_CLAIM_SPACE: &str = claim_space!("");
+const CLAIMED_SPACE: &str = concat!(
+    "SELECT c.tenant_id, c.user_id, u.role, ",
+    space_columns!(),
+    " FROM spaces s JOIN collections c ON c.tenant_id = s.tenant_id AND c.id = s.collection_id \
+     JOIN users u ON u.tenant_id = c.tenant_id AND u.id = c.user_id WHERE s.tenant_id = $1 AND s.id = $2"
+);
+/// Fences off what the worker may still be doing.
+const RELEASE: &str = "UPDATE documents SET status = 'pending', worker_id = NULL, attempt = attempt + 1, \
+    tries = tries - 1 WHERE worker_id = $1 AND status = 'processing'";
+
+macro_rules! unneeded {
+    ($from:literal) => {
+        concat!(
+            "SELECT b.place FROM ",
+            $from,
+            " WHERE NOT EXISTS (SELECT 1 FROM documents d WHERE d.tenant_id = b.tenant_id \
+             AND d.id = b.document_id AND d.content_hash = b.hash)"
+        )
+    };
+}
+const POSTGRES_UNNEEDED: &str = unneeded!(
+    "unnest($1::uuid[], $2::uuid[], $3::text[]) WITH ORDINALITY AS b (tenant_id, document_id, hash, place)"
+);
+const SQLITE_UNNEEDED: &str = unneeded!(
+    "(SELECT unhex(value ->> 0) AS tenant_id, unhex(value ->> 1) AS document_id, value ->> 2 AS hash, \
+     key + 1 AS place FROM json_each($1)) AS b"
+);
+/// Blobs of one statement of [`unneeded_blobs`].
+const STEP: usize = 10_000;
+
+fn owner(row: &impl Columns) -> Result<Scope> {
+    Ok(Scope { tenant: row.get("tenant_id")?, user: row.get("user_id")?, role: row.name("role")? })
+}
+
+fn claimed(row: &impl Columns) -> Result<ClaimedDocument> {
+    Ok(ClaimedDocument {
+        scope: owner(row)?,
+        document: document(row)?,
+        attempt: row.get("attempt")?,
+        tries: row.get("tries")?,
+    })
+}
+
+/// See [`claim_documents`](aimate_core::knowledge::KnowledgeQueue::claim_documents).
+pub(super) async fn claim_documents(
+    store: &SqlStore,
+    worker: WorkerId,
+    now: Timestamp,
+    dead_before: Timestamp,
+    limit: u32,
+) -> Result<Vec<ClaimedDocument>> {
+    macro_rules! claim {
+        ($db:expr, $statement:expr) => {{
+            let claim = query($statement).bind(worker.0).bind(now.0).bind(i64::from(limit));
+            $db.take_over(worker, dead_before, claim).await?.iter().map(claimed).collect::<Result<_>>()?
+        }};
+    }
+    let mut documents: Vec<ClaimedDocument> = match &store.database {
+        Database::Sqlite(db) => claim!(db, SQLITE_CLAIM),
+        Database::Postgres(db) => claim!(db, POSTGRES_CLAIM),
+    };
+    documents.sort_by_key(|claimed| claimed.document.id);
+    Ok(documents)
+}
+
+/// See [`release_documents`](aimate_core::knowledge::KnowledgeQueue::release_documents).
+pub(super) async fn release_documents(store: &SqlStore, worker: WorkerId) -> Result<()> {
+    on!(store, |db| db.execute(query(RELEASE).bind(worker.0)).await).map(drop)
+}
+
+/// See [`claim_space`](aimate_core::knowledge::KnowledgeQueue::claim_space).
+pub(super) async fn claim_space(
+    store: &SqlStore,
+    worker: WorkerId,
+    dead_before: Timestamp,
+) -> Result<Option<(Scope, Space)>> {
+    macro_rules! claim {
+        ($db:expr, $statement:expr) => {{
+            let rows = $db.take_over(worker, dead_before, query($statement).bind(worker.0)).await?;
+            let Some(row) = rows.first() else { return Ok(None) };
+            let (tenant, id) = (row.get::<uuid::Uuid>("tenant_id")?, row.get::<uuid::Uuid>("id")?);
+            let row = $db.read_first(query(CLAIMED_SPACE).bind(tenant).bind(id)).await?;
+            row.as_ref().map(|row| Ok((owner(row)?, space(row)?))).transpose()
+        }};
+    }
+    match &store.database {
+        Database::Sqlite(db) => claim!(db, SQLITE_CLAIM_SPACE),
+        Database::Postgres(db) => claim!(db, POSTGRES_CLAIM_SPACE),
+    }
+}
+
+/// See [`unneeded_blobs`](aimate_core::knowledge::KnowledgeQueue::unneeded_blobs).
+pub(super) async fn unneeded_blobs(store: &SqlStore, blobs: &[Blob]) -> Result<Vec<Blob>> {
+    let mut unneeded = Vec::new();
+    for blobs in blobs.chunks(STEP) {
+        let mut places: Vec<u64> = match &store.database {
+            Database::Sqlite(db) => {
+                let rows: Vec<_> = blobs
+                    .iter()
+                    .map(|b| (b.tenant.0.simple().to_string(), b.document.0.simple().to_string(), &b.hash))
+                    .collect();
+                let rows = db.read(query(SQLITE_UNNEEDED).bind(json(&rows)?)).await?;
+                rows.iter().map(|row| row.get("place")).collect::<Result<_>>()?
+            }
+            Database::Postgres(db) => {
+                let unneeded = query(POSTGRES_UNNEEDED)
+                    .bind(blobs.iter().map(|blob| blob.tenant.0).collect::<Vec<_>>())
+                    .bind(blobs.iter().map(|blob| blob.document.0).collect::<Vec<_>>())
+                    .bind(blobs.iter().map(|blob| blob.hash.clone()).collect::<Vec<_>>());
+                db.read(unneeded).await?.iter().map(|row| row.get("place")).collect::<Result<_>>()?
+            }
+        };
+        places.sort_unstable();
+        let places = places.into_iter().filter_map(|place| usize::try_from(place).ok()?.checked_sub(1));
+        unneeded.extend(places.filter_map(|place| blobs.get(place).cloned()));
+    }
+    Ok(unneeded)
+}
