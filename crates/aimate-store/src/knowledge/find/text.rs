@@ -1,0 +1,123 @@
+//! Finding chunks by their words.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use aimate_core::knowledge::{Leg, ScoredChunk, Target};
+use aimate_core::{ChunkId, Result, Scope};
+use aimate_text::terms::Terms;
+use uuid::Uuid;
+
+use super::parts::{self, BlockId, FirstTerms, Listed};
+use super::{Allowed, allowed};
+use crate::SqlStore;
+use crate::knowledge::bm25::{self, Matches, Statistics};
+use crate::knowledge::segment::{Header, find};
+use crate::knowledge::{TRIES, again, compute};
+
+/// See [`find_text`](aimate_core::knowledge::KnowledgeStore::find_text).
+pub(in crate::knowledge) async fn text(
+    store: &SqlStore,
+    scope: &Scope,
+    target: &Target,
+    terms: &Terms,
+    limit: u32,
+) -> Result<Leg> {
+    for _ in 0..TRIES {
+        let segments = parts::segments(store, scope, target).await?;
+        let passing = allowed(store, scope, target).await?;
+        let statistics = Statistics {
+            chunks: segments.iter().map(|segment| segment.chunks).sum(),
+            total_length: segments.iter().map(|segment| segment.length).sum(),
+        };
+        let Some(mut question) = Question::read(store, scope, &segments, terms).await? else { continue };
+        // Who is counted out by the filter is to be told of all segments.
+        let wanted = segments.iter().map(|segment| segment.id);
+        let wanted: Vec<Uuid> = match passing {
+            Some(_) => wanted.collect(),
+            None => wanted.filter(|id| question.segments.iter().any(|found| found.id == *id)).collect(),
+        };
+        let Some(headers) = parts::headers(store, scope, &wanted).await? else { continue };
+        let allowed = Allowed::of(&headers, passing.as_ref());
+        question.headers = headers;
+        let filtered = allowed.filtered;
+        let best = compute(move || question.score(&allowed, statistics, limit as usize)).await?;
+        return Ok(Leg { best, chunks: statistics.chunks, filtered });
+    }
+    Err(again())
+}
+
+/// A question with all that the index has of its terms.
+struct Question {
+    terms: Vec<String>,
+    weights: Vec<u32>,
+    /// Those that have one of its terms, perhaps.
+    segments: Vec<Found>,
+    headers: HashMap<Uuid, Arc<Header>>,
+}
+
+/// A segment with the block that has each term, if the segment has it.
+struct Found {
+    id: Uuid,
+    blocks: Vec<Option<Arc<[u8]>>>,
+}
+
+impl Question {
+    /// `None` if a segment is not there any more.
+    async fn read(
+        store: &SqlStore,
+        scope: &Scope,
+        segments: &[Listed],
+        terms: &Terms,
+    ) -> Result<Option<Self>> {
+        let ids: Vec<Uuid> = segments.iter().map(|segment| segment.id).collect();
+        let Some(first_terms) = parts::first_terms(store, scope, &ids).await? else { return Ok(None) };
+        let (terms, weights): (Vec<String>, Vec<u32>) = terms.counts.iter().cloned().unzip();
+        let mut places: Vec<(Uuid, Vec<Option<BlockId>>)> = Vec::with_capacity(ids.len());
+        for id in ids {
+            let Some(first_terms) = first_terms.get(&id) else { continue };
+            places.push((id, terms.iter().map(|term| place(id, first_terms, term)).collect()));
+        }
+        let wanted: BTreeSet<&BlockId> = places.iter().flat_map(|(_, blocks)| blocks).flatten().collect();
+        let wanted: Vec<BlockId> = wanted.into_iter().cloned().collect();
+        let Some(blocks) = parts::blocks(store, scope, &wanted).await? else { return Ok(None) };
+        let found = places.into_iter().map(|(id, places)| Found {
+            id,
+            blocks: places.into_iter().map(|place| blocks.get(&place?).cloned()).collect(),
+        });
+        let segments = found.filter(|found| found.blocks.iter().any(Option::is_some)).collect();
+        Ok(Some(Self { terms, weights, segments, headers: HashMap::new() }))
+    }
+
+    /// The best chunks.
+    fn score(&self, allowed: &Allowed, statistics: Statistics, limit: usize) -> Result<Vec<ScoredChunk>> {
+        let mut matches = Vec::with_capacity(self.segments.len());
+        let mut headers = Vec::with_capacity(self.segments.len());
+        for segment in &self.segments {
+            let Some(header) = self.headers.get(&segment.id) else { continue };
+            let postings = self.terms.iter().zip(&segment.blocks).map(|(term, block)| match block {
+                Some(block) => find(block, term),
+                None => Ok(None),
+            });
+            matches.push(Matches {
+                chunks: u32::try_from(header.chunks.len()).unwrap_or(u32::MAX),
+                postings: postings.collect::<Result<_>>()?,
+                allowed: allowed.ordinals.get(&segment.id),
+            });
+            headers.push(header);
+        }
+        let id = |place: crate::knowledge::top::Place| {
+            let header = headers.get(place.segment as usize);
+            header.and_then(|header| header.chunks.get(place.ordinal as usize)).copied().unwrap_or_default()
+        };
+        let best = bm25::score(&self.weights, statistics, &matches, limit, id)?;
+        Ok(best.into_iter().map(|(score, place)| ScoredChunk { chunk: ChunkId(id(place)), score }).collect())
+    }
+}
+
+/// The block of the segment that has the term, if one has: the last one whose
+/// first term is not greater.
+fn place(segment: Uuid, first_terms: &FirstTerms, term: &str) -> Option<BlockId> {
+    let after = first_terms.partition_point(|first| first.as_ref() <= term.as_bytes());
+    Some((segment, first_terms.get(after.checked_sub(1)?)?.clone()))
+}

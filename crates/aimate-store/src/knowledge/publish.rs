@@ -1,0 +1,334 @@
+//! Making documents findable, and the work that comes before it.
+
+mod rows;
+
+use std::collections::{HashMap, HashSet};
+
+use aimate_core::knowledge::{
+    DocumentError, Fence, Finish, NewChunk, Publication, PublishedDocument, SpaceStatus, SpaceVectors,
+};
+use aimate_core::{ChunkId, DocumentId, Error, ErrorKind, Result, Scope, SpaceId, Timestamp};
+use uuid::Uuid;
+
+use super::index::{self, Added};
+use super::segment::SegmentChunk;
+use super::step::{Dialect as _, Pair, Step, among, pair, run};
+use super::vector::{self, NewVector};
+use super::{TRIES, again, bits, compute};
+use crate::SqlStore;
+use crate::row::Columns;
+use crate::statement::{found, scoped};
+use crate::value::json;
+
+pub(super) use index::merge;
+
+/// Those of the documents `$4` that are being worked on.
+macro_rules! held {
+    ($database:ident) => {
+        concat!(
+            "SELECT id, attempt, segment_id FROM documents WHERE tenant_id = $1 AND user_id = $2 \
+             AND collection_id = $3 AND status = 'processing' AND id ",
+            among!($database, "$4")
+        )
+    };
+}
+const HELD: Pair = pair!(held);
+/// One row without a space if the collection has none.
+const SPACES: &str = "SELECT c.id AS collection_id, s.id, s.dimensions, s.status FROM collections c \
+    LEFT JOIN spaces s ON s.tenant_id = c.tenant_id AND s.collection_id = c.id \
+    WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3";
+/// Those of the document's collection.
+const SPACES_OF_DOCUMENT: &str = "SELECT s.id, s.dimensions, s.status FROM documents d JOIN spaces s \
+    ON s.tenant_id = d.tenant_id AND s.collection_id = d.collection_id \
+    WHERE d.tenant_id = $1 AND d.user_id = $2 AND d.id = $3";
+const KNOWN: &str = "SELECT id FROM documents WHERE tenant_id = $1 AND user_id = $2 AND id = $3";
+macro_rules! fenced {
+    () => {
+        " WHERE tenant_id = $1 AND user_id = $2 AND id = $3 AND attempt = $4 AND status = 'processing'"
+    };
+}
+const PROGRESS: Pair = Pair::same(concat!("UPDATE documents SET progress = $5", fenced!()));
+const FAIL: Pair = Pair {
+    sqlite: concat!(
+        "UPDATE documents SET status = 'failed', error = $5, worker_id = NULL, updated_at = $6",
+        fenced!()
+    ),
+    postgres: concat!(
+        "UPDATE documents SET status = 'failed', error = $5::jsonb, worker_id = NULL, updated_at = $6",
+        fenced!()
+    ),
+};
+const RETRY: Pair = Pair {
+    sqlite: concat!(
+        "UPDATE documents SET status = 'pending', error = $5, not_before = $7, worker_id = NULL, \
+         updated_at = $6",
+        fenced!()
+    ),
+    postgres: concat!(
+        "UPDATE documents SET status = 'pending', error = $5::jsonb, not_before = $7, worker_id = NULL, \
+         updated_at = $6",
+        fenced!()
+    ),
+};
+
+/// See [`embedded`](aimate_core::knowledge::KnowledgeStore::embedded).
+pub(super) async fn embedded(
+    store: &SqlStore,
+    scope: &Scope,
+    space: SpaceId,
+    chunks: &[ChunkId],
+) -> Result<Vec<ChunkId>> {
+    let chunks: Vec<Uuid> = chunks.iter().map(|chunk| chunk.0).collect();
+    let present = vector::present(store, scope, space, &chunks).await?;
+    if present.is_empty() {
+        super::space::check(store, scope, space).await?;
+    }
+    Ok(present)
+}
+
+/// See [`store_vectors`](aimate_core::knowledge::KnowledgeStore::store_vectors).
+pub(super) async fn store_vectors(
+    store: &SqlStore,
+    scope: &Scope,
+    fence: Fence,
+    vectors: &[SpaceVectors],
+    progress: f32,
+) -> Result<()> {
+    let spaces: Vec<Known> = on!(store, |db| {
+        let rows = db.read(scoped(SPACES_OF_DOCUMENT, scope).bind(fence.document.0)).await?;
+        rows.iter().map(Known::of).collect::<Result<_>>()?
+    });
+    let progressed = Step::new(PROGRESS, scope)
+        .id(fence.document.0)
+        .int(i64::from(fence.attempt))
+        .real(f64::from(progress))
+        .expect(1);
+    let mut steps = vec![progressed];
+    for vectors in vectors {
+        let known = spaces.iter().find(|known| known.id == vectors.space);
+        let Some(known) = known else {
+            check_document(store, scope, fence.document).await?;
+            return Err(Error::missing("embedding space", vectors.space));
+        };
+        vector::check(vectors, known.dimensions)?;
+        let rows: Vec<&NewVector> = vectors.vectors.iter().collect();
+        if rows.iter().any(|(_, document, _)| *document != fence.document) {
+            return Err(Error::invalid("vectors of one document come with its own fence"));
+        }
+        steps.extend(vector::store(store.kind(), scope, known.id, known.dimensions, &rows));
+    }
+    fenced(store, scope, fence, steps).await
+}
+
+/// See [`finish`](aimate_core::knowledge::KnowledgeStore::finish).
+pub(super) async fn finish(
+    store: &SqlStore,
+    scope: &Scope,
+    fence: Fence,
+    finish: &Finish,
+    now: Timestamp,
+) -> Result<()> {
+    let ended = |text, error: &DocumentError| -> Result<Step> {
+        let error = json(error)?.0.get().to_owned();
+        let step = Step::new(text, scope).id(fence.document.0).int(i64::from(fence.attempt));
+        Ok(step.text(error).int(now.0).expect(1))
+    };
+    let steps = match finish {
+        Finish::Failed(error) => {
+            vec![ended(FAIL, error)?, Step::new(rows::PRUNE, scope).ids(vec![fence.document.0])]
+        }
+        Finish::Retry { not_before, error } => vec![ended(RETRY, error)?.int(not_before.0)],
+    };
+    fenced(store, scope, fence, steps).await
+}
+
+/// Runs steps the first of which holds the fence.
+async fn fenced(store: &SqlStore, scope: &Scope, fence: Fence, steps: Vec<Step>) -> Result<()> {
+    if run(store, steps).await? {
+        return Ok(());
+    }
+    check_document(store, scope, fence.document).await?;
+    Err(Error::conflict(format!(
+        "attempt {} at this document is over: another one took its place",
+        fence.attempt
+    )))
+}
+
+async fn check_document(store: &SqlStore, scope: &Scope, id: DocumentId) -> Result<()> {
+    on!(store, |db| {
+        let row = db.read_first(scoped(KNOWN, scope).bind(id.0)).await?;
+        found(row.map(drop), || Error::missing("document", id))
+    })
+}
+
+/// A space of the collection.
+struct Known {
+    id: SpaceId,
+    dimensions: usize,
+    status: SpaceStatus,
+}
+
+impl Known {
+    fn of(row: &impl Columns) -> Result<Self> {
+        Ok(Self {
+            id: row.get("id")?,
+            dimensions: row.get::<u32>("dimensions")? as usize,
+            status: row.name("status")?,
+        })
+    }
+}
+
+/// See [`publish`](aimate_core::knowledge::KnowledgeStore::publish).
+pub(super) async fn publish(
+    store: &SqlStore,
+    scope: &Scope,
+    publication: &Publication,
+) -> Result<Vec<DocumentId>> {
+    for _ in 0..TRIES {
+        let Some(work) = Work::read(store, scope, publication).await? else { return Ok(Vec::new()) };
+        let published = work.documents.iter().map(|document| document.fence.document).collect();
+        let Some(steps) = work.steps(store, scope).await? else { continue };
+        match run(store, steps).await {
+            Ok(true) => return Ok(published),
+            // A fence fell, a segment was replaced, a space came or went, or
+            // somebody stored the same vectors.
+            Ok(false) => {}
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Conflict) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(again())
+}
+
+/// A publication with what the database says to it.
+struct Work<'a> {
+    publication: &'a Publication,
+    /// Those whose fence holds.
+    documents: Vec<&'a PublishedDocument>,
+    /// Where their old versions are found.
+    leaving: HashMap<Uuid, HashSet<Uuid>>,
+    spaces: Vec<Known>,
+}
+
+impl<'a> Work<'a> {
+    /// `None` if no fence holds.
+    async fn read(store: &SqlStore, scope: &Scope, publication: &'a Publication) -> Result<Option<Self>> {
+        let collection = publication.collection;
+        let ids: Vec<Uuid> = publication.documents.iter().map(|document| document.fence.document.0).collect();
+        let (spaces, held) = on!(store, |db| {
+            let rows = db.read(scoped(SPACES, scope).bind(collection.0)).await?;
+            found(rows.first(), || Error::missing("collection", collection))?;
+            let is_there = |row: &&_| Columns::uuid(*row, "id").is_ok_and(|id| id.is_some());
+            let spaces = rows.iter().filter(is_there).map(Known::of).collect::<Result<Vec<_>>>()?;
+            let rows = db.read(scoped(db.text(HELD), scope).bind(collection.0).bind(db.ids(&ids))).await?;
+            let held = rows.iter().map(|row| {
+                let fence = Fence { document: row.get("id")?, attempt: row.get("attempt")? };
+                Ok((fence, row.maybe("segment_id")?))
+            });
+            (spaces, held.collect::<Result<Vec<(Fence, Option<Uuid>)>>>()?)
+        });
+        let mut work = Self { publication, documents: Vec::new(), leaving: HashMap::new(), spaces };
+        for document in &publication.documents {
+            let Some((fence, segment)) = held.iter().find(|(fence, _)| *fence == document.fence) else {
+                continue;
+            };
+            work.documents.push(document);
+            if let Some(segment) = segment {
+                work.leaving.entry(*segment).or_default().insert(fence.document.0);
+            }
+        }
+        Ok((!work.documents.is_empty()).then_some(work))
+    }
+
+    /// What has to be done; `None` if the index changed meanwhile.
+    async fn steps(self, store: &SqlStore, scope: &Scope) -> Result<Option<Vec<Step>>> {
+        let active = self.spaces.iter().find(|space| space.status == SpaceStatus::Active);
+        let active = active.map(|space| space.id.0);
+        let codes = self.codes(store, scope).await?;
+        let mut stored = self.vectors(store, scope)?;
+        let leaving = self.leaving.clone();
+        let change = index::without(store, scope, self.publication.collection, active, leaving).await?;
+        let Some(mut change) = change else { return Ok(None) };
+
+        let chunks: Vec<_> = self.documents.iter().flat_map(|document| &document.chunks).collect();
+        let mut segment = None;
+        if !chunks.is_empty() {
+            let of = |new: &&NewChunk| SegmentChunk {
+                chunk: new.chunk.id.0,
+                document: new.chunk.document_id.0,
+                terms: new.terms.clone(),
+            };
+            let parts: Vec<SegmentChunk> = chunks.iter().map(of).collect();
+            let added = compute(move || Added::new(&parts, codes)).await?;
+            segment = Some(added.id);
+            change.added.push(added);
+        }
+        let ids: Vec<Uuid> = self.documents.iter().map(|document| document.fence.document.0).collect();
+        let mut steps = change.take_out(scope);
+        steps.push(rows::ready(scope, self.publication, &self.documents, segment)?);
+        steps.extend(change.put_in(scope));
+        steps.push(Step::new(rows::CLEAR, scope).ids(ids.clone()));
+        steps.extend(rows::chunks(store.kind(), scope, &chunks)?);
+        steps.append(&mut stored);
+        steps.push(Step::new(rows::PRUNE, scope).ids(ids));
+        Ok(Some(steps))
+    }
+
+    /// The codes of all chunks, in order, in each space that has or is about to
+    /// have them.
+    async fn codes(&self, store: &SqlStore, scope: &Scope) -> Result<HashMap<Uuid, Vec<u8>>> {
+        let chunks = || self.documents.iter().flat_map(|document| &document.chunks).map(|new| new.chunk.id);
+        let mut codes = HashMap::new();
+        for space in &self.spaces {
+            if !matches!(space.status, SpaceStatus::Active | SpaceStatus::Building) {
+                continue;
+            }
+            let mut given: HashMap<ChunkId, &[f32]> = HashMap::new();
+            for vectors in self.publication.vectors.iter().filter(|vectors| vectors.space == space.id) {
+                vector::check(vectors, space.dimensions)?;
+                given.extend(vectors.vectors.iter().map(|(chunk, _, vector)| (*chunk, vector.as_slice())));
+            }
+            let absent: Vec<Uuid> =
+                chunks().filter(|chunk| !given.contains_key(chunk)).map(|chunk| chunk.0).collect();
+            let stored: HashMap<ChunkId, Vec<f32>> = match absent.is_empty() {
+                true => HashMap::new(),
+                false => vector::load(store, scope, &[space.id.0], &absent).await?.into_iter().collect(),
+            };
+            given.extend(stored.iter().map(|(chunk, vector)| (*chunk, vector.as_slice())));
+            match coded(chunks(), &given) {
+                Some(all) => drop(codes.insert(space.id.0, all)),
+                None if space.status == SpaceStatus::Active => {
+                    let message = "a chunk has no vector in the collection's active embedding space yet; \
+                                   embed it, then try again";
+                    return Err(Error::unavailable(message));
+                }
+                None => {}
+            }
+        }
+        Ok(codes)
+    }
+
+    /// Storing the vectors that came along.
+    fn vectors(&self, store: &SqlStore, scope: &Scope) -> Result<Vec<Step>> {
+        let documents: HashSet<DocumentId> =
+            self.documents.iter().map(|document| document.fence.document).collect();
+        let mut steps = Vec::new();
+        for vectors in &self.publication.vectors {
+            let known = self.spaces.iter().find(|known| known.id == vectors.space);
+            let known = found(known, || Error::missing("embedding space", vectors.space))?;
+            vector::check(vectors, known.dimensions)?;
+            let rows: Vec<&NewVector> =
+                vectors.vectors.iter().filter(|(_, document, _)| documents.contains(document)).collect();
+            steps.extend(vector::store(store.kind(), scope, known.id, known.dimensions, &rows));
+        }
+        Ok(steps)
+    }
+}
+
+fn coded(chunks: impl Iterator<Item = ChunkId>, vectors: &HashMap<ChunkId, &[f32]>) -> Option<Vec<u8>> {
+    let mut codes = Vec::new();
+    for chunk in chunks {
+        bits::code(vectors.get(&chunk)?, &mut codes);
+    }
+    Some(codes)
+}
