@@ -9,6 +9,7 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::error::failure;
+use crate::knowledge::{Cache, DiskBlobs};
 use crate::pool::Pool;
 use crate::postgres::Postgres;
 use crate::row::Columns as _;
@@ -51,10 +52,23 @@ async fn open_sqlite(path: &str, options: &Options) -> Result<SqlStore> {
     } else {
         migrate::check_sqlite(&mut connection).await?;
     }
+    let blobs = match (&options.blobs, &path) {
+        (Some(folder), _) => DiskBlobs::new(folder),
+        (None, Some(path)) => DiskBlobs::new(beside(path, ".blobs")),
+        (None, None) => DiskBlobs::temporary(),
+    };
     let address = path.as_ref().map_or(":memory:".to_owned(), |path| path.display().to_string());
     let readers = options.pool_size.unwrap_or(4);
     let database = Database::Sqlite(Sqlite::new(connection, path, readers, options.timeout));
-    Ok(SqlStore { database, address })
+    let index = Cache::new(options.index_cache);
+    Ok(SqlStore { database, address, blobs, index })
+}
+
+/// The path whose name goes on with `ending`: no two databases share it.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
 }
 
 /// Makes the folder and, readable by its owner alone, the file: it will hold
@@ -115,7 +129,10 @@ async fn open_postgres(url: &str, options: &Options) -> Result<SqlStore> {
     }
     // Not for the pool: a migration that broke off may have left its lock.
     let _ = connection.close().await;
-    Ok(SqlStore { database: Database::Postgres(Postgres::new(pool, 3 * options.timeout)), address })
+    let database = Database::Postgres(Postgres::new(pool, 3 * options.timeout));
+    let blobs = options.blobs.clone().unwrap_or_else(|| "aimate-data/blobs".into());
+    let index = Cache::new(options.index_cache);
+    Ok(SqlStore { database, address, blobs: DiskBlobs::new(blobs), index })
 }
 
 /// A parser's error could repeat what it parsed; its kind is enough.

@@ -31,6 +31,7 @@ mod connection;
 mod conversation;
 mod error;
 mod file;
+mod knowledge;
 mod message;
 mod migrate;
 mod model;
@@ -50,10 +51,13 @@ mod value;
 mod worker;
 mod workspace;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aimate_core::{Result, Stores};
+
+pub use knowledge::DiskBlobs;
 
 /// How a store is opened.
 #[derive(Clone, Debug)]
@@ -67,11 +71,24 @@ pub struct Options {
     pub timeout: Duration,
     /// Whether to bring the schema up to date while connecting. Default: true.
     pub migrate: bool,
+    /// The folder that keeps the bytes of documents. Default: `NAME.blobs`
+    /// beside a SQLite file, a folder that goes with the store for SQLite in
+    /// memory, `aimate-data/blobs` for PostgreSQL. Processes that share a
+    /// database share the folder too.
+    pub blobs: Option<PathBuf>,
+    /// Bytes of memory that parts of the search index may keep. Default: 128 MiB.
+    pub index_cache: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { pool_size: None, timeout: Duration::from_secs(10), migrate: true }
+        Self {
+            pool_size: None,
+            timeout: Duration::from_secs(10),
+            migrate: true,
+            blobs: None,
+            index_cache: 128 << 20,
+        }
     }
 }
 
@@ -126,11 +143,22 @@ pub struct Store(Arc<SqlStore>);
 struct SqlStore {
     database: Database,
     address: String,
+    blobs: DiskBlobs,
+    index: knowledge::Cache,
 }
 
 enum Database {
     Sqlite(sqlite::Sqlite),
     Postgres(postgres::Postgres),
+}
+
+impl SqlStore {
+    fn kind(&self) -> Kind {
+        match self.database {
+            Database::Sqlite(_) => Kind::Sqlite,
+            Database::Postgres(_) => Kind::Postgres,
+        }
+    }
 }
 
 impl Store {
@@ -149,6 +177,9 @@ impl Store {
             models: sql.clone(),
             usage: sql.clone(),
             files: sql.clone(),
+            knowledge: sql.clone(),
+            queue: sql.clone(),
+            blobs: Arc::new(sql.blobs.clone()),
         }
     }
 
@@ -171,10 +202,7 @@ impl Store {
 
     /// Which database it is.
     pub fn kind(&self) -> Kind {
-        match self.0.database {
-            Database::Sqlite(_) => Kind::Sqlite,
-            Database::Postgres(_) => Kind::Postgres,
-        }
+        self.0.kind()
     }
 
     /// What `doctor` tells of it.

@@ -12,6 +12,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::Database;
 use crate::error::failure;
+use crate::row::Columns as _;
 
 /// Our own: the database may be an application's, with migrations of its own.
 const TABLE: &str = "aimate_migrations";
@@ -73,12 +74,61 @@ pub(crate) async fn run_sqlite(connection: &mut SqliteConnection) -> Result<Vec<
 pub(crate) async fn run_postgres(connection: &mut PgConnection) -> Result<Vec<String>> {
     let names = check_postgres(connection).await?;
     if !names.is_empty() {
+        check_vector(connection).await?;
         postgres().run_direct(None, &mut *connection, false).await.map_err(failed)?;
     }
     if names.first().is_some_and(|name| name.starts_with("0001")) {
         seed_statistics(connection).await;
     }
     Ok(names)
+}
+
+/// Whether the extension for vectors, if the database has it, is one that the
+/// schema can be made with.
+async fn check_vector(connection: &mut PgConnection) -> Result<()> {
+    let row = sqlx::query(
+        "SELECT e.extversion AS version, n.nspname::text AS schema, to_regtype('vector') IS NOT NULL AS is_seen, \
+         to_regtype('halfvec') IS NOT NULL AS has_halves \
+         FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace \
+         WHERE e.extname = 'vector'",
+    )
+    .fetch_optional(connection)
+    .await
+    .map_err(failure)?;
+    let Some(row) = row else { return Ok(()) };
+    let (version, schema): (String, String) = (row.get("version")?, row.get("schema")?);
+    match (row.get("is_seen")?, row.get("has_halves")?) {
+        (true, true) => Ok(()),
+        (true, false) => Err(Error::invalid(format!(
+            "the database has pgvector {version}; aiMate needs 0.7 or newer: install it and run \
+             `ALTER EXTENSION vector UPDATE`"
+        ))),
+        (false, _) => Err(Error::invalid(format!(
+            "the database has the pgvector extension in the schema `{schema}`, which is not on the \
+             `search_path` of this user; add it there"
+        ))),
+    }
+}
+
+/// What a server says that cannot make the extension.
+fn without_vector(error: &sqlx::Error) -> Option<&'static str> {
+    let sqlx::Error::Database(error) = error else { return None };
+    if !error.message().contains("\"vector\"") && !error.message().contains("vector.control") {
+        return None;
+    }
+    match error.code().as_deref() {
+        // Feature not supported; undefined file, before PostgreSQL 16.
+        Some("0A000" | "58P01") => Some(
+            "the PostgreSQL server has no pgvector extension: install it (package \
+             postgresql-NN-pgvector) or use SQLite",
+        ),
+        // Insufficient privilege.
+        Some("42501") => Some(
+            "this user may not add the pgvector extension to the database: let one who may run \
+             `CREATE EXTENSION vector` in it",
+        ),
+        _ => None,
+    }
 }
 
 /// Tells the planner of an empty database what to expect. Without it all works,
@@ -157,10 +207,13 @@ fn failed(error: MigrateError) -> Error {
     match error {
         MigrateError::Execute(error) => failure(error),
         MigrateError::VersionMissing(version) => newer(version),
-        MigrateError::ExecuteMigration(error, version) => {
-            Error::internal(format!("migration {version} failed; the database is as it was before it"))
-                .with_source(error)
-        }
+        MigrateError::ExecuteMigration(error, version) => match without_vector(&error) {
+            Some(message) => Error::invalid(message).with_source(error),
+            None => {
+                Error::internal(format!("migration {version} failed; the database is as it was before it"))
+                    .with_source(error)
+            }
+        },
         error => Error::internal("the schema could not be brought up to date").with_source(error),
     }
 }

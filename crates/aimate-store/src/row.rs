@@ -2,8 +2,8 @@
 
 use aimate_core::usage::Cost;
 use aimate_core::{
-    ConnectionId, ConversationId, Error, FileId, MessageId, PromptId, Result, RunId, SessionId, TenantId,
-    Timestamp, UserId, WorkerId, WorkspaceId,
+    ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId, Error, FileId, MessageId, PromptId,
+    Result, RunId, SessionId, SpaceId, TenantId, Timestamp, UserId, WorkerId, WorkspaceId,
 };
 use serde::de::DeserializeOwned;
 use sqlx::Row;
@@ -16,6 +16,7 @@ use uuid::Uuid;
 pub(crate) trait Columns {
     fn uuid(&self, column: &str) -> sqlx::Result<Option<Uuid>>;
     fn int(&self, column: &str) -> sqlx::Result<Option<i64>>;
+    fn real(&self, column: &str) -> sqlx::Result<Option<f64>>;
     fn flag(&self, column: &str) -> sqlx::Result<Option<bool>>;
     fn text(&self, column: &str) -> sqlx::Result<Option<String>>;
     fn bytes(&self, column: &str) -> sqlx::Result<Option<Vec<u8>>>;
@@ -68,6 +69,9 @@ macro_rules! columns {
             fn int(&self, column: &str) -> sqlx::Result<Option<i64>> {
                 self.try_get(column)
             }
+            fn real(&self, column: &str) -> sqlx::Result<Option<f64>> {
+                self.try_get(column)
+            }
             fn flag(&self, column: &str) -> sqlx::Result<Option<bool>> {
                 self.try_get(column)
             }
@@ -115,11 +119,16 @@ cells! {
     MessageId: uuid, MessageId;
     RunId: uuid, RunId;
     FileId: uuid, FileId;
+    CollectionId: uuid, CollectionId;
+    DocumentId: uuid, DocumentId;
+    ChunkId: uuid, ChunkId;
+    SpaceId: uuid, SpaceId;
     ConnectionId: uuid, ConnectionId;
     WorkerId: uuid, WorkerId;
     i64: int, |n| n;
     u64: int, |n| n.try_into().unwrap_or(0);
     u32: int, |n| n.clamp(0, u32::MAX.into()).try_into().unwrap_or(0);
+    f32: real, |n| n as f32;
     Timestamp: int, Timestamp;
     Cost: int, Cost;
     bool: flag, |flag| flag;

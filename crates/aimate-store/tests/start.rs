@@ -140,3 +140,24 @@ async fn wrong_database_and_warnings_are_told() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn missing_vector_extension_says_what_to_do() {
+    support::on_each_server(async |schema| {
+        let url = schema.url().replace(",public", "");
+        let error = connect(&url).await.err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(
+            error.message().contains("schema `public`") && error.message().contains("search_path"),
+            "{error}"
+        );
+
+        // In a database of its own, whose owner may not add the extension.
+        let database = support::OwnDatabase::of(schema).await;
+        let error = connect(&database.url()).await.err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(error.message().contains("CREATE EXTENSION vector"), "{error}");
+        database.drop().await;
+    })
+    .await;
+}

@@ -31,12 +31,14 @@ const BEAT: &str = "WITH alive AS (INSERT INTO workers (id, lock_key, session_at
     ON CONFLICT (id) DO UPDATE SET beat_at = excluded.beat_at, session_at = excluded.session_at) \
     SELECT id FROM runs WHERE worker_id = $1 AND finished_at IS NULL AND is_cancel_requested";
 
-/// The workers with runs in flight whose lock is free. Where the server was
+/// The workers with work in flight whose lock is free. Where the server was
 /// restarted since a worker last beat, that says nothing: the worker lost its
 /// session, and maybe nothing else.
 const SUSPECTS: &str = "SELECT w.id FROM workers w WHERE w.id <> $1 \
     AND w.session_at > (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint \
-    AND EXISTS (SELECT 1 FROM runs r WHERE r.finished_at IS NULL AND r.worker_id = w.id) \
+    AND (EXISTS (SELECT 1 FROM runs r WHERE r.finished_at IS NULL AND r.worker_id = w.id) \
+        OR EXISTS (SELECT 1 FROM documents d WHERE d.status = 'processing' AND d.worker_id = w.id) \
+        OR EXISTS (SELECT 1 FROM spaces s WHERE s.status = 'building' AND s.worker_id = w.id)) \
     AND NOT EXISTS (SELECT 1 FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted \
         AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()) \
         AND l.objsubid = 1 AND ((l.classid::bigint << 32) | l.objid::bigint) = w.lock_key)";
@@ -88,6 +90,18 @@ impl Postgres {
         dead_before: Timestamp,
         limit: u32,
     ) -> Result<Vec<AbandonedRun>> {
+        let claim = query(CLAIM).bind(worker.0).bind(i64::from(limit));
+        self.take_over(worker, dead_before, claim).await?.iter().map(abandoned).collect()
+    }
+
+    /// Removes the workers that are dead and runs `claim`, which gives work of
+    /// workers that are not there to `worker`; returns its rows.
+    pub(crate) async fn take_over(
+        &self,
+        worker: WorkerId,
+        dead_before: Timestamp,
+        claim: PgQuery,
+    ) -> Result<Vec<PgRow>> {
         let mut dead = self.suspects(worker).await?;
         if !dead.is_empty() {
             tokio::time::sleep(BENEFIT_OF_THE_DOUBT).await;
@@ -98,9 +112,7 @@ impl Postgres {
             Box::pin(async move {
                 let bury: PgQuery = query(BURY).bind(worker.0).bind(dead_before.0).bind(dead);
                 bury.execute(&mut *connection).await.map_err(failure)?;
-                let claim: PgQuery = query(CLAIM).bind(worker.0).bind(i64::from(limit));
-                let rows = claim.fetch_all(connection).await.map_err(failure)?;
-                rows.iter().map(abandoned).collect()
+                claim.fetch_all(connection).await.map_err(failure)
             })
         })
         .await

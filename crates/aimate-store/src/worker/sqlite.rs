@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use aimate_core::run::AbandonedRun;
 use aimate_core::{Result, RunId, Timestamp, WorkerId};
 use sqlx::query;
+use sqlx::sqlite::SqliteRow;
 
 use super::{REQUESTED, abandoned, claim};
 use crate::error::failure;
@@ -45,24 +46,35 @@ impl Sqlite {
         dead_before: Timestamp,
         limit: u32,
     ) -> Result<Vec<AbandonedRun>> {
+        let claim = query(CLAIM).bind(worker.0).bind(i64::from(limit));
+        self.take_over(worker, dead_before, claim).await?.iter().map(abandoned).collect()
+    }
+
+    /// Removes the workers that are dead and runs `claim`, which gives work of
+    /// workers that are not there to `worker`; returns its rows.
+    pub(crate) async fn take_over(
+        &self,
+        worker: WorkerId,
+        dead_before: Timestamp,
+        claim: SqliteQuery,
+    ) -> Result<Vec<SqliteRow>> {
         let others = self.read(query(OTHERS).bind(worker.0)).await?;
         let others: Vec<WorkerId> = others.iter().map(|row| row.get("id")).collect::<Result<_>>()?;
         let dead = hex_list(others.into_iter().filter(|other| self.is_dead(*other)).map(|dead| dead.0));
-        let (buried, runs) = self
+        let (buried, rows) = self
             .transaction(move |connection| {
                 Box::pin(async move {
                     let bury: SqliteQuery = query(BURY).bind(worker.0).bind(dead_before.0).bind(dead);
                     let buried = bury.fetch_all(&mut *connection).await.map_err(failure)?;
-                    let claim: SqliteQuery = query(CLAIM).bind(worker.0).bind(i64::from(limit));
                     let rows = claim.fetch_all(connection).await.map_err(failure)?;
-                    Ok((buried, rows.iter().map(abandoned).collect::<Result<_>>()?))
+                    Ok((buried, rows))
                 })
             })
             .await?;
         for row in &buried {
             self.remove_lock(row.get("id")?);
         }
-        Ok(runs)
+        Ok(rows)
     }
 
     pub(super) async fn leave(&self, worker: WorkerId) -> Result<()> {

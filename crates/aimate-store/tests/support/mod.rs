@@ -7,6 +7,7 @@
     reason = "these are tests; each uses its own part"
 )]
 
+pub(crate) mod knowledge;
 pub(crate) mod relay;
 pub(crate) mod statements;
 
@@ -14,7 +15,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use aimate_core::{Ids as _, RandomIds};
-use aimate_store::Store;
+use aimate_store::{Options, Store};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 /// A folder that goes away with the value.
@@ -52,22 +53,28 @@ pub(crate) fn servers() -> Vec<String> {
     servers.split(',').map(str::trim).filter(|url| !url.is_empty()).map(str::to_owned).collect()
 }
 
-/// An empty schema of a server, as a database of its own.
+/// An empty schema of a server, as a database of its own; but for extensions,
+/// which are of the whole database and in `public`.
 pub(crate) struct Schema {
     server: String,
     name: String,
+    blobs: Folder,
 }
 
 impl Schema {
     pub(crate) async fn new(server: &str) -> Self {
-        let schema = Self { server: server.to_owned(), name: format!("t{}", RandomIds.next().simple()) };
+        let schema = Self {
+            server: server.to_owned(),
+            name: format!("t{}", RandomIds.next().simple()),
+            blobs: Folder::new(),
+        };
         schema.run(format!("CREATE SCHEMA {}", schema.name)).await;
         schema
     }
 
     pub(crate) fn url(&self) -> String {
         let join = if self.server.contains('?') { '&' } else { '?' };
-        format!("{}{join}options=-csearch_path%3D{}", self.server, self.name)
+        format!("{}{join}options=-csearch_path%3D{},public", self.server, self.name)
     }
 
     /// The same schema through `address` instead of the server's own.
@@ -100,6 +107,26 @@ impl Schema {
     }
 }
 
+/// A new database of a server, of a user who may do nothing elsewhere.
+pub(crate) struct OwnDatabase<'s>(&'s Schema);
+
+impl<'s> OwnDatabase<'s> {
+    pub(crate) async fn of(schema: &'s Schema) -> Self {
+        schema.run(format!("CREATE ROLE {} LOGIN", schema.name)).await;
+        schema.run(format!("CREATE DATABASE {0} OWNER {0}", schema.name)).await;
+        Self(schema)
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("postgres://{0}@{1}/{0}", self.0.name, self.0.address())
+    }
+
+    pub(crate) async fn drop(self) {
+        self.0.run(format!("DROP DATABASE {} WITH (FORCE)", self.0.name)).await;
+        self.0.run(format!("DROP ROLE {}", self.0.name)).await;
+    }
+}
+
 /// Runs `test` on a new schema of each server.
 pub(crate) async fn on_each_server(test: impl AsyncFn(&Schema)) {
     for server in servers() {
@@ -112,5 +139,6 @@ pub(crate) async fn on_each_server(test: impl AsyncFn(&Schema)) {
 
 /// A store in `schema`.
 pub(crate) async fn connected(schema: &Schema) -> Store {
-    aimate_store::connect(&schema.url()).await.unwrap()
+    let options = Options { blobs: Some(schema.blobs.0.clone()), ..Options::default() };
+    aimate_store::connect_with(&schema.url(), options).await.unwrap()
 }

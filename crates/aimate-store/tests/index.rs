@@ -1,0 +1,221 @@
+//! The index answers the same however its content came about, on both
+//! databases.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "these are tests"
+)]
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use aimate_core::knowledge::{Filter, Leg, ScoredChunk, Space, SpaceStatus, SpaceVectors, Target};
+use aimate_core::{ChunkId, DocumentId, ErrorKind, SpaceId, Stores};
+use aimate_text::terms::query_terms;
+use futures_util::future::join_all;
+use support::knowledge::{self, Random, Shelf};
+use uuid::Uuid;
+
+/// What a collection holds: the texts of its documents.
+type Content = BTreeMap<u128, Vec<String>>;
+
+fn texts(random: &mut Random) -> Vec<String> {
+    (0..random.below(6)).map(|_| random.text(30)).collect()
+}
+
+/// Changes `shelf` at random, together with what it is expected to hold.
+async fn shuffle(shelf: &Shelf<'_>, random: &mut Random, content: &mut Content) {
+    for round in 0..40 {
+        let batch: Content =
+            (0..1 + random.below(8)).map(|_| (random.below(60) as u128 + 1, texts(random))).collect();
+        shelf.publish(&batch).await;
+        content.extend(batch);
+        if random.below(3) == 0 {
+            let gone: Vec<u128> = content.keys().copied().filter(|_| random.below(6) == 0).collect();
+            content.retain(|document, _| !gone.contains(document));
+            let ids: Vec<DocumentId> = gone.iter().map(|id| DocumentId(Uuid::from_u128(*id))).collect();
+            let blobs = shelf.stores.knowledge.delete_documents(&shelf.me, &ids).await.unwrap();
+            assert_eq!(blobs.len(), ids.len());
+        }
+        if round % 4 == 0 {
+            shelf.stores.knowledge.merge_index(&shelf.me, shelf.collection).await.unwrap();
+        }
+    }
+}
+
+/// Every answer of the shelf to some questions.
+async fn answers(shelf: &Shelf<'_>) -> Vec<Leg> {
+    let mut random = Random(99);
+    let mut legs = Vec::new();
+    let even = Filter::Contains { field: "$name".into(), value: "even".into() };
+    for filter in [None, Some(even)] {
+        let target = Target { collections: vec![shelf.collection], filter };
+        for _ in 0..30 {
+            let question = random.text(4);
+            let terms = query_terms(&question);
+            let found = shelf.stores.knowledge.find_text(&shelf.me, &target, &terms, 10);
+            legs.push(found.await.unwrap());
+            let query = knowledge::vector(&question);
+            let found =
+                shelf.stores.knowledge.find_vector(&shelf.me, &target, &[shelf.space], &query, 10).await;
+            legs.push(found.unwrap());
+        }
+    }
+    legs
+}
+
+fn ids(legs: &[Leg]) -> Vec<(Vec<ChunkId>, u64, u64)> {
+    legs.iter()
+        .map(|leg| (leg.best.iter().map(|best| best.chunk).collect(), leg.chunks, leg.filtered))
+        .collect()
+}
+
+/// Changes a collection for a while; its answers are those of another that is
+/// given the result at once.
+async fn changed_is_as_fresh(stores: &Stores) -> Vec<Leg> {
+    let (mut random, mut content) = (Random(7), Content::new());
+    let shelf = Shelf::new(stores, 1).await;
+    shuffle(&shelf, &mut random, &mut content).await;
+    let changed = answers(&shelf).await;
+    let full = changed.iter().filter(|leg| leg.best.len() == 10).count();
+    assert!(full >= 60, "{full}");
+    assert_eq!(stores.queue.orphans(false).await.unwrap(), Vec::<String>::new());
+    stores.knowledge.delete_collection(&shelf.me, shelf.collection).await.unwrap();
+    assert_eq!(stores.queue.orphans(false).await.unwrap(), Vec::<String>::new());
+
+    let fresh = Shelf::of(stores, shelf.world, 2).await;
+    fresh.publish(&content).await;
+    let expected = answers(&fresh).await;
+    assert_eq!(changed, expected);
+    changed
+}
+
+#[tokio::test]
+async fn changed_index_answers_as_a_fresh_one() {
+    let store = aimate_store::connect("sqlite::memory:").await.unwrap();
+    let expected = changed_is_as_fresh(&store.stores()).await;
+    store.close().await;
+    support::on_each_server(async |schema| {
+        let store = support::connected(schema).await;
+        let legs = changed_is_as_fresh(&store.stores()).await;
+        store.close().await;
+        // Both compute sums of their own.
+        assert_eq!(ids(&legs), ids(&expected));
+        let scores =
+            |legs: &[Leg]| -> Vec<ScoredChunk> { legs.iter().flat_map(|leg| leg.best.clone()).collect() };
+        for (one, other) in scores(&legs).iter().zip(&scores(&expected)) {
+            assert!((one.score - other.score).abs() < 1e-5, "{one:?} {other:?}");
+        }
+    })
+    .await;
+}
+
+async fn races(stores: &Stores) {
+    let shelf = Shelf::new(stores, 1).await;
+    let first: Content = (1..=30).map(|id| (id, vec![format!("word{id} old"), "same".into()])).collect();
+    shelf.publish(&first).await;
+    // All are in one segment, which everybody wants to replace.
+    let fences = shelf.fences(1..=6).await;
+    let replace =
+        join_all(fences.into_iter().map(|fence| {
+            let (shelf, id) = (&shelf, fence.document.0.as_u128());
+            async move {
+                shelf.publish_fenced(&[fence], &Content::from([(id, vec![format!("word{id} new")])])).await
+            }
+        }));
+    let delete = join_all((7..=12_u128).map(|id| {
+        let shelf = &shelf;
+        async move {
+            let ids = [DocumentId(Uuid::from_u128(id))];
+            loop {
+                match shelf.stores.knowledge.delete_documents(&shelf.me, &ids).await {
+                    Ok(blobs) => break assert_eq!(blobs.len(), 1),
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable),
+                }
+            }
+        }
+    }));
+    tokio::join!(replace, delete);
+    let found = async |question: &str| {
+        let target = Target { collections: vec![shelf.collection], filter: None };
+        let leg = stores.knowledge.find_text(&shelf.me, &target, &query_terms(question), 100).await.unwrap();
+        leg.best.len()
+    };
+    assert_eq!((found("old").await, found("new").await, found("same").await), (18, 6, 18));
+    assert_eq!(stores.queue.orphans(false).await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_at_the_same_moment_are_all_there() {
+    let folder = support::Folder::new();
+    let store = aimate_store::connect(&folder.url()).await.unwrap();
+    races(&store.stores()).await;
+    store.close().await;
+    support::on_each_server(async |schema| {
+        let store = support::connected(schema).await;
+        races(&store.stores()).await;
+        store.close().await;
+    })
+    .await;
+}
+
+/// A space is built and made active while documents come and go and segments
+/// are put together: at every moment each search finds everything there is.
+async fn switches(stores: &Stores) {
+    let shelf = Shelf::new(stores, 1).await;
+    let first: Content = (1..=40).map(|id| (id, vec![format!("text {id}")])).collect();
+    shelf.publish(&first).await;
+    let second = Space {
+        id: SpaceId(Uuid::from_u128(500)),
+        status: SpaceStatus::Building,
+        ..stores.knowledge.spaces(&shelf.me, shelf.collection).await.unwrap().remove(0)
+    };
+    stores.knowledge.create_space(&shelf.me, &second).await.unwrap();
+    let build = async {
+        loop {
+            let missing = stores.knowledge.missing_vectors(&shelf.me, second.id, 7).await.unwrap();
+            let vectors = missing
+                .iter()
+                .map(|one| (one.chunk.id, one.chunk.document_id, knowledge::vector(&one.chunk.text)))
+                .collect::<Vec<_>>();
+            let done = vectors.is_empty();
+            stores
+                .knowledge
+                .fill_space(&shelf.me, &SpaceVectors { space: second.id, vectors })
+                .await
+                .unwrap();
+            if done && stores.knowledge.activate_space(&shelf.me, second.id).await.unwrap() {
+                break;
+            }
+        }
+    };
+    let change = async {
+        for id in 41..=70 {
+            shelf.publish(&Content::from([(id, vec![format!("text {id}")])])).await;
+            stores.knowledge.merge_index(&shelf.me, shelf.collection).await.unwrap();
+        }
+    };
+    tokio::join!(build, change);
+    let target = Target { collections: vec![shelf.collection], filter: None };
+    let query = knowledge::vector("text 3");
+    let leg = stores.knowledge.find_vector(&shelf.me, &target, &[second.id], &query, 100).await.unwrap();
+    assert_eq!((leg.best.len(), leg.chunks), (70, 70));
+    assert!((leg.best[0].score - 1.0).abs() < 1e-3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn space_switches_under_load() {
+    let folder = support::Folder::new();
+    let store = aimate_store::connect(&folder.url()).await.unwrap();
+    switches(&store.stores()).await;
+    store.close().await;
+    support::on_each_server(async |schema| {
+        let store = support::connected(schema).await;
+        switches(&store.stores()).await;
+        store.close().await;
+    })
+    .await;
+}

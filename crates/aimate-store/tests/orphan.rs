@@ -1,0 +1,84 @@
+//! What does not fit together in the knowledge tables is found and repaired.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "these are tests")]
+
+mod support;
+
+use aimate_core::conformance::knowledge_world::Shelf;
+use aimate_core::knowledge::Fence;
+use aimate_core::{DocumentId, Stores};
+use sqlx::{Connection as _, SqliteConnection};
+
+/// What an index part without documents, a lost chunk, a lost place in the index
+/// and a lost vector leave.
+const DAMAGE: [&str; 5] = [
+    "INSERT INTO segments (tenant_id, id, collection_id, analysis, chunk_count, total_length, header) \
+     SELECT tenant_id, collection_id, collection_id, 1, 0, 0, header FROM segments LIMIT 1",
+    "DELETE FROM chunks WHERE content = 'a1'",
+    "UPDATE documents SET segment_id = NULL WHERE name = 'b'",
+    "DELETE FROM vectors WHERE document_id = (SELECT id FROM documents WHERE name = 'c')",
+    "DELETE FROM segment_codes WHERE segment_id = (SELECT segment_id FROM documents WHERE name = 'd')",
+];
+
+async fn all_is_found_and_repaired(stores: &Stores, damage: impl AsyncFn(&'static str)) {
+    let shelf = Shelf::with_space(stores).await;
+    let mut documents: Vec<(DocumentId, Vec<&str>)> = Vec::new();
+    for (name, texts) in [
+        ("a", vec!["a1", "a2"]),
+        ("b", vec!["b1", "b2"]),
+        ("c", vec!["c1"]),
+        ("d", vec!["d1"]),
+        ("e", vec!["e1"]),
+    ] {
+        documents.push((shelf.ready(name, &texts).await.id, texts));
+    }
+    shelf.is_tidy().await;
+    for statement in DAMAGE {
+        damage(statement).await;
+    }
+    assert_eq!(
+        stores.queue.orphans(false).await.unwrap(),
+        [
+            "1 vectors belong to no chunk and to no document that is being read",
+            "2 parts of an index belong to no document",
+            "2 chunks belong to a document that is in no index",
+            "1 documents have another number of chunks than they say",
+            "1 documents have chunks without a vector in their collection's active space",
+            "1 documents are in a part of an index without codes in their collection's active space",
+        ]
+    );
+    let repaired = stores.queue.orphans(true).await.unwrap();
+    assert_eq!(repaired[0], "1 vectors belong to no chunk and to no document that is being read: deleted");
+    for claimed in shelf.claim().await {
+        let (id, texts) = documents.iter().find(|(id, _)| *id == claimed.document.id).unwrap();
+        shelf.publish(Fence { document: *id, attempt: claimed.attempt }, texts).await;
+    }
+    shelf.is_tidy().await;
+    for (id, texts) in documents {
+        assert_eq!(shelf.chunks(id).await, texts);
+        assert_eq!(shelf.found(&shelf.me, &shelf.target(), texts[0]).await, [texts[0]]);
+    }
+}
+
+#[tokio::test]
+async fn damage_is_found_and_repaired_on_sqlite() {
+    let folder = support::Folder::new();
+    let store = aimate_store::connect(&folder.url()).await.unwrap();
+    let damage = async |statement| {
+        let mut session = SqliteConnection::connect(&folder.url()).await.unwrap();
+        sqlx::query(statement).execute(&mut session).await.unwrap();
+    };
+    all_is_found_and_repaired(&store.stores(), damage).await;
+}
+
+#[tokio::test]
+async fn damage_is_found_and_repaired_on_postgres() {
+    support::on_each_server(async |schema| {
+        let store = support::connected(schema).await;
+        let damage = async |statement| {
+            sqlx::query(statement).execute(&mut schema.session().await).await.unwrap();
+        };
+        all_is_found_and_repaired(&store.stores(), damage).await;
+        store.close().await;
+    })
+    .await;
+}
