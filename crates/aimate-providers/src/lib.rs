@@ -16,9 +16,12 @@ mod builtin;
 mod frame;
 mod http;
 mod json;
+#[cfg(feature = "local")]
+pub mod local;
 mod ollama;
 mod openai;
 mod openrouter;
+mod rerank;
 mod stream;
 mod thoughts;
 mod vector;
@@ -36,6 +39,7 @@ pub use http::{AddressPolicy, Transport};
 pub use ollama::Ollama;
 pub use openai::OpenAi;
 pub use openrouter::OpenRouter;
+pub use rerank::{HttpReranker, RerankShape};
 
 /// Every kind of model server, over one transport with its defaults.
 pub fn all() -> HashMap<ProviderKind, Arc<dyn ChatProvider>> {

@@ -1,0 +1,191 @@
+//! Reading `tokenizer.json`. What is not known is refused: a token that differs
+//! spoils every vector without a sign.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::wordpiece::{Cleaning, Tokenizer, Vocabulary};
+
+/// What is wrong with the file.
+type Result<T, E = String> = std::result::Result<T, E>;
+
+#[derive(Deserialize)]
+struct File {
+    #[serde(default)]
+    added_tokens: Vec<Added>,
+    #[serde(default)]
+    normalizer: Value,
+    #[serde(default)]
+    pre_tokenizer: Value,
+    #[serde(default)]
+    post_processor: Value,
+    model: Value,
+}
+
+#[derive(Deserialize)]
+struct Added {
+    id: u32,
+    content: Box<str>,
+    #[serde(default)]
+    single_word: bool,
+    #[serde(default)]
+    normalized: bool,
+}
+
+#[derive(Deserialize)]
+struct Normalizer {
+    #[serde(default = "yes")]
+    clean_text: bool,
+    #[serde(default = "yes")]
+    handle_chinese_chars: bool,
+    strip_accents: Option<bool>,
+    #[serde(default = "yes")]
+    lowercase: bool,
+}
+
+#[derive(Deserialize)]
+struct Model {
+    vocab: Vocabulary,
+    unk_token: Box<str>,
+    continuing_subword_prefix: String,
+    max_input_chars_per_word: usize,
+}
+
+#[derive(Deserialize)]
+struct Template {
+    single: Vec<Part>,
+    special_tokens: HashMap<String, Special>,
+}
+
+#[derive(Deserialize)]
+enum Part {
+    SpecialToken { id: String, type_id: u32 },
+    Sequence { type_id: u32 },
+}
+
+#[derive(Deserialize)]
+struct Special {
+    ids: Vec<u32>,
+}
+
+#[derive(Deserialize)]
+struct BertProcessing {
+    sep: (String, u32),
+    cls: (String, u32),
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// The tokenizer in the text of a `tokenizer.json`. What the file says of
+/// truncation and padding is left to the caller.
+pub(super) fn read(json: &str) -> Result<Tokenizer> {
+    let file: File = serde_json::from_str(json).map_err(|error| error.to_string())?;
+    let normalizer: Normalizer = part("normalizer", "BertNormalizer", file.normalizer)?;
+    known("pre_tokenizer", "BertPreTokenizer", &file.pre_tokenizer)?;
+    let (before, behind) = around(file.post_processor)?;
+    let model: Model = match file.model.get("type") {
+        // Old files do not say.
+        None => parse("model", file.model)?,
+        Some(_) => part("model", "WordPiece", file.model)?,
+    };
+    let unknown = model.vocab.get(&model.unk_token).copied();
+    let unknown = unknown.ok_or_else(|| format!("its vocabulary has no `{}`", model.unk_token))?;
+    if model.continuing_subword_prefix.is_empty() {
+        return Err("its continuing_subword_prefix is empty; `##` is usual".to_owned());
+    }
+    let longest = model.vocab.keys().map(|entry| entry.len()).max().unwrap_or(0);
+    let (pieces, words): (Vocabulary, Vocabulary) =
+        model.vocab.into_iter().partition(|(entry, _)| entry.starts_with(&model.continuing_subword_prefix));
+    let prefix = model.continuing_subword_prefix.len();
+    let pieces =
+        pieces.into_iter().map(|(entry, id)| (entry.get(prefix..).unwrap_or_default().into(), id)).collect();
+    let special = special(file.added_tokens)?;
+    let mut special_begins: Vec<u8> = special.iter().filter_map(|(text, _)| text.bytes().next()).collect();
+    special_begins.sort_unstable();
+    special_begins.dedup();
+    Ok(Tokenizer {
+        cleaning: Cleaning {
+            drop_control: normalizer.clean_text,
+            split_chinese: normalizer.handle_chinese_chars,
+            strip_accents: normalizer.strip_accents.unwrap_or(normalizer.lowercase),
+            lowercase: normalizer.lowercase,
+        },
+        words,
+        pieces,
+        longest,
+        unknown,
+        longest_word: model.max_input_chars_per_word,
+        special,
+        special_begins,
+        before,
+        behind,
+    })
+}
+
+/// The tokens that stand for themselves, the longest first.
+fn special(added: Vec<Added>) -> Result<Vec<(Box<str>, u32)>> {
+    if let Some(odd) =
+        added.iter().find(|token| token.single_word || token.normalized || token.content.is_empty())
+    {
+        return Err(format!(
+            "its added token `{}` is matched as a whole word or after cleaning; only tokens that are matched as they stand are known",
+            odd.content
+        ));
+    }
+    let mut special: Vec<_> = added.into_iter().map(|token| (token.content, token.id)).collect();
+    special.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
+    Ok(special)
+}
+
+/// What goes before and behind a text.
+fn around(processor: Value) -> Result<(Vec<u32>, Vec<u32>)> {
+    match kind(&processor) {
+        "BertProcessing" => {
+            let BertProcessing { sep, cls } = parse("post_processor", processor)?;
+            Ok((vec![cls.1], vec![sep.1]))
+        }
+        _ => {
+            let template: Template = part("post_processor", "TemplateProcessing", processor)?;
+            let (mut before, mut behind, mut seen) = (Vec::new(), Vec::new(), false);
+            for part in &template.single {
+                match part {
+                    Part::Sequence { type_id: 0 } if !seen => seen = true,
+                    Part::SpecialToken { id, type_id: 0 } if template.special_tokens.contains_key(id) => {
+                        let ids = template.special_tokens.get(id).map(|special| &special.ids);
+                        let side = if seen { &mut behind } else { &mut before };
+                        side.extend(ids.into_iter().flatten());
+                    }
+                    _ => return Err("its post_processor is no template of one text with type 0".to_owned()),
+                }
+            }
+            Ok((before, behind))
+        }
+    }
+}
+
+fn part<T: DeserializeOwned>(name: &str, expected: &str, value: Value) -> Result<T> {
+    known(name, expected, &value)?;
+    parse(name, value)
+}
+
+fn known(name: &str, expected: &str, value: &Value) -> Result<()> {
+    match kind(value) {
+        found if found == expected => Ok(()),
+        found => Err(format!(
+            "its {name} is `{found}`; the tokenizer of a BERT model is needed, whose {name} is `{expected}`"
+        )),
+    }
+}
+
+fn kind(value: &Value) -> &str {
+    value.get("type").and_then(Value::as_str).unwrap_or("none")
+}
+
+fn parse<T: DeserializeOwned>(name: &str, value: Value) -> Result<T> {
+    serde_json::from_value(value).map_err(|error| format!("its {name} cannot be read: {error}"))
+}
