@@ -3,7 +3,6 @@
 //! end with the value that holds them.
 
 mod account;
-mod folder;
 mod server;
 mod wheel;
 

@@ -1,7 +1,9 @@
 //! The commands, one function each.
 
+use std::path::PathBuf;
 use std::process::Command;
 
+use crate::model;
 use crate::postgres::{Durability, Postgres, Server, Version};
 use crate::process::{Result, pause, run};
 use crate::project::Project;
@@ -9,12 +11,14 @@ use crate::tidy::violations;
 
 /// Names the servers to the tests: URLs, separated by commas.
 const TEST_POSTGRES: &str = "AIMATE_TEST_POSTGRES";
+/// Names the folder of a sentence-transformer to the tests and the benchmarks.
+const TEST_MODEL: &str = "AIMATE_TEST_MODEL";
 
 /// One choice of packages and features for clippy, tests and CI: another choice
 /// would build every dependency a second time.
 const WORKSPACE: [&str; 2] = ["--workspace", "--all-features"];
 
-/// Everything that can be said without PostgreSQL.
+/// Everything that can be said without PostgreSQL and a model.
 pub(crate) fn check(project: &Project) -> Result {
     lint(project)?;
     run_tests(project, &[], None)
@@ -41,16 +45,24 @@ pub(crate) fn tidy(project: &Project) -> Result {
     }
 }
 
-/// Every test, with PostgreSQL 18 and 16 beside it.
+/// Every test, with PostgreSQL 18 and 16 and a model beside it.
 pub(crate) fn test(project: &Project, arguments: &[&str]) -> Result {
+    let model = model::install(project)?;
     let servers = test_servers(project)?;
-    run_tests(project, arguments, Some(&urls(&servers)))
+    run_tests(project, arguments, Some(&Beside { postgres: urls(&servers), model }))
+}
+
+/// Fetches the model of [`test`] and says where it is.
+pub(crate) fn model(project: &Project) -> Result {
+    println!("{}", model::install(project)?.display());
+    Ok(())
 }
 
 /// The benchmark suite.
 pub(crate) fn bench(project: &Project, arguments: &[&str]) -> Result {
     let mut build = project.cargo();
     run(build.args(["build", "--release", "-p", "aimate", "-p", "aimate-bench"]))?;
+    let model = model::install(project)?;
     let server = Postgres::install(project)?.start(Version::V18, Durability::Durable)?;
     let release = project.target.join("release");
     let mut suite = Command::new(release.join("aimate-bench"));
@@ -58,7 +70,8 @@ pub(crate) fn bench(project: &Project, arguments: &[&str]) -> Result {
         .current_dir(&project.root)
         .args(arguments)
         .env("AIMATE_BIN", release.join("aimate"))
-        .env("AIMATE_BENCH_POSTGRES", server.url());
+        .env("AIMATE_BENCH_POSTGRES", server.url())
+        .env(TEST_MODEL, model);
     run(&mut suite)
 }
 
@@ -88,12 +101,18 @@ fn urls(servers: &[Server]) -> String {
     urls.join(",")
 }
 
-fn run_tests(project: &Project, arguments: &[&str], postgres: Option<&str>) -> Result {
+/// What some tests need beside them, and pass without.
+struct Beside {
+    postgres: String,
+    model: PathBuf,
+}
+
+fn run_tests(project: &Project, arguments: &[&str], beside: Option<&Beside>) -> Result {
     let cargo = || {
         let mut cargo = project.cargo();
-        match postgres {
-            Some(urls) => cargo.env(TEST_POSTGRES, urls),
-            None => cargo.env_remove(TEST_POSTGRES),
+        match beside {
+            Some(Beside { postgres, model }) => cargo.env(TEST_POSTGRES, postgres).env(TEST_MODEL, model),
+            None => cargo.env_remove(TEST_POSTGRES).env_remove(TEST_MODEL),
         };
         cargo
     };

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::Durability;
 use super::account::Account;
-use super::folder::TempFolder;
+use crate::folder::TempFolder;
 use crate::process::{Result, capture, pause, stop};
 
 /// How long a server may take to answer; it takes under a second.
