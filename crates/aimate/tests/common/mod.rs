@@ -23,11 +23,7 @@ pub(crate) fn builder(provider: &Arc<ScriptedProvider>) -> EngineBuilder {
 }
 
 pub(crate) async fn bench(scripts: impl IntoIterator<Item = Vec<Step>>) -> Bench {
-    let provider = ScriptedProvider::new(scripts);
-    let store = aimate::store::connect("sqlite::memory:").await.unwrap();
-    let engine = builder(&provider).store(store).build().await.unwrap();
-    let me = engine.local_scope().await.unwrap();
-    Bench { engine, me, provider }
+    Bench::with(scripts, |builder| builder).await
 }
 
 /// Every event of an answer.
@@ -64,6 +60,18 @@ pub(crate) fn part(text: &str) -> Vec<Part> {
 }
 
 impl Bench {
+    /// A bench whose engine has more than the usual parts.
+    pub(crate) async fn with(
+        scripts: impl IntoIterator<Item = Vec<Step>>,
+        more: impl FnOnce(EngineBuilder) -> EngineBuilder,
+    ) -> Self {
+        let provider = ScriptedProvider::new(scripts);
+        let store = aimate::store::connect("sqlite::memory:").await.unwrap();
+        let engine = more(builder(&provider)).store(store).build().await.unwrap();
+        let me = engine.local_scope().await.unwrap();
+        Self { engine, me, provider }
+    }
+
     /// The open branch, oldest first.
     pub(crate) async fn branch(&self, id: aimate::ConversationId) -> Vec<Message> {
         let page = aimate::PageRequest::first(200);

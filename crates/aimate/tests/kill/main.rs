@@ -17,6 +17,7 @@
 
 mod check;
 mod client;
+mod ingest;
 mod random;
 mod server;
 mod upstream;
@@ -51,17 +52,23 @@ async fn kill_loses_nothing_on_sqlite() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_loses_nothing_on_postgres() {
-    let urls = std::env::var("AIMATE_TEST_POSTGRES").unwrap_or_default();
-    let Some(url) = urls.split(',').find(|url| !url.is_empty()) else {
-        eprintln!("AIMATE_TEST_POSTGRES is not set: nothing to kill on");
-        return;
-    };
+    let Some(url) = postgres() else { return };
     let folder = Folder::new("postgres");
     let name = format!("aimate_kill_{}", std::process::id());
     let (server, _) = url.rsplit_once('/').expect("a URL with a database");
-    run_sql(url, format!("CREATE DATABASE {name}")).await;
+    run_sql(&url, format!("CREATE DATABASE {name}")).await;
     trials("postgres", &format!("{server}/{name}"), &folder).await;
-    run_sql(url, format!("DROP DATABASE {name} WITH (FORCE)")).await;
+    run_sql(&url, format!("DROP DATABASE {name} WITH (FORCE)")).await;
+}
+
+/// The first test server, if there is one.
+fn postgres() -> Option<String> {
+    let urls = std::env::var("AIMATE_TEST_POSTGRES").unwrap_or_default();
+    let url = urls.split(',').find(|url| !url.is_empty()).map(str::to_owned);
+    if url.is_none() {
+        eprintln!("AIMATE_TEST_POSTGRES is not set: nothing to kill on");
+    }
+    url
 }
 
 async fn run_sql(url: &str, statement: String) {

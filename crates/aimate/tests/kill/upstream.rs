@@ -25,6 +25,8 @@ pub(crate) struct Upstream {
 struct Ledger {
     seed: u64,
     answers: Mutex<HashMap<String, Sent>>,
+    /// How often each text was embedded.
+    embedded: Mutex<HashMap<String, u64>>,
 }
 
 /// What was sent to one question.
@@ -52,7 +54,7 @@ impl Upstream {
     pub(crate) async fn start(seed: u64) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let ledger = Arc::new(Ledger { seed, answers: Mutex::default() });
+        let ledger = Arc::new(Ledger { seed, answers: Mutex::default(), embedded: Mutex::default() });
         let shared = Arc::clone(&ledger);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -62,6 +64,15 @@ impl Upstream {
             }
         });
         Self { address, ledger }
+    }
+
+    /// How often each text was embedded.
+    pub(crate) fn embedded(&self) -> HashMap<String, u64> {
+        self.ledger.embedded.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn forget_embedded(&self) {
+        self.ledger.embedded.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// What was sent to a question.
@@ -99,11 +110,36 @@ impl Ledger {
             if line.starts_with("GET /v1/models ") {
                 let list = json!({"object": "list", "data": [{"id": "mock", "object": "model"}]});
                 whole(&mut stream, &list).await?;
+            } else if line.starts_with("POST /v1/embeddings ") {
+                let request: Value = serde_json::from_slice(&body).unwrap_or_default();
+                self.embed(&mut stream, &request).await?;
             } else {
                 let request: Value = serde_json::from_slice(&body).unwrap_or_default();
                 self.answer(&mut stream, &request).await?;
             }
         }
+    }
+
+    /// Vectors of the texts' hashes, after a while that a kill can fall into.
+    async fn embed(&self, stream: &mut BufReader<TcpStream>, request: &Value) -> std::io::Result<()> {
+        let texts: Vec<_> =
+            request["input"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        for text in texts.iter().filter(|text| text.contains("document")) {
+            *self
+                .embedded
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry((*text).to_owned())
+                .or_default() += 1;
+        }
+        sleep(Duration::from_millis(60)).await;
+        let data: Vec<_> =
+            (0..).zip(&texts).map(|(n, text)| json!({"index": n, "embedding": vector(text)})).collect();
+        whole(
+            stream,
+            &json!({"object": "list", "data": data, "usage": {"prompt_tokens": 1, "total_tokens": 1}}),
+        )
+        .await
     }
 
     async fn answer(&self, stream: &mut BufReader<TcpStream>, request: &Value) -> std::io::Result<()> {
@@ -149,6 +185,13 @@ impl Ledger {
         let sent = answers.entry(question.to_owned()).or_default();
         sent.pieces.push((now(), piece));
     }
+}
+
+fn vector(text: &str) -> Vec<f64> {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    let mut random = Random::new(hasher.finish());
+    (0..16).map(|_| random.within(0..1_000) as f64 - 500.5).collect()
 }
 
 /// The text of the last message of the user.

@@ -1,0 +1,207 @@
+//! `kill -9` while documents are read: run again, everything is findable once,
+//! nothing is stuck, and at most one batch was embedded for nothing.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use aimate::knowledge::{DocumentFilter, DocumentStatus};
+use aimate::{Engine, PageRequest};
+use tokio::time::sleep;
+
+use crate::random::{self, Random};
+use crate::upstream::Upstream;
+use crate::{Folder, TRIALS, postgres, run_sql, setting};
+
+/// Texts that the engine embeds together.
+const BATCH: u64 = 64;
+const KILL_AFTER: std::ops::Range<u64> = 150..1_500;
+
+/// A chunk as it must be: document, place, text, start, end.
+type Known = BTreeSet<(String, u32, String, u64, u64)>;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_ingest_ends_as_an_undisturbed_one_on_sqlite() {
+    let folder = Folder::new("ingest-sqlite");
+    let database = format!("sqlite:{}", folder.0.join("aimate.db").display());
+    trials("sqlite", &database, &folder).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_ingest_ends_as_an_undisturbed_one_on_postgres() {
+    let Some(url) = postgres() else { return };
+    let folder = Folder::new("ingest-postgres");
+    let name = format!("aimate_kill_ingest_{}", std::process::id());
+    let (server, _) = url.rsplit_once('/').expect("a URL with a database");
+    run_sql(&url, format!("CREATE DATABASE {name}")).await;
+    trials("postgres", &format!("{server}/{name}"), &folder).await;
+    run_sql(&url, format!("DROP DATABASE {name} WITH (FORCE)")).await;
+}
+
+async fn trials(store: &str, database: &str, folder: &Folder) {
+    let seed = setting("AIMATE_KILL_SEED").unwrap_or_else(random::seed);
+    let trials = setting("AIMATE_KILL_TRIALS").unwrap_or(TRIALS / 2);
+    println!("{store}: {trials} kills of an ingest, AIMATE_KILL_SEED={seed}");
+    let mut random = Random::new(seed);
+    let upstream = Upstream::start(seed).await;
+    let shelf = Shelf { database: database.to_owned(), folder: folder.0.clone(), upstream };
+    let documents = shelf.write_documents();
+
+    let mut undisturbed = shelf.ingest("undisturbed");
+    assert!(undisturbed.wait().expect("it ends").success(), "{}", shelf.log());
+    let expected = shelf.chunks("undisturbed").await;
+    assert_eq!(expected.iter().map(|chunk| &chunk.0).collect::<BTreeSet<_>>().len(), documents);
+    let needed = shelf.upstream.embedded().values().sum::<u64>();
+    assert!(needed >= 4 * BATCH, "{needed} chunks: too few to be killed in the middle");
+
+    let (mut killed, mut again, mut most) = (0, 0, 0);
+    let mut trial = 0;
+    while killed < trials {
+        trial += 1;
+        let collection = format!("trial {trial}");
+        shelf.upstream.forget_embedded();
+        let mut kills = 0;
+        for _ in 0..=random.within(0..3) {
+            let mut child = shelf.ingest(&collection);
+            sleep(Duration::from_millis(random.within(KILL_AFTER))).await;
+            if child.try_wait().expect("a child of ours").is_none() {
+                child.kill().expect("it runs until it is killed");
+                kills += 1;
+            }
+            child.wait().expect("it has ended");
+        }
+        let mut last = shelf.ingest(&collection);
+        assert!(last.wait().expect("it ends").success(), "AIMATE_KILL_SEED={seed}: {}", shelf.log());
+        let chunks = shelf.chunks(&collection).await;
+        assert!(chunks == expected, "{store}, AIMATE_KILL_SEED={seed}, trial {trial}: other chunks");
+        let twice = shelf.upstream.embedded().values().sum::<u64>().saturating_sub(needed);
+        assert!(
+            twice <= kills * BATCH,
+            "{store}, AIMATE_KILL_SEED={seed}, trial {trial}: {twice} texts embedded again after {kills} kills"
+        );
+        killed += kills;
+        again += twice;
+        most = most.max(twice.div_ceil(kills.max(1)));
+    }
+    println!(
+        "{store}: {killed} kills in {trial} ingests of {} chunks; sets that differ 0, stuck 0; {again} texts \
+         embedded again, at most {most} for a kill",
+        expected.len()
+    );
+    shelf.nothing_is_left_over(killed).await;
+}
+
+struct Shelf {
+    database: String,
+    folder: PathBuf,
+    upstream: Upstream,
+}
+
+impl Shelf {
+    /// Small documents and a few long ones; returns how many.
+    fn write_documents(&self) -> usize {
+        let folder = self.documents();
+        fs::create_dir_all(&folder).expect("a folder");
+        for n in 0..24 {
+            let parts = if n % 8 == 0 { 60 } else { 2 + n % 5 };
+            let text: String = (0..parts)
+                .map(|part| {
+                    format!(
+                        "## Part {part}\n\n{}\n\n",
+                        format!("document {n} part {part} says so. ").repeat(20)
+                    )
+                })
+                .collect();
+            fs::write(folder.join(format!("{n:02}.md")), format!("# Document {n}\n\n{text}"))
+                .expect("a file");
+        }
+        24
+    }
+
+    fn documents(&self) -> PathBuf {
+        self.folder.join("documents")
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.folder.join("ingest-log")
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    fn ingest(&self, collection: &str) -> Child {
+        let log = File::create(self.log_file()).expect("a file for the log");
+        Command::new(env!("CARGO_BIN_EXE_aimate"))
+            .arg("ingest")
+            .arg(self.documents())
+            .args(["--collection", collection, "--database", &self.database])
+            .arg("--data-dir")
+            .arg(&self.folder)
+            .current_dir(&self.folder)
+            .env_clear()
+            .env("AI_PROVIDER", "openai")
+            .env("OPENAI_BASE_URL", format!("http://{}/v1", self.upstream.address))
+            .env("OPENAI_API_KEY", "sk-kill")
+            .env("AIMATE_EMBEDDER", "openai/mock")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("the log's second handle"))
+            .stderr(log)
+            .spawn()
+            .expect("the binary starts")
+    }
+
+    async fn engine(&self) -> (Engine, aimate::store::Store) {
+        let options = aimate::store::Options {
+            blobs: Some(Path::new(&self.folder).join("blobs")),
+            ..aimate::store::Options::default()
+        };
+        let store = aimate::store::connect_with(&self.database, options).await.expect("the database opens");
+        (Engine::builder().store(store.clone()).readers(0).build().await.expect("an engine"), store)
+    }
+
+    /// What can be found in a collection; all of it must be `ready`.
+    async fn chunks(&self, collection: &str) -> Known {
+        let (engine, store) = self.engine().await;
+        let me = engine.local_scope().await.expect("a scope");
+        let knowledge = engine.knowledge(&me);
+        let id = knowledge.collection(collection).await.expect("the collection").id;
+        let filter = DocumentFilter { collection: Some(id), ..DocumentFilter::default() };
+        let documents = knowledge.documents(&filter, PageRequest::first(200)).await.expect("documents").data;
+        let mut known = Known::new();
+        for document in documents {
+            assert_eq!(document.status, DocumentStatus::Ready, "{document:?}");
+            let mut from = 0;
+            loop {
+                let page = knowledge.chunks(document.id, from, 200).await.expect("chunks");
+                from += page.len() as u32;
+                if page.is_empty() {
+                    break;
+                }
+                known.extend(
+                    page.into_iter().map(|c| (document.name.clone(), c.index, c.text, c.start, c.end)),
+                );
+            }
+            assert_eq!(from, document.chunk_count);
+        }
+        engine.drain(Duration::from_secs(1)).await;
+        store.close().await;
+        known
+    }
+
+    /// No vector or segment that nothing refers to; of bytes, at most one file
+    /// for each kill, which came between them and their document.
+    async fn nothing_is_left_over(&self, kills: u64) {
+        let (engine, store) = self.engine().await;
+        let stores = store.stores();
+        assert_eq!(stores.queue.orphans(false).await.expect("an answer"), Vec::<String>::new());
+        let blobs = stores.blobs.list().await.expect("a list");
+        assert!(!blobs.is_empty());
+        let unneeded = stores.queue.unneeded_blobs(&blobs).await.expect("an answer");
+        assert!(unneeded.len() as u64 <= kills, "{unneeded:?}");
+        engine.drain(Duration::from_secs(1)).await;
+        store.close().await;
+    }
+}

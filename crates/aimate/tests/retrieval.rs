@@ -1,0 +1,267 @@
+//! Knowledge through the engine: what goes in, what is found, what is cited.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+
+mod common;
+
+use std::sync::Arc;
+
+use aimate::engine::SyncOptions;
+use aimate::knowledge::{
+    CollectionChange, DocumentStatus, Filter, NewCollection, NewDocument, Search, SearchMode, SpaceStatus,
+};
+use aimate::message::{Citation, Message, Part};
+use aimate::testing::{HashEmbedder, answer};
+use aimate::{ChatEvent, Engine, ErrorKind, PageRequest, Scope, Turn};
+use common::{Bench, events, said};
+use serde_json::json;
+
+const BOILER: &str = "# Boiler\n\nThe boiler is serviced in May. Bring the key of the cellar.\n";
+const PUMP: &str = "# Pump\n\nThe pump runs at night. Its filter is changed every second winter.\n";
+
+/// An engine with an embedder, and what it embedded.
+async fn shelf<const N: usize>(answers: [&str; N]) -> (Bench, Arc<HashEmbedder>) {
+    let embedder = Arc::new(HashEmbedder::new("hash", 64));
+    let bench = Bench::with(answers.map(answer), |builder| builder.embedder(embedder.clone())).await;
+    let knowledge = bench.engine.knowledge(&bench.me);
+    knowledge.add_text("boiler.md", BOILER).await.unwrap();
+    knowledge.add_text("pump.md", PUMP).await.unwrap();
+    (bench, embedder)
+}
+
+fn citations(message: &Message) -> Vec<&Citation> {
+    let parts = message.content.iter();
+    parts.filter_map(|part| if let Part::Citation(one) = part { Some(one) } else { None }).collect()
+}
+
+async fn search(engine: &Engine, me: &Scope, query: &str, mode: SearchMode) -> Vec<String> {
+    let search = Search { mode, ..Search::new(query) };
+    let found = engine.knowledge(me).search(&search).await.unwrap();
+    found.hits.into_iter().map(|hit| hit.title).collect()
+}
+
+#[tokio::test]
+async fn each_mode_finds_what_was_added() {
+    let (bench, _) = shelf([]).await;
+    for mode in [SearchMode::Hybrid, SearchMode::Vector, SearchMode::Text] {
+        let titles = search(&bench.engine, &bench.me, "When is the boiler serviced?", mode).await;
+        assert_eq!(titles[0], "Boiler", "{mode}");
+    }
+    let mut wanted = Search::new("\"boiler\" AND (pump* OR NEAR/2) ^ -\\ %");
+    wanted.explain = true;
+    let found = bench.engine.knowledge(&bench.me).search(&wanted).await.unwrap();
+    assert_eq!(found.chunks, 2);
+    assert!(found.hits[0].explain.as_ref().unwrap().text_rank.is_some());
+}
+
+#[tokio::test]
+async fn text_search_alone_says_so() {
+    let bench = Bench::with([], |builder| builder).await;
+    let knowledge = bench.engine.knowledge(&bench.me);
+    knowledge.add_text("boiler.md", BOILER).await.unwrap();
+    let found = knowledge.search(&Search::new("boiler")).await.unwrap();
+    assert_eq!((found.hits.len(), found.warnings.len()), (1, 1));
+    let vector = Search { mode: SearchMode::Vector, ..Search::new("boiler") };
+    assert_eq!(knowledge.search(&vector).await.unwrap_err().kind(), ErrorKind::Unsupported);
+}
+
+#[tokio::test]
+async fn marks_of_an_answer_become_citations() {
+    let text = "In May: “serviced in May” [1]. It also says \"serviced in July\" [1]. And [9].";
+    let (bench, _) = shelf([text]).await;
+    let turn = Turn::new("When is the boiler serviced?").knowledge(["documents"]);
+    let events = events(bench.engine.chat(&bench.me, turn).await.unwrap()).await;
+    let ChatEvent::Retrieved { citations: shown } = &events[1] else { panic!("{events:?}") };
+    assert_eq!((shown[0].n, shown[0].title.as_str()), (1, "Boiler"));
+    let prompt = bench.provider.requests()[0].messages.last().unwrap().clone();
+    let Part::Text { text: prompt } = &prompt.content[0] else { panic!("{prompt:?}") };
+    assert!(prompt.contains("[1] Boiler\n") && prompt.ends_with("When is the boiler serviced?"), "{prompt}");
+
+    let codes: Vec<_> = events
+        .iter()
+        .filter_map(
+            |event| if let ChatEvent::Warning { code, .. } = event { Some(code.as_str()) } else { None },
+        )
+        .collect();
+    assert_eq!(codes, ["citation_unknown", "quote_not_found"]);
+    let ChatEvent::Finished(finished) = events.last().unwrap() else { panic!("{events:?}") };
+    let Part::Text { text } = &finished.message.content[0] else { panic!() };
+    assert!(text.ends_with("[1]. And."), "{text}");
+    let cited = citations(&finished.message);
+    assert_eq!(cited.len(), 1);
+    assert_eq!(cited[0].quotes.iter().map(|quote| quote.found).collect::<Vec<_>>(), [true, false]);
+    let quote = &cited[0].quotes[0];
+    let said: String = BOILER
+        .chars()
+        .skip(usize::try_from(quote.start.unwrap()).unwrap())
+        .take(usize::try_from(quote.end.unwrap() - quote.start.unwrap()).unwrap())
+        .collect();
+    assert_eq!(said, "serviced in May");
+}
+
+#[tokio::test]
+async fn passages_are_frozen_with_their_turn() {
+    let (bench, _) = shelf(["In May [1].", "At night [1]."]).await;
+    let turn = Turn::new("When is the boiler serviced?").knowledge(["documents"]);
+    let listener = bench.engine.chat(&bench.me, turn).await.unwrap();
+    let id = listener.conversation_id();
+    events(listener).await;
+    bench.engine.knowledge(&bench.me).add_text("boiler.md", "The boiler is serviced in June.").await.unwrap();
+    let turn = Turn::new("And when does the pump run, which stands in the garden?").conversation(id);
+    events(bench.engine.chat(&bench.me, turn.knowledge(["documents"])).await.unwrap()).await;
+    let requests = bench.provider.requests();
+    assert!(requests[1].messages.starts_with(&requests[0].messages));
+
+    let branch = bench.branch(id).await;
+    assert!(citations(&branch[1])[0].is_stale, "the boiler's document changed");
+    assert!(!citations(&branch[3])[0].is_stale);
+}
+
+#[tokio::test]
+async fn builtin_answers_from_the_documents() {
+    let engine = Engine::builder()
+        .store(aimate::store::connect("sqlite::memory:").await.unwrap())
+        .connection(aimate::providers::builtin())
+        .build()
+        .await
+        .unwrap();
+    let me = engine.local_scope().await.unwrap();
+    engine.knowledge(&me).add_text("boiler.md", BOILER).await.unwrap();
+    let events = events(engine.chat(&me, Turn::new("When is the boiler serviced?")).await.unwrap()).await;
+    assert!(said(&events).contains("“The boiler is serviced in May.” [1]"), "{}", said(&events));
+    let ChatEvent::Finished(finished) = events.last().unwrap() else { panic!("{events:?}") };
+    assert!(citations(&finished.message)[0].quotes[0].found);
+}
+
+#[tokio::test]
+async fn changed_document_embeds_its_changed_chunks_alone() {
+    let (bench, embedder) = shelf([]).await;
+    let knowledge = bench.engine.knowledge(&bench.me);
+    let sections: Vec<_> =
+        (0..40).map(|n| format!("## Part {n}\n\n{}\n", format!("word{n} ").repeat(120))).collect();
+    let first = knowledge.add_text("long.md", sections.concat()).await.unwrap();
+    let before = embedder.texts();
+    let mut changed = sections.clone();
+    changed[20] = changed[20].replace("word20", "other");
+    let second = knowledge.add_text("long.md", changed.concat()).await.unwrap();
+    assert_eq!((first.id, first.chunk_count), (second.id, second.chunk_count));
+    assert!(embedder.texts() - before <= 4, "{} of {}", embedder.texts() - before, second.chunk_count);
+    assert_eq!(search(&bench.engine, &bench.me, "word20", SearchMode::Text).await, Vec::<String>::new());
+    assert!(!search(&bench.engine, &bench.me, "word21", SearchMode::Text).await.is_empty());
+}
+
+#[tokio::test]
+async fn folder_is_synchronised() {
+    let (bench, embedder) = shelf([]).await;
+    let folder =
+        std::env::temp_dir().join(format!("aimate-sync-{}", bench.engine.sources().id::<uuid::Uuid>()));
+    std::fs::create_dir_all(folder.join("sub")).unwrap();
+    for (name, text) in
+        [("a.md", "alpha alpha"), ("sub/b.md", "beta beta"), (".hidden", "no"), ("c.md", "gamma")]
+    {
+        std::fs::write(folder.join(name), text).unwrap();
+    }
+    let knowledge = bench.engine.knowledge(&bench.me);
+    let collection = knowledge.create_collection(NewCollection::new("folder")).await.unwrap().id;
+    let sync = || async {
+        let paths = [folder.clone()];
+        let report = knowledge.sync(collection, &paths, SyncOptions::default(), |_| {}).await.unwrap();
+        for id in report.added.iter().chain(&report.updated) {
+            knowledge.wait(*id).await.unwrap();
+        }
+        (report.added.len(), report.updated.len(), report.moved, report.deleted, report.unchanged)
+    };
+    assert_eq!(sync().await, (3, 0, 0, 0, 0));
+    let before = embedder.texts();
+    assert_eq!(sync().await, (0, 0, 0, 0, 3));
+    assert_eq!(embedder.texts(), before);
+    std::fs::rename(folder.join("a.md"), folder.join("sub/z.md")).unwrap();
+    std::fs::write(folder.join("sub/b.md"), "delta delta").unwrap();
+    std::fs::remove_file(folder.join("c.md")).unwrap();
+    assert_eq!(sync().await, (0, 1, 1, 1, 0));
+    let found = |query: &'static str| search(&bench.engine, &bench.me, query, SearchMode::Text);
+    assert_eq!(found("alpha").await.len(), 1);
+    assert_eq!(found("delta").await.len(), 1);
+    assert_eq!(found("beta gamma").await.len(), 0);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[tokio::test]
+async fn another_model_takes_over_when_it_is_whole_and_back_at_once() {
+    let old = Arc::new(HashEmbedder::new("old", 32));
+    let new = Arc::new(HashEmbedder::new("new", 48));
+    let (first, second) = (old.clone(), new.clone());
+    let bench = Bench::with([], |builder| builder.embedder(first).embedder(second)).await;
+    let knowledge = bench.engine.knowledge(&bench.me);
+    let document = knowledge.add_text("boiler.md", BOILER).await.unwrap();
+    let id = document.collection_id;
+    let change =
+        |name: &str| CollectionChange { embedder: Some(name.to_owned()), ..CollectionChange::default() };
+    knowledge.update_collection(id, change("local/new")).await.unwrap();
+    for _ in 0..200 {
+        let space = knowledge.collection(&id.to_string()).await.unwrap().space.unwrap();
+        if space.model.name == "local/new" {
+            break;
+        }
+        assert_eq!(search(&bench.engine, &bench.me, "boiler", SearchMode::Vector).await, ["Boiler"]);
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(search(&bench.engine, &bench.me, "boiler", SearchMode::Vector).await, ["Boiler"]);
+    let statuses: Vec<_> = knowledge.spaces(id).await.unwrap().iter().map(|space| space.status).collect();
+    assert!(
+        statuses.contains(&SpaceStatus::Active) && statuses.contains(&SpaceStatus::Retired),
+        "{statuses:?}"
+    );
+    let embedded = old.texts();
+    let back = knowledge.update_collection(id, change("local/old")).await.unwrap();
+    assert_eq!(back.space.unwrap().model.name, "local/old");
+    assert_eq!(old.texts(), embedded);
+}
+
+#[tokio::test]
+async fn filters_and_deleting_hold_in_both_legs() {
+    let (bench, _) = shelf([]).await;
+    let knowledge = bench.engine.knowledge(&bench.me);
+    let collection = knowledge.collection("documents").await.unwrap().id;
+    for year in [2024, 2025] {
+        let mut new = NewDocument::new(format!("report {year}"));
+        new.metadata.insert("year".to_owned(), json!(year));
+        let text = "The annual report on boilers and pumps.".to_owned();
+        let added = knowledge.add_text_to(collection, new, text).await.unwrap();
+        assert_eq!(added.status, DocumentStatus::Pending);
+        knowledge.wait(added.id).await.unwrap();
+    }
+    let filter = Filter::Eq { field: "year".to_owned(), value: json!(2025) };
+    for mode in [SearchMode::Hybrid, SearchMode::Vector, SearchMode::Text] {
+        let search = Search { mode, filter: Some(filter.clone()), ..Search::new("report on boilers") };
+        let found = knowledge.search(&search).await.unwrap();
+        assert_eq!(found.hits.iter().map(|hit| hit.title.as_str()).collect::<Vec<_>>(), ["report 2025"]);
+        assert_eq!(found.filtered, 3);
+        knowledge.search(&Search { query: "?!".to_owned(), ..search }).await.unwrap();
+    }
+    let all =
+        knowledge.documents(&aimate::knowledge::DocumentFilter::default(), PageRequest::default()).await;
+    for document in all.unwrap().data {
+        knowledge.delete(document.id).await.unwrap();
+        assert!(knowledge.file(document.id).await.is_err());
+    }
+    assert_eq!(search(&bench.engine, &bench.me, "boiler", SearchMode::Hybrid).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn broken_document_fails_alone() {
+    let (bench, _) = shelf([]).await;
+    let knowledge = bench.engine.knowledge(&bench.me);
+    let empty = knowledge.add_text("empty.txt", "").await.unwrap_err();
+    assert!(empty.message().contains("empty"), "{empty}");
+    assert!(knowledge.add_text("blank.txt", " \n\t ").await.is_err());
+    knowledge.add_text("../../etc/passwd", "The zebra is striped.").await.unwrap();
+    knowledge.add_text("after.md", "The zebra came later.").await.unwrap();
+    assert!(!search(&bench.engine, &bench.me, "zebra", SearchMode::Hybrid).await.is_empty());
+}
