@@ -79,7 +79,7 @@ pub struct Turn {
     /// branch's last answer, else the first active model.
     pub model: Option<String>,
     /// The collections, by id or name, whose passages the model is shown; an
-    /// empty list is all of the user's. Default: none, but all for `builtin`,
+    /// empty list is none. Default: none, but all of the user's for `builtin`,
     /// which has nothing else to answer from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub knowledge: Option<Vec<String>>,

@@ -24,7 +24,7 @@ pub struct Completion {
     /// The question; its `model` and `context_window` are filled in.
     pub request: ChatRequest,
     /// The collections, by id or name, whose passages are put before the last
-    /// user message; an empty list is all of the user's. Default: none.
+    /// user message; an empty list is none. Default: none.
     pub knowledge: Option<Vec<String>>,
 }
 
@@ -146,7 +146,7 @@ impl Engine {
         let provider = self.inner.provider(endpoint.provider)?;
         let mut request = completion.request;
         request.context_window = self.window(&target);
-        if let Some(collections) = &completion.knowledge {
+        if let Some(collections) = completion.knowledge.as_ref().filter(|named| !named.is_empty()) {
             self.show_passages(scope, collections, &mut request).await?;
         }
         let passages = request.passages.clone();

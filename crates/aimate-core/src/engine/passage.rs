@@ -36,8 +36,10 @@ impl Engine {
     /// The collections that a turn's passages come from: those it names; for a
     /// model that has nothing else to answer from, all.
     pub(super) fn wanted_knowledge(turn: &Turn, target: &Target) -> Option<Vec<String>> {
-        let is_builtin = target.connection.provider == ProviderKind::Builtin;
-        turn.knowledge.clone().or_else(|| is_builtin.then(Vec::new))
+        match &turn.knowledge {
+            Some(named) => (!named.is_empty()).then(|| named.clone()),
+            None => (target.connection.provider == ProviderKind::Builtin).then(Vec::new),
+        }
     }
 
     /// Puts passages for the last user message of a prompt before it.

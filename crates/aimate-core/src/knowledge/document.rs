@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::clock::Timestamp;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::id::{ChunkId, CollectionId, DocumentId};
 use crate::limit;
 use crate::text::names;
@@ -110,6 +110,13 @@ impl NewDocument {
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid), naming the field.
     pub fn check(&self) -> Result<()> {
         limit::name("name", &self.name, limit::DOCUMENT_NAME)?;
+        let texts = [Some(&self.name), self.source.as_ref(), self.media_type.as_ref()];
+        for (path, text) in ["name", "source", "media_type"].into_iter().zip(texts) {
+            if text.is_some_and(|text| text.contains('\0')) {
+                return Err(Error::field(path, "holds a NUL character; leave it out"));
+            }
+        }
+        self.media_type.as_ref().map_or(Ok(()), |media| limit::name("media_type", media, limit::NAME))?;
         self.source.as_ref().map_or(Ok(()), |source| limit::name("source", source, limit::DOCUMENT_NAME))?;
         limit::metadata("metadata", &self.metadata)
     }

@@ -33,7 +33,8 @@ pub use sync::{SyncEvent, SyncOptions, SyncReport};
 
 /// Bytes of a document at most.
 pub const MOST_BYTES: u64 = 1 << 30;
-/// Between two looks at a document that somebody waits for.
+/// Between the first looks at a document that somebody waits for; later ones
+/// are up to ten times rarer.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What of the engine serves knowledge.
@@ -219,8 +220,19 @@ impl Knowledge {
             created_at: now,
             updated_at: now,
         };
-        match inner.stores.knowledge.add_document(&self.scope, &document).await {
-            Ok((stored, unneeded)) if stored.id == id => {
+        let knowledge = self.clone();
+        // In the engine's own task: a caller who goes away now must not leave
+        // bytes without their document.
+        let stored = inner.tasks.spawn(async move { knowledge.store_document(&document, blob).await });
+        stored
+            .await
+            .map_err(|error| Error::internal("the document could not be stored").with_source(error))?
+    }
+
+    async fn store_document(&self, document: &Document, blob: Blob) -> Result<Document> {
+        let inner = &self.engine.inner;
+        match inner.stores.knowledge.add_document(&self.scope, document).await {
+            Ok((stored, unneeded)) if stored.id == document.id => {
                 self.engine.drop_blobs(unneeded.filter(|old| *old != blob).into_iter().collect()).await;
                 inner.shelf.added.notify_one();
                 Ok(stored)
@@ -361,14 +373,16 @@ impl Knowledge {
         struct Watch {
             knowledge: Knowledge,
             last: Option<Document>,
+            looks: u32,
             over: bool,
         }
-        let watch = Watch { knowledge: self.clone(), last: None, over: false };
+        let watch = Watch { knowledge: self.clone(), last: None, looks: 0, over: false };
         stream::unfold(watch, move |mut watch| async move {
             while !watch.over {
                 if watch.last.is_some() {
-                    tokio::time::sleep(LOOK_EVERY).await;
+                    tokio::time::sleep(LOOK_EVERY * (watch.looks / 20 + 1).min(10)).await;
                 }
+                watch.looks += 1;
                 let document = match watch.knowledge.document(id).await {
                     Ok(document) => document,
                     Err(error) => {
