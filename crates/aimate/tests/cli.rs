@@ -8,44 +8,10 @@
     reason = "tests fail by panicking"
 )]
 
-use std::path::PathBuf;
-use std::process::{Command, Output};
+#[path = "common/command.rs"]
+mod command;
 
-/// An empty data folder that is removed at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("aimate-cli-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    /// Runs `aimate` here, with nothing of the caller's environment.
-    fn aimate(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_aimate"))
-            .args(arguments)
-            .current_dir(&self.0)
-            .env_clear()
-            .envs(environment.iter().copied())
-            .output()
-            .unwrap()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
+use command::{Folder, err, out};
 
 #[test]
 fn migrate_says_what_it_applied_and_then_nothing() {

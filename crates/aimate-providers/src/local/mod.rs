@@ -78,6 +78,13 @@ impl LocalEmbedder {
                 bert.vocabulary()
             )));
         }
+        if bert.most_tokens() <= tokenizer.encode("", 0).len() {
+            return Err(Error::invalid(format!(
+                "`{}`: a text may have {} tokens, which leaves none for words; max_seq_length or the table of positions is wrong",
+                dir.display(),
+                bert.most_tokens()
+            )));
+        }
         let name = folder.name();
         let dimensions = u32::try_from(bert.dimensions()).unwrap_or(u32::MAX);
         let model = EmbeddingModel { name: format!("local/{name}"), dimensions, version };

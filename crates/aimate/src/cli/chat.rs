@@ -2,11 +2,12 @@
 
 use std::io::{IsTerminal, Write};
 
+use aimate::message::{Citation, Message, Part};
 use aimate::{Answer, ChatEvent, ConversationId, Engine, Error, Result, Scope, Turn};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
 use super::config::Config;
-use super::find::find;
+use super::terminal::plain;
 
 /// What `chat` takes.
 #[derive(Debug, clap::Args)]
@@ -19,20 +20,24 @@ pub(crate) struct ChatArguments {
     /// The conversation to go on with
     #[arg(long)]
     conversation: Option<ConversationId>,
+    /// A collection to answer from, by name or id; may be given several times
+    #[arg(long = "collection", value_name = "NAME")]
+    collections: Vec<String>,
     #[command(flatten)]
     config: Config,
 }
 
 /// Answers one prompt, or one line after the other.
 pub(crate) async fn chat(arguments: ChatArguments) -> Result<()> {
-    let transport = arguments.config.transport()?;
-    let mut builder = arguments.config.engine(&transport).await?;
-    for found in find(&transport).await? {
-        builder = builder.connection(found.connection);
-    }
-    let engine = builder.build().await?;
+    let (builder, _) = arguments.config.engine().await?;
+    // Documents that wait are read by `ingest` and by the server.
+    let engine = builder.readers(0).build().await?;
     let me = engine.local_scope().await?;
-    let mut session = Session { conversation: arguments.conversation, model: arguments.model };
+    let mut session = Session {
+        conversation: arguments.conversation,
+        model: arguments.model,
+        collections: arguments.collections,
+    };
     let outcome = match arguments.prompt {
         Some(prompt) if prompt == "-" => match read_all().await {
             Ok(prompt) => session.turn(&engine, &me, prompt).await,
@@ -48,6 +53,7 @@ pub(crate) async fn chat(arguments: ChatArguments) -> Result<()> {
 struct Session {
     conversation: Option<ConversationId>,
     model: Option<String>,
+    collections: Vec<String>,
 }
 
 impl Session {
@@ -83,6 +89,9 @@ impl Session {
         let mut turn = Turn::new(prompt);
         turn.conversation = self.conversation;
         turn.model.clone_from(&self.model);
+        if !self.collections.is_empty() {
+            turn = turn.knowledge(self.collections.iter().cloned());
+        }
         let mut answer = engine.chat(me, turn).await?;
         self.conversation = Some(answer.conversation_id());
         follow(engine, me, &mut answer).await
@@ -103,18 +112,39 @@ async fn follow(engine: &Engine, me: &Scope, answer: &mut Answer) -> Result<()> 
         };
         match event {
             Some(ChatEvent::Text { text }) => print(&text),
+            // They are marked among the sources.
+            Some(ChatEvent::Warning { code, .. }) if code == "quote_not_found" => {}
             Some(ChatEvent::Warning { detail, .. }) => eprintln!("\n(note: {detail})"),
             Some(ChatEvent::Error { code, detail, .. }) => {
                 let kind = aimate::ErrorKind::from_code(&code).unwrap_or(aimate::ErrorKind::Internal);
                 return Err(Error::new(kind, detail));
             }
-            Some(ChatEvent::Finished(_)) | None => {
+            Some(ChatEvent::Finished(finished)) => {
+                print(&format!("\n{}", sources(&finished.message)));
+                return Ok(());
+            }
+            None => {
                 print("\n");
                 return Ok(());
             }
             Some(_) => {}
         }
     }
+}
+
+/// The passages that an answer cites, a line each; what it quotes of one without
+/// standing in it is marked.
+fn sources(answer: &Message) -> String {
+    let mut lines = String::new();
+    for part in &answer.content {
+        let Part::Citation(Citation { n, title, page, quotes, .. }) = part else { continue };
+        let page = page.map(|page| format!(", page {page}")).unwrap_or_default();
+        lines.push_str(&format!("\n[{n}] {}{page}\n", plain(title)));
+        for quote in quotes.iter().filter(|quote| !quote.found) {
+            lines.push_str(&format!("    not found there: “{}”\n", plain(&quote.text)));
+        }
+    }
+    lines.replace("\n\n[", "\n[")
 }
 
 async fn read_all() -> Result<String> {

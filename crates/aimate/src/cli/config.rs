@@ -3,22 +3,28 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use aimate::providers::{AddressPolicy, Transport};
+use aimate::providers::{AddressPolicy, HttpReranker, RerankShape, Transport};
 use aimate::store::{Options, Store};
-use aimate::{Engine, EngineBuilder, Error, KeyRing, Result};
+use aimate::text::extract::{Extractor, Limits};
+use aimate::{Engine, EngineBuilder, Error, KeyRing, Result, Secret};
 
-use super::find::{configured, preferred};
+use super::embedder::Embedding;
+use super::find::{Found, configured, find, preferred};
 
 /// The names that the environment may hold; see the README.
-const KNOWN: [&str; 12] = [
+const KNOWN: [&str; 15] = [
     "AIMATE_ADDR",
     "AIMATE_DATA_DIR",
     "AIMATE_KEYS",
     "AIMATE_ALLOW_PRIVATE",
     "AIMATE_EMBEDDER",
     "AIMATE_MODEL_DIR",
+    "AIMATE_RERANKER_URL",
+    "AIMATE_RERANKER_MODEL",
+    "AIMATE_RERANKER_KEY",
     "AIMATE_LOG",
     "AIMATE_LOG_FORMAT",
     "AIMATE_SYSTEM_PROMPT",
@@ -33,7 +39,7 @@ pub(crate) struct Config {
     /// `sqlite:PATH`, `sqlite::memory:` or `postgres://…` [default: a SQLite file in the data folder]
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub(crate) database: Option<String>,
-    /// The folder of the database file and the encryption key
+    /// The folder of the database file, the documents' bytes and the encryption key
     #[arg(long, env = "AIMATE_DATA_DIR", default_value = "aimate-data")]
     pub(crate) data_dir: PathBuf,
     /// Connections to the database
@@ -46,6 +52,8 @@ pub(crate) struct Config {
     /// by commas, such as `gpu-box,10.2.0.0/16`
     #[arg(long, env = "AIMATE_ALLOW_PRIVATE", value_name = "HOSTS")]
     pub(crate) allow_private: Option<String>,
+    #[command(flatten)]
+    pub(crate) embedding: Embedding,
 }
 
 impl Config {
@@ -57,14 +65,18 @@ impl Config {
             .unwrap_or_else(|| format!("sqlite:{}", self.data_dir.join("aimate.db").display()))
     }
 
-    /// Opens the database.
+    /// Opens the database. The bytes of documents are kept in the data folder,
+    /// but for a database in memory, with which they go.
     pub(crate) async fn connect(&self, migrate: bool) -> Result<Store> {
+        let url = self.database_url();
         let options = Options {
             pool_size: self.pool_size,
             timeout: Duration::from_millis(self.database_timeout),
             migrate,
+            blobs: (!url.ends_with(":memory:")).then(|| self.data_dir.join("blobs")),
+            ..Options::default()
         };
-        aimate::store::connect_with(&self.database_url(), options).await
+        aimate::store::connect_with(&url, options).await
     }
 
     /// What asks the model servers. Users' connections reach public addresses and
@@ -81,18 +93,32 @@ impl Config {
         Ok(Transport::new().with_policy(policy))
     }
 
-    /// An engine builder with the store, the providers over `transport` and the keys.
-    pub(crate) async fn engine(&self, transport: &Transport) -> Result<EngineBuilder> {
+    /// An engine builder with everything that is configured, and the model servers that are found.
+    pub(crate) async fn engine(&self) -> Result<(EngineBuilder, Vec<Found>)> {
+        let transport = self.transport()?;
+        let embedders = self.embedding.load().await?;
         let store = self.connect(true).await?;
-        let mut builder =
-            Engine::builder().store(store).providers(aimate::providers::with(transport)).keys(self.keys()?);
+        let mut builder = Engine::builder()
+            .store(store)
+            .providers(aimate::providers::with(&transport))
+            .keys(self.keys()?)
+            .fetcher(Arc::new(transport.clone()))
+            .extractor(extractor()?);
+        if let Ok(url) = std::env::var("AIMATE_RERANKER_URL") {
+            builder = builder.reranker(Arc::new(reranker(&transport, &url)));
+        }
+        builder = embedders.join(builder);
         if let Some(provider) = preferred()? {
             builder = builder.prefer(provider);
         }
         if let Ok(prompt) = std::env::var("AIMATE_SYSTEM_PROMPT") {
             builder = builder.system_prompt(prompt);
         }
-        Ok(builder)
+        let found = find(&transport).await?;
+        for Found { connection, .. } in &found {
+            builder = builder.connection(connection.clone());
+        }
+        Ok((builder, found))
     }
 
     /// The encryption keys: of the environment, else of the data folder, where
@@ -116,6 +142,16 @@ impl Config {
     pub(crate) fn key_path(&self) -> PathBuf {
         self.data_dir.join("encryption.key")
     }
+}
+
+/// Reads documents in a child process of this same program, so that a hostile
+/// file ends that one alone.
+fn extractor() -> Result<Extractor> {
+    let program = std::env::current_exe().map_err(|error| {
+        Error::unavailable("this program's own file cannot be found, which reads documents")
+            .with_source(error)
+    })?;
+    Ok(Extractor::with_worker(program, Limits::default()))
 }
 
 fn make_key(folder: &Path, path: &Path) -> Result<KeyRing> {
@@ -163,6 +199,15 @@ fn unknown(names: impl Iterator<Item = String>) -> Vec<String> {
     names.filter(|name| name.starts_with("AIMATE_") && !KNOWN.contains(&name.as_str())).collect()
 }
 
+/// The reranker at `url`: one that is asked for a model by name has Cohere's
+/// shape, one without has that of text-embeddings-inference.
+fn reranker(transport: &Transport, url: &str) -> HttpReranker {
+    let model = std::env::var("AIMATE_RERANKER_MODEL").unwrap_or_default();
+    let key = std::env::var("AIMATE_RERANKER_KEY").ok().filter(|key| !key.is_empty()).map(Secret::new);
+    let shape = if model.is_empty() { RerankShape::Tei } else { RerankShape::Cohere };
+    HttpReranker::new(transport.clone(), shape, url, model, key)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,6 +226,7 @@ mod tests {
             pool_size: None,
             database_timeout: 1,
             allow_private: Some(list.to_owned()),
+            embedding: Embedding::default(),
         };
         assert!(config("gpu-box, 10.2.0.0/16,").transport().is_ok());
         let error = config("10.2.0.0/40").transport().err().unwrap();
@@ -199,6 +245,7 @@ mod tests {
             pool_size: None,
             database_timeout: 1,
             allow_private: None,
+            embedding: Embedding::default(),
         };
         config.keys().unwrap();
         let first = fs::read(config.key_path()).unwrap();

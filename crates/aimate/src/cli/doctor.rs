@@ -1,15 +1,29 @@
 //! `aimate doctor`.
 
+mod knowledge;
+
 use std::process::ExitCode;
 
-use aimate::providers::{self, Transport};
-use aimate::{Engine, Result};
+use aimate::providers;
+use aimate::{Engine, Result, Scope};
 
 use super::config::Config;
-use super::find::find;
+use super::embedder::Embedders;
+use super::find::{Found, find};
+
+/// What `doctor` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DoctorArguments {
+    /// Remove what is left over: rows and files that nothing needs
+    #[arg(long)]
+    repair: bool,
+    #[command(flatten)]
+    config: Config,
+}
 
 /// Checks everything the server needs, says what is wrong and what to do.
-pub(crate) async fn doctor(config: &Config) -> Result<ExitCode> {
+pub(crate) async fn doctor(arguments: &DoctorArguments) -> Result<ExitCode> {
+    let config = &arguments.config;
     let mut report = Report { problems: 0 };
     let store = match config.connect(false).await {
         Ok(store) => Some(store),
@@ -25,21 +39,12 @@ pub(crate) async fn doctor(config: &Config) -> Result<ExitCode> {
         Ok(keys) => report.fine("keys", &format!("encryption keys {keys:?} are ready")),
         Err(error) => report.problem("keys", &error.to_string()),
     }
-    let transport = config.transport()?;
-    let found = find(&transport).await?;
-    if found.is_empty() {
-        report.note(
-            "models",
-            "no model server found: start Ollama, or set OPENAI_API_KEY or OPENROUTER_API_KEY",
-        );
-    }
-    for found in found {
-        report.fine("models", &found.told);
-    }
+    let found = models(&mut report, config).await?;
+    let embedders = knowledge::embedder(&mut report, &config.embedding).await;
     if let Some(store) = store
         && report.problems == 0
     {
-        connections(&mut report, &store, config, &transport).await?;
+        stored(&mut report, arguments, &store, found, embedders).await?;
     }
     if report.problems == 0 {
         println!("all is well");
@@ -64,31 +69,66 @@ async fn database(report: &mut Report, store: &aimate::store::Store) {
     }
 }
 
-/// Asks the server of every stored connection for its models.
-async fn connections(
+/// The model servers that are found without the database.
+async fn models(report: &mut Report, config: &Config) -> Result<Vec<Found>> {
+    let found = find(&config.transport()?).await?;
+    if found.is_empty() {
+        report.note(
+            "models",
+            "no model server found: start Ollama, or set OPENAI_API_KEY or OPENROUTER_API_KEY",
+        );
+    }
+    for found in &found {
+        report.fine("models", &found.told);
+    }
+    Ok(found)
+}
+
+/// Checks what is in the database.
+async fn stored(
     report: &mut Report,
+    arguments: &DoctorArguments,
     store: &aimate::store::Store,
-    config: &Config,
-    transport: &Transport,
+    found: Vec<Found>,
+    embedders: Option<Embedders>,
 ) -> Result<()> {
-    let engine = Engine::builder()
+    let transport = arguments.config.transport()?;
+    let mut builder = Engine::builder()
         .store(store.clone())
-        .providers(providers::with(transport))
-        .keys(config.keys()?)
-        .build()
-        .await?;
+        .providers(providers::with(&transport))
+        .keys(arguments.config.keys()?)
+        .readers(0);
+    for Found { connection, .. } in found {
+        builder = builder.connection(connection);
+    }
+    if let Some(embedders) = embedders {
+        builder = embedders.join(builder);
+    }
+    let engine = builder.build().await?;
     let me = engine.local_scope().await?;
-    for connection in engine.connections(&me).list(aimate::PageRequest::default()).await?.data {
+    let outcome = async {
+        connections(report, &engine, &me).await?;
+        knowledge::remote_embedder(report, &engine, &me, &arguments.config.embedding).await;
+        knowledge::documents(report, &engine.knowledge(&me)).await?;
+        knowledge::left_over(report, &store.stores(), arguments.repair).await
+    };
+    let outcome = Box::pin(outcome).await;
+    engine.drain(std::time::Duration::ZERO).await;
+    outcome
+}
+
+/// Asks the server of every stored connection for its models.
+async fn connections(report: &mut Report, engine: &Engine, me: &Scope) -> Result<()> {
+    for connection in engine.connections(me).list(aimate::PageRequest::default()).await?.data {
         if !connection.is_enabled || connection.is_shared {
             continue;
         }
-        let test = engine.connections(&me).test(connection.id).await?;
+        let test = engine.connections(me).test(connection.id).await?;
         match test.error {
             None => report.fine(&connection.name, &format!("{} models", test.models.len())),
             Some(error) => report.problem(&connection.name, &error),
         }
     }
-    engine.drain(std::time::Duration::ZERO).await;
     Ok(())
 }
 

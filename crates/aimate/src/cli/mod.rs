@@ -4,8 +4,14 @@
 mod chat;
 mod config;
 mod doctor;
+mod embedder;
+mod eval;
 mod find;
+mod ingest;
+mod search;
 mod serve;
+mod terminal;
+mod wait;
 
 use std::process::ExitCode;
 
@@ -14,7 +20,7 @@ use clap::{Parser, Subcommand};
 
 use config::Config;
 
-/// An embeddable chat engine: `aimate` starts its server.
+/// An embeddable chat and RAG engine: `aimate` starts its server.
 #[derive(Debug, Parser)]
 #[command(version, about, args_conflicts_with_subcommands = true)]
 struct Cli {
@@ -35,15 +41,22 @@ enum Command {
     },
     /// Chat on the terminal, interactively without PROMPT
     Chat(chat::ChatArguments),
-    /// Check the database, the keys and the model servers, and say what to do
-    Doctor {
-        #[command(flatten)]
-        config: Config,
-    },
+    /// Read files and folders into a collection; what did not change is left alone
+    Ingest(ingest::IngestArguments),
+    /// Find passages in the documents
+    Search(search::SearchArguments),
+    /// Measure how well search finds, on a test collection with known answers
+    Eval(eval::EvalArguments),
+    /// Check the database, the keys, the documents and the model servers, and say what to do
+    Doctor(doctor::DoctorArguments),
 }
 
 /// Runs the command that the process was started with.
 pub(crate) fn run() -> ExitCode {
+    // It reads one document for another process and has nothing else of it.
+    if std::env::args_os().nth(1).is_some_and(|command| command == "extract-worker") {
+        return aimate::text::extract::worker_main();
+    }
     // Before the arguments are read: they take their defaults from it.
     let env_file = dotenvy::dotenv();
     let arguments = Cli::parse();
@@ -74,7 +87,10 @@ fn execute(arguments: Cli) -> Result<ExitCode> {
             Command::Serve(arguments) => serve::serve(arguments).await.map(|()| ExitCode::SUCCESS),
             Command::Migrate { config } => migrate(&config).await.map(|()| ExitCode::SUCCESS),
             Command::Chat(arguments) => chat::chat(arguments).await.map(|()| ExitCode::SUCCESS),
-            Command::Doctor { config } => doctor::doctor(&config).await,
+            Command::Ingest(arguments) => ingest::ingest(arguments).await,
+            Command::Search(arguments) => search::search(arguments).await.map(|()| ExitCode::SUCCESS),
+            Command::Eval(arguments) => eval::eval(arguments).await.map(|()| ExitCode::SUCCESS),
+            Command::Doctor(arguments) => doctor::doctor(&arguments).await,
         }
     });
     // A terminal read that nobody waits for any more must not hold up the end.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use aimate::{Engine, Error, Result, http};
 
 use super::config::Config;
-use super::find::{Found, find};
+use super::find::Found;
 
 /// What `serve` takes.
 #[derive(Debug, clap::Args)]
@@ -31,12 +31,7 @@ pub(crate) struct ServeArguments {
 pub(crate) async fn serve(arguments: ServeArguments) -> Result<()> {
     let address = address(&arguments.addr, arguments.port).await?;
     only_local(address, std::env::var("JWT_SECRET").is_ok_and(|secret| !secret.is_empty()))?;
-    let transport = arguments.config.transport()?;
-    let mut builder = arguments.config.engine(&transport).await?;
-    let found = find(&transport).await?;
-    for Found { connection, .. } in &found {
-        builder = builder.connection(connection.clone());
-    }
+    let (builder, found) = arguments.config.engine().await?;
     let engine = builder.build().await?;
     let listener = tokio::net::TcpListener::bind(address).await.map_err(|error| {
         let port = address.port();
@@ -103,6 +98,7 @@ fn tell(arguments: &ServeArguments, address: SocketAddr, found: &[Found]) {
     for Found { told, .. } in found {
         println!("  models  {told}");
     }
+    println!("  search  {}", arguments.config.embedding.told());
     println!("  open    http://{address}/docs");
     println!("  OpenAI  http://{address}/v1");
 }
