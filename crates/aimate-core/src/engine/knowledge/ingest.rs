@@ -22,8 +22,6 @@ use crate::scope::Scope;
 
 /// How often the queue is looked at when nobody in this process adds anything.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// How long bytes may wait for their document.
-const SWEEP_AFTER: Duration = Duration::from_secs(60);
 /// Attempts on a document before it counts as failed.
 const MOST_TRIES: u32 = 5;
 /// Chunks that are cut and wait for the lane at most; a document with more is
@@ -66,26 +64,6 @@ impl Engine {
         self.until_stopped(lane::run(self.clone(), ready));
         let engine = self.clone();
         self.until_stopped(async move { engine.build_spaces().await });
-        let engine = self.clone();
-        self.until_stopped(async move {
-            if let Err(error) = engine.sweep_blobs().await {
-                tracing::warn!(%error, "looking for bytes that nothing needs failed");
-            }
-        });
-    }
-
-    /// Deletes bytes that a process left behind when it died before their
-    /// document was stored. What is there now and still nobody's after a while
-    /// is not on its way.
-    async fn sweep_blobs(&self) -> Result<()> {
-        let stores = &self.inner.stores;
-        let there = stores.blobs.list().await?;
-        tokio::time::sleep(SWEEP_AFTER).await;
-        for some in there.chunks(1_000) {
-            let unneeded = stores.queue.unneeded_blobs(some).await?;
-            self.drop_blobs(unneeded).await;
-        }
-        Ok(())
     }
 
     fn until_stopped(&self, work: impl Future<Output = ()> + Send + 'static) {

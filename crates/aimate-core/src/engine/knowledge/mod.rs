@@ -439,7 +439,7 @@ impl Knowledge {
 impl Engine {
     /// Deletes bytes that nothing needs any more. What stays behind after a
     /// failure is found by `doctor`.
-    pub(super) async fn drop_blobs(&self, blobs: Vec<Blob>) {
+    async fn drop_blobs(&self, blobs: Vec<Blob>) {
         for blob in blobs {
             if let Err(error) = self.inner.stores.blobs.delete(&blob).await {
                 tracing::warn!(%error, document = %blob.document, "deleting a document's bytes failed");
