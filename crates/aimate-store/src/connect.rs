@@ -130,7 +130,9 @@ async fn open_postgres(url: &str, options: &Options) -> Result<SqlStore> {
     // Not for the pool: a migration that broke off may have left its lock.
     let _ = connection.close().await;
     let database = Database::Postgres(Postgres::new(pool, 3 * options.timeout));
-    let blobs = options.blobs.clone().unwrap_or_else(|| "aimate-data/blobs".into());
+    // One folder serves several databases: each has its own part of it.
+    let part = address.replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "-");
+    let blobs = options.blobs.clone().unwrap_or_else(|| "aimate-data/blobs".into()).join(part);
     let index = Cache::new(options.index_cache);
     Ok(SqlStore { database, address, blobs: DiskBlobs::new(blobs), index })
 }

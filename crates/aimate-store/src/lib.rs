@@ -73,7 +73,8 @@ pub struct Options {
     pub migrate: bool,
     /// The folder that keeps the bytes of documents. Default: `NAME.blobs`
     /// beside a SQLite file, a folder that goes with the store for SQLite in
-    /// memory, `aimate-data/blobs` for PostgreSQL. Processes that share a
+    /// memory, `aimate-data/blobs` for PostgreSQL, in which
+    /// each database has a folder of its own. Processes that share a
     /// database share the folder too.
     pub blobs: Option<PathBuf>,
     /// Bytes of memory that parts of the search index may keep. Default: 128 MiB.

@@ -24,6 +24,14 @@ const LIVES_FOR: Duration = Duration::from_secs(30 * 60);
 /// Sessions that are kept open between calls.
 pub(crate) struct Pool<C: Connection>(Arc<Shared<C>>);
 
+/// What a session is told when it is opened.
+pub(crate) trait Settings: Connection {
+    /// Nothing.
+    fn settle_in(&mut self) -> impl Future<Output = sqlx::Result<()>> + Send {
+        async { Ok(()) }
+    }
+}
+
 struct Shared<C: Connection> {
     options: C::Options,
     size: usize,
@@ -46,7 +54,7 @@ impl<C: Connection> Clone for Pool<C> {
     }
 }
 
-impl<C: Connection> Pool<C> {
+impl<C: Settings> Pool<C> {
     /// A pool of at most `size` sessions, each opened when it is first needed.
     pub(crate) fn new(options: C::Options, size: u32, timeout: Duration) -> Self {
         let size = size.max(1) as usize;
@@ -81,7 +89,12 @@ impl<C: Connection> Pool<C> {
 
     /// Opens a session beside the pool.
     pub(crate) async fn open(&self) -> sqlx::Result<C> {
-        match tokio::time::timeout(self.0.timeout, self.0.options.connect()).await {
+        let opened = async {
+            let mut connection = self.0.options.connect().await?;
+            connection.settle_in().await?;
+            Ok(connection)
+        };
+        match tokio::time::timeout(self.0.timeout, opened).await {
             Ok(opened) => opened,
             Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
         }
@@ -135,7 +148,7 @@ pub(crate) struct Turn<C: Connection> {
     pool: Pool<C>,
 }
 
-impl<C: Connection> Turn<C> {
+impl<C: Settings> Turn<C> {
     /// A session: one that is open already, or a new one.
     pub(crate) async fn session(self) -> sqlx::Result<Session<C>> {
         let (connection, opened) = self.pool.session().await?;
@@ -150,7 +163,7 @@ pub(crate) struct Session<C: Connection> {
     turn: Turn<C>,
 }
 
-impl<C: Connection> Session<C> {
+impl<C: Settings> Session<C> {
     /// Gives the session back after its work has ended with `result`, unless
     /// that says that it is lost. Then the server is probably gone, and the
     /// other sessions with it.

@@ -14,7 +14,7 @@ use sqlx::sqlite::{
 };
 
 use crate::error::failure;
-use crate::pool::Pool;
+use crate::pool::{Pool, Settings};
 use crate::task::Tasks;
 use crate::worker::Watchers;
 use operation::{Text, Work};
@@ -23,6 +23,8 @@ use writer::Writer;
 /// A statement with its values, or several statements in one text: they run one
 /// after the other for the price of one hop to sqlx's thread and back.
 pub(crate) type SqliteQuery = Query<'static, sqlx::Sqlite, SqliteArguments>;
+
+impl Settings for SqliteConnection {}
 
 /// A SQLite database.
 pub(crate) struct Sqlite {

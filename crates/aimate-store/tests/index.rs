@@ -16,7 +16,7 @@ use aimate_core::knowledge::{Filter, Leg, ScoredChunk, Space, SpaceStatus, Space
 use aimate_core::{ChunkId, DocumentId, ErrorKind, SpaceId, Stores};
 use aimate_text::terms::query_terms;
 use futures_util::future::join_all;
-use support::knowledge::{self, Random, Shelf};
+use support::knowledge::{self, Random, Shelf, document_id, number_of};
 use uuid::Uuid;
 
 /// What a collection holds: the texts of its documents.
@@ -36,7 +36,7 @@ async fn shuffle(shelf: &Shelf<'_>, random: &mut Random, content: &mut Content) 
         if random.below(3) == 0 {
             let gone: Vec<u128> = content.keys().copied().filter(|_| random.below(6) == 0).collect();
             content.retain(|document, _| !gone.contains(document));
-            let ids: Vec<DocumentId> = gone.iter().map(|id| DocumentId(Uuid::from_u128(*id))).collect();
+            let ids: Vec<DocumentId> = gone.iter().map(|id| document_id(*id)).collect();
             let blobs = shelf.stores.knowledge.delete_documents(&shelf.me, &ids).await.unwrap();
             assert_eq!(blobs.len(), ids.len());
         }
@@ -119,17 +119,16 @@ async fn races(stores: &Stores) {
     shelf.publish(&first).await;
     // All are in one segment, which everybody wants to replace.
     let fences = shelf.fences(1..=6).await;
-    let replace =
-        join_all(fences.into_iter().map(|fence| {
-            let (shelf, id) = (&shelf, fence.document.0.as_u128());
-            async move {
-                shelf.publish_fenced(&[fence], &Content::from([(id, vec![format!("word{id} new")])])).await
-            }
-        }));
+    let replace = join_all(fences.into_iter().map(|fence| {
+        let (shelf, id) = (&shelf, number_of(fence.document));
+        async move {
+            shelf.publish_fenced(&[fence], &Content::from([(id, vec![format!("word{id} new")])])).await;
+        }
+    }));
     let delete = join_all((7..=12_u128).map(|id| {
         let shelf = &shelf;
         async move {
-            let ids = [DocumentId(Uuid::from_u128(id))];
+            let ids = [document_id(id)];
             loop {
                 match shelf.stores.knowledge.delete_documents(&shelf.me, &ids).await {
                     Ok(blobs) => break assert_eq!(blobs.len(), 1),

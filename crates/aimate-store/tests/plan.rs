@@ -323,8 +323,8 @@ const FILL: &str = "
     INSERT INTO spaces SELECT tenant_id, md5('s' || n || id)::uuid, id, 'm', 4, '', CASE n WHEN 1 THEN 'active'
         ELSE 'retired' END, NULL, NULL, 0 FROM collections, generate_series(1, 2) n;
     INSERT INTO segments SELECT tenant_id, md5('g' || n || id)::uuid, id, 1, 10, 100, ''
-        FROM collections, generate_series(1, 3) n;
-    INSERT INTO segment_blocks SELECT tenant_id, id, convert_to(n::text, 'UTF8'), '' FROM segments, generate_series(1, 50) n;
+        FROM collections, generate_series(1, 15) n;
+    INSERT INTO segment_blocks SELECT tenant_id, id, convert_to(n::text, 'UTF8'), '' FROM segments, generate_series(1, 10) n;
     INSERT INTO segment_codes SELECT g.tenant_id, g.id, s.id, '' FROM segments g JOIN spaces s
         ON s.tenant_id = g.tenant_id AND s.collection_id = g.collection_id;
     INSERT INTO documents (tenant_id, id, collection_id, user_id, name, title, media_type, size, content_hash,
@@ -332,7 +332,7 @@ const FILL: &str = "
         updated_at, source, source_hash) SELECT g.tenant_id, md5('d' || n || g.id)::uuid, c.id, c.user_id, 'n', 't',
         'm', 1, 'h', 'ready', 1, 2, '[]', '{}', g.id, 1, 1, 0, 0, 0, n || g.id::text, n || g.id::text
         FROM segments g JOIN collections c ON c.tenant_id = g.tenant_id AND c.id = g.collection_id,
-        generate_series(1, 5) n;
+        generate_series(1, 2) n;
     INSERT INTO chunks SELECT tenant_id, md5('k' || n || id)::uuid, id, n, 'text', '[]', NULL, 0, 1
         FROM documents, generate_series(1, 2) n;
     INSERT INTO vectors SELECT k.tenant_id, s.id, k.id, k.document_id, '[1,0,0,0]'::halfvec FROM chunks k

@@ -55,6 +55,14 @@ fn text(random: &mut Random) -> String {
     text
 }
 
+/// Seconds of CPU that this process has used.
+fn cpu() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+    let ticks = |n: usize| fields.get(n).and_then(|f| f.parse::<f64>().ok()).unwrap_or_default();
+    (ticks(11) + ticks(12)) / 100.0
+}
+
 fn percentiles(name: &str, mut times: Vec<Duration>) {
     times.sort();
     let ms = |at: usize| times[at].as_secs_f64() * 1e3;
@@ -65,6 +73,7 @@ fn percentiles(name: &str, mut times: Vec<Duration>) {
 async fn fill(shelf: &Shelf<'_>, count: usize) -> BTreeMap<ChunkId, Vec<f32>> {
     let (mut vectors, mut random) = (Vectors::new(), Random(11));
     let mut all = BTreeMap::new();
+    let (mut publishing_cpu, mut merging_cpu) = (0.0, 0.0);
     let (mut publishing, mut merging, mut longest) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
     for batch in 0..count / BATCH {
         let first = (batch * BATCH / CHUNKS_OF_DOCUMENT) as u128 + 1;
@@ -91,12 +100,14 @@ async fn fill(shelf: &Shelf<'_>, count: usize) -> BTreeMap<ChunkId, Vec<f32>> {
             vectors: vec![SpaceVectors { space: shelf.space, vectors: rows }],
             now: at(20),
         };
-        let begun = Instant::now();
+        let (begun, used) = (Instant::now(), cpu());
         shelf.stores.knowledge.publish(&shelf.me, &publication).await.unwrap();
         publishing += begun.elapsed();
-        let begun = Instant::now();
+        publishing_cpu += cpu() - used;
+        let (begun, used) = (Instant::now(), cpu());
         while shelf.stores.knowledge.merge_index(&shelf.me, shelf.collection).await.unwrap() {}
         merging += begun.elapsed();
+        merging_cpu += cpu() - used;
         longest = longest.max(begun.elapsed());
     }
     println!(
@@ -105,6 +116,8 @@ async fn fill(shelf: &Shelf<'_>, count: usize) -> BTreeMap<ChunkId, Vec<f32>> {
         count as f64 / (publishing + merging).as_secs_f64(),
         longest.as_secs_f64() * 1e3
     );
+    let each = 1e6 / count as f64;
+    println!("cpu: publishing {:.0} µs a chunk, merging {:.0} µs", publishing_cpu * each, merging_cpu * each);
     all
 }
 
@@ -169,7 +182,7 @@ async fn measure(open: impl AsyncFn() -> Store) {
 
     for (name, words) in [("replacing", 1_u128), ("replacing another", 2)] {
         let begun = Instant::now();
-        let texts = vec!["a new text".to_owned()];
+        let texts = ["a new text".to_owned()];
         let fences = shelf.fences(std::iter::once(words)).await;
         let published = begun.elapsed();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();

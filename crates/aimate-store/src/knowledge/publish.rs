@@ -115,7 +115,7 @@ pub(super) async fn store_vectors(
         if rows.iter().any(|(_, document, _)| *document != fence.document) {
             return Err(Error::invalid("vectors of one document come with its own fence"));
         }
-        steps.extend(vector::store(store.kind(), scope, known.id, known.dimensions, &rows));
+        steps.extend(vector::store(store.kind(), scope, known.id, known.dimensions, &rows)?);
     }
     fenced(store, scope, fence, steps).await
 }
@@ -184,6 +184,12 @@ pub(super) async fn publish(
     scope: &Scope,
     publication: &Publication,
 ) -> Result<Vec<DocumentId>> {
+    let strays = |document: &PublishedDocument| {
+        document.chunks.iter().any(|new| new.chunk.document_id != document.fence.document)
+    };
+    if publication.documents.iter().any(strays) {
+        return Err(Error::invalid("a document is published with the chunk of another one"));
+    }
     for _ in 0..TRIES {
         let Some(work) = Work::read(store, scope, publication).await? else { return Ok(Vec::new()) };
         let published = work.documents.iter().map(|document| document.fence.document).collect();
@@ -319,7 +325,7 @@ impl<'a> Work<'a> {
             vector::check(vectors, known.dimensions)?;
             let rows: Vec<&NewVector> =
                 vectors.vectors.iter().filter(|(_, document, _)| documents.contains(document)).collect();
-            steps.extend(vector::store(store.kind(), scope, known.id, known.dimensions, &rows));
+            steps.extend(vector::store(store.kind(), scope, known.id, known.dimensions, &rows)?);
         }
         Ok(steps)
     }

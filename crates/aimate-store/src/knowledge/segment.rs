@@ -16,7 +16,7 @@ use aimate_core::{Error, ErrorKind, Result};
 use aimate_text::terms::Terms;
 use uuid::Uuid;
 
-pub(super) use block::{Posting, Postings, find};
+pub(super) use block::{Posting, Postings, cut, find};
 pub(super) use header::Header;
 
 use block::{List, Reader, Writer};

@@ -7,11 +7,11 @@ use aimate_core::{ChunkId, DocumentId, Error, Result, Scope, SpaceId};
 use uuid::Uuid;
 
 use super::bits;
-use super::copy::CopyRows;
+use super::copy::{CopyRows, FEW_ROWS};
 use super::step::{Dialect as _, Pair, Step, among, pair};
 use crate::row::Columns;
 use crate::statement::scoped;
-use crate::value::count;
+use crate::value::{count, json};
 use crate::{Database, Kind, SqlStore};
 
 /// Vectors that are read at once where all of a segment's are.
@@ -50,6 +50,10 @@ const SQLITE_STORE: &str = "INSERT INTO vectors (tenant_id, space_id, chunk_id, 
     SELECT $1, $3, unhex(r.value ->> 0), unhex(r.value ->> 1), substr($5, 1 + r.key * $6, $6) \
     FROM json_each($4) r WHERE true ON CONFLICT (tenant_id, space_id, chunk_id) \
     DO UPDATE SET document_id = excluded.document_id, vector = excluded.vector";
+const POSTGRES_STORE_FEW: &str = "INSERT INTO vectors (tenant_id, space_id, chunk_id, document_id, vector) \
+    SELECT $1, $3, (r.value ->> 0)::uuid, (r.value ->> 1)::uuid, (r.value ->> 2)::halfvec \
+    FROM jsonb_array_elements($4::jsonb) AS r (value) ON CONFLICT (tenant_id, space_id, chunk_id) \
+    DO UPDATE SET document_id = excluded.document_id, vector = excluded.vector";
 const POSTGRES_CLEAR: &str =
     "DELETE FROM vectors WHERE tenant_id = $1 AND space_id = $3 AND chunk_id = ANY($4)";
 const POSTGRES_STORE: &str =
@@ -79,9 +83,9 @@ pub(super) fn store(
     space: SpaceId,
     dimensions: usize,
     vectors: &[&NewVector],
-) -> Vec<Step> {
+) -> Result<Vec<Step>> {
     if vectors.is_empty() {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let mut sorted = vectors.to_vec();
     sorted.sort_unstable_by_key(|(chunk, ..)| *chunk);
@@ -99,7 +103,15 @@ pub(super) fn store(
                 .text(format!("[{}]", ids.join(",")))
                 .bytes(blob)
                 .int(count(2 * dimensions));
-            vec![step]
+            Ok(vec![step])
+        }
+        Kind::Postgres if sorted.len() < FEW_ROWS => {
+            let rows: Vec<_> = sorted
+                .iter()
+                .map(|(chunk, document, vector)| (chunk.0.simple(), document.0.simple(), vector))
+                .collect();
+            let step = Step::new(Pair { sqlite: "", postgres: POSTGRES_STORE_FEW }, scope);
+            Ok(vec![step.id(space.0).text(json(&rows)?.0.get().to_owned())])
         }
         Kind::Postgres => {
             let mut rows = CopyRows::new(5);
@@ -112,7 +124,7 @@ pub(super) fn store(
             let clear = Step::new(Pair { sqlite: "", postgres: POSTGRES_CLEAR }, scope)
                 .id(space.0)
                 .ids(sorted.iter().map(|(chunk, ..)| chunk.0).collect());
-            vec![clear, Step::copy(POSTGRES_STORE, scope, rows.finish())]
+            Ok(vec![clear, Step::copy(POSTGRES_STORE, scope, rows.finish())])
         }
     }
 }

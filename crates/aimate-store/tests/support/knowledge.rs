@@ -59,6 +59,16 @@ pub(crate) fn unit(mut vector: Vec<f32>) -> Vec<f32> {
     vector
 }
 
+/// The id of the nth document, which begins with the time as ids do.
+pub(crate) fn document_id(number: u128) -> DocumentId {
+    DocumentId(Uuid::from_u128(number << 80 | number))
+}
+
+/// Which document this is.
+pub(crate) fn number_of(document: DocumentId) -> u128 {
+    document.0.as_u128() >> 80
+}
+
 /// A collection with an active space; its ids follow from a number.
 pub(crate) struct Shelf<'s> {
     pub(crate) world: World<'s>,
@@ -93,7 +103,7 @@ impl<'s> Shelf<'s> {
         for number in documents {
             let parity = if number % 2 == 0 { "even" } else { "odd" };
             let new = Document {
-                id: DocumentId(Uuid::from_u128(number)),
+                id: document_id(number),
                 source: Some(number.to_string()),
                 ..document(self.collection, parity)
             };
@@ -126,7 +136,7 @@ impl<'s> Shelf<'s> {
             .iter()
             .filter_map(|fence| {
                 let texts: Vec<&str> =
-                    content.get(&fence.document.0.as_u128())?.iter().map(String::as_str).collect();
+                    content.get(&number_of(fence.document))?.iter().map(String::as_str).collect();
                 Some(PublishedDocument {
                     fence: *fence,
                     title: "title".into(),

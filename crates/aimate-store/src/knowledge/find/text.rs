@@ -12,8 +12,12 @@ use super::parts::{self, BlockId, FirstTerms, Listed};
 use super::{Allowed, allowed};
 use crate::SqlStore;
 use crate::knowledge::bm25::{self, Matches, Statistics};
-use crate::knowledge::segment::{Header, find};
+use crate::knowledge::segment::{Header, cut, find};
+use crate::knowledge::top::Place;
 use crate::knowledge::{TRIES, again, compute};
+
+/// Blocks that a search holds as a whole.
+const MOST_BLOCKS: usize = 2048;
 
 /// See [`find_text`](aimate_core::knowledge::KnowledgeStore::find_text).
 pub(in crate::knowledge) async fn text(
@@ -78,15 +82,41 @@ impl Question {
             let Some(first_terms) = first_terms.get(&id) else { continue };
             places.push((id, terms.iter().map(|term| place(id, first_terms, term)).collect()));
         }
-        let wanted: BTreeSet<&BlockId> = places.iter().flat_map(|(_, blocks)| blocks).flatten().collect();
-        let wanted: Vec<BlockId> = wanted.into_iter().cloned().collect();
-        let Some(blocks) = parts::blocks(store, scope, &wanted).await? else { return Ok(None) };
-        let found = places.into_iter().map(|(id, places)| Found {
-            id,
-            blocks: places.into_iter().map(|place| blocks.get(&place?).cloned()).collect(),
+        let mut question = Self { terms, weights, segments: Vec::new(), headers: HashMap::new() };
+        let many = places.iter().flat_map(|(_, blocks)| blocks).flatten().count() > MOST_BLOCKS;
+        let mut held = 0;
+        let groups = places.chunk_by(|_, (_, next)| {
+            held += next.iter().flatten().count();
+            let fits = held < MOST_BLOCKS;
+            held = if fits { held } else { 0 };
+            fits
         });
-        let segments = found.filter(|found| found.blocks.iter().any(Option::is_some)).collect();
-        Ok(Some(Self { terms, weights, segments, headers: HashMap::new() }))
+        for group in groups {
+            let wanted: BTreeSet<&BlockId> = group.iter().flat_map(|(_, blocks)| blocks).flatten().collect();
+            let wanted: Vec<BlockId> = wanted.into_iter().cloned().collect();
+            let Some(blocks) = parts::blocks(store, scope, &wanted).await? else { return Ok(None) };
+            let found = group.iter().map(|(id, places)| Found {
+                id: *id,
+                blocks: places.iter().map(|place| blocks.get(place.as_ref()?).cloned()).collect(),
+            });
+            let mut found: Vec<Found> =
+                found.filter(|found| found.blocks.iter().any(Option::is_some)).collect();
+            if many {
+                question.cut(&mut found)?;
+            }
+            question.segments.append(&mut found);
+        }
+        Ok(Some(question))
+    }
+
+    /// Leaves of each block what it has of its term.
+    fn cut(&self, segments: &mut [Found]) -> Result<()> {
+        for (term, block) in segments.iter_mut().flat_map(|found| self.terms.iter().zip(&mut found.blocks)) {
+            if let Some(whole) = block {
+                *block = cut(whole, term)?.map(Arc::from);
+            }
+        }
+        Ok(())
     }
 
     /// The best chunks.
@@ -106,7 +136,7 @@ impl Question {
             });
             headers.push(header);
         }
-        let id = |place: crate::knowledge::top::Place| {
+        let id = |place: Place| {
             let header = headers.get(place.segment as usize);
             header.and_then(|header| header.chunks.get(place.ordinal as usize)).copied().unwrap_or_default()
         };

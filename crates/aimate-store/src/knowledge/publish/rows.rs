@@ -6,7 +6,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::Kind;
-use crate::knowledge::copy::CopyRows;
+use crate::knowledge::copy::{CopyRows, FEW_ROWS};
 use crate::knowledge::step::{Pair, Step, among, pair, part, rows};
 use crate::value;
 
@@ -55,11 +55,30 @@ macro_rules! prune {
 /// Deletes vectors of documents that belong to none of their findable chunks.
 pub(super) const PRUNE: Pair = pair!(prune);
 
-const SQLITE_CHUNKS: &str = "INSERT INTO chunks \
-    (tenant_id, id, document_id, position, content, headings, page, starts_at, ends_at) \
-    SELECT $1, unhex(r.value ->> 0), unhex(r.value ->> 1), r.value ->> 2, r.value ->> 3, r.value -> 4, \
-    r.value ->> 5, r.value ->> 6, r.value ->> 7 FROM json_each($3) r";
-const POSTGRES_CHUNKS: &str = "COPY chunks \
+macro_rules! add_chunks {
+    ($database:ident) => {
+        concat!(
+            "INSERT INTO chunks \
+             (tenant_id, id, document_id, position, content, headings, page, starts_at, ends_at) \
+             SELECT $1, ",
+            part!($database, "0", uuid),
+            ", ",
+            part!($database, "1", uuid),
+            ", ",
+            part!($database, "2", bigint),
+            ", r.value ->> 3, r.value -> 4, ",
+            part!($database, "5", bigint),
+            ", ",
+            part!($database, "6", bigint),
+            ", ",
+            part!($database, "7", bigint),
+            " FROM ",
+            rows!($database, "$3")
+        )
+    };
+}
+const ADD_CHUNKS: Pair = pair!(add_chunks);
+const COPY_CHUNKS: &str = "COPY chunks \
     (tenant_id, id, document_id, position, content, headings, page, starts_at, ends_at) \
     FROM STDIN (FORMAT binary)";
 
@@ -94,17 +113,16 @@ pub(super) fn chunks(kind: Kind, scope: &Scope, chunks: &[&NewChunk]) -> Result<
 }
 
 fn some_chunks(kind: Kind, scope: &Scope, chunks: &[&NewChunk]) -> Result<Step> {
-    if kind == Kind::Sqlite {
+    if kind == Kind::Sqlite || chunks.len() < FEW_ROWS {
         let rows: Vec<_> = chunks
             .iter()
             .map(|NewChunk { chunk, .. }| {
                 let (id, document) = (chunk.id.0.simple(), chunk.document_id.0.simple());
-                let place = (chunk.page, chunk.start, chunk.end);
-                (id, document, chunk.index, &chunk.text, &chunk.headings, place.0, place.1, place.2)
+                let (page, start, end) = (chunk.page, chunk.start, chunk.end);
+                (id, document, chunk.index, &chunk.text, &chunk.headings, page, start, end)
             })
             .collect();
-        let rows = value::json(&rows)?.0.get().to_owned();
-        return Ok(Step::new(Pair { sqlite: SQLITE_CHUNKS, postgres: "" }, scope).text(rows));
+        return Ok(Step::new(ADD_CHUNKS, scope).text(value::json(&rows)?.0.get().to_owned()));
     }
     let mut rows = CopyRows::new(9);
     for NewChunk { chunk, .. } in chunks {
@@ -119,5 +137,5 @@ fn some_chunks(kind: Kind, scope: &Scope, chunks: &[&NewChunk]) -> Result<Step> 
             .int(value::count(chunk.start))
             .int(value::count(chunk.end));
     }
-    Ok(Step::copy(POSTGRES_CHUNKS, scope, rows.finish()))
+    Ok(Step::copy(COPY_CHUNKS, scope, rows.finish()))
 }

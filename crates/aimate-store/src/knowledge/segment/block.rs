@@ -168,6 +168,20 @@ pub(in crate::knowledge) fn find<'b>(mut block: &'b [u8], term: &str) -> Result<
     Ok(None)
 }
 
+/// The entry of `term` as a block of its own: a long question would have to
+/// hold many blocks for one term of each.
+pub(in crate::knowledge) fn cut(block: &[u8], term: &str) -> Result<Option<Vec<u8>>> {
+    let Some(postings) = find(block, term)? else { return Ok(None) };
+    let mut entry = Vec::with_capacity(postings.bytes.len() + term.len() + 16);
+    put(&mut entry, 0);
+    put(&mut entry, term.len() as u64);
+    entry.extend_from_slice(term.as_bytes());
+    put(&mut entry, postings.bytes.len() as u64);
+    put(&mut entry, u64::from(postings.count));
+    entry.extend_from_slice(postings.bytes);
+    Ok(Some(entry))
+}
+
 /// Reads all terms of a segment in order.
 pub(super) struct Reader<'s> {
     blocks: std::slice::Iter<'s, (Vec<u8>, Vec<u8>)>,
