@@ -53,8 +53,10 @@ fn every_term_is_found_with_its_chunks() {
     }
     for (term, postings) in expected {
         assert_eq!(look_up(&segment, term), postings, "{term}");
-        let (_, block) = segment.blocks.iter().rev().find(|(first, _)| first.as_slice() <= term.as_bytes()).unwrap();
-        let alone = Segment { blocks: vec![(Vec::new(), cut(block, term).unwrap().unwrap())], ..segment.clone() };
+        let (_, block) =
+            segment.blocks.iter().rev().find(|(first, _)| first.as_slice() <= term.as_bytes()).unwrap();
+        let alone =
+            Segment { blocks: vec![(Vec::new(), cut(block, term).unwrap().unwrap())], ..segment.clone() };
         assert_eq!(look_up(&alone, term), postings, "{term}");
     }
     for term in ["", "v", "w1x", "zebra"] {
