@@ -56,6 +56,8 @@ enum Part {
         #[arg(long)]
         upstream: u16,
     },
+    /// Work on knowledge in a process of its own
+    Knowledge(cases::knowledge::child::Arguments),
 }
 
 #[derive(clap::Args)]
@@ -69,6 +71,8 @@ struct Suite {
     /// Seconds that each load of the gateway case is measured
     #[arg(long, default_value_t = 4)]
     seconds: u64,
+    #[command(flatten)]
+    sizes: cases::knowledge::Sizes,
     /// Put the tables into this file, between its two `measured` markers
     #[arg(long, value_name = "FILE", conflicts_with_all = ["quick", "only"])]
     write: Option<PathBuf>,
@@ -86,6 +90,7 @@ fn main() -> ExitCode {
             Some(Part::Passthrough { port, upstream }) => {
                 passthrough::serve(loopback(port), loopback(upstream)).await.map(|()| true)
             }
+            Some(Part::Knowledge(arguments)) => cases::knowledge::child::run(arguments).await.map(|()| true),
             None => cases::run(&suite).await,
         }
     });

@@ -54,7 +54,7 @@ impl Report {
 
     /// A case broke off.
     pub(crate) fn failed(&mut self, case: &str, error: &dyn std::error::Error) {
-        eprintln!("{case} failed: {error}");
+        eprintln!("{case} failed: {}", chain(error));
         self.goals.push(Goal {
             what: format!("case {case}"),
             must: "run".to_owned(),
@@ -97,6 +97,17 @@ impl Report {
         let text = format!("{before}{BEGIN}\n{}\n\n{}\n\n{sections}\n{END}{after}", machine(), self.goals());
         Ok(fs::write(file, text)?)
     }
+}
+
+/// An error and what is behind it.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut said = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let _ = write!(said, ": {error}");
+        source = error.source();
+    }
+    said
 }
 
 /// A number with as many digits as say something.

@@ -155,6 +155,11 @@ impl Folder {
         Ok(Self { path })
     }
 
+    /// The path of a name in it.
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
     /// The address of a new SQLite database in it.
     pub(crate) fn sqlite(&self, name: &str) -> String {
         format!("sqlite:{}", self.path.join(format!("{name}.db")).display())

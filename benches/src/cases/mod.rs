@@ -3,6 +3,7 @@
 
 mod conversation;
 mod gateway;
+pub(crate) mod knowledge;
 mod stream;
 mod trips;
 
@@ -29,12 +30,40 @@ pub(crate) enum Case {
     List,
     /// Many slow streams at once: losses, delay, memory
     Streams,
+    /// The cases about knowledge, which are those that follow
+    Knowledge,
+    /// Documents into collections
+    Ingest,
+    /// Reading files
+    Extract,
+    /// Searching, against SQL by hand and other frameworks
+    Search,
+    /// Chat while documents are taken in
+    Busy,
+    /// The memory of taking in a large folder
+    Sync,
+}
+
+impl Case {
+    fn is_knowledge(self) -> bool {
+        matches!(self, Self::Ingest | Self::Extract | Self::Search | Self::Busy | Self::Sync)
+    }
+
+    /// Whether it needs the program `aimate`.
+    fn needs_aimate(self) -> bool {
+        matches!(self, Self::Trips | Self::Open | Self::List | Self::Busy)
+    }
+
+    fn is_chosen(self, only: &[Self]) -> bool {
+        only.is_empty() || only.contains(&self) || (self.is_knowledge() && only.contains(&Self::Knowledge))
+    }
 }
 
 /// What the cases share.
 struct Bench {
     quick: bool,
     seconds: u64,
+    sizes: knowledge::Sizes,
     aimate: Option<PathBuf>,
     postgres: Option<String>,
     folder: Folder,
@@ -47,6 +76,7 @@ pub(crate) async fn run(suite: &Suite) -> Result<bool> {
     let bench = Bench {
         quick: suite.quick,
         seconds: if suite.quick { 1 } else { suite.seconds.max(1) },
+        sizes: knowledge::Sizes::of(suite),
         aimate: std::env::var_os("AIMATE_BIN").map(PathBuf::from),
         postgres: std::env::var("AIMATE_BENCH_POSTGRES").ok(),
         upstream: Process::upstream(&folder).await?,
@@ -54,7 +84,7 @@ pub(crate) async fn run(suite: &Suite) -> Result<bool> {
     };
     let mut report = Report::default();
     for case in Case::value_variants() {
-        if suite.only.is_empty() || suite.only.contains(case) {
+        if case.is_chosen(&suite.only) {
             // The other cases may still tell something.
             if let Err(error) = bench.run(*case, &mut report).await {
                 report.failed(&format!("{case:?}"), &*error);
@@ -70,7 +100,7 @@ pub(crate) async fn run(suite: &Suite) -> Result<bool> {
 
 impl Bench {
     async fn run(&self, case: Case, report: &mut Report) -> Result {
-        if self.aimate.is_none() && case != Case::Gateway && case != Case::Streams {
+        if self.aimate.is_none() && case.needs_aimate() {
             eprintln!("AIMATE_BIN is not set: {case:?} is left out");
             return Ok(());
         }
@@ -80,14 +110,24 @@ impl Bench {
             Case::Open => conversation::open(self, report).await,
             Case::List => conversation::list(self, report).await,
             Case::Streams => stream::run(self, report).await,
+            Case::Knowledge => Ok(()),
+            Case::Ingest => knowledge::ingest(self, report).await,
+            Case::Extract => knowledge::extract(self, report).await,
+            Case::Search => knowledge::search(self, report).await,
+            Case::Busy => knowledge::busy(self, report).await,
+            Case::Sync => knowledge::sync(self, report).await,
         }
     }
 
-    /// The stores there are, by name.
+    /// The stores there are, if there is an aimate to use them.
     fn stores(&self) -> Vec<Store> {
+        self.databases().into_iter().filter(|_| self.aimate.is_some()).collect()
+    }
+
+    /// The stores there are.
+    fn databases(&self) -> Vec<Store> {
         let postgres = self.postgres.is_some().then_some(Store::Postgres);
-        let stores = [Some(Store::Sqlite), postgres].into_iter().flatten();
-        stores.filter(|_| self.aimate.is_some()).collect()
+        [Some(Store::Sqlite), postgres].into_iter().flatten().collect()
     }
 
     /// aimate on a new database of a store.
