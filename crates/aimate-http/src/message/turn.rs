@@ -27,7 +27,7 @@ pub(crate) struct TurnBody {
     /// answered before, else the first active one.
     model: Option<String>,
     /// The collections, by id or name, whose passages the model is shown; an
-    /// empty list is all of the caller's. Default: none, but all for the model
+    /// empty list is none. Default: none, but all for the model
     /// `builtin`, which has nothing else to answer from.
     knowledge: Option<Vec<String>>,
     /// Tools that the model may call; the calls come back to the caller, who

@@ -73,7 +73,7 @@ pub(crate) struct ChatBody {
     /// The conversation to go on with.
     pub(super) conversation_id: Option<ConversationId>,
     /// The collections, by id or name, whose passages the model is shown; an
-    /// empty list is all of the caller's. Default: none, but all for the model
+    /// empty list is none. Default: none, but all for the model
     /// `builtin` where question and answer are kept.
     knowledge: Option<Vec<String>>,
     /// All other fields.

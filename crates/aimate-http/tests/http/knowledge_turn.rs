@@ -65,7 +65,7 @@ async fn edit_looks_again_and_regenerate_keeps_the_passages() {
     let library = library(&["In May [1].", "Again in May [1].", "At night [1]."]).await;
     let bench = &library.bench;
     let at = bench.conversation().await;
-    let body = json!({"content": QUESTION, "knowledge": [], "stream": false});
+    let body = json!({"content": QUESTION, "knowledge": ["manuals"], "stream": false});
     let first = bench.post(&format!("{at}/messages"), body).await.json();
     assert_eq!(citations(&first)[0]["title"], "Boiler");
     let mid = first["id"].as_str().unwrap();
