@@ -68,7 +68,7 @@ struct Suite {
     /// This case alone; may be repeated
     #[arg(long, value_name = "CASE")]
     only: Vec<cases::Case>,
-    /// Seconds that each load of the gateway case is measured
+    /// Seconds that each load of the cases `gateway` and `busy` is measured, and each kind of search
     #[arg(long, default_value_t = 4)]
     seconds: u64,
     #[command(flatten)]

@@ -1,5 +1,5 @@
 //! What is measured in a process of its own, so that its memory is its own and
-//! nothing is in its caches. It says one line of JSON.
+//! nothing is in its caches. The last line it says is JSON.
 
 use std::collections::HashMap;
 use std::fs;
@@ -116,7 +116,9 @@ pub(super) async fn start<T: DeserializeOwned>(arguments: &Arguments) -> Result<
     if !output.status.success() {
         return Err(format!("the process that does the work ended with {}", output.status).into());
     }
-    Ok(serde_json::from_slice(&output.stdout)?)
+    let said = String::from_utf8(output.stdout)?;
+    let line = said.lines().last().ok_or("the process that does the work said nothing")?;
+    Ok(serde_json::from_str(line)?)
 }
 
 async fn ingest(arguments: &Arguments, chunks: usize, text_only: bool) -> Result<Ingested> {

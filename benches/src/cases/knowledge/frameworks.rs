@@ -76,7 +76,16 @@ pub(super) async fn install() -> Result<PathBuf> {
     eprintln!("installing the vector stores of other frameworks into {}", folder.display());
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder)).await?;
     let mut pip = Command::new(&python);
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:", "-r"]);
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--only-binary=:all:",
+        "--retries=1",
+        "-r",
+    ]);
     run(pip.arg(sources().join("requirements.txt"))).await?;
     tokio::fs::write(mark, wanted).await?;
     Ok(python)
