@@ -26,6 +26,18 @@ pub(crate) type SqliteQuery = Query<'static, sqlx::Sqlite, SqliteArguments>;
 
 impl Settings for SqliteConnection {}
 
+/// Rows that sqlx's thread reads before it waits for who takes them: each wait is
+/// two changes of thread.
+const ROWS_AHEAD: usize = 1024;
+
+/// Pages that the connection that writes keeps, in KiB (16 MiB; a minus sign is
+/// what says that it is KiB).
+const WRITER_CACHE: &str = "-16384";
+
+/// Pages of the write-ahead log before they are moved into the database: 16 MiB
+/// of 4 KiB each.
+const CHECKPOINT_EVERY: &str = "4000";
+
 /// A SQLite database.
 pub(crate) struct Sqlite {
     writer: Writer,
@@ -41,7 +53,11 @@ pub(crate) struct Sqlite {
 pub(crate) fn writer_options(path: Option<&Path>, timeout: Duration) -> SqliteConnectOptions {
     let options = common_options(path, timeout).create_if_missing(true);
     match path {
-        Some(_) => options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full),
+        Some(_) => options
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .pragma("cache_size", WRITER_CACHE)
+            .pragma("wal_autocheckpoint", CHECKPOINT_EVERY),
         None => options,
     }
 }
@@ -55,7 +71,7 @@ fn common_options(path: Option<&Path>, timeout: Duration) -> SqliteConnectOption
         Some(path) => SqliteConnectOptions::new().filename(path),
         None => SqliteConnectOptions::new().in_memory(true),
     };
-    options.foreign_keys(true).busy_timeout(timeout).statement_cache_capacity(256)
+    options.foreign_keys(true).busy_timeout(timeout).statement_cache_capacity(256).row_buffer_size(ROWS_AHEAD)
 }
 
 impl Sqlite {
