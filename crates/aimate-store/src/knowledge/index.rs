@@ -187,6 +187,7 @@ pub(super) async fn delete_documents(
     ids: &[DocumentId],
 ) -> Result<Vec<Blob>> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let mut replacing = None;
     for _ in 0..TRIES {
         let found: Vec<Found> = on!(store, |db| {
             let rows = db.read(scoped(db.text(DOCUMENTS), scope).bind(db.ids(&ids))).await?;
@@ -194,6 +195,11 @@ pub(super) async fn delete_documents(
         });
         if found.is_empty() {
             return Ok(Vec::new());
+        }
+        if replacing.is_none() && found.iter().any(|found| found.segment.is_some()) {
+            // What was found may be another thing after the wait.
+            replacing = Some(store.index.replacing(found.iter().map(|found| found.collection)).await);
+            continue;
         }
         if let Some(steps) = deletion(store, scope, &found).await?
             && run(store, steps).await?

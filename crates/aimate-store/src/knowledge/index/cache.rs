@@ -4,9 +4,10 @@
 //! whatever other processes do. Parts of segments that were replaced are not
 //! asked for any more and give way to others.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use aimate_core::TenantId;
+use aimate_core::{CollectionId, TenantId};
 use quick_cache::sync::{Cache as Entries, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use tokio::sync::{Mutex, MutexGuard};
@@ -24,8 +25,14 @@ const OVERHEAD: usize = 128;
 pub(crate) struct Cache {
     entries: Entries<Key, Part, Bytes>,
     /// Held while a part is read, so that two searches do not read the same.
-    reading: [Mutex<()>; 16],
+    reading: [Mutex<()>; LOCKS],
+    /// Held while segments are replaced, so that those who would replace the
+    /// same do not begin anew again and again; other processes still may.
+    replacing: [Mutex<()>; LOCKS],
 }
+
+/// How many segments or collections are locked apart.
+const LOCKS: usize = 16;
 
 /// Which part of which segment.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -89,7 +96,7 @@ impl Cache {
             // Invariant: both capacities are given, which is all it asks for.
             Err(_) => Entries::with_weighter(estimated, bytes as u64, Bytes),
         };
-        Self { entries, reading: Default::default() }
+        Self { entries, reading: Default::default(), replacing: Default::default() }
     }
 
     pub(in crate::knowledge) fn get(&self, key: &Key) -> Option<Part> {
@@ -102,8 +109,25 @@ impl Cache {
 
     /// Waits for others who read parts of this segment.
     pub(in crate::knowledge) async fn reading(&self, segment: Uuid) -> Option<MutexGuard<'_, ()>> {
-        let [.., last] = segment.into_bytes();
-        let lock = self.reading.get(usize::from(last) % self.reading.len())?;
-        Some(lock.lock().await)
+        Some(self.reading.get(place(segment))?.lock().await)
     }
+
+    /// Waits for others who replace segments of these collections.
+    pub(in crate::knowledge) async fn replacing(
+        &self,
+        collections: impl Iterator<Item = CollectionId>,
+    ) -> Vec<MutexGuard<'_, ()>> {
+        // In one order, so that two do not wait for each other.
+        let places: BTreeSet<usize> = collections.map(|collection| place(collection.0)).collect();
+        let mut guards = Vec::with_capacity(places.len());
+        for lock in places.into_iter().filter_map(|place| self.replacing.get(place)) {
+            guards.push(lock.lock().await);
+        }
+        guards
+    }
+}
+
+fn place(id: Uuid) -> usize {
+    let [.., last] = id.into_bytes();
+    usize::from(last) % LOCKS
 }

@@ -27,6 +27,7 @@ pub(in crate::knowledge) async fn merge(
     scope: &Scope,
     collection: CollectionId,
 ) -> Result<bool> {
+    let _replacing = store.index.replacing(std::iter::once(collection)).await;
     for _ in 0..TRIES {
         let sizes = sizes(store, scope, collection).await?;
         let chosen = choose(sizes);
