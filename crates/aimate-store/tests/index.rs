@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 
 use aimate_core::knowledge::{Filter, Leg, ScoredChunk, Space, SpaceStatus, SpaceVectors, Target};
 use aimate_core::{ChunkId, DocumentId, ErrorKind, SpaceId, Stores};
+use aimate_store::Options;
 use aimate_text::terms::query_terms;
 use futures_util::future::join_all;
 use support::knowledge::{self, Random, Shelf, document_id, number_of};
@@ -58,6 +59,11 @@ async fn answers(shelf: &Shelf<'_>) -> Vec<Leg> {
             let terms = query_terms(&question);
             let found = shelf.stores.knowledge.find_text(&shelf.me, &target, &terms, 10);
             legs.push(found.await.unwrap());
+            if legs.len() == 7 {
+                // Its blocks are too many to hold.
+                let long = query_terms(&random.text(3_000));
+                legs.push(shelf.stores.knowledge.find_text(&shelf.me, &target, &long, 10).await.unwrap());
+            }
             let query = knowledge::vector(&question);
             let found =
                 shelf.stores.knowledge.find_vector(&shelf.me, &target, &[shelf.space], &query, 10).await;
@@ -97,6 +103,11 @@ async fn changed_is_as_fresh(stores: &Stores) -> Vec<Leg> {
 async fn changed_index_answers_as_a_fresh_one() {
     let store = aimate_store::connect("sqlite::memory:").await.unwrap();
     let expected = changed_is_as_fresh(&store.stores()).await;
+    store.close().await;
+    let folder = support::Folder::new();
+    let options = Options { index_cache: 0, ..Options::default() };
+    let store = aimate_store::connect_with(&folder.url(), options).await.unwrap();
+    assert_eq!(changed_is_as_fresh(&store.stores()).await, expected);
     store.close().await;
     support::on_each_server(async |schema| {
         let store = support::connected(schema).await;

@@ -111,14 +111,22 @@ pub(super) fn scan(question: &Question, segments: &[Codes<'_>], limit: usize) ->
         if length == 0 || !codes.bytes.len().is_multiple_of(length) {
             return Err(damaged("its codes are not those of this model"));
         }
-        near.clear();
-        let count = codes.bytes.len() / length;
-        near.resize(count, 0);
-        dispatch!(level, _simd => measure(question, codes.bytes, length, &mut near));
-        for (ordinal, near) in (0..).zip(&near) {
-            if codes.allowed.is_none_or(|allowed| allowed.contains(ordinal)) {
-                top.push(*near, Place { segment, ordinal });
+        match codes.allowed {
+            None => {
+                near.clear();
+                near.resize(codes.bytes.len() / length, 0);
+                dispatch!(level, _simd => measure(question, codes.bytes, length, &mut near));
+                for (ordinal, near) in (0..).zip(&near) {
+                    top.push(*near, Place { segment, ordinal });
+                }
             }
+            Some(allowed) => dispatch!(level, _simd => {
+                for (ordinal, code) in (0..).zip(codes.bytes.chunks_exact(length)) {
+                    if allowed.contains(ordinal) {
+                        top.push(question.nearness(code), Place { segment, ordinal });
+                    }
+                }
+            }),
         }
     }
     Ok(top.finish().into_iter().map(|(_, place)| place).collect())

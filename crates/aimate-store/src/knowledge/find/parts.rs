@@ -1,6 +1,6 @@
 //! Reading the parts of segments that a search needs, through the cache.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use aimate_core::knowledge::Target;
@@ -232,7 +232,7 @@ pub(super) async fn codes(
     scope: &Scope,
     space: Uuid,
     segments: &[Uuid],
-) -> Result<Option<HashMap<Uuid, Arc<[u8]>>>> {
+) -> Result<Option<BTreeMap<Uuid, Arc<[u8]>>>> {
     let parts = read(store, scope, named(segments, &Name::Codes(space)), async |ids| {
         on!(store, |db| {
             let query = scoped(db.text(CODES), scope).bind(db.ids(&segments_of(ids))).bind(space);

@@ -53,7 +53,7 @@ pub(in crate::knowledge) async fn text(
 
 /// A question with all that the index has of its terms.
 struct Question {
-    terms: Vec<String>,
+    terms: Arc<[String]>,
     weights: Vec<u32>,
     /// Those that have one of its terms, perhaps.
     segments: Vec<Found>,
@@ -82,7 +82,8 @@ impl Question {
             let Some(first_terms) = first_terms.get(&id) else { continue };
             places.push((id, terms.iter().map(|term| place(id, first_terms, term)).collect()));
         }
-        let mut question = Self { terms, weights, segments: Vec::new(), headers: HashMap::new() };
+        let mut question =
+            Self { terms: terms.into(), weights, segments: Vec::new(), headers: HashMap::new() };
         let many = places.iter().flat_map(|(_, blocks)| blocks).flatten().count() > MOST_BLOCKS;
         let mut held = 0;
         let groups = places.chunk_by(|_, (_, next)| {
@@ -99,24 +100,12 @@ impl Question {
                 id: *id,
                 blocks: places.iter().map(|place| blocks.get(place.as_ref()?).cloned()).collect(),
             });
-            let mut found: Vec<Found> =
-                found.filter(|found| found.blocks.iter().any(Option::is_some)).collect();
-            if many {
-                question.cut(&mut found)?;
-            }
+            let found: Vec<Found> = found.filter(|found| found.blocks.iter().any(Option::is_some)).collect();
+            let terms = question.terms.clone();
+            let mut found = if many { compute(move || cut_all(&terms, found)).await? } else { found };
             question.segments.append(&mut found);
         }
         Ok(Some(question))
-    }
-
-    /// Leaves of each block what it has of its term.
-    fn cut(&self, segments: &mut [Found]) -> Result<()> {
-        for (term, block) in segments.iter_mut().flat_map(|found| self.terms.iter().zip(&mut found.blocks)) {
-            if let Some(whole) = block {
-                *block = cut(whole, term)?.map(Arc::from);
-            }
-        }
-        Ok(())
     }
 
     /// The best chunks.
@@ -143,6 +132,16 @@ impl Question {
         let best = bm25::score(&self.weights, statistics, &matches, limit, id)?;
         Ok(best.into_iter().map(|(score, place)| ScoredChunk { chunk: ChunkId(id(place)), score }).collect())
     }
+}
+
+/// Leaves of each block what it has of its term.
+fn cut_all(terms: &[String], mut segments: Vec<Found>) -> Result<Vec<Found>> {
+    for (term, block) in segments.iter_mut().flat_map(|found| terms.iter().zip(&mut found.blocks)) {
+        if let Some(whole) = block {
+            *block = cut(whole, term)?.map(Arc::from);
+        }
+    }
+    Ok(segments)
 }
 
 /// The block of the segment that has the term, if one has: the last one whose

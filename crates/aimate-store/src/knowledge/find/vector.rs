@@ -1,6 +1,6 @@
 //! Finding chunks by their vectors.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use aimate_core::knowledge::{Leg, ScoredChunk, Target};
@@ -14,8 +14,11 @@ use crate::knowledge::bits::{self, Codes, Question};
 use crate::knowledge::segment::Header;
 use crate::knowledge::{TRIES, again, compute, vector as vectors};
 
-/// Chunks at least whose vectors are compared with the question exactly.
-const CANDIDATES: usize = 1000;
+/// Chunks whose vectors are compared with the question exactly, for each that is
+/// wanted: see [`bits`] for what they hold of the nearest.
+const CANDIDATES: usize = 5;
+/// And at least.
+const LEAST: usize = 500;
 /// Bytes of codes that a search holds at once.
 const AT_ONCE: u64 = 16 << 20;
 
@@ -41,7 +44,7 @@ pub(in crate::knowledge) async fn vector(
             headers = read;
         }
         let filtered = allowed.filtered;
-        let scan = Scan::new(query, limit.saturating_mul(10).max(CANDIDATES), allowed);
+        let scan = Scan::new(query, limit.saturating_mul(CANDIDATES).max(LEAST), allowed);
         let Some(places) = scan.all(store, scope, &listed).await? else { continue };
         let Some(places) = places.resolve(store, scope, headers).await? else { continue };
 
@@ -110,7 +113,7 @@ impl Scan {
         Ok(Some(self))
     }
 
-    fn some(mut self, group: &HashMap<Uuid, Arc<[u8]>>) -> Result<Self> {
+    fn some(mut self, group: &BTreeMap<Uuid, Arc<[u8]>>) -> Result<Self> {
         let (places, codes) = (std::mem::take(&mut self.places), std::mem::take(&mut self.codes));
         // The nearest so far stand like a segment before the others.
         let mut ids = vec![Uuid::nil()];
@@ -157,5 +160,35 @@ impl Scan {
         chunks.sort_unstable();
         chunks.dedup();
         Ok(Some(chunks))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_at_once_or_one_by_one_are_the_same() {
+        let vector = |seed: u32| -> Vec<f32> {
+            (0..100_u32).map(|n| ((seed * 7_919 + n * 104_729) % 1_009) as f32 - 504.0).collect()
+        };
+        let segment = |n: u32| -> (Uuid, Arc<[u8]>) {
+            let mut codes = Vec::new();
+            (0..50).for_each(|chunk| bits::code(&vector(n * 50 + chunk), &mut codes));
+            (Uuid::from_u128(n.into()), codes.into())
+        };
+        let scan = || Scan::new(&vector(1), 30, Allowed::default());
+        let all = (1..=4).map(segment).collect();
+        let mut at_once = scan().some(&all).unwrap().places;
+        let mut one_by_one = scan();
+        for n in 1..=4 {
+            one_by_one = one_by_one.some(&BTreeMap::from([segment(n)])).unwrap();
+        }
+        assert_eq!(one_by_one.codes.len(), 30 * bits::code_length(100));
+        let mut one_by_one = one_by_one.places;
+        at_once.sort_unstable();
+        one_by_one.sort_unstable();
+        assert_eq!(at_once.len(), 30);
+        assert!(at_once.iter().filter(|place| one_by_one.contains(place)).count() >= 28, "but for ties");
     }
 }
