@@ -68,8 +68,8 @@ const SQLITE_CLAIM_SPACE: &str = claim_space!("");
 const CLAIMED_SPACE: &str = concat!(
     "SELECT c.tenant_id, c.user_id, u.role, ",
     space_columns!(),
-    " FROM spaces s JOIN collections c ON c.tenant_id = s.tenant_id AND c.id = s.collection_id \
-     JOIN users u ON u.tenant_id = c.tenant_id AND u.id = c.user_id WHERE s.tenant_id = $1 AND s.id = $2"
+    " FROM spaces s CROSS JOIN collections c CROSS JOIN users u WHERE s.tenant_id = $1 AND s.id = $2 \
+     AND c.tenant_id = $1 AND c.id = s.collection_id AND u.tenant_id = $1 AND u.id = c.user_id"
 );
 /// Fences off what the worker may still be doing.
 const RELEASE: &str = "UPDATE documents SET status = 'pending', worker_id = NULL, attempt = attempt + 1, \
