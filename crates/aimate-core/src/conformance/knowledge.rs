@@ -54,6 +54,33 @@ pub async fn collections_are_listed_newest_first(stores: &Stores) {
     assert_eq!(listed.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(), ["c", "b", "a"]);
 }
 
+pub async fn heads_of_collections_are_as_asked(stores: &Stores) {
+    let w = World::new(stores).await;
+    let knowledge = &stores.knowledge;
+    let mut made = Vec::new();
+    for name in ["a", "b", "c"] {
+        let mut collection = collection(name);
+        collection.chunking.size = 500;
+        collection.space = (name == "b").then(|| space(collection.id, "local/a", SpaceStatus::Active));
+        knowledge.create_collection(&w.me, &collection).await.unwrap();
+        made.push(collection);
+    }
+    let heads = knowledge.collection_heads(&w.me, &["b".into(), made[0].id.to_string()]).await.unwrap();
+    assert_eq!(heads.iter().map(|head| head.id).collect::<Vec<_>>(), [made[1].id, made[0].id]);
+    let space = made[1].space.clone().map(|space| (space.id, space.model));
+    assert_eq!((heads[0].chunking, &heads[0].space), (made[1].chunking, &space));
+    assert_eq!(heads[1].space, None);
+    let all = knowledge.collection_heads(&w.me, &[]).await.unwrap();
+    assert_eq!(all.iter().map(|head| head.id).collect::<Vec<_>>(), [made[2].id, made[1].id, made[0].id]);
+    missing(knowledge.collection_heads(&w.me, &["a".into(), "absent".into()]).await);
+    missing(knowledge.collection_heads(&w.me, &[id::<crate::CollectionId>().to_string()]).await);
+    for scope in w.others() {
+        assert_eq!(knowledge.collection_heads(&scope, &[]).await.unwrap(), []);
+        missing(knowledge.collection_heads(&scope, &["a".into()]).await);
+        missing(knowledge.collection_heads(&scope, &[made[0].id.to_string()]).await);
+    }
+}
+
 pub async fn others_see_no_collection(stores: &Stores) {
     let shelf = Shelf::with_space(stores).await;
     let knowledge = &stores.knowledge;

@@ -198,6 +198,7 @@ macro_rules! conformance_tests {
                 created_collection_is_found
                 taken_name_or_id_conflicts
                 collections_are_listed_newest_first
+                heads_of_collections_are_as_asked
                 others_see_no_collection
                 update_changes_what_is_given
                 collection_counts_what_is_in_it

@@ -42,6 +42,17 @@ pub struct Collection {
     pub updated_at: Timestamp,
 }
 
+/// What reading and searching need of a collection: nothing is counted for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CollectionHead {
+    /// Its id.
+    pub id: CollectionId,
+    /// How its documents are cut into chunks.
+    pub chunking: Chunking,
+    /// The active space and its model, if it has one.
+    pub space: Option<(SpaceId, EmbeddingModel)>,
+}
+
 /// How documents are cut into chunks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

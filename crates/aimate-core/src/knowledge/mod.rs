@@ -13,7 +13,8 @@ mod search;
 mod store;
 
 pub use collection::{
-    Chunking, Collection, CollectionChange, DEFAULT_COLLECTION, NewCollection, Space, SpaceStatus,
+    Chunking, Collection, CollectionChange, CollectionHead, DEFAULT_COLLECTION, NewCollection, Space,
+    SpaceStatus,
 };
 pub use document::{Chunk, Document, DocumentError, DocumentFilter, DocumentStatus, NewChunk, NewDocument};
 pub use embedder::{EmbedPurpose, Embedder, EmbeddingModel, Reranker};

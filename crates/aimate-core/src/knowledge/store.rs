@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
 use super::{
-    Chunk, Collection, CollectionChange, Document, DocumentError, DocumentFilter, Filter, NewChunk, Space,
+    Chunk, Collection, CollectionChange, CollectionHead, Document, DocumentError, DocumentFilter, Filter,
+    NewChunk, Space,
 };
 use crate::clock::Timestamp;
 use crate::error::Result;
@@ -136,6 +137,10 @@ pub trait KnowledgeStore: Send + Sync {
     async fn collection(&self, scope: &Scope, id: CollectionId) -> Result<Collection>;
     /// The collection of this name; `None` if there is none.
     async fn collection_named(&self, scope: &Scope, name: &str) -> Result<Option<Collection>>;
+    /// The heads of the collections of these ids or names, in this order; of all
+    /// the user's, the newest [`PageRequest::MOST`] first, if none is named.
+    /// `NotFound` if one is not there.
+    async fn collection_heads(&self, scope: &Scope, names: &[String]) -> Result<Vec<CollectionHead>>;
     /// The user's collections, newest first.
     async fn collections(&self, scope: &Scope, page: PageRequest) -> Result<Page<Collection>>;
     /// Applies all of `change` but the embedder, and sets `updated_at`.

@@ -1,6 +1,8 @@
 //! Collections.
 
-use aimate_core::knowledge::{Blob, Chunking, Collection, CollectionChange, EmbeddingModel, Space};
+use aimate_core::knowledge::{
+    Blob, Chunking, Collection, CollectionChange, CollectionHead, EmbeddingModel, Space,
+};
 use aimate_core::{CollectionId, Error, ErrorKind, Page, PageRequest, Result, Scope, Timestamp};
 
 use super::document::blob;
@@ -25,6 +27,19 @@ macro_rules! select {
          WHERE c.tenant_id = $1 AND c.user_id = $2"
     };
 }
+
+/// The same without what is counted.
+macro_rules! select_heads {
+    () => {
+        "SELECT c.id, c.chunk_size, c.chunk_overlap, s.id AS space_id, s.model, s.dimensions, s.version \
+         FROM collections c LEFT JOIN spaces s \
+         ON s.tenant_id = c.tenant_id AND s.collection_id = c.id AND s.status = 'active' \
+         WHERE c.tenant_id = $1 AND c.user_id = $2"
+    };
+}
+const HEAD: &str = concat!(select_heads!(), " AND c.id = $3");
+const HEAD_NAMED: &str = concat!(select_heads!(), " AND c.name = $3");
+const HEADS: &str = concat!(select_heads!(), " ORDER BY c.id DESC LIMIT $3");
 
 const CREATE: &str = "INSERT INTO collections (tenant_id, user_id, id, name, description, chunk_size, \
     chunk_overlap, metadata, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
@@ -61,17 +76,30 @@ fn collection(row: &impl Columns) -> Result<Collection> {
     })
 }
 
+fn head(row: &impl Columns) -> Result<CollectionHead> {
+    let space = match row.maybe("space_id")? {
+        Some(id) => Some((id, model(row)?)),
+        None => None,
+    };
+    let chunking = Chunking { size: row.get("chunk_size")?, overlap: row.get("chunk_overlap")? };
+    Ok(CollectionHead { id: row.get("id")?, chunking, space })
+}
+
+fn model(row: &impl Columns) -> Result<EmbeddingModel> {
+    Ok(EmbeddingModel {
+        name: row.get("model")?,
+        dimensions: row.get("dimensions")?,
+        version: row.get("version")?,
+    })
+}
+
 /// Every findable chunk has a vector in the active space.
 fn active_space(row: &impl Columns, chunk_count: u64) -> Result<Option<Space>> {
     let Some(id) = row.maybe("space_id")? else { return Ok(None) };
     Ok(Some(Space {
         id,
         collection_id: row.get("id")?,
-        model: EmbeddingModel {
-            name: row.get("model")?,
-            dimensions: row.get("dimensions")?,
-            version: row.get("version")?,
-        },
+        model: model(row)?,
         status: row.name("status")?,
         chunk_count,
         error: row.maybe("error")?,
@@ -125,6 +153,27 @@ pub(super) async fn named(store: &SqlStore, scope: &Scope, name: &str) -> Result
     on!(store, |db| {
         let row = db.read_first(scoped(NAMED, scope).bind(text(name).into_owned())).await?;
         row.as_ref().map(collection).transpose()
+    })
+}
+
+/// See [`collection_heads`](aimate_core::knowledge::KnowledgeStore::collection_heads).
+pub(super) async fn heads(store: &SqlStore, scope: &Scope, names: &[String]) -> Result<Vec<CollectionHead>> {
+    on!(store, |db| {
+        if names.is_empty() {
+            let rows = db.read(scoped(HEADS, scope).bind(i64::from(PageRequest::MOST))).await?;
+            return rows.iter().map(head).collect();
+        }
+        let mut heads = Vec::with_capacity(names.len());
+        for name in names {
+            let row = match name.parse::<CollectionId>() {
+                Ok(id) => db.read_first(scoped(HEAD, scope).bind(id.0)).await?,
+                Err(_) => db.read_first(scoped(HEAD_NAMED, scope).bind(text(name).into_owned())).await?,
+            };
+            let shown = || name.chars().take(64).collect::<String>();
+            let row = found(row, || Error::missing("collection", format!("`{}`", shown())))?;
+            heads.push(head(&row)?);
+        }
+        Ok(heads)
     })
 }
 

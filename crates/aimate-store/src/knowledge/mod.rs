@@ -20,9 +20,9 @@ mod top;
 mod vector;
 
 use aimate_core::knowledge::{
-    Blob, Chunk, ClaimedDocument, Collection, CollectionChange, Document, DocumentError, DocumentFilter,
-    Fence, Finish, KnowledgeQueue, KnowledgeStore, Leg, Passage, Publication, ScoredChunk, Space,
-    SpaceVectors, Target,
+    Blob, Chunk, ClaimedDocument, Collection, CollectionChange, CollectionHead, Document, DocumentError,
+    DocumentFilter, Fence, Finish, KnowledgeQueue, KnowledgeStore, Leg, Passage, Publication, ScoredChunk,
+    Space, SpaceVectors, Target,
 };
 use aimate_core::{
     ChunkId, CollectionId, DocumentId, Error, Page, PageRequest, Result, Scope, SpaceId, Timestamp, WorkerId,
@@ -61,6 +61,9 @@ impl KnowledgeStore for SqlStore {
     }
     async fn collection_named(&self, scope: &Scope, name: &str) -> Result<Option<Collection>> {
         collection::named(self, scope, name).await
+    }
+    async fn collection_heads(&self, scope: &Scope, names: &[String]) -> Result<Vec<CollectionHead>> {
+        collection::heads(self, scope, names).await
     }
     async fn collections(&self, scope: &Scope, page: PageRequest) -> Result<Page<Collection>> {
         collection::list(self, scope, page).await

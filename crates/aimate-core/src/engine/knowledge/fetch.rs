@@ -30,7 +30,7 @@ impl Knowledge {
         NewDocument { name: if is_named { new.name.clone() } else { url.to_owned() }, ..new.clone() }
             .check()?;
         // Before anything is fetched: a wrong id should cost nobody anything.
-        inner.stores.knowledge.collection(&self.scope, collection).await?;
+        inner.stores.knowledge.collection_heads(&self.scope, &[collection.to_string()]).await?;
         let fetched = fetcher.fetch(url, MOST_BYTES).await?;
         if !is_named {
             new.name = fetched.name;

@@ -194,7 +194,7 @@ impl Knowledge {
         new.check()?;
         let inner = &self.engine.inner;
         // Before the bytes are taken: a wrong id should cost nothing.
-        inner.stores.knowledge.collection(&self.scope, collection).await?;
+        inner.stores.knowledge.collection_heads(&self.scope, &[collection.to_string()]).await?;
         let known = match &new.source {
             Some(source) => self.of_source(collection, source).await?,
             None => None,

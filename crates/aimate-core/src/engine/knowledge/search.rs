@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
 use tokio::time::Instant;
 
 use super::Knowledge;
@@ -13,10 +12,9 @@ use super::ingest::index_text;
 use crate::error::{Error, Result};
 use crate::id::{ChunkId, SpaceId};
 use crate::knowledge::{
-    Collection, EmbedPurpose, EmbeddingModel, Found, Leg, Passage, ScoredChunk, Search, SearchHit,
+    CollectionHead, EmbedPurpose, EmbeddingModel, Found, Leg, Passage, ScoredChunk, Search, SearchHit,
     SearchMode, Target,
 };
-use crate::page::PageRequest;
 
 /// Candidates of each leg at least.
 const DEPTH: usize = 100;
@@ -51,7 +49,8 @@ impl Knowledge {
     pub async fn search(&self, search: &Search) -> Result<Found> {
         search.check()?;
         let start = Instant::now();
-        let collections = self.named(&search.collections).await?;
+        let knowledge = &self.engine.inner.stores.knowledge;
+        let collections = knowledge.collection_heads(&self.scope, &search.collections).await?;
         let target = Target {
             collections: collections.iter().map(|collection| collection.id).collect(),
             filter: search.filter.clone(),
@@ -92,15 +91,6 @@ impl Knowledge {
         Ok(found)
     }
 
-    /// The collections of these ids or names; all of the user's if none is
-    /// named.
-    async fn named(&self, names: &[String]) -> Result<Vec<Collection>> {
-        if !names.is_empty() {
-            return try_join_all(names.iter().map(|name| self.collection(name))).await;
-        }
-        Ok(self.collections(PageRequest::first(PageRequest::MOST)).await?.data)
-    }
-
     async fn text_leg(
         &self,
         search: &Search,
@@ -119,7 +109,7 @@ impl Knowledge {
     async fn vector_leg(
         &self,
         search: &Search,
-        collections: &[Collection],
+        collections: &[CollectionHead],
         target: &Target,
         depth: u32,
     ) -> Result<VectorLeg> {
@@ -276,12 +266,12 @@ impl Knowledge {
     }
 }
 
-fn groups(collections: &[Collection]) -> Vec<Group> {
+fn groups(collections: &[CollectionHead]) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
-    for space in collections.iter().filter_map(|collection| collection.space.as_ref()) {
-        match groups.iter_mut().find(|group| group.model == space.model) {
-            Some(group) => group.spaces.push(space.id),
-            None => groups.push(Group { model: space.model.clone(), spaces: vec![space.id] }),
+    for (space, model) in collections.iter().filter_map(|collection| collection.space.as_ref()) {
+        match groups.iter_mut().find(|group| group.model == *model) {
+            Some(group) => group.spaces.push(*space),
+            None => groups.push(Group { model: model.clone(), spaces: vec![*space] }),
         }
     }
     groups
