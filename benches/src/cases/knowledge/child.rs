@@ -127,12 +127,16 @@ async fn ingest(arguments: &Arguments, chunks: usize, text_only: bool) -> Result
     let knowledge = shelf.knowledge();
     let collection = knowledge.create_collection(NewCollection::new(COLLECTION)).await?;
     let vocabulary = Vocabulary::new();
+    let text = |number| {
+        let mut text = String::with_capacity(DOCUMENT + 1_000);
+        vocabulary.paragraphs(&mut Random::new(number), DOCUMENT, &mut text);
+        text
+    };
+    let texts: Vec<String> = (0..chunks.div_ceil(10) as u64).map(text).collect();
     let (idle, cpu, begun) = (memory("VmRSS:")?, Process::own_cpu()?, Instant::now());
-    let adding = (0..chunks.div_ceil(10)).map(|number| {
-        let (knowledge, vocabulary) = (&knowledge, &vocabulary);
+    let adding = texts.into_iter().enumerate().map(|(number, text)| {
+        let knowledge = &knowledge;
         async move {
-            let mut text = String::with_capacity(DOCUMENT + 1_000);
-            vocabulary.paragraphs(&mut Random::new(number as u64), DOCUMENT, &mut text);
             let bytes = text.len() as u64;
             let new = NewDocument {
                 media_type: Some("text/plain".to_owned()),
