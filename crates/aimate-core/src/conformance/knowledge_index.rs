@@ -94,8 +94,8 @@ pub async fn stale_work_is_left_out(stores: &Stores) {
     assert_eq!(shelf.found(&shelf.me, &shelf.target(), "apple").await, ["fresh apple"]);
     assert_eq!(shelf.get(first.id).await.status, DocumentStatus::Processing);
     let vectors = shelf.publication(vec![shelf.published(stale, &["x"])]).vectors;
-    let stored = stores.knowledge.store_vectors(&shelf.me, stale, &vectors, 0.5).await;
-    refused(stored, ErrorKind::Conflict);
+    let stored = stores.knowledge.store_vectors(&shelf.me, shelf.collection, &[(stale, 0.5)], &vectors).await;
+    assert_eq!(stored.unwrap(), []);
     let finished = stores.knowledge.finish(&shelf.me, stale, &Finish::Failed(failure()), at(30)).await;
     refused(finished, ErrorKind::Conflict);
     assert_eq!(shelf.get(first.id).await.progress, 0.0);
@@ -131,7 +131,7 @@ pub async fn stored_vectors_wait_for_publication(stores: &Stores) {
     let space = shelf.space.unwrap();
     let ids: Vec<ChunkId> = vectors[0].vectors.iter().map(|vector| vector.0).collect();
     let half = [SpaceVectors { space, vectors: vec![vectors[0].vectors[0].clone()] }];
-    stores.knowledge.store_vectors(&shelf.me, fence, &half, 0.5).await.unwrap();
+    stores.knowledge.store_vectors(&shelf.me, shelf.collection, &[(fence, 0.5)], &half).await.unwrap();
     assert_eq!(shelf.get(added.id).await.progress, 0.5);
     assert_eq!(stores.knowledge.embedded(&shelf.me, space, &ids).await.unwrap(), ids[..1]);
     // One is missing.
@@ -139,7 +139,7 @@ pub async fn stored_vectors_wait_for_publication(stores: &Stores) {
     assert_eq!(shelf.get(added.id).await.status, DocumentStatus::Processing);
     assert_eq!(shelf.chunks(added.id).await, Vec::<String>::new());
     // Storing one again is nothing.
-    stores.knowledge.store_vectors(&shelf.me, fence, &vectors, 1.0).await.unwrap();
+    stores.knowledge.store_vectors(&shelf.me, shelf.collection, &[(fence, 1.0)], &vectors).await.unwrap();
     let mut embedded = stores.knowledge.embedded(&shelf.me, space, &ids).await.unwrap();
     embedded.sort();
     let mut sorted = ids.clone();
@@ -159,7 +159,7 @@ pub async fn failed_document_keeps_what_was_findable(stores: &Stores) {
     shelf.add_this(&source).await;
     let fence = shelf.fence(ready.id).await;
     let vectors = shelf.publication(vec![shelf.published(fence, &["apple", "unpublished"])]).vectors;
-    stores.knowledge.store_vectors(&shelf.me, fence, &vectors, 0.5).await.unwrap();
+    stores.knowledge.store_vectors(&shelf.me, shelf.collection, &[(fence, 0.5)], &vectors).await.unwrap();
     stores.knowledge.finish(&shelf.me, fence, &Finish::Failed(failure()), at(30)).await.unwrap();
     let failed = shelf.get(ready.id).await;
     assert_eq!(
@@ -183,10 +183,15 @@ pub async fn others_publish_nothing(stores: &Stores) {
     let knowledge = &stores.knowledge;
     let space = shelf.space.unwrap();
     let ids: Vec<ChunkId> = publication.vectors[0].vectors.iter().map(|vector| vector.0).collect();
-    knowledge.store_vectors(&shelf.me, fence, &publication.vectors, 0.5).await.unwrap();
+    knowledge
+        .store_vectors(&shelf.me, shelf.collection, &[(fence, 0.5)], &publication.vectors)
+        .await
+        .unwrap();
     let before = shelf.get(added.id).await;
     for scope in shelf.world.others() {
-        missing(knowledge.store_vectors(&scope, fence, &publication.vectors, 0.1).await);
+        missing(
+            knowledge.store_vectors(&scope, shelf.collection, &[(fence, 0.1)], &publication.vectors).await,
+        );
         missing(knowledge.finish(&scope, fence, &Finish::Failed(failure()), at(30)).await);
         // The collection is not there for them.
         match knowledge.publish(&scope, &publication).await {
@@ -212,7 +217,7 @@ pub async fn vectors_do_not_go_into_a_foreign_space(stores: &Stores) {
     let fence = shelf.fence(added.id).await;
     let mut vectors = shelf.publication(vec![shelf.published(fence, &["x"])]).vectors;
     vectors[0].space = foreign.id;
-    let stored = stores.knowledge.store_vectors(&shelf.me, fence, &vectors, 0.5).await;
+    let stored = stores.knowledge.store_vectors(&shelf.me, shelf.collection, &[(fence, 0.5)], &vectors).await;
     missing(stored);
     let ids = [vectors[0].vectors[0].0];
     let embedded = stores.knowledge.embedded(&shelf.world.other, foreign.id, &ids).await.unwrap();

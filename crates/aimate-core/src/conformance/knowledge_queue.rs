@@ -195,7 +195,11 @@ pub async fn nothing_is_orphaned(stores: &Stores) {
     let waiting = shelf.add("b").await;
     let Fence { document, attempt } = shelf.fence(waiting.id).await;
     let vectors = shelf.publication(vec![shelf.published(Fence { document, attempt }, &["x"])]).vectors;
-    stores.knowledge.store_vectors(&shelf.me, Fence { document, attempt }, &vectors, 0.5).await.unwrap();
+    stores
+        .knowledge
+        .store_vectors(&shelf.me, shelf.collection, &[(Fence { document, attempt }, 0.5)], &vectors)
+        .await
+        .unwrap();
     shelf.is_tidy().await;
     assert_eq!(stores.queue.orphans(true).await.unwrap(), Vec::<String>::new());
     let ids: Vec<_> = vectors[0].vectors.iter().map(|vector| vector.0).collect();

@@ -62,7 +62,7 @@ pub struct Passage {
 /// Which work on a document an update belongs to: the fencing token. An update
 /// with another attempt than the document's is a `Conflict` and changes
 /// nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fence {
     /// The document.
     pub document: DocumentId,
@@ -199,15 +199,18 @@ pub trait KnowledgeStore: Send + Sync {
 
     /// Which of `chunks` have a vector in the space.
     async fn embedded(&self, scope: &Scope, space: SpaceId, chunks: &[ChunkId]) -> Result<Vec<ChunkId>>;
-    /// Stores vectors of a document's chunks, which become findable when it is
-    /// published, and sets its progress. A vector that is there is replaced.
+    /// Stores vectors of documents' chunks, which become findable when these are
+    /// published, and sets the documents' progress (0 to 1), in one commit. A
+    /// vector that is there is replaced. A document whose fence does not hold is
+    /// left out with its vectors; returns those that were not. Their tries are
+    /// counted from 0 again.
     async fn store_vectors(
         &self,
         scope: &Scope,
-        fence: Fence,
+        collection: CollectionId,
+        documents: &[(Fence, f32)],
         vectors: &[SpaceVectors],
-        progress: f32,
-    ) -> Result<()>;
+    ) -> Result<Vec<DocumentId>>;
     /// Makes documents findable as a whole: `ready`, with exactly these chunks.
     /// A document whose fence does not hold is left out; returns those that
     /// were published. `Unavailable` if a chunk has no vector in the

@@ -10,6 +10,7 @@ mod document;
 mod filter;
 mod find;
 mod index;
+mod insert;
 mod ordinals;
 mod publish;
 mod queue;
@@ -123,11 +124,11 @@ impl KnowledgeStore for SqlStore {
     async fn store_vectors(
         &self,
         scope: &Scope,
-        fence: Fence,
+        collection: CollectionId,
+        documents: &[(Fence, f32)],
         vectors: &[SpaceVectors],
-        progress: f32,
-    ) -> Result<()> {
-        publish::store_vectors(self, scope, fence, vectors, progress).await
+    ) -> Result<Vec<DocumentId>> {
+        publish::store_vectors(self, scope, collection, documents, vectors).await
     }
     async fn publish(&self, scope: &Scope, publication: &Publication) -> Result<Vec<DocumentId>> {
         publish::publish(self, scope, publication).await

@@ -7,27 +7,30 @@ use std::collections::{HashMap, HashSet};
 use aimate_core::knowledge::{
     DocumentError, Fence, Finish, NewChunk, Publication, PublishedDocument, SpaceStatus, SpaceVectors,
 };
-use aimate_core::{ChunkId, DocumentId, Error, ErrorKind, Result, Scope, SpaceId, Timestamp};
+use aimate_core::{ChunkId, CollectionId, DocumentId, Error, ErrorKind, Result, Scope, SpaceId, Timestamp};
 use uuid::Uuid;
 
 use super::index::{self, Added};
 use super::segment::SegmentChunk;
-use super::step::{Dialect as _, Pair, Step, among, pair, run};
+use super::step::{Dialect as _, Pair, Step, among, is_of_collection, is_processing, pair, part, rows, run};
 use super::vector::{self, NewVector};
 use super::{TRIES, again, bits, compute};
-use crate::SqlStore;
 use crate::row::Columns;
 use crate::statement::{found, scoped};
 use crate::value::json;
+use crate::{Kind, SqlStore};
 
 pub(super) use index::merge;
 
-/// Those of the documents `$4` that are being worked on.
+/// Those of the documents `$4` that somebody works on.
 macro_rules! held {
     ($database:ident) => {
         concat!(
-            "SELECT id, attempt, segment_id FROM documents WHERE tenant_id = $1 AND user_id = $2 \
-             AND collection_id = $3 AND status = 'processing' AND id ",
+            "SELECT id, attempt, segment_id FROM documents WHERE tenant_id = $1 AND user_id = $2 AND ",
+            is_of_collection!(),
+            " AND ",
+            is_processing!(),
+            " AND id ",
             among!($database, "$4")
         )
     };
@@ -37,17 +40,32 @@ const HELD: Pair = pair!(held);
 const SPACES: &str = "SELECT c.id AS collection_id, s.id, s.dimensions, s.status FROM collections c \
     LEFT JOIN spaces s ON s.tenant_id = c.tenant_id AND s.collection_id = c.id \
     WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3";
-/// Those of the document's collection.
-const SPACES_OF_DOCUMENT: &str = "SELECT s.id, s.dimensions, s.status FROM documents d JOIN spaces s \
-    ON s.tenant_id = d.tenant_id AND s.collection_id = d.collection_id \
-    WHERE d.tenant_id = $1 AND d.user_id = $2 AND d.id = $3";
 const KNOWN: &str = "SELECT id FROM documents WHERE tenant_id = $1 AND user_id = $2 AND id = $3";
 macro_rules! fenced {
     () => {
-        " WHERE tenant_id = $1 AND user_id = $2 AND id = $3 AND attempt = $4 AND status = 'processing'"
+        concat!(" WHERE tenant_id = $1 AND user_id = $2 AND id = $3 AND attempt = $4 AND ", is_processing!())
     };
 }
-const PROGRESS: Pair = Pair::same(concat!("UPDATE documents SET progress = $5", fenced!()));
+/// Who comes on is not what crashes a worker.
+macro_rules! progress {
+    ($database:ident) => {
+        concat!(
+            "UPDATE documents SET tries = 0, progress = ",
+            part!($database, "2", float8),
+            " FROM ",
+            rows!($database, "$4"),
+            " WHERE documents.tenant_id = $1 AND documents.user_id = $2 AND ",
+            is_of_collection!(),
+            " AND documents.id = ",
+            part!($database, "0", uuid),
+            " AND documents.attempt = ",
+            part!($database, "1", bigint),
+            " AND ",
+            is_processing!()
+        )
+    };
+}
+const PROGRESS: Pair = pair!(progress);
 const FAIL: Pair = Pair {
     sqlite: concat!(
         "UPDATE documents SET status = 'failed', error = $5, worker_id = NULL, updated_at = $6",
@@ -90,34 +108,42 @@ pub(super) async fn embedded(
 pub(super) async fn store_vectors(
     store: &SqlStore,
     scope: &Scope,
-    fence: Fence,
+    collection: CollectionId,
+    documents: &[(Fence, f32)],
     vectors: &[SpaceVectors],
-    progress: f32,
-) -> Result<()> {
-    let spaces: Vec<Known> = on!(store, |db| {
-        let rows = db.read(scoped(SPACES_OF_DOCUMENT, scope).bind(fence.document.0)).await?;
-        rows.iter().map(Known::of).collect::<Result<_>>()?
-    });
-    let progressed = Step::new(PROGRESS, scope)
-        .id(fence.document.0)
-        .int(i64::from(fence.attempt))
-        .real(f64::from(progress))
-        .expect(1);
-    let mut steps = vec![progressed];
-    for vectors in vectors {
-        let known = spaces.iter().find(|known| known.id == vectors.space);
-        let Some(known) = known else {
-            check_document(store, scope, fence.document).await?;
-            return Err(Error::missing("embedding space", vectors.space));
-        };
-        vector::check(vectors, known.dimensions)?;
-        let rows: Vec<&NewVector> = vectors.vectors.iter().collect();
-        if rows.iter().any(|(_, document, _)| *document != fence.document) {
-            return Err(Error::invalid("vectors of one document come with its own fence"));
-        }
-        steps.extend(vector::store(store.kind(), scope, known.id, known.dimensions, &rows)?);
+) -> Result<Vec<DocumentId>> {
+    let named: HashSet<DocumentId> = documents.iter().map(|(fence, _)| fence.document).collect();
+    if vectors.iter().flat_map(|vectors| &vectors.vectors).any(|(_, document, _)| !named.contains(document)) {
+        return Err(Error::invalid("a vector comes without the fence of its document"));
     }
-    fenced(store, scope, fence, steps).await
+    let fences: Vec<Fence> = documents.iter().map(|(fence, _)| *fence).collect();
+    for attempt in 0..TRIES {
+        let held = Held::read(store, scope, collection, &fences).await?;
+        let is_there = attempt > 0 || !held.is_first();
+        let stored = held.vectors(store.kind(), scope, vectors, is_there)?;
+        let holds = documents.iter().filter(|(fence, _)| held.fences.contains_key(fence));
+        let rows: Vec<_> =
+            holds.map(|(fence, progress)| (fence.document.0.simple(), fence.attempt, progress)).collect();
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let progressed = Step::new(PROGRESS, scope).id(collection.0);
+        let mut steps = vec![progressed.text(json(&rows)?.0.get().to_owned()).expect(rows.len())];
+        steps.extend(stored);
+        if is_stored(run(store, steps).await)? {
+            return Ok(held.fences.into_keys().map(|fence| fence.document).collect());
+        }
+    }
+    Err(again())
+}
+
+/// Whether a transaction was stored; it was not if a fence fell, a segment was
+/// replaced, a space came or went, or somebody stored the same vectors.
+fn is_stored(done: Result<bool>) -> Result<bool> {
+    match done {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Conflict) => Ok(false),
+        done => done,
+    }
 }
 
 /// See [`finish`](aimate_core::knowledge::KnowledgeStore::finish).
@@ -178,6 +204,67 @@ impl Known {
     }
 }
 
+/// What the database says to work on documents of a collection.
+struct Held {
+    /// The fences that hold, with the segment that the document's old version is
+    /// found in.
+    fences: HashMap<Fence, Option<Uuid>>,
+    spaces: Vec<Known>,
+}
+
+impl Held {
+    async fn read(
+        store: &SqlStore,
+        scope: &Scope,
+        collection: CollectionId,
+        fences: &[Fence],
+    ) -> Result<Self> {
+        let ids: Vec<Uuid> = fences.iter().map(|fence| fence.document.0).collect();
+        on!(store, |db| {
+            let rows = db.read(scoped(SPACES, scope).bind(collection.0)).await?;
+            found(rows.first(), || Error::missing("collection", collection))?;
+            let is_there = |row: &&_| Columns::uuid(*row, "id").is_ok_and(|id| id.is_some());
+            let spaces = rows.iter().filter(is_there).map(Known::of).collect::<Result<_>>()?;
+            let rows = db.read(scoped(db.text(HELD), scope).bind(collection.0).bind(db.ids(&ids))).await?;
+            let held = rows.iter().map(|row| {
+                let fence = Fence { document: row.get("id")?, attempt: row.get("attempt")? };
+                Ok((fence, row.maybe("segment_id")?))
+            });
+            let mut held = held.collect::<Result<HashMap<_, _>>>()?;
+            held.retain(|fence, _| fences.contains(fence));
+            Ok(Self { fences: held, spaces })
+        })
+    }
+
+    /// Whether nobody ever worked on these documents before: nothing of them is
+    /// stored but themselves.
+    fn is_first(&self) -> bool {
+        self.fences.keys().all(|fence| fence.attempt == 1)
+    }
+
+    /// Storing those of the vectors whose document's fence holds; in place of
+    /// what is there, unless nothing `is_there`.
+    fn vectors(
+        &self,
+        kind: Kind,
+        scope: &Scope,
+        vectors: &[SpaceVectors],
+        is_there: bool,
+    ) -> Result<Vec<Step>> {
+        let documents: HashSet<DocumentId> = self.fences.keys().map(|fence| fence.document).collect();
+        let mut steps = Vec::new();
+        for vectors in vectors {
+            let known = self.spaces.iter().find(|known| known.id == vectors.space);
+            let known = found(known, || Error::missing("embedding space", vectors.space))?;
+            vector::check(vectors, known.dimensions)?;
+            let rows: Vec<&NewVector> =
+                vectors.vectors.iter().filter(|(_, document, _)| documents.contains(document)).collect();
+            steps.extend(vector::store(kind, scope, known.id, known.dimensions, &rows, is_there)?);
+        }
+        Ok(steps)
+    }
+}
+
 /// See [`publish`](aimate_core::knowledge::KnowledgeStore::publish).
 pub(super) async fn publish(
     store: &SqlStore,
@@ -190,17 +277,19 @@ pub(super) async fn publish(
     if publication.documents.iter().any(strays) {
         return Err(Error::invalid("a document is published with the chunk of another one"));
     }
-    for _ in 0..TRIES {
+    let mut replacing = None;
+    for attempt in 0..TRIES {
         let Some(work) = Work::read(store, scope, publication).await? else { return Ok(Vec::new()) };
+        if replacing.is_none() && !work.leaving.is_empty() {
+            // What was read may be another thing after the wait.
+            replacing = Some(store.index.replacing(std::iter::once(publication.collection)).await);
+            continue;
+        }
         let published = work.documents.iter().map(|document| document.fence.document).collect();
-        let Some(steps) = work.steps(store, scope).await? else { continue };
-        match run(store, steps).await {
-            Ok(true) => return Ok(published),
-            // A fence fell, a segment was replaced, a space came or went, or
-            // somebody stored the same vectors.
-            Ok(false) => {}
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Conflict) => {}
-            Err(error) => return Err(error),
+        let is_there = attempt > 0 || !work.held.is_first();
+        let Some(steps) = work.steps(store, scope, is_there).await? else { continue };
+        if is_stored(run(store, steps).await)? {
+            return Ok(published);
         }
     }
     Err(again())
@@ -213,45 +302,31 @@ struct Work<'a> {
     documents: Vec<&'a PublishedDocument>,
     /// Where their old versions are found.
     leaving: HashMap<Uuid, HashSet<Uuid>>,
-    spaces: Vec<Known>,
+    held: Held,
 }
 
 impl<'a> Work<'a> {
     /// `None` if no fence holds.
     async fn read(store: &SqlStore, scope: &Scope, publication: &'a Publication) -> Result<Option<Self>> {
-        let collection = publication.collection;
-        let ids: Vec<Uuid> = publication.documents.iter().map(|document| document.fence.document.0).collect();
-        let (spaces, held) = on!(store, |db| {
-            let rows = db.read(scoped(SPACES, scope).bind(collection.0)).await?;
-            found(rows.first(), || Error::missing("collection", collection))?;
-            let is_there = |row: &&_| Columns::uuid(*row, "id").is_ok_and(|id| id.is_some());
-            let spaces = rows.iter().filter(is_there).map(Known::of).collect::<Result<Vec<_>>>()?;
-            let rows = db.read(scoped(db.text(HELD), scope).bind(collection.0).bind(db.ids(&ids))).await?;
-            let held = rows.iter().map(|row| {
-                let fence = Fence { document: row.get("id")?, attempt: row.get("attempt")? };
-                Ok((fence, row.maybe("segment_id")?))
-            });
-            (spaces, held.collect::<Result<Vec<(Fence, Option<Uuid>)>>>()?)
-        });
-        let mut work = Self { publication, documents: Vec::new(), leaving: HashMap::new(), spaces };
-        for document in &publication.documents {
-            let Some((fence, segment)) = held.iter().find(|(fence, _)| *fence == document.fence) else {
-                continue;
-            };
-            work.documents.push(document);
+        let fences: Vec<Fence> = publication.documents.iter().map(|document| document.fence).collect();
+        let held = Held::read(store, scope, publication.collection, &fences).await?;
+        let holds = publication.documents.iter().filter(|one| held.fences.contains_key(&one.fence));
+        let documents: Vec<_> = holds.collect();
+        let mut leaving: HashMap<Uuid, HashSet<Uuid>> = HashMap::new();
+        for (fence, segment) in &held.fences {
             if let Some(segment) = segment {
-                work.leaving.entry(*segment).or_default().insert(fence.document.0);
+                leaving.entry(*segment).or_default().insert(fence.document.0);
             }
         }
-        Ok((!work.documents.is_empty()).then_some(work))
+        Ok((!documents.is_empty()).then_some(Self { publication, documents, leaving, held }))
     }
 
     /// What has to be done; `None` if the index changed meanwhile.
-    async fn steps(self, store: &SqlStore, scope: &Scope) -> Result<Option<Vec<Step>>> {
-        let active = self.spaces.iter().find(|space| space.status == SpaceStatus::Active);
+    async fn steps(self, store: &SqlStore, scope: &Scope, is_there: bool) -> Result<Option<Vec<Step>>> {
+        let active = self.held.spaces.iter().find(|space| space.status == SpaceStatus::Active);
         let active = active.map(|space| space.id.0);
         let codes = self.codes(store, scope).await?;
-        let mut stored = self.vectors(store, scope)?;
+        let stored = self.held.vectors(store.kind(), scope, &self.publication.vectors, is_there)?;
         let leaving = self.leaving.clone();
         let change = index::without(store, scope, self.publication.collection, active, leaving).await?;
         let Some(mut change) = change else { return Ok(None) };
@@ -273,10 +348,14 @@ impl<'a> Work<'a> {
         let mut steps = change.take_out(scope);
         steps.push(rows::ready(scope, self.publication, &self.documents, segment)?);
         steps.extend(change.put_in(scope));
-        steps.push(Step::new(rows::CLEAR, scope).ids(ids.clone()));
+        if is_there {
+            steps.push(Step::new(rows::CLEAR, scope).ids(ids.clone()));
+        }
         steps.extend(rows::chunks(store.kind(), scope, &chunks)?);
-        steps.append(&mut stored);
-        steps.push(Step::new(rows::PRUNE, scope).ids(ids));
+        steps.extend(stored);
+        if is_there {
+            steps.push(Step::new(rows::PRUNE, scope).ids(ids));
+        }
         Ok(Some(steps))
     }
 
@@ -285,7 +364,7 @@ impl<'a> Work<'a> {
     async fn codes(&self, store: &SqlStore, scope: &Scope) -> Result<HashMap<Uuid, Vec<u8>>> {
         let chunks = || self.documents.iter().flat_map(|document| &document.chunks).map(|new| new.chunk.id);
         let mut codes = HashMap::new();
-        for space in &self.spaces {
+        for space in &self.held.spaces {
             if !matches!(space.status, SpaceStatus::Active | SpaceStatus::Building) {
                 continue;
             }
@@ -312,22 +391,6 @@ impl<'a> Work<'a> {
             }
         }
         Ok(codes)
-    }
-
-    /// Storing the vectors that came along.
-    fn vectors(&self, store: &SqlStore, scope: &Scope) -> Result<Vec<Step>> {
-        let documents: HashSet<DocumentId> =
-            self.documents.iter().map(|document| document.fence.document).collect();
-        let mut steps = Vec::new();
-        for vectors in &self.publication.vectors {
-            let known = self.spaces.iter().find(|known| known.id == vectors.space);
-            let known = found(known, || Error::missing("embedding space", vectors.space))?;
-            vector::check(vectors, known.dimensions)?;
-            let rows: Vec<&NewVector> =
-                vectors.vectors.iter().filter(|(_, document, _)| documents.contains(document)).collect();
-            steps.extend(vector::store(store.kind(), scope, known.id, known.dimensions, &rows)?);
-        }
-        Ok(steps)
     }
 }
 

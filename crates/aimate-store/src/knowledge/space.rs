@@ -247,7 +247,7 @@ pub(super) async fn fill(store: &SqlStore, scope: &Scope, vectors: &SpaceVectors
             .iter()
             .filter(|(chunk, document, _)| here.contains(&(*chunk, *document)))
             .collect();
-        let steps = vector::store(store.kind(), scope, vectors.space, known.dimensions, &rows)?;
+        let steps = vector::store(store.kind(), scope, vectors.space, known.dimensions, &rows, true)?;
         match run(store, steps).await {
             Ok(_) => return Ok(()),
             // A document went away, or somebody stored the same vectors.

@@ -67,7 +67,23 @@ macro_rules! part {
     };
 }
 
-pub(super) use {among, pair, part, rows};
+/// That somebody works on a row of `documents` which is named by its id. Said so
+/// that PostgreSQL does not look for it among all that wait.
+macro_rules! is_processing {
+    () => {
+        "documents.status || '' = 'processing'"
+    };
+}
+
+/// That a row of `documents` which is named by its id is of collection `$3`;
+/// said so that PostgreSQL does not look for it among all of the collection.
+macro_rules! is_of_collection {
+    () => {
+        "documents.collection_id IS NOT DISTINCT FROM $3"
+    };
+}
+
+pub(super) use {among, is_of_collection, is_processing, pair, part, rows};
 
 /// What a database takes where the other takes something else.
 pub(super) trait Dialect {
@@ -113,9 +129,18 @@ enum Value {
     MaybeId(Option<Uuid>),
     Ids(Vec<Uuid>),
     Int(i64),
-    Real(f64),
+    MaybeInt(Option<i64>),
     Text(String),
     Bytes(Vec<u8>),
+    Array(Array),
+}
+
+/// One value of each of many rows, which only PostgreSQL takes.
+pub(super) enum Array {
+    Ints(Vec<i64>),
+    MaybeInts(Vec<Option<i64>>),
+    Reals(Vec<f32>),
+    Texts(Vec<String>),
 }
 
 impl Step {
@@ -145,8 +170,8 @@ impl Step {
         self.with(Value::Int(value))
     }
 
-    pub(super) fn real(self, value: f64) -> Self {
-        self.with(Value::Real(value))
+    pub(super) fn maybe_int(self, value: Option<i64>) -> Self {
+        self.with(Value::MaybeInt(value))
     }
 
     pub(super) fn text(self, value: String) -> Self {
@@ -155,6 +180,10 @@ impl Step {
 
     pub(super) fn bytes(self, value: Vec<u8>) -> Self {
         self.with(Value::Bytes(value))
+    }
+
+    pub(super) fn array(self, array: Array) -> Self {
+        self.with(Value::Array(array))
     }
 
     /// Undoes the transaction unless the statement touches so many rows.
@@ -179,9 +208,10 @@ impl Step {
                 Value::MaybeId(id) => query.bind(id),
                 Value::Ids(ids) => query.bind(hex_list(ids)),
                 Value::Int(value) => query.bind(value),
-                Value::Real(value) => query.bind(value),
+                Value::MaybeInt(value) => query.bind(value),
                 Value::Text(value) => query.bind(value),
                 Value::Bytes(value) => query.bind(value),
+                Value::Array(_) => return Err(Error::internal("SQLite takes no arrays")),
             };
         }
         let done = query.execute(connection).await.map_err(failure)?;
@@ -207,9 +237,13 @@ impl Step {
                 Value::MaybeId(id) => query.bind(id),
                 Value::Ids(ids) => query.bind(ids),
                 Value::Int(value) => query.bind(value),
-                Value::Real(value) => query.bind(value),
+                Value::MaybeInt(value) => query.bind(value),
                 Value::Text(value) => query.bind(value),
                 Value::Bytes(value) => query.bind(value),
+                Value::Array(Array::Ints(values)) => query.bind(values),
+                Value::Array(Array::MaybeInts(values)) => query.bind(values),
+                Value::Array(Array::Reals(values)) => query.bind(values),
+                Value::Array(Array::Texts(values)) => query.bind(values),
             };
         }
         let done = query.execute(connection).await.map_err(failure)?;

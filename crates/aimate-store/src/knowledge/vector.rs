@@ -1,6 +1,7 @@
 //! Vectors of chunks: stored, read, compared.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use aimate_core::knowledge::{ScoredChunk, SpaceVectors};
 use aimate_core::{ChunkId, DocumentId, Error, Result, Scope, SpaceId};
@@ -8,24 +9,41 @@ use uuid::Uuid;
 
 use super::bits;
 use super::copy::{CopyRows, FEW_ROWS};
-use super::step::{Dialect as _, Pair, Step, among, pair};
+use super::insert::Insert;
+use super::step::{Array, Dialect as _, Pair, Step, among, pair};
 use crate::row::Columns;
 use crate::statement::scoped;
-use crate::value::{count, json};
+use crate::value::count;
 use crate::{Database, Kind, SqlStore};
 
 /// Vectors that are read at once where all of a segment's are.
 const AT_ONCE: usize = 2048;
 
-/// The vectors of chunks `$4` in the user's spaces `$3`, or what `$what` makes
-/// of them. CROSS JOIN keeps SQLite's planner to this order.
+/// What `$what` makes of the vectors of chunks `$4` in the user's spaces `$3`.
+/// CROSS JOIN keeps SQLite's planner to this order.
 macro_rules! vectors {
-    ($database:ident, $what:literal) => {
+    (sqlite, $what:literal) => {
         concat!(
             "SELECT v.chunk_id, ",
             $what,
-            " FROM spaces s CROSS JOIN collections c CROSS JOIN vectors v WHERE s.tenant_id = $1 AND s.id ",
-            among!($database, "$3"),
+            " FROM json_each($3) w CROSS JOIN spaces s CROSS JOIN collections c CROSS JOIN vectors v \
+             WHERE s.tenant_id = $1 AND s.id = unhex(w.value)",
+            of_chunks!(sqlite)
+        )
+    };
+    (postgres, $what:literal) => {
+        concat!(
+            "SELECT v.chunk_id, ",
+            $what,
+            " FROM spaces s CROSS JOIN collections c CROSS JOIN vectors v \
+             WHERE s.tenant_id = $1 AND s.id = ANY($3)",
+            of_chunks!(postgres)
+        )
+    };
+}
+macro_rules! of_chunks {
+    ($database:ident) => {
+        concat!(
             " AND c.tenant_id = $1 AND c.user_id = $2 AND c.id = s.collection_id \
              AND v.tenant_id = $1 AND v.space_id = s.id AND v.chunk_id ",
             among!($database, "$4")
@@ -46,13 +64,17 @@ const SQLITE_LOAD: &str = concat!(vectors!(sqlite, "v.vector"), " AND s.dimensio
 const POSTGRES_COSINES: &str =
     concat!(vectors!(postgres, "-(v.vector <#> $6::real[]::halfvec) AS score"), " AND s.dimensions = $5");
 
-const SQLITE_STORE: &str = "INSERT INTO vectors (tenant_id, space_id, chunk_id, document_id, vector) \
-    SELECT $1, $3, unhex(r.value ->> 0), unhex(r.value ->> 1), substr($5, 1 + r.key * $6, $6) \
-    FROM json_each($4) r WHERE true ON CONFLICT (tenant_id, space_id, chunk_id) \
-    DO UPDATE SET document_id = excluded.document_id, vector = excluded.vector";
+static SQLITE_STORE: LazyLock<Insert> = LazyLock::new(|| {
+    let table = "vectors (tenant_id, space_id, chunk_id, document_id, vector)";
+    let end = "ON CONFLICT (tenant_id, space_id, chunk_id) \
+        DO UPDATE SET document_id = excluded.document_id, vector = excluded.vector";
+    Insert::new(table, "$1, $3", 3, 3, end)
+});
+/// The numbers of all vectors, `$7` each, stand one after the other in `$6`.
 const POSTGRES_STORE_FEW: &str = "INSERT INTO vectors (tenant_id, space_id, chunk_id, document_id, vector) \
-    SELECT $1, $3, (r.value ->> 0)::uuid, (r.value ->> 1)::uuid, (r.value ->> 2)::halfvec \
-    FROM jsonb_array_elements($4::jsonb) AS r (value) ON CONFLICT (tenant_id, space_id, chunk_id) \
+    SELECT $1, $3, r.chunk_id, r.document_id, ($6::real[])[(r.n - 1) * $7 + 1:r.n * $7]::halfvec \
+    FROM unnest($4::uuid[], $5::uuid[]) WITH ORDINALITY AS r (chunk_id, document_id, n) \
+    ON CONFLICT (tenant_id, space_id, chunk_id) \
     DO UPDATE SET document_id = excluded.document_id, vector = excluded.vector";
 const POSTGRES_CLEAR: &str =
     "DELETE FROM vectors WHERE tenant_id = $1 AND space_id = $3 AND chunk_id = ANY($4)";
@@ -76,13 +98,15 @@ pub(super) fn check(vectors: &SpaceVectors, dimensions: usize) -> Result<()> {
     Ok(())
 }
 
-/// Stores vectors of one space, in place of those that are there.
+/// Stores vectors of one space, in place of those that are there; unless one
+/// `is_there`, a conflict with one is an error.
 pub(super) fn store(
     kind: Kind,
     scope: &Scope,
     space: SpaceId,
     dimensions: usize,
     vectors: &[&NewVector],
+    is_there: bool,
 ) -> Result<Vec<Step>> {
     if vectors.is_empty() {
         return Ok(Vec::new());
@@ -92,26 +116,28 @@ pub(super) fn store(
     sorted.dedup_by_key(|(chunk, ..)| *chunk);
     match kind {
         Kind::Sqlite => {
-            let mut blob = Vec::with_capacity(sorted.len() * 2 * dimensions);
-            let mut ids = Vec::with_capacity(sorted.len());
-            for (chunk, document, vector) in sorted {
-                bits::halves(vector, &mut blob);
-                ids.push(format!("[\"{}\",\"{}\"]", chunk.0.simple(), document.0.simple()));
-            }
-            let step = Step::new(Pair { sqlite: SQLITE_STORE, postgres: "" }, scope)
-                .id(space.0)
-                .text(format!("[{}]", ids.join(",")))
-                .bytes(blob)
-                .int(count(2 * dimensions));
-            Ok(vec![step])
+            let own = |step: Step, (chunk, document, vector): &&NewVector| {
+                let mut halves = Vec::with_capacity(2 * dimensions);
+                bits::halves(vector, &mut halves);
+                Ok(step.id(chunk.0).id(document.0).bytes(halves))
+            };
+            SQLITE_STORE.steps(scope, &sorted, |step| step.id(space.0), own)
         }
         Kind::Postgres if sorted.len() < FEW_ROWS => {
-            let rows: Vec<_> = sorted
-                .iter()
-                .map(|(chunk, document, vector)| (chunk.0.simple(), document.0.simple(), vector))
-                .collect();
-            let step = Step::new(Pair { sqlite: "", postgres: POSTGRES_STORE_FEW }, scope);
-            Ok(vec![step.id(space.0).text(json(&rows)?.0.get().to_owned())])
+            let mut numbers = Vec::with_capacity(sorted.len() * dimensions);
+            let mut halves = Vec::with_capacity(2 * dimensions);
+            for (.., vector) in &sorted {
+                halves.clear();
+                bits::halves(vector, &mut halves);
+                numbers.extend(bits::floats(&halves));
+            }
+            let step = Step::new(Pair { sqlite: "", postgres: POSTGRES_STORE_FEW }, scope)
+                .id(space.0)
+                .ids(sorted.iter().map(|(chunk, ..)| chunk.0).collect())
+                .ids(sorted.iter().map(|(_, document, _)| document.0).collect())
+                .array(Array::Reals(numbers))
+                .int(count(dimensions));
+            Ok(vec![step])
         }
         Kind::Postgres => {
             let mut rows = CopyRows::new(5);
@@ -121,10 +147,13 @@ pub(super) fn store(
                 bits::halves(vector, &mut halves);
                 rows.row().uuid(scope.tenant.0).uuid(space.0).uuid(chunk.0).uuid(document.0).halfvec(&halves);
             }
-            let clear = Step::new(Pair { sqlite: "", postgres: POSTGRES_CLEAR }, scope)
-                .id(space.0)
-                .ids(sorted.iter().map(|(chunk, ..)| chunk.0).collect());
-            Ok(vec![clear, Step::copy(POSTGRES_STORE, scope, rows.finish())])
+            let clear = || {
+                Step::new(Pair { sqlite: "", postgres: POSTGRES_CLEAR }, scope)
+                    .id(space.0)
+                    .ids(sorted.iter().map(|(chunk, ..)| chunk.0).collect())
+            };
+            let copy = Step::copy(POSTGRES_STORE, scope, rows.finish());
+            Ok(is_there.then(clear).into_iter().chain([copy]).collect())
         }
     }
 }

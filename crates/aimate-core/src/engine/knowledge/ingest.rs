@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aimate_text::extract::{ExtractError, ExtractErrorKind, Extracted};
 use aimate_text::split::{SplitSettings, split};
@@ -26,7 +26,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 const MOST_TRIES: u32 = 5;
 /// Chunks that are cut and wait for the lane at most; a document with more is
 /// alone. With their terms they take about 5 KB each.
-const CHUNKS_IN_FLIGHT: u32 = 8_192;
+const CHUNKS_IN_FLIGHT: u32 = 4_096;
+/// Documents that are taken from the queue at once for each reader, at most.
+const CLAIMS: usize = 16;
+/// A reader that is done sooner is given more documents at once.
+const SOON: Duration = Duration::from_millis(100);
 /// Tokens kept free in each chunk for the title and headings above it.
 const HEAD_TOKENS: usize = 32;
 /// Characters of the title and headings that are embedded with a chunk.
@@ -45,6 +49,8 @@ pub(super) struct Cut {
     pub(super) media_type: String,
     pub(super) warnings: Vec<String>,
     pub(super) chunks: Vec<NewChunk>,
+    /// Whether it is stored that reading it did no harm.
+    pub(super) is_told: bool,
     /// Given back when the document is done.
     pub(super) _room: OwnedSemaphorePermit,
 }
@@ -56,12 +62,14 @@ impl Engine {
         if readers == 0 {
             return;
         }
-        let (cut, ready) = mpsc::channel(2 * readers);
+        let (cut, ready) = mpsc::channel(CHUNKS_IN_FLIGHT as usize);
         self.until_stopped({
             let engine = self.clone();
             async move { engine.claim(readers, cut).await }
         });
-        self.until_stopped(lane::run(self.clone(), ready));
+        let (done, embedded) = mpsc::channel(1);
+        self.until_stopped(lane::embed(self.clone(), ready, done));
+        self.until_stopped(lane::publish(self.clone(), embedded));
         let engine = self.clone();
         self.until_stopped(async move { engine.build_spaces().await });
     }
@@ -80,13 +88,10 @@ impl Engine {
     async fn claim(&self, readers: usize, cut: mpsc::Sender<Cut>) {
         let slots = Arc::new(Semaphore::new(readers));
         let room = Arc::new(Semaphore::new(CHUNKS_IN_FLIGHT as usize));
+        let mut limit = readers;
         loop {
-            let Ok(slot) = slots.clone().acquire_owned().await else { return };
-            let mut free = vec![slot];
-            while let Ok(slot) = slots.clone().try_acquire_owned() {
-                free.push(slot);
-            }
-            let claimed = match self.claim_some(free.len()).await {
+            let begun = Instant::now();
+            let claimed = match self.claim_some(limit).await {
                 Ok(claimed) => claimed,
                 Err(error) => {
                     tracing::warn!(%error, "taking documents from the queue failed; trying again");
@@ -94,20 +99,33 @@ impl Engine {
                 }
             };
             if claimed.is_empty() {
-                drop(free);
+                limit = readers;
                 tokio::select! {
                     () = self.inner.shelf.added.notified() => {}
                     () = tokio::time::sleep(LOOK_EVERY) => {}
                 }
                 continue;
             }
-            for (document, slot) in claimed.into_iter().zip(free) {
+            let mut destinations: HashMap<CollectionId, Arc<Destination>> = HashMap::new();
+            for document in claimed {
+                let collection = document.document.collection_id;
+                let destination = match destinations.get(&collection) {
+                    Some(destination) => Ok(destination.clone()),
+                    None => self.destination(&document.scope, collection).await.map(Arc::new),
+                };
+                if let Ok(destination) = &destination {
+                    destinations.insert(collection, destination.clone());
+                }
+                let Ok(slot) = slots.clone().acquire_owned().await else { return };
                 let (engine, cut, room) = (self.clone(), cut.clone(), room.clone());
                 self.until_stopped(async move {
-                    engine.read(document, room, &cut).await;
+                    engine.read(document, destination, room, &cut).await;
                     drop(slot);
                 });
             }
+            // With the first free reader come the next documents.
+            drop(slots.acquire().await);
+            limit = if begun.elapsed() < SOON { (2 * limit).min(CLAIMS * readers) } else { readers };
         }
     }
 
@@ -119,7 +137,13 @@ impl Engine {
     }
 
     /// Reads one document and hands it on, or ends the work on it.
-    async fn read(&self, claimed: ClaimedDocument, room: Arc<Semaphore>, cut: &mpsc::Sender<Cut>) {
+    async fn read(
+        &self,
+        claimed: ClaimedDocument,
+        destination: Result<Arc<Destination>>,
+        room: Arc<Semaphore>,
+        cut: &mpsc::Sender<Cut>,
+    ) {
         let (scope, tries) = (claimed.scope, claimed.tries);
         let fence = Fence { document: claimed.document.id, attempt: claimed.attempt };
         let outcome = if tries > MOST_TRIES {
@@ -128,7 +152,10 @@ impl Engine {
                 detail: format!("reading it was begun {MOST_TRIES} times and never came to an end"),
             }))
         } else {
-            self.cut(claimed, room).await
+            match destination {
+                Ok(destination) => self.cut(claimed, &destination, room).await,
+                Err(error) => Err(Unreadable::Now(error)),
+            }
         };
         match outcome {
             // Without a receiver the engine is stopping: the next process reads it.
@@ -138,17 +165,29 @@ impl Engine {
         }
     }
 
-    async fn cut(&self, claimed: ClaimedDocument, room: Arc<Semaphore>) -> Result<Cut, Unreadable> {
-        let ClaimedDocument { scope, document, attempt, tries } = claimed;
-        let inner = &self.inner;
-        let knowledge = &inner.stores.knowledge;
-        let collection = knowledge.collection(&scope, document.collection_id).await?;
+    /// Where documents of a collection go.
+    async fn destination(&self, scope: &Scope, collection: CollectionId) -> Result<Destination> {
+        let knowledge = &self.inner.stores.knowledge;
+        let heads = knowledge.collection_heads(scope, &[collection.to_string()]).await?;
+        let chunking = heads.first().map(|head| head.chunking).unwrap_or_default();
         let mut spaces: Vec<(SpaceId, Arc<dyn Embedder>)> = Vec::new();
-        for space in knowledge.spaces(&scope, collection.id).await? {
+        for space in knowledge.spaces(scope, collection).await? {
             if matches!(space.status, SpaceStatus::Active | SpaceStatus::Building) {
-                spaces.push((space.id, self.embedder(&scope, &space.model)?));
+                spaces.push((space.id, self.embedder(scope, &space.model)?));
             }
         }
+        Ok(Destination { chunking, spaces })
+    }
+
+    async fn cut(
+        &self,
+        claimed: ClaimedDocument,
+        destination: &Destination,
+        room: Arc<Semaphore>,
+    ) -> Result<Cut, Unreadable> {
+        let ClaimedDocument { scope, document, attempt, tries } = claimed;
+        let inner = &self.inner;
+        let spaces = destination.spaces.clone();
         let blob = Blob { tenant: scope.tenant, document: document.id, hash: document.content_hash.clone() };
         let path = inner.stores.blobs.file(&blob).await?;
         let told = Some(document.media_type.as_str()).filter(|media| *media != "application/octet-stream");
@@ -157,12 +196,13 @@ impl Engine {
         let cutting = Cutting {
             document: document.id,
             title: title.clone(),
-            chunking: collection.chunking,
+            chunking: destination.chunking,
             embedders: spaces.iter().map(|(_, embedder)| embedder.clone()).collect(),
         };
         let (media_type, warnings) = (text.media_type.clone(), text.warnings.clone());
         let failed = |error| Error::internal("cutting a document failed").with_source(error);
-        let chunks = inner.tasks.spawn_blocking(move || cutting.chunks(&text)).await.map_err(failed)?;
+        let cut = move || cutting.chunks(&text).into_iter().map(|chunk| cutting.indexed(chunk)).collect();
+        let chunks: Vec<NewChunk> = inner.tasks.spawn_blocking(cut).await.map_err(failed)?;
         if chunks.is_empty() {
             return Err(Unreadable::For(DocumentError {
                 code: "no_text".to_owned(),
@@ -171,12 +211,9 @@ impl Engine {
         }
         let need = u32::try_from(chunks.len()).unwrap_or(u32::MAX).min(CHUNKS_IN_FLIGHT);
         let room = room.acquire_many_owned(need).await.map_err(failed_room)?;
-        let heading = title.clone();
-        let index = move || chunks.into_iter().map(|chunk| indexed(chunk, &heading)).collect::<Vec<_>>();
-        let chunks = inner.tasks.spawn_blocking(index).await.map_err(failed)?;
         Ok(Cut {
             scope,
-            collection: collection.id,
+            collection: document.collection_id,
             fence: Fence { document: document.id, attempt },
             document,
             tries,
@@ -185,6 +222,7 @@ impl Engine {
             media_type,
             warnings,
             chunks,
+            is_told: false,
             _room: room,
         })
     }
@@ -262,6 +300,13 @@ impl From<ExtractError> for Unreadable {
     }
 }
 
+/// What documents of a collection become.
+struct Destination {
+    chunking: Chunking,
+    /// The spaces that their chunks need vectors in.
+    spaces: Vec<(SpaceId, Arc<dyn Embedder>)>,
+}
+
 /// What cutting a document needs.
 struct Cutting {
     document: DocumentId,
@@ -301,16 +346,16 @@ impl Cutting {
         }
         chunks
     }
+
+    fn indexed(&self, chunk: Chunk) -> NewChunk {
+        let terms = terms(&index_text(&self.title, &chunk.headings, &chunk.text));
+        NewChunk { chunk, terms }
+    }
 }
 
 fn hash(text: &str) -> Vec<u8> {
     use sha2::{Digest, Sha256};
     Sha256::digest(text).to_vec()
-}
-
-fn indexed(chunk: Chunk, title: &str) -> NewChunk {
-    let terms = terms(&index_text(title, &chunk.headings, &chunk.text));
-    NewChunk { chunk, terms }
 }
 
 /// The text of a chunk that is embedded and indexed.

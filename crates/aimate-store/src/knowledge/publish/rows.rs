@@ -1,5 +1,7 @@
 //! The rows of documents and chunks that are published.
 
+use std::sync::LazyLock;
+
 use aimate_core::knowledge::{NewChunk, Publication, PublishedDocument};
 use aimate_core::{Result, Scope};
 use serde_json::json;
@@ -7,11 +9,12 @@ use uuid::Uuid;
 
 use crate::Kind;
 use crate::knowledge::copy::{CopyRows, FEW_ROWS};
-use crate::knowledge::step::{Pair, Step, among, pair, part, rows};
+use crate::knowledge::insert::Insert;
+use crate::knowledge::step::{Array, Pair, Step, among, is_of_collection, is_processing, pair, part, rows};
 use crate::value;
 
-/// Chunks of one statement.
-const AT_ONCE: usize = 1000;
+/// Chunks that PostgreSQL is given in one statement.
+const AT_ONCE: usize = 4_096;
 
 /// The documents become ready if they are still worked on.
 macro_rules! ready {
@@ -24,12 +27,14 @@ macro_rules! ready {
             part!($database, "5", bigint),
             " = 0 THEN NULL ELSE $5 END, updated_at = $6 FROM ",
             rows!($database, "$4"),
-            " WHERE documents.tenant_id = $1 AND documents.user_id = $2 AND documents.collection_id = $3 \
-             AND documents.id = ",
+            " WHERE documents.tenant_id = $1 AND documents.user_id = $2 AND ",
+            is_of_collection!(),
+            " AND documents.id = ",
             part!($database, "0", uuid),
             " AND documents.attempt = ",
             part!($database, "1", bigint),
-            " AND documents.status = 'processing'"
+            " AND ",
+            is_processing!()
         )
     };
 }
@@ -55,29 +60,15 @@ macro_rules! prune {
 /// Deletes vectors of documents that belong to none of their findable chunks.
 pub(super) const PRUNE: Pair = pair!(prune);
 
-macro_rules! add_chunks {
-    ($database:ident) => {
-        concat!(
-            "INSERT INTO chunks \
-             (tenant_id, id, document_id, position, content, headings, page, starts_at, ends_at) \
-             SELECT $1, ",
-            part!($database, "0", uuid),
-            ", ",
-            part!($database, "1", uuid),
-            ", ",
-            part!($database, "2", bigint),
-            ", r.value ->> 3, r.value -> 4, ",
-            part!($database, "5", bigint),
-            ", ",
-            part!($database, "6", bigint),
-            ", ",
-            part!($database, "7", bigint),
-            " FROM ",
-            rows!($database, "$3")
-        )
-    };
-}
-const ADD_CHUNKS: Pair = pair!(add_chunks);
+const ADD_FEW_CHUNKS: &str = "INSERT INTO chunks \
+    (tenant_id, id, document_id, position, content, headings, page, starts_at, ends_at) \
+    SELECT $1, r.id, r.document_id, r.position, r.content, r.headings::jsonb, r.page, r.starts_at, r.ends_at \
+    FROM unnest($3::uuid[], $4::uuid[], $5::bigint[], $6::text[], $7::text[], $8::bigint[], $9::bigint[], \
+    $10::bigint[]) AS r (id, document_id, position, content, headings, page, starts_at, ends_at)";
+static SQLITE_ADD_CHUNKS: LazyLock<Insert> = LazyLock::new(|| {
+    let columns = "tenant_id, id, document_id, position, content, headings, page, starts_at, ends_at";
+    Insert::new(&format!("chunks ({columns})"), "$1", 2, 8, "")
+});
 const COPY_CHUNKS: &str = "COPY chunks \
     (tenant_id, id, document_id, position, content, headings, page, starts_at, ends_at) \
     FROM STDIN (FORMAT binary)";
@@ -109,20 +100,40 @@ pub(super) fn ready(
 
 /// Stores chunks.
 pub(super) fn chunks(kind: Kind, scope: &Scope, chunks: &[&NewChunk]) -> Result<Vec<Step>> {
-    chunks.chunks(AT_ONCE).map(|part| some_chunks(kind, scope, part)).collect()
+    match kind {
+        Kind::Sqlite => sqlite_chunks(scope, chunks),
+        Kind::Postgres => chunks.chunks(AT_ONCE).map(|part| postgres_chunks(scope, part)).collect(),
+    }
 }
 
-fn some_chunks(kind: Kind, scope: &Scope, chunks: &[&NewChunk]) -> Result<Step> {
-    if kind == Kind::Sqlite || chunks.len() < FEW_ROWS {
-        let rows: Vec<_> = chunks
-            .iter()
-            .map(|NewChunk { chunk, .. }| {
-                let (id, document) = (chunk.id.0.simple(), chunk.document_id.0.simple());
-                let (page, start, end) = (chunk.page, chunk.start, chunk.end);
-                (id, document, chunk.index, &chunk.text, &chunk.headings, page, start, end)
-            })
-            .collect();
-        return Ok(Step::new(ADD_CHUNKS, scope).text(value::json(&rows)?.0.get().to_owned()));
+fn sqlite_chunks(scope: &Scope, chunks: &[&NewChunk]) -> Result<Vec<Step>> {
+    let own = |step: Step, NewChunk { chunk, .. }: &&NewChunk| {
+        Ok(step
+            .id(chunk.id.0)
+            .id(chunk.document_id.0)
+            .int(i64::from(chunk.index))
+            .text(value::text(&chunk.text).into_owned())
+            .text(value::json(&chunk.headings)?.0.get().to_owned())
+            .maybe_int(chunk.page.map(i64::from))
+            .int(value::count(chunk.start))
+            .int(value::count(chunk.end)))
+    };
+    SQLITE_ADD_CHUNKS.steps(scope, chunks, |step| step, own)
+}
+
+fn postgres_chunks(scope: &Scope, chunks: &[&NewChunk]) -> Result<Step> {
+    if chunks.len() < FEW_ROWS {
+        let chunks = || chunks.iter().map(|new| &new.chunk);
+        let headings = chunks().map(|chunk| Ok(value::json(&chunk.headings)?.0.get().to_owned()));
+        return Ok(Step::new(Pair { sqlite: "", postgres: ADD_FEW_CHUNKS }, scope)
+            .ids(chunks().map(|chunk| chunk.id.0).collect())
+            .ids(chunks().map(|chunk| chunk.document_id.0).collect())
+            .array(Array::Ints(chunks().map(|chunk| i64::from(chunk.index)).collect()))
+            .array(Array::Texts(chunks().map(|chunk| value::text(&chunk.text).into_owned()).collect()))
+            .array(Array::Texts(headings.collect::<Result<_>>()?))
+            .array(Array::MaybeInts(chunks().map(|chunk| chunk.page.map(i64::from)).collect()))
+            .array(Array::Ints(chunks().map(|chunk| value::count(chunk.start)).collect()))
+            .array(Array::Ints(chunks().map(|chunk| value::count(chunk.end)).collect())));
     }
     let mut rows = CopyRows::new(9);
     for NewChunk { chunk, .. } in chunks {
