@@ -11,16 +11,20 @@
 mod common;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aimate::engine::SyncOptions;
 use aimate::knowledge::{
-    CollectionChange, DocumentStatus, Filter, NewCollection, NewDocument, Search, SearchMode, SpaceStatus,
+    CollectionChange, DocumentStatus, EmbedPurpose, Embedder, EmbeddingModel, Filter, NewCollection,
+    NewDocument, Search, SearchMode, SpaceStatus,
 };
 use aimate::message::{Citation, Message, Part};
 use aimate::testing::{HashEmbedder, answer};
 use aimate::{ChatEvent, Engine, ErrorKind, PageRequest, Scope, Turn};
+use async_trait::async_trait;
 use common::{Bench, events, said};
 use serde_json::json;
+use tokio::sync::Semaphore;
 
 const BOILER: &str = "# Boiler\n\nThe boiler is serviced in May. Bring the key of the cellar.\n";
 const PUMP: &str = "# Pump\n\nThe pump runs at night. Its filter is changed every second winter.\n";
@@ -264,4 +268,64 @@ async fn broken_document_fails_alone() {
     knowledge.add_text("../../etc/passwd", "The zebra is striped.").await.unwrap();
     knowledge.add_text("after.md", "The zebra came later.").await.unwrap();
     assert!(!search(&bench.engine, &bench.me, "zebra", SearchMode::Hybrid).await.is_empty());
+}
+
+/// Embeds when it is let.
+struct Gate {
+    embedder: HashEmbedder,
+    turns: Semaphore,
+}
+
+#[async_trait]
+impl Embedder for Gate {
+    fn model(&self) -> &EmbeddingModel {
+        self.embedder.model()
+    }
+
+    fn most_tokens(&self) -> usize {
+        self.embedder.most_tokens()
+    }
+
+    fn count_tokens(&self, text: &str) -> usize {
+        self.embedder.count_tokens(text)
+    }
+
+    async fn embed(&self, texts: &[String], purpose: EmbedPurpose) -> aimate::Result<Vec<Vec<f32>>> {
+        self.turns.acquire().await.unwrap().forget();
+        self.embedder.embed(texts, purpose).await
+    }
+}
+
+#[tokio::test]
+async fn document_deleted_while_it_is_embedded_holds_up_no_other() {
+    let gate = Arc::new(Gate { embedder: HashEmbedder::new("gate", 64), turns: Semaphore::new(0) });
+    let bench = Bench::with([], |builder| builder.embedder(gate.clone())).await;
+    let knowledge = bench.engine.knowledge(&bench.me);
+    let collection = knowledge.collection_or_new("documents").await.unwrap();
+    let add = async |name: &str, text: String| {
+        knowledge.add_text_to(collection.id, NewDocument::new(name), text).await.unwrap().id
+    };
+    let reaches = async |id, status| {
+        while knowledge.document(id).await.unwrap().status != status {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    // While this one waits for its turn, the next two are read and come to be one group.
+    let first = add("first.md", PUMP.to_owned()).await;
+    reaches(first, DocumentStatus::Processing).await;
+    let paragraphs = (0..400).map(|n| format!("{n} {}\n\n", "gone ".repeat(180)));
+    let gone = add("gone.md", paragraphs.collect()).await;
+    let stays = add("stays.md", BOILER.to_owned()).await;
+    reaches(stays, DocumentStatus::Processing).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    gate.turns.add_permits(2);
+    while knowledge.document(gone).await.unwrap().progress == 0.0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    knowledge.delete(gone).await.unwrap();
+    gate.turns.add_permits(100);
+    reaches(stays, DocumentStatus::Ready).await;
+    reaches(first, DocumentStatus::Ready).await;
+    assert!(gate.embedder.texts() <= 1 + 64 + 64 + 1, "what is gone is embedded no further");
+    assert_eq!(search(&bench.engine, &bench.me, "gone", SearchMode::Text).await, Vec::<String>::new());
 }
