@@ -107,7 +107,9 @@ async fn knowledge_calls(stores: &Stores) {
     k.move_documents(me, &[(ready.id, "t".into(), "t".into())], at(1)).await.unwrap();
     k.chunks(me, ready.id, 0, 5).await.unwrap();
     let error = DocumentError { code: "c".into(), detail: "d".into() };
-    for finish in [Finish::Failed(error.clone()), Finish::Retry { not_before: at(0), error: error.clone() }] {
+    for finish in
+        [Finish::Failed(error.clone()), Finish::Retry { not_before: at(0), error: error.clone(), tries: 1 }]
+    {
         let fence = shelf.fence(shelf.add("work").await.id).await;
         let vectors = shelf.publication(vec![shelf.published(fence, &["x"])]).vectors;
         k.store_vectors(me, shelf.collection, &[(fence, 0.5)], &vectors).await.unwrap();

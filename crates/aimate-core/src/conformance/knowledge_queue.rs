@@ -87,6 +87,23 @@ pub async fn documents_of_a_left_worker_are_claimed(stores: &Stores) {
     assert_eq!(claimed(stores, heir, 10).await, []);
 }
 
+pub async fn who_comes_on_is_tried_anew(stores: &Stores) {
+    let shelf = Shelf::with_space(stores).await;
+    let (first, second) = (shelf.add("a").await, shelf.add("b").await);
+    let claimed_now = shelf.claim().await;
+    let read: Vec<_> = claimed_now
+        .iter()
+        .filter(|claimed| claimed.document.id == first.id)
+        .map(|claimed| (Fence { document: claimed.document.id, attempt: claimed.attempt }, 0.0))
+        .collect();
+    let told = stores.knowledge.store_vectors(&shelf.me, shelf.collection, &read, &[]).await.unwrap();
+    assert_eq!(told, [first.id]);
+    let heir = joined(stores).await;
+    stores.workers.leave(shelf.world.worker).await.unwrap();
+    let tries: Vec<_> = claimed(stores, heir, 10).await.iter().map(|c| (c.document.id, c.tries)).collect();
+    assert_eq!(tries, [(first.id, 1), (second.id, 2)]);
+}
+
 pub async fn documents_of_a_late_worker_are_claimed(stores: &Stores) {
     let shelf = Shelf::new(stores).await;
     let added = shelf.add("a").await;
@@ -109,7 +126,7 @@ pub async fn retried_document_waits_until_it_is_due(stores: &Stores) {
     let added = shelf.add("a").await;
     let fence = shelf.fence(added.id).await;
     let error = DocumentError { code: "unavailable".into(), detail: "no answer".into() };
-    let finish = Finish::Retry { not_before: at(30), error: error.clone() };
+    let finish = Finish::Retry { not_before: at(30), error: error.clone(), tries: 1 };
     stores.knowledge.finish(&shelf.me, fence, &finish, at(12)).await.unwrap();
     let waiting = shelf.get(added.id).await;
     assert_eq!((waiting.status, waiting.error), (DocumentStatus::Pending, Some(error)));

@@ -248,6 +248,7 @@ macro_rules! conformance_tests {
                 each_document_goes_to_one_caller
                 documents_of_a_live_worker_stay
                 documents_of_a_left_worker_are_claimed
+                who_comes_on_is_tried_anew
                 documents_of_a_late_worker_are_claimed
                 retried_document_waits_until_it_is_due
                 released_documents_are_claimed_untried

@@ -113,12 +113,14 @@ pub enum Finish {
     /// It failed; what was findable before stays so. Vectors of chunks that are
     /// not findable are deleted.
     Failed(DocumentError),
-    /// It waits again, until `not_before`; counts as an attempt.
+    /// It waits again, until `not_before`.
     Retry {
         /// When it may be claimed again.
         not_before: Timestamp,
         /// What went wrong, for those who look meanwhile.
         error: DocumentError,
+        /// The tries that count, this one among them.
+        tries: u32,
     },
 }
 

@@ -78,13 +78,13 @@ const FAIL: Pair = Pair {
 };
 const RETRY: Pair = Pair {
     sqlite: concat!(
-        "UPDATE documents SET status = 'pending', error = $5, not_before = $7, worker_id = NULL, \
+        "UPDATE documents SET status = 'pending', error = $5, not_before = $7, tries = $8, worker_id = NULL, \
          updated_at = $6",
         fenced!()
     ),
     postgres: concat!(
-        "UPDATE documents SET status = 'pending', error = $5::jsonb, not_before = $7, worker_id = NULL, \
-         updated_at = $6",
+        "UPDATE documents SET status = 'pending', error = $5::jsonb, not_before = $7, tries = $8, \
+         worker_id = NULL, updated_at = $6",
         fenced!()
     ),
 };
@@ -163,7 +163,9 @@ pub(super) async fn finish(
         Finish::Failed(error) => {
             vec![ended(FAIL, error)?, Step::new(rows::PRUNE, scope).ids(vec![fence.document.0])]
         }
-        Finish::Retry { not_before, error } => vec![ended(RETRY, error)?.int(not_before.0)],
+        Finish::Retry { not_before, error, tries } => {
+            vec![ended(RETRY, error)?.int(not_before.0).int(i64::from(*tries))]
+        }
     };
     fenced(store, scope, fence, steps).await
 }

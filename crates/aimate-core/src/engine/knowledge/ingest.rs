@@ -242,7 +242,7 @@ impl Engine {
             kind if kind.retryable() && tries < MOST_TRIES => {
                 let wait = error.retry_after().unwrap_or(Duration::from_secs(1 << tries.min(6)));
                 tracing::warn!(%error, document = %fence.document, ?wait, "a document waits to be read again");
-                Finish::Retry { not_before: self.inner.sources.now().plus(wait), error: reason }
+                Finish::Retry { not_before: self.inner.sources.now().plus(wait), error: reason, tries }
             }
             _ => Finish::Failed(reason),
         };

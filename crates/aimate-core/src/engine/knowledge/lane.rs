@@ -162,6 +162,8 @@ impl Engine {
                 let gone = self.store(group, vectors, &progress).await?;
                 needs.retain(|need| !gone.contains(&need.document));
                 group.retain(|cut| !gone.contains(&cut.document.id));
+                let came_on = |cut: &&mut Cut| batch.iter().any(|need| need.document == cut.document.id);
+                group.iter_mut().filter(came_on).for_each(|cut| cut.tries = 0);
             }
         }
         Ok(())
