@@ -124,7 +124,7 @@ impl Output {
     /// The document, with the headings of its Markdown.
     pub(super) fn finish(mut self, media_type: &str, kind: TextKind) -> Result<Extracted, ExtractError> {
         self.text.truncate(self.text.trim_end().len());
-        if self.text.is_empty() {
+        if !self.text.chars().any(is_visible) {
             return Err(error::no_text("the file holds no text"));
         }
         let end = self.text.len();
@@ -175,6 +175,16 @@ pub(super) fn clean_line(text: &str) -> String {
     line
 }
 
+/// Whether a character leaves a mark: marks of byte order and of direction,
+/// soft hyphens and spaces without width do not.
+fn is_visible(character: char) -> bool {
+    let has_no_width = matches!(
+        character,
+        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}'
+    );
+    !character.is_whitespace() && !character.is_control() && !has_no_width
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,6 +212,23 @@ mod tests {
         let mut output = Output::new(&Limits { output: 4, ..Limits::default() });
         output.push("1234").unwrap();
         assert_eq!(output.push("5").unwrap_err().kind, crate::extract::ExtractErrorKind::TooLarge);
+    }
+
+    #[test]
+    fn characters_without_a_mark_are_no_text() {
+        for (text, is_text) in [
+            (" \u{200b}\n", false),
+            ("\u{200e}\u{2060}\u{ad}", false),
+            ("", false),
+            (".", true),
+            ("\u{2060}あ", true),
+        ] {
+            let mut output = Output::new(&Limits::default());
+            output.push(text).unwrap();
+            let kind = output.finish("text/plain", TextKind::Plain).map_err(|error| error.kind);
+            assert_eq!(kind.is_ok(), is_text, "{text:?}");
+            assert!(is_text || kind.unwrap_err() == crate::extract::ExtractErrorKind::NoText);
+        }
     }
 
     #[test]
