@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aimate_core::chat::event::{ChatEvent, Finished};
 use aimate_core::engine::{CompletionStream, NumberedEvents};
-use aimate_core::message::{Part, ToolCall};
+use aimate_core::message::{Citation, Part, ToolCall};
 use aimate_core::provider::{FinishReason, ProviderEvent};
 use aimate_core::usage::TokenUsage;
 use aimate_core::{Answer, Error};
@@ -41,7 +41,8 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    pub(crate) fn new(pieces: CompletionStream, chunks: Chunks) -> Self {
+    pub(crate) fn new(pieces: CompletionStream, mut chunks: Chunks) -> Self {
+        chunks.cite(pieces.passages());
         Self { pieces, chunks, ended: false }
     }
 
@@ -104,12 +105,13 @@ pub(crate) struct Whole {
     calls: Vec<ToolCall>,
     reason: Option<FinishReason>,
     usage: TokenUsage,
+    citations: Vec<Citation>,
 }
 
 impl Whole {
     /// Listens to the end.
     pub(crate) async fn of(mut pieces: CompletionStream) -> Result<Self> {
-        let mut whole = Self::default();
+        let mut whole = Self { citations: pieces.passages().to_vec(), ..Self::default() };
         while let Some(piece) = pieces.next().await {
             match piece {
                 Ok(ProviderEvent::Text(text)) if whole.text.is_empty() => whole.text = text,
@@ -143,6 +145,7 @@ impl Whole {
             calls: &self.calls,
             reason: self.reason.as_ref().unwrap_or(&FinishReason::Stop),
             usage: &self.usage,
+            citations: &self.citations,
         };
         write_whole(head, &told)
     }
@@ -160,6 +163,7 @@ impl From<Finished> for Whole {
                     whole.reasoning_details = details.or(whole.reasoning_details);
                 }
                 Part::ToolCall(call) => whole.calls.push(call),
+                Part::Citation(citation) => whole.citations.push(citation),
                 _ => {}
             }
         }
@@ -245,8 +249,8 @@ impl KeptChunks {
             ChatEvent::Error { code, detail, .. } => {
                 chunks.fail(out, &message::error(code, detail.clone()));
             }
+            ChatEvent::Retrieved { citations } => chunks.cite(citations),
             ChatEvent::Started(_)
-            | ChatEvent::Retrieved { .. }
             | ChatEvent::ApprovalRequired { .. }
             | ChatEvent::ToolReturned { .. }
             | ChatEvent::Warning { .. } => {}

@@ -1,7 +1,7 @@
 //! OpenAI's answers, written by hand into one buffer: what is the same in every
 //! chunk is written once and copied.
 
-use aimate_core::message::ToolCall;
+use aimate_core::message::{Citation, ToolCall};
 use aimate_core::provider::FinishReason;
 use aimate_core::usage::TokenUsage;
 use aimate_core::{ConversationId, Error, Sources};
@@ -59,6 +59,8 @@ pub(crate) struct Chunks {
     begun: bool,
     calls: u64,
     reason: Option<FinishReason>,
+    /// `,"citations":[…]` for the first chunk, if there are any.
+    citations: Bytes,
 }
 
 impl Chunks {
@@ -66,7 +68,21 @@ impl Chunks {
         let mut text = BytesMut::with_capacity(256);
         text.put_slice(b"data: ");
         head.write(&mut text, "chat.completion.chunk");
-        Self { head: done(text), include_usage, begun: false, calls: 0, reason: None }
+        Self {
+            head: done(text),
+            include_usage,
+            begun: false,
+            calls: 0,
+            reason: None,
+            citations: Bytes::new(),
+        }
+    }
+
+    /// Notes the passages that the model was shown, for the first chunk.
+    pub(crate) fn cite(&mut self, citations: &[Citation]) {
+        let mut text = BytesMut::new();
+        write_citations(&mut text, citations);
+        self.citations = done(text);
     }
 
     pub(crate) fn text(&mut self, out: &mut BytesMut, text: &str) {
@@ -154,9 +170,10 @@ impl Chunks {
         out.put_slice(&self.head);
         out.put_slice(
             b"{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null},\
-              \"logprobs\":null,\"finish_reason\":null}",
+              \"logprobs\":null,\"finish_reason\":null}]",
         );
-        self.close(out);
+        out.put_slice(&std::mem::take(&mut self.citations));
+        out.put_slice(if self.include_usage { b",\"usage\":null}\n\n" } else { b"}\n\n".as_slice() });
     }
 
     fn close(&self, out: &mut BytesMut) {
@@ -172,6 +189,7 @@ pub(crate) struct Told<'a> {
     pub(crate) calls: &'a [ToolCall],
     pub(crate) reason: &'a FinishReason,
     pub(crate) usage: &'a TokenUsage,
+    pub(crate) citations: &'a [Citation],
 }
 
 /// Writes a whole answer.
@@ -205,10 +223,20 @@ pub(crate) fn write_whole(head: &Head, told: &Told<'_>) -> Bytes {
     }
     out.put_slice(b"},\"logprobs\":null");
     write_reason(out, told.reason, !told.calls.is_empty());
-    out.put_slice(b"],\"usage\":");
+    out.put_slice(b"]");
+    write_citations(out, told.citations);
+    out.put_slice(b",\"usage\":");
     put(out, &Usage::from(told.usage));
     out.put_slice(b"}");
     done(text)
+}
+
+/// The passages as one more field, if there are any.
+fn write_citations(out: &mut BytesMut, citations: &[Citation]) {
+    if !citations.is_empty() {
+        out.put_slice(b",\"citations\":");
+        put(out, citations);
+    }
 }
 
 /// The fields of a call, without its braces.

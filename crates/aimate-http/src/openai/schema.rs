@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "most of it is only there for its schema")]
 
 use aimate_core::ConversationId;
+use aimate_core::message::Citation;
 use aimate_core::usage::{Cost, TokenUsage};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -71,6 +72,9 @@ pub(crate) struct ChatCompletion {
     conversation_id: Option<ConversationId>,
     /// The answer: one.
     choices: Vec<Choice>,
+    /// With `knowledge`: the passages that `[n]` in the answer stands for.
+    #[schema(required = false)]
+    citations: Option<Vec<Citation>>,
     /// What it used.
     usage: Usage,
 }
@@ -92,6 +96,10 @@ pub(crate) struct ChatChunk {
     conversation_id: Option<ConversationId>,
     /// What is new of the answer; empty beside the usage.
     choices: Vec<ChunkChoice>,
+    /// With `knowledge`: the passages that `[n]` in the answer stands for, in the
+    /// first chunk.
+    #[schema(required = false)]
+    citations: Option<Vec<Citation>>,
     /// What the answer used: in the last chunk, where it was asked for.
     #[schema(required = false)]
     usage: Option<Usage>,

@@ -115,7 +115,7 @@ async fn unknown_collection_is_not_found_and_stores_nothing() {
 
 #[tokio::test]
 async fn completions_are_shown_passages() {
-    let library = library(&["In May [1].", "In May [1].", "In May [1]."]).await;
+    let library = library(&["In May [1]."; 6]).await;
     let bench = &library.bench;
     for (path, store) in [
         ("/api/v1/chat/completions", true),
@@ -123,7 +123,7 @@ async fn completions_are_shown_passages() {
         ("/v1/chat/completions", false),
     ] {
         let body = json!({"messages": [{"role": "user", "content": QUESTION}], "knowledge": ["manuals"], "store": store});
-        let reply = bench.post(path, body).await;
+        let reply = bench.post(path, body.clone()).await;
         assert_eq!(reply.status, 200, "{}", reply.body);
         assert_eq!(reply.json()["choices"][0]["message"]["content"], "In May [1].");
         assert!(shown(&library).contains("serviced in May by the owner"), "{path} {store}");
@@ -131,6 +131,18 @@ async fn completions_are_shown_passages() {
             let list = bench.get(&format!("/api/v1/conversations/{conversation}/messages")).await.json();
             assert_eq!(citations(&list["data"][1])[0]["title"], "Boiler");
         }
+        assert_eq!(reply.json()["citations"][0]["title"], "Boiler", "{path} {store}");
+        let mut body = body;
+        body["stream"] = json!(true);
+        let reply = bench.post(path, body).await;
+        let first = reply.body.split("\n\n").next().unwrap().strip_prefix("data: ").unwrap();
+        let first: Value = serde_json::from_str(first).unwrap();
+        assert_eq!(
+            (&first["citations"][0]["n"], &first["citations"][0]["title"]),
+            (&json!(1), &json!("Boiler"))
+        );
+        assert_eq!(first["choices"][0]["delta"]["role"], "assistant");
+        assert_eq!(reply.body.matches("\"citations\"").count(), 1);
     }
     for wrong in [json!("manuals"), json!([1])] {
         let body = json!({"messages": [{"role": "user", "content": "x"}], "knowledge": wrong});
