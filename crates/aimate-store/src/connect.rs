@@ -173,7 +173,7 @@ fn check_version(connection: &PgConnection, address: &str) -> Result<()> {
 
 /// What `doctor` tells of a database.
 pub(crate) async fn info(store: &SqlStore) -> Result<Info> {
-    let (kind, version, warnings) = match &store.database {
+    let (kind, version, pgvector, warnings) = match &store.database {
         Database::Sqlite(db) => {
             let rows = db.read(sqlx::query("SELECT sqlite_version() AS version")).await?;
             let version = rows.first().map(|row| row.get("version")).transpose()?.unwrap_or_default();
@@ -181,18 +181,19 @@ pub(crate) async fn info(store: &SqlStore) -> Result<Info> {
                 .path()
                 .is_none()
                 .then(|| "the database is in memory: everything is gone when the process ends".to_owned());
-            (Kind::Sqlite, version, memory.into_iter().collect())
+            (Kind::Sqlite, version, None, memory.into_iter().collect())
         }
         Database::Postgres(db) => {
             let rows = db.read(sqlx::query(SETTINGS)).await?;
             let row = rows.first().ok_or_else(|| failure(sqlx::Error::RowNotFound))?;
-            (Kind::Postgres, row.get("version")?, postgres_warnings(row)?)
+            (Kind::Postgres, row.get("version")?, row.maybe("pgvector")?, postgres_warnings(row)?)
         }
     };
-    Ok(Info { kind, version, address: store.address.clone(), warnings })
+    Ok(Info { kind, version, pgvector, address: store.address.clone(), warnings })
 }
 
 const SETTINGS: &str = "SELECT current_setting('server_version') AS version, \
+    (SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'vector') AS pgvector, \
     current_setting('fsync') AS fsync, \
     current_setting('full_page_writes') AS full_page_writes, \
     current_setting('synchronous_commit') AS synchronous_commit";

@@ -109,6 +109,8 @@ pub struct Info {
     pub kind: Kind,
     /// Its version, such as `18.4`.
     pub version: String,
+    /// Of PostgreSQL: the version of pgvector, once the schema is there.
+    pub pgvector: Option<String>,
     /// Where it is: a path, or `HOST:PORT/DATABASE`; never a password.
     pub address: String,
     /// What its settings put at risk, one sentence each.

@@ -98,6 +98,7 @@ async fn migrations_wait_where_that_is_asked_for() {
     assert_eq!(store.migrate().await.unwrap(), pending);
     assert_eq!(store.migrate().await.unwrap(), [""; 0]);
     let info = store.info().await.unwrap();
+    assert_eq!(info.pgvector, None);
     assert_eq!((info.kind, store.kind()), (Kind::Sqlite, Kind::Sqlite));
     assert!(info.version.starts_with("3."));
     store.close().await;
@@ -132,6 +133,7 @@ async fn wrong_database_and_warnings_are_told() {
     support::on_each_server(async |schema| {
         let store = support::connected(schema).await;
         let info = store.info().await.unwrap();
+        assert!(info.pgvector.as_ref().is_some_and(|version| version.starts_with("0.")));
         assert_eq!(info.kind, Kind::Postgres);
         println!("{info:?}");
         store.close().await;

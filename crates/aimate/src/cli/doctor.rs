@@ -57,7 +57,10 @@ pub(crate) async fn doctor(arguments: &DoctorArguments) -> Result<ExitCode> {
 async fn database(report: &mut Report, store: &aimate::store::Store) {
     match store.info().await {
         Ok(info) => {
-            report.fine("database", &format!("{:?} {} at {}", info.kind, info.version, info.address));
+            let vector =
+                info.pgvector.map_or_else(String::new, |version| format!(" with pgvector {version}"));
+            let is = format!("{:?} {}{vector} at {}", info.kind, info.version, info.address);
+            report.fine("database", &is);
             info.warnings.iter().for_each(|warning| report.note("database", warning));
         }
         Err(error) => report.problem("database", &error.to_string()),
