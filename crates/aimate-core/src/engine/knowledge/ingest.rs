@@ -26,7 +26,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 const MOST_TRIES: u32 = 5;
 /// Chunks that are cut and wait for the lane at most; a document with more is
 /// alone. With their terms they take about 5 KB each.
-const CHUNKS_IN_FLIGHT: u32 = 4_096;
+const CHUNKS_IN_FLIGHT: u32 = 2_048;
 /// Documents that are taken from the queue at once for each reader, at most.
 const CLAIMS: usize = 16;
 /// A reader that is done sooner is given more documents at once.

@@ -18,7 +18,7 @@ use crate::scope::Scope;
 /// Texts that are embedded together.
 const BATCH: usize = 64;
 /// Chunks that are published together at most, unless one document has more.
-const GROUP: usize = 1_024;
+const GROUP: usize = 512;
 /// How long a document that is embedded waits for the rest of its group.
 const PATIENCE: Duration = Duration::from_millis(250);
 /// Publications in a collection between two looks at its index.
