@@ -14,15 +14,16 @@ use crate::{Database, SqlStore};
 
 pub(super) use orphan::orphans;
 
-/// Work of `$table`'s row that no worker does any more; `$1` asks.
+/// Work of `$table`'s row that no worker does any more; `$1` asks. A scalar
+/// subquery, as where [runs](crate::worker) are claimed.
 macro_rules! is_free {
     ($table:literal) => {
         concat!(
             "(",
             $table,
-            ".worker_id <> $1 AND NOT EXISTS (SELECT 1 FROM workers w WHERE w.id = ",
+            ".worker_id <> $1 AND (SELECT w.id FROM workers w WHERE w.id = ",
             $table,
-            ".worker_id))"
+            ".worker_id) IS NULL)"
         )
     };
 }
