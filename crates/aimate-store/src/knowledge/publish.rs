@@ -53,15 +53,7 @@ macro_rules! progress {
             "UPDATE documents SET tries = 0, progress = ",
             part!($database, "2", float8),
             " FROM ",
-            rows!($database, "$4"),
-            " WHERE documents.tenant_id = $1 AND documents.user_id = $2 AND ",
-            is_of_collection!(),
-            " AND documents.id = ",
-            part!($database, "0", uuid),
-            " AND documents.attempt = ",
-            part!($database, "1", bigint),
-            " AND ",
-            is_processing!()
+            rows::of_fences!($database)
         )
     };
 }

@@ -16,6 +16,25 @@ use crate::value;
 /// Chunks that PostgreSQL is given in one statement.
 const AT_ONCE: usize = 4_096;
 
+/// The rows of documents that are still worked on, with `$4`'s: the document's id
+/// and the attempt come first in each.
+macro_rules! of_fences {
+    ($database:ident) => {
+        concat!(
+            rows!($database, "$4"),
+            " WHERE documents.tenant_id = $1 AND documents.user_id = $2 AND ",
+            is_of_collection!(),
+            " AND documents.id = ",
+            part!($database, "0", uuid),
+            " AND documents.attempt = ",
+            part!($database, "1", bigint),
+            " AND ",
+            is_processing!()
+        )
+    };
+}
+pub(super) use of_fences;
+
 /// The documents become ready if they are still worked on.
 macro_rules! ready {
     ($database:ident) => {
@@ -26,15 +45,7 @@ macro_rules! ready {
             ", segment_id = CASE WHEN ",
             part!($database, "5", bigint),
             " = 0 THEN NULL ELSE $5 END, updated_at = $6 FROM ",
-            rows!($database, "$4"),
-            " WHERE documents.tenant_id = $1 AND documents.user_id = $2 AND ",
-            is_of_collection!(),
-            " AND documents.id = ",
-            part!($database, "0", uuid),
-            " AND documents.attempt = ",
-            part!($database, "1", bigint),
-            " AND ",
-            is_processing!()
+            of_fences!($database)
         )
     };
 }
