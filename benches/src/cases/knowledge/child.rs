@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use aimate_core::CollectionId;
 use aimate_core::engine::SyncOptions;
 use aimate_core::knowledge::{NewCollection, NewDocument, Search, SearchMode};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -133,7 +134,7 @@ async fn ingest(arguments: &Arguments, chunks: usize, text_only: bool) -> Result
         text
     };
     let texts: Vec<String> = (0..chunks.div_ceil(10) as u64).map(text).collect();
-    let (idle, cpu, begun) = (memory("VmRSS:")?, Process::own_cpu()?, Instant::now());
+    let meter = Meter::start()?;
     let adding = texts.into_iter().enumerate().map(|(number, text)| {
         let knowledge = &knowledge;
         async move {
@@ -146,27 +147,45 @@ async fn ingest(arguments: &Arguments, chunks: usize, text_only: bool) -> Result
         }
     });
     let bytes: Vec<u64> = stream::iter(adding).buffer_unordered(CALLERS).try_collect().await?;
-    shelf.settle(collection.id).await?;
-    let seconds = begun.elapsed().as_secs_f64();
-    let filled = knowledge.collection(COLLECTION).await?;
-    let ingested = Ingested {
-        documents: filled.document_count,
-        chunks: filled.chunk_count,
-        bytes: bytes.iter().sum(),
-        seconds,
-        cpu_seconds: (Process::own_cpu()? - cpu).as_secs_f64(),
-        peak_kib: memory("VmHWM:")?,
-        idle_kib: idle,
-    };
-    shelf.close().await;
-    Ok(ingested)
+    meter.read(shelf, collection.id, bytes.iter().sum()).await
+}
+
+/// What the process had and had done before the work.
+struct Meter {
+    idle_kib: u64,
+    cpu: Duration,
+    begun: Instant,
+}
+
+impl Meter {
+    fn start() -> Result<Self> {
+        Ok(Self { idle_kib: memory("VmRSS:")?, cpu: Process::own_cpu()?, begun: Instant::now() })
+    }
+
+    /// What came of the work, once all of it is done.
+    async fn read(self, shelf: Shelf, collection: CollectionId, bytes: u64) -> Result<Ingested> {
+        shelf.settle(collection).await?;
+        let seconds = self.begun.elapsed().as_secs_f64();
+        let filled = shelf.knowledge().collection(COLLECTION).await?;
+        let ingested = Ingested {
+            documents: filled.document_count,
+            chunks: filled.chunk_count,
+            bytes,
+            seconds,
+            cpu_seconds: (Process::own_cpu()? - self.cpu).as_secs_f64(),
+            peak_kib: memory("VmHWM:")?,
+            idle_kib: self.idle_kib,
+        };
+        shelf.close().await;
+        Ok(ingested)
+    }
 }
 
 async fn sync(arguments: &Arguments, folder: PathBuf) -> Result<Ingested> {
     let shelf = Shelf::open(&arguments.database, &arguments.blobs, None, None).await?;
     let knowledge = shelf.knowledge();
     let collection = knowledge.create_collection(NewCollection::new(COLLECTION)).await?;
-    let (idle, cpu, begun) = (memory("VmRSS:")?, Process::own_cpu()?, Instant::now());
+    let meter = Meter::start()?;
     let mut bytes = 0;
     let options = SyncOptions::default();
     let listed = |event| {
@@ -178,20 +197,7 @@ async fn sync(arguments: &Arguments, folder: PathBuf) -> Result<Ingested> {
     if let Some((path, why)) = report.skipped.first() {
         return Err(format!("{} was left out: {why}", path.display()).into());
     }
-    shelf.settle(collection.id).await?;
-    let seconds = begun.elapsed().as_secs_f64();
-    let filled = knowledge.collection(COLLECTION).await?;
-    let ingested = Ingested {
-        documents: filled.document_count,
-        chunks: filled.chunk_count,
-        bytes,
-        seconds,
-        cpu_seconds: (Process::own_cpu()? - cpu).as_secs_f64(),
-        peak_kib: memory("VmHWM:")?,
-        idle_kib: idle,
-    };
-    shelf.close().await;
-    Ok(ingested)
+    meter.read(shelf, collection.id, bytes).await
 }
 
 async fn search(arguments: &Arguments, chunks: usize, mode: SearchMode) -> Result<First> {
