@@ -20,7 +20,9 @@ pub use document::{Chunk, Document, DocumentError, DocumentFilter, DocumentStatu
 pub use embedder::{EmbedPurpose, Embedder, EmbeddingModel, Reranker};
 pub use fetch::{Fetched, Fetcher};
 pub use filter::{Filter, FilterField, FilterSubject};
-pub use search::{Explanation, Found, Search, SearchHit, SearchMode, Timings};
+pub use search::{
+    Explanation, Found, Search, SearchExplanation, SearchHit, SearchMode, SearchResult, Timings,
+};
 pub use store::{
     Blob, BlobStore, ClaimedDocument, Fence, Finish, KnowledgeQueue, KnowledgeStore, Leg, Passage,
     Publication, PublishedDocument, ScoredChunk, SpaceVectors, Target,

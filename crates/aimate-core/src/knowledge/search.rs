@@ -176,6 +176,58 @@ pub struct Found {
     pub timings: Timings,
 }
 
+/// What a search found, as it is written in JSON.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SearchResult {
+    /// The hits, best first.
+    pub data: Vec<SearchHit>,
+    /// What the search could not do, a sentence each.
+    pub warnings: Vec<String>,
+    /// How the hits came about, where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explain: Option<SearchExplanation>,
+}
+
+/// How a search came to its hits.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SearchExplanation {
+    /// The terms looked for.
+    pub terms: Vec<String>,
+    /// The models whose vectors were compared; empty if none were.
+    pub models: Vec<String>,
+    /// Chunks of the collections.
+    pub chunks: u64,
+    /// Chunks that the filter left out.
+    pub filtered: u64,
+    /// Candidates by words.
+    pub text_candidates: u32,
+    /// Candidates by meaning.
+    pub vector_candidates: u32,
+    /// Candidates that `min_score` left out.
+    pub below_min_score: u32,
+    /// How long the steps took.
+    pub timings: Timings,
+}
+
+impl SearchResult {
+    /// With how the hits came about, if `explain`.
+    pub fn new(found: Found, explain: bool) -> Self {
+        let explain = explain.then_some(SearchExplanation {
+            terms: found.terms,
+            models: found.models,
+            chunks: found.chunks,
+            filtered: found.filtered,
+            text_candidates: found.text_candidates,
+            vector_candidates: found.vector_candidates,
+            below_min_score: found.below_min_score,
+            timings: found.timings,
+        });
+        Self { data: found.hits, warnings: found.warnings, explain }
+    }
+}
+
 /// How long the steps of a search took, in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

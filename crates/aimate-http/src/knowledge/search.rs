@@ -1,8 +1,8 @@
 //! `/api/v1/knowledge/search`.
 
-use aimate_core::knowledge::{Filter, Found, Search, SearchHit, SearchMode, Timings};
+use aimate_core::knowledge::{Filter, Search, SearchMode, SearchResult};
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
@@ -52,55 +52,6 @@ impl From<SearchBody> for Search {
             rerank: body.rerank,
             explain: body.explain.unwrap_or_default(),
         }
-    }
-}
-
-/// What a search found.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct SearchResult {
-    /// The hits, best first.
-    data: Vec<SearchHit>,
-    /// What the search could not do, a sentence each.
-    warnings: Vec<String>,
-    /// How the hits came about, where it was asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    explain: Option<SearchExplanation>,
-}
-
-/// How a search came to its hits.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct SearchExplanation {
-    /// The terms looked for.
-    terms: Vec<String>,
-    /// The models whose vectors were compared; empty if none were.
-    models: Vec<String>,
-    /// Chunks of the collections.
-    chunks: u64,
-    /// Chunks that the filter left out.
-    filtered: u64,
-    /// Candidates by words.
-    text_candidates: u32,
-    /// Candidates by meaning.
-    vector_candidates: u32,
-    /// Candidates that `min_score` left out.
-    below_min_score: u32,
-    /// How long the steps took.
-    timings: Timings,
-}
-
-impl SearchResult {
-    fn new(found: Found, explain: bool) -> Self {
-        let explain = explain.then_some(SearchExplanation {
-            terms: found.terms,
-            models: found.models,
-            chunks: found.chunks,
-            filtered: found.filtered,
-            text_candidates: found.text_candidates,
-            vector_candidates: found.vector_candidates,
-            below_min_score: found.below_min_score,
-            timings: found.timings,
-        });
-        Self { data: found.hits, warnings: found.warnings, explain }
     }
 }
 

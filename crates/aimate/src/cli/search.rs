@@ -2,7 +2,7 @@
 
 use aimate::engine::Knowledge;
 use aimate::knowledge::{
-    DocumentFilter, DocumentStatus, Explanation, Found, Search, SearchHit, SearchMode, Timings,
+    DocumentFilter, DocumentStatus, Explanation, Found, Search, SearchHit, SearchMode, SearchResult, Timings,
 };
 use aimate::{Error, PageRequest, Result};
 
@@ -53,7 +53,7 @@ pub(crate) async fn search(arguments: SearchArguments) -> Result<()> {
         ..Search::default()
     };
     let outcome = match knowledge.search(&search).await {
-        Ok(found) if arguments.json => print_json(&found, arguments.explain),
+        Ok(found) if arguments.json => print_json(found, arguments.explain),
         Ok(found) => {
             print(&found, arguments.explain);
             tell_unread(&knowledge).await
@@ -64,41 +64,9 @@ pub(crate) async fn search(arguments: SearchArguments) -> Result<()> {
     outcome
 }
 
-/// What `POST /api/v1/knowledge/search` answers.
-#[derive(serde::Serialize)]
-struct Response<'a> {
-    data: &'a [SearchHit],
-    warnings: &'a [String],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    explain: Option<Account<'a>>,
-}
-
-#[derive(serde::Serialize)]
-struct Account<'a> {
-    terms: &'a [String],
-    models: &'a [String],
-    chunks: u64,
-    filtered: u64,
-    text_candidates: u32,
-    vector_candidates: u32,
-    below_min_score: u32,
-    timings: Timings,
-}
-
-fn print_json(found: &Found, explain: bool) -> Result<()> {
-    let account = Account {
-        terms: &found.terms,
-        models: &found.models,
-        chunks: found.chunks,
-        filtered: found.filtered,
-        text_candidates: found.text_candidates,
-        vector_candidates: found.vector_candidates,
-        below_min_score: found.below_min_score,
-        timings: found.timings,
-    };
-    let response =
-        Response { data: &found.hits, warnings: &found.warnings, explain: explain.then_some(account) };
-    let json = serde_json::to_string_pretty(&response)
+/// Prints what `POST /api/v1/knowledge/search` answers.
+fn print_json(found: Found, explain: bool) -> Result<()> {
+    let json = serde_json::to_string_pretty(&SearchResult::new(found, explain))
         .map_err(|error| Error::internal("the answer cannot be written as JSON").with_source(error))?;
     say(&json);
     Ok(())
