@@ -32,17 +32,32 @@ impl<T> Watchers<T> {
     }
 }
 
+/// Work of `$table`'s row that no worker does any more; `$1` asks. Who finds the
+/// row changed under the lock must look for its worker again: PostgreSQL does so
+/// for a scalar subquery, but not for `NOT EXISTS`, of which it makes an
+/// anti-join.
+macro_rules! is_free {
+    ($table:literal) => {
+        concat!(
+            "(",
+            $table,
+            ".worker_id <> $1 AND (SELECT w.id FROM workers w WHERE w.id = ",
+            $table,
+            ".worker_id) IS NULL)"
+        )
+    };
+}
+pub(crate) use is_free;
+
 /// Gives at most `$2` unfinished runs of workers that are not there any more to
-/// worker `$1`, with the role of their users. Who finds the row changed under the
-/// lock must look for its worker again: PostgreSQL does so for a scalar subquery,
-/// but not for `NOT EXISTS`, of which it makes an anti-join.
+/// worker `$1`, with the role of their users.
 macro_rules! claim {
     ($lock:literal) => {
         concat!(
             "UPDATE runs SET worker_id = $1, attempt = attempt + 1 WHERE (tenant_id, id) IN ( \
-                SELECT r.tenant_id, r.id FROM runs r WHERE r.finished_at IS NULL AND r.worker_id <> $1 \
-                AND (SELECT w.id FROM workers w WHERE w.id = r.worker_id) IS NULL \
-                ORDER BY r.tenant_id, r.worker_id, r.id LIMIT $2 ", $lock, ") \
+                SELECT r.tenant_id, r.id FROM runs r WHERE r.finished_at IS NULL AND ",
+            $crate::worker::is_free!("r"),
+            " ORDER BY r.tenant_id, r.worker_id, r.id LIMIT $2 ", $lock, ") \
              RETURNING tenant_id, user_id, ", $crate::run::columns!(), ", \
              (SELECT u.role FROM users u WHERE u.tenant_id = runs.tenant_id AND u.id = runs.user_id) AS role"
         )

@@ -10,23 +10,10 @@ use super::document::{columns, document};
 use super::space::{space, space_columns};
 use crate::row::Columns;
 use crate::value::json;
+use crate::worker::is_free;
 use crate::{Database, SqlStore};
 
 pub(super) use orphan::orphans;
-
-/// Work of `$table`'s row that no worker does any more; `$1` asks. A scalar
-/// subquery, as where [runs](crate::worker) are claimed.
-macro_rules! is_free {
-    ($table:literal) => {
-        concat!(
-            "(",
-            $table,
-            ".worker_id <> $1 AND (SELECT w.id FROM workers w WHERE w.id = ",
-            $table,
-            ".worker_id) IS NULL)"
-        )
-    };
-}
 
 /// Gives at most `$3` documents that are due at `$2` to worker `$1`.
 macro_rules! claim_documents {
