@@ -7,12 +7,14 @@ use std::collections::{HashMap, HashSet};
 use aimate_core::knowledge::{
     DocumentError, Fence, Finish, NewChunk, Publication, PublishedDocument, SpaceStatus, SpaceVectors,
 };
-use aimate_core::{ChunkId, CollectionId, DocumentId, Error, ErrorKind, Result, Scope, SpaceId, Timestamp};
+use aimate_core::{ChunkId, CollectionId, DocumentId, Error, Result, Scope, SpaceId, Timestamp};
 use uuid::Uuid;
 
 use super::index::{self, Added};
 use super::segment::SegmentChunk;
-use super::step::{Dialect as _, Pair, Step, among, is_of_collection, is_processing, pair, part, rows, run};
+use super::step::{
+    Dialect as _, Pair, Step, among, is_of_collection, is_processing, pair, part, rows, run, run_if_unchanged,
+};
 use super::vector::{self, NewVector};
 use super::{TRIES, again, bits, compute};
 use crate::row::Columns;
@@ -122,20 +124,11 @@ pub(super) async fn store_vectors(
         let progressed = Step::new(PROGRESS, scope).id(collection.0);
         let mut steps = vec![progressed.text(json(&rows)?.0.get().to_owned()).expect(rows.len())];
         steps.extend(stored);
-        if is_stored(run(store, steps).await)? {
+        if run_if_unchanged(store, steps).await? {
             return Ok(held.fences.into_keys().map(|fence| fence.document).collect());
         }
     }
     Err(again())
-}
-
-/// Whether a transaction was stored; it was not if a fence fell, a segment was
-/// replaced, a space came or went, or somebody stored the same vectors.
-fn is_stored(done: Result<bool>) -> Result<bool> {
-    match done {
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Conflict) => Ok(false),
-        done => done,
-    }
 }
 
 /// See [`finish`](aimate_core::knowledge::KnowledgeStore::finish).
@@ -282,7 +275,7 @@ pub(super) async fn publish(
         let published = work.documents.iter().map(|document| document.fence.document).collect();
         let is_there = attempt > 0 || !work.held.is_first();
         let Some(steps) = work.steps(store, scope, is_there).await? else { continue };
-        if is_stored(run(store, steps).await)? {
+        if run_if_unchanged(store, steps).await? {
             return Ok(published);
         }
     }
@@ -321,8 +314,8 @@ impl<'a> Work<'a> {
         let active = active.map(|space| space.id.0);
         let codes = self.codes(store, scope).await?;
         let stored = self.held.vectors(store.kind(), scope, &self.publication.vectors, is_there)?;
-        let leaving = self.leaving.clone();
-        let change = index::without(store, scope, self.publication.collection, active, leaving).await?;
+        let collection = self.publication.collection;
+        let change = index::without(store, scope, collection, active, self.leaving).await?;
         let Some(mut change) = change else { return Ok(None) };
 
         let chunks: Vec<_> = self.documents.iter().flat_map(|document| &document.chunks).collect();

@@ -9,7 +9,7 @@ use aimate_core::{ChunkId, CollectionId, DocumentId, Error, ErrorKind, Result, S
 use uuid::Uuid;
 
 use super::find::{passage, passage_columns};
-use super::step::{Dialect as _, Pair, Step, among, pair, run};
+use super::step::{Dialect as _, Pair, Step, among, pair, run, run_if_unchanged};
 use super::vector;
 use crate::SqlStore;
 use crate::error::explain;
@@ -248,11 +248,8 @@ pub(super) async fn fill(store: &SqlStore, scope: &Scope, vectors: &SpaceVectors
             .filter(|(chunk, document, _)| here.contains(&(*chunk, *document)))
             .collect();
         let steps = vector::store(store.kind(), scope, vectors.space, known.dimensions, &rows, true)?;
-        match run(store, steps).await {
-            Ok(_) => return Ok(()),
-            // A document went away, or somebody stored the same vectors.
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Conflict) => {}
-            Err(error) => return Err(error),
+        if run_if_unchanged(store, steps).await? {
+            return Ok(());
         }
         get(store, scope, vectors.space).await?;
     }

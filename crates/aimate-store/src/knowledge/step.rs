@@ -294,3 +294,12 @@ pub(super) async fn run(store: &SqlStore, steps: Vec<Step>) -> Result<bool> {
         Err(error) => Err(error),
     }
 }
+
+/// [`run`] for what was made of rows that were read before: `false` too if one
+/// of them went away, or somebody stored the same, so that it can be made anew.
+pub(super) async fn run_if_unchanged(store: &SqlStore, steps: Vec<Step>) -> Result<bool> {
+    match run(store, steps).await {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Conflict) => Ok(false),
+        done => done,
+    }
+}
