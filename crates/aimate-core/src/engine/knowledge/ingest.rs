@@ -111,11 +111,11 @@ impl Engine {
                 let collection = document.document.collection_id;
                 let destination = match destinations.get(&collection) {
                     Some(destination) => Ok(destination.clone()),
-                    None => self.destination(&document.scope, collection).await.map(Arc::new),
+                    None => self
+                        .destination(&document.scope, collection)
+                        .await
+                        .map(|found| destinations.entry(collection).or_insert(Arc::new(found)).clone()),
                 };
-                if let Ok(destination) = &destination {
-                    destinations.insert(collection, destination.clone());
-                }
                 let Ok(slot) = slots.clone().acquire_owned().await else { return };
                 let (engine, cut, room) = (self.clone(), cut.clone(), room.clone());
                 self.until_stopped(async move {
