@@ -39,7 +39,7 @@ impl Embedder for Trigrams {
     }
 
     /// What is longer is cut before it comes here, counted as below.
-    fn most_tokens(&self) -> usize {
+    fn max_tokens(&self) -> usize {
         512
     }
 

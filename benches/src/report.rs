@@ -42,9 +42,9 @@ impl Report {
         self.sections.push(note.to_owned());
     }
 
-    /// `measured` must be at most `most`.
-    pub(crate) fn at_most(&mut self, what: impl Into<String>, measured: f64, most: f64, unit: &str) {
-        self.goal(what, format!("≤ {}{unit}", Short(most)), measured, unit, measured <= most);
+    /// `measured` must be at most `max`.
+    pub(crate) fn at_most(&mut self, what: impl Into<String>, measured: f64, max: f64, unit: &str) {
+        self.goal(what, format!("≤ {}{unit}", Short(max)), measured, unit, measured <= max);
     }
 
     /// `measured` must be at least `least`.

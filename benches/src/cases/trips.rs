@@ -39,8 +39,8 @@ pub(super) async fn run(bench: &Bench, report: &mut Report) -> Result {
     let following = turns(&mut client, &relay, &path, &body).await?;
 
     let row = |name: &str, trips: &[usize]| {
-        let (median, most) = (trips.get(trips.len() / 2), trips.last());
-        [Some(name.to_owned()), median.map(usize::to_string), most.map(usize::to_string)]
+        let (median, max) = (trips.get(trips.len() / 2), trips.last());
+        [Some(name.to_owned()), median.map(usize::to_string), max.map(usize::to_string)]
             .map(Option::unwrap_or_default)
             .to_vec()
     };

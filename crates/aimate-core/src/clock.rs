@@ -122,14 +122,14 @@ impl Ids for RandomIds {
 
 /// The clock and id source of one engine.
 #[derive(Clone)]
-pub struct Sources {
+pub struct ClockAndIds {
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// New ids.
     pub ids: Arc<dyn Ids>,
 }
 
-impl Sources {
+impl ClockAndIds {
     /// Now.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
@@ -141,13 +141,13 @@ impl Sources {
     }
 }
 
-impl Default for Sources {
+impl Default for ClockAndIds {
     fn default() -> Self {
         Self { clock: Arc::new(SystemClock), ids: Arc::new(RandomIds) }
     }
 }
 
-impl std::fmt::Debug for Sources {
+impl std::fmt::Debug for ClockAndIds {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Sources")
     }

@@ -230,14 +230,14 @@ pub trait ConversationStore: Send + Sync {
     /// What a turn under `leaf` (the active leaf if `None`) is built on: the
     /// conversation, its workspace's active prompts, and the newest messages of
     /// the path whose tokens, summed from the leaf, stay within `tokens` (the
-    /// leaf always comes, and at most `most` messages). Costs what it returns.
+    /// leaf always comes, and at most `max` messages). Costs what it returns.
     async fn window(
         &self,
         scope: &Scope,
         id: ConversationId,
         leaf: Option<MessageId>,
         tokens: u64,
-        most: u32,
+        max: u32,
     ) -> Result<Window>;
     /// Copies the path from the root to `leaf` into the new conversation
     /// `into`, in one commit; each copied message gets an id from `ids`, which

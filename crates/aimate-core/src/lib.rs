@@ -32,7 +32,7 @@ pub mod usage;
 pub mod user;
 pub mod workspace;
 
-pub use clock::{Clock, Ids, RandomIds, Sources, SystemClock, Timestamp};
+pub use clock::{Clock, ClockAndIds, Ids, RandomIds, SystemClock, Timestamp};
 pub use engine::{Answer, Engine, EngineBuilder};
 pub use error::{Error, ErrorKind, FieldError, Result};
 pub use id::{

@@ -27,21 +27,21 @@ pub const TAG: usize = 100;
 /// Characters of a caller's own id for a turn.
 pub const CLIENT_ID: usize = 200;
 
-/// `text` has at most `most` characters.
-pub(crate) fn text(path: &str, text: &str, most: usize) -> Result<()> {
+/// `text` has at most `max` characters.
+pub(crate) fn text(path: &str, text: &str, max: usize) -> Result<()> {
     let count = text.chars().count();
-    if count > most {
-        return Err(Error::field(path, format!("has {count} characters; the most is {most}")));
+    if count > max {
+        return Err(Error::field(path, format!("has {count} characters; the most is {max}")));
     }
     Ok(())
 }
 
-/// `text` is not blank and has at most `most` characters.
-pub(crate) fn name(path: &str, name: &str, most: usize) -> Result<()> {
+/// `text` is not blank and has at most `max` characters.
+pub(crate) fn name(path: &str, name: &str, max: usize) -> Result<()> {
     if name.trim().is_empty() {
-        return Err(Error::field(path, format!("is empty; it needs 1 to {most} characters")));
+        return Err(Error::field(path, format!("is empty; it needs 1 to {max} characters")));
     }
-    text(path, name, most)
+    text(path, name, max)
 }
 
 /// `metadata` is at most 64 KiB as JSON.

@@ -202,7 +202,7 @@ pub fn text_of(content: &[Part]) -> String {
 /// Where a message stands in its tree: what the context builder needs to pick
 /// a window without reading what it leaves out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MessagePlace {
+pub struct PathStats {
     /// Messages from the root to this one, itself included: 1 for a root.
     pub depth: u32,
     /// What this message costs a model, in tokens.
@@ -211,7 +211,7 @@ pub struct MessagePlace {
     pub path_tokens: u64,
 }
 
-impl MessagePlace {
+impl PathStats {
     /// The same place for content that costs `tokens`.
     #[must_use]
     pub fn with_tokens(self, tokens: u32) -> Self {
@@ -260,7 +260,7 @@ pub struct Message {
     pub created_at: Timestamp,
     /// Where it stands in the tree.
     #[serde(skip)]
-    pub place: MessagePlace,
+    pub place: PathStats,
 }
 
 /// Checks and cleans the content a caller sends: something is said, nothing is

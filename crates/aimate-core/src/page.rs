@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 /// Which page of a list is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageRequest {
-    /// How many rows at most, 1 to [`PageRequest::MOST`].
+    /// How many rows at most, 1 to [`PageRequest::MAX_LIMIT`].
     pub limit: u32,
     /// The last row of the page before; `None` for the first page.
     pub after: Option<Cursor>,
@@ -20,7 +20,7 @@ impl PageRequest {
     /// Rows of a page where the caller does not say.
     pub const DEFAULT: u32 = 50;
     /// Rows of a page at most.
-    pub const MOST: u32 = 200;
+    pub const MAX_LIMIT: u32 = 200;
 
     /// A checked request.
     ///
@@ -29,15 +29,15 @@ impl PageRequest {
     /// to 200 or `cursor` was not made by a page of this product.
     pub fn new(limit: Option<u32>, cursor: Option<&str>) -> Result<Self> {
         let limit = limit.unwrap_or(Self::DEFAULT);
-        if limit == 0 || limit > Self::MOST {
-            return Err(Error::field("limit", format!("is {limit}; it must be 1 to {}", Self::MOST)));
+        if limit == 0 || limit > Self::MAX_LIMIT {
+            return Err(Error::field("limit", format!("is {limit}; it must be 1 to {}", Self::MAX_LIMIT)));
         }
         Ok(Self { limit, after: cursor.map(Cursor::decode).transpose()? })
     }
 
     /// The first page of `limit` rows.
     pub fn first(limit: u32) -> Self {
-        Self { limit: limit.clamp(1, Self::MOST), after: None }
+        Self { limit: limit.clamp(1, Self::MAX_LIMIT), after: None }
     }
 }
 

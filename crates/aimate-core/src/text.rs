@@ -1,8 +1,8 @@
 //! Small helpers for text that goes into errors, columns and logs.
 
-/// Cuts `text` to at most `most` characters, marking the cut with `…`.
-pub(crate) fn shorten(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
+/// Cuts `text` to at most `max` characters, marking the cut with `…`.
+pub(crate) fn shorten(text: &str, max: usize) -> String {
+    match text.char_indices().nth(max) {
         None => text.to_owned(),
         Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
     }

@@ -161,5 +161,5 @@ pub trait UsageStore: Send + Sync {
     async fn record(&self, records: &[(Scope, UsageRecord)]) -> Result<()>;
     /// Sums of the scope's user, or of the whole tenant for an admin; ordered
     /// by key, at most 1,000 rows.
-    async fn sums(&self, scope: &Scope, filter: &UsageFilter) -> Result<Vec<UsageSum>>;
+    async fn summarize(&self, scope: &Scope, filter: &UsageFilter) -> Result<Vec<UsageSum>>;
 }

@@ -24,7 +24,7 @@ use crate::origin;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Characters of a caller's own request id at most.
-const LONGEST_ID: usize = 128;
+const MAX_ID: usize = 128;
 
 /// Puts a [`Guard`] around a service.
 #[derive(Clone)]
@@ -143,7 +143,7 @@ fn is_openai(path: &str) -> bool {
 fn request_id(app: &App, request: &Request) -> HeaderValue {
     let own = request.headers().get(&REQUEST_ID).filter(|id| {
         let bytes = id.as_bytes();
-        !bytes.is_empty() && bytes.len() <= LONGEST_ID && bytes.iter().all(u8::is_ascii_graphic)
+        !bytes.is_empty() && bytes.len() <= MAX_ID && bytes.iter().all(u8::is_ascii_graphic)
     });
     own.cloned().unwrap_or_else(|| {
         let id: Uuid = app.engine.sources().id();

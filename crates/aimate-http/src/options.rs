@@ -16,7 +16,7 @@ pub struct Options {
     pub allowed_origins: Vec<String>,
     /// Bytes of a request body at most. Default: 32 MiB, for inline images. A
     /// document that is sent as a file may have
-    /// [1 GiB](aimate_core::engine::MOST_BYTES).
+    /// [1 GiB](aimate_core::engine::MAX_BYTES).
     pub body_limit: usize,
     /// How long a request body may take to arrive; of a document that is sent as a
     /// file, each piece of it. Default: 60 s.

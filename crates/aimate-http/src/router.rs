@@ -68,7 +68,7 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(document::cancel))
         .routes(routes!(document::chunks))
         .routes(routes!(search::search))
-        .routes(routes!(usage::sums))
+        .routes(routes!(usage::summarize))
         .routes(routes!(openai::models))
         .layer(compression());
     let answers = OpenApiRouter::new()

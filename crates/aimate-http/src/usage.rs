@@ -30,7 +30,7 @@ pub(crate) struct UsageQuery {
 /// Tells what calls used and cost, in sums.
 #[utoipa::path(get, path = "/api/v1/usage", tag = "usage", params(UsageQuery),
     responses((status = 200, body = List<UsageSum>)))]
-pub(crate) async fn sums(
+pub(crate) async fn summarize(
     State(app): State<App>,
     Caller(scope): Caller,
     Query(UsageQuery { from, to, group_by }): Query<UsageQuery>,

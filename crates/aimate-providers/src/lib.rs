@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 use aimate_core::Secret;
 use aimate_core::connection::{NewConnection, ProviderKind};
-use aimate_core::engine::Configured;
+use aimate_core::engine::ConnectionConfig;
 use aimate_core::provider::ChatProvider;
 
 pub use builtin::Builtin;
@@ -59,32 +59,32 @@ pub fn with(transport: &Transport) -> HashMap<ProviderKind, Arc<dyn ChatProvider
 
 /// A connection named `ollama` to an Ollama server, such as
 /// `http://127.0.0.1:11434` (what an empty address means).
-pub fn ollama(url: impl Into<String>) -> Configured {
+pub fn ollama(url: impl Into<String>) -> ConnectionConfig {
     configured(NewConnection::new("ollama", ProviderKind::Ollama).url(url), "")
 }
 
 /// A connection named `openai` to a server that speaks OpenAI's chat API. The
 /// address usually ends in `/v1`, an empty one means OpenAI itself; an empty
 /// key means none.
-pub fn openai(url: impl Into<String>, key: impl Into<String>) -> Configured {
+pub fn openai(url: impl Into<String>, key: impl Into<String>) -> ConnectionConfig {
     configured(NewConnection::new("openai", ProviderKind::OpenAi).url(url), key)
 }
 
 /// A connection named `openrouter` to OpenRouter; an empty key means none.
-pub fn openrouter(key: impl Into<String>) -> Configured {
+pub fn openrouter(key: impl Into<String>) -> ConnectionConfig {
     configured(NewConnection::new("openrouter", ProviderKind::OpenRouter), key)
 }
 
 /// A connection named `builtin` that needs no server: aiMate itself says that no
 /// model is connected and how to connect one.
-pub fn builtin() -> Configured {
+pub fn builtin() -> ConnectionConfig {
     configured(NewConnection::new("builtin", ProviderKind::Builtin), "")
 }
 
 /// The connection with every provider beside it, so that connections added
 /// later find theirs.
-fn configured(connection: NewConnection, key: impl Into<String>) -> Configured {
+fn configured(connection: NewConnection, key: impl Into<String>) -> ConnectionConfig {
     let key = key.into();
     let connection = if key.is_empty() { connection } else { connection.api_key(Secret::new(key)) };
-    Configured { connection, providers: all() }
+    ConnectionConfig { connection, providers: all() }
 }

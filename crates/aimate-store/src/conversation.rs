@@ -274,9 +274,9 @@ impl ConversationStore for SqlStore {
         id: ConversationId,
         leaf: Option<MessageId>,
         tokens: u64,
-        most: u32,
+        max: u32,
     ) -> Result<Window> {
-        self.read_window(scope, id, leaf, tokens, most).await
+        self.read_window(scope, id, leaf, tokens, max).await
     }
 
     async fn fork(

@@ -1,6 +1,6 @@
 //! The rows of messages: reading them, and storing several at once.
 
-use aimate_core::message::{Message, MessagePlace};
+use aimate_core::message::{Message, PathStats};
 use aimate_core::{ConversationId, Result, TenantId};
 use sqlx::{QueryBuilder, Sqlite};
 use uuid::Uuid;
@@ -145,7 +145,7 @@ pub(crate) fn message(row: &impl Columns) -> Result<Message> {
         cost: row.maybe("cost")?,
         metadata: row.json("metadata")?,
         created_at: row.get("created_at")?,
-        place: MessagePlace {
+        place: PathStats {
             depth: row.get("depth")?,
             tokens: row.get("tokens")?,
             path_tokens: row.get("path_tokens")?,

@@ -130,14 +130,14 @@ impl SqlStore {
         id: ConversationId,
         leaf: Option<MessageId>,
         tokens: u64,
-        most: u32,
+        max: u32,
     ) -> Result<Window> {
         macro_rules! bind {
             ($path:expr) => {
                 scoped($path, scope)
                     .bind(id.0)
                     .bind(leaf.map(|leaf| leaf.0))
-                    .bind(i64::from(most.max(1)))
+                    .bind(i64::from(max.max(1)))
                     .bind(count(tokens))
             };
         }
@@ -171,8 +171,8 @@ impl SqlStore {
         let from = cursor.or(leaf);
         // One more tells that there is a next page; and the walk of a later
         // page begins at the oldest message of the page before.
-        let most = i64::from(page.limit) + 1 + i64::from(cursor.is_some());
-        let mut messages = self.read_path(scope, id, from, most).await?;
+        let max = i64::from(page.limit) + 1 + i64::from(cursor.is_some());
+        let mut messages = self.read_path(scope, id, from, max).await?;
         if messages.is_empty() {
             self.check_conversation(scope, id).await?;
             return match from {
@@ -201,12 +201,12 @@ impl SqlStore {
         scope: &Scope,
         id: ConversationId,
         from: Option<MessageId>,
-        most: i64,
+        max: i64,
     ) -> Result<Vec<Message>> {
         macro_rules! read {
             ($db:expr, $path:expr) => {{
                 let query =
-                    scoped($path, scope).bind(id.0).bind(from.map(|from| from.0)).bind(most).bind(i64::MAX);
+                    scoped($path, scope).bind(id.0).bind(from.map(|from| from.0)).bind(max).bind(i64::MAX);
                 $db.read(query).await?.iter().map(message).collect()
             }};
         }

@@ -74,7 +74,7 @@ impl UsageStore for SqlStore {
         })
     }
 
-    async fn sums(&self, scope: &Scope, filter: &UsageFilter) -> Result<Vec<UsageSum>> {
+    async fn summarize(&self, scope: &Scope, filter: &UsageFilter) -> Result<Vec<UsageSum>> {
         let key = match filter.group_by {
             UsageGroup::Model => "model",
             UsageGroup::User => "user_id",

@@ -12,12 +12,14 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use aimate_core::knowledge::{Filter, Leg, ScoredChunk, Space, SpaceStatus, SpaceVectors, Target};
+use aimate_core::knowledge::{
+    EmbeddingSpace, Filter, RankedChunks, ScoredChunk, SearchScope, SpaceStatus, SpaceVectors,
+};
 use aimate_core::{ChunkId, DocumentId, ErrorKind, SpaceId, Stores};
 use aimate_store::Options;
 use aimate_text::terms::query_terms;
 use futures_util::future::join_all;
-use support::knowledge::{self, Random, Shelf, document_id, number_of};
+use support::knowledge::{self, Fixture, Random, document_id, number_of};
 use uuid::Uuid;
 
 /// What a collection holds: the texts of its documents.
@@ -27,53 +29,56 @@ fn texts(random: &mut Random) -> Vec<String> {
     (0..random.below(6)).map(|_| random.text(30)).collect()
 }
 
-/// Changes `shelf` at random, together with what it is expected to hold.
-async fn shuffle(shelf: &Shelf<'_>, random: &mut Random, content: &mut Content) {
+/// Changes `fixture` at random, together with what it is expected to hold.
+async fn shuffle(fixture: &Fixture<'_>, random: &mut Random, content: &mut Content) {
     for round in 0..40 {
         let batch: Content =
             (0..1 + random.below(8)).map(|_| (random.below(60) as u128 + 1, texts(random))).collect();
-        shelf.publish(&batch).await;
+        fixture.publish(&batch).await;
         content.extend(batch);
         if random.below(3) == 0 {
             let gone: Vec<u128> = content.keys().copied().filter(|_| random.below(6) == 0).collect();
             content.retain(|document, _| !gone.contains(document));
             let ids: Vec<DocumentId> = gone.iter().map(|id| document_id(*id)).collect();
-            let blobs = shelf.stores.knowledge.delete_documents(&shelf.me, &ids).await.unwrap();
+            let blobs = fixture.stores.knowledge.delete_documents(&fixture.me, &ids).await.unwrap();
             assert_eq!(blobs.len(), ids.len());
         }
         if round % 4 == 0 {
-            shelf.stores.knowledge.merge_index(&shelf.me, shelf.collection).await.unwrap();
+            fixture.stores.knowledge.merge_index(&fixture.me, fixture.collection).await.unwrap();
         }
     }
 }
 
 /// Every answer of the shelf to some questions.
-async fn answers(shelf: &Shelf<'_>) -> Vec<Leg> {
+async fn answers(fixture: &Fixture<'_>) -> Vec<RankedChunks> {
     let mut random = Random(99);
     let mut legs = Vec::new();
     let even = Filter::Contains { field: "$name".into(), value: "even".into() };
     for filter in [None, Some(even)] {
-        let target = Target { collections: vec![shelf.collection], filter };
+        let target = SearchScope { collections: vec![fixture.collection], filter };
         for _ in 0..30 {
             let question = random.text(4);
             let terms = query_terms(&question);
-            let found = shelf.stores.knowledge.find_text(&shelf.me, &target, &terms, 10);
+            let found = fixture.stores.knowledge.find_text(&fixture.me, &target, &terms, 10);
             legs.push(found.await.unwrap());
             if legs.len() == 7 {
                 // Its blocks are too many to hold.
                 let long = query_terms(&random.text(3_000));
-                legs.push(shelf.stores.knowledge.find_text(&shelf.me, &target, &long, 10).await.unwrap());
+                legs.push(fixture.stores.knowledge.find_text(&fixture.me, &target, &long, 10).await.unwrap());
             }
             let query = knowledge::vector(&question);
-            let found =
-                shelf.stores.knowledge.find_vector(&shelf.me, &target, &[shelf.space], &query, 10).await;
+            let found = fixture
+                .stores
+                .knowledge
+                .find_vector(&fixture.me, &target, &[fixture.space], &query, 10)
+                .await;
             legs.push(found.unwrap());
         }
     }
     legs
 }
 
-fn ids(legs: &[Leg]) -> Vec<(Vec<ChunkId>, u64, u64)> {
+fn ids(legs: &[RankedChunks]) -> Vec<(Vec<ChunkId>, u64, u64)> {
     legs.iter()
         .map(|leg| (leg.best.iter().map(|best| best.chunk).collect(), leg.chunks, leg.filtered))
         .collect()
@@ -81,18 +86,18 @@ fn ids(legs: &[Leg]) -> Vec<(Vec<ChunkId>, u64, u64)> {
 
 /// Changes a collection for a while; its answers are those of another that is
 /// given the result at once.
-async fn changed_is_as_fresh(stores: &Stores) -> Vec<Leg> {
+async fn changed_is_as_fresh(stores: &Stores) -> Vec<RankedChunks> {
     let (mut random, mut content) = (Random(7), Content::new());
-    let shelf = Shelf::new(stores, 1).await;
-    shuffle(&shelf, &mut random, &mut content).await;
-    let changed = answers(&shelf).await;
+    let fixture = Fixture::new(stores, 1).await;
+    shuffle(&fixture, &mut random, &mut content).await;
+    let changed = answers(&fixture).await;
     let full = changed.iter().filter(|leg| leg.best.len() == 10).count();
     assert!(full >= 60, "{full}");
     assert_eq!(stores.queue.orphans(false).await.unwrap(), Vec::<String>::new());
-    stores.knowledge.delete_collection(&shelf.me, shelf.collection).await.unwrap();
+    stores.knowledge.delete_collection(&fixture.me, fixture.collection).await.unwrap();
     assert_eq!(stores.queue.orphans(false).await.unwrap(), Vec::<String>::new());
 
-    let fresh = Shelf::of(stores, shelf.world, 2).await;
+    let fresh = Fixture::of(stores, fixture.world, 2).await;
     fresh.publish(&content).await;
     let expected = answers(&fresh).await;
     assert_eq!(changed, expected);
@@ -115,8 +120,9 @@ async fn changed_index_answers_as_a_fresh_one() {
         store.close().await;
         // Both compute sums of their own.
         assert_eq!(ids(&legs), ids(&expected));
-        let scores =
-            |legs: &[Leg]| -> Vec<ScoredChunk> { legs.iter().flat_map(|leg| leg.best.clone()).collect() };
+        let scores = |legs: &[RankedChunks]| -> Vec<ScoredChunk> {
+            legs.iter().flat_map(|leg| leg.best.clone()).collect()
+        };
         for (one, other) in scores(&legs).iter().zip(&scores(&expected)) {
             assert!((one.score - other.score).abs() < 1e-5, "{one:?} {other:?}");
         }
@@ -125,23 +131,23 @@ async fn changed_index_answers_as_a_fresh_one() {
 }
 
 async fn races(stores: &Stores) {
-    let shelf = Shelf::new(stores, 1).await;
+    let fixture = Fixture::new(stores, 1).await;
     let first: Content = (1..=30).map(|id| (id, vec![format!("word{id} old"), "same".into()])).collect();
-    shelf.publish(&first).await;
+    fixture.publish(&first).await;
     // All are in one segment, which everybody wants to replace.
-    let fences = shelf.fences(1..=6).await;
+    let fences = fixture.fences(1..=6).await;
     let replace = join_all(fences.into_iter().map(|fence| {
-        let (shelf, id) = (&shelf, number_of(fence.document));
+        let (fixture, id) = (&fixture, number_of(fence.document));
         async move {
-            shelf.publish_fenced(&[fence], &Content::from([(id, vec![format!("word{id} new")])])).await;
+            fixture.publish_fenced(&[fence], &Content::from([(id, vec![format!("word{id} new")])])).await;
         }
     }));
     let delete = join_all((7..=12_u128).map(|id| {
-        let shelf = &shelf;
+        let fixture = &fixture;
         async move {
             let ids = [document_id(id)];
             loop {
-                match shelf.stores.knowledge.delete_documents(&shelf.me, &ids).await {
+                match fixture.stores.knowledge.delete_documents(&fixture.me, &ids).await {
                     Ok(blobs) => break assert_eq!(blobs.len(), 1),
                     Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable),
                 }
@@ -150,8 +156,9 @@ async fn races(stores: &Stores) {
     }));
     tokio::join!(replace, delete);
     let found = async |question: &str| {
-        let target = Target { collections: vec![shelf.collection], filter: None };
-        let leg = stores.knowledge.find_text(&shelf.me, &target, &query_terms(question), 100).await.unwrap();
+        let target = SearchScope { collections: vec![fixture.collection], filter: None };
+        let leg =
+            stores.knowledge.find_text(&fixture.me, &target, &query_terms(question), 100).await.unwrap();
         leg.best.len()
     };
     assert_eq!((found("old").await, found("new").await, found("same").await), (18, 6, 18));
@@ -175,18 +182,18 @@ async fn changes_at_the_same_moment_are_all_there() {
 /// A space is built and made active while documents come and go and segments
 /// are put together: at every moment each search finds everything there is.
 async fn switches(stores: &Stores) {
-    let shelf = Shelf::new(stores, 1).await;
+    let fixture = Fixture::new(stores, 1).await;
     let first: Content = (1..=40).map(|id| (id, vec![format!("text {id}")])).collect();
-    shelf.publish(&first).await;
-    let second = Space {
+    fixture.publish(&first).await;
+    let second = EmbeddingSpace {
         id: SpaceId(Uuid::from_u128(500)),
         status: SpaceStatus::Building,
-        ..stores.knowledge.spaces(&shelf.me, shelf.collection).await.unwrap().remove(0)
+        ..stores.knowledge.spaces(&fixture.me, fixture.collection).await.unwrap().remove(0)
     };
-    stores.knowledge.create_space(&shelf.me, &second).await.unwrap();
+    stores.knowledge.create_space(&fixture.me, &second).await.unwrap();
     let build = async {
         loop {
-            let missing = stores.knowledge.missing_vectors(&shelf.me, second.id, 7).await.unwrap();
+            let missing = stores.knowledge.missing_vectors(&fixture.me, second.id, 7).await.unwrap();
             let vectors = missing
                 .iter()
                 .map(|one| (one.chunk.id, one.chunk.document_id, knowledge::vector(&one.chunk.text)))
@@ -194,24 +201,24 @@ async fn switches(stores: &Stores) {
             let done = vectors.is_empty();
             stores
                 .knowledge
-                .fill_space(&shelf.me, &SpaceVectors { space: second.id, vectors })
+                .fill_space(&fixture.me, &SpaceVectors { space: second.id, vectors })
                 .await
                 .unwrap();
-            if done && stores.knowledge.activate_space(&shelf.me, second.id).await.unwrap() {
+            if done && stores.knowledge.activate_space(&fixture.me, second.id).await.unwrap() {
                 break;
             }
         }
     };
     let change = async {
         for id in 41..=70 {
-            shelf.publish(&Content::from([(id, vec![format!("text {id}")])])).await;
-            stores.knowledge.merge_index(&shelf.me, shelf.collection).await.unwrap();
+            fixture.publish(&Content::from([(id, vec![format!("text {id}")])])).await;
+            stores.knowledge.merge_index(&fixture.me, fixture.collection).await.unwrap();
         }
     };
     tokio::join!(build, change);
-    let target = Target { collections: vec![shelf.collection], filter: None };
+    let target = SearchScope { collections: vec![fixture.collection], filter: None };
     let query = knowledge::vector("text 3");
-    let leg = stores.knowledge.find_vector(&shelf.me, &target, &[second.id], &query, 100).await.unwrap();
+    let leg = stores.knowledge.find_vector(&fixture.me, &target, &[second.id], &query, 100).await.unwrap();
     assert_eq!((leg.best.len(), leg.chunks), (70, 70));
     assert!((leg.best[0].score - 1.0).abs() < 1e-3);
 }

@@ -3,7 +3,7 @@
 
 mod support;
 
-use aimate_core::conformance::knowledge_world::Shelf;
+use aimate_core::conformance::knowledge_world::Fixture;
 use aimate_core::knowledge::Fence;
 use aimate_core::{DocumentId, Stores};
 use sqlx::{Connection as _, SqliteConnection};
@@ -20,7 +20,7 @@ const DAMAGE: [&str; 5] = [
 ];
 
 async fn all_is_found_and_repaired(stores: &Stores, damage: impl AsyncFn(&'static str)) {
-    let shelf = Shelf::with_space(stores).await;
+    let fixture = Fixture::with_space(stores).await;
     let mut documents: Vec<(DocumentId, Vec<&str>)> = Vec::new();
     for (name, texts) in [
         ("a", vec!["a1", "a2"]),
@@ -29,9 +29,9 @@ async fn all_is_found_and_repaired(stores: &Stores, damage: impl AsyncFn(&'stati
         ("d", vec!["d1"]),
         ("e", vec!["e1"]),
     ] {
-        documents.push((shelf.ready(name, &texts).await.id, texts));
+        documents.push((fixture.ready(name, &texts).await.id, texts));
     }
-    shelf.is_tidy().await;
+    fixture.is_tidy().await;
     for statement in DAMAGE {
         damage(statement).await;
     }
@@ -48,14 +48,14 @@ async fn all_is_found_and_repaired(stores: &Stores, damage: impl AsyncFn(&'stati
     );
     let repaired = stores.queue.orphans(true).await.unwrap();
     assert_eq!(repaired[0], "1 vectors belong to no chunk and to no document that is being read: deleted");
-    for claimed in shelf.claim().await {
+    for claimed in fixture.claim().await {
         let (id, texts) = documents.iter().find(|(id, _)| *id == claimed.document.id).unwrap();
-        shelf.publish(Fence { document: *id, attempt: claimed.attempt }, texts).await;
+        fixture.publish(Fence { document: *id, attempt: claimed.attempt }, texts).await;
     }
-    shelf.is_tidy().await;
+    fixture.is_tidy().await;
     for (id, texts) in documents {
-        assert_eq!(shelf.chunks(id).await, texts);
-        assert_eq!(shelf.found(&shelf.me, &shelf.target(), texts[0]).await, [texts[0]]);
+        assert_eq!(fixture.chunks(id).await, texts);
+        assert_eq!(fixture.found(&fixture.me, &fixture.target(), texts[0]).await, [texts[0]]);
     }
 }
 

@@ -5,12 +5,12 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use aimate_core::conformance::knowledge_world::{self as library, EAST, Shelf};
+use aimate_core::conformance::knowledge_world::{self as library, EAST, Fixture};
 use aimate_core::conformance::world::{self, World, at, id};
 use aimate_core::conversation::ConversationFilter;
 use aimate_core::knowledge::{
     Blob, CollectionChange, Document, DocumentError, DocumentFilter, DocumentStatus, Filter, Finish,
-    SpaceStatus, SpaceVectors, Target,
+    SearchScope, SpaceStatus, SpaceVectors,
 };
 use aimate_core::usage::UsageFilter;
 use aimate_core::{Cursor, PageRequest, RandomIds, Stores, Timestamp};
@@ -71,7 +71,7 @@ async fn all_calls(stores: &Stores) {
     for scope in [w.me, w.admin] {
         stores
             .usage
-            .sums(&scope, &UsageFilter { from: Some(at(0)), ..UsageFilter::default() })
+            .summarize(&scope, &UsageFilter { from: Some(at(0)), ..UsageFilter::default() })
             .await
             .unwrap();
     }
@@ -83,16 +83,16 @@ async fn all_calls(stores: &Stores) {
 
 /// Calls that read documents, find them and let them go.
 async fn knowledge_calls(stores: &Stores) {
-    let shelf = Shelf::with_space(stores).await;
-    let (k, me, collection) = (&stores.knowledge, &shelf.me, shelf.collection);
+    let fixture = Fixture::with_space(stores).await;
+    let (k, me, collection) = (&stores.knowledge, &fixture.me, fixture.collection);
     let page = PageRequest::first(2);
     k.collection_named(me, "shelf").await.unwrap();
     k.collections(me, page).await.unwrap();
     k.update_collection(me, collection, &CollectionChange::default(), at(1)).await.unwrap();
 
     let source = Document { source: Some("s".into()), ..library::document(collection, "s") };
-    let ready = shelf.ready_this(&source, &["apple", "pear"]).await;
-    shelf.ready_this(&source, &["apple"]).await;
+    let ready = fixture.ready_this(&source, &["apple", "pear"]).await;
+    fixture.ready_this(&source, &["apple"]).await;
     for filter in [
         DocumentFilter::default(),
         DocumentFilter { collection: Some(collection), ..DocumentFilter::default() },
@@ -110,68 +110,68 @@ async fn knowledge_calls(stores: &Stores) {
     for finish in
         [Finish::Failed(error.clone()), Finish::Retry { not_before: at(0), error: error.clone(), tries: 1 }]
     {
-        let fence = shelf.fence(shelf.add("work").await.id).await;
-        let vectors = shelf.publication(vec![shelf.published(fence, &["x"])]).vectors;
-        k.store_vectors(me, shelf.collection, &[(fence, 0.5)], &vectors).await.unwrap();
+        let fence = fixture.fence(fixture.add("work").await.id).await;
+        let vectors = fixture.publication(vec![fixture.published(fence, &["x"])]).vectors;
+        k.store_vectors(me, fixture.collection, &[(fence, 0.5)], &vectors).await.unwrap();
         k.finish(me, fence, &finish, at(1)).await.unwrap();
     }
-    let cancelled = shelf.add("cancelled").await;
+    let cancelled = fixture.add("cancelled").await;
     k.cancel_document(me, cancelled.id, &error, at(1)).await.unwrap();
-    stores.queue.release_documents(shelf.world.worker).await.unwrap();
+    stores.queue.release_documents(fixture.world.worker).await.unwrap();
     let blob = Blob { tenant: me.tenant, document: ready.id, hash: "h".into() };
-    stores.queue.unneeded_blobs(&[blob]).await.unwrap();
-    stores.workers.take_abandoned(shelf.world.worker, Timestamp(0), 5).await.unwrap();
+    stores.queue.unreferenced_blobs(&[blob]).await.unwrap();
+    stores.workers.take_abandoned(fixture.world.worker, Timestamp(0), 5).await.unwrap();
 
-    find_calls(&shelf, ready).await;
-    space_calls(&shelf).await;
+    find_calls(&fixture, ready).await;
+    space_calls(&fixture).await;
     for n in 0..12 {
-        shelf.ready(&n.to_string(), &["apple"]).await;
+        fixture.ready(&n.to_string(), &["apple"]).await;
     }
     while k.merge_index(me, collection).await.unwrap() {}
-    let gone = shelf.ready("gone", &["apple"]).await;
+    let gone = fixture.ready("gone", &["apple"]).await;
     k.delete_documents(me, &[gone.id]).await.unwrap();
     k.delete_collection(me, collection).await.unwrap();
 }
 
-async fn find_calls(shelf: &Shelf<'_>, ready: Document) {
-    let (k, me, spaces) = (&shelf.stores.knowledge, &shelf.me, [shelf.space.unwrap()]);
+async fn find_calls(fixture: &Fixture<'_>, ready: Document) {
+    let (k, me, spaces) = (&fixture.stores.knowledge, &fixture.me, [fixture.space.unwrap()]);
     let eq = Filter::Eq { field: "a.b".into(), value: 1.into() };
-    let target = Target { filter: Some(Filter::Not(Box::new(eq))), ..shelf.target() };
+    let target = SearchScope { filter: Some(Filter::Not(Box::new(eq))), ..fixture.target() };
     let chunks = [library::chunk_id(ready.id, "apple")];
-    assert_eq!(shelf.found(me, &target, "apple").await, ["apple"]);
+    assert_eq!(fixture.found(me, &target, "apple").await, ["apple"]);
     assert_eq!(k.find_vector(me, &target, &spaces, &EAST, 5).await.unwrap().best.len(), 1);
     assert_eq!(k.embedded(me, spaces[0], &chunks).await.unwrap(), chunks);
     k.cosines(me, &spaces, &EAST, &chunks).await.unwrap();
     k.vectors(me, &spaces, &chunks).await.unwrap();
 }
 
-async fn space_calls(shelf: &Shelf<'_>) {
-    let (k, me) = (&shelf.stores.knowledge, &shelf.me);
+async fn space_calls(fixture: &Fixture<'_>) {
+    let (k, me) = (&fixture.stores.knowledge, &fixture.me);
     for status in [SpaceStatus::Building, SpaceStatus::Building] {
-        let space = library::space(shelf.collection, "local/b", status).id;
-        let new = aimate_core::knowledge::Space {
+        let space = library::space(fixture.collection, "local/b", status).id;
+        let new = aimate_core::knowledge::EmbeddingSpace {
             id: space,
-            ..library::space(shelf.collection, "local/b", status)
+            ..library::space(fixture.collection, "local/b", status)
         };
         k.create_space(me, &new).await.unwrap();
-        shelf.stores.queue.claim_space(shelf.world.worker, Timestamp(0)).await.unwrap().unwrap();
+        fixture.stores.queue.claim_space(fixture.world.worker, Timestamp(0)).await.unwrap().unwrap();
         let missing = k.missing_vectors(me, space, 100).await.unwrap();
         let of = |p: aimate_core::knowledge::Passage| (p.chunk.id, p.chunk.document_id, EAST.to_vec());
         let vectors = missing.into_iter().map(of).collect();
         k.fill_space(me, &SpaceVectors { space, vectors }).await.unwrap();
         assert!(k.activate_space(me, space).await.unwrap());
-        k.spaces(me, shelf.collection).await.unwrap();
+        k.spaces(me, fixture.collection).await.unwrap();
     }
-    k.deactivate_space(me, shelf.collection).await.unwrap();
-    for space in k.spaces(me, shelf.collection).await.unwrap() {
-        if Some(space.id) != shelf.space {
+    k.deactivate_space(me, fixture.collection).await.unwrap();
+    for space in k.spaces(me, fixture.collection).await.unwrap() {
+        if Some(space.id) != fixture.space {
             k.delete_space(me, space.id).await.unwrap();
         }
     }
-    let failing = library::space(shelf.collection, "local/c", SpaceStatus::Building);
+    let failing = library::space(fixture.collection, "local/c", SpaceStatus::Building);
     k.create_space(me, &failing).await.unwrap();
     k.fail_space(me, failing.id, "no model").await.unwrap();
-    assert!(k.activate_space(me, shelf.space.unwrap()).await.unwrap());
+    assert!(k.activate_space(me, fixture.space.unwrap()).await.unwrap());
     k.passages(me, &[id()]).await.unwrap();
 }
 

@@ -15,11 +15,11 @@ use std::time::{Duration, Instant};
 
 use aimate_core::conformance::knowledge_world::chunks;
 use aimate_core::conformance::world::{World, at};
-use aimate_core::knowledge::{Filter, Publication, PublishedDocument, SpaceVectors, Target};
+use aimate_core::knowledge::{Filter, Publication, PublishedDocument, SearchScope, SpaceVectors};
 use aimate_core::{ChunkId, Stores};
 use aimate_store::Store;
 use aimate_text::terms::query_terms;
-use support::knowledge::{Random, Shelf, unit};
+use support::knowledge::{Fixture, Random, unit};
 
 const DIMENSIONS: usize = 384;
 const BATCH: usize = 500;
@@ -70,14 +70,14 @@ fn percentiles(name: &str, mut times: Vec<Duration>) {
 }
 
 /// Publishes `count` chunks; their vectors by id.
-async fn fill(shelf: &Shelf<'_>, count: usize) -> BTreeMap<ChunkId, Vec<f32>> {
+async fn fill(fixture: &Fixture<'_>, count: usize) -> BTreeMap<ChunkId, Vec<f32>> {
     let (mut vectors, mut random) = (Vectors::new(), Random(11));
     let mut all = BTreeMap::new();
     let (mut publishing_cpu, mut merging_cpu) = (0.0, 0.0);
     let (mut publishing, mut merging, mut longest) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
     for batch in 0..count / BATCH {
         let first = (batch * BATCH / CHUNKS_OF_DOCUMENT) as u128 + 1;
-        let fences = shelf.fences(first..first + (BATCH / CHUNKS_OF_DOCUMENT) as u128).await;
+        let fences = fixture.fences(first..first + (BATCH / CHUNKS_OF_DOCUMENT) as u128).await;
         let mut documents = Vec::new();
         let mut rows = Vec::new();
         for fence in fences {
@@ -95,17 +95,17 @@ async fn fill(shelf: &Shelf<'_>, count: usize) -> BTreeMap<ChunkId, Vec<f32>> {
         }
         all.extend(rows.iter().map(|(chunk, _, vector)| (*chunk, vector.clone())));
         let publication = Publication {
-            collection: shelf.collection,
+            collection: fixture.collection,
             documents,
-            vectors: vec![SpaceVectors { space: shelf.space, vectors: rows }],
+            vectors: vec![SpaceVectors { space: fixture.space, vectors: rows }],
             now: at(20),
         };
         let (begun, used) = (Instant::now(), cpu());
-        shelf.stores.knowledge.publish(&shelf.me, &publication).await.unwrap();
+        fixture.stores.knowledge.publish(&fixture.me, &publication).await.unwrap();
         publishing += begun.elapsed();
         publishing_cpu += cpu() - used;
         let (begun, used) = (Instant::now(), cpu());
-        while shelf.stores.knowledge.merge_index(&shelf.me, shelf.collection).await.unwrap() {}
+        while fixture.stores.knowledge.merge_index(&fixture.me, fixture.collection).await.unwrap() {}
         merging += begun.elapsed();
         merging_cpu += cpu() - used;
         longest = longest.max(begun.elapsed());
@@ -121,7 +121,7 @@ async fn fill(shelf: &Shelf<'_>, count: usize) -> BTreeMap<ChunkId, Vec<f32>> {
     all
 }
 
-async fn search(stores: &Stores, shelf: &Shelf<'_>, name: &str, times: usize, target: &Target) {
+async fn search(stores: &Stores, fixture: &Fixture<'_>, name: &str, times: usize, target: &SearchScope) {
     let (mut vectors, mut random) = (Vectors::new(), Random(77));
     let mut taken = [Vec::new(), Vec::new(), Vec::new()];
     for _ in 0..times {
@@ -130,11 +130,11 @@ async fn search(stores: &Stores, shelf: &Shelf<'_>, name: &str, times: usize, ta
         let frequent = word(20, 300) + &word(20, 300) + &word(20, 300);
         let rare = word(300, 3000) + &word(300, 3000) + &word(300, 3000);
         let begun = Instant::now();
-        stores.knowledge.find_vector(&shelf.me, target, &[shelf.space], &query, 10).await.unwrap();
+        stores.knowledge.find_vector(&fixture.me, target, &[fixture.space], &query, 10).await.unwrap();
         taken[0].push(begun.elapsed());
         for (question, taken) in [frequent, rare].into_iter().zip(&mut taken[1..]) {
             let begun = Instant::now();
-            stores.knowledge.find_text(&shelf.me, target, &query_terms(&question), 10).await.unwrap();
+            stores.knowledge.find_text(&fixture.me, target, &query_terms(&question), 10).await.unwrap();
             taken.push(begun.elapsed());
         }
     }
@@ -144,7 +144,12 @@ async fn search(stores: &Stores, shelf: &Shelf<'_>, name: &str, times: usize, ta
     percentiles(&format!("{name}: 3 rarer words"), rare);
 }
 
-async fn recall(stores: &Stores, shelf: &Shelf<'_>, target: &Target, all: &BTreeMap<ChunkId, Vec<f32>>) {
+async fn recall(
+    stores: &Stores,
+    fixture: &Fixture<'_>,
+    target: &SearchScope,
+    all: &BTreeMap<ChunkId, Vec<f32>>,
+) {
     let mut vectors = Vectors::new();
     let (mut found, mut expected) = (0, 0);
     for _ in 0..50 {
@@ -154,7 +159,8 @@ async fn recall(stores: &Stores, shelf: &Shelf<'_>, target: &Target, all: &BTree
             .map(|(id, vector)| (vector.iter().zip(&query).map(|(one, other)| one * other).sum(), *id))
             .collect();
         exact.select_nth_unstable_by(10, |one, other| other.0.total_cmp(&one.0));
-        let leg = stores.knowledge.find_vector(&shelf.me, target, &[shelf.space], &query, 10).await.unwrap();
+        let leg =
+            stores.knowledge.find_vector(&fixture.me, target, &[fixture.space], &query, 10).await.unwrap();
         expected += 10;
         found += exact[..10].iter().filter(|(_, id)| leg.best.iter().any(|best| best.chunk == *id)).count();
     }
@@ -167,23 +173,23 @@ async fn measure(open: impl AsyncFn() -> Store) {
     let count = std::env::var("CHUNKS").ok().and_then(|count| count.parse().ok()).unwrap_or(100_000);
     let store = open().await;
     let stores = store.stores();
-    let shelf = Shelf::sized(&stores, World::new(&stores).await, 1, DIMENSIONS).await;
-    let all = fill(&shelf, count).await;
-    let target = Target { collections: vec![shelf.collection], filter: None };
+    let fixture = Fixture::sized(&stores, World::new(&stores).await, 1, DIMENSIONS).await;
+    let all = fill(&fixture, count).await;
+    let target = SearchScope { collections: vec![fixture.collection], filter: None };
     let even = Filter::Contains { field: "$name".into(), value: "even".into() };
-    let filtered = Target { filter: Some(even), ..target.clone() };
+    let filtered = SearchScope { filter: Some(even), ..target.clone() };
 
     let cold = open().await;
-    search(&cold.stores(), &shelf, "cold", 1, &target).await;
-    search(&cold.stores(), &shelf, "warm", 100, &target).await;
-    search(&cold.stores(), &shelf, "with a filter", 30, &filtered).await;
-    recall(&cold.stores(), &shelf, &target, &all).await;
+    search(&cold.stores(), &fixture, "cold", 1, &target).await;
+    search(&cold.stores(), &fixture, "warm", 100, &target).await;
+    search(&cold.stores(), &fixture, "with a filter", 30, &filtered).await;
+    recall(&cold.stores(), &fixture, &target, &all).await;
     cold.close().await;
 
     for (name, words) in [("replacing", 1_u128), ("replacing another", 2)] {
         let begun = Instant::now();
         let texts = ["a new text".to_owned()];
-        let fences = shelf.fences(std::iter::once(words)).await;
+        let fences = fixture.fences(std::iter::once(words)).await;
         let published = begun.elapsed();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let chunks = chunks(fences[0].document, &texts);
@@ -192,7 +198,7 @@ async fn measure(open: impl AsyncFn() -> Store) {
             .map(|new| (new.chunk.id, new.chunk.document_id, all.values().next().unwrap().clone()))
             .collect();
         let publication = Publication {
-            collection: shelf.collection,
+            collection: fixture.collection,
             documents: vec![PublishedDocument {
                 fence: fences[0],
                 title: "title".into(),
@@ -200,10 +206,10 @@ async fn measure(open: impl AsyncFn() -> Store) {
                 warnings: Vec::new(),
                 chunks,
             }],
-            vectors: vec![SpaceVectors { space: shelf.space, vectors }],
+            vectors: vec![SpaceVectors { space: fixture.space, vectors }],
             now: at(20),
         };
-        stores.knowledge.publish(&shelf.me, &publication).await.unwrap();
+        stores.knowledge.publish(&fixture.me, &publication).await.unwrap();
         let took = begun.elapsed() - published;
         println!("{name} one document: {:.0} ms", took.as_secs_f64() * 1e3);
     }

@@ -16,7 +16,7 @@ use cut::{Cutter, Window};
 use mark::marks;
 
 /// The most characters of a heading that are kept in a path.
-const LONGEST_HEADING: usize = 200;
+const MAX_HEADING: usize = 200;
 
 /// How long chunks are. In Unicode code points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,16 +74,16 @@ pub struct Piece {
 }
 
 /// Cuts a document into chunks of at most `settings.size` characters and at most
-/// `most_tokens` tokens as `count` counts them, in order.
+/// `max_tokens` tokens as `count` counts them, in order.
 ///
 /// Every character that is not white space lies in a chunk; no chunk starts or
-/// ends with white space. Only a single character can be over `most_tokens`.
-/// `count` is not called for text of at most `most_tokens` bytes: a token is at
+/// ends with white space. Only a single character can be over `max_tokens`.
+/// `count` is not called for text of at most `max_tokens` bytes: a token is at
 /// least one byte.
 pub fn split(
     document: &Extracted,
     settings: &SplitSettings,
-    most_tokens: usize,
+    max_tokens: usize,
     count: &dyn Fn(&str) -> usize,
 ) -> Vec<Piece> {
     let text = document.text.as_str();
@@ -95,11 +95,11 @@ pub fn split(
     let mut pieces = Vec::new();
     let (mut start, mut covered) = (cutter.next_visible(0), 0);
     while start < text.len() {
-        let mut piece = fit(&cutter, start, size, most_tokens, count);
+        let mut piece = fit(&cutter, start, size, max_tokens, count);
         if piece.end <= covered {
             // The overlap filled the whole chunk: go on without.
             start = cutter.next_visible(covered);
-            piece = fit(&cutter, start, size, most_tokens, count);
+            piece = fit(&cutter, start, size, max_tokens, count);
         }
         covered = piece.end;
         pieces.push(places.piece(piece));
@@ -119,21 +119,21 @@ fn fit(
     cutter: &Cutter<'_>,
     start: usize,
     size: usize,
-    most_tokens: usize,
+    max_tokens: usize,
     count: &dyn Fn(&str) -> usize,
 ) -> Window {
     let mut window = cutter.window(start, size);
     loop {
         let text = cutter.slice(window.start, window.end);
-        if text.len() <= most_tokens || window.characters <= 1 {
+        if text.len() <= max_tokens || window.characters <= 1 {
             return window;
         }
         let tokens = count(text);
-        if tokens <= most_tokens {
+        if tokens <= max_tokens {
             return window;
         }
         // By proportion, and by a tenth at least, so that few rounds are needed.
-        let fitting = window.characters * most_tokens / tokens;
+        let fitting = window.characters * max_tokens / tokens;
         let smaller = fitting.min(window.characters * 9 / 10).max(1);
         window = cutter.window(start, smaller);
     }
@@ -181,7 +181,7 @@ impl<'d> Places<'d> {
             while self.path.last().is_some_and(|(level, _)| *level >= heading.level) {
                 self.path.pop();
             }
-            self.path.push((heading.level, heading.title.chars().take(LONGEST_HEADING).collect()));
+            self.path.push((heading.level, heading.title.chars().take(MAX_HEADING).collect()));
         }
     }
 }

@@ -22,7 +22,7 @@ pub const VERSION: u32 = 1;
 
 /// The most different words of a question; what a text pasted as a question
 /// says after them does not count.
-pub const MOST_QUERY_WORDS: usize = 1_000;
+pub const MAX_QUERY_WORDS: usize = 1_000;
 
 /// Terms of a text with how often each occurs, and the number of all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub fn terms(text: &str) -> Terms {
 /// questions need: on CISI it is worth .08 nDCG.
 pub fn query_terms(text: &str) -> Terms {
     let text = composed(text);
-    let tokens = tokens(&text, MOST_QUERY_WORDS);
+    let tokens = tokens(&text, MAX_QUERY_WORDS);
     let of = |side| {
         let mut builder = Builder::default();
         for (token, count) in &tokens {
@@ -72,13 +72,13 @@ fn composed(text: &str) -> Cow<'_, str> {
     text.into()
 }
 
-/// Each token once with its count, the first `most` of them.
-fn tokens(text: &str, most: usize) -> HashMap<Token<'_>, u32, RandomState> {
+/// Each token once with its count, the first `max` of them.
+fn tokens(text: &str, max: usize) -> HashMap<Token<'_>, u32, RandomState> {
     // A passage has a different word about every ten bytes.
     let capacity = (text.len() / 8).min(4_096);
     let mut counts = HashMap::<Token<'_>, u32, _>::with_capacity_and_hasher(capacity, RandomState::default());
     scan(text, |token| {
-        if counts.len() < most {
+        if counts.len() < max {
             *counts.entry(token).or_default() += 1;
         } else if let Some(count) = counts.get_mut(&token) {
             *count += 1;
@@ -212,7 +212,7 @@ mod tests {
         for text in ["x".repeat(1_000), "ﷺ".repeat(100), "é1_".repeat(99), "字".repeat(500), "a.".repeat(99)]
         {
             for (term, _) in terms(&text).counts {
-                assert!(term.len() <= fold::LONGEST, "{term}");
+                assert!(term.len() <= fold::MAX_TERM, "{term}");
             }
         }
     }
@@ -221,7 +221,7 @@ mod tests {
     fn long_question_is_cut_at_its_most_words() {
         let text: String = (0..5_000).map(|number| format!("word{number} ")).collect();
         let terms = query_terms(&text);
-        assert_eq!(terms.counts.len(), MOST_QUERY_WORDS);
+        assert_eq!(terms.counts.len(), MAX_QUERY_WORDS);
         assert!(words(&terms).contains(&"word999"));
     }
 

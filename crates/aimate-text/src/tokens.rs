@@ -13,7 +13,7 @@ pub const IMAGE: u32 = 765;
 
 /// Bytes without white space after which text is estimated instead of encoded:
 /// byte-pair merging is quadratic in the length of such a run.
-const LONGEST_RUN: usize = 2_000;
+const MAX_RUN: usize = 2_000;
 
 /// How a model cuts text into tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -69,7 +69,7 @@ impl Tokenizer {
             Self::Cl100k => (tiktoken_rs::cl100k_base_singleton(), &LOADED_CL100K),
         };
         loaded.store(true, Ordering::Relaxed);
-        if text.split_ascii_whitespace().any(|run| run.len() > LONGEST_RUN) {
+        if text.split_ascii_whitespace().any(|run| run.len() > MAX_RUN) {
             return estimate(text);
         }
         saturate(encoder.encode_ordinary(text).len())

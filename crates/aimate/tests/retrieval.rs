@@ -282,8 +282,8 @@ impl Embedder for Gate {
         self.embedder.model()
     }
 
-    fn most_tokens(&self) -> usize {
-        self.embedder.most_tokens()
+    fn max_tokens(&self) -> usize {
+        self.embedder.max_tokens()
     }
 
     fn count_tokens(&self, text: &str) -> usize {

@@ -41,7 +41,7 @@ const NOUNS: &str = "user session workspace prompt conversation message run file
 const FACES: [&str; 3] = ["aimate-store", "aimate-http", "aimate-py"];
 
 /// The most lines of a source file, its tests not counted.
-const LONGEST: usize = 500;
+const MAX_LINES: usize = 500;
 
 /// A package depends only on what its place in the map allows.
 pub(crate) fn boundaries(path: &str, manifest: &str) -> Vec<Violation> {
@@ -112,10 +112,10 @@ pub(crate) fn file_length(path: &str, text: &str) -> Option<Violation> {
         return None;
     }
     let lines = text.lines().take_while(|line| *line != "mod tests {").count();
-    (lines > LONGEST).then(|| Violation {
+    (lines > MAX_LINES).then(|| Violation {
         path: path.to_owned(),
         wrong: format!("{lines} lines without its tests"),
-        right: format!("the most is {LONGEST}; make it a folder of files about one thing each"),
+        right: format!("the most is {MAX_LINES}; make it a folder of files about one thing each"),
     })
 }
 
@@ -199,9 +199,9 @@ mod tests {
     #[test]
     fn a_long_file_is_reported_but_for_its_tests() {
         let path = "crates/aimate-core/src/run.rs";
-        let long = "\n".repeat(LONGEST + 1);
+        let long = "\n".repeat(MAX_LINES + 1);
         assert_eq!(file_length(path, &long).iter().count(), 1);
-        let tested = format!("{}mod tests {{\n{long}", "\n".repeat(LONGEST));
+        let tested = format!("{}mod tests {{\n{long}", "\n".repeat(MAX_LINES));
         assert!(file_length(path, &tested).is_none());
         assert!(file_length("crates/aimate-core/src/conformance/run.rs", &long).is_none());
     }

@@ -178,12 +178,12 @@ impl Way {
     }
 
     fn sql(self, filter: &str) -> String {
-        let bits = |most: usize| {
+        let bits = |max: usize| {
             format!(
                 "near AS MATERIALIZED (SELECT id FROM pieces WHERE collection = 1 {filter}
                     ORDER BY bits <~> binary_quantize($1::halfvec)::bit({DIMENSIONS}) LIMIT {RESCORED}),
                  vectors AS (SELECT p.id, row_number() OVER (ORDER BY p.embedding <=> $1) AS rank
-                    FROM near JOIN pieces p USING (id) ORDER BY p.embedding <=> $1 LIMIT {most})"
+                    FROM near JOIN pieces p USING (id) ORDER BY p.embedding <=> $1 LIMIT {max})"
             )
         };
         match self {

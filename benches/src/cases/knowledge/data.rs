@@ -21,7 +21,7 @@ pub(super) const KEPT: usize = 7;
 /// Hits that recall is about.
 pub(super) const HITS: usize = 10;
 /// Directions that vectors lie around at most.
-const MOST_CLUSTERS: usize = 1_000;
+const MAX_CLUSTERS: usize = 1_000;
 /// Chunks around one direction, up to that.
 const OF_CLUSTER: usize = 100;
 /// How far from its cluster's direction a vector is: the cosine is about .8.
@@ -41,7 +41,7 @@ impl Space {
     /// The space of so many chunks.
     pub(super) fn new(chunks: usize) -> Self {
         let mut random = Random::new(0x5eed);
-        let clusters = (chunks / OF_CLUSTER).clamp(1, MOST_CLUSTERS);
+        let clusters = (chunks / OF_CLUSTER).clamp(1, MAX_CLUSTERS);
         let mut centres = Vec::with_capacity(clusters * DIMENSIONS);
         for _ in 0..clusters {
             let centre: Vec<f32> = (0..DIMENSIONS).map(|_| random.normal()).collect();

@@ -24,14 +24,14 @@ pub(super) struct Measured {
 pub(super) async fn measure(
     questions: &[Question],
     filtered: bool,
-    most: Duration,
+    max: Duration,
     search: impl AsyncFn(&Question) -> Result<Vec<usize>>,
 ) -> Result<Measured> {
     let (mut times, mut right, mut wanted) = (Vec::new(), 0, 0);
     let begun = Instant::now();
     for question in questions.iter().take((questions.len() / 20).max(1)) {
         search(question).await?;
-        if begun.elapsed() > most / 4 {
+        if begun.elapsed() > max / 4 {
             break;
         }
     }
@@ -43,7 +43,7 @@ pub(super) async fn measure(
         let found: HashSet<usize> = found.into_iter().take(truth.len()).collect();
         right += truth.iter().filter(|place| found.contains(place)).count();
         wanted += truth.len();
-        if begun.elapsed() > most && times.len() >= LEAST {
+        if begun.elapsed() > max && times.len() >= LEAST {
             break;
         }
     }

@@ -16,9 +16,9 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// 0 to `most` − 1.
-    pub(super) fn below(&mut self, most: usize) -> usize {
-        ((u128::from(self.next()) * most as u128) >> 64) as usize
+    /// 0 to `max` − 1.
+    pub(super) fn below(&mut self, max: usize) -> usize {
+        ((u128::from(self.next()) * max as u128) >> 64) as usize
     }
 
     /// 0 to 1.

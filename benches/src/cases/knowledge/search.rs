@@ -23,7 +23,7 @@ use crate::load::{Millis, Spread};
 use crate::report::{Report, Short, chain};
 
 /// Chunks up to which HNSW is built and other frameworks are measured.
-const MOST_COMPARED: usize = 100_000;
+const MAX_COMPARED: usize = 100_000;
 
 /// What is searched for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub(in super::super) async fn run(bench: &Bench, report: &mut Report) -> Result 
         _ => None,
     };
     for size in &bench.sizes.sizes {
-        let questions = if *size > MOST_COMPARED { 100 } else { 200 };
+        let questions = if *size > MAX_COMPARED { 100 } else { 200 };
         let size = *size;
         let data = tokio::task::spawn_blocking(move || Arc::new(Data::new(size, questions))).await?;
         let mut found = Found::default();
@@ -84,7 +84,7 @@ pub(in super::super) async fn run(bench: &Bench, report: &mut Report) -> Result 
             }
         }
         if let Some(python) = &python
-            && data.len() <= MOST_COMPARED
+            && data.len() <= MAX_COMPARED
         {
             eprintln!("search, {} chunks, other frameworks", data.len());
             let measured = match python {
@@ -99,7 +99,7 @@ pub(in super::super) async fn run(bench: &Bench, report: &mut Report) -> Result 
     Ok(())
 }
 
-fn most(bench: &Bench) -> Duration {
+fn max(bench: &Bench) -> Duration {
     Duration::from_secs(bench.seconds)
 }
 
@@ -133,7 +133,7 @@ async fn engine(bench: &Bench, store: Store, data: &Arc<Data>, found: &mut Found
                     |hit: &aimate_core::knowledge::SearchHit| filled.places.get(&hit.chunk_id).copied();
                 Ok(answer.hits.iter().filter_map(place).collect())
             };
-            let measured = measure(&data.questions, filtered, most(bench), ask).await?;
+            let measured = measure(&data.questions, filtered, max(bench), ask).await?;
             let leg = Spread::new(legs.take()).p50();
             found.add(store, kind, filtered, "aimate", measured, Some(leg));
         }
@@ -173,7 +173,7 @@ async fn by_hand(bench: &Bench, data: &Data, found: &mut Found) -> Result {
     let rate = |time: Duration| data.len() as f64 / time.as_secs_f64();
     found.fills.push((store, "SQL by hand, COPY, then indexes (bits, GIN)".to_owned(), rate(time), false));
     let mut ways = vec![Way::Exact, Way::Bits, Way::Words, Way::Fused];
-    if data.len() <= MOST_COMPARED {
+    if data.len() <= MAX_COMPARED {
         let graph = hand.build_hnsw().await?;
         let who = "SQL by hand, the same and HNSW after it".to_owned();
         found.fills.push((store, who, rate(time + graph), false));
@@ -186,7 +186,7 @@ async fn by_hand(bench: &Bench, data: &Data, found: &mut Found) -> Result {
                 let ask = async |question: &Question| {
                     hand.search(&prepared, &question.vector, kind.words(question)).await
                 };
-                let measured = measure(&data.questions, filtered, most(bench), ask).await?;
+                let measured = measure(&data.questions, filtered, max(bench), ask).await?;
                 found.add(store, kind, filtered, way.title(), measured, None);
             }
         }
@@ -208,7 +208,7 @@ async fn fts(bench: &Bench, data: &Data, found: &mut Found) -> Result {
             let ask = async |question: &Question| {
                 tokio::task::block_in_place(|| fts.search(kind.words(question), filtered))
             };
-            let measured = measure(&data.questions, filtered, most(bench), ask).await?;
+            let measured = measure(&data.questions, filtered, max(bench), ask).await?;
             found.add(Store::Sqlite, kind, filtered, "SQL by hand, FTS5, bm25", measured, None);
         }
     }

@@ -59,7 +59,7 @@ impl Embedder for Precomputed {
         &self.model
     }
 
-    fn most_tokens(&self) -> usize {
+    fn max_tokens(&self) -> usize {
         8_192
     }
 
@@ -216,7 +216,12 @@ pub(super) async fn fill(shelf: &Shelf, data: &Arc<Data>) -> Result<Filled> {
     Ok(Filled { places, time: begun.elapsed() })
 }
 
-fn prepare(data: &Data, first: usize, collection: CollectionId, sources: &aimate_core::Sources) -> Prepared {
+fn prepare(
+    data: &Data,
+    first: usize,
+    collection: CollectionId,
+    sources: &aimate_core::ClockAndIds,
+) -> Prepared {
     let (id, now) = (sources.id::<DocumentId>(), sources.now());
     let number = first / OF_DOCUMENT;
     let chunks: Vec<_> = (first..(first + OF_DOCUMENT).min(data.len())).collect();

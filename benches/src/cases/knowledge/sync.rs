@@ -60,8 +60,8 @@ fn write(folder: &Path, bytes: usize) -> Result<usize> {
     let (mut left, mut count) = (bytes, 0);
     while left > 0 {
         // One in twenty is large.
-        let most = if random.below(20) == 0 { MEGA } else { 120_000 };
-        let size = (20_000 + random.below(most)).min(left);
+        let max = if random.below(20) == 0 { MEGA } else { 120_000 };
+        let size = (20_000 + random.below(max)).min(left);
         let mut text = String::with_capacity(size + 1_000);
         let is_markdown = count % 2 == 0;
         if is_markdown {

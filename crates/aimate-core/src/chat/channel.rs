@@ -18,7 +18,7 @@ const KEPT: usize = 16;
 
 /// Bytes of events that are kept for slow listeners or a database that is away;
 /// beyond it the run is broken off.
-const MOST_PENDING: usize = 4 * 1024 * 1024;
+const MAX_PENDING: usize = 4 * 1024 * 1024;
 
 /// What a listener gets at once.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl Channel {
             state.events.push_back(Arc::new(event));
         }
         let last = state.last();
-        let fits = state.pending <= MOST_PENDING;
+        let fits = state.pending <= MAX_PENDING;
         drop(state);
         self.news.send_replace(last);
         fits
@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn too_much_unlogged_text_is_told() {
         let channel = channel(OnDisconnect::Continue);
-        assert!(!channel.publish([ChatEvent::Text { text: "x".repeat(MOST_PENDING + 1) }]));
+        assert!(!channel.publish([ChatEvent::Text { text: "x".repeat(MAX_PENDING + 1) }]));
         channel.logged(1);
         assert!(channel.publish(texts(1)));
     }

@@ -16,7 +16,7 @@ use crate::prompt::Prompt;
 use crate::provider::ChatMessage;
 
 /// Messages of history at most.
-pub(crate) const MOST_MESSAGES: u32 = 2_000;
+pub(crate) const MAX_MESSAGES: u32 = 2_000;
 
 /// Tokens kept for the answer where the caller sets no `max_tokens`.
 const ANSWER: u32 = 4_096;
@@ -44,7 +44,7 @@ impl Budget {
 }
 
 /// What a prompt is made of.
-pub(crate) struct Sources<'a> {
+pub(crate) struct PromptInputs<'a> {
     /// The engine's own system prompt.
     pub(crate) engine: Option<&'a str>,
     /// The workspace's active prompts.
@@ -89,7 +89,7 @@ pub(crate) fn message_tokens(tokenizer: Tokenizer, content: &[Part]) -> u32 {
 /// # Errors
 /// `ContextOverflow` if the system prompts and the new messages alone are more
 /// than the budget.
-pub(crate) fn build(sources: &Sources<'_>, tokenizer: Tokenizer, budget: Budget) -> Result<Context> {
+pub(crate) fn build(sources: &PromptInputs<'_>, tokenizer: Tokenizer, budget: Budget) -> Result<Context> {
     let mut included = Vec::new();
     let system = system_message(sources, tokenizer, &mut included);
     let system_tokens: u64 = included.iter().filter_map(|entry| entry.get("tokens")?.as_u64()).sum();
@@ -129,7 +129,7 @@ pub(crate) fn build(sources: &Sources<'_>, tokenizer: Tokenizer, budget: Budget)
 /// All system prompts as one message, in the order engine, workspace,
 /// conversation.
 fn system_message(
-    sources: &Sources<'_>,
+    sources: &PromptInputs<'_>,
     tokenizer: Tokenizer,
     included: &mut Vec<Value>,
 ) -> Option<ChatMessage> {
@@ -162,8 +162,8 @@ fn first_kept(history: &[Message], budget: u64, fixed: u64) -> usize {
     let step = (budget / 4).max(1);
     let excess = (last.place.path_tokens + fixed).saturating_sub(budget);
     let cut = excess.div_ceil(step) * step;
-    let most = MOST_MESSAGES / 4;
-    let depth_cut = last.place.depth.saturating_sub(MOST_MESSAGES).div_ceil(most) * most;
+    let max = MAX_MESSAGES / 4;
+    let depth_cut = last.place.depth.saturating_sub(MAX_MESSAGES).div_ceil(max) * max;
     let fits = |message: &Message| {
         let before = message.place.path_tokens.saturating_sub(u64::from(message.place.tokens));
         before >= cut && message.place.depth > depth_cut

@@ -1,13 +1,13 @@
 use super::*;
 use crate::clock::Timestamp;
 use crate::id::{MessageId, PromptId};
-use crate::message::{MessagePlace, ToolCall};
+use crate::message::{PathStats, ToolCall};
 use uuid::Uuid;
 
 /// A path of messages of ten tokens each; `u`, `a`, `t` and `c` stand for user,
 /// assistant, tool result and assistant with a tool call.
 fn path(roles: &str) -> Vec<Message> {
-    let mut place = MessagePlace::default();
+    let mut place = PathStats::default();
     let mut path: Vec<Message> = Vec::new();
     for (n, role) in roles.chars().enumerate() {
         place = place.child(10);
@@ -39,8 +39,8 @@ fn path(roles: &str) -> Vec<Message> {
     path
 }
 
-fn sources(path: &[Message]) -> Sources<'_> {
-    Sources { engine: None, prompts: &[], conversation: None, path, new: 1 }
+fn sources(path: &[Message]) -> PromptInputs<'_> {
+    PromptInputs { engine: None, prompts: &[], conversation: None, path, new: 1 }
 }
 
 fn built(path: &[Message], window: u32) -> Context {
@@ -121,7 +121,7 @@ fn system_prompts_come_first_and_in_order() {
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
     };
-    let sources = Sources {
+    let sources = PromptInputs {
         engine: Some("engine"),
         prompts: std::slice::from_ref(&prompt),
         conversation: Some("conversation"),

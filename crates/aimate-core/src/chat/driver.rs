@@ -15,7 +15,7 @@ use super::citation::Resolved;
 use super::context::message_tokens;
 use super::event::{ChatEvent, Finished};
 use super::transcript::Transcript;
-use crate::clock::{Sources, Timestamp};
+use crate::clock::{ClockAndIds, Timestamp};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Message, Part};
 use crate::model::Prices;
@@ -47,7 +47,7 @@ pub(crate) struct Ask {
 /// All that drives one run.
 pub(crate) struct Driver {
     pub(crate) runs: Arc<dyn RunStore>,
-    pub(crate) sources: Sources,
+    pub(crate) sources: ClockAndIds,
     pub(crate) channel: Arc<Channel>,
     pub(crate) run: Run,
     /// The answer's placeholder as it was stored.

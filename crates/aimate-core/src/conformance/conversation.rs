@@ -230,7 +230,7 @@ pub async fn deleted_conversation_takes_messages_and_runs(stores: &Stores) {
     missing(stores.conversations.message(&w.me, id, question).await);
     missing(stores.runs.get(&w.me, begin.run.id).await);
     missing(stores.runs.events(&w.me, begin.run.id, 0, 10).await);
-    let sums = stores.usage.sums(&w.me, &UsageFilter::default()).await.unwrap();
+    let sums = stores.usage.summarize(&w.me, &UsageFilter::default()).await.unwrap();
     assert_eq!(sums[0].calls, 1);
     assert_eq!(stores.conversations.get(&w.me, kept.id).await.unwrap().message_count, 1);
 }

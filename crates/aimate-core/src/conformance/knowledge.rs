@@ -1,4 +1,4 @@
-use super::knowledge_world::{Shelf, collection, document, hash, space};
+use super::knowledge_world::{Fixture, collection, document, hash, space};
 use super::world::{World, all, at, id, missing, refused};
 use crate::error::ErrorKind;
 use crate::knowledge::{
@@ -65,35 +65,35 @@ pub async fn heads_of_collections_are_as_asked(stores: &Stores) {
         knowledge.create_collection(&w.me, &collection).await.unwrap();
         made.push(collection);
     }
-    let heads = knowledge.collection_heads(&w.me, &["b".into(), made[0].id.to_string()]).await.unwrap();
+    let heads = knowledge.collection_configs(&w.me, &["b".into(), made[0].id.to_string()]).await.unwrap();
     assert_eq!(heads.iter().map(|head| head.id).collect::<Vec<_>>(), [made[1].id, made[0].id]);
     let space = made[1].space.clone().map(|space| (space.id, space.model));
     assert_eq!((heads[0].chunking, &heads[0].space), (made[1].chunking, &space));
     assert_eq!(heads[1].space, None);
-    let all = knowledge.collection_heads(&w.me, &[]).await.unwrap();
+    let all = knowledge.collection_configs(&w.me, &[]).await.unwrap();
     assert_eq!(all.iter().map(|head| head.id).collect::<Vec<_>>(), [made[2].id, made[1].id, made[0].id]);
-    missing(knowledge.collection_heads(&w.me, &["a".into(), "absent".into()]).await);
-    missing(knowledge.collection_heads(&w.me, &[id::<crate::CollectionId>().to_string()]).await);
+    missing(knowledge.collection_configs(&w.me, &["a".into(), "absent".into()]).await);
+    missing(knowledge.collection_configs(&w.me, &[id::<crate::CollectionId>().to_string()]).await);
     for scope in w.others() {
-        assert_eq!(knowledge.collection_heads(&scope, &[]).await.unwrap(), []);
-        missing(knowledge.collection_heads(&scope, &["a".into()]).await);
-        missing(knowledge.collection_heads(&scope, &[made[0].id.to_string()]).await);
+        assert_eq!(knowledge.collection_configs(&scope, &[]).await.unwrap(), []);
+        missing(knowledge.collection_configs(&scope, &["a".into()]).await);
+        missing(knowledge.collection_configs(&scope, &[made[0].id.to_string()]).await);
     }
 }
 
 pub async fn others_see_no_collection(stores: &Stores) {
-    let shelf = Shelf::with_space(stores).await;
+    let fixture = Fixture::with_space(stores).await;
     let knowledge = &stores.knowledge;
     let change = CollectionChange { name: Some("theirs".into()), ..CollectionChange::default() };
-    let before = knowledge.collection(&shelf.me, shelf.collection).await.unwrap();
-    for scope in shelf.world.others() {
-        missing(knowledge.collection(&scope, shelf.collection).await);
+    let before = knowledge.collection(&fixture.me, fixture.collection).await.unwrap();
+    for scope in fixture.world.others() {
+        missing(knowledge.collection(&scope, fixture.collection).await);
         assert_eq!(knowledge.collection_named(&scope, "shelf").await.unwrap(), None);
         assert_eq!(knowledge.collections(&scope, PageRequest::default()).await.unwrap().data, []);
-        missing(knowledge.update_collection(&scope, shelf.collection, &change, at(1)).await);
-        missing(knowledge.delete_collection(&scope, shelf.collection).await);
+        missing(knowledge.update_collection(&scope, fixture.collection, &change, at(1)).await);
+        missing(knowledge.delete_collection(&scope, fixture.collection).await);
     }
-    assert_eq!(knowledge.collection(&shelf.me, shelf.collection).await.unwrap(), before);
+    assert_eq!(knowledge.collection(&fixture.me, fixture.collection).await.unwrap(), before);
 }
 
 pub async fn update_changes_what_is_given(stores: &Stores) {
@@ -122,77 +122,77 @@ pub async fn update_changes_what_is_given(stores: &Stores) {
 }
 
 pub async fn collection_counts_what_is_in_it(stores: &Stores) {
-    let shelf = Shelf::with_space(stores).await;
-    shelf.ready("a", &["one", "two"]).await;
-    shelf.ready("b", &["three"]).await;
-    shelf.add("waits").await;
-    let collection = stores.knowledge.collection(&shelf.me, shelf.collection).await.unwrap();
+    let fixture = Fixture::with_space(stores).await;
+    fixture.ready("a", &["one", "two"]).await;
+    fixture.ready("b", &["three"]).await;
+    fixture.add("waits").await;
+    let collection = stores.knowledge.collection(&fixture.me, fixture.collection).await.unwrap();
     assert_eq!((collection.document_count, collection.chunk_count), (3, 3));
     assert_eq!(collection.space.map(|space| space.chunk_count), Some(3));
 }
 
 pub async fn deleted_collection_takes_all_that_is_in_it(stores: &Stores) {
-    let shelf = Shelf::with_space(stores).await;
-    let ready = shelf.ready("a", &["apple"]).await;
-    let waiting = shelf.add("b").await;
-    let blobs = stores.knowledge.delete_collection(&shelf.me, shelf.collection).await.unwrap();
+    let fixture = Fixture::with_space(stores).await;
+    let ready = fixture.ready("a", &["apple"]).await;
+    let waiting = fixture.add("b").await;
+    let blobs = stores.knowledge.delete_collection(&fixture.me, fixture.collection).await.unwrap();
     let mut hashes: Vec<_> = blobs.iter().map(|blob| (blob.document, blob.hash.clone())).collect();
     hashes.sort();
     assert_eq!(hashes, [(ready.id, hash("a")), (waiting.id, hash("b"))]);
-    assert!(blobs.iter().all(|blob| blob.tenant == shelf.me.tenant));
-    missing(stores.knowledge.collection(&shelf.me, shelf.collection).await);
-    missing(stores.knowledge.delete_collection(&shelf.me, shelf.collection).await);
-    missing(stores.knowledge.document(&shelf.me, ready.id).await);
-    missing(stores.knowledge.spaces(&shelf.me, shelf.collection).await);
-    assert_eq!(shelf.found(&shelf.me, &shelf.target(), "apple").await, Vec::<String>::new());
-    shelf.is_tidy().await;
+    assert!(blobs.iter().all(|blob| blob.tenant == fixture.me.tenant));
+    missing(stores.knowledge.collection(&fixture.me, fixture.collection).await);
+    missing(stores.knowledge.delete_collection(&fixture.me, fixture.collection).await);
+    missing(stores.knowledge.document(&fixture.me, ready.id).await);
+    missing(stores.knowledge.spaces(&fixture.me, fixture.collection).await);
+    assert_eq!(fixture.found(&fixture.me, &fixture.target(), "apple").await, Vec::<String>::new());
+    fixture.is_tidy().await;
 }
 
 pub async fn added_document_waits(stores: &Stores) {
-    let shelf = Shelf::new(stores).await;
-    let mut new = document(shelf.collection, "Größe — 会議.pdf");
+    let fixture = Fixture::new(stores).await;
+    let mut new = document(fixture.collection, "Größe — 会議.pdf");
     new.source = Some("https://example.org/ä".into());
     new.metadata.insert("nested".into(), serde_json::json!({"a": [1, 2.5, "x", null, true]}));
-    let (added, former) = stores.knowledge.add_document(&shelf.me, &new).await.unwrap();
+    let (added, former) = stores.knowledge.add_document(&fixture.me, &new).await.unwrap();
     assert_eq!((&added, former), (&new, None));
-    assert_eq!(shelf.get(new.id).await, new);
-    missing(stores.knowledge.document(&shelf.me, id()).await);
+    assert_eq!(fixture.get(new.id).await, new);
+    missing(stores.knowledge.document(&fixture.me, id()).await);
     // Two without a source are two.
-    shelf.add("same").await;
-    shelf.add("same").await;
+    fixture.add("same").await;
+    fixture.add("same").await;
     let everything = DocumentFilter::default();
-    let listed = all(|page| stores.knowledge.documents(&shelf.me, &everything, page)).await;
+    let listed = all(|page| stores.knowledge.documents(&fixture.me, &everything, page)).await;
     assert_eq!(listed.len(), 3);
 }
 
 pub async fn document_of_a_foreign_collection_is_not_stored(stores: &Stores) {
-    let shelf = Shelf::new(stores).await;
-    for scope in shelf.world.others() {
-        let theirs = document(shelf.collection, "theirs");
+    let fixture = Fixture::new(stores).await;
+    for scope in fixture.world.others() {
+        let theirs = document(fixture.collection, "theirs");
         missing(stores.knowledge.add_document(&scope, &theirs).await);
         missing(stores.knowledge.document(&scope, theirs.id).await);
-        missing(stores.knowledge.document(&shelf.me, theirs.id).await);
+        missing(stores.knowledge.document(&fixture.me, theirs.id).await);
     }
-    missing(stores.knowledge.add_document(&shelf.me, &document(id(), "nowhere")).await);
-    let taken = shelf.add("taken").await;
+    missing(stores.knowledge.add_document(&fixture.me, &document(id(), "nowhere")).await);
+    let taken = fixture.add("taken").await;
     let again = Document { source: Some("s".into()), ..taken };
-    refused(stores.knowledge.add_document(&shelf.me, &again).await, ErrorKind::Conflict);
+    refused(stores.knowledge.add_document(&fixture.me, &again).await, ErrorKind::Conflict);
 }
 
 pub async fn same_source_is_the_same_document(stores: &Stores) {
-    let shelf = Shelf::with_space(stores).await;
+    let fixture = Fixture::with_space(stores).await;
     let source = Some(format!("https://example.org/{}", "ä".repeat(3_900)));
-    let first = Document { source: source.clone(), ..document(shelf.collection, "first") };
-    let ready = shelf.ready_this(&first, &["apple"]).await;
+    let first = Document { source: source.clone(), ..document(fixture.collection, "first") };
+    let ready = fixture.ready_this(&first, &["apple"]).await;
     let mut second = Document {
         source: source.clone(),
         media_type: "application/pdf".into(),
         size: 77,
         updated_at: at(50),
-        ..document(shelf.collection, "second")
+        ..document(fixture.collection, "second")
     };
     second.metadata.insert("k".into(), "v".into());
-    let (added, former) = stores.knowledge.add_document(&shelf.me, &second).await.unwrap();
+    let (added, former) = stores.knowledge.add_document(&fixture.me, &second).await.unwrap();
     let expected = Document {
         id: ready.id,
         title: ready.title.clone(),
@@ -204,60 +204,60 @@ pub async fn same_source_is_the_same_document(stores: &Stores) {
     assert_eq!(added, expected);
     assert_eq!(
         former,
-        Some(Blob { tenant: shelf.me.tenant, document: first.id, hash: first.content_hash.clone() })
+        Some(Blob { tenant: fixture.me.tenant, document: first.id, hash: first.content_hash.clone() })
     );
-    assert_eq!(shelf.get(first.id).await, expected);
-    missing(stores.knowledge.document(&shelf.me, second.id).await);
+    assert_eq!(fixture.get(first.id).await, expected);
+    missing(stores.knowledge.document(&fixture.me, second.id).await);
     // What was findable is so until the new version is.
-    assert_eq!(shelf.chunks(first.id).await, ["apple"]);
-    assert_eq!(shelf.found(&shelf.me, &shelf.target(), "apple").await, ["apple"]);
+    assert_eq!(fixture.chunks(first.id).await, ["apple"]);
+    assert_eq!(fixture.found(&fixture.me, &fixture.target(), "apple").await, ["apple"]);
     // The same bytes again need no other blob.
-    let (_, former) = stores.knowledge.add_document(&shelf.me, &second).await.unwrap();
+    let (_, former) = stores.knowledge.add_document(&fixture.me, &second).await.unwrap();
     assert_eq!(former, None);
-    let fence = shelf.fence(first.id).await;
-    shelf.publish(fence, &["banana"]).await;
-    let now = shelf.get(first.id).await;
+    let fence = fixture.fence(first.id).await;
+    fixture.publish(fence, &["banana"]).await;
+    let now = fixture.get(first.id).await;
     assert_eq!((now.status, now.progress, now.error), (DocumentStatus::Ready, 1.0, None));
-    shelf.is_tidy().await;
+    fixture.is_tidy().await;
 }
 
 pub async fn source_is_of_one_collection(stores: &Stores) {
-    let shelf = Shelf::new(stores).await;
+    let fixture = Fixture::new(stores).await;
     let elsewhere = collection("elsewhere");
-    stores.knowledge.create_collection(&shelf.me, &elsewhere).await.unwrap();
+    stores.knowledge.create_collection(&fixture.me, &elsewhere).await.unwrap();
     let source = Some("s".to_owned());
-    let one = Document { source: source.clone(), ..document(shelf.collection, "one") };
+    let one = Document { source: source.clone(), ..document(fixture.collection, "one") };
     let two = Document { source, ..document(elsewhere.id, "two") };
-    assert_eq!(shelf.add_this(&one).await.id, one.id);
-    assert_eq!(shelf.add_this(&two).await.id, two.id);
+    assert_eq!(fixture.add_this(&one).await.id, one.id);
+    assert_eq!(fixture.add_this(&two).await.id, two.id);
 }
 
 pub async fn nul_in_a_document_is_removed(stores: &Stores) {
-    let shelf = Shelf::new(stores).await;
-    let mut new = document(shelf.collection, "a\0b");
+    let fixture = Fixture::new(stores).await;
+    let mut new = document(fixture.collection, "a\0b");
     new.source = Some("s\0".into());
     new.metadata.insert("k".into(), "v\0w".into());
-    let added = shelf.add_this(&new).await;
+    let added = fixture.add_this(&new).await;
     assert_eq!((added.name.as_str(), added.source.as_deref()), ("ab", Some("s")));
     assert_eq!(added.metadata["k"], "vw");
 }
 
 pub async fn documents_are_listed_newest_first(stores: &Stores) {
-    let shelf = Shelf::new(stores).await;
+    let fixture = Fixture::new(stores).await;
     let elsewhere = collection("elsewhere");
-    stores.knowledge.create_collection(&shelf.me, &elsewhere).await.unwrap();
-    shelf.ready("ready", &["x"]).await;
+    stores.knowledge.create_collection(&fixture.me, &elsewhere).await.unwrap();
+    fixture.ready("ready", &["x"]).await;
     for source in ["docs/a", "docs/b", "Docs/c", "docs%"] {
-        let new = Document { source: Some(source.into()), ..document(shelf.collection, source) };
-        shelf.add_this(&new).await;
+        let new = Document { source: Some(source.into()), ..document(fixture.collection, source) };
+        fixture.add_this(&new).await;
     }
-    shelf.add_this(&document(elsewhere.id, "elsewhere")).await;
+    fixture.add_this(&document(elsewhere.id, "elsewhere")).await;
     let list = async |filter: DocumentFilter| {
-        let listed: Vec<_> = all(|page| stores.knowledge.documents(&shelf.me, &filter, page)).await;
+        let listed: Vec<_> = all(|page| stores.knowledge.documents(&fixture.me, &filter, page)).await;
         names(&listed).into_iter().map(str::to_owned).collect::<Vec<_>>().join(" ")
     };
     let all = DocumentFilter::default();
-    let here = Some(shelf.collection);
+    let here = Some(fixture.collection);
     assert_eq!(list(all.clone()).await, "elsewhere docs% Docs/c docs/b docs/a ready");
     let in_it = DocumentFilter { collection: here, ..all.clone() };
     assert_eq!(list(in_it.clone()).await, "docs% Docs/c docs/b docs/a ready");
@@ -272,13 +272,13 @@ pub async fn documents_are_listed_newest_first(stores: &Stores) {
 }
 
 pub async fn others_see_no_document(stores: &Stores) {
-    let shelf = Shelf::with_space(stores).await;
-    let mine = shelf.ready("mine", &["apple"]).await;
-    let waiting = shelf.add("waits").await;
+    let fixture = Fixture::with_space(stores).await;
+    let mine = fixture.ready("mine", &["apple"]).await;
+    let waiting = fixture.add("waits").await;
     let knowledge = &stores.knowledge;
-    for scope in shelf.world.others() {
+    for scope in fixture.world.others() {
         missing(knowledge.document(&scope, mine.id).await);
-        let filter = DocumentFilter { collection: Some(shelf.collection), ..DocumentFilter::default() };
+        let filter = DocumentFilter { collection: Some(fixture.collection), ..DocumentFilter::default() };
         let page = PageRequest::default();
         assert_eq!(knowledge.documents(&scope, &filter, page).await.unwrap().data, []);
         assert_eq!(knowledge.documents(&scope, &DocumentFilter::default(), page).await.unwrap().data, []);
@@ -288,71 +288,71 @@ pub async fn others_see_no_document(stores: &Stores) {
         missing(knowledge.cancel_document(&scope, waiting.id, &cancelled(), at(5)).await);
         missing(knowledge.chunks(&scope, mine.id, 0, 10).await);
     }
-    assert_eq!(shelf.get(mine.id).await, mine);
-    assert_eq!(shelf.get(waiting.id).await, waiting);
+    assert_eq!(fixture.get(mine.id).await, mine);
+    assert_eq!(fixture.get(waiting.id).await, waiting);
 }
 
 pub async fn moved_documents_keep_their_text(stores: &Stores) {
-    let shelf = Shelf::new(stores).await;
-    let with = |name: &str| Document { source: Some(name.into()), ..document(shelf.collection, name) };
-    let one = shelf.ready_this(&with("one"), &["apple"]).await;
-    let two = shelf.add_this(&with("two")).await;
-    let three = shelf.add_this(&with("three")).await;
+    let fixture = Fixture::new(stores).await;
+    let with = |name: &str| Document { source: Some(name.into()), ..document(fixture.collection, name) };
+    let one = fixture.ready_this(&with("one"), &["apple"]).await;
+    let two = fixture.add_this(&with("two")).await;
+    let three = fixture.add_this(&with("three")).await;
     let to = |id: DocumentId, name: &str| (id, name.to_owned(), name.to_owned());
     let knowledge = &stores.knowledge;
     // They take each other's place.
-    knowledge.move_documents(&shelf.me, &[to(one.id, "two"), to(two.id, "one")], at(7)).await.unwrap();
-    let moved = shelf.get(one.id).await;
+    knowledge.move_documents(&fixture.me, &[to(one.id, "two"), to(two.id, "one")], at(7)).await.unwrap();
+    let moved = fixture.get(one.id).await;
     let expected =
         Document { name: "two".into(), source: Some("two".into()), updated_at: at(7), ..one.clone() };
     assert_eq!(moved, expected);
-    assert_eq!(shelf.get(two.id).await.source.as_deref(), Some("one"));
-    assert_eq!(shelf.chunks(one.id).await, ["apple"]);
+    assert_eq!(fixture.get(two.id).await.source.as_deref(), Some("one"));
+    assert_eq!(fixture.chunks(one.id).await, ["apple"]);
     // The source is now this one's.
-    assert_eq!(shelf.add_this(&with("two")).await.id, one.id);
-    let result = knowledge.move_documents(&shelf.me, &[to(one.id, "new"), to(id(), "absent")], at(8)).await;
+    assert_eq!(fixture.add_this(&with("two")).await.id, one.id);
+    let result = knowledge.move_documents(&fixture.me, &[to(one.id, "new"), to(id(), "absent")], at(8)).await;
     missing(result);
-    let result = knowledge.move_documents(&shelf.me, &[to(one.id, "three")], at(8)).await;
+    let result = knowledge.move_documents(&fixture.me, &[to(one.id, "three")], at(8)).await;
     refused(result, ErrorKind::Conflict);
-    assert_eq!(shelf.get(one.id).await.source.as_deref(), Some("two"));
-    assert_eq!(shelf.get(three.id).await, three);
-    knowledge.move_documents(&shelf.me, &[], at(8)).await.unwrap();
+    assert_eq!(fixture.get(one.id).await.source.as_deref(), Some("two"));
+    assert_eq!(fixture.get(three.id).await, three);
+    knowledge.move_documents(&fixture.me, &[], at(8)).await.unwrap();
 }
 
 pub async fn deleted_documents_are_gone(stores: &Stores) {
-    let shelf = Shelf::with_space(stores).await;
-    let gone = shelf.ready("gone", &["apple pie", "apple juice"]).await;
-    let waits = shelf.add("waits").await;
-    let fence = shelf.fence(waits.id).await;
-    let kept = shelf.ready("kept", &["apple tree"]).await;
+    let fixture = Fixture::with_space(stores).await;
+    let gone = fixture.ready("gone", &["apple pie", "apple juice"]).await;
+    let waits = fixture.add("waits").await;
+    let fence = fixture.fence(waits.id).await;
+    let kept = fixture.ready("kept", &["apple tree"]).await;
     let ids = [gone.id, waits.id, id()];
-    let mut blobs = stores.knowledge.delete_documents(&shelf.me, &ids).await.unwrap();
+    let mut blobs = stores.knowledge.delete_documents(&fixture.me, &ids).await.unwrap();
     blobs.sort();
     let blob =
-        |of: &Document| Blob { tenant: shelf.me.tenant, document: of.id, hash: of.content_hash.clone() };
+        |of: &Document| Blob { tenant: fixture.me.tenant, document: of.id, hash: of.content_hash.clone() };
     assert_eq!(blobs, [blob(&gone), blob(&waits)]);
-    missing(stores.knowledge.document(&shelf.me, gone.id).await);
-    missing(stores.knowledge.chunks(&shelf.me, gone.id, 0, 10).await);
-    assert_eq!(shelf.found(&shelf.me, &shelf.target(), "apple").await, ["apple tree"]);
-    assert_eq!(stores.knowledge.delete_documents(&shelf.me, &ids).await.unwrap(), []);
+    missing(stores.knowledge.document(&fixture.me, gone.id).await);
+    missing(stores.knowledge.chunks(&fixture.me, gone.id, 0, 10).await);
+    assert_eq!(fixture.found(&fixture.me, &fixture.target(), "apple").await, ["apple tree"]);
+    assert_eq!(stores.knowledge.delete_documents(&fixture.me, &ids).await.unwrap(), []);
     // Work on what is gone ends nowhere.
-    let late = shelf.publication(vec![shelf.published(fence, &["late"])]);
-    assert_eq!(stores.knowledge.publish(&shelf.me, &late).await.unwrap(), []);
-    let collection = stores.knowledge.collection(&shelf.me, shelf.collection).await.unwrap();
+    let late = fixture.publication(vec![fixture.published(fence, &["late"])]);
+    assert_eq!(stores.knowledge.publish(&fixture.me, &late).await.unwrap(), []);
+    let collection = stores.knowledge.collection(&fixture.me, fixture.collection).await.unwrap();
     assert_eq!((collection.document_count, collection.chunk_count), (1, 1));
-    assert_eq!(shelf.chunks(kept.id).await, ["apple tree"]);
-    shelf.is_tidy().await;
+    assert_eq!(fixture.chunks(kept.id).await, ["apple tree"]);
+    fixture.is_tidy().await;
 }
 
 pub async fn cancelled_document_has_failed(stores: &Stores) {
-    let shelf = Shelf::with_space(stores).await;
-    let source = Document { source: Some("s".into()), ..document(shelf.collection, "a") };
-    let ready = shelf.ready_this(&source, &["apple"]).await;
+    let fixture = Fixture::with_space(stores).await;
+    let source = Document { source: Some("s".into()), ..document(fixture.collection, "a") };
+    let ready = fixture.ready_this(&source, &["apple"]).await;
     let cancel =
-        async |id| stores.knowledge.cancel_document(&shelf.me, id, &cancelled(), at(9)).await.unwrap();
+        async |id| stores.knowledge.cancel_document(&fixture.me, id, &cancelled(), at(9)).await.unwrap();
     // What is over stays as it is.
     assert_eq!(cancel(ready.id).await, ready);
-    let waiting = shelf.add_this(&source).await;
+    let waiting = fixture.add_this(&source).await;
     let ended = cancel(waiting.id).await;
     let expected = Document {
         status: DocumentStatus::Failed,
@@ -361,24 +361,24 @@ pub async fn cancelled_document_has_failed(stores: &Stores) {
         ..waiting.clone()
     };
     assert_eq!(ended, expected);
-    assert_eq!(shelf.get(waiting.id).await, expected);
-    assert_eq!(shelf.claim().await, []);
-    assert_eq!(shelf.found(&shelf.me, &shelf.target(), "apple").await, ["apple"]);
+    assert_eq!(fixture.get(waiting.id).await, expected);
+    assert_eq!(fixture.claim().await, []);
+    assert_eq!(fixture.found(&fixture.me, &fixture.target(), "apple").await, ["apple"]);
     // A worker that reads it is fenced off.
-    shelf.add_this(&source).await;
-    let fence = shelf.fence(waiting.id).await;
+    fixture.add_this(&source).await;
+    let fence = fixture.fence(waiting.id).await;
     assert_eq!(cancel(waiting.id).await.status, DocumentStatus::Failed);
-    let late = shelf.publication(vec![shelf.published(fence, &["late"])]);
-    assert_eq!(stores.knowledge.publish(&shelf.me, &late).await.unwrap(), []);
-    assert_eq!(shelf.chunks(waiting.id).await, ["apple"]);
-    missing(stores.knowledge.cancel_document(&shelf.me, id(), &cancelled(), at(9)).await);
-    shelf.is_tidy().await;
+    let late = fixture.publication(vec![fixture.published(fence, &["late"])]);
+    assert_eq!(stores.knowledge.publish(&fixture.me, &late).await.unwrap(), []);
+    assert_eq!(fixture.chunks(waiting.id).await, ["apple"]);
+    missing(stores.knowledge.cancel_document(&fixture.me, id(), &cancelled(), at(9)).await);
+    fixture.is_tidy().await;
 }
 
 pub async fn chunks_come_in_order(stores: &Stores) {
-    let shelf = Shelf::new(stores).await;
-    let ready = shelf.ready("a", &["zero", "eins — 一", "zero", "three"]).await;
-    let list = async |from, limit| stores.knowledge.chunks(&shelf.me, ready.id, from, limit).await.unwrap();
+    let fixture = Fixture::new(stores).await;
+    let ready = fixture.ready("a", &["zero", "eins — 一", "zero", "three"]).await;
+    let list = async |from, limit| stores.knowledge.chunks(&fixture.me, ready.id, from, limit).await.unwrap();
     let expected: Vec<_> = super::knowledge_world::chunks(ready.id, &["zero", "eins — 一", "zero", "three"])
         .into_iter()
         .map(|new| new.chunk)
@@ -387,7 +387,7 @@ pub async fn chunks_come_in_order(stores: &Stores) {
     assert_eq!(list(1, 2).await, expected[1..3]);
     assert_eq!(list(4, 2).await, []);
     assert_eq!(list(0, 0).await, []);
-    let waiting = shelf.add("waits").await;
-    assert_eq!(shelf.chunks(waiting.id).await, Vec::<String>::new());
-    missing(stores.knowledge.chunks(&shelf.me, id(), 0, 10).await);
+    let waiting = fixture.add("waits").await;
+    assert_eq!(fixture.chunks(waiting.id).await, Vec::<String>::new());
+    missing(stores.knowledge.chunks(&fixture.me, id(), 0, 10).await);
 }

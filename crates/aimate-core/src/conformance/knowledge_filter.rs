@@ -3,23 +3,23 @@ use std::collections::BTreeSet;
 use aimate_text::terms::query_terms;
 use serde_json::{Map, Value, json};
 
-use super::knowledge_world::{EAST, Shelf, document};
-use crate::knowledge::{Document, Filter, FilterSubject, Target};
+use super::knowledge_world::{EAST, Fixture, document};
+use crate::knowledge::{Document, Filter, FilterSubject, SearchScope};
 use crate::{DocumentId, Stores};
 
 /// The documents that a filter lets through, by either leg.
-async fn passing(shelf: &Shelf<'_>, filter: &Filter) -> BTreeSet<DocumentId> {
-    let target = Target { filter: Some(filter.clone()), ..shelf.target() };
-    let knowledge = &shelf.stores.knowledge;
-    let text = knowledge.find_text(&shelf.me, &target, &query_terms("apple"), 100).await.unwrap();
-    let spaces = [shelf.space.unwrap()];
-    let vector = knowledge.find_vector(&shelf.me, &target, &spaces, &EAST, 100).await.unwrap();
+async fn passing(fixture: &Fixture<'_>, filter: &Filter) -> BTreeSet<DocumentId> {
+    let target = SearchScope { filter: Some(filter.clone()), ..fixture.target() };
+    let knowledge = &fixture.stores.knowledge;
+    let text = knowledge.find_text(&fixture.me, &target, &query_terms("apple"), 100).await.unwrap();
+    let spaces = [fixture.space.unwrap()];
+    let vector = knowledge.find_vector(&fixture.me, &target, &spaces, &EAST, 100).await.unwrap();
     let mut chunks: Vec<_> = text.best.iter().map(|best| best.chunk).collect();
     let mut by_vector: Vec<_> = vector.best.iter().map(|best| best.chunk).collect();
     chunks.sort();
     by_vector.sort();
     assert_eq!(chunks, by_vector, "{filter:?}");
-    let passages = knowledge.passages(&shelf.me, &chunks).await.unwrap();
+    let passages = knowledge.passages(&fixture.me, &chunks).await.unwrap();
     passages.into_iter().map(|passage| passage.chunk.document_id).collect()
 }
 
@@ -39,16 +39,16 @@ fn expected(documents: &[Document], filter: &Filter) -> BTreeSet<DocumentId> {
     documents.iter().filter(passes).map(|document| document.id).collect()
 }
 
-async fn shelf_of(stores: &Stores, all: Vec<Map<String, Value>>) -> (Shelf<'_>, Vec<Document>) {
-    let shelf = Shelf::with_space(stores).await;
+async fn shelf_of(stores: &Stores, all: Vec<Map<String, Value>>) -> (Fixture<'_>, Vec<Document>) {
+    let fixture = Fixture::with_space(stores).await;
     let mut documents = Vec::new();
     for (n, metadata) in all.into_iter().enumerate() {
         let source = (n % 2 == 0).then(|| format!("docs/{n}"));
         let name = STRINGS[n % STRINGS.len()].to_owned() + "x";
-        let new = Document { metadata, source, ..document(shelf.collection, &name) };
-        documents.push(shelf.ready_this(&new, &["apple"]).await);
+        let new = Document { metadata, source, ..document(fixture.collection, &name) };
+        documents.push(fixture.ready_this(&new, &["apple"]).await);
     }
-    (shelf, documents)
+    (fixture, documents)
 }
 
 /// What could be taken for something else.
@@ -140,12 +140,12 @@ impl Dice {
 pub async fn filters_mean_the_same_in_every_store(stores: &Stores) {
     let mut dice = Dice::new(1);
     let all = (0..30).map(|_| dice.metadata(0)).collect();
-    let (shelf, documents) = shelf_of(stores, all).await;
+    let (fixture, documents) = shelf_of(stores, all).await;
     let mut passed = 0;
     for _ in 0..300 {
         let filter = dice.filter(0);
         filter.check().unwrap();
-        let found = passing(&shelf, &filter).await;
+        let found = passing(&fixture, &filter).await;
         assert_eq!(found, expected(&documents, &filter), "{}", serde_json::to_string(&filter).unwrap());
         passed += found.len();
     }
@@ -154,7 +154,7 @@ pub async fn filters_mean_the_same_in_every_store(stores: &Stores) {
 }
 
 pub async fn fields_of_the_document_are_filtered(stores: &Stores) {
-    let (shelf, documents) = shelf_of(stores, vec![Map::new(), Map::new(), Map::new()]).await;
+    let (fixture, documents) = shelf_of(stores, vec![Map::new(), Map::new(), Map::new()]).await;
     let one = &documents[1];
     let tests = [
         (json!({"eq": {"field": "$id", "value": one.id.to_string()}}), vec![1]),
@@ -170,14 +170,14 @@ pub async fn fields_of_the_document_are_filtered(stores: &Stores) {
     for (filter, places) in tests {
         let filter: Filter = serde_json::from_value(filter).unwrap();
         let ids: BTreeSet<_> = places.iter().map(|place: &usize| documents[*place].id).collect();
-        assert_eq!(passing(&shelf, &filter).await, ids, "{filter:?}");
+        assert_eq!(passing(&fixture, &filter).await, ids, "{filter:?}");
         assert_eq!(expected(&documents, &filter), ids, "{filter:?}");
     }
 }
 
 pub async fn filters_hold_no_sql(stores: &Stores) {
     let metadata = Map::from_iter([("a".to_owned(), json!("x"))]);
-    let (shelf, documents) = shelf_of(stores, vec![metadata]).await;
+    let (fixture, documents) = shelf_of(stores, vec![metadata]).await;
     for hostile in
         ["' OR 1=1 --", "a' || 'b", "a\\\" OR TRUE", "$1", "?1", "a->b", "a[0]", "*", "a)) OR ((TRUE"]
     {
@@ -188,16 +188,16 @@ pub async fn filters_hold_no_sql(stores: &Stores) {
             json!({"exists": {"field": hostile.replace(['"', '$'], "")}}),
         ] {
             let filter: Filter = serde_json::from_value(filter).unwrap();
-            assert_eq!(passing(&shelf, &filter).await, BTreeSet::new(), "{filter:?}");
+            assert_eq!(passing(&fixture, &filter).await, BTreeSet::new(), "{filter:?}");
         }
     }
     let not: Filter = serde_json::from_value(json!({"not": {"eq": {"field": "a", "value": "'"}}})).unwrap();
-    assert_eq!(passing(&shelf, &not).await, BTreeSet::from([documents[0].id]));
+    assert_eq!(passing(&fixture, &not).await, BTreeSet::from([documents[0].id]));
 }
 
 pub async fn large_filter_is_answered(stores: &Stores) {
     let metadata = Map::from_iter([("a".to_owned(), json!(7)), ("b".to_owned(), json!("v9"))]);
-    let (shelf, documents) = shelf_of(stores, vec![metadata]).await;
+    let (fixture, documents) = shelf_of(stores, vec![metadata]).await;
     let keys = vec!["k"; 100].join(".");
     let many: Vec<Value> = (0..1_000).map(|n| json!(format!("v{n}"))).collect();
     let mut all: Vec<Value> =
@@ -206,5 +206,5 @@ pub async fn large_filter_is_answered(stores: &Stores) {
     all.push(json!({"in": {"field": "b", "values": many}}));
     let filter: Filter = serde_json::from_value(json!({ "and": all })).unwrap();
     filter.check().unwrap();
-    assert_eq!(passing(&shelf, &filter).await, BTreeSet::from([documents[0].id]));
+    assert_eq!(passing(&fixture, &filter).await, BTreeSet::from([documents[0].id]));
 }

@@ -2,7 +2,7 @@ use std::collections::HashSet;
 
 use futures_util::future::join;
 
-use super::knowledge_world::{LONG_AGO, Shelf, collection, document, hash, space};
+use super::knowledge_world::{Fixture, LONG_AGO, collection, document, hash, space};
 use super::world::{World, at, id};
 use crate::knowledge::{Blob, ClaimedDocument, DocumentError, DocumentStatus, Fence, Finish, SpaceStatus};
 use crate::{DocumentId, Scope, Stores, WorkerId};
@@ -22,17 +22,17 @@ fn ids(claimed: &[ClaimedDocument]) -> Vec<DocumentId> {
 }
 
 pub async fn oldest_documents_are_claimed_first(stores: &Stores) {
-    let shelf = Shelf::new(stores).await;
+    let fixture = Fixture::new(stores).await;
     let mut added = Vec::new();
     for name in ["a", "b", "c"] {
-        added.push(shelf.add(name).await.id);
+        added.push(fixture.add(name).await.id);
     }
-    let worker = shelf.world.worker;
+    let worker = fixture.world.worker;
     let first = claimed(stores, worker, 2).await;
     assert_eq!(ids(&first), added[..2]);
     assert!(first.iter().all(|claimed| (claimed.attempt, claimed.tries) == (1, 1)));
     assert!(first.iter().all(|claimed| claimed.document.status == DocumentStatus::Processing));
-    assert_eq!(first[0].document, shelf.get(added[0]).await);
+    assert_eq!(first[0].document, fixture.get(added[0]).await);
     assert_eq!(ids(&claimed(stores, worker, 2).await), added[2..]);
     assert_eq!(claimed(stores, worker, 2).await, []);
 }
@@ -53,10 +53,10 @@ pub async fn claimed_document_tells_its_scope(stores: &Stores) {
 }
 
 pub async fn each_document_goes_to_one_caller(stores: &Stores) {
-    let shelf = Shelf::new(stores).await;
+    let fixture = Fixture::new(stores).await;
     let mut all = HashSet::new();
     for n in 0..10 {
-        all.insert(shelf.add(&n.to_string()).await.id);
+        all.insert(fixture.add(&n.to_string()).await.id);
     }
     let (one, two) = (joined(stores).await, joined(stores).await);
     let (first, second) = join(claimed(stores, one, 10), claimed(stores, two, 10)).await;
@@ -65,161 +65,161 @@ pub async fn each_document_goes_to_one_caller(stores: &Stores) {
 }
 
 pub async fn documents_of_a_live_worker_stay(stores: &Stores) {
-    let shelf = Shelf::new(stores).await;
-    shelf.add("a").await;
-    assert_eq!(shelf.claim().await.len(), 1);
+    let fixture = Fixture::new(stores).await;
+    fixture.add("a").await;
+    assert_eq!(fixture.claim().await.len(), 1);
     let other = joined(stores).await;
     assert_eq!(claimed(stores, other, 10).await, []);
-    assert_eq!(shelf.claim().await, []);
+    assert_eq!(fixture.claim().await, []);
 }
 
 pub async fn documents_of_a_left_worker_are_claimed(stores: &Stores) {
-    let shelf = Shelf::new(stores).await;
-    let added = shelf.add("a").await;
-    let former = shelf.fence(added.id).await;
+    let fixture = Fixture::new(stores).await;
+    let added = fixture.add("a").await;
+    let former = fixture.fence(added.id).await;
     let heir = joined(stores).await;
-    stores.workers.leave(shelf.world.worker).await.unwrap();
+    stores.workers.leave(fixture.world.worker).await.unwrap();
     let taken = claimed(stores, heir, 10).await;
     assert_eq!((ids(&taken), taken[0].attempt, taken[0].tries), (vec![added.id], 2, 2));
     // The former one is fenced off.
-    let late = shelf.publication(vec![shelf.published(former, &["late"])]);
-    assert_eq!(stores.knowledge.publish(&shelf.me, &late).await.unwrap(), []);
+    let late = fixture.publication(vec![fixture.published(former, &["late"])]);
+    assert_eq!(stores.knowledge.publish(&fixture.me, &late).await.unwrap(), []);
     assert_eq!(claimed(stores, heir, 10).await, []);
 }
 
 pub async fn who_comes_on_is_tried_anew(stores: &Stores) {
-    let shelf = Shelf::with_space(stores).await;
-    let (first, second) = (shelf.add("a").await, shelf.add("b").await);
-    let claimed_now = shelf.claim().await;
+    let fixture = Fixture::with_space(stores).await;
+    let (first, second) = (fixture.add("a").await, fixture.add("b").await);
+    let claimed_now = fixture.claim().await;
     let read: Vec<_> = claimed_now
         .iter()
         .filter(|claimed| claimed.document.id == first.id)
         .map(|claimed| (Fence { document: claimed.document.id, attempt: claimed.attempt }, 0.0))
         .collect();
-    let told = stores.knowledge.store_vectors(&shelf.me, shelf.collection, &read, &[]).await.unwrap();
+    let told = stores.knowledge.store_vectors(&fixture.me, fixture.collection, &read, &[]).await.unwrap();
     assert_eq!(told, [first.id]);
     let heir = joined(stores).await;
-    stores.workers.leave(shelf.world.worker).await.unwrap();
+    stores.workers.leave(fixture.world.worker).await.unwrap();
     let tries: Vec<_> = claimed(stores, heir, 10).await.iter().map(|c| (c.document.id, c.tries)).collect();
     assert_eq!(tries, [(first.id, 1), (second.id, 2)]);
 }
 
 pub async fn documents_of_a_late_worker_are_claimed(stores: &Stores) {
-    let shelf = Shelf::new(stores).await;
-    let added = shelf.add("a").await;
-    shelf.claim().await;
-    stores.workers.beat(shelf.world.worker, at(10)).await.unwrap();
+    let fixture = Fixture::new(stores).await;
+    let added = fixture.add("a").await;
+    fixture.claim().await;
+    stores.workers.beat(fixture.world.worker, at(10)).await.unwrap();
     let heir = joined(stores).await;
     let claim =
         async |dead_before| ids(&stores.queue.claim_documents(heir, at(20), dead_before, 10).await.unwrap());
     assert_eq!(claim(at(10)).await, []);
     assert_eq!(claim(at(11)).await, [added.id]);
     // It was only late, and goes on with others.
-    stores.workers.beat(shelf.world.worker, at(20)).await.unwrap();
-    shelf.add("b").await;
-    assert_eq!(shelf.claim().await.len(), 1);
+    stores.workers.beat(fixture.world.worker, at(20)).await.unwrap();
+    fixture.add("b").await;
+    assert_eq!(fixture.claim().await.len(), 1);
     assert_eq!(claim(LONG_AGO).await, []);
 }
 
 pub async fn retried_document_waits_until_it_is_due(stores: &Stores) {
-    let shelf = Shelf::new(stores).await;
-    let added = shelf.add("a").await;
-    let fence = shelf.fence(added.id).await;
+    let fixture = Fixture::new(stores).await;
+    let added = fixture.add("a").await;
+    let fence = fixture.fence(added.id).await;
     let error = DocumentError { code: "unavailable".into(), detail: "no answer".into() };
     let finish = Finish::Retry { not_before: at(30), error: error.clone(), tries: 1 };
-    stores.knowledge.finish(&shelf.me, fence, &finish, at(12)).await.unwrap();
-    let waiting = shelf.get(added.id).await;
+    stores.knowledge.finish(&fixture.me, fence, &finish, at(12)).await.unwrap();
+    let waiting = fixture.get(added.id).await;
     assert_eq!((waiting.status, waiting.error), (DocumentStatus::Pending, Some(error)));
     let claim =
-        async |now| stores.queue.claim_documents(shelf.world.worker, now, LONG_AGO, 10).await.unwrap();
+        async |now| stores.queue.claim_documents(fixture.world.worker, now, LONG_AGO, 10).await.unwrap();
     assert_eq!(claim(at(29)).await, []);
     let again = claim(at(30)).await;
     assert_eq!((ids(&again), again[0].tries), (vec![added.id], 2));
     assert!(again[0].attempt > fence.attempt);
     // Added again, it is tried from the beginning, at once.
-    let source = crate::knowledge::Document { source: Some("s".into()), ..document(shelf.collection, "s") };
-    shelf.add_this(&source).await;
-    let fence = shelf.fence(source.id).await;
-    stores.knowledge.finish(&shelf.me, fence, &finish, at(31)).await.unwrap();
-    shelf.add_this(&source).await;
+    let source = crate::knowledge::Document { source: Some("s".into()), ..document(fixture.collection, "s") };
+    fixture.add_this(&source).await;
+    let fence = fixture.fence(source.id).await;
+    stores.knowledge.finish(&fixture.me, fence, &finish, at(31)).await.unwrap();
+    fixture.add_this(&source).await;
     let first = claim(at(12)).await;
     assert_eq!((ids(&first), first[0].tries), (vec![source.id], 1));
 }
 
 pub async fn released_documents_are_claimed_untried(stores: &Stores) {
-    let shelf = Shelf::new(stores).await;
-    let added = shelf.add("a").await;
-    let former = shelf.fence(added.id).await;
+    let fixture = Fixture::new(stores).await;
+    let added = fixture.add("a").await;
+    let former = fixture.fence(added.id).await;
     let other = joined(stores).await;
-    shelf.add("b").await;
+    fixture.add("b").await;
     assert_eq!(claimed(stores, other, 10).await.len(), 1);
-    stores.queue.release_documents(shelf.world.worker).await.unwrap();
-    assert_eq!(shelf.get(added.id).await.status, DocumentStatus::Pending);
-    let late = shelf.publication(vec![shelf.published(former, &["late"])]);
-    assert_eq!(stores.knowledge.publish(&shelf.me, &late).await.unwrap(), []);
-    let again = claimed(stores, shelf.world.worker, 10).await;
+    stores.queue.release_documents(fixture.world.worker).await.unwrap();
+    assert_eq!(fixture.get(added.id).await.status, DocumentStatus::Pending);
+    let late = fixture.publication(vec![fixture.published(former, &["late"])]);
+    assert_eq!(stores.knowledge.publish(&fixture.me, &late).await.unwrap(), []);
+    let again = claimed(stores, fixture.world.worker, 10).await;
     assert_eq!((ids(&again), again[0].tries), (vec![added.id], 1));
     assert!(again[0].attempt > former.attempt);
 }
 
 pub async fn ready_and_failed_documents_are_not_claimed(stores: &Stores) {
-    let shelf = Shelf::new(stores).await;
-    shelf.ready("ready", &["x"]).await;
-    let failed = shelf.add("failed").await;
-    let fence = shelf.fence(failed.id).await;
+    let fixture = Fixture::new(stores).await;
+    fixture.ready("ready", &["x"]).await;
+    let failed = fixture.add("failed").await;
+    let fence = fixture.fence(failed.id).await;
     let error = DocumentError { code: "empty".into(), detail: "nothing in it".into() };
-    stores.knowledge.finish(&shelf.me, fence, &Finish::Failed(error), at(12)).await.unwrap();
-    stores.workers.leave(shelf.world.worker).await.unwrap();
+    stores.knowledge.finish(&fixture.me, fence, &Finish::Failed(error), at(12)).await.unwrap();
+    stores.workers.leave(fixture.world.worker).await.unwrap();
     let heir = joined(stores).await;
     assert_eq!(claimed(stores, heir, 10).await, []);
 }
 
 pub async fn space_is_built_by_one_worker(stores: &Stores) {
-    let shelf = Shelf::with_space(stores).await;
-    let new = space(shelf.collection, "local/b", SpaceStatus::Building);
-    stores.knowledge.create_space(&shelf.me, &new).await.unwrap();
+    let fixture = Fixture::with_space(stores).await;
+    let new = space(fixture.collection, "local/b", SpaceStatus::Building);
+    stores.knowledge.create_space(&fixture.me, &new).await.unwrap();
     let (one, two) = (joined(stores).await, joined(stores).await);
     let claim = async |worker| stores.queue.claim_space(worker, LONG_AGO).await.unwrap();
-    assert_eq!(claim(one).await, Some((shelf.me, new.clone())));
+    assert_eq!(claim(one).await, Some((fixture.me, new.clone())));
     assert_eq!(claim(two).await, None);
     assert_eq!(claim(one).await, None);
     stores.workers.leave(one).await.unwrap();
-    assert_eq!(claim(two).await, Some((shelf.me, new.clone())));
-    stores.knowledge.fail_space(&shelf.me, new.id, "no model").await.unwrap();
+    assert_eq!(claim(two).await, Some((fixture.me, new.clone())));
+    stores.knowledge.fail_space(&fixture.me, new.id, "no model").await.unwrap();
     stores.workers.leave(two).await.unwrap();
-    assert_eq!(claim(shelf.world.worker).await, None);
+    assert_eq!(claim(fixture.world.worker).await, None);
 }
 
 pub async fn blob_without_its_document_is_unneeded(stores: &Stores) {
-    let shelf = Shelf::new(stores).await;
-    let kept = shelf.add("a").await;
+    let fixture = Fixture::new(stores).await;
+    let kept = fixture.add("a").await;
     let blob = |tenant, document, name: &str| Blob { tenant, document, hash: hash(name) };
-    let needed = blob(shelf.me.tenant, kept.id, "a");
+    let needed = blob(fixture.me.tenant, kept.id, "a");
     let unneeded = [
-        blob(shelf.me.tenant, kept.id, "former version"),
-        blob(shelf.me.tenant, id(), "a"),
+        blob(fixture.me.tenant, kept.id, "former version"),
+        blob(fixture.me.tenant, id(), "a"),
         blob(id(), kept.id, "a"),
     ];
     let all = [&[needed], &unneeded[..]].concat();
-    assert_eq!(stores.queue.unneeded_blobs(&all).await.unwrap(), unneeded);
-    assert_eq!(stores.queue.unneeded_blobs(&[]).await.unwrap(), []);
+    assert_eq!(stores.queue.unreferenced_blobs(&all).await.unwrap(), unneeded);
+    assert_eq!(stores.queue.unreferenced_blobs(&[]).await.unwrap(), []);
 }
 
 pub async fn nothing_is_orphaned(stores: &Stores) {
-    let shelf = Shelf::with_space(stores).await;
-    shelf.is_tidy().await;
-    shelf.ready("a", &["one", "two"]).await;
-    let waiting = shelf.add("b").await;
-    let Fence { document, attempt } = shelf.fence(waiting.id).await;
-    let vectors = shelf.publication(vec![shelf.published(Fence { document, attempt }, &["x"])]).vectors;
+    let fixture = Fixture::with_space(stores).await;
+    fixture.is_tidy().await;
+    fixture.ready("a", &["one", "two"]).await;
+    let waiting = fixture.add("b").await;
+    let Fence { document, attempt } = fixture.fence(waiting.id).await;
+    let vectors = fixture.publication(vec![fixture.published(Fence { document, attempt }, &["x"])]).vectors;
     stores
         .knowledge
-        .store_vectors(&shelf.me, shelf.collection, &[(Fence { document, attempt }, 0.5)], &vectors)
+        .store_vectors(&fixture.me, fixture.collection, &[(Fence { document, attempt }, 0.5)], &vectors)
         .await
         .unwrap();
-    shelf.is_tidy().await;
+    fixture.is_tidy().await;
     assert_eq!(stores.queue.orphans(true).await.unwrap(), Vec::<String>::new());
     let ids: Vec<_> = vectors[0].vectors.iter().map(|vector| vector.0).collect();
     let space = vectors[0].space;
-    assert_eq!(stores.knowledge.embedded(&shelf.me, space, &ids).await.unwrap(), ids);
+    assert_eq!(stores.knowledge.embedded(&fixture.me, space, &ids).await.unwrap(), ids);
 }

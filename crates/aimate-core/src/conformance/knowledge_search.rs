@@ -1,19 +1,25 @@
 use aimate_text::terms::{Terms, query_terms, terms};
 
 use super::knowledge_world::{
-    DIMENSIONS, EAST, NORTH, NORTH_EAST, Shelf, WEST, chunk_id, collection, document,
+    DIMENSIONS, EAST, Fixture, NORTH, NORTH_EAST, WEST, chunk_id, collection, document,
 };
 use super::world::id;
-use crate::knowledge::{Document, Filter, Leg, ScoredChunk, Target};
+use crate::knowledge::{Document, Filter, RankedChunks, ScoredChunk, SearchScope};
 use crate::{ChunkId, Scope, Stores};
 
-async fn text(shelf: &Shelf<'_>, scope: &Scope, target: &Target, terms: &Terms, limit: u32) -> Leg {
-    shelf.stores.knowledge.find_text(scope, target, terms, limit).await.unwrap()
+async fn text(
+    fixture: &Fixture<'_>,
+    scope: &Scope,
+    target: &SearchScope,
+    terms: &Terms,
+    limit: u32,
+) -> RankedChunks {
+    fixture.stores.knowledge.find_text(scope, target, terms, limit).await.unwrap()
 }
 
-async fn vector(shelf: &Shelf<'_>, target: &Target, query: &[f32], limit: u32) -> Leg {
-    let spaces = [shelf.space.unwrap()];
-    shelf.stores.knowledge.find_vector(&shelf.me, target, &spaces, query, limit).await.unwrap()
+async fn vector(fixture: &Fixture<'_>, target: &SearchScope, query: &[f32], limit: u32) -> RankedChunks {
+    let spaces = [fixture.space.unwrap()];
+    fixture.stores.knowledge.find_vector(&fixture.me, target, &spaces, query, limit).await.unwrap()
 }
 
 fn only(field: &str, value: &str) -> Option<Filter> {
@@ -47,20 +53,20 @@ fn bm25(passages: &[(ChunkId, &str)], question: &Terms) -> Vec<(ChunkId, f64)> {
 }
 
 pub async fn rare_words_rank_first(stores: &Stores) {
-    let shelf = Shelf::new(stores).await;
+    let fixture = Fixture::new(stores).await;
     let common = ["common word here", "common thing there", "common sense prevails"];
-    shelf.ready("common", &common).await;
-    shelf.ready("rare", &["common rare zebra"]).await;
-    let found = shelf.found(&shelf.me, &shelf.target(), "common zebra").await;
+    fixture.ready("common", &common).await;
+    fixture.ready("rare", &["common rare zebra"]).await;
+    let found = fixture.found(&fixture.me, &fixture.target(), "common zebra").await;
     assert_eq!((found.len(), found[0].as_str()), (4, "common rare zebra"));
-    assert_eq!(shelf.found(&shelf.me, &shelf.target(), "zebras").await, ["common rare zebra"]);
-    assert_eq!(shelf.found(&shelf.me, &shelf.target(), "absent").await, Vec::<String>::new());
-    let nothing = text(&shelf, &shelf.me, &shelf.target(), &Terms::default(), 10).await;
+    assert_eq!(fixture.found(&fixture.me, &fixture.target(), "zebras").await, ["common rare zebra"]);
+    assert_eq!(fixture.found(&fixture.me, &fixture.target(), "absent").await, Vec::<String>::new());
+    let nothing = text(&fixture, &fixture.me, &fixture.target(), &Terms::default(), 10).await;
     assert_eq!(nothing.best, []);
 }
 
 pub async fn text_scores_are_bm25(stores: &Stores) {
-    let shelf = Shelf::new(stores).await;
+    let fixture = Fixture::new(stores).await;
     let texts = [
         "the quick brown fox jumps over the lazy dog",
         "a fox, a fox, a fox!",
@@ -72,13 +78,13 @@ pub async fn text_scores_are_bm25(stores: &Stores) {
     let mut passages = Vec::new();
     // Each in a segment of its own, and some together.
     for (n, texts) in [&texts[..1], &texts[1..4], &texts[4..]].into_iter().enumerate() {
-        let ready = shelf.ready(&n.to_string(), texts).await;
+        let ready = fixture.ready(&n.to_string(), texts).await;
         passages.extend(texts.iter().map(|text| (chunk_id(ready.id, text), *text)));
     }
     for question in ["quick fox", "fox fox dog", "kind", "Füchse mögen quick"] {
         let question = query_terms(question);
         let expected = bm25(&passages, &question);
-        let leg = text(&shelf, &shelf.me, &shelf.target(), &question, 10).await;
+        let leg = text(&fixture, &fixture.me, &fixture.target(), &question, 10).await;
         assert_eq!(leg.best.len(), expected.len(), "{question:?}");
         for (found, (chunk, score)) in leg.best.iter().zip(&expected) {
             assert_eq!(found.chunk, *chunk, "{question:?}");
@@ -90,112 +96,112 @@ pub async fn text_scores_are_bm25(stores: &Stores) {
 }
 
 pub async fn at_most_limit_are_found(stores: &Stores) {
-    let shelf = Shelf::with_space(stores).await;
+    let fixture = Fixture::with_space(stores).await;
     for n in 0..7 {
-        shelf.ready(&n.to_string(), &["apple"]).await;
+        fixture.ready(&n.to_string(), &["apple"]).await;
     }
-    let all = text(&shelf, &shelf.me, &shelf.target(), &query_terms("apple"), 50).await.best;
+    let all = text(&fixture, &fixture.me, &fixture.target(), &query_terms("apple"), 50).await.best;
     // Equal scores come by the chunks' ids.
     assert!(all.is_sorted_by_key(|best| best.chunk));
-    let few = text(&shelf, &shelf.me, &shelf.target(), &query_terms("apple"), 3).await.best;
+    let few = text(&fixture, &fixture.me, &fixture.target(), &query_terms("apple"), 3).await.best;
     assert_eq!(few, all[..3]);
-    let all = vector(&shelf, &shelf.target(), &EAST, 50).await.best;
+    let all = vector(&fixture, &fixture.target(), &EAST, 50).await.best;
     assert!(all.len() == 7 && all.is_sorted_by_key(|best| best.chunk));
-    let few = vector(&shelf, &shelf.target(), &EAST, 3).await.best;
+    let few = vector(&fixture, &fixture.target(), &EAST, 3).await.best;
     assert_eq!(few, all[..3]);
 }
 
 pub async fn nearest_vectors_come_first(stores: &Stores) {
-    let shelf = Shelf::with_space(stores).await;
-    let one = shelf.ready_at("a", &[("w", WEST), ("e", EAST)]).await;
-    let two = shelf.ready_at("b", &[("n", NORTH), ("ne", NORTH_EAST)]).await;
-    let leg = vector(&shelf, &shelf.target(), &EAST, 10).await;
+    let fixture = Fixture::with_space(stores).await;
+    let one = fixture.ready_at("a", &[("w", WEST), ("e", EAST)]).await;
+    let two = fixture.ready_at("b", &[("n", NORTH), ("ne", NORTH_EAST)]).await;
+    let leg = vector(&fixture, &fixture.target(), &EAST, 10).await;
     let expected = [(one.id, "e", 1.0), (two.id, "ne", 0.5), (two.id, "n", 0.0), (one.id, "w", -1.0)]
         .map(|(document, text, score)| ScoredChunk { chunk: chunk_id(document, text), score });
-    assert_eq!(leg, Leg { best: expected.to_vec(), chunks: 4, filtered: 0 });
-    assert_eq!(vector(&shelf, &shelf.target(), &EAST, 1).await.best, expected[..1]);
+    assert_eq!(leg, RankedChunks { best: expected.to_vec(), chunks: 4, filtered: 0 });
+    assert_eq!(vector(&fixture, &fixture.target(), &EAST, 1).await.best, expected[..1]);
 }
 
 pub async fn cosines_and_vectors_are_those_stored(stores: &Stores) {
-    let shelf = Shelf::with_space(stores).await;
-    let ready = shelf.ready_at("a", &[("w", WEST), ("e", EAST), ("ne", NORTH_EAST)]).await;
+    let fixture = Fixture::with_space(stores).await;
+    let ready = fixture.ready_at("a", &[("w", WEST), ("e", EAST), ("ne", NORTH_EAST)]).await;
     let chunks = ["w", "ne"].map(|text| chunk_id(ready.id, text));
     let asked = [chunks[0], id(), chunks[1]];
-    let spaces = [id(), shelf.space.unwrap()];
+    let spaces = [id(), fixture.space.unwrap()];
     let knowledge = &stores.knowledge;
-    let mut cosines = knowledge.cosines(&shelf.me, &spaces, &EAST, &asked).await.unwrap();
+    let mut cosines = knowledge.cosines(&fixture.me, &spaces, &EAST, &asked).await.unwrap();
     cosines.sort_by(|a, b| a.score.total_cmp(&b.score));
     let expected = [(chunks[0], -1.0), (chunks[1], 0.5)].map(|(chunk, score)| ScoredChunk { chunk, score });
     assert_eq!(cosines, expected);
-    let mut vectors = knowledge.vectors(&shelf.me, &spaces, &asked).await.unwrap();
+    let mut vectors = knowledge.vectors(&fixture.me, &spaces, &asked).await.unwrap();
     vectors.sort_by(|a, b| a.1[0].total_cmp(&b.1[0]));
     assert_eq!(vectors, [(chunks[0], WEST.to_vec()), (chunks[1], NORTH_EAST.to_vec())]);
     assert!(vectors.iter().all(|(_, vector)| vector.len() == DIMENSIONS as usize));
-    for scope in shelf.world.others() {
+    for scope in fixture.world.others() {
         assert_eq!(knowledge.cosines(&scope, &spaces, &EAST, &asked).await.unwrap(), []);
         assert_eq!(knowledge.vectors(&scope, &spaces, &asked).await.unwrap(), []);
     }
 }
 
 pub async fn filters_hold_for_words_and_meaning(stores: &Stores) {
-    let shelf = Shelf::with_space(stores).await;
+    let fixture = Fixture::with_space(stores).await;
     let mut documents = Vec::new();
     for (name, lang) in [("a", "de"), ("b", "en"), ("c", "de")] {
-        let mut new = document(shelf.collection, name);
+        let mut new = document(fixture.collection, name);
         new.metadata.insert("lang".into(), lang.into());
-        documents.push(shelf.ready_this(&new, &["apple", "pear"]).await);
+        documents.push(fixture.ready_this(&new, &["apple", "pear"]).await);
     }
-    let target = Target { filter: only("lang", "de"), ..shelf.target() };
+    let target = SearchScope { filter: only("lang", "de"), ..fixture.target() };
     let question = query_terms("apple");
-    let all = text(&shelf, &shelf.me, &shelf.target(), &question, 10).await;
-    let some = text(&shelf, &shelf.me, &target, &question, 10).await;
+    let all = text(&fixture, &fixture.me, &fixture.target(), &question, 10).await;
+    let some = text(&fixture, &fixture.me, &target, &question, 10).await;
     let of = |document: &Document| chunk_id(document.id, "apple");
     let wanted = [of(&documents[0]), of(&documents[2])];
     let expected: Vec<_> = all.best.iter().filter(|best| wanted.contains(&best.chunk)).copied().collect();
     // Scores do not depend on the filter.
-    assert_eq!(some, Leg { best: expected, chunks: 6, filtered: 2 });
-    let leg = vector(&shelf, &target, &EAST, 10).await;
+    assert_eq!(some, RankedChunks { best: expected, chunks: 6, filtered: 2 });
+    let leg = vector(&fixture, &target, &EAST, 10).await;
     assert_eq!((leg.best.len(), leg.chunks, leg.filtered), (4, 6, 2));
-    let none = Target { filter: only("lang", "fr"), ..shelf.target() };
-    let leg = vector(&shelf, &none, &EAST, 10).await;
+    let none = SearchScope { filter: only("lang", "fr"), ..fixture.target() };
+    let leg = vector(&fixture, &none, &EAST, 10).await;
     assert_eq!((leg.best.len(), leg.chunks, leg.filtered), (0, 6, 6));
-    assert_eq!(text(&shelf, &shelf.me, &none, &question, 10).await.best, []);
+    assert_eq!(text(&fixture, &fixture.me, &none, &question, 10).await.best, []);
 }
 
 pub async fn several_collections_are_searched_together(stores: &Stores) {
-    let mut shelf = Shelf::new(stores).await;
-    let first = shelf.collection;
-    shelf.ready("a", &["apple pie", "apple juice"]).await;
+    let mut fixture = Fixture::new(stores).await;
+    let first = fixture.collection;
+    fixture.ready("a", &["apple pie", "apple juice"]).await;
     let second = collection("second");
-    stores.knowledge.create_collection(&shelf.me, &second).await.unwrap();
-    shelf.collection = second.id;
-    shelf.ready("b", &["apple tree", "pear"]).await;
-    let both = Target { collections: vec![first, second.id, id()], filter: None };
-    let leg = text(&shelf, &shelf.me, &both, &query_terms("apple"), 10).await;
+    stores.knowledge.create_collection(&fixture.me, &second).await.unwrap();
+    fixture.collection = second.id;
+    fixture.ready("b", &["apple tree", "pear"]).await;
+    let both = SearchScope { collections: vec![first, second.id, id()], filter: None };
+    let leg = text(&fixture, &fixture.me, &both, &query_terms("apple"), 10).await;
     assert_eq!((leg.best.len(), leg.chunks), (3, 4));
     // Statistics are those of both.
     assert!(leg.best.iter().all(|best| best.score == leg.best[0].score));
-    assert_eq!(shelf.found(&shelf.me, &shelf.target(), "apple").await, ["apple tree"]);
-    let none = Target { collections: Vec::new(), filter: None };
-    assert_eq!(shelf.found(&shelf.me, &none, "apple").await, Vec::<String>::new());
+    assert_eq!(fixture.found(&fixture.me, &fixture.target(), "apple").await, ["apple tree"]);
+    let none = SearchScope { collections: Vec::new(), filter: None };
+    assert_eq!(fixture.found(&fixture.me, &none, "apple").await, Vec::<String>::new());
 }
 
 pub async fn others_find_nothing(stores: &Stores) {
-    let shelf = Shelf::with_space(stores).await;
-    let ready = shelf.ready("a", &["apple"]).await;
-    let spaces = [shelf.space.unwrap()];
-    for scope in shelf.world.others() {
+    let fixture = Fixture::with_space(stores).await;
+    let ready = fixture.ready("a", &["apple"]).await;
+    let spaces = [fixture.space.unwrap()];
+    for scope in fixture.world.others() {
         for filter in [None, only("$name", "a")] {
-            let target = Target { filter, ..shelf.target() };
-            let leg = text(&shelf, &scope, &target, &query_terms("apple"), 10).await;
-            assert_eq!(leg, Leg::default());
+            let target = SearchScope { filter, ..fixture.target() };
+            let leg = text(&fixture, &scope, &target, &query_terms("apple"), 10).await;
+            assert_eq!(leg, RankedChunks::default());
             let leg = stores.knowledge.find_vector(&scope, &target, &spaces, &EAST, 10).await.unwrap();
-            assert_eq!(leg, Leg::default());
+            assert_eq!(leg, RankedChunks::default());
         }
     }
     // Nor in a space beside the target.
-    let target = Target { collections: vec![id()], filter: None };
-    let leg = stores.knowledge.find_vector(&shelf.me, &target, &spaces, &EAST, 10).await.unwrap();
+    let target = SearchScope { collections: vec![id()], filter: None };
+    let leg = stores.knowledge.find_vector(&fixture.me, &target, &spaces, &EAST, 10).await.unwrap();
     assert_eq!(leg.best, []);
-    assert_eq!(shelf.get(ready.id).await, ready);
+    assert_eq!(fixture.get(ready.id).await, ready);
 }

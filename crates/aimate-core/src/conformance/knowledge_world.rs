@@ -12,8 +12,8 @@ use super::world::{World, at, id};
 use crate::clock::Timestamp;
 use crate::id::{ChunkId, CollectionId, DocumentId, SpaceId};
 use crate::knowledge::{
-    Chunk, Chunking, ClaimedDocument, Collection, Document, DocumentStatus, EmbeddingModel, Fence, NewChunk,
-    Publication, PublishedDocument, Space, SpaceStatus, SpaceVectors, Target,
+    Chunk, Chunking, ClaimedDocument, Collection, Document, DocumentStatus, EmbeddingModel, EmbeddingSpace,
+    Fence, NewChunk, Publication, PublishedDocument, SearchScope, SpaceStatus, SpaceVectors,
 };
 use crate::{Scope, Stores};
 
@@ -46,8 +46,8 @@ pub fn collection(name: &str) -> Collection {
 }
 
 /// A space of a model of this name.
-pub fn space(collection: CollectionId, model: &str, status: SpaceStatus) -> Space {
-    Space {
+pub fn space(collection: CollectionId, model: &str, status: SpaceStatus) -> EmbeddingSpace {
+    EmbeddingSpace {
         id: id(),
         collection_id: collection,
         model: EmbeddingModel { name: model.into(), dimensions: DIMENSIONS, version: "1".into() },
@@ -119,7 +119,7 @@ pub fn chunk_id(document: DocumentId, text: &str) -> ChunkId {
 }
 
 /// A collection of `world.me` and short ways to findable documents.
-pub struct Shelf<'s> {
+pub struct Fixture<'s> {
     pub world: World<'s>,
     pub stores: &'s Stores,
     pub me: Scope,
@@ -128,7 +128,7 @@ pub struct Shelf<'s> {
     pub space: Option<SpaceId>,
 }
 
-impl<'s> Shelf<'s> {
+impl<'s> Fixture<'s> {
     /// With text search alone.
     pub async fn new(stores: &'s Stores) -> Self {
         Self::with(stores, false).await
@@ -232,12 +232,12 @@ impl<'s> Shelf<'s> {
     }
 
     /// Everything in the collection.
-    pub fn target(&self) -> Target {
-        Target { collections: vec![self.collection], filter: None }
+    pub fn target(&self) -> SearchScope {
+        SearchScope { collections: vec![self.collection], filter: None }
     }
 
     /// The texts that a question finds, best first.
-    pub async fn found(&self, scope: &Scope, target: &Target, question: &str) -> Vec<String> {
+    pub async fn found(&self, scope: &Scope, target: &SearchScope, question: &str) -> Vec<String> {
         let terms = aimate_text::terms::query_terms(question);
         let leg = self.stores.knowledge.find_text(scope, target, &terms, 50).await.unwrap();
         let ids: Vec<ChunkId> = leg.best.iter().map(|best| best.chunk).collect();

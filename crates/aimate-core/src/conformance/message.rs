@@ -23,8 +23,8 @@ fn said(page: &Page<ListedMessage>) -> String {
     page.data.iter().map(|listed| crate::message::text_of(&listed.message.content)).collect()
 }
 
-async fn window(w: &World<'_>, of: &Conversation, leaf: Option<MessageId>, tokens: u64, most: u32) -> Window {
-    w.stores.conversations.window(&w.me, of.id, leaf, tokens, most).await.unwrap()
+async fn window(w: &World<'_>, of: &Conversation, leaf: Option<MessageId>, tokens: u64, max: u32) -> Window {
+    w.stores.conversations.window(&w.me, of.id, leaf, tokens, max).await.unwrap()
 }
 
 fn heard(window: &Window) -> String {
@@ -207,8 +207,8 @@ pub async fn window_stays_within_its_messages(stores: &Stores) {
     let w = World::new(stores).await;
     let talk = w.conversation("talk").await;
     let stored = w.thread(&talk, None, &["a", "b", "c"]).await;
-    for (most, expected) in [(0, "c"), (1, "c"), (2, "bc"), (3, "abc"), (4, "abc")] {
-        assert_eq!(heard(&window(&w, &talk, None, 1000, most).await), expected, "{most}");
+    for (max, expected) in [(0, "c"), (1, "c"), (2, "bc"), (3, "abc"), (4, "abc")] {
+        assert_eq!(heard(&window(&w, &talk, None, 1000, max).await), expected, "{max}");
     }
     let whole = window(&w, &talk, None, 1000, 3).await;
     assert_eq!(whole.messages, stored);

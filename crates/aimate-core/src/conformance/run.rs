@@ -289,7 +289,7 @@ pub async fn finish_stores_the_answer(stores: &Stores) {
     };
     assert_eq!(answer, expected);
     assert_eq!(logged(&w, turn.run.id, 0).await, (1, "hello".into()));
-    let sums = stores.usage.sums(&w.me, &UsageFilter::default()).await.unwrap();
+    let sums = stores.usage.summarize(&w.me, &UsageFilter::default()).await.unwrap();
     assert_eq!((sums[0].calls, sums[0].input_tokens, sums[0].cost), (1, 20, Cost(12)));
     let talk = stores.conversations.get(&w.me, turn.run.conversation_id).await.unwrap();
     assert_eq!((talk.updated_at, talk.message_count), (end.now, 2));
@@ -342,7 +342,7 @@ pub async fn only_the_owner_writes(stores: &Stores) {
     let answer = stores.conversations.message(&w.me, turn.run.conversation_id, turn.answer.id).await;
     assert_eq!(answer.unwrap(), turn.answer);
     assert_eq!(logged(&w, turn.run.id, 0).await.1, "");
-    assert!(stores.usage.sums(&w.me, &UsageFilter::default()).await.unwrap().is_empty());
+    assert!(stores.usage.summarize(&w.me, &UsageFilter::default()).await.unwrap().is_empty());
 }
 
 pub async fn finished_run_is_closed(stores: &Stores) {
@@ -358,7 +358,7 @@ pub async fn finished_run_is_closed(stores: &Stores) {
     }
     let answer = stores.conversations.message(&w.me, turn.run.conversation_id, turn.answer.id).await;
     assert_eq!(answer.unwrap().content, [Part::text("x")]);
-    assert_eq!(stores.usage.sums(&w.me, &UsageFilter::default()).await.unwrap()[0].calls, 1);
+    assert_eq!(stores.usage.summarize(&w.me, &UsageFilter::default()).await.unwrap()[0].calls, 1);
 }
 
 pub async fn others_see_nothing(stores: &Stores) {
@@ -388,7 +388,7 @@ pub async fn unknown_run_is_not_found(stores: &Stores) {
     missing(stores.runs.finish(&w.me, &finish(&turn, "x", text_events(1, &["x"]))).await);
     missing(stores.runs.events(&w.me, run, 0, 10).await);
     missing(stores.runs.request_cancel(&w.me, run).await);
-    assert!(stores.usage.sums(&w.me, &UsageFilter::default()).await.unwrap().is_empty());
+    assert!(stores.usage.summarize(&w.me, &UsageFilter::default()).await.unwrap().is_empty());
 }
 
 pub async fn nul_in_an_answer_is_removed(stores: &Stores) {

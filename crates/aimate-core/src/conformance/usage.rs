@@ -19,8 +19,8 @@ async fn store(w: &World<'_>, scope: Scope, records: Vec<UsageRecord>) {
     w.stores.usage.record(&records).await.unwrap();
 }
 
-async fn sums(w: &World<'_>, scope: Scope, filter: UsageFilter) -> Vec<UsageSum> {
-    w.stores.usage.sums(&scope, &filter).await.unwrap()
+async fn summarize(w: &World<'_>, scope: Scope, filter: UsageFilter) -> Vec<UsageSum> {
+    w.stores.usage.summarize(&scope, &filter).await.unwrap()
 }
 
 /// `(key, calls, input tokens)` of each row.
@@ -33,7 +33,7 @@ pub async fn calls_are_summed_by_model(stores: &Stores) {
     stores.usage.record(&[]).await.unwrap();
     store(&w, w.me, vec![record("b", 1, at(0)), record("a", 2, at(0)), record("b", 4, at(1))]).await;
     store(&w, w.other, vec![record("a", 100, at(0))]).await;
-    let sums = sums(&w, w.me, UsageFilter::default()).await;
+    let sums = summarize(&w, w.me, UsageFilter::default()).await;
     assert_eq!(brief(&sums), [("a", 1, 2), ("b", 2, 5)]);
 }
 
@@ -42,7 +42,7 @@ pub async fn calls_are_summed_by_day(stores: &Stores) {
     let day = 86_400;
     store(&w, w.me, vec![record("a", 1, at(0)), record("a", 2, at(day - 1)), record("b", 4, at(day))]).await;
     let filter = UsageFilter { group_by: UsageGroup::Day, ..UsageFilter::default() };
-    let sums = sums(&w, w.me, filter).await;
+    let sums = summarize(&w, w.me, filter).await;
     assert_eq!(brief(&sums), [("2026-01-01", 2, 3), ("2026-01-02", 1, 4)]);
 }
 
@@ -53,9 +53,9 @@ pub async fn admin_sees_the_tenant(stores: &Stores) {
     }
     let filter = UsageFilter { group_by: UsageGroup::User, ..UsageFilter::default() };
     let (me, other) = (w.me.user.to_string(), w.other.user.to_string());
-    assert_eq!(brief(&sums(&w, w.admin, filter).await), [(me.as_str(), 1, 1), (&other, 1, 2)]);
-    assert_eq!(brief(&sums(&w, w.me, filter).await), [(me.as_str(), 1, 1)]);
-    assert_eq!(brief(&sums(&w, w.stranger, filter).await), [(me.as_str(), 1, 4)]);
+    assert_eq!(brief(&summarize(&w, w.admin, filter).await), [(me.as_str(), 1, 1), (&other, 1, 2)]);
+    assert_eq!(brief(&summarize(&w, w.me, filter).await), [(me.as_str(), 1, 1)]);
+    assert_eq!(brief(&summarize(&w, w.stranger, filter).await), [(me.as_str(), 1, 4)]);
 }
 
 pub async fn period_is_half_open(stores: &Stores) {
@@ -65,10 +65,10 @@ pub async fn period_is_half_open(stores: &Stores) {
         [(None, None, 15), (Some(1), None, 14), (None, Some(3), 7), (Some(1), Some(2), 2)]
     {
         let filter = UsageFilter { from: from.map(at), to: to.map(at), ..UsageFilter::default() };
-        assert_eq!(sums(&w, w.me, filter).await[0].input_tokens, expected);
+        assert_eq!(summarize(&w, w.me, filter).await[0].input_tokens, expected);
     }
     let filter = UsageFilter { from: Some(at(9)), ..UsageFilter::default() };
-    assert_eq!(sums(&w, w.me, filter).await, []);
+    assert_eq!(summarize(&w, w.me, filter).await, []);
 }
 
 pub async fn recording_again_changes_nothing(stores: &Stores) {
@@ -76,7 +76,7 @@ pub async fn recording_again_changes_nothing(stores: &Stores) {
     let one = record("a", 1, at(0));
     store(&w, w.me, vec![one.clone()]).await;
     store(&w, w.me, vec![one, record("a", 2, at(0))]).await;
-    assert_eq!(brief(&sums(&w, w.me, UsageFilter::default()).await), [("a", 2, 3)]);
+    assert_eq!(brief(&summarize(&w, w.me, UsageFilter::default()).await), [("a", 2, 3)]);
 }
 
 pub async fn sums_are_exact(stores: &Stores) {
@@ -98,5 +98,5 @@ pub async fn sums_are_exact(stores: &Stores) {
         cost: Cost(900_000_000),
         estimated_calls: 1,
     };
-    assert_eq!(sums(&w, w.me, UsageFilter::default()).await, [expected]);
+    assert_eq!(summarize(&w, w.me, UsageFilter::default()).await, [expected]);
 }

@@ -111,7 +111,7 @@ pub async fn deleted_user_takes_all_they_own(stores: &Stores) {
     missing(stores.sessions.get(&w.me, session.id).await);
     missing(stores.files.get(&w.me, file.id).await);
     // The tenant's accounts stay whole.
-    let sums = stores.usage.sums(&w.admin, &UsageFilter::default()).await.unwrap();
+    let sums = stores.usage.summarize(&w.admin, &UsageFilter::default()).await.unwrap();
     assert_eq!(sums[0].calls, 1);
     stores.users.get(&w.stranger, w.me.user).await.unwrap();
 }

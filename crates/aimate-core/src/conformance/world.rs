@@ -10,7 +10,7 @@ use crate::connection::{Connection, ConnectionSettings, ConnectionStatus, Provid
 use crate::conversation::Conversation;
 use crate::error::{ErrorKind, Result};
 use crate::id::{ConversationId, TenantId, WorkerId, WorkspaceId};
-use crate::message::{Message, MessagePlace, MessageRole, MessageStatus, Part};
+use crate::message::{Message, MessageRole, MessageStatus, Part, PathStats};
 use crate::model::Model;
 use crate::page::{Page, PageRequest};
 use crate::prompt::Prompt;
@@ -135,7 +135,7 @@ pub fn conversation(title: &str) -> Conversation {
 
 /// A message of ten tokens under `parent`.
 pub fn message(conversation: ConversationId, parent: Option<&Message>, text: &str) -> Message {
-    let place = parent.map_or_else(MessagePlace::default, |parent| parent.place).child(10);
+    let place = parent.map_or_else(PathStats::default, |parent| parent.place).child(10);
     let role = if place.depth % 2 == 1 { MessageRole::User } else { MessageRole::Assistant };
     Message {
         id: id(),

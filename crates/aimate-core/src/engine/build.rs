@@ -10,9 +10,9 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Engine, Inner, catalog::Catalogs, knowledge::Shelf, meter};
+use super::{Engine, Inner, catalog::Catalogs, knowledge::KnowledgeServices, meter};
 use crate::Stores;
-use crate::clock::Sources;
+use crate::clock::ClockAndIds;
 use crate::connection::{NewConnection, ProviderKind};
 use crate::error::{Error, Result};
 use crate::keyring::KeyRing;
@@ -24,19 +24,19 @@ const LEASE: Duration = Duration::from_secs(30);
 /// Documents that are read at once.
 const READERS: usize = 2;
 /// Answers that may be written at once.
-const MOST_RUNS: usize = 10_000;
+const MAX_RUNS: usize = 10_000;
 
 /// A model server that the application configures, with the implementations
 /// that come along with it.
 #[derive(Clone)]
-pub struct Configured {
+pub struct ConnectionConfig {
     /// The server.
     pub connection: NewConnection,
     /// Implementations for kinds that the builder has none for.
     pub providers: HashMap<ProviderKind, Arc<dyn ChatProvider>>,
 }
 
-impl From<NewConnection> for Configured {
+impl From<NewConnection> for ConnectionConfig {
     fn from(connection: NewConnection) -> Self {
         Self { connection, providers: HashMap::new() }
     }
@@ -47,13 +47,13 @@ impl From<NewConnection> for Configured {
 pub struct EngineBuilder {
     stores: Option<Stores>,
     providers: HashMap<ProviderKind, Arc<dyn ChatProvider>>,
-    sources: Sources,
+    sources: ClockAndIds,
     keys: Option<KeyRing>,
     connections: Vec<NewConnection>,
     system_prompt: Option<String>,
     preferred: Option<ProviderKind>,
     lease: Option<Duration>,
-    most_runs: Option<usize>,
+    max_runs: Option<usize>,
     embedders: Vec<Arc<dyn Embedder>>,
     default_embedder: Option<String>,
     reranker: Option<Arc<dyn Reranker>>,
@@ -90,8 +90,8 @@ impl EngineBuilder {
     /// A model server that every user of every tenant may use. It is listed
     /// like a stored connection, but its key stays in memory alone.
     #[must_use]
-    pub fn connection(mut self, configured: impl Into<Configured>) -> Self {
-        let Configured { connection, providers } = configured.into();
+    pub fn connection(mut self, configured: impl Into<ConnectionConfig>) -> Self {
+        let ConnectionConfig { connection, providers } = configured.into();
         self.connections.push(connection);
         for (kind, provider) in providers {
             self.providers.entry(kind).or_insert(provider);
@@ -124,7 +124,7 @@ impl EngineBuilder {
 
     /// Time and ids; default: the machine's clock and random UUIDv7.
     #[must_use]
-    pub fn sources(mut self, sources: Sources) -> Self {
+    pub fn sources(mut self, sources: ClockAndIds) -> Self {
         self.sources = sources;
         self
     }
@@ -140,8 +140,8 @@ impl EngineBuilder {
     /// How many answers may be written at once; a turn beyond it is
     /// `Unavailable`. Default 10,000.
     #[must_use]
-    pub fn most_runs(mut self, count: usize) -> Self {
-        self.most_runs = Some(count);
+    pub fn max_runs(mut self, count: usize) -> Self {
+        self.max_runs = Some(count);
         self
     }
 
@@ -219,7 +219,7 @@ impl EngineBuilder {
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
         let default = self.embedders.first().map_or("none", |first| first.model().name.as_str()).to_owned();
-        let shelf = Shelf {
+        let knowledge = KnowledgeServices {
             embedders: self.embedders,
             default_embedder: self.default_embedder.unwrap_or(default),
             reranker: self.reranker,
@@ -230,7 +230,7 @@ impl EngineBuilder {
             space_made: Notify::new(),
         };
         let inner = Arc::new(Inner {
-            shelf,
+            knowledge,
             meter: meter::Meter::start(stores.usage.clone(), &tasks, stop.clone()),
             worker: self.sources.id(),
             stores,
@@ -241,7 +241,7 @@ impl EngineBuilder {
             system_prompt: self.system_prompt,
             preferred: self.preferred,
             lease: self.lease.unwrap_or(LEASE),
-            most_runs: self.most_runs.unwrap_or(MOST_RUNS),
+            max_runs: self.max_runs.unwrap_or(MAX_RUNS),
             channels: std::sync::Mutex::default(),
             catalogs: Catalogs::default(),
             tasks,

@@ -21,7 +21,7 @@ use crate::scope::{Role, Scope};
 /// changed it.
 const FRESH: Duration = Duration::from_secs(5);
 /// Catalogs kept at most.
-const MOST: usize = 10_000;
+const MAX_CATALOGS: usize = 10_000;
 
 /// The catalogs of the scopes that were active lately.
 #[derive(Default)]
@@ -60,7 +60,7 @@ pub(super) struct Catalog {
 
 /// A model that a call goes to.
 #[derive(Clone, Debug)]
-pub(super) struct Target {
+pub(super) struct ResolvedModel {
     pub(super) connection: Arc<Connection>,
     /// What the connection's list says of it, if it has one.
     pub(super) model: Option<Model>,
@@ -68,7 +68,7 @@ pub(super) struct Target {
     pub(super) model_id: String,
 }
 
-impl Target {
+impl ResolvedModel {
     /// `CONNECTION/MODEL`.
     pub(super) fn label(&self) -> String {
         format!("{}/{}", self.connection.name, self.model_id)
@@ -95,7 +95,7 @@ impl Catalog {
         self.models.iter().any(|model| model.connection_id == connection.id)
     }
 
-    fn find(&self, name: &str) -> Result<Target, Miss> {
+    fn find(&self, name: &str) -> Result<ResolvedModel, Miss> {
         let named = name.split_once('/').and_then(|(connection, model)| {
             Some((self.connections.iter().find(|known| known.name == connection)?, model))
         });
@@ -105,14 +105,15 @@ impl Catalog {
         }
     }
 
-    fn find_in(&self, connection: &Arc<Connection>, model_id: &str) -> Result<Target, Miss> {
+    fn find_in(&self, connection: &Arc<Connection>, model_id: &str) -> Result<ResolvedModel, Miss> {
         let name = &connection.name;
         if !connection.is_enabled {
             return Err(Miss::Final(Error::not_found(format!(
                 "the connection `{name}` is disabled; enable it first"
             ))));
         }
-        let target = |model| Target { connection: connection.clone(), model, model_id: model_id.to_owned() };
+        let target =
+            |model| ResolvedModel { connection: connection.clone(), model, model_id: model_id.to_owned() };
         let listed = self
             .models
             .iter()
@@ -133,7 +134,7 @@ impl Catalog {
         }
     }
 
-    fn find_bare(&self, name: &str) -> Result<Target, Miss> {
+    fn find_bare(&self, name: &str) -> Result<ResolvedModel, Miss> {
         let having: Vec<_> = self
             .enabled()
             .filter(|connection| {
@@ -170,7 +171,7 @@ impl Catalog {
 
     /// The model of a turn that names none: the first active one that can chat,
     /// of the preferred kind first, `builtin` last.
-    fn default_target(&self, preferred: Option<ProviderKind>) -> Result<Target> {
+    fn default_target(&self, preferred: Option<ProviderKind>) -> Result<ResolvedModel> {
         let chats = |model: &&Model| {
             model.is_active
                 && (model.capabilities.is_empty() || model.capabilities.contains(&Capability::Chat))
@@ -184,7 +185,7 @@ impl Catalog {
             .find_map(|connection| {
                 let model =
                     self.models.iter().filter(chats).find(|model| model.connection_id == connection.id)?;
-                Some(Target {
+                Some(ResolvedModel {
                     connection: connection.clone(),
                     model: Some(model.clone()),
                     model_id: model.model_id.clone(),
@@ -219,7 +220,7 @@ impl Engine {
             models,
         });
         let mut known = inner.catalogs.known();
-        if known.len() >= MOST {
+        if known.len() >= MAX_CATALOGS {
             known.clear();
         }
         // Something may have changed while this was read.
@@ -230,7 +231,7 @@ impl Engine {
     }
 
     async fn all_connections(&self, scope: &Scope) -> Result<Vec<Connection>> {
-        let mut page = PageRequest::first(PageRequest::MOST);
+        let mut page = PageRequest::first(PageRequest::MAX_LIMIT);
         let mut all = Vec::new();
         loop {
             let found = self.inner.stores.connections.list(scope, page).await?;
@@ -299,11 +300,11 @@ impl Engine {
 
     /// The model that `name` means in this scope, or the default one. A name
     /// that is not known is looked for once more at its server.
-    pub(super) async fn target(&self, scope: &Scope, name: Option<&str>) -> Result<Target> {
+    pub(super) async fn target(&self, scope: &Scope, name: Option<&str>) -> Result<ResolvedModel> {
         let catalog = self.catalog(scope).await?;
         let Some(name) = name else {
             let preferred = self.inner.preferred;
-            let settled = |target: &Target| {
+            let settled = |target: &ResolvedModel| {
                 let kind = target.connection.provider;
                 kind != ProviderKind::Builtin || preferred == Some(kind)
             };

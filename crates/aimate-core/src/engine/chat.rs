@@ -5,18 +5,18 @@ use std::sync::Arc;
 use aimate_text::tokens::Tokenizer;
 
 use super::answer::started;
-use super::catalog::Target;
+use super::catalog::ResolvedModel;
 use super::{Answer, Engine};
 use crate::chat::channel::Channel;
 use crate::chat::citation::passages_of;
-use crate::chat::context::{self, Budget, MOST_MESSAGES, message_tokens};
+use crate::chat::context::{self, Budget, MAX_MESSAGES, message_tokens};
 use crate::chat::driver::{Ask, Driver, Log};
 use crate::chat::event::ChatEvent;
 use crate::chat::{InputMessage, Turn, TurnInput};
 use crate::connection::ProviderKind;
 use crate::conversation::{Conversation, DEFAULT_TITLE, NewConversation, Window};
 use crate::error::{Error, Result};
-use crate::message::{Message, MessagePlace, MessageRole, MessageStatus, Part, text_of};
+use crate::message::{Message, MessageRole, MessageStatus, Part, PathStats, text_of};
 use crate::provider::ChatRequest;
 use crate::run::{AbandonedRun, BeginRun, Begun, Run, RunStatus};
 use crate::scope::Scope;
@@ -62,7 +62,7 @@ impl Engine {
     /// that comes as the last event.
     pub async fn chat(&self, scope: &Scope, mut turn: Turn) -> Result<Answer> {
         self.accepting()?;
-        if self.running() >= self.inner.most_runs {
+        if self.running() >= self.inner.max_runs {
             return Err(Error::unavailable("too many answers are being written; try again in a moment")
                 .with_retry_after(std::time::Duration::from_secs(1)));
         }
@@ -163,7 +163,7 @@ impl Engine {
         let system = turn.system_prompt.clone().or_else(|| branch.conversation.system_prompt.clone());
         branch.path.extend(new.iter().cloned());
         let context = context::build(
-            &context::Sources {
+            &context::PromptInputs {
                 engine: self.inner.system_prompt.as_deref(),
                 prompts: &branch.prompts,
                 conversation: system.as_deref(),
@@ -200,7 +200,12 @@ impl Engine {
 
     /// The branch the turn continues, and the model that answers: the named
     /// one, else the one that answered last, else the default.
-    async fn branch(&self, scope: &Scope, turn: &Turn, named: Option<Target>) -> Result<(Branch, Target)> {
+    async fn branch(
+        &self,
+        scope: &Scope,
+        turn: &Turn,
+        named: Option<ResolvedModel>,
+    ) -> Result<(Branch, ResolvedModel)> {
         let Some(id) = turn.conversation else {
             if turn.parent.is_some() {
                 return Err(Error::field("parent_id", "needs the conversation that the message is in"));
@@ -220,14 +225,14 @@ impl Engine {
             None => Budget::new(UNKNOWN_WINDOW, None).prompt(),
         };
         let conversations = &self.inner.stores.conversations;
-        let mut window = conversations.window(scope, id, leaf, tokens, MOST_MESSAGES).await?;
+        let mut window = conversations.window(scope, id, leaf, tokens, MAX_MESSAGES).await?;
         let target = match named {
             Some(target) => target,
             None => {
                 let target = self.last_target(scope, &window).await?;
                 let more = self.prompt_budget(&target, turn);
                 if more > tokens && is_cut(&window) {
-                    window = conversations.window(scope, id, leaf, more, MOST_MESSAGES).await?;
+                    window = conversations.window(scope, id, leaf, more, MAX_MESSAGES).await?;
                 }
                 target
             }
@@ -250,7 +255,7 @@ impl Engine {
         Branch { conversation, is_new: true, prompts: Vec::new(), path: Vec::new() }
     }
 
-    async fn last_target(&self, scope: &Scope, window: &Window) -> Result<Target> {
+    async fn last_target(&self, scope: &Scope, window: &Window) -> Result<ResolvedModel> {
         let last = window.messages.iter().rev().find_map(|message| message.model.as_deref());
         if let Some(model) = last
             && let Ok(target) = self.target(scope, Some(model)).await
@@ -261,14 +266,14 @@ impl Engine {
         self.target(scope, None).await
     }
 
-    fn prompt_budget(&self, target: &Target, turn: &Turn) -> u64 {
+    fn prompt_budget(&self, target: &ResolvedModel, turn: &Turn) -> u64 {
         let window = self.window(target).unwrap_or(UNKNOWN_WINDOW);
         Budget::new(window, turn.sampling.max_tokens).prompt()
     }
 
     /// Tokens of a target's window: as the connection is set, else what its
     /// server lists, else what is known of the model's family.
-    pub(super) fn window(&self, target: &Target) -> Option<u32> {
+    pub(super) fn window(&self, target: &ResolvedModel) -> Option<u32> {
         let set = target.connection.settings.context_window;
         let listed = target.model.as_ref().and_then(|model| model.context_window);
         let known = if target.connection.provider == ProviderKind::Ollama {
@@ -291,7 +296,7 @@ impl Engine {
         let mut messages = Vec::with_capacity(inputs.len());
         for input in inputs {
             let (tokens, content) = self.count(tokenizer, input.content).await?;
-            let place = parent.map_or_else(MessagePlace::default, |(_, place)| place).child(tokens);
+            let place = parent.map_or_else(PathStats::default, |(_, place)| place).child(tokens);
             let message = Message {
                 id: self.inner.sources.id(),
                 conversation_id: branch.conversation.id,
@@ -331,7 +336,7 @@ impl Engine {
         branch: &Branch,
         turn: &Turn,
         messages: Vec<Message>,
-        target: &Target,
+        target: &ResolvedModel,
         manifest: serde_json::Value,
     ) -> BeginRun {
         let now = self.inner.sources.now();
@@ -348,7 +353,7 @@ impl Engine {
             cost: None,
             metadata: serde_json::Map::new(),
             created_at: now,
-            place: last.map_or_else(MessagePlace::default, |message| message.place).child(0),
+            place: last.map_or_else(PathStats::default, |message| message.place).child(0),
         };
         let run = Run {
             id: self.inner.sources.id(),
@@ -461,7 +466,7 @@ mod tests {
             cost: None,
             metadata: serde_json::Map::new(),
             created_at: crate::Timestamp(0),
-            place: MessagePlace::default(),
+            place: PathStats::default(),
         };
         let path =
             vec![message(MessageRole::User), message(MessageRole::Assistant), message(MessageRole::User)];

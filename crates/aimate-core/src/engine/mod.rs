@@ -27,7 +27,7 @@ use uuid::Uuid;
 
 use crate::Stores;
 use crate::chat::channel::Channel;
-use crate::clock::Sources;
+use crate::clock::ClockAndIds;
 use crate::connection::{NewConnection, ProviderKind};
 use crate::error::{Error, Result};
 use crate::id::{RunId, TenantId, UserId, WorkerId};
@@ -38,11 +38,11 @@ use crate::usage::{UsageFilter, UsageSum};
 use crate::user::User;
 
 pub use answer::{Answer, NumberedEvents};
-pub use build::{Configured, EngineBuilder};
+pub use build::{ConnectionConfig, EngineBuilder};
 pub use complete::{Completion, CompletionStream};
 pub use connection::{ConnectionTest, Connections};
 pub use conversation::Conversations;
-pub use knowledge::{Knowledge, MOST_BYTES, SyncEvent, SyncOptions, SyncReport};
+pub use knowledge::{Knowledge, MAX_BYTES, SyncEvent, SyncOptions, SyncReport};
 pub use model::{Models, OfferedModel};
 pub use prompt::Prompts;
 pub use run::Runs;
@@ -75,7 +75,7 @@ pub struct Engine {
 struct Inner {
     stores: Stores,
     providers: HashMap<ProviderKind, Arc<dyn ChatProvider>>,
-    sources: Sources,
+    sources: ClockAndIds,
     keys: Option<KeyRing>,
     /// Connections of the builder: offered in every tenant, their keys in
     /// memory alone.
@@ -84,11 +84,11 @@ struct Inner {
     preferred: Option<ProviderKind>,
     worker: WorkerId,
     lease: Duration,
-    most_runs: usize,
+    max_runs: usize,
     channels: Mutex<HashMap<RunId, Arc<Channel>>>,
     catalogs: catalog::Catalogs,
     meter: meter::Meter,
-    shelf: knowledge::Shelf,
+    knowledge: knowledge::KnowledgeServices,
     /// Every task the engine starts, so that shutting down waits for them.
     tasks: TaskTracker,
     draining: AtomicBool,
@@ -129,7 +129,7 @@ impl Engine {
 
     /// The engine's clock and ids, for faces that tell the time or name an
     /// answer.
-    pub fn sources(&self) -> &Sources {
+    pub fn sources(&self) -> &ClockAndIds {
         &self.inner.sources
     }
 
@@ -144,7 +144,7 @@ impl Engine {
             return Err(Error::field("from", "is not before `to`"));
         }
         self.inner.meter.flush().await;
-        self.inner.stores.usage.sums(scope, filter).await
+        self.inner.stores.usage.summarize(scope, filter).await
     }
 
     /// Answers if the database does.

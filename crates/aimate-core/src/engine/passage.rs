@@ -4,7 +4,7 @@ use aimate_text::tokens::Tokenizer;
 use serde_json::{Value, json};
 
 use super::Engine;
-use super::catalog::Target;
+use super::catalog::ResolvedModel;
 use super::chat::UNKNOWN_WINDOW;
 use super::knowledge::question;
 use crate::chat::Turn;
@@ -35,7 +35,7 @@ impl Finding {
 impl Engine {
     /// The collections that a turn's passages come from: those it names; for a
     /// model that has nothing else to answer from, all.
-    pub(super) fn wanted_knowledge(turn: &Turn, target: &Target) -> Option<Vec<String>> {
+    pub(super) fn wanted_knowledge(turn: &Turn, target: &ResolvedModel) -> Option<Vec<String>> {
         match &turn.knowledge {
             Some(named) => (!named.is_empty()).then(|| named.clone()),
             None => (target.connection.provider == ProviderKind::Builtin).then(Vec::new),

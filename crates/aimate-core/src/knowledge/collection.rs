@@ -28,7 +28,7 @@ pub struct Collection {
     pub chunking: Chunking,
     /// The space that questions are compared in; `None` while it has text
     /// search alone.
-    pub space: Option<Space>,
+    pub space: Option<EmbeddingSpace>,
     /// Free for the application.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub metadata: Map<String, Value>,
@@ -44,7 +44,7 @@ pub struct Collection {
 
 /// What reading and searching need of a collection: nothing is counted for it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct CollectionHead {
+pub struct CollectionConfig {
     /// Its id.
     pub id: CollectionId,
     /// How its documents are cut into chunks.
@@ -95,7 +95,7 @@ impl Chunking {
 /// Vectors of one model over the chunks of one collection.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Space {
+pub struct EmbeddingSpace {
     /// Its id.
     pub id: SpaceId,
     /// The collection.

@@ -40,7 +40,7 @@ pub trait Embedder: Send + Sync {
     /// The model, always the same for one embedder.
     fn model(&self) -> &EmbeddingModel;
     /// Tokens of a text at most; what is longer is cut by the model.
-    fn most_tokens(&self) -> usize;
+    fn max_tokens(&self) -> usize;
     /// Tokens of `text` as the model counts them.
     fn count_tokens(&self, text: &str) -> usize;
     /// One vector for each text, in their order, each of

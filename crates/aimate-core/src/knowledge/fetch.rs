@@ -23,14 +23,14 @@ pub struct Fetched {
 /// again, and bounds how long it waits.
 #[async_trait]
 pub trait Fetcher: Send + Sync {
-    /// Asks for `url` and gives what comes, of at most `most` bytes.
+    /// Asks for `url` and gives what comes, of at most `max` bytes.
     ///
     /// # Errors
     /// `Invalid` if it is no `http:` or `https:` address, or its server says that
     /// there is nothing; `Forbidden` if it may not be reached; `TooLarge`;
     /// `Upstream`, `Unavailable` or `Timeout` if its server fails. The bytes end
     /// with the same errors.
-    async fn fetch(&self, url: &str, most: u64) -> Result<Fetched>;
+    async fn fetch(&self, url: &str, max: u64) -> Result<Fetched>;
 }
 
 impl std::fmt::Debug for Fetched {

@@ -6,11 +6,11 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result};
 
 /// Conditions of a filter at most.
-const MOST_CONDITIONS: usize = 200;
+const MAX_CONDITIONS: usize = 200;
 /// Nesting of a filter at most.
-const MOST_DEPTH: usize = 16;
+const MAX_DEPTH: usize = 16;
 /// Values of one `in` at most.
-const MOST_VALUES: usize = 1_000;
+const MAX_VALUES: usize = 1_000;
 /// Bytes of a field's name at most.
 const FIELD: usize = 200;
 
@@ -118,11 +118,11 @@ impl Filter {
 
     fn check_at(&self, path: &str, depth: usize, conditions: &mut usize) -> Result<()> {
         *conditions += 1;
-        if *conditions > MOST_CONDITIONS {
-            return Err(Error::field("filter", format!("has more than {MOST_CONDITIONS} conditions")));
+        if *conditions > MAX_CONDITIONS {
+            return Err(Error::field("filter", format!("has more than {MAX_CONDITIONS} conditions")));
         }
-        if depth > MOST_DEPTH {
-            return Err(Error::field("filter", format!("is nested deeper than {MOST_DEPTH}")));
+        if depth > MAX_DEPTH {
+            return Err(Error::field("filter", format!("is nested deeper than {MAX_DEPTH}")));
         }
         match self {
             Self::And(all) | Self::Or(all) => {
@@ -138,8 +138,8 @@ impl Filter {
             }
             Self::In { field, values } => {
                 Self::field(field)?;
-                if values.len() > MOST_VALUES {
-                    let message = format!("has {} values; the most is {MOST_VALUES}", values.len());
+                if values.len() > MAX_VALUES {
+                    let message = format!("has {} values; the most is {MAX_VALUES}", values.len());
                     return Err(Error::field(format!("{path}.in"), message));
                 }
                 values.iter().try_for_each(|value| check_value(path, value))

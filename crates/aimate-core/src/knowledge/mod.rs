@@ -2,7 +2,7 @@
 //!
 //! A [`Collection`] holds [`Document`]s; a document is cut into [`Chunk`]s. A
 //! chunk is found by its words (BM25) and by its meaning (a vector in the
-//! collection's [`Space`]).
+//! collection's [`EmbeddingSpace`]).
 
 mod collection;
 mod document;
@@ -13,8 +13,8 @@ mod search;
 mod store;
 
 pub use collection::{
-    Chunking, Collection, CollectionChange, CollectionHead, DEFAULT_COLLECTION, NewCollection, Space,
-    SpaceStatus,
+    Chunking, Collection, CollectionChange, CollectionConfig, DEFAULT_COLLECTION, EmbeddingSpace,
+    NewCollection, SpaceStatus,
 };
 pub use document::{Chunk, Document, DocumentError, DocumentFilter, DocumentStatus, NewChunk, NewDocument};
 pub use embedder::{EmbedPurpose, Embedder, EmbeddingModel, Reranker};
@@ -24,6 +24,6 @@ pub use search::{
     Explanation, Found, Search, SearchExplanation, SearchHit, SearchMode, SearchResult, Timings,
 };
 pub use store::{
-    Blob, BlobStore, ClaimedDocument, Fence, Finish, KnowledgeQueue, KnowledgeStore, Leg, Passage,
-    Publication, PublishedDocument, ScoredChunk, SpaceVectors, Target,
+    Blob, BlobStore, ClaimedDocument, Fence, Finish, KnowledgeQueue, KnowledgeStore, Passage, Publication,
+    PublishedDocument, RankedChunks, ScoredChunk, SearchScope, SpaceVectors,
 };

@@ -8,11 +8,11 @@ use crate::id::{ChunkId, CollectionId, DocumentId};
 use crate::text::names;
 
 /// Hits of a search at most.
-const MOST_HITS: u32 = 200;
+const MAX_HITS: u32 = 200;
 /// Characters of a question at most.
-const MOST_QUERY: usize = 20_000;
+const MAX_QUERY: usize = 20_000;
 /// Collections of one search at most.
-const MOST_COLLECTIONS: usize = 100;
+const MAX_COLLECTIONS: usize = 100;
 
 /// How passages are found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -64,7 +64,7 @@ impl Search {
 
     /// Hits at most.
     pub fn limit(&self) -> usize {
-        self.limit.unwrap_or(10).clamp(1, MOST_HITS) as usize
+        self.limit.unwrap_or(10).clamp(1, MAX_HITS) as usize
     }
 
     /// Checks the limits of every field.
@@ -76,16 +76,16 @@ impl Search {
             return Err(Error::field("query", "is empty; it needs 1 to 20000 characters"));
         }
         let count = self.query.chars().count();
-        if count > MOST_QUERY {
-            return Err(Error::field("query", format!("has {count} characters; the most is {MOST_QUERY}")));
+        if count > MAX_QUERY {
+            return Err(Error::field("query", format!("has {count} characters; the most is {MAX_QUERY}")));
         }
         if let Some(limit) = self.limit
-            && !(1..=MOST_HITS).contains(&limit)
+            && !(1..=MAX_HITS).contains(&limit)
         {
-            return Err(Error::field("limit", format!("is {limit}; it must be 1 to {MOST_HITS}")));
+            return Err(Error::field("limit", format!("is {limit}; it must be 1 to {MAX_HITS}")));
         }
-        if self.collections.len() > MOST_COLLECTIONS {
-            return Err(Error::field("collections", format!("names more than {MOST_COLLECTIONS}")));
+        if self.collections.len() > MAX_COLLECTIONS {
+            return Err(Error::field("collections", format!("names more than {MAX_COLLECTIONS}")));
         }
         if !(0.0..=1.0).contains(&self.diversity) {
             return Err(Error::field("diversity", "must be 0 to 1"));

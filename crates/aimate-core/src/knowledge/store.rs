@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
 use super::{
-    Chunk, Collection, CollectionChange, CollectionHead, Document, DocumentError, DocumentFilter, Filter,
-    NewChunk, Space,
+    Chunk, Collection, CollectionChange, CollectionConfig, Document, DocumentError, DocumentFilter,
+    EmbeddingSpace, Filter, NewChunk,
 };
 use crate::clock::Timestamp;
 use crate::error::Result;
@@ -19,7 +19,7 @@ use crate::scope::Scope;
 
 /// Where a search looks.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Target {
+pub struct SearchScope {
     /// These collections; foreign and unknown ones hold nothing.
     pub collections: Vec<CollectionId>,
     /// Documents that pass this.
@@ -37,7 +37,7 @@ pub struct ScoredChunk {
 
 /// What one leg of a search found.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Leg {
+pub struct RankedChunks {
     /// The best chunks, best first; equal scores by chunk id.
     pub best: Vec<ScoredChunk>,
     /// Chunks of the collections.
@@ -140,9 +140,9 @@ pub trait KnowledgeStore: Send + Sync {
     /// The collection of this name; `None` if there is none.
     async fn collection_named(&self, scope: &Scope, name: &str) -> Result<Option<Collection>>;
     /// The heads of the collections of these ids or names, in this order; of all
-    /// the user's, the newest [`PageRequest::MOST`] first, if none is named.
+    /// the user's, the newest [`PageRequest::MAX_LIMIT`] first, if none is named.
     /// `NotFound` if one is not there.
-    async fn collection_heads(&self, scope: &Scope, names: &[String]) -> Result<Vec<CollectionHead>>;
+    async fn collection_configs(&self, scope: &Scope, names: &[String]) -> Result<Vec<CollectionConfig>>;
     /// The user's collections, newest first.
     async fn collections(&self, scope: &Scope, page: PageRequest) -> Result<Page<Collection>>;
     /// Applies all of `change` but the embedder, and sets `updated_at`.
@@ -225,10 +225,10 @@ pub trait KnowledgeStore: Send + Sync {
     async fn merge_index(&self, scope: &Scope, collection: CollectionId) -> Result<bool>;
 
     /// The collection's spaces, newest first.
-    async fn spaces(&self, scope: &Scope, collection: CollectionId) -> Result<Vec<Space>>;
+    async fn spaces(&self, scope: &Scope, collection: CollectionId) -> Result<Vec<EmbeddingSpace>>;
     /// Stores a space that is to be built beside the active one. One that is
     /// stored already becomes `building` again: chunks came since it was active.
-    async fn create_space(&self, scope: &Scope, space: &Space) -> Result<()>;
+    async fn create_space(&self, scope: &Scope, space: &EmbeddingSpace) -> Result<()>;
     /// Findable chunks that have no vector in the space yet, at most `limit`.
     async fn missing_vectors(&self, scope: &Scope, space: SpaceId, limit: u32) -> Result<Vec<Passage>>;
     /// Stores vectors for a space that is being built.
@@ -248,18 +248,24 @@ pub trait KnowledgeStore: Send + Sync {
     /// Lucene's idf; statistics over all the target's collections, whatever the
     /// filter): Robertson and Zaragoza 2009, "The Probabilistic Relevance
     /// Framework: BM25 and Beyond".
-    async fn find_text(&self, scope: &Scope, target: &Target, terms: &Terms, limit: u32) -> Result<Leg>;
+    async fn find_text(
+        &self,
+        scope: &Scope,
+        target: &SearchScope,
+        terms: &Terms,
+        limit: u32,
+    ) -> Result<RankedChunks>;
     /// The chunks of the space's collection whose vectors have the largest
     /// cosine with `query`, which has length 1. `target.collections` other than
     /// the space's hold nothing.
     async fn find_vector(
         &self,
         scope: &Scope,
-        target: &Target,
+        target: &SearchScope,
         spaces: &[SpaceId],
         query: &[f32],
         limit: u32,
-    ) -> Result<Leg>;
+    ) -> Result<RankedChunks>;
     /// The cosine of `query` with each of `chunks` that has a vector in one of
     /// the spaces.
     async fn cosines(
@@ -314,9 +320,13 @@ pub trait KnowledgeQueue: Send + Sync {
     /// down.
     async fn release_documents(&self, worker: WorkerId) -> Result<()>;
     /// Takes a space that is `building` and that no living worker builds.
-    async fn claim_space(&self, worker: WorkerId, dead_before: Timestamp) -> Result<Option<(Scope, Space)>>;
+    async fn claim_space(
+        &self,
+        worker: WorkerId,
+        dead_before: Timestamp,
+    ) -> Result<Option<(Scope, EmbeddingSpace)>>;
     /// Of these blobs, those that no document needs.
-    async fn unneeded_blobs(&self, blobs: &[Blob]) -> Result<Vec<Blob>>;
+    async fn unreferenced_blobs(&self, blobs: &[Blob]) -> Result<Vec<Blob>>;
     /// What is in the knowledge tables though nothing refers to it: a sentence
     /// each; empty if all is well. Repairs what it can if `repair`.
     async fn orphans(&self, repair: bool) -> Result<Vec<String>>;
@@ -338,14 +348,14 @@ pub struct Blob {
 #[async_trait]
 pub trait BlobStore: Send + Sync {
     /// Keeps the bytes, which are written as they come and are there as a whole
-    /// or not at all; returns the blob and its size. `TooLarge` beyond `most`
+    /// or not at all; returns the blob and its size. `TooLarge` beyond `max`
     /// bytes; an error of `bytes` is handed on.
     async fn put(
         &self,
         tenant: TenantId,
         document: DocumentId,
         bytes: BoxStream<'_, Result<Vec<u8>>>,
-        most: u64,
+        max: u64,
     ) -> Result<(Blob, u64)>;
     /// A file with the bytes, to be read only. `NotFound` if they are gone.
     async fn file(&self, blob: &Blob) -> Result<PathBuf>;

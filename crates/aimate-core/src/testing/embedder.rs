@@ -55,7 +55,7 @@ impl Embedder for HashEmbedder {
         &self.model
     }
 
-    fn most_tokens(&self) -> usize {
+    fn max_tokens(&self) -> usize {
         256
     }
 

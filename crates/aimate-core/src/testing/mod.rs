@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::clock::{Clock, Ids, Sources, Timestamp};
+use crate::clock::{Clock, ClockAndIds, Ids, Timestamp};
 
 pub use embedder::HashEmbedder;
 pub use provider::{ScriptedProvider, Step, answer};
@@ -51,7 +51,7 @@ impl Ids for CountingIds {
 }
 
 /// A fixed clock at 2026-01-01T00:00:00Z and counting ids.
-pub fn fixed_sources() -> Sources {
+pub fn fixed_sources() -> ClockAndIds {
     let clock = Arc::new(FixedClock::at(1_767_225_600_000_000));
-    Sources { clock, ids: Arc::new(CountingIds::default()) }
+    ClockAndIds { clock, ids: Arc::new(CountingIds::default()) }
 }

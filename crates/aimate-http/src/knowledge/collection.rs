@@ -1,7 +1,7 @@
 //! `/api/v1/knowledge/collections`.
 
 use aimate_core::CollectionId;
-use aimate_core::knowledge::{Collection, CollectionChange, NewCollection, Space};
+use aimate_core::knowledge::{Collection, CollectionChange, EmbeddingSpace, NewCollection};
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
@@ -77,11 +77,11 @@ pub(crate) async fn delete(
 /// Lists a collection's embedding spaces, newest first: the active one, one that
 /// is being built, those that it had before.
 #[utoipa::path(get, path = "/api/v1/knowledge/collections/{id}/spaces", tag = "knowledge",
-    params(("id" = CollectionId, Path)), responses((status = 200, body = List<Space>)))]
+    params(("id" = CollectionId, Path)), responses((status = 200, body = List<EmbeddingSpace>)))]
 pub(crate) async fn spaces(
     State(app): State<App>,
     Caller(scope): Caller,
     Path(id): Path<CollectionId>,
-) -> Result<List<Space>> {
+) -> Result<List<EmbeddingSpace>> {
     Ok(List::whole(app.engine.knowledge(&scope).spaces(id).await?))
 }

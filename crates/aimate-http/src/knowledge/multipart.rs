@@ -116,12 +116,12 @@ impl<'a> Multipart<'a> {
         }
     }
 
-    /// The content of the part `name` as text of at most `most` bytes.
-    pub(super) async fn text(&mut self, name: &str, most: usize) -> Result<String> {
+    /// The content of the part `name` as text of at most `max` bytes.
+    pub(super) async fn text(&mut self, name: &str, max: usize) -> Result<String> {
         let mut all = Vec::new();
         while let Some(piece) = self.piece().await? {
-            if all.len() + piece.len() > most {
-                return Err(Error::field(name, format!("has more than {most} bytes")));
+            if all.len() + piece.len() > max {
+                return Err(Error::field(name, format!("has more than {max} bytes")));
             }
             all.extend_from_slice(&piece);
         }

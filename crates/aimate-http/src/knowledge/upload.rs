@@ -1,7 +1,7 @@
 //! Documents that are sent as a file: on to the engine as they arrive, never
 //! held as a whole.
 
-use aimate_core::engine::{Knowledge, MOST_BYTES};
+use aimate_core::engine::{Knowledge, MAX_BYTES};
 use aimate_core::knowledge::{Document, NewDocument};
 use aimate_core::{CollectionId, Error};
 use axum::extract::Request;
@@ -65,8 +65,8 @@ pub(super) async fn add(
             ),
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
         )),
-        Ok(Some(_)) if announced > MOST_BYTES + AROUND => {
-            Err(Error::too_large(format!("the file is larger than {MOST_BYTES} bytes, which is the most"))
+        Ok(Some(_)) if announced > MAX_BYTES + AROUND => {
+            Err(Error::too_large(format!("the file is larger than {MAX_BYTES} bytes, which is the most"))
                 .into())
         }
         Ok(Some(boundary)) => {

@@ -20,7 +20,7 @@ use crate::message;
 use crate::sse::Source;
 
 /// Bytes that go out at once at most, where a model is faster than its reader.
-const MOST: usize = 64 * 1024;
+const MAX_BODY_PIECE: usize = 64 * 1024;
 /// How long the head of a kept answer waits for its first piece, so that what
 /// fails at once has a status of its own.
 const FIRST: Duration = Duration::from_secs(10);
@@ -82,7 +82,7 @@ impl Source for Live {
     async fn write(&mut self, out: &mut BytesMut) -> bool {
         poll_fn(|context| {
             let before = out.len();
-            while !self.ended && out.len() - before < MOST {
+            while !self.ended && out.len() - before < MAX_BODY_PIECE {
                 match self.pieces.poll_next_unpin(context) {
                     Poll::Ready(Some(piece)) => self.take(out, piece),
                     Poll::Ready(None) => self.end(out),

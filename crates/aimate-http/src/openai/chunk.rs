@@ -4,7 +4,7 @@
 use aimate_core::message::{Citation, ToolCall};
 use aimate_core::provider::FinishReason;
 use aimate_core::usage::TokenUsage;
-use aimate_core::{ConversationId, Error, Sources};
+use aimate_core::{ClockAndIds, ConversationId, Error};
 use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::Value;
 use uuid::Uuid;
@@ -22,7 +22,7 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    pub(crate) fn new(sources: &Sources, model: &str, conversation: Option<ConversationId>) -> Self {
+    pub(crate) fn new(sources: &ClockAndIds, model: &str, conversation: Option<ConversationId>) -> Self {
         let id: Uuid = sources.id();
         Self {
             id: format!("chatcmpl-{}", id.simple()),

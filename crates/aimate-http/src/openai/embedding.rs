@@ -22,7 +22,7 @@ use crate::json::{self, Json};
 use crate::scope::Caller;
 
 /// Texts at once at most, as OpenAI has it.
-const MOST: usize = 2_048;
+const MAX_TEXTS: usize = 2_048;
 
 /// Texts to make vectors of.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -113,8 +113,8 @@ pub(crate) async fn embeddings(
 
 fn texts(input: Content<Input>) -> Result<Vec<String>> {
     let items = input.into_parts(Input::Text);
-    if items.is_empty() || items.len() > MOST {
-        let message = format!("has {} texts; it must have 1 to {MOST}", items.len());
+    if items.is_empty() || items.len() > MAX_TEXTS {
+        let message = format!("has {} texts; it must have 1 to {MAX_TEXTS}", items.len());
         return Err(Error::field("input", message).into());
     }
     items

@@ -16,8 +16,8 @@ struct OnePage;
 
 #[async_trait]
 impl Fetcher for OnePage {
-    async fn fetch(&self, url: &str, most: u64) -> Result<Fetched> {
-        assert_eq!(most, aimate_core::engine::MOST_BYTES);
+    async fn fetch(&self, url: &str, max: u64) -> Result<Fetched> {
+        assert_eq!(max, aimate_core::engine::MAX_BYTES);
         let pieces: Vec<Result<Vec<u8>>> = match url {
             "http://example.org/boiler.md" => vec![Ok(BOILER.into())],
             "http://example.org/broken" => {

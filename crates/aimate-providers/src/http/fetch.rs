@@ -39,12 +39,12 @@ const PATIENCE: Patience = Patience {
 
 #[async_trait]
 impl Fetcher for Transport {
-    async fn fetch(&self, url: &str, most: u64) -> Result<Fetched> {
-        fetch(self, url, most, PATIENCE).await
+    async fn fetch(&self, url: &str, max: u64) -> Result<Fetched> {
+        fetch(self, url, max, PATIENCE).await
     }
 }
 
-async fn fetch(transport: &Transport, url: &str, most: u64, patience: Patience) -> Result<Fetched> {
+async fn fetch(transport: &Transport, url: &str, max: u64, patience: Patience) -> Result<Fetched> {
     let deadline = after(patience.whole);
     let mut url = Url::parse(url).map_err(|error| wrong(format!("is no address: {error}")))?;
     for _ in 0..=HOPS {
@@ -52,7 +52,7 @@ async fn fetch(transport: &Transport, url: &str, most: u64, patience: Patience) 
         let response = ask(transport, &url, patience, deadline).await?;
         match redirection(&url, &response)? {
             Some(next) => url = next,
-            None => return found(&url, response, most, patience, deadline),
+            None => return found(&url, response, max, patience, deadline),
         }
     }
     Err(wrong(format!("leads to another address more than {HOPS} times")))
@@ -102,7 +102,7 @@ fn redirection(url: &Url, response: &Response) -> Result<Option<Url>> {
     next.ok_or_else(nowhere).map(Some)
 }
 
-fn found(url: &Url, response: Response, most: u64, patience: Patience, deadline: Instant) -> Result<Fetched> {
+fn found(url: &Url, response: Response, max: u64, patience: Patience, deadline: Instant) -> Result<Fetched> {
     let host = host(url);
     let status = response.status().as_u16();
     match status {
@@ -117,12 +117,12 @@ fn found(url: &Url, response: Response, most: u64, patience: Patience, deadline:
     if header(CONTENT_ENCODING).is_some_and(|coding| !coding.is_empty() && coding != "identity") {
         return Err(Error::upstream(format!("`{host}` sends it compressed although it was not asked to")));
     }
-    if response.content_length().is_some_and(|length| length > most) {
-        return Err(too_large(most));
+    if response.content_length().is_some_and(|length| length > max) {
+        return Err(too_large(max));
     }
     let is_media_type = |kind: &&str| kind.contains('/') && kind.len() <= MEDIA_TYPE;
     let media_type = header(CONTENT_TYPE).filter(is_media_type).map(str::to_owned);
-    let rest = Rest { response, host: host.to_owned(), most, left: most, idle: patience.idle, deadline };
+    let rest = Rest { response, host: host.to_owned(), max, left: max, idle: patience.idle, deadline };
     Ok(Fetched { name: name(url), media_type, bytes: rest.bytes() })
 }
 
@@ -130,7 +130,7 @@ fn found(url: &Url, response: Response, most: u64, patience: Patience, deadline:
 struct Rest {
     response: Response,
     host: String,
-    most: u64,
+    max: u64,
     left: u64,
     idle: Duration,
     deadline: Instant,
@@ -158,7 +158,7 @@ impl Rest {
                 .with_source(error.without_url())
         };
         let Some(piece) = piece.map_err(broke)? else { return Ok(None) };
-        self.left = self.left.checked_sub(piece.len() as u64).ok_or_else(|| too_large(self.most))?;
+        self.left = self.left.checked_sub(piece.len() as u64).ok_or_else(|| too_large(self.max))?;
         Ok(Some(piece.into()))
     }
 }
@@ -183,8 +183,8 @@ fn too_slow(url: &Url) -> Error {
     Error::timeout(format!("`{}` took too long to answer", host(url)))
 }
 
-fn too_large(most: u64) -> Error {
-    Error::too_large(format!("what `url` leads to is larger than {most} bytes, which is the most"))
+fn too_large(max: u64) -> Error {
+    Error::too_large(format!("what `url` leads to is larger than {max} bytes, which is the most"))
 }
 
 #[cfg(test)]

@@ -10,9 +10,9 @@ use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use super::Answer;
 
 /// The longest wait that a server may ask for; beyond it the call fails at once.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+const MAX_WAIT: Duration = Duration::from_secs(30);
 /// The longest wait between tries that aiMate chooses itself.
-const LONGEST_BACKOFF: Duration = Duration::from_secs(8);
+const MAX_BACKOFF: Duration = Duration::from_secs(8);
 
 /// A failed try.
 pub(crate) struct Failure {
@@ -56,10 +56,10 @@ impl Failure {
             return None;
         }
         match self.error.retry_after() {
-            Some(asked) => (asked <= LONGEST_WAIT).then_some(asked),
+            Some(asked) => (asked <= MAX_WAIT).then_some(asked),
             None => {
-                let most = backoff.saturating_mul(1 << attempt.min(10)).min(LONGEST_BACKOFF);
-                Some(most.mul_f64(random()))
+                let max = backoff.saturating_mul(1 << attempt.min(10)).min(MAX_BACKOFF);
+                Some(max.mul_f64(random()))
             }
         }
     }
@@ -129,8 +129,8 @@ mod tests {
         let failure = Failure::again(Error::upstream("x"));
         let backoff = Duration::from_millis(250);
         for attempt in 0..40 {
-            let most = backoff.saturating_mul(1 << attempt.min(10)).min(LONGEST_BACKOFF);
-            assert!(failure.wait(attempt, 99, backoff).unwrap() <= most);
+            let max = backoff.saturating_mul(1 << attempt.min(10)).min(MAX_BACKOFF);
+            assert!(failure.wait(attempt, 99, backoff).unwrap() <= max);
         }
         assert_eq!(failure.wait(2, 2, backoff), None);
     }

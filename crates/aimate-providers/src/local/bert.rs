@@ -65,12 +65,12 @@ pub(super) struct Scratch {
 }
 
 impl Bert {
-    /// The network of `config` out of `weights`, for texts of `most_tokens`.
-    pub(super) fn load(config: &Config, weights: &mut Weights, most_tokens: usize) -> Result<Self> {
+    /// The network of `config` out of `weights`, for texts of `max_tokens`.
+    pub(super) fn load(config: &Config, weights: &mut Weights, max_tokens: usize) -> Result<Self> {
         let mut reader = Reader::new(config, weights);
         let hidden = config.hidden_size;
         let words = reader.rows("embeddings.word_embeddings.weight", usize::MAX)?;
-        let mut positions = reader.rows("embeddings.position_embeddings.weight", most_tokens)?;
+        let mut positions = reader.rows("embeddings.position_embeddings.weight", max_tokens)?;
         let types = reader.rows("embeddings.token_type_embeddings.weight", 1)?;
         for row in positions.chunks_exact_mut(hidden) {
             add(row, &types);
@@ -96,7 +96,7 @@ impl Bert {
     }
 
     /// Tokens that a text may have.
-    pub(super) fn most_tokens(&self) -> usize {
+    pub(super) fn max_tokens(&self) -> usize {
         self.positions.len() / self.hidden
     }
 
@@ -303,12 +303,12 @@ impl<'a> Reader<'a> {
     }
 
     /// The first rows of a table of vectors.
-    fn rows(&mut self, name: &str, most: usize) -> Result<Vec<f32>> {
+    fn rows(&mut self, name: &str, max: usize) -> Result<Vec<f32>> {
         let hidden = self.config.hidden_size;
         let shape = self.weights.shape(&format!("{}{name}", self.prefix))?;
         let rows = shape.first().copied().unwrap_or(0);
         let mut table = self.tensor(name, &[rows, hidden])?;
-        table.truncate(rows.min(most) * hidden);
+        table.truncate(rows.min(max) * hidden);
         table.shrink_to_fit();
         Ok(table)
     }

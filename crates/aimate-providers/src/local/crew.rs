@@ -12,7 +12,7 @@ use aimate_core::{Error, Result};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 /// Threads at most where nobody says how many.
-const MOST: usize = 16;
+const MAX_THREADS: usize = 16;
 
 pub(super) struct Crew {
     lanes: Vec<ThreadPool>,
@@ -23,7 +23,7 @@ pub(super) struct Crew {
 impl Crew {
     /// A crew for every core of the machine.
     pub(super) fn usual() -> Result<Self> {
-        Self::new(std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MOST)))
+        Self::new(std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_THREADS)))
     }
 
     pub(super) fn new(threads: usize) -> Result<Self> {

@@ -78,11 +78,11 @@ impl LocalEmbedder {
                 bert.vocabulary()
             )));
         }
-        if bert.most_tokens() <= tokenizer.encode("", 0).len() {
+        if bert.max_tokens() <= tokenizer.encode("", 0).len() {
             return Err(Error::invalid(format!(
                 "`{}`: a text may have {} tokens, which leaves none for words; max_seq_length or the table of positions is wrong",
                 dir.display(),
-                bert.most_tokens()
+                bert.max_tokens()
             )));
         }
         let name = folder.name();
@@ -124,7 +124,7 @@ impl LocalEmbedder {
 
     /// Tokens of a text at most, with those the model adds; the rest is cut off.
     pub fn max_tokens(&self) -> usize {
-        self.parts.bert.most_tokens()
+        self.parts.bert.max_tokens()
     }
 
     /// 16 hex digits that are others when the vectors are others.
@@ -149,7 +149,7 @@ impl LocalEmbedder {
     fn run(&self, texts: &[&str], stop: &AtomicBool) -> Result<Vec<Vec<f32>>> {
         let Parts { bert, tokenizer, pooling, .. } = &*self.parts;
         let texts: Vec<Vec<u32>> =
-            texts.iter().map(|text| tokenizer.encode(text, bert.most_tokens())).collect();
+            texts.iter().map(|text| tokenizer.encode(text, bert.max_tokens())).collect();
         let (order, batches) = batches(&texts, self.crew.threads());
         let embed = |scratch: &mut Scratch, batch: &Vec<&[u32]>| {
             if stop.load(Ordering::Relaxed) { Ok(Vec::new()) } else { bert.embed(batch, *pooling, scratch) }
@@ -179,11 +179,11 @@ fn batches(texts: &[Vec<u32>], threads: usize) -> (Vec<usize>, Vec<Vec<&[u32]>>)
     let mut order: Vec<(usize, &[u32])> = texts.iter().map(Vec::as_slice).enumerate().collect();
     order.sort_by_key(|(_, text)| std::cmp::Reverse(text.len()));
     let total: usize = texts.iter().map(Vec::len).sum();
-    let most = (total / threads).clamp(BATCH_TOKENS / 4, BATCH_TOKENS);
+    let max = (total / threads).clamp(BATCH_TOKENS / 4, BATCH_TOKENS);
     let mut batches: Vec<Vec<&[u32]>> = Vec::new();
     let mut tokens = usize::MAX;
     for (_, text) in &order {
-        match batches.last_mut().filter(|_| tokens.saturating_add(text.len()) <= most) {
+        match batches.last_mut().filter(|_| tokens.saturating_add(text.len()) <= max) {
             Some(batch) => batch.push(text),
             None => {
                 batches.push(vec![text]);
@@ -201,7 +201,7 @@ impl Embedder for LocalEmbedder {
         &self.parts.model
     }
 
-    fn most_tokens(&self) -> usize {
+    fn max_tokens(&self) -> usize {
         self.max_tokens()
     }
 

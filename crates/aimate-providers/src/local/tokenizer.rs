@@ -119,7 +119,7 @@ pub(super) fn read(json: &str) -> Result<Tokenizer> {
         pieces,
         longest,
         unknown,
-        longest_word: model.max_input_chars_per_word,
+        max_word: model.max_input_chars_per_word,
         special,
         special_begins,
         before,

@@ -25,7 +25,7 @@ pub(super) struct Tokenizer {
     /// What stands for a word that has no pieces.
     pub(super) unknown: u32,
     /// Characters of a word that is cut at all.
-    pub(super) longest_word: usize,
+    pub(super) max_word: usize,
     /// Tokens that stand for themselves wherever the text has them, such as `[SEP]`.
     pub(super) special: Vec<(Box<str>, u32)>,
     /// The bytes that these begin with.
@@ -46,9 +46,9 @@ pub(super) struct Cleaning {
 }
 
 impl Tokenizer {
-    /// The tokens of `text`, at most `most` with what goes before and behind.
-    pub(super) fn encode(&self, text: &str, most: usize) -> Vec<u32> {
-        let room = most.saturating_sub(self.before.len() + self.behind.len());
+    /// The tokens of `text`, at most `max` with what goes before and behind.
+    pub(super) fn encode(&self, text: &str, max: usize) -> Vec<u32> {
+        let room = max.saturating_sub(self.before.len() + self.behind.len());
         let mut ids = self.before.clone();
         let mut walk = Walk::new(self, room);
         walk.text(text, &mut |id| ids.push(id));
@@ -80,10 +80,10 @@ impl Tokenizer {
     }
 
     /// The longest entry that `word` begins with, and its bytes.
-    fn longest_piece(&self, word: &str, begins: bool) -> Option<(usize, u32)> {
+    fn max_piece(&self, word: &str, begins: bool) -> Option<(usize, u32)> {
         let entries = if begins { &self.words } else { &self.pieces };
-        let most = word.len().min(self.longest);
-        (1..=most).rev().find_map(|end| Some((end, *entries.get(word.get(..end)?)?)))
+        let max = word.len().min(self.longest);
+        (1..=max).rev().find_map(|end| Some((end, *entries.get(word.get(..end)?)?)))
     }
 }
 
@@ -167,7 +167,7 @@ impl<'a> Walk<'a> {
 
     fn push(&mut self, character: char) {
         self.characters += 1;
-        if self.characters <= self.tokenizer.longest_word {
+        if self.characters <= self.tokenizer.max_word {
             self.word.push(character);
         }
     }
@@ -192,12 +192,12 @@ impl<'a> Walk<'a> {
 
     /// Cuts the word into pieces; false where the vocabulary has none for it.
     fn cut(&self, pieces: &mut Vec<u32>) -> bool {
-        if self.characters > self.tokenizer.longest_word {
+        if self.characters > self.tokenizer.max_word {
             return false;
         }
         let mut rest = self.word.as_str();
         while !rest.is_empty() {
-            let Some((end, id)) = self.tokenizer.longest_piece(rest, pieces.is_empty()) else { return false };
+            let Some((end, id)) = self.tokenizer.max_piece(rest, pieces.is_empty()) else { return false };
             pieces.push(id);
             rest = rest.get(end..).unwrap_or_default();
         }

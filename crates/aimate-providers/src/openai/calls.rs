@@ -14,7 +14,7 @@ use crate::json::{arguments, clean, clean_value};
 use crate::stream::Queue;
 
 /// The most calls of one answer, against a server that never stops numbering.
-const MOST_CALLS: usize = 512;
+const MAX_CALLS: usize = 512;
 
 /// Calls whose arguments are still coming.
 #[derive(Debug, Default)]
@@ -44,7 +44,7 @@ impl Calls {
         let index = piece.index.count();
         let at = match self.position(index, &piece) {
             Some(at) => at,
-            None if self.open.len() >= MOST_CALLS => return,
+            None if self.open.len() >= MAX_CALLS => return,
             None => {
                 self.open.push(OpenCall { index, ..OpenCall::default() });
                 self.open.len() - 1

@@ -111,9 +111,9 @@ fn pooling_and_modules_that_are_not_known_are_refused() {
 #[test]
 fn a_model_with_no_room_for_words_is_refused() {
     let (_, folder) = tiny();
-    for most in [0, 2] {
-        folder.put("sentence_bert_config.json", format!(r#"{{"max_seq_length": {most}}}"#));
-        refused(&folder, &format!("a text may have {most} tokens, which leaves none for words"));
+    for max in [0, 2] {
+        folder.put("sentence_bert_config.json", format!(r#"{{"max_seq_length": {max}}}"#));
+        refused(&folder, &format!("a text may have {max} tokens, which leaves none for words"));
     }
 }
 

@@ -149,8 +149,8 @@ impl Tiny {
                     .iter()
                     .map(|key| dot(&query[part.clone()], &key[part.clone()]) / (side as f64).sqrt());
                 let weights: Vec<f64> = weights.collect();
-                let most = weights.iter().copied().fold(f64::MIN, f64::max);
-                let weights: Vec<f64> = weights.iter().map(|weight| (weight - most).exp()).collect();
+                let max = weights.iter().copied().fold(f64::MIN, f64::max);
+                let weights: Vec<f64> = weights.iter().map(|weight| (weight - max).exp()).collect();
                 let total: f64 = weights.iter().sum();
                 found.extend(part.map(|at| {
                     weights.iter().zip(&values).map(|(weight, value)| weight / total * value[at]).sum::<f64>()

@@ -55,8 +55,8 @@ impl Question {
     /// That of `vector`, which is as long as those the codes are of.
     pub(super) fn new(vector: &[f32]) -> Self {
         let greatest = vector.iter().fold(0.0_f32, |greatest, value| greatest.max(value.abs()));
-        let most = ((1_u32 << PLANES) - 1) as f32;
-        let scale = if greatest > 0.0 { most / (2.0 * greatest) } else { 0.0 };
+        let max = ((1_u32 << PLANES) - 1) as f32;
+        let scale = if greatest > 0.0 { max / (2.0 * greatest) } else { 0.0 };
         let planes = |part: &[f32]| {
             let mut planes = [0_u64; PLANES];
             for value in part.iter().rev() {

@@ -99,7 +99,7 @@ impl BlobStore for DiskBlobs {
         tenant: TenantId,
         document: DocumentId,
         mut bytes: BoxStream<'_, Result<Vec<u8>>>,
-        most: u64,
+        max: u64,
     ) -> Result<(Blob, u64)> {
         let place = Arc::clone(&self.place);
         let mut part =
@@ -107,9 +107,9 @@ impl BlobStore for DiskBlobs {
                 .await?;
         while let Some(bytes) = bytes.next().await {
             let bytes = bytes?;
-            if part.size.saturating_add(bytes.len() as u64) > most {
+            if part.size.saturating_add(bytes.len() as u64) > max {
                 return Err(Error::too_large(format!(
-                    "the document has more than {most} bytes, which is the most"
+                    "the document has more than {max} bytes, which is the most"
                 )));
             }
             part = off_the_async_threads(move || part.write(&bytes)).await?;

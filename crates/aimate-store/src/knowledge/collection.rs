@@ -1,7 +1,7 @@
 //! Collections.
 
 use aimate_core::knowledge::{
-    Blob, Chunking, Collection, CollectionChange, CollectionHead, EmbeddingModel, Space,
+    Blob, Chunking, Collection, CollectionChange, CollectionConfig, EmbeddingModel, EmbeddingSpace,
 };
 use aimate_core::{CollectionId, Error, ErrorKind, Page, PageRequest, Result, Scope, Timestamp};
 
@@ -76,13 +76,13 @@ fn collection(row: &impl Columns) -> Result<Collection> {
     })
 }
 
-fn head(row: &impl Columns) -> Result<CollectionHead> {
+fn head(row: &impl Columns) -> Result<CollectionConfig> {
     let space = match row.maybe("space_id")? {
         Some(id) => Some((id, model(row)?)),
         None => None,
     };
     let chunking = Chunking { size: row.get("chunk_size")?, overlap: row.get("chunk_overlap")? };
-    Ok(CollectionHead { id: row.get("id")?, chunking, space })
+    Ok(CollectionConfig { id: row.get("id")?, chunking, space })
 }
 
 fn model(row: &impl Columns) -> Result<EmbeddingModel> {
@@ -94,9 +94,9 @@ fn model(row: &impl Columns) -> Result<EmbeddingModel> {
 }
 
 /// Every findable chunk has a vector in the active space.
-fn active_space(row: &impl Columns, chunk_count: u64) -> Result<Option<Space>> {
+fn active_space(row: &impl Columns, chunk_count: u64) -> Result<Option<EmbeddingSpace>> {
     let Some(id) = row.maybe("space_id")? else { return Ok(None) };
-    Ok(Some(Space {
+    Ok(Some(EmbeddingSpace {
         id,
         collection_id: row.get("id")?,
         model: model(row)?,
@@ -156,11 +156,15 @@ pub(super) async fn named(store: &SqlStore, scope: &Scope, name: &str) -> Result
     })
 }
 
-/// See [`collection_heads`](aimate_core::knowledge::KnowledgeStore::collection_heads).
-pub(super) async fn heads(store: &SqlStore, scope: &Scope, names: &[String]) -> Result<Vec<CollectionHead>> {
+/// See [`collection_configs`](aimate_core::knowledge::KnowledgeStore::collection_configs).
+pub(super) async fn heads(
+    store: &SqlStore,
+    scope: &Scope,
+    names: &[String],
+) -> Result<Vec<CollectionConfig>> {
     on!(store, |db| {
         if names.is_empty() {
-            let rows = db.read(scoped(HEADS, scope).bind(i64::from(PageRequest::MOST))).await?;
+            let rows = db.read(scoped(HEADS, scope).bind(i64::from(PageRequest::MAX_LIMIT))).await?;
             return rows.iter().map(head).collect();
         }
         let mut heads = Vec::with_capacity(names.len());

@@ -7,7 +7,7 @@ mod vector;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use aimate_core::knowledge::{Passage, ScoredChunk, Target};
+use aimate_core::knowledge::{Passage, ScoredChunk, SearchScope};
 use aimate_core::{ChunkId, DocumentId, Result, Scope, SpaceId};
 use uuid::Uuid;
 
@@ -92,7 +92,11 @@ fn uuids(chunks: &[ChunkId]) -> Vec<Uuid> {
 }
 
 /// The documents that pass the target's filter; `None` if it has none.
-async fn allowed(store: &SqlStore, scope: &Scope, target: &Target) -> Result<Option<HashSet<DocumentId>>> {
+async fn allowed(
+    store: &SqlStore,
+    scope: &Scope,
+    target: &SearchScope,
+) -> Result<Option<HashSet<DocumentId>>> {
     match &target.filter {
         Some(filter) => filter::allowed(store, scope, &target.collections, filter).await.map(Some),
         None => Ok(None),

@@ -21,9 +21,9 @@ mod top;
 mod vector;
 
 use aimate_core::knowledge::{
-    Blob, Chunk, ClaimedDocument, Collection, CollectionChange, CollectionHead, Document, DocumentError,
-    DocumentFilter, Fence, Finish, KnowledgeQueue, KnowledgeStore, Leg, Passage, Publication, ScoredChunk,
-    Space, SpaceVectors, Target,
+    Blob, Chunk, ClaimedDocument, Collection, CollectionChange, CollectionConfig, Document, DocumentError,
+    DocumentFilter, EmbeddingSpace, Fence, Finish, KnowledgeQueue, KnowledgeStore, Passage, Publication,
+    RankedChunks, ScoredChunk, SearchScope, SpaceVectors,
 };
 use aimate_core::{
     ChunkId, CollectionId, DocumentId, Error, Page, PageRequest, Result, Scope, SpaceId, Timestamp, WorkerId,
@@ -63,7 +63,7 @@ impl KnowledgeStore for SqlStore {
     async fn collection_named(&self, scope: &Scope, name: &str) -> Result<Option<Collection>> {
         collection::named(self, scope, name).await
     }
-    async fn collection_heads(&self, scope: &Scope, names: &[String]) -> Result<Vec<CollectionHead>> {
+    async fn collection_configs(&self, scope: &Scope, names: &[String]) -> Result<Vec<CollectionConfig>> {
         collection::heads(self, scope, names).await
     }
     async fn collections(&self, scope: &Scope, page: PageRequest) -> Result<Page<Collection>> {
@@ -139,10 +139,10 @@ impl KnowledgeStore for SqlStore {
     async fn merge_index(&self, scope: &Scope, collection: CollectionId) -> Result<bool> {
         publish::merge(self, scope, collection).await
     }
-    async fn spaces(&self, scope: &Scope, collection: CollectionId) -> Result<Vec<Space>> {
+    async fn spaces(&self, scope: &Scope, collection: CollectionId) -> Result<Vec<EmbeddingSpace>> {
         space::list(self, scope, collection).await
     }
-    async fn create_space(&self, scope: &Scope, space: &Space) -> Result<()> {
+    async fn create_space(&self, scope: &Scope, space: &EmbeddingSpace) -> Result<()> {
         space::create(self, scope, space).await
     }
     async fn missing_vectors(&self, scope: &Scope, space: SpaceId, limit: u32) -> Result<Vec<Passage>> {
@@ -163,17 +163,23 @@ impl KnowledgeStore for SqlStore {
     async fn delete_space(&self, scope: &Scope, space: SpaceId) -> Result<()> {
         space::delete(self, scope, space).await
     }
-    async fn find_text(&self, scope: &Scope, target: &Target, terms: &Terms, limit: u32) -> Result<Leg> {
+    async fn find_text(
+        &self,
+        scope: &Scope,
+        target: &SearchScope,
+        terms: &Terms,
+        limit: u32,
+    ) -> Result<RankedChunks> {
         find::text(self, scope, target, terms, limit).await
     }
     async fn find_vector(
         &self,
         scope: &Scope,
-        target: &Target,
+        target: &SearchScope,
         spaces: &[SpaceId],
         query: &[f32],
         limit: u32,
-    ) -> Result<Leg> {
+    ) -> Result<RankedChunks> {
         find::vector(self, scope, target, spaces, query, limit).await
     }
     async fn cosines(
@@ -212,11 +218,15 @@ impl KnowledgeQueue for SqlStore {
     async fn release_documents(&self, worker: WorkerId) -> Result<()> {
         queue::release_documents(self, worker).await
     }
-    async fn claim_space(&self, worker: WorkerId, dead_before: Timestamp) -> Result<Option<(Scope, Space)>> {
+    async fn claim_space(
+        &self,
+        worker: WorkerId,
+        dead_before: Timestamp,
+    ) -> Result<Option<(Scope, EmbeddingSpace)>> {
         queue::claim_space(self, worker, dead_before).await
     }
-    async fn unneeded_blobs(&self, blobs: &[Blob]) -> Result<Vec<Blob>> {
-        queue::unneeded_blobs(self, blobs).await
+    async fn unreferenced_blobs(&self, blobs: &[Blob]) -> Result<Vec<Blob>> {
+        queue::unreferenced_blobs(self, blobs).await
     }
     async fn orphans(&self, repair: bool) -> Result<Vec<String>> {
         queue::orphans(self, repair).await

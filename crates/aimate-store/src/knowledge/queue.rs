@@ -2,7 +2,7 @@
 
 mod orphan;
 
-use aimate_core::knowledge::{Blob, ClaimedDocument, Space};
+use aimate_core::knowledge::{Blob, ClaimedDocument, EmbeddingSpace};
 use aimate_core::{Result, Scope, Timestamp, WorkerId};
 use sqlx::query;
 
@@ -80,7 +80,7 @@ const SQLITE_UNNEEDED: &str = unneeded!(
     "(SELECT unhex(value ->> 0) AS tenant_id, unhex(value ->> 1) AS document_id, value ->> 2 AS hash, \
      key + 1 AS place FROM json_each($1)) AS b"
 );
-/// Blobs of one statement of [`unneeded_blobs`].
+/// Blobs of one statement of [`unreferenced_blobs`].
 const STEP: usize = 10_000;
 
 fn owner(row: &impl Columns) -> Result<Scope> {
@@ -128,7 +128,7 @@ pub(super) async fn claim_space(
     store: &SqlStore,
     worker: WorkerId,
     dead_before: Timestamp,
-) -> Result<Option<(Scope, Space)>> {
+) -> Result<Option<(Scope, EmbeddingSpace)>> {
     macro_rules! claim {
         ($db:expr, $statement:expr) => {{
             let rows = $db.take_over(worker, dead_before, query($statement).bind(worker.0)).await?;
@@ -144,8 +144,8 @@ pub(super) async fn claim_space(
     }
 }
 
-/// See [`unneeded_blobs`](aimate_core::knowledge::KnowledgeQueue::unneeded_blobs).
-pub(super) async fn unneeded_blobs(store: &SqlStore, blobs: &[Blob]) -> Result<Vec<Blob>> {
+/// See [`unreferenced_blobs`](aimate_core::knowledge::KnowledgeQueue::unreferenced_blobs).
+pub(super) async fn unreferenced_blobs(store: &SqlStore, blobs: &[Blob]) -> Result<Vec<Blob>> {
     let mut unneeded = Vec::new();
     for blobs in blobs.chunks(STEP) {
         let mut places: Vec<u64> = match &store.database {

@@ -4,7 +4,7 @@ mod activate;
 
 use std::collections::HashSet;
 
-use aimate_core::knowledge::{EmbeddingModel, Passage, Space, SpaceStatus, SpaceVectors};
+use aimate_core::knowledge::{EmbeddingModel, EmbeddingSpace, Passage, SpaceStatus, SpaceVectors};
 use aimate_core::{ChunkId, CollectionId, DocumentId, Error, ErrorKind, Result, Scope, SpaceId};
 use uuid::Uuid;
 
@@ -126,8 +126,8 @@ macro_rules! known {
 const KNOWN: Pair = pair!(known);
 
 /// A space of [`space_columns!`].
-pub(super) fn space(row: &impl Columns) -> Result<Space> {
-    Ok(Space {
+pub(super) fn space(row: &impl Columns) -> Result<EmbeddingSpace> {
+    Ok(EmbeddingSpace {
         id: row.get("id")?,
         collection_id: row.get("collection_id")?,
         model: EmbeddingModel {
@@ -177,8 +177,12 @@ pub(super) async fn check(store: &SqlStore, scope: &Scope, id: SpaceId) -> Resul
 }
 
 /// See [`spaces`](aimate_core::knowledge::KnowledgeStore::spaces).
-pub(super) async fn list(store: &SqlStore, scope: &Scope, collection: CollectionId) -> Result<Vec<Space>> {
-    let spaces: Vec<Space> = on!(store, |db| {
+pub(super) async fn list(
+    store: &SqlStore,
+    scope: &Scope,
+    collection: CollectionId,
+) -> Result<Vec<EmbeddingSpace>> {
+    let spaces: Vec<EmbeddingSpace> = on!(store, |db| {
         let rows = db.read(scoped(LIST, scope).bind(collection.0)).await?;
         rows.iter().map(space).collect::<Result<_>>()?
     });
@@ -189,7 +193,7 @@ pub(super) async fn list(store: &SqlStore, scope: &Scope, collection: Collection
 }
 
 /// See [`create_space`](aimate_core::knowledge::KnowledgeStore::create_space).
-pub(super) async fn create(store: &SqlStore, scope: &Scope, space: &Space) -> Result<()> {
+pub(super) async fn create(store: &SqlStore, scope: &Scope, space: &EmbeddingSpace) -> Result<()> {
     let missing = || Error::missing("collection", space.collection_id);
     let created = on!(store, |db| {
         let query = scoped(CREATE, scope)

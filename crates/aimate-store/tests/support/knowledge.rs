@@ -22,8 +22,8 @@ impl Random {
         self.0 >> 11
     }
 
-    pub(crate) fn below(&mut self, most: u64) -> u64 {
-        self.next() % most
+    pub(crate) fn below(&mut self, max: u64) -> u64 {
+        self.next() % max
     }
 
     /// About -1 to 1.
@@ -35,8 +35,8 @@ impl Random {
     pub(crate) fn text(&mut self, words: u64) -> String {
         let mut text = String::new();
         for _ in 0..words {
-            let most = 1 + self.below(5_000);
-            text.push_str(&format!("w{} ", self.below(most)));
+            let max = 1 + self.below(5_000);
+            text.push_str(&format!("w{} ", self.below(max)));
         }
         text
     }
@@ -70,7 +70,7 @@ pub(crate) fn number_of(document: DocumentId) -> u128 {
 }
 
 /// A collection with an active space; its ids follow from a number.
-pub(crate) struct Shelf<'s> {
+pub(crate) struct Fixture<'s> {
     pub(crate) world: World<'s>,
     pub(crate) stores: &'s Stores,
     pub(crate) me: Scope,
@@ -78,7 +78,7 @@ pub(crate) struct Shelf<'s> {
     pub(crate) space: SpaceId,
 }
 
-impl<'s> Shelf<'s> {
+impl<'s> Fixture<'s> {
     pub(crate) async fn new(stores: &'s Stores, number: u128) -> Self {
         Self::of(stores, World::new(stores).await, number).await
     }

@@ -73,8 +73,8 @@ impl Archive {
     fn unpack(&mut self, index: usize, mut take: impl FnMut(&[u8])) -> Result<(), ExtractError> {
         let what = self.what;
         let mut part = self.zip.by_index(index).map_err(|failure| failed(what, failure))?;
-        let most_of_part = self.ratio.saturating_mul(part.compressed_size()).saturating_add(GRACE);
-        let most_of_all = self.ratio.saturating_mul(self.packed).saturating_add(GRACE);
+        let max_of_part = self.ratio.saturating_mul(part.compressed_size()).saturating_add(GRACE);
+        let max_of_all = self.ratio.saturating_mul(self.packed).saturating_add(GRACE);
         let mut buffer = vec![0; 64 << 10];
         let mut length = 0_u64;
         loop {
@@ -85,7 +85,7 @@ impl Archive {
             };
             length += read as u64;
             self.unpacked += read as u64;
-            if length > most_of_part || self.unpacked > most_of_all {
+            if length > max_of_part || self.unpacked > max_of_all {
                 return Err(error::too_large(format!(
                     "the {what} unpacks to more than {} times its size, as no ordinary document does",
                     self.ratio

@@ -70,15 +70,15 @@ pub(super) fn too_large(message: impl Into<String>) -> ExtractError {
     ExtractError::new(ExtractErrorKind::TooLarge, message)
 }
 
-pub(super) fn too_much_text(most: usize) -> ExtractError {
+pub(super) fn too_much_text(max: usize) -> ExtractError {
     too_large(format!(
         "the file holds more than {} of text, the most for one document; split it",
-        size(most as u64)
+        size(max as u64)
     ))
 }
 
-pub(super) fn too_deep(what: &str, most: usize) -> ExtractError {
-    too_large(format!("the {what} is nested more than {most} levels deep, the most that is read"))
+pub(super) fn too_deep(what: &str, max: usize) -> ExtractError {
+    too_large(format!("the {what} is nested more than {max} levels deep, the most that is read"))
 }
 
 pub(super) fn crashed(message: impl Into<String>) -> ExtractError {

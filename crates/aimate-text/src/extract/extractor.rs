@@ -12,9 +12,9 @@ use super::worker::{ARGUMENT, OUT_OF_MEMORY, Request, parse};
 use super::{ExtractError, ExtractErrorKind, Extracted, Limits, Subject, error, extract, read_aside};
 
 /// What an answer may have besides the text: places of pages and headings.
-const MOST_OF_PLACES: usize = 32 << 20;
+const MAX_OF_PLACES: usize = 32 << 20;
 /// How much of what a worker complains about is kept.
-const MOST_OF_COMPLAINTS: usize = 2 << 10;
+const MAX_OF_COMPLAINTS: usize = 2 << 10;
 
 /// Reads documents without blocking the caller, risky formats in a child
 /// process where a worker is set. Clones share their limit on how many run.
@@ -116,9 +116,9 @@ impl Extractor {
         // One that ended already says why below.
         let _ = input.write_all(&line).await;
         drop(input);
-        let most = self.limits.output.saturating_add(MOST_OF_PLACES);
+        let max = self.limits.output.saturating_add(MAX_OF_PLACES);
         let (answer, complaints) =
-            tokio::join!(collect(output, most, false), collect(complaints, MOST_OF_COMPLAINTS, true));
+            tokio::join!(collect(output, max, false), collect(complaints, MAX_OF_COMPLAINTS, true));
         let Some(answer) = answer else {
             return Err(error::crashed(format!("the reader of the {noun} answered more than it may")));
         };
@@ -223,15 +223,15 @@ fn start(worker: &Path) -> Result<Child, ExtractError> {
     })
 }
 
-/// Reads to the end; beyond `most` bytes, gives up or throws the rest away.
-async fn collect(mut from: impl AsyncRead + Unpin, most: usize, may_cut: bool) -> Option<Vec<u8>> {
+/// Reads to the end; beyond `max` bytes, gives up or throws the rest away.
+async fn collect(mut from: impl AsyncRead + Unpin, max: usize, may_cut: bool) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut buffer = vec![0; 64 << 10];
     loop {
         match from.read(&mut buffer).await {
             Ok(0) | Err(_) => return Some(bytes),
             Ok(read) => {
-                let room = most.saturating_sub(bytes.len());
+                let room = max.saturating_sub(bytes.len());
                 if read > room && !may_cut {
                     return None;
                 }

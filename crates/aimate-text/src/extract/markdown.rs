@@ -4,7 +4,7 @@ use super::Heading;
 use super::output::clean_line;
 
 /// The most headings that are marked; what has more is not prose.
-const MOST_HEADINGS: usize = 50_000;
+const MAX_HEADINGS: usize = 50_000;
 
 /// The headings of a Markdown text, `#` and underlined ones, outside of fenced
 /// code and front matter.
@@ -38,7 +38,7 @@ pub(super) fn headings(text: &str) -> Vec<Heading> {
             let is_text = !trimmed.is_empty() && !trimmed.starts_with(['-', '>', '|', '+', '*', '=']);
             above = (is_text && above.is_none()).then_some((at, line));
         }
-        if found.len() >= MOST_HEADINGS {
+        if found.len() >= MAX_HEADINGS {
             break;
         }
     }

@@ -6,9 +6,9 @@ use super::{ExtractError, Extracted, Limits, PageMark, TextKind, error, markdown
 
 /// The most pages that are marked; a file of millions of empty slides is not
 /// worth their memory.
-const MOST_PAGES: usize = 100_000;
+const MAX_PAGES: usize = 100_000;
 /// The most bytes a title may have.
-const LONGEST_TITLE: usize = 500;
+const MAX_TITLE: usize = 500;
 
 /// What one piece of a document adds to.
 pub(super) struct Output {
@@ -16,32 +16,26 @@ pub(super) struct Output {
     pages: Vec<PageMark>,
     warnings: Vec<String>,
     title: Option<String>,
-    most: usize,
+    max: usize,
 }
 
 impl Output {
     pub(super) fn new(limits: &Limits) -> Self {
-        Self {
-            text: String::new(),
-            pages: Vec::new(),
-            warnings: Vec::new(),
-            title: None,
-            most: limits.output,
-        }
+        Self { text: String::new(), pages: Vec::new(), warnings: Vec::new(), title: None, max: limits.output }
     }
 
     /// Adds text: control characters go, ends of lines become `\n`, composed
     /// forms are used.
     pub(super) fn push(&mut self, piece: &str) -> Result<(), ExtractError> {
-        if self.text.len().saturating_add(piece.len()) > self.most.saturating_mul(2) {
-            return Err(error::too_much_text(self.most));
+        if self.text.len().saturating_add(piece.len()) > self.max.saturating_mul(2) {
+            return Err(error::too_much_text(self.max));
         }
         match is_nfc_quick(piece.chars()) {
             IsNormalized::Yes => self.push_clean(piece),
             _ => self.push_clean(&piece.nfc().collect::<String>()),
         }
-        if self.text.len() > self.most {
-            return Err(error::too_much_text(self.most));
+        if self.text.len() > self.max {
+            return Err(error::too_much_text(self.max));
         }
         Ok(())
     }
@@ -91,7 +85,7 @@ impl Output {
     /// Begins a page.
     pub(super) fn page(&mut self, number: u32, label: Option<&str>) {
         self.end_paragraph();
-        if self.pages.len() < MOST_PAGES {
+        if self.pages.len() < MAX_PAGES {
             let label = label.map(clean_line).filter(|label| !label.is_empty());
             self.pages.push(PageMark { start: self.text.len(), number, label });
         }
@@ -167,8 +161,8 @@ pub(super) fn clean_line(text: &str) -> String {
             line.push(' ');
         }
         line.push_str(word);
-        if line.len() > LONGEST_TITLE {
-            line.truncate(line.floor_char_boundary(LONGEST_TITLE));
+        if line.len() > MAX_TITLE {
+            line.truncate(line.floor_char_boundary(MAX_TITLE));
             break;
         }
     }
@@ -233,6 +227,6 @@ mod tests {
 
     #[test]
     fn long_title_is_cut_on_a_character() {
-        assert_eq!(clean_line(&"é".repeat(1_000)).len(), LONGEST_TITLE);
+        assert_eq!(clean_line(&"é".repeat(1_000)).len(), MAX_TITLE);
     }
 }

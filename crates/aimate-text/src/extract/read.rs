@@ -78,16 +78,16 @@ impl<'a> Subject<'a> {
     }
 
     fn read_as(&self, limits: &Limits) -> Result<Extracted, ExtractError> {
-        let most = limits.output as u64;
+        let max = limits.output as u64;
         // UTF-16 has two bytes where UTF-8 has one, for Latin text.
         let wide = if media::is_binary(&self.head) { 2 } else { 1 };
         match self.media_type {
-            media::PLAIN => text(&self.bytes(most * wide)?, media::PLAIN, TextKind::Plain, limits),
-            media::MARKDOWN => text(&self.bytes(most * wide)?, media::MARKDOWN, TextKind::Markdown, limits),
-            media::SOURCE => text(&self.bytes(most * wide)?, media::SOURCE, TextKind::Code, limits),
-            media::CSV | media::TSV => table::read_csv(&self.bytes(most * 2)?, self.media_type, limits),
-            media::JSON | media::JSON_LINES => json::read(&self.bytes(most * 2)?, self.media_type, limits),
-            media::HTML | media::XHTML => html::read(&self.bytes(most * 4)?, self.media_type, limits),
+            media::PLAIN => text(&self.bytes(max * wide)?, media::PLAIN, TextKind::Plain, limits),
+            media::MARKDOWN => text(&self.bytes(max * wide)?, media::MARKDOWN, TextKind::Markdown, limits),
+            media::SOURCE => text(&self.bytes(max * wide)?, media::SOURCE, TextKind::Code, limits),
+            media::CSV | media::TSV => table::read_csv(&self.bytes(max * 2)?, self.media_type, limits),
+            media::JSON | media::JSON_LINES => json::read(&self.bytes(max * 2)?, self.media_type, limits),
+            media::HTML | media::XHTML => html::read(&self.bytes(max * 4)?, self.media_type, limits),
             media::MAIL => mail::read(&self.bytes(limits.memory / 4)?, limits),
             media::PDF => {
                 too_long("PDF", self.length, limits.memory / 2)?;
@@ -113,12 +113,12 @@ impl<'a> Subject<'a> {
         }
     }
 
-    fn bytes(&self, most: u64) -> Result<Vec<u8>, ExtractError> {
-        too_long(self.noun(), self.length, most)?;
+    fn bytes(&self, max: u64) -> Result<Vec<u8>, ExtractError> {
+        too_long(self.noun(), self.length, max)?;
         let mut bytes = Vec::new();
         let file = File::open(self.path).map_err(|failure| error::io(&failure))?;
         // The file may have grown since it was looked at.
-        file.take(most).read_to_end(&mut bytes).map_err(|failure| error::io(&failure))?;
+        file.take(max).read_to_end(&mut bytes).map_err(|failure| error::io(&failure))?;
         Ok(bytes)
     }
 
@@ -148,12 +148,12 @@ impl<'a> Subject<'a> {
     }
 }
 
-fn too_long(what: &str, length: u64, most: u64) -> Result<(), ExtractError> {
-    if length <= most {
+fn too_long(what: &str, length: u64, max: u64) -> Result<(), ExtractError> {
+    if length <= max {
         return Ok(());
     }
-    let (length, most) = (error::size(length), error::size(most));
-    Err(error::too_large(format!("the {what} has {length}; the most that is read is {most}; split it")))
+    let (length, max) = (error::size(length), error::size(max));
+    Err(error::too_large(format!("the {what} has {length}; the most that is read is {max}; split it")))
 }
 
 fn text(

@@ -13,7 +13,7 @@ use super::table::{Rows, Style, shortest};
 use super::{ExtractError, Extracted, Limits, TextKind, error, media, ooxml};
 
 /// The most columns of a row that are read: Excel has no more.
-const MOST_COLUMNS: usize = 16_384;
+const MAX_COLUMNS: usize = 16_384;
 
 pub(super) fn read(
     path: &Path,
@@ -129,8 +129,8 @@ impl Lines {
             self.end(take)?;
             self.row = row;
         }
-        let column = usize::try_from(column).unwrap_or(MOST_COLUMNS);
-        if text.is_empty() || column >= MOST_COLUMNS {
+        let column = usize::try_from(column).unwrap_or(MAX_COLUMNS);
+        if text.is_empty() || column >= MAX_COLUMNS {
             return Ok(());
         }
         if self.cells.len() <= column {

@@ -42,7 +42,7 @@ pub(super) struct Rows<'a> {
 }
 
 /// The most rows that can stand above the header.
-const LONGEST_CAPTION: usize = 5;
+const MAX_CAPTION: usize = 5;
 
 impl<'a> Rows<'a> {
     pub(super) fn new(output: &'a mut Output, style: Style) -> Self {
@@ -55,7 +55,7 @@ impl<'a> Rows<'a> {
             return Ok(());
         }
         self.seen += 1;
-        if self.header.is_none() && self.seen <= LONGEST_CAPTION && is_header(cells, filled) {
+        if self.header.is_none() && self.seen <= MAX_CAPTION && is_header(cells, filled) {
             self.header = Some(cells.iter().map(|cell| one_line(cell)).collect());
             if self.style == Style::Labelled {
                 return Ok(());

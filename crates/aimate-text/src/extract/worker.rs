@@ -14,7 +14,7 @@ pub(super) const ARGUMENT: &str = "extract-worker";
 /// How a worker ends that has used all the memory it may.
 pub(super) const OUT_OF_MEMORY: u8 = 77;
 /// The most bytes of a request: a path and a name.
-const LONGEST_REQUEST: u64 = 64 << 10;
+const MAX_REQUEST: u64 = 64 << 10;
 
 /// What a worker is asked, as one line of JSON.
 #[derive(Serialize, Deserialize)]
@@ -53,7 +53,7 @@ pub fn worker_main() -> ExitCode {
 
 fn work() -> io::Result<()> {
     let mut line = String::new();
-    io::stdin().lock().take(LONGEST_REQUEST).read_line(&mut line)?;
+    io::stdin().lock().take(MAX_REQUEST).read_line(&mut line)?;
     let request: Request = serde_json::from_str(&line)?;
     limit(&request.limits)?;
     let outcome = extract(&request.path, &request.name, request.media_type.as_deref(), &request.limits);
@@ -102,8 +102,8 @@ fn limit(limits: &Limits) -> io::Result<()> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     let set = |resource: Resource, wanted: u64| -> io::Result<()> {
-        let most = getrlimit(resource).maximum.map_or(wanted, |most| most.min(wanted));
-        setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) }).map_err(io::Error::from)
+        let max = getrlimit(resource).maximum.map_or(wanted, |max| max.min(wanted));
+        setrlimit(resource, Rlimit { current: Some(max), maximum: Some(max) }).map_err(io::Error::from)
     };
     set(Resource::Core, 0)?;
     set(Resource::Fsize, 0)?;
@@ -131,12 +131,12 @@ fn limit(_: &Limits) -> io::Result<()> {
 /// Ends the process when more memory is in use than it may have. Address space
 /// that the allocator had reserved before is out of reach of the system's limit.
 #[cfg(target_os = "linux")]
-fn watch(most: u64) -> io::Result<()> {
+fn watch(max: u64) -> io::Result<()> {
     let page = rustix::param::page_size() as u64;
     let watching = move || {
         loop {
             match memory_pages() {
-                Ok((_, used)) if used.saturating_mul(page) <= most => {}
+                Ok((_, used)) if used.saturating_mul(page) <= max => {}
                 _ => std::process::exit(i32::from(OUT_OF_MEMORY)),
             }
             std::thread::sleep(std::time::Duration::from_millis(10));

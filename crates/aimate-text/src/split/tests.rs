@@ -33,16 +33,16 @@ fn characters(text: &str) -> usize {
 }
 
 /// The rules that hold for every text.
-fn check(document: &Extracted, settings: SplitSettings, most_tokens: usize) -> Vec<Piece> {
+fn check(document: &Extracted, settings: SplitSettings, max_tokens: usize) -> Vec<Piece> {
     let text = &document.text;
     // A token is a byte.
-    let pieces = split(document, &settings, most_tokens, &|text| text.len());
+    let pieces = split(document, &settings, max_tokens, &|text| text.len());
     let (mut covered, mut last) = (0, 0);
     for piece in &pieces {
         let content = &text[piece.start..piece.end];
         assert!(!content.is_empty() && content == content.trim(), "{content:?}");
         assert!(characters(content) <= settings.size, "{} characters", characters(content));
-        assert!(content.len() <= most_tokens || characters(content) == 1, "{content:?}");
+        assert!(content.len() <= max_tokens || characters(content) == 1, "{content:?}");
         assert_eq!(
             (piece.start_char, piece.end_char),
             (characters(&text[..piece.start]), characters(&text[..piece.end]))
@@ -80,8 +80,8 @@ fn any_text_is_covered_within_the_limits() {
         let kind = [TextKind::Plain, TextKind::Markdown, TextKind::Code][round % 3];
         let size = 1 + number(&mut seed) % 400;
         let overlap = number(&mut seed) % size.div_ceil(2);
-        let most_tokens = [usize::MAX, 64, 7][number(&mut seed) % 3];
-        check(&document(kind, &text), SplitSettings { size, overlap }, most_tokens);
+        let max_tokens = [usize::MAX, 64, 7][number(&mut seed) % 3];
+        check(&document(kind, &text), SplitSettings { size, overlap }, max_tokens);
     }
 }
 

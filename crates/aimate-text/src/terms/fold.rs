@@ -7,7 +7,7 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
 /// The longest term in bytes; of longer words the beginning is compared.
-pub(super) const LONGEST: usize = 64;
+pub(super) const MAX_TERM: usize = 64;
 
 /// Stemmers, chosen by script alone: a question is too short to tell its
 /// language, and both sides must agree.
@@ -45,7 +45,7 @@ pub(super) fn fold_compound(raw: &str, folded: &mut String) {
             folded.push('.');
         }
     }
-    folded.truncate(folded.floor_char_boundary(LONGEST));
+    folded.truncate(folded.floor_char_boundary(MAX_TERM));
 }
 
 fn append(raw: &str, folded: &mut String) {
@@ -57,7 +57,7 @@ fn append(raw: &str, folded: &mut String) {
     } else {
         fold_wide(raw, folded);
         // Some characters stand for a whole phrase.
-        folded.truncate(folded.floor_char_boundary(LONGEST));
+        folded.truncate(folded.floor_char_boundary(MAX_TERM));
     }
 }
 
@@ -84,7 +84,7 @@ fn is_plain(character: char) -> bool {
 }
 
 fn cut(raw: &str) -> &str {
-    raw.get(..raw.floor_char_boundary(LONGEST)).unwrap_or(raw)
+    raw.get(..raw.floor_char_boundary(MAX_TERM)).unwrap_or(raw)
 }
 
 fn fold_wide(raw: &str, folded: &mut String) {

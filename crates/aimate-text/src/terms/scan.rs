@@ -3,7 +3,7 @@
 use unicode_normalization::char::is_combining_mark;
 
 /// The longest identifier that is a term as a whole too.
-const LONGEST_COMPOUND: usize = 64;
+const MAX_COMPOUND: usize = 64;
 
 /// A piece of a text that becomes a term.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -171,7 +171,7 @@ fn is_acronym(whole: &str) -> bool {
 }
 
 fn is_identifier(whole: &str) -> bool {
-    whole.len() <= LONGEST_COMPOUND
+    whole.len() <= MAX_COMPOUND
         && whole.bytes().any(|byte| byte == b'_' || byte.is_ascii_digit())
         && !whole.contains(['\'', '’'])
 }

@@ -27,7 +27,7 @@ use score::{Score, mean, percentile, ranked, score};
 /// Documents that are added beside each other.
 const TOGETHER: usize = 8;
 /// Characters of a question that are searched for: the most that search takes.
-const MOST_QUERY: usize = 20_000;
+const MAX_QUERY: usize = 20_000;
 
 /// What `eval` takes.
 #[derive(Debug, clap::Args)]
@@ -261,7 +261,7 @@ async fn ask(
             collections: vec![collection.id.to_string()],
             limit: Some(depth),
             mode,
-            ..Search::new(text.chars().take(MOST_QUERY).collect::<String>())
+            ..Search::new(text.chars().take(MAX_QUERY).collect::<String>())
         };
         let start = Instant::now();
         let found = knowledge.search(&search).await?;
@@ -311,10 +311,10 @@ fn print(name: &str, dataset: &Dataset, corpus: &Corpus, runs: &[Run]) {
     say("mode    nDCG@10  recall@10  recall@100  MRR@10  p50 ms  p95 ms");
     for Run { mode, score, times, .. } in runs {
         let Score { ndcg, recall_10, recall_100, mrr } = score;
-        let (half, most) = (percentile(times, 0.5), percentile(times, 0.95));
+        let (half, max) = (percentile(times, 0.5), percentile(times, 0.95));
         let mode = mode.as_str();
         say(&format!(
-            "{mode:<6}  {ndcg:>7.4}  {recall_10:>9.4}  {recall_100:>10.4}  {mrr:>6.4}  {half:>6.1}  {most:>6.1}"
+            "{mode:<6}  {ndcg:>7.4}  {recall_10:>9.4}  {recall_100:>10.4}  {mrr:>6.4}  {half:>6.1}  {max:>6.1}"
         ));
     }
     if corpus.embedder.is_none() {

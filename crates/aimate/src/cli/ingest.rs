@@ -18,7 +18,7 @@ use super::terminal::{counted, number, plain, say};
 use super::wait::{Waiting, bar, documents};
 
 /// Files that are told of at the end for one reason, at most.
-const MOST_TOLD: usize = 50;
+const MAX_TOLD: usize = 50;
 /// The exit code of a command that was called wrongly.
 const USAGE: u8 = 2;
 /// The exit code of a command that Ctrl-C ended.
@@ -324,12 +324,12 @@ fn list(what: &str, files: &[(String, String)]) {
     for (path, why) in files {
         let count = by_reason.entry(why).or_default();
         *count += 1;
-        if *count <= MOST_TOLD {
+        if *count <= MAX_TOLD {
             eprintln!("{what}: {}: {}", shown(path), plain(why));
         }
     }
-    for (why, count) in by_reason.into_iter().filter(|(_, count)| *count > MOST_TOLD) {
-        eprintln!("{what}: and {} more: {}", number((count - MOST_TOLD) as u64), plain(why));
+    for (why, count) in by_reason.into_iter().filter(|(_, count)| *count > MAX_TOLD) {
+        eprintln!("{what}: and {} more: {}", number((count - MAX_TOLD) as u64), plain(why));
     }
 }
 

@@ -139,7 +139,7 @@ fn print_account(found: &Found) {
 /// Says so if there are documents that cannot be found yet.
 async fn tell_unread(knowledge: &Knowledge) -> Result<()> {
     let filter = DocumentFilter { status: Some(DocumentStatus::Pending), ..DocumentFilter::default() };
-    let page = knowledge.documents(&filter, PageRequest::first(PageRequest::MOST)).await?;
+    let page = knowledge.documents(&filter, PageRequest::first(PageRequest::MAX_LIMIT)).await?;
     if !page.data.is_empty() {
         let count = counted(page.data.len() as u64, "document");
         let more = if page.next.is_some() { " or more" } else { "" };

@@ -89,13 +89,13 @@ fn without_spaces(c: char) -> bool {
         | '\u{3400}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}' | '\u{20000}'..='\u{3FFFF}')
 }
 
-/// The stretch of `text`, of about `most` characters, that says most of the
+/// The stretch of `text`, of about `max` characters, that says most of the
 /// `wanted` terms, with those words between `marks`.
-pub(crate) fn snippet(text: &str, wanted: &[String], most: usize, marks: Option<(&str, &str)>) -> String {
+pub(crate) fn snippet(text: &str, wanted: &[String], max: usize, marks: Option<(&str, &str)>) -> String {
     let text = plain(text);
     let wanted: HashSet<&str> = wanted.iter().map(String::as_str).collect();
     let words = words(&text, &wanted);
-    let (start, end) = best_window(&text, &words, most);
+    let (start, end) = best_window(&text, &words, max);
     let (open, close) = marks.unwrap_or_default();
     let mut out = String::from(if start > 0 { "… " } else { "" });
     let mut from = start;
@@ -116,9 +116,9 @@ pub(crate) fn snippet(text: &str, wanted: &[String], most: usize, marks: Option<
 
 /// The bytes of the window that holds most hits: it begins a little before the
 /// first of them.
-fn best_window(text: &str, words: &[Word], most: usize) -> (usize, usize) {
+fn best_window(text: &str, words: &[Word], max: usize) -> (usize, usize) {
     let whole = (0, text.len());
-    if text.chars().count() <= most {
+    if text.chars().count() <= max {
         return whole;
     }
     let length = |from: usize, to: usize| text.get(from..to).map_or(0, |part| part.chars().count());
@@ -126,7 +126,7 @@ fn best_window(text: &str, words: &[Word], most: usize) -> (usize, usize) {
         words
             .iter()
             .filter(|word| word.hit && word.start >= first.start)
-            .take_while(|word| length(first.start, word.end) < most)
+            .take_while(|word| length(first.start, word.end) < max)
             .count()
     };
     let hits: Vec<_> = words.iter().enumerate().filter(|(_, word)| word.hit).collect();
@@ -136,7 +136,7 @@ fn best_window(text: &str, words: &[Word], most: usize) -> (usize, usize) {
     let Some(start) = words.get(first).map(|word| if first == 0 { 0 } else { word.start }) else {
         return whole;
     };
-    let inside = words.iter().skip(first).take_while(|word| length(start, word.end) <= most);
+    let inside = words.iter().skip(first).take_while(|word| length(start, word.end) <= max);
     let end = inside.last().map_or(text.len(), |word| word.end);
     // With the punctuation that follows the last word.
     let rest = text.get(end..).unwrap_or_default();
@@ -148,10 +148,10 @@ fn best_window(text: &str, words: &[Word], most: usize) -> (usize, usize) {
 mod tests {
     use super::*;
 
-    fn marked(text: &str, question: &str, most: usize) -> String {
+    fn marked(text: &str, question: &str, max: usize) -> String {
         let wanted: Vec<_> =
             aimate::text::terms::query_terms(question).counts.into_iter().map(|(term, _)| term).collect();
-        snippet(text, &wanted, most, Some(("<", ">")))
+        snippet(text, &wanted, max, Some(("<", ">")))
     }
 
     #[test]

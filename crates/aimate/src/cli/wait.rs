@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// Between two looks at the queue at least.
 const PAUSE: Duration = Duration::from_millis(60);
 /// Between two looks at the queue at most.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const MAX_PAUSE: Duration = Duration::from_secs(5);
 /// A look may take this share of the time.
 const SHARE: u32 = 10;
 /// Documents that are fetched beside each other.
@@ -54,7 +54,7 @@ impl Waiting {
     /// How long to wait before the next look: the longer the queue, the longer a
     /// look takes.
     pub(crate) fn pause(&self) -> Duration {
-        (self.took * SHARE).clamp(PAUSE, LONGEST_PAUSE)
+        (self.took * SHARE).clamp(PAUSE, MAX_PAUSE)
     }
 
     /// The documents of the collection that wait or are being read.
@@ -112,7 +112,7 @@ pub(crate) async fn documents(
     status: Option<DocumentStatus>,
 ) -> Result<Vec<Document>> {
     let filter = DocumentFilter { collection: Some(collection), status, ..DocumentFilter::default() };
-    let (mut all, mut page) = (Vec::new(), PageRequest::first(PageRequest::MOST));
+    let (mut all, mut page) = (Vec::new(), PageRequest::first(PageRequest::MAX_LIMIT));
     loop {
         let found = knowledge.documents(&filter, page).await?;
         all.extend(found.data);

@@ -15,7 +15,7 @@ use crate::upstream::{Sent, Upstream};
 const SETTLE: Duration = Duration::from_secs(10);
 /// How old the oldest text may be that a kill loses. It is saved every 250 ms;
 /// the rest is for a busy machine.
-const MOST_LOST: Duration = Duration::from_secs(1);
+const MAX_LOST: Duration = Duration::from_secs(1);
 
 /// What a trial met.
 #[derive(Clone, Copy, Debug, Default)]
@@ -145,7 +145,7 @@ fn check_turn(turn: &Turn, stored: &[Value], sent: &Sent, killed: Instant) -> Re
         (Some("interrupted"), None) => {
             findings.interrupted = 1;
             findings.lost = lost(sent, kept.len(), killed, turn);
-            if findings.lost > MOST_LOST {
+            if findings.lost > MAX_LOST {
                 return Err(format!("text is lost that was {:?} old", findings.lost));
             }
         }

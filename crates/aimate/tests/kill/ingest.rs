@@ -56,7 +56,7 @@ async fn trials(store: &str, database: &str, folder: &Folder) {
     let needed = shelf.upstream.embedded().values().sum::<u64>();
     assert!(needed >= 4 * BATCH, "{needed} chunks: too few to be killed in the middle");
 
-    let (mut killed, mut again, mut most) = (0, 0, 0);
+    let (mut killed, mut again, mut max) = (0, 0, 0);
     let mut trial = 0;
     while killed < trials {
         trial += 1;
@@ -83,11 +83,11 @@ async fn trials(store: &str, database: &str, folder: &Folder) {
         );
         killed += kills;
         again += twice;
-        most = most.max(twice.div_ceil(kills.max(1)));
+        max = max.max(twice.div_ceil(kills.max(1)));
     }
     println!(
         "{store}: {killed} kills in {trial} ingests of {} chunks; sets that differ 0, stuck 0; {again} texts \
-         embedded again, at most {most} for a kill",
+         embedded again, at most {max} for a kill",
         expected.len()
     );
     shelf.nothing_is_left_over(killed).await;
@@ -199,7 +199,7 @@ impl Shelf {
         assert_eq!(stores.queue.orphans(false).await.expect("an answer"), Vec::<String>::new());
         let blobs = stores.blobs.list().await.expect("a list");
         assert!(!blobs.is_empty());
-        let unneeded = stores.queue.unneeded_blobs(&blobs).await.expect("an answer");
+        let unneeded = stores.queue.unreferenced_blobs(&blobs).await.expect("an answer");
         assert!(unneeded.len() as u64 <= kills, "{unneeded:?}");
         engine.drain(Duration::from_secs(1)).await;
         store.close().await;

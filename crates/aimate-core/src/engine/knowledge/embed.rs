@@ -13,7 +13,7 @@ use crate::scope::Scope;
 /// Tokens that a text may have for a model whose server does not tell.
 const UNKNOWN_TOKENS: usize = 512;
 /// Numbers of a vector at most.
-const MOST_DIMENSIONS: usize = 8_192;
+const MAX_DIMENSIONS: usize = 8_192;
 
 impl Engine {
     /// The model that `name` means, with the length of its vectors; `None` for
@@ -33,9 +33,9 @@ impl Engine {
         }
         let (name, made) = self.embed(scope, Some(name), &["How long is a vector?".to_owned()], None).await?;
         let dimensions = made.vectors.first().map_or(0, Vec::len);
-        if !(1..=MOST_DIMENSIONS).contains(&dimensions) {
+        if !(1..=MAX_DIMENSIONS).contains(&dimensions) {
             return Err(Error::upstream(format!(
-                "`{name}` makes vectors of {dimensions} numbers; aiMate takes 1 to {MOST_DIMENSIONS}"
+                "`{name}` makes vectors of {dimensions} numbers; aiMate takes 1 to {MAX_DIMENSIONS}"
             )));
         }
         let dimensions = u32::try_from(dimensions).unwrap_or(u32::MAX);
@@ -45,7 +45,7 @@ impl Engine {
     /// The embedder whose vectors compare with those of `model`.
     pub(super) fn embedder(&self, scope: &Scope, model: &EmbeddingModel) -> Result<Arc<dyn Embedder>> {
         if model.name.starts_with("local/") {
-            let own = self.inner.shelf.embedders.iter().find(|embedder| embedder.model() == model);
+            let own = self.inner.knowledge.embedders.iter().find(|embedder| embedder.model() == model);
             return own.cloned().ok_or_else(|| {
                 Error::unsupported(format!(
                     "the model `{}` (version {}) is not loaded: set AIMATE_MODEL_DIR to its folder, or give \
@@ -54,14 +54,14 @@ impl Engine {
                 ))
             });
         }
-        if let Some(own) = self.inner.shelf.embedders.iter().find(|embedder| embedder.model() == model) {
+        if let Some(own) = self.inner.knowledge.embedders.iter().find(|embedder| embedder.model() == model) {
             return Ok(own.clone());
         }
         Ok(Arc::new(Remote { engine: self.clone(), scope: *scope, model: model.clone() }))
     }
 
     fn own_embedder(&self, name: &str) -> Option<&Arc<dyn Embedder>> {
-        let mut all = self.inner.shelf.embedders.iter();
+        let mut all = self.inner.knowledge.embedders.iter();
         if name == "local" { all.next() } else { all.find(|embedder| embedder.model().name == name) }
     }
 }
@@ -79,7 +79,7 @@ impl Embedder for Remote {
         &self.model
     }
 
-    fn most_tokens(&self) -> usize {
+    fn max_tokens(&self) -> usize {
         UNKNOWN_TOKENS
     }
 

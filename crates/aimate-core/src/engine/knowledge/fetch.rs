@@ -1,6 +1,6 @@
 //! Documents that are fetched by their address.
 
-use super::{Knowledge, MOST_BYTES};
+use super::{Knowledge, MAX_BYTES};
 use crate::error::{Error, Result};
 use crate::id::CollectionId;
 use crate::knowledge::{Document, NewDocument};
@@ -22,7 +22,7 @@ impl Knowledge {
     ) -> Result<Document> {
         self.engine.accepting()?;
         let inner = &self.engine.inner;
-        let fetcher = inner.shelf.fetcher.as_ref().ok_or_else(|| {
+        let fetcher = inner.knowledge.fetcher.as_ref().ok_or_else(|| {
             Error::unsupported("this server fetches no addresses; send the file or its text instead")
         })?;
         limit::name("url", url, limit::DOCUMENT_NAME)?;
@@ -30,8 +30,8 @@ impl Knowledge {
         NewDocument { name: if is_named { new.name.clone() } else { url.to_owned() }, ..new.clone() }
             .check()?;
         // Before anything is fetched: a wrong id should cost nobody anything.
-        inner.stores.knowledge.collection_heads(&self.scope, &[collection.to_string()]).await?;
-        let fetched = fetcher.fetch(url, MOST_BYTES).await?;
+        inner.stores.knowledge.collection_configs(&self.scope, &[collection.to_string()]).await?;
+        let fetched = fetcher.fetch(url, MAX_BYTES).await?;
         if !is_named {
             new.name = fetched.name;
         }

@@ -23,7 +23,7 @@ use crate::scope::Scope;
 /// How often the queue is looked at when nobody in this process adds anything.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Attempts on a document before it counts as failed.
-const MOST_TRIES: u32 = 5;
+const MAX_TRIES: u32 = 5;
 /// Chunks that are cut and wait for the lane at most; a document with more is
 /// alone. With their terms they take about 5 KB each.
 const CHUNKS_IN_FLIGHT: u32 = 2_048;
@@ -58,7 +58,7 @@ pub(super) struct Cut {
 impl Engine {
     /// Starts the tasks that read documents and build spaces.
     pub(in super::super) fn start_ingest(&self) {
-        let readers = self.inner.shelf.readers;
+        let readers = self.inner.knowledge.readers;
         if readers == 0 {
             return;
         }
@@ -101,7 +101,7 @@ impl Engine {
             if claimed.is_empty() {
                 limit = readers;
                 tokio::select! {
-                    () = self.inner.shelf.added.notified() => {}
+                    () = self.inner.knowledge.added.notified() => {}
                     () = tokio::time::sleep(LOOK_EVERY) => {}
                 }
                 continue;
@@ -146,10 +146,10 @@ impl Engine {
     ) {
         let (scope, tries) = (claimed.scope, claimed.tries);
         let fence = Fence { document: claimed.document.id, attempt: claimed.attempt };
-        let outcome = if tries > MOST_TRIES {
+        let outcome = if tries > MAX_TRIES {
             Err(Unreadable::For(DocumentError {
                 code: "crashed".to_owned(),
-                detail: format!("reading it was begun {MOST_TRIES} times and never came to an end"),
+                detail: format!("reading it was begun {MAX_TRIES} times and never came to an end"),
             }))
         } else {
             match destination {
@@ -168,7 +168,7 @@ impl Engine {
     /// Where documents of a collection go.
     async fn destination(&self, scope: &Scope, collection: CollectionId) -> Result<Destination> {
         let knowledge = &self.inner.stores.knowledge;
-        let heads = knowledge.collection_heads(scope, &[collection.to_string()]).await?;
+        let heads = knowledge.collection_configs(scope, &[collection.to_string()]).await?;
         let chunking = heads.first().map(|head| head.chunking).unwrap_or_default();
         let mut spaces: Vec<(SpaceId, Arc<dyn Embedder>)> = Vec::new();
         for space in knowledge.spaces(scope, collection).await? {
@@ -191,7 +191,7 @@ impl Engine {
         let blob = Blob { tenant: scope.tenant, document: document.id, hash: document.content_hash.clone() };
         let path = inner.stores.blobs.file(&blob).await?;
         let told = Some(document.media_type.as_str()).filter(|media| *media != "application/octet-stream");
-        let text = inner.shelf.extractor.extract(&path, &document.name, told).await?;
+        let text = inner.knowledge.extractor.extract(&path, &document.name, told).await?;
         let title = title(&text, &document.name);
         let cutting = Cutting {
             document: document.id,
@@ -235,11 +235,11 @@ impl Engine {
         let finish = match error.kind() {
             // Somebody deleted, replaced or cancelled it.
             ErrorKind::Conflict | ErrorKind::NotFound
-                if tries < MOST_TRIES && self.is_gone(scope, fence).await =>
+                if tries < MAX_TRIES && self.is_gone(scope, fence).await =>
             {
                 return;
             }
-            kind if kind.retryable() && tries < MOST_TRIES => {
+            kind if kind.retryable() && tries < MAX_TRIES => {
                 let wait = error.retry_after().unwrap_or(Duration::from_secs(1 << tries.min(6)));
                 tracing::warn!(%error, document = %fence.document, ?wait, "a document waits to be read again");
                 Finish::Retry { not_before: self.inner.sources.now().plus(wait), error: reason, tries }
@@ -319,13 +319,13 @@ impl Cutting {
     fn chunks(&self, text: &Extracted) -> Vec<Chunk> {
         let settings =
             SplitSettings { size: self.chunking.size as usize, overlap: self.chunking.overlap as usize };
-        let most = self.embedders.iter().map(|embedder| embedder.most_tokens()).min().unwrap_or(usize::MAX);
-        let most = most.saturating_sub(HEAD_TOKENS).max(HEAD_TOKENS);
+        let max = self.embedders.iter().map(|embedder| embedder.max_tokens()).min().unwrap_or(usize::MAX);
+        let max = max.saturating_sub(HEAD_TOKENS).max(HEAD_TOKENS);
         let count = |text: &str| {
             self.embedders.iter().map(|embedder| embedder.count_tokens(text)).max().unwrap_or_default()
         };
         let mut seen: HashMap<Vec<u8>, u32> = HashMap::new();
-        let pieces = split(text, &settings, most, &count);
+        let pieces = split(text, &settings, max, &count);
         let mut chunks = Vec::with_capacity(pieces.len());
         for (index, piece) in (0..).zip(pieces) {
             let content = text.text.get(piece.start..piece.end).unwrap_or_default();

@@ -23,7 +23,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::{CollectionId, DocumentId};
 use crate::knowledge::{
     Blob, Chunk, Collection, CollectionChange, DEFAULT_COLLECTION, Document, DocumentError, DocumentFilter,
-    DocumentStatus, Embedder, Fetcher, NewCollection, NewDocument, Reranker, Space, SpaceStatus,
+    DocumentStatus, Embedder, EmbeddingSpace, Fetcher, NewCollection, NewDocument, Reranker, SpaceStatus,
 };
 use crate::page::{Page, PageRequest};
 use crate::scope::Scope;
@@ -32,13 +32,13 @@ pub(super) use retrieve::question;
 pub use sync::{SyncEvent, SyncOptions, SyncReport};
 
 /// Bytes of a document at most.
-pub const MOST_BYTES: u64 = 1 << 30;
+pub const MAX_BYTES: u64 = 1 << 30;
 /// Between the first looks at a document that somebody waits for; later ones
 /// are up to ten times rarer.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What of the engine serves knowledge.
-pub(super) struct Shelf {
+pub(super) struct KnowledgeServices {
     pub(super) embedders: Vec<Arc<dyn Embedder>>,
     /// `none`, `local`, `local/NAME` or `CONNECTION/MODEL`.
     pub(super) default_embedder: String,
@@ -79,14 +79,14 @@ impl Knowledge {
         new.check()?;
         let inner = &self.engine.inner;
         let (id, now) = (inner.sources.id(), inner.sources.now());
-        let name = new.embedder.as_deref().unwrap_or(&inner.shelf.default_embedder);
+        let name = new.embedder.as_deref().unwrap_or(&inner.knowledge.default_embedder);
         let model = self.engine.embedding_model(&self.scope, name).await?;
         let collection = Collection {
             id,
             name: new.name,
             description: new.description,
             chunking: new.chunking,
-            space: model.map(|model| Space {
+            space: model.map(|model| EmbeddingSpace {
                 id: inner.sources.id(),
                 collection_id: id,
                 model,
@@ -164,7 +164,7 @@ impl Knowledge {
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn spaces(&self, id: CollectionId) -> Result<Vec<Space>> {
+    pub async fn spaces(&self, id: CollectionId) -> Result<Vec<EmbeddingSpace>> {
         self.engine.inner.stores.knowledge.spaces(&self.scope, id).await
     }
 
@@ -194,13 +194,13 @@ impl Knowledge {
         new.check()?;
         let inner = &self.engine.inner;
         // Before the bytes are taken: a wrong id should cost nothing.
-        inner.stores.knowledge.collection_heads(&self.scope, &[collection.to_string()]).await?;
+        inner.stores.knowledge.collection_configs(&self.scope, &[collection.to_string()]).await?;
         let known = match &new.source {
             Some(source) => self.of_source(collection, source).await?,
             None => None,
         };
         let id = known.map_or_else(|| inner.sources.id(), |document| document.id);
-        let (blob, size) = inner.stores.blobs.put(self.scope.tenant, id, bytes, MOST_BYTES).await?;
+        let (blob, size) = inner.stores.blobs.put(self.scope.tenant, id, bytes, MAX_BYTES).await?;
         let now = inner.sources.now();
         let document = Document {
             id,
@@ -234,7 +234,7 @@ impl Knowledge {
         match inner.stores.knowledge.add_document(&self.scope, document).await {
             Ok((stored, unneeded)) if stored.id == document.id => {
                 self.engine.drop_blobs(unneeded.filter(|old| *old != blob).into_iter().collect()).await;
-                inner.shelf.added.notify_one();
+                inner.knowledge.added.notify_one();
                 Ok(stored)
             }
             Ok((stored, _)) => {
@@ -258,7 +258,7 @@ impl Knowledge {
             source_prefix: Some(source.to_owned()),
             ..DocumentFilter::default()
         };
-        let mut page = PageRequest::first(PageRequest::MOST);
+        let mut page = PageRequest::first(PageRequest::MAX_LIMIT);
         loop {
             let found = self.engine.inner.stores.knowledge.documents(&self.scope, &filter, page).await?;
             let next = found.next;
@@ -344,7 +344,7 @@ impl Knowledge {
     /// # Errors
     /// `NotFound`.
     pub async fn chunks(&self, id: DocumentId, from: u32, limit: u32) -> Result<Vec<Chunk>> {
-        let limit = limit.clamp(1, PageRequest::MOST);
+        let limit = limit.clamp(1, PageRequest::MAX_LIMIT);
         self.engine.inner.stores.knowledge.chunks(&self.scope, id, from, limit).await
     }
 

@@ -10,14 +10,14 @@ use crate::message::{Citation, Message, MessageRole, text_of};
 use crate::scope::Scope;
 
 /// Passages of a turn at most.
-const MOST: u32 = 8;
+const MAX_PASSAGES: u32 = 8;
 /// Tokens of all passages at most; never more than a third of the prompt.
-const MOST_TOKENS: u64 = 3_000;
+const MAX_TOKENS: u64 = 3_000;
 /// Words below which a question is taken for one that goes on from the one
 /// before: "and in winter?" says too little alone.
 const SHORT: usize = 6;
 /// Characters of a question that are looked for.
-const MOST_QUERY: usize = 4_000;
+const MAX_QUERY: usize = 4_000;
 
 /// Passages for a turn, and how they were found.
 pub(in super::super) struct Retrieved {
@@ -42,18 +42,18 @@ impl Engine {
     ) -> Result<Retrieved> {
         let search = Search {
             collections: collections.to_vec(),
-            limit: Some(MOST),
-            ..Search::new(query.chars().take(MOST_QUERY).collect::<String>())
+            limit: Some(MAX_PASSAGES),
+            ..Search::new(query.chars().take(MAX_QUERY).collect::<String>())
         };
         let found = self.knowledge(scope).search(&search).await?;
-        let most = MOST_TOKENS.min(prompt_tokens / 3);
+        let max = MAX_TOKENS.min(prompt_tokens / 3);
         let count = found.hits.len();
         let mut citations: Vec<Citation> = Vec::with_capacity(count);
         let mut tokens = u64::from(tokenizer.count(citation::INSTRUCTION));
         for (n, hit) in (1..).zip(found.hits) {
             let next = passage(n, hit);
             tokens += u64::from(tokenizer.count(&citation::show(&next)));
-            if tokens > most {
+            if tokens > max {
                 break;
             }
             citations.push(next);

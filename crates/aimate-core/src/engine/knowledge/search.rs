@@ -12,8 +12,8 @@ use super::ingest::index_text;
 use crate::error::{Error, Result};
 use crate::id::{ChunkId, SpaceId};
 use crate::knowledge::{
-    CollectionHead, EmbedPurpose, EmbeddingModel, Found, Leg, Passage, ScoredChunk, Search, SearchHit,
-    SearchMode, Target,
+    CollectionConfig, EmbedPurpose, EmbeddingModel, Found, Passage, RankedChunks, ScoredChunk, Search,
+    SearchHit, SearchMode, SearchScope,
 };
 
 /// Candidates of each leg at least.
@@ -30,7 +30,7 @@ struct Group {
 /// What the vector leg found, and the question's vector in each group.
 #[derive(Default)]
 struct VectorLeg {
-    leg: Leg,
+    leg: RankedChunks,
     queries: Vec<(Vec<SpaceId>, Vec<f32>)>,
     models: Vec<String>,
     embed_time: Duration,
@@ -50,8 +50,8 @@ impl Knowledge {
         search.check()?;
         let start = Instant::now();
         let knowledge = &self.engine.inner.stores.knowledge;
-        let collections = knowledge.collection_heads(&self.scope, &search.collections).await?;
-        let target = Target {
+        let collections = knowledge.collection_configs(&self.scope, &search.collections).await?;
+        let target = SearchScope {
             collections: collections.iter().map(|collection| collection.id).collect(),
             filter: search.filter.clone(),
         };
@@ -94,12 +94,12 @@ impl Knowledge {
     async fn text_leg(
         &self,
         search: &Search,
-        target: &Target,
+        target: &SearchScope,
         terms: &aimate_text::terms::Terms,
         depth: u32,
-    ) -> Result<(Leg, Duration)> {
+    ) -> Result<(RankedChunks, Duration)> {
         if search.mode == SearchMode::Vector || terms.counts.is_empty() || target.collections.is_empty() {
-            return Ok((Leg::default(), Duration::ZERO));
+            return Ok((RankedChunks::default(), Duration::ZERO));
         }
         let start = Instant::now();
         let leg = self.engine.inner.stores.knowledge.find_text(&self.scope, target, terms, depth).await?;
@@ -109,8 +109,8 @@ impl Knowledge {
     async fn vector_leg(
         &self,
         search: &Search,
-        collections: &[CollectionHead],
-        target: &Target,
+        collections: &[CollectionConfig],
+        target: &SearchScope,
         depth: u32,
     ) -> Result<VectorLeg> {
         let mut all = VectorLeg::default();
@@ -146,7 +146,7 @@ impl Knowledge {
         &self,
         search: &Search,
         group: Group,
-        target: &Target,
+        target: &SearchScope,
         depth: u32,
         all: &mut VectorLeg,
     ) -> Result<()> {
@@ -168,7 +168,7 @@ impl Knowledge {
     }
 
     /// The cosine of every candidate that has a vector.
-    async fn all_cosines(&self, text: &Leg, vector: &VectorLeg) -> Result<HashMap<ChunkId, f32>> {
+    async fn all_cosines(&self, text: &RankedChunks, vector: &VectorLeg) -> Result<HashMap<ChunkId, f32>> {
         let mut cosines: HashMap<_, _> =
             vector.leg.best.iter().map(|ScoredChunk { chunk, score }| (*chunk, *score)).collect();
         let missing: Vec<_> = text
@@ -189,7 +189,7 @@ impl Knowledge {
     }
 
     async fn rerank(&self, search: &Search, candidates: &mut [Candidate], found: &mut Found) -> Result<()> {
-        let Some(reranker) = self.engine.inner.shelf.reranker.clone() else {
+        let Some(reranker) = self.engine.inner.knowledge.reranker.clone() else {
             if search.rerank == Some(true) {
                 found.warnings.push("there is no reranker: set one up with the builder".to_owned());
             }
@@ -266,7 +266,7 @@ impl Knowledge {
     }
 }
 
-fn groups(collections: &[CollectionHead]) -> Vec<Group> {
+fn groups(collections: &[CollectionConfig]) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for (space, model) in collections.iter().filter_map(|collection| collection.space.as_ref()) {
         match groups.iter_mut().find(|group| group.model == *model) {

@@ -7,7 +7,7 @@ use super::embed::embed_checked;
 use super::ingest::index_text;
 use crate::error::{ErrorKind, Result};
 use crate::id::CollectionId;
-use crate::knowledge::{EmbedPurpose, Passage, Space, SpaceStatus, SpaceVectors};
+use crate::knowledge::{EmbedPurpose, EmbeddingSpace, Passage, SpaceStatus, SpaceVectors};
 use crate::scope::Scope;
 
 /// How often somebody looks for a space that another process left unbuilt.
@@ -15,7 +15,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// Chunks that are embedded together.
 const BATCH: u32 = 64;
 /// Attempts in a row that may fail.
-const MOST_TRIES: u32 = 5;
+const MAX_TRIES: u32 = 5;
 
 impl Engine {
     /// Gives a collection another model. One it had before is active again at
@@ -38,8 +38,8 @@ impl Engine {
         let kept = same.map(|space| space.id);
         self.clear_spaces(scope, &spaces, kept).await?;
         let space = match same {
-            Some(space) => Space { status: SpaceStatus::Building, error: None, ..space.clone() },
-            None => Space {
+            Some(space) => EmbeddingSpace { status: SpaceStatus::Building, error: None, ..space.clone() },
+            None => EmbeddingSpace {
                 id: self.inner.sources.id(),
                 collection_id: id,
                 model,
@@ -50,7 +50,7 @@ impl Engine {
             },
         };
         knowledge.create_space(scope, &space).await?;
-        self.inner.shelf.space_made.notify_one();
+        self.inner.knowledge.space_made.notify_one();
         Ok(())
     }
 
@@ -59,7 +59,7 @@ impl Engine {
     async fn clear_spaces(
         &self,
         scope: &Scope,
-        spaces: &[Space],
+        spaces: &[EmbeddingSpace],
         kept: Option<crate::SpaceId>,
     ) -> Result<()> {
         let mut retired = 0;
@@ -93,13 +93,13 @@ impl Engine {
                 Err(error) => tracing::warn!(%error, "looking for spaces to build failed; trying again"),
             }
             tokio::select! {
-                () = inner.shelf.space_made.notified() => {}
+                () = inner.knowledge.space_made.notified() => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
         }
     }
 
-    async fn build_space(&self, scope: &Scope, space: &Space) {
+    async fn build_space(&self, scope: &Scope, space: &EmbeddingSpace) {
         let mut tries = 0;
         loop {
             match self.fill_space(scope, space).await {
@@ -107,7 +107,7 @@ impl Engine {
                 Ok(false) => tries = 0,
                 // It was deleted.
                 Err(error) if error.kind() == ErrorKind::NotFound => return,
-                Err(error) if error.kind().retryable() && tries < MOST_TRIES => {
+                Err(error) if error.kind().retryable() && tries < MAX_TRIES => {
                     tries += 1;
                     let wait = error.retry_after().unwrap_or(Duration::from_secs(1 << tries));
                     tracing::warn!(%error, space = %space.id, ?wait, "building a space waits");
@@ -127,7 +127,7 @@ impl Engine {
     }
 
     /// One batch more; true once the space is active.
-    async fn fill_space(&self, scope: &Scope, space: &Space) -> Result<bool> {
+    async fn fill_space(&self, scope: &Scope, space: &EmbeddingSpace) -> Result<bool> {
         let knowledge = &self.inner.stores.knowledge;
         let missing = knowledge.missing_vectors(scope, space.id, BATCH).await?;
         if missing.is_empty() {

@@ -192,7 +192,7 @@ impl Knowledge {
             source_prefix: Some(itself.clone()),
             ..DocumentFilter::default()
         };
-        let (mut all, mut page) = (Vec::new(), PageRequest::first(PageRequest::MOST));
+        let (mut all, mut page) = (Vec::new(), PageRequest::first(PageRequest::MAX_LIMIT));
         loop {
             let found = self.engine.inner.stores.knowledge.documents(&self.scope, &filter, page).await?;
             all.extend(found.data.into_iter().filter(|document| {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use aimate_core::knowledge::Target;
+use aimate_core::knowledge::SearchScope;
 use aimate_core::{Result, Scope, SpaceId};
 use uuid::Uuid;
 
@@ -96,7 +96,7 @@ impl Listed {
 }
 
 /// The segments of the target's collections, as far as they are the user's.
-pub(super) async fn segments(store: &SqlStore, scope: &Scope, target: &Target) -> Result<Vec<Listed>> {
+pub(super) async fn segments(store: &SqlStore, scope: &Scope, target: &SearchScope) -> Result<Vec<Listed>> {
     let collections = collections(target);
     on!(store, |db| {
         let rows = db.read(scoped(db.text(SEGMENTS), scope).bind(db.ids(&collections))).await?;
@@ -109,7 +109,7 @@ pub(super) async fn segments(store: &SqlStore, scope: &Scope, target: &Target) -
 pub(super) async fn segments_of_spaces(
     store: &SqlStore,
     scope: &Scope,
-    target: &Target,
+    target: &SearchScope,
     spaces: &[SpaceId],
     dimensions: usize,
 ) -> Result<Vec<(Listed, Option<Uuid>)>> {
@@ -129,7 +129,7 @@ pub(super) async fn segments_of_spaces(
     })
 }
 
-fn collections(target: &Target) -> Vec<Uuid> {
+fn collections(target: &SearchScope) -> Vec<Uuid> {
     target.collections.iter().map(|collection| collection.0).collect()
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use aimate_core::knowledge::{Leg, ScoredChunk, Target};
+use aimate_core::knowledge::{RankedChunks, ScoredChunk, SearchScope};
 use aimate_core::{ChunkId, Result, Scope};
 use aimate_text::terms::Terms;
 use uuid::Uuid;
@@ -17,16 +17,16 @@ use crate::knowledge::top::Place;
 use crate::knowledge::{TRIES, again, compute};
 
 /// Blocks that a search holds as a whole.
-const MOST_BLOCKS: usize = 2048;
+const MAX_BLOCKS: usize = 2048;
 
 /// See [`find_text`](aimate_core::knowledge::KnowledgeStore::find_text).
 pub(in crate::knowledge) async fn text(
     store: &SqlStore,
     scope: &Scope,
-    target: &Target,
+    target: &SearchScope,
     terms: &Terms,
     limit: u32,
-) -> Result<Leg> {
+) -> Result<RankedChunks> {
     for _ in 0..TRIES {
         let segments = parts::segments(store, scope, target).await?;
         let passing = allowed(store, scope, target).await?;
@@ -46,7 +46,7 @@ pub(in crate::knowledge) async fn text(
         question.headers = headers;
         let filtered = allowed.filtered;
         let best = compute(move || question.score(&allowed, statistics, limit as usize)).await?;
-        return Ok(Leg { best, chunks: statistics.chunks, filtered });
+        return Ok(RankedChunks { best, chunks: statistics.chunks, filtered });
     }
     Err(again())
 }
@@ -84,11 +84,11 @@ impl Question {
         }
         let mut question =
             Self { terms: terms.into(), weights, segments: Vec::new(), headers: HashMap::new() };
-        let many = places.iter().flat_map(|(_, blocks)| blocks).flatten().count() > MOST_BLOCKS;
+        let many = places.iter().flat_map(|(_, blocks)| blocks).flatten().count() > MAX_BLOCKS;
         let mut held = 0;
         let groups = places.chunk_by(|_, (_, next)| {
             held += next.iter().flatten().count();
-            let fits = held < MOST_BLOCKS;
+            let fits = held < MAX_BLOCKS;
             held = if fits { held } else { 0 };
             fits
         });

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use aimate_core::knowledge::{Leg, ScoredChunk, Target};
+use aimate_core::knowledge::{RankedChunks, ScoredChunk, SearchScope};
 use aimate_core::{Result, Scope, SpaceId};
 use uuid::Uuid;
 
@@ -26,11 +26,11 @@ const AT_ONCE: u64 = 16 << 20;
 pub(in crate::knowledge) async fn vector(
     store: &SqlStore,
     scope: &Scope,
-    target: &Target,
+    target: &SearchScope,
     spaces: &[SpaceId],
     query: &[f32],
     limit: u32,
-) -> Result<Leg> {
+) -> Result<RankedChunks> {
     let limit = limit as usize;
     for _ in 0..TRIES {
         let listed = parts::segments_of_spaces(store, scope, target, spaces, query.len()).await?;
@@ -52,7 +52,7 @@ pub(in crate::knowledge) async fn vector(
         let mut best: Vec<ScoredChunk> = vectors::cosines(store, scope, &spaces, query, &places).await?;
         rank(&mut best, limit);
         let chunks = listed.iter().map(|(segment, _)| segment.chunks).sum();
-        return Ok(Leg { best, chunks, filtered });
+        return Ok(RankedChunks { best, chunks, filtered });
     }
     Err(again())
 }
@@ -61,7 +61,7 @@ pub(in crate::knowledge) async fn vector(
 struct Scan {
     question: Question,
     code_length: usize,
-    most: usize,
+    max: usize,
     allowed: Allowed,
     /// The nearest first: the segment and the number in it.
     places: Vec<(Uuid, u32)>,
@@ -70,11 +70,11 @@ struct Scan {
 }
 
 impl Scan {
-    fn new(query: &[f32], most: usize, allowed: Allowed) -> Self {
+    fn new(query: &[f32], max: usize, allowed: Allowed) -> Self {
         Self {
             question: Question::new(query),
             code_length: bits::code_length(query.len()),
-            most,
+            max,
             allowed,
             places: Vec::new(),
             codes: Vec::new(),
@@ -122,7 +122,7 @@ impl Scan {
             ids.push(*id);
             segments.push(Codes { bytes, allowed: self.allowed.ordinals.get(id) });
         }
-        for place in bits::scan(&self.question, &segments, self.most)? {
+        for place in bits::scan(&self.question, &segments, self.max)? {
             let (segment, ordinal) = (place.segment as usize, place.ordinal as usize);
             let from = match segment {
                 0 => places.get(ordinal).copied(),

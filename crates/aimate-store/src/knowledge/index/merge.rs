@@ -14,7 +14,7 @@ use crate::statement::scoped;
 /// times as large as those of the one below.
 const WIDTH: usize = 8;
 /// Chunks of a segment at most: one that is rewritten is held in memory.
-const MOST_CHUNKS: u64 = 32_768;
+const MAX_CHUNKS: u64 = 32_768;
 
 /// One row without a segment if the collection has none.
 const SIZES: &str = "SELECT c.id AS collection_id, g.id, g.chunk_count FROM collections c \
@@ -66,7 +66,7 @@ async fn sizes(store: &SqlStore, scope: &Scope, collection: CollectionId) -> Res
 /// The segments to put together: of the lowest tier that is full, the smallest
 /// ones. Segments of more than half the most chunks stay as they are.
 fn choose(mut sizes: Vec<(u64, Uuid)>) -> Vec<Uuid> {
-    sizes.retain(|(chunks, _)| *chunks <= MOST_CHUNKS / 2);
+    sizes.retain(|(chunks, _)| *chunks <= MAX_CHUNKS / 2);
     sizes.sort_unstable();
     let tier = |chunks: u64| chunks.max(1).ilog(WIDTH as u64);
     for group in sizes.chunk_by(|(a, _), (b, _)| tier(*a) == tier(*b)) {
@@ -76,7 +76,7 @@ fn choose(mut sizes: Vec<(u64, Uuid)>) -> Vec<Uuid> {
         let mut total = 0;
         let fits = group.iter().take_while(|(chunks, _)| {
             total += chunks;
-            total <= MOST_CHUNKS
+            total <= MAX_CHUNKS
         });
         return fits.map(|(_, id)| *id).collect();
     }

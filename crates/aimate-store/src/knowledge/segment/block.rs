@@ -17,7 +17,7 @@ use super::{Segment, damaged};
 const FULL: usize = 16 * 1024;
 
 /// The longest term that is read, far beyond the longest that is written.
-const LONGEST_TERM: usize = 1_024;
+const MAX_TERM: usize = 1_024;
 
 /// A term in one chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,7 +139,7 @@ impl<'b> Postings<'b> {
         let shared = take_u32(block)? as usize;
         let rest = take(block)?;
         let rest = take_bytes(block, rest)?;
-        if shared > term.len() || shared + rest.len() > LONGEST_TERM {
+        if shared > term.len() || shared + rest.len() > MAX_TERM {
             return Err(damaged("a term is too long"));
         }
         if term.get(shared..) >= Some(rest) && !term.is_empty() {

@@ -12,7 +12,7 @@ use super::block::{Block, Kind};
 use super::tag::{Marks, Tag, ended_by, is_void, tag};
 
 /// A cell with more text than this makes its table one for layout.
-const LONGEST_CELL: usize = 1_000;
+const MAX_CELL: usize = 1_000;
 
 /// The blocks of a page, its title, and whether it was too deep.
 pub(super) fn convert(text: &str, is_xml: bool, limits: &Limits) -> (Vec<Block>, Option<String>, bool) {
@@ -309,7 +309,7 @@ impl Converter {
         let mut rows = table.rows;
         rows.retain(|row| row.iter().any(|cell| !cell.is_empty()));
         let is_simple = |cell: &Vec<Block>| {
-            cell.iter().map(|block| block.text.len()).sum::<usize>() <= LONGEST_CELL
+            cell.iter().map(|block| block.text.len()).sum::<usize>() <= MAX_CELL
                 && cell.iter().all(|block| !matches!(block.kind, Kind::Table | Kind::Code | Kind::Heading(_)))
         };
         let columns = rows.iter().map(Vec::len).max().unwrap_or(0);

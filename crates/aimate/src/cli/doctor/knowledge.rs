@@ -62,7 +62,7 @@ pub(super) async fn remote_embedder(report: &mut Report, engine: &Engine, me: &S
 /// Documents by status, why some failed, and spaces that could not be built.
 pub(super) async fn documents(report: &mut Report, knowledge: &Knowledge) -> Result<()> {
     let (mut collections, mut chunks) = (0_u64, 0_u64);
-    let mut page = PageRequest::first(PageRequest::MOST);
+    let mut page = PageRequest::first(PageRequest::MAX_LIMIT);
     loop {
         let found = knowledge.collections(page).await?;
         for collection in found.data {
@@ -102,7 +102,7 @@ pub(super) async fn documents(report: &mut Report, knowledge: &Knowledge) -> Res
 /// How many documents are in this state; the reasons of those that failed.
 async fn count(report: &mut Report, knowledge: &Knowledge, status: DocumentStatus) -> Result<u64> {
     let filter = DocumentFilter { status: Some(status), ..DocumentFilter::default() };
-    let (mut count, mut page) = (0, PageRequest::first(PageRequest::MOST));
+    let (mut count, mut page) = (0, PageRequest::first(PageRequest::MAX_LIMIT));
     let mut reasons: BTreeMap<String, (u64, String)> = BTreeMap::new();
     loop {
         let found = knowledge.documents(&filter, page).await?;
@@ -152,7 +152,7 @@ pub(super) async fn left_over(report: &mut Report, stores: &Stores, repair: bool
 async fn unneeded(stores: &Stores, blobs: &[Blob]) -> Result<Vec<Blob>> {
     let mut all = HashSet::new();
     for some in blobs.chunks(TOGETHER) {
-        all.extend(stores.queue.unneeded_blobs(some).await?);
+        all.extend(stores.queue.unreferenced_blobs(some).await?);
     }
     Ok(all.into_iter().collect())
 }
