@@ -1,14 +1,21 @@
-//! The one error type, and the one table that says what each kind means on
-//! every face: code, HTTP status, whether to try again, Python class.
+//! The one error type. Its kinds are the same on every face, which maps them to
+//! its own terms (an HTTP status, an exit code, an exception).
 
 use std::borrow::Cow;
 use std::time::Duration;
 
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::text::names;
+
 /// The result of every fallible call of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong, in the terms a caller acts on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// What went wrong, in the terms a caller acts on. The thirteen are fixed, so a
+/// `match` may name them all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
 pub enum ErrorKind {
     /// The request is malformed; sending it again unchanged fails again.
     Invalid,
@@ -40,7 +47,7 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// Every kind, in the order of the contract's table.
+    /// Every kind, in the order of the documented table.
     pub const ALL: [Self; 13] = [
         Self::Invalid,
         Self::Unauthenticated,
@@ -57,53 +64,53 @@ impl ErrorKind {
         Self::Timeout,
     ];
 
-    /// `(code, HTTP status, worth trying again, Python class)`.
-    fn row(self) -> (&'static str, u16, bool, &'static str) {
-        match self {
-            Self::Invalid => ("invalid", 400, false, "InvalidError"),
-            Self::Unauthenticated => ("unauthenticated", 401, false, "UnauthenticatedError"),
-            Self::Forbidden => ("forbidden", 403, false, "ForbiddenError"),
-            Self::NotFound => ("not_found", 404, false, "NotFoundError"),
-            Self::Conflict => ("conflict", 409, false, "ConflictError"),
-            Self::TooLarge => ("too_large", 413, false, "TooLargeError"),
-            Self::ContextOverflow => ("context_overflow", 422, false, "ContextOverflowError"),
-            Self::Unsupported => ("unsupported", 422, false, "UnsupportedError"),
-            Self::RateLimited => ("rate_limited", 429, true, "RateLimitedError"),
-            Self::Internal => ("internal", 500, false, "InternalError"),
-            Self::Upstream => ("upstream", 502, true, "UpstreamError"),
-            Self::Unavailable => ("unavailable", 503, true, "UnavailableError"),
-            Self::Timeout => ("timeout", 504, true, "TimeoutError"),
-        }
-    }
-
-    /// The stable code of the wire.
-    pub fn code(self) -> &'static str {
-        self.row().0
-    }
-
-    /// The HTTP status.
-    pub fn status(self) -> u16 {
-        self.row().1
-    }
-
     /// Whether the same request may succeed later.
     pub fn retryable(self) -> bool {
-        self.row().2
-    }
-
-    /// The exception class of the Python package.
-    pub fn python_class(self) -> &'static str {
-        self.row().3
-    }
-
-    /// The kind with this code, if there is one.
-    pub fn from_code(code: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.code() == code)
+        matches!(self, Self::RateLimited | Self::Upstream | Self::Unavailable | Self::Timeout)
     }
 }
 
+names! {
+    ErrorKind {
+        Invalid = "invalid", Unauthenticated = "unauthenticated", Forbidden = "forbidden",
+        NotFound = "not_found", Conflict = "conflict", TooLarge = "too_large",
+        ContextOverflow = "context_overflow", Unsupported = "unsupported", RateLimited = "rate_limited",
+        Internal = "internal", Upstream = "upstream", Unavailable = "unavailable", Timeout = "timeout",
+    }
+}
+
+/// A code that this version does not know is read as [`ErrorKind::Internal`], so
+/// that what a newer version stored can be read.
+impl<'de> Deserialize<'de> for ErrorKind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let code = <Cow<'de, str>>::deserialize(deserializer)?;
+        Ok(code.parse().unwrap_or(Self::Internal))
+    }
+}
+
+/// What more a program may need to know of a failure than its kind.
+///
+/// A reason has no code of its own on the wire: it tells the engine and its
+/// faces what to do, such as asking for another key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorReason {
+    /// The model server refused the connection's key, or got none and needs one.
+    KeyRefused,
+    /// The connection has a key that this process cannot use: it cannot be
+    /// opened, or was in the memory of another process.
+    KeyUnavailable,
+    /// No encryption key is configured, so no connection's key can be stored or
+    /// opened.
+    NoEncryptionKey,
+    /// The model server has no model of this name.
+    UnknownModel,
+    /// The embedder that a collection names is not loaded in this process.
+    EmbedderNotLoaded,
+}
+
 /// One field of a request that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FieldError {
     /// Where: a JSON pointer-like path such as `content` or `messages[0].role`.
@@ -121,6 +128,7 @@ pub struct Error(Box<Inner>);
 
 struct Inner {
     kind: ErrorKind,
+    reason: Option<ErrorReason>,
     message: Cow<'static, str>,
     fields: Vec<FieldError>,
     retry_after: Option<Duration>,
@@ -142,6 +150,7 @@ impl Error {
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self(Box::new(Inner {
             kind,
+            reason: None,
             message: message.into(),
             fields: Vec::new(),
             retry_after: None,
@@ -196,6 +205,20 @@ impl Error {
         self
     }
 
+    /// Says why, for the engine and its faces.
+    #[must_use]
+    pub fn with_reason(mut self, reason: ErrorReason) -> Self {
+        self.0.reason = Some(reason);
+        self
+    }
+
+    /// With more said to the caller, after `; `.
+    #[must_use]
+    pub fn with_advice(mut self, advice: &str) -> Self {
+        self.0.message = format!("{}; {advice}", self.0.message).into();
+        self
+    }
+
     /// Says how long to wait before trying again.
     #[must_use]
     pub fn with_retry_after(mut self, wait: Duration) -> Self {
@@ -206,6 +229,11 @@ impl Error {
     /// What kind of failure this is.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
+    }
+
+    /// Why, where a program may act on more than the kind.
+    pub fn reason(&self) -> Option<ErrorReason> {
+        self.0.reason
     }
 
     /// The sentence for the caller.
@@ -245,5 +273,20 @@ impl std::fmt::Debug for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.0.source.as_ref().map(|source| source.as_ref() as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_read_as_they_are_written() {
+        for kind in ErrorKind::ALL {
+            let json = serde_json::to_string(&kind).unwrap();
+            assert_eq!(json, format!("\"{}\"", kind.as_str()));
+            assert_eq!(serde_json::from_str::<ErrorKind>(&json).unwrap(), kind);
+        }
+        assert_eq!(serde_json::from_str::<ErrorKind>("\"of_a_newer_version\"").unwrap(), ErrorKind::Internal);
     }
 }

@@ -30,11 +30,12 @@ pub mod testing;
 mod text;
 pub mod usage;
 pub mod user;
+mod warning;
 pub mod workspace;
 
 pub use clock::{Clock, ClockAndIds, Ids, RandomIds, SystemClock, Timestamp};
 pub use engine::{Answer, Engine, EngineBuilder};
-pub use error::{Error, ErrorKind, FieldError, Result};
+pub use error::{Error, ErrorKind, ErrorReason, FieldError, Result};
 pub use id::{
     ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId, FileId, MessageId, PromptId, RunId,
     SessionId, SpaceId, TenantId, UsageId, UserId, WorkerId, WorkspaceId,
@@ -43,6 +44,7 @@ pub use keyring::{Binding, KeyRing};
 pub use page::{Cursor, Page, PageRequest};
 pub use scope::{Role, Scope};
 pub use secret::Secret;
+pub use warning::WarningCode;
 
 use std::sync::Arc;
 

@@ -11,6 +11,7 @@ use crate::message::{Citation, MessageRole, Part, ToolCall};
 use crate::model::{Capability, Prices};
 use crate::secret::Secret;
 use crate::usage::TokenUsage;
+use crate::warning::WarningCode;
 
 /// A model server as a call needs it: where, with which key, how patient.
 #[derive(Clone, Debug)]
@@ -209,8 +210,8 @@ pub enum ProviderEvent {
     Usage(TokenUsage),
     /// Something the caller should know, such as a prompt the server cut.
     Warning {
-        /// A stable code, such as `context_truncated`.
-        code: String,
+        /// What it is about.
+        code: WarningCode,
         /// A sentence.
         detail: String,
     },

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::chat::event::ChatEvent;
 use crate::clock::Timestamp;
 use crate::conversation::Conversation;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::id::{ConversationId, MessageId, RunId, WorkerId};
 use crate::message::{Message, MessageStatus, Part};
 use crate::provider::FinishReason;
@@ -75,8 +75,8 @@ impl RunStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RunError {
-    /// The code of the error table.
-    pub code: String,
+    /// What kind of failure it is.
+    pub code: ErrorKind,
     /// The sentence for the caller.
     pub detail: String,
     /// Whether the same turn may succeed later.
@@ -86,7 +86,7 @@ pub struct RunError {
 impl From<&crate::Error> for RunError {
     fn from(error: &crate::Error) -> Self {
         Self {
-            code: error.kind().code().to_owned(),
+            code: error.kind(),
             detail: error.message().to_owned(),
             retryable: error.kind().retryable(),
         }

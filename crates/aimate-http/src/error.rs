@@ -1,5 +1,5 @@
 //! Failures on the wire: RFC 9457 problems under `/api/v1`, OpenAI's error
-//! object under `/v1`, out of the one error table of core.
+//! object under `/v1`. The HTTP status of each kind stands here alone.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,8 +43,7 @@ impl Failure {
 
     /// The HTTP status.
     pub(crate) fn status(&self) -> StatusCode {
-        let of_kind = || StatusCode::from_u16(self.error.kind().status());
-        self.status.or_else(|| of_kind().ok()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        self.status.unwrap_or_else(|| status(self.error.kind()))
     }
 
     /// Seconds to wait, for failures that waiting may cure.
@@ -56,7 +55,7 @@ impl Failure {
 
     /// As `application/problem+json`.
     pub(crate) fn problem(&self) -> Response {
-        let code = self.error.kind().code();
+        let code = self.error.kind().as_str();
         let status = self.status();
         let from_param = self
             .param
@@ -105,6 +104,24 @@ impl IntoResponse for Failure {
         let mut response = self.status().into_response();
         response.extensions_mut().insert(Arc::new(self));
         response
+    }
+}
+
+/// The HTTP status of each kind.
+fn status(kind: ErrorKind) -> StatusCode {
+    match kind {
+        ErrorKind::Invalid => StatusCode::BAD_REQUEST,
+        ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        ErrorKind::Forbidden => StatusCode::FORBIDDEN,
+        ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        ErrorKind::Conflict => StatusCode::CONFLICT,
+        ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorKind::ContextOverflow | ErrorKind::Unsupported => StatusCode::UNPROCESSABLE_ENTITY,
+        ErrorKind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        ErrorKind::Upstream => StatusCode::BAD_GATEWAY,
+        ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
     }
 }
 
@@ -179,7 +196,7 @@ impl<'a> OpenAiError<'a> {
                 code: match error.kind() {
                     // The one code that clients act on.
                     ErrorKind::ContextOverflow => "context_length_exceeded",
-                    kind => kind.code(),
+                    kind => kind.as_str(),
                 },
             },
         }
@@ -194,5 +211,16 @@ fn class(kind: ErrorKind) -> &'static str {
         ErrorKind::Internal => "server_error",
         ErrorKind::Upstream | ErrorKind::Unavailable | ErrorKind::Timeout => "api_error",
         _ => "invalid_request_error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn status_of_each_kind_is_the_documented_one() {
+        let statuses = ErrorKind::ALL.map(|kind| status(kind).as_u16());
+        assert_eq!(statuses, [400, 401, 403, 404, 409, 413, 422, 422, 429, 500, 502, 503, 504]);
     }
 }

@@ -125,7 +125,7 @@ impl Asked {
             response.headers_mut().insert(ALLOW, allow);
         }
         let (id, error) = (self.id.to_str().unwrap_or_default(), &failure.error);
-        let code = error.kind().code();
+        let code = error.kind().as_str();
         if failure.status().is_server_error() {
             tracing::error!(request_id = id, method = %self.method, code, cause = ?error, "a request failed");
         } else {

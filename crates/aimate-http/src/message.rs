@@ -7,7 +7,7 @@ use aimate_core::chat::event::{ChatEvent, Finished};
 use aimate_core::chat::{Turn, TurnInput};
 use aimate_core::conversation::ListedMessage;
 use aimate_core::message::{Message, MessageRole, Part};
-use aimate_core::{Answer, ConversationId, Error, ErrorKind, MessageId};
+use aimate_core::{Answer, ConversationId, Error, MessageId};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::ACCEPT;
@@ -155,16 +155,11 @@ pub(crate) async fn finished(mut answer: Answer) -> Result<Finished> {
     while let Some(event) = answer.next().await {
         match event {
             ChatEvent::Finished(finished) => return Ok(*finished),
-            ChatEvent::Error { code, detail, .. } => return Err(error(&code, detail).into()),
+            ChatEvent::Error { code, detail, .. } => return Err(Error::new(code, detail).into()),
             _ => {}
         }
     }
     Err(Error::internal("the run ended without a last event").into())
-}
-
-/// The error that an `error` event tells of.
-pub(crate) fn error(code: &str, detail: String) -> Error {
-    Error::new(ErrorKind::from_code(code).unwrap_or(ErrorKind::Internal), detail)
 }
 
 /// The caller's own id of a turn out of the headers.

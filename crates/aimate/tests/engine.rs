@@ -153,7 +153,7 @@ async fn failure_before_the_first_token_fails_the_run() {
     let id = listener.conversation_id();
     let told = events(listener).await;
     assert!(
-        matches!(told.last(), Some(ChatEvent::Error { code, retryable: true, .. }) if code == "rate_limited")
+        matches!(told.last(), Some(ChatEvent::Error { code: ErrorKind::RateLimited, retryable: true, .. }))
     );
     assert_eq!(bench.branch(id).await[1].status, MessageStatus::Failed);
     let sums = bench.engine.usage(&bench.me, &UsageFilter::default()).await.unwrap();

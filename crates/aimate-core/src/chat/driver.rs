@@ -22,6 +22,7 @@ use crate::model::Prices;
 use crate::provider::{ChatProvider, ChatRequest, Endpoint, FinishReason, ProviderEvent, ProviderStream};
 use crate::run::{EventBatch, FinishRun, Run, RunError, RunStatus, RunStore};
 use crate::usage::{TokenUsage, UsageRecord};
+use crate::warning::WarningCode;
 use aimate_text::tokens::Tokenizer;
 
 /// How long published text may stay out of the log.
@@ -222,11 +223,11 @@ impl Driver {
 /// What does not hold of an answer's citations.
 fn doubts(resolved: &Resolved) -> Vec<ChatEvent> {
     let unknown = resolved.unknown.iter().map(|n| ChatEvent::Warning {
-        code: "citation_unknown".to_owned(),
+        code: WarningCode::CitationUnknown,
         detail: format!("the answer cited [{n}], but there is no such passage; the mark was taken out"),
     });
     let misquoted = resolved.misquoted.iter().map(|(n, quote)| ChatEvent::Warning {
-        code: "quote_not_found".to_owned(),
+        code: WarningCode::QuoteNotFound,
         detail: format!("“{}” does not stand in passage [{n}]", crate::text::shorten(quote, 200)),
     });
     unknown.chain(misquoted).collect()
@@ -340,7 +341,7 @@ fn ended(answer: &Answer) -> End {
 fn failed(error: &Error, began: bool) -> End {
     let broke_off = matches!(error.kind(), ErrorKind::Upstream | ErrorKind::Timeout | ErrorKind::Unavailable);
     let status = if began && broke_off { RunStatus::Interrupted } else { RunStatus::Failed };
-    tracing::warn!(code = error.kind().code(), cause = ?error, "a run did not succeed");
+    tracing::warn!(code = error.kind().as_str(), cause = ?error, "a run did not succeed");
     End { status, reason: None, error: Some(error.into()) }
 }
 

@@ -1,13 +1,14 @@
-//! The one vocabulary of events in which an answer is told: to Rust, over SSE
-//! and to Python.
+//! The events of a run, the same in Rust, over SSE and in Python.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::error::ErrorKind;
 use crate::id::{ConversationId, MessageId, RunId};
 use crate::message::{Citation, Message, ToolCall};
 use crate::provider::FinishReason;
 use crate::usage::TokenUsage;
+use crate::warning::WarningCode;
 
 /// One event of a run. `started` is first; exactly one of `finished` and
 /// `error` is last.
@@ -51,8 +52,9 @@ pub enum ChatEvent {
     },
     /// Something the caller should know; the run goes on.
     Warning {
-        /// A stable code, such as `context_truncated`.
-        code: String,
+        /// What it is about.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
+        code: WarningCode,
         /// A sentence.
         detail: String,
     },
@@ -60,8 +62,8 @@ pub enum ChatEvent {
     Finished(Box<Finished>),
     /// The run is over and did not succeed; what came is stored.
     Error {
-        /// The code of the error table.
-        code: String,
+        /// What kind of failure it is.
+        code: ErrorKind,
         /// A sentence.
         detail: String,
         /// Whether the same turn may succeed later.
@@ -118,5 +120,21 @@ impl ChatEvent {
     /// Whether it is the last event of its run.
     pub fn is_final(&self) -> bool {
         matches!(self, Self::Finished(_) | Self::Error { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_of_a_newer_version_is_read_and_handed_on() {
+        for text in ["quote_not_found", "of_a_newer_version"] {
+            let json = serde_json::json!({"type": "warning", "code": text, "detail": "d"});
+            let event: ChatEvent = serde_json::from_value(json.clone()).unwrap();
+            let ChatEvent::Warning { code, .. } = &event else { panic!("{event:?}") };
+            assert_eq!(matches!(code, WarningCode::Other(_)), text == "of_a_newer_version");
+            assert_eq!(serde_json::to_value(&event).unwrap(), json);
+        }
     }
 }

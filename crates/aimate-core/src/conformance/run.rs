@@ -315,7 +315,7 @@ pub async fn finish_keeps_the_error(stores: &Stores) {
     ] {
         let turn = w.begun().await;
         let error =
-            RunError { code: "upstream".into(), detail: "the server said 500".into(), retryable: true };
+            RunError { code: ErrorKind::Upstream, detail: "the server said 500".into(), retryable: true };
         let mut end = finish(&turn, "par", text_events(1, &["par"]));
         (end.status, end.error, end.finish_reason) = (status, Some(error.clone()), None);
         end.usage.outcome = UsageOutcome::Failed;
@@ -396,7 +396,7 @@ pub async fn nul_in_an_answer_is_removed(stores: &Stores) {
     let turn = w.begun().await;
     stores.runs.checkpoint(&w.me, turn.run.id, 1, &text_events(1, &["a\0b"])).await.unwrap();
     let mut end = finish(&turn, "a\0b", EventBatch { first: 2, events: Vec::new() });
-    end.error = Some(RunError { code: "upstream".into(), detail: "\0".into(), retryable: false });
+    end.error = Some(RunError { code: ErrorKind::Upstream, detail: "\0".into(), retryable: false });
     end.usage.usage = tokens(1, 1);
     stores.runs.finish(&w.me, &end).await.unwrap();
     let answer = stores.conversations.message(&w.me, turn.run.conversation_id, turn.answer.id).await;

@@ -10,7 +10,7 @@ use super::Engine;
 use crate::chat::channel::{Channel, Next};
 use crate::chat::driver::final_of;
 use crate::chat::event::{ChatEvent, Started};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::id::{ConversationId, MessageId, RunId};
 use crate::message::{Message, Part};
 use crate::run::{Run, RunStatus};
@@ -122,10 +122,7 @@ impl Answer {
             match event {
                 ChatEvent::Finished(finished) => return Ok(finished.message),
                 ChatEvent::Error { code, detail, .. } => {
-                    return Err(Error::new(
-                        ErrorKind::from_code(&code).unwrap_or(ErrorKind::Internal),
-                        detail,
-                    ));
+                    return Err(Error::new(code, detail));
                 }
                 _ => {}
             }
@@ -249,7 +246,7 @@ fn retold(part: &Part) -> Option<ChatEvent> {
 
 fn told(error: &Error) -> ChatEvent {
     ChatEvent::Error {
-        code: error.kind().code().to_owned(),
+        code: error.kind(),
         detail: error.message().to_owned(),
         retryable: error.kind().retryable(),
     }

@@ -20,6 +20,7 @@ use crate::message::{Message, MessageRole, MessageStatus, Part, PathStats, text_
 use crate::provider::ChatRequest;
 use crate::run::{AbandonedRun, BeginRun, Begun, Run, RunStatus};
 use crate::scope::Scope;
+use crate::warning::WarningCode;
 
 /// The window of a model whose server does not tell it.
 pub(super) const UNKNOWN_WINDOW: u32 = 8_192;
@@ -127,7 +128,7 @@ impl Engine {
             events.push(ChatEvent::Retrieved { citations: ask.request.passages.clone() });
         }
         events.extend(
-            warnings.into_iter().map(|detail| ChatEvent::Warning { code: "retrieval".to_owned(), detail }),
+            warnings.into_iter().map(|detail| ChatEvent::Warning { code: WarningCode::Retrieval, detail }),
         );
         channel.publish(events);
         let tasks = inner.tasks.clone();

@@ -246,7 +246,7 @@ impl sse::Source for Changes {
             Some(Ok(document)) => write(out, Some(event_id(&document)), "document", &document),
             Some(Err(error)) => {
                 let kind = error.kind();
-                let gone = Gone { code: kind.code(), detail: error.message(), retryable: kind.retryable() };
+                let gone = Gone { code: kind.as_str(), detail: error.message(), retryable: kind.retryable() };
                 write(out, None, "error", &gone)
             }
         };

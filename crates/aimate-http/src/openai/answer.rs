@@ -8,7 +8,7 @@ use aimate_core::engine::{CompletionStream, NumberedEvents};
 use aimate_core::message::{Citation, Part, ToolCall};
 use aimate_core::provider::{FinishReason, ProviderEvent};
 use aimate_core::usage::TokenUsage;
-use aimate_core::{Answer, Error};
+use aimate_core::{Answer, Error, WarningCode};
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, future::poll_fn};
 use serde_json::Value;
@@ -29,8 +29,8 @@ fn broke_off() -> Error {
     Error::upstream("the model server broke off before the answer was whole")
 }
 
-fn warn(code: &str, detail: &str) {
-    tracing::warn!(code, detail, "the model server gave a warning");
+fn warn(code: &WarningCode, detail: &str) {
+    tracing::warn!(%code, detail, "the model server gave a warning");
 }
 
 /// A streamed answer that is not kept.
@@ -73,7 +73,7 @@ impl Live {
 
     fn fail(&mut self, out: &mut BytesMut, error: &Error) {
         self.ended = true;
-        tracing::warn!(code = error.kind().code(), cause = ?error, "an answer broke off");
+        tracing::warn!(code = error.kind().as_str(), cause = ?error, "an answer broke off");
         self.chunks.fail(out, error);
     }
 }
@@ -207,7 +207,7 @@ impl Kept {
                         model.clone_from(&started.model);
                         None
                     }
-                    ChatEvent::Error { code, detail, .. } => Some(Err(message::error(code, detail.clone()))),
+                    ChatEvent::Error { code, detail, .. } => Some(Err(Error::new(*code, detail.clone()))),
                     _ => Some(Ok(())),
                 });
                 self.read.extend(events);
@@ -247,7 +247,7 @@ impl KeptChunks {
                 chunks.end(out, &finished.usage);
             }
             ChatEvent::Error { code, detail, .. } => {
-                chunks.fail(out, &message::error(code, detail.clone()));
+                chunks.fail(out, &Error::new(*code, detail.clone()));
             }
             ChatEvent::Retrieved { citations } => chunks.cite(citations),
             ChatEvent::Started(_)

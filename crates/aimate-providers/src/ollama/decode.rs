@@ -1,9 +1,9 @@
 //! Reading Ollama's answers, line by line or whole.
 
-use aimate_core::Result;
 use aimate_core::message::ToolCall;
 use aimate_core::provider::{ChatRequest, FinishReason, ProviderEvent};
 use aimate_core::usage::TokenUsage;
+use aimate_core::{Result, WarningCode};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -105,7 +105,7 @@ impl ChatDecoder {
         }
         if read.is_some_and(|read| self.is_truncated(read)) {
             events.push_back(ProviderEvent::Warning {
-                code: "context_truncated".into(),
+                code: WarningCode::ContextTruncated,
                 detail: format!(
                     "Ollama read only {} tokens, all that its window of {} holds: the beginning of the prompt was \
                      cut off. Raise the connection's `context_window` if the model allows it.",
@@ -165,7 +165,7 @@ impl Decoder for ChatDecoder {
         }
         if !std::mem::replace(&mut self.has_begun, true) && self.sent.is_choice_lost {
             events.push_back(ProviderEvent::Warning {
-                code: "tool_choice_ignored".into(),
+                code: WarningCode::ToolChoiceIgnored,
                 detail: "Ollama cannot be told that a tool must be called; the model may answer without."
                     .into(),
             });

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use aimate_core::WarningCode;
 use aimate_core::message::{Part, ToolCall};
 use aimate_core::provider::{ChatRequest, ProviderEvent};
 use serde_json::Value;
@@ -100,7 +101,7 @@ impl Calls {
             let id = self.ids.unique(std::mem::take(&mut call.id));
             if cut && !call.is_whole() {
                 events.push_back(ProviderEvent::Warning {
-                    code: "tool_call_truncated".into(),
+                    code: WarningCode::ToolCallTruncated,
                     detail: format!(
                         "The model was cut off in the middle of a call of `{}`; it is not made.",
                         call.name

@@ -1,6 +1,5 @@
 //! Ollama's native chat API.
 
-use aimate_core::ErrorKind;
 use aimate_core::connection::ProviderKind::Ollama;
 use aimate_core::message::{MessageRole, Part, ToolCall};
 use aimate_core::provider::ProviderEvent::{Finish, Reasoning, Text, Usage, Warning};
@@ -8,6 +7,7 @@ use aimate_core::provider::{
     ChatRequest, FinishReason, ProviderEvent, ResponseFormat, Sampling, ToolChoice, ToolSpec,
 };
 use aimate_core::usage::TokenUsage;
+use aimate_core::{ErrorKind, WarningCode};
 use serde_json::{Value, json};
 
 use crate::server::{
@@ -158,7 +158,7 @@ async fn choice_of_tools_is_kept_as_far_as_ollama_can() {
         (1, &json!("g"))
     );
     let (found, _) = ask(Ollama, lines(&[HALLO, DONE]), &request(ToolChoice::Required)).await;
-    assert!(matches!(&found[0], Warning { code, .. } if code == "tool_choice_ignored"), "{found:?}");
+    assert!(matches!(&found[0], Warning { code: WarningCode::ToolChoiceIgnored, .. }), "{found:?}");
 }
 
 #[tokio::test]
@@ -316,7 +316,7 @@ async fn is_cut(bytes: usize, read: &str) -> bool {
     let done = format!(r#"{{"message":{{"content":"x"}},"done":true,{read}"eval_count":1}}"#);
     let (found, error) = ask(Ollama, lines(&[&done]), &request).await;
     assert!(error.is_none(), "{error:?}");
-    found.iter().any(|event| matches!(event, Warning { code, .. } if code == "context_truncated"))
+    found.iter().any(|event| matches!(event, Warning { code: WarningCode::ContextTruncated, .. }))
 }
 
 #[tokio::test]

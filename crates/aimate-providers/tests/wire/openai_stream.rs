@@ -6,7 +6,7 @@ use aimate_core::message::{MessageRole, Part, ToolCall};
 use aimate_core::provider::ProviderEvent::{Finish, Reasoning, ReasoningDetails, Text, Usage, Warning};
 use aimate_core::provider::{ChatRequest, FinishReason, ProviderEvent};
 use aimate_core::usage::TokenUsage;
-use aimate_core::{Error, ErrorKind};
+use aimate_core::{Error, ErrorKind, WarningCode};
 use serde_json::{Value, json};
 
 use crate::server::{
@@ -271,7 +271,7 @@ async fn call_cut_off_by_the_limit_is_not_made() {
     let half = r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{\"x\":"}}]},"finish_reason":"length"}]}"#;
     let found = read(&[half]).await;
     assert!(
-        matches!(&found[..], [Warning { code, .. }, Finish(FinishReason::Length)] if code == "tool_call_truncated"),
+        matches!(&found[..], [Warning { code: WarningCode::ToolCallTruncated, .. }, Finish(FinishReason::Length)]),
         "{found:?}"
     );
 }

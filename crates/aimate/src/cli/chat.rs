@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 use aimate::message::{Citation, Message, Part};
-use aimate::{Answer, ChatEvent, ConversationId, Engine, Error, Result, Scope, Turn};
+use aimate::{Answer, ChatEvent, ConversationId, Engine, Error, Result, Scope, Turn, WarningCode};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
 use super::config::Config;
@@ -113,12 +113,9 @@ async fn follow(engine: &Engine, me: &Scope, answer: &mut Answer) -> Result<()> 
         match event {
             Some(ChatEvent::Text { text }) => print(&text),
             // They are marked among the sources.
-            Some(ChatEvent::Warning { code, .. }) if code == "quote_not_found" => {}
+            Some(ChatEvent::Warning { code: WarningCode::QuoteNotFound, .. }) => {}
             Some(ChatEvent::Warning { detail, .. }) => eprintln!("\n(note: {detail})"),
-            Some(ChatEvent::Error { code, detail, .. }) => {
-                let kind = aimate::ErrorKind::from_code(&code).unwrap_or(aimate::ErrorKind::Internal);
-                return Err(Error::new(kind, detail));
-            }
+            Some(ChatEvent::Error { code, detail, .. }) => return Err(Error::new(code, detail)),
             Some(ChatEvent::Finished(finished)) => {
                 print(&format!("\n{}", sources(&finished.message)));
                 return Ok(());

@@ -231,7 +231,7 @@ impl Engine {
     /// help, else for good.
     pub(super) async fn give_up(&self, scope: &Scope, fence: Fence, tries: u32, error: &Error) {
         let reason =
-            DocumentError { code: error.kind().code().to_owned(), detail: error.message().to_owned() };
+            DocumentError { code: error.kind().as_str().to_owned(), detail: error.message().to_owned() };
         let finish = match error.kind() {
             // Somebody deleted, replaced or cancelled it.
             ErrorKind::Conflict | ErrorKind::NotFound

@@ -1,0 +1,21 @@
+//! Warnings: what a caller should know of an answer that goes on nonetheless.
+
+use crate::text::open_names;
+
+open_names! {
+    /// What a warning is about.
+    pub enum WarningCode {
+        /// The model server read only a part of the prompt.
+        ContextTruncated = "context_truncated",
+        /// The provider has no way to make the model call a tool.
+        ToolChoiceIgnored = "tool_choice_ignored",
+        /// The model reached its limit of tokens within a tool call.
+        ToolCallTruncated = "tool_call_truncated",
+        /// Passages could not be looked for everywhere, or not in every way.
+        Retrieval = "retrieval",
+        /// The answer cites a passage that there is not.
+        CitationUnknown = "citation_unknown",
+        /// The answer quotes what its passage does not say.
+        QuoteNotFound = "quote_not_found",
+    }
+}
