@@ -43,7 +43,8 @@ pub enum ConnectionStatus {
     Ok,
     /// It did not answer, or not sensibly.
     Unreachable,
-    /// It refused the key, or the sealed key cannot be opened here.
+    /// It refused the key, or this process cannot use the key that the connection
+    /// has.
     NeedsKey,
 }
 

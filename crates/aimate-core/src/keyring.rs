@@ -15,7 +15,7 @@ use sha2::Sha256;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorReason, Result};
 use crate::secret::Secret;
 
 const VERSION: u8 = 1;
@@ -67,7 +67,7 @@ pub struct KeyRing {
 }
 
 impl KeyRing {
-    /// Reads `AIMATE_KEYS`' form: `ID:KEY,ID:KEY,…`, the active key first; or
+    /// Reads `ID:KEY,ID:KEY,…`, the active key first; or
     /// one bare `KEY`, which gets id 1. A key is 32 random bytes in base64.
     ///
     /// # Errors
@@ -124,6 +124,7 @@ impl KeyRing {
     pub fn open(&self, envelope: &[u8], binding: &Binding<'_>) -> Result<Secret> {
         let closed = |why: &str| {
             Error::unavailable(format!("the stored key cannot be opened: {why}; enter the key again"))
+                .with_reason(ErrorReason::KeyUnavailable)
         };
         let (header, rest) = envelope.split_at_checked(HEADER).ok_or_else(|| closed("it is cut off"))?;
         let (nonce, sealed) = rest.split_at_checked(NONCE).ok_or_else(|| closed("it is cut off"))?;
@@ -224,6 +225,7 @@ mod tests {
         assert!(ring(&[(2, &new), (1, &old)]).open(&sealed, &here).is_ok());
         let lost = ring(&[(2, &new)]).open(&sealed, &here).unwrap_err();
         assert!(lost.message().contains("encryption key 1"), "{lost}");
+        assert_eq!(lost.reason(), Some(ErrorReason::KeyUnavailable));
     }
 
     #[test]

@@ -12,12 +12,13 @@ mod common;
 
 use std::time::Duration;
 
+use aimate::connection::ConnectionStatus;
 use aimate::message::{MessageRole, MessageStatus, Part, ToolCall};
 use aimate::provider::{FinishReason, ProviderEvent};
 use aimate::run::RunStatus;
 use aimate::testing::{Step, answer};
 use aimate::usage::UsageFilter;
-use aimate::{ChatEvent, ErrorKind, InputMessage, OnDisconnect, PageRequest, Turn, TurnInput};
+use aimate::{ChatEvent, Error, ErrorKind, ErrorReason, InputMessage, OnDisconnect, PageRequest, Turn, TurnInput};
 use common::{bench, events, part, said, say, text, texts};
 
 #[tokio::test]
@@ -337,6 +338,22 @@ async fn failed_or_empty_model_list_keeps_the_last_good_one() {
     }
     models.refresh(id).await.unwrap();
     assert!(models.list().await.unwrap()[0].stale_since.is_none());
+}
+
+#[tokio::test]
+async fn status_of_a_connection_tells_whether_its_key_is_the_reason() {
+    let bench = bench([]).await;
+    let models = bench.engine.models(&bench.me);
+    let id = models.list().await.unwrap()[0].connection_id;
+    let refused = Error::upstream("no").with_reason(ErrorReason::KeyRefused);
+    // The words of an error are for people: they decide nothing.
+    let other = Error::upstream("the server refused the key");
+    for (error, status) in [(refused, ConnectionStatus::NeedsKey), (other, ConnectionStatus::Unreachable)] {
+        bench.provider.list_once(Err(error));
+        models.refresh(id).await.unwrap_err();
+        let stored = bench.engine.connections(&bench.me).get(id).await.unwrap();
+        assert_eq!(stored.status, status);
+    }
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use super::Engine;
 use super::model::Reading;
 use crate::clock::Timestamp;
 use crate::connection::{Connection, NewConnection, ProviderKind, origin};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, ErrorReason, Result};
 use crate::id::{ConnectionId, TenantId, UserId};
 use crate::model::{Capability, Model};
 use crate::page::PageRequest;
@@ -350,10 +350,11 @@ impl Engine {
             (None, Some(configured)) => configured.api_key.clone(),
             (None, None) if connection.has_key => {
                 return Err(Error::unavailable(format!(
-                    "the key of connection `{}` came from the environment and is not there any more; \
-                     set it again or store a key",
+                    "the key of connection `{}` was configured and never stored, and is not configured any \
+                     more; configure it again or store one",
                     connection.name
-                )));
+                ))
+                .with_reason(ErrorReason::KeyUnavailable));
             }
             (None, None) => None,
         };
@@ -379,5 +380,6 @@ pub(super) fn binding<'a>(scope: &Scope, connection: &Connection, origin: &'a st
 }
 
 pub(super) fn no_keys() -> Error {
-    Error::unavailable("no encryption key is configured; set `ENCRYPTION_KEY` or give the builder `.keys(…)`")
+    Error::unavailable("no encryption key is configured, so no key of a connection can be kept")
+        .with_reason(ErrorReason::NoEncryptionKey)
 }

@@ -9,7 +9,7 @@ use super::Engine;
 use super::catalog::Catalog;
 use crate::clock::Timestamp;
 use crate::connection::{Connection, ConnectionStatus, ProviderKind};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, ErrorReason, Result};
 use crate::id::ConnectionId;
 use crate::model::{Capability, Model, Prices};
 use crate::provider::ListedModel;
@@ -228,8 +228,12 @@ impl Models<'_> {
 
     async fn mark_stale(&self, admin: &Scope, found: Connection, error: &Error) -> Result<()> {
         let inner = &self.engine.inner;
-        let refused = error.message().contains("refused the key") || error.message().contains("stored key");
-        let status = if refused { ConnectionStatus::NeedsKey } else { ConnectionStatus::Unreachable };
+        let status = match error.reason() {
+            Some(ErrorReason::KeyRefused | ErrorReason::KeyUnavailable | ErrorReason::NoEncryptionKey) => {
+                ConnectionStatus::NeedsKey
+            }
+            _ => ConnectionStatus::Unreachable,
+        };
         let read_at = found.updated_at;
         let now = inner.sources.now();
         let marked = Connection { status, stale_since: found.stale_since.or(Some(now)), ..found };

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use aimate_core::provider::Endpoint;
-use aimate_core::{Error, ErrorKind, Secret};
+use aimate_core::{Error, ErrorKind, ErrorReason, Secret};
 use serde_json::Value;
 
 use super::Refused;
@@ -155,6 +155,9 @@ impl Peer {
                 NotFound,
                 format!("the server has no model `{}`, or another address ({status}){said}", self.model),
             ),
+            400 | 422 if complaint.is_unknown_model() && !self.model.is_empty() => {
+                (NotFound, format!("the server has no model `{}` ({status}){said}", self.model))
+            }
             408 | 504 => (Timeout, format!("the server took too long ({status}){said}")),
             413 => (TooLarge, format!("the request is too large for the server (413){said}")),
             429 => (RateLimited, format!("the server has too many requests (429){said}")),
@@ -163,8 +166,17 @@ impl Peer {
             0 => (Upstream, format!("the server failed in the middle of its answer{said}")),
             _ => (Upstream, format!("the server failed ({status}){said}")),
         };
+        let reason = match kind {
+            Upstream if matches!(status, 401 | 403) => Some(ErrorReason::KeyRefused),
+            NotFound if !self.model.is_empty() => Some(ErrorReason::UnknownModel),
+            _ => None,
+        };
+        let error = self.error(kind, sentence);
         Refusal {
-            error: self.error(kind, sentence),
+            error: match reason {
+                Some(reason) => error.with_reason(reason),
+                None => error,
+            },
             is_final: is_broke || matches!(status, 401 | 403) || kind == ContextOverflow,
         }
     }
@@ -249,6 +261,22 @@ impl Complaint {
             None if self.says(&["timeout", "timeout_error"]) => 504,
             None => 0,
         }
+    }
+
+    /// Whether the server does not know the model: not all of them say so by
+    /// the status 404.
+    fn is_unknown_model(&self) -> bool {
+        const CODES: [&str; 5] =
+            ["model_not_found", "model_not_available", "unknown_model", "invalid_model", "deploymentnotfound"];
+        const PHRASES: [&str; 5] = [
+            "not a valid model id",
+            "model not found",
+            "model not exist",
+            "invalid model name",
+            "no such model",
+        ];
+        let message = self.message.to_ascii_lowercase();
+        self.says(&CODES) || PHRASES.iter().any(|phrase| message.contains(phrase))
     }
 
     fn is_overflow(&self) -> bool {

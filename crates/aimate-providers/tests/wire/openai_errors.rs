@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aimate_core::connection::ProviderKind::OpenAi;
 use aimate_core::provider::ChatRequest;
-use aimate_core::{Error, ErrorKind};
+use aimate_core::{Error, ErrorKind, ErrorReason};
 
 use crate::server::{CANARY, Script, Server, answer, json, keeps_the_key, provider, question};
 
@@ -65,6 +65,24 @@ async fn refused_key_has_a_fixed_sentence() {
     );
     let (kind, message, _) = status(403, "<html>denied</html>").await;
     assert!(kind == ErrorKind::Upstream && message.contains("refused the key (403)"), "{message}");
+}
+
+#[tokio::test]
+async fn program_reads_why_a_server_refused() {
+    let json = &[("content-type", "application/json")];
+    for (code, body, reason) in [
+        (401, "{}", Some(ErrorReason::KeyRefused)),
+        (403, "{}", Some(ErrorReason::KeyRefused)),
+        (404, r#"{"error":{"code":"model_not_found","message":"x"}}"#, Some(ErrorReason::UnknownModel)),
+        (400, r#"{"error":{"message":"m is not a valid model ID","code":400}}"#, Some(ErrorReason::UnknownModel)),
+        (400, r#"{"message":"Invalid model: m","type":"invalid_model"}"#, Some(ErrorReason::UnknownModel)),
+        (400, r#"{"error":{"message":"temperature is out of range"}}"#, None),
+        (500, r#"{"error":{"message":"model not found"}}"#, None),
+    ] {
+        let (error, _) = refused(answer(code, json, body)).await;
+        assert_eq!(error.reason(), reason, "{error}");
+        assert_eq!(error.kind() == ErrorKind::NotFound, reason == Some(ErrorReason::UnknownModel), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ mod wait;
 
 use std::process::ExitCode;
 
-use aimate::{Error, Result};
+use aimate::{Error, ErrorReason, Result};
 use clap::{Parser, Subcommand};
 
 use config::Config;
@@ -71,9 +71,23 @@ pub(crate) fn run() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             tracing::debug!(cause = ?error, "the command failed");
-            eprintln!("aimate: {error}");
+            match advice(&error) {
+                Some(advice) => eprintln!("aimate: {}", error.with_advice(advice)),
+                None => eprintln!("aimate: {error}"),
+            }
             ExitCode::FAILURE
         }
+    }
+}
+
+/// What to do about an error, in terms of this command's environment.
+fn advice(error: &Error) -> Option<&'static str> {
+    match error.reason()? {
+        ErrorReason::EmbedderNotLoaded => {
+            Some("AIMATE_MODEL_DIR names the folder of the sentence-transformer to load")
+        }
+        ErrorReason::NoEncryptionKey => Some("ENCRYPTION_KEY holds one"),
+        _ => None,
     }
 }
 

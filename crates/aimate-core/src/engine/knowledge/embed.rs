@@ -6,7 +6,7 @@ use aimate_text::tokens::Tokenizer;
 use async_trait::async_trait;
 
 use super::super::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorReason, Result};
 use crate::knowledge::{EmbedPurpose, Embedder, EmbeddingModel};
 use crate::scope::Scope;
 
@@ -27,9 +27,9 @@ impl Engine {
         }
         if name == "local" || name.starts_with("local/") {
             return Err(Error::not_found(format!(
-                "there is no local embedder `{name}`: set AIMATE_MODEL_DIR to the folder of a \
-                 sentence-transformer, or use `none` or `CONNECTION/MODEL`"
-            )));
+                "no local embedder `{name}` is loaded; load one, or use `none` or `CONNECTION/MODEL`"
+            ))
+            .with_reason(ErrorReason::EmbedderNotLoaded));
         }
         let (name, made) = self.embed(scope, Some(name), &["How long is a vector?".to_owned()], None).await?;
         let dimensions = made.vectors.first().map_or(0, Vec::len);
@@ -48,10 +48,11 @@ impl Engine {
             let own = self.inner.knowledge.embedders.iter().find(|embedder| embedder.model() == model);
             return own.cloned().ok_or_else(|| {
                 Error::unsupported(format!(
-                    "the model `{}` (version {}) is not loaded: set AIMATE_MODEL_DIR to its folder, or give \
-                     the collection another embedder",
+                    "the model `{}` (version {}) is not loaded; load it, or give the collection another \
+                     embedder",
                     model.name, model.version
                 ))
+                .with_reason(ErrorReason::EmbedderNotLoaded)
             });
         }
         if let Some(own) = self.inner.knowledge.embedders.iter().find(|embedder| embedder.model() == model) {
