@@ -199,8 +199,8 @@ pub fn text_of(content: &[Part]) -> String {
         .collect()
 }
 
-/// Where a message stands in its tree: what the context builder needs to pick
-/// a window without reading what it leaves out.
+/// The depth of a message and the tokens of the path to it: what the context
+/// builder needs to pick a window without reading what it leaves out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PathStats {
     /// Messages from the root to this one, itself included: 1 for a root.
@@ -212,14 +212,14 @@ pub struct PathStats {
 }
 
 impl PathStats {
-    /// The same place for content that costs `tokens`.
+    /// These for another content, of `tokens`.
     #[must_use]
     pub fn with_tokens(self, tokens: u32) -> Self {
         let before = self.path_tokens.saturating_sub(u64::from(self.tokens));
         Self { tokens, path_tokens: before.saturating_add(u64::from(tokens)), ..self }
     }
 
-    /// The place of a child of `self` that costs `tokens`.
+    /// Those of a child that costs `tokens`.
     #[must_use]
     pub fn child(self, tokens: u32) -> Self {
         Self {
@@ -258,9 +258,9 @@ pub struct Message {
     pub metadata: Map<String, Value>,
     /// When it was made.
     pub created_at: Timestamp,
-    /// Where it stands in the tree.
+    /// Its depth, and the tokens of the path from the root to it.
     #[serde(skip)]
-    pub place: PathStats,
+    pub path_stats: PathStats,
 }
 
 /// Checks and cleans the content a caller sends: something is said, nothing is

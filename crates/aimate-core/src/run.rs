@@ -85,11 +85,7 @@ pub struct RunError {
 
 impl From<&crate::Error> for RunError {
     fn from(error: &crate::Error) -> Self {
-        Self {
-            code: error.kind(),
-            detail: error.message().to_owned(),
-            retryable: error.kind().retryable(),
-        }
+        Self { code: error.kind(), detail: error.message().to_owned(), retryable: error.kind().retryable() }
     }
 }
 

@@ -82,9 +82,9 @@ pub(crate) fn bind(query: PgQuery, messages: &[&Message]) -> Result<PgQuery> {
         .bind(usages?)
         .bind(each(messages, |m| m.cost.map(|cost| cost.0)))
         .bind(metadatas?)
-        .bind(each(messages, |m| count(m.place.depth)))
-        .bind(each(messages, |m| count(m.place.tokens)))
-        .bind(each(messages, |m| count(m.place.path_tokens)))
+        .bind(each(messages, |m| count(m.path_stats.depth)))
+        .bind(each(messages, |m| count(m.path_stats.tokens)))
+        .bind(each(messages, |m| count(m.path_stats.path_tokens)))
         .bind(each(messages, |m| m.created_at.0)))
 }
 
@@ -114,9 +114,9 @@ pub(crate) fn push(
             values.push_bind(usage);
             values.push_bind(message.cost.map(|cost| cost.0));
             values.push_bind(metadata);
-            values.push_bind(count(message.place.depth));
-            values.push_bind(count(message.place.tokens));
-            values.push_bind(count(message.place.path_tokens));
+            values.push_bind(count(message.path_stats.depth));
+            values.push_bind(count(message.path_stats.tokens));
+            values.push_bind(count(message.path_stats.path_tokens));
             values.push_bind(message.created_at.0);
             builder.push(")");
         }
@@ -145,7 +145,7 @@ pub(crate) fn message(row: &impl Columns) -> Result<Message> {
         cost: row.maybe("cost")?,
         metadata: row.json("metadata")?,
         created_at: row.get("created_at")?,
-        place: PathStats {
+        path_stats: PathStats {
             depth: row.get("depth")?,
             tokens: row.get("tokens")?,
             path_tokens: row.get("path_tokens")?,

@@ -18,7 +18,9 @@ use aimate::provider::{FinishReason, ProviderEvent};
 use aimate::run::RunStatus;
 use aimate::testing::{Step, answer};
 use aimate::usage::UsageFilter;
-use aimate::{ChatEvent, Error, ErrorKind, ErrorReason, InputMessage, OnDisconnect, PageRequest, Turn, TurnInput};
+use aimate::{
+    ChatEvent, Error, ErrorKind, ErrorReason, InputMessage, OnDisconnect, PageRequest, Turn, TurnInput,
+};
 use common::{bench, events, part, said, say, text, texts};
 
 #[tokio::test]
@@ -153,9 +155,10 @@ async fn failure_before_the_first_token_fails_the_run() {
     let listener = bench.engine.chat(&bench.me, Turn::new("q")).await.unwrap();
     let id = listener.conversation_id();
     let told = events(listener).await;
-    assert!(
-        matches!(told.last(), Some(ChatEvent::Error { code: ErrorKind::RateLimited, retryable: true, .. }))
-    );
+    assert!(matches!(
+        told.last(),
+        Some(ChatEvent::Error { code: ErrorKind::RateLimited, retryable: true, .. })
+    ));
     assert_eq!(bench.branch(id).await[1].status, MessageStatus::Failed);
     let sums = bench.engine.usage(&bench.me, &UsageFilter::default()).await.unwrap();
     assert_eq!(sums[0].calls, 1, "a failed call is recorded too");

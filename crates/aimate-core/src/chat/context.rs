@@ -94,7 +94,7 @@ pub(crate) fn build(sources: &PromptInputs<'_>, tokenizer: Tokenizer, budget: Bu
     let system = system_message(sources, tokenizer, &mut included);
     let system_tokens: u64 = included.iter().filter_map(|entry| entry.get("tokens")?.as_u64()).sum();
     let (history, new) = sources.path.split_at(sources.path.len().saturating_sub(sources.new));
-    let new_tokens: u64 = new.iter().map(|message| u64::from(message.place.tokens)).sum();
+    let new_tokens: u64 = new.iter().map(|message| u64::from(message.path_stats.tokens)).sum();
     let fixed = system_tokens + new_tokens;
     if fixed > budget.prompt() {
         return Err(Error::context_overflow(format!(
@@ -105,14 +105,14 @@ pub(crate) fn build(sources: &PromptInputs<'_>, tokenizer: Tokenizer, budget: Bu
         )));
     }
     let kept = history.get(first_kept(history, budget.prompt(), fixed)..).unwrap_or_default();
-    let kept_tokens: u64 = kept.iter().map(|message| u64::from(message.place.tokens)).sum();
+    let kept_tokens: u64 = kept.iter().map(|message| u64::from(message.path_stats.tokens)).sum();
     if let (Some(first), Some(last)) = (kept.first(), kept.last()) {
         included.push(json!({
             "kind": "history", "first": first.id, "last": last.id, "count": kept.len(), "tokens": kept_tokens,
         }));
     }
     for message in new {
-        included.push(json!({"kind": "message", "id": message.id, "tokens": message.place.tokens}));
+        included.push(json!({"kind": "message", "id": message.id, "tokens": message.path_stats.tokens}));
     }
     let dropped = dropped(history.last(), kept.len(), kept_tokens);
     let tokens = fixed + kept_tokens;
@@ -156,17 +156,17 @@ fn system_message(
 /// The index of the first message of `history` that is shown.
 ///
 /// The cut lies at a multiple of a quarter of the budget, counted from the root
-/// (`place.path_tokens`), and then at the next message that opens a turn.
+/// (`path_stats.path_tokens`), and then at the next message that opens a turn.
 fn first_kept(history: &[Message], budget: u64, fixed: u64) -> usize {
     let Some(last) = history.last() else { return 0 };
     let step = (budget / 4).max(1);
-    let excess = (last.place.path_tokens + fixed).saturating_sub(budget);
+    let excess = (last.path_stats.path_tokens + fixed).saturating_sub(budget);
     let cut = excess.div_ceil(step) * step;
     let max = MAX_MESSAGES / 4;
-    let depth_cut = last.place.depth.saturating_sub(MAX_MESSAGES).div_ceil(max) * max;
+    let depth_cut = last.path_stats.depth.saturating_sub(MAX_MESSAGES).div_ceil(max) * max;
     let fits = |message: &Message| {
-        let before = message.place.path_tokens.saturating_sub(u64::from(message.place.tokens));
-        before >= cut && message.place.depth > depth_cut
+        let before = message.path_stats.path_tokens.saturating_sub(u64::from(message.path_stats.tokens));
+        before >= cut && message.path_stats.depth > depth_cut
     };
     let opens = |message: &Message| {
         message.parent_id.is_none() || matches!(message.role, MessageRole::User | MessageRole::System)
@@ -176,11 +176,11 @@ fn first_kept(history: &[Message], budget: u64, fixed: u64) -> usize {
 
 /// What of the branch was left out, and why.
 fn dropped(last: Option<&Message>, kept: usize, kept_tokens: u64) -> Vec<Value> {
-    let Some(place) = last.map(|message| message.place) else {
+    let Some(path_stats) = last.map(|message| message.path_stats) else {
         return Vec::new();
     };
-    let count = u64::from(place.depth).saturating_sub(kept as u64);
-    let tokens = place.path_tokens.saturating_sub(kept_tokens);
+    let count = u64::from(path_stats.depth).saturating_sub(kept as u64);
+    let tokens = path_stats.path_tokens.saturating_sub(kept_tokens);
     if count == 0 {
         return Vec::new();
     }

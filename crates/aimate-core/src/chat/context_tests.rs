@@ -7,10 +7,10 @@ use uuid::Uuid;
 /// A path of messages of ten tokens each; `u`, `a`, `t` and `c` stand for user,
 /// assistant, tool result and assistant with a tool call.
 fn path(roles: &str) -> Vec<Message> {
-    let mut place = PathStats::default();
+    let mut path_stats = PathStats::default();
     let mut path: Vec<Message> = Vec::new();
     for (n, role) in roles.chars().enumerate() {
-        place = place.child(10);
+        path_stats = path_stats.child(10);
         let call = ToolCall { id: "call".into(), name: "f".into(), arguments: json!({}) };
         let (role, part) = match role {
             'u' => (MessageRole::User, Part::text(format!("q{n}"))),
@@ -33,7 +33,7 @@ fn path(roles: &str) -> Vec<Message> {
             cost: None,
             metadata: serde_json::Map::new(),
             created_at: Timestamp(0),
-            place,
+            path_stats,
         });
     }
     path

@@ -249,7 +249,7 @@ fn final_event(run: &Run, answer: &Message, finish: FinishRun) -> ChatEvent {
         model: Some(run.model.clone()),
         usage: Some(usage),
         cost: usage.cost,
-        place: answer.place.with_tokens(finish.tokens),
+        path_stats: answer.path_stats.with_tokens(finish.tokens),
         ..answer.clone()
     };
     final_of(&run, &answer)

@@ -45,7 +45,7 @@ pub async fn appended_messages_are_found(stores: &Stores) {
 
     for stored in [&first, &second] {
         let found = stores.conversations.message(&w.me, talk.id, stored.id).await.unwrap();
-        assert_eq!((&found, found.place), (stored, stored.place));
+        assert_eq!((&found, found.path_stats), (stored, stored.path_stats));
     }
     let after = stores.conversations.get(&w.me, talk.id).await.unwrap();
     let expected =
@@ -212,7 +212,7 @@ pub async fn window_stays_within_its_messages(stores: &Stores) {
     }
     let whole = window(&w, &talk, None, 1000, 3).await;
     assert_eq!(whole.messages, stored);
-    assert_eq!(whole.messages[2].place, stored[2].place);
+    assert_eq!(whole.messages[2].path_stats, stored[2].path_stats);
 }
 
 pub async fn window_ends_at_the_given_leaf(stores: &Stores) {
@@ -279,7 +279,7 @@ pub async fn fork_copies_the_path(stores: &Stores) {
             Message { id: copy.message.id, conversation_id: fork.id, parent_id: parent, ..original.clone() };
         assert_ne!(copy.message.id, original.id);
         assert!(parent < Some(copy.message.id));
-        assert_eq!((&copy.message, copy.message.place), (&expected, original.place));
+        assert_eq!((&copy.message, copy.message.path_stats), (&expected, original.path_stats));
         parent = Some(copy.message.id);
     }
     assert_eq!(stores.conversations.get(&w.me, talk.id).await.unwrap(), before);

@@ -42,7 +42,7 @@ pub async fn begun_turn_is_stored(stores: &Stores) {
     assert_eq!(stores.runs.get(&w.me, turn.run.id).await.unwrap(), turn.run);
     for stored in turn.messages.iter().chain([&turn.answer]) {
         let found = stores.conversations.message(&w.me, talk.id, stored.id).await.unwrap();
-        assert_eq!((&found, found.place), (stored, stored.place));
+        assert_eq!((&found, found.path_stats), (stored, stored.path_stats));
     }
     let after = stores.conversations.get(&w.me, talk.id).await.unwrap();
     let expected = Conversation {
@@ -79,7 +79,7 @@ pub async fn answer_is_given_again(stores: &Stores) {
     let mut again = w.turn(first.run.conversation_id, None);
     again.messages.clear();
     again.answer.parent_id = Some(question.id);
-    again.answer.place = question.place.child(0);
+    again.answer.path_stats = question.path_stats.child(0);
     again.run.user_message_id = Some(question.id);
     assert_eq!(begin(&w, &again).await, Begun::New);
     let page =
@@ -284,7 +284,7 @@ pub async fn finish_stores_the_answer(stores: &Stores) {
         status: MessageStatus::Complete,
         usage: Some(end.usage.usage),
         cost: Some(Cost(12)),
-        place: answer.place,
+        path_stats: answer.path_stats,
         ..turn.answer.clone()
     };
     assert_eq!(answer, expected);
@@ -301,7 +301,10 @@ pub async fn finish_counts_the_path(stores: &Stores) {
     let end = finish(&turn, "hello", text_events(1, &[]));
     stores.runs.finish(&w.me, &end).await.unwrap();
     let answer = stores.conversations.message(&w.me, turn.run.conversation_id, turn.answer.id).await.unwrap();
-    assert_eq!((answer.place.depth, answer.place.tokens, answer.place.path_tokens), (2, 7, 17));
+    assert_eq!(
+        (answer.path_stats.depth, answer.path_stats.tokens, answer.path_stats.path_tokens),
+        (2, 7, 17)
+    );
     let window = stores.conversations.window(&w.me, turn.run.conversation_id, None, 17, 9).await.unwrap();
     assert_eq!(window.messages.len(), 2);
 }

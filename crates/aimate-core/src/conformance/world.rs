@@ -135,8 +135,8 @@ pub fn conversation(title: &str) -> Conversation {
 
 /// A message of ten tokens under `parent`.
 pub fn message(conversation: ConversationId, parent: Option<&Message>, text: &str) -> Message {
-    let place = parent.map_or_else(PathStats::default, |parent| parent.place).child(10);
-    let role = if place.depth % 2 == 1 { MessageRole::User } else { MessageRole::Assistant };
+    let path_stats = parent.map_or_else(PathStats::default, |parent| parent.path_stats).child(10);
+    let role = if path_stats.depth % 2 == 1 { MessageRole::User } else { MessageRole::Assistant };
     Message {
         id: id(),
         conversation_id: conversation,
@@ -149,7 +149,7 @@ pub fn message(conversation: ConversationId, parent: Option<&Message>, text: &st
         cost: None,
         metadata: Map::new(),
         created_at: at(0),
-        place,
+        path_stats,
     }
 }
 
@@ -279,7 +279,7 @@ impl<'s> World<'s> {
             model: Some("local/llama".into()),
             role: MessageRole::Assistant,
             created_at: at(100),
-            place: question.place.child(0),
+            path_stats: question.path_stats.child(0),
             ..message(conversation, Some(&question), "")
         };
         let run = Run {

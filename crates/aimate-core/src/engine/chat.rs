@@ -293,11 +293,12 @@ impl Engine {
             }
             TurnInput::Regenerate(_) => Vec::new(),
         };
-        let mut parent = branch.path.last().map(|message| (message.id, message.place));
+        let mut parent = branch.path.last().map(|message| (message.id, message.path_stats));
         let mut messages = Vec::with_capacity(inputs.len());
         for input in inputs {
             let (tokens, content) = self.count(tokenizer, input.content).await?;
-            let place = parent.map_or_else(PathStats::default, |(_, place)| place).child(tokens);
+            let path_stats =
+                parent.map_or_else(PathStats::default, |(_, path_stats)| path_stats).child(tokens);
             let message = Message {
                 id: self.inner.sources.id(),
                 conversation_id: branch.conversation.id,
@@ -310,9 +311,9 @@ impl Engine {
                 cost: None,
                 metadata: input.metadata,
                 created_at: self.inner.sources.now(),
-                place,
+                path_stats,
             };
-            parent = Some((message.id, message.place));
+            parent = Some((message.id, message.path_stats));
             messages.push(message);
         }
         Ok(messages)
@@ -354,7 +355,7 @@ impl Engine {
             cost: None,
             metadata: serde_json::Map::new(),
             created_at: now,
-            place: last.map_or_else(PathStats::default, |message| message.place).child(0),
+            path_stats: last.map_or_else(PathStats::default, |message| message.path_stats).child(0),
         };
         let run = Run {
             id: self.inner.sources.id(),
@@ -467,7 +468,7 @@ mod tests {
             cost: None,
             metadata: serde_json::Map::new(),
             created_at: crate::Timestamp(0),
-            place: PathStats::default(),
+            path_stats: PathStats::default(),
         };
         let path =
             vec![message(MessageRole::User), message(MessageRole::Assistant), message(MessageRole::User)];

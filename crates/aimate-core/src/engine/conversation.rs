@@ -174,7 +174,7 @@ impl Conversations<'_> {
             usage: None,
             cost: None,
             created_at: now,
-            place: edited.place.with_tokens(tokens),
+            path_stats: edited.path_stats.with_tokens(tokens),
             ..edited.clone()
         };
         inner.stores.conversations.append(&self.scope, id, std::slice::from_ref(&sibling), now).await?;

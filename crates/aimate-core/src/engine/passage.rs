@@ -91,7 +91,7 @@ impl Engine {
             "left_out": found.left_out, "warnings": found.warnings,
         });
         last.content.extend(found.citations.into_iter().map(Part::Citation));
-        last.place = last.place.with_tokens(last.place.tokens.saturating_add(tokens));
+        last.path_stats = last.path_stats.with_tokens(last.path_stats.tokens.saturating_add(tokens));
         Ok(Finding { account: Some(account), warnings: found.warnings })
     }
 }

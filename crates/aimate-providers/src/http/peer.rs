@@ -266,8 +266,13 @@ impl Complaint {
     /// Whether the server does not know the model: not all of them say so by
     /// the status 404.
     fn is_unknown_model(&self) -> bool {
-        const CODES: [&str; 5] =
-            ["model_not_found", "model_not_available", "unknown_model", "invalid_model", "deploymentnotfound"];
+        const CODES: [&str; 5] = [
+            "model_not_found",
+            "model_not_available",
+            "unknown_model",
+            "invalid_model",
+            "deploymentnotfound",
+        ];
         const PHRASES: [&str; 5] = [
             "not a valid model id",
             "model not found",

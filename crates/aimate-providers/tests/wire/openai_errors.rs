@@ -74,7 +74,11 @@ async fn program_reads_why_a_server_refused() {
         (401, "{}", Some(ErrorReason::KeyRefused)),
         (403, "{}", Some(ErrorReason::KeyRefused)),
         (404, r#"{"error":{"code":"model_not_found","message":"x"}}"#, Some(ErrorReason::UnknownModel)),
-        (400, r#"{"error":{"message":"m is not a valid model ID","code":400}}"#, Some(ErrorReason::UnknownModel)),
+        (
+            400,
+            r#"{"error":{"message":"m is not a valid model ID","code":400}}"#,
+            Some(ErrorReason::UnknownModel),
+        ),
         (400, r#"{"message":"Invalid model: m","type":"invalid_model"}"#, Some(ErrorReason::UnknownModel)),
         (400, r#"{"error":{"message":"temperature is out of range"}}"#, None),
         (500, r#"{"error":{"message":"model not found"}}"#, None),

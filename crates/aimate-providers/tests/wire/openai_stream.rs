@@ -271,7 +271,10 @@ async fn call_cut_off_by_the_limit_is_not_made() {
     let half = r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{\"x\":"}}]},"finish_reason":"length"}]}"#;
     let found = read(&[half]).await;
     assert!(
-        matches!(&found[..], [Warning { code: WarningCode::ToolCallTruncated, .. }, Finish(FinishReason::Length)]),
+        matches!(
+            &found[..],
+            [Warning { code: WarningCode::ToolCallTruncated, .. }, Finish(FinishReason::Length)]
+        ),
         "{found:?}"
     );
 }
