@@ -253,6 +253,12 @@ impl Error {
     }
 }
 
+impl From<aimate_index::DataCorruption> for Error {
+    fn from(error: aimate_index::DataCorruption) -> Self {
+        Self::internal(error.to_string()).with_source(error)
+    }
+}
+
 impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0.message)

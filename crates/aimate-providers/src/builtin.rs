@@ -8,7 +8,7 @@ use aimate_core::provider::{
 };
 use aimate_core::usage::TokenUsage;
 use aimate_core::{Error, Result};
-use aimate_text::terms::{query_terms, terms};
+use aimate_index::analysis::{analyze, analyze_query};
 use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt};
 
@@ -50,7 +50,7 @@ fn quote(request: &ChatRequest) -> Option<String> {
     let asked = request.messages.iter().rev().find(|message| message.role == MessageRole::User)?;
     let text = text_of(&asked.content);
     let question = text.rsplit_once(last.text.as_str()).map_or(text.as_str(), |(_, question)| question);
-    let asked: Vec<String> = query_terms(question).counts.into_iter().map(|(term, _)| term).collect();
+    let asked: Vec<String> = analyze_query(question).counts.into_iter().map(|(term, _)| term).collect();
     let sentences: Vec<_> = request.passages.iter().flat_map(sentences_of).collect();
     #[allow(clippy::cast_precision_loss, reason = "a few hundred sentences")]
     let weight = |term: &String| {
@@ -100,7 +100,7 @@ fn sentences_of(passage: &Citation) -> impl Iterator<Item = Sentence<'_>> {
         bounds.windows(2).filter_map(|pair| passage.text.get(*pair.first()?..*pair.last()?)).collect();
     let n = passage.n;
     spans.into_iter().map(str::trim).filter(|text| text.chars().count() > 2).map(move |text| {
-        let terms = terms(text).counts.into_iter().map(|(term, _)| term).collect();
+        let terms = analyze(text).counts.into_iter().map(|(term, _)| term).collect();
         Sentence { n, text, terms }
     })
 }

@@ -16,8 +16,8 @@ use aimate_core::knowledge::{
     EmbeddingSpace, Filter, RankedChunks, ScoredChunk, SearchScope, SpaceStatus, SpaceVectors,
 };
 use aimate_core::{ChunkId, DocumentId, ErrorKind, SpaceId, Stores};
+use aimate_index::analysis::analyze_query;
 use aimate_store::Options;
-use aimate_text::terms::query_terms;
 use futures_util::future::join_all;
 use support::knowledge::{self, Fixture, Random, document_id, number_of};
 use uuid::Uuid;
@@ -58,12 +58,12 @@ async fn answers(fixture: &Fixture<'_>) -> Vec<RankedChunks> {
         let target = SearchScope { collections: vec![fixture.collection], filter };
         for _ in 0..30 {
             let question = random.text(4);
-            let terms = query_terms(&question);
+            let terms = analyze_query(&question);
             let found = fixture.stores.knowledge.find_text(&fixture.me, &target, &terms, 10);
             legs.push(found.await.unwrap());
             if legs.len() == 7 {
                 // Its blocks are too many to hold.
-                let long = query_terms(&random.text(3_000));
+                let long = analyze_query(&random.text(3_000));
                 legs.push(fixture.stores.knowledge.find_text(&fixture.me, &target, &long, 10).await.unwrap());
             }
             let query = knowledge::vector(&question);
@@ -158,7 +158,7 @@ async fn races(stores: &Stores) {
     let found = async |question: &str| {
         let target = SearchScope { collections: vec![fixture.collection], filter: None };
         let leg =
-            stores.knowledge.find_text(&fixture.me, &target, &query_terms(question), 100).await.unwrap();
+            stores.knowledge.find_text(&fixture.me, &target, &analyze_query(question), 100).await.unwrap();
         leg.best.len()
     };
     assert_eq!((found("old").await, found("new").await, found("same").await), (18, 6, 18));

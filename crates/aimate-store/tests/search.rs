@@ -17,8 +17,8 @@ use aimate_core::conformance::knowledge_world::chunks;
 use aimate_core::conformance::world::{World, at};
 use aimate_core::knowledge::{Filter, Publication, PublishedDocument, SearchScope, SpaceVectors};
 use aimate_core::{ChunkId, Stores};
+use aimate_index::analysis::analyze_query;
 use aimate_store::Store;
-use aimate_text::terms::query_terms;
 use support::knowledge::{Fixture, Random, unit};
 
 const DIMENSIONS: usize = 384;
@@ -134,7 +134,7 @@ async fn search(stores: &Stores, fixture: &Fixture<'_>, name: &str, times: usize
         taken[0].push(begun.elapsed());
         for (question, taken) in [frequent, rare].into_iter().zip(&mut taken[1..]) {
             let begun = Instant::now();
-            stores.knowledge.find_text(&fixture.me, target, &query_terms(&question), 10).await.unwrap();
+            stores.knowledge.find_text(&fixture.me, target, &analyze_query(&question), 10).await.unwrap();
             taken.push(begun.elapsed());
         }
     }

@@ -1,8 +1,7 @@
-//! What text is: documents into text, text into chunks, terms and tokens.
+//! What text is: files into text, text into chunks and tokens.
 
 pub mod extract;
 pub mod split;
-pub mod terms;
 pub mod tokens;
 
 #[cfg(test)]

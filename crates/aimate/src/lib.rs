@@ -23,15 +23,15 @@
 //! # Ok::<(), aimate::Error>(()) }).unwrap();
 //! ```
 //!
-//! This crate gathers the others and has no code of its own: the engine and its
-//! nouns from [`aimate_core`], [`store`], [`providers`], [`text`] and, with its
-//! feature, [`http`].
+//! This crate only gathers the others: [`aimate_core`] (the engine, re-exported
+//! here), [`store`], [`providers`], [`http`], [`text`] and [`index`].
 
 pub use aimate_core::chat::event::ChatEvent;
 pub use aimate_core::chat::{InputMessage, OnDisconnect, Turn, TurnInput};
 pub use aimate_core::*;
 #[cfg(feature = "http")]
 pub use aimate_http as http;
+pub use aimate_index as index;
 pub use aimate_providers as providers;
 pub use aimate_store as store;
 pub use aimate_text as text;

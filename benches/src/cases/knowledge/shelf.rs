@@ -251,7 +251,7 @@ fn prepare(
     let mut start = 0;
     let new = |(index, place): (u32, &usize)| {
         let text = data.texts[*place].clone();
-        let terms = aimate_text::terms::terms(&text);
+        let terms = aimate_index::analysis::analyze(&text);
         let (from, to) = (start, start + text.len() as u64);
         start = to;
         let chunk = Chunk {

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use aimate_text::terms::query_terms;
+use aimate_index::analysis::analyze_query;
 use serde_json::{Map, Value, json};
 
 use super::knowledge_world::{EAST, Fixture, document};
@@ -11,7 +11,7 @@ use crate::{DocumentId, Stores};
 async fn passing(fixture: &Fixture<'_>, filter: &Filter) -> BTreeSet<DocumentId> {
     let target = SearchScope { filter: Some(filter.clone()), ..fixture.target() };
     let knowledge = &fixture.stores.knowledge;
-    let text = knowledge.find_text(&fixture.me, &target, &query_terms("apple"), 100).await.unwrap();
+    let text = knowledge.find_text(&fixture.me, &target, &analyze_query("apple"), 100).await.unwrap();
     let spaces = [fixture.space.unwrap()];
     let vector = knowledge.find_vector(&fixture.me, &target, &spaces, &EAST, 100).await.unwrap();
     let mut chunks: Vec<_> = text.best.iter().map(|best| best.chunk).collect();

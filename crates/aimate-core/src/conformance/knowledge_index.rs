@@ -236,7 +236,7 @@ pub async fn merging_changes_no_answer(stores: &Stores) {
     }
     let gone = fixture.ready("gone", &["apple gone"]).await;
     stores.knowledge.delete_documents(&fixture.me, &[gone.id]).await.unwrap();
-    let terms = aimate_text::terms::query_terms("apple number3 pear");
+    let terms = aimate_index::analysis::analyze_query("apple number3 pear");
     let text = async || stores.knowledge.find_text(&fixture.me, &fixture.target(), &terms, 50).await.unwrap();
     let space = [fixture.space.unwrap()];
     let vector = async || {

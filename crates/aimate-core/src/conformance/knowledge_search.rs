@@ -1,4 +1,4 @@
-use aimate_text::terms::{Terms, query_terms, terms};
+use aimate_index::analysis::{Terms, analyze, analyze_query};
 
 use super::knowledge_world::{
     DIMENSIONS, EAST, Fixture, NORTH, NORTH_EAST, WEST, chunk_id, collection, document,
@@ -28,7 +28,7 @@ fn only(field: &str, value: &str) -> Option<Filter> {
 
 /// BM25 as the port defines it, over all passages.
 fn bm25(passages: &[(ChunkId, &str)], question: &Terms) -> Vec<(ChunkId, f64)> {
-    let all: Vec<(ChunkId, Terms)> = passages.iter().map(|(id, text)| (*id, terms(text))).collect();
+    let all: Vec<(ChunkId, Terms)> = passages.iter().map(|(id, text)| (*id, analyze(text))).collect();
     let count = all.len() as f64;
     let mean = all.iter().map(|(_, terms)| f64::from(terms.length)).sum::<f64>() / count;
     let occurrences = |terms: &Terms, term: &str| {
@@ -82,7 +82,7 @@ pub async fn text_scores_are_bm25(stores: &Stores) {
         passages.extend(texts.iter().map(|text| (chunk_id(ready.id, text), *text)));
     }
     for question in ["quick fox", "fox fox dog", "kind", "Füchse mögen quick"] {
-        let question = query_terms(question);
+        let question = analyze_query(question);
         let expected = bm25(&passages, &question);
         let leg = text(&fixture, &fixture.me, &fixture.target(), &question, 10).await;
         assert_eq!(leg.best.len(), expected.len(), "{question:?}");
@@ -100,10 +100,10 @@ pub async fn at_most_limit_are_found(stores: &Stores) {
     for n in 0..7 {
         fixture.ready(&n.to_string(), &["apple"]).await;
     }
-    let all = text(&fixture, &fixture.me, &fixture.target(), &query_terms("apple"), 50).await.best;
+    let all = text(&fixture, &fixture.me, &fixture.target(), &analyze_query("apple"), 50).await.best;
     // Equal scores come by the chunks' ids.
     assert!(all.is_sorted_by_key(|best| best.chunk));
-    let few = text(&fixture, &fixture.me, &fixture.target(), &query_terms("apple"), 3).await.best;
+    let few = text(&fixture, &fixture.me, &fixture.target(), &analyze_query("apple"), 3).await.best;
     assert_eq!(few, all[..3]);
     let all = vector(&fixture, &fixture.target(), &EAST, 50).await.best;
     assert!(all.len() == 7 && all.is_sorted_by_key(|best| best.chunk));
@@ -152,7 +152,7 @@ pub async fn filters_hold_for_words_and_meaning(stores: &Stores) {
         documents.push(fixture.ready_this(&new, &["apple", "pear"]).await);
     }
     let target = SearchScope { filter: only("lang", "de"), ..fixture.target() };
-    let question = query_terms("apple");
+    let question = analyze_query("apple");
     let all = text(&fixture, &fixture.me, &fixture.target(), &question, 10).await;
     let some = text(&fixture, &fixture.me, &target, &question, 10).await;
     let of = |document: &Document| chunk_id(document.id, "apple");
@@ -177,7 +177,7 @@ pub async fn several_collections_are_searched_together(stores: &Stores) {
     fixture.collection = second.id;
     fixture.ready("b", &["apple tree", "pear"]).await;
     let both = SearchScope { collections: vec![first, second.id, id()], filter: None };
-    let leg = text(&fixture, &fixture.me, &both, &query_terms("apple"), 10).await;
+    let leg = text(&fixture, &fixture.me, &both, &analyze_query("apple"), 10).await;
     assert_eq!((leg.best.len(), leg.chunks), (3, 4));
     // Statistics are those of both.
     assert!(leg.best.iter().all(|best| best.score == leg.best[0].score));
@@ -193,7 +193,7 @@ pub async fn others_find_nothing(stores: &Stores) {
     for scope in fixture.world.others() {
         for filter in [None, only("$name", "a")] {
             let target = SearchScope { filter, ..fixture.target() };
-            let leg = text(&fixture, &scope, &target, &query_terms("apple"), 10).await;
+            let leg = text(&fixture, &scope, &target, &analyze_query("apple"), 10).await;
             assert_eq!(leg, RankedChunks::default());
             let leg = stores.knowledge.find_vector(&scope, &target, &spaces, &EAST, 10).await.unwrap();
             assert_eq!(leg, RankedChunks::default());

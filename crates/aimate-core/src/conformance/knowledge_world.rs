@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use aimate_text::terms::terms;
+use aimate_index::analysis::analyze;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
@@ -106,7 +106,7 @@ pub fn chunks(document: DocumentId, texts: &[&str]) -> Vec<NewChunk> {
                 start,
                 end,
             },
-            terms: terms(text),
+            terms: analyze(text),
         });
         start = end;
     }
@@ -238,7 +238,7 @@ impl<'s> Fixture<'s> {
 
     /// The texts that a question finds, best first.
     pub async fn found(&self, scope: &Scope, target: &SearchScope, question: &str) -> Vec<String> {
-        let terms = aimate_text::terms::query_terms(question);
+        let terms = aimate_index::analysis::analyze_query(question);
         let leg = self.stores.knowledge.find_text(scope, target, &terms, 50).await.unwrap();
         let ids: Vec<ChunkId> = leg.best.iter().map(|best| best.chunk).collect();
         self.texts(scope, &ids).await

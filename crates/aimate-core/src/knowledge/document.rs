@@ -1,6 +1,6 @@
 //! Documents and their chunks.
 
-use aimate_text::terms::Terms;
+use aimate_index::analysis::Terms;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use aimate_text::terms::Terms;
+use aimate_index::analysis::Terms;
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 

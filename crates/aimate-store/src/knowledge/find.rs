@@ -9,10 +9,9 @@ use std::sync::Arc;
 
 use aimate_core::knowledge::{Passage, ScoredChunk, SearchScope};
 use aimate_core::{ChunkId, DocumentId, Result, Scope, SpaceId};
+use aimate_index::{DocIdSet, SegmentHeader};
 use uuid::Uuid;
 
-use super::ordinals::Ordinals;
-use super::segment::Header;
 use super::step::{Dialect as _, Pair, among, pair};
 use super::{document, filter, vector as vectors_of};
 use crate::SqlStore;
@@ -115,26 +114,19 @@ fn rank(scored: &mut Vec<ScoredChunk>, limit: usize) {
 #[derive(Default)]
 struct Allowed {
     /// All of a segment's if it is not in here.
-    ordinals: HashMap<Uuid, Ordinals>,
+    docs: HashMap<Uuid, DocIdSet>,
     /// Chunks that do not pass.
     filtered: u64,
 }
 
 impl Allowed {
-    fn of(headers: &HashMap<Uuid, Arc<Header>>, passing: Option<&HashSet<DocumentId>>) -> Self {
+    fn of(headers: &HashMap<Uuid, Arc<SegmentHeader>>, passing: Option<&HashSet<DocumentId>>) -> Self {
         let mut allowed = Self::default();
         let Some(passing) = passing else { return allowed };
         for (segment, header) in headers {
-            let documents: Vec<bool> =
-                header.documents.iter().map(|document| passing.contains(&DocumentId(*document))).collect();
-            let mut ordinals = Ordinals::none(u32::try_from(header.chunks.len()).unwrap_or(u32::MAX));
-            for (ordinal, document) in (0..).zip(&header.document_of) {
-                match documents.get(*document as usize) {
-                    Some(true) => ordinals.insert(ordinal),
-                    _ => allowed.filtered += 1,
-                }
-            }
-            allowed.ordinals.insert(*segment, ordinals);
+            let docs = header.docs_of(|document| passing.contains(&DocumentId(document)));
+            allowed.filtered += u64::from(header.chunk_count()).saturating_sub(docs.len());
+            allowed.docs.insert(*segment, docs);
         }
         allowed
     }

@@ -13,9 +13,10 @@ use std::collections::{HashMap, HashSet};
 
 use aimate_core::knowledge::Blob;
 use aimate_core::{CollectionId, DocumentId, Result, Scope};
+use aimate_index::segment::TermBlock;
+use aimate_index::{Segment, SegmentHeader};
 use uuid::Uuid;
 
-use super::segment::Segment;
 use super::step::{Dialect as _, Pair, Step, among, pair, run};
 use super::{TRIES, again, compute};
 use crate::SqlStore;
@@ -92,11 +93,10 @@ macro_rules! delete {
 }
 const DELETE: Pair = pair!(delete);
 
-/// A segment with the codes of its chunks by space.
+/// A segment out of the database.
 pub(super) struct Loaded {
     pub(super) id: Uuid,
     pub(super) segment: Segment,
-    pub(super) codes: HashMap<Uuid, Vec<u8>>,
 }
 
 /// Reads whole segments, in the order of `ids`; `None` if one is not there any
@@ -110,7 +110,7 @@ pub(super) async fn load(store: &SqlStore, scope: &Scope, ids: &[Uuid]) -> Resul
     let mut headers: HashMap<Uuid, Vec<u8>> = HashMap::new();
     on!(store, |db| {
         for row in &db.read(scoped(db.text(BLOCKS), scope).bind(db.ids(ids))).await? {
-            let block = (row.get("first_term")?, row.get("block")?);
+            let block = TermBlock { first_term: row.get("first_term")?, bytes: row.get("block")? };
             blocks.entry(row.get("segment_id")?).or_default().push(block);
         }
         for row in &db.read(scoped(db.text(CODES), scope).bind(db.ids(ids))).await? {
@@ -124,8 +124,11 @@ pub(super) async fn load(store: &SqlStore, scope: &Scope, ids: &[Uuid]) -> Resul
     let loaded = ids.iter().map(|id| {
         Some(Loaded {
             id: *id,
-            segment: Segment { header: headers.remove(id)?, blocks: blocks.remove(id).unwrap_or_default() },
-            codes: codes.remove(id).unwrap_or_default(),
+            segment: Segment {
+                header: headers.remove(id)?,
+                blocks: blocks.remove(id).unwrap_or_default(),
+                codes: codes.remove(id).unwrap_or_default(),
+            },
         })
     });
     Ok(loaded.collect())
@@ -168,11 +171,11 @@ pub(super) async fn without(
     let rest: Vec<Uuid> = change.removed.iter().copied().filter(stays).collect();
     let Some(loaded) = load(store, scope, &rest).await? else { return Ok(None) };
     change.added = compute(move || {
-        let shrink = |part: Loaded| match leaving.get(&part.id) {
+        let shrink = |part: &Loaded| match leaving.get(&part.id) {
             Some(leaving) => Added::without(part, leaving).transpose(),
             None => None,
         };
-        loaded.into_iter().filter_map(shrink).collect()
+        loaded.iter().filter_map(shrink).collect()
     })
     .await?;
     Ok(Some(change))
@@ -259,5 +262,5 @@ pub(super) async fn chunks(store: &SqlStore, scope: &Scope, id: Uuid) -> Result<
         let row = db.read_first(scoped(db.text(HEADERS), scope).bind(db.ids(&[id]))).await?;
         row.map(|row| row.get("header")).transpose()?
     });
-    header.map(|header| super::segment::chunks(&header)).transpose()
+    header.map(|header| Ok(SegmentHeader::decode(&header)?.chunks)).transpose()
 }

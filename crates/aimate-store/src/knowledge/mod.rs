@@ -1,9 +1,7 @@
 //! Knowledge: collections, documents, and the index in which their chunks are
 //! found.
 
-mod bits;
 mod blob;
-mod bm25;
 mod collection;
 mod copy;
 mod document;
@@ -11,13 +9,10 @@ mod filter;
 mod find;
 mod index;
 mod insert;
-mod ordinals;
 mod publish;
 mod queue;
-mod segment;
 mod space;
 mod step;
-mod top;
 mod vector;
 
 use aimate_core::knowledge::{
@@ -28,7 +23,7 @@ use aimate_core::knowledge::{
 use aimate_core::{
     ChunkId, CollectionId, DocumentId, Error, Page, PageRequest, Result, Scope, SpaceId, Timestamp, WorkerId,
 };
-use aimate_text::terms::Terms;
+use aimate_index::analysis::Terms;
 use async_trait::async_trait;
 
 use crate::SqlStore;

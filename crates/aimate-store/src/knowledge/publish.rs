@@ -8,15 +8,15 @@ use aimate_core::knowledge::{
     DocumentError, Fence, Finish, NewChunk, Publication, PublishedDocument, SpaceStatus, SpaceVectors,
 };
 use aimate_core::{ChunkId, CollectionId, DocumentId, Error, Result, Scope, SpaceId, Timestamp};
+use aimate_index::{IndexedChunk, quantize};
 use uuid::Uuid;
 
 use super::index::{self, Added};
-use super::segment::SegmentChunk;
 use super::step::{
     Dialect as _, Pair, Step, among, is_of_collection, is_processing, pair, part, rows, run, run_if_unchanged,
 };
 use super::vector::{self, NewVector};
-use super::{TRIES, again, bits, compute};
+use super::{TRIES, again, compute};
 use crate::row::Columns;
 use crate::statement::{found, scoped};
 use crate::value::json;
@@ -321,12 +321,12 @@ impl<'a> Work<'a> {
         let chunks: Vec<_> = self.documents.iter().flat_map(|document| &document.chunks).collect();
         let mut segment = None;
         if !chunks.is_empty() {
-            let of = |new: &&NewChunk| SegmentChunk {
-                chunk: new.chunk.id.0,
+            let of = |new: &&NewChunk| IndexedChunk {
+                id: new.chunk.id.0,
                 document: new.chunk.document_id.0,
                 terms: new.terms.clone(),
             };
-            let parts: Vec<SegmentChunk> = chunks.iter().map(of).collect();
+            let parts: Vec<IndexedChunk> = chunks.iter().map(of).collect();
             let added = compute(move || Added::new(&parts, codes)).await?;
             segment = Some(added.id);
             change.added.push(added);
@@ -384,7 +384,7 @@ impl<'a> Work<'a> {
 fn coded(chunks: impl Iterator<Item = ChunkId>, vectors: &HashMap<ChunkId, &[f32]>) -> Option<Vec<u8>> {
     let mut codes = Vec::new();
     for chunk in chunks {
-        bits::code(vectors.get(&chunk)?, &mut codes);
+        quantize::encode(vectors.get(&chunk)?, &mut codes);
     }
     Some(codes)
 }

@@ -5,9 +5,9 @@ use std::sync::LazyLock;
 
 use aimate_core::knowledge::{ScoredChunk, SpaceVectors};
 use aimate_core::{ChunkId, DocumentId, Error, Result, Scope, SpaceId};
+use aimate_index::{half_vector, quantize};
 use uuid::Uuid;
 
-use super::bits;
 use super::copy::{CopyRows, FEW_ROWS};
 use super::insert::Insert;
 use super::step::{Array, Dialect as _, Pair, Step, among, pair};
@@ -118,7 +118,7 @@ pub(super) fn store(
         Kind::Sqlite => {
             let own = |step: Step, (chunk, document, vector): &&NewVector| {
                 let mut halves = Vec::with_capacity(2 * dimensions);
-                bits::halves(vector, &mut halves);
+                half_vector::encode(vector, &mut halves);
                 Ok(step.id(chunk.0).id(document.0).bytes(halves))
             };
             SQLITE_STORE.steps(scope, &sorted, |step| step.id(space.0), own)
@@ -128,8 +128,8 @@ pub(super) fn store(
             let mut halves = Vec::with_capacity(2 * dimensions);
             for (.., vector) in &sorted {
                 halves.clear();
-                bits::halves(vector, &mut halves);
-                numbers.extend(bits::floats(&halves));
+                half_vector::encode(vector, &mut halves);
+                numbers.extend(half_vector::decode(&halves));
             }
             let step = Step::new(Pair { sqlite: "", postgres: POSTGRES_STORE_FEW }, scope)
                 .id(space.0)
@@ -144,7 +144,7 @@ pub(super) fn store(
             let mut halves = Vec::with_capacity(2 * dimensions);
             for (chunk, document, vector) in &sorted {
                 halves.clear();
-                bits::halves(vector, &mut halves);
+                half_vector::encode(vector, &mut halves);
                 rows.row().uuid(scope.tenant.0).uuid(space.0).uuid(chunk.0).uuid(document.0).halfvec(&halves);
             }
             let clear = || {
@@ -193,7 +193,7 @@ fn floats(row: &impl Columns, kind: Kind) -> Result<Vec<f32>> {
         bytes.drain(..4.min(bytes.len()));
         bytes.as_chunks_mut::<2>().0.iter_mut().for_each(|half| half.reverse());
     }
-    Ok(bits::floats(&bytes))
+    Ok(half_vector::decode(&bytes))
 }
 
 /// The codes of `chunks` one after the other; `None` if one has no vector in
@@ -213,7 +213,7 @@ pub(super) async fn codes(
             .collect();
         for chunk in part {
             let Some(vector) = vectors.get(chunk) else { return Ok(None) };
-            bits::code(vector, &mut codes);
+            quantize::encode(vector, &mut codes);
         }
     }
     Ok(Some(codes))
@@ -230,15 +230,15 @@ pub(super) async fn cosines(
 ) -> Result<Vec<ScoredChunk>> {
     // Both databases compare with the question as PostgreSQL sees it.
     let mut halves = Vec::with_capacity(2 * query.len());
-    bits::halves(query, &mut halves);
-    let query = bits::floats(&halves);
+    half_vector::encode(query, &mut halves);
+    let query = half_vector::decode(&halves);
     let dimensions = count(query.len());
     match &store.database {
         Database::Sqlite(db) => {
             let statement = scoped(SQLITE_LOAD, scope).bind(db.ids(spaces)).bind(db.ids(chunks));
             let rows = db.read(statement.bind(dimensions)).await?;
             let scored = rows.iter().map(|row| {
-                let score = bits::dot(&query, &floats(row, Kind::Sqlite)?);
+                let score = half_vector::dot(&query, &floats(row, Kind::Sqlite)?);
                 Ok(ScoredChunk { chunk: row.get("chunk_id")?, score })
             });
             scored.collect()

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aimate_index::analysis::analyze;
 use aimate_text::extract::{ExtractError, ExtractErrorKind, Extracted};
 use aimate_text::split::{SplitSettings, split};
-use aimate_text::terms::terms;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::super::Engine;
@@ -348,7 +348,7 @@ impl Cutting {
     }
 
     fn indexed(&self, chunk: Chunk) -> NewChunk {
-        let terms = terms(&index_text(&self.title, &chunk.headings, &chunk.text));
+        let terms = analyze(&index_text(&self.title, &chunk.headings, &chunk.text));
         NewChunk { chunk, terms }
     }
 }

@@ -56,7 +56,7 @@ impl Knowledge {
             filter: search.filter.clone(),
         };
         let depth = u32::try_from(search.limit().max(DEPTH)).unwrap_or(u32::MAX);
-        let terms = aimate_text::terms::query_terms(&search.query);
+        let terms = aimate_index::analysis::analyze_query(&search.query);
         let ((text, text_time), mut vector) = tokio::try_join!(
             self.text_leg(search, &target, &terms, depth),
             self.vector_leg(search, &collections, &target, depth),
@@ -95,7 +95,7 @@ impl Knowledge {
         &self,
         search: &Search,
         target: &SearchScope,
-        terms: &aimate_text::terms::Terms,
+        terms: &aimate_index::analysis::Terms,
         depth: u32,
     ) -> Result<(RankedChunks, Duration)> {
         if search.mode == SearchMode::Vector || terms.counts.is_empty() || target.collections.is_empty() {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use aimate_core::knowledge::SearchScope;
 use aimate_core::{Result, Scope, SpaceId};
+use aimate_index::SegmentHeader;
 use uuid::Uuid;
 
 use crate::SqlStore;
 use crate::knowledge::index::{Key, Name, Part};
-use crate::knowledge::segment::Header;
 use crate::knowledge::step::{Dialect as _, Pair, among, pair};
 use crate::row::Columns;
 use crate::statement::scoped;
@@ -141,12 +141,12 @@ pub(super) async fn headers(
     store: &SqlStore,
     scope: &Scope,
     segments: &[Uuid],
-) -> Result<Option<HashMap<Uuid, Arc<Header>>>> {
+) -> Result<Option<HashMap<Uuid, Arc<SegmentHeader>>>> {
     let parts = read(store, scope, named(segments, &Name::Header), async |ids| {
         on!(store, |db| {
             let rows = db.read(scoped(db.text(HEADERS), scope).bind(db.ids(&segments_of(ids)))).await?;
             let parts = rows.iter().map(|row| {
-                let header = Header::decode(&row.get::<Vec<u8>>("header")?)?;
+                let header = SegmentHeader::decode(&row.get::<Vec<u8>>("header")?)?;
                 Ok(((row.get("id")?, Name::Header), Part::Header(Arc::new(header))))
             });
             parts.collect()

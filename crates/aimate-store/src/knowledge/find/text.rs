@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use aimate_core::knowledge::{RankedChunks, ScoredChunk, SearchScope};
 use aimate_core::{ChunkId, Result, Scope};
-use aimate_text::terms::Terms;
+use aimate_index::analysis::Terms;
+use aimate_index::bm25::{self, CollectionStatistics, SegmentMatches};
+use aimate_index::segment::{extract_term, find_postings};
+use aimate_index::{DocAddress, SegmentHeader};
 use uuid::Uuid;
 
 use super::parts::{self, BlockId, FirstTerms, Listed};
 use super::{Allowed, allowed};
 use crate::SqlStore;
-use crate::knowledge::bm25::{self, Matches, Statistics};
-use crate::knowledge::segment::{Header, cut, find};
-use crate::knowledge::top::Place;
 use crate::knowledge::{TRIES, again, compute};
 
 /// Blocks that a search holds as a whole.
@@ -30,7 +30,7 @@ pub(in crate::knowledge) async fn text(
     for _ in 0..TRIES {
         let segments = parts::segments(store, scope, target).await?;
         let passing = allowed(store, scope, target).await?;
-        let statistics = Statistics {
+        let statistics = CollectionStatistics {
             chunks: segments.iter().map(|segment| segment.chunks).sum(),
             total_length: segments.iter().map(|segment| segment.length).sum(),
         };
@@ -57,7 +57,7 @@ struct Question {
     weights: Vec<u32>,
     /// Those that have one of its terms, perhaps.
     segments: Vec<Found>,
-    headers: HashMap<Uuid, Arc<Header>>,
+    headers: HashMap<Uuid, Arc<SegmentHeader>>,
 }
 
 /// A segment with the block that has each term, if the segment has it.
@@ -102,43 +102,48 @@ impl Question {
             });
             let found: Vec<Found> = found.filter(|found| found.blocks.iter().any(Option::is_some)).collect();
             let terms = question.terms.clone();
-            let mut found = if many { compute(move || cut_all(&terms, found)).await? } else { found };
+            let mut found = if many { compute(move || extract_terms(&terms, found)).await? } else { found };
             question.segments.append(&mut found);
         }
         Ok(Some(question))
     }
 
     /// The best chunks.
-    fn score(&self, allowed: &Allowed, statistics: Statistics, limit: usize) -> Result<Vec<ScoredChunk>> {
+    fn score(
+        &self,
+        allowed: &Allowed,
+        statistics: CollectionStatistics,
+        limit: usize,
+    ) -> Result<Vec<ScoredChunk>> {
         let mut matches = Vec::with_capacity(self.segments.len());
         let mut headers = Vec::with_capacity(self.segments.len());
         for segment in &self.segments {
             let Some(header) = self.headers.get(&segment.id) else { continue };
             let postings = self.terms.iter().zip(&segment.blocks).map(|(term, block)| match block {
-                Some(block) => find(block, term),
+                Some(block) => find_postings(block, term),
                 None => Ok(None),
             });
-            matches.push(Matches {
-                chunks: u32::try_from(header.chunks.len()).unwrap_or(u32::MAX),
-                postings: postings.collect::<Result<_>>()?,
-                allowed: allowed.ordinals.get(&segment.id),
+            matches.push(SegmentMatches {
+                chunk_count: header.chunk_count(),
+                postings: postings.collect::<aimate_index::Result<_>>()?,
+                allowed: allowed.docs.get(&segment.id),
             });
             headers.push(header);
         }
-        let id = |place: Place| {
-            let header = headers.get(place.segment as usize);
-            header.and_then(|header| header.chunks.get(place.ordinal as usize)).copied().unwrap_or_default()
+        let id = |at: DocAddress| {
+            let header = headers.get(at.segment as usize);
+            header.and_then(|header| header.chunks.get(at.doc as usize)).copied().unwrap_or_default()
         };
-        let best = bm25::score(&self.weights, statistics, &matches, limit, id)?;
-        Ok(best.into_iter().map(|(score, place)| ScoredChunk { chunk: ChunkId(id(place)), score }).collect())
+        let best = bm25::top_k(&self.weights, statistics, &matches, limit, id)?;
+        Ok(best.into_iter().map(|(score, at)| ScoredChunk { chunk: ChunkId(id(at)), score }).collect())
     }
 }
 
 /// Leaves of each block what it has of its term.
-fn cut_all(terms: &[String], mut segments: Vec<Found>) -> Result<Vec<Found>> {
+fn extract_terms(terms: &[String], mut segments: Vec<Found>) -> Result<Vec<Found>> {
     for (term, block) in segments.iter_mut().flat_map(|found| terms.iter().zip(&mut found.blocks)) {
         if let Some(whole) = block {
-            *block = cut(whole, term)?.map(Arc::from);
+            *block = extract_term(whole, term)?.map(Arc::from);
         }
     }
     Ok(segments)

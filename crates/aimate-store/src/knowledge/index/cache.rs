@@ -8,12 +8,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aimate_core::{CollectionId, TenantId};
+use aimate_index::SegmentHeader;
 use quick_cache::sync::{Cache as Entries, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use tokio::sync::{Mutex, MutexGuard};
 use uuid::Uuid;
-
-use crate::knowledge::segment::Header;
 
 /// Pieces of the cache that are locked apart. Few, because an entry has to fit
 /// into one.
@@ -58,7 +57,7 @@ pub(in crate::knowledge) enum Name {
 /// A part.
 #[derive(Clone)]
 pub(in crate::knowledge) enum Part {
-    Header(Arc<Header>),
+    Header(Arc<SegmentHeader>),
     Terms(Arc<[Arc<[u8]>]>),
     Bytes(Arc<[u8]>),
 }

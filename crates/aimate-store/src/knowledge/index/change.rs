@@ -3,11 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use aimate_core::{CollectionId, Ids as _, RandomIds, Result, Scope};
-use aimate_text::terms;
+use aimate_index::segment::TermBlock;
+use aimate_index::{IndexedChunk, Segment, SegmentHeader, analysis};
 use uuid::Uuid;
 
 use super::Loaded;
-use crate::knowledge::segment::{self, Header, Segment, SegmentChunk};
 use crate::knowledge::step::{Pair, Step, among, pair};
 use crate::value::count;
 
@@ -86,7 +86,7 @@ impl Change {
                 .id(self.collection.0)
                 .id(added.id)
                 .maybe_id(self.active)
-                .int(i64::from(terms::VERSION))
+                .int(i64::from(analysis::VERSION))
                 .int(count(added.chunks))
                 .int(count(added.length))
                 .bytes(added.segment.header)
@@ -96,7 +96,7 @@ impl Change {
                 steps.push(Step::new(MOVE, scope).id(added.id).ids(added.from));
             }
             steps.push(blocks(scope, added.id, &added.segment.blocks));
-            for (space, codes) in added.codes {
+            for (space, codes) in added.segment.codes {
                 steps.push(Step::new(ADD_CODES, scope).id(added.id).id(space).bytes(codes));
             }
         }
@@ -104,10 +104,10 @@ impl Change {
     }
 }
 
-fn blocks(scope: &Scope, segment: Uuid, blocks: &[(Vec<u8>, Vec<u8>)]) -> Step {
-    let mut bytes = Vec::with_capacity(blocks.iter().map(|(_, block)| block.len()).sum());
+fn blocks(scope: &Scope, segment: Uuid, blocks: &[TermBlock]) -> Step {
+    let mut bytes = Vec::with_capacity(blocks.iter().map(|block| block.bytes.len()).sum());
     let mut rows = Vec::with_capacity(blocks.len());
-    for (first_term, block) in blocks {
+    for TermBlock { first_term, bytes: block } in blocks {
         let term: String = first_term.iter().map(|byte| format!("{byte:02x}")).collect();
         rows.push(format!("[\"{term}\",{},{}]", bytes.len() + 1, block.len()));
         bytes.extend_from_slice(block);
@@ -124,54 +124,31 @@ pub(in crate::knowledge) struct Added {
     /// Terms of all chunks together.
     length: u64,
     segment: Segment,
-    codes: HashMap<Uuid, Vec<u8>>,
 }
 
 impl Added {
     /// A segment of new chunks, with codes by space in the order of the chunks.
-    pub(in crate::knowledge) fn new(chunks: &[SegmentChunk], codes: HashMap<Uuid, Vec<u8>>) -> Result<Self> {
-        Self::of(Vec::new(), segment::build(chunks), codes)
+    pub(in crate::knowledge) fn new(chunks: &[IndexedChunk], codes: HashMap<Uuid, Vec<u8>>) -> Result<Self> {
+        Self::of(Vec::new(), Segment::build(chunks, codes))
     }
 
-    /// Several segments in one. It has codes in the spaces in which all of them
-    /// have codes.
+    /// Several segments in one.
     pub(super) fn merged(parts: Vec<Loaded>) -> Result<Self> {
-        let mut codes: HashMap<Uuid, Vec<u8>> = HashMap::new();
-        if let Some((first, rest)) = parts.split_first() {
-            for space in first.codes.keys() {
-                let all = std::iter::once(first).chain(rest).map(|part| part.codes.get(space));
-                if let Some(all) = all.collect::<Option<Vec<_>>>() {
-                    codes.insert(*space, all.into_iter().flatten().copied().collect());
-                }
-            }
-        }
         let (from, segments): (Vec<Uuid>, Vec<Segment>) =
             parts.into_iter().map(|part| (part.id, part.segment)).unzip();
-        Self::of(from, segment::merge(&segments)?, codes)
+        Self::of(from, Segment::merge(&segments)?)
     }
 
     /// A segment without those of its documents that leave it; `None` if nothing
     /// is left.
-    pub(super) fn without(part: Loaded, leaving: &HashSet<Uuid>) -> Result<Option<Self>> {
-        let header = Header::decode(&part.segment.header)?;
-        let Some(segment) = segment::without(&part.segment, leaving)? else { return Ok(None) };
-        let stays: Vec<bool> = header
-            .document_of
-            .iter()
-            .map(|number| header.documents.get(*number as usize).is_none_or(|id| !leaving.contains(id)))
-            .collect();
-        let left = |codes: Vec<u8>| -> Vec<u8> {
-            let size = codes.len() / stays.len().max(1);
-            let kept = codes.chunks_exact(size.max(1)).zip(&stays).filter(|(_, stays)| **stays);
-            kept.flat_map(|(code, _)| code.iter().copied()).collect()
-        };
-        let codes = part.codes.into_iter().map(|(space, codes)| (space, left(codes))).collect();
-        Self::of(vec![part.id], segment, codes).map(Some)
+    pub(super) fn without(part: &Loaded, leaving: &HashSet<Uuid>) -> Result<Option<Self>> {
+        let left = part.segment.without(leaving)?;
+        left.map(|segment| Self::of(vec![part.id], segment)).transpose()
     }
 
-    fn of(from: Vec<Uuid>, segment: Segment, codes: HashMap<Uuid, Vec<u8>>) -> Result<Self> {
-        let header = Header::decode(&segment.header)?;
-        let (chunks, length) = (header.chunks.len() as u64, header.total_length);
-        Ok(Self { id: RandomIds.next(), from, chunks, length, segment, codes })
+    fn of(from: Vec<Uuid>, segment: Segment) -> Result<Self> {
+        let header = SegmentHeader::decode(&segment.header)?;
+        let (chunks, length) = (u64::from(header.chunk_count()), header.total_length);
+        Ok(Self { id: RandomIds.next(), from, chunks, length, segment })
     }
 }

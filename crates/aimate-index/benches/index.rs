@@ -1,0 +1,230 @@
+//! What the parts of a search cost, each beside a plain way to do the same in the
+//! same run: `cargo bench -p aimate-index`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_precision_loss,
+    reason = "these are benches"
+)]
+
+use std::collections::HashMap;
+use std::hint::black_box;
+
+use aimate_index::analysis::{Terms, analyze, analyze_query};
+use aimate_index::bm25::{self, CollectionStatistics, SegmentMatches};
+use aimate_index::quantize::{self, CodeScanner};
+use aimate_index::{DocAddress, IndexedChunk, Segment, SegmentHeader, TopK, half_vector};
+use divan::Bencher;
+use divan::counter::{BytesCount, ItemsCount};
+use uuid::Uuid;
+
+fn main() {
+    divan::main();
+}
+
+/// Chunks of the segment that is searched, and of each that is merged.
+const CHUNKS: usize = 8_192;
+const DIMENSIONS: usize = 384;
+const BEST: usize = 500;
+const QUESTION: &str = "w0 w1 w7 w40 w900";
+
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 >> 33
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+
+    fn vector(&mut self) -> Vec<f32> {
+        (0..DIMENSIONS).map(|_| self.below(2_001) as f32 / 1_000.0 - 1.0).collect()
+    }
+}
+
+/// A passage of some 120 words, of which some are frequent.
+fn text(random: &mut Random) -> String {
+    let words = (0..100 + random.below(40)).map(|_| {
+        let range = [8, 80, 5_000][random.below(3) as usize];
+        format!("w{}", random.below(range))
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn chunks(count: usize) -> Vec<IndexedChunk> {
+    let mut random = Random(7);
+    let chunk = |id: usize| IndexedChunk {
+        id: Uuid::from_u128(id as u128 + 1),
+        document: Uuid::from_u128(id as u128 / 10 + 1),
+        terms: analyze(&text(&mut random)),
+    };
+    (0..count).map(chunk).collect()
+}
+
+fn build(chunks: &[IndexedChunk]) -> Segment {
+    Segment::build(chunks, HashMap::new())
+}
+
+fn statistics(chunks: &[IndexedChunk]) -> CollectionStatistics {
+    let total_length = chunks.iter().map(|chunk| u64::from(chunk.terms.length)).sum();
+    CollectionStatistics { chunks: chunks.len() as u64, total_length }
+}
+
+mod words {
+    use super::*;
+
+    #[divan::bench]
+    fn bm25_of_a_segment(bencher: Bencher<'_, '_>) {
+        let chunks = chunks(CHUNKS);
+        let segment = build(&chunks);
+        let (terms, weights): (Vec<String>, Vec<u32>) = analyze_query(QUESTION).counts.into_iter().unzip();
+        let statistics = statistics(&chunks);
+        bencher.counter(ItemsCount::new(CHUNKS)).bench_local(|| {
+            let postings = terms.iter().map(|term| segment.postings(term).unwrap()).collect();
+            let matches = SegmentMatches { chunk_count: CHUNKS as u32, postings, allowed: None };
+            let id = |at: DocAddress| chunks[at.doc as usize].id;
+            bm25::top_k(&weights, statistics, &[matches], BEST, id).unwrap()
+        });
+    }
+
+    /// The formula over the terms of every chunk.
+    #[divan::bench]
+    fn bm25_of_a_segment_naive(bencher: Bencher<'_, '_>) {
+        let chunks = chunks(CHUNKS);
+        let question = analyze_query(QUESTION);
+        let statistics = statistics(&chunks);
+        let frequency = |terms: &Terms, term: &String| {
+            let at = terms.counts.binary_search_by(|(other, _)| other.cmp(term)).ok()?;
+            Some(terms.counts[at].1 as f32)
+        };
+        bencher.counter(ItemsCount::new(CHUNKS)).bench_local(|| {
+            let average = statistics.total_length as f32 / statistics.chunks as f32;
+            let mut scores = vec![0.0_f32; chunks.len()];
+            for (term, weight) in &question.counts {
+                let found =
+                    chunks.iter().filter(|chunk| frequency(&chunk.terms, term).is_some()).count() as f32;
+                let idf = (1.0 + (chunks.len() as f32 - found + 0.5) / (found + 0.5)).ln() * *weight as f32;
+                for (chunk, score) in chunks.iter().zip(&mut scores) {
+                    let Some(tf) = frequency(&chunk.terms, term) else { continue };
+                    *score += idf * tf / (tf + 1.2 * (0.25 + 0.75 * chunk.terms.length as f32 / average));
+                }
+            }
+            let mut scores: Vec<_> = scores.into_iter().zip(&chunks).collect();
+            scores.sort_by(|one, other| other.0.total_cmp(&one.0).then(one.1.id.cmp(&other.1.id)));
+            scores.truncate(BEST);
+            scores.len()
+        });
+    }
+
+    #[divan::bench]
+    fn analysis(bencher: Bencher<'_, '_>) {
+        let text = text(&mut Random(3));
+        bencher.counter(BytesCount::of_str(&text)).bench_local(|| analyze(black_box(&text)));
+    }
+
+    /// Words between spaces, counted as they are written.
+    #[divan::bench]
+    fn analysis_naive(bencher: Bencher<'_, '_>) {
+        let text = text(&mut Random(3));
+        bencher.counter(BytesCount::of_str(&text)).bench_local(|| {
+            let mut counts: HashMap<&str, u32> = HashMap::new();
+            black_box(&text).split(' ').for_each(|word| *counts.entry(word).or_default() += 1);
+            let mut counts: Vec<(String, u32)> =
+                counts.into_iter().map(|(word, count)| (word.to_owned(), count)).collect();
+            counts.sort_unstable();
+            counts
+        });
+    }
+}
+
+mod segments {
+    use super::*;
+
+    /// All postings of a frequent term.
+    #[divan::bench]
+    fn decode_postings(bencher: Bencher<'_, '_>) {
+        let segment = build(&chunks(CHUNKS));
+        let postings = segment.postings("w0").unwrap().unwrap();
+        bencher.counter(ItemsCount::new(postings.count())).bench_local(|| {
+            let mut sum = 0_u64;
+            let add = |posting: aimate_index::segment::Posting| {
+                sum += u64::from(posting.doc ^ posting.frequency ^ posting.length);
+            };
+            black_box(postings).for_each(CHUNKS as u32, add).unwrap();
+            sum
+        });
+    }
+
+    /// The same postings, not encoded: 12 bytes each instead of about 3.
+    #[divan::bench]
+    fn decode_postings_naive(bencher: Bencher<'_, '_>) {
+        let segment = build(&chunks(CHUNKS));
+        let mut plain = Vec::new();
+        let postings = segment.postings("w0").unwrap().unwrap();
+        postings.for_each(CHUNKS as u32, |posting| plain.push(posting)).unwrap();
+        bencher.counter(ItemsCount::new(plain.len())).bench_local(|| {
+            let plain = black_box(&plain).iter();
+            plain.map(|posting| u64::from(posting.doc ^ posting.frequency ^ posting.length)).sum::<u64>()
+        });
+    }
+
+    #[divan::bench]
+    fn decode_header(bencher: Bencher<'_, '_>) {
+        let header = build(&chunks(CHUNKS)).header;
+        bencher
+            .counter(ItemsCount::new(CHUNKS))
+            .bench_local(|| SegmentHeader::decode(black_box(&header)).unwrap());
+    }
+
+    /// Eight segments into one.
+    #[divan::bench]
+    fn merge(bencher: Bencher<'_, '_>) {
+        let chunks = chunks(CHUNKS);
+        let segments: Vec<Segment> = chunks.chunks(CHUNKS / 8).map(build).collect();
+        bencher.counter(ItemsCount::new(CHUNKS)).bench_local(|| Segment::merge(&segments).unwrap());
+    }
+
+    /// The same segment out of the terms of all chunks.
+    #[divan::bench]
+    fn merge_naive(bencher: Bencher<'_, '_>) {
+        let chunks = chunks(CHUNKS);
+        bencher.counter(ItemsCount::new(CHUNKS)).bench_local(|| build(&chunks));
+    }
+}
+
+mod vectors {
+    use super::*;
+
+    #[divan::bench]
+    fn scan_codes(bencher: Bencher<'_, '_>) {
+        let mut random = Random(5);
+        let mut codes = Vec::new();
+        (0..CHUNKS).for_each(|_| quantize::encode(&random.vector(), &mut codes));
+        let question = random.vector();
+        bencher.counter(ItemsCount::new(CHUNKS)).bench_local(|| {
+            let mut scanner = CodeScanner::new(&question, BEST);
+            scanner.scan(Uuid::nil(), &codes, None).unwrap();
+            scanner.finish()
+        });
+    }
+
+    /// The exact comparison with every vector.
+    #[divan::bench]
+    fn scan_codes_naive(bencher: Bencher<'_, '_>) {
+        let mut random = Random(5);
+        let vectors: Vec<Vec<f32>> = (0..CHUNKS).map(|_| random.vector()).collect();
+        let question = random.vector();
+        bencher.counter(ItemsCount::new(CHUNKS)).bench_local(|| {
+            let mut top = TopK::new(BEST, |one: &usize, other: &usize| one.cmp(other));
+            for (doc, vector) in vectors.iter().enumerate() {
+                top.push(half_vector::dot(&question, vector), doc);
+            }
+            top.finish()
+        });
+    }
+}

@@ -1,0 +1,261 @@
+//! What every command shares: the database, the data folder, the keys.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use aimate::providers::{AddressPolicy, HttpReranker, RerankShape, Transport};
+use aimate::store::{Options, Store};
+use aimate::text::extract::{Extractor, Limits};
+use aimate::{Engine, EngineBuilder, Error, KeyRing, Result, Secret};
+
+use super::embedder::Embedding;
+use super::find::{Found, configured, find, preferred};
+
+/// The names that the environment may hold; see the README.
+const KNOWN: [&str; 15] = [
+    "AIMATE_ADDR",
+    "AIMATE_DATA_DIR",
+    "AIMATE_KEYS",
+    "AIMATE_ALLOW_PRIVATE",
+    "AIMATE_EMBEDDER",
+    "AIMATE_MODEL_DIR",
+    "AIMATE_RERANKER_URL",
+    "AIMATE_RERANKER_MODEL",
+    "AIMATE_RERANKER_KEY",
+    "AIMATE_LOG",
+    "AIMATE_LOG_FORMAT",
+    "AIMATE_SYSTEM_PROMPT",
+    "AIMATE_BIN",
+    "AIMATE_BENCH_POSTGRES",
+    "AIMATE_TEST_POSTGRES",
+];
+
+/// The database and the data folder.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Config {
+    /// `sqlite:PATH`, `sqlite::memory:` or `postgres://…` [default: a SQLite file in the data folder]
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub(crate) database: Option<String>,
+    /// The folder of the database file, the documents' bytes and the encryption key
+    #[arg(long, env = "AIMATE_DATA_DIR", default_value = "aimate-data")]
+    pub(crate) data_dir: PathBuf,
+    /// Connections to the database
+    #[arg(long, env = "DATABASE_POOL_SIZE")]
+    pub(crate) pool_size: Option<u32>,
+    /// Milliseconds to wait for the database
+    #[arg(long, env = "DATABASE_TIMEOUT", default_value_t = 10_000)]
+    pub(crate) database_timeout: u64,
+    /// Hosts, addresses and networks that connections may reach although they are private, separated
+    /// by commas, such as `gpu-box,10.2.0.0/16`
+    #[arg(long, env = "AIMATE_ALLOW_PRIVATE", value_name = "HOSTS")]
+    pub(crate) allow_private: Option<String>,
+    #[command(flatten)]
+    pub(crate) embedding: Embedding,
+}
+
+impl Config {
+    /// Where everything is kept.
+    pub(crate) fn database_url(&self) -> String {
+        self.database
+            .clone()
+            .filter(|url| !url.is_empty())
+            .unwrap_or_else(|| format!("sqlite:{}", self.data_dir.join("aimate.db").display()))
+    }
+
+    /// Opens the database. The bytes of documents are kept in the data folder,
+    /// but for a database in memory, with which they go.
+    pub(crate) async fn connect(&self, migrate: bool) -> Result<Store> {
+        let url = self.database_url();
+        let options = Options {
+            pool_size: self.pool_size,
+            timeout: Duration::from_millis(self.database_timeout),
+            migrate,
+            blobs: (!url.ends_with(":memory:")).then(|| self.data_dir.join("blobs")),
+            ..Options::default()
+        };
+        aimate::store::connect_with(&url, options).await
+    }
+
+    /// What asks the model servers. Users' connections reach public addresses and
+    /// this machine; what else they may is the operator's to say.
+    pub(crate) fn transport(&self) -> Result<Transport> {
+        let wrong = |name: &str, error: &Error| Error::invalid(format!("{name}: {error}"));
+        let mut policy = AddressPolicy::public_only()
+            .allow_loopback()
+            .allow(self.allow_private.as_deref().unwrap_or_default())
+            .map_err(|error| wrong("AIMATE_ALLOW_PRIVATE", &error))?;
+        for (name, url) in configured() {
+            policy = policy.allow_host_of(&url).map_err(|error| wrong(name, &error))?;
+        }
+        Ok(Transport::new().with_policy(policy))
+    }
+
+    /// An engine builder with everything that is configured, and the model servers that are found.
+    pub(crate) async fn engine(&self) -> Result<(EngineBuilder, Vec<Found>)> {
+        let transport = self.transport()?;
+        let embedders = self.embedding.load().await?;
+        let store = self.connect(true).await?;
+        let mut builder = Engine::builder()
+            .store(store)
+            .providers(aimate::providers::with(&transport))
+            .keys(self.keys()?)
+            .fetcher(Arc::new(transport.clone()))
+            .extractor(extractor()?);
+        if let Ok(url) = std::env::var("AIMATE_RERANKER_URL") {
+            builder = builder.reranker(Arc::new(reranker(&transport, &url)));
+        }
+        builder = embedders.join(builder);
+        if let Some(provider) = preferred()? {
+            builder = builder.prefer(provider);
+        }
+        if let Ok(prompt) = std::env::var("AIMATE_SYSTEM_PROMPT") {
+            builder = builder.system_prompt(prompt);
+        }
+        let found = find(&transport).await?;
+        for Found { connection, .. } in &found {
+            builder = builder.connection(connection.clone());
+        }
+        Ok((builder, found))
+    }
+
+    /// The encryption keys: of the environment, else of the data folder, where
+    /// one is made the first time.
+    pub(crate) fn keys(&self) -> Result<KeyRing> {
+        for name in ["AIMATE_KEYS", "ENCRYPTION_KEY"] {
+            if let Ok(keys) = std::env::var(name) {
+                return KeyRing::parse(&keys).map_err(|error| Error::invalid(format!("{name}: {error}")));
+            }
+        }
+        let path = self.key_path();
+        match fs::read_to_string(&path) {
+            Ok(keys) => KeyRing::parse(keys.trim())
+                .map_err(|error| Error::invalid(format!("{}: {error}", path.display()))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => make_key(&self.data_dir, &path),
+            Err(error) => Err(file_error("read", &path, error)),
+        }
+    }
+
+    /// The file of the generated key.
+    pub(crate) fn key_path(&self) -> PathBuf {
+        self.data_dir.join("encryption.key")
+    }
+}
+
+/// Reads documents in a child process of this same program, so that a hostile
+/// file ends that one alone.
+fn extractor() -> Result<Extractor> {
+    let program = std::env::current_exe().map_err(|error| {
+        Error::unavailable("this program's own file cannot be found, which reads documents")
+            .with_source(error)
+    })?;
+    Ok(Extractor::with_worker(program, Limits::default()))
+}
+
+fn make_key(folder: &Path, path: &Path) -> Result<KeyRing> {
+    let key = KeyRing::generate()?;
+    fs::create_dir_all(folder).map_err(|error| file_error("make", folder, error))?;
+    let mut options = fs::OpenOptions::new();
+    // New: of two processes that start at once, one makes the key.
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = options.open(path).and_then(|mut file| {
+        file.write_all(key.expose().as_bytes())?;
+        file.sync_all()
+    });
+    match written {
+        Ok(()) => KeyRing::parse(key.expose()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            std::thread::sleep(Duration::from_millis(200));
+            let keys = fs::read_to_string(path).map_err(|error| file_error("read", path, error))?;
+            KeyRing::parse(keys.trim())
+        }
+        Err(error) => Err(file_error("write", path, error)),
+    }
+}
+
+fn file_error(verb: &str, path: &Path, error: std::io::Error) -> Error {
+    Error::unavailable(format!(
+        "cannot {verb} {}: {}; choose a folder this user may write with `--data-dir`",
+        path.display(),
+        error.kind()
+    ))
+    .with_source(error)
+}
+
+/// Warns of `AIMATE_*` names that mean nothing: they are typing errors.
+pub(crate) fn warn_unknown(names: impl Iterator<Item = String>) {
+    for name in unknown(names) {
+        tracing::warn!(
+            "the environment variable `{name}` means nothing to aiMate; see the README for the names"
+        );
+    }
+}
+
+fn unknown(names: impl Iterator<Item = String>) -> Vec<String> {
+    names.filter(|name| name.starts_with("AIMATE_") && !KNOWN.contains(&name.as_str())).collect()
+}
+
+/// The reranker at `url`: one that is asked for a model by name has Cohere's
+/// shape, one without has that of text-embeddings-inference.
+fn reranker(transport: &Transport, url: &str) -> HttpReranker {
+    let model = std::env::var("AIMATE_RERANKER_MODEL").unwrap_or_default();
+    let key = std::env::var("AIMATE_RERANKER_KEY").ok().filter(|key| !key.is_empty()).map(Secret::new);
+    let shape = if model.is_empty() { RerankShape::Tei } else { RerankShape::Cohere };
+    HttpReranker::new(transport.clone(), shape, url, model, key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_unknown_own_names_are_told() {
+        let names = ["PATH", "AIMATE_LOG", "AIMATE_ADRR"].map(String::from);
+        assert_eq!(unknown(names.into_iter()), ["AIMATE_ADRR"]);
+    }
+
+    #[test]
+    fn broken_list_of_private_hosts_is_told() {
+        let config = |list: &str| Config {
+            database: None,
+            data_dir: PathBuf::new(),
+            pool_size: None,
+            database_timeout: 1,
+            allow_private: Some(list.to_owned()),
+            embedding: Embedding::default(),
+        };
+        assert!(config("gpu-box, 10.2.0.0/16,").transport().is_ok());
+        let error = config("10.2.0.0/40").transport().err().unwrap();
+        assert!(
+            error.message().starts_with("AIMATE_ALLOW_PRIVATE: `10.2.0.0/40` is no host name"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn key_is_made_once_and_for_its_owner_only() {
+        let folder = std::env::temp_dir().join(format!("aimate-key-{}", std::process::id()));
+        let config = Config {
+            database: None,
+            data_dir: folder.clone(),
+            pool_size: None,
+            database_timeout: 1,
+            allow_private: None,
+            embedding: Embedding::default(),
+        };
+        config.keys().unwrap();
+        let first = fs::read(config.key_path()).unwrap();
+        config.keys().unwrap();
+        assert_eq!(fs::read(config.key_path()).unwrap(), first);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(fs::metadata(config.key_path()).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        fs::remove_dir_all(folder).unwrap();
+    }
+}

@@ -1,0 +1,155 @@
+//! `aimate doctor`.
+
+mod knowledge;
+
+use std::process::ExitCode;
+
+use aimate::providers;
+use aimate::{Engine, Result, Scope};
+
+use super::config::Config;
+use super::embedder::Embedders;
+use super::find::{Found, find};
+
+/// What `doctor` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DoctorArguments {
+    /// Remove what is left over: rows and files that nothing needs
+    #[arg(long)]
+    repair: bool,
+    #[command(flatten)]
+    config: Config,
+}
+
+/// Checks everything the server needs, says what is wrong and what to do.
+pub(crate) async fn doctor(arguments: &DoctorArguments) -> Result<ExitCode> {
+    let config = &arguments.config;
+    let mut report = Report { problems: 0 };
+    let store = match config.connect(false).await {
+        Ok(store) => Some(store),
+        Err(error) => {
+            report.problem("database", &error.to_string());
+            None
+        }
+    };
+    if let Some(store) = &store {
+        database(&mut report, store).await;
+    }
+    match config.keys() {
+        Ok(keys) => report.fine("keys", &format!("encryption keys {keys:?} are ready")),
+        Err(error) => report.problem("keys", &error.to_string()),
+    }
+    let found = models(&mut report, config).await?;
+    let embedders = knowledge::embedder(&mut report, &config.embedding).await;
+    if let Some(store) = store
+        && report.problems == 0
+    {
+        stored(&mut report, arguments, &store, found, embedders).await?;
+    }
+    if report.problems == 0 {
+        println!("all is well");
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("{} to mend", report.problems);
+    Ok(ExitCode::FAILURE)
+}
+
+async fn database(report: &mut Report, store: &aimate::store::Store) {
+    match store.info().await {
+        Ok(info) => {
+            let vector =
+                info.pgvector.map_or_else(String::new, |version| format!(" with pgvector {version}"));
+            let is = format!("{:?} {}{vector} at {}", info.kind, info.version, info.address);
+            report.fine("database", &is);
+            info.warnings.iter().for_each(|warning| report.note("database", warning));
+        }
+        Err(error) => report.problem("database", &error.to_string()),
+    }
+    match store.migrate().await {
+        Ok(applied) if applied.is_empty() => report.fine("schema", "up to date"),
+        Ok(applied) => report.fine("schema", &format!("brought up to date by {}", applied.join(", "))),
+        Err(error) => report.problem("schema", &error.to_string()),
+    }
+}
+
+/// The model servers that are found without the database.
+async fn models(report: &mut Report, config: &Config) -> Result<Vec<Found>> {
+    let found = find(&config.transport()?).await?;
+    if found.is_empty() {
+        report.note(
+            "models",
+            "no model server found: start Ollama, or set OPENAI_API_KEY or OPENROUTER_API_KEY",
+        );
+    }
+    for found in &found {
+        report.fine("models", &found.told);
+    }
+    Ok(found)
+}
+
+/// Checks what is in the database.
+async fn stored(
+    report: &mut Report,
+    arguments: &DoctorArguments,
+    store: &aimate::store::Store,
+    found: Vec<Found>,
+    embedders: Option<Embedders>,
+) -> Result<()> {
+    let transport = arguments.config.transport()?;
+    let mut builder = Engine::builder()
+        .store(store.clone())
+        .providers(providers::with(&transport))
+        .keys(arguments.config.keys()?)
+        .readers(0);
+    for Found { connection, .. } in found {
+        builder = builder.connection(connection);
+    }
+    if let Some(embedders) = embedders {
+        builder = embedders.join(builder);
+    }
+    let engine = builder.build().await?;
+    let me = engine.local_scope().await?;
+    let outcome = async {
+        connections(report, &engine, &me).await?;
+        knowledge::remote_embedder(report, &engine, &me, &arguments.config.embedding).await;
+        knowledge::documents(report, &engine.knowledge(&me)).await?;
+        knowledge::left_over(report, &store.stores(), arguments.repair).await
+    };
+    let outcome = Box::pin(outcome).await;
+    engine.drain(std::time::Duration::ZERO).await;
+    outcome
+}
+
+/// Asks the server of every stored connection for its models.
+async fn connections(report: &mut Report, engine: &Engine, me: &Scope) -> Result<()> {
+    for connection in engine.connections(me).list(aimate::PageRequest::default()).await?.data {
+        if !connection.is_enabled || connection.is_shared {
+            continue;
+        }
+        let test = engine.connections(me).test(connection.id).await?;
+        match test.error {
+            None => report.fine(&connection.name, &format!("{} models", test.models.len())),
+            Some(error) => report.problem(&connection.name, &error),
+        }
+    }
+    Ok(())
+}
+
+struct Report {
+    problems: u32,
+}
+
+impl Report {
+    fn fine(&self, about: &str, text: &str) {
+        println!("ok       {about}: {text}");
+    }
+
+    fn note(&self, about: &str, text: &str) {
+        println!("note     {about}: {text}");
+    }
+
+    fn problem(&mut self, about: &str, text: &str) {
+        self.problems += 1;
+        println!("PROBLEM  {about}: {text}");
+    }
+}

@@ -1,0 +1,148 @@
+//! The command line: what each command takes, and its way from arguments and
+//! environment to the engine.
+
+mod chat;
+mod config;
+mod doctor;
+mod embedder;
+mod eval;
+mod find;
+mod ingest;
+mod search;
+mod serve;
+mod terminal;
+mod wait;
+
+use std::process::ExitCode;
+
+use aimate::{Error, ErrorReason, Result};
+use clap::{Parser, Subcommand};
+
+use config::Config;
+
+/// An embeddable chat and RAG engine: `aimate` starts its server.
+#[derive(Debug, Parser)]
+#[command(version, about, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: serve::ServeArguments,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start the HTTP server (the default command)
+    Serve(serve::ServeArguments),
+    /// Apply pending migrations and say which
+    Migrate {
+        #[command(flatten)]
+        config: Config,
+    },
+    /// Chat on the terminal, interactively without PROMPT
+    Chat(chat::ChatArguments),
+    /// Read files and folders into a collection; what did not change is left alone
+    Ingest(ingest::IngestArguments),
+    /// Find passages in the documents
+    Search(search::SearchArguments),
+    /// Measure how well search finds, on a test collection with known answers
+    Eval(eval::EvalArguments),
+    /// Check the database, the keys, the documents and the model servers, and say what to do
+    Doctor(doctor::DoctorArguments),
+}
+
+/// Runs the command that the process was started with.
+pub(crate) fn run() -> ExitCode {
+    // It reads one document for another process and has nothing else of it.
+    if std::env::args_os().nth(1).is_some_and(|command| command == "extract-worker") {
+        return aimate::text::extract::worker_main();
+    }
+    // Before the arguments are read: they take their defaults from it.
+    let env_file = dotenvy::dotenv();
+    let arguments = Cli::parse();
+    start_log();
+    if let Err(error) = env_file
+        && !error.not_found()
+    {
+        tracing::warn!(%error, "the `.env` file could not be read");
+    }
+    config::warn_unknown(std::env::vars().map(|(name, _)| name));
+    match execute(arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            tracing::debug!(cause = ?error, "the command failed");
+            match advice(&error) {
+                Some(advice) => eprintln!("aimate: {}", error.with_advice(advice)),
+                None => eprintln!("aimate: {error}"),
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What to do about an error, in terms of this command's environment.
+fn advice(error: &Error) -> Option<&'static str> {
+    match error.reason()? {
+        ErrorReason::EmbedderNotLoaded => {
+            Some("AIMATE_MODEL_DIR names the folder of the sentence-transformer to load")
+        }
+        ErrorReason::NoEncryptionKey => Some("ENCRYPTION_KEY holds one"),
+        _ => None,
+    }
+}
+
+fn execute(arguments: Cli) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::internal("the async runtime does not start").with_source(error))?;
+    let code = runtime.block_on(async {
+        match arguments.command.unwrap_or(Command::Serve(arguments.serve)) {
+            Command::Serve(arguments) => serve::serve(arguments).await.map(|()| ExitCode::SUCCESS),
+            Command::Migrate { config } => migrate(&config).await.map(|()| ExitCode::SUCCESS),
+            Command::Chat(arguments) => chat::chat(arguments).await.map(|()| ExitCode::SUCCESS),
+            Command::Ingest(arguments) => ingest::ingest(arguments).await,
+            Command::Search(arguments) => search::search(arguments).await.map(|()| ExitCode::SUCCESS),
+            Command::Eval(arguments) => eval::eval(arguments).await.map(|()| ExitCode::SUCCESS),
+            Command::Doctor(arguments) => doctor::doctor(&arguments).await,
+        }
+    });
+    // A terminal read that nobody waits for any more must not hold up the end.
+    runtime.shutdown_background();
+    code
+}
+
+async fn migrate(config: &Config) -> Result<()> {
+    let store = config.connect(false).await?;
+    let applied = store.migrate().await?;
+    for name in &applied {
+        println!("applied {name}");
+    }
+    println!("{}: the schema is up to date", store.info().await?.address);
+    store.close().await;
+    Ok(())
+}
+
+fn start_log() {
+    let filter = ["AIMATE_LOG", "RUST_LOG"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok())
+        .unwrap_or_else(|| "warn,aimate=info".to_owned());
+    let filter = tracing_subscriber::EnvFilter::new(filter);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if std::env::var("AIMATE_LOG_FORMAT").is_ok_and(|format| format == "json") {
+        log.json().init();
+    } else {
+        log.init();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn arguments_are_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

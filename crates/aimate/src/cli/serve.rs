@@ -1,0 +1,142 @@
+//! `aimate serve`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use aimate::{Engine, Error, Result, http};
+
+use super::config::Config;
+use super::find::Found;
+
+/// What `serve` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ServeArguments {
+    /// The address to listen on
+    #[arg(long, env = "AIMATE_ADDR", default_value = "127.0.0.1:3000")]
+    addr: String,
+    /// The port to listen on, at the host of `--addr`
+    #[arg(long, env = "PORT")]
+    port: Option<u16>,
+    /// Origins whose pages may call the server, separated by commas
+    #[arg(long, env = "ALLOWED_ORIGINS", value_delimiter = ',')]
+    allowed_origins: Vec<String>,
+    /// Seconds that running answers have to finish at shutdown
+    #[arg(long, default_value_t = 25)]
+    drain: u64,
+    #[command(flatten)]
+    config: Config,
+}
+
+/// Starts the server and runs it until SIGTERM or Ctrl-C.
+pub(crate) async fn serve(arguments: ServeArguments) -> Result<()> {
+    let address = address(&arguments.addr, arguments.port).await?;
+    only_local(address, std::env::var("JWT_SECRET").is_ok_and(|secret| !secret.is_empty()))?;
+    let (builder, found) = arguments.config.engine().await?;
+    let engine = builder.build().await?;
+    let listener = tokio::net::TcpListener::bind(address).await.map_err(|error| {
+        let port = address.port();
+        Error::unavailable(format!(
+            "cannot listen on {address}: {}; is another server running? Choose a port with `--addr 127.0.0.1:{}`",
+            error.kind(),
+            port.wrapping_add(1).max(1024)
+        ))
+        .with_source(error)
+    })?;
+    let address = listener.local_addr().unwrap_or(address);
+    tell(&arguments, address, &found);
+    let options = http::Options {
+        allowed_origins: arguments.allowed_origins.iter().map(|origin| origin.trim().to_owned()).collect(),
+        drain: Duration::from_secs(arguments.drain),
+        ..http::Options::default()
+    };
+    run(listener, engine, options).await
+}
+
+async fn run(listener: tokio::net::TcpListener, engine: Engine, options: http::Options) -> Result<()> {
+    http::serve(listener, engine, options, stop_signal())
+        .await
+        .map_err(|error| Error::internal("the server failed").with_source(error))?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn address(addr: &str, port: Option<u16>) -> Result<SocketAddr> {
+    let wrong =
+        |why: String| Error::invalid(format!("--addr {addr}: {why}; it should be like 127.0.0.1:3000"));
+    let mut found = tokio::net::lookup_host(addr).await.map_err(|error| wrong(error.to_string()))?;
+    let mut address = found.next().ok_or_else(|| wrong("it has no address".to_owned()))?;
+    if let Some(port) = port {
+        address.set_port(port);
+    }
+    Ok(address)
+}
+
+/// Without accounts, whoever reaches the server is its user: it must not be
+/// reachable from other machines.
+fn only_local(address: SocketAddr, has_jwt_secret: bool) -> Result<()> {
+    if address.ip().is_loopback() && !has_jwt_secret {
+        return Ok(());
+    }
+    Err(Error::unsupported(
+        "this version has no accounts yet, so it serves this machine alone: listen on a loopback address such \
+         as 127.0.0.1:3000, without JWT_SECRET",
+    ))
+}
+
+fn tell(arguments: &ServeArguments, address: SocketAddr, found: &[Found]) {
+    println!("aiMate {}", env!("CARGO_PKG_VERSION"));
+    let url = arguments.config.database_url();
+    // A server's address may hold a password.
+    let place = if url.starts_with("sqlite:") { url.as_str() } else { "PostgreSQL (DATABASE_URL)" };
+    println!("  data    {place}");
+    if found.is_empty() {
+        println!(
+            "  models  none found: start Ollama, set OPENAI_API_KEY or OPENROUTER_API_KEY, or add a connection;"
+        );
+        println!("          until then `builtin` answers and says how");
+    }
+    for Found { told, .. } in found {
+        println!("  models  {told}");
+    }
+    println!("  search  {}", arguments.config.embedding.told());
+    println!("  open    http://{address}/docs");
+    println!("  OpenAI  http://{address}/v1");
+}
+
+async fn stop_signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+            let _ = tokio::signal::ctrl_c().await;
+            return;
+        };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = tokio::signal::ctrl_c().await;
+    tracing::info!("stopping: running answers may finish");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_machines_are_kept_out() {
+        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+        assert!(only_local(at("127.0.0.1:3000"), false).is_ok());
+        assert!(only_local(at("[::1]:3000"), false).is_ok());
+        assert!(only_local(at("0.0.0.0:3000"), false).is_err());
+        assert!(only_local(at("127.0.0.1:3000"), true).is_err());
+    }
+
+    #[tokio::test]
+    async fn port_replaces_the_one_of_the_address() {
+        assert_eq!(address("127.0.0.1:3000", Some(8080)).await.unwrap().port(), 8080);
+        assert!(address("nonsense", None).await.is_err());
+    }
+}
