@@ -61,7 +61,7 @@ pub(crate) fn model(project: &Project) -> Result {
 /// The benchmark suite.
 pub(crate) fn bench(project: &Project, arguments: &[&str]) -> Result {
     let mut build = project.cargo();
-    run(build.args(["build", "--release", "-p", "aimate", "-p", "aimate-bench"]))?;
+    run(build.args(["build", "--release", "-p", "aimate-cli", "-p", "aimate-bench"]))?;
     let model = model::install(project)?;
     let server = Postgres::install(project)?.start(Version::V18, Durability::Durable)?;
     let release = project.target.join("release");

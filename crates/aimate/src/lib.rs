@@ -23,8 +23,9 @@
 //! # Ok::<(), aimate::Error>(()) }).unwrap();
 //! ```
 //!
-//! This crate only gathers the others: [`aimate_core`] (the engine, re-exported
-//! here), [`store`], [`providers`], [`http`], [`text`] and [`index`].
+//! This crate gathers the others and has no code of its own: the engine and its
+//! nouns from [`aimate_core`], [`store`], [`providers`], [`text`], [`index`] and,
+//! with its feature, [`http`].
 
 pub use aimate_core::chat::event::ChatEvent;
 pub use aimate_core::chat::{InputMessage, OnDisconnect, Turn, TurnInput};

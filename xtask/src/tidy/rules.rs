@@ -29,7 +29,7 @@ const BOUNDARIES: [(&str, &[&str]); 8] = [
     ("aimate-http", &["aimate", "aimate-bench"]),
     ("aimate-store", &["aimate", "aimate-bench", "aimate-py"]),
     ("aimate-providers", &["aimate", "aimate-bench", "aimate-py"]),
-    ("aimate", &["aimate-bench", "aimate-py"]),
+    ("aimate", &["aimate-bench", "aimate-cli", "aimate-py"]),
 ];
 
 /// The vocabulary of ARCHITECTURE.md: a noun has one module name everywhere.

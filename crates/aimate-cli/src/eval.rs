@@ -17,10 +17,10 @@ use aimate::{DocumentId, Engine, Error, Result};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde_json::json;
 
-use super::config::Config;
-use super::embedder::Embedding;
-use super::terminal::{counted, say};
-use super::wait::{Waiting, bar};
+use crate::config::Config;
+use crate::embedder::Embedding;
+use crate::terminal::{counted, say};
+use crate::wait::{Waiting, bar};
 use data::Dataset;
 use score::{Score, mean, percentile, ranked, score};
 

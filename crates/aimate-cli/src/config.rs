@@ -11,8 +11,8 @@ use aimate::store::{Options, Store};
 use aimate::text::extract::{Extractor, Limits};
 use aimate::{Engine, EngineBuilder, Error, KeyRing, Result, Secret};
 
-use super::embedder::Embedding;
-use super::find::{Found, configured, find, preferred};
+use crate::embedder::Embedding;
+use crate::find::{Found, configured, find, preferred};
 
 /// The names that the environment may hold; see the README.
 const KNOWN: [&str; 15] = [

@@ -100,7 +100,6 @@ impl Embedders {
     }
 }
 
-#[cfg(feature = "local")]
 fn open(folder: &Path) -> Result<Arc<dyn Embedder>> {
     let opened = aimate::providers::local::LocalEmbedder::open(folder);
     let embedder = opened.map_err(|error| {
@@ -108,14 +107,6 @@ fn open(folder: &Path) -> Result<Arc<dyn Embedder>> {
         Error::new(error.kind(), message).with_source(error)
     })?;
     Ok(Arc::new(embedder))
-}
-
-#[cfg(not(feature = "local"))]
-fn open(folder: &Path) -> Result<Arc<dyn Embedder>> {
-    Err(Error::unsupported(format!(
-        "AIMATE_MODEL_DIR is {}, but this program was built without the feature `local`",
-        folder.display()
-    )))
 }
 
 #[cfg(test)]

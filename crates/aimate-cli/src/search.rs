@@ -6,8 +6,8 @@ use aimate::knowledge::{
 };
 use aimate::{Error, PageRequest, Result};
 
-use super::config::Config;
-use super::terminal::{counted, number, plain, say, snippet, takes_marks};
+use crate::config::Config;
+use crate::terminal::{counted, number, plain, say, snippet, takes_marks};
 
 /// Characters of a passage that are shown.
 const SNIPPET: usize = 280;

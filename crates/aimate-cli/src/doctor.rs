@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use aimate::providers;
 use aimate::{Engine, Result, Scope};
 
-use super::config::Config;
-use super::embedder::Embedders;
-use super::find::{Found, find};
+use crate::config::Config;
+use crate::embedder::Embedders;
+use crate::find::{Found, find};
 
 /// What `doctor` takes.
 #[derive(Debug, clap::Args)]

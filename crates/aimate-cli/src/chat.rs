@@ -6,8 +6,8 @@ use aimate::message::{Citation, Message, Part};
 use aimate::{Answer, ChatEvent, ConversationId, Engine, Error, Result, Scope, Turn, WarningCode};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
-use super::config::Config;
-use super::terminal::plain;
+use crate::config::Config;
+use crate::terminal::plain;
 
 /// What `chat` takes.
 #[derive(Debug, clap::Args)]

@@ -7,9 +7,9 @@ use aimate::engine::Knowledge;
 use aimate::knowledge::{Blob, DocumentFilter, DocumentStatus, SpaceStatus};
 use aimate::{Engine, PageRequest, Result, Scope, Stores};
 
-use super::super::embedder::{Embedders, Embedding};
-use super::super::terminal::{counted, number, plain};
 use super::Report;
+use crate::embedder::{Embedders, Embedding};
+use crate::terminal::{counted, number, plain};
 
 /// Blobs that are asked about together.
 const TOGETHER: usize = 500;

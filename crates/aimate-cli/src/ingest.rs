@@ -13,9 +13,9 @@ use indicatif::ProgressBar;
 use serde_json::json;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::config::Config;
-use super::terminal::{counted, number, plain, say};
-use super::wait::{Waiting, bar, documents};
+use crate::config::Config;
+use crate::terminal::{counted, number, plain, say};
+use crate::wait::{Waiting, bar, documents};
 
 /// Files that are told of at the end for one reason, at most.
 const MAX_TOLD: usize = 50;

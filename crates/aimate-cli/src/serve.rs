@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use aimate::{Engine, Error, Result, http};
 
-use super::config::Config;
-use super::find::Found;
+use crate::config::Config;
+use crate::find::Found;
 
 /// What `serve` takes.
 #[derive(Debug, clap::Args)]
