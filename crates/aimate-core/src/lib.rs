@@ -25,6 +25,7 @@ pub mod run;
 mod scope;
 mod secret;
 pub mod session;
+mod stores;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod text;
@@ -44,39 +45,5 @@ pub use keyring::{Binding, KeyRing};
 pub use page::{Cursor, Page, PageRequest};
 pub use scope::{Role, Scope};
 pub use secret::Secret;
+pub use stores::Stores;
 pub use warning::WarningCode;
-
-use std::sync::Arc;
-
-/// The stores of one engine, each behind its port.
-#[derive(Clone)]
-pub struct Stores {
-    /// Users.
-    pub users: Arc<dyn user::UserStore>,
-    /// Logins.
-    pub sessions: Arc<dyn session::SessionStore>,
-    /// Workspaces.
-    pub workspaces: Arc<dyn workspace::WorkspaceStore>,
-    /// Prompts.
-    pub prompts: Arc<dyn prompt::PromptStore>,
-    /// Conversations and messages.
-    pub conversations: Arc<dyn conversation::ConversationStore>,
-    /// Runs and their event logs.
-    pub runs: Arc<dyn run::RunStore>,
-    /// The processes that own runs.
-    pub workers: Arc<dyn run::WorkerStore>,
-    /// Model servers.
-    pub connections: Arc<dyn connection::ConnectionStore>,
-    /// Their models.
-    pub models: Arc<dyn model::ModelStore>,
-    /// What answers used.
-    pub usage: Arc<dyn usage::UsageStore>,
-    /// Uploaded files.
-    pub files: Arc<dyn file::FileStore>,
-    /// Collections, documents and what is found in them.
-    pub knowledge: Arc<dyn knowledge::KnowledgeStore>,
-    /// The documents that wait to be read.
-    pub queue: Arc<dyn knowledge::KnowledgeQueue>,
-    /// The bytes of documents.
-    pub blobs: Arc<dyn knowledge::BlobStore>,
-}

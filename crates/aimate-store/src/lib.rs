@@ -167,23 +167,7 @@ impl SqlStore {
 impl Store {
     /// The ports, each on this database.
     pub fn stores(&self) -> Stores {
-        let sql = &self.0;
-        Stores {
-            users: sql.clone(),
-            sessions: sql.clone(),
-            workspaces: sql.clone(),
-            prompts: sql.clone(),
-            conversations: sql.clone(),
-            runs: sql.clone(),
-            workers: sql.clone(),
-            connections: sql.clone(),
-            models: sql.clone(),
-            usage: sql.clone(),
-            files: sql.clone(),
-            knowledge: sql.clone(),
-            queue: sql.clone(),
-            blobs: Arc::new(sql.blobs.clone()),
-        }
+        Stores::new(self.0.clone(), Arc::new(self.0.blobs.clone()))
     }
 
     /// Brings the schema up to date; returns the names of the migrations that

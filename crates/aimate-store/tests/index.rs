@@ -40,11 +40,11 @@ async fn shuffle(fixture: &Fixture<'_>, random: &mut Random, content: &mut Conte
             let gone: Vec<u128> = content.keys().copied().filter(|_| random.below(6) == 0).collect();
             content.retain(|document, _| !gone.contains(document));
             let ids: Vec<DocumentId> = gone.iter().map(|id| document_id(*id)).collect();
-            let blobs = fixture.stores.knowledge.delete_documents(&fixture.me, &ids).await.unwrap();
+            let blobs = fixture.stores.documents.delete(&fixture.me, &ids).await.unwrap();
             assert_eq!(blobs.len(), ids.len());
         }
         if round % 4 == 0 {
-            fixture.stores.knowledge.merge_index(&fixture.me, fixture.collection).await.unwrap();
+            fixture.stores.index.merge(&fixture.me, fixture.collection).await.unwrap();
         }
     }
 }
@@ -59,19 +59,16 @@ async fn answers(fixture: &Fixture<'_>) -> Vec<RankedChunks> {
         for _ in 0..30 {
             let question = random.text(4);
             let terms = analyze_query(&question);
-            let found = fixture.stores.knowledge.find_text(&fixture.me, &target, &terms, 10);
+            let found = fixture.stores.index.find_text(&fixture.me, &target, &terms, 10);
             legs.push(found.await.unwrap());
             if legs.len() == 7 {
                 // Its blocks are too many to hold.
                 let long = analyze_query(&random.text(3_000));
-                legs.push(fixture.stores.knowledge.find_text(&fixture.me, &target, &long, 10).await.unwrap());
+                legs.push(fixture.stores.index.find_text(&fixture.me, &target, &long, 10).await.unwrap());
             }
             let query = knowledge::vector(&question);
-            let found = fixture
-                .stores
-                .knowledge
-                .find_vector(&fixture.me, &target, &[fixture.space], &query, 10)
-                .await;
+            let found =
+                fixture.stores.index.find_vector(&fixture.me, &target, &[fixture.space], &query, 10).await;
             legs.push(found.unwrap());
         }
     }
@@ -93,9 +90,9 @@ async fn changed_is_as_fresh(stores: &Stores) -> Vec<RankedChunks> {
     let changed = answers(&fixture).await;
     let full = changed.iter().filter(|leg| leg.best.len() == 10).count();
     assert!(full >= 60, "{full}");
-    assert_eq!(stores.queue.orphans(false).await.unwrap(), Vec::<String>::new());
-    stores.knowledge.delete_collection(&fixture.me, fixture.collection).await.unwrap();
-    assert_eq!(stores.queue.orphans(false).await.unwrap(), Vec::<String>::new());
+    assert_eq!(stores.maintenance.orphans(false).await.unwrap(), Vec::<String>::new());
+    stores.collections.delete(&fixture.me, fixture.collection).await.unwrap();
+    assert_eq!(stores.maintenance.orphans(false).await.unwrap(), Vec::<String>::new());
 
     let fresh = Fixture::of(stores, fixture.world, 2).await;
     fresh.publish(&content).await;
@@ -147,7 +144,7 @@ async fn races(stores: &Stores) {
         async move {
             let ids = [document_id(id)];
             loop {
-                match fixture.stores.knowledge.delete_documents(&fixture.me, &ids).await {
+                match fixture.stores.documents.delete(&fixture.me, &ids).await {
                     Ok(blobs) => break assert_eq!(blobs.len(), 1),
                     Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable),
                 }
@@ -157,12 +154,11 @@ async fn races(stores: &Stores) {
     tokio::join!(replace, delete);
     let found = async |question: &str| {
         let target = SearchScope { collections: vec![fixture.collection], filter: None };
-        let leg =
-            stores.knowledge.find_text(&fixture.me, &target, &analyze_query(question), 100).await.unwrap();
+        let leg = stores.index.find_text(&fixture.me, &target, &analyze_query(question), 100).await.unwrap();
         leg.best.len()
     };
     assert_eq!((found("old").await, found("new").await, found("same").await), (18, 6, 18));
-    assert_eq!(stores.queue.orphans(false).await.unwrap(), Vec::<String>::new());
+    assert_eq!(stores.maintenance.orphans(false).await.unwrap(), Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -188,23 +184,19 @@ async fn switches(stores: &Stores) {
     let second = EmbeddingSpace {
         id: SpaceId(Uuid::from_u128(500)),
         status: SpaceStatus::Building,
-        ..stores.knowledge.spaces(&fixture.me, fixture.collection).await.unwrap().remove(0)
+        ..stores.spaces.list(&fixture.me, fixture.collection).await.unwrap().remove(0)
     };
-    stores.knowledge.create_space(&fixture.me, &second).await.unwrap();
+    stores.spaces.create(&fixture.me, &second).await.unwrap();
     let build = async {
         loop {
-            let missing = stores.knowledge.missing_vectors(&fixture.me, second.id, 7).await.unwrap();
+            let missing = stores.spaces.missing_vectors(&fixture.me, second.id, 7).await.unwrap();
             let vectors = missing
                 .iter()
                 .map(|one| (one.chunk.id, one.chunk.document_id, knowledge::vector(&one.chunk.text)))
                 .collect::<Vec<_>>();
             let done = vectors.is_empty();
-            stores
-                .knowledge
-                .fill_space(&fixture.me, &SpaceVectors { space: second.id, vectors })
-                .await
-                .unwrap();
-            if done && stores.knowledge.activate_space(&fixture.me, second.id).await.unwrap() {
+            stores.spaces.fill(&fixture.me, &SpaceVectors { space: second.id, vectors }).await.unwrap();
+            if done && stores.spaces.activate(&fixture.me, second.id).await.unwrap() {
                 break;
             }
         }
@@ -212,13 +204,13 @@ async fn switches(stores: &Stores) {
     let change = async {
         for id in 41..=70 {
             fixture.publish(&Content::from([(id, vec![format!("text {id}")])])).await;
-            stores.knowledge.merge_index(&fixture.me, fixture.collection).await.unwrap();
+            stores.index.merge(&fixture.me, fixture.collection).await.unwrap();
         }
     };
     tokio::join!(build, change);
     let target = SearchScope { collections: vec![fixture.collection], filter: None };
     let query = knowledge::vector("text 3");
-    let leg = stores.knowledge.find_vector(&fixture.me, &target, &[second.id], &query, 100).await.unwrap();
+    let leg = stores.index.find_vector(&fixture.me, &target, &[second.id], &query, 100).await.unwrap();
     assert_eq!((leg.best.len(), leg.chunks), (70, 70));
     assert!((leg.best[0].score - 1.0).abs() < 1e-3);
 }

@@ -36,7 +36,7 @@ async fn all_is_found_and_repaired(stores: &Stores, damage: impl AsyncFn(&'stati
         damage(statement).await;
     }
     assert_eq!(
-        stores.queue.orphans(false).await.unwrap(),
+        stores.maintenance.orphans(false).await.unwrap(),
         [
             "1 vectors belong to no chunk and to no document that is being read",
             "2 parts of an index belong to no document",
@@ -46,7 +46,7 @@ async fn all_is_found_and_repaired(stores: &Stores, damage: impl AsyncFn(&'stati
             "1 documents are in a part of an index without codes in their collection's active space",
         ]
     );
-    let repaired = stores.queue.orphans(true).await.unwrap();
+    let repaired = stores.maintenance.orphans(true).await.unwrap();
     assert_eq!(repaired[0], "1 vectors belong to no chunk and to no document that is being read: deleted");
     for claimed in fixture.claim().await {
         let (id, texts) = documents.iter().find(|(id, _)| *id == claimed.document.id).unwrap();

@@ -9,8 +9,8 @@ use aimate_core::conformance::knowledge_world::{self as library, EAST, Fixture};
 use aimate_core::conformance::world::{self, World, at, id};
 use aimate_core::conversation::ConversationFilter;
 use aimate_core::knowledge::{
-    Blob, CollectionChange, Document, DocumentError, DocumentFilter, DocumentStatus, Filter, Finish,
-    SearchScope, SpaceStatus, SpaceVectors,
+    Blob, CollectionChange, Document, DocumentError, DocumentFilter, DocumentMove, DocumentStatus, Filter,
+    Finish, SearchScope, SpaceStatus, SpaceVectors,
 };
 use aimate_core::usage::UsageFilter;
 use aimate_core::{Cursor, PageRequest, RandomIds, Stores, Timestamp};
@@ -84,11 +84,11 @@ async fn all_calls(stores: &Stores) {
 /// Calls that read documents, find them and let them go.
 async fn knowledge_calls(stores: &Stores) {
     let fixture = Fixture::with_space(stores).await;
-    let (k, me, collection) = (&stores.knowledge, &fixture.me, fixture.collection);
+    let (me, collection) = (&fixture.me, fixture.collection);
     let page = PageRequest::first(2);
-    k.collection_named(me, "shelf").await.unwrap();
-    k.collections(me, page).await.unwrap();
-    k.update_collection(me, collection, &CollectionChange::default(), at(1)).await.unwrap();
+    stores.collections.get_by_name(me, "shelf").await.unwrap();
+    stores.collections.list(me, page).await.unwrap();
+    stores.collections.update(me, collection, &CollectionChange::default(), at(1)).await.unwrap();
 
     let source = Document { source: Some("s".into()), ..library::document(collection, "s") };
     let ready = fixture.ready_this(&source, &["apple", "pear"]).await;
@@ -102,24 +102,31 @@ async fn knowledge_calls(stores: &Stores) {
             collection: None,
         },
     ] {
-        k.documents(me, &filter, page).await.unwrap();
+        stores.documents.list(me, &filter, page).await.unwrap();
     }
-    k.move_documents(me, &[(ready.id, "t".into(), "t".into())], at(1)).await.unwrap();
-    k.chunks(me, ready.id, 0, 5).await.unwrap();
+    let moved = DocumentMove { id: ready.id, name: "t".into(), source: "t".into() };
+    stores.documents.rename(me, &[moved], at(1)).await.unwrap();
+    stores.documents.get_by_source(me, collection, "t").await.unwrap().unwrap();
+    stores.documents.get_many(me, &[ready.id]).await.unwrap();
+    stores.collections.config(me, collection).await.unwrap();
+    stores.collections.configs(me, &["shelf".into(), collection.to_string()]).await.unwrap();
+    stores.collections.newest_configs(me).await.unwrap();
+    stores.documents.chunks(me, ready.id, 0, 5).await.unwrap();
     let error = DocumentError { code: "c".into(), detail: "d".into() };
     for finish in
         [Finish::Failed(error.clone()), Finish::Retry { not_before: at(0), error: error.clone(), tries: 1 }]
     {
         let fence = fixture.fence(fixture.add("work").await.id).await;
         let vectors = fixture.publication(vec![fixture.published(fence, &["x"])]).vectors;
-        k.store_vectors(me, fixture.collection, &[(fence, 0.5)], &vectors).await.unwrap();
-        k.finish(me, fence, &finish, at(1)).await.unwrap();
+        stores.ingest.mark_progress(me, fixture.collection, &[(fence, 0.0)]).await.unwrap();
+        stores.ingest.store_vectors(me, fixture.collection, &[(fence, 0.5)], &vectors).await.unwrap();
+        stores.ingest.finish(me, fence, &finish, at(1)).await.unwrap();
     }
     let cancelled = fixture.add("cancelled").await;
-    k.cancel_document(me, cancelled.id, &error, at(1)).await.unwrap();
+    stores.documents.cancel(me, cancelled.id, &error, at(1)).await.unwrap();
     stores.queue.release_documents(fixture.world.worker).await.unwrap();
     let blob = Blob { tenant: me.tenant, document: ready.id, hash: "h".into() };
-    stores.queue.unreferenced_blobs(&[blob]).await.unwrap();
+    stores.maintenance.unreferenced_blobs(&[blob]).await.unwrap();
     stores.workers.take_abandoned(fixture.world.worker, Timestamp(0), 5).await.unwrap();
 
     find_calls(&fixture, ready).await;
@@ -127,52 +134,52 @@ async fn knowledge_calls(stores: &Stores) {
     for n in 0..12 {
         fixture.ready(&n.to_string(), &["apple"]).await;
     }
-    while k.merge_index(me, collection).await.unwrap() {}
+    while stores.index.merge(me, collection).await.unwrap() {}
     let gone = fixture.ready("gone", &["apple"]).await;
-    k.delete_documents(me, &[gone.id]).await.unwrap();
-    k.delete_collection(me, collection).await.unwrap();
+    stores.documents.delete(me, &[gone.id]).await.unwrap();
+    stores.collections.delete(me, collection).await.unwrap();
 }
 
 async fn find_calls(fixture: &Fixture<'_>, ready: Document) {
-    let (k, me, spaces) = (&fixture.stores.knowledge, &fixture.me, [fixture.space.unwrap()]);
+    let (stores, me, spaces) = (fixture.stores, &fixture.me, [fixture.space.unwrap()]);
     let eq = Filter::Eq { field: "a.b".into(), value: 1.into() };
     let target = SearchScope { filter: Some(Filter::Not(Box::new(eq))), ..fixture.target() };
     let chunks = [library::chunk_id(ready.id, "apple")];
     assert_eq!(fixture.found(me, &target, "apple").await, ["apple"]);
-    assert_eq!(k.find_vector(me, &target, &spaces, &EAST, 5).await.unwrap().best.len(), 1);
-    assert_eq!(k.embedded(me, spaces[0], &chunks).await.unwrap(), chunks);
-    k.cosines(me, &spaces, &EAST, &chunks).await.unwrap();
-    k.vectors(me, &spaces, &chunks).await.unwrap();
+    assert_eq!(stores.index.find_vector(me, &target, &spaces, &EAST, 5).await.unwrap().best.len(), 1);
+    assert_eq!(stores.ingest.embedded(me, spaces[0], &chunks).await.unwrap(), chunks);
+    stores.index.cosines(me, &spaces, &EAST, &chunks).await.unwrap();
+    stores.index.vectors(me, &spaces, &chunks).await.unwrap();
 }
 
 async fn space_calls(fixture: &Fixture<'_>) {
-    let (k, me) = (&fixture.stores.knowledge, &fixture.me);
+    let (stores, me) = (fixture.stores, &fixture.me);
     for status in [SpaceStatus::Building, SpaceStatus::Building] {
         let space = library::space(fixture.collection, "local/b", status).id;
         let new = aimate_core::knowledge::EmbeddingSpace {
             id: space,
             ..library::space(fixture.collection, "local/b", status)
         };
-        k.create_space(me, &new).await.unwrap();
-        fixture.stores.queue.claim_space(fixture.world.worker, Timestamp(0)).await.unwrap().unwrap();
-        let missing = k.missing_vectors(me, space, 100).await.unwrap();
+        stores.spaces.create(me, &new).await.unwrap();
+        stores.queue.claim_space(fixture.world.worker, Timestamp(0)).await.unwrap().unwrap();
+        let missing = stores.spaces.missing_vectors(me, space, 100).await.unwrap();
         let of = |p: aimate_core::knowledge::Passage| (p.chunk.id, p.chunk.document_id, EAST.to_vec());
         let vectors = missing.into_iter().map(of).collect();
-        k.fill_space(me, &SpaceVectors { space, vectors }).await.unwrap();
-        assert!(k.activate_space(me, space).await.unwrap());
-        k.spaces(me, fixture.collection).await.unwrap();
+        stores.spaces.fill(me, &SpaceVectors { space, vectors }).await.unwrap();
+        assert!(stores.spaces.activate(me, space).await.unwrap());
+        stores.spaces.list(me, fixture.collection).await.unwrap();
     }
-    k.deactivate_space(me, fixture.collection).await.unwrap();
-    for space in k.spaces(me, fixture.collection).await.unwrap() {
+    stores.spaces.deactivate(me, fixture.collection).await.unwrap();
+    for space in stores.spaces.list(me, fixture.collection).await.unwrap() {
         if Some(space.id) != fixture.space {
-            k.delete_space(me, space.id).await.unwrap();
+            stores.spaces.delete(me, space.id).await.unwrap();
         }
     }
     let failing = library::space(fixture.collection, "local/c", SpaceStatus::Building);
-    k.create_space(me, &failing).await.unwrap();
-    k.fail_space(me, failing.id, "no model").await.unwrap();
-    assert!(k.activate_space(me, fixture.space.unwrap()).await.unwrap());
-    k.passages(me, &[id()]).await.unwrap();
+    stores.spaces.create(me, &failing).await.unwrap();
+    stores.spaces.fail(me, failing.id, "no model").await.unwrap();
+    assert!(stores.spaces.activate(me, fixture.space.unwrap()).await.unwrap());
+    stores.index.passages(me, &[id()]).await.unwrap();
 }
 
 /// The parts of texts that hold several statements; without those of

@@ -101,11 +101,11 @@ async fn fill(fixture: &Fixture<'_>, count: usize) -> BTreeMap<ChunkId, Vec<f32>
             now: at(20),
         };
         let (begun, used) = (Instant::now(), cpu());
-        fixture.stores.knowledge.publish(&fixture.me, &publication).await.unwrap();
+        fixture.stores.ingest.publish(&fixture.me, &publication).await.unwrap();
         publishing += begun.elapsed();
         publishing_cpu += cpu() - used;
         let (begun, used) = (Instant::now(), cpu());
-        while fixture.stores.knowledge.merge_index(&fixture.me, fixture.collection).await.unwrap() {}
+        while fixture.stores.index.merge(&fixture.me, fixture.collection).await.unwrap() {}
         merging += begun.elapsed();
         merging_cpu += cpu() - used;
         longest = longest.max(begun.elapsed());
@@ -130,11 +130,11 @@ async fn search(stores: &Stores, fixture: &Fixture<'_>, name: &str, times: usize
         let frequent = word(20, 300) + &word(20, 300) + &word(20, 300);
         let rare = word(300, 3000) + &word(300, 3000) + &word(300, 3000);
         let begun = Instant::now();
-        stores.knowledge.find_vector(&fixture.me, target, &[fixture.space], &query, 10).await.unwrap();
+        stores.index.find_vector(&fixture.me, target, &[fixture.space], &query, 10).await.unwrap();
         taken[0].push(begun.elapsed());
         for (question, taken) in [frequent, rare].into_iter().zip(&mut taken[1..]) {
             let begun = Instant::now();
-            stores.knowledge.find_text(&fixture.me, target, &analyze_query(&question), 10).await.unwrap();
+            stores.index.find_text(&fixture.me, target, &analyze_query(&question), 10).await.unwrap();
             taken.push(begun.elapsed());
         }
     }
@@ -159,8 +159,7 @@ async fn recall(
             .map(|(id, vector)| (vector.iter().zip(&query).map(|(one, other)| one * other).sum(), *id))
             .collect();
         exact.select_nth_unstable_by(10, |one, other| other.0.total_cmp(&one.0));
-        let leg =
-            stores.knowledge.find_vector(&fixture.me, target, &[fixture.space], &query, 10).await.unwrap();
+        let leg = stores.index.find_vector(&fixture.me, target, &[fixture.space], &query, 10).await.unwrap();
         expected += 10;
         found += exact[..10].iter().filter(|(_, id)| leg.best.iter().any(|best| best.chunk == *id)).count();
     }
@@ -209,7 +208,7 @@ async fn measure(open: impl AsyncFn() -> Store) {
             vectors: vec![SpaceVectors { space: fixture.space, vectors }],
             now: at(20),
         };
-        stores.knowledge.publish(&fixture.me, &publication).await.unwrap();
+        stores.ingest.publish(&fixture.me, &publication).await.unwrap();
         let took = begun.elapsed() - published;
         println!("{name} one document: {:.0} ms", took.as_secs_f64() * 1e3);
     }

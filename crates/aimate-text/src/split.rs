@@ -18,38 +18,50 @@ use mark::marks;
 /// The most characters of a heading that are kept in a path.
 const MAX_HEADING: usize = 200;
 
-/// How long chunks are. In Unicode code points.
+/// How documents are cut into chunks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
-pub struct SplitSettings {
-    /// The most characters of a chunk: 100 to 8,000; default 1,000.
-    pub size: usize,
-    /// How many of them are repeated from the chunk before, at most: less than
-    /// half of `size`; default 200. Nothing is repeated across a heading that
-    /// ends a chunk.
-    pub overlap: usize,
+pub struct Chunking {
+    /// Characters (Unicode code points) of a chunk at most, 100 to 8,000;
+    /// default 1,000.
+    pub size: u32,
+    /// Characters that a chunk repeats of the one before, less than half of
+    /// `size`; default 200. Nothing is repeated across a heading that ends a
+    /// chunk.
+    pub overlap: u32,
 }
 
-impl Default for SplitSettings {
+impl Default for Chunking {
     fn default() -> Self {
         Self { size: 1_000, overlap: 200 }
     }
 }
 
-impl SplitSettings {
+/// A field of [`Chunking`] that is outside its limits.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{field}` {message}")]
+pub struct ChunkingError {
+    /// The field.
+    pub field: &'static str,
+    /// What is wrong with it and what would be right.
+    pub message: String,
+}
+
+impl Chunking {
     /// Checks the limits; [`split`] brings what is outside to the nearest value.
     ///
     /// # Errors
-    /// What is wrong and what would be right.
-    pub fn check(&self) -> Result<(), String> {
+    /// The first field that is outside.
+    pub fn check(&self) -> Result<(), ChunkingError> {
         let Self { size, overlap } = self;
         if !(100..=8_000).contains(size) {
-            return Err(format!("`size` is {size}; it must be 100 to 8000 characters"));
+            let message = format!("is {size}; it must be 100 to 8000 characters");
+            return Err(ChunkingError { field: "size", message });
         }
         if *overlap >= size.div_ceil(2) {
-            return Err(format!(
-                "`overlap` is {overlap}; it must be less than half of `size`, which is {size}"
-            ));
+            let message = format!("is {overlap}; it must be less than half of `size`, which is {size}");
+            return Err(ChunkingError { field: "overlap", message });
         }
         Ok(())
     }
@@ -73,7 +85,7 @@ pub struct Piece {
     pub headings: Vec<String>,
 }
 
-/// Cuts a document into chunks of at most `settings.size` characters and at most
+/// Cuts a document into chunks of at most `chunking.size` characters and at most
 /// `max_tokens` tokens as `count` counts them, in order.
 ///
 /// Every character that is not white space lies in a chunk; no chunk starts or
@@ -82,15 +94,15 @@ pub struct Piece {
 /// least one byte.
 pub fn split(
     document: &Extracted,
-    settings: &SplitSettings,
+    chunking: Chunking,
     max_tokens: usize,
     count: &dyn Fn(&str) -> usize,
 ) -> Vec<Piece> {
     let text = document.text.as_str();
     let marks = marks(document);
     let cutter = Cutter::new(text, &marks, document.kind == TextKind::Code);
-    let size = settings.size.max(1);
-    let overlap = settings.overlap.min(size.div_ceil(2).saturating_sub(1));
+    let size = (chunking.size as usize).max(1);
+    let overlap = (chunking.overlap as usize).min(size.div_ceil(2).saturating_sub(1));
     let mut places = Places::new(document);
     let mut pieces = Vec::new();
     let (mut start, mut covered) = (cutter.next_visible(0), 0);

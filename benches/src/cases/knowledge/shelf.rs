@@ -180,7 +180,7 @@ pub(super) async fn fill(shelf: &Shelf, data: &Arc<Data>) -> Result<Filled> {
     let mut published = 0;
     while let Some(batch) = batches.next().await {
         let batch = batch?;
-        let adding = batch.iter().map(|one| stores.knowledge.add_document(&shelf.scope, &one.document));
+        let adding = batch.iter().map(|one| stores.documents.add(&shelf.scope, &one.document));
         stream::iter(adding).buffer_unordered(WRITERS).try_collect::<Vec<_>>().await?;
         let now = sources.now();
         let claimed = stores.queue.claim_documents(worker, now, now, batch.len() as u32).await?;
@@ -203,16 +203,16 @@ pub(super) async fn fill(shelf: &Shelf, data: &Arc<Data>) -> Result<Filled> {
         let count = documents.len();
         let vectors = vec![SpaceVectors { space, vectors }];
         let publication = Publication { collection: collection.id, documents, vectors, now: sources.now() };
-        let done = stores.knowledge.publish(&shelf.scope, &publication).await?;
+        let done = stores.ingest.publish(&shelf.scope, &publication).await?;
         if done.len() != count {
             return Err(format!("{} of {count} documents were published", done.len()).into());
         }
         published += 1;
         if published % MERGE_EVERY == 0 {
-            while stores.knowledge.merge_index(&shelf.scope, collection.id).await? {}
+            while stores.index.merge(&shelf.scope, collection.id).await? {}
         }
     }
-    while stores.knowledge.merge_index(&shelf.scope, collection.id).await? {}
+    while stores.index.merge(&shelf.scope, collection.id).await? {}
     Ok(Filled { places, time: begun.elapsed() })
 }
 

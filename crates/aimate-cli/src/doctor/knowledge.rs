@@ -128,7 +128,7 @@ async fn count(report: &mut Report, knowledge: &Knowledge, status: DocumentStatu
 /// Rows and files that nothing needs, which `repair` removes.
 pub(super) async fn left_over(report: &mut Report, stores: &Stores, repair: bool) -> Result<()> {
     let verb = if repair { "removed: " } else { "left over (`--repair` removes it): " };
-    let orphans = stores.queue.orphans(repair).await?;
+    let orphans = stores.maintenance.orphans(repair).await?;
     orphans.iter().for_each(|orphan| report.note("knowledge", &format!("{verb}{orphan}")));
     let mut blobs = unneeded(stores, &stores.blobs.list().await?).await?;
     if !blobs.is_empty() {
@@ -152,7 +152,7 @@ pub(super) async fn left_over(report: &mut Report, stores: &Stores, repair: bool
 async fn unneeded(stores: &Stores, blobs: &[Blob]) -> Result<Vec<Blob>> {
     let mut all = HashSet::new();
     for some in blobs.chunks(TOGETHER) {
-        all.extend(stores.queue.unreferenced_blobs(some).await?);
+        all.extend(stores.maintenance.unreferenced_blobs(some).await?);
     }
     Ok(all.into_iter().collect())
 }

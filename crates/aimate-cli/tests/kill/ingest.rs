@@ -196,10 +196,10 @@ impl Shelf {
     async fn nothing_is_left_over(&self, kills: u64) {
         let (engine, store) = self.engine().await;
         let stores = store.stores();
-        assert_eq!(stores.queue.orphans(false).await.expect("an answer"), Vec::<String>::new());
+        assert_eq!(stores.maintenance.orphans(false).await.expect("an answer"), Vec::<String>::new());
         let blobs = stores.blobs.list().await.expect("a list");
         assert!(!blobs.is_empty());
-        let unneeded = stores.queue.unreferenced_blobs(&blobs).await.expect("an answer");
+        let unneeded = stores.maintenance.unreferenced_blobs(&blobs).await.expect("an answer");
         assert!(unneeded.len() as u64 <= kills, "{unneeded:?}");
         engine.drain(Duration::from_secs(1)).await;
         store.close().await;

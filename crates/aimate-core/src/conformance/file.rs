@@ -36,6 +36,9 @@ pub async fn others_see_nothing(stores: &Stores) {
         missing(stores.files.delete(&scope, mine.id).await);
         assert!(stores.files.list(&scope, PageRequest::default()).await.unwrap().data.is_empty());
     }
+    let theirs = File { id: id(), ..mine.clone() };
+    stores.files.create(&w.other, &theirs).await.unwrap();
+    missing(stores.files.get(&w.me, theirs.id).await);
     stores.files.get(&w.me, mine.id).await.unwrap();
 }
 

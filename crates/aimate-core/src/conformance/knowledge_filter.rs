@@ -10,16 +10,16 @@ use crate::{DocumentId, Stores};
 /// The documents that a filter lets through, by either leg.
 async fn passing(fixture: &Fixture<'_>, filter: &Filter) -> BTreeSet<DocumentId> {
     let target = SearchScope { filter: Some(filter.clone()), ..fixture.target() };
-    let knowledge = &fixture.stores.knowledge;
-    let text = knowledge.find_text(&fixture.me, &target, &analyze_query("apple"), 100).await.unwrap();
+    let text =
+        fixture.stores.index.find_text(&fixture.me, &target, &analyze_query("apple"), 100).await.unwrap();
     let spaces = [fixture.space.unwrap()];
-    let vector = knowledge.find_vector(&fixture.me, &target, &spaces, &EAST, 100).await.unwrap();
+    let vector = fixture.stores.index.find_vector(&fixture.me, &target, &spaces, &EAST, 100).await.unwrap();
     let mut chunks: Vec<_> = text.best.iter().map(|best| best.chunk).collect();
     let mut by_vector: Vec<_> = vector.best.iter().map(|best| best.chunk).collect();
     chunks.sort();
     by_vector.sort();
     assert_eq!(chunks, by_vector, "{filter:?}");
-    let passages = knowledge.passages(&fixture.me, &chunks).await.unwrap();
+    let passages = fixture.stores.index.passages(&fixture.me, &chunks).await.unwrap();
     passages.into_iter().map(|passage| passage.chunk.document_id).collect()
 }
 

@@ -1,46 +1,220 @@
-use super::knowledge_world::{EAST, Fixture, chunk_id, chunks, document, space};
-use super::world::{at, id, missing, refused};
-use crate::error::ErrorKind;
-use crate::knowledge::{
-    Document, DocumentError, DocumentStatus, Fence, Finish, SearchScope, SpaceStatus, SpaceVectors,
-};
-use crate::{ChunkId, Stores};
+use aimate_index::analysis::{Terms, analyze, analyze_query};
 
-fn failure() -> DocumentError {
-    DocumentError { code: "damaged".into(), detail: "it cannot be read".into() }
+use super::knowledge_world::{
+    DIMENSIONS, EAST, Fixture, NORTH, NORTH_EAST, WEST, chunk_id, chunks, collection, document,
+};
+use super::world::id;
+use crate::error::ErrorKind;
+use crate::knowledge::{Document, Filter, RankedChunks, ScoredChunk, SearchScope};
+use crate::{ChunkId, Scope, Stores};
+
+async fn text(
+    fixture: &Fixture<'_>,
+    scope: &Scope,
+    target: &SearchScope,
+    terms: &Terms,
+    limit: u32,
+) -> RankedChunks {
+    fixture.stores.index.find_text(scope, target, terms, limit).await.unwrap()
 }
 
-pub async fn published_document_is_ready(stores: &Stores) {
-    let fixture = Fixture::with_space(stores).await;
-    let added = fixture.add("a").await;
-    let fence = fixture.fence(added.id).await;
-    assert_eq!(fixture.found(&fixture.me, &fixture.target(), "apple").await, Vec::<String>::new());
-    fixture.publish(fence, &["red apple", "green apple", "pear"]).await;
-    let expected = Document {
-        title: "title".into(),
-        media_type: "text/markdown".into(),
-        warnings: vec!["guessed".into()],
-        status: DocumentStatus::Ready,
-        progress: 1.0,
-        chunk_count: 3,
-        updated_at: at(20),
-        ..added.clone()
+async fn vector(fixture: &Fixture<'_>, target: &SearchScope, query: &[f32], limit: u32) -> RankedChunks {
+    let spaces = [fixture.space.unwrap()];
+    fixture.stores.index.find_vector(&fixture.me, target, &spaces, query, limit).await.unwrap()
+}
+
+fn only(field: &str, value: &str) -> Option<Filter> {
+    Some(Filter::Eq { field: field.into(), value: value.into() })
+}
+
+/// BM25 as the port defines it, over all passages.
+fn bm25(passages: &[(ChunkId, &str)], question: &Terms) -> Vec<(ChunkId, f64)> {
+    let all: Vec<(ChunkId, Terms)> = passages.iter().map(|(id, text)| (*id, analyze(text))).collect();
+    let count = all.len() as f64;
+    let mean = all.iter().map(|(_, terms)| f64::from(terms.length)).sum::<f64>() / count;
+    let occurrences = |terms: &Terms, term: &str| {
+        terms.counts.iter().find(|(known, _)| known == term).map_or(0.0, |(_, n)| f64::from(*n))
     };
-    assert_eq!(fixture.get(added.id).await, expected);
-    let mut found = fixture.found(&fixture.me, &fixture.target(), "apple").await;
-    found.sort();
-    assert_eq!(found, ["green apple", "red apple"]);
-    // It is over: the same again is left out.
-    let again = fixture.publication(vec![fixture.published(fence, &["again"])]);
-    assert_eq!(stores.knowledge.publish(&fixture.me, &again).await.unwrap(), []);
-    fixture.is_tidy().await;
+    let mut scores: Vec<(ChunkId, f64)> = all
+        .iter()
+        .map(|(id, terms)| {
+            let score = question.counts.iter().map(|(term, weight)| {
+                let having = all.iter().filter(|(_, terms)| occurrences(terms, term) > 0.0).count() as f64;
+                let idf = (1.0 + (count - having + 0.5) / (having + 0.5)).ln();
+                let n = occurrences(terms, term);
+                let norm = 1.2 * (1.0 - 0.75 + 0.75 * f64::from(terms.length) / mean);
+                f64::from(*weight) * idf * n / (n + norm)
+            });
+            (*id, score.sum())
+        })
+        .filter(|(_, score)| *score > 0.0)
+        .collect();
+    scores.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    scores
+}
+
+pub async fn rare_words_rank_first(stores: &Stores) {
+    let fixture = Fixture::new(stores).await;
+    let common = ["common word here", "common thing there", "common sense prevails"];
+    fixture.ready("common", &common).await;
+    fixture.ready("rare", &["common rare zebra"]).await;
+    let found = fixture.found(&fixture.me, &fixture.target(), "common zebra").await;
+    assert_eq!((found.len(), found[0].as_str()), (4, "common rare zebra"));
+    assert_eq!(fixture.found(&fixture.me, &fixture.target(), "zebras").await, ["common rare zebra"]);
+    assert_eq!(fixture.found(&fixture.me, &fixture.target(), "absent").await, Vec::<String>::new());
+    let nothing = text(&fixture, &fixture.me, &fixture.target(), &Terms::default(), 10).await;
+    assert_eq!(nothing.best, []);
+}
+
+pub async fn text_scores_are_bm25(stores: &Stores) {
+    let fixture = Fixture::new(stores).await;
+    let texts = [
+        "the quick brown fox jumps over the lazy dog",
+        "a fox, a fox, a fox!",
+        "dogs and foxes: quick quick",
+        "nothing of the kind",
+        "Übergrößenträger mögen Füchse nicht",
+        "quick",
+    ];
+    let mut passages = Vec::new();
+    // Each in a segment of its own, and some together.
+    for (n, texts) in [&texts[..1], &texts[1..4], &texts[4..]].into_iter().enumerate() {
+        let ready = fixture.ready(&n.to_string(), texts).await;
+        passages.extend(texts.iter().map(|text| (chunk_id(ready.id, text), *text)));
+    }
+    for question in ["quick fox", "fox fox dog", "kind", "Füchse mögen quick"] {
+        let question = analyze_query(question);
+        let expected = bm25(&passages, &question);
+        let leg = text(&fixture, &fixture.me, &fixture.target(), &question, 10).await;
+        assert_eq!(leg.best.len(), expected.len(), "{question:?}");
+        for (found, (chunk, score)) in leg.best.iter().zip(&expected) {
+            assert_eq!(found.chunk, *chunk, "{question:?}");
+            // A lost digit of a length that is stored in a byte is none of these.
+            assert!((f64::from(found.score) - score).abs() < 1e-4 * score, "{found:?} is not {score}");
+        }
+        assert_eq!((leg.chunks, leg.filtered), (6, 0));
+    }
+}
+
+pub async fn at_most_limit_are_found(stores: &Stores) {
+    let fixture = Fixture::with_space(stores).await;
+    for n in 0..7 {
+        fixture.ready(&n.to_string(), &["apple"]).await;
+    }
+    let all = text(&fixture, &fixture.me, &fixture.target(), &analyze_query("apple"), 50).await.best;
+    // Equal scores come by the chunks' ids.
+    assert!(all.is_sorted_by_key(|best| best.chunk));
+    let few = text(&fixture, &fixture.me, &fixture.target(), &analyze_query("apple"), 3).await.best;
+    assert_eq!(few, all[..3]);
+    let all = vector(&fixture, &fixture.target(), &EAST, 50).await.best;
+    assert!(all.len() == 7 && all.is_sorted_by_key(|best| best.chunk));
+    let few = vector(&fixture, &fixture.target(), &EAST, 3).await.best;
+    assert_eq!(few, all[..3]);
+}
+
+pub async fn nearest_vectors_come_first(stores: &Stores) {
+    let fixture = Fixture::with_space(stores).await;
+    let one = fixture.ready_at("a", &[("w", WEST), ("e", EAST)]).await;
+    let two = fixture.ready_at("b", &[("n", NORTH), ("ne", NORTH_EAST)]).await;
+    let leg = vector(&fixture, &fixture.target(), &EAST, 10).await;
+    let expected = [(one.id, "e", 1.0), (two.id, "ne", 0.5), (two.id, "n", 0.0), (one.id, "w", -1.0)]
+        .map(|(document, text, score)| ScoredChunk { chunk: chunk_id(document, text), score });
+    assert_eq!(leg, RankedChunks { best: expected.to_vec(), chunks: 4, filtered: 0 });
+    assert_eq!(vector(&fixture, &fixture.target(), &EAST, 1).await.best, expected[..1]);
+}
+
+pub async fn cosines_and_vectors_are_those_stored(stores: &Stores) {
+    let fixture = Fixture::with_space(stores).await;
+    let ready = fixture.ready_at("a", &[("w", WEST), ("e", EAST), ("ne", NORTH_EAST)]).await;
+    let chunks = ["w", "ne"].map(|text| chunk_id(ready.id, text));
+    let asked = [chunks[0], id(), chunks[1]];
+    let spaces = [id(), fixture.space.unwrap()];
+    let mut cosines = stores.index.cosines(&fixture.me, &spaces, &EAST, &asked).await.unwrap();
+    cosines.sort_by(|a, b| a.score.total_cmp(&b.score));
+    let expected = [(chunks[0], -1.0), (chunks[1], 0.5)].map(|(chunk, score)| ScoredChunk { chunk, score });
+    assert_eq!(cosines, expected);
+    let mut vectors = stores.index.vectors(&fixture.me, &spaces, &asked).await.unwrap();
+    vectors.sort_by(|a, b| a.1[0].total_cmp(&b.1[0]));
+    assert_eq!(vectors, [(chunks[0], WEST.to_vec()), (chunks[1], NORTH_EAST.to_vec())]);
+    assert!(vectors.iter().all(|(_, vector)| vector.len() == DIMENSIONS as usize));
+    for scope in fixture.world.others() {
+        assert_eq!(stores.index.cosines(&scope, &spaces, &EAST, &asked).await.unwrap(), []);
+        assert_eq!(stores.index.vectors(&scope, &spaces, &asked).await.unwrap(), []);
+    }
+}
+
+pub async fn filters_hold_for_words_and_meaning(stores: &Stores) {
+    let fixture = Fixture::with_space(stores).await;
+    let mut documents = Vec::new();
+    for (name, lang) in [("a", "de"), ("b", "en"), ("c", "de")] {
+        let mut new = document(fixture.collection, name);
+        new.metadata.insert("lang".into(), lang.into());
+        documents.push(fixture.ready_this(&new, &["apple", "pear"]).await);
+    }
+    let target = SearchScope { filter: only("lang", "de"), ..fixture.target() };
+    let question = analyze_query("apple");
+    let all = text(&fixture, &fixture.me, &fixture.target(), &question, 10).await;
+    let some = text(&fixture, &fixture.me, &target, &question, 10).await;
+    let of = |document: &Document| chunk_id(document.id, "apple");
+    let wanted = [of(&documents[0]), of(&documents[2])];
+    let expected: Vec<_> = all.best.iter().filter(|best| wanted.contains(&best.chunk)).copied().collect();
+    // Scores do not depend on the filter.
+    assert_eq!(some, RankedChunks { best: expected, chunks: 6, filtered: 2 });
+    let leg = vector(&fixture, &target, &EAST, 10).await;
+    assert_eq!((leg.best.len(), leg.chunks, leg.filtered), (4, 6, 2));
+    let none = SearchScope { filter: only("lang", "fr"), ..fixture.target() };
+    let leg = vector(&fixture, &none, &EAST, 10).await;
+    assert_eq!((leg.best.len(), leg.chunks, leg.filtered), (0, 6, 6));
+    assert_eq!(text(&fixture, &fixture.me, &none, &question, 10).await.best, []);
+}
+
+pub async fn several_collections_are_searched_together(stores: &Stores) {
+    let mut fixture = Fixture::new(stores).await;
+    let first = fixture.collection;
+    fixture.ready("a", &["apple pie", "apple juice"]).await;
+    let second = collection("second");
+    stores.collections.create(&fixture.me, &second).await.unwrap();
+    fixture.collection = second.id;
+    fixture.ready("b", &["apple tree", "pear"]).await;
+    let both = SearchScope { collections: vec![first, second.id, id()], filter: None };
+    let leg = text(&fixture, &fixture.me, &both, &analyze_query("apple"), 10).await;
+    assert_eq!((leg.best.len(), leg.chunks), (3, 4));
+    // Statistics are those of both.
+    assert!(leg.best.iter().all(|best| best.score == leg.best[0].score));
+    assert_eq!(fixture.found(&fixture.me, &fixture.target(), "apple").await, ["apple tree"]);
+    let none = SearchScope { collections: Vec::new(), filter: None };
+    assert_eq!(fixture.found(&fixture.me, &none, "apple").await, Vec::<String>::new());
+}
+
+pub async fn others_find_nothing(stores: &Stores) {
+    let fixture = Fixture::with_space(stores).await;
+    let ready = fixture.ready("a", &["apple"]).await;
+    let spaces = [fixture.space.unwrap()];
+    for scope in fixture.world.others() {
+        for filter in [None, only("$name", "a")] {
+            let target = SearchScope { filter, ..fixture.target() };
+            let found = stores.index.find_text(&scope, &target, &analyze_query("apple"), 10).await.unwrap();
+            assert_eq!(found, RankedChunks::default());
+            let leg = stores.index.find_vector(&scope, &target, &spaces, &EAST, 10).await.unwrap();
+            assert_eq!(leg, RankedChunks::default());
+        }
+    }
+    for scope in fixture.world.others() {
+        let merged = stores.index.merge(&scope, fixture.collection).await;
+        assert!(merged.map_or_else(|error| error.kind() == ErrorKind::NotFound, |merged| !merged));
+    }
+    // Nor in a space beside the target.
+    let target = SearchScope { collections: vec![id()], filter: None };
+    let leg = stores.index.find_vector(&fixture.me, &target, &spaces, &EAST, 10).await.unwrap();
+    assert_eq!(leg.best, []);
+    assert_eq!(fixture.get(ready.id).await, ready);
 }
 
 pub async fn passages_tell_their_document(stores: &Stores) {
     let fixture = Fixture::new(stores).await;
     let ready = fixture.ready("a.md", &["one", "two"]).await;
     let ids = [chunk_id(ready.id, "two"), id(), chunk_id(ready.id, "one")];
-    let mut passages = stores.knowledge.passages(&fixture.me, &ids).await.unwrap();
+    let mut passages = stores.index.passages(&fixture.me, &ids).await.unwrap();
     passages.sort_by_key(|passage| passage.chunk.index);
     let expected: Vec<_> = chunks(ready.id, &["one", "two"]).into_iter().map(|new| new.chunk).collect();
     assert_eq!(passages.iter().map(|p| p.chunk.clone()).collect::<Vec<_>>(), expected);
@@ -49,184 +223,9 @@ pub async fn passages_tell_their_document(stores: &Stores) {
             == (fixture.collection, "title", "a.md")
     }));
     for scope in fixture.world.others() {
-        assert_eq!(stores.knowledge.passages(&scope, &ids).await.unwrap(), []);
+        assert_eq!(stores.index.passages(&scope, &ids).await.unwrap(), []);
     }
-    assert_eq!(stores.knowledge.passages(&fixture.me, &[]).await.unwrap(), []);
-}
-
-pub async fn new_version_replaces_the_former(stores: &Stores) {
-    let fixture = Fixture::with_space(stores).await;
-    let source = Document { source: Some("s".into()), ..document(fixture.collection, "a") };
-    fixture.ready_this(&source, &["old apple", "same", "dropped"]).await;
-    let other = fixture.ready("other", &["other apple"]).await;
-    fixture.ready_this(&source, &["new apple", "same"]).await;
-    assert_eq!(fixture.chunks(source.id).await, ["new apple", "same"]);
-    let mut found = fixture.found(&fixture.me, &fixture.target(), "apple").await;
-    found.sort();
-    assert_eq!(found, ["new apple", "other apple"]);
-    assert_eq!(fixture.found(&fixture.me, &fixture.target(), "dropped").await, Vec::<String>::new());
-    assert_eq!(fixture.chunks(other.id).await, ["other apple"]);
-    // What is not there any more has no vector either.
-    let gone = [chunk_id(source.id, "dropped"), chunk_id(source.id, "same")];
-    let space = fixture.space.unwrap();
-    assert_eq!(stores.knowledge.embedded(&fixture.me, space, &gone).await.unwrap(), [gone[1]]);
-    assert_eq!(fixture.get(source.id).await.chunk_count, 2);
-    // And it may become empty.
-    fixture.ready_this(&source, &[]).await;
-    assert_eq!(fixture.chunks(source.id).await, Vec::<String>::new());
-    assert_eq!(fixture.found(&fixture.me, &fixture.target(), "apple").await, ["other apple"]);
-    fixture.is_tidy().await;
-}
-
-pub async fn stale_work_is_left_out(stores: &Stores) {
-    let fixture = Fixture::with_space(stores).await;
-    let source = Document { source: Some("s".into()), ..document(fixture.collection, "a") };
-    let first = fixture.add_this(&source).await;
-    let stale = fixture.fence(first.id).await;
-    fixture.add_this(&source).await;
-    let current = fixture.add("b").await;
-    let current = fixture.fence(current.id).await;
-    let both = fixture.publication(vec![
-        fixture.published(stale, &["stale apple"]),
-        fixture.published(current, &["fresh apple"]),
-    ]);
-    assert_eq!(stores.knowledge.publish(&fixture.me, &both).await.unwrap(), [current.document]);
-    assert_eq!(fixture.found(&fixture.me, &fixture.target(), "apple").await, ["fresh apple"]);
-    assert_eq!(fixture.get(first.id).await.status, DocumentStatus::Processing);
-    let vectors = fixture.publication(vec![fixture.published(stale, &["x"])]).vectors;
-    let stored =
-        stores.knowledge.store_vectors(&fixture.me, fixture.collection, &[(stale, 0.5)], &vectors).await;
-    assert_eq!(stored.unwrap(), []);
-    let finished = stores.knowledge.finish(&fixture.me, stale, &Finish::Failed(failure()), at(30)).await;
-    refused(finished, ErrorKind::Conflict);
-    assert_eq!(fixture.get(first.id).await.progress, 0.0);
-    fixture.is_tidy().await;
-}
-
-pub async fn several_documents_are_published_together(stores: &Stores) {
-    let fixture = Fixture::with_space(stores).await;
-    let mut fences = Vec::new();
-    for n in 0..20 {
-        fixture.add(&n.to_string()).await;
-    }
-    for claimed in fixture.claim().await {
-        fences.push(Fence { document: claimed.document.id, attempt: claimed.attempt });
-    }
-    let texts: Vec<String> = (0..20).map(|n| format!("apple number{n}")).collect();
-    let published =
-        fences.iter().zip(&texts).map(|(fence, text)| fixture.published(*fence, &[text.as_str()])).collect();
-    let mut done = stores.knowledge.publish(&fixture.me, &fixture.publication(published)).await.unwrap();
-    done.sort();
-    assert_eq!(done, fences.iter().map(|fence| fence.document).collect::<Vec<_>>());
-    assert_eq!(fixture.found(&fixture.me, &fixture.target(), "apple").await.len(), 20);
-    assert_eq!(fixture.found(&fixture.me, &fixture.target(), "number7").await, ["apple number7"]);
-    fixture.is_tidy().await;
-}
-
-pub async fn stored_vectors_wait_for_publication(stores: &Stores) {
-    let fixture = Fixture::with_space(stores).await;
-    let added = fixture.add("a").await;
-    let fence = fixture.fence(added.id).await;
-    let mut publication = fixture.publication(vec![fixture.published(fence, &["one", "two"])]);
-    let vectors = std::mem::take(&mut publication.vectors);
-    let space = fixture.space.unwrap();
-    let ids: Vec<ChunkId> = vectors[0].vectors.iter().map(|vector| vector.0).collect();
-    let half = [SpaceVectors { space, vectors: vec![vectors[0].vectors[0].clone()] }];
-    stores.knowledge.store_vectors(&fixture.me, fixture.collection, &[(fence, 0.5)], &half).await.unwrap();
-    assert_eq!(fixture.get(added.id).await.progress, 0.5);
-    assert_eq!(stores.knowledge.embedded(&fixture.me, space, &ids).await.unwrap(), ids[..1]);
-    // One is missing.
-    refused(stores.knowledge.publish(&fixture.me, &publication).await, ErrorKind::Unavailable);
-    assert_eq!(fixture.get(added.id).await.status, DocumentStatus::Processing);
-    assert_eq!(fixture.chunks(added.id).await, Vec::<String>::new());
-    // Storing one again is nothing.
-    stores.knowledge.store_vectors(&fixture.me, fixture.collection, &[(fence, 1.0)], &vectors).await.unwrap();
-    let mut embedded = stores.knowledge.embedded(&fixture.me, space, &ids).await.unwrap();
-    embedded.sort();
-    let mut sorted = ids.clone();
-    sorted.sort();
-    assert_eq!(embedded, sorted);
-    let leg =
-        stores.knowledge.find_vector(&fixture.me, &fixture.target(), &[space], &EAST, 10).await.unwrap();
-    assert_eq!(leg.best, []);
-    assert_eq!(stores.knowledge.publish(&fixture.me, &publication).await.unwrap(), [added.id]);
-    let leg =
-        stores.knowledge.find_vector(&fixture.me, &fixture.target(), &[space], &EAST, 10).await.unwrap();
-    assert_eq!(leg.best.len(), 2);
-}
-
-pub async fn failed_document_keeps_what_was_findable(stores: &Stores) {
-    let fixture = Fixture::with_space(stores).await;
-    let source = Document { source: Some("s".into()), ..document(fixture.collection, "a") };
-    let ready = fixture.ready_this(&source, &["apple"]).await;
-    fixture.add_this(&source).await;
-    let fence = fixture.fence(ready.id).await;
-    let vectors = fixture.publication(vec![fixture.published(fence, &["apple", "unpublished"])]).vectors;
-    stores.knowledge.store_vectors(&fixture.me, fixture.collection, &[(fence, 0.5)], &vectors).await.unwrap();
-    stores.knowledge.finish(&fixture.me, fence, &Finish::Failed(failure()), at(30)).await.unwrap();
-    let failed = fixture.get(ready.id).await;
-    assert_eq!(
-        (failed.status, failed.error, failed.updated_at),
-        (DocumentStatus::Failed, Some(failure()), at(30))
-    );
-    assert_eq!(fixture.found(&fixture.me, &fixture.target(), "apple").await, ["apple"]);
-    let space = fixture.space.unwrap();
-    let ids = [chunk_id(ready.id, "apple"), chunk_id(ready.id, "unpublished")];
-    assert_eq!(stores.knowledge.embedded(&fixture.me, space, &ids).await.unwrap(), ids[..1]);
-    let again = stores.knowledge.finish(&fixture.me, fence, &Finish::Failed(failure()), at(31)).await;
-    refused(again, ErrorKind::Conflict);
-    fixture.is_tidy().await;
-}
-
-pub async fn others_publish_nothing(stores: &Stores) {
-    let fixture = Fixture::with_space(stores).await;
-    let added = fixture.add("a").await;
-    let fence = fixture.fence(added.id).await;
-    let publication = fixture.publication(vec![fixture.published(fence, &["theirs"])]);
-    let knowledge = &stores.knowledge;
-    let space = fixture.space.unwrap();
-    let ids: Vec<ChunkId> = publication.vectors[0].vectors.iter().map(|vector| vector.0).collect();
-    knowledge
-        .store_vectors(&fixture.me, fixture.collection, &[(fence, 0.5)], &publication.vectors)
-        .await
-        .unwrap();
-    let before = fixture.get(added.id).await;
-    for scope in fixture.world.others() {
-        missing(
-            knowledge.store_vectors(&scope, fixture.collection, &[(fence, 0.1)], &publication.vectors).await,
-        );
-        missing(knowledge.finish(&scope, fence, &Finish::Failed(failure()), at(30)).await);
-        // The collection is not there for them.
-        match knowledge.publish(&scope, &publication).await {
-            Ok(published) => assert_eq!(published, []),
-            Err(error) => assert_eq!(error.kind(), ErrorKind::NotFound),
-        }
-        let embedded = knowledge.embedded(&scope, space, &ids).await;
-        assert!(embedded.as_ref().map_or_else(|e| e.kind() == ErrorKind::NotFound, Vec::is_empty));
-        let merged = knowledge.merge_index(&scope, fixture.collection).await;
-        assert!(merged.map_or_else(|error| error.kind() == ErrorKind::NotFound, |merged| !merged));
-    }
-    assert_eq!(fixture.get(added.id).await, before);
-    assert_eq!(fixture.chunks(added.id).await, Vec::<String>::new());
-}
-
-pub async fn vectors_do_not_go_into_a_foreign_space(stores: &Stores) {
-    let fixture = Fixture::with_space(stores).await;
-    let theirs = super::knowledge_world::collection("theirs");
-    let foreign = space(theirs.id, "local/a", SpaceStatus::Active);
-    let theirs = crate::knowledge::Collection { space: Some(foreign.clone()), ..theirs };
-    stores.knowledge.create_collection(&fixture.world.other, &theirs).await.unwrap();
-    let added = fixture.add("a").await;
-    let fence = fixture.fence(added.id).await;
-    let mut vectors = fixture.publication(vec![fixture.published(fence, &["x"])]).vectors;
-    vectors[0].space = foreign.id;
-    let stored =
-        stores.knowledge.store_vectors(&fixture.me, fixture.collection, &[(fence, 0.5)], &vectors).await;
-    missing(stored);
-    let ids = [vectors[0].vectors[0].0];
-    let embedded = stores.knowledge.embedded(&fixture.world.other, foreign.id, &ids).await.unwrap();
-    assert_eq!(embedded, []);
-    assert_eq!(fixture.get(added.id).await.progress, 0.0);
+    assert_eq!(stores.index.passages(&fixture.me, &[]).await.unwrap(), []);
 }
 
 pub async fn merging_changes_no_answer(stores: &Stores) {
@@ -235,21 +234,20 @@ pub async fn merging_changes_no_answer(stores: &Stores) {
         fixture.ready(&n.to_string(), &[&format!("apple number{n}"), "pear"]).await;
     }
     let gone = fixture.ready("gone", &["apple gone"]).await;
-    stores.knowledge.delete_documents(&fixture.me, &[gone.id]).await.unwrap();
+    stores.documents.delete(&fixture.me, &[gone.id]).await.unwrap();
     let terms = aimate_index::analysis::analyze_query("apple number3 pear");
-    let text = async || stores.knowledge.find_text(&fixture.me, &fixture.target(), &terms, 50).await.unwrap();
+    let text = async || stores.index.find_text(&fixture.me, &fixture.target(), &terms, 50).await.unwrap();
     let space = [fixture.space.unwrap()];
-    let vector = async || {
-        stores.knowledge.find_vector(&fixture.me, &fixture.target(), &space, &EAST, 50).await.unwrap()
-    };
+    let vector =
+        async || stores.index.find_vector(&fixture.me, &fixture.target(), &space, &EAST, 50).await.unwrap();
     let (text_before, vector_before) = (text().await, vector().await);
     assert_eq!((text_before.best.len(), vector_before.best.len()), (24, 24));
     for _ in 0..20 {
-        if !stores.knowledge.merge_index(&fixture.me, fixture.collection).await.unwrap() {
+        if !stores.index.merge(&fixture.me, fixture.collection).await.unwrap() {
             break;
         }
     }
-    assert!(!stores.knowledge.merge_index(&fixture.me, fixture.collection).await.unwrap());
+    assert!(!stores.index.merge(&fixture.me, fixture.collection).await.unwrap());
     assert_eq!((text().await, vector().await), (text_before, vector_before));
     let nothing = SearchScope { collections: vec![id()], filter: None };
     assert_eq!(fixture.found(&fixture.me, &nothing, "apple").await, Vec::<String>::new());

@@ -2,9 +2,9 @@ use std::collections::HashSet;
 
 use futures_util::future::join;
 
-use super::knowledge_world::{Fixture, LONG_AGO, collection, document, hash, space};
+use super::knowledge_world::{Fixture, LONG_AGO, collection, document, space};
 use super::world::{World, at, id};
-use crate::knowledge::{Blob, ClaimedDocument, DocumentError, DocumentStatus, Fence, Finish, SpaceStatus};
+use crate::knowledge::{ClaimedDocument, DocumentError, DocumentStatus, Fence, Finish, SpaceStatus};
 use crate::{DocumentId, Scope, Stores, WorkerId};
 
 async fn joined(stores: &Stores) -> WorkerId {
@@ -42,9 +42,9 @@ pub async fn claimed_document_tells_its_scope(stores: &Stores) {
     let mut expected: Vec<(Scope, DocumentId)> = Vec::new();
     for scope in [w.me, w.stranger, w.admin] {
         let collection = collection("c");
-        stores.knowledge.create_collection(&scope, &collection).await.unwrap();
+        stores.collections.create(&scope, &collection).await.unwrap();
         let document = document(collection.id, "d");
-        stores.knowledge.add_document(&scope, &document).await.unwrap();
+        stores.documents.add(&scope, &document).await.unwrap();
         expected.push((scope, document.id));
     }
     let claimed = claimed(stores, w.worker, 10).await;
@@ -83,7 +83,7 @@ pub async fn documents_of_a_left_worker_are_claimed(stores: &Stores) {
     assert_eq!((ids(&taken), taken[0].attempt, taken[0].tries), (vec![added.id], 2, 2));
     // The former one is fenced off.
     let late = fixture.publication(vec![fixture.published(former, &["late"])]);
-    assert_eq!(stores.knowledge.publish(&fixture.me, &late).await.unwrap(), []);
+    assert_eq!(stores.ingest.publish(&fixture.me, &late).await.unwrap(), []);
     assert_eq!(claimed(stores, heir, 10).await, []);
 }
 
@@ -96,8 +96,8 @@ pub async fn who_comes_on_is_tried_anew(stores: &Stores) {
         .filter(|claimed| claimed.document.id == first.id)
         .map(|claimed| (Fence { document: claimed.document.id, attempt: claimed.attempt }, 0.0))
         .collect();
-    let told = stores.knowledge.store_vectors(&fixture.me, fixture.collection, &read, &[]).await.unwrap();
-    assert_eq!(told, [first.id]);
+    let marked = stores.ingest.mark_progress(&fixture.me, fixture.collection, &read).await.unwrap();
+    assert_eq!(marked, [first.id]);
     let heir = joined(stores).await;
     stores.workers.leave(fixture.world.worker).await.unwrap();
     let tries: Vec<_> = claimed(stores, heir, 10).await.iter().map(|c| (c.document.id, c.tries)).collect();
@@ -127,7 +127,7 @@ pub async fn retried_document_waits_until_it_is_due(stores: &Stores) {
     let fence = fixture.fence(added.id).await;
     let error = DocumentError { code: "unavailable".into(), detail: "no answer".into() };
     let finish = Finish::Retry { not_before: at(30), error: error.clone(), tries: 1 };
-    stores.knowledge.finish(&fixture.me, fence, &finish, at(12)).await.unwrap();
+    stores.ingest.finish(&fixture.me, fence, &finish, at(12)).await.unwrap();
     let waiting = fixture.get(added.id).await;
     assert_eq!((waiting.status, waiting.error), (DocumentStatus::Pending, Some(error)));
     let claim =
@@ -140,7 +140,7 @@ pub async fn retried_document_waits_until_it_is_due(stores: &Stores) {
     let source = crate::knowledge::Document { source: Some("s".into()), ..document(fixture.collection, "s") };
     fixture.add_this(&source).await;
     let fence = fixture.fence(source.id).await;
-    stores.knowledge.finish(&fixture.me, fence, &finish, at(31)).await.unwrap();
+    stores.ingest.finish(&fixture.me, fence, &finish, at(31)).await.unwrap();
     fixture.add_this(&source).await;
     let first = claim(at(12)).await;
     assert_eq!((ids(&first), first[0].tries), (vec![source.id], 1));
@@ -156,7 +156,7 @@ pub async fn released_documents_are_claimed_untried(stores: &Stores) {
     stores.queue.release_documents(fixture.world.worker).await.unwrap();
     assert_eq!(fixture.get(added.id).await.status, DocumentStatus::Pending);
     let late = fixture.publication(vec![fixture.published(former, &["late"])]);
-    assert_eq!(stores.knowledge.publish(&fixture.me, &late).await.unwrap(), []);
+    assert_eq!(stores.ingest.publish(&fixture.me, &late).await.unwrap(), []);
     let again = claimed(stores, fixture.world.worker, 10).await;
     assert_eq!((ids(&again), again[0].tries), (vec![added.id], 1));
     assert!(again[0].attempt > former.attempt);
@@ -168,7 +168,7 @@ pub async fn ready_and_failed_documents_are_not_claimed(stores: &Stores) {
     let failed = fixture.add("failed").await;
     let fence = fixture.fence(failed.id).await;
     let error = DocumentError { code: "empty".into(), detail: "nothing in it".into() };
-    stores.knowledge.finish(&fixture.me, fence, &Finish::Failed(error), at(12)).await.unwrap();
+    stores.ingest.finish(&fixture.me, fence, &Finish::Failed(error), at(12)).await.unwrap();
     stores.workers.leave(fixture.world.worker).await.unwrap();
     let heir = joined(stores).await;
     assert_eq!(claimed(stores, heir, 10).await, []);
@@ -177,7 +177,7 @@ pub async fn ready_and_failed_documents_are_not_claimed(stores: &Stores) {
 pub async fn space_is_built_by_one_worker(stores: &Stores) {
     let fixture = Fixture::with_space(stores).await;
     let new = space(fixture.collection, "local/b", SpaceStatus::Building);
-    stores.knowledge.create_space(&fixture.me, &new).await.unwrap();
+    stores.spaces.create(&fixture.me, &new).await.unwrap();
     let (one, two) = (joined(stores).await, joined(stores).await);
     let claim = async |worker| stores.queue.claim_space(worker, LONG_AGO).await.unwrap();
     assert_eq!(claim(one).await, Some((fixture.me, new.clone())));
@@ -185,41 +185,7 @@ pub async fn space_is_built_by_one_worker(stores: &Stores) {
     assert_eq!(claim(one).await, None);
     stores.workers.leave(one).await.unwrap();
     assert_eq!(claim(two).await, Some((fixture.me, new.clone())));
-    stores.knowledge.fail_space(&fixture.me, new.id, "no model").await.unwrap();
+    stores.spaces.fail(&fixture.me, new.id, "no model").await.unwrap();
     stores.workers.leave(two).await.unwrap();
     assert_eq!(claim(fixture.world.worker).await, None);
-}
-
-pub async fn blob_without_its_document_is_unneeded(stores: &Stores) {
-    let fixture = Fixture::new(stores).await;
-    let kept = fixture.add("a").await;
-    let blob = |tenant, document, name: &str| Blob { tenant, document, hash: hash(name) };
-    let needed = blob(fixture.me.tenant, kept.id, "a");
-    let unneeded = [
-        blob(fixture.me.tenant, kept.id, "former version"),
-        blob(fixture.me.tenant, id(), "a"),
-        blob(id(), kept.id, "a"),
-    ];
-    let all = [&[needed], &unneeded[..]].concat();
-    assert_eq!(stores.queue.unreferenced_blobs(&all).await.unwrap(), unneeded);
-    assert_eq!(stores.queue.unreferenced_blobs(&[]).await.unwrap(), []);
-}
-
-pub async fn nothing_is_orphaned(stores: &Stores) {
-    let fixture = Fixture::with_space(stores).await;
-    fixture.is_tidy().await;
-    fixture.ready("a", &["one", "two"]).await;
-    let waiting = fixture.add("b").await;
-    let Fence { document, attempt } = fixture.fence(waiting.id).await;
-    let vectors = fixture.publication(vec![fixture.published(Fence { document, attempt }, &["x"])]).vectors;
-    stores
-        .knowledge
-        .store_vectors(&fixture.me, fixture.collection, &[(Fence { document, attempt }, 0.5)], &vectors)
-        .await
-        .unwrap();
-    fixture.is_tidy().await;
-    assert_eq!(stores.queue.orphans(true).await.unwrap(), Vec::<String>::new());
-    let ids: Vec<_> = vectors[0].vectors.iter().map(|vector| vector.0).collect();
-    let space = vectors[0].space;
-    assert_eq!(stores.knowledge.embedded(&fixture.me, space, &ids).await.unwrap(), ids);
 }

@@ -143,7 +143,7 @@ impl<'s> Fixture<'s> {
         let world = World::new(stores).await;
         let mut collection = collection("shelf");
         collection.space = has_space.then(|| space(collection.id, "local/a", SpaceStatus::Active));
-        stores.knowledge.create_collection(&world.me, &collection).await.unwrap();
+        stores.collections.create(&world.me, &collection).await.unwrap();
         let space = collection.space.map(|space| space.id);
         Self { stores, me: world.me, world, collection: collection.id, space }
     }
@@ -154,11 +154,11 @@ impl<'s> Fixture<'s> {
     }
 
     pub async fn add_this(&self, document: &Document) -> Document {
-        self.stores.knowledge.add_document(&self.me, document).await.unwrap().0
+        self.stores.documents.add(&self.me, document).await.unwrap().0
     }
 
     pub async fn get(&self, id: DocumentId) -> Document {
-        self.stores.knowledge.document(&self.me, id).await.unwrap()
+        self.stores.documents.get(&self.me, id).await.unwrap()
     }
 
     /// All that waits, for the world's worker.
@@ -201,7 +201,7 @@ impl<'s> Fixture<'s> {
     /// Publishes the work of a fence.
     pub async fn publish(&self, fence: Fence, texts: &[&str]) {
         let publication = self.publication(vec![self.published(fence, texts)]);
-        let published = self.stores.knowledge.publish(&self.me, &publication).await.unwrap();
+        let published = self.stores.ingest.publish(&self.me, &publication).await.unwrap();
         assert_eq!(published, [fence.document]);
     }
 
@@ -226,7 +226,7 @@ impl<'s> Fixture<'s> {
         for (vector, (_, wanted)) in publication.vectors[0].vectors.iter_mut().zip(texts) {
             vector.2 = wanted.to_vec();
         }
-        let published = self.stores.knowledge.publish(&self.me, &publication).await.unwrap();
+        let published = self.stores.ingest.publish(&self.me, &publication).await.unwrap();
         assert_eq!(published, [fence.document]);
         self.get(added.id).await
     }
@@ -239,14 +239,14 @@ impl<'s> Fixture<'s> {
     /// The texts that a question finds, best first.
     pub async fn found(&self, scope: &Scope, target: &SearchScope, question: &str) -> Vec<String> {
         let terms = aimate_index::analysis::analyze_query(question);
-        let leg = self.stores.knowledge.find_text(scope, target, &terms, 50).await.unwrap();
+        let leg = self.stores.index.find_text(scope, target, &terms, 50).await.unwrap();
         let ids: Vec<ChunkId> = leg.best.iter().map(|best| best.chunk).collect();
         self.texts(scope, &ids).await
     }
 
     /// The texts of findable chunks, in the order of `ids`.
     pub async fn texts(&self, scope: &Scope, ids: &[ChunkId]) -> Vec<String> {
-        let passages = self.stores.knowledge.passages(scope, ids).await.unwrap();
+        let passages = self.stores.index.passages(scope, ids).await.unwrap();
         let mut texts: HashMap<ChunkId, String> =
             passages.into_iter().map(|passage| (passage.chunk.id, passage.chunk.text)).collect();
         ids.iter().filter_map(|id| texts.remove(id)).collect()
@@ -254,12 +254,12 @@ impl<'s> Fixture<'s> {
 
     /// The texts of a document's findable chunks.
     pub async fn chunks(&self, document: DocumentId) -> Vec<String> {
-        let chunks = self.stores.knowledge.chunks(&self.me, document, 0, 100).await.unwrap();
+        let chunks = self.stores.documents.chunks(&self.me, document, 0, 100).await.unwrap();
         chunks.into_iter().map(|chunk| chunk.text).collect()
     }
 
     /// Nothing is left over that nothing refers to.
     pub async fn is_tidy(&self) {
-        assert_eq!(self.stores.queue.orphans(false).await.unwrap(), Vec::<String>::new());
+        assert_eq!(self.stores.maintenance.orphans(false).await.unwrap(), Vec::<String>::new());
     }
 }

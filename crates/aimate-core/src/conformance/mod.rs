@@ -27,12 +27,14 @@
 pub mod connection;
 pub mod conversation;
 pub mod file;
-pub mod knowledge;
 pub mod knowledge_blob;
+pub mod knowledge_collection;
+pub mod knowledge_document;
 pub mod knowledge_filter;
 pub mod knowledge_index;
+pub mod knowledge_ingest;
+pub mod knowledge_maintenance;
 pub mod knowledge_queue;
-pub mod knowledge_search;
 pub mod knowledge_space;
 pub mod knowledge_world;
 pub mod message;
@@ -194,27 +196,6 @@ macro_rules! conformance_tests {
                 files_are_listed_newest_first
                 deleted_file_is_gone
             }
-            knowledge {
-                created_collection_is_found
-                taken_name_or_id_conflicts
-                collections_are_listed_newest_first
-                heads_of_collections_are_as_asked
-                others_see_no_collection
-                update_changes_what_is_given
-                collection_counts_what_is_in_it
-                deleted_collection_takes_all_that_is_in_it
-                added_document_waits
-                document_of_a_foreign_collection_is_not_stored
-                same_source_is_the_same_document
-                source_is_of_one_collection
-                nul_in_a_document_is_removed
-                documents_are_listed_newest_first
-                others_see_no_document
-                moved_documents_keep_their_text
-                deleted_documents_are_gone
-                cancelled_document_has_failed
-                chunks_come_in_order
-            }
             knowledge_blob {
                 bytes_read_back
                 too_many_bytes_leave_nothing
@@ -224,6 +205,31 @@ macro_rules! conformance_tests {
                 bytes_are_of_one_document
                 abandoned_upload_leaves_nothing
             }
+            knowledge_collection {
+                created_collection_is_found
+                taken_name_or_id_conflicts
+                collections_are_listed_newest_first
+                configs_come_in_the_order_they_are_named
+                others_see_no_collection
+                update_changes_what_is_given
+                collection_counts_what_is_in_it
+                deleted_collection_takes_all_that_is_in_it
+            }
+            knowledge_document {
+                added_document_waits
+                document_of_a_foreign_collection_is_not_stored
+                same_source_is_the_same_document
+                source_is_of_one_collection
+                document_is_found_by_its_source
+                documents_are_found_by_their_ids
+                nul_in_a_document_is_removed
+                documents_are_listed_newest_first
+                others_see_no_document
+                moved_documents_keep_their_text
+                deleted_documents_are_gone
+                cancelled_document_has_failed
+                chunks_come_in_order
+            }
             knowledge_filter {
                 filters_mean_the_same_in_every_store
                 fields_of_the_document_are_filtered
@@ -231,16 +237,31 @@ macro_rules! conformance_tests {
                 large_filter_is_answered
             }
             knowledge_index {
-                published_document_is_ready
+                rare_words_rank_first
+                text_scores_are_bm25
+                at_most_limit_are_found
+                nearest_vectors_come_first
+                cosines_and_vectors_are_those_stored
+                filters_hold_for_words_and_meaning
+                several_collections_are_searched_together
                 passages_tell_their_document
+                merging_changes_no_answer
+                others_find_nothing
+            }
+            knowledge_ingest {
+                published_document_is_ready
                 new_version_replaces_the_former
                 stale_work_is_left_out
                 several_documents_are_published_together
                 stored_vectors_wait_for_publication
+                marked_progress_is_shown
                 failed_document_keeps_what_was_findable
                 others_publish_nothing
                 vectors_do_not_go_into_a_foreign_space
-                merging_changes_no_answer
+            }
+            knowledge_maintenance {
+                blob_without_its_document_is_unneeded
+                nothing_is_orphaned
             }
             knowledge_queue {
                 oldest_documents_are_claimed_first
@@ -254,23 +275,12 @@ macro_rules! conformance_tests {
                 released_documents_are_claimed_untried
                 ready_and_failed_documents_are_not_claimed
                 space_is_built_by_one_worker
-                blob_without_its_document_is_unneeded
-                nothing_is_orphaned
-            }
-            knowledge_search {
-                rare_words_rank_first
-                text_scores_are_bm25
-                at_most_limit_are_found
-                nearest_vectors_come_first
-                cosines_and_vectors_are_those_stored
-                filters_hold_for_words_and_meaning
-                several_collections_are_searched_together
-                others_find_nothing
             }
             knowledge_space {
                 created_space_is_found
                 space_is_built_beside_the_active_one
                 retired_space_is_active_again_at_once
+                incomplete_or_failed_space_is_built_again
                 without_a_space_words_are_found
                 failed_space_says_why
                 deleted_space_takes_its_vectors

@@ -49,6 +49,9 @@ pub async fn others_see_nothing(stores: &Stores) {
         let seen = stores.sessions.list(&scope, PageRequest::default()).await.unwrap();
         assert!(seen.data.is_empty());
     }
+    let theirs = self::session();
+    stores.sessions.create(&w.other, &theirs).await.unwrap();
+    missing(stores.sessions.get(&w.me, theirs.id).await);
     assert_eq!(stores.sessions.get(&w.me, session.id).await.unwrap(), session);
 }
 

@@ -27,6 +27,9 @@ pub async fn others_see_nothing(stores: &Stores) {
         let seen = stores.workspaces.list(&scope, PageRequest::default()).await.unwrap();
         assert!(seen.data.is_empty());
     }
+    let theirs = workspace("theirs");
+    stores.workspaces.create(&w.other, &theirs).await.unwrap();
+    missing(stores.workspaces.get(&w.me, theirs.id).await);
     assert_eq!(stores.workspaces.get(&w.me, mine.id).await.unwrap(), mine);
 }
 

@@ -134,7 +134,7 @@ impl Conversations<'_> {
         let mut chunks: Vec<_> = citations.iter().map(|one| ChunkId(one.chunk_id)).collect();
         chunks.sort_unstable();
         chunks.dedup();
-        let there = self.engine.inner.stores.knowledge.passages(&self.scope, &chunks).await?;
+        let there = self.engine.inner.stores.index.passages(&self.scope, &chunks).await?;
         let there: HashSet<_> = there.into_iter().map(|passage| passage.chunk.id.0).collect();
         for one in citations {
             one.is_stale = !there.contains(&one.chunk_id);

@@ -1,15 +1,17 @@
-//! Collections: named sets of documents that are searched together, and the
-//! embedding spaces of each.
+//! Collections: named sets of documents that are searched together.
 
+pub use aimate_text::split::Chunking;
+use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::EmbeddingModel;
+use super::{Blob, EmbeddingModel, EmbeddingSpace};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::{CollectionId, SpaceId};
 use crate::limit;
-use crate::text::names;
+use crate::page::{Page, PageRequest};
+use crate::scope::Scope;
 
 /// The name of the collection that documents go into where nobody names one.
 pub const DEFAULT_COLLECTION: &str = "documents";
@@ -53,85 +55,7 @@ pub struct CollectionConfig {
     pub space: Option<(SpaceId, EmbeddingModel)>,
 }
 
-/// How documents are cut into chunks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(default, deny_unknown_fields)]
-pub struct Chunking {
-    /// Characters of a chunk at most, 100 to 8,000; default 1,000.
-    pub size: u32,
-    /// Characters that a chunk repeats of the one before, less than half of
-    /// `size`; default 200.
-    pub overlap: u32,
-}
-
-impl Default for Chunking {
-    fn default() -> Self {
-        Self { size: 1_000, overlap: 200 }
-    }
-}
-
-impl Chunking {
-    /// Checks the limits.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid), naming the field.
-    pub fn check(&self) -> Result<()> {
-        if !(100..=8_000).contains(&self.size) {
-            return Err(Error::field(
-                "chunking.size",
-                format!("is {}; it must be 100 to 8000 characters", self.size),
-            ));
-        }
-        if self.overlap >= self.size.div_ceil(2) {
-            let message =
-                format!("is {}; it must be less than half of `size`, which is {}", self.overlap, self.size);
-            return Err(Error::field("chunking.overlap", message));
-        }
-        Ok(())
-    }
-}
-
-/// Vectors of one model over the chunks of one collection.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct EmbeddingSpace {
-    /// Its id.
-    pub id: SpaceId,
-    /// The collection.
-    pub collection_id: CollectionId,
-    /// The model that makes its vectors, those of questions too.
-    #[serde(flatten)]
-    pub model: EmbeddingModel,
-    /// How far it has come.
-    pub status: SpaceStatus,
-    /// Chunks that have a vector in it.
-    pub chunk_count: u64,
-    /// Why it could not be built.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-    /// When it was made.
-    pub created_at: Timestamp,
-}
-
-/// How far a space has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum SpaceStatus {
-    /// Questions are compared in it.
-    Active,
-    /// It is being built beside the active one and becomes active when whole.
-    Building,
-    /// It was active; going back to it is instant.
-    Retired,
-    /// It could not be built.
-    Failed,
-}
-
-names! { SpaceStatus { Active = "active", Building = "building", Retired = "retired", Failed = "failed" } }
-
-/// What a caller says of a new collection.
+/// Parameters for creating a collection.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -167,7 +91,7 @@ impl NewCollection {
     pub fn check(&self) -> Result<()> {
         limit::name("name", &self.name, limit::NAME)?;
         limit::text("description", &self.description, limit::DESCRIPTION)?;
-        self.chunking.check()?;
+        check_chunking(self.chunking)?;
         limit::metadata("metadata", &self.metadata)
     }
 }
@@ -203,7 +127,49 @@ impl CollectionChange {
         self.description
             .as_ref()
             .map_or(Ok(()), |text| limit::text("description", text, limit::DESCRIPTION))?;
-        self.chunking.as_ref().map_or(Ok(()), Chunking::check)?;
+        self.chunking.map_or(Ok(()), check_chunking)?;
         self.metadata.as_ref().map_or(Ok(()), |map| limit::metadata("metadata", map))
     }
+}
+
+fn check_chunking(chunking: Chunking) -> Result<()> {
+    chunking.check().map_err(|error| Error::field(format!("chunking.{}", error.field), error.message))
+}
+
+/// Stores collections. Every method sees those of the scope's user; a foreign
+/// or unknown id is `NotFound`.
+#[async_trait]
+pub trait CollectionStore: Send + Sync {
+    /// Stores a new collection together with its active space, if it has one.
+    /// `Conflict` if the user has one of this name, or the id is taken.
+    async fn create(&self, scope: &Scope, collection: &Collection) -> Result<()>;
+    /// The collection with this id.
+    async fn get(&self, scope: &Scope, id: CollectionId) -> Result<Collection>;
+    /// The collection of this name; `None` if there is none.
+    async fn get_by_name(&self, scope: &Scope, name: &str) -> Result<Option<Collection>>;
+    /// The configuration of the collection with this id.
+    async fn config(&self, scope: &Scope, id: CollectionId) -> Result<CollectionConfig>;
+    /// The configurations of several collections in one query, in the order of
+    /// `ids_or_names`. What parses as an id is one, all else is a name.
+    /// `NotFound`, saying which, if one is not there.
+    async fn configs(&self, scope: &Scope, ids_or_names: &[String]) -> Result<Vec<CollectionConfig>>;
+    /// The configurations of the user's [`PageRequest::MAX_LIMIT`] newest
+    /// collections, newest first.
+    async fn newest_configs(&self, scope: &Scope) -> Result<Vec<CollectionConfig>>;
+    /// The user's collections, newest first.
+    async fn list(&self, scope: &Scope, page: PageRequest) -> Result<Page<Collection>>;
+    /// Applies all of `change` except the embedder, sets `updated_at` to `now`
+    /// and returns the collection as it is then. `Conflict` if another
+    /// collection has the new name.
+    async fn update(
+        &self,
+        scope: &Scope,
+        id: CollectionId,
+        change: &CollectionChange,
+        now: Timestamp,
+    ) -> Result<Collection>;
+    /// Deletes the collection with all its documents, chunks, vectors and index,
+    /// in one commit. Returns the blobs that nothing refers to any more, for the
+    /// caller to delete from the [`BlobStore`](super::BlobStore).
+    async fn delete(&self, scope: &Scope, id: CollectionId) -> Result<Vec<Blob>>;
 }

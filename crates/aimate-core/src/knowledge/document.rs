@@ -1,14 +1,18 @@
 //! Documents and their chunks.
 
 use aimate_index::analysis::Terms;
+use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use super::Blob;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::{ChunkId, CollectionId, DocumentId};
 use crate::limit;
+use crate::page::{Page, PageRequest};
+use crate::scope::Scope;
 use crate::text::names;
 
 /// One document of a collection.
@@ -84,7 +88,7 @@ pub struct DocumentError {
     pub detail: String,
 }
 
-/// What a caller says of a new document; its bytes come beside it.
+/// Parameters for adding a document; its bytes come beside it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NewDocument {
     /// The name, 1 to 4,000 characters; its extension is a hint to the format.
@@ -191,4 +195,71 @@ pub struct NewChunk {
     pub chunk: Chunk,
     /// The terms of its index text.
     pub terms: Terms,
+}
+
+/// Another name and source for a document whose content stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DocumentMove {
+    /// The document.
+    pub id: DocumentId,
+    /// Its new name.
+    pub name: String,
+    /// Its new source.
+    pub source: String,
+}
+
+/// Stores documents. Every method sees those of the scope's user; a foreign or
+/// unknown id is `NotFound`.
+///
+/// A document that is `pending` is also the job of reading it; see
+/// [`IngestQueue`](super::IngestQueue).
+#[async_trait]
+pub trait DocumentStore: Send + Sync {
+    /// Stores a document that waits for a worker (`pending`). If the collection
+    /// has a document of the same `source`, that one becomes `pending` instead,
+    /// with the new name, size, hash and metadata: its id and what is findable
+    /// of it stay, and its attempt grows, so that older work on it is fenced
+    /// off. Returns the document as it is now, and the blob that it does not
+    /// need any more. `NotFound` if the collection is not there, `Conflict` if
+    /// the id is taken.
+    async fn add(&self, scope: &Scope, document: &Document) -> Result<(Document, Option<Blob>)>;
+    /// The document with this id.
+    async fn get(&self, scope: &Scope, id: DocumentId) -> Result<Document>;
+    /// The documents with these ids, in any order. Those that are not there are
+    /// left out.
+    async fn get_many(&self, scope: &Scope, ids: &[DocumentId]) -> Result<Vec<Document>>;
+    /// The collection's document of exactly this source; `None` if there is
+    /// none, or no such collection.
+    async fn get_by_source(
+        &self,
+        scope: &Scope,
+        collection: CollectionId,
+        source: &str,
+    ) -> Result<Option<Document>>;
+    /// The documents that pass `filter`, newest first.
+    async fn list(&self, scope: &Scope, filter: &DocumentFilter, page: PageRequest)
+    -> Result<Page<Document>>;
+    /// Gives documents other names and sources without reading them again, in
+    /// one commit: they may take each other's. `NotFound` if one is not there,
+    /// `Conflict` if a source is one of a document that is not moved; nothing is
+    /// changed then.
+    async fn rename(&self, scope: &Scope, moves: &[DocumentMove], now: Timestamp) -> Result<()>;
+    /// Deletes documents with their text, chunks, vectors and index entries, in
+    /// one commit. Returns the blobs that nothing refers to any more. Ids that
+    /// are not there are passed over.
+    async fn delete(&self, scope: &Scope, ids: &[DocumentId]) -> Result<Vec<Blob>>;
+    /// Ends the work on a document that is `pending` or `processing`: it becomes
+    /// `failed` with this reason, and its attempt grows, which fences off the
+    /// worker that reads it. Returns the document as it is now; one that is
+    /// `ready` or `failed` already is left as it is.
+    async fn cancel(
+        &self,
+        scope: &Scope,
+        id: DocumentId,
+        reason: &DocumentError,
+        now: Timestamp,
+    ) -> Result<Document>;
+    /// The findable chunks of a document in order, at most `limit`, the first
+    /// being the one at index `from`.
+    async fn chunks(&self, scope: &Scope, id: DocumentId, from: u32, limit: u32) -> Result<Vec<Chunk>>;
 }

@@ -4,26 +4,34 @@
 //! chunk is found by its words (BM25) and by its meaning (a vector in the
 //! collection's [`EmbeddingSpace`]).
 
+mod blob;
 mod collection;
 mod document;
 mod embedder;
 mod fetch;
 mod filter;
+mod index;
+mod ingest;
+mod maintenance;
 mod search;
-mod store;
+mod space;
 
+pub use blob::{Blob, BlobStore};
 pub use collection::{
-    Chunking, Collection, CollectionChange, CollectionConfig, DEFAULT_COLLECTION, EmbeddingSpace,
-    NewCollection, SpaceStatus,
+    Chunking, Collection, CollectionChange, CollectionConfig, CollectionStore, DEFAULT_COLLECTION,
+    NewCollection,
 };
-pub use document::{Chunk, Document, DocumentError, DocumentFilter, DocumentStatus, NewChunk, NewDocument};
+pub use document::{
+    Chunk, Document, DocumentError, DocumentFilter, DocumentMove, DocumentStatus, DocumentStore, NewChunk,
+    NewDocument,
+};
 pub use embedder::{EmbedPurpose, Embedder, EmbeddingModel, Reranker};
 pub use fetch::{Fetched, Fetcher};
 pub use filter::{Filter, FilterField, FilterSubject};
+pub use index::{Passage, RankedChunks, ScoredChunk, SearchIndex, SearchScope};
+pub use ingest::{ClaimedDocument, Fence, Finish, IngestQueue, IngestStore, Publication, PublishedDocument};
+pub use maintenance::MaintenanceStore;
 pub use search::{
     Explanation, Found, Search, SearchExplanation, SearchHit, SearchMode, SearchResult, Timings,
 };
-pub use store::{
-    Blob, BlobStore, ClaimedDocument, Fence, Finish, KnowledgeQueue, KnowledgeStore, Passage, Publication,
-    PublishedDocument, RankedChunks, ScoredChunk, SearchScope, SpaceVectors,
-};
+pub use space::{EmbeddingSpace, EmbeddingSpaceStore, SpaceStatus, SpaceVectors};

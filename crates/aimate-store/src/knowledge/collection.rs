@@ -7,6 +7,7 @@ use aimate_core::{CollectionId, Error, ErrorKind, Page, PageRequest, Result, Sco
 
 use super::document::blob;
 use crate::error::{explain, failure};
+use crate::message::hex_list;
 use crate::row::Columns;
 use crate::statement::{before, found, page_by_id, rows_of, scoped};
 use crate::value::{json, maybe_json, maybe_text, text};
@@ -28,18 +29,25 @@ macro_rules! select {
     };
 }
 
-/// The same without what is counted.
-macro_rules! select_heads {
-    () => {
-        "SELECT c.id, c.chunk_size, c.chunk_overlap, s.id AS space_id, s.model, s.dimensions, s.version \
-         FROM collections c LEFT JOIN spaces s \
-         ON s.tenant_id = c.tenant_id AND s.collection_id = c.id AND s.status = 'active' \
-         WHERE c.tenant_id = $1 AND c.user_id = $2"
-    };
-}
-const HEAD: &str = concat!(select_heads!(), " AND c.id = $3");
-const HEAD_NAMED: &str = concat!(select_heads!(), " AND c.name = $3");
-const HEADS: &str = concat!(select_heads!(), " ORDER BY c.id DESC LIMIT $3");
+/// The configuration of a collection: what reading and searching need, without
+/// what is counted.
+const CONFIG: &str = "SELECT c.id, c.name, c.chunk_size, c.chunk_overlap, s.id AS space_id, s.model, \
+    s.dimensions, s.version FROM collections c LEFT JOIN spaces s \
+    ON s.tenant_id = c.tenant_id AND s.collection_id = c.id AND s.status = 'active' \
+    WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3";
+const NEWEST_CONFIGS: &str = "SELECT c.id, c.name, c.chunk_size, c.chunk_overlap, s.id AS space_id, s.model, \
+    s.dimensions, s.version FROM collections c LEFT JOIN spaces s \
+    ON s.tenant_id = c.tenant_id AND s.collection_id = c.id AND s.status = 'active' \
+    WHERE c.tenant_id = $1 AND c.user_id = $2 ORDER BY c.id DESC LIMIT $3";
+const SQLITE_CONFIGS: &str = "SELECT c.id, c.name, c.chunk_size, c.chunk_overlap, s.id AS space_id, s.model, \
+    s.dimensions, s.version FROM collections c LEFT JOIN spaces s \
+    ON s.tenant_id = c.tenant_id AND s.collection_id = c.id AND s.status = 'active' \
+    WHERE c.tenant_id = $1 AND c.user_id = $2 AND (c.id IN (SELECT unhex(value) FROM json_each($3)) \
+    OR c.name IN (SELECT value FROM json_each($4)))";
+const POSTGRES_CONFIGS: &str = "SELECT c.id, c.name, c.chunk_size, c.chunk_overlap, s.id AS space_id, s.model, \
+    s.dimensions, s.version FROM collections c LEFT JOIN spaces s \
+    ON s.tenant_id = c.tenant_id AND s.collection_id = c.id AND s.status = 'active' \
+    WHERE c.tenant_id = $1 AND c.user_id = $2 AND (c.id = ANY($3) OR c.name = ANY($4))";
 
 const CREATE: &str = "INSERT INTO collections (tenant_id, user_id, id, name, description, chunk_size, \
     chunk_overlap, metadata, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
@@ -76,7 +84,7 @@ fn collection(row: &impl Columns) -> Result<Collection> {
     })
 }
 
-fn head(row: &impl Columns) -> Result<CollectionConfig> {
+fn collection_config(row: &impl Columns) -> Result<CollectionConfig> {
     let space = match row.maybe("space_id")? {
         Some(id) => Some((id, model(row)?)),
         None => None,
@@ -107,7 +115,7 @@ fn active_space(row: &impl Columns, chunk_count: u64) -> Result<Option<Embedding
     }))
 }
 
-/// See [`create_collection`](aimate_core::knowledge::KnowledgeStore::create_collection).
+/// See [`CollectionStore::create`](aimate_core::knowledge::CollectionStore::create).
 pub(super) async fn create(store: &SqlStore, scope: &Scope, collection: &Collection) -> Result<()> {
     let metadata = json(&collection.metadata)?;
     on!(store, |db| {
@@ -140,7 +148,7 @@ pub(super) async fn create(store: &SqlStore, scope: &Scope, collection: &Collect
     .map_err(|error| explain(error, ErrorKind::NotFound, || Error::missing("user", scope.user)))
 }
 
-/// See [`collection`](aimate_core::knowledge::KnowledgeStore::collection).
+/// See [`CollectionStore::get`](aimate_core::knowledge::CollectionStore::get).
 pub(super) async fn get(store: &SqlStore, scope: &Scope, id: CollectionId) -> Result<Collection> {
     on!(store, |db| {
         let row = db.read_first(scoped(GET, scope).bind(id.0)).await?;
@@ -148,7 +156,7 @@ pub(super) async fn get(store: &SqlStore, scope: &Scope, id: CollectionId) -> Re
     })
 }
 
-/// See [`collection_named`](aimate_core::knowledge::KnowledgeStore::collection_named).
+/// See [`CollectionStore::get_by_name`](aimate_core::knowledge::CollectionStore::get_by_name).
 pub(super) async fn named(store: &SqlStore, scope: &Scope, name: &str) -> Result<Option<Collection>> {
     on!(store, |db| {
         let row = db.read_first(scoped(NAMED, scope).bind(text(name).into_owned())).await?;
@@ -156,32 +164,62 @@ pub(super) async fn named(store: &SqlStore, scope: &Scope, name: &str) -> Result
     })
 }
 
-/// See [`collection_configs`](aimate_core::knowledge::KnowledgeStore::collection_configs).
-pub(super) async fn heads(
-    store: &SqlStore,
-    scope: &Scope,
-    names: &[String],
-) -> Result<Vec<CollectionConfig>> {
+/// See [`CollectionStore::config`](aimate_core::knowledge::CollectionStore::config).
+pub(super) async fn config(store: &SqlStore, scope: &Scope, id: CollectionId) -> Result<CollectionConfig> {
     on!(store, |db| {
-        if names.is_empty() {
-            let rows = db.read(scoped(HEADS, scope).bind(i64::from(PageRequest::MAX_LIMIT))).await?;
-            return rows.iter().map(head).collect();
-        }
-        let mut heads = Vec::with_capacity(names.len());
-        for name in names {
-            let row = match name.parse::<CollectionId>() {
-                Ok(id) => db.read_first(scoped(HEAD, scope).bind(id.0)).await?,
-                Err(_) => db.read_first(scoped(HEAD_NAMED, scope).bind(text(name).into_owned())).await?,
-            };
-            let shown = || name.chars().take(64).collect::<String>();
-            let row = found(row, || Error::missing("collection", format!("`{}`", shown())))?;
-            heads.push(head(&row)?);
-        }
-        Ok(heads)
+        let row = db.read_first(scoped(CONFIG, scope).bind(id.0)).await?;
+        collection_config(&found(row, || Error::missing("collection", id))?)
     })
 }
 
-/// See [`collections`](aimate_core::knowledge::KnowledgeStore::collections).
+/// See [`CollectionStore::configs`](aimate_core::knowledge::CollectionStore::configs).
+pub(super) async fn configs(
+    store: &SqlStore,
+    scope: &Scope,
+    ids_or_names: &[String],
+) -> Result<Vec<CollectionConfig>> {
+    let (mut ids, mut names) = (Vec::new(), Vec::new());
+    for wanted in ids_or_names {
+        match wanted.parse::<CollectionId>() {
+            Ok(id) => ids.push(id.0),
+            Err(_) => names.push(text(wanted).into_owned()),
+        }
+    }
+    let configs: Vec<(String, CollectionConfig)> = match &store.database {
+        Database::Sqlite(db) => {
+            let query = scoped(SQLITE_CONFIGS, scope).bind(hex_list(ids)).bind(json(&names)?);
+            db.read(query).await?.iter().map(named_config).collect::<Result<_>>()?
+        }
+        Database::Postgres(db) => {
+            let query = scoped(POSTGRES_CONFIGS, scope).bind(ids).bind(names);
+            db.read(query).await?.iter().map(named_config).collect::<Result<_>>()?
+        }
+    };
+    let in_order = ids_or_names.iter().map(|wanted| {
+        let is_wanted = |(name, config): &&(String, CollectionConfig)| match wanted.parse::<CollectionId>() {
+            Ok(id) => config.id == id,
+            Err(_) => *name == text(wanted),
+        };
+        let shown = || wanted.chars().take(64).collect::<String>();
+        let config = configs.iter().find(is_wanted).map(|(_, config)| config.clone());
+        found(config, || Error::missing("collection", format!("`{}`", shown())))
+    });
+    in_order.collect()
+}
+
+fn named_config(row: &impl Columns) -> Result<(String, CollectionConfig)> {
+    Ok((row.get("name")?, collection_config(row)?))
+}
+
+/// See [`CollectionStore::newest_configs`](aimate_core::knowledge::CollectionStore::newest_configs).
+pub(super) async fn newest_configs(store: &SqlStore, scope: &Scope) -> Result<Vec<CollectionConfig>> {
+    on!(store, |db| {
+        let query = scoped(NEWEST_CONFIGS, scope).bind(i64::from(PageRequest::MAX_LIMIT));
+        db.read(query).await?.iter().map(collection_config).collect()
+    })
+}
+
+/// See [`CollectionStore::list`](aimate_core::knowledge::CollectionStore::list).
 pub(super) async fn list(store: &SqlStore, scope: &Scope, page: PageRequest) -> Result<Page<Collection>> {
     let rows: Vec<Collection> = on!(store, |db| {
         let rows = db.read(scoped(LIST, scope).bind(before(page)).bind(rows_of(page))).await?;
@@ -190,7 +228,7 @@ pub(super) async fn list(store: &SqlStore, scope: &Scope, page: PageRequest) -> 
     Ok(page_by_id(rows, page, |collection| collection.id.0))
 }
 
-/// See [`update_collection`](aimate_core::knowledge::KnowledgeStore::update_collection).
+/// See [`CollectionStore::update`](aimate_core::knowledge::CollectionStore::update).
 pub(super) async fn update(
     store: &SqlStore,
     scope: &Scope,
@@ -214,7 +252,7 @@ pub(super) async fn update(
     get(store, scope, id).await
 }
 
-/// See [`delete_collection`](aimate_core::knowledge::KnowledgeStore::delete_collection).
+/// See [`CollectionStore::delete`](aimate_core::knowledge::CollectionStore::delete).
 pub(super) async fn delete(store: &SqlStore, scope: &Scope, id: CollectionId) -> Result<Vec<Blob>> {
     let tenant = scope.tenant;
     macro_rules! delete {

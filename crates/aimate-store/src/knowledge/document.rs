@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use aimate_core::knowledge::{Blob, Chunk, Document, DocumentError, DocumentFilter};
-use aimate_core::{DocumentId, Error, Page, PageRequest, Result, Scope, TenantId, Timestamp};
+use aimate_core::knowledge::{Blob, Chunk, Document, DocumentError, DocumentFilter, DocumentMove};
+use aimate_core::{CollectionId, DocumentId, Error, Page, PageRequest, Result, Scope, TenantId, Timestamp};
 use sha2::{Digest as _, Sha256};
 use sqlx::QueryBuilder;
 
@@ -44,6 +44,17 @@ const ADD: &str = concat!(
 );
 const GET: &str =
     concat!("SELECT ", columns!(), " FROM documents WHERE tenant_id = $1 AND user_id = $2 AND id = $3");
+
+const SQLITE_GET_MANY: &str = "SELECT id, collection_id, name, title, source, media_type, size, content_hash, \
+    status, error, progress, chunk_count, warnings, metadata, created_at, updated_at FROM documents \
+    WHERE tenant_id = $1 AND user_id = $2 AND id IN (SELECT unhex(value) FROM json_each($3))";
+const POSTGRES_GET_MANY: &str = "SELECT id, collection_id, name, title, source, media_type, size, \
+    content_hash, status, error, progress, chunk_count, warnings, metadata, created_at, updated_at \
+    FROM documents WHERE tenant_id = $1 AND user_id = $2 AND id = ANY($3)";
+/// By the hash, which has an index: a source may be longer than an index takes.
+const GET_BY_SOURCE: &str = "SELECT id, collection_id, name, title, source, media_type, size, content_hash, \
+    status, error, progress, chunk_count, warnings, metadata, created_at, updated_at FROM documents \
+    WHERE tenant_id = $1 AND user_id = $2 AND collection_id = $3 AND source_hash = $4";
 
 /// Documents that are moved may take each other's place: all leave theirs
 /// first.
@@ -129,7 +140,7 @@ fn source_hash(source: &str) -> String {
     format!("{:x}", Sha256::digest(source))
 }
 
-/// See [`add_document`](aimate_core::knowledge::KnowledgeStore::add_document).
+/// See [`DocumentStore::add`](aimate_core::knowledge::DocumentStore::add).
 pub(super) async fn add(store: &SqlStore, scope: &Scope, new: &Document) -> Result<(Document, Option<Blob>)> {
     let metadata = json(&new.metadata)?;
     let source = new.source.as_ref().map(|source| text(source).into_owned());
@@ -156,11 +167,40 @@ pub(super) async fn add(store: &SqlStore, scope: &Scope, new: &Document) -> Resu
     })
 }
 
-/// See [`document`](aimate_core::knowledge::KnowledgeStore::document).
+/// See [`DocumentStore::get`](aimate_core::knowledge::DocumentStore::get).
 pub(super) async fn get(store: &SqlStore, scope: &Scope, id: DocumentId) -> Result<Document> {
     on!(store, |db| {
         let row = db.read_first(scoped(GET, scope).bind(id.0)).await?;
         document(&found(row, || Error::missing("document", id))?)
+    })
+}
+
+/// See [`DocumentStore::get_many`](aimate_core::knowledge::DocumentStore::get_many).
+pub(super) async fn get_many(store: &SqlStore, scope: &Scope, ids: &[DocumentId]) -> Result<Vec<Document>> {
+    let ids = ids.iter().map(|id| id.0);
+    match &store.database {
+        Database::Sqlite(db) => {
+            let rows = db.read(scoped(SQLITE_GET_MANY, scope).bind(hex_list(ids))).await?;
+            rows.iter().map(document).collect()
+        }
+        Database::Postgres(db) => {
+            let rows = db.read(scoped(POSTGRES_GET_MANY, scope).bind(ids.collect::<Vec<_>>())).await?;
+            rows.iter().map(document).collect()
+        }
+    }
+}
+
+/// See [`DocumentStore::get_by_source`](aimate_core::knowledge::DocumentStore::get_by_source).
+pub(super) async fn get_by_source(
+    store: &SqlStore,
+    scope: &Scope,
+    collection: CollectionId,
+    source: &str,
+) -> Result<Option<Document>> {
+    let hash = source_hash(&text(source));
+    on!(store, |db| {
+        let row = db.read_first(scoped(GET_BY_SOURCE, scope).bind(collection.0).bind(hash)).await?;
+        row.as_ref().map(document).transpose()
     })
 }
 
@@ -188,7 +228,7 @@ macro_rules! list {
     }};
 }
 
-/// See [`documents`](aimate_core::knowledge::KnowledgeStore::documents).
+/// See [`DocumentStore::list`](aimate_core::knowledge::DocumentStore::list).
 pub(super) async fn list(
     store: &SqlStore,
     scope: &Scope,
@@ -202,16 +242,16 @@ pub(super) async fn list(
     Ok(page_by_id(rows, page, |document| document.id.0))
 }
 
-/// See [`move_documents`](aimate_core::knowledge::KnowledgeStore::move_documents).
+/// See [`DocumentStore::rename`](aimate_core::knowledge::DocumentStore::rename).
 pub(super) async fn rename(
     store: &SqlStore,
     scope: &Scope,
-    moves: &[(DocumentId, String, String)],
+    moves: &[DocumentMove],
     now: Timestamp,
 ) -> Result<()> {
     let moves: HashMap<DocumentId, (String, String)> = moves
         .iter()
-        .map(|(id, name, source)| (*id, (text(name).into_owned(), text(source).into_owned())))
+        .map(|moved| (moved.id, (text(&moved.name).into_owned(), text(&moved.source).into_owned())))
         .collect();
     if moves.is_empty() {
         return Ok(());
@@ -246,12 +286,12 @@ pub(super) async fn rename(
     }
 }
 
-/// See [`delete_documents`](aimate_core::knowledge::KnowledgeStore::delete_documents).
+/// See [`DocumentStore::delete`](aimate_core::knowledge::DocumentStore::delete).
 pub(super) async fn delete(store: &SqlStore, scope: &Scope, ids: &[DocumentId]) -> Result<Vec<Blob>> {
     index::delete_documents(store, scope, ids).await
 }
 
-/// See [`cancel_document`](aimate_core::knowledge::KnowledgeStore::cancel_document).
+/// See [`DocumentStore::cancel`](aimate_core::knowledge::DocumentStore::cancel).
 pub(super) async fn cancel(
     store: &SqlStore,
     scope: &Scope,
@@ -280,7 +320,7 @@ pub(super) async fn cancel(
     }
 }
 
-/// See [`chunks`](aimate_core::knowledge::KnowledgeStore::chunks).
+/// See [`DocumentStore::chunks`](aimate_core::knowledge::DocumentStore::chunks).
 pub(super) async fn chunks(
     store: &SqlStore,
     scope: &Scope,

@@ -53,7 +53,7 @@ pub(super) fn passage(row: &impl Columns) -> Result<Passage> {
     })
 }
 
-/// See [`passages`](aimate_core::knowledge::KnowledgeStore::passages).
+/// See [`SearchIndex::passages`](aimate_core::knowledge::SearchIndex::passages).
 pub(super) async fn passages(store: &SqlStore, scope: &Scope, chunks: &[ChunkId]) -> Result<Vec<Passage>> {
     on!(store, |db| {
         let rows = db.read(scoped(db.text(PASSAGES), scope).bind(db.ids(&uuids(chunks)))).await?;
@@ -61,7 +61,7 @@ pub(super) async fn passages(store: &SqlStore, scope: &Scope, chunks: &[ChunkId]
     })
 }
 
-/// See [`cosines`](aimate_core::knowledge::KnowledgeStore::cosines).
+/// See [`SearchIndex::cosines`](aimate_core::knowledge::SearchIndex::cosines).
 pub(super) async fn cosines(
     store: &SqlStore,
     scope: &Scope,
@@ -75,7 +75,7 @@ pub(super) async fn cosines(
     Ok(scored)
 }
 
-/// See [`vectors`](aimate_core::knowledge::KnowledgeStore::vectors).
+/// See [`SearchIndex::vectors`](aimate_core::knowledge::SearchIndex::vectors).
 pub(super) async fn vectors(
     store: &SqlStore,
     scope: &Scope,

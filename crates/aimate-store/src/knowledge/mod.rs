@@ -16,9 +16,10 @@ mod step;
 mod vector;
 
 use aimate_core::knowledge::{
-    Blob, Chunk, ClaimedDocument, Collection, CollectionChange, CollectionConfig, Document, DocumentError,
-    DocumentFilter, EmbeddingSpace, Fence, Finish, KnowledgeQueue, KnowledgeStore, Passage, Publication,
-    RankedChunks, ScoredChunk, SearchScope, SpaceVectors,
+    Blob, Chunk, ClaimedDocument, Collection, CollectionChange, CollectionConfig, CollectionStore, Document,
+    DocumentError, DocumentFilter, DocumentMove, DocumentStore, EmbeddingSpace, EmbeddingSpaceStore, Fence,
+    Finish, IngestQueue, IngestStore, MaintenanceStore, Passage, Publication, RankedChunks, ScoredChunk,
+    SearchIndex, SearchScope, SpaceVectors,
 };
 use aimate_core::{
     ChunkId, CollectionId, DocumentId, Error, Page, PageRequest, Result, Scope, SpaceId, Timestamp, WorkerId,
@@ -48,23 +49,29 @@ async fn compute<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 's
 }
 
 #[async_trait]
-impl KnowledgeStore for SqlStore {
-    async fn create_collection(&self, scope: &Scope, collection: &Collection) -> Result<()> {
+impl CollectionStore for SqlStore {
+    async fn create(&self, scope: &Scope, collection: &Collection) -> Result<()> {
         collection::create(self, scope, collection).await
     }
-    async fn collection(&self, scope: &Scope, id: CollectionId) -> Result<Collection> {
+    async fn get(&self, scope: &Scope, id: CollectionId) -> Result<Collection> {
         collection::get(self, scope, id).await
     }
-    async fn collection_named(&self, scope: &Scope, name: &str) -> Result<Option<Collection>> {
+    async fn get_by_name(&self, scope: &Scope, name: &str) -> Result<Option<Collection>> {
         collection::named(self, scope, name).await
     }
-    async fn collection_configs(&self, scope: &Scope, names: &[String]) -> Result<Vec<CollectionConfig>> {
-        collection::heads(self, scope, names).await
+    async fn config(&self, scope: &Scope, id: CollectionId) -> Result<CollectionConfig> {
+        collection::config(self, scope, id).await
     }
-    async fn collections(&self, scope: &Scope, page: PageRequest) -> Result<Page<Collection>> {
+    async fn configs(&self, scope: &Scope, ids_or_names: &[String]) -> Result<Vec<CollectionConfig>> {
+        collection::configs(self, scope, ids_or_names).await
+    }
+    async fn newest_configs(&self, scope: &Scope) -> Result<Vec<CollectionConfig>> {
+        collection::newest_configs(self, scope).await
+    }
+    async fn list(&self, scope: &Scope, page: PageRequest) -> Result<Page<Collection>> {
         collection::list(self, scope, page).await
     }
-    async fn update_collection(
+    async fn update(
         &self,
         scope: &Scope,
         id: CollectionId,
@@ -73,16 +80,31 @@ impl KnowledgeStore for SqlStore {
     ) -> Result<Collection> {
         collection::update(self, scope, id, change, now).await
     }
-    async fn delete_collection(&self, scope: &Scope, id: CollectionId) -> Result<Vec<Blob>> {
+    async fn delete(&self, scope: &Scope, id: CollectionId) -> Result<Vec<Blob>> {
         collection::delete(self, scope, id).await
     }
-    async fn add_document(&self, scope: &Scope, document: &Document) -> Result<(Document, Option<Blob>)> {
+}
+
+#[async_trait]
+impl DocumentStore for SqlStore {
+    async fn add(&self, scope: &Scope, document: &Document) -> Result<(Document, Option<Blob>)> {
         document::add(self, scope, document).await
     }
-    async fn document(&self, scope: &Scope, id: DocumentId) -> Result<Document> {
+    async fn get(&self, scope: &Scope, id: DocumentId) -> Result<Document> {
         document::get(self, scope, id).await
     }
-    async fn documents(
+    async fn get_many(&self, scope: &Scope, ids: &[DocumentId]) -> Result<Vec<Document>> {
+        document::get_many(self, scope, ids).await
+    }
+    async fn get_by_source(
+        &self,
+        scope: &Scope,
+        collection: CollectionId,
+        source: &str,
+    ) -> Result<Option<Document>> {
+        document::get_by_source(self, scope, collection, source).await
+    }
+    async fn list(
         &self,
         scope: &Scope,
         filter: &DocumentFilter,
@@ -90,18 +112,13 @@ impl KnowledgeStore for SqlStore {
     ) -> Result<Page<Document>> {
         document::list(self, scope, filter, page).await
     }
-    async fn move_documents(
-        &self,
-        scope: &Scope,
-        moves: &[(DocumentId, String, String)],
-        now: Timestamp,
-    ) -> Result<()> {
+    async fn rename(&self, scope: &Scope, moves: &[DocumentMove], now: Timestamp) -> Result<()> {
         document::rename(self, scope, moves, now).await
     }
-    async fn delete_documents(&self, scope: &Scope, ids: &[DocumentId]) -> Result<Vec<Blob>> {
+    async fn delete(&self, scope: &Scope, ids: &[DocumentId]) -> Result<Vec<Blob>> {
         document::delete(self, scope, ids).await
     }
-    async fn cancel_document(
+    async fn cancel(
         &self,
         scope: &Scope,
         id: DocumentId,
@@ -113,51 +130,38 @@ impl KnowledgeStore for SqlStore {
     async fn chunks(&self, scope: &Scope, id: DocumentId, from: u32, limit: u32) -> Result<Vec<Chunk>> {
         document::chunks(self, scope, id, from, limit).await
     }
-    async fn embedded(&self, scope: &Scope, space: SpaceId, chunks: &[ChunkId]) -> Result<Vec<ChunkId>> {
-        publish::embedded(self, scope, space, chunks).await
-    }
-    async fn store_vectors(
-        &self,
-        scope: &Scope,
-        collection: CollectionId,
-        documents: &[(Fence, f32)],
-        vectors: &[SpaceVectors],
-    ) -> Result<Vec<DocumentId>> {
-        publish::store_vectors(self, scope, collection, documents, vectors).await
-    }
-    async fn publish(&self, scope: &Scope, publication: &Publication) -> Result<Vec<DocumentId>> {
-        publish::publish(self, scope, publication).await
-    }
-    async fn finish(&self, scope: &Scope, fence: Fence, finish: &Finish, now: Timestamp) -> Result<()> {
-        publish::finish(self, scope, fence, finish, now).await
-    }
-    async fn merge_index(&self, scope: &Scope, collection: CollectionId) -> Result<bool> {
-        publish::merge(self, scope, collection).await
-    }
-    async fn spaces(&self, scope: &Scope, collection: CollectionId) -> Result<Vec<EmbeddingSpace>> {
+}
+
+#[async_trait]
+impl EmbeddingSpaceStore for SqlStore {
+    async fn list(&self, scope: &Scope, collection: CollectionId) -> Result<Vec<EmbeddingSpace>> {
         space::list(self, scope, collection).await
     }
-    async fn create_space(&self, scope: &Scope, space: &EmbeddingSpace) -> Result<()> {
+    async fn create(&self, scope: &Scope, space: &EmbeddingSpace) -> Result<()> {
         space::create(self, scope, space).await
     }
     async fn missing_vectors(&self, scope: &Scope, space: SpaceId, limit: u32) -> Result<Vec<Passage>> {
         space::missing(self, scope, space, limit).await
     }
-    async fn fill_space(&self, scope: &Scope, vectors: &SpaceVectors) -> Result<()> {
+    async fn fill(&self, scope: &Scope, vectors: &SpaceVectors) -> Result<()> {
         space::fill(self, scope, vectors).await
     }
-    async fn activate_space(&self, scope: &Scope, space: SpaceId) -> Result<bool> {
+    async fn activate(&self, scope: &Scope, space: SpaceId) -> Result<bool> {
         space::activate(self, scope, space).await
     }
-    async fn deactivate_space(&self, scope: &Scope, collection: CollectionId) -> Result<()> {
+    async fn deactivate(&self, scope: &Scope, collection: CollectionId) -> Result<()> {
         space::deactivate(self, scope, collection).await
     }
-    async fn fail_space(&self, scope: &Scope, space: SpaceId, error: &str) -> Result<()> {
+    async fn fail(&self, scope: &Scope, space: SpaceId, error: &str) -> Result<()> {
         space::fail(self, scope, space, error).await
     }
-    async fn delete_space(&self, scope: &Scope, space: SpaceId) -> Result<()> {
+    async fn delete(&self, scope: &Scope, space: SpaceId) -> Result<()> {
         space::delete(self, scope, space).await
     }
+}
+
+#[async_trait]
+impl SearchIndex for SqlStore {
     async fn find_text(
         &self,
         scope: &Scope,
@@ -197,10 +201,43 @@ impl KnowledgeStore for SqlStore {
     async fn passages(&self, scope: &Scope, chunks: &[ChunkId]) -> Result<Vec<Passage>> {
         find::passages(self, scope, chunks).await
     }
+    async fn merge(&self, scope: &Scope, collection: CollectionId) -> Result<bool> {
+        publish::merge(self, scope, collection).await
+    }
 }
 
 #[async_trait]
-impl KnowledgeQueue for SqlStore {
+impl IngestStore for SqlStore {
+    async fn embedded(&self, scope: &Scope, space: SpaceId, chunks: &[ChunkId]) -> Result<Vec<ChunkId>> {
+        publish::embedded(self, scope, space, chunks).await
+    }
+    async fn mark_progress(
+        &self,
+        scope: &Scope,
+        collection: CollectionId,
+        documents: &[(Fence, f32)],
+    ) -> Result<Vec<DocumentId>> {
+        publish::mark_progress(self, scope, collection, documents).await
+    }
+    async fn store_vectors(
+        &self,
+        scope: &Scope,
+        collection: CollectionId,
+        documents: &[(Fence, f32)],
+        vectors: &[SpaceVectors],
+    ) -> Result<Vec<DocumentId>> {
+        publish::store_vectors(self, scope, collection, documents, vectors).await
+    }
+    async fn publish(&self, scope: &Scope, publication: &Publication) -> Result<Vec<DocumentId>> {
+        publish::publish(self, scope, publication).await
+    }
+    async fn finish(&self, scope: &Scope, fence: Fence, finish: &Finish, now: Timestamp) -> Result<()> {
+        publish::finish(self, scope, fence, finish, now).await
+    }
+}
+
+#[async_trait]
+impl IngestQueue for SqlStore {
     async fn claim_documents(
         &self,
         worker: WorkerId,
@@ -220,6 +257,10 @@ impl KnowledgeQueue for SqlStore {
     ) -> Result<Option<(Scope, EmbeddingSpace)>> {
         queue::claim_space(self, worker, dead_before).await
     }
+}
+
+#[async_trait]
+impl MaintenanceStore for SqlStore {
     async fn unreferenced_blobs(&self, blobs: &[Blob]) -> Result<Vec<Blob>> {
         queue::unreferenced_blobs(self, blobs).await
     }

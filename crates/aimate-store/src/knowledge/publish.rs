@@ -20,7 +20,7 @@ use super::{TRIES, again, compute};
 use crate::row::Columns;
 use crate::statement::{found, scoped};
 use crate::value::json;
-use crate::{Kind, SqlStore};
+use crate::{Database, Kind, SqlStore};
 
 pub(super) use index::merge;
 
@@ -60,6 +60,15 @@ macro_rules! progress {
     };
 }
 const PROGRESS: Pair = pair!(progress);
+const SQLITE_MARK_PROGRESS: &str = "UPDATE documents SET tries = 0, progress = (r.value ->> 2) \
+    FROM json_each($4) r WHERE documents.tenant_id = $1 AND documents.user_id = $2 \
+    AND documents.collection_id IS NOT DISTINCT FROM $3 AND documents.id = unhex(r.value ->> 0) \
+    AND documents.attempt = (r.value ->> 1) AND documents.status || '' = 'processing' RETURNING id";
+const POSTGRES_MARK_PROGRESS: &str = "UPDATE documents SET tries = 0, progress = (r.value ->> 2)::float8 \
+    FROM jsonb_array_elements($4::jsonb) AS r (value) WHERE documents.tenant_id = $1 \
+    AND documents.user_id = $2 AND documents.collection_id IS NOT DISTINCT FROM $3 \
+    AND documents.id = (r.value ->> 0)::uuid AND documents.attempt = (r.value ->> 1)::bigint \
+    AND documents.status || '' = 'processing' RETURNING documents.id";
 const FAIL: Pair = Pair {
     sqlite: concat!(
         "UPDATE documents SET status = 'failed', error = $5, worker_id = NULL, updated_at = $6",
@@ -83,7 +92,7 @@ const RETRY: Pair = Pair {
     ),
 };
 
-/// See [`embedded`](aimate_core::knowledge::KnowledgeStore::embedded).
+/// See [`IngestStore::embedded`](aimate_core::knowledge::IngestStore::embedded).
 pub(super) async fn embedded(
     store: &SqlStore,
     scope: &Scope,
@@ -98,7 +107,35 @@ pub(super) async fn embedded(
     Ok(present)
 }
 
-/// See [`store_vectors`](aimate_core::knowledge::KnowledgeStore::store_vectors).
+/// See [`IngestStore::mark_progress`](aimate_core::knowledge::IngestStore::mark_progress).
+pub(super) async fn mark_progress(
+    store: &SqlStore,
+    scope: &Scope,
+    collection: CollectionId,
+    documents: &[(Fence, f32)],
+) -> Result<Vec<DocumentId>> {
+    let rows: Vec<_> = documents
+        .iter()
+        .map(|(fence, progress)| (fence.document.0.simple(), fence.attempt, progress))
+        .collect();
+    let rows = json(&rows)?;
+    let marked: Vec<DocumentId> = match &store.database {
+        Database::Sqlite(db) => {
+            let rows = db.write(scoped(SQLITE_MARK_PROGRESS, scope).bind(collection.0).bind(rows)).await?;
+            rows.iter().map(|row| row.get("id")).collect::<Result<_>>()?
+        }
+        Database::Postgres(db) => {
+            let rows = db.write(scoped(POSTGRES_MARK_PROGRESS, scope).bind(collection.0).bind(rows)).await?;
+            rows.iter().map(|row| row.get("id")).collect::<Result<_>>()?
+        }
+    };
+    if marked.is_empty() {
+        super::space::check_collection(store, scope, collection).await?;
+    }
+    Ok(marked)
+}
+
+/// See [`IngestStore::store_vectors`](aimate_core::knowledge::IngestStore::store_vectors).
 pub(super) async fn store_vectors(
     store: &SqlStore,
     scope: &Scope,
@@ -131,7 +168,7 @@ pub(super) async fn store_vectors(
     Err(again())
 }
 
-/// See [`finish`](aimate_core::knowledge::KnowledgeStore::finish).
+/// See [`IngestStore::finish`](aimate_core::knowledge::IngestStore::finish).
 pub(super) async fn finish(
     store: &SqlStore,
     scope: &Scope,
@@ -252,7 +289,7 @@ impl Held {
     }
 }
 
-/// See [`publish`](aimate_core::knowledge::KnowledgeStore::publish).
+/// See [`IngestStore::publish`](aimate_core::knowledge::IngestStore::publish).
 pub(super) async fn publish(
     store: &SqlStore,
     scope: &Scope,

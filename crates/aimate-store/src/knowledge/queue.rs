@@ -96,7 +96,7 @@ fn claimed(row: &impl Columns) -> Result<ClaimedDocument> {
     })
 }
 
-/// See [`claim_documents`](aimate_core::knowledge::KnowledgeQueue::claim_documents).
+/// See [`IngestQueue::claim_documents`](aimate_core::knowledge::IngestQueue::claim_documents).
 pub(super) async fn claim_documents(
     store: &SqlStore,
     worker: WorkerId,
@@ -118,12 +118,12 @@ pub(super) async fn claim_documents(
     Ok(documents)
 }
 
-/// See [`release_documents`](aimate_core::knowledge::KnowledgeQueue::release_documents).
+/// See [`IngestQueue::release_documents`](aimate_core::knowledge::IngestQueue::release_documents).
 pub(super) async fn release_documents(store: &SqlStore, worker: WorkerId) -> Result<()> {
     on!(store, |db| db.execute(query(RELEASE).bind(worker.0)).await).map(drop)
 }
 
-/// See [`claim_space`](aimate_core::knowledge::KnowledgeQueue::claim_space).
+/// See [`IngestQueue::claim_space`](aimate_core::knowledge::IngestQueue::claim_space).
 pub(super) async fn claim_space(
     store: &SqlStore,
     worker: WorkerId,
@@ -144,7 +144,7 @@ pub(super) async fn claim_space(
     }
 }
 
-/// See [`unreferenced_blobs`](aimate_core::knowledge::KnowledgeQueue::unreferenced_blobs).
+/// See [`MaintenanceStore::unreferenced_blobs`](aimate_core::knowledge::MaintenanceStore::unreferenced_blobs).
 pub(super) async fn unreferenced_blobs(store: &SqlStore, blobs: &[Blob]) -> Result<Vec<Blob>> {
     let mut unneeded = Vec::new();
     for blobs in blobs.chunks(STEP) {

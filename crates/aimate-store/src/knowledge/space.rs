@@ -54,11 +54,14 @@ const GET: &str = concat!(
     " WHERE c.tenant_id = $1 AND c.user_id = $2 AND s.id = $3"
 );
 const OWNED: &str = "SELECT id FROM collections WHERE tenant_id = $1 AND user_id = $2 AND id = $3";
-/// Of a collection that the user has, else nothing is stored.
+/// Of a collection that the user has, else nothing is stored. One that is not in
+/// use is built again, by whoever claims it first.
 const CREATE: &str = "INSERT INTO spaces \
     (tenant_id, id, collection_id, model, dimensions, version, status, created_at) \
     SELECT c.tenant_id, $4, c.id, $5, $6, $7, $8, $9 FROM collections c \
-    WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3";
+    WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3 \
+    ON CONFLICT (tenant_id, id) DO UPDATE SET status = excluded.status, error = NULL, worker_id = NULL \
+    WHERE spaces.collection_id = excluded.collection_id AND spaces.status IN ('retired', 'failed')";
 const DEACTIVATE: &str = "UPDATE spaces SET status = 'retired' WHERE tenant_id = $1 AND collection_id = \
     (SELECT c.id FROM collections c WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3) \
     AND status = 'active'";
@@ -164,7 +167,8 @@ fn missing_space(id: SpaceId) -> Error {
     Error::missing("embedding space", id)
 }
 
-async fn check_collection(store: &SqlStore, scope: &Scope, id: CollectionId) -> Result<()> {
+/// Fails unless the collection is the user's.
+pub(super) async fn check_collection(store: &SqlStore, scope: &Scope, id: CollectionId) -> Result<()> {
     on!(store, |db| {
         let row = db.read_first(scoped(OWNED, scope).bind(id.0)).await?;
         found(row.map(drop), || Error::missing("collection", id))
@@ -176,7 +180,7 @@ pub(super) async fn check(store: &SqlStore, scope: &Scope, id: SpaceId) -> Resul
     get(store, scope, id).await.map(drop)
 }
 
-/// See [`spaces`](aimate_core::knowledge::KnowledgeStore::spaces).
+/// See [`EmbeddingSpaceStore::list`](aimate_core::knowledge::EmbeddingSpaceStore::list).
 pub(super) async fn list(
     store: &SqlStore,
     scope: &Scope,
@@ -192,7 +196,7 @@ pub(super) async fn list(
     Ok(spaces)
 }
 
-/// See [`create_space`](aimate_core::knowledge::KnowledgeStore::create_space).
+/// See [`EmbeddingSpaceStore::create`](aimate_core::knowledge::EmbeddingSpaceStore::create).
 pub(super) async fn create(store: &SqlStore, scope: &Scope, space: &EmbeddingSpace) -> Result<()> {
     let missing = || Error::missing("collection", space.collection_id);
     let created = on!(store, |db| {
@@ -206,11 +210,14 @@ pub(super) async fn create(store: &SqlStore, scope: &Scope, space: &EmbeddingSpa
             .bind(space.created_at.0);
         db.execute(query).await
     });
-    let created = created.map_err(|error| explain(error, ErrorKind::NotFound, missing))?;
-    found((created > 0).then_some(()), missing)
+    if created.map_err(|error| explain(error, ErrorKind::NotFound, missing))? > 0 {
+        return Ok(());
+    }
+    check_collection(store, scope, space.collection_id).await?;
+    Err(Error::conflict("there is an embedding space of this id already, which is used or being built"))
 }
 
-/// See [`missing_vectors`](aimate_core::knowledge::KnowledgeStore::missing_vectors).
+/// See [`EmbeddingSpaceStore::missing_vectors`](aimate_core::knowledge::EmbeddingSpaceStore::missing_vectors).
 pub(super) async fn missing(
     store: &SqlStore,
     scope: &Scope,
@@ -234,7 +241,7 @@ pub(super) async fn missing(
     Ok(passages)
 }
 
-/// See [`fill_space`](aimate_core::knowledge::KnowledgeStore::fill_space).
+/// See [`EmbeddingSpaceStore::fill`](aimate_core::knowledge::EmbeddingSpaceStore::fill).
 pub(super) async fn fill(store: &SqlStore, scope: &Scope, vectors: &SpaceVectors) -> Result<()> {
     let known = get(store, scope, vectors.space).await?;
     vector::check(vectors, known.dimensions)?;
@@ -260,13 +267,13 @@ pub(super) async fn fill(store: &SqlStore, scope: &Scope, vectors: &SpaceVectors
     Err(super::again())
 }
 
-/// See [`deactivate_space`](aimate_core::knowledge::KnowledgeStore::deactivate_space).
+/// See [`EmbeddingSpaceStore::deactivate`](aimate_core::knowledge::EmbeddingSpaceStore::deactivate).
 pub(super) async fn deactivate(store: &SqlStore, scope: &Scope, collection: CollectionId) -> Result<()> {
     let retired = on!(store, |db| db.execute(scoped(DEACTIVATE, scope).bind(collection.0)).await)?;
     if retired == 0 { check_collection(store, scope, collection).await } else { Ok(()) }
 }
 
-/// See [`fail_space`](aimate_core::knowledge::KnowledgeStore::fail_space).
+/// See [`EmbeddingSpaceStore::fail`](aimate_core::knowledge::EmbeddingSpaceStore::fail).
 pub(super) async fn fail(store: &SqlStore, scope: &Scope, space: SpaceId, error: &str) -> Result<()> {
     let failed = on!(store, |db| db.execute(scoped(FAIL, scope).bind(space.0).bind(text(error))).await)?;
     if failed > 0 {
@@ -276,7 +283,7 @@ pub(super) async fn fail(store: &SqlStore, scope: &Scope, space: SpaceId, error:
     Err(Error::conflict(format!("the embedding space is {status}; only one that is being built can fail")))
 }
 
-/// See [`delete_space`](aimate_core::knowledge::KnowledgeStore::delete_space).
+/// See [`EmbeddingSpaceStore::delete`](aimate_core::knowledge::EmbeddingSpaceStore::delete).
 pub(super) async fn delete(store: &SqlStore, scope: &Scope, space: SpaceId) -> Result<()> {
     let condemned = run(
         store,

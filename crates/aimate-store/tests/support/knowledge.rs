@@ -93,7 +93,7 @@ impl<'s> Fixture<'s> {
         active.id = SpaceId(id.0);
         active.model.dimensions = dimensions as u32;
         let new = Collection { id, space: Some(active), ..collection(&number.to_string()) };
-        stores.knowledge.create_collection(&world.me, &new).await.unwrap();
+        stores.collections.create(&world.me, &new).await.unwrap();
         Self { stores, me: world.me, world, collection: id, space: SpaceId(id.0) }
     }
 
@@ -107,7 +107,7 @@ impl<'s> Fixture<'s> {
                 source: Some(number.to_string()),
                 ..document(self.collection, parity)
             };
-            self.stores.knowledge.add_document(&self.me, &new).await.unwrap();
+            self.stores.documents.add(&self.me, &new).await.unwrap();
         }
         loop {
             let claimed =
@@ -155,9 +155,9 @@ impl<'s> Fixture<'s> {
             now: at(20),
         };
         loop {
-            let collection = self.stores.knowledge.collection(&self.me, self.collection).await.unwrap();
+            let collection = self.stores.collections.get(&self.me, self.collection).await.unwrap();
             publication.vectors[0].space = collection.space.unwrap().id;
-            match self.stores.knowledge.publish(&self.me, &publication).await {
+            match self.stores.ingest.publish(&self.me, &publication).await {
                 Ok(published) => break assert_eq!(published.len(), publication.documents.len()),
                 // Many at the same moment, or another space is active now.
                 Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}"),

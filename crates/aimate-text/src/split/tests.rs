@@ -33,15 +33,15 @@ fn characters(text: &str) -> usize {
 }
 
 /// The rules that hold for every text.
-fn check(document: &Extracted, settings: SplitSettings, max_tokens: usize) -> Vec<Piece> {
+fn check(document: &Extracted, chunking: Chunking, max_tokens: usize) -> Vec<Piece> {
     let text = &document.text;
     // A token is a byte.
-    let pieces = split(document, &settings, max_tokens, &|text| text.len());
+    let pieces = split(document, chunking, max_tokens, &|text| text.len());
     let (mut covered, mut last) = (0, 0);
     for piece in &pieces {
         let content = &text[piece.start..piece.end];
         assert!(!content.is_empty() && content == content.trim(), "{content:?}");
-        assert!(characters(content) <= settings.size, "{} characters", characters(content));
+        assert!(characters(content) <= chunking.size as usize, "{} characters", characters(content));
         assert!(content.len() <= max_tokens || characters(content) == 1, "{content:?}");
         assert_eq!(
             (piece.start_char, piece.end_char),
@@ -51,7 +51,7 @@ fn check(document: &Extracted, settings: SplitSettings, max_tokens: usize) -> Ve
         if piece.start > covered {
             assert_eq!(text[covered..piece.start].trim(), "");
         } else {
-            assert!(characters(&text[piece.start..covered]) <= settings.overlap);
+            assert!(characters(&text[piece.start..covered]) <= chunking.overlap as usize);
         }
         (covered, last) = (piece.end, piece.start);
     }
@@ -78,10 +78,10 @@ fn any_text_is_covered_within_the_limits() {
             }
         }
         let kind = [TextKind::Plain, TextKind::Markdown, TextKind::Code][round % 3];
-        let size = 1 + number(&mut seed) % 400;
-        let overlap = number(&mut seed) % size.div_ceil(2);
+        let size = u32::try_from(1 + number(&mut seed) % 400).unwrap();
+        let overlap = u32::try_from(number(&mut seed) % size.div_ceil(2) as usize).unwrap();
         let max_tokens = [usize::MAX, 64, 7][number(&mut seed) % 3];
-        check(&document(kind, &text), SplitSettings { size, overlap }, max_tokens);
+        check(&document(kind, &text), Chunking { size, overlap }, max_tokens);
     }
 }
 
@@ -90,11 +90,11 @@ fn chunk_ends_at_the_clearest_break() {
     let sentence = "Some words that make up a sentence. ";
     let text = format!("{}\n\n{}", sentence.repeat(2).trim(), sentence.repeat(3).trim());
     let plain = document(TextKind::Plain, &text);
-    let settings = SplitSettings { size: 120, overlap: 0 };
-    let pieces = check(&plain, settings, usize::MAX);
+    let chunking = Chunking { size: 120, overlap: 0 };
+    let pieces = check(&plain, chunking, usize::MAX);
     assert_eq!(texts(&plain, &pieces), [sentence.repeat(2).trim(), sentence.repeat(3).trim()]);
     let plain = document(TextKind::Plain, &sentence.repeat(6));
-    let pieces = check(&plain, settings, usize::MAX);
+    let pieces = check(&plain, chunking, usize::MAX);
     assert_eq!(texts(&plain, &pieces), [sentence.repeat(3).trim(), sentence.repeat(3).trim()]);
 }
 
@@ -102,7 +102,7 @@ fn chunk_ends_at_the_clearest_break() {
 fn overlap_starts_at_a_sentence() {
     let text = "This is one sentence here. And this one is another. ".repeat(5);
     let plain = document(TextKind::Plain, &text);
-    let pieces = check(&plain, SplitSettings { size: 110, overlap: 40 }, usize::MAX);
+    let pieces = check(&plain, Chunking { size: 110, overlap: 40 }, usize::MAX);
     let texts = texts(&plain, &pieces);
     assert!(
         texts.len() > 2 && texts.iter().all(|text| text.starts_with("This is") || text.starts_with("And"))
@@ -116,7 +116,7 @@ fn chunk_has_the_path_of_headings_it_starts_under() {
     let text =
         format!("# Book\n\n{words}\n\n## First\n\n{words}\n\n### Deep\n\n{words}\n\n## Second\n\n{words}");
     let markdown = document(TextKind::Markdown, &text);
-    let pieces = check(&markdown, SplitSettings { size: 120, overlap: 30 }, usize::MAX);
+    let pieces = check(&markdown, Chunking { size: 120, overlap: 30 }, usize::MAX);
     let paths: Vec<_> = pieces.iter().map(|piece| piece.headings.join("/")).collect();
     assert_eq!(paths, ["Book", "Book/First", "Book/First/Deep", "Book/Second"]);
     assert!(texts(&markdown, &pieces)[2].starts_with("### Deep"));
@@ -127,7 +127,7 @@ fn chunk_has_the_page_it_starts_on() {
     let mut plain = document(TextKind::Plain, &"Ten bytes\n".repeat(60));
     let page = |start, number| PageMark { start, number, label: None };
     plain.pages = vec![page(0, 1), page(0, 2), page(300, 3)];
-    let pieces = check(&plain, SplitSettings { size: 200, overlap: 0 }, usize::MAX);
+    let pieces = check(&plain, Chunking { size: 200, overlap: 0 }, usize::MAX);
     let pages: Vec<_> = pieces.iter().map(|piece| piece.page).collect();
     assert_eq!(pages.first(), Some(&Some(2)));
     assert!(pieces.iter().all(|piece| (piece.page == Some(3)) == (piece.start >= 300)));
@@ -136,27 +136,27 @@ fn chunk_has_the_page_it_starts_on() {
 #[test]
 fn code_is_cut_between_lines() {
     let code = document(TextKind::Code, &"fn name() {\n    call();\n\n    call();\n}\n\n".repeat(20));
-    let pieces = check(&code, SplitSettings { size: 150, overlap: 0 }, usize::MAX);
+    let pieces = check(&code, Chunking { size: 150, overlap: 0 }, usize::MAX);
     assert!(texts(&code, &pieces).iter().all(|text| text.starts_with("fn name") && text.ends_with('}')));
 }
 
 #[test]
 fn blank_text_has_no_chunks() {
     for text in ["", " \n\t ", "\u{3000}\n"] {
-        assert!(check(&document(TextKind::Plain, text), SplitSettings::default(), 10).is_empty());
+        assert!(check(&document(TextKind::Plain, text), Chunking::default(), 10).is_empty());
     }
 }
 
 #[test]
 fn hard_texts_take_linear_time() {
-    let settings = SplitSettings { size: 1_000, overlap: 499 };
+    let chunking = Chunking { size: 1_000, overlap: 499 };
     for unit in
         ["x", "👨‍👩‍👧", "字", ".", "。", ")", "# h\n", "```\n", "\n", "ก", "e\u{301}", ". ", "- ", "\u{301}"]
     {
         let text = unit.repeat(400_000 / unit.len());
         for kind in [TextKind::Plain, TextKind::Markdown, TextKind::Code] {
             let document = document(kind, &text);
-            let pieces = split(&document, &settings, usize::MAX, &|_| 1);
+            let pieces = split(&document, chunking, usize::MAX, &|_| 1);
             assert!(pieces.len() <= 1 + text.len() / 200, "{unit:?}: {}", pieces.len());
         }
     }
@@ -164,9 +164,11 @@ fn hard_texts_take_linear_time() {
 
 #[test]
 fn settings_say_what_would_be_right() {
-    let check = |size, overlap| SplitSettings { size, overlap }.check();
+    let check = |size, overlap| Chunking { size, overlap }.check();
     assert_eq!(check(1_000, 200), Ok(()));
     assert_eq!(check(8_000, 3_999), Ok(()));
-    assert_eq!(check(99, 0), Err("`size` is 99; it must be 100 to 8000 characters".to_owned()));
-    assert!(check(100, 50).unwrap_err().contains("less than half"));
+    let error = check(99, 0).unwrap_err();
+    assert_eq!(error.to_string(), "`size` is 99; it must be 100 to 8000 characters");
+    let error = check(100, 50).unwrap_err();
+    assert!(error.field == "overlap" && error.message.contains("less than half"), "{error}");
 }

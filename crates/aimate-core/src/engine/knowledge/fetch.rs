@@ -30,7 +30,7 @@ impl Knowledge {
         NewDocument { name: if is_named { new.name.clone() } else { url.to_owned() }, ..new.clone() }
             .check()?;
         // Before anything is fetched: a wrong id should cost nobody anything.
-        inner.stores.knowledge.collection_configs(&self.scope, &[collection.to_string()]).await?;
+        inner.stores.collections.config(&self.scope, collection).await?;
         let fetched = fetcher.fetch(url, MAX_BYTES).await?;
         if !is_named {
             new.name = fetched.name;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use aimate_index::analysis::analyze;
 use aimate_text::extract::{ExtractError, ExtractErrorKind, Extracted};
-use aimate_text::split::{SplitSettings, split};
+use aimate_text::split::split;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::super::Engine;
@@ -167,11 +167,10 @@ impl Engine {
 
     /// Where documents of a collection go.
     async fn destination(&self, scope: &Scope, collection: CollectionId) -> Result<Destination> {
-        let knowledge = &self.inner.stores.knowledge;
-        let heads = knowledge.collection_configs(scope, &[collection.to_string()]).await?;
-        let chunking = heads.first().map(|head| head.chunking).unwrap_or_default();
+        let stores = &self.inner.stores;
+        let chunking = stores.collections.config(scope, collection).await?.chunking;
         let mut spaces: Vec<(SpaceId, Arc<dyn Embedder>)> = Vec::new();
-        for space in knowledge.spaces(scope, collection).await? {
+        for space in stores.spaces.list(scope, collection).await? {
             if matches!(space.status, SpaceStatus::Active | SpaceStatus::Building) {
                 spaces.push((space.id, self.embedder(scope, &space.model)?));
             }
@@ -250,13 +249,13 @@ impl Engine {
     }
 
     async fn is_gone(&self, scope: &Scope, fence: Fence) -> bool {
-        !matches!(self.inner.stores.knowledge.document(scope, fence.document).await, Ok(document)
+        !matches!(self.inner.stores.documents.get(scope, fence.document).await, Ok(document)
             if document.status == crate::knowledge::DocumentStatus::Processing)
     }
 
     async fn end(&self, scope: &Scope, fence: Fence, finish: &Finish) {
         let now = self.inner.sources.now();
-        match self.inner.stores.knowledge.finish(scope, fence, finish, now).await {
+        match self.inner.stores.ingest.finish(scope, fence, finish, now).await {
             Err(error) if !matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound) => {
                 tracing::warn!(%error, document = %fence.document, "the end of a document could not be stored");
             }
@@ -317,15 +316,13 @@ struct Cutting {
 
 impl Cutting {
     fn chunks(&self, text: &Extracted) -> Vec<Chunk> {
-        let settings =
-            SplitSettings { size: self.chunking.size as usize, overlap: self.chunking.overlap as usize };
         let max = self.embedders.iter().map(|embedder| embedder.max_tokens()).min().unwrap_or(usize::MAX);
         let max = max.saturating_sub(HEAD_TOKENS).max(HEAD_TOKENS);
         let count = |text: &str| {
             self.embedders.iter().map(|embedder| embedder.count_tokens(text)).max().unwrap_or_default()
         };
         let mut seen: HashMap<Vec<u8>, u32> = HashMap::new();
-        let pieces = split(text, &settings, max, &count);
+        let pieces = split(text, self.chunking, max, &count);
         let mut chunks = Vec::with_capacity(pieces.len());
         for (index, piece) in (0..).zip(pieces) {
             let content = text.text.get(piece.start..piece.end).unwrap_or_default();

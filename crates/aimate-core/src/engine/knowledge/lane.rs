@@ -107,7 +107,7 @@ struct Need {
 impl Engine {
     async fn merge(&self, scope: &Scope, collection: CollectionId) {
         loop {
-            match self.inner.stores.knowledge.merge_index(scope, collection).await {
+            match self.inner.stores.index.merge(scope, collection).await {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) if error.kind() == ErrorKind::NotFound => return,
@@ -126,8 +126,8 @@ impl Engine {
         for some in untold.chunk_by(|one, other| is_of_one(one, other)) {
             let Some(Cut { scope, collection, .. }) = some.first() else { continue };
             let read: Vec<(Fence, f32)> = some.iter().map(|cut| (cut.fence, 0.0)).collect();
-            let told = self.inner.stores.knowledge.store_vectors(scope, *collection, &read, &[]).await;
-            if let Err(error) = told {
+            let marked = self.inner.stores.ingest.mark_progress(scope, *collection, &read).await;
+            if let Err(error) = marked {
                 tracing::debug!(%error, "that documents were read could not be stored");
             }
         }
@@ -172,14 +172,14 @@ impl Engine {
     /// The group's chunks without a vector in `space`. Only a document that was
     /// worked on before can have some with one.
     async fn needs(&self, group: &[Cut], space: SpaceId) -> Result<Vec<Need>> {
-        let knowledge = &self.inner.stores.knowledge;
+        let stores = &self.inner.stores;
         let mut needs = Vec::new();
         for cut in group {
             let mut there = HashSet::new();
             if cut.fence.attempt > 1 {
                 let ids: Vec<_> = cut.chunks.iter().map(|new| new.chunk.id).collect();
                 for some in ids.chunks(1_000) {
-                    there.extend(knowledge.embedded(&cut.scope, space, some).await?);
+                    there.extend(stores.ingest.embedded(&cut.scope, space, some).await?);
                 }
             }
             let missing = cut.chunks.iter().map(|new| &new.chunk).filter(|chunk| !there.contains(&chunk.id));
@@ -205,8 +205,8 @@ impl Engine {
             batch.vectors.iter().map(|(_, document, _)| *document).collect();
         let of_batch = group.iter().filter(|cut| documents.contains(&cut.document.id));
         let fences: Vec<_> = of_batch.map(|cut| (cut.fence, progress.of(cut.document.id))).collect();
-        let knowledge = &self.inner.stores.knowledge;
-        for held in knowledge.store_vectors(scope, *collection, &fences, &[batch]).await? {
+        let stores = &self.inner.stores;
+        for held in stores.ingest.store_vectors(scope, *collection, &fences, &[batch]).await? {
             documents.remove(&held);
         }
         Ok(documents)
@@ -226,7 +226,7 @@ impl Engine {
         let documents = documents.collect();
         let now = self.inner.sources.now();
         let publication = Publication { collection, documents, vectors: Vec::new(), now };
-        if let Err(error) = self.inner.stores.knowledge.publish(&scope, &publication).await {
+        if let Err(error) = self.inner.stores.ingest.publish(&scope, &publication).await {
             self.give_up_all(group, &error).await;
         }
     }

@@ -101,7 +101,7 @@ impl Knowledge {
             created_at: now,
             updated_at: now,
         };
-        inner.stores.knowledge.create_collection(&self.scope, &collection).await?;
+        inner.stores.collections.create(&self.scope, &collection).await?;
         Ok(collection)
     }
 
@@ -110,11 +110,11 @@ impl Knowledge {
     /// # Errors
     /// `NotFound`.
     pub async fn collection(&self, id_or_name: &str) -> Result<Collection> {
-        let store = &self.engine.inner.stores.knowledge;
+        let stores = &self.engine.inner.stores;
         if let Ok(id) = id_or_name.parse::<CollectionId>() {
-            return store.collection(&self.scope, id).await;
+            return stores.collections.get(&self.scope, id).await;
         }
-        store.collection_named(&self.scope, id_or_name).await?.ok_or_else(|| {
+        stores.collections.get_by_name(&self.scope, id_or_name).await?.ok_or_else(|| {
             Error::not_found(format!("there is no collection `{}`", crate::text::shorten(id_or_name, 64)))
         })
     }
@@ -140,7 +140,7 @@ impl Knowledge {
     /// # Errors
     /// What the store says.
     pub async fn collections(&self, page: PageRequest) -> Result<Page<Collection>> {
-        self.engine.inner.stores.knowledge.collections(&self.scope, page).await
+        self.engine.inner.stores.collections.list(&self.scope, page).await
     }
 
     /// Changes a collection; see [`CollectionChange`] for what another embedder
@@ -152,11 +152,11 @@ impl Knowledge {
         change.check()?;
         let inner = &self.engine.inner;
         let now = inner.sources.now();
-        inner.stores.knowledge.update_collection(&self.scope, id, &change, now).await?;
+        inner.stores.collections.update(&self.scope, id, &change, now).await?;
         if let Some(name) = &change.embedder {
             self.engine.change_model(&self.scope, id, name).await?;
         }
-        inner.stores.knowledge.collection(&self.scope, id).await
+        inner.stores.collections.get(&self.scope, id).await
     }
 
     /// The collection's spaces, newest first: the active one, one that is being
@@ -165,7 +165,7 @@ impl Knowledge {
     /// # Errors
     /// `NotFound`.
     pub async fn spaces(&self, id: CollectionId) -> Result<Vec<EmbeddingSpace>> {
-        self.engine.inner.stores.knowledge.spaces(&self.scope, id).await
+        self.engine.inner.stores.spaces.list(&self.scope, id).await
     }
 
     /// Deletes a collection with all its documents.
@@ -173,7 +173,7 @@ impl Knowledge {
     /// # Errors
     /// `NotFound`.
     pub async fn delete_collection(&self, id: CollectionId) -> Result<()> {
-        let blobs = self.engine.inner.stores.knowledge.delete_collection(&self.scope, id).await?;
+        let blobs = self.engine.inner.stores.collections.delete(&self.scope, id).await?;
         self.engine.drop_blobs(blobs).await;
         Ok(())
     }
@@ -194,9 +194,9 @@ impl Knowledge {
         new.check()?;
         let inner = &self.engine.inner;
         // Before the bytes are taken: a wrong id should cost nothing.
-        inner.stores.knowledge.collection_configs(&self.scope, &[collection.to_string()]).await?;
+        inner.stores.collections.config(&self.scope, collection).await?;
         let known = match &new.source {
-            Some(source) => self.of_source(collection, source).await?,
+            Some(source) => inner.stores.documents.get_by_source(&self.scope, collection, source).await?,
             None => None,
         };
         let id = known.map_or_else(|| inner.sources.id(), |document| document.id);
@@ -231,7 +231,7 @@ impl Knowledge {
 
     async fn store_document(&self, document: &Document, blob: Blob) -> Result<Document> {
         let inner = &self.engine.inner;
-        match inner.stores.knowledge.add_document(&self.scope, document).await {
+        match inner.stores.documents.add(&self.scope, document).await {
             Ok((stored, unneeded)) if stored.id == document.id => {
                 self.engine.drop_blobs(unneeded.filter(|old| *old != blob).into_iter().collect()).await;
                 inner.knowledge.added.notify_one();
@@ -248,25 +248,6 @@ impl Knowledge {
             Err(error) => {
                 self.engine.drop_blobs(vec![blob]).await;
                 Err(error)
-            }
-        }
-    }
-
-    async fn of_source(&self, collection: CollectionId, source: &str) -> Result<Option<Document>> {
-        let filter = DocumentFilter {
-            collection: Some(collection),
-            source_prefix: Some(source.to_owned()),
-            ..DocumentFilter::default()
-        };
-        let mut page = PageRequest::first(PageRequest::MAX_LIMIT);
-        loop {
-            let found = self.engine.inner.stores.knowledge.documents(&self.scope, &filter, page).await?;
-            let next = found.next;
-            let exact = found.data.into_iter().find(|document| document.source.as_deref() == Some(source));
-            match (exact, next) {
-                (Some(document), _) => return Ok(Some(document)),
-                (None, None) => return Ok(None),
-                (None, Some(cursor)) => page.after = Some(cursor),
             }
         }
     }
@@ -316,7 +297,7 @@ impl Knowledge {
     /// # Errors
     /// `NotFound`.
     pub async fn document(&self, id: DocumentId) -> Result<Document> {
-        self.engine.inner.stores.knowledge.document(&self.scope, id).await
+        self.engine.inner.stores.documents.get(&self.scope, id).await
     }
 
     /// The documents that pass `filter`, newest first.
@@ -324,7 +305,7 @@ impl Knowledge {
     /// # Errors
     /// What the store says.
     pub async fn documents(&self, filter: &DocumentFilter, page: PageRequest) -> Result<Page<Document>> {
-        self.engine.inner.stores.knowledge.documents(&self.scope, filter, page).await
+        self.engine.inner.stores.documents.list(&self.scope, filter, page).await
     }
 
     /// A file with the document's bytes, to be read only.
@@ -345,7 +326,7 @@ impl Knowledge {
     /// `NotFound`.
     pub async fn chunks(&self, id: DocumentId, from: u32, limit: u32) -> Result<Vec<Chunk>> {
         let limit = limit.clamp(1, PageRequest::MAX_LIMIT);
-        self.engine.inner.stores.knowledge.chunks(&self.scope, id, from, limit).await
+        self.engine.inner.stores.documents.chunks(&self.scope, id, from, limit).await
     }
 
     /// Waits until a document is `ready`.
@@ -412,7 +393,7 @@ impl Knowledge {
             detail: "somebody stopped it before it was read; add it again to read it".to_owned(),
         };
         let inner = &self.engine.inner;
-        inner.stores.knowledge.cancel_document(&self.scope, id, &reason, inner.sources.now()).await
+        inner.stores.documents.cancel(&self.scope, id, &reason, inner.sources.now()).await
     }
 
     /// Deletes a document: its bytes, text, chunks, vectors and index entries.
@@ -430,7 +411,7 @@ impl Knowledge {
     /// # Errors
     /// What the store says.
     pub async fn delete_all(&self, ids: &[DocumentId]) -> Result<()> {
-        let blobs = self.engine.inner.stores.knowledge.delete_documents(&self.scope, ids).await?;
+        let blobs = self.engine.inner.stores.documents.delete(&self.scope, ids).await?;
         self.engine.drop_blobs(blobs).await;
         Ok(())
     }

@@ -49,8 +49,11 @@ impl Knowledge {
     pub async fn search(&self, search: &Search) -> Result<Found> {
         search.check()?;
         let start = Instant::now();
-        let knowledge = &self.engine.inner.stores.knowledge;
-        let collections = knowledge.collection_configs(&self.scope, &search.collections).await?;
+        let stores = &self.engine.inner.stores;
+        let collections = match search.collections.is_empty() {
+            true => stores.collections.newest_configs(&self.scope).await?,
+            false => stores.collections.configs(&self.scope, &search.collections).await?,
+        };
         let target = SearchScope {
             collections: collections.iter().map(|collection| collection.id).collect(),
             filter: search.filter.clone(),
@@ -102,7 +105,7 @@ impl Knowledge {
             return Ok((RankedChunks::default(), Duration::ZERO));
         }
         let start = Instant::now();
-        let leg = self.engine.inner.stores.knowledge.find_text(&self.scope, target, terms, depth).await?;
+        let leg = self.engine.inner.stores.index.find_text(&self.scope, target, terms, depth).await?;
         Ok((leg, start.elapsed()))
     }
 
@@ -157,8 +160,8 @@ impl Knowledge {
         let query = vectors.pop().unwrap_or_default();
         all.embed_time += start.elapsed();
         let start = Instant::now();
-        let store = &self.engine.inner.stores.knowledge;
-        let leg = store.find_vector(&self.scope, target, &group.spaces, &query, depth).await?;
+        let stores = &self.engine.inner.stores;
+        let leg = stores.index.find_vector(&self.scope, target, &group.spaces, &query, depth).await?;
         all.find_time += start.elapsed();
         all.leg.best.extend(leg.best);
         all.leg.chunks += leg.chunks;
@@ -180,9 +183,9 @@ impl Knowledge {
         if missing.is_empty() {
             return Ok(cosines);
         }
-        let store = &self.engine.inner.stores.knowledge;
+        let stores = &self.engine.inner.stores;
         for (spaces, query) in &vector.queries {
-            let more = store.cosines(&self.scope, spaces, query, &missing).await?;
+            let more = stores.index.cosines(&self.scope, spaces, query, &missing).await?;
             cosines.extend(more.into_iter().map(|ScoredChunk { chunk, score }| (chunk, score)));
         }
         Ok(cosines)
@@ -235,7 +238,7 @@ impl Knowledge {
         spaces: &[SpaceId],
     ) -> Result<()> {
         let chunks: Vec<_> = candidates.iter().map(|candidate| candidate.chunk).collect();
-        let vectors = self.engine.inner.stores.knowledge.vectors(&self.scope, spaces, &chunks).await?;
+        let vectors = self.engine.inner.stores.index.vectors(&self.scope, spaces, &chunks).await?;
         fuse::diversify(candidates, search.limit(), search.diversity, &vectors.into_iter().collect());
         Ok(())
     }
@@ -261,7 +264,7 @@ impl Knowledge {
 
     async fn passages(&self, chunks: impl Iterator<Item = ChunkId>) -> Result<HashMap<ChunkId, Passage>> {
         let chunks: Vec<_> = chunks.collect();
-        let passages = self.engine.inner.stores.knowledge.passages(&self.scope, &chunks).await?;
+        let passages = self.engine.inner.stores.index.passages(&self.scope, &chunks).await?;
         Ok(passages.into_iter().map(|passage| (passage.chunk.id, passage)).collect())
     }
 }

@@ -21,17 +21,17 @@ impl Engine {
     /// Gives a collection another model. One it had before is active again at
     /// once if no chunk came since; else what is missing is built first.
     pub(super) async fn change_model(&self, scope: &Scope, id: CollectionId, name: &str) -> Result<()> {
-        let knowledge = &self.inner.stores.knowledge;
+        let stores = &self.inner.stores;
         let Some(model) = self.embedding_model(scope, name).await? else {
-            return knowledge.deactivate_space(scope, id).await;
+            return stores.spaces.deactivate(scope, id).await;
         };
-        let spaces = knowledge.spaces(scope, id).await?;
+        let spaces = stores.spaces.list(scope, id).await?;
         let same = spaces.iter().find(|space| space.model == model);
         if same.is_some_and(|space| matches!(space.status, SpaceStatus::Active | SpaceStatus::Building)) {
             return Ok(());
         }
         if let Some(space) = same.filter(|space| space.status == SpaceStatus::Retired)
-            && knowledge.activate_space(scope, space.id).await?
+            && stores.spaces.activate(scope, space.id).await?
         {
             return Ok(());
         }
@@ -49,7 +49,7 @@ impl Engine {
                 created_at: self.inner.sources.now(),
             },
         };
-        knowledge.create_space(scope, &space).await?;
+        stores.spaces.create(scope, &space).await?;
         self.inner.knowledge.space_made.notify_one();
         Ok(())
     }
@@ -73,7 +73,7 @@ impl Engine {
                 }
             };
             if useless {
-                self.inner.stores.knowledge.delete_space(scope, space.id).await?;
+                self.inner.stores.spaces.delete(scope, space.id).await?;
             }
         }
         Ok(())
@@ -115,8 +115,7 @@ impl Engine {
                 }
                 Err(error) => {
                     tracing::warn!(%error, space = %space.id, "a space cannot be built");
-                    if let Err(error) =
-                        self.inner.stores.knowledge.fail_space(scope, space.id, error.message()).await
+                    if let Err(error) = self.inner.stores.spaces.fail(scope, space.id, error.message()).await
                     {
                         tracing::warn!(%error, space = %space.id, "that could not be stored");
                     }
@@ -128,10 +127,10 @@ impl Engine {
 
     /// One batch more; true once the space is active.
     async fn fill_space(&self, scope: &Scope, space: &EmbeddingSpace) -> Result<bool> {
-        let knowledge = &self.inner.stores.knowledge;
-        let missing = knowledge.missing_vectors(scope, space.id, BATCH).await?;
+        let stores = &self.inner.stores;
+        let missing = stores.spaces.missing_vectors(scope, space.id, BATCH).await?;
         if missing.is_empty() {
-            return knowledge.activate_space(scope, space.id).await;
+            return stores.spaces.activate(scope, space.id).await;
         }
         let embedder = self.embedder(scope, &space.model)?;
         let text = |Passage { chunk, title, .. }: &Passage| index_text(title, &chunk.headings, &chunk.text);
@@ -139,7 +138,7 @@ impl Engine {
         let made = embed_checked(embedder.as_ref(), &texts, EmbedPurpose::Passage).await?;
         let places = missing.iter().map(|passage| (passage.chunk.id, passage.chunk.document_id));
         let vectors = places.zip(made).map(|((chunk, document), vector)| (chunk, document, vector)).collect();
-        knowledge.fill_space(scope, &SpaceVectors { space: space.id, vectors }).await?;
+        stores.spaces.fill(scope, &SpaceVectors { space: space.id, vectors }).await?;
         Ok(false)
     }
 }

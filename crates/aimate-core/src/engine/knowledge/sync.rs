@@ -12,7 +12,7 @@ use tokio::io::AsyncReadExt;
 use super::Knowledge;
 use crate::error::{Error, Result};
 use crate::id::{CollectionId, DocumentId};
-use crate::knowledge::{Document, DocumentFilter, DocumentStatus, NewDocument};
+use crate::knowledge::{Document, DocumentFilter, DocumentMove, DocumentStatus, NewDocument};
 use crate::page::PageRequest;
 
 /// Bytes that are read from a file at once.
@@ -153,7 +153,7 @@ impl Knowledge {
             if old.is_none()
                 && let Some(document) = gone.get_mut(&hash).and_then(Vec::pop)
             {
-                moves.push((document.id, name(&path), source));
+                moves.push(DocumentMove { id: document.id, name: name(&path), source });
                 on_event(SyncEvent::Unchanged(path));
                 continue;
             }
@@ -171,7 +171,7 @@ impl Knowledge {
         report.moved = moves.len() as u64;
         for some in moves.chunks(TOGETHER) {
             let now = self.engine.inner.sources.now();
-            self.engine.inner.stores.knowledge.move_documents(&self.scope, some, now).await?;
+            self.engine.inner.stores.documents.rename(&self.scope, some, now).await?;
         }
         let gone: Vec<_> = gone.into_values().flatten().map(|document| document.id).collect();
         if options.delete {
@@ -194,7 +194,7 @@ impl Knowledge {
         };
         let (mut all, mut page) = (Vec::new(), PageRequest::first(PageRequest::MAX_LIMIT));
         loop {
-            let found = self.engine.inner.stores.knowledge.documents(&self.scope, &filter, page).await?;
+            let found = self.engine.inner.stores.documents.list(&self.scope, &filter, page).await?;
             all.extend(found.data.into_iter().filter(|document| {
                 document.source.as_ref().is_some_and(|source| *source == itself || source.starts_with(&below))
             }));

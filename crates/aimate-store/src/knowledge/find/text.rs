@@ -19,7 +19,7 @@ use crate::knowledge::{TRIES, again, compute};
 /// Blocks that a search holds as a whole.
 const MAX_BLOCKS: usize = 2048;
 
-/// See [`find_text`](aimate_core::knowledge::KnowledgeStore::find_text).
+/// See [`SearchIndex::find_text`](aimate_core::knowledge::SearchIndex::find_text).
 pub(in crate::knowledge) async fn text(
     store: &SqlStore,
     scope: &Scope,

@@ -22,7 +22,7 @@ const LEAST: usize = 500;
 /// Bytes of codes that a search holds at once.
 const AT_ONCE: u64 = 16 << 20;
 
-/// See [`find_vector`](aimate_core::knowledge::KnowledgeStore::find_vector).
+/// See [`SearchIndex::find_vector`](aimate_core::knowledge::SearchIndex::find_vector).
 pub(in crate::knowledge) async fn vector(
     store: &SqlStore,
     scope: &Scope,

@@ -16,7 +16,7 @@ const SIZES: &str = "SELECT c.id AS collection_id, g.id, g.chunk_count FROM coll
     LEFT JOIN segments g ON g.tenant_id = c.tenant_id AND g.collection_id = c.id \
     WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3";
 
-/// See [`merge_index`](aimate_core::knowledge::KnowledgeStore::merge_index).
+/// See [`SearchIndex::merge`](aimate_core::knowledge::SearchIndex::merge).
 pub(in crate::knowledge) async fn merge(
     store: &SqlStore,
     scope: &Scope,

@@ -101,7 +101,7 @@ const CHECKS: [Check; 7] = [
     ),
 ];
 
-/// See [`orphans`](aimate_core::knowledge::KnowledgeQueue::orphans).
+/// See [`MaintenanceStore::orphans`](aimate_core::knowledge::MaintenanceStore::orphans).
 pub(in crate::knowledge) async fn orphans(store: &SqlStore, repair: bool) -> Result<Vec<String>> {
     let mut sentences = Vec::new();
     for check in &CHECKS {

@@ -40,7 +40,7 @@ const ACTIVATE: Pair = Pair::same(concat!(
      WHERE x.tenant_id = $1 AND x.segment_id = g.id AND x.space_id = $3))"
 ));
 
-/// See [`activate_space`](aimate_core::knowledge::KnowledgeStore::activate_space).
+/// See [`EmbeddingSpaceStore::activate`](aimate_core::knowledge::EmbeddingSpaceStore::activate).
 pub(in crate::knowledge) async fn activate(store: &SqlStore, scope: &Scope, space: SpaceId) -> Result<bool> {
     for _ in 0..TRIES {
         let known = get(store, scope, space).await?;

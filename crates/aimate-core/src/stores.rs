@@ -1,0 +1,134 @@
+//! The stores of one engine.
+
+use std::sync::Arc;
+
+use crate::connection::ConnectionStore;
+use crate::conversation::ConversationStore;
+use crate::file::FileStore;
+use crate::knowledge::{
+    BlobStore, CollectionStore, DocumentStore, EmbeddingSpaceStore, IngestQueue, IngestStore,
+    MaintenanceStore, SearchIndex,
+};
+use crate::model::ModelStore;
+use crate::prompt::PromptStore;
+use crate::run::{RunStore, WorkerStore};
+use crate::session::SessionStore;
+use crate::usage::UsageStore;
+use crate::user::UserStore;
+use crate::workspace::WorkspaceStore;
+
+/// The stores of one engine, each behind its port.
+///
+/// Every port method takes the [`Scope`](crate::Scope) of who asks first, and a
+/// row of another user is `NotFound`. These serve the process or its operator
+/// instead, and no user's call reaches them:
+///
+/// | port or method | why it has no scope |
+/// |---|---|
+/// | [`WorkerStore`] | The leases of processes; it returns the scope of each run it hands out. |
+/// | [`IngestQueue`] | Work for a process; it returns the scope of all that it hands out. |
+/// | [`MaintenanceStore`] | `doctor` looks over all tenants. |
+/// | [`BlobStore`] | A [`Blob`](crate::knowledge::Blob) names its tenant, and comes from a document that was read with a scope. |
+/// | [`UsageStore::record`] | Each record carries its scope: one batch is of many users. |
+///
+/// Start from the stores of one adapter and put others in place of some:
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use aimate_core::{Stores, knowledge::BlobStore};
+/// fn with_own_blobs(mut stores: Stores, blobs: Arc<dyn BlobStore>) -> Stores {
+///     stores.blobs = blobs;
+///     stores
+/// }
+/// ```
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Stores {
+    /// Users.
+    pub users: Arc<dyn UserStore>,
+    /// Logins.
+    pub sessions: Arc<dyn SessionStore>,
+    /// Workspaces.
+    pub workspaces: Arc<dyn WorkspaceStore>,
+    /// Prompts.
+    pub prompts: Arc<dyn PromptStore>,
+    /// Conversations and messages.
+    pub conversations: Arc<dyn ConversationStore>,
+    /// Runs and their event logs.
+    pub runs: Arc<dyn RunStore>,
+    /// The processes that own runs.
+    pub workers: Arc<dyn WorkerStore>,
+    /// Model servers.
+    pub connections: Arc<dyn ConnectionStore>,
+    /// Their models.
+    pub models: Arc<dyn ModelStore>,
+    /// What answers used.
+    pub usage: Arc<dyn UsageStore>,
+    /// Uploaded files.
+    pub files: Arc<dyn FileStore>,
+    /// Collections.
+    pub collections: Arc<dyn CollectionStore>,
+    /// Documents.
+    pub documents: Arc<dyn DocumentStore>,
+    /// Embedding spaces.
+    pub spaces: Arc<dyn EmbeddingSpaceStore>,
+    /// The index in which chunks are found.
+    pub index: Arc<dyn SearchIndex>,
+    /// The work on documents until they are published.
+    pub ingest: Arc<dyn IngestStore>,
+    /// Documents to read and spaces to build.
+    pub queue: Arc<dyn IngestQueue>,
+    /// What nothing refers to.
+    pub maintenance: Arc<dyn MaintenanceStore>,
+    /// The bytes of documents.
+    pub blobs: Arc<dyn BlobStore>,
+}
+
+impl Stores {
+    /// All ports on one adapter, but for the bytes of documents, which few
+    /// databases keep.
+    pub fn new<S>(store: Arc<S>, blobs: Arc<dyn BlobStore>) -> Self
+    where
+        S: UserStore
+            + SessionStore
+            + WorkspaceStore
+            + PromptStore
+            + ConversationStore
+            + RunStore
+            + WorkerStore
+            + ConnectionStore
+            + ModelStore
+            + UsageStore
+            + FileStore
+            + CollectionStore
+            + DocumentStore
+            + EmbeddingSpaceStore
+            + SearchIndex
+            + IngestStore
+            + IngestQueue
+            + MaintenanceStore
+            + 'static,
+    {
+        Self {
+            users: store.clone(),
+            sessions: store.clone(),
+            workspaces: store.clone(),
+            prompts: store.clone(),
+            conversations: store.clone(),
+            runs: store.clone(),
+            workers: store.clone(),
+            connections: store.clone(),
+            models: store.clone(),
+            usage: store.clone(),
+            files: store.clone(),
+            collections: store.clone(),
+            documents: store.clone(),
+            spaces: store.clone(),
+            index: store.clone(),
+            ingest: store.clone(),
+            queue: store.clone(),
+            maintenance: store,
+            blobs,
+        }
+    }
+}
