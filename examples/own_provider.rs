@@ -4,20 +4,20 @@
 
 use std::sync::Arc;
 
-use aimate::connection::{NewConnection, ProviderKind};
+use aimate::connection::NewConnection;
 use aimate::message::text_of;
 use aimate::provider::{
-    ChatProvider, ChatRequest, Embeddings, Endpoint, FinishReason, ListedModel, ProviderEvent, ProviderStream,
+    ChatProvider, ChatRequest, Endpoint, FinishReason, ListedModel, ProviderEvent, ProviderStream,
 };
-use aimate::{Engine, Error, Result, Turn};
+use aimate::{Engine, Result, Turn};
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 
 /// Says the question back, word by word.
-struct Echo;
+struct Parrot;
 
 #[async_trait]
-impl ChatProvider for Echo {
+impl ChatProvider for Parrot {
     async fn chat(&self, _endpoint: &Endpoint, request: &ChatRequest) -> Result<ProviderStream> {
         let question = request.messages.last().map(|message| text_of(&message.content)).unwrap_or_default();
         let mut events: Vec<_> =
@@ -27,11 +27,7 @@ impl ChatProvider for Echo {
     }
 
     async fn models(&self, _endpoint: &Endpoint) -> Result<Vec<ListedModel>> {
-        Ok(vec![ListedModel { id: "echo".to_owned(), ..ListedModel::default() }])
-    }
-
-    async fn embed(&self, _: &Endpoint, _: &str, _: &[String], _: Option<u32>) -> Result<Embeddings> {
-        Err(Error::unsupported("an echo makes no vectors"))
+        Ok(vec![ListedModel { id: "grey".to_owned(), ..ListedModel::default() }])
     }
 }
 
@@ -39,12 +35,12 @@ impl ChatProvider for Echo {
 async fn main() -> Result<()> {
     let engine = Engine::builder()
         .store(aimate::store::connect("sqlite::memory:").await?)
-        .provider(ProviderKind::OpenAi, Arc::new(Echo))
-        .connection(NewConnection::new("mine", ProviderKind::OpenAi))
+        .provider("parrot", Arc::new(Parrot))
+        .connection(NewConnection::new("mine", "parrot"))
         .build()
         .await?;
     let me = engine.local_scope().await?;
-    let answer = engine.chat(&me, Turn::new("Is anybody there?").model("mine/echo")).await?;
+    let answer = engine.chat(&me, Turn::new("Is anybody there?").model("mine/grey")).await?;
     println!("{}", text_of(&answer.message().await?.content));
     Ok(())
 }

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use aimate::connection::{NewConnection, ProviderKind};
-use aimate::provider::Endpoint;
-use aimate::providers::{self, Transport};
+use aimate::connection::NewConnection;
+use aimate::provider::{Endpoint, ProviderId};
+use aimate::providers::{self, BUILTIN, OLLAMA, OPENAI, OPENROUTER, Transport};
 use aimate::{Error, Result, Secret};
 
 /// How long a server on this machine has to answer.
@@ -29,17 +29,17 @@ pub(crate) async fn find(transport: &Transport) -> Result<Vec<Found>> {
     let wanted = preferred()?;
     let ollama = variable("OLLAMA_HOST");
     let (ollama, lmstudio) = tokio::join!(
-        local(transport, "ollama", ProviderKind::Ollama, ollama_url(ollama.as_deref()), ollama.is_some()),
-        local(transport, "lmstudio", ProviderKind::OpenAi, "http://127.0.0.1:1234/v1".to_owned(), false),
+        local(transport, "ollama", OLLAMA, ollama_url(ollama.as_deref()), ollama.is_some()),
+        local(transport, "lmstudio", OPENAI, "http://127.0.0.1:1234/v1".to_owned(), false),
     );
     let mut found: Vec<_> = [ollama, lmstudio, openai(), openrouter()].into_iter().flatten().collect();
     if let Some(wanted) = wanted {
-        if wanted == ProviderKind::Builtin {
+        if wanted == BUILTIN {
             return Ok(Vec::new());
         }
         if !found.iter().any(|found| found.connection.provider == wanted) {
             found.push(Found {
-                connection: NewConnection::new(wanted.as_str(), wanted),
+                connection: NewConnection::new(wanted.as_str(), wanted.clone()),
                 told: format!("{wanted}: set by AI_PROVIDER, but nothing answers and no key is set"),
             });
         }
@@ -55,24 +55,31 @@ pub(crate) fn configured() -> impl Iterator<Item = (&'static str, String)> {
     ollama.into_iter().chain(openai)
 }
 
-/// The kind of model server that `AI_PROVIDER` names.
-pub(crate) fn preferred() -> Result<Option<ProviderKind>> {
-    let named = variable("AI_PROVIDER").map(|name| name.parse());
-    named.transpose().map_err(|error: Error| Error::invalid(format!("AI_PROVIDER: {error}")))
+/// The provider that `AI_PROVIDER` names.
+pub(crate) fn preferred() -> Result<Option<ProviderId>> {
+    let Some(name) = variable("AI_PROVIDER") else { return Ok(None) };
+    let known = [OLLAMA, OPENAI, OPENROUTER, BUILTIN];
+    match known.iter().find(|id| id.as_str() == name) {
+        Some(id) => Ok(Some(id.clone())),
+        None => Err(Error::invalid(format!(
+            "AI_PROVIDER: `{name}` is not one of {}",
+            known.each_ref().map(ProviderId::as_str).join(", ")
+        ))),
+    }
 }
 
 /// A server on this machine, if it answers; a configured one in any case.
 async fn local(
     transport: &Transport,
     name: &str,
-    provider: ProviderKind,
+    provider: ProviderId,
     url: String,
     configured: bool,
 ) -> Option<Found> {
-    let connection = NewConnection::new(name, provider).url(&url);
+    let connection = NewConnection::new(name, provider.clone()).url(&url);
     let endpoint = Endpoint {
         name: name.to_owned(),
-        provider,
+        provider: provider.clone(),
         url: url.clone(),
         api_key: None,
         settings: connection.settings.clone(),
@@ -102,7 +109,7 @@ fn openai() -> Option<Found> {
         url.as_deref().unwrap_or("https://api.openai.com/v1"),
         if key.is_some() { ", with a key" } else { ", without a key" }
     );
-    let mut connection = NewConnection::new("openai", ProviderKind::OpenAi);
+    let mut connection = NewConnection::new("openai", OPENAI);
     connection.url = url;
     connection.api_key = key.map(Secret::new);
     Some(Found { connection, told })
@@ -110,7 +117,7 @@ fn openai() -> Option<Found> {
 
 fn openrouter() -> Option<Found> {
     let key = variable("OPENROUTER_API_KEY")?;
-    let connection = NewConnection::new("openrouter", ProviderKind::OpenRouter).api_key(Secret::new(key));
+    let connection = NewConnection::new("openrouter", OPENROUTER).api_key(Secret::new(key));
     Some(Found { connection, told: "openrouter (key from the environment)".to_owned() })
 }
 

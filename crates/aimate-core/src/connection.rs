@@ -8,28 +8,10 @@ use crate::error::{Error, Result};
 use crate::id::ConnectionId;
 use crate::limit;
 use crate::page::{Page, PageRequest};
+use crate::provider::{AddressRule, ProviderId, ProviderProfile};
 use crate::scope::Scope;
 use crate::secret::Secret;
 use crate::text::names;
-
-/// Which protocol a connection speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum ProviderKind {
-    /// OpenAI's chat API, by whoever serves it.
-    OpenAi,
-    /// Ollama's native API.
-    Ollama,
-    /// OpenRouter: OpenAI's API with its own headers, usage and errors.
-    OpenRouter,
-    /// No model server: aiMate itself answers, plainly, without a model.
-    Builtin,
-}
-
-names! {
-    ProviderKind { OpenAi = "openai", Ollama = "ollama", OpenRouter = "openrouter", Builtin = "builtin" }
-}
 
 /// How the last contact with a connection's server went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,8 +42,8 @@ names! {
 #[serde(deny_unknown_fields, default)]
 pub struct ConnectionSettings {
     /// Tokens of the context window to ask for and to fit prompts to, where the
-    /// server does not say; for Ollama also sent as `num_ctx`. Default: what
-    /// the model list says, else 8192.
+    /// server does not say; also asked for where the server
+    /// takes that. Default: what the model list says, else 8192.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub context_window: Option<u32>,
     /// Milliseconds to wait for the connection to be made. Default 5,000.
@@ -99,9 +81,9 @@ pub struct Connection {
     pub id: ConnectionId,
     /// The name that model ids begin with; unique among what a user sees.
     pub name: String,
-    /// Which protocol it speaks.
-    pub provider: ProviderKind,
-    /// The server's address; `None` for `builtin`.
+    /// The provider that speaks to it.
+    pub provider: ProviderId,
+    /// The server's address, where its provider wants one.
     pub url: Option<String>,
     /// Whether a key is kept for it.
     pub has_key: bool,
@@ -128,15 +110,16 @@ pub struct Connection {
     pub updated_at: Timestamp,
 }
 
-/// What a caller says of a new connection.
+/// Parameters for creating a connection.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewConnection {
     /// The name that model ids begin with: 1 to 200 characters, no `/`.
     pub name: String,
-    /// Which protocol the server speaks.
-    pub provider: ProviderKind,
+    /// The provider that speaks to the server, by the name under which it is
+    /// registered.
+    pub provider: ProviderId,
     /// The server's address; default: the provider's own.
     #[serde(default)]
     pub url: Option<String>,
@@ -157,10 +140,10 @@ fn yes() -> bool {
 
 impl NewConnection {
     /// A connection with every default.
-    pub fn new(name: impl Into<String>, provider: ProviderKind) -> Self {
+    pub fn new(name: impl Into<String>, provider: impl Into<ProviderId>) -> Self {
         Self {
             name: name.into(),
-            provider,
+            provider: provider.into(),
             url: None,
             api_key: None,
             is_enabled: true,
@@ -182,14 +165,13 @@ impl NewConnection {
         self
     }
 
-    /// Checks the limits of every field and completes the address.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid), naming the field.
-    pub fn check(&mut self) -> Result<()> {
+    /// Checks the limits of every field and completes the address as the
+    /// provider's profile says.
+    pub(crate) fn validated(self, profile: &ProviderProfile) -> Result<Self> {
         check_name(&self.name)?;
-        self.url = check_url(self.provider, self.url.as_deref())?;
-        check_key(self.api_key.as_ref())
+        check_key(self.api_key.as_ref())?;
+        let url = validated_url(&profile.address, self.url.as_deref())?;
+        Ok(Self { url, ..self })
     }
 }
 
@@ -233,17 +215,23 @@ pub(crate) fn check_key(key: Option<&Secret>) -> Result<()> {
     }
 }
 
-/// The provider's default address, or `url` if it is a plain http(s) address
-/// without credentials, query or fragment; without a slash at the end.
-pub(crate) fn check_url(provider: ProviderKind, url: Option<&str>) -> Result<Option<String>> {
-    let default = match provider {
-        ProviderKind::OpenAi => "https://api.openai.com/v1",
-        ProviderKind::Ollama => "http://127.0.0.1:11434",
-        ProviderKind::OpenRouter => "https://openrouter.ai/api/v1",
-        ProviderKind::Builtin => return Ok(None),
+/// What an address is like where a provider has no default one.
+const EXAMPLE_URL: &str = "https://models.example.org/v1";
+
+/// `url`, or else the default one, if it is a plain http(s) address without
+/// credentials, query or fragment; without a slash at the end. `None` where the
+/// provider's connections have no address.
+pub(crate) fn validated_url(rule: &AddressRule, url: Option<&str>) -> Result<Option<String>> {
+    let given = url.map(str::trim).filter(|url| !url.is_empty());
+    let (url, example) = match (rule, given) {
+        (AddressRule::Unused, _) | (AddressRule::Optional, None) => return Ok(None),
+        (AddressRule::Required, None) => {
+            return Err(Error::field("url", format!("is missing; it is an address such as `{EXAMPLE_URL}`")));
+        }
+        (AddressRule::Default(default), given) => (given.unwrap_or(default), default.as_ref()),
+        (_, Some(given)) => (given, EXAMPLE_URL),
     };
-    let url = url.map(str::trim).filter(|url| !url.is_empty()).unwrap_or(default);
-    let example = || format!("an address such as `{default}`");
+    let example = || format!("an address such as `{example}`");
     let parsed = url::Url::parse(url)
         .map_err(|error| Error::field("url", format!("is not {}: {error}", example())))?;
     if !matches!(parsed.scheme(), "http" | "https") || parsed.host_str().is_none() {
@@ -290,15 +278,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn url_defaults_to_the_provider() {
-        let url = check_url(ProviderKind::OpenAi, None).unwrap();
-        assert_eq!(url.as_deref(), Some("https://api.openai.com/v1"));
-        assert_eq!(check_url(ProviderKind::Builtin, Some("ignored")).unwrap(), None);
+    fn provider_says_whether_there_is_an_address() {
+        let default = AddressRule::Default("http://localhost:1".into());
+        assert_eq!(validated_url(&default, None).unwrap().as_deref(), Some("http://localhost:1"));
+        assert_eq!(validated_url(&default, Some("http://a:2")).unwrap().as_deref(), Some("http://a:2"));
+        assert_eq!(validated_url(&AddressRule::Unused, Some("ignored")).unwrap(), None);
+        assert_eq!(validated_url(&AddressRule::Optional, Some(" ")).unwrap(), None);
+        assert!(validated_url(&AddressRule::Required, None).is_err());
     }
 
     #[test]
     fn slash_at_the_end_is_dropped() {
-        let url = check_url(ProviderKind::Ollama, Some("http://localhost:11434/")).unwrap();
+        let url = validated_url(&AddressRule::Optional, Some("http://localhost:11434/")).unwrap();
         assert_eq!(url.as_deref(), Some("http://localhost:11434"));
     }
 
@@ -307,7 +298,7 @@ mod tests {
         for url in
             ["http://u:p@host/v1", "http://u@host", "file:///etc/passwd", "host:1", "http://h/?k=1", "x"]
         {
-            assert!(check_url(ProviderKind::OpenAi, Some(url)).is_err(), "{url}");
+            assert!(validated_url(&AddressRule::Optional, Some(url)).is_err(), "{url}");
         }
     }
 

@@ -1,26 +1,30 @@
 //! Providers: the ports to model servers, and what is said through them.
 
+mod profile;
+
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::connection::{ConnectionSettings, ProviderKind};
-use crate::error::Result;
+use crate::connection::ConnectionSettings;
+use crate::error::{Error, Result};
 use crate::message::{Citation, MessageRole, Part, ToolCall};
 use crate::model::{Capability, Prices};
 use crate::secret::Secret;
 use crate::usage::TokenUsage;
 use crate::warning::WarningCode;
 
+pub use profile::{AddressRule, ProviderId, ProviderProfile};
+
 /// A model server as a call needs it: where, with which key, how patient.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
     /// The connection's name, for messages and logs.
     pub name: String,
-    /// Which protocol it speaks.
-    pub provider: ProviderKind,
-    /// The address without a slash at the end; empty for `builtin`.
+    /// The provider that is asked.
+    pub provider: ProviderId,
+    /// The address without a slash at the end; empty where there is none.
     pub url: String,
     /// The key.
     pub api_key: Option<Secret>,
@@ -248,20 +252,26 @@ pub struct Embeddings {
     pub usage: TokenUsage,
 }
 
-/// A kind of model server that answers chats.
+/// What speaks to the model servers of one kind; an engine knows it by the
+/// [`ProviderId`] under which it is registered.
 ///
 /// Implementations translate: they hold no state of a conversation, and every
 /// call has deadlines (see [`ConnectionSettings`]). They retry only before the
 /// first piece of an answer and never put a key into an error or a log.
 #[async_trait]
 pub trait ChatProvider: Send + Sync {
+    /// What the engine has to know of this provider; it is read once, when an
+    /// engine is built. Default: a profile with every default.
+    fn profile(&self) -> ProviderProfile {
+        ProviderProfile::default()
+    }
     /// Asks the model. Fails here if the server refuses or cannot be reached;
     /// what fails later comes as the stream's last item.
     async fn chat(&self, endpoint: &Endpoint, request: &ChatRequest) -> Result<ProviderStream>;
     /// The server's models, with what it says about them.
     async fn models(&self, endpoint: &Endpoint) -> Result<Vec<ListedModel>>;
-    /// Vectors for `texts`, in batches the server takes. `Unsupported` where
-    /// the provider makes none; `Upstream` if a vector is missing, has another
+    /// Vectors for `texts`, in batches the server takes. Default: `Unsupported`,
+    /// for a provider that makes none. `Upstream` if a vector is missing, has another
     /// length than the first or holds a number that is not finite.
     async fn embed(
         &self,
@@ -269,5 +279,8 @@ pub trait ChatProvider: Send + Sync {
         model: &str,
         texts: &[String],
         dimensions: Option<u32>,
-    ) -> Result<Embeddings>;
+    ) -> Result<Embeddings> {
+        let _ = (model, texts, dimensions);
+        Err(Error::unsupported(format!("connection `{}`: its provider makes no embeddings", endpoint.name)))
+    }
 }

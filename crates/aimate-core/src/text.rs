@@ -8,6 +8,28 @@ pub(crate) fn shorten(text: &str, max: usize) -> String {
     }
 }
 
+/// How alike two names are, from 0 to 1: the share of pairs of neighbouring
+/// characters that they have in common (the Sørensen–Dice coefficient). It does
+/// not mind how the words of a name are ordered, nor a word too many.
+#[allow(clippy::cast_precision_loss, reason = "names have far fewer than 2^52 characters")]
+pub(crate) fn similarity(a: &str, b: &str) -> f64 {
+    let pairs = |text: &str| -> Vec<(char, char)> {
+        let mut pairs: Vec<_> = text.chars().zip(text.chars().skip(1)).collect();
+        pairs.sort_unstable();
+        pairs
+    };
+    let (a, b) = (pairs(a), pairs(b));
+    let (mut i, mut j, mut common) = (0, 0, 0_usize);
+    while let (Some(x), Some(y)) = (a.get(i), b.get(j)) {
+        match x.cmp(y) {
+            std::cmp::Ordering::Less => i += 1,
+            std::cmp::Ordering::Greater => j += 1,
+            std::cmp::Ordering::Equal => (i, j, common) = (i + 1, j + 1, common + 1),
+        }
+    }
+    2.0 * common as f64 / (a.len() + b.len()).max(1) as f64
+}
+
 /// Gives an enum its one spelling: `as_str`, `Display` and `FromStr` for
 /// columns, JSON and error text alike.
 macro_rules! names {
@@ -111,3 +133,16 @@ macro_rules! open_names {
     };
 }
 pub(crate) use open_names;
+
+#[cfg(test)]
+mod tests {
+    use super::similarity;
+
+    #[test]
+    fn similar_names_share_most_pairs() {
+        assert!((similarity("gpt-5", "gpt-5") - 1.0).abs() < 1e-9);
+        assert!(similarity("openai/gpt-5:online", "openai/gpt-5") > 0.7);
+        assert!(similarity("gpt-5o-mini", "gpt-4o-mini") > similarity("gpt-5o-mini", "llama3.2:latest"));
+        assert!(similarity("a", "b").abs() < 1e-9);
+    }
+}

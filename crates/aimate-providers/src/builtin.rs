@@ -4,7 +4,8 @@
 use aimate_core::message::{Citation, MessageRole, text_of};
 use aimate_core::model::Capability;
 use aimate_core::provider::{
-    ChatProvider, ChatRequest, Embeddings, Endpoint, FinishReason, ListedModel, ProviderEvent, ProviderStream,
+    AddressRule, ChatProvider, ChatRequest, Embeddings, Endpoint, FinishReason, ListedModel, ProviderEvent,
+    ProviderProfile, ProviderStream,
 };
 use aimate_core::usage::TokenUsage;
 use aimate_core::{Error, Result};
@@ -111,6 +112,10 @@ pub struct Builtin;
 
 #[async_trait]
 impl ChatProvider for Builtin {
+    fn profile(&self) -> ProviderProfile {
+        ProviderProfile::new().address(AddressRule::Unused).fallback()
+    }
+
     async fn chat(&self, _: &Endpoint, request: &ChatRequest) -> Result<ProviderStream> {
         let answer = quote(request).unwrap_or_else(|| ANSWER.to_owned());
         let pieces: Vec<&str> =

@@ -30,9 +30,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use aimate_core::Secret;
-use aimate_core::connection::{NewConnection, ProviderKind};
+use aimate_core::connection::NewConnection;
 use aimate_core::engine::ConnectionConfig;
-use aimate_core::provider::ChatProvider;
+use aimate_core::provider::{ChatProvider, ProviderId};
 
 pub use builtin::Builtin;
 pub use http::{AddressPolicy, Transport};
@@ -41,44 +41,54 @@ pub use openai::OpenAi;
 pub use openrouter::OpenRouter;
 pub use rerank::{HttpReranker, RerankShape};
 
-/// Every kind of model server, over one transport with its defaults.
-pub fn all() -> HashMap<ProviderKind, Arc<dyn ChatProvider>> {
+/// The name of [`OpenAi`].
+pub const OPENAI: ProviderId = ProviderId::from_static("openai");
+/// The name of [`Ollama`].
+pub const OLLAMA: ProviderId = ProviderId::from_static("ollama");
+/// The name of [`OpenRouter`].
+pub const OPENROUTER: ProviderId = ProviderId::from_static("openrouter");
+/// The name of [`Builtin`].
+pub const BUILTIN: ProviderId = ProviderId::from_static("builtin");
+
+/// Every provider of this crate under its name, over one transport with its
+/// defaults.
+pub fn all() -> HashMap<ProviderId, Arc<dyn ChatProvider>> {
     with(&Transport::new())
 }
 
-/// Every kind of model server, over `transport`.
-pub fn with(transport: &Transport) -> HashMap<ProviderKind, Arc<dyn ChatProvider>> {
+/// Every provider of this crate under its name, over `transport`.
+pub fn with(transport: &Transport) -> HashMap<ProviderId, Arc<dyn ChatProvider>> {
     let openai: Arc<dyn ChatProvider> = Arc::new(OpenAi::new(transport.clone()));
     HashMap::from([
-        (ProviderKind::OpenAi, openai),
-        (ProviderKind::Ollama, Arc::new(Ollama::new(transport.clone()))),
-        (ProviderKind::OpenRouter, Arc::new(OpenRouter::new(transport.clone()))),
-        (ProviderKind::Builtin, Arc::new(Builtin)),
+        (OPENAI, openai),
+        (OLLAMA, Arc::new(Ollama::new(transport.clone()))),
+        (OPENROUTER, Arc::new(OpenRouter::new(transport.clone()))),
+        (BUILTIN, Arc::new(Builtin)),
     ])
 }
 
 /// A connection named `ollama` to an Ollama server, such as
 /// `http://127.0.0.1:11434` (what an empty address means).
 pub fn ollama(url: impl Into<String>) -> ConnectionConfig {
-    configured(NewConnection::new("ollama", ProviderKind::Ollama).url(url), "")
+    configured(NewConnection::new("ollama", OLLAMA).url(url), "")
 }
 
 /// A connection named `openai` to a server that speaks OpenAI's chat API. The
 /// address usually ends in `/v1`, an empty one means OpenAI itself; an empty
 /// key means none.
 pub fn openai(url: impl Into<String>, key: impl Into<String>) -> ConnectionConfig {
-    configured(NewConnection::new("openai", ProviderKind::OpenAi).url(url), key)
+    configured(NewConnection::new("openai", OPENAI).url(url), key)
 }
 
 /// A connection named `openrouter` to OpenRouter; an empty key means none.
 pub fn openrouter(key: impl Into<String>) -> ConnectionConfig {
-    configured(NewConnection::new("openrouter", ProviderKind::OpenRouter), key)
+    configured(NewConnection::new("openrouter", OPENROUTER), key)
 }
 
 /// A connection named `builtin` that needs no server: aiMate itself says that no
 /// model is connected and how to connect one.
 pub fn builtin() -> ConnectionConfig {
-    configured(NewConnection::new("builtin", ProviderKind::Builtin), "")
+    configured(NewConnection::new("builtin", BUILTIN), "")
 }
 
 /// The connection with every provider beside it, so that connections added

@@ -6,7 +6,9 @@ mod encode;
 mod models;
 
 use aimate_core::Result;
-use aimate_core::provider::{ChatProvider, ChatRequest, Embeddings, Endpoint, ListedModel, ProviderStream};
+use aimate_core::provider::{
+    ChatProvider, ChatRequest, Embeddings, Endpoint, ListedModel, ProviderProfile, ProviderStream,
+};
 use aimate_core::usage::TokenUsage;
 use async_trait::async_trait;
 use serde::Deserialize;
@@ -17,6 +19,11 @@ use crate::frame::Frame;
 use crate::http::{BODY_LIMIT, Call, Peer, Transport};
 use crate::json::{Number, list};
 use crate::{stream, vector};
+
+/// Tokens of the context window that is asked for where the connection does not
+/// set it: Ollama holds the whole window in memory, so a model's largest one may
+/// not fit the machine.
+const WINDOW: u32 = 8_192;
 
 /// Ollama servers.
 #[derive(Clone)]
@@ -33,6 +40,14 @@ impl Ollama {
 
 #[async_trait]
 impl ChatProvider for Ollama {
+    fn profile(&self) -> ProviderProfile {
+        ProviderProfile::new()
+            .default_url("http://127.0.0.1:11434")
+            .default_window(WINDOW)
+            .max_window(WINDOW)
+            .optional_suffix(":latest")
+    }
+
     async fn chat(&self, endpoint: &Endpoint, request: &ChatRequest) -> Result<ProviderStream> {
         let (body, sent) = encode::body(endpoint, request)?;
         let mut answer =

@@ -9,7 +9,9 @@ pub(crate) mod models;
 pub(crate) mod wire;
 
 use aimate_core::Result;
-use aimate_core::provider::{ChatProvider, ChatRequest, Embeddings, Endpoint, ListedModel, ProviderStream};
+use aimate_core::provider::{
+    ChatProvider, ChatRequest, Embeddings, Endpoint, ListedModel, ProviderProfile, ProviderStream,
+};
 use async_trait::async_trait;
 
 use crate::frame::Frame;
@@ -49,6 +51,10 @@ impl Dialect {
 
 #[async_trait]
 impl ChatProvider for OpenAi {
+    fn profile(&self) -> ProviderProfile {
+        ProviderProfile::new().default_url("https://api.openai.com/v1").needs_key()
+    }
+
     async fn chat(&self, endpoint: &Endpoint, request: &ChatRequest) -> Result<ProviderStream> {
         chat(&self.transport, Dialect::OpenAi, endpoint, request).await
     }

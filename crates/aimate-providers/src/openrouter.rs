@@ -1,7 +1,9 @@
 //! OpenRouter: OpenAI's API with its own headers, prices, reasoning and errors.
 
 use aimate_core::Result;
-use aimate_core::provider::{ChatProvider, ChatRequest, Embeddings, Endpoint, ListedModel, ProviderStream};
+use aimate_core::provider::{
+    ChatProvider, ChatRequest, Embeddings, Endpoint, ListedModel, ProviderProfile, ProviderStream,
+};
 use async_trait::async_trait;
 
 use crate::http::Transport;
@@ -26,6 +28,10 @@ impl OpenRouter {
 
 #[async_trait]
 impl ChatProvider for OpenRouter {
+    fn profile(&self) -> ProviderProfile {
+        ProviderProfile::new().default_url("https://openrouter.ai/api/v1").needs_key()
+    }
+
     async fn chat(&self, endpoint: &Endpoint, request: &ChatRequest) -> Result<ProviderStream> {
         openai::chat(&self.transport, Dialect::OpenRouter, endpoint, request).await
     }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use aimate_core::connection::{ConnectionSettings, ProviderKind};
+use aimate_core::connection::ConnectionSettings;
 use aimate_core::knowledge::Reranker;
-use aimate_core::provider::Endpoint;
+use aimate_core::provider::{Endpoint, ProviderId};
 use aimate_core::{Error, Result, Secret};
 use async_trait::async_trait;
 use serde::Deserialize;
@@ -12,6 +12,8 @@ use serde_json::json;
 
 use crate::http::{BODY_LIMIT, Call, Peer, Transport};
 
+/// Whom logs and errors name: a reranker has no provider beside it.
+const PROVIDER: ProviderId = ProviderId::from_static("reranker");
 /// How long a search waits for a reranker.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -55,7 +57,7 @@ impl HttpReranker {
         let url = url.trim_end_matches('/');
         let endpoint = Endpoint {
             name: "reranker".to_owned(),
-            provider: ProviderKind::OpenAi,
+            provider: PROVIDER,
             url: url.strip_suffix("/rerank").unwrap_or(url).to_owned(),
             api_key,
             settings: ConnectionSettings {

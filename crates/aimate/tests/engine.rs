@@ -12,11 +12,14 @@ mod common;
 
 use std::time::Duration;
 
-use aimate::connection::ConnectionStatus;
+use aimate::connection::{ConnectionStatus, NewConnection};
 use aimate::message::{MessageRole, MessageStatus, Part, ToolCall};
-use aimate::provider::{FinishReason, ProviderEvent};
+use aimate::provider::{
+    ChatProvider, ChatRequest, Endpoint, FinishReason, ListedModel, ProviderEvent, ProviderProfile,
+    ProviderStream,
+};
 use aimate::run::RunStatus;
-use aimate::testing::{Step, answer};
+use aimate::testing::{ScriptedProvider, Step, answer};
 use aimate::usage::UsageFilter;
 use aimate::{
     ChatEvent, Error, ErrorKind, ErrorReason, InputMessage, OnDisconnect, PageRequest, Turn, TurnInput,
@@ -256,7 +259,8 @@ async fn what_is_wrong_is_refused_before_anything_is_stored() {
         (Turn::new(" "), ErrorKind::Invalid),
         (Turn::new("x".repeat(10_000_000)), ErrorKind::TooLarge),
         (Turn::new("x".repeat(100_000)), ErrorKind::ContextOverflow),
-        (Turn::new("q").model("lab/none"), ErrorKind::NotFound),
+        (Turn::new("q").model("lab/"), ErrorKind::NotFound),
+        (Turn::new("q").model("none"), ErrorKind::NotFound),
         (Turn::new("q").model("nowhere/none"), ErrorKind::NotFound),
         (Turn::new("q").conversation(nobody), ErrorKind::NotFound),
         (Turn { parent: Some(uuid_of(1).into()), ..Turn::new("q") }, ErrorKind::Invalid),
@@ -316,12 +320,11 @@ async fn disabled_model_is_not_offered() {
 }
 
 #[tokio::test]
-async fn preferred_kind_answers_where_no_model_is_named() {
+async fn preferred_provider_answers_where_no_model_is_named() {
     let provider = aimate::testing::ScriptedProvider::new([]);
     let store = aimate::store::connect("sqlite::memory:").await.unwrap();
     let builder = common::builder(&provider).connection(aimate::providers::builtin());
-    let engine =
-        builder.prefer(aimate::connection::ProviderKind::Builtin).store(store).build().await.unwrap();
+    let engine = builder.prefer(aimate::providers::BUILTIN).store(store).build().await.unwrap();
     let me = engine.local_scope().await.unwrap();
     let answer = engine.chat(&me, Turn::new("q")).await.unwrap().message().await.unwrap();
     assert_eq!(answer.model.as_deref(), Some("builtin/builtin"));
@@ -341,6 +344,94 @@ async fn failed_or_empty_model_list_keeps_the_last_good_one() {
     }
     models.refresh(id).await.unwrap();
     assert!(models.list().await.unwrap()[0].stale_since.is_none());
+}
+
+#[tokio::test]
+async fn model_of_a_named_connection_need_not_be_listed() {
+    let bench = bench([]).await;
+    let models = bench.engine.models(&bench.me);
+    models.list().await.unwrap();
+    let turn = Turn::new("q").model("lab/openai/gpt-5:online");
+    let answer = bench.engine.chat(&bench.me, turn).await.unwrap().message().await.unwrap();
+    assert_eq!(answer.model.as_deref(), Some("lab/openai/gpt-5:online"));
+    assert_eq!(bench.provider.requests()[0].model, "openai/gpt-5:online");
+    let next = Turn::new("and?").conversation(answer.conversation_id);
+    events(bench.engine.chat(&bench.me, next).await.unwrap()).await;
+    assert_eq!(bench.provider.requests()[1].model, "openai/gpt-5:online");
+    // A bare name has to be listed.
+    let error = bench.engine.chat(&bench.me, Turn::new("q").model("tinny")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(error.message().contains("the nearest listed are `lab/tiny`"), "{error}");
+}
+
+#[tokio::test]
+async fn refusal_of_an_unlisted_model_proposes_the_nearest_names() {
+    let no_such = || Error::not_found("no such model").with_reason(ErrorReason::UnknownModel);
+    let refuses = || vec![Step::Fail(no_such())];
+    let bench = bench([refuses(), refuses(), refuses()]).await;
+    bench.engine.models(&bench.me).list().await.unwrap();
+    let ask = async |model: &str| {
+        let answer = bench.engine.chat(&bench.me, Turn::new("q").model(model)).await.unwrap();
+        answer.message().await.unwrap_err()
+    };
+    let error = ask("lab/tinny").await;
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert_eq!(error.message(), "no such model; the nearest listed are `lab/tiny`");
+    // Of a listed model the server knows better.
+    assert_eq!(ask("lab/tiny").await.message(), "no such model");
+    let completion = aimate::engine::Completion { model: Some("lab/tests".to_owned()), ..Default::default() };
+    let error = bench.engine.complete(&bench.me, completion).await.unwrap_err();
+    assert_eq!(error.message(), "no such model; the nearest listed are `lab/test`");
+}
+
+#[tokio::test]
+async fn name_without_its_optional_suffix_is_found() {
+    /// Lists one model, under a name whose end may be left out.
+    struct Tagged(std::sync::Arc<ScriptedProvider>);
+    #[async_trait::async_trait]
+    impl ChatProvider for Tagged {
+        fn profile(&self) -> ProviderProfile {
+            ProviderProfile::new().optional_suffix(":latest").max_window(1_000)
+        }
+        async fn chat(&self, endpoint: &Endpoint, request: &ChatRequest) -> aimate::Result<ProviderStream> {
+            self.0.chat(endpoint, request).await
+        }
+        async fn models(&self, _: &Endpoint) -> aimate::Result<Vec<ListedModel>> {
+            Ok(vec![ListedModel {
+                id: "llama3.2:latest".into(),
+                context_window: Some(9_000),
+                ..Default::default()
+            }])
+        }
+    }
+    let scripted = ScriptedProvider::new([]);
+    let engine = aimate::Engine::builder()
+        .store(aimate::store::connect("sqlite::memory:").await.unwrap())
+        .provider("tagged", std::sync::Arc::new(Tagged(scripted.clone())))
+        .connection(NewConnection::new("t", "tagged"))
+        .build()
+        .await
+        .unwrap();
+    let me = engine.local_scope().await.unwrap();
+    engine.models(&me).list().await.unwrap();
+    for name in ["t/llama3.2", "llama3.2", "llama3.2:latest"] {
+        let answer = engine.chat(&me, Turn::new("q").model(name)).await.unwrap().message().await.unwrap();
+        assert_eq!(answer.model.as_deref(), Some("t/llama3.2:latest"), "{name}");
+        assert_eq!(engine.models(&me).get(name).await.unwrap().id, "t/llama3.2:latest");
+    }
+    assert_eq!(scripted.requests()[0].context_window, Some(1_000));
+}
+
+#[tokio::test]
+async fn connection_of_an_unregistered_provider_is_refused_with_the_registered_ones() {
+    let bench = bench([]).await;
+    let new = NewConnection::new("x", "nope");
+    let error = bench.engine.connections(&bench.me).create(new.clone()).await.unwrap_err();
+    assert_eq!(error.fields()[0].path, "provider");
+    assert_eq!(error.fields()[0].message, "no provider `nope` is registered; registered are `scripted`");
+    let store = aimate::store::connect("sqlite::memory:").await.unwrap();
+    let error = aimate::Engine::builder().store(store).connection(new).build().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
 }
 
 #[tokio::test]

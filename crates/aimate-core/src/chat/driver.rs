@@ -14,12 +14,13 @@ use super::channel::Channel;
 use super::citation::Resolved;
 use super::context::message_tokens;
 use super::event::{ChatEvent, Finished};
+use super::model_call::ModelCall;
 use super::transcript::Transcript;
 use crate::clock::{ClockAndIds, Timestamp};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Message, Part};
 use crate::model::Prices;
-use crate::provider::{ChatProvider, ChatRequest, Endpoint, FinishReason, ProviderEvent, ProviderStream};
+use crate::provider::{FinishReason, ProviderEvent, ProviderStream};
 use crate::run::{EventBatch, FinishRun, Run, RunError, RunStatus, RunStore};
 use crate::usage::{TokenUsage, UsageRecord};
 use crate::warning::WarningCode;
@@ -34,15 +35,27 @@ const READY: usize = 32;
 /// How many bytes of text may.
 const CHECKPOINT_BYTES: usize = 4 * 1024;
 
-/// One question and whom it goes to.
-pub(crate) struct Ask {
-    pub(crate) provider: Arc<dyn ChatProvider>,
-    pub(crate) endpoint: Endpoint,
-    pub(crate) request: ChatRequest,
+/// How the usage of a call is counted where the provider does not tell it.
+pub(crate) struct Accounting {
     pub(crate) prices: Option<Prices>,
     pub(crate) tokenizer: Tokenizer,
     /// Tokens of the prompt as aiMate counted them.
     pub(crate) prompt_tokens: u64,
+}
+
+impl Accounting {
+    /// The usage to record: what the provider said, else what aiMate counts; with
+    /// a cost where the provider or the model's prices tell.
+    fn final_usage(&self, answer: &Answer) -> TokenUsage {
+        let mut usage = answer.usage.unwrap_or_else(|| TokenUsage {
+            input_tokens: self.prompt_tokens,
+            output_tokens: u64::from(message_tokens(self.tokenizer, answer.transcript.parts())),
+            estimated: true,
+            ..TokenUsage::default()
+        });
+        usage.cost = usage.cost.or_else(|| self.prices.map(|prices| prices.cost(&usage)));
+        usage
+    }
 }
 
 /// All that drives one run.
@@ -88,25 +101,24 @@ struct Answer {
 }
 
 impl Driver {
-    /// Drives the run to its end. `ask` is dropped as soon as the model has
+    /// Drives the run to its end. `call` is dropped as soon as the model has
     /// been asked: a long stream holds no prompt in memory.
-    pub(crate) async fn drive(mut self, ask: Ask) {
-        let Ask { provider, endpoint, request, prices, tokenizer, prompt_tokens } = ask;
+    pub(crate) async fn drive(mut self, call: ModelCall, accounting: Accounting) {
         let asked = tokio::select! {
             biased;
             () = self.channel.cancel.cancelled() => Err(End::cancelled()),
             () = self.interrupt.cancelled() => Err(End::interrupted(&shutting_down())),
-            stream = provider.chat(&endpoint, &request) => stream.map_err(|error| failed(&error, false)),
+            stream = call.send() => stream.map_err(|error| failed(&error, false)),
         };
         let mut answer = Answer::default();
-        answer.transcript.apply(&ChatEvent::Retrieved { citations: request.passages });
-        drop((endpoint, request.messages));
+        answer.transcript.apply(&ChatEvent::Retrieved { citations: call.request.passages });
+        drop((call.endpoint, call.explain, call.request.messages));
         let end = match asked {
             Err(end) => end,
             Ok(stream) => self.follow(stream, &mut answer).await,
         };
-        let usage = settle(&answer, tokenizer, prompt_tokens, prices.as_ref());
-        self.finish(answer.transcript, usage, end, tokenizer).await;
+        let usage = accounting.final_usage(&answer);
+        self.finish(answer.transcript, usage, end, accounting.tokenizer).await;
     }
 
     /// Publishes the stream until it ends or somebody ends it.
@@ -171,15 +183,15 @@ impl Driver {
         outcome
     }
 
-    /// Stores the end and tells it.
+    /// Stores the end of the run and publishes its last event.
     async fn finish(mut self, transcript: Transcript, usage: TokenUsage, end: End, tokenizer: Tokenizer) {
-        self.log.settle(&self.channel).await;
+        self.log.flush(&self.channel).await;
         let now = self.sources.now();
         let resolved = transcript.into_answer();
-        self.channel.publish(doubts(&resolved));
+        self.channel.publish(citation_warnings(&resolved));
         let finish = self.finish_run(resolved.content, usage, &end, tokenizer, now);
         let last = match store_end(self.runs.as_ref(), &self.channel, &finish, &self.interrupt).await {
-            Err(error) => lost(&error),
+            Err(error) => unstored_end(&error),
             Ok(()) => final_event(&self.run, &self.answer, finish),
         };
         self.channel.publish([last]);
@@ -220,8 +232,8 @@ impl Driver {
     }
 }
 
-/// What does not hold of an answer's citations.
-fn doubts(resolved: &Resolved) -> Vec<ChatEvent> {
+/// Warnings of citations of no passage and of quotations that are in none.
+fn citation_warnings(resolved: &Resolved) -> Vec<ChatEvent> {
     let unknown = resolved.unknown.iter().map(|n| ChatEvent::Warning {
         code: WarningCode::CitationUnknown,
         detail: format!("the answer cited [{n}], but there is no such passage; the mark was taken out"),
@@ -267,7 +279,8 @@ pub(crate) fn final_of(run: &Run, answer: &Message) -> ChatEvent {
     }))
 }
 
-fn lost(error: &Error) -> ChatEvent {
+/// The last event of a run whose end could not be stored.
+fn unstored_end(error: &Error) -> ChatEvent {
     tracing::error!(%error, cause = ?error, "the end of a run could not be stored");
     let error = RunError::from(error);
     ChatEvent::Error { code: error.code, detail: error.detail, retryable: error.retryable }
@@ -345,19 +358,6 @@ fn failed(error: &Error, began: bool) -> End {
     End { status, reason: None, error: Some(error.into()) }
 }
 
-/// The usage to record: what the provider said, else what aiMate counts; with
-/// a cost where the provider or the model's prices tell.
-fn settle(answer: &Answer, tokenizer: Tokenizer, prompt: u64, prices: Option<&Prices>) -> TokenUsage {
-    let mut usage = answer.usage.unwrap_or_else(|| TokenUsage {
-        input_tokens: prompt,
-        output_tokens: u64::from(message_tokens(tokenizer, answer.transcript.parts())),
-        estimated: true,
-        ..TokenUsage::default()
-    });
-    usage.cost = usage.cost.or_else(|| prices.map(|prices| prices.cost(&usage)));
-    usage
-}
-
 /// What is published and not yet logged, and the checkpoint on its way.
 pub(crate) struct Log {
     events: usize,
@@ -432,7 +432,8 @@ impl Log {
         }
     }
 
-    async fn settle(&mut self, channel: &Channel) {
+    /// Waits until no checkpoint is on its way.
+    async fn flush(&mut self, channel: &Channel) {
         if self.saving.is_some() {
             self.saved(channel).await;
         }

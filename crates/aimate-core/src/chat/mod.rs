@@ -5,6 +5,7 @@ pub(crate) mod citation;
 pub(crate) mod context;
 pub(crate) mod driver;
 pub mod event;
+pub(crate) mod model_call;
 pub(crate) mod transcript;
 mod turn;
 

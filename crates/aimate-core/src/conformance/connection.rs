@@ -1,5 +1,5 @@
 use super::world::{World, all, at, connection, id, missing, model, refused};
-use crate::connection::{Connection, ConnectionStatus, ProviderKind};
+use crate::connection::{Connection, ConnectionStatus};
 use crate::error::ErrorKind;
 use crate::{PageRequest, Stores};
 
@@ -14,7 +14,7 @@ pub async fn created_connection_is_found(stores: &Stores) {
     let full = w.connection("full").await;
     assert_eq!(stores.connections.get(&w.me, full.id).await.unwrap(), full);
     let bare = Connection {
-        provider: ProviderKind::Builtin,
+        provider: "builtin".into(),
         url: None,
         has_key: false,
         key_hint: None,
@@ -94,7 +94,7 @@ pub async fn update_replaces_it(stores: &Stores) {
     let before = w.connection("before").await;
     let after = Connection {
         name: "after".into(),
-        provider: ProviderKind::Ollama,
+        provider: "my-server".into(),
         url: None,
         has_key: false,
         key_hint: None,

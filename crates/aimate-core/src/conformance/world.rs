@@ -6,7 +6,7 @@ use std::future::Future;
 use serde_json::{Map, json};
 
 use crate::clock::{Ids as _, RandomIds, Timestamp};
-use crate::connection::{Connection, ConnectionSettings, ConnectionStatus, ProviderKind};
+use crate::connection::{Connection, ConnectionSettings, ConnectionStatus};
 use crate::conversation::Conversation;
 use crate::error::{ErrorKind, Result};
 use crate::id::{ConversationId, TenantId, WorkerId, WorkspaceId};
@@ -157,7 +157,7 @@ pub fn connection(name: &str) -> Connection {
     Connection {
         id: id(),
         name: name.into(),
-        provider: ProviderKind::OpenAi,
+        provider: "openai".into(),
         url: Some("https://api.example/v1".into()),
         has_key: true,
         key_hint: Some("1234".into()),

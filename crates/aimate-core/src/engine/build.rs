@@ -10,14 +10,18 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Engine, Inner, catalog::Catalogs, knowledge::KnowledgeServices, meter};
+use super::catalog::Catalogs;
+use super::knowledge::KnowledgeServices;
+use super::model_list::ModelLists;
+use super::provider::Providers;
+use super::{Engine, Inner, meter};
 use crate::Stores;
 use crate::clock::ClockAndIds;
-use crate::connection::{NewConnection, ProviderKind};
+use crate::connection::NewConnection;
 use crate::error::{Error, Result};
 use crate::keyring::KeyRing;
 use crate::knowledge::{Embedder, Fetcher, Reranker};
-use crate::provider::ChatProvider;
+use crate::provider::{ChatProvider, ProviderId};
 
 /// How long a worker counts as alive after it last said so.
 const LEASE: Duration = Duration::from_secs(30);
@@ -32,8 +36,8 @@ const MAX_RUNS: usize = 10_000;
 pub struct ConnectionConfig {
     /// The server.
     pub connection: NewConnection,
-    /// Implementations for kinds that the builder has none for.
-    pub providers: HashMap<ProviderKind, Arc<dyn ChatProvider>>,
+    /// Providers for names under which the builder has none.
+    pub providers: HashMap<ProviderId, Arc<dyn ChatProvider>>,
 }
 
 impl From<NewConnection> for ConnectionConfig {
@@ -43,15 +47,19 @@ impl From<NewConnection> for ConnectionConfig {
 }
 
 /// Collects the parts of an engine; see [`Engine::builder`].
+///
+/// What has a name (a provider, a connection, an embedder) is added, and replaces
+/// what was added under the same name; everything else is set, and replaces what
+/// was set before.
 #[derive(Default)]
 pub struct EngineBuilder {
     stores: Option<Stores>,
-    providers: HashMap<ProviderKind, Arc<dyn ChatProvider>>,
+    providers: HashMap<ProviderId, Arc<dyn ChatProvider>>,
     sources: ClockAndIds,
     keys: Option<KeyRing>,
     connections: Vec<NewConnection>,
     system_prompt: Option<String>,
-    preferred: Option<ProviderKind>,
+    preferred: Option<ProviderId>,
     lease: Option<Duration>,
     max_runs: Option<usize>,
     embedders: Vec<Arc<dyn Embedder>>,
@@ -70,31 +78,34 @@ impl EngineBuilder {
         self
     }
 
-    /// The implementation of a kind of model server; replaces an earlier one.
+    /// Registers a provider under a name, which connections give as their
+    /// `provider`. Replaces an earlier one of the same name.
     #[must_use]
-    pub fn provider(mut self, kind: ProviderKind, provider: Arc<dyn ChatProvider>) -> Self {
-        self.providers.insert(kind, provider);
+    pub fn provider(mut self, id: impl Into<ProviderId>, provider: Arc<dyn ChatProvider>) -> Self {
+        self.providers.insert(id.into(), provider);
         self
     }
 
-    /// Several implementations at once.
+    /// Registers several providers at once.
     #[must_use]
     pub fn providers(
         mut self,
-        providers: impl IntoIterator<Item = (ProviderKind, Arc<dyn ChatProvider>)>,
+        providers: impl IntoIterator<Item = (ProviderId, Arc<dyn ChatProvider>)>,
     ) -> Self {
         self.providers.extend(providers);
         self
     }
 
     /// A model server that every user of every tenant may use. It is listed
-    /// like a stored connection, but its key stays in memory alone.
+    /// like a stored connection, but its key stays in memory alone. Replaces an
+    /// earlier one of the same name.
     #[must_use]
     pub fn connection(mut self, configured: impl Into<ConnectionConfig>) -> Self {
         let ConnectionConfig { connection, providers } = configured.into();
+        self.connections.retain(|other| other.name != connection.name);
         self.connections.push(connection);
-        for (kind, provider) in providers {
-            self.providers.entry(kind).or_insert(provider);
+        for (id, provider) in providers {
+            self.providers.entry(id).or_insert(provider);
         }
         self
     }
@@ -114,11 +125,11 @@ impl EngineBuilder {
         self
     }
 
-    /// Which kind of model server answers where nobody names a model; default:
-    /// the connection that was made first, `builtin` last.
+    /// The provider whose models answer where nobody names one. Default: that of
+    /// the connection that was made first.
     #[must_use]
-    pub fn prefer(mut self, provider: ProviderKind) -> Self {
-        self.preferred = Some(provider);
+    pub fn prefer(mut self, provider: impl Into<ProviderId>) -> Self {
+        self.preferred = Some(provider.into());
         self
     }
 
@@ -146,10 +157,14 @@ impl EngineBuilder {
     }
 
     /// An embedder that runs in this process. The first one is `local`, and what
-    /// new collections use where nobody says otherwise.
+    /// new collections use where nobody says otherwise. Replaces an earlier one
+    /// of the same model.
     #[must_use]
     pub fn embedder(mut self, embedder: Arc<dyn Embedder>) -> Self {
-        self.embedders.push(embedder);
+        match self.embedders.iter_mut().find(|earlier| earlier.model() == embedder.model()) {
+            Some(earlier) => *earlier = embedder,
+            None => self.embedders.push(embedder),
+        }
         self
     }
 
@@ -198,24 +213,18 @@ impl EngineBuilder {
     /// starts the housekeeping.
     ///
     /// # Errors
-    /// `Invalid` if there are no stores or a connection is wrong; what the
-    /// store says.
-    pub async fn build(mut self) -> Result<Engine> {
-        let stores = self.stores.ok_or_else(|| {
-            Error::invalid(
-                "an engine needs stores: `.store(aimate::store::connect(\"sqlite:aimate.db\").await?)`",
-            )
-        })?;
-        if !self.connections.iter().any(|connection| connection.provider == ProviderKind::Builtin) {
-            self.connections.push(NewConnection::new("builtin", ProviderKind::Builtin));
+    /// `Invalid` if there are no stores, a provider's name is none, or a
+    /// connection is wrong; `Unsupported` if the preferred provider is not
+    /// registered; what the store says.
+    pub async fn build(self) -> Result<Engine> {
+        let stores = self
+            .stores
+            .ok_or_else(|| Error::invalid("an engine needs stores; give the builder `.store(…)`"))?;
+        let providers = Providers::new(self.providers)?;
+        if let Some(preferred) = &self.preferred {
+            providers.get(preferred)?;
         }
-        self.connections.retain(|connection| {
-            connection.provider != ProviderKind::Builtin
-                || self.providers.contains_key(&ProviderKind::Builtin)
-        });
-        for connection in &mut self.connections {
-            connection.check()?;
-        }
+        let connections = configured(self.connections, &providers)?;
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
         let default = self.embedders.first().map_or("none", |first| first.model().name.as_str()).to_owned();
@@ -234,16 +243,17 @@ impl EngineBuilder {
             meter: meter::Meter::start(stores.usage.clone(), &tasks, stop.clone()),
             worker: self.sources.id(),
             stores,
-            providers: self.providers,
+            providers: Arc::new(providers),
             sources: self.sources,
             keys: self.keys,
-            configured: self.connections,
+            configured: connections,
             system_prompt: self.system_prompt,
             preferred: self.preferred,
             lease: self.lease.unwrap_or(LEASE),
             max_runs: self.max_runs.unwrap_or(MAX_RUNS),
             channels: std::sync::Mutex::default(),
             catalogs: Catalogs::default(),
+            model_lists: ModelLists::default(),
             tasks,
             draining: AtomicBool::new(false),
             interrupt: CancellationToken::new(),
@@ -254,6 +264,17 @@ impl EngineBuilder {
         engine.start_ingest();
         Ok(engine)
     }
+}
+
+/// The application's connections and those of the fallback providers, checked
+/// and complete.
+fn configured(connections: Vec<NewConnection>, providers: &Providers) -> Result<Vec<NewConnection>> {
+    let missing: Vec<_> = providers
+        .fallbacks()
+        .filter(|id| !connections.iter().any(|connection| connection.provider == **id))
+        .map(|id| NewConnection::new(id.as_str(), id.clone()))
+        .collect();
+    connections.into_iter().chain(missing).map(|connection| providers.validated(connection)).collect()
 }
 
 impl std::fmt::Debug for EngineBuilder {

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use aimate_text::tokens::Tokenizer;
 
 use super::answer::started;
-use super::catalog::ResolvedModel;
+use super::resolve::ResolvedModel;
 use super::{Answer, Engine};
 use crate::chat::channel::Channel;
 use crate::chat::citation::passages_of;
 use crate::chat::context::{self, Budget, MAX_MESSAGES, message_tokens};
-use crate::chat::driver::{Ask, Driver, Log};
+use crate::chat::driver::{Accounting, Driver, Log};
 use crate::chat::event::ChatEvent;
+use crate::chat::model_call::ModelCall;
 use crate::chat::{InputMessage, Turn, TurnInput};
-use crate::connection::ProviderKind;
 use crate::conversation::{Conversation, DEFAULT_TITLE, NewConversation, Window};
 use crate::error::{Error, Result};
 use crate::message::{Message, MessageRole, MessageStatus, Part, PathStats, text_of};
@@ -24,9 +24,6 @@ use crate::warning::WarningCode;
 
 /// The window of a model whose server does not tell it.
 pub(super) const UNKNOWN_WINDOW: u32 = 8_192;
-/// What is asked of Ollama where nobody says otherwise: it holds the whole
-/// window in memory, so a model's largest one may not fit the machine.
-const OLLAMA_WINDOW: u32 = 8_192;
 /// Bytes of text from which on tokens are counted off the async threads.
 const LONG_TEXT: usize = 32 * 1024;
 /// Characters of a title taken from the first message.
@@ -35,7 +32,8 @@ const TITLE: usize = 60;
 /// A turn that is ready to be stored and asked.
 struct Prepared {
     begin: BeginRun,
-    ask: Ask,
+    call: ModelCall,
+    accounting: Accounting,
     /// What finding passages could not do.
     warnings: Vec<String>,
 }
@@ -82,7 +80,7 @@ impl Engine {
         let begun = self.inner.tasks.spawn(async move {
             match engine.inner.stores.runs.begin(&scope, &prepared.begin).await? {
                 Begun::New => Ok(engine.start(scope, on_disconnect, prepared)),
-                Begun::Existing(run) => engine.again(&scope, &run, client_hash.as_deref()),
+                Begun::Existing(run) => engine.replay(&scope, &run, client_hash.as_deref()),
             }
         });
         begun.await.map_err(|error| Error::internal("the turn could not be started").with_source(error))?
@@ -99,13 +97,13 @@ impl Engine {
     ) -> Result<Answer> {
         let Some(client_id) = client_id else { return Err(error) };
         match self.inner.stores.runs.of_client(scope, &client_id).await? {
-            Some(run) => self.again(scope, &run, client_hash.as_deref()),
+            Some(run) => self.replay(scope, &run, client_hash.as_deref()),
             None => Err(error),
         }
     }
 
-    /// The answer that a stored turn has, for the same turn sent again.
-    fn again(&self, scope: &Scope, run: &Run, client_hash: Option<&[u8]>) -> Result<Answer> {
+    /// The answer of a stored turn, for a caller who sends the same turn again.
+    fn replay(&self, scope: &Scope, run: &Run, client_hash: Option<&[u8]>) -> Result<Answer> {
         if run.client_hash.as_deref() != client_hash {
             return Err(Error::conflict(
                 "this `client_id` was used for another turn; use a new one for a new turn",
@@ -117,15 +115,15 @@ impl Engine {
 
     fn start(&self, scope: Scope, on_disconnect: crate::chat::OnDisconnect, prepared: Prepared) -> Answer {
         let inner = &self.inner;
-        let Prepared { begin: BeginRun { answer, mut run, .. }, ask, warnings } = prepared;
+        let Prepared { begin: BeginRun { answer, mut run, .. }, call, accounting, warnings } = prepared;
         // It is stored; a thousand open streams need not hold it in memory too.
-        run.context = serde_json::json!(ask.prompt_tokens);
+        run.context = serde_json::json!(accounting.prompt_tokens);
         let channel = Arc::new(Channel::new(scope, run.conversation_id, on_disconnect));
         inner.channels().insert(run.id, channel.clone());
         let listener = Answer::new(self.clone(), scope, &run, 0, Some(channel.clone()));
         let mut events = vec![ChatEvent::Started(Box::new(started(&run)))];
-        if !ask.request.passages.is_empty() {
-            events.push(ChatEvent::Retrieved { citations: ask.request.passages.clone() });
+        if !call.request.passages.is_empty() {
+            events.push(ChatEvent::Retrieved { citations: call.request.passages.clone() });
         }
         events.extend(
             warnings.into_iter().map(|detail| ChatEvent::Warning { code: WarningCode::Retrieval, detail }),
@@ -144,19 +142,19 @@ impl Engine {
         };
         inner.tasks.spawn(async move {
             let _end = end;
-            driver.drive(ask).await;
+            driver.drive(call, accounting).await;
         });
         listener
     }
 
     async fn prepare(&self, scope: &Scope, turn: Turn) -> Result<Prepared> {
         let named = match &turn.model {
-            Some(model) => Some(self.target(scope, Some(model)).await?),
+            Some(model) => Some(self.resolve_model(scope, Some(model)).await?),
             None => None,
         };
         let (mut branch, target) = self.branch(scope, &turn, named).await?;
         let tokenizer = Tokenizer::for_model(&target.model_id);
-        let window = self.window(&target).unwrap_or(UNKNOWN_WINDOW);
+        let window = target.window().unwrap_or(UNKNOWN_WINDOW);
         let budget = Budget::new(window, turn.sampling.max_tokens);
         let mut new = self.new_messages(&branch, &turn, tokenizer).await?;
         let wanted = Self::wanted_knowledge(&turn, &target);
@@ -176,13 +174,13 @@ impl Engine {
             budget,
         )?;
         let endpoint = self.endpoint(scope, &target.connection)?;
-        let provider = self.inner.provider(endpoint.provider)?.clone();
+        let provider = self.inner.providers.get(&endpoint.provider)?.provider.clone();
         let mut manifest = context.manifest;
         let warnings = found.describe(&mut manifest);
         let passages = branch.path.last().map(|last| passages_of(&last.content)).unwrap_or_default();
         let begin = self.begin_run(&branch, &turn, new, &target, manifest);
         let request = ChatRequest {
-            model: target.model_id,
+            model: target.model_id.clone(),
             messages: context.messages,
             tools: turn.tools,
             tool_choice: turn.tool_choice,
@@ -194,9 +192,10 @@ impl Engine {
             stream: turn.stream,
             extra: turn.extra,
         };
-        let prices = target.model.and_then(|model| model.prices);
-        let ask = Ask { provider, endpoint, request, prices, tokenizer, prompt_tokens: context.tokens };
-        Ok(Prepared { begin, ask, warnings })
+        let accounting = Accounting { prices: target.prices(), tokenizer, prompt_tokens: context.tokens };
+        let explain = Box::new(move |error| target.explain(error));
+        let call = ModelCall { provider, endpoint, request, explain };
+        Ok(Prepared { begin, call, accounting, warnings })
     }
 
     /// The branch the turn continues, and the model that answers: the named
@@ -213,7 +212,7 @@ impl Engine {
             }
             let target = match named {
                 Some(target) => target,
-                None => self.target(scope, None).await?,
+                None => self.resolve_model(scope, None).await?,
             };
             return Ok((self.new_branch(turn), target));
         };
@@ -222,7 +221,7 @@ impl Engine {
             TurnInput::Regenerate(message) | TurnInput::Edit(message, _) => Some(*message),
         };
         let tokens = match &named {
-            Some(target) => self.prompt_budget(target, turn),
+            Some(target) => prompt_budget(target, turn),
             None => Budget::new(UNKNOWN_WINDOW, None).prompt(),
         };
         let conversations = &self.inner.stores.conversations;
@@ -231,7 +230,7 @@ impl Engine {
             Some(target) => target,
             None => {
                 let target = self.last_target(scope, &window).await?;
-                let more = self.prompt_budget(&target, turn);
+                let more = prompt_budget(&target, turn);
                 if more > tokens && is_cut(&window) {
                     window = conversations.window(scope, id, leaf, more, MAX_MESSAGES).await?;
                 }
@@ -257,32 +256,16 @@ impl Engine {
     }
 
     async fn last_target(&self, scope: &Scope, window: &Window) -> Result<ResolvedModel> {
-        let last = window.messages.iter().rev().find_map(|message| message.model.as_deref());
-        if let Some(model) = last
-            && let Ok(target) = self.target(scope, Some(model)).await
-            && target.connection.provider != ProviderKind::Builtin
+        let last = window.messages.iter().rev().find(|message| message.model.is_some());
+        if let Some(Message { model: Some(model), status, .. }) = last
+            && let Ok(target) = self.resolve_model(scope, Some(model)).await
+            && !target.is_fallback()
+            // One that is not listed goes on if it has answered before.
+            && (target.model.is_some() || *status != MessageStatus::Failed)
         {
             return Ok(target);
         }
-        self.target(scope, None).await
-    }
-
-    fn prompt_budget(&self, target: &ResolvedModel, turn: &Turn) -> u64 {
-        let window = self.window(target).unwrap_or(UNKNOWN_WINDOW);
-        Budget::new(window, turn.sampling.max_tokens).prompt()
-    }
-
-    /// Tokens of a target's window: as the connection is set, else what its
-    /// server lists, else what is known of the model's family.
-    pub(super) fn window(&self, target: &ResolvedModel) -> Option<u32> {
-        let set = target.connection.settings.context_window;
-        let listed = target.model.as_ref().and_then(|model| model.context_window);
-        let known = if target.connection.provider == ProviderKind::Ollama {
-            Some(listed.unwrap_or(OLLAMA_WINDOW).min(OLLAMA_WINDOW))
-        } else {
-            listed.or_else(|| aimate_text::tokens::known_window(&target.model_id))
-        };
-        set.or(known).map(|window| window.max(256))
+        self.resolve_model(scope, None).await
     }
 
     async fn new_messages(&self, branch: &Branch, turn: &Turn, tokenizer: Tokenizer) -> Result<Vec<Message>> {
@@ -407,6 +390,11 @@ impl Drop for EndRun {
             });
         }
     }
+}
+
+fn prompt_budget(target: &ResolvedModel, turn: &Turn) -> u64 {
+    let window = target.window().unwrap_or(UNKNOWN_WINDOW);
+    Budget::new(window, turn.sampling.max_tokens).prompt()
 }
 
 /// Whether the window leaves out the beginning of its branch.

@@ -1,7 +1,6 @@
 //! Calls that are not stored: a model behind one address, with usage recorded.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::Stream;
@@ -141,23 +140,23 @@ impl Engine {
     /// `NotFound` if there is no such model; what the server says.
     pub async fn complete(&self, scope: &Scope, completion: Completion) -> Result<CompletionStream> {
         self.accepting()?;
-        let target = self.target(scope, completion.model.as_deref()).await?;
+        let target = self.resolve_model(scope, completion.model.as_deref()).await?;
         let endpoint = self.endpoint(scope, &target.connection)?;
-        let provider = self.inner.provider(endpoint.provider)?;
+        let provider = &self.inner.providers.get(&endpoint.provider)?.provider;
         let mut request = completion.request;
-        request.context_window = self.window(&target);
+        request.context_window = target.window();
         if let Some(collections) = completion.knowledge.as_ref().filter(|named| !named.is_empty()) {
             self.show_passages(scope, collections, &mut request).await?;
         }
         let passages = request.passages.clone();
-        let mut bill = self.bill(scope, target.label(), target.model.as_ref().and_then(|model| model.prices));
+        let mut bill = self.bill(scope, target.label(), target.prices());
         bill.prompt_tokens = prompt_estimate(&request);
-        request.model = target.model_id;
+        request.model.clone_from(&target.model_id);
         match provider.chat(&endpoint, &request).await {
             Ok(stream) => Ok(CompletionStream { stream, bill, passages }),
             Err(error) => {
                 bill.outcome = UsageOutcome::Failed;
-                Err(error)
+                Err(target.explain(error))
             }
         }
     }
@@ -175,11 +174,10 @@ impl Engine {
         dimensions: Option<u32>,
     ) -> Result<(String, Embeddings)> {
         self.accepting()?;
-        let target = self.target(scope, model).await?;
+        let target = self.resolve_model(scope, model).await?;
         let endpoint = self.endpoint(scope, &target.connection)?;
-        let provider: &Arc<_> = self.inner.provider(endpoint.provider)?;
-        let prices = target.model.as_ref().and_then(|model| model.prices);
-        let mut bill = self.bill(scope, target.label(), prices);
+        let provider = &self.inner.providers.get(&endpoint.provider)?.provider;
+        let mut bill = self.bill(scope, target.label(), target.prices());
         bill.prompt_tokens = texts.iter().map(|text| u64::from(estimate(text))).sum();
         let outcome = provider.embed(&endpoint, &target.model_id, texts, dimensions).await;
         match &outcome {
@@ -189,7 +187,8 @@ impl Engine {
             }
             Err(_) => bill.outcome = UsageOutcome::Failed,
         }
-        Ok((target.label(), outcome?))
+        let embeddings = outcome.map_err(|error| target.explain(error))?;
+        Ok((target.label(), embeddings))
     }
 
     /// A bill that counts as cancelled until something else is noted.

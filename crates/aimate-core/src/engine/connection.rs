@@ -3,9 +3,10 @@
 use serde::Serialize;
 
 use super::Engine;
-use super::catalog::{binding, no_keys};
+use super::endpoint::{binding, no_keys};
 use crate::connection::{
-    Connection, ConnectionChange, ConnectionStatus, NewConnection, check_key, check_name, check_url, origin,
+    Connection, ConnectionChange, ConnectionStatus, NewConnection, check_key, check_name, origin,
+    validated_url,
 };
 use crate::error::Result;
 use crate::id::ConnectionId;
@@ -49,9 +50,9 @@ impl Connections<'_> {
     /// # Errors
     /// `Invalid`, `Conflict` if the user has one of that name, `Unavailable` if
     /// it has a key and no encryption key is configured.
-    pub async fn create(&self, mut new: NewConnection) -> Result<Connection> {
-        new.check()?;
+    pub async fn create(&self, new: NewConnection) -> Result<Connection> {
         let inner = &self.engine.inner;
+        let new = inner.providers.validated(new)?;
         let now = inner.sources.now();
         let mut connection = Connection {
             id: inner.sources.id(),
@@ -110,7 +111,7 @@ impl Connections<'_> {
             next.name = name;
         }
         if let Some(url) = change.url {
-            next.url = check_url(next.provider, Some(&url))?;
+            next.url = validated_url(&inner.providers.profile(&next.provider).address, Some(&url))?;
         }
         next.is_enabled = change.is_enabled.unwrap_or(next.is_enabled);
         next.settings = change.settings.unwrap_or(next.settings);

@@ -7,11 +7,15 @@ mod chat;
 mod complete;
 mod connection;
 mod conversation;
+mod endpoint;
 mod knowledge;
 mod meter;
 mod model;
+mod model_list;
 mod passage;
 mod prompt;
+mod provider;
+mod resolve;
 mod run;
 mod worker;
 mod workspace;
@@ -28,11 +32,11 @@ use uuid::Uuid;
 use crate::Stores;
 use crate::chat::channel::Channel;
 use crate::clock::ClockAndIds;
-use crate::connection::{NewConnection, ProviderKind};
+use crate::connection::NewConnection;
 use crate::error::{Error, Result};
 use crate::id::{RunId, TenantId, UserId, WorkerId};
 use crate::keyring::KeyRing;
-use crate::provider::ChatProvider;
+use crate::provider::ProviderId;
 use crate::scope::{Role, Scope};
 use crate::usage::{UsageFilter, UsageSum};
 use crate::user::User;
@@ -74,19 +78,20 @@ pub struct Engine {
 
 struct Inner {
     stores: Stores,
-    providers: HashMap<ProviderKind, Arc<dyn ChatProvider>>,
+    providers: Arc<provider::Providers>,
     sources: ClockAndIds,
     keys: Option<KeyRing>,
     /// Connections of the builder: offered in every tenant, their keys in
     /// memory alone.
     configured: Vec<NewConnection>,
     system_prompt: Option<String>,
-    preferred: Option<ProviderKind>,
+    preferred: Option<ProviderId>,
     worker: WorkerId,
     lease: Duration,
     max_runs: usize,
     channels: Mutex<HashMap<RunId, Arc<Channel>>>,
     catalogs: catalog::Catalogs,
+    model_lists: model_list::ModelLists,
     meter: meter::Meter,
     knowledge: knowledge::KnowledgeServices,
     /// Every task the engine starts, so that shutting down waits for them.
@@ -211,12 +216,6 @@ impl Inner {
     fn channel(&self, scope: &Scope, run: RunId) -> Option<Arc<Channel>> {
         let channel = self.channels().get(&run).cloned()?;
         (channel.scope.tenant == scope.tenant && channel.scope.user == scope.user).then_some(channel)
-    }
-
-    fn provider(&self, kind: ProviderKind) -> Result<&Arc<dyn ChatProvider>> {
-        self.providers.get(&kind).ok_or_else(|| {
-            Error::unsupported(format!("this build has no provider `{kind}`; give the builder one"))
-        })
     }
 }
 

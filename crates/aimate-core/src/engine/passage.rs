@@ -4,12 +4,11 @@ use aimate_text::tokens::Tokenizer;
 use serde_json::{Value, json};
 
 use super::Engine;
-use super::catalog::ResolvedModel;
 use super::chat::UNKNOWN_WINDOW;
 use super::knowledge::question;
+use super::resolve::ResolvedModel;
 use crate::chat::Turn;
 use crate::chat::context::{Budget, passage_tokens, with_passages};
-use crate::connection::ProviderKind;
 use crate::error::Result;
 use crate::message::{Message, MessageRole, Part, text_of};
 use crate::provider::ChatRequest;
@@ -38,7 +37,7 @@ impl Engine {
     pub(super) fn wanted_knowledge(turn: &Turn, target: &ResolvedModel) -> Option<Vec<String>> {
         match &turn.knowledge {
             Some(named) => (!named.is_empty()).then(|| named.clone()),
-            None => (target.connection.provider == ProviderKind::Builtin).then(Vec::new),
+            None => target.is_fallback().then(Vec::new),
         }
     }
 

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aimate_core::connection::{NewConnection, ProviderKind};
+use aimate_core::connection::NewConnection;
 use aimate_core::provider::{FinishReason, ProviderEvent};
 use aimate_core::testing::{ScriptedProvider, Step};
 use aimate_core::{Engine, EngineBuilder, KeyRing};
 use aimate_http::Options;
+use aimate_providers::{OLLAMA, OPENAI, Ollama, Transport};
 use axum::Router;
 use axum::body::Body;
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -48,8 +49,9 @@ pub(crate) async fn engine(provider: Arc<ScriptedProvider>) -> Engine {
 pub(crate) fn builder(store: aimate_store::Store, provider: Arc<ScriptedProvider>) -> EngineBuilder {
     Engine::builder()
         .store(store)
-        .provider(ProviderKind::OpenAi, provider)
-        .connection(NewConnection::new("lab", ProviderKind::OpenAi).url("http://127.0.0.1:9/v1"))
+        .provider(OPENAI, provider)
+        .provider(OLLAMA, Arc::new(Ollama::new(Transport::new())))
+        .connection(NewConnection::new("lab", OPENAI).url("http://127.0.0.1:9/v1"))
         .keys(KeyRing::parse(KeyRing::generate().unwrap().expose()).unwrap())
 }
 

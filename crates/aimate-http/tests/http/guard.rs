@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aimate_core::connection::{NewConnection, ProviderKind};
+use aimate_core::connection::NewConnection;
 use aimate_core::provider::{ChatProvider, ChatRequest, Embeddings, Endpoint, ListedModel, ProviderStream};
 use aimate_core::{Engine, Result};
 use aimate_http::Options;
@@ -127,8 +127,8 @@ impl ChatProvider for Broken {
 async fn panic_is_an_answer() {
     let engine = Engine::builder()
         .store(aimate_store::connect("sqlite::memory:").await.unwrap())
-        .provider(ProviderKind::OpenAi, Arc::new(Broken))
-        .connection(NewConnection::new("lab", ProviderKind::OpenAi).url("http://127.0.0.1:9/v1"))
+        .provider("broken", Arc::new(Broken))
+        .connection(NewConnection::new("lab", "broken").url("http://127.0.0.1:9/v1"))
         .build()
         .await
         .unwrap();

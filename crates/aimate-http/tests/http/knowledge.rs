@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use aimate_core::connection::ProviderKind;
 use aimate_core::engine::EngineBuilder;
 use aimate_core::knowledge::{NewCollection, NewDocument};
 use aimate_core::testing::{HashEmbedder, ScriptedProvider, Step};
@@ -48,7 +47,7 @@ pub(crate) async fn library_with(
     let store = aimate_store::connect_with("sqlite::memory:", blobs).await.unwrap();
     let provider = ScriptedProvider::new(scripts);
     let builder = builder(store.clone(), provider.clone())
-        .provider(ProviderKind::Builtin, Arc::new(aimate_providers::Builtin))
+        .provider(aimate_providers::BUILTIN, Arc::new(aimate_providers::Builtin))
         .embedder(Arc::new(HashEmbedder::new("hash", 256)));
     let engine = more(builder).build().await.unwrap();
     let router = aimate_http::router(engine.clone(), options);

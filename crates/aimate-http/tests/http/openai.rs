@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use aimate_core::Error;
 use aimate_core::message::{MessageRole, Part, ToolCall, text_of};
 use aimate_core::provider::{FinishReason, ProviderEvent};
 use aimate_core::testing::{Step, answer};
+use aimate_core::{Error, ErrorReason};
 use base64::Engine as _;
 use http::Method;
 use serde_json::{Value, json};
@@ -355,4 +355,29 @@ async fn answers_have_ids_of_their_own() {
     let ids: std::collections::HashSet<_> =
         replies.iter().map(|reply| reply.json()["id"].to_string()).collect();
     assert_eq!(ids.len(), 20);
+}
+
+#[tokio::test]
+async fn unlisted_model_is_passed_on_and_its_refusal_is_not_found() {
+    let no_such = Error::not_found("no such model").with_reason(ErrorReason::UnknownModel);
+    let refusal =
+        || vec![Step::Fail(Error::not_found("no such model").with_reason(ErrorReason::UnknownModel))];
+    let bench = bench([answer("Yes."), vec![Step::Fail(no_such)], refusal(), refusal(), refusal()]).await;
+    bench.get("/api/v1/models").await;
+    let named = |model: &str| with(chat("x"), json!({"model": model}));
+    let reply = bench.post("/v1/chat/completions", named("lab/openai/gpt-5:online")).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    assert_eq!(reply.json()["model"], "lab/openai/gpt-5:online");
+    assert_eq!(bench.provider.requests()[0].model, "openai/gpt-5:online");
+
+    let error = bench.post("/v1/chat/completions", named("lab/tinny")).await.openai_error(404, "not_found");
+    assert_eq!(error["message"], "no such model; the nearest listed are `lab/tiny`");
+    for stream in [true, false] {
+        let body = with(named("lab/tinny"), json!({"stream": stream}));
+        let problem = bench.post("/api/v1/chat/completions", body).await.problem(404, "not_found");
+        assert_eq!(problem["detail"], "no such model; the nearest listed are `lab/tiny`");
+    }
+    let at = bench.conversation().await;
+    let body = json!({"content": "x", "model": "lab/tinny", "stream": false});
+    bench.post(&format!("{at}/messages"), body).await.problem(404, "not_found");
 }

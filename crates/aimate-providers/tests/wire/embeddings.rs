@@ -1,9 +1,8 @@
 //! Vectors: in every form that servers write them, and never wrong ones.
 
 use aimate_core::ErrorKind;
-use aimate_core::connection::ProviderKind;
-use aimate_core::connection::ProviderKind::{Ollama, OpenAi, OpenRouter};
-use aimate_core::provider::Embeddings;
+use aimate_core::provider::{Embeddings, ProviderId};
+use aimate_providers::{OLLAMA, OPENAI, OPENROUTER};
 use serde_json::json;
 
 use crate::server::{Script, Server, answer, json as whole, keeps_the_key, provider};
@@ -13,17 +12,17 @@ fn texts(count: usize) -> Vec<String> {
 }
 
 async fn embed(
-    kind: ProviderKind,
+    id: ProviderId,
     body: &str,
     count: usize,
     dimensions: Option<u32>,
 ) -> aimate_core::Result<Embeddings> {
     let server = Server::once(whole(body)).await;
-    provider(kind).embed(&server.endpoint(kind), "e", &texts(count), dimensions).await
+    provider(&id).embed(&server.endpoint(id), "e", &texts(count), dimensions).await
 }
 
 async fn refused(body: &str, count: usize, dimensions: Option<u32>) -> String {
-    let error = embed(OpenAi, body, count, dimensions).await.expect_err(body);
+    let error = embed(OPENAI, body, count, dimensions).await.expect_err(body);
     keeps_the_key(&error);
     assert_eq!(error.kind(), ErrorKind::Upstream, "{error}");
     error.message().to_owned()
@@ -32,7 +31,7 @@ async fn refused(body: &str, count: usize, dimensions: Option<u32>) -> String {
 #[tokio::test]
 async fn vectors_are_sorted_by_their_index() {
     let body = r#"{"data":[{"index":1,"embedding":[3,4.5]},{"index":0,"embedding":[1,-2e-1]}],"usage":{"prompt_tokens":4,"total_tokens":4}}"#;
-    let found = embed(OpenAi, body, 2, None).await.unwrap();
+    let found = embed(OPENAI, body, 2, None).await.unwrap();
     assert_eq!(found.vectors, [[1.0, -0.2], [3.0, 4.5]]);
     assert_eq!(found.usage.input_tokens, 4);
 }
@@ -40,15 +39,15 @@ async fn vectors_are_sorted_by_their_index() {
 #[tokio::test]
 async fn base64_is_read_though_nobody_asked() {
     let body = r#"{"data":[{"index":0,"embedding":"AACAPwAAAMA="}]}"#;
-    assert_eq!(embed(OpenAi, body, 1, None).await.unwrap().vectors, [[1.0, -2.0]]);
+    assert_eq!(embed(OPENAI, body, 1, None).await.unwrap().vectors, [[1.0, -2.0]]);
     assert!(refused(r#"{"data":[{"index":0,"embedding":"AACA"}]}"#, 1, None).await.contains("base64"));
 }
 
 #[tokio::test]
 async fn request_names_model_texts_and_dimensions() {
     let server = Server::once(whole(r#"{"data":[{"embedding":[1,2]}]}"#)).await;
-    let provider = provider(OpenAi);
-    provider.embed(&server.endpoint(OpenAi), "e", &texts(1), Some(2)).await.unwrap();
+    let provider = provider(&OPENAI);
+    provider.embed(&server.endpoint(OPENAI), "e", &texts(1), Some(2)).await.unwrap();
     assert_eq!(server.body(), json!({"model": "e", "input": ["text 0"], "dimensions": 2}));
     assert_eq!(server.asked()[0].line, "POST /embeddings HTTP/1.1");
 }
@@ -103,7 +102,7 @@ async fn many_texts_go_in_batches() {
     };
     let server = Server::start(vec![reply(256, 0), reply(44, 256)]).await;
     let found =
-        provider(OpenRouter).embed(&server.endpoint(OpenRouter), "e", &texts(300), None).await.unwrap();
+        provider(&OPENROUTER).embed(&server.endpoint(OPENROUTER), "e", &texts(300), None).await.unwrap();
     let flat: Vec<f32> = found.vectors.concat();
     assert!(flat.iter().zip(0_u16..).all(|(found, n)| *found == f32::from(n)) && flat.len() == 300);
     assert_eq!((found.usage.input_tokens, found.usage.cost.unwrap().dollars()), (300, 1.0));
@@ -114,7 +113,7 @@ async fn many_texts_go_in_batches() {
 async fn no_texts_ask_nobody() {
     let server = Server::once(whole("{}")).await;
     assert!(
-        provider(OpenAi).embed(&server.endpoint(OpenAi), "e", &[], None).await.unwrap().vectors.is_empty()
+        provider(&OPENAI).embed(&server.endpoint(OPENAI), "e", &[], None).await.unwrap().vectors.is_empty()
     );
     assert!(server.asked().is_empty());
 }
@@ -123,9 +122,9 @@ async fn no_texts_ask_nobody() {
 async fn ollama_embeds_without_cutting() {
     let server =
         Server::once(whole(r#"{"model":"e","embeddings":[[1,2],[3,4]],"prompt_eval_count":6}"#)).await;
-    let mut endpoint = server.endpoint(Ollama);
+    let mut endpoint = server.endpoint(OLLAMA);
     endpoint.settings.keep_alive = Some("5m".into());
-    let found = provider(Ollama).embed(&endpoint, "e", &texts(2), None).await.unwrap();
+    let found = provider(&OLLAMA).embed(&endpoint, "e", &texts(2), None).await.unwrap();
     assert_eq!((found.vectors, found.usage.input_tokens), (vec![vec![1.0, 2.0], vec![3.0, 4.0]], 6));
     assert_eq!(server.asked()[0].line, "POST /api/embed HTTP/1.1");
     assert_eq!(
@@ -138,7 +137,7 @@ async fn ollama_embeds_without_cutting() {
 async fn ollama_without_the_model_is_not_found() {
     let server =
         Server::once(answer(404, &[], r#"{"error":"model \"e\" not found, try pulling it first"}"#)).await;
-    let error = provider(Ollama).embed(&server.endpoint(Ollama), "e", &texts(1), None).await.unwrap_err();
+    let error = provider(&OLLAMA).embed(&server.endpoint(OLLAMA), "e", &texts(1), None).await.unwrap_err();
     assert!(
         error.kind() == ErrorKind::NotFound && error.message().contains("try pulling it first"),
         "{error}"

@@ -20,9 +20,8 @@ mod transport;
 
 #[test]
 fn sugar_makes_connections() {
-    use aimate_core::connection::ProviderKind;
     let connection = aimate_providers::openai("http://127.0.0.1:1234/v1", "").connection;
-    assert_eq!((connection.provider, connection.api_key.is_none()), (ProviderKind::OpenAi, true));
+    assert_eq!((connection.provider, connection.api_key.is_none()), (aimate_providers::OPENAI, true));
     assert!(aimate_providers::openrouter("sk-or").connection.api_key.is_some());
     assert_eq!(aimate_providers::ollama("http://h:1").connection.url.as_deref(), Some("http://h:1"));
     assert_eq!(aimate_providers::builtin().connection.name, "builtin");
@@ -30,10 +29,10 @@ fn sugar_makes_connections() {
 
 #[tokio::test]
 async fn builtin_says_how_to_connect_a_model() {
-    use aimate_core::connection::ProviderKind::Builtin;
     use aimate_core::provider::ProviderEvent::{Finish, Usage};
-    let provider = server::provider(Builtin);
-    let endpoint = server::endpoint_at("", Builtin);
+    use aimate_providers::BUILTIN;
+    let provider = server::provider(&BUILTIN);
+    let endpoint = server::endpoint_at("", BUILTIN);
     for stream in [true, false] {
         let request = aimate_core::provider::ChatRequest { stream, ..server::question() };
         let events = server::collect(provider.chat(&endpoint, &request).await.unwrap()).await.unwrap();

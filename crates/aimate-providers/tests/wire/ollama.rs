@@ -1,6 +1,5 @@
-//! Ollama's native chat API.
+//! OLLAMA's native chat API.
 
-use aimate_core::connection::ProviderKind::Ollama;
 use aimate_core::message::{MessageRole, Part, ToolCall};
 use aimate_core::provider::ProviderEvent::{Finish, Reasoning, Text, Usage, Warning};
 use aimate_core::provider::{
@@ -8,6 +7,7 @@ use aimate_core::provider::{
 };
 use aimate_core::usage::TokenUsage;
 use aimate_core::{ErrorKind, WarningCode};
+use aimate_providers::OLLAMA;
 use serde_json::{Value, json};
 
 use crate::server::{
@@ -22,7 +22,7 @@ fn lines(lines: &[&str]) -> Script {
 }
 
 async fn read(all: &[&str]) -> Vec<ProviderEvent> {
-    let (events, error) = ask(Ollama, lines(all), &question()).await;
+    let (events, error) = ask(OLLAMA, lines(all), &question()).await;
     assert!(error.is_none(), "{error:?} after {events:?}");
     events
 }
@@ -33,7 +33,7 @@ fn usage(input_tokens: u64, output_tokens: u64) -> ProviderEvent {
 
 async fn sent(request: &ChatRequest) -> Value {
     let server = Server::once(lines(&[HALLO, DONE])).await;
-    drop(provider(Ollama).chat(&server.endpoint(Ollama), request).await.unwrap());
+    drop(provider(&OLLAMA).chat(&server.endpoint(OLLAMA), request).await.unwrap());
     assert_eq!(server.asked()[0].line, "POST /api/chat HTTP/1.1");
     server.body()
 }
@@ -65,7 +65,7 @@ async fn any_split_gives_the_same_events() {
     let scripts: Vec<Script> =
         (0..=body.len()).map(|at| pieces(&[&body.as_bytes()[..at], &body.as_bytes()[at..]])).collect();
     let (tries, server) = (scripts.len(), Server::start(scripts).await);
-    let (provider, endpoint) = (provider(Ollama), server.endpoint(Ollama));
+    let (provider, endpoint) = (provider(&OLLAMA), server.endpoint(OLLAMA));
     for at in 0..tries {
         let answer = provider.chat(&endpoint, &question()).await.unwrap();
         assert_eq!(collect(answer).await.unwrap(), expected, "split at {at}");
@@ -76,7 +76,7 @@ async fn any_split_gives_the_same_events() {
 async fn plain_answer_gives_the_same_events() {
     let body = r#"{"message":{"role":"assistant","content":"Hallo","thinking":"Hm"},"done":true,"done_reason":"stop","prompt_eval_count":11,"eval_count":3}"#;
     let request = ChatRequest { stream: false, ..question() };
-    let (found, error) = ask(Ollama, crate::server::json(body), &request).await;
+    let (found, error) = ask(OLLAMA, crate::server::json(body), &request).await;
     assert!(error.is_none(), "{error:?}");
     assert_eq!(
         found,
@@ -90,10 +90,10 @@ async fn window_is_always_asked_for() {
     let request = ChatRequest { context_window: Some(16_384), ..question() };
     assert_eq!(sent(&request).await["options"]["num_ctx"], 16_384);
     let server = Server::once(lines(&[DONE])).await;
-    let mut endpoint = server.endpoint(Ollama);
+    let mut endpoint = server.endpoint(OLLAMA);
     endpoint.settings.context_window = Some(4_096);
     endpoint.settings.keep_alive = Some("10m".into());
-    drop(provider(Ollama).chat(&endpoint, &question()).await.unwrap());
+    drop(provider(&OLLAMA).chat(&endpoint, &question()).await.unwrap());
     assert_eq!(
         (&server.body()["options"]["num_ctx"], &server.body()["keep_alive"]),
         (&json!(4_096), &json!("10m"))
@@ -157,7 +157,7 @@ async fn choice_of_tools_is_kept_as_far_as_ollama_can() {
         (one["tools"].as_array().unwrap().len(), &one["tools"][0]["function"]["name"]),
         (1, &json!("g"))
     );
-    let (found, _) = ask(Ollama, lines(&[HALLO, DONE]), &request(ToolChoice::Required)).await;
+    let (found, _) = ask(OLLAMA, lines(&[HALLO, DONE]), &request(ToolChoice::Required)).await;
     assert!(matches!(&found[0], Warning { code: WarningCode::ToolChoiceIgnored, .. }), "{found:?}");
 }
 
@@ -202,8 +202,8 @@ async fn calls_results_and_images_become_messages() {
 async fn image_by_address_is_unsupported() {
     let image = Part::Image { url: Some("https://x/a.png".into()), data: None, media_type: None };
     let request = ChatRequest { messages: vec![message(MessageRole::User, vec![image])], ..question() };
-    let endpoint = crate::server::endpoint_at("http://127.0.0.1:9", Ollama);
-    let error = provider(Ollama).chat(&endpoint, &request).await.err().unwrap();
+    let endpoint = crate::server::endpoint_at("http://127.0.0.1:9", OLLAMA);
+    let error = provider(&OLLAMA).chat(&endpoint, &request).await.err().unwrap();
     assert!(error.kind() == ErrorKind::Unsupported && error.message().contains("`data`"), "{error}");
 }
 
@@ -245,7 +245,7 @@ async fn thoughts_in_tags_are_thoughts() {
 #[tokio::test]
 async fn error_line_in_mid_stream_fails_after_what_came() {
     let (found, error) =
-        ask(Ollama, lines(&[HALLO, r#"{"error":"llama runner process has terminated"}"#]), &question()).await;
+        ask(OLLAMA, lines(&[HALLO, r#"{"error":"llama runner process has terminated"}"#]), &question()).await;
     assert_eq!(found, [Text("Hallo".into())]);
     let error = error.unwrap();
     assert!(
@@ -274,7 +274,7 @@ async fn refusals_are_told() {
             "does not fit",
         ),
     ] {
-        let (_, error) = ask(Ollama, answer(status, &[], body), &question()).await;
+        let (_, error) = ask(OLLAMA, answer(status, &[], body), &question()).await;
         let error = error.unwrap();
         assert!(error.kind() == kind && error.message().contains(words), "{error}");
     }
@@ -287,21 +287,21 @@ async fn end_without_done_is_an_error() {
         vec![head(), chunk(format!("{HALLO}\n").as_bytes()), Step::Close],
         stream(&format!("{HALLO}\n{{\"mess")),
     ] {
-        let (found, error) = ask(Ollama, script, &question()).await;
+        let (found, error) = ask(OLLAMA, script, &question()).await;
         assert_eq!(found, [Text("Hallo".into())]);
         assert!(error.unwrap().message().contains("broke off"));
     }
     for body in ["", "\n\n"] {
-        assert!(ask(Ollama, stream(body), &question()).await.1.unwrap().message().contains("nothing"));
+        assert!(ask(OLLAMA, stream(body), &question()).await.1.unwrap().message().contains("nothing"));
     }
-    assert_eq!(ask(Ollama, lines(&["{}"]), &question()).await.1.unwrap().kind(), ErrorKind::Upstream);
-    assert!(ask(Ollama, stream("<html>\n"), &question()).await.1.unwrap().message().contains("web page"));
+    assert_eq!(ask(OLLAMA, lines(&["{}"]), &question()).await.1.unwrap().kind(), ErrorKind::Upstream);
+    assert!(ask(OLLAMA, stream("<html>\n"), &question()).await.1.unwrap().message().contains("web page"));
 }
 
 #[tokio::test]
 async fn last_line_may_lack_its_end() {
     let script = vec![head(), chunk(format!("{HALLO}\n{DONE}").as_bytes()), end()];
-    let (found, error) = ask(Ollama, script, &question()).await;
+    let (found, error) = ask(OLLAMA, script, &question()).await;
     assert!(error.is_none() && found.len() == 3, "{found:?} {error:?}");
 }
 
@@ -314,7 +314,7 @@ async fn is_cut(bytes: usize, read: &str) -> bool {
         ..question()
     };
     let done = format!(r#"{{"message":{{"content":"x"}},"done":true,{read}"eval_count":1}}"#);
-    let (found, error) = ask(Ollama, lines(&[&done]), &request).await;
+    let (found, error) = ask(OLLAMA, lines(&[&done]), &request).await;
     assert!(error.is_none(), "{error:?}");
     found.iter().any(|event| matches!(event, Warning { code: WarningCode::ContextTruncated, .. }))
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use aimate_core::connection::ProviderKind::OpenAi;
 use aimate_core::provider::ChatRequest;
 use aimate_core::{Error, ErrorKind, ErrorReason};
+use aimate_providers::OPENAI;
 
 use crate::server::{CANARY, Script, Server, answer, json, keeps_the_key, provider, question};
 
@@ -12,7 +12,7 @@ use crate::server::{CANARY, Script, Server, answer, json, keeps_the_key, provide
 /// asked.
 async fn refused(script: Script) -> (Error, usize) {
     let server = Server::once(script).await;
-    let error = provider(OpenAi).chat(&server.endpoint(OpenAi), &question()).await.err().expect("an error");
+    let error = provider(&OPENAI).chat(&server.endpoint(OPENAI), &question()).await.err().expect("an error");
     keeps_the_key(&error);
     (error, server.asked().len())
 }
@@ -97,7 +97,7 @@ async fn sec_t01_redirect_is_not_followed() {
     {
         for status in [301, 302, 303, 307, 308] {
             let server = Server::once(answer(status, &[("location", location)], "")).await;
-            let error = provider(OpenAi).chat(&server.endpoint(OpenAi), &question()).await.err().unwrap();
+            let error = provider(&OPENAI).chat(&server.endpoint(OPENAI), &question()).await.err().unwrap();
             assert!(error.message().contains("final address"), "{error}");
             assert_eq!(server.asked().len(), 1);
         }
@@ -209,7 +209,7 @@ async fn short_wait_is_waited_and_long_one_is_told() {
     {
         let server = Server::start(vec![limited(header), good.clone()]).await;
         let begin = std::time::Instant::now();
-        drop(provider(OpenAi).chat(&server.endpoint(OpenAi), &question()).await.unwrap());
+        drop(provider(&OPENAI).chat(&server.endpoint(OPENAI), &question()).await.unwrap());
         assert_eq!(server.asked().len(), 2);
         assert!(header.0 != "retry-after-ms" || begin.elapsed() >= Duration::from_millis(20));
     }
@@ -239,6 +239,6 @@ async fn refusal_without_end_is_read_in_part() {
 async fn plain_question_is_refused_alike() {
     let server = Server::once(answer(429, &[("retry-after", "99")], "{}")).await;
     let request = ChatRequest { stream: false, ..question() };
-    let error = provider(OpenAi).chat(&server.endpoint(OpenAi), &request).await.err().unwrap();
+    let error = provider(&OPENAI).chat(&server.endpoint(OPENAI), &request).await.err().unwrap();
     assert_eq!((error.kind(), error.retry_after()), (ErrorKind::RateLimited, Some(Duration::from_secs(99))));
 }

@@ -1,9 +1,9 @@
 //! What is sent to OpenAI-like servers.
 
-use aimate_core::connection::ProviderKind::OpenAi;
 use aimate_core::message::{MessageRole, Part, ToolCall};
 use aimate_core::provider::{ChatRequest, Endpoint, ResponseFormat, Sampling, ToolChoice, ToolSpec};
 use aimate_core::{ErrorKind, FileId};
+use aimate_providers::OPENAI;
 use serde_json::{Value, json};
 
 use crate::server::{CANARY, Server, message, provider, question, sse};
@@ -13,9 +13,9 @@ const ANSWER: &str = r#"{"choices":[{"index":0,"delta":{"content":"ok"},"finish_
 /// The body that `request` becomes, and the headers beside it.
 async fn sent_to(request: &ChatRequest, change: impl FnOnce(&mut Endpoint)) -> (Value, String) {
     let server = Server::once(sse(&[ANSWER])).await;
-    let mut endpoint = server.endpoint(OpenAi);
+    let mut endpoint = server.endpoint(OPENAI);
     change(&mut endpoint);
-    drop(provider(OpenAi).chat(&endpoint, request).await.unwrap());
+    drop(provider(&OPENAI).chat(&endpoint, request).await.unwrap());
     assert_eq!(server.asked()[0].line, "POST /chat/completions HTTP/1.1");
     (server.body(), server.asked()[0].headers.clone())
 }
@@ -108,7 +108,7 @@ async fn everything_is_sent_under_openais_names() {
         "frequency_penalty": 0.1, "presence_penalty": 0.2, "reasoning_effort": "low", "user": "u", "n": 1,
     });
     let server = Server::once(crate::server::json(r#"{"choices":[{"message":{"content":"ok"}}]}"#)).await;
-    drop(provider(OpenAi).chat(&server.endpoint(OpenAi), &request).await.unwrap());
+    drop(provider(&OPENAI).chat(&server.endpoint(OPENAI), &request).await.unwrap());
     assert_eq!(server.body(), expected);
 }
 
@@ -196,8 +196,8 @@ async fn calls_and_results_become_messages() {
 #[tokio::test]
 async fn file_is_unsupported() {
     let file = Part::File { file_id: uuid(), name: "a.pdf".into(), media_type: "application/pdf".into() };
-    let endpoint = crate::server::endpoint_at("http://127.0.0.1:9", OpenAi);
-    let error = provider(OpenAi).chat(&endpoint, &of(MessageRole::User, vec![file])).await.err().unwrap();
+    let endpoint = crate::server::endpoint_at("http://127.0.0.1:9", OPENAI);
+    let error = provider(&OPENAI).chat(&endpoint, &of(MessageRole::User, vec![file])).await.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.message().contains("a.pdf"));
 }

@@ -1,12 +1,12 @@
 //! How OpenAI-like answers are read: each departure from OpenAI's own wire that
 //! some server is known for.
 
-use aimate_core::connection::ProviderKind::OpenAi;
 use aimate_core::message::{MessageRole, Part, ToolCall};
 use aimate_core::provider::ProviderEvent::{Finish, Reasoning, ReasoningDetails, Text, Usage, Warning};
 use aimate_core::provider::{ChatRequest, FinishReason, ProviderEvent};
 use aimate_core::usage::TokenUsage;
 use aimate_core::{Error, ErrorKind, WarningCode};
+use aimate_providers::OPENAI;
 use serde_json::{Value, json};
 
 use crate::server::{
@@ -37,13 +37,13 @@ async fn read(data: &[&str]) -> Vec<ProviderEvent> {
 }
 
 async fn play(script: Script) -> Vec<ProviderEvent> {
-    let (events, error) = ask(OpenAi, script, &question()).await;
+    let (events, error) = ask(OPENAI, script, &question()).await;
     assert!(error.is_none(), "{error:?} after {events:?}");
     events
 }
 
 async fn fails(script: Script) -> (Vec<ProviderEvent>, Error) {
-    let (events, error) = ask(OpenAi, script, &question()).await;
+    let (events, error) = ask(OPENAI, script, &question()).await;
     (events, error.expect("an error"))
 }
 
@@ -93,7 +93,7 @@ async fn any_split_gives_the_same_events() {
     let scripts: Vec<Script> =
         scripts.chain([pieces(&body.as_bytes().chunks(1).collect::<Vec<_>>())]).collect();
     let (tries, server) = (scripts.len(), Server::start(scripts).await);
-    let (provider, endpoint) = (provider(OpenAi), server.endpoint(OpenAi));
+    let (provider, endpoint) = (provider(&OPENAI), server.endpoint(OPENAI));
     for at in 0..tries {
         let answer = provider.chat(&endpoint, &question()).await.unwrap();
         let found = crate::server::collect(answer).await.unwrap();
@@ -227,7 +227,7 @@ async fn missing_ids_are_made_and_new_in_the_prompt() {
     let deltas = delta(
         r#"{"tool_calls":[{"index":0,"function":{"name":"f"}},{"index":1,"id":"","function":{"name":"g","arguments":null}},{"index":2,"id":"x","function":{"name":"h"}},{"index":3,"id":"x","function":{"name":"i"}}]}"#,
     );
-    let (found, _) = ask(OpenAi, sse(&[&deltas]), &request).await;
+    let (found, _) = ask(OPENAI, sse(&[&deltas]), &request).await;
     let ids: Vec<_> = found
         .iter()
         .filter_map(
@@ -392,7 +392,7 @@ async fn error_object_in_mid_stream_fails_after_what_came() {
 async fn done_ends_without_waiting_for_the_end_of_the_body() {
     let body = events(&[HALLO, FINISH]) + "data: [DONE]\n\n";
     let server = Server::once(vec![head(), chunk(body.as_bytes()), Step::UntilClosed]).await;
-    let answer = provider(OpenAi).chat(&server.endpoint(OpenAi), &question()).await.unwrap();
+    let answer = provider(&OPENAI).chat(&server.endpoint(OPENAI), &question()).await.unwrap();
     let found = tokio::time::timeout(std::time::Duration::from_secs(2), crate::server::collect(answer)).await;
     assert_eq!(found.expect("it waited").unwrap(), [text("Hallo"), STOP]);
     server.closed().await;
@@ -476,7 +476,7 @@ async fn plain_answer_gives_the_same_events() {
         CALLS,
     ];
     let server = Server::once(json(body)).await;
-    let (provider, endpoint) = (provider(OpenAi), server.endpoint(OpenAi));
+    let (provider, endpoint) = (provider(&OPENAI), server.endpoint(OPENAI));
     for stream in [false, true] {
         let answer = provider.chat(&endpoint, &ChatRequest { stream, ..question() }).await.unwrap();
         assert_eq!(crate::server::collect(answer).await.unwrap(), expected, "stream: {stream}");
@@ -493,7 +493,7 @@ async fn plain_answer_without_choices_is_an_error() {
         (r#"{"error":{"message":"bad day"}}"#, "bad day"),
         (r#"{"detail":"odd day"}"#, "odd day"),
     ] {
-        let (_, error) = ask(OpenAi, json(body), &ChatRequest { stream: false, ..question() }).await;
+        let (_, error) = ask(OPENAI, json(body), &ChatRequest { stream: false, ..question() }).await;
         let error = error.unwrap();
         assert!(error.kind() == ErrorKind::Upstream && error.message().contains(words), "{error}");
     }

@@ -1,11 +1,11 @@
-//! What OpenRouter does otherwise than OpenAI.
+//! What OPENROUTER does otherwise than OpenAI.
 
 use aimate_core::ErrorKind;
-use aimate_core::connection::ProviderKind::OpenRouter;
 use aimate_core::message::{MessageRole, Part};
 use aimate_core::provider::ProviderEvent::{Finish, Reasoning, ReasoningDetails, Text, Usage};
 use aimate_core::provider::{ChatRequest, FinishReason, Sampling};
 use aimate_core::usage::{Cost, TokenUsage};
+use aimate_providers::OPENROUTER;
 use serde_json::json;
 
 use crate::server::{Server, ask, collect, events, message, provider, question, sse, stream};
@@ -29,7 +29,7 @@ async fn headers_and_reasoning_are_sent() {
         details: Some(json!([{"type": "reasoning.text", "text": "Hm"}])),
     };
     request.messages.push(message(MessageRole::Assistant, vec![thought, Part::text("Hallo")]));
-    let answer = provider(OpenRouter).chat(&server.endpoint(OpenRouter), &request).await.unwrap();
+    let answer = provider(&OPENROUTER).chat(&server.endpoint(OPENROUTER), &request).await.unwrap();
     collect(answer).await.unwrap();
     let headers = &server.asked()[0].headers;
     assert!(headers.contains("http-referer: https://") && headers.contains("x-title: aimate"), "{headers}");
@@ -54,7 +54,7 @@ async fn comments_cost_and_details_are_read() {
             r#"{"choices":[],"usage":{"prompt_tokens":10,"completion_tokens":4,"cost":0.00014,"cost_details":{"upstream_inference_cost":null},"prompt_tokens_details":{"cached_tokens":8},"completion_tokens_details":{"reasoning_tokens":2}}}"#,
         ])
     );
-    let (found, error) = ask(OpenRouter, stream(&body), &question()).await;
+    let (found, error) = ask(OPENROUTER, stream(&body), &question()).await;
     assert!(error.is_none(), "{error:?}");
     let usage = TokenUsage {
         input_tokens: 10,
@@ -93,7 +93,7 @@ async fn errors_in_mid_stream_are_numbers() {
         (r#"{"error":{"code":402,"message":"Insufficient credits"},"user_id":"u"}"#, ErrorKind::Upstream),
         (r#"{"error":{"code":408,"message":"Timed out"}}"#, ErrorKind::Timeout),
     ] {
-        let (_, error) = ask(OpenRouter, sse(&[data]), &question()).await;
+        let (_, error) = ask(OPENROUTER, sse(&[data]), &question()).await;
         assert_eq!(error.expect(data).kind(), kind, "{data}");
     }
 }
@@ -101,7 +101,7 @@ async fn errors_in_mid_stream_are_numbers() {
 #[tokio::test]
 async fn error_in_the_body_of_a_200_is_an_error() {
     let script = crate::server::json(r#"{"error":{"code":503,"message":"No provider available"}}"#);
-    let (_, error) = ask(OpenRouter, script, &ChatRequest { stream: false, ..question() }).await;
+    let (_, error) = ask(OPENROUTER, script, &ChatRequest { stream: false, ..question() }).await;
     let error = error.unwrap();
     assert!(
         error.kind() == ErrorKind::Upstream && error.message().contains("No provider available"),

@@ -5,10 +5,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aimate_core::connection::{ConnectionSettings, ProviderKind};
+use aimate_core::connection::ConnectionSettings;
 use aimate_core::message::{MessageRole, Part};
 use aimate_core::provider::{
-    ChatMessage, ChatProvider, ChatRequest, Endpoint, ProviderEvent, ProviderStream,
+    ChatMessage, ChatProvider, ChatRequest, Endpoint, ProviderEvent, ProviderId, ProviderStream,
 };
 use aimate_core::{Error, Result, Secret};
 use aimate_providers::Transport;
@@ -82,7 +82,7 @@ impl Server {
         Self::start(vec![script]).await
     }
 
-    pub(crate) fn endpoint(&self, provider: ProviderKind) -> Endpoint {
+    pub(crate) fn endpoint(&self, provider: ProviderId) -> Endpoint {
         endpoint_at(&self.url, provider)
     }
 
@@ -212,7 +212,7 @@ pub(crate) fn events(data: &[&str]) -> String {
     data.iter().map(|data| format!("data: {data}\n\n")).collect()
 }
 
-pub(crate) fn endpoint_at(url: &str, provider: ProviderKind) -> Endpoint {
+pub(crate) fn endpoint_at(url: &str, provider: ProviderId) -> Endpoint {
     Endpoint {
         name: "here".into(),
         provider,
@@ -222,8 +222,8 @@ pub(crate) fn endpoint_at(url: &str, provider: ProviderKind) -> Endpoint {
     }
 }
 
-pub(crate) fn provider(kind: ProviderKind) -> Arc<dyn ChatProvider> {
-    aimate_providers::with(&Transport::with_backoff(Duration::from_millis(1)))[&kind].clone()
+pub(crate) fn provider(id: &ProviderId) -> Arc<dyn ChatProvider> {
+    aimate_providers::with(&Transport::with_backoff(Duration::from_millis(1)))[id].clone()
 }
 
 /// A streamed question of one message.
@@ -261,14 +261,14 @@ pub(crate) async fn collect(stream: ProviderStream) -> Result<Vec<ProviderEvent>
     error.map_or(Ok(events), Err)
 }
 
-/// Asks a server of `kind` that plays `script`.
+/// Asks a server of provider `id` that plays `script`.
 pub(crate) async fn ask(
-    kind: ProviderKind,
+    id: ProviderId,
     script: Script,
     request: &ChatRequest,
 ) -> (Vec<ProviderEvent>, Option<Error>) {
     let server = Server::once(script).await;
-    match provider(kind).chat(&server.endpoint(kind), request).await {
+    match provider(&id).chat(&server.endpoint(id), request).await {
         Ok(stream) => all(stream).await,
         Err(error) => {
             keeps_the_key(&error);

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use aimate_core::connection::ConnectionSettings;
-use aimate_core::connection::ProviderKind::OpenAi;
 use aimate_core::provider::{ChatRequest, Endpoint, FinishReason, ProviderEvent};
 use aimate_core::{Error, ErrorKind};
+use aimate_providers::OPENAI;
 use futures_util::StreamExt;
 
 use crate::server::Step::{Close, Flood, Send, UntilClosed, Wait};
@@ -26,18 +26,18 @@ fn hasty(server: &Server, retries: u32) -> Endpoint {
         retries: Some(retries),
         ..ConnectionSettings::default()
     };
-    Endpoint { settings, ..server.endpoint(OpenAi) }
+    Endpoint { settings, ..server.endpoint(OPENAI) }
 }
 
 /// `server` with the usual deadlines and `retries`.
 fn patient(server: &Server, retries: u32) -> Endpoint {
     let settings = ConnectionSettings { retries: Some(retries), ..ConnectionSettings::default() };
-    Endpoint { settings, ..server.endpoint(OpenAi) }
+    Endpoint { settings, ..server.endpoint(OPENAI) }
 }
 
 async fn fails(script: Script) -> (String, Error) {
     let server = Server::once(script).await;
-    match provider(OpenAi).chat(&hasty(&server, 0), &question()).await {
+    match provider(&OPENAI).chat(&hasty(&server, 0), &question()).await {
         Err(error) => {
             keeps_the_key(&error);
             (String::new(), error)
@@ -61,7 +61,7 @@ async fn nobody_listening_is_unavailable() {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         format!("http://{}", free.local_addr().unwrap())
     };
-    let error = provider(OpenAi).chat(&endpoint, &question()).await.err().unwrap();
+    let error = provider(&OPENAI).chat(&endpoint, &question()).await.err().unwrap();
     keeps_the_key(&error);
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(!format!("{error:?}").contains("/chat/completions"), "{error:?}");
@@ -69,9 +69,9 @@ async fn nobody_listening_is_unavailable() {
 
 #[tokio::test]
 async fn unknown_host_is_unavailable() {
-    let mut endpoint = endpoint_at("http://no-such-host.invalid/v1", OpenAi);
+    let mut endpoint = endpoint_at("http://no-such-host.invalid/v1", OPENAI);
     endpoint.settings.retries = Some(0);
-    let error = provider(OpenAi).chat(&endpoint, &question()).await.err().unwrap();
+    let error = provider(&OPENAI).chat(&endpoint, &question()).await.err().unwrap();
     assert!(matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout), "{error:?}");
 }
 
@@ -80,13 +80,13 @@ async fn https_without_a_default_provider_fails_by_handshake_only() {
     let server = Server::once(vec![Close]).await;
     let mut endpoint = hasty(&server, 0);
     endpoint.url = endpoint.url.replace("http:", "https:");
-    let error = provider(OpenAi).chat(&endpoint, &question()).await.err().unwrap();
+    let error = provider(&OPENAI).chat(&endpoint, &question()).await.err().unwrap();
     assert!(matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout), "{error:?}");
 }
 
 #[tokio::test]
 async fn broken_address_is_invalid() {
-    let error = provider(OpenAi).chat(&endpoint_at("nonsense", OpenAi), &question()).await.err().unwrap();
+    let error = provider(&OPENAI).chat(&endpoint_at("nonsense", OPENAI), &question()).await.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Invalid);
 }
 
@@ -95,7 +95,7 @@ async fn cut_before_headers_is_tried_again() {
     let server =
         Server::start(vec![vec![Close], vec![Send(b"HTTP/1.1 2".to_vec()), Close], sse(&[HALLO, FINISH])])
             .await;
-    let stream = provider(OpenAi).chat(&patient(&server, 2), &question()).await.unwrap();
+    let stream = provider(&OPENAI).chat(&patient(&server, 2), &question()).await.unwrap();
     assert_eq!(text_of(&collect(stream).await.unwrap()), "Hallo");
     assert_eq!(server.asked().len(), 3);
 }
@@ -103,7 +103,7 @@ async fn cut_before_headers_is_tried_again() {
 #[tokio::test]
 async fn cut_before_headers_is_unavailable_in_the_end() {
     let server = Server::once(vec![Close]).await;
-    let error = provider(OpenAi).chat(&patient(&server, 2), &question()).await.err().unwrap();
+    let error = provider(&OPENAI).chat(&patient(&server, 2), &question()).await.err().unwrap();
     keeps_the_key(&error);
     assert_eq!((error.kind(), server.asked().len()), (ErrorKind::Unavailable, 3));
 }
@@ -111,7 +111,7 @@ async fn cut_before_headers_is_unavailable_in_the_end() {
 #[tokio::test]
 async fn cut_after_headers_is_not_tried_again() {
     let server = Server::once(vec![head(), Close]).await;
-    let stream = provider(OpenAi).chat(&patient(&server, 2), &question()).await.unwrap();
+    let stream = provider(&OPENAI).chat(&patient(&server, 2), &question()).await.unwrap();
     let (events, error) = all(stream).await;
     assert_eq!((events.len(), error.unwrap().kind(), server.asked().len()), (0, ErrorKind::Upstream, 1));
 }
@@ -131,7 +131,7 @@ async fn plain_body_cut_short_is_an_error() {
     let script = vec![Send(b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{\"choices\":".to_vec()), Close];
     let server = Server::once(script).await;
     let request = ChatRequest { stream: false, ..question() };
-    let error = provider(OpenAi).chat(&patient(&server, 2), &request).await.err().unwrap();
+    let error = provider(&OPENAI).chat(&patient(&server, 2), &request).await.err().unwrap();
     assert_eq!((error.kind(), server.asked().len()), (ErrorKind::Upstream, 1));
 }
 
@@ -146,7 +146,7 @@ async fn silent_server_times_out_before_headers() {
 async fn silent_body_has_the_deadline_of_the_first_byte() {
     let server =
         Server::once(vec![head(), Wait(Duration::from_millis(180)), chunk(&hallo()), UntilClosed]).await;
-    let stream = provider(OpenAi).chat(&hasty(&server, 0), &question()).await.unwrap();
+    let stream = provider(&OPENAI).chat(&hasty(&server, 0), &question()).await.unwrap();
     let (events, error) = all(stream).await;
     assert_eq!(text_of(&events), "Hallo");
     assert!(error.unwrap().message().contains("in the middle of its answer for 100 ms"));
@@ -162,7 +162,7 @@ async fn slow_stream_that_never_stalls_is_not_cut() {
     }
     script.extend([chunk(&events(&[HALLO, FINISH]).into_bytes()), end()]);
     let server = Server::once(script).await;
-    let stream = provider(OpenAi).chat(&hasty(&server, 0), &question()).await.unwrap();
+    let stream = provider(&OPENAI).chat(&hasty(&server, 0), &question()).await.unwrap();
     assert_eq!(text_of(&collect(stream).await.unwrap()), "Hallo");
 }
 
@@ -178,7 +178,7 @@ async fn slow_reader_is_not_a_slow_server() {
         end(),
     ];
     let server = Server::once(script).await;
-    let mut stream = provider(OpenAi).chat(&hasty(&server, 0), &question()).await.unwrap();
+    let mut stream = provider(&OPENAI).chat(&hasty(&server, 0), &question()).await.unwrap();
     for _ in 0..3 {
         stream.next().await.unwrap().unwrap();
         tokio::time::sleep(Duration::from_millis(160)).await;
@@ -194,7 +194,7 @@ async fn chatter_after_the_reason_ends() {
         script.extend([Wait(Duration::from_millis(20)), chunk(b": alive\n\n")]);
     }
     let server = Server::once(script).await;
-    let stream = provider(OpenAi).chat(&hasty(&server, 0), &question()).await.unwrap();
+    let stream = provider(&OPENAI).chat(&hasty(&server, 0), &question()).await.unwrap();
     let found = tokio::time::timeout(Duration::from_secs(2), collect(stream)).await;
     assert_eq!(text_of(&found.expect("it goes on").unwrap()), "Hallo");
 }
@@ -204,7 +204,7 @@ async fn flood_after_done_ends() {
     let body = events(&[HALLO, FINISH]) + "data: [DONE]\n\n";
     let open = Send([b"HTTP/1.1 200 OK\r\n\r\n", body.as_bytes()].concat());
     let server = Server::once(vec![open, Flood(vec![b'\n'; 64 * 1024])]).await;
-    let stream = provider(OpenAi).chat(&patient(&server, 0), &question()).await.unwrap();
+    let stream = provider(&OPENAI).chat(&patient(&server, 0), &question()).await.unwrap();
     let found = tokio::time::timeout(Duration::from_secs(2), collect(stream)).await;
     assert_eq!(text_of(&found.expect("it goes on").unwrap()), "Hallo");
 }
@@ -213,7 +213,7 @@ async fn flood_after_done_ends() {
 async fn stall_after_the_reason_is_the_end() {
     let body = events(&[HALLO, FINISH]);
     let server = Server::once(vec![head(), chunk(body.as_bytes()), UntilClosed]).await;
-    let stream = provider(OpenAi).chat(&hasty(&server, 0), &question()).await.unwrap();
+    let stream = provider(&OPENAI).chat(&hasty(&server, 0), &question()).await.unwrap();
     let found = collect(stream).await.unwrap();
     assert_eq!(found.last(), Some(&ProviderEvent::Finish(FinishReason::Stop)));
 }
@@ -233,7 +233,7 @@ async fn too_large_a_body_is_refused() {
     let flood = vec![Send(b"HTTP/1.1 200 OK\r\n\r\n".to_vec()), Flood(vec![b' '; 1024 * 1024])];
     for script in [said, flood] {
         let server = Server::once(script).await;
-        let error = provider(OpenAi).chat(&patient(&server, 0), &request).await.err().unwrap();
+        let error = provider(&OPENAI).chat(&patient(&server, 0), &request).await.err().unwrap();
         assert!(error.kind() == ErrorKind::Upstream && error.message().contains("67108864"), "{error}");
     }
 }
@@ -244,7 +244,7 @@ async fn dropping_the_stream_closes_the_connection() {
         [(vec![head(), chunk(&hallo()), UntilClosed], true), (vec![head(), UntilClosed], false)]
     {
         let server = Server::once(script).await;
-        let mut stream = provider(OpenAi).chat(&server.endpoint(OpenAi), &question()).await.unwrap();
+        let mut stream = provider(&OPENAI).chat(&server.endpoint(OPENAI), &question()).await.unwrap();
         if has_token {
             stream.next().await.unwrap().unwrap();
         }
@@ -258,7 +258,7 @@ async fn dropping_the_stream_closes_the_connection() {
 #[tokio::test]
 async fn dropping_the_question_closes_the_connection() {
     let server = Server::once(vec![UntilClosed]).await;
-    let (provider, endpoint, request) = (provider(OpenAi), server.endpoint(OpenAi), question());
+    let (provider, endpoint, request) = (provider(&OPENAI), server.endpoint(OPENAI), question());
     let asking = provider.chat(&endpoint, &request);
     assert!(tokio::time::timeout(Duration::from_millis(50), asking).await.is_err());
     server.closed().await;
@@ -279,7 +279,7 @@ async fn whole_answers_leave_their_connection_open() {
         json("{\"choices\":[{\"message\":{}}]}"),
     ])
     .await;
-    let (provider, endpoint) = (provider(OpenAi), server.endpoint(OpenAi));
+    let (provider, endpoint) = (provider(&OPENAI), server.endpoint(OPENAI));
     for stream in [true, true, true, false] {
         let request = ChatRequest { stream, ..question() };
         if let Ok(answer) = provider.chat(&endpoint, &request).await {
@@ -303,14 +303,14 @@ async fn connect_timeout_is_that_of_the_connection() {
     {
         waiting.push(stream);
     }
-    let mut endpoint = endpoint_at(&format!("http://{address}"), OpenAi);
+    let mut endpoint = endpoint_at(&format!("http://{address}"), OPENAI);
     endpoint.settings = ConnectionSettings {
         connect_timeout_ms: Some(60),
         retries: Some(0),
         ..ConnectionSettings::default()
     };
     let begin = Instant::now();
-    let error = provider(OpenAi).chat(&endpoint, &question()).await.err().unwrap();
+    let error = provider(&OPENAI).chat(&endpoint, &question()).await.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error:?}");
     assert!(begin.elapsed() < Duration::from_secs(2));
 }
@@ -325,7 +325,7 @@ async fn a_thousand_streams_run_at_once() {
         end(),
     ];
     let server = Server::once(script).await;
-    let (provider, endpoint, request) = (provider(OpenAi), server.endpoint(OpenAi), question());
+    let (provider, endpoint, request) = (provider(&OPENAI), server.endpoint(OPENAI), question());
     let begin = Instant::now();
     let answers = (0..1_000).map(|_| async { collect(provider.chat(&endpoint, &request).await?).await });
     for answer in futures_util::future::join_all(answers).await {

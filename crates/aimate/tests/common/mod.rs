@@ -5,7 +5,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aimate::connection::ProviderKind;
 use aimate::message::{Message, Part, text_of};
 use aimate::testing::{ScriptedProvider, Step};
 use aimate::{Answer, ChatEvent, Engine, EngineBuilder, Scope};
@@ -17,9 +16,9 @@ pub(crate) struct Bench {
 }
 
 pub(crate) fn builder(provider: &Arc<ScriptedProvider>) -> EngineBuilder {
-    Engine::builder().provider(ProviderKind::OpenAi, provider.clone()).connection(
-        aimate::connection::NewConnection::new("lab", ProviderKind::OpenAi).url("http://127.0.0.1:9/v1"),
-    )
+    Engine::builder()
+        .provider("scripted", provider.clone())
+        .connection(aimate::connection::NewConnection::new("lab", "scripted").url("http://127.0.0.1:9/v1"))
 }
 
 pub(crate) async fn bench(scripts: impl IntoIterator<Item = Vec<Step>>) -> Bench {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use aimate_core::ErrorKind;
-use aimate_core::connection::{ConnectionSettings, ProviderKind};
+use aimate_core::connection::ConnectionSettings;
 use aimate_core::provider::Endpoint;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -323,7 +323,7 @@ impl Net {
     async fn ask(&self, host: &str) -> Result<()> {
         let endpoint = Endpoint {
             name: "here".into(),
-            provider: ProviderKind::OpenAi,
+            provider: crate::OPENAI,
             url: format!("http://{host}:{}/v1", self.port),
             api_key: None,
             settings: ConnectionSettings { connect_timeout_ms: Some(3_000), ..ConnectionSettings::default() },
@@ -423,7 +423,7 @@ async fn other_schemes_are_invalid() {
     for url in ["file:///etc/passwd", "ftp://127.0.0.1", "gopher://169.254.169.254", "unix:/run/x"] {
         let endpoint = Endpoint {
             name: "here".into(),
-            provider: ProviderKind::OpenAi,
+            provider: crate::OPENAI,
             url: url.into(),
             api_key: None,
             settings: ConnectionSettings::default(),
