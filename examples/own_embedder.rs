@@ -16,7 +16,7 @@ impl Trigrams {
     fn new() -> Self {
         // A change that makes other vectors needs another version: vectors of
         // two versions are never compared.
-        Self(EmbeddingModel { name: "local/trigrams".to_owned(), dimensions: 512, version: "1".to_owned() })
+        Self(EmbeddingModel { name: "trigrams".to_owned(), dimensions: 512, version: "1".to_owned() })
     }
 
     fn vector(&self, text: &str) -> Vec<f32> {

@@ -149,6 +149,6 @@ impl Default for ClockAndIds {
 
 impl std::fmt::Debug for ClockAndIds {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Sources")
+        f.write_str("ClockAndIds")
     }
 }

@@ -48,7 +48,7 @@ pub struct Conversation {
     pub updated_at: Timestamp,
 }
 
-/// What a caller says of a new conversation.
+/// Parameters for creating a conversation.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
@@ -173,7 +173,7 @@ pub struct ListedMessage {
 /// Where conversations and their messages are kept. Every method sees those of
 /// the scope's user; a foreign or unknown id is `NotFound`.
 ///
-/// Messages are added by [`RunStore::begin`](crate::RunStore::begin) and
+/// Messages are added by [`RunStore::begin`](crate::run::RunStore::begin) and
 /// [`ConversationStore::append`] only, so a message never exists without its
 /// conversation's counters being right.
 #[async_trait]

@@ -263,13 +263,13 @@ pub struct Message {
     pub path_stats: PathStats,
 }
 
-/// Checks and cleans the content a caller sends: something is said, nothing is
+/// Cleans the content a caller sends, if it is within the limits: something is said, nothing is
 /// too large, images are whole, NUL characters (which no database column
 /// takes) are gone.
 ///
 /// # Errors
 /// `Invalid` naming the part, or `TooLarge`.
-pub fn check_content(path: &str, content: &mut [Part]) -> Result<()> {
+pub fn normalize_content(path: &str, content: &mut [Part]) -> Result<()> {
     let mut bytes = 0;
     for (n, part) in content.iter_mut().enumerate() {
         match part {
@@ -336,14 +336,14 @@ mod tests {
     #[test]
     fn blank_message_is_invalid() {
         for content in [vec![], vec![Part::text("  \n")]] {
-            assert!(check_content("content", &mut content.clone()).is_err());
+            assert!(normalize_content("content", &mut content.clone()).is_err());
         }
     }
 
     #[test]
     fn nul_is_removed() {
         let mut content = [Part::text("a\0b")];
-        check_content("content", &mut content).unwrap();
+        normalize_content("content", &mut content).unwrap();
         assert_eq!(content, [Part::text("ab")]);
     }
 
@@ -351,7 +351,10 @@ mod tests {
     fn image_needs_exactly_one_source() {
         let image = |url: Option<&str>, data: Option<&str>| {
             let (url, data) = (url.map(Into::into), data.map(Into::into));
-            check_content("content", &mut [Part::Image { url, data, media_type: Some("image/png".into()) }])
+            normalize_content(
+                "content",
+                &mut [Part::Image { url, data, media_type: Some("image/png".into()) }],
+            )
         };
         assert!(image(Some("https://example.org/a.png"), None).is_ok());
         assert!(image(None, Some("aGk=")).is_ok());

@@ -32,7 +32,7 @@ pub struct Prompt {
     pub updated_at: Timestamp,
 }
 
-/// What a caller says of a new prompt.
+/// Parameters for creating a prompt.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]

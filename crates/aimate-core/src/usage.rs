@@ -153,7 +153,7 @@ pub struct UsageSum {
 }
 
 /// Where usage is kept. A run's record is stored by
-/// [`RunStore::finish`](crate::RunStore::finish), in the same commit.
+/// [`RunStore::finish`](crate::run::RunStore::finish), in the same commit.
 #[async_trait]
 pub trait UsageStore: Send + Sync {
     /// Stores the records of calls that belong to no run, all or none. A

@@ -34,7 +34,7 @@ pub struct Workspace {
     pub updated_at: Timestamp,
 }
 
-/// What a caller says of a new workspace.
+/// Parameters for creating a workspace.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]

@@ -263,7 +263,7 @@ async fn what_is_wrong_is_refused_before_anything_is_stored() {
         (Turn::new("q").model("none"), ErrorKind::NotFound),
         (Turn::new("q").model("nowhere/none"), ErrorKind::NotFound),
         (Turn::new("q").conversation(nobody), ErrorKind::NotFound),
-        (Turn { parent: Some(uuid_of(1).into()), ..Turn::new("q") }, ErrorKind::Invalid),
+        (Turn::new("q").parent(uuid_of(1).into()), ErrorKind::Invalid),
     ];
     for (turn, kind) in refused {
         let error = bench.engine.chat(&bench.me, turn).await.unwrap_err();
@@ -288,7 +288,7 @@ async fn parent_of_another_conversation_is_not_found() {
     let two = bench.engine.chat(&bench.me, Turn::new("two")).await.unwrap();
     let id = two.conversation_id();
     events(two).await;
-    let turn = Turn { parent: Some(foreign), ..Turn::new("q").conversation(id) };
+    let turn = Turn::new("q").conversation(id).parent(foreign);
     assert_eq!(bench.engine.chat(&bench.me, turn).await.unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(bench.branch(id).await.len(), 2);
 }

@@ -57,7 +57,7 @@ pub(crate) struct PromptInputs<'a> {
     pub(crate) new: usize,
 }
 
-/// A prompt and the account of how it came about.
+/// A prompt, and the manifest of what went into it.
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) messages: Vec<ChatMessage>,
@@ -89,11 +89,11 @@ pub(crate) fn message_tokens(tokenizer: Tokenizer, content: &[Part]) -> u32 {
 /// # Errors
 /// `ContextOverflow` if the system prompts and the new messages alone are more
 /// than the budget.
-pub(crate) fn build(sources: &PromptInputs<'_>, tokenizer: Tokenizer, budget: Budget) -> Result<Context> {
+pub(crate) fn build(inputs: &PromptInputs<'_>, tokenizer: Tokenizer, budget: Budget) -> Result<Context> {
     let mut included = Vec::new();
-    let system = system_message(sources, tokenizer, &mut included);
+    let system = system_message(inputs, tokenizer, &mut included);
     let system_tokens: u64 = included.iter().filter_map(|entry| entry.get("tokens")?.as_u64()).sum();
-    let (history, new) = sources.path.split_at(sources.path.len().saturating_sub(sources.new));
+    let (history, new) = inputs.path.split_at(inputs.path.len().saturating_sub(inputs.new));
     let new_tokens: u64 = new.iter().map(|message| u64::from(message.path_stats.tokens)).sum();
     let fixed = system_tokens + new_tokens;
     if fixed > budget.prompt() {
@@ -122,14 +122,14 @@ pub(crate) fn build(sources: &PromptInputs<'_>, tokenizer: Tokenizer, budget: Bu
         "tokens": tokens, "included": included, "dropped": dropped,
     });
     let mut messages: Vec<_> = system.into_iter().collect();
-    messages.extend(answerable(kept.iter().chain(new)));
+    messages.extend(pair_tool_calls(kept.iter().chain(new)));
     Ok(Context { messages, tokens, manifest })
 }
 
 /// All system prompts as one message, in the order engine, workspace,
 /// conversation.
 fn system_message(
-    sources: &PromptInputs<'_>,
+    inputs: &PromptInputs<'_>,
     tokenizer: Tokenizer,
     included: &mut Vec<Value>,
 ) -> Option<ChatMessage> {
@@ -140,13 +140,13 @@ fn system_message(
             texts.push(text.to_owned());
         }
     };
-    if let Some(text) = sources.engine {
+    if let Some(text) = inputs.engine {
         add(text, &|tokens| json!({"kind": "system", "of": "engine", "tokens": tokens}));
     }
-    for Prompt { id, title, content, .. } in sources.prompts {
+    for Prompt { id, title, content, .. } in inputs.prompts {
         add(content, &|tokens| json!({"kind": "prompt", "id": id, "title": title, "tokens": tokens}));
     }
-    if let Some(text) = sources.conversation {
+    if let Some(text) = inputs.conversation {
         add(text, &|tokens| json!({"kind": "system", "of": "conversation", "tokens": tokens}));
     }
     (!texts.is_empty())
@@ -190,8 +190,9 @@ fn dropped(last: Option<&Message>, kept: usize, kept_tokens: u64) -> Vec<Value> 
 }
 
 /// The messages as a provider accepts them: none empty, every tool result right
-/// after its call, every call with its result.
-fn answerable<'a>(path: impl Iterator<Item = &'a Message>) -> Vec<ChatMessage> {
+/// after its call, every call with its result. What has lost its counterpart is
+/// left out.
+fn pair_tool_calls<'a>(path: impl Iterator<Item = &'a Message>) -> Vec<ChatMessage> {
     let path: Vec<_> = path.filter(|message| message.status != MessageStatus::Streaming).collect();
     let mut out: Vec<ChatMessage> = Vec::with_capacity(path.len());
     let mut open = HashSet::new();

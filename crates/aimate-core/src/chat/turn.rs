@@ -1,4 +1,4 @@
-//! What a caller asks of one turn.
+//! One turn, as a caller asks for it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Result};
 use crate::id::{ConversationId, MessageId, WorkspaceId};
 use crate::limit;
-use crate::message::{MessageRole, Part, check_content};
+use crate::message::{MessageRole, Part, normalize_content};
 use crate::provider::{ResponseFormat, Sampling, ToolChoice, ToolSpec};
 use crate::text::names;
 
@@ -62,7 +62,8 @@ pub enum TurnInput {
 /// let turn = Turn::new("When is the boiler serviced?").model("ollama/llama3.2");
 /// # let _ = turn;
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Turn {
     /// The conversation; `None` starts a new one.
     pub conversation: Option<ConversationId>,
@@ -81,7 +82,6 @@ pub struct Turn {
     /// The collections, by id or name, whose passages the model is shown; an
     /// empty list is none. Default: none, but all of the user's for `builtin`,
     /// which has nothing else to answer from.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub knowledge: Option<Vec<String>>,
     /// How words are picked.
     pub sampling: Sampling,
@@ -144,6 +144,27 @@ impl Turn {
         self
     }
 
+    /// In this workspace, if the turn starts a conversation.
+    #[must_use]
+    pub fn workspace(mut self, id: WorkspaceId) -> Self {
+        self.workspace = Some(id);
+        self
+    }
+
+    /// With this system prompt.
+    #[must_use]
+    pub fn system_prompt(mut self, text: impl Into<String>) -> Self {
+        self.system_prompt = Some(text.into());
+        self
+    }
+
+    /// After this message.
+    #[must_use]
+    pub fn parent(mut self, id: MessageId) -> Self {
+        self.parent = Some(id);
+        self
+    }
+
     /// Answered by this model.
     #[must_use]
     pub fn model(mut self, model: impl Into<String>) -> Self {
@@ -151,10 +172,60 @@ impl Turn {
         self
     }
 
-    /// With passages of these collections, by id or name.
+    /// With passages of these collections, by id or name; with none of an empty
+    /// list.
     #[must_use]
     pub fn knowledge<T: Into<String>>(mut self, collections: impl IntoIterator<Item = T>) -> Self {
         self.knowledge = Some(collections.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// With words picked in this way.
+    #[must_use]
+    pub fn sampling(mut self, sampling: Sampling) -> Self {
+        self.sampling = sampling;
+        self
+    }
+
+    /// With these tools in place of all before.
+    #[must_use]
+    pub fn tools(mut self, tools: impl IntoIterator<Item = ToolSpec>) -> Self {
+        self.tools = tools.into_iter().collect();
+        self
+    }
+
+    /// With this choice of tools.
+    #[must_use]
+    pub fn tool_choice(mut self, choice: ToolChoice) -> Self {
+        self.tool_choice = Some(choice);
+        self
+    }
+
+    /// With several tool calls at once, or one at a time.
+    #[must_use]
+    pub fn parallel_tool_calls(mut self, are_welcome: bool) -> Self {
+        self.parallel_tool_calls = Some(are_welcome);
+        self
+    }
+
+    /// With an answer of this form.
+    #[must_use]
+    pub fn response_format(mut self, format: ResponseFormat) -> Self {
+        self.response_format = Some(format);
+        self
+    }
+
+    /// With these more fields in place of all before.
+    #[must_use]
+    pub fn extra(mut self, fields: Map<String, Value>) -> Self {
+        self.extra = fields;
+        self
+    }
+
+    /// With the provider streaming, or answering in one piece.
+    #[must_use]
+    pub fn stream(mut self, stream: bool) -> Self {
+        self.stream = stream;
         self
     }
 
@@ -172,18 +243,18 @@ impl Turn {
         self
     }
 
-    /// Checks and cleans what the caller sent.
-    pub(crate) fn check(&mut self) -> Result<()> {
+    /// The turn with its content cleaned, if it is within the limits.
+    pub(crate) fn validated(mut self) -> Result<Self> {
         match &mut self.input {
             TurnInput::Messages(messages) if messages.is_empty() => {
                 return Err(Error::field("messages", "is empty; a turn needs at least one message"));
             }
             TurnInput::Messages(messages) => {
                 for message in messages {
-                    check_content("content", &mut message.content)?;
+                    normalize_content("content", &mut message.content)?;
                 }
             }
-            TurnInput::Edit(_, content) => check_content("content", content)?,
+            TurnInput::Edit(_, content) => normalize_content("content", content)?,
             TurnInput::Regenerate(_) => {}
         }
         if !matches!(self.input, TurnInput::Messages(_)) && self.conversation.is_none() {
@@ -192,13 +263,54 @@ impl Turn {
         if let Some(text) = &self.system_prompt {
             limit::text("system_prompt", text, limit::PROMPT)?;
         }
-        self.client_id.as_ref().map_or(Ok(()), |id| limit::name("client_id", id, limit::CLIENT_ID))
+        if let Some(id) = &self.client_id {
+            limit::name("client_id", id, limit::CLIENT_ID)?;
+        }
+        Ok(self)
     }
 
     /// SHA-256 over the turn, to tell a repeated `client_id` from a reused one.
+    ///
+    /// Hashes are stored, so a turn has the same one in every version: each field
+    /// that is not at its default goes in under its name. A field that is added
+    /// to [`Turn`] is added here, and changes no hash of a turn without it.
     pub(crate) fn hash(&self) -> Vec<u8> {
-        let json = serde_json::to_vec(self).unwrap_or_default();
-        Sha256::digest(json).to_vec()
+        let default = Self::of(TurnInput::Messages(Vec::new()));
+        let mut hash = TurnHash(Sha256::new_with_prefix(b"aimate/turn/1"));
+        hash.field("conversation", &self.conversation, &default.conversation);
+        hash.field("workspace", &self.workspace, &default.workspace);
+        hash.field("system_prompt", &self.system_prompt, &default.system_prompt);
+        hash.field("input", &self.input, &default.input);
+        hash.field("parent", &self.parent, &default.parent);
+        hash.field("model", &self.model, &default.model);
+        hash.field("knowledge", &self.knowledge, &default.knowledge);
+        hash.field("sampling", &self.sampling, &default.sampling);
+        hash.field("tools", &self.tools, &default.tools);
+        hash.field("tool_choice", &self.tool_choice, &default.tool_choice);
+        hash.field("parallel_tool_calls", &self.parallel_tool_calls, &default.parallel_tool_calls);
+        hash.field("response_format", &self.response_format, &default.response_format);
+        hash.field("extra", &self.extra, &default.extra);
+        hash.field("stream", &self.stream, &default.stream);
+        hash.field("on_disconnect", &self.on_disconnect, &default.on_disconnect);
+        hash.0.finalize().to_vec()
+    }
+}
+
+struct TurnHash(Sha256);
+
+impl TurnHash {
+    /// Adds a field, each part with its length before it so that no two turns
+    /// have the same bytes.
+    fn field<T: Serialize + PartialEq>(&mut self, name: &str, value: &T, default: &T) {
+        if value == default {
+            return;
+        }
+        // Invariant: a turn is plain data, which JSON can always hold.
+        let value = serde_json::to_vec(value).unwrap_or_default();
+        for part in [name.as_bytes(), &value] {
+            self.0.update((part.len() as u64).to_be_bytes());
+            self.0.update(part);
+        }
     }
 }
 
@@ -210,12 +322,24 @@ mod tests {
     fn hash_tells_other_content_apart() {
         assert_eq!(Turn::new("a").hash(), Turn::new("a").hash());
         assert_ne!(Turn::new("a").hash(), Turn::new("b").hash());
+        assert_ne!(Turn::new("a").hash(), Turn::new("a").model("m").hash());
+        assert_eq!(Turn::new("a").client_id("1").hash(), Turn::new("a").client_id("2").hash());
+    }
+
+    #[test]
+    fn hash_is_the_same_in_every_version() {
+        let hex = |turn: &Turn| turn.hash().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        assert_eq!(hex(&Turn::new("a")), "cfbe78a3b929d8cd768184861e0e081cf6e9e76b621bf90749fe49795282239b");
+        assert_eq!(
+            hex(&Turn::new("a").model("lab/m").knowledge(["docs"]).stream(false)),
+            "9dee3ec201a5c61b94bfe5aa918ec38c3ba2586be19b7bb1d1986eaf32010ad5"
+        );
     }
 
     #[test]
     fn empty_turn_is_invalid() {
-        assert!(Turn::messages(vec![]).check().is_err());
-        assert!(Turn::new("").check().is_err());
-        assert!(Turn::of(TurnInput::Regenerate(MessageId(uuid::Uuid::nil()))).check().is_err());
+        assert!(Turn::messages(vec![]).validated().is_err());
+        assert!(Turn::new("").validated().is_err());
+        assert!(Turn::of(TurnInput::Regenerate(MessageId(uuid::Uuid::nil()))).validated().is_err());
     }
 }

@@ -1,9 +1,14 @@
 //! Listening to a run, live or from its log.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, Stream};
 use tokio::sync::watch;
 
 use super::Engine;
@@ -24,21 +29,25 @@ const READ: u32 = 1_000;
 /// Events with their sequence numbers.
 pub type NumberedEvents = Vec<(u64, Arc<ChatEvent>)>;
 
-/// The events of one run, for one listener.
+/// The events of one run, for one listener: a [`Stream`] of [`ChatEvent`]s.
 ///
 /// Dropping it stops listening; whether the run goes on is the turn's
-/// `on_disconnect` choice.
+/// `on_disconnect` choice. It keeps its engine alive.
 pub struct Answer {
-    engine: Engine,
-    scope: Scope,
     run_id: RunId,
     conversation_id: ConversationId,
     message_id: MessageId,
-    /// The last sequence number that was handed out.
-    at: u64,
-    live: Option<(Arc<Channel>, watch::Receiver<u64>)>,
+    /// Events that were read and not handed out.
     ready: VecDeque<(u64, Arc<ChatEvent>)>,
-    ended: bool,
+    state: State,
+}
+
+enum State {
+    Idle(Box<Reader>),
+    /// On its way to the next events. It is kept when a caller stops waiting, so
+    /// that nothing is lost.
+    Reading(BoxFuture<'static, (Box<Reader>, NumberedEvents)>),
+    Ended,
 }
 
 impl Answer {
@@ -54,17 +63,10 @@ impl Answer {
             let news = channel.news();
             (channel, news)
         });
-        Self {
-            engine,
-            scope,
-            run_id: run.id,
-            conversation_id: run.conversation_id,
-            message_id: run.message_id,
-            at: after,
-            live,
-            ready: VecDeque::new(),
-            ended: false,
-        }
+        let (run_id, conversation_id, message_id) = (run.id, run.conversation_id, run.message_id);
+        let reader = Reader { engine, scope, run_id, at: after, live };
+        let state = State::Idle(Box::new(reader));
+        Self { run_id, conversation_id, message_id, ready: VecDeque::new(), state }
     }
 
     /// The run, to attach to or cancel.
@@ -82,35 +84,16 @@ impl Answer {
         self.message_id
     }
 
-    /// The next event; `None` after the last one.
+    /// The next event; `None` after the last one. Dropping the future loses
+    /// nothing.
     pub async fn next(&mut self) -> Option<ChatEvent> {
-        if self.ready.is_empty() {
-            self.ready = self.next_batch().await?.into();
-        }
-        let (_, event) = self.ready.pop_front()?;
-        Some(Arc::try_unwrap(event).unwrap_or_else(|shared| ChatEvent::clone(&shared)))
+        poll_fn(|context| self.poll_event(context)).await
     }
 
     /// All events that are there, at least one, with their sequence numbers;
-    /// `None` after the last one.
+    /// `None` after the last one. Dropping the future loses nothing.
     pub async fn next_batch(&mut self) -> Option<NumberedEvents> {
-        if !self.ready.is_empty() {
-            return Some(self.ready.drain(..).collect());
-        }
-        if self.ended {
-            return None;
-        }
-        let events = match self.read().await {
-            Ok(events) => events,
-            Err(error) => vec![(self.at + 1, Arc::new(told(&error)))],
-        };
-        if let Some((at, last)) = events.last() {
-            self.at = *at;
-            self.ended = last.is_final();
-        } else {
-            self.ended = true;
-        }
-        (!events.is_empty()).then_some(events)
+        poll_fn(|context| self.poll_batch(context)).await
     }
 
     /// Listens to the end and returns the stored answer.
@@ -121,13 +104,107 @@ impl Answer {
         while let Some(event) = self.next().await {
             match event {
                 ChatEvent::Finished(finished) => return Ok(finished.message),
-                ChatEvent::Error { code, detail, .. } => {
-                    return Err(Error::new(code, detail));
-                }
+                ChatEvent::Error { code, detail, .. } => return Err(Error::new(code, detail)),
                 _ => {}
             }
         }
         Err(Error::internal("the run ended without a last event"))
+    }
+
+    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<ChatEvent>> {
+        if self.ready.is_empty() {
+            match ready!(self.poll_batch(context)) {
+                Some(events) => self.ready = events.into(),
+                None => return Poll::Ready(None),
+            }
+        }
+        let event = self.ready.pop_front().map(|(_, event)| event);
+        Poll::Ready(
+            event.map(|event| Arc::try_unwrap(event).unwrap_or_else(|shared| ChatEvent::clone(&shared))),
+        )
+    }
+
+    fn poll_batch(&mut self, context: &mut Context<'_>) -> Poll<Option<NumberedEvents>> {
+        if !self.ready.is_empty() {
+            return Poll::Ready(Some(self.ready.drain(..).collect()));
+        }
+        loop {
+            let (reader, events) = match std::mem::replace(&mut self.state, State::Ended) {
+                State::Ended => return Poll::Ready(None),
+                // What is there already needs no future of its own.
+                State::Idle(mut reader) => match reader.read_live() {
+                    Some(events) => (reader, events),
+                    None => {
+                        let reading = async move {
+                            let events = reader.read_batch().await;
+                            (reader, events)
+                        };
+                        self.state = State::Reading(reading.boxed());
+                        continue;
+                    }
+                },
+                State::Reading(mut reading) => match reading.poll_unpin(context) {
+                    Poll::Ready(read) => read,
+                    Poll::Pending => {
+                        self.state = State::Reading(reading);
+                        return Poll::Pending;
+                    }
+                },
+            };
+            if events.last().is_some_and(|(_, last)| !last.is_final()) {
+                self.state = State::Idle(reader);
+            }
+            return Poll::Ready((!events.is_empty()).then_some(events));
+        }
+    }
+}
+
+impl Stream for Answer {
+    type Item = ChatEvent;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<ChatEvent>> {
+        self.get_mut().poll_event(context)
+    }
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Answer").field("run_id", &self.run_id).finish_non_exhaustive()
+    }
+}
+
+/// Reads a run's events, live as long as it is in this process, else from its
+/// log.
+struct Reader {
+    engine: Engine,
+    scope: Scope,
+    run_id: RunId,
+    /// The last sequence number that was read.
+    at: u64,
+    live: Option<(Arc<Channel>, watch::Receiver<u64>)>,
+}
+
+impl Reader {
+    /// The events that are there without waiting; `None` if there are none.
+    fn read_live(&mut self) -> Option<NumberedEvents> {
+        let (channel, _) = self.live.as_ref()?;
+        let Next::Events(events) = channel.after(self.at) else { return None };
+        self.note(&events);
+        Some(events)
+    }
+
+    /// The next events, waiting for them; empty if there are none any more.
+    async fn read_batch(&mut self) -> NumberedEvents {
+        let events = match self.read().await {
+            Ok(events) => events,
+            Err(error) => vec![(self.at + 1, Arc::new(error_event(&error)))],
+        };
+        self.note(&events);
+        events
+    }
+
+    fn note(&mut self, events: &NumberedEvents) {
+        self.at = events.last().map_or(self.at, |(at, _)| *at);
     }
 
     async fn read(&mut self) -> Result<NumberedEvents> {
@@ -186,7 +263,7 @@ impl Answer {
         let mut events = Vec::new();
         if self.at == 0 {
             events.push(ChatEvent::Started(Box::new(started(run))));
-            events.extend(answer.content.iter().filter_map(retold));
+            events.extend(answer.content.iter().filter_map(event_from_part));
         }
         events.push(final_of(run, &answer));
         Ok((self.at + 1..).zip(events.into_iter().map(Arc::new)).collect())
@@ -211,15 +288,9 @@ impl Answer {
     }
 }
 
-impl Drop for Answer {
+impl Drop for Reader {
     fn drop(&mut self) {
         self.leave();
-    }
-}
-
-impl std::fmt::Debug for Answer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Answer").field("run_id", &self.run_id).field("at", &self.at).finish_non_exhaustive()
     }
 }
 
@@ -234,8 +305,8 @@ pub(super) fn started(run: &Run) -> Started {
     }
 }
 
-/// A stored part as the event that brought it.
-fn retold(part: &Part) -> Option<ChatEvent> {
+/// The event that brought a stored part.
+fn event_from_part(part: &Part) -> Option<ChatEvent> {
     match part {
         Part::Text { text } => Some(ChatEvent::Text { text: text.clone() }),
         Part::Reasoning { text, .. } => Some(ChatEvent::Reasoning { text: text.clone() }),
@@ -244,7 +315,7 @@ fn retold(part: &Part) -> Option<ChatEvent> {
     }
 }
 
-fn told(error: &Error) -> ChatEvent {
+fn error_event(error: &Error) -> ChatEvent {
     ChatEvent::Error {
         code: error.kind(),
         detail: error.message().to_owned(),

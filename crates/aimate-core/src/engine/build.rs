@@ -14,7 +14,8 @@ use super::catalog::Catalogs;
 use super::knowledge::KnowledgeServices;
 use super::model_list::ModelLists;
 use super::provider::Providers;
-use super::{Engine, Inner, meter};
+use super::usage_recorder::UsageRecorder;
+use super::{Engine, Inner};
 use crate::Stores;
 use crate::clock::ClockAndIds;
 use crate::connection::NewConnection;
@@ -225,8 +226,6 @@ impl EngineBuilder {
             providers.get(preferred)?;
         }
         let connections = configured(self.connections, &providers)?;
-        let tasks = TaskTracker::new();
-        let stop = CancellationToken::new();
         let default = self.embedders.first().map_or("none", |first| first.model().name.as_str()).to_owned();
         let knowledge = KnowledgeServices {
             embedders: self.embedders,
@@ -240,7 +239,7 @@ impl EngineBuilder {
         };
         let inner = Arc::new(Inner {
             knowledge,
-            meter: meter::Meter::start(stores.usage.clone(), &tasks, stop.clone()),
+            usage_recorder: UsageRecorder::start(stores.usage.clone()),
             worker: self.sources.id(),
             stores,
             providers: Arc::new(providers),
@@ -254,14 +253,18 @@ impl EngineBuilder {
             channels: std::sync::Mutex::default(),
             catalogs: Catalogs::default(),
             model_lists: ModelLists::default(),
-            tasks,
+            tasks: TaskTracker::new(),
             draining: AtomicBool::new(false),
             interrupt: CancellationToken::new(),
-            stop,
+            stop: CancellationToken::new(),
+            ended: CancellationToken::new(),
         });
-        let engine = Engine { inner };
-        engine.start_worker().await?;
-        engine.start_ingest();
+        let alive = Some(Arc::new(inner.stop.clone().drop_guard()));
+        let engine = Engine { inner, _alive: alive };
+        engine.end_when_stopped();
+        let worker = engine.for_task();
+        worker.start_worker().await?;
+        worker.start_ingest();
         Ok(engine)
     }
 }

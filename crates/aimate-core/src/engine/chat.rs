@@ -59,13 +59,13 @@ impl Engine {
     /// is being written, or if `client_id` was used for another turn;
     /// `Unavailable` while draining. Nothing is stored then. What fails after
     /// that comes as the last event.
-    pub async fn chat(&self, scope: &Scope, mut turn: Turn) -> Result<Answer> {
+    pub async fn chat(&self, scope: &Scope, turn: Turn) -> Result<Answer> {
         self.accepting()?;
         if self.running() >= self.inner.max_runs {
             return Err(Error::unavailable("too many answers are being written; try again in a moment")
                 .with_retry_after(std::time::Duration::from_secs(1)));
         }
-        turn.check()?;
+        let turn = turn.validated()?;
         let client_id = turn.client_id.clone();
         let client_hash = client_id.is_some().then(|| turn.hash());
         let on_disconnect = turn.on_disconnect;
@@ -130,7 +130,7 @@ impl Engine {
         );
         channel.publish(events);
         let tasks = inner.tasks.clone();
-        let end = EndRun { engine: self.clone(), channel: channel.clone(), run: run.clone() };
+        let end = EndRun { engine: self.for_task(), channel: channel.clone(), run: run.clone() };
         let driver = Driver {
             runs: inner.stores.runs.clone(),
             sources: inner.sources.clone(),

@@ -6,12 +6,12 @@ use std::task::{Context, Poll};
 use futures_util::Stream;
 
 use super::Engine;
+use super::usage_guard::UsageGuard;
 use crate::error::Result;
 use crate::message::{Citation, Part};
-use crate::model::Prices;
 use crate::provider::{ChatRequest, Embeddings, ProviderEvent, ProviderStream};
 use crate::scope::Scope;
-use crate::usage::{TokenUsage, UsageOutcome, UsageRecord};
+use crate::usage::{TokenUsage, UsageOutcome};
 use aimate_text::tokens::{MESSAGE_OVERHEAD, estimate};
 
 /// One call of a model that is not stored.
@@ -31,14 +31,14 @@ pub struct Completion {
 /// ends or is dropped; dropping it stops the model.
 pub struct CompletionStream {
     stream: ProviderStream,
-    bill: Bill,
+    usage: UsageGuard,
     passages: Vec<Citation>,
 }
 
 impl CompletionStream {
     /// The model that answers, as `CONNECTION/MODEL`.
     pub fn model(&self) -> &str {
-        &self.bill.model
+        &self.usage.model
     }
 
     /// The passages that the model was shown; `[n]` in its answer is number n.
@@ -48,7 +48,7 @@ impl CompletionStream {
 
     /// What was used so far: final once the stream has ended.
     pub fn usage(&self) -> TokenUsage {
-        self.bill.usage()
+        self.usage.usage()
     }
 }
 
@@ -59,7 +59,7 @@ impl Stream for CompletionStream {
         let this = self.get_mut();
         let next = this.stream.as_mut().poll_next(context);
         if let Poll::Ready(piece) = &next {
-            this.bill.note(piece.as_ref());
+            this.usage.observe(piece.as_ref());
         }
         next
     }
@@ -67,68 +67,7 @@ impl Stream for CompletionStream {
 
 impl std::fmt::Debug for CompletionStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CompletionStream").field("model", &self.bill.model).finish_non_exhaustive()
-    }
-}
-
-/// Counts what a call uses and records it when dropped, however it ended.
-struct Bill {
-    engine: Engine,
-    scope: Scope,
-    model: String,
-    prices: Option<Prices>,
-    prompt_tokens: u64,
-    answer_tokens: u64,
-    said: Option<TokenUsage>,
-    outcome: UsageOutcome,
-}
-
-impl Bill {
-    fn note(&mut self, piece: Option<&Result<ProviderEvent>>) {
-        match piece {
-            Some(Ok(ProviderEvent::Text(text) | ProviderEvent::Reasoning(text))) => {
-                self.answer_tokens += u64::from(estimate(text));
-            }
-            Some(Ok(ProviderEvent::ToolCall(call))) => {
-                self.answer_tokens += u64::from(estimate(&call.arguments_json()));
-            }
-            Some(Ok(ProviderEvent::Usage(usage))) => self.said = Some(*usage),
-            Some(Ok(ProviderEvent::Finish(_))) => self.outcome = UsageOutcome::Completed,
-            Some(Err(_)) => self.outcome = UsageOutcome::Failed,
-            None if self.outcome == UsageOutcome::Cancelled => {
-                self.outcome = UsageOutcome::Interrupted;
-            }
-            _ => {}
-        }
-    }
-
-    fn usage(&self) -> TokenUsage {
-        let mut usage = self.said.unwrap_or(TokenUsage {
-            input_tokens: self.prompt_tokens,
-            output_tokens: self.answer_tokens,
-            estimated: true,
-            ..TokenUsage::default()
-        });
-        usage.cost = usage.cost.or_else(|| self.prices.map(|prices| prices.cost(&usage)));
-        usage
-    }
-}
-
-impl Drop for Bill {
-    fn drop(&mut self) {
-        let inner = &self.engine.inner;
-        inner.meter.record(
-            self.scope,
-            UsageRecord {
-                id: inner.sources.id(),
-                run_id: None,
-                conversation_id: None,
-                model: std::mem::take(&mut self.model),
-                outcome: self.outcome,
-                usage: self.usage(),
-                created_at: inner.sources.now(),
-            },
-        );
+        f.debug_struct("CompletionStream").field("model", &self.usage.model).finish_non_exhaustive()
     }
 }
 
@@ -149,13 +88,13 @@ impl Engine {
             self.show_passages(scope, collections, &mut request).await?;
         }
         let passages = request.passages.clone();
-        let mut bill = self.bill(scope, target.label(), target.prices());
-        bill.prompt_tokens = prompt_estimate(&request);
+        let mut usage = self.usage_guard(scope, target.label(), target.prices());
+        usage.prompt_tokens = prompt_estimate(&request);
         request.model.clone_from(&target.model_id);
         match provider.chat(&endpoint, &request).await {
-            Ok(stream) => Ok(CompletionStream { stream, bill, passages }),
+            Ok(stream) => Ok(CompletionStream { stream, usage, passages }),
             Err(error) => {
-                bill.outcome = UsageOutcome::Failed;
+                usage.outcome = UsageOutcome::Failed;
                 Err(target.explain(error))
             }
         }
@@ -177,32 +116,18 @@ impl Engine {
         let target = self.resolve_model(scope, model).await?;
         let endpoint = self.endpoint(scope, &target.connection)?;
         let provider = &self.inner.providers.get(&endpoint.provider)?.provider;
-        let mut bill = self.bill(scope, target.label(), target.prices());
-        bill.prompt_tokens = texts.iter().map(|text| u64::from(estimate(text))).sum();
+        let mut usage = self.usage_guard(scope, target.label(), target.prices());
+        usage.prompt_tokens = texts.iter().map(|text| u64::from(estimate(text))).sum();
         let outcome = provider.embed(&endpoint, &target.model_id, texts, dimensions).await;
         match &outcome {
             Ok(embeddings) => {
-                bill.outcome = UsageOutcome::Completed;
-                bill.said = (embeddings.usage.input_tokens > 0).then_some(embeddings.usage);
+                usage.outcome = UsageOutcome::Completed;
+                usage.reported = (embeddings.usage.input_tokens > 0).then_some(embeddings.usage);
             }
-            Err(_) => bill.outcome = UsageOutcome::Failed,
+            Err(_) => usage.outcome = UsageOutcome::Failed,
         }
         let embeddings = outcome.map_err(|error| target.explain(error))?;
         Ok((target.label(), embeddings))
-    }
-
-    /// A bill that counts as cancelled until something else is noted.
-    fn bill(&self, scope: &Scope, model: String, prices: Option<Prices>) -> Bill {
-        Bill {
-            engine: self.clone(),
-            scope: *scope,
-            model,
-            prices,
-            prompt_tokens: 0,
-            answer_tokens: 0,
-            said: None,
-            outcome: UsageOutcome::Cancelled,
-        }
     }
 }
 

@@ -30,20 +30,20 @@ pub struct ConnectionTest {
 }
 
 /// The connections of a scope; see [`Engine::connections`].
-#[derive(Debug)]
-pub struct Connections<'a> {
-    engine: &'a Engine,
+#[derive(Clone, Debug)]
+pub struct Connections {
+    engine: Engine,
     scope: Scope,
 }
 
 impl Engine {
     /// The connections that `scope` sees.
-    pub fn connections(&self, scope: &Scope) -> Connections<'_> {
-        Connections { engine: self, scope: *scope }
+    pub fn connections(&self, scope: &Scope) -> Connections {
+        Connections { engine: self.clone(), scope: *scope }
     }
 }
 
-impl Connections<'_> {
+impl Connections {
     /// Stores a connection of the user. Its models are read when they are first
     /// asked for, or by [`Connections::test`].
     ///

@@ -8,21 +8,21 @@ use crate::conversation::{
 };
 use crate::error::{Error, Result};
 use crate::id::{ChunkId, ConversationId, MessageId};
-use crate::message::{Message, MessageRole, MessageStatus, Part, check_content};
+use crate::message::{Message, MessageRole, MessageStatus, Part, normalize_content};
 use crate::page::{Page, PageRequest};
 use crate::scope::Scope;
 
 /// The conversations of a scope; see [`Engine::conversations`].
-#[derive(Debug)]
-pub struct Conversations<'a> {
-    engine: &'a Engine,
+#[derive(Clone, Debug)]
+pub struct Conversations {
+    engine: Engine,
     scope: Scope,
 }
 
 impl Engine {
     /// The conversations of `scope`'s user.
-    pub fn conversations(&self, scope: &Scope) -> Conversations<'_> {
-        Conversations { engine: self, scope: *scope }
+    pub fn conversations(&self, scope: &Scope) -> Conversations {
+        Conversations { engine: self.clone(), scope: *scope }
     }
 
     /// A conversation that is not stored yet.
@@ -45,7 +45,7 @@ impl Engine {
     }
 }
 
-impl Conversations<'_> {
+impl Conversations {
     /// Stores a new, empty conversation.
     ///
     /// # Errors
@@ -155,7 +155,7 @@ impl Conversations<'_> {
         message: MessageId,
         mut content: Vec<Part>,
     ) -> Result<Message> {
-        check_content("content", &mut content)?;
+        normalize_content("content", &mut content)?;
         let inner = &self.engine.inner;
         let window = inner.stores.conversations.window(&self.scope, id, Some(message), 0, 2).await?;
         let edited = window.messages.last().ok_or_else(|| Error::missing("message", message))?;

@@ -9,7 +9,6 @@ mod connection;
 mod conversation;
 mod endpoint;
 mod knowledge;
-mod meter;
 mod model;
 mod model_list;
 mod passage;
@@ -17,6 +16,9 @@ mod prompt;
 mod provider;
 mod resolve;
 mod run;
+mod shutdown;
+mod usage_guard;
+mod usage_recorder;
 mod worker;
 mod workspace;
 
@@ -25,7 +27,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
@@ -60,6 +62,11 @@ const LOCAL: Uuid = Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001);
 /// Cloning is cheap and gives the same engine. Every method takes the
 /// [`Scope`] of who asks.
 ///
+/// The engine ends when its last handle is dropped (a clone, an [`Answer`], a
+/// [`Knowledge`] and the like): its tasks stop, what came of running answers is
+/// stored as interrupted, and its leases are handed back, so that another engine
+/// on the same store goes on at once. [`Engine::drain`] ends it gracefully.
+///
 /// ```no_run
 /// # async fn example(stores: aimate_core::Stores) -> aimate_core::Result<()> {
 /// use aimate_core::{Engine, chat::Turn};
@@ -74,6 +81,9 @@ const LOCAL: Uuid = Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001);
 #[derive(Clone)]
 pub struct Engine {
     inner: Arc<Inner>,
+    /// Fires [`Inner::stop`] when the last handle is dropped. The engine's own
+    /// tasks hold none, see [`Engine::for_task`].
+    _alive: Option<Arc<DropGuard>>,
 }
 
 struct Inner {
@@ -92,15 +102,17 @@ struct Inner {
     channels: Mutex<HashMap<RunId, Arc<Channel>>>,
     catalogs: catalog::Catalogs,
     model_lists: model_list::ModelLists,
-    meter: meter::Meter,
+    usage_recorder: usage_recorder::UsageRecorder,
     knowledge: knowledge::KnowledgeServices,
     /// Every task the engine starts, so that shutting down waits for them.
     tasks: TaskTracker,
     draining: AtomicBool,
     /// Fires when running answers must end now.
     interrupt: CancellationToken,
-    /// Fires when the housekeeping tasks must end.
+    /// Fires when the engine must end.
     stop: CancellationToken,
+    /// Fires when it has ended: its tasks are gone, its leases handed back.
+    ended: CancellationToken,
 }
 
 impl Engine {
@@ -148,7 +160,7 @@ impl Engine {
         {
             return Err(Error::field("from", "is not before `to`"));
         }
-        self.inner.meter.flush().await;
+        self.inner.usage_recorder.flush().await;
         self.inner.stores.usage.summarize(scope, filter).await
     }
 
@@ -168,34 +180,6 @@ impl Engine {
     /// How many answers are being written.
     pub fn running(&self) -> usize {
         self.inner.channels().len()
-    }
-
-    /// Shuts down: takes no new turns, lets answers go on until `deadline`,
-    /// then stores what came of the others as `interrupted`, and hands in the
-    /// lease. The engine is not usable after this.
-    pub async fn drain(&self, deadline: Duration) {
-        self.inner.draining.store(true, Ordering::Release);
-        let idle = async {
-            while self.running() > 0 {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        if tokio::time::timeout(deadline, idle).await.is_err() {
-            tracing::warn!(runs = self.running(), "ending answers that are not whole");
-        }
-        self.inner.interrupt.cancel();
-        self.inner.meter.flush().await;
-        self.inner.stop.cancel();
-        self.inner.tasks.close();
-        if tokio::time::timeout(Duration::from_secs(10), self.inner.tasks.wait()).await.is_err() {
-            tracing::error!("some tasks did not end; their runs will be found as abandoned");
-        }
-        if let Err(error) = self.inner.stores.queue.release_documents(self.inner.worker).await {
-            tracing::warn!(%error, "handing documents back to the queue failed");
-        }
-        if let Err(error) = self.inner.stores.workers.leave(self.inner.worker).await {
-            tracing::warn!(%error, "leaving as a worker failed");
-        }
     }
 
     fn accepting(&self) -> Result<()> {
@@ -223,4 +207,30 @@ impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Engine").field("running", &self.running()).finish_non_exhaustive()
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn is_shared<T: Send + Sync + Clone + 'static>() {}
+    const fn is_sent<T: Send + 'static>() {}
+
+    /// Applications keep these in their state and move them between tasks. It is
+    /// the compiler that checks them.
+    const _: () = {
+        is_shared::<Engine>();
+        is_shared::<Connections>();
+        is_shared::<Conversations>();
+        is_shared::<Knowledge>();
+        is_shared::<Models>();
+        is_shared::<Prompts>();
+        is_shared::<Runs>();
+        is_shared::<Workspaces>();
+        is_shared::<crate::chat::Turn>();
+        is_sent::<EngineBuilder>();
+        is_sent::<Answer>();
+        is_sent::<CompletionStream>();
+        is_sent::<Error>();
+    };
 }

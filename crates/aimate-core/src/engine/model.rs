@@ -58,27 +58,27 @@ impl OfferedModel {
 }
 
 /// The models of a scope; see [`Engine::models`].
-#[derive(Debug)]
-pub struct Models<'a> {
-    engine: &'a Engine,
+#[derive(Clone, Debug)]
+pub struct Models {
+    engine: Engine,
     scope: Scope,
 }
 
 impl Engine {
     /// The models of what `scope` sees.
-    pub fn models(&self, scope: &Scope) -> Models<'_> {
-        Models { engine: self, scope: *scope }
+    pub fn models(&self, scope: &Scope) -> Models {
+        Models { engine: self.clone(), scope: *scope }
     }
 }
 
-impl Models<'_> {
+impl Models {
     /// All models of the enabled connections, by connection and model. Lists
     /// never read are read now, old ones in the background.
     ///
     /// # Errors
     /// What the store says; a server that cannot be reached is no error.
     pub async fn list(&self) -> Result<Vec<OfferedModel>> {
-        let (engine, scope) = (self.engine, &self.scope);
+        let (engine, scope) = (&self.engine, &self.scope);
         let mut catalog = engine.catalog(scope).await?;
         if catalog.enabled().any(|connection| connection.models_fetched_at.is_none()) {
             engine.refresh_unread(scope, &catalog).await;

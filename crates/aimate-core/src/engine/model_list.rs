@@ -61,11 +61,14 @@ impl Engine {
         let (end, ended) = watch::channel(());
         let reading = Reading { begun_at: now, is_first: last.is_none(), ended };
         asked.insert(connection.id, reading.clone());
-        let (engine, scope, id) = (self.clone(), *scope, connection.id);
+        let (engine, scope, id) = (self.for_task(), *scope, connection.id);
         self.inner.tasks.spawn(async move {
-            // A failure is kept in the connection's status.
-            let _ = engine.refresh_models(&scope, id).await;
-            drop(end);
+            let _end = end;
+            tokio::select! {
+                () = engine.inner.stop.cancelled() => {}
+                // A failure is kept in the connection's status.
+                _ = engine.refresh_models(&scope, id) => {}
+            }
         });
         reading
     }

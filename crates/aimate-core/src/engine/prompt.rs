@@ -8,20 +8,20 @@ use crate::prompt::{NewPrompt, Prompt, PromptChange};
 use crate::scope::Scope;
 
 /// The prompts of a scope; see [`Engine::prompts`].
-#[derive(Debug)]
-pub struct Prompts<'a> {
-    engine: &'a Engine,
+#[derive(Clone, Debug)]
+pub struct Prompts {
+    engine: Engine,
     scope: Scope,
 }
 
 impl Engine {
     /// The prompts of `scope`'s user.
-    pub fn prompts(&self, scope: &Scope) -> Prompts<'_> {
-        Prompts { engine: self, scope: *scope }
+    pub fn prompts(&self, scope: &Scope) -> Prompts {
+        Prompts { engine: self.clone(), scope: *scope }
     }
 }
 
-impl Prompts<'_> {
+impl Prompts {
     /// Stores a new prompt.
     ///
     /// # Errors

@@ -7,20 +7,20 @@ use crate::run::Run;
 use crate::scope::Scope;
 
 /// The runs of a scope; see [`Engine::runs`].
-#[derive(Debug)]
-pub struct Runs<'a> {
-    engine: &'a Engine,
+#[derive(Clone, Debug)]
+pub struct Runs {
+    engine: Engine,
     scope: Scope,
 }
 
 impl Engine {
     /// The runs of `scope`'s user.
-    pub fn runs(&self, scope: &Scope) -> Runs<'_> {
-        Runs { engine: self, scope: *scope }
+    pub fn runs(&self, scope: &Scope) -> Runs {
+        Runs { engine: self.clone(), scope: *scope }
     }
 }
 
-impl Runs<'_> {
+impl Runs {
     /// One run, with the manifest of what its model was shown.
     ///
     /// # Errors

@@ -8,20 +8,20 @@ use crate::scope::Scope;
 use crate::workspace::{NewWorkspace, Workspace, WorkspaceChange};
 
 /// The workspaces of a scope; see [`Engine::workspaces`].
-#[derive(Debug)]
-pub struct Workspaces<'a> {
-    engine: &'a Engine,
+#[derive(Clone, Debug)]
+pub struct Workspaces {
+    engine: Engine,
     scope: Scope,
 }
 
 impl Engine {
     /// The workspaces of `scope`'s user.
-    pub fn workspaces(&self, scope: &Scope) -> Workspaces<'_> {
-        Workspaces { engine: self, scope: *scope }
+    pub fn workspaces(&self, scope: &Scope) -> Workspaces {
+        Workspaces { engine: self.clone(), scope: *scope }
     }
 }
 
-impl Workspaces<'_> {
+impl Workspaces {
     /// Stores a new workspace.
     ///
     /// # Errors

@@ -125,31 +125,25 @@ impl TurnBody {
             return Err(Error::field("parent_id", "is not taken here: the message has its place").into());
         }
         let stream = self.stream.unwrap_or_else(|| accepts_stream(headers));
-        let turn = Turn {
-            conversation: Some(conversation),
-            parent: self.parent_id,
-            model: self.model,
-            knowledge: self.knowledge,
-            system_prompt: self.system_prompt,
-            tools: self.tools,
-            tool_choice: self.tool_choice,
-            parallel_tool_calls: self.parallel_tool_calls,
-            response_format: self.response_format,
-            stream,
-            on_disconnect: self.on_disconnect,
-            client_id: client_id(headers, self.client_id)?,
-            sampling: Sampling {
-                temperature: self.temperature,
-                top_p: self.top_p,
-                max_tokens: self.max_tokens,
-                stop: self.stop,
-                seed: self.seed,
-                frequency_penalty: self.frequency_penalty,
-                presence_penalty: self.presence_penalty,
-                reasoning_effort: self.reasoning_effort,
-            },
-            ..Turn::of(input)
-        };
+        let mut turn = Turn::of(input).conversation(conversation).tools(self.tools).stream(stream);
+        turn = turn.on_disconnect(self.on_disconnect).sampling(Sampling {
+            temperature: self.temperature,
+            top_p: self.top_p,
+            max_tokens: self.max_tokens,
+            stop: self.stop,
+            seed: self.seed,
+            frequency_penalty: self.frequency_penalty,
+            presence_penalty: self.presence_penalty,
+            reasoning_effort: self.reasoning_effort,
+        });
+        turn.parent = self.parent_id;
+        turn.model = self.model;
+        turn.knowledge = self.knowledge;
+        turn.system_prompt = self.system_prompt;
+        turn.tool_choice = self.tool_choice;
+        turn.parallel_tool_calls = self.parallel_tool_calls;
+        turn.response_format = self.response_format;
+        turn.client_id = client_id(headers, self.client_id)?;
         Ok(Asked { turn, stream })
     }
 }

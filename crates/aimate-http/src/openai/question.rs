@@ -49,20 +49,15 @@ impl Question {
             }
             Some(last) => last.metadata = self.metadata,
         }
-        Ok(Turn {
-            conversation: self.conversation,
-            model: self.model,
-            knowledge: self.knowledge,
-            system_prompt,
-            sampling,
-            tools,
-            tool_choice,
-            parallel_tool_calls,
-            response_format,
-            extra,
-            stream,
-            ..Turn::messages(new)
-        })
+        let mut turn = Turn::messages(new).sampling(sampling).tools(tools).extra(extra).stream(stream);
+        turn.conversation = self.conversation;
+        turn.model = self.model;
+        turn.knowledge = self.knowledge;
+        turn.system_prompt = system_prompt;
+        turn.tool_choice = tool_choice;
+        turn.parallel_tool_calls = parallel_tool_calls;
+        turn.response_format = response_format;
+        Ok(turn)
     }
 }
 

@@ -1,12 +1,10 @@
-//! Usage of calls that belong to no run: recorded beside the call, in batches,
+//! Stores the usage of calls that belong to no run: beside the call, in batches,
 //! so that a cheap call stays cheap.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::scope::Scope;
 use crate::usage::{UsageRecord, UsageStore};
@@ -24,21 +22,24 @@ enum Entry {
 }
 
 /// Takes records without waiting and stores them soon.
-pub(super) struct Meter {
+pub(super) struct UsageRecorder {
     entries: mpsc::UnboundedSender<Entry>,
 }
 
-impl Meter {
-    pub(super) fn start(store: Arc<dyn UsageStore>, tasks: &TaskTracker, stop: CancellationToken) -> Self {
+impl UsageRecorder {
+    /// Starts the task that stores what is recorded. It ends with the recorder,
+    /// after everything else of the engine.
+    #[expect(clippy::disallowed_methods, reason = "it takes records while the engine's task set ends")]
+    pub(super) fn start(store: Arc<dyn UsageStore>) -> Self {
         let (entries, queue) = mpsc::unbounded_channel();
-        tasks.spawn(keep(store, queue, stop));
+        tokio::spawn(store_records(store, queue));
         Self { entries }
     }
 
     /// Records one call.
     pub(super) fn record(&self, scope: Scope, record: UsageRecord) {
         if self.entries.send(Entry::Record(scope, record)).is_err() {
-            tracing::error!("a usage record came after shutdown and is lost");
+            tracing::error!("a usage record came after the async runtime ended and is lost");
         }
     }
 
@@ -52,11 +53,7 @@ impl Meter {
     }
 }
 
-async fn keep(
-    store: Arc<dyn UsageStore>,
-    mut queue: mpsc::UnboundedReceiver<Entry>,
-    stop: CancellationToken,
-) {
+async fn store_records(store: Arc<dyn UsageStore>, mut queue: mpsc::UnboundedReceiver<Entry>) {
     let mut batch = Vec::new();
     loop {
         let entry = tokio::select! {
@@ -64,13 +61,6 @@ async fn keep(
             () = tokio::time::sleep(LINGER), if !batch.is_empty() => {
                 store_batch(store.as_ref(), &mut batch).await;
                 continue;
-            }
-            () = stop.cancelled() => {
-                queue.close();
-                while let Ok(entry) = queue.try_recv() {
-                    take(entry, &mut batch);
-                }
-                return store_batch(store.as_ref(), &mut batch).await;
             }
         };
         let Some(entry) = entry else {

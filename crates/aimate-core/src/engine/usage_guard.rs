@@ -1,0 +1,93 @@
+//! The usage of a call that belongs to no run: recorded when the call is over,
+//! however it ended.
+
+use aimate_text::tokens::estimate;
+
+use super::Engine;
+use crate::error::Result;
+use crate::model::Prices;
+use crate::provider::ProviderEvent;
+use crate::scope::Scope;
+use crate::usage::{TokenUsage, UsageOutcome, UsageRecord};
+
+/// Counts what a call uses and records it when dropped. Until something else is
+/// observed, the call counts as cancelled.
+pub(super) struct UsageGuard {
+    engine: Engine,
+    scope: Scope,
+    pub(super) model: String,
+    prices: Option<Prices>,
+    /// Tokens of the prompt as aiMate counts them.
+    pub(super) prompt_tokens: u64,
+    answer_tokens: u64,
+    /// What the provider says.
+    pub(super) reported: Option<TokenUsage>,
+    pub(super) outcome: UsageOutcome,
+}
+
+impl Engine {
+    /// A guard for one call of `model`.
+    pub(super) fn usage_guard(&self, scope: &Scope, model: String, prices: Option<Prices>) -> UsageGuard {
+        UsageGuard {
+            engine: self.clone(),
+            scope: *scope,
+            model,
+            prices,
+            prompt_tokens: 0,
+            answer_tokens: 0,
+            reported: None,
+            outcome: UsageOutcome::Cancelled,
+        }
+    }
+}
+
+impl UsageGuard {
+    /// Notes an item of the answer's stream, or its end.
+    pub(super) fn observe(&mut self, item: Option<&Result<ProviderEvent>>) {
+        match item {
+            Some(Ok(ProviderEvent::Text(text) | ProviderEvent::Reasoning(text))) => {
+                self.answer_tokens += u64::from(estimate(text));
+            }
+            Some(Ok(ProviderEvent::ToolCall(call))) => {
+                self.answer_tokens += u64::from(estimate(&call.arguments_json()));
+            }
+            Some(Ok(ProviderEvent::Usage(usage))) => self.reported = Some(*usage),
+            Some(Ok(ProviderEvent::Finish(_))) => self.outcome = UsageOutcome::Completed,
+            Some(Err(_)) => self.outcome = UsageOutcome::Failed,
+            None if self.outcome == UsageOutcome::Cancelled => {
+                self.outcome = UsageOutcome::Interrupted;
+            }
+            _ => {}
+        }
+    }
+
+    /// What was used so far: as the provider says, else as aiMate counts.
+    pub(super) fn usage(&self) -> TokenUsage {
+        let mut usage = self.reported.unwrap_or(TokenUsage {
+            input_tokens: self.prompt_tokens,
+            output_tokens: self.answer_tokens,
+            estimated: true,
+            ..TokenUsage::default()
+        });
+        usage.cost = usage.cost.or_else(|| self.prices.map(|prices| prices.cost(&usage)));
+        usage
+    }
+}
+
+impl Drop for UsageGuard {
+    fn drop(&mut self) {
+        let inner = &self.engine.inner;
+        inner.usage_recorder.record(
+            self.scope,
+            UsageRecord {
+                id: inner.sources.id(),
+                run_id: None,
+                conversation_id: None,
+                model: std::mem::take(&mut self.model),
+                outcome: self.outcome,
+                usage: self.usage(),
+                created_at: inner.sources.now(),
+            },
+        );
+    }
+}
