@@ -52,7 +52,7 @@ pub(crate) fn test(project: &Project, arguments: &[&str]) -> Result {
     run_tests(project, arguments, Some(&Beside { postgres: urls(&servers), model }))
 }
 
-/// Fetches the model of [`test`] and says where it is.
+/// Fetches the model of [`test()`] and says where it is.
 pub(crate) fn model(project: &Project) -> Result {
     println!("{}", model::install(project)?.display());
     Ok(())
@@ -75,7 +75,7 @@ pub(crate) fn bench(project: &Project, arguments: &[&str]) -> Result {
     run(&mut suite)
 }
 
-/// The servers of [`test`], until a signal comes.
+/// The servers of [`test()`], until a signal comes.
 pub(crate) fn postgres_up(project: &Project) -> Result {
     let mut servers = test_servers(project)?;
     println!("{TEST_POSTGRES}={}", urls(&servers));

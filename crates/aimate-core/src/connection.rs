@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::id::ConnectionId;
 use crate::limit;
 use crate::page::{Page, PageRequest};
-use crate::provider::{AddressRule, ProviderId, ProviderProfile};
+use crate::profile::{AddressRule, ProviderId, ProviderProfile};
 use crate::scope::Scope;
 use crate::secret::Secret;
 use crate::text::names;

@@ -90,8 +90,8 @@ impl<'de> Deserialize<'de> for ErrorKind {
 
 /// What more a program may need to know of a failure than its kind.
 ///
-/// A reason has no code of its own on the wire: it tells the engine and its
-/// faces what to do, such as asking for another key.
+/// A reason has no code of its own on the wire: the engine and its faces act on
+/// it, for example by asking for another key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorReason {

@@ -1,6 +1,16 @@
 //! aiMate's domain and engine: users, workspaces, conversations and runs, the
 //! ports through which they are stored and answered, and the rules between
-//! them. It names no database, no vendor and no web framework.
+//! them. It names no database, no vendor, no route and no environment.
+//!
+//! - [`Engine`] is what an application holds; [`EngineBuilder`] puts it together.
+//! - A turn is a [`chat::Turn`]; its answer is an [`Answer`], a stream of
+//!   [`chat::event::ChatEvent`]s.
+//! - Ports are traits that adapters implement: the stores in [`Stores`],
+//!   [`provider::ChatProvider`], [`knowledge::Embedder`],
+//!   [`knowledge::Reranker`], [`knowledge::Fetcher`], [`Clock`] and [`Ids`].
+//! - A failure is an [`Error`]: an [`ErrorKind`] that each face maps to its own
+//!   terms, a sentence for people, and for some an [`ErrorReason`] that programs
+//!   act on. Nobody acts on the sentence.
 
 pub mod chat;
 mod clock;
@@ -19,6 +29,7 @@ pub mod limit;
 pub mod message;
 pub mod model;
 mod page;
+mod profile;
 pub mod prompt;
 pub mod provider;
 pub mod run;

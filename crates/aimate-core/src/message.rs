@@ -36,11 +36,11 @@ pub enum MessageStatus {
     Complete,
     /// Its run is still writing it.
     Streaming,
-    /// Its process or its model server broke off; what came is kept.
+    /// Its process or its model server broke off; the partial answer is kept.
     Interrupted,
-    /// Somebody stopped it; what came is kept.
+    /// It was cancelled; the partial answer is kept.
     Cancelled,
-    /// Its run failed; what came is kept.
+    /// Its run failed; the partial answer is kept.
     Failed,
 }
 
@@ -108,7 +108,7 @@ pub struct Citation {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub quotes: Vec<Quote>,
     /// Whether the document changed since, so that the passage does not stand in
-    /// it any more; told when messages are read.
+    /// it any more; determined when messages are read.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_stale: bool,
 }

@@ -63,7 +63,7 @@ impl Prices {
     }
 }
 
-/// One model of a connection, as its server's list tells it.
+/// One model of a connection, as its server lists it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Model {

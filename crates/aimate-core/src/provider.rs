@@ -1,6 +1,4 @@
-//! Providers: the ports to model servers, and what is said through them.
-
-mod profile;
+//! Providers: the port to model servers, with its requests and events.
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
@@ -15,7 +13,7 @@ use crate::secret::Secret;
 use crate::usage::TokenUsage;
 use crate::warning::WarningCode;
 
-pub use profile::{AddressRule, ProviderId, ProviderProfile};
+pub use crate::profile::{AddressRule, ProviderId, ProviderProfile};
 
 /// A model server as a call needs it: where, with which key, how patient.
 #[derive(Clone, Debug)]
@@ -228,7 +226,7 @@ pub enum ProviderEvent {
 /// Dropping it closes the connection to the server at once.
 pub type ProviderStream = BoxStream<'static, Result<ProviderEvent>>;
 
-/// A model as a server's list tells it.
+/// A model as a server lists it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListedModel {
     /// The server's own id.

@@ -113,14 +113,14 @@ impl Channel {
     }
 
     /// Ends the run: nothing is published after this. Returns whether its last
-    /// event was told.
+    /// event was published.
     pub(crate) fn end(&self) -> bool {
         let mut state = self.state();
         state.ended = true;
-        let told = state.events.back().is_some_and(|event| event.is_final());
+        let is_complete = state.events.back().is_some_and(|event| event.is_final());
         drop(state);
         self.news.send_replace(u64::MAX);
-        told
+        is_complete
     }
 
     /// The events after `after`.
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn too_much_unlogged_text_is_told() {
+    fn too_much_unlogged_text_is_refused() {
         let channel = channel(OnDisconnect::Continue);
         assert!(!channel.publish([ChatEvent::Text { text: "x".repeat(MAX_PENDING + 1) }]));
         channel.logged(1);

@@ -43,7 +43,7 @@ impl Budget {
     }
 }
 
-/// What a prompt is made of.
+/// The parts of a prompt.
 pub(crate) struct PromptInputs<'a> {
     /// The engine's own system prompt.
     pub(crate) engine: Option<&'a str>,
@@ -174,7 +174,7 @@ fn first_kept(history: &[Message], budget: u64, fixed: u64) -> usize {
     history.iter().position(|message| fits(message) && opens(message)).unwrap_or(history.len())
 }
 
-/// What of the branch was left out, and why.
+/// The part of the branch that was left out, and why.
 fn dropped(last: Option<&Message>, kept: usize, kept_tokens: u64) -> Vec<Value> {
     let Some(path_stats) = last.map(|message| message.path_stats) else {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! The driver of a run: it asks the model, publishes what comes, logs it at
+//! The driver of a run: it calls the model, publishes its events, logs them at
 //! checkpoints and stores the end. It belongs to the engine; nobody who listens
 //! can lose an answer by leaving.
 
@@ -35,7 +35,7 @@ const READY: usize = 32;
 /// How many bytes of text may.
 const CHECKPOINT_BYTES: usize = 4 * 1024;
 
-/// How the usage of a call is counted where the provider does not tell it.
+/// How the usage of a call is counted where the provider does not report it.
 pub(crate) struct Accounting {
     pub(crate) prices: Option<Prices>,
     pub(crate) tokenizer: Tokenizer,
@@ -45,7 +45,7 @@ pub(crate) struct Accounting {
 
 impl Accounting {
     /// The usage to record: what the provider said, else what aiMate counts; with
-    /// a cost where the provider or the model's prices tell.
+    /// a cost where the provider reports one or the model has prices.
     fn final_usage(&self, answer: &Answer) -> TokenUsage {
         let mut usage = answer.usage.unwrap_or_else(|| TokenUsage {
             input_tokens: self.prompt_tokens,
@@ -92,7 +92,7 @@ impl End {
     }
 }
 
-/// What came of the model so far.
+/// What the model has produced so far.
 #[derive(Default)]
 struct Answer {
     transcript: Transcript,
@@ -148,7 +148,7 @@ impl Driver {
         }
     }
 
-    /// Publishes pieces of the answer that came together.
+    /// Publishes pieces of the answer that arrived together.
     fn take(&mut self, pieces: Vec<Result<ProviderEvent>>, answer: &mut Answer) -> Result<()> {
         let mut events = Vec::with_capacity(pieces.len());
         let mut outcome = Ok(());

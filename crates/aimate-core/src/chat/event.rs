@@ -60,7 +60,7 @@ pub enum ChatEvent {
     },
     /// The run is over and the answer stored.
     Finished(Box<Finished>),
-    /// The run is over and did not succeed; what came is stored.
+    /// The run is over and did not succeed; the partial answer is stored.
     Error {
         /// What kind of failure it is.
         code: ErrorKind,

@@ -54,7 +54,7 @@ impl Transcript {
         }
     }
 
-    /// Whether nothing came yet.
+    /// Whether it is empty.
     pub(crate) fn is_empty(&self) -> bool {
         self.parts.is_empty()
     }

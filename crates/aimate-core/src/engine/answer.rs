@@ -99,7 +99,7 @@ impl Answer {
     /// Listens to the end and returns the stored answer.
     ///
     /// # Errors
-    /// What the run failed with; what came before stays stored.
+    /// What the run failed with; the partial answer stays stored.
     pub async fn message(mut self) -> Result<Message> {
         while let Some(event) = self.next().await {
             match event {
@@ -213,8 +213,8 @@ impl Reader {
             news.borrow_and_update();
             match channel.after(self.at) {
                 Next::Events(events) => return Ok(events),
-                // Its last event was handed out, or its driver failed and the
-                // store will tell.
+                // Its last event was read, or its driver failed and the store
+                // has the end.
                 Next::End => self.leave(),
                 // The sender lives in the channel, which is held here.
                 Next::Wait => drop(news.changed().await),
@@ -255,7 +255,7 @@ impl Reader {
     /// log was cleared, a listener from the beginning gets the stored answer.
     async fn rest(&self, run: &Run) -> Result<NumberedEvents> {
         let logged = self.logged_after().await?;
-        if !logged.is_empty() || self.has_heard_all(run).await? {
+        if !logged.is_empty() || self.has_read_all(run).await? {
             return Ok(logged);
         }
         let stores = &self.engine.inner.stores;
@@ -272,7 +272,7 @@ impl Reader {
     /// Whether the listener knows the last event, which is not in the log: its
     /// number is one more than the log's last. (Of an interrupted run it may
     /// know events that were lost with their process.)
-    async fn has_heard_all(&self, run: &Run) -> Result<bool> {
+    async fn has_read_all(&self, run: &Run) -> Result<bool> {
         if self.at == 0 || run.status == RunStatus::Interrupted {
             return Ok(false);
         }

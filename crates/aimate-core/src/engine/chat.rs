@@ -22,7 +22,7 @@ use crate::run::{AbandonedRun, BeginRun, Begun, Run, RunStatus};
 use crate::scope::Scope;
 use crate::warning::WarningCode;
 
-/// The window of a model whose server does not tell it.
+/// The context window of a model of which none is known.
 pub(super) const UNKNOWN_WINDOW: u32 = 8_192;
 /// Bytes of text from which on tokens are counted off the async threads.
 const LONG_TEXT: usize = 32 * 1024;
@@ -367,8 +367,8 @@ impl Engine {
     }
 }
 
-/// Takes a run out of the engine's list when its driver is gone. A driver that
-/// panicked has told no end: the run is then ended like one of a dead process.
+/// Removes a run from the engine's list when its driver is gone. A driver that
+/// panicked has published no end: the run is then ended like one of a dead process.
 struct EndRun {
     engine: Engine,
     channel: Arc<Channel>,

@@ -142,7 +142,7 @@ impl Connections {
     /// Asks the server for its models, keeps the list, and says how it went.
     ///
     /// # Errors
-    /// `NotFound`; a server that fails is told in the result.
+    /// `NotFound`; the result says whether the server failed.
     pub async fn test(&self, id: ConnectionId) -> Result<ConnectionTest> {
         self.get(id).await?;
         let begun = tokio::time::Instant::now();

@@ -144,8 +144,7 @@ impl Engine {
         }
     }
 
-    /// The engine's clock and ids, for faces that tell the time or name an
-    /// answer.
+    /// The engine's clock and ids, for faces that need a time or an id.
     pub fn sources(&self) -> &ClockAndIds {
         &self.inner.sources
     }

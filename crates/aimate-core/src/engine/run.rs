@@ -1,4 +1,4 @@
-//! Looking at runs, listening to them again, stopping them.
+//! Reading runs, attaching to them, cancelling them.
 
 use super::{Answer, Engine};
 use crate::error::Result;
@@ -40,8 +40,8 @@ impl Runs {
         Ok(Answer::new(self.engine.clone(), self.scope, &run, after, live))
     }
 
-    /// Stops a run, in whatever process it is: the model is told at once, what
-    /// came is kept. A run that is over stays as it is.
+    /// Cancels a run, in whatever process it is: the call of the model ends at
+    /// once, the partial answer is kept. A run that is over stays as it is.
     ///
     /// # Errors
     /// `NotFound`.

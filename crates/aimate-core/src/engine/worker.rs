@@ -1,4 +1,4 @@
-//! The process as a worker: it says that it lives, hears who wants to stop a
+//! The process as a worker: it renews its lease, picks up requests to cancel a
 //! run, and ends the runs of processes that died.
 
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::run::{AbandonedRun, EventBatch, FinishRun, RunError, RunStatus};
 use crate::usage::{TokenUsage, UsageRecord};
 use aimate_text::tokens::Tokenizer;
 
-/// How often the worker hears of cancellations while it has runs.
+/// How often the worker looks for requests to cancel while it has runs.
 const BEAT: Duration = Duration::from_millis(500);
 /// How many abandoned runs are taken over at once.
 const TAKE: u32 = 100;

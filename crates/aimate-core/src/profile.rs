@@ -118,13 +118,13 @@ pub struct ProviderProfile {
     /// call without one fails before it is sent. Default: no.
     pub needs_key: bool,
     /// Tokens of a model's context window where neither the connection nor the
-    /// server's list tells it. Default: what is known of the model's family,
+    /// server's list gives it. Default: what is known of the model's family,
     /// else 8,192.
     pub default_window: Option<u32>,
     /// Tokens of a context window at most, where the connection does not set it.
     /// Default: what the server lists.
     pub max_window: Option<u32>,
-    /// What its models can do where the server's list does not tell. Default:
+    /// What its models can do where the server's list does not say. Default:
     /// not known.
     pub capabilities: Vec<Capability>,
     /// The end of a listed model's name that callers may leave out, such as
@@ -163,7 +163,7 @@ impl ProviderProfile {
         self
     }
 
-    /// With this context window where nobody tells another.
+    /// With this context window where nothing else is known.
     #[must_use]
     pub fn default_window(mut self, tokens: u32) -> Self {
         self.default_window = Some(tokens);
@@ -177,7 +177,7 @@ impl ProviderProfile {
         self
     }
 
-    /// Whose models can do this where the server's list does not tell.
+    /// Whose models can do this where the server's list does not say.
     #[must_use]
     pub fn capabilities(mut self, capabilities: impl IntoIterator<Item = Capability>) -> Self {
         self.capabilities = capabilities.into_iter().collect();
