@@ -1,5 +1,7 @@
 //! The limits of every text a caller may store, in one place.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
@@ -27,6 +29,14 @@ pub const TAG: usize = 100;
 /// Characters of a caller's own id for a turn.
 pub const CLIENT_ID: usize = 200;
 
+/// `text` without NUL characters: PostgreSQL keeps them in no text, and SQLite's
+/// functions take one for the end. They are removed and nothing is refused for
+/// them, because models write them and people paste them without seeing them.
+/// Stores do so with every text; others where they give back what they stored.
+pub fn without_nul(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') { Cow::Owned(text.replace('\0', "")) } else { Cow::Borrowed(text) }
+}
+
 /// `text` has at most `max` characters.
 pub(crate) fn text(path: &str, text: &str, max: usize) -> Result<()> {
     let count = text.chars().count();
@@ -38,7 +48,7 @@ pub(crate) fn text(path: &str, text: &str, max: usize) -> Result<()> {
 
 /// `text` is not blank and has at most `max` characters.
 pub(crate) fn name(path: &str, name: &str, max: usize) -> Result<()> {
-    if name.trim().is_empty() {
+    if without_nul(name).trim().is_empty() {
         return Err(Error::field(path, format!("is empty; it needs 1 to {max} characters")));
     }
     text(path, name, max)

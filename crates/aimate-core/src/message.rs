@@ -1,5 +1,7 @@
 //! Messages: the nodes of a conversation's tree, each made of parts.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -274,8 +276,8 @@ pub fn normalize_content(path: &str, content: &mut [Part]) -> Result<()> {
     for (n, part) in content.iter_mut().enumerate() {
         match part {
             Part::Text { text } | Part::Reasoning { text, .. } => {
-                if text.contains('\0') {
-                    *text = text.replace('\0', "");
+                if let Cow::Owned(clean) = limit::without_nul(text) {
+                    *text = clean;
                 }
                 bytes += text.len();
             }

@@ -8,18 +8,6 @@ pub(crate) mod original;
 pub(crate) mod search;
 mod upload;
 
-use aimate_core::Error;
-
-use crate::error::Result;
-
-/// Text without NUL characters, which no database column takes.
-fn without_nul(path: &str, text: &str) -> Result<()> {
-    if text.contains('\0') {
-        return Err(Error::field(path, "holds a NUL character").into());
-    }
-    Ok(())
-}
-
 /// Whether `text` is a media type such as `text/plain; charset=utf-8`.
 fn is_media_type(text: &str) -> bool {
     let is_token = |part: &str| {

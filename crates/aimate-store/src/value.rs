@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use aimate_core::limit::without_nul;
 use aimate_core::{Error, Result};
 use serde::Serialize;
 use serde_json::Value;
@@ -11,10 +12,9 @@ use sqlx::types::Json;
 /// A JSON column's value.
 pub(crate) type JsonText = Json<Box<RawValue>>;
 
-/// `text` without NUL, which PostgreSQL keeps in no text and SQLite's functions
-/// take for the end. Models do write it, and an answer is not lost for that.
+/// `text` as it is stored; see [`without_nul`].
 pub(crate) fn text(text: &str) -> Cow<'_, str> {
-    if text.contains('\0') { Cow::Owned(text.replace('\0', "")) } else { Cow::Borrowed(text) }
+    without_nul(text)
 }
 
 /// [`text`] of a value that may be absent.

@@ -3,6 +3,7 @@
 use super::Engine;
 use crate::error::Result;
 use crate::id::{PromptId, WorkspaceId};
+use crate::limit;
 use crate::page::{Page, PageRequest};
 use crate::prompt::{NewPrompt, Prompt, PromptChange};
 use crate::scope::Scope;
@@ -34,7 +35,7 @@ impl Prompts {
             id: inner.sources.id(),
             workspace_id: new.workspace_id,
             title: new.title,
-            content: new.content.replace('\0', ""),
+            content: limit::without_nul(&new.content).into_owned(),
             is_active: new.is_active,
             created_at: now,
             updated_at: now,

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
+use super::is_media_type;
 use super::upload::{self, UploadForm};
-use super::{is_media_type, without_nul};
 use crate::app::App;
 use crate::error::Result;
 use crate::json::{self, Json};
@@ -78,9 +78,6 @@ pub(crate) struct DocumentBody {
 
 impl DocumentBody {
     async fn add(self, knowledge: &Knowledge, collection: CollectionId) -> Result<Document> {
-        for (path, text) in [("name", &self.name), ("source", &self.source), ("url", &self.url)] {
-            without_nul(path, text.as_deref().unwrap_or_default())?;
-        }
         if self.media_type.as_deref().is_some_and(|media_type| !is_media_type(media_type)) {
             let why = "is no media type; it should be like `text/plain`";
             return Err(Error::field("media_type", why).into());

@@ -11,8 +11,8 @@ use http::header::EXPECT;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::is_media_type;
 use super::multipart::{Multipart, Part, boundary};
-use super::{is_media_type, without_nul};
 use crate::app::App;
 use crate::error::{Failure, Result};
 use crate::json;
@@ -110,10 +110,10 @@ async fn head(form: &mut Multipart<'_>) -> aimate_core::Result<NewDocument> {
         }
         match field {
             FILE => return with_file(new, name, &part),
-            "name" => name = Some(text(form, field).await?),
-            "source" => new.source = Some(text(form, field).await?),
-            "media_type" => new.media_type = Some(media_type(text(form, field).await?)?),
-            "metadata" => new.metadata = metadata(&text(form, field).await?)?,
+            "name" => name = Some(form.text(field, TEXT).await?),
+            "source" => new.source = Some(form.text(field, TEXT).await?),
+            "media_type" => new.media_type = Some(media_type(form.text(field, TEXT).await?)?),
+            "metadata" => new.metadata = metadata(&form.text(field, TEXT).await?)?,
             other => {
                 let other: String = other.chars().take(64).collect();
                 let message = "is no part that is known; expected `file`, and before it `name`, `source`, \
@@ -123,12 +123,6 @@ async fn head(form: &mut Multipart<'_>) -> aimate_core::Result<NewDocument> {
         }
         seen.push(part.name);
     }
-}
-
-async fn text(form: &mut Multipart<'_>, field: &str) -> aimate_core::Result<String> {
-    let text = form.text(field, TEXT).await?;
-    without_nul(field, &text).map_err(|failure| failure.error)?;
-    Ok(text)
 }
 
 fn media_type(text: String) -> aimate_core::Result<String> {
@@ -147,7 +141,6 @@ fn with_file(new: NewDocument, name: Option<String>, part: &Part) -> aimate_core
     let name = name.or_else(|| part.file_name.clone()).filter(|name| !name.trim().is_empty());
     let missing = "is missing; give the part `file` a filename, or send a part `name` before it";
     let name = name.ok_or_else(|| Error::field("name", missing))?;
-    without_nul("name", &name).map_err(|failure| failure.error)?;
     // What a client writes that does not know it.
     let told =
         part.media_type.clone().filter(|kind| is_media_type(kind) && kind != "application/octet-stream");

@@ -1,0 +1,60 @@
+//! How work on a document ends without publishing it.
+
+use super::super::super::Engine;
+use super::parsed::ParsedDocument;
+use super::retry::{MAX_TRIES, retry_delay};
+use crate::error::{Error, ErrorKind};
+use crate::knowledge::{DocumentError, DocumentStatus, Fence, Finish};
+use crate::scope::Scope;
+
+impl Engine {
+    /// Ends the work on a document because of the document itself.
+    pub(super) async fn fail(&self, scope: &Scope, fence: Fence, reason: DocumentError) {
+        self.finish(scope, fence, &Finish::Failed(reason)).await;
+    }
+
+    /// Ends the work on a document after an error: it goes back to the queue if
+    /// another try may help, and fails otherwise.
+    pub(super) async fn retry_or_fail(&self, scope: &Scope, fence: Fence, tries: u32, error: &Error) {
+        let is_refused = matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound);
+        if is_refused && tries < MAX_TRIES && self.is_taken_away(scope, fence).await {
+            return;
+        }
+        let reason = DocumentError::from(error);
+        let finish = match retry_delay(error, tries) {
+            Some(wait) => {
+                tracing::warn!(%error, document = %fence.document, ?wait, "a document waits to be read again");
+                Finish::Retry { not_before: self.inner.sources.now().plus(wait), error: reason, tries }
+            }
+            None => Finish::Failed(reason),
+        };
+        self.finish(scope, fence, &finish).await;
+    }
+
+    /// [`retry_or_fail`](Self::retry_or_fail) for a group that failed as one.
+    pub(super) async fn retry_or_fail_all(&self, group: Vec<ParsedDocument>, error: &Error) {
+        for document in group {
+            self.retry_or_fail(&document.scope, document.fence, document.tries, error).await;
+        }
+    }
+
+    /// Whether somebody deleted, replaced or cancelled the document meanwhile,
+    /// which is no failure of it.
+    async fn is_taken_away(&self, scope: &Scope, fence: Fence) -> bool {
+        let document = self.inner.stores.documents.get(scope, fence.document).await;
+        !document.is_ok_and(|document| document.status == DocumentStatus::Processing)
+    }
+
+    async fn finish(&self, scope: &Scope, fence: Fence, finish: &Finish) {
+        let now = self.inner.sources.now();
+        match self.inner.stores.ingest.finish(scope, fence, finish, now).await {
+            // Another attempt owns it, or it is gone.
+            Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound) => {}
+            // The claim runs out by itself, and the next attempt comes to this end.
+            Err(error) => {
+                tracing::warn!(%error, document = %fence.document, "the end of a document could not be stored");
+            }
+            Ok(()) => {}
+        }
+    }
+}

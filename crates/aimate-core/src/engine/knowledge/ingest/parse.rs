@@ -1,0 +1,127 @@
+//! Extracting a document's text and cutting it into chunks.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use aimate_index::analysis::analyze;
+use aimate_text::extract::Extracted;
+use aimate_text::split::split;
+use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
+
+use super::super::super::Engine;
+use super::parsed::{IngestError, MAX_CHUNKS_IN_FLIGHT, ParsedDocument};
+use crate::error::Error;
+use crate::id::{DocumentId, SpaceId};
+use crate::knowledge::{
+    Blob, Chunk, Chunking, ClaimedDocument, DocumentErrorCode, Embedder, Fence, NewChunk,
+};
+
+/// Tokens kept free in each chunk for the title and headings that are embedded
+/// with it.
+const HEADING_TOKENS: usize = 32;
+/// What a document is stored as whose sender did not say what it is.
+const UNKNOWN_MEDIA_TYPE: &str = "application/octet-stream";
+
+/// What documents of a collection become.
+pub(super) struct Destination {
+    pub(super) chunking: Chunking,
+    /// The spaces that their chunks need vectors in.
+    pub(super) spaces: Vec<(SpaceId, Arc<dyn Embedder>)>,
+}
+
+impl Engine {
+    /// Waits for `room` for all chunks before it returns.
+    pub(super) async fn parse(
+        &self,
+        claimed: ClaimedDocument,
+        destination: &Destination,
+        room: Arc<Semaphore>,
+    ) -> Result<ParsedDocument, IngestError> {
+        let ClaimedDocument { scope, document, attempt, tries } = claimed;
+        let inner = &self.inner;
+        let blob = Blob { tenant: scope.tenant, document: document.id, hash: document.content_hash.clone() };
+        let path = inner.stores.blobs.file(&blob).await?;
+        let said = Some(document.media_type.as_str()).filter(|media| *media != UNKNOWN_MEDIA_TYPE);
+        let text = inner.knowledge.extractor.extract(&path, &document.name, said).await?;
+        let title = title(&text, &document.name);
+        let (media_type, warnings) = (text.media_type.clone(), text.warnings.clone());
+        let chunker = Chunker {
+            document: document.id,
+            title: title.clone(),
+            chunking: destination.chunking,
+            embedders: destination.spaces.iter().map(|(_, embedder)| embedder.clone()).collect(),
+        };
+        let chunks = inner.tasks.spawn_blocking(move || chunker.chunks(&text)).await;
+        let chunks =
+            chunks.map_err(|error| Error::internal("chunking a document broke off").with_source(error))?;
+        if chunks.is_empty() {
+            return Err(IngestError::permanent(DocumentErrorCode::NoText, "there is no text in it"));
+        }
+        let need = u32::try_from(chunks.len()).unwrap_or(u32::MAX).min(MAX_CHUNKS_IN_FLIGHT);
+        let stopping = |error| Error::unavailable("the engine is stopping").with_source(error);
+        let room = room.acquire_many_owned(need).await.map_err(stopping)?;
+        Ok(ParsedDocument {
+            scope,
+            collection: document.collection_id,
+            fence: Fence { document: document.id, attempt },
+            tries,
+            spaces: destination.spaces.clone(),
+            title,
+            media_type,
+            warnings,
+            chunks,
+            is_marked: false,
+            _room: room,
+        })
+    }
+}
+
+/// The title a document's text gives it, else its name.
+fn title(text: &Extracted, name: &str) -> String {
+    let title = text.title.as_deref().map(str::trim).filter(|title| !title.is_empty());
+    crate::text::shorten(title.unwrap_or(name), crate::limit::TITLE)
+}
+
+/// Cuts one document; works on the processor alone.
+struct Chunker {
+    document: DocumentId,
+    title: String,
+    chunking: Chunking,
+    embedders: Vec<Arc<dyn Embedder>>,
+}
+
+impl Chunker {
+    fn chunks(&self, text: &Extracted) -> Vec<NewChunk> {
+        // Every space gets the same chunks, so the embedder that takes the least
+        // decides.
+        let max = self.embedders.iter().map(|embedder| embedder.max_tokens()).min().unwrap_or(usize::MAX);
+        let max = max.saturating_sub(HEADING_TOKENS).max(HEADING_TOKENS);
+        let count = |text: &str| {
+            self.embedders.iter().map(|embedder| embedder.count_tokens(text)).max().unwrap_or_default()
+        };
+        let pieces = split(text, self.chunking, max, &count);
+        let mut seen: HashMap<[u8; 32], u32> = HashMap::new();
+        let mut chunks = Vec::with_capacity(pieces.len());
+        for (index, piece) in (0..).zip(pieces) {
+            let content = text.text.get(piece.start..piece.end).unwrap_or_default();
+            let indexed = Chunk::index_text(&self.title, &piece.headings, content);
+            // The same text twice in a document is two chunks.
+            let nth = seen.entry(Sha256::digest(&indexed).into()).or_default();
+            let id = Chunk::id_of(self.document, &indexed, *nth);
+            *nth += 1;
+            let chunk = Chunk {
+                id,
+                document_id: self.document,
+                index,
+                text: content.to_owned(),
+                headings: piece.headings,
+                page: piece.page,
+                start: piece.start_char as u64,
+                end: piece.end_char as u64,
+            };
+            chunks.push(NewChunk { chunk, terms: analyze(&indexed) });
+        }
+        chunks
+    }
+}
