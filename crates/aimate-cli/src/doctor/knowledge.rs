@@ -108,7 +108,7 @@ async fn count(report: &mut Report, knowledge: &Knowledge, status: DocumentStatu
         let found = knowledge.documents(&filter, page).await?;
         count += found.data.len() as u64;
         for document in found.data.into_iter().filter(|_| status == DocumentStatus::Failed) {
-            let code = document.error.map(|error| error.code).unwrap_or_default();
+            let code = document.error.map(|error| error.code.to_string()).unwrap_or_default();
             reasons.entry(code).or_insert((0, document.name)).0 += 1;
         }
         match found.next {

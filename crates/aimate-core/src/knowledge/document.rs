@@ -13,7 +13,7 @@ use crate::id::{ChunkId, CollectionId, DocumentId};
 use crate::limit;
 use crate::page::{Page, PageRequest};
 use crate::scope::Scope;
-use crate::text::names;
+use crate::text::{names, open_names};
 
 /// One document of a collection.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -80,12 +80,62 @@ names! {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DocumentError {
-    /// A stable code: `empty`, `encrypted`, `damaged`, `too_large`, `no_text`,
-    /// `unsupported`, `timeout`, `crashed`, `cancelled`, or one of the error
-    /// table.
-    pub code: String,
+    /// What kind of reason it is.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub code: DocumentErrorCode,
     /// A sentence that says what was wrong and what would be right.
     pub detail: String,
+}
+
+impl From<&Error> for DocumentError {
+    fn from(error: &Error) -> Self {
+        Self { code: error.kind().as_str().into(), detail: error.message().to_owned() }
+    }
+}
+
+open_names! {
+    /// What kind of reason a document failed for: one that lies in the document,
+    /// or a kind of the error table.
+    pub enum DocumentErrorCode {
+        /// It has no bytes.
+        Empty = "empty",
+        /// A password is needed to read it.
+        Encrypted = "encrypted",
+        /// It is cut off, or not what its format demands.
+        Damaged = "damaged",
+        /// It holds no text, as a scan does.
+        NoText = "no_text",
+        /// What read it ended without an answer, again and again.
+        Crashed = "crashed",
+        /// Somebody stopped it.
+        Cancelled = "cancelled",
+        /// It, or what reading it takes, is beyond a limit.
+        TooLarge = "too_large",
+        /// Nothing here reads its format, or its model is not loaded.
+        Unsupported = "unsupported",
+        /// Reading or embedding it took too long.
+        Timeout = "timeout",
+        /// What it needs is not there any more.
+        NotFound = "not_found",
+        /// It clashes with what is stored.
+        Conflict = "conflict",
+        /// It, or what was made of it, is malformed.
+        Invalid = "invalid",
+        /// The model server does not accept the key.
+        Unauthenticated = "unauthenticated",
+        /// The model server does not let the key do this.
+        Forbidden = "forbidden",
+        /// A text is too long for the model.
+        ContextOverflow = "context_overflow",
+        /// Too many requests to the model server.
+        RateLimited = "rate_limited",
+        /// The model server failed or answered nonsense.
+        Upstream = "upstream",
+        /// The model server, the bytes or the database cannot be reached.
+        Unavailable = "unavailable",
+        /// A fault of aiMate.
+        Internal = "internal",
+    }
 }
 
 /// Parameters for adding a document; its bytes come beside it.
@@ -114,12 +164,6 @@ impl NewDocument {
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid), naming the field.
     pub fn check(&self) -> Result<()> {
         limit::name("name", &self.name, limit::DOCUMENT_NAME)?;
-        let texts = [Some(&self.name), self.source.as_ref(), self.media_type.as_ref()];
-        for (path, text) in ["name", "source", "media_type"].into_iter().zip(texts) {
-            if text.is_some_and(|text| text.contains('\0')) {
-                return Err(Error::field(path, "holds a NUL character; leave it out"));
-            }
-        }
         self.media_type.as_ref().map_or(Ok(()), |media| limit::name("media_type", media, limit::NAME))?;
         self.source.as_ref().map_or(Ok(()), |source| limit::name("source", source, limit::DOCUMENT_NAME))?;
         limit::metadata("metadata", &self.metadata)
@@ -163,12 +207,15 @@ pub struct Chunk {
 }
 
 impl Chunk {
+    /// Characters of the title and headings that are embedded with a chunk.
+    pub const MAX_HEADING: usize = 200;
+
     /// The text that is embedded and indexed: title and headings (at most
-    /// `head` characters of them), then the chunk's own.
-    pub fn index_text(title: &str, headings: &[String], text: &str, head: usize) -> String {
+    /// [`Chunk::MAX_HEADING`] characters of them), then the chunk's own.
+    pub fn index_text(title: &str, headings: &[String], text: &str) -> String {
         let path = headings.iter().map(String::as_str).filter(|heading| *heading != title);
         let line = std::iter::once(title).chain(path).filter(|part| !part.is_empty()).collect::<Vec<_>>();
-        let line = crate::text::shorten(&line.join(" > "), head);
+        let line = crate::text::shorten(&line.join(" > "), Self::MAX_HEADING);
         if line.is_empty() || text.starts_with(&line) { text.to_owned() } else { format!("{line}\n{text}") }
     }
 

@@ -22,8 +22,8 @@ pub use collection::{
     NewCollection,
 };
 pub use document::{
-    Chunk, Document, DocumentError, DocumentFilter, DocumentMove, DocumentStatus, DocumentStore, NewChunk,
-    NewDocument,
+    Chunk, Document, DocumentError, DocumentErrorCode, DocumentFilter, DocumentMove, DocumentStatus,
+    DocumentStore, NewChunk, NewDocument,
 };
 pub use embedder::{EmbedPurpose, Embedder, EmbeddingModel, Reranker};
 pub use fetch::{Fetched, Fetcher};

@@ -1,10 +1,9 @@
 //! Managing a user's knowledge: collections and their documents.
 
-mod embed;
+mod embedder;
 mod fetch;
 mod fuse;
 mod ingest;
-mod lane;
 mod retrieve;
 mod search;
 mod space;
@@ -22,8 +21,9 @@ use super::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{CollectionId, DocumentId};
 use crate::knowledge::{
-    Blob, Chunk, Collection, CollectionChange, DEFAULT_COLLECTION, Document, DocumentError, DocumentFilter,
-    DocumentStatus, Embedder, EmbeddingSpace, Fetcher, NewCollection, NewDocument, Reranker, SpaceStatus,
+    Blob, Chunk, Collection, CollectionChange, DEFAULT_COLLECTION, Document, DocumentError,
+    DocumentErrorCode, DocumentFilter, DocumentStatus, Embedder, EmbeddingSpace, Fetcher, NewCollection,
+    NewDocument, Reranker, SpaceStatus,
 };
 use crate::page::{Page, PageRequest};
 use crate::scope::Scope;
@@ -389,7 +389,7 @@ impl Knowledge {
     /// `NotFound`.
     pub async fn cancel(&self, id: DocumentId) -> Result<Document> {
         let reason = DocumentError {
-            code: "cancelled".to_owned(),
+            code: DocumentErrorCode::Cancelled,
             detail: "somebody stopped it before it was read; add it again to read it".to_owned(),
         };
         let inner = &self.engine.inner;

@@ -6,13 +6,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Knowledge;
-use super::embed::embed_checked;
+use super::embedder::embed_checked;
 use super::fuse::{self, Candidate};
-use super::ingest::index_text;
 use crate::error::{Error, Result};
 use crate::id::{ChunkId, SpaceId};
 use crate::knowledge::{
-    CollectionConfig, EmbedPurpose, EmbeddingModel, Found, Passage, RankedChunks, ScoredChunk, Search,
+    Chunk, CollectionConfig, EmbedPurpose, EmbeddingModel, Found, Passage, RankedChunks, ScoredChunk, Search,
     SearchHit, SearchMode, SearchScope,
 };
 
@@ -208,7 +207,7 @@ impl Knowledge {
         best.sort_by_key(|candidate| !passages.contains_key(&candidate.chunk));
         let readable = best.iter().filter_map(|candidate| passages.get(&candidate.chunk));
         let texts: Vec<_> = readable
-            .map(|passage| index_text(&passage.title, &passage.chunk.headings, &passage.chunk.text))
+            .map(|passage| Chunk::index_text(&passage.title, &passage.chunk.headings, &passage.chunk.text))
             .collect();
         match reranker.rerank(&search.query, &texts).await {
             Ok(scores) if scores.len() == texts.len() && scores.iter().all(|score| score.is_finite()) => {

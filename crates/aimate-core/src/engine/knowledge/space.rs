@@ -3,19 +3,14 @@
 use std::time::Duration;
 
 use super::super::Engine;
-use super::embed::embed_checked;
-use super::ingest::index_text;
-use crate::error::{ErrorKind, Result};
+use super::ingest::{BATCH, EmbeddingBatcher, PendingChunk, retry_delay};
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::CollectionId;
-use crate::knowledge::{EmbedPurpose, EmbeddingSpace, Passage, SpaceStatus, SpaceVectors};
+use crate::knowledge::{EmbeddingSpace, SpaceStatus};
 use crate::scope::Scope;
 
 /// How often somebody looks for a space that another process left unbuilt.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
-/// Chunks that are embedded together.
-const BATCH: u32 = 64;
-/// Attempts in a row that may fail.
-const MAX_TRIES: u32 = 5;
+const POLL_INTERVAL: Duration = Duration::from_secs(10);
 
 impl Engine {
     /// Gives a collection another model. One it had before is active again at
@@ -94,51 +89,53 @@ impl Engine {
             }
             tokio::select! {
                 () = inner.knowledge.space_made.notified() => {}
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
             }
         }
     }
 
     async fn build_space(&self, scope: &Scope, space: &EmbeddingSpace) {
+        // Those that failed since the last that did not.
         let mut tries = 0;
         loop {
-            match self.fill_space(scope, space).await {
+            let error = match self.fill_space(scope, space).await {
                 Ok(true) => return,
-                Ok(false) => tries = 0,
-                // It was deleted.
+                Ok(false) => {
+                    tries = 0;
+                    continue;
+                }
+                // It was deleted meanwhile.
                 Err(error) if error.kind() == ErrorKind::NotFound => return,
-                Err(error) if error.kind().retryable() && tries < MAX_TRIES => {
-                    tries += 1;
-                    let wait = error.retry_after().unwrap_or(Duration::from_secs(1 << tries));
-                    tracing::warn!(%error, space = %space.id, ?wait, "building a space waits");
-                    tokio::time::sleep(wait).await;
-                }
-                Err(error) => {
-                    tracing::warn!(%error, space = %space.id, "a space cannot be built");
-                    if let Err(error) = self.inner.stores.spaces.fail(scope, space.id, error.message()).await
-                    {
-                        tracing::warn!(%error, space = %space.id, "that could not be stored");
-                    }
-                    return;
-                }
-            }
+                Err(error) => error,
+            };
+            tries += 1;
+            let Some(wait) = retry_delay(&error, tries) else {
+                return self.fail_space(scope, space, &error).await;
+            };
+            tracing::warn!(%error, space = %space.id, ?wait, "building an embedding space waits");
+            tokio::time::sleep(wait).await;
         }
     }
 
-    /// One batch more; true once the space is active.
+    async fn fail_space(&self, scope: &Scope, space: &EmbeddingSpace, error: &Error) {
+        tracing::warn!(%error, space = %space.id, "an embedding space cannot be built");
+        if let Err(error) = self.inner.stores.spaces.fail(scope, space.id, error.message()).await {
+            tracing::warn!(%error, space = %space.id, "that an embedding space failed could not be stored");
+        }
+    }
+
+    /// Embeds and stores one batch more; true once the space is active.
     async fn fill_space(&self, scope: &Scope, space: &EmbeddingSpace) -> Result<bool> {
         let stores = &self.inner.stores;
         let missing = stores.spaces.missing_vectors(scope, space.id, BATCH).await?;
         if missing.is_empty() {
             return stores.spaces.activate(scope, space.id).await;
         }
-        let embedder = self.embedder(scope, &space.model)?;
-        let text = |Passage { chunk, title, .. }: &Passage| index_text(title, &chunk.headings, &chunk.text);
-        let texts: Vec<_> = missing.iter().map(text).collect();
-        let made = embed_checked(embedder.as_ref(), &texts, EmbedPurpose::Passage).await?;
-        let places = missing.iter().map(|passage| (passage.chunk.id, passage.chunk.document_id));
-        let vectors = places.zip(made).map(|((chunk, document), vector)| (chunk, document, vector)).collect();
-        stores.spaces.fill(scope, &SpaceVectors { space: space.id, vectors }).await?;
+        let pending = missing.iter().map(|passage| PendingChunk::new(&passage.chunk, &passage.title));
+        let mut batcher = EmbeddingBatcher::new(space.id, self.embedder(scope, &space.model)?, pending);
+        while let Some(vectors) = batcher.next().await? {
+            stores.spaces.fill(scope, &vectors).await?;
+        }
         Ok(false)
     }
 }
