@@ -37,7 +37,7 @@ pub(crate) fn is_lost(error: &sqlx::Error) -> bool {
     }
 }
 
-fn kind(error: &sqlx::Error) -> ErrorKind {
+pub(crate) fn kind(error: &sqlx::Error) -> ErrorKind {
     let sqlx::Error::Database(database) = error else {
         return match error {
             sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => ErrorKind::Unavailable,

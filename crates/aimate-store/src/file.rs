@@ -1,36 +1,29 @@
 //! Files.
 
 use aimate_core::file::{File, FileStore};
-use aimate_core::{Error, ErrorKind, FileId, Page, PageRequest, Result, Scope};
+use aimate_core::{Error, FileId, Page, PageRequest, Result, Scope};
 use async_trait::async_trait;
 
 use crate::SqlStore;
-use crate::error::explain;
-use crate::row::Columns;
-use crate::statement::{before, found, page_by_id, rows_of, scoped};
+use crate::database::{Row, Sql, each};
+use crate::page::{before, or_not_found, page_by_id, rows_of, touched_or_not_found};
 use crate::value::{count, text};
 
-macro_rules! columns {
-    () => {
-        "id, name, media_type, size, content_hash, created_at"
-    };
-}
-
-const CREATE: &str = concat!(
-    "INSERT INTO files (tenant_id, user_id, ",
-    columns!(),
-    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+const CREATE: Sql = Sql::Same(
+    "INSERT INTO files (tenant_id, user_id, id, name, media_type, size, content_hash, created_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
 );
-const GET: &str =
-    concat!("SELECT ", columns!(), " FROM files WHERE tenant_id = $1 AND user_id = $2 AND id = $3");
-const LIST: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM files WHERE tenant_id = $1 AND user_id = $2 AND id < $3 ORDER BY id DESC LIMIT $4"
+const GET: Sql = Sql::Same(
+    "SELECT id, name, media_type, size, content_hash, created_at \
+     FROM files WHERE tenant_id = $1 AND user_id = $2 AND id = $3",
 );
-const DELETE: &str = "DELETE FROM files WHERE tenant_id = $1 AND user_id = $2 AND id = $3";
+const LIST: Sql = Sql::Same(
+    "SELECT id, name, media_type, size, content_hash, created_at \
+     FROM files WHERE tenant_id = $1 AND user_id = $2 AND id < $3 ORDER BY id DESC LIMIT $4",
+);
+const DELETE: Sql = Sql::Same("DELETE FROM files WHERE tenant_id = $1 AND user_id = $2 AND id = $3");
 
-fn file(row: &impl Columns) -> Result<File> {
+fn file(row: &Row) -> Result<File> {
     Ok(File {
         id: row.get("id")?,
         name: row.get("name")?,
@@ -44,37 +37,32 @@ fn file(row: &impl Columns) -> Result<File> {
 #[async_trait]
 impl FileStore for SqlStore {
     async fn create(&self, scope: &Scope, file: &File) -> Result<()> {
-        on!(self, |db| {
-            let query = scoped(CREATE, scope)
-                .bind(file.id.0)
-                .bind(text(&file.name))
-                .bind(text(&file.media_type))
-                .bind(count(file.size))
-                .bind(text(&file.content_hash))
-                .bind(file.created_at.0);
-            db.execute(query).await
-        })
-        .map(drop)
-        .map_err(|error| explain(error, ErrorKind::NotFound, || Error::missing("user", scope.user)))
+        let create = CREATE
+            .scoped(scope)
+            .bind(file.id)
+            .bind(text(&file.name))
+            .bind(text(&file.media_type))
+            .bind(count(file.size))
+            .bind(text(&file.content_hash))
+            .bind(file.created_at);
+        let missing = || Error::missing("user", scope.user);
+        self.database.execute(create).await.map_err(|error| error.on_foreign_key(missing))?;
+        Ok(())
     }
 
     async fn get(&self, scope: &Scope, id: FileId) -> Result<File> {
-        on!(self, |db| {
-            let row = db.read_first(scoped(GET, scope).bind(id.0)).await?;
-            file(&found(row, || Error::missing("file", id))?)
-        })
+        let row = self.database.read_first(GET.scoped(scope).bind(id)).await?;
+        file(&or_not_found(row, || Error::missing("file", id))?)
     }
 
     async fn list(&self, scope: &Scope, page: PageRequest) -> Result<Page<File>> {
-        let rows: Vec<File> = on!(self, |db| {
-            let rows = db.read(scoped(LIST, scope).bind(before(page)).bind(rows_of(page))).await?;
-            rows.iter().map(file).collect::<Result<_>>()?
-        });
-        Ok(page_by_id(rows, page, |file| file.id.0))
+        let list = LIST.scoped(scope).bind(before(page)).bind(rows_of(page));
+        let files = each(&self.database.read(list).await?, file)?;
+        Ok(page_by_id(files, page, |file| file.id.0))
     }
 
     async fn delete(&self, scope: &Scope, id: FileId) -> Result<()> {
-        let deleted = on!(self, |db| db.execute(scoped(DELETE, scope).bind(id.0)).await?);
-        found((deleted > 0).then_some(()), || Error::missing("file", id))
+        let deleted = self.database.execute(DELETE.scoped(scope).bind(id)).await?;
+        touched_or_not_found(deleted, || Error::missing("file", id))
     }
 }

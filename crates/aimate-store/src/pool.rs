@@ -1,8 +1,10 @@
-//! Sessions that are kept open between calls.
+//! Connections that are kept open between calls.
 //!
-//! sqlx has a pool too. This one gives a session back only when the work on it
-//! has ended, and then without the round trip by which sqlx's pool finds out
-//! whether it did: half of what a small statement costs.
+//! sqlx has a pool too. This one takes a connection back only when the work on it
+//! has ended, so it knows what state the connection is in. sqlx's takes it back
+//! whenever the future that holds it is dropped, has to ask the server whether a
+//! statement is still under way, and pays a round trip for that: half of what a
+//! small statement costs.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,22 +14,24 @@ use aimate_core::{Error, Result};
 use sqlx::{ConnectOptions, Connection};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::error::is_lost;
+/// A connection that was idle for this long is pinged before it is used again:
+/// firewalls drop idle ones without a word.
+const PING_AFTER: Duration = Duration::from_secs(15);
+/// How long a ping may take.
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
+/// A connection that was idle for this long is closed.
+const MAX_IDLE: Duration = Duration::from_secs(10 * 60);
+/// A connection that is this old is closed: a PostgreSQL process keeps what its
+/// connection ever read of the catalog, and a proxy finds its new servers.
+const MAX_AGE: Duration = Duration::from_secs(30 * 60);
 
-/// A session that nobody used for this long is asked whether it still works.
-const DOUBTFUL_AFTER: Duration = Duration::from_secs(15);
-/// A session that nobody used for this long is closed.
-const IDLE_FOR: Duration = Duration::from_secs(10 * 60);
-/// A session that is this old is closed: servers and proxies like that.
-const LIVES_FOR: Duration = Duration::from_secs(30 * 60);
-
-/// Sessions that are kept open between calls.
+/// Connections that are kept open between calls.
 pub(crate) struct Pool<C: Connection>(Arc<Shared<C>>);
 
-/// What a session is told when it is opened.
-pub(crate) trait Settings: Connection {
-    /// Nothing.
-    fn settle_in(&mut self) -> impl Future<Output = sqlx::Result<()>> + Send {
+/// A connection that a pool can hold.
+pub(crate) trait Poolable: Connection {
+    /// Prepares a connection that was opened this moment.
+    fn on_connect(&mut self) -> impl Future<Output = sqlx::Result<()>> + Send {
         async { Ok(()) }
     }
 }
@@ -37,8 +41,8 @@ struct Shared<C: Connection> {
     size: usize,
     timeout: Duration,
     permits: Arc<Semaphore>,
-    /// The one used last is at the end and is used next, so that a load that
-    /// needs few sessions lets the others grow old.
+    /// The one used last is at the end and is used next, so that under a light
+    /// load the others reach [`MAX_IDLE`].
     idle: Mutex<Vec<Idle<C>>>,
 }
 
@@ -54,8 +58,8 @@ impl<C: Connection> Clone for Pool<C> {
     }
 }
 
-impl<C: Settings> Pool<C> {
-    /// A pool of at most `size` sessions, each opened when it is first needed.
+impl<C: Poolable> Pool<C> {
+    /// A pool of at most `size` connections, each opened when it is first needed.
     pub(crate) fn new(options: C::Options, size: u32, timeout: Duration) -> Self {
         let size = size.max(1) as usize;
         Self(Arc::new(Shared {
@@ -67,31 +71,32 @@ impl<C: Settings> Pool<C> {
         }))
     }
 
-    /// Sessions in use at this moment.
+    /// Connections in use at this moment.
     pub(crate) fn in_use(&self) -> usize {
         self.0.size.saturating_sub(self.0.permits.available_permits())
     }
 
-    /// Waits for a turn. This alone happens in the caller's own future: if it
-    /// is dropped here, nothing was begun.
-    pub(crate) async fn turn(&self) -> Result<Turn<C>> {
+    /// Waits for the right to use a connection, first come, first served. This
+    /// part of a call alone runs in the caller's own future: dropping it here
+    /// leaves nothing half done.
+    pub(crate) async fn permit(&self) -> Result<PoolPermit<C>> {
         let permit = tokio::time::timeout(self.0.timeout, Arc::clone(&self.0.permits).acquire_owned()).await;
         match permit {
-            Ok(Ok(permit)) => Ok(Turn { permit, pool: self.clone() }),
+            Ok(Ok(permit)) => Ok(PoolPermit { permit, pool: self.clone() }),
             Ok(Err(_)) => Err(Error::unavailable("the store is closed")),
             Err(_) => Err(Error::unavailable(format!(
-                "all {} database sessions were busy for {} s; try again",
+                "all {} database connections were busy for {} s; try again",
                 self.0.size,
                 self.0.timeout.as_secs()
             ))),
         }
     }
 
-    /// Opens a session beside the pool.
+    /// Opens a connection beside the pool.
     pub(crate) async fn open(&self) -> sqlx::Result<C> {
         let opened = async {
             let mut connection = self.0.options.connect().await?;
-            connection.settle_in().await?;
+            connection.on_connect().await?;
             Ok(connection)
         };
         match tokio::time::timeout(self.0.timeout, opened).await {
@@ -100,13 +105,13 @@ impl<C: Settings> Pool<C> {
         }
     }
 
-    /// Closes the sessions nobody uses; those in use close when they come back.
+    /// Closes the idle connections; those in use close when they are released.
     pub(crate) async fn close(&self) {
         self.0.permits.close();
         let idle = std::mem::take(&mut *self.idle());
-        for session in idle {
+        for idle in idle {
             // Closed either way; the server need not confirm.
-            let _ = session.connection.close().await;
+            let _ = idle.connection.close().await;
         }
     }
 
@@ -114,18 +119,18 @@ impl<C: Settings> Pool<C> {
         self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn session(&self) -> sqlx::Result<(C, Instant)> {
+    async fn connection(&self) -> sqlx::Result<(C, Instant)> {
         loop {
             let Some(mut idle) = self.idle().pop() else {
                 return Ok((self.open().await?, Instant::now()));
             };
-            if idle.opened.elapsed() > LIVES_FOR {
+            if idle.opened.elapsed() > MAX_AGE {
                 continue;
             }
-            if idle.since.elapsed() < DOUBTFUL_AFTER {
+            if idle.since.elapsed() < PING_AFTER {
                 return Ok((idle.connection, idle.opened));
             }
-            if let Ok(Ok(())) = tokio::time::timeout(Duration::from_secs(2), idle.connection.ping()).await {
+            if let Ok(Ok(())) = tokio::time::timeout(PING_TIMEOUT, idle.connection.ping()).await {
                 return Ok((idle.connection, idle.opened));
             }
         }
@@ -136,49 +141,50 @@ impl<C: Settings> Pool<C> {
             return;
         }
         let mut idle = self.idle();
-        let old = idle.iter().take_while(|idle| idle.since.elapsed() > IDLE_FOR).count();
+        let old = idle.iter().take_while(|idle| idle.since.elapsed() > MAX_IDLE).count();
         idle.drain(..old);
         idle.push(Idle { connection, opened, since: Instant::now() });
     }
 }
 
-/// The right to use one session of a pool.
-pub(crate) struct Turn<C: Connection> {
+/// The right to use one connection of a pool.
+pub(crate) struct PoolPermit<C: Connection> {
     permit: OwnedSemaphorePermit,
     pool: Pool<C>,
 }
 
-impl<C: Settings> Turn<C> {
-    /// A session: one that is open already, or a new one.
-    pub(crate) async fn session(self) -> sqlx::Result<Session<C>> {
-        let (connection, opened) = self.pool.session().await?;
-        Ok(Session { connection, opened, turn: self })
+impl<C: Poolable> PoolPermit<C> {
+    /// A connection: one that is open already, or a new one.
+    pub(crate) async fn connection(self) -> sqlx::Result<PooledConnection<C>> {
+        let (connection, opened) = self.pool.connection().await?;
+        Ok(PooledConnection { connection, opened, permit: self })
     }
 }
 
-/// A session in use. Dropped, it is closed; [`Session::settle`] keeps it.
-pub(crate) struct Session<C: Connection> {
+/// A connection in use. Dropped, it is closed; [`PooledConnection::release`]
+/// keeps it.
+pub(crate) struct PooledConnection<C: Connection> {
     connection: C,
     opened: Instant,
-    turn: Turn<C>,
+    permit: PoolPermit<C>,
 }
 
-impl<C: Settings> Session<C> {
-    /// Gives the session back after its work has ended with `result`, unless
-    /// that says that it is lost. Then the server is probably gone, and the
-    /// other sessions with it.
-    pub(crate) fn settle<T>(self, result: sqlx::Result<T>) -> sqlx::Result<T> {
-        let Self { connection, opened, turn } = self;
-        match &result {
-            Err(error) if is_lost(error) => turn.pool.idle().clear(),
-            _ => turn.pool.put_back(connection, opened),
+impl<C: Poolable> PooledConnection<C> {
+    /// Gives the connection back after its work has ended, unless it `is_lost`.
+    /// Then the server has probably restarted and the idle connections are lost
+    /// with it: they are closed too, instead of failing one call each.
+    pub(crate) fn release(self, is_lost: bool) {
+        let Self { connection, opened, permit } = self;
+        if is_lost {
+            permit.pool.idle().clear();
+        } else {
+            permit.pool.put_back(connection, opened);
         }
-        drop(turn.permit);
-        result
+        drop(permit.permit);
     }
 }
 
-impl<C: Connection> Deref for Session<C> {
+impl<C: Connection> Deref for PooledConnection<C> {
     type Target = C;
 
     fn deref(&self) -> &C {
@@ -186,8 +192,11 @@ impl<C: Connection> Deref for Session<C> {
     }
 }
 
-impl<C: Connection> DerefMut for Session<C> {
+impl<C: Connection> DerefMut for PooledConnection<C> {
     fn deref_mut(&mut self) -> &mut C {
         &mut self.connection
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,26 +1,29 @@
 //! Running statements on PostgreSQL.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aimate_core::Result;
+use futures_util::TryStreamExt as _;
 use futures_util::future::BoxFuture;
 use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::query::Query;
-use sqlx::{Execute as _, SqlStr, query, query_with};
+use sqlx::{AssertSqlSafe, Either, Execute as _, Executor as _, SqlSafeStr as _, SqlStr, query, query_with};
 
-use crate::error::{failure, is_lost};
-use crate::pool::{Pool, Settings};
+use crate::Kind;
+use crate::database::{DbError, DialectText, Expected, Outcome, Row, Statement, Value};
+use crate::pool::{Pool, Poolable};
 use crate::task::Tasks;
-use crate::worker::Watchers;
+use crate::worker::LivenessLocks;
 
 /// A statement with its values.
 pub(crate) type PgQuery = Query<'static, sqlx::Postgres, PgArguments>;
 
-impl Settings for PgConnection {
+impl Poolable for PgConnection {
     /// One plan for each statement, whatever its values: the planner would take
     /// a tenant that came after the last ANALYZE for one without rows, and any
     /// index for as good as the right one. It is also what the tests look at.
-    async fn settle_in(&mut self) -> sqlx::Result<()> {
+    async fn on_connect(&mut self) -> sqlx::Result<()> {
         query("SET plan_cache_mode = force_generic_plan").persistent(false).execute(self).await.map(drop)
     }
 }
@@ -29,70 +32,47 @@ impl Settings for PgConnection {
 pub(crate) struct Postgres {
     pub(crate) pool: Pool<PgConnection>,
     pub(crate) tasks: Tasks,
-    pub(crate) workers: Watchers<PgConnection>,
-    /// How long work on a session may take: a server behind a cut link does not
-    /// even refuse.
+    pub(crate) workers: LivenessLocks<PgConnection>,
+    /// How long work on a connection may take: a server behind a cut link does
+    /// not even refuse.
     deadline: Duration,
 }
 
 impl Postgres {
     pub(crate) fn new(pool: Pool<PgConnection>, deadline: Duration) -> Self {
-        Self { pool, tasks: Tasks::default(), workers: Watchers::default(), deadline }
+        Self { pool, tasks: Tasks::default(), workers: LivenessLocks::default(), deadline }
     }
 
-    /// The rows of a statement that only reads.
-    pub(crate) async fn read(&self, query: PgQuery) -> Result<Vec<PgRow>> {
-        let [rows] = self.read_each([query]).await?;
-        Ok(rows)
-    }
-
-    /// The first row of a statement that only reads.
-    pub(crate) async fn read_first(&self, query: PgQuery) -> Result<Option<PgRow>> {
-        Ok(self.read(query).await?.into_iter().next())
-    }
-
-    /// The rows of each of several statements that only read. If the session
-    /// turns out to be lost (the server was restarted), once more on a new one.
-    pub(crate) async fn read_each<const N: usize>(&self, queries: [PgQuery; N]) -> Result<[Vec<PgRow>; N]> {
-        let statements = queries.map(Statement::of);
-        match self.read_once(statements.clone()).await? {
-            Err(error) if is_lost(&error) => self.read_once(statements).await?.map_err(failure),
-            result => result.map_err(failure),
+    /// Runs statements that only read. If the connection turns out to be lost
+    /// (the server was restarted), once more on a new one: a read may be
+    /// repeated, a write may have been stored before its answer was lost.
+    pub(crate) async fn read_all(&self, statements: Vec<Statement>) -> Result<Vec<Outcome>> {
+        let statements: Arc<[Statement]> = statements.into();
+        match self.run_each(Arc::clone(&statements)).await {
+            Err(error) if error.is_lost() => Ok(self.run_each(statements).await?),
+            result => Ok(result?),
         }
     }
 
-    async fn read_once<const N: usize>(
-        &self,
-        statements: [Statement; N],
-    ) -> Result<sqlx::Result<[Vec<PgRow>; N]>> {
-        self.work(move |connection| {
-            Box::pin(async move {
-                let mut results = [const { Vec::new() }; N];
-                for (rows, statement) in results.iter_mut().zip(statements) {
-                    *rows = query_with(statement.text, statement.values).fetch_all(&mut *connection).await?;
-                }
-                Ok(results)
-            })
-        })
-        .await
+    /// Runs statements as one unit.
+    pub(crate) async fn store(&self, statements: Vec<Statement>) -> Result<Vec<Outcome>, DbError> {
+        match &*statements {
+            [one] if !matches!(one.expected, Expected::Touched(_)) => self.run_each(statements.into()).await,
+            _ => {
+                self.in_transaction(move |connection| Box::pin(run_all(connection, statements.into()))).await
+            }
+        }
     }
 
-    /// Runs one statement that writes; returns the rows it returns.
-    pub(crate) async fn write(&self, query: PgQuery) -> Result<Vec<PgRow>> {
-        self.work(|connection| Box::pin(query.fetch_all(connection))).await?.map_err(failure)
-    }
-
-    /// Runs one statement that writes; returns how many rows it touched.
-    pub(crate) async fn execute(&self, query: PgQuery) -> Result<u64> {
-        let done = self.work(|connection| Box::pin(query.execute(connection))).await?.map_err(failure)?;
-        Ok(done.rows_affected())
+    async fn run_each(&self, statements: Arc<[Statement]>) -> Result<Vec<Outcome>, DbError> {
+        self.work(|connection| Box::pin(run_all(connection, statements))).await
     }
 
     /// Runs `work` in one transaction, which is committed if it succeeds.
-    pub(crate) async fn transaction<T: Send + 'static>(
+    async fn in_transaction<T: Send + 'static>(
         &self,
-        work: impl for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T>> + Send + 'static,
-    ) -> Result<T> {
+        work: impl for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, DbError>> + Send + 'static,
+    ) -> Result<T, DbError> {
         self.work(|connection| {
             Box::pin(async {
                 query("BEGIN").execute(&mut *connection).await?;
@@ -100,53 +80,32 @@ impl Postgres {
                 let end = query(if result.is_ok() { "COMMIT" } else { "ROLLBACK" });
                 match end.execute(connection).await {
                     Ok(_) => Ok(result),
-                    // The session may still be in the transaction: it counts as
-                    // lost, so that nobody else gets into it.
-                    Err(error) => Err(sqlx::Error::Protocol(format!("a transaction did not end: {error}"))),
+                    // The connection may still be in the transaction: it counts
+                    // as lost, so that nobody else gets into it.
+                    Err(error) => {
+                        Err(sqlx::Error::Protocol(format!("a transaction did not end: {error}")).into())
+                    }
                 }
             })
         })
         .await?
-        .map_err(failure)?
     }
 
-    /// Runs `queries` in one transaction, which is committed if `check` accepts
-    /// how many rows each touched.
-    pub(crate) async fn all(
-        &self,
-        queries: Vec<PgQuery>,
-        check: impl FnOnce(&[u64]) -> Result<()> + Send + 'static,
-    ) -> Result<()> {
-        self.transaction(|connection| {
-            Box::pin(async {
-                let mut touched = Vec::with_capacity(queries.len());
-                for query in queries {
-                    let done = query.execute(&mut *connection).await.map_err(failure)?;
-                    touched.push(done.rows_affected());
-                }
-                check(&touched)
-            })
-        })
-        .await
-    }
-
-    /// Runs `work` on a session, which is kept only if the work has ended and
+    /// Runs `work` on a connection, which is kept only if the work has ended and
     /// did not lose it.
     async fn work<T: Send + 'static>(
         &self,
-        work: impl for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, sqlx::Result<T>> + Send + 'static,
-    ) -> Result<sqlx::Result<T>> {
-        let turn = self.pool.turn().await?;
+        work: impl for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, DbError>> + Send + 'static,
+    ) -> Result<T, DbError> {
+        let permit = self.pool.permit().await?;
         let deadline = self.deadline;
         self.tasks
             .run(async move {
-                let mut session = match turn.session().await {
-                    Ok(session) => session,
-                    Err(error) => return Ok(Err(error)),
-                };
-                let late = |_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()));
-                let result = tokio::time::timeout(deadline, work(&mut session)).await.unwrap_or_else(late);
-                Ok(session.settle(result))
+                let mut connection = permit.connection().await?;
+                let late = |_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()).into());
+                let result = tokio::time::timeout(deadline, work(&mut connection)).await.unwrap_or_else(late);
+                connection.release(result.as_ref().is_err_and(DbError::is_lost));
+                result
             })
             .await
     }
@@ -158,14 +117,128 @@ impl Postgres {
     }
 }
 
+/// Runs statements one after the other; stops at the first that fails or does
+/// something else than expected.
+async fn run_all(
+    connection: &mut PgConnection,
+    statements: Arc<[Statement]>,
+) -> Result<Vec<Outcome>, DbError> {
+    let mut outcomes = Vec::with_capacity(statements.len());
+    for statement in &*statements {
+        outcomes.push(run(connection, statement).await?);
+    }
+    Ok(outcomes)
+}
+
+/// Runs one statement.
+pub(crate) async fn run(connection: &mut PgConnection, statement: &Statement) -> Result<Outcome, DbError> {
+    let outcome = match (statement.text(Kind::Postgres), &*statement.values) {
+        (None, _) => return Ok(Outcome::default()),
+        (Some(DialectText::Copy(text)), [Value::Bytes(Some(rows))]) => copy(connection, text, rows).await?,
+        (Some(DialectText::Literal(text) | DialectText::Copy(text)), values) => {
+            fetch(connection, SqlStr::from_static(text), values).await?
+        }
+        (Some(DialectText::Built(text)), values) => fetch(connection, built(text), values).await?,
+    };
+    statement.expected.check(&outcome)?;
+    Ok(outcome)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a builder takes literals alone; values are bound")]
+fn built(text: Arc<str>) -> SqlStr {
+    AssertSqlSafe(text).into_sql_str()
+}
+
+async fn fetch(connection: &mut PgConnection, text: SqlStr, values: &[Value]) -> Result<Outcome, DbError> {
+    let mut arguments = PgArguments::default();
+    for value in values {
+        value.add_to_postgres(&mut arguments).map_err(sqlx::Error::Encode)?;
+    }
+    let mut outcome = Outcome::default();
+    let mut results = connection.fetch_many(query_with(text, arguments));
+    while let Some(result) = results.try_next().await? {
+        match result {
+            Either::Left(done) => outcome.touched += done.rows_affected(),
+            Either::Right(row) => outcome.rows.push(Row::Postgres(row)),
+        }
+    }
+    Ok(outcome)
+}
+
+async fn copy(connection: &mut PgConnection, text: &str, rows: &[u8]) -> Result<Outcome, DbError> {
+    let mut copy = connection.copy_in_raw(text).await?;
+    copy.send(rows).await?;
+    Ok(Outcome { rows: Vec::new(), touched: copy.finish().await? })
+}
+
+// What the statements of sqlx need until there are none left.
+
+impl Postgres {
+    pub(crate) async fn read(&self, query: PgQuery) -> Result<Vec<PgRow>> {
+        let statement = Repeatable::of(query);
+        match self.read_once(statement.clone()).await {
+            Err(error) if error.is_lost() => Ok(self.read_once(statement).await?),
+            result => Ok(result?),
+        }
+    }
+
+    pub(crate) async fn read_first(&self, query: PgQuery) -> Result<Option<PgRow>> {
+        Ok(self.read(query).await?.into_iter().next())
+    }
+
+    async fn read_once(&self, statement: Repeatable) -> Result<Vec<PgRow>, DbError> {
+        self.work(move |connection| {
+            Box::pin(async move {
+                Ok(query_with(statement.text, statement.values).fetch_all(&mut *connection).await?)
+            })
+        })
+        .await
+    }
+
+    pub(crate) async fn write(&self, query: PgQuery) -> Result<Vec<PgRow>> {
+        Ok(self.work(|connection| Box::pin(async { Ok(query.fetch_all(connection).await?) })).await?)
+    }
+
+    pub(crate) async fn execute(&self, query: PgQuery) -> Result<u64> {
+        let done = self.work(|connection| Box::pin(async { Ok(query.execute(connection).await?) })).await?;
+        Ok(done.rows_affected())
+    }
+
+    pub(crate) async fn transaction<T: Send + 'static>(
+        &self,
+        work: impl for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let done = self.in_transaction(|connection| Box::pin(async { Ok(work(connection).await?) })).await?;
+        Ok(done)
+    }
+
+    pub(crate) async fn all(
+        &self,
+        queries: Vec<PgQuery>,
+        check: impl FnOnce(&[u64]) -> Result<()> + Send + 'static,
+    ) -> Result<()> {
+        self.transaction(|connection| {
+            Box::pin(async {
+                let mut touched = Vec::with_capacity(queries.len());
+                for query in queries {
+                    let done = query.execute(&mut *connection).await.map_err(crate::error::failure)?;
+                    touched.push(done.rows_affected());
+                }
+                check(&touched)
+            })
+        })
+        .await
+    }
+}
+
 /// A statement that can be run again.
 #[derive(Clone)]
-struct Statement {
+struct Repeatable {
     text: SqlStr,
     values: PgArguments,
 }
 
-impl Statement {
+impl Repeatable {
     fn of(mut query: PgQuery) -> Self {
         // Invariant: the store binds no value that cannot be encoded.
         let values = query.take_arguments().ok().flatten().unwrap_or_default();

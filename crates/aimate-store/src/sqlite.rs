@@ -1,30 +1,33 @@
 //! Running statements on SQLite: one connection writes, a few read.
 
 mod operation;
+mod text;
 mod writer;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aimate_core::{ErrorKind, Result};
+use aimate_core::Result;
 use futures_util::future::BoxFuture;
 use sqlx::query::Query;
 use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteRow, SqliteSynchronous,
 };
 
-use crate::error::failure;
-use crate::pool::{Pool, Settings};
+use crate::database::{DbError, Outcome, Statement};
+use crate::error::{failure, is_lost};
+use crate::pool::{Pool, Poolable};
 use crate::task::Tasks;
-use crate::worker::Watchers;
-use operation::{Text, Work};
+use crate::worker::LivenessLocks;
+use operation::{One, Unit, Work};
+use text::Text;
 use writer::Writer;
 
 /// A statement with its values, or several statements in one text: they run one
 /// after the other for the price of one hop to sqlx's thread and back.
 pub(crate) type SqliteQuery = Query<'static, sqlx::Sqlite, SqliteArguments>;
 
-impl Settings for SqliteConnection {}
+impl Poolable for SqliteConnection {}
 
 /// Rows that sqlx's thread reads before it waits for who takes them: each wait is
 /// two changes of thread.
@@ -46,7 +49,7 @@ pub(crate) struct Sqlite {
     path: Option<PathBuf>,
     timeout: Duration,
     tasks: Tasks,
-    pub(crate) workers: Watchers<std::fs::File>,
+    pub(crate) workers: LivenessLocks<std::fs::File>,
 }
 
 /// How the connection that writes is opened.
@@ -90,7 +93,7 @@ impl Sqlite {
             path,
             timeout,
             tasks,
-            workers: Watchers::default(),
+            workers: LivenessLocks::default(),
         }
     }
 
@@ -110,17 +113,42 @@ impl Sqlite {
         self.readers.as_ref().map_or(0, Pool::in_use)
     }
 
+    /// Runs statements that only read.
+    pub(crate) async fn read_all(&self, statements: Vec<Statement>) -> Result<Vec<Outcome>> {
+        let Some(readers) = &self.readers else {
+            return Ok(self.store(statements).await?);
+        };
+        let permit = readers.permit().await?;
+        self.tasks
+            .run(async move {
+                let mut connection = permit.connection().await.map_err(failure)?;
+                let result = match Text::new(("", 0), statements) {
+                    Ok(text) => text.run(&mut connection).await,
+                    Err(error) => Err(error),
+                };
+                connection.release(result.as_ref().is_err_and(DbError::is_lost));
+                Ok(result?)
+            })
+            .await
+    }
+
+    /// Runs statements as one unit.
+    pub(crate) async fn store(&self, statements: Vec<Statement>) -> Result<Vec<Outcome>, DbError> {
+        self.writer.submit(Unit(statements)).await
+    }
+
     /// The rows of a text that only reads.
     pub(crate) async fn read(&self, query: SqliteQuery) -> Result<Vec<SqliteRow>> {
         let Some(readers) = &self.readers else {
             return self.write(query).await;
         };
-        let turn = readers.turn().await?;
+        let permit = readers.permit().await?;
         self.tasks
             .run(async move {
-                let mut session = turn.session().await.map_err(failure)?;
-                let result = query.fetch_all(&mut *session).await;
-                session.settle(result).map_err(failure)
+                let mut connection = permit.connection().await.map_err(failure)?;
+                let result = query.fetch_all(&mut *connection).await;
+                connection.release(result.as_ref().is_err_and(is_lost));
+                result.map_err(failure)
             })
             .await
     }
@@ -132,12 +160,12 @@ impl Sqlite {
 
     /// Runs one statement that writes; returns the rows it returns.
     pub(crate) async fn write(&self, query: SqliteQuery) -> Result<Vec<SqliteRow>> {
-        self.writer.submit(Text::one(query)).await.map(|(rows, _)| rows)
+        Ok(self.writer.submit(One::new(query)).await?.0)
     }
 
     /// Runs one statement that writes; returns how many rows it touched.
     pub(crate) async fn execute(&self, query: SqliteQuery) -> Result<u64> {
-        self.writer.submit(Text::one(query)).await.map(|(_, touched)| touched)
+        Ok(self.writer.submit(One::new(query)).await?.1)
     }
 
     /// Runs `work` as one unit: it is stored as a whole if it succeeds, and
@@ -146,17 +174,7 @@ impl Sqlite {
         &self,
         work: impl for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T>> + Send + 'static,
     ) -> Result<T> {
-        self.writer.submit(Work::new(work)).await
-    }
-
-    /// Runs the statements of one text as one unit, which is stored if together
-    /// they touch `expected` rows; returns whether it was.
-    pub(crate) async fn unit(&self, query: SqliteQuery, expected: u64) -> Result<bool> {
-        match self.writer.submit(Text::several(query, expected)).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::Unsupported => Ok(false),
-            Err(error) => Err(error),
-        }
+        Ok(self.writer.submit(Work::new(work)).await?)
     }
 
     /// Runs `queries` as one unit, which is stored if `check` accepts how many

@@ -1,6 +1,6 @@
 //! Putting statements together.
 
-use aimate_core::{Cursor, Error, Page, PageRequest, Result, Scope, Timestamp};
+use aimate_core::Scope;
 use sqlx::query::Query;
 use sqlx::{Database, Encode, Execute as _, IntoArguments, QueryBuilder, Type, query, query_with};
 use uuid::Uuid;
@@ -27,27 +27,4 @@ where
     query_with(builder.into_sql(), values)
 }
 
-/// How many rows to fetch for a page: one more tells that there is a next page.
-pub(crate) fn rows_of(page: PageRequest) -> i64 {
-    i64::from(page.limit) + 1
-}
-
-/// Ids of an ascending list are greater than this.
-pub(crate) fn after(page: PageRequest) -> Uuid {
-    page.after.map_or(Uuid::nil(), |cursor| cursor.id)
-}
-
-/// Ids of a descending list are less than this.
-pub(crate) fn before(page: PageRequest) -> Uuid {
-    page.after.map_or(Uuid::max(), |cursor| cursor.id)
-}
-
-/// The page out of rows that are listed by id alone.
-pub(crate) fn page_by_id<T>(rows: Vec<T>, page: PageRequest, id: impl Fn(&T) -> Uuid) -> Page<T> {
-    Page::of(rows, page.limit, |row| Cursor { at: Timestamp(0), id: id(row) })
-}
-
-/// Turns "no row" into `missing`.
-pub(crate) fn found<T>(row: Option<T>, missing: impl FnOnce() -> Error) -> Result<T> {
-    row.ok_or_else(missing)
-}
+pub(crate) use crate::page::{before, or_not_found as found, page_by_id, rows_of};

@@ -1,17 +1,13 @@
 //! Transactions of several statements that are the same on both databases but
 //! for a few words.
 
-use aimate_core::{Error, ErrorKind, Result, Scope};
-use sqlx::postgres::PgConnection;
-use sqlx::sqlite::SqliteConnection;
+use aimate_core::{Result, Scope};
 use uuid::Uuid;
 
-use crate::error::failure;
-use crate::message::hex_list;
+use crate::SqlStore;
+use crate::database::{self, DbError, Sql, Statement, hex_list};
 use crate::postgres::Postgres;
 use crate::sqlite::Sqlite;
-use crate::statement::scoped;
-use crate::{Database, SqlStore};
 
 /// One statement as each database says it; empty where it needs none.
 #[derive(Clone, Copy)]
@@ -116,24 +112,7 @@ impl Dialect for Postgres {
 }
 
 /// One statement of a transaction: `$1` and `$2` are the scope's.
-pub(super) struct Step {
-    text: Pair,
-    scope: Scope,
-    values: Vec<Value>,
-    /// Rows it must touch, else nothing of the transaction is stored.
-    expected: Option<u64>,
-}
-
-enum Value {
-    Id(Uuid),
-    MaybeId(Option<Uuid>),
-    Ids(Vec<Uuid>),
-    Int(i64),
-    MaybeInt(Option<i64>),
-    Text(String),
-    Bytes(Vec<u8>),
-    Array(Array),
-}
+pub(super) struct Step(Statement);
 
 /// One value of each of many rows, which only PostgreSQL takes.
 pub(super) enum Array {
@@ -146,160 +125,78 @@ pub(super) enum Array {
 impl Step {
     /// `text` with the scope's values.
     pub(super) fn new(text: Pair, scope: &Scope) -> Self {
-        Self { text, scope: *scope, values: Vec::new(), expected: None }
+        let sql = match (text.sqlite, text.postgres) {
+            ("", postgres) => Sql::Postgres(postgres),
+            (sqlite, "") => Sql::Sqlite(sqlite),
+            (sqlite, postgres) => Sql::Each { sqlite, postgres },
+        };
+        Self(sql.scoped(scope))
     }
 
     /// PostgreSQL's `COPY … FROM STDIN` with its rows.
-    pub(super) fn copy(text: &'static str, scope: &Scope, rows: Vec<u8>) -> Self {
-        Self::new(Pair { sqlite: "", postgres: text }, scope).bytes(rows)
+    pub(super) fn copy(text: &'static str, _: &Scope, rows: Vec<u8>) -> Self {
+        Self(Sql::Copy(text).bind(rows))
     }
 
     pub(super) fn id(self, id: Uuid) -> Self {
-        self.with(Value::Id(id))
+        Self(self.0.bind(id))
     }
 
     pub(super) fn maybe_id(self, id: Option<Uuid>) -> Self {
-        self.with(Value::MaybeId(id))
+        Self(self.0.bind(id))
     }
 
     pub(super) fn ids(self, ids: Vec<Uuid>) -> Self {
-        self.with(Value::Ids(ids))
+        Self(self.0.bind(ids))
     }
 
     pub(super) fn int(self, value: i64) -> Self {
-        self.with(Value::Int(value))
+        Self(self.0.bind(value))
     }
 
     pub(super) fn maybe_int(self, value: Option<i64>) -> Self {
-        self.with(Value::MaybeInt(value))
+        Self(self.0.bind(value))
     }
 
     pub(super) fn text(self, value: String) -> Self {
-        self.with(Value::Text(value))
+        Self(self.0.bind(value))
     }
 
     pub(super) fn bytes(self, value: Vec<u8>) -> Self {
-        self.with(Value::Bytes(value))
+        Self(self.0.bind(value))
     }
 
     pub(super) fn array(self, array: Array) -> Self {
-        self.with(Value::Array(array))
+        Self(self.0.bind(match array {
+            Array::Ints(values) => database::Array::ints(values),
+            Array::MaybeInts(values) => database::Array::ints(values),
+            Array::Reals(values) => database::Array::Reals(values),
+            Array::Texts(values) => database::Array::texts(values),
+        }))
     }
 
     /// Undoes the transaction unless the statement touches so many rows.
-    pub(super) fn expect(mut self, rows: usize) -> Self {
-        self.expected = Some(rows as u64);
-        self
-    }
-
-    fn with(mut self, value: Value) -> Self {
-        self.values.push(value);
-        self
-    }
-
-    async fn on_sqlite(self, connection: &mut SqliteConnection) -> Result<()> {
-        if self.text.sqlite.is_empty() {
-            return Ok(());
-        }
-        let mut query = scoped(self.text.sqlite, &self.scope);
-        for value in self.values {
-            query = match value {
-                Value::Id(id) => query.bind(id),
-                Value::MaybeId(id) => query.bind(id),
-                Value::Ids(ids) => query.bind(hex_list(ids)),
-                Value::Int(value) => query.bind(value),
-                Value::MaybeInt(value) => query.bind(value),
-                Value::Text(value) => query.bind(value),
-                Value::Bytes(value) => query.bind(value),
-                Value::Array(_) => return Err(Error::internal("SQLite takes no arrays")),
-            };
-        }
-        let done = query.execute(connection).await.map_err(failure)?;
-        check(self.expected, done.rows_affected())
-    }
-
-    async fn on_postgres(mut self, connection: &mut PgConnection) -> Result<()> {
-        let text = self.text.postgres;
-        if text.is_empty() {
-            return Ok(());
-        }
-        if text.starts_with("COPY") {
-            let Some(Value::Bytes(rows)) = self.values.pop() else { return Ok(()) };
-            let mut copy = connection.copy_in_raw(text).await.map_err(failure)?;
-            copy.send(rows).await.map_err(failure)?;
-            let copied = copy.finish().await.map_err(failure)?;
-            return check(self.expected, copied);
-        }
-        let mut query = scoped(text, &self.scope);
-        for value in self.values {
-            query = match value {
-                Value::Id(id) => query.bind(id),
-                Value::MaybeId(id) => query.bind(id),
-                Value::Ids(ids) => query.bind(ids),
-                Value::Int(value) => query.bind(value),
-                Value::MaybeInt(value) => query.bind(value),
-                Value::Text(value) => query.bind(value),
-                Value::Bytes(value) => query.bind(value),
-                Value::Array(Array::Ints(values)) => query.bind(values),
-                Value::Array(Array::MaybeInts(values)) => query.bind(values),
-                Value::Array(Array::Reals(values)) => query.bind(values),
-                Value::Array(Array::Texts(values)) => query.bind(values),
-            };
-        }
-        let done = query.execute(connection).await.map_err(failure)?;
-        check(self.expected, done.rows_affected())
-    }
-}
-
-fn check(expected: Option<u64>, touched: u64) -> Result<()> {
-    match expected {
-        // A kind that no failure of the database has.
-        Some(expected) if expected != touched => {
-            Err(Error::unsupported("other rows were touched than expected"))
-        }
-        _ => Ok(()),
+    pub(super) fn expect(self, rows: usize) -> Self {
+        Self(self.0.expect_touched(rows))
     }
 }
 
 /// Runs `steps` in one transaction; returns whether it was stored, which it is
 /// if each touched the rows that were expected of it.
 pub(super) async fn run(store: &SqlStore, steps: Vec<Step>) -> Result<bool> {
-    let done = match &store.database {
-        Database::Sqlite(db) => {
-            db.transaction(|connection| {
-                Box::pin(async {
-                    for step in steps {
-                        step.on_sqlite(&mut *connection).await?;
-                    }
-                    Ok(())
-                })
-            })
-            .await
-        }
-        Database::Postgres(db) => {
-            db.transaction(|connection| {
-                Box::pin(async {
-                    for step in steps {
-                        step.on_postgres(&mut *connection).await?;
-                    }
-                    Ok(())
-                })
-            })
-            .await
-        }
-    };
-    match done {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::Unsupported => Ok(false),
-        Err(error) => Err(error),
+    match store.database.transaction_of(steps.into_iter().map(|step| step.0).collect()).await {
+        Ok(_) => Ok(true),
+        Err(DbError::RowCount { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 
 /// [`run`] for what was made of rows that were read before: `false` too if one
 /// of them went away, or somebody stored the same, so that it can be made anew.
 pub(super) async fn run_if_unchanged(store: &SqlStore, steps: Vec<Step>) -> Result<bool> {
-    match run(store, steps).await {
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Conflict) => Ok(false),
-        done => done,
+    match store.database.transaction_of(steps.into_iter().map(|step| step.0).collect()).await {
+        Ok(_) => Ok(true),
+        Err(DbError::RowCount { .. } | DbError::ForeignKey(_) | DbError::Unique(_)) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }

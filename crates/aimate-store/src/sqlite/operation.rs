@@ -1,14 +1,15 @@
 //! What waits in the writer's queue.
 
-use aimate_core::{Error, ErrorKind, Result};
+use aimate_core::{Error, Result};
 use futures_util::TryStreamExt as _;
 use futures_util::future::BoxFuture;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
-use sqlx::{AssertSqlSafe, Either, Execute as _, Executor as _, SqlStr, query_with};
+use sqlx::{Either, Execute as _, Executor as _, SqlStr, query_with};
 use tokio::sync::oneshot;
 
 use super::SqliteQuery;
-use crate::error::failure;
+use super::text::Text;
+use crate::database::{DbError, Expected, Outcome as Done, Statement};
 
 /// What comes before an operation in its transaction.
 #[derive(Clone, Copy)]
@@ -21,7 +22,7 @@ pub(super) enum Opening {
 }
 
 impl Opening {
-    /// The statements, and how many they are.
+    /// The statements in one text, and how many they are.
     fn statements(self) -> (&'static str, usize) {
         match self {
             Self::None => ("", 0),
@@ -50,76 +51,84 @@ pub(super) trait Step: Send + 'static {
     fn is_one_statement(&self) -> bool;
 
     /// Does `opening` and the work.
-    fn run(self, connection: &mut SqliteConnection, opening: Opening) -> BoxFuture<'_, Result<Self::Output>>;
+    fn run(
+        self,
+        connection: &mut SqliteConnection,
+        opening: Opening,
+    ) -> BoxFuture<'_, Result<Self::Output, DbError>>;
 }
 
-/// One text of statements.
-pub(super) struct Text {
+/// Statements of one text at most. A text is prepared once if it comes again, and
+/// of more statements there are too many combinations.
+const MAX_JOINED: usize = 8;
+
+/// Statements that are stored together or not at all.
+pub(super) struct Unit(pub(super) Vec<Statement>);
+
+impl Step for Unit {
+    type Output = Vec<Done>;
+
+    fn is_one_statement(&self) -> bool {
+        matches!(&*self.0, [one] if !matches!(one.expected, Expected::Touched(_)))
+    }
+
+    fn run(
+        self,
+        connection: &mut SqliteConnection,
+        opening: Opening,
+    ) -> BoxFuture<'_, Result<Self::Output, DbError>> {
+        Box::pin(async move {
+            if self.0.len() <= MAX_JOINED {
+                return Text::new(opening.statements(), self.0)?.run(connection).await;
+            }
+            Text::new(opening.statements(), Vec::new())?.run(connection).await?;
+            let mut outcomes = Vec::with_capacity(self.0.len());
+            for statement in self.0 {
+                outcomes.extend(Text::new(("", 0), vec![statement])?.run(connection).await?);
+            }
+            Ok(outcomes)
+        })
+    }
+}
+
+/// A statement of sqlx's.
+pub(super) struct One {
     text: SqlStr,
     values: SqliteArguments,
-    /// How many rows they must touch together, if they are several.
-    expected: Option<u64>,
 }
 
-impl Text {
-    /// One statement.
-    pub(super) fn one(query: SqliteQuery) -> Self {
-        Self::of(query, None)
-    }
-
-    /// Several statements, refused with [`ErrorKind::Unsupported`] (a kind that
-    /// no failure of the database has) unless they touch `expected` rows.
-    pub(super) fn several(query: SqliteQuery, expected: u64) -> Self {
-        Self::of(query, Some(expected))
-    }
-
-    fn of(mut query: SqliteQuery, expected: Option<u64>) -> Self {
+impl One {
+    pub(super) fn new(mut query: SqliteQuery) -> Self {
         // Invariant: the store binds no value that cannot be encoded.
         let values = query.take_arguments().ok().flatten().unwrap_or_default();
-        Self { text: query.sql(), values, expected }
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "both parts are the store's own text; values are bound")]
-    fn after(self, opening: &'static str) -> SqliteQuery {
-        let text = match opening {
-            "" => self.text,
-            opening => {
-                sqlx::SqlSafeStr::into_sql_str(AssertSqlSafe(format!("{opening}{}", self.text.as_str())))
-            }
-        };
-        query_with(text, self.values)
+        Self { text: query.sql(), values }
     }
 }
 
-impl Step for Text {
+impl Step for One {
     /// The rows that were returned, and how many were touched.
     type Output = (Vec<SqliteRow>, u64);
 
     fn is_one_statement(&self) -> bool {
-        self.expected.is_none()
+        true
     }
 
-    fn run(self, connection: &mut SqliteConnection, opening: Opening) -> BoxFuture<'_, Result<Self::Output>> {
+    fn run(
+        self,
+        connection: &mut SqliteConnection,
+        opening: Opening,
+    ) -> BoxFuture<'_, Result<Self::Output, DbError>> {
         Box::pin(async move {
-            let (opening, mut skip) = opening.statements();
-            let expected = self.expected;
+            Text::new(opening.statements(), Vec::new())?.run(connection).await?;
             let (mut rows, mut touched) = (Vec::new(), 0);
-            let mut results = connection.fetch_many(self.after(opening));
-            while let Some(result) = results.try_next().await.map_err(failure)? {
+            let mut results = connection.fetch_many(query_with(self.text, self.values));
+            while let Some(result) = results.try_next().await? {
                 match result {
                     Either::Right(row) => rows.push(row),
-                    // A statement that touches nothing reports what the one
-                    // before it did.
-                    Either::Left(_) if skip > 0 => skip -= 1,
                     Either::Left(done) => touched += done.rows_affected(),
                 }
             }
-            match expected {
-                Some(expected) if expected != touched => {
-                    Err(Error::unsupported("other rows were touched than expected"))
-                }
-                _ => Ok((rows, touched)),
-            }
+            Ok((rows, touched))
         })
     }
 }
@@ -144,13 +153,10 @@ impl<T: Send + 'static> Step for Work<T> {
         false
     }
 
-    fn run(self, connection: &mut SqliteConnection, opening: Opening) -> BoxFuture<'_, Result<T>> {
+    fn run(self, connection: &mut SqliteConnection, opening: Opening) -> BoxFuture<'_, Result<T, DbError>> {
         Box::pin(async move {
-            let (opening, _) = opening.statements();
-            if !opening.is_empty() {
-                sqlx::query(opening).execute(&mut *connection).await.map_err(failure)?;
-            }
-            self.0(connection).await
+            Text::new(opening.statements(), Vec::new())?.run(connection).await?;
+            Ok(self.0(connection).await?)
         })
     }
 }
@@ -172,12 +178,12 @@ pub(super) trait Job: Send {
 /// A step and the caller who waits for it.
 pub(super) struct Operation<S: Step> {
     step: Option<S>,
-    result: Option<Result<S::Output>>,
-    reply: oneshot::Sender<Result<S::Output>>,
+    result: Option<Result<S::Output, DbError>>,
+    reply: oneshot::Sender<Result<S::Output, DbError>>,
 }
 
 impl<S: Step> Operation<S> {
-    pub(super) fn new(step: S, reply: oneshot::Sender<Result<S::Output>>) -> Self {
+    pub(super) fn new(step: S, reply: oneshot::Sender<Result<S::Output, DbError>>) -> Self {
         Self { step: Some(step), result: None, reply }
     }
 }
@@ -195,9 +201,9 @@ impl<S: Step> Job for Operation<S> {
         Box::pin(async move {
             let Some(step) = self.step.take() else { return Outcome::Done };
             let result = step.run(connection, opening).await;
-            let outcome = match result.as_ref().map_err(Error::kind) {
+            let outcome = match &result {
                 Ok(_) => Outcome::Done,
-                Err(ErrorKind::Unavailable) => Outcome::Broken,
+                Err(error) if error.is_unavailable() => Outcome::Broken,
                 Err(_) => Outcome::Refused,
             };
             self.result = Some(result);
@@ -210,7 +216,8 @@ impl<S: Step> Job for Operation<S> {
             (Some(Err(error)), _) => Err(error),
             (Some(result), None) => result,
             (_, lost) => Err(Error::unavailable("the write was not stored; try again")
-                .with_source(lost.unwrap_or("it was not run").to_owned())),
+                .with_source(lost.unwrap_or("it was not run").to_owned())
+                .into()),
         };
         // A caller that stopped waiting does not want to know.
         let _ = self.reply.send(result);

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use aimate_core::{Error, ErrorKind, Result};
+use aimate_core::Error;
 use sqlx::query;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::operation::{Job, Opening, Operation, Outcome, Step};
+use crate::database::DbError;
 use crate::task::Tasks;
 
 /// Operations in one transaction at most, so that the first does not wait long
@@ -46,13 +47,13 @@ impl Writer {
     }
 
     /// Does `step` and returns its result once it is committed.
-    pub(super) async fn submit<S: Step>(&self, step: S) -> Result<S::Output> {
+    pub(super) async fn submit<S: Step>(&self, step: S) -> Result<S::Output, DbError> {
         let (reply, answer) = oneshot::channel();
         let job = Box::new(Operation::new(step, reply));
         match self.queue.send_timeout(job, self.timeout).await {
             Ok(()) => answer.await.unwrap_or_else(|_| Err(closed())),
             Err(mpsc::error::SendTimeoutError::Timeout(_)) => {
-                Err(Error::unavailable("too many writes wait for the database; try again"))
+                Err(Error::unavailable("too many writes wait for the database; try again").into())
             }
             Err(mpsc::error::SendTimeoutError::Closed(_)) => Err(closed()),
         }
@@ -64,8 +65,8 @@ impl Writer {
     }
 }
 
-fn closed() -> Error {
-    Error::new(ErrorKind::Unavailable, "the store is closed")
+fn closed() -> DbError {
+    Error::unavailable("the store is closed").into()
 }
 
 async fn serve(

@@ -1,0 +1,102 @@
+//! Running statements on whichever database it is.
+//!
+//! A noun's file has its statements as [`Sql`] constants, binds their values and
+//! reads the rows that come back. Which driver runs them is decided here.
+
+mod error;
+mod row;
+mod sql;
+mod statement;
+mod value;
+
+use aimate_core::{Error, Result};
+
+use crate::Kind;
+use crate::postgres::Postgres;
+use crate::sqlite::Sqlite;
+
+pub(crate) use error::DbError;
+pub(crate) use row::{Row, each};
+pub(crate) use sql::Sql;
+pub(crate) use statement::{Builder, DialectText, Expected, Outcome, Statement};
+pub(crate) use value::{Array, Bind, Value, hex_list};
+
+/// The database of a store.
+pub(crate) enum Database {
+    Sqlite(Sqlite),
+    Postgres(Postgres),
+}
+
+impl Database {
+    /// Which one it is.
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::Sqlite(_) => Kind::Sqlite,
+            Self::Postgres(_) => Kind::Postgres,
+        }
+    }
+
+    /// The rows of a statement that only reads.
+    pub(crate) async fn read(&self, statement: Statement) -> Result<Vec<Row>> {
+        let [rows] = self.read_each([statement]).await?;
+        Ok(rows)
+    }
+
+    /// The first row of a statement that only reads.
+    pub(crate) async fn read_first(&self, statement: Statement) -> Result<Option<Row>> {
+        Ok(self.read(statement).await?.into_iter().next())
+    }
+
+    /// The rows of each of several statements that only read. They run one after
+    /// the other on one connection, not in one snapshot. If the connection turns
+    /// out to be lost, they run once more on another.
+    pub(crate) async fn read_each<const N: usize>(
+        &self,
+        statements: [Statement; N],
+    ) -> Result<[Vec<Row>; N]> {
+        let statements = Vec::from(statements);
+        let outcomes = match self {
+            Self::Sqlite(db) => db.read_all(statements).await?,
+            Self::Postgres(db) => db.read_all(statements).await?,
+        };
+        array(outcomes.into_iter().map(|outcome| outcome.rows))
+    }
+
+    /// Runs one statement that writes; returns the rows that it returns.
+    pub(crate) async fn write(&self, statement: Statement) -> Result<Vec<Row>, DbError> {
+        let [outcome] = self.transaction([statement]).await?;
+        Ok(outcome.rows)
+    }
+
+    /// Runs one statement that writes; returns how many rows it touched.
+    pub(crate) async fn execute(&self, statement: Statement) -> Result<u64, DbError> {
+        let [outcome] = self.transaction([statement]).await?;
+        Ok(outcome.touched)
+    }
+
+    /// Runs statements one after the other as one unit: all of it is stored if
+    /// each succeeds and does what is expected of it, and nothing otherwise.
+    pub(crate) async fn transaction<const N: usize>(
+        &self,
+        statements: [Statement; N],
+    ) -> Result<[Outcome; N], DbError> {
+        Ok(array(self.transaction_of(statements.into()).await?.into_iter())?)
+    }
+
+    /// [`Database::transaction`] of as many statements as there are.
+    pub(crate) async fn transaction_of(&self, statements: Vec<Statement>) -> Result<Vec<Outcome>, DbError> {
+        match self {
+            Self::Sqlite(db) => db.store(statements).await,
+            Self::Postgres(db) => db.store(statements).await,
+        }
+    }
+}
+
+fn array<T, const N: usize>(items: impl Iterator<Item = T>) -> Result<[T; N]> {
+    let items: Vec<T> = items.collect();
+    // Invariant: the drivers return one outcome for each statement.
+    items.try_into().map_err(|_| Error::internal("a statement came back without its outcome"))
+}
+
+#[cfg(test)]
+mod tests;
