@@ -8,13 +8,13 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{ConnectOptions as _, Connection as _};
 
+use crate::database::{Database, Row, Sql};
 use crate::error::failure;
 use crate::knowledge::{Cache, DiskBlobs};
 use crate::pool::Pool;
 use crate::postgres::Postgres;
-use crate::row::Columns as _;
 use crate::sqlite::{Sqlite, writer_options};
-use crate::{Database, Info, Kind, Options, SqlStore, migrate};
+use crate::{Info, Kind, Options, SqlStore, migrate};
 
 /// The oldest PostgreSQL that is tested.
 const OLDEST_POSTGRES: u32 = 16;
@@ -175,30 +175,33 @@ fn check_version(connection: &PgConnection, address: &str) -> Result<()> {
 pub(crate) async fn info(store: &SqlStore) -> Result<Info> {
     let (kind, version, pgvector, warnings) = match &store.database {
         Database::Sqlite(db) => {
-            let rows = db.read(sqlx::query("SELECT sqlite_version() AS version")).await?;
-            let version = rows.first().map(|row| row.get("version")).transpose()?.unwrap_or_default();
+            let row = store.database.read_first(SQLITE_VERSION.unbound()).await?;
+            let version = row.map(|row| row.get("version")).transpose()?.unwrap_or_default();
             let memory = db
                 .path()
                 .is_none()
                 .then(|| "the database is in memory: everything is gone when the process ends".to_owned());
             (Kind::Sqlite, version, None, memory.into_iter().collect())
         }
-        Database::Postgres(db) => {
-            let rows = db.read(sqlx::query(SETTINGS)).await?;
-            let row = rows.first().ok_or_else(|| failure(sqlx::Error::RowNotFound))?;
-            (Kind::Postgres, row.get("version")?, row.maybe("pgvector")?, postgres_warnings(row)?)
+        Database::Postgres(_) => {
+            let row = store.database.read_first(SETTINGS.unbound()).await?;
+            let row = row.ok_or_else(|| failure(sqlx::Error::RowNotFound))?;
+            (Kind::Postgres, row.get("version")?, row.maybe("pgvector")?, postgres_warnings(&row)?)
         }
     };
     Ok(Info { kind, version, pgvector, address: store.address.clone(), warnings })
 }
 
-const SETTINGS: &str = "SELECT current_setting('server_version') AS version, \
-    (SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'vector') AS pgvector, \
-    current_setting('fsync') AS fsync, \
-    current_setting('full_page_writes') AS full_page_writes, \
-    current_setting('synchronous_commit') AS synchronous_commit";
+const SQLITE_VERSION: Sql = Sql::Sqlite("SELECT sqlite_version() AS version");
+const SETTINGS: Sql = Sql::Postgres(
+    "SELECT current_setting('server_version') AS version, \
+     (SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'vector') AS pgvector, \
+     current_setting('fsync') AS fsync, \
+     current_setting('full_page_writes') AS full_page_writes, \
+     current_setting('synchronous_commit') AS synchronous_commit",
+);
 
-fn postgres_warnings(row: &sqlx::postgres::PgRow) -> Result<Vec<String>> {
+fn postgres_warnings(row: &Row) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
     for (setting, risk) in [
         ("fsync", "a power loss can destroy the database"),

@@ -8,11 +8,10 @@ use aimate_core::{Error, Result};
 use sqlx::migrate::{AppliedMigration, Migrate, MigrateError, Migration, Migrator};
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqliteConnection;
-use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 
-use crate::Database;
+use crate::database::Database;
 use crate::error::failure;
-use crate::row::Columns as _;
 
 /// Our own: the database may be an application's, with migrations of its own.
 const TABLE: &str = "aimate_migrations";
@@ -96,8 +95,9 @@ async fn check_vector(connection: &mut PgConnection) -> Result<()> {
     .await
     .map_err(failure)?;
     let Some(row) = row else { return Ok(()) };
-    let (version, schema): (String, String) = (row.get("version")?, row.get("schema")?);
-    match (row.get("is_seen")?, row.get("has_halves")?) {
+    let (version, schema): (String, String) =
+        (row.try_get("version").map_err(failure)?, row.try_get("schema").map_err(failure)?);
+    match (row.try_get("is_seen").map_err(failure)?, row.try_get("has_halves").map_err(failure)?) {
         (true, true) => Ok(()),
         (true, false) => Err(Error::invalid(format!(
             "the database has pgvector {version}; aiMate needs 0.7 or newer: install it and run \
