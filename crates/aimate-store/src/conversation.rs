@@ -1,85 +1,91 @@
 //! Conversations.
 
-mod grow;
+mod append;
+mod fork;
 
 use aimate_core::conversation::{
     Conversation, ConversationChange, ConversationFilter, ConversationStore, ListedMessage, Window,
 };
 use aimate_core::message::Message;
 use aimate_core::{
-    ConversationId, Cursor, Error, ErrorKind, Ids, MessageId, Page, PageRequest, Result, Scope, Timestamp,
+    ConversationId, Cursor, Error, Ids, MessageId, Page, PageRequest, Result, Scope, Timestamp,
 };
 use async_trait::async_trait;
-use sqlx::QueryBuilder;
 
-use crate::error::explain;
-use crate::message::{columns, message};
-use crate::row::Columns;
-use crate::statement::{built, found, rows_of, scoped};
+use crate::SqlStore;
+use crate::database::{Row, Sql, Statement, each};
+use crate::message::message;
+use crate::page::{before, or_not_found, rows_of, touched_or_not_found};
 use crate::value::{contains, count, json, maybe_json, maybe_text, text};
-use crate::{Database, SqlStore};
 
-/// The columns of a conversation, each after `$prefix`, which is a table's name
-/// or nothing.
-macro_rules! prefixed {
-    ($prefix:literal) => {
-        concat!(
-            $prefix,
-            "id, ",
-            $prefix,
-            "workspace_id, ",
-            $prefix,
-            "title, ",
-            $prefix,
-            "system_prompt, ",
-            $prefix,
-            "is_pinned, ",
-            $prefix,
-            "is_archived, ",
-            $prefix,
-            "tags, ",
-            $prefix,
-            "metadata, ",
-            $prefix,
-            "active_leaf_id, ",
-            $prefix,
-            "message_count, ",
-            $prefix,
-            "created_at, ",
-            $prefix,
-            "updated_at"
-        )
-    };
-}
-pub(crate) use prefixed;
-
-const CREATE: &str = "INSERT INTO conversations (tenant_id, user_id, id, workspace_id, title, title_folded, \
-    system_prompt, is_pinned, is_archived, tags, metadata, active_leaf_id, message_count, created_at, updated_at) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
-const GET: &str = concat!(
-    "SELECT ",
-    prefixed!(""),
-    " FROM conversations WHERE tenant_id = $1 AND user_id = $2 AND id = $3"
+const CREATE: Sql = Sql::Same(
+    "INSERT INTO conversations (tenant_id, user_id, id, workspace_id, title, title_folded, system_prompt, \
+     is_pinned, is_archived, tags, metadata, active_leaf_id, message_count, created_at, updated_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
 );
-const UPDATE: &str = concat!(
+const GET: Sql = Sql::Same(
+    "SELECT id, workspace_id, title, system_prompt, is_pinned, is_archived, tags, metadata, active_leaf_id, \
+     message_count, created_at, updated_at \
+     FROM conversations WHERE tenant_id = $1 AND user_id = $2 AND id = $3",
+);
+/// Those that were changed before the cursor `$3`, `$4`. Conditions that are
+/// NULL are not asked for; no index serves them, so one statement does for all.
+const LIST: Sql = Sql::Each {
+    sqlite: "SELECT id, workspace_id, title, system_prompt, is_pinned, is_archived, tags, metadata, \
+        active_leaf_id, message_count, created_at, updated_at FROM conversations \
+        WHERE tenant_id = $1 AND user_id = $2 AND (updated_at, id) < ($3, $4) \
+        AND ($5 IS NULL OR is_archived = $5) AND ($6 IS NULL OR is_pinned = $6) \
+        AND ($7 IS NULL OR EXISTS (SELECT 1 FROM json_each(tags) t WHERE t.value = $7)) \
+        AND ($8 IS NULL OR title_folded LIKE $8 ESCAPE '\\') \
+        ORDER BY updated_at DESC, id DESC LIMIT $9",
+    postgres: "SELECT id, workspace_id, title, system_prompt, is_pinned, is_archived, tags, metadata, \
+        active_leaf_id, message_count, created_at, updated_at FROM conversations \
+        WHERE tenant_id = $1 AND user_id = $2 AND (updated_at, id) < ($3, $4) \
+        AND ($5::boolean IS NULL OR is_archived = $5) AND ($6::boolean IS NULL OR is_pinned = $6) \
+        AND ($7::text IS NULL OR EXISTS (SELECT 1 FROM jsonb_array_elements_text(tags) AS t (value) \
+            WHERE t.value = $7)) \
+        AND ($8::text IS NULL OR title_folded LIKE $8 ESCAPE '\\') \
+        ORDER BY updated_at DESC, id DESC LIMIT $9",
+};
+/// The same of workspace `$10`, which has an index of its own.
+const LIST_OF_WORKSPACE: Sql = Sql::Each {
+    sqlite: "SELECT id, workspace_id, title, system_prompt, is_pinned, is_archived, tags, metadata, \
+        active_leaf_id, message_count, created_at, updated_at FROM conversations \
+        WHERE tenant_id = $1 AND user_id = $2 AND workspace_id = $10 AND (updated_at, id) < ($3, $4) \
+        AND ($5 IS NULL OR is_archived = $5) AND ($6 IS NULL OR is_pinned = $6) \
+        AND ($7 IS NULL OR EXISTS (SELECT 1 FROM json_each(tags) t WHERE t.value = $7)) \
+        AND ($8 IS NULL OR title_folded LIKE $8 ESCAPE '\\') \
+        ORDER BY updated_at DESC, id DESC LIMIT $9",
+    postgres: "SELECT id, workspace_id, title, system_prompt, is_pinned, is_archived, tags, metadata, \
+        active_leaf_id, message_count, created_at, updated_at FROM conversations \
+        WHERE tenant_id = $1 AND user_id = $2 AND workspace_id = $10 AND (updated_at, id) < ($3, $4) \
+        AND ($5::boolean IS NULL OR is_archived = $5) AND ($6::boolean IS NULL OR is_pinned = $6) \
+        AND ($7::text IS NULL OR EXISTS (SELECT 1 FROM jsonb_array_elements_text(tags) AS t (value) \
+            WHERE t.value = $7)) \
+        AND ($8::text IS NULL OR title_folded LIKE $8 ESCAPE '\\') \
+        ORDER BY updated_at DESC, id DESC LIMIT $9",
+};
+const UPDATE: Sql = Sql::Same(
     "UPDATE conversations SET title = COALESCE($4, title), title_folded = COALESCE($5, title_folded), \
      workspace_id = CASE WHEN $6 THEN $7 ELSE workspace_id END, is_pinned = COALESCE($8, is_pinned), \
      is_archived = COALESCE($9, is_archived), tags = COALESCE($10, tags), \
      metadata = COALESCE($11, metadata), active_leaf_id = COALESCE($12, active_leaf_id), updated_at = $13, \
-     system_prompt = NULLIF(COALESCE($14, system_prompt), '') WHERE tenant_id = $1 AND user_id = $2 AND id = $3 AND ($12 IS NULL OR EXISTS (SELECT 1 \
-     FROM messages m WHERE m.tenant_id = $1 AND m.conversation_id = $3 AND m.id = $12)) RETURNING ",
-    prefixed!("")
+     system_prompt = NULLIF(COALESCE($14, system_prompt), '') \
+     WHERE tenant_id = $1 AND user_id = $2 AND id = $3 AND (EXISTS (SELECT 1 FROM messages m \
+        WHERE m.tenant_id = $1 AND m.conversation_id = $3 AND m.id = $12) OR $12 IS NULL) \
+     RETURNING id, workspace_id, title, system_prompt, is_pinned, is_archived, tags, metadata, \
+     active_leaf_id, message_count, created_at, updated_at",
 );
-const DELETE: &str = "DELETE FROM conversations WHERE tenant_id = $1 AND user_id = $2 AND id = $3";
-const MESSAGE: &str = concat!(
-    "SELECT ",
-    columns!("m."),
-    " FROM conversations c JOIN messages m ON m.tenant_id = c.tenant_id AND m.conversation_id = c.id \
-     WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3 AND m.id = $4"
+const DELETE: Sql = Sql::Same("DELETE FROM conversations WHERE tenant_id = $1 AND user_id = $2 AND id = $3");
+const MESSAGE: Sql = Sql::Same(
+    "SELECT m.id, m.conversation_id, m.parent_id, m.role, m.content, m.status, m.model, m.usage, m.cost, \
+     m.metadata, m.depth, m.tokens, m.path_tokens, m.created_at \
+     FROM conversations c JOIN messages m ON m.tenant_id = c.tenant_id AND m.conversation_id = c.id \
+     WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3 AND m.id = $4",
 );
 
 /// The conversation of a row.
-pub(crate) fn conversation(row: &impl Columns) -> Result<Conversation> {
+pub(crate) fn conversation(row: &Row) -> Result<Conversation> {
     Ok(Conversation {
         id: row.get("id")?,
         workspace_id: row.maybe("workspace_id")?,
@@ -96,82 +102,45 @@ pub(crate) fn conversation(row: &impl Columns) -> Result<Conversation> {
     })
 }
 
-/// The statement that stores `$conversation`, in the driver's types.
-macro_rules! create {
-    ($scope:expr, $conversation:expr) => {{
-        let conversation: &Conversation = $conversation;
-        scoped(CREATE, $scope)
-            .bind(conversation.id.0)
-            .bind(conversation.workspace_id.map(|id| id.0))
-            .bind(text(&conversation.title))
-            .bind(text(&conversation.title).to_lowercase())
-            .bind(maybe_text(conversation.system_prompt.as_ref()))
-            .bind(conversation.is_pinned)
-            .bind(conversation.is_archived)
-            .bind(json(&conversation.tags)?)
-            .bind(json(&conversation.metadata)?)
-            .bind(conversation.active_leaf_id.map(|id| id.0))
-            .bind(count(conversation.message_count))
-            .bind(conversation.created_at.0)
-            .bind(conversation.updated_at.0)
-    }};
-}
-use create;
-
-/// The statement that lists conversations, with the conditions that are asked
-/// for alone, so that each finds its index.
-macro_rules! list {
-    ($scope:expr, $filter:expr, $page:expr, $has_tag:expr) => {{
-        let (scope, filter, page) = ($scope, $filter, $page);
-        let mut query =
-            QueryBuilder::new(concat!("SELECT ", prefixed!(""), " FROM conversations WHERE tenant_id = "));
-        query.push_bind(scope.tenant.0).push(" AND user_id = ").push_bind(scope.user.0);
-        if let Some(workspace) = filter.workspace_id {
-            query.push(" AND workspace_id = ").push_bind(workspace.0);
-        }
-        if let Some(cursor) = page.after {
-            query.push(" AND (updated_at, id) < (").push_bind(cursor.at.0);
-            query.push(", ").push_bind(cursor.id).push(")");
-        }
-        if let Some(is_archived) = filter.is_archived {
-            query.push(" AND is_archived = ").push_bind(is_archived);
-        }
-        if let Some(is_pinned) = filter.is_pinned {
-            query.push(" AND is_pinned = ").push_bind(is_pinned);
-        }
-        if let Some(tag) = &filter.tag {
-            query.push(" AND ").push($has_tag).push_bind(text(tag)).push(")");
-        }
-        if let Some(title) = &filter.query {
-            query.push(" AND title_folded LIKE ").push_bind(contains(title)).push(" ESCAPE '\\'");
-        }
-        query.push(" ORDER BY updated_at DESC, id DESC LIMIT ").push_bind(rows_of(page));
-        query
-    }};
+/// The statement that stores a conversation.
+pub(crate) fn create(scope: &Scope, conversation: &Conversation) -> Result<Statement> {
+    Ok(CREATE
+        .scoped(scope)
+        .bind(conversation.id)
+        .bind(conversation.workspace_id)
+        .bind(text(&conversation.title))
+        .bind(text(&conversation.title).to_lowercase())
+        .bind(maybe_text(conversation.system_prompt.as_ref()))
+        .bind(conversation.is_pinned)
+        .bind(conversation.is_archived)
+        .bind(json(&conversation.tags)?)
+        .bind(json(&conversation.metadata)?)
+        .bind(conversation.active_leaf_id)
+        .bind(count(conversation.message_count))
+        .bind(conversation.created_at)
+        .bind(conversation.updated_at))
 }
 
-/// What a foreign key refuses about a conversation.
-pub(crate) fn refused(error: Error, scope: &Scope, conversation: &Conversation) -> Error {
-    explain(error, ErrorKind::NotFound, || match conversation.workspace_id {
+/// What a violated foreign key of a new conversation means.
+pub(crate) fn missing_owner(scope: &Scope, conversation: &Conversation) -> Error {
+    match conversation.workspace_id {
         Some(id) => Error::missing("workspace", id),
         None => Error::missing("user", scope.user),
-    })
+    }
 }
 
 #[async_trait]
 impl ConversationStore for SqlStore {
     async fn create(&self, scope: &Scope, conversation: &Conversation) -> Result<()> {
         let empty = Conversation { active_leaf_id: None, message_count: 0, ..conversation.clone() };
-        on!(self, |db| db.execute(create!(scope, &empty)).await)
-            .map(drop)
-            .map_err(|error| refused(error, scope, conversation))
+        let missing = || missing_owner(scope, conversation);
+        self.database.execute(create(scope, &empty)?).await.map_err(|error| error.on_foreign_key(missing))?;
+        Ok(())
     }
 
     async fn get(&self, scope: &Scope, id: ConversationId) -> Result<Conversation> {
-        on!(self, |db| {
-            let row = db.read_first(scoped(GET, scope).bind(id.0)).await?;
-            conversation(&found(row, || Error::missing("conversation", id))?)
-        })
+        let row = self.database.read_first(GET.scoped(scope).bind(id)).await?;
+        conversation(&or_not_found(row, || Error::missing("conversation", id))?)
     }
 
     async fn list(
@@ -180,16 +149,20 @@ impl ConversationStore for SqlStore {
         filter: &ConversationFilter,
         page: PageRequest,
     ) -> Result<Page<Conversation>> {
-        let has_tag = match &self.database {
-            Database::Sqlite(_) => "EXISTS (SELECT 1 FROM json_each(tags) WHERE value = ",
-            Database::Postgres(_) => {
-                "EXISTS (SELECT 1 FROM jsonb_array_elements_text(tags) AS t (value) WHERE value = "
-            }
-        };
-        let rows: Vec<Conversation> = on!(self, |db| {
-            let query = list!(scope, filter, page, has_tag);
-            db.read(built(query)).await?.iter().map(conversation).collect::<Result<_>>()?
-        });
+        let sql = if filter.workspace_id.is_some() { LIST_OF_WORKSPACE } else { LIST };
+        let mut list = sql
+            .scoped(scope)
+            .bind(page.after.map_or(i64::MAX, |cursor| cursor.at.0))
+            .bind(before(page))
+            .bind(filter.is_archived)
+            .bind(filter.is_pinned)
+            .bind(maybe_text(filter.tag.as_ref()))
+            .bind(filter.query.as_ref().map(|query| contains(query)))
+            .bind(rows_of(page));
+        if let Some(workspace) = filter.workspace_id {
+            list = list.bind(workspace);
+        }
+        let rows = each(&self.database.read(list).await?, conversation)?;
         Ok(Page::of(rows, page.limit, |row| Cursor { at: row.updated_at, id: row.id.0 }))
     }
 
@@ -200,34 +173,28 @@ impl ConversationStore for SqlStore {
         change: &ConversationChange,
         now: Timestamp,
     ) -> Result<Conversation> {
-        let tags = maybe_json(change.tags.as_ref())?;
-        let metadata = maybe_json(change.metadata.as_ref())?;
-        let folded = change.title.as_ref().map(|title| text(title).to_lowercase());
         let workspace = change.workspace_id.flatten();
-        let updated: Option<Conversation> = on!(self, |db| {
-            let query = scoped(UPDATE, scope)
-                .bind(id.0)
-                .bind(maybe_text(change.title.as_ref()))
-                .bind(folded)
-                .bind(change.workspace_id.is_some())
-                .bind(workspace.map(|id| id.0))
-                .bind(change.is_pinned)
-                .bind(change.is_archived)
-                .bind(tags)
-                .bind(metadata)
-                .bind(change.active_leaf_id.map(|id| id.0))
-                .bind(now.0)
-                .bind(maybe_text(change.system_prompt.as_ref()));
-            let rows = db.write(query).await.map_err(|error| {
-                explain(error, ErrorKind::NotFound, || match workspace {
-                    Some(id) => Error::missing("workspace", id),
-                    None => Error::missing("conversation", id),
-                })
-            })?;
-            rows.first().map(conversation).transpose()?
-        });
-        match (updated, change.active_leaf_id) {
-            (Some(conversation), _) => Ok(conversation),
+        let update = UPDATE
+            .scoped(scope)
+            .bind(id)
+            .bind(maybe_text(change.title.as_ref()))
+            .bind(change.title.as_ref().map(|title| text(title).to_lowercase()))
+            .bind(change.workspace_id.is_some())
+            .bind(workspace)
+            .bind(change.is_pinned)
+            .bind(change.is_archived)
+            .bind(maybe_json(change.tags.as_ref())?)
+            .bind(maybe_json(change.metadata.as_ref())?)
+            .bind(change.active_leaf_id)
+            .bind(now)
+            .bind(maybe_text(change.system_prompt.as_ref()));
+        let missing = || match workspace {
+            Some(id) => Error::missing("workspace", id),
+            None => Error::missing("conversation", id),
+        };
+        let rows = self.database.write(update).await.map_err(|error| error.on_foreign_key(missing))?;
+        match (rows.first(), change.active_leaf_id) {
+            (Some(row), _) => conversation(row),
             (None, Some(leaf)) => {
                 self.check_conversation(scope, id).await?;
                 Err(Error::missing("message", leaf))
@@ -237,15 +204,13 @@ impl ConversationStore for SqlStore {
     }
 
     async fn delete(&self, scope: &Scope, id: ConversationId) -> Result<()> {
-        let deleted = on!(self, |db| db.execute(scoped(DELETE, scope).bind(id.0)).await?);
-        found((deleted > 0).then_some(()), || Error::missing("conversation", id))
+        let deleted = self.database.execute(DELETE.scoped(scope).bind(id)).await?;
+        touched_or_not_found(deleted, || Error::missing("conversation", id))
     }
 
     async fn message(&self, scope: &Scope, id: ConversationId, wanted: MessageId) -> Result<Message> {
-        on!(self, |db| {
-            let row = db.read_first(scoped(MESSAGE, scope).bind(id.0).bind(wanted.0)).await?;
-            message(&found(row, || Error::missing("message", wanted))?)
-        })
+        let row = self.database.read_first(MESSAGE.scoped(scope).bind(id).bind(wanted)).await?;
+        message(&or_not_found(row, || Error::missing("message", wanted))?)
     }
 
     async fn messages(

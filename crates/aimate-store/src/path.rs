@@ -6,102 +6,106 @@ use aimate_core::conversation::{ListedMessage, Window};
 use aimate_core::message::Message;
 use aimate_core::prompt::Prompt;
 use aimate_core::{ConversationId, Cursor, Error, MessageId, Page, PageRequest, Result, Scope, Timestamp};
-use sqlx::query;
 use uuid::Uuid;
 
-use crate::conversation::{conversation, prefixed};
-use crate::message::{columns, hex_list, message};
-use crate::row::Columns;
-use crate::statement::{found, scoped};
+use crate::SqlStore;
+use crate::conversation::conversation;
+use crate::database::{Row, Sql, each};
+use crate::message::message;
+use crate::page::or_not_found;
 use crate::value::count;
-use crate::{Database, SqlStore};
 
 /// From message `$4` (the active leaf if NULL) of conversation `$3` upwards:
 /// at most `$5` messages, as long as their tokens stay within `$6`; the leaf
-/// always comes. Oldest first. `$parent` joins the parent of `path` as `m`.
-macro_rules! path {
-    ($columns:expr, $parent:expr) => {
-        concat!(
-            "WITH RECURSIVE path AS (SELECT ",
-            $columns,
-            ", 1 AS n, m.tokens AS total \
-             FROM conversations c JOIN messages m ON m.tenant_id = c.tenant_id \
-             AND m.conversation_id = c.id AND m.id = COALESCE($4, c.active_leaf_id) \
-             WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3 \
-             UNION ALL SELECT ",
-            $columns,
-            ", path.n + 1, path.total + m.tokens FROM path ",
-            $parent,
-            " WHERE path.n < $5 AND path.total + m.tokens <= $6) SELECT * FROM path ORDER BY n DESC"
-        )
-    };
-}
-
+/// always comes. Oldest first.
+///
 /// LATERAL and LIMIT keep PostgreSQL's planner from reading the whole
 /// conversation into a hash table, which it finds cheaper where most
 /// conversations are short.
-macro_rules! postgres_parent {
-    () => {
-        "CROSS JOIN LATERAL (SELECT * FROM messages p WHERE p.tenant_id = $1 \
-         AND p.conversation_id = $3 AND p.id = path.parent_id LIMIT 1) m"
-    };
-}
+const PATH: Sql = Sql::Each {
+    sqlite: "WITH RECURSIVE path AS ( \
+            SELECT m.id, m.conversation_id, m.parent_id, m.role, m.content, m.status, m.model, m.usage, m.cost, \
+            m.metadata, m.depth, m.tokens, m.path_tokens, m.created_at, 1 AS n, m.tokens AS total \
+            FROM conversations c JOIN messages m ON m.tenant_id = c.tenant_id AND m.conversation_id = c.id \
+            AND m.id = COALESCE($4, c.active_leaf_id) \
+            WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3 \
+            UNION ALL \
+            SELECT m.id, m.conversation_id, m.parent_id, m.role, m.content, m.status, m.model, m.usage, m.cost, \
+            m.metadata, m.depth, m.tokens, m.path_tokens, m.created_at, path.n + 1, path.total + m.tokens \
+            FROM path JOIN messages m \
+            ON m.tenant_id = $1 AND m.conversation_id = $3 AND m.id = path.parent_id \
+            WHERE path.n < $5 AND path.total + m.tokens <= $6) \
+        SELECT * FROM path ORDER BY n DESC",
+    postgres: "WITH RECURSIVE path AS ( \
+            SELECT m.id, m.conversation_id, m.parent_id, m.role, m.content, m.status, m.model, m.usage, m.cost, \
+            m.metadata, m.depth, m.tokens, m.path_tokens, m.created_at, 1 AS n, m.tokens AS total \
+            FROM conversations c JOIN messages m ON m.tenant_id = c.tenant_id AND m.conversation_id = c.id \
+            AND m.id = COALESCE($4, c.active_leaf_id) \
+            WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3 \
+            UNION ALL \
+            SELECT m.id, m.conversation_id, m.parent_id, m.role, m.content, m.status, m.model, m.usage, m.cost, \
+            m.metadata, m.depth, m.tokens, m.path_tokens, m.created_at, path.n + 1, path.total + m.tokens \
+            FROM path CROSS JOIN LATERAL (SELECT * FROM messages p WHERE p.tenant_id = $1 \
+                AND p.conversation_id = $3 AND p.id = path.parent_id LIMIT 1) m \
+            WHERE path.n < $5 AND path.total + m.tokens <= $6) \
+        SELECT * FROM path ORDER BY n DESC",
+};
 
-macro_rules! sqlite_parent {
-    () => {
-        "JOIN messages m ON m.tenant_id = $1 AND m.conversation_id = $3 AND m.id = path.parent_id"
-    };
-}
-
-const POSTGRES_PATH: &str = path!(columns!("m."), postgres_parent!());
-const SQLITE_PATH: &str = path!(columns!("m."), sqlite_parent!());
-const POSTGRES_PATH_IDS: &str = path!("m.id, m.parent_id", postgres_parent!());
-const SQLITE_PATH_IDS: &str = path!("m.id, m.parent_id", sqlite_parent!());
+/// The ids of all messages from `$4` to the root, the root first. CROSS JOIN
+/// keeps SQLite's planner from beginning with the messages.
+const PATH_IDS: Sql = Sql::Each {
+    sqlite: "WITH RECURSIVE path AS ( \
+            SELECT m.id, m.parent_id, 1 AS n \
+            FROM conversations c JOIN messages m ON m.tenant_id = c.tenant_id AND m.conversation_id = c.id \
+            AND m.id = $4 \
+            WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3 \
+            UNION ALL \
+            SELECT m.id, m.parent_id, path.n + 1 FROM path CROSS JOIN messages m \
+            ON m.tenant_id = $1 AND m.conversation_id = $3 AND m.id = path.parent_id) \
+        SELECT id FROM path ORDER BY n DESC",
+    postgres: "WITH RECURSIVE path AS ( \
+            SELECT m.id, m.parent_id, 1 AS n \
+            FROM conversations c JOIN messages m ON m.tenant_id = c.tenant_id AND m.conversation_id = c.id \
+            AND m.id = $4 \
+            WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3 \
+            UNION ALL \
+            SELECT m.id, m.parent_id, path.n + 1 FROM path CROSS JOIN LATERAL (SELECT p.id, p.parent_id \
+                FROM messages p WHERE p.tenant_id = $1 AND p.conversation_id = $3 \
+                AND p.id = path.parent_id LIMIT 1) m) \
+        SELECT id FROM path ORDER BY n DESC",
+};
 
 /// The conversation with its workspace's active prompts, a row for each; one
 /// row without a prompt if there is none.
-macro_rules! with_prompts {
-    () => {
-        concat!(
-            "SELECT ",
-            prefixed!("c."),
-            ", p.id AS prompt_id, p.title AS prompt_title, p.content AS prompt_content, \
-             p.created_at AS prompt_created_at, p.updated_at AS prompt_updated_at \
-             FROM conversations c LEFT JOIN prompts p ON p.tenant_id = c.tenant_id \
-             AND p.user_id = c.user_id AND p.workspace_id = c.workspace_id AND p.is_active \
-             WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3 ORDER BY p.id"
-        )
-    };
-}
-
-const POSTGRES_HEAD: &str = with_prompts!();
-/// Both parts of a window in one text, for one hop to sqlx's thread and back.
-const SQLITE_WINDOW: &str = concat!(with_prompts!(), "; ", path!(columns!("m."), sqlite_parent!()));
-
-/// The ids of all children of the messages in `$3`, which `$parents` joins as
-/// `m`, and of all roots if `$4`.
-macro_rules! children {
-    ($parents:expr) => {
-        concat!(
-            "SELECT m.parent_id, m.id FROM ",
-            $parents,
-            " UNION ALL SELECT parent_id, id FROM messages \
-             WHERE $4 AND tenant_id = $1 AND conversation_id = $2 AND parent_id IS NULL ORDER BY 2"
-        )
-    };
-}
-
-const POSTGRES_CHILDREN: &str = children!(
-    "unnest($3::uuid[]) AS parents (id) CROSS JOIN LATERAL (SELECT c.parent_id, c.id FROM messages c \
-     WHERE c.tenant_id = $1 AND c.conversation_id = $2 AND c.parent_id = parents.id OFFSET 0) m"
-);
-/// CROSS JOIN keeps SQLite's planner from beginning with the messages.
-const SQLITE_CHILDREN: &str = children!(
-    "json_each($3) parents CROSS JOIN messages m \
-     ON m.tenant_id = $1 AND m.conversation_id = $2 AND m.parent_id = unhex(parents.value)"
+const HEAD: Sql = Sql::Same(
+    "SELECT c.id, c.workspace_id, c.title, c.system_prompt, c.is_pinned, c.is_archived, c.tags, c.metadata, \
+     c.active_leaf_id, c.message_count, c.created_at, c.updated_at, \
+     p.id AS prompt_id, p.title AS prompt_title, p.content AS prompt_content, \
+     p.created_at AS prompt_created_at, p.updated_at AS prompt_updated_at \
+     FROM conversations c LEFT JOIN prompts p ON p.tenant_id = c.tenant_id \
+     AND p.user_id = c.user_id AND p.workspace_id = c.workspace_id AND p.is_active \
+     WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3 ORDER BY p.id",
 );
 
-fn prompt(row: &impl Columns) -> Result<Option<Prompt>> {
+/// The ids of all children of the messages in `$3`, and of all roots if `$4`.
+///
+/// CROSS JOIN keeps SQLite's planner from beginning with the messages, OFFSET
+/// PostgreSQL's.
+const CHILDREN: Sql = Sql::Each {
+    sqlite: "SELECT m.parent_id, m.id FROM json_each($3) parents CROSS JOIN messages m \
+            ON m.tenant_id = $1 AND m.conversation_id = $2 AND m.parent_id = unhex(parents.value) \
+        UNION ALL \
+        SELECT parent_id, id FROM messages \
+            WHERE $4 AND tenant_id = $1 AND conversation_id = $2 AND parent_id IS NULL ORDER BY 2",
+    postgres: "SELECT m.parent_id, m.id FROM unnest($3::uuid[]) AS parents (id) CROSS JOIN LATERAL ( \
+            SELECT c.parent_id, c.id FROM messages c \
+            WHERE c.tenant_id = $1 AND c.conversation_id = $2 AND c.parent_id = parents.id OFFSET 0) m \
+        UNION ALL \
+        SELECT parent_id, id FROM messages \
+            WHERE $4 AND tenant_id = $1 AND conversation_id = $2 AND parent_id IS NULL ORDER BY 2",
+};
+
+fn prompt(row: &Row) -> Result<Option<Prompt>> {
     let Some(id) = row.maybe("prompt_id")? else { return Ok(None) };
     Ok(Some(Prompt {
         id,
@@ -114,14 +118,6 @@ fn prompt(row: &impl Columns) -> Result<Option<Prompt>> {
     }))
 }
 
-fn window(id: ConversationId, head: &[impl Columns], path: &[impl Columns]) -> Result<Window> {
-    Ok(Window {
-        conversation: conversation(found(head.first(), || Error::missing("conversation", id))?)?,
-        prompts: head.iter().filter_map(|row| prompt(row).transpose()).collect::<Result<_>>()?,
-        messages: path.iter().map(message).collect::<Result<_>>()?,
-    })
-}
-
 impl SqlStore {
     /// See [`ConversationStore::window`](aimate_core::conversation::ConversationStore::window).
     pub(crate) async fn read_window(
@@ -132,26 +128,13 @@ impl SqlStore {
         tokens: u64,
         max: u32,
     ) -> Result<Window> {
-        macro_rules! bind {
-            ($path:expr) => {
-                scoped($path, scope)
-                    .bind(id.0)
-                    .bind(leaf.map(|leaf| leaf.0))
-                    .bind(i64::from(max.max(1)))
-                    .bind(count(tokens))
-            };
-        }
-        let window = match &self.database {
-            Database::Sqlite(db) => {
-                let rows = db.read(bind!(SQLITE_WINDOW)).await?;
-                let (head, path) = rows.split_at(rows.partition_point(|row| row.has("prompt_id")));
-                window(id, head, path)?
-            }
-            Database::Postgres(db) => {
-                let head = scoped(POSTGRES_HEAD, scope).bind(id.0);
-                let [head, path] = db.read_each([head, bind!(POSTGRES_PATH)]).await?;
-                window(id, &head, &path)?
-            }
+        let path = PATH.scoped(scope).bind(id).bind(leaf).bind(max.max(1)).bind(count(tokens));
+        let [head, path] = self.database.read_each([HEAD.scoped(scope).bind(id), path]).await?;
+        let first = or_not_found(head.first(), || Error::missing("conversation", id))?;
+        let window = Window {
+            conversation: conversation(first)?,
+            prompts: head.iter().filter_map(|row| prompt(row).transpose()).collect::<Result<_>>()?,
+            messages: each(&path, message)?,
         };
         match leaf {
             Some(leaf) if window.messages.is_empty() => Err(Error::missing("message", leaf)),
@@ -203,17 +186,8 @@ impl SqlStore {
         from: Option<MessageId>,
         max: i64,
     ) -> Result<Vec<Message>> {
-        macro_rules! read {
-            ($db:expr, $path:expr) => {{
-                let query =
-                    scoped($path, scope).bind(id.0).bind(from.map(|from| from.0)).bind(max).bind(i64::MAX);
-                $db.read(query).await?.iter().map(message).collect()
-            }};
-        }
-        match &self.database {
-            Database::Sqlite(db) => read!(db, SQLITE_PATH),
-            Database::Postgres(db) => read!(db, POSTGRES_PATH),
-        }
+        let path = PATH.scoped(scope).bind(id).bind(from).bind(max).bind(i64::MAX);
+        each(&self.database.read(path).await?, message)
     }
 
     /// The ids on the path to `leaf`, the root first.
@@ -223,16 +197,7 @@ impl SqlStore {
         id: ConversationId,
         leaf: MessageId,
     ) -> Result<Vec<Uuid>> {
-        macro_rules! read {
-            ($db:expr, $path:expr) => {{
-                let query = scoped($path, scope).bind(id.0).bind(leaf.0).bind(i64::MAX).bind(i64::MAX);
-                $db.read(query).await?.iter().map(|row| row.get("id")).collect()
-            }};
-        }
-        match &self.database {
-            Database::Sqlite(db) => read!(db, SQLITE_PATH_IDS),
-            Database::Postgres(db) => read!(db, POSTGRES_PATH_IDS),
-        }
+        each(&self.database.read(PATH_IDS.scoped(scope).bind(id).bind(leaf)).await?, |row| row.get("id"))
     }
 
     /// The children of the parents of `messages`, by parent.
@@ -244,19 +209,11 @@ impl SqlStore {
     ) -> Result<HashMap<Option<MessageId>, Vec<MessageId>>> {
         let parents: Vec<Uuid> = messages.iter().filter_map(|m| m.parent_id.map(|id| id.0)).collect();
         let has_root = parents.len() < messages.len();
-        macro_rules! read {
-            ($db:expr, $children:expr, $ids:expr) => {{
-                let query = query($children).bind(scope.tenant.0).bind(id.0).bind($ids).bind(has_root);
-                let mut siblings = HashMap::<_, Vec<_>>::new();
-                for row in &$db.read(query).await? {
-                    siblings.entry(row.maybe("parent_id")?).or_default().push(row.get("id")?);
-                }
-                Ok(siblings)
-            }};
+        let children = CHILDREN.bind(scope.tenant).bind(id).bind(parents).bind(has_root);
+        let mut siblings = HashMap::<_, Vec<_>>::new();
+        for row in &self.database.read(children).await? {
+            siblings.entry(row.maybe("parent_id")?).or_default().push(row.get("id")?);
         }
-        match &self.database {
-            Database::Sqlite(db) => read!(db, SQLITE_CHILDREN, hex_list(parents)),
-            Database::Postgres(db) => read!(db, POSTGRES_CHILDREN, parents),
-        }
+        Ok(siblings)
     }
 }

@@ -1,4 +1,11 @@
 //! Workers: which processes live, and whose runs nobody writes any more.
+//!
+//! A worker holds a lease, which it renews by a beat, and a lock that ends with
+//! its process. The lock shows a crash at once where it can be seen; the lease
+//! is for what it cannot show, as a machine that is cut off. Work whose worker is
+//! not in the table any more is anybody's: whoever takes it over raises its
+//! attempt, and the attempt is in the condition of every later update, so that a
+//! worker that was given up too early changes nothing any more (fencing).
 
 mod postgres;
 mod sqlite;
@@ -9,83 +16,97 @@ use std::sync::Arc;
 use aimate_core::run::{AbandonedRun, WorkerStore};
 use aimate_core::{Result, RunId, Scope, Timestamp, WorkerId};
 use async_trait::async_trait;
-use sqlx::query;
 use tokio::sync::Mutex;
 
-use crate::row::Columns;
+use crate::database::{Database, Row, Sql, Statement, each};
 use crate::run::run;
-use crate::{Database, SqlStore};
+use crate::{Kind, SqlStore};
 
-/// What shows that the workers of this process live: it ends with the process,
-/// and others see that it did.
-pub(crate) struct Watchers<T>(Arc<Mutex<HashMap<WorkerId, T>>>);
+/// What shows others that the workers of this process live: each lock ends with
+/// the process.
+pub(crate) struct LivenessLocks<T>(Arc<Mutex<HashMap<WorkerId, T>>>);
 
-impl<T> Default for Watchers<T> {
+impl<T> Default for LivenessLocks<T> {
     fn default() -> Self {
         Self(Arc::default())
     }
 }
 
-impl<T> Watchers<T> {
+impl<T> LivenessLocks<T> {
     pub(crate) async fn clear(&self) {
         self.0.lock().await.clear();
     }
 }
 
-/// Work of `$table`'s row that no worker does any more; `$1` asks. Who finds the
-/// row changed under the lock must look for its worker again: PostgreSQL does so
-/// for a scalar subquery, but not for `NOT EXISTS`, of which it makes an
-/// anti-join.
-macro_rules! is_free {
-    ($table:literal) => {
-        concat!(
-            "(",
-            $table,
-            ".worker_id <> $1 AND (SELECT w.id FROM workers w WHERE w.id = ",
-            $table,
-            ".worker_id) IS NULL)"
-        )
-    };
-}
-pub(crate) use is_free;
+/// Removes the workers that have not beaten since `$2`, and those in `$3`, whose
+/// locks are free.
+const EXPIRE: Sql = Sql::Each {
+    sqlite: "DELETE FROM workers WHERE id <> $1 \
+        AND (beat_at < $2 OR id IN (SELECT unhex(value) FROM json_each($3))) RETURNING id",
+    postgres: "DELETE FROM workers WHERE id <> $1 AND (beat_at < $2 OR id = ANY($3)) RETURNING id",
+};
 
 /// Gives at most `$2` unfinished runs of workers that are not there any more to
 /// worker `$1`, with the role of their users.
-macro_rules! claim {
-    ($lock:literal) => {
-        concat!(
-            "UPDATE runs SET worker_id = $1, attempt = attempt + 1 WHERE (tenant_id, id) IN ( \
-                SELECT r.tenant_id, r.id FROM runs r WHERE r.finished_at IS NULL AND ",
-            $crate::worker::is_free!("r"),
-            " ORDER BY r.tenant_id, r.worker_id, r.id LIMIT $2 ", $lock, ") \
-             RETURNING tenant_id, user_id, ", $crate::run::columns!(), ", \
-             (SELECT u.role FROM users u WHERE u.tenant_id = runs.tenant_id AND u.id = runs.user_id) AS role"
-        )
-    };
+///
+/// Whoever finds a run changed under the lock has to look for its worker again.
+/// PostgreSQL does that for a scalar subquery, but not for `NOT EXISTS`, of which
+/// it makes an anti-join.
+const CLAIM: Sql = Sql::Each {
+    sqlite: "UPDATE runs SET worker_id = $1, attempt = attempt + 1 WHERE (tenant_id, id) IN ( \
+            SELECT r.tenant_id, r.id FROM runs r WHERE r.finished_at IS NULL AND r.worker_id <> $1 \
+            AND (SELECT w.id FROM workers w WHERE w.id = r.worker_id) IS NULL \
+            ORDER BY r.tenant_id, r.worker_id, r.id LIMIT $2) \
+        RETURNING tenant_id, user_id, id, conversation_id, user_message_id, message_id, status, model, error, \
+        finish_reason, usage, context, worker_id, attempt, client_id, client_hash, created_at, finished_at, \
+        (SELECT u.role FROM users u WHERE u.tenant_id = runs.tenant_id AND u.id = runs.user_id) AS role",
+    postgres: "UPDATE runs SET worker_id = $1, attempt = attempt + 1 WHERE (tenant_id, id) IN ( \
+            SELECT r.tenant_id, r.id FROM runs r WHERE r.finished_at IS NULL AND r.worker_id <> $1 \
+            AND (SELECT w.id FROM workers w WHERE w.id = r.worker_id) IS NULL \
+            ORDER BY r.tenant_id, r.worker_id, r.id LIMIT $2 FOR UPDATE SKIP LOCKED) \
+        RETURNING tenant_id, user_id, id, conversation_id, user_message_id, message_id, status, model, error, \
+        finish_reason, usage, context, worker_id, attempt, client_id, client_hash, created_at, finished_at, \
+        (SELECT u.role FROM users u WHERE u.tenant_id = runs.tenant_id AND u.id = runs.user_id) AS role",
+};
+const LEAVE: Sql = Sql::Same("DELETE FROM workers WHERE id = $1");
+
+const CLEAR_LOGS: Sql = Sql::Same(
+    "DELETE FROM run_events WHERE (tenant_id, run_id, first_seq) IN ( \
+        SELECT e.tenant_id, e.run_id, e.first_seq FROM run_events e JOIN runs r \
+        ON r.tenant_id = e.tenant_id AND r.id = e.run_id WHERE r.finished_at < $1 LIMIT $2)",
+);
+/// Rows that one statement of [`CLEAR_LOGS`] deletes: other writers wait
+/// meanwhile.
+const MAX_CLEARED: u32 = 1000;
+
+const PING: Sql = Sql::Same("SELECT 1 AS alive");
+
+/// The user whose work a claimed row is.
+pub(crate) fn owner(row: &Row) -> Result<Scope> {
+    Ok(Scope { tenant: row.get("tenant_id")?, user: row.get("user_id")?, role: row.name("role")? })
 }
-use claim;
 
-const REQUESTED: &str =
-    "SELECT id FROM runs WHERE worker_id = $1 AND finished_at IS NULL AND is_cancel_requested";
-const CLEAR_LOGS: &str = "DELETE FROM run_events WHERE (tenant_id, run_id, first_seq) IN ( \
-    SELECT e.tenant_id, e.run_id, e.first_seq FROM run_events e JOIN runs r \
-    ON r.tenant_id = e.tenant_id AND r.id = e.run_id WHERE r.finished_at < $1 LIMIT $2)";
-/// Rows that one statement of [`CLEAR_LOGS`] deletes, so that others get a turn.
-const CLEAR_STEP: i64 = 1000;
-
-fn abandoned(row: &impl Columns) -> Result<AbandonedRun> {
-    let scope = Scope { tenant: row.get("tenant_id")?, user: row.get("user_id")?, role: row.name("role")? };
-    Ok(AbandonedRun { scope, run: run(row)? })
+fn abandoned(row: &Row) -> Result<AbandonedRun> {
+    Ok(AbandonedRun { scope: owner(row)?, run: run(row)? })
 }
 
 #[async_trait]
 impl WorkerStore for SqlStore {
     async fn join(&self, worker: WorkerId, now: Timestamp) -> Result<()> {
-        on!(self, |db| db.join(worker, now).await)
+        match &self.database {
+            Database::Sqlite(db) => db.lock_worker(worker).await,
+            // The first beat takes the lock.
+            Database::Postgres(_) => {}
+        }
+        self.beat(worker, now).await.map(drop)
     }
 
     async fn beat(&self, worker: WorkerId, now: Timestamp) -> Result<Vec<RunId>> {
-        on!(self, |db| db.beat(worker, now).await)
+        let requested = match &self.database {
+            Database::Sqlite(db) => db.beat(worker, now).await?,
+            Database::Postgres(db) => db.beat(worker, now).await?,
+        };
+        each(&requested, |row| row.get("id"))
     }
 
     async fn take_abandoned(
@@ -94,28 +115,54 @@ impl WorkerStore for SqlStore {
         dead_before: Timestamp,
         limit: u32,
     ) -> Result<Vec<AbandonedRun>> {
-        on!(self, |db| db.take_abandoned(worker, dead_before, limit).await)
+        each(&self.take_over(worker, dead_before, CLAIM.bind(worker).bind(limit)).await?, abandoned)
     }
 
     async fn leave(&self, worker: WorkerId) -> Result<()> {
-        on!(self, |db| db.leave(worker).await)
+        self.database.execute(LEAVE.bind(worker)).await?;
+        match &self.database {
+            Database::Sqlite(db) => db.unlock_worker(worker).await,
+            Database::Postgres(db) => db.unlock_worker(worker).await,
+        }
+        Ok(())
     }
 
     async fn clear_logs(&self, before: Timestamp) -> Result<()> {
-        loop {
-            let deleted =
-                on!(self, |db| { db.execute(query(CLEAR_LOGS).bind(before.0).bind(CLEAR_STEP)).await? });
-            if deleted < CLEAR_STEP.unsigned_abs() {
-                return Ok(());
-            }
-        }
+        while self.database.execute(CLEAR_LOGS.bind(before).bind(MAX_CLEARED)).await? >= MAX_CLEARED.into() {}
+        Ok(())
     }
 
     async fn ping(&self) -> Result<()> {
-        match &self.database {
-            // Through the connection that writes: reading alone says little.
-            Database::Sqlite(db) => db.write(query("SELECT 1")).await.map(drop),
-            Database::Postgres(db) => db.read(query("SELECT 1")).await.map(drop),
+        match self.kind() {
+            // Through the connection that writes: that the file can be read says
+            // little.
+            Kind::Sqlite => drop(self.database.write(PING.unbound()).await?),
+            Kind::Postgres => drop(self.database.read(PING.unbound()).await?),
         }
+        Ok(())
+    }
+}
+
+impl SqlStore {
+    /// Removes the workers that are dead and runs `claim`, which gives work of
+    /// workers that are not there to `worker`; returns its rows.
+    pub(crate) async fn take_over(
+        &self,
+        worker: WorkerId,
+        dead_before: Timestamp,
+        claim: Statement,
+    ) -> Result<Vec<Row>> {
+        let dead = match &self.database {
+            Database::Sqlite(db) => db.unlocked_workers(worker).await?,
+            Database::Postgres(db) => db.unlocked_workers(worker).await?,
+        };
+        let expire = EXPIRE.bind(worker).bind(dead_before).bind(dead);
+        let [expired, claimed] = self.database.transaction([expire, claim]).await?;
+        if let Database::Sqlite(db) = &self.database {
+            for row in &expired.rows {
+                db.remove_lock(row.get("id")?);
+            }
+        }
+        Ok(claimed.rows)
     }
 }

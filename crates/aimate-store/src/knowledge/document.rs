@@ -22,7 +22,6 @@ macro_rules! columns {
          chunk_count, warnings, metadata, created_at, updated_at"
     };
 }
-pub(super) use columns;
 
 /// Into a collection of the user's, or into none. What was findable keeps its
 /// title.

@@ -3,56 +3,53 @@
 mod orphan;
 
 use aimate_core::knowledge::{Blob, ClaimedDocument, EmbeddingSpace};
-use aimate_core::{Result, Scope, Timestamp, WorkerId};
+use aimate_core::{Result, Scope, SpaceId, TenantId, Timestamp, WorkerId};
 use sqlx::query;
 
-use super::document::{columns, document};
+use super::document::document;
 use super::space::{space, space_columns};
-use crate::row::Columns;
+use crate::SqlStore;
+use crate::database::{Database, Row, Sql, each};
+use crate::row::Columns as _;
 use crate::value::json;
-use crate::worker::is_free;
-use crate::{Database, SqlStore};
+use crate::worker::owner;
 
 pub(super) use orphan::orphans;
 
 /// Gives at most `$3` documents that are due at `$2` to worker `$1`.
-macro_rules! claim_documents {
-    ($lock:literal) => {
-        concat!(
-            "UPDATE documents SET status = 'processing', worker_id = $1, attempt = attempt + 1, \
-             tries = tries + 1, updated_at = $2 WHERE (tenant_id, id) IN ( \
-                SELECT d.tenant_id, d.id FROM documents d WHERE d.status IN ('pending', 'processing') \
-                AND CASE d.status WHEN 'pending' THEN d.not_before <= $2 ELSE ",
-            is_free!("d"),
-            " END ORDER BY d.id LIMIT $3 ",
-            $lock,
-            ") RETURNING tenant_id, user_id, attempt, tries, ",
-            columns!(),
-            ", (SELECT u.role FROM users u WHERE u.tenant_id = documents.tenant_id \
-                AND u.id = documents.user_id) AS role"
-        )
-    };
-}
-
+const CLAIM: Sql = Sql::Each {
+    sqlite: "UPDATE documents SET status = 'processing', worker_id = $1, attempt = attempt + 1, \
+        tries = tries + 1, updated_at = $2 WHERE (tenant_id, id) IN ( \
+            SELECT d.tenant_id, d.id FROM documents d WHERE d.status IN ('pending', 'processing') \
+            AND CASE d.status WHEN 'pending' THEN d.not_before <= $2 ELSE d.worker_id <> $1 \
+                AND (SELECT w.id FROM workers w WHERE w.id = d.worker_id) IS NULL END \
+            ORDER BY d.id LIMIT $3) \
+        RETURNING tenant_id, user_id, attempt, tries, id, collection_id, name, title, source, media_type, size, \
+        content_hash, status, error, progress, chunk_count, warnings, metadata, created_at, updated_at, \
+        (SELECT u.role FROM users u WHERE u.tenant_id = documents.tenant_id AND u.id = documents.user_id) AS role",
+    postgres: "UPDATE documents SET status = 'processing', worker_id = $1, attempt = attempt + 1, \
+        tries = tries + 1, updated_at = $2 WHERE (tenant_id, id) IN ( \
+            SELECT d.tenant_id, d.id FROM documents d WHERE d.status IN ('pending', 'processing') \
+            AND CASE d.status WHEN 'pending' THEN d.not_before <= $2 ELSE d.worker_id <> $1 \
+                AND (SELECT w.id FROM workers w WHERE w.id = d.worker_id) IS NULL END \
+            ORDER BY d.id LIMIT $3 FOR UPDATE SKIP LOCKED) \
+        RETURNING tenant_id, user_id, attempt, tries, id, collection_id, name, title, source, media_type, size, \
+        content_hash, status, error, progress, chunk_count, warnings, metadata, created_at, updated_at, \
+        (SELECT u.role FROM users u WHERE u.tenant_id = documents.tenant_id AND u.id = documents.user_id) AS role",
+};
 /// Gives a space that is to be built to worker `$1`.
-macro_rules! claim_space {
-    ($lock:literal) => {
-        concat!(
-            "UPDATE spaces SET worker_id = $1 WHERE (tenant_id, id) IN ( \
-                SELECT b.tenant_id, b.id FROM spaces b WHERE b.status = 'building' \
-                AND (b.worker_id IS NULL OR ",
-            is_free!("b"),
-            ") ORDER BY b.id LIMIT 1 ",
-            $lock,
-            ") RETURNING tenant_id, id"
-        )
-    };
-}
-
-const POSTGRES_CLAIM: &str = claim_documents!("FOR UPDATE SKIP LOCKED");
-const SQLITE_CLAIM: &str = claim_documents!("");
-const POSTGRES_CLAIM_SPACE: &str = claim_space!("FOR UPDATE SKIP LOCKED");
-const SQLITE_CLAIM_SPACE: &str = claim_space!("");
+const CLAIM_SPACE: Sql = Sql::Each {
+    sqlite: "UPDATE spaces SET worker_id = $1 WHERE (tenant_id, id) IN ( \
+            SELECT b.tenant_id, b.id FROM spaces b WHERE b.status = 'building' \
+            AND (b.worker_id IS NULL OR (b.worker_id <> $1 \
+                AND (SELECT w.id FROM workers w WHERE w.id = b.worker_id) IS NULL)) \
+            ORDER BY b.id LIMIT 1) RETURNING tenant_id, id",
+    postgres: "UPDATE spaces SET worker_id = $1 WHERE (tenant_id, id) IN ( \
+            SELECT b.tenant_id, b.id FROM spaces b WHERE b.status = 'building' \
+            AND (b.worker_id IS NULL OR (b.worker_id <> $1 \
+                AND (SELECT w.id FROM workers w WHERE w.id = b.worker_id) IS NULL)) \
+            ORDER BY b.id LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING tenant_id, id",
+};
 const CLAIMED_SPACE: &str = concat!(
     "SELECT c.tenant_id, c.user_id, u.role, ",
     space_columns!(),
@@ -83,11 +80,7 @@ const SQLITE_UNNEEDED: &str = unneeded!(
 /// Blobs of one statement of [`unreferenced_blobs`].
 const STEP: usize = 10_000;
 
-fn owner(row: &impl Columns) -> Result<Scope> {
-    Ok(Scope { tenant: row.get("tenant_id")?, user: row.get("user_id")?, role: row.name("role")? })
-}
-
-fn claimed(row: &impl Columns) -> Result<ClaimedDocument> {
+fn claimed(row: &Row) -> Result<ClaimedDocument> {
     Ok(ClaimedDocument {
         scope: owner(row)?,
         document: document(row)?,
@@ -104,16 +97,8 @@ pub(super) async fn claim_documents(
     dead_before: Timestamp,
     limit: u32,
 ) -> Result<Vec<ClaimedDocument>> {
-    macro_rules! claim {
-        ($db:expr, $statement:expr) => {{
-            let claim = query($statement).bind(worker.0).bind(now.0).bind(i64::from(limit));
-            $db.take_over(worker, dead_before, claim).await?.iter().map(claimed).collect::<Result<_>>()?
-        }};
-    }
-    let mut documents: Vec<ClaimedDocument> = match &store.database {
-        Database::Sqlite(db) => claim!(db, SQLITE_CLAIM),
-        Database::Postgres(db) => claim!(db, POSTGRES_CLAIM),
-    };
+    let claim = CLAIM.bind(worker).bind(now).bind(limit);
+    let mut documents = each(&store.take_over(worker, dead_before, claim).await?, claimed)?;
     documents.sort_by_key(|claimed| claimed.document.id);
     Ok(documents)
 }
@@ -129,19 +114,11 @@ pub(super) async fn claim_space(
     worker: WorkerId,
     dead_before: Timestamp,
 ) -> Result<Option<(Scope, EmbeddingSpace)>> {
-    macro_rules! claim {
-        ($db:expr, $statement:expr) => {{
-            let rows = $db.take_over(worker, dead_before, query($statement).bind(worker.0)).await?;
-            let Some(row) = rows.first() else { return Ok(None) };
-            let (tenant, id) = (row.get::<uuid::Uuid>("tenant_id")?, row.get::<uuid::Uuid>("id")?);
-            let row = $db.read_first(query(CLAIMED_SPACE).bind(tenant).bind(id)).await?;
-            row.as_ref().map(|row| Ok((owner(row)?, space(row)?))).transpose()
-        }};
-    }
-    match &store.database {
-        Database::Sqlite(db) => claim!(db, SQLITE_CLAIM_SPACE),
-        Database::Postgres(db) => claim!(db, POSTGRES_CLAIM_SPACE),
-    }
+    let rows = store.take_over(worker, dead_before, CLAIM_SPACE.bind(worker)).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let (tenant, id) = (row.get::<TenantId>("tenant_id")?, row.get::<SpaceId>("id")?);
+    let row = store.database.read_first(Sql::Same(CLAIMED_SPACE).bind(tenant).bind(id)).await?;
+    row.as_ref().map(|row| Ok((owner(row)?, space(row)?))).transpose()
 }
 
 /// See [`MaintenanceStore::unreferenced_blobs`](aimate_core::knowledge::MaintenanceStore::unreferenced_blobs).

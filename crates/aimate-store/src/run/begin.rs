@@ -1,85 +1,102 @@
 //! Storing a turn: the conversation if it is new, the messages and the run.
 
+use aimate_core::MessageId;
 use aimate_core::conversation::{Conversation, DEFAULT_TITLE};
 use aimate_core::message::Message;
 use aimate_core::run::{BeginRun, Begun, Run, RunStore};
-use aimate_core::{Error, ErrorKind, Result, Scope};
-use sqlx::{QueryBuilder, Sqlite};
+use aimate_core::{Error, Result, Scope};
 
-use crate::conversation::refused;
-use crate::message::{bind, insert, push};
-use crate::postgres::PgQuery;
-use crate::sqlite::SqliteQuery;
-use crate::statement::{built, scoped};
+use crate::conversation::{create, missing_owner};
+use crate::database::{DbError, Sql, Statement};
+use crate::message::{bind_arrays, sqlite_insert};
 use crate::value::{count, json, maybe_text, text};
-use crate::{Database, SqlStore};
+use crate::{Kind, SqlStore};
 
-/// Stores the run unless there is one with its `client_id`; the rest of the
-/// statement happens only if it does. Foreign keys are checked at the end of a
+/// All of it in one statement, for one round trip. The run is stored unless there
+/// is one with its `client_id`, and the rest only if the run is; so a row comes
+/// back if all of it is stored. Foreign keys are checked at the end of the
 /// statement, so the run may come before what it refers to.
-macro_rules! run_first {
-    ($conversation:literal) => {
-        concat!(
-            "WITH run AS (INSERT INTO runs (tenant_id, user_id, conversation_id, id, user_message_id, \
-             message_id, status, model, context, worker_id, attempt, client_id, client_hash, created_at, \
-             is_cancel_requested) SELECT $1, $2, $3, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, \
-             false ",
-            $conversation,
-            " ON CONFLICT (tenant_id, user_id, client_id) WHERE client_id IS NOT NULL DO NOTHING \
-             RETURNING id), said AS (",
-            insert!("WHERE EXISTS (SELECT 1 FROM run)"),
-            "), "
-        )
-    };
-}
-
-const POSTGRES_BEGIN: &str = concat!(
-    run_first!("FROM conversations WHERE tenant_id = $1 AND user_id = $2 AND id = $3"),
-    "touched AS (UPDATE conversations SET active_leaf_id = $19, updated_at = $27, \
-     message_count = message_count + cardinality($4::uuid[]), \
-     title = CASE WHEN $28::text IS NOT NULL AND title = $30 THEN $28 ELSE title END, \
-     title_folded = CASE WHEN $28::text IS NOT NULL AND title = $30 THEN $29 ELSE title_folded END \
-     WHERE tenant_id = $1 AND user_id = $2 AND id = $3 AND EXISTS (SELECT 1 FROM run)) SELECT id FROM run"
+///
+/// `$4` to `$14` are the run's, `$15` to `$27` the messages', `$28` to `$30` the
+/// new title, the same folded, and the one that it replaces.
+const POSTGRES_BEGIN: Sql = Sql::Postgres(
+    "WITH run AS ( \
+        INSERT INTO runs (tenant_id, user_id, conversation_id, id, user_message_id, message_id, status, model, \
+        context, worker_id, attempt, client_id, client_hash, created_at, is_cancel_requested) \
+        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, false \
+        FROM conversations WHERE tenant_id = $1 AND user_id = $2 AND id = $3 \
+        ON CONFLICT (tenant_id, user_id, client_id) WHERE client_id IS NOT NULL DO NOTHING RETURNING id), \
+     said AS ( \
+        INSERT INTO messages (tenant_id, conversation_id, id, parent_id, role, content, status, model, usage, \
+        cost, metadata, depth, tokens, path_tokens, created_at) \
+        SELECT $1, $3, m.* FROM unnest($15::uuid[], $16::uuid[], $17::text[], $18::jsonb[], $19::text[], \
+        $20::text[], $21::jsonb[], $22::bigint[], $23::jsonb[], $24::bigint[], $25::bigint[], $26::bigint[], \
+        $27::bigint[]) AS m WHERE EXISTS (SELECT 1 FROM run)), \
+     touched AS ( \
+        UPDATE conversations SET active_leaf_id = $6, updated_at = $14, \
+        message_count = message_count + cardinality($15::uuid[]), \
+        title = CASE WHEN $28::text IS NOT NULL AND title = $30 THEN $28 ELSE title END, \
+        title_folded = CASE WHEN $28::text IS NOT NULL AND title = $30 THEN $29 ELSE title_folded END \
+        WHERE tenant_id = $1 AND user_id = $2 AND id = $3 AND EXISTS (SELECT 1 FROM run)) \
+     SELECT id FROM run",
 );
 
-const POSTGRES_BEGIN_NEW: &str = concat!(
-    run_first!(""),
-    "fresh AS (INSERT INTO conversations (tenant_id, user_id, id, active_leaf_id, message_count, \
-     workspace_id, title, title_folded, system_prompt, is_pinned, is_archived, tags, metadata, created_at, \
-     updated_at) SELECT $1, $2, $3, $19, cardinality($4::uuid[]), $28, $29, $30, $31, $32, $33, $34, $35, \
-     $36, $37 \
-     WHERE EXISTS (SELECT 1 FROM run)) SELECT id FROM run"
+/// The same with a new conversation, whose are `$28` to `$37`.
+const POSTGRES_BEGIN_NEW: Sql = Sql::Postgres(
+    "WITH run AS ( \
+        INSERT INTO runs (tenant_id, user_id, conversation_id, id, user_message_id, message_id, status, model, \
+        context, worker_id, attempt, client_id, client_hash, created_at, is_cancel_requested) \
+        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, false \
+        ON CONFLICT (tenant_id, user_id, client_id) WHERE client_id IS NOT NULL DO NOTHING RETURNING id), \
+     said AS ( \
+        INSERT INTO messages (tenant_id, conversation_id, id, parent_id, role, content, status, model, usage, \
+        cost, metadata, depth, tokens, path_tokens, created_at) \
+        SELECT $1, $3, m.* FROM unnest($15::uuid[], $16::uuid[], $17::text[], $18::jsonb[], $19::text[], \
+        $20::text[], $21::jsonb[], $22::bigint[], $23::jsonb[], $24::bigint[], $25::bigint[], $26::bigint[], \
+        $27::bigint[]) AS m WHERE EXISTS (SELECT 1 FROM run)), \
+     fresh AS ( \
+        INSERT INTO conversations (tenant_id, user_id, id, active_leaf_id, message_count, workspace_id, title, \
+        title_folded, system_prompt, is_pinned, is_archived, tags, metadata, created_at, updated_at) \
+        SELECT $1, $2, $3, $6, cardinality($15::uuid[]), $28, $29, $30, $31, $32, $33, $34, $35, $36, $37 \
+        WHERE EXISTS (SELECT 1 FROM run)) \
+     SELECT id FROM run",
+);
+
+const SQLITE_RUN: Sql = Sql::Sqlite(
+    "INSERT INTO runs (tenant_id, user_id, conversation_id, id, user_message_id, message_id, status, model, \
+     context, worker_id, attempt, client_id, client_hash, created_at, is_cancel_requested) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, false)",
+);
+const SQLITE_TOUCH: Sql = Sql::Sqlite(
+    "UPDATE conversations SET active_leaf_id = $4, updated_at = $5, message_count = message_count + $6, \
+     title = CASE WHEN $7 IS NOT NULL AND title = $9 THEN $7 ELSE title END, \
+     title_folded = CASE WHEN $7 IS NOT NULL AND title = $9 THEN $8 ELSE title_folded END \
+     WHERE tenant_id = $1 AND user_id = $2 AND id = $3",
 );
 
 impl SqlStore {
     /// See [`RunStore::begin`](aimate_core::run::RunStore::begin).
     pub(super) async fn begin_run(&self, scope: &Scope, begin: &BeginRun) -> Result<Begun> {
         let messages: Vec<&Message> = begin.messages.iter().chain([&begin.answer]).collect();
-        let stored = match &self.database {
-            Database::Sqlite(db) => {
-                let (query, expected) = sqlite_begin(scope, begin, &messages)?;
-                db.unit(query, expected).await
-            }
-            Database::Postgres(db) => {
-                db.write(postgres_begin(scope, begin, &messages)?).await.map(|rows| !rows.is_empty())
-            }
+        let statements = match self.kind() {
+            Kind::Sqlite => sqlite(scope, begin, &messages)?,
+            Kind::Postgres => vec![postgres(scope, begin, &messages)?],
         };
-        match stored {
-            Ok(true) => Ok(Begun::New),
-            Ok(false) => match self.run_of_client(scope, &begin.run).await? {
+        let error = match self.database.transaction_of(statements).await {
+            Ok(_) => return Ok(Begun::New),
+            Err(error) => error,
+        };
+        match error {
+            DbError::RowCount { .. } => match self.run_of_client(scope, &begin.run).await? {
                 Some(run) => Ok(Begun::Existing(Box::new(run))),
                 None => Err(Error::missing("conversation", begin.run.conversation_id)),
             },
-            Err(error) if error.kind() == ErrorKind::Conflict => {
-                match self.run_of_client(scope, &begin.run).await? {
-                    Some(run) => Ok(Begun::Existing(Box::new(run))),
-                    None => Err(error),
-                }
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                Err(self.missing_of_begin(scope, begin, error).await)
-            }
-            Err(error) => Err(error),
+            DbError::Unique(_) => match self.run_of_client(scope, &begin.run).await? {
+                Some(run) => Ok(Begun::Existing(Box::new(run))),
+                None => Err(error.into()),
+            },
+            DbError::ForeignKey(_) => Err(self.missing_of_begin(scope, begin, error).await),
+            DbError::Db(_) | DbError::Other(_) => Err(error.into()),
         }
     }
 
@@ -91,39 +108,27 @@ impl SqlStore {
     }
 
     /// What a foreign key refused, in words.
-    async fn missing_of_begin(&self, scope: &Scope, begin: &BeginRun, error: Error) -> Error {
+    async fn missing_of_begin(&self, scope: &Scope, begin: &BeginRun, error: DbError) -> Error {
         let first = begin.messages.first().unwrap_or(&begin.answer);
         match (&begin.create, first.parent_id) {
             (Some(_), Some(parent)) => Error::missing("message", parent),
-            (Some(conversation), None) => refused(error, scope, conversation),
+            (Some(conversation), None) => error.on_foreign_key(|| missing_owner(scope, conversation)).into(),
             (None, _) => {
-                let all: Vec<Message> = begin.messages.iter().chain([&begin.answer]).cloned().collect();
-                self.missing_parent(scope, begin.run.conversation_id, &all, error).await
+                let new: Vec<&Message> = begin.messages.iter().chain([&begin.answer]).collect();
+                self.missing_parent(scope, begin.run.conversation_id, &new, error).await
             }
         }
     }
 }
 
-fn postgres_begin(scope: &Scope, begin: &BeginRun, messages: &[&Message]) -> Result<PgQuery> {
-    let statement = if begin.create.is_some() { POSTGRES_BEGIN_NEW } else { POSTGRES_BEGIN };
-    let run = &begin.run;
-    let query = bind(scoped(statement, scope).bind(run.conversation_id.0), messages)?
-        .bind(run.id.0)
-        .bind(run.user_message_id.map(|id| id.0))
-        .bind(run.message_id.0)
-        .bind(run.status.as_str())
-        .bind(text(&run.model))
-        .bind(json(&run.context)?)
-        .bind(run.worker_id.0)
-        .bind(i64::from(run.attempt))
-        .bind(maybe_text(run.client_id.as_ref()))
-        .bind(run.client_hash.as_deref())
-        .bind(run.created_at.0);
+fn postgres(scope: &Scope, begin: &BeginRun, messages: &[&Message]) -> Result<Statement> {
+    let sql = if begin.create.is_some() { POSTGRES_BEGIN_NEW } else { POSTGRES_BEGIN };
+    let statement = bind_arrays(run(sql, scope, &begin.run)?, messages)?.expect_returned();
     let Some(new) = &begin.create else {
-        return Ok(query.bind(maybe_text(begin.title.as_ref())).bind(folded(begin)).bind(DEFAULT_TITLE));
+        return Ok(statement.bind(maybe_text(begin.title.as_ref())).bind(folded(begin)).bind(DEFAULT_TITLE));
     };
-    Ok(query
-        .bind(new.workspace_id.map(|id| id.0))
+    Ok(statement
+        .bind(new.workspace_id)
         .bind(text(&new.title))
         .bind(text(&new.title).to_lowercase())
         .bind(maybe_text(new.system_prompt.as_ref()))
@@ -131,98 +136,59 @@ fn postgres_begin(scope: &Scope, begin: &BeginRun, messages: &[&Message]) -> Res
         .bind(new.is_archived)
         .bind(json(&new.tags)?)
         .bind(json(&new.metadata)?)
-        .bind(new.created_at.0)
-        .bind(new.updated_at.0))
+        .bind(new.created_at)
+        .bind(new.updated_at))
+}
+
+fn sqlite(scope: &Scope, begin: &BeginRun, messages: &[&Message]) -> Result<Vec<Statement>> {
+    let leaf: MessageId = begin.run.message_id;
+    let mut statements = Vec::with_capacity(messages.len() + 2);
+    if let Some(new) = &begin.create {
+        let new = Conversation {
+            id: begin.run.conversation_id,
+            active_leaf_id: Some(leaf),
+            message_count: messages.len() as u64,
+            ..new.clone()
+        };
+        statements.push(create(scope, &new)?);
+    }
+    for message in messages {
+        statements.push(sqlite_insert(scope.tenant, begin.run.conversation_id, message)?);
+    }
+    statements.push(run(SQLITE_RUN, scope, &begin.run)?);
+    if begin.create.is_none() {
+        let touch = SQLITE_TOUCH
+            .scoped(scope)
+            .bind(begin.run.conversation_id)
+            .bind(leaf)
+            .bind(begin.run.created_at)
+            .bind(count(messages.len()))
+            .bind(maybe_text(begin.title.as_ref()))
+            .bind(folded(begin))
+            .bind(DEFAULT_TITLE);
+        statements.push(touch.expect_touched(1));
+    }
+    Ok(statements)
+}
+
+/// Binds what all the statements that store a run begin with.
+fn run(sql: Sql, scope: &Scope, run: &Run) -> Result<Statement> {
+    Ok(sql
+        .scoped(scope)
+        .bind(run.conversation_id)
+        .bind(run.id)
+        .bind(run.user_message_id)
+        .bind(run.message_id)
+        .bind(run.status.as_str())
+        .bind(text(&run.model))
+        .bind(json(&run.context)?)
+        .bind(run.worker_id)
+        .bind(run.attempt)
+        .bind(maybe_text(run.client_id.as_ref()))
+        .bind(run.client_hash.as_deref())
+        .bind(run.created_at))
 }
 
 fn folded(begin: &BeginRun) -> Option<String> {
     begin.title.as_ref().map(|title| text(title).to_lowercase())
-}
-
-/// All statements in one text, and how many rows they touch together if
-/// everything they refer to is there.
-fn sqlite_begin(scope: &Scope, begin: &BeginRun, messages: &[&Message]) -> Result<(SqliteQuery, u64)> {
-    let mut query = QueryBuilder::new("");
-    if let Some(new) = &begin.create {
-        push_conversation(&mut query, scope, new, begin, messages.len())?;
-    }
-    push(&mut query, scope.tenant, begin.run.conversation_id, messages)?;
-    push_run(&mut query, scope, &begin.run)?;
-    if begin.create.is_none() {
-        push_touch(&mut query, scope, begin, messages.len());
-    }
-    Ok((built(query), messages.len() as u64 + 2))
-}
-
-fn push_conversation(
-    query: &mut QueryBuilder<Sqlite>,
-    scope: &Scope,
-    new: &Conversation,
-    begin: &BeginRun,
-    messages: usize,
-) -> Result<()> {
-    query.push(
-        "INSERT INTO conversations (tenant_id, user_id, id, active_leaf_id, message_count, workspace_id, \
-         title, title_folded, system_prompt, is_pinned, is_archived, tags, metadata, created_at, updated_at) \
-         VALUES (",
-    );
-    let (tags, metadata) = (json(&new.tags)?, json(&new.metadata)?);
-    let mut values = query.separated(", ");
-    values.push_bind(scope.tenant.0);
-    values.push_bind(scope.user.0);
-    values.push_bind(begin.run.conversation_id.0);
-    values.push_bind(begin.run.message_id.0);
-    values.push_bind(count(messages));
-    values.push_bind(new.workspace_id.map(|id| id.0));
-    values.push_bind(text(&new.title));
-    values.push_bind(text(&new.title).to_lowercase());
-    values.push_bind(maybe_text(new.system_prompt.as_ref()));
-    values.push_bind(new.is_pinned);
-    values.push_bind(new.is_archived);
-    values.push_bind(tags);
-    values.push_bind(metadata);
-    values.push_bind(new.created_at.0);
-    values.push_bind(new.updated_at.0);
-    query.push("); ");
-    Ok(())
-}
-
-fn push_run(query: &mut QueryBuilder<Sqlite>, scope: &Scope, run: &Run) -> Result<()> {
-    query.push(
-        "INSERT INTO runs (tenant_id, user_id, conversation_id, id, user_message_id, message_id, status, \
-         model, context, worker_id, attempt, client_id, client_hash, created_at, is_cancel_requested) VALUES (",
-    );
-    let context = json(&run.context)?;
-    let mut values = query.separated(", ");
-    values.push_bind(scope.tenant.0);
-    values.push_bind(scope.user.0);
-    values.push_bind(run.conversation_id.0);
-    values.push_bind(run.id.0);
-    values.push_bind(run.user_message_id.map(|id| id.0));
-    values.push_bind(run.message_id.0);
-    values.push_bind(run.status.as_str());
-    values.push_bind(text(&run.model));
-    values.push_bind(context);
-    values.push_bind(run.worker_id.0);
-    values.push_bind(i64::from(run.attempt));
-    values.push_bind(maybe_text(run.client_id.as_ref()));
-    values.push_bind(run.client_hash.as_deref());
-    values.push_bind(run.created_at.0);
-    query.push(", false); ");
-    Ok(())
-}
-
-fn push_touch(query: &mut QueryBuilder<Sqlite>, scope: &Scope, begin: &BeginRun, messages: usize) {
-    query.push("UPDATE conversations SET active_leaf_id = ").push_bind(begin.run.message_id.0);
-    query.push(", updated_at = ").push_bind(begin.run.created_at.0);
-    query.push(", message_count = message_count + ").push_bind(count(messages));
-    if let Some(title) = &begin.title {
-        query.push(", title = CASE title WHEN ").push_bind(DEFAULT_TITLE);
-        query.push(" THEN ").push_bind(text(title)).push(" ELSE title END");
-        query.push(", title_folded = CASE title WHEN ").push_bind(DEFAULT_TITLE);
-        query.push(" THEN ").push_bind(folded(begin)).push(" ELSE title_folded END");
-    }
-    query.push(" WHERE tenant_id = ").push_bind(scope.tenant.0);
-    query.push(" AND user_id = ").push_bind(scope.user.0);
-    query.push(" AND id = ").push_bind(begin.run.conversation_id.0);
 }

@@ -1,0 +1,86 @@
+//! Adding messages to a conversation.
+
+use aimate_core::conversation::ConversationStore;
+use aimate_core::message::Message;
+use aimate_core::{ConversationId, Error, Result, Scope, Timestamp};
+
+use crate::database::{DbError, Sql};
+use crate::message::{bind_arrays, sqlite_insert};
+use crate::value::count;
+use crate::{Kind, SqlStore};
+
+/// Points the conversation at message `$4`, at time `$5`, and stores the messages
+/// `$6` to `$18`; returns a row if the conversation is there.
+const POSTGRES_APPEND: Sql = Sql::Postgres(
+    "WITH touched AS ( \
+        UPDATE conversations SET active_leaf_id = $4, updated_at = $5, \
+        message_count = message_count + cardinality($6::uuid[]) \
+        WHERE tenant_id = $1 AND user_id = $2 AND id = $3 RETURNING id), \
+     said AS ( \
+        INSERT INTO messages (tenant_id, conversation_id, id, parent_id, role, content, status, model, usage, \
+        cost, metadata, depth, tokens, path_tokens, created_at) \
+        SELECT $1, $3, m.* FROM unnest($6::uuid[], $7::uuid[], $8::text[], $9::jsonb[], $10::text[], \
+        $11::text[], $12::jsonb[], $13::bigint[], $14::jsonb[], $15::bigint[], $16::bigint[], $17::bigint[], \
+        $18::bigint[]) AS m WHERE EXISTS (SELECT 1 FROM touched)) \
+     SELECT id FROM touched",
+);
+const SQLITE_TOUCH: Sql = Sql::Sqlite(
+    "UPDATE conversations SET active_leaf_id = $4, updated_at = $5, message_count = message_count + $6 \
+     WHERE tenant_id = $1 AND user_id = $2 AND id = $3",
+);
+
+impl SqlStore {
+    /// See [`ConversationStore::append`].
+    pub(super) async fn append_messages(
+        &self,
+        scope: &Scope,
+        id: ConversationId,
+        messages: &[Message],
+        now: Timestamp,
+    ) -> Result<()> {
+        let Some(leaf) = messages.last() else {
+            return self.check_conversation(scope, id).await;
+        };
+        let messages: Vec<&Message> = messages.iter().collect();
+        let statements = match self.kind() {
+            Kind::Sqlite => {
+                let inserts = messages.iter().map(|message| sqlite_insert(scope.tenant, id, message));
+                let touch = SQLITE_TOUCH.scoped(scope).bind(id).bind(leaf.id).bind(now);
+                let touch = touch.bind(count(messages.len())).expect_touched(1);
+                inserts.chain([Ok(touch)]).collect::<Result<_>>()?
+            }
+            Kind::Postgres => {
+                let touch = POSTGRES_APPEND.scoped(scope).bind(id).bind(leaf.id).bind(now);
+                vec![bind_arrays(touch, &messages)?.expect_returned()]
+            }
+        };
+        match self.database.transaction_of(statements).await {
+            Ok(_) => Ok(()),
+            Err(error @ DbError::ForeignKey(_)) => {
+                Err(self.missing_parent(scope, id, &messages, error).await)
+            }
+            Err(error) => Err(error.on_row_count(|| Error::missing("conversation", id)).into()),
+        }
+    }
+
+    /// Which of the things that `messages` need is not there, after a write
+    /// said that one is not.
+    pub(crate) async fn missing_parent(
+        &self,
+        scope: &Scope,
+        id: ConversationId,
+        messages: &[&Message],
+        error: DbError,
+    ) -> Error {
+        if let Err(missing) = self.check_conversation(scope, id).await {
+            return missing;
+        }
+        let is_new = |id| messages.iter().any(|message| message.id == id);
+        for parent in messages.iter().filter_map(|message| message.parent_id).filter(|id| !is_new(*id)) {
+            if let Err(missing) = ConversationStore::message(self, scope, id, parent).await {
+                return missing;
+            }
+        }
+        error.into()
+    }
+}
