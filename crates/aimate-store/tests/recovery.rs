@@ -11,9 +11,11 @@ use aimate_core::{ErrorKind, Stores, Timestamp, WorkerId};
 use aimate_store::{Options, connect, connect_with};
 use futures_util::future::{join, join_all};
 use support::relay::Relay;
+use support::statements;
 
 #[tokio::test]
 async fn broken_sessions_are_replaced() {
+    statements::listen();
     support::on_each_server(async |schema| {
         let relay = Relay::to(schema.address(), Duration::ZERO).await;
         let store = connect(&schema.url_through(relay.address)).await.unwrap();
@@ -32,11 +34,13 @@ async fn broken_sessions_are_replaced() {
             assert_eq!(refused.kind(), ErrorKind::Unavailable);
             w.conversation("again").await;
         }
-        // Others give the worker the time to take its lock again.
+        // Others who have seen that its lock is free give the worker the time to
+        // take it again.
         let other = joined(&stores).await;
         w.begun().await;
+        statements::take();
         let beats = async {
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            support::until(async || statements::has_run("pg_postmaster_start_time")).await;
             stores.workers.beat(w.worker, at(2)).await.unwrap();
         };
         assert_eq!(join(taken(&stores, other), beats).await.0, []);
@@ -93,13 +97,11 @@ async fn dies_and_starts_again(url: &str) {
     drop(store);
 
     let mut runs = Vec::new();
-    for _ in 0..100 {
+    support::until(async || {
         runs = taken(&lives, heir).await;
-        if !runs.is_empty() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        !runs.is_empty()
+    })
+    .await;
     assert_eq!(runs[0].run.id, turn.run.id);
     survivor.close().await;
 }

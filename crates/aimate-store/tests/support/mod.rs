@@ -4,15 +4,18 @@
     dead_code,
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "these are tests; each uses its own part"
 )]
 
 pub(crate) mod knowledge;
 pub(crate) mod relay;
+pub(crate) mod sources;
 pub(crate) mod statements;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use aimate_core::{Ids as _, RandomIds};
 use aimate_store::{Options, Store};
@@ -141,4 +144,15 @@ pub(crate) async fn on_each_server(test: impl AsyncFn(&Schema)) {
 pub(crate) async fn connected(schema: &Schema) -> Store {
     let options = Options { blobs: Some(schema.blobs.0.clone()), ..Options::default() };
     aimate_store::connect_with(&schema.url(), options).await.unwrap()
+}
+
+/// Waits for something to happen, ten seconds at most.
+pub(crate) async fn until(mut happened: impl AsyncFnMut() -> bool) {
+    for _ in 0..2_000 {
+        if happened().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("it did not happen within ten seconds");
 }

@@ -20,6 +20,11 @@ pub(crate) fn take() -> BTreeSet<String> {
     std::mem::take(&mut SEEN.lock().unwrap())
 }
 
+/// Whether a statement with `part` has run since.
+pub(crate) fn has_run(part: &str) -> bool {
+    SEEN.lock().unwrap().iter().any(|statement| statement.contains(part))
+}
+
 struct Listener;
 
 impl Subscriber for Listener {
