@@ -22,6 +22,14 @@ const KILL_AFTER: std::ops::Range<u64> = 150..1_500;
 /// A chunk as it must be: document, place, text, start, end.
 type Known = BTreeSet<(String, u32, String, u64, u64)>;
 
+/// What an ingest left behind.
+#[derive(Debug, PartialEq)]
+struct Outcome {
+    chunks: Known,
+    /// Documents that are not ready.
+    stuck: usize,
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_ingest_ends_as_an_undisturbed_one_on_sqlite() {
     let folder = Folder::new("ingest-sqlite");
@@ -51,12 +59,15 @@ async fn trials(store: &str, database: &str, folder: &Folder) {
 
     let mut undisturbed = shelf.ingest("undisturbed");
     assert!(undisturbed.wait().expect("it ends").success(), "{}", shelf.log());
-    let expected = shelf.chunks("undisturbed").await;
+    let Outcome { chunks: expected, stuck: 0 } = shelf.outcome("undisturbed").await else {
+        panic!("an undisturbed ingest leaves documents that are not ready: {}", shelf.log());
+    };
     assert_eq!(expected.iter().map(|chunk| &chunk.0).collect::<BTreeSet<_>>().len(), documents);
     let needed = shelf.upstream.embedded().values().sum::<u64>();
     assert!(needed >= 4 * BATCH, "{needed} chunks: too few to be killed in the middle");
 
     let (mut killed, mut again, mut max) = (0, 0, 0);
+    let (mut different, mut stuck) = (0, 0);
     let mut trial = 0;
     while killed < trials {
         trial += 1;
@@ -74,8 +85,17 @@ async fn trials(store: &str, database: &str, folder: &Folder) {
         }
         let mut last = shelf.ingest(&collection);
         assert!(last.wait().expect("it ends").success(), "AIMATE_KILL_SEED={seed}: {}", shelf.log());
-        let chunks = shelf.chunks(&collection).await;
-        assert!(chunks == expected, "{store}, AIMATE_KILL_SEED={seed}, trial {trial}: other chunks");
+        let outcome = shelf.outcome(&collection).await;
+        if outcome.chunks != expected || outcome.stuck > 0 {
+            println!(
+                "{store}, AIMATE_KILL_SEED={seed}, trial {trial}: {} chunks, {} documents stuck\n{}",
+                outcome.chunks.len(),
+                outcome.stuck,
+                shelf.log()
+            );
+        }
+        different += usize::from(outcome.chunks != expected);
+        stuck += outcome.stuck;
         let twice = shelf.upstream.embedded().values().sum::<u64>().saturating_sub(needed);
         assert!(
             twice <= kills * BATCH,
@@ -86,10 +106,11 @@ async fn trials(store: &str, database: &str, folder: &Folder) {
         max = max.max(twice.div_ceil(kills.max(1)));
     }
     println!(
-        "{store}: {killed} kills in {trial} ingests of {} chunks; sets that differ 0, stuck 0; {again} texts \
-         embedded again, at most {max} for a kill",
+        "{store}: {killed} kills in {trial} ingests of {} chunks; sets that differ {different}, stuck {stuck}; \
+         {again} texts embedded again, at most {max} for a kill",
         expected.len()
     );
+    assert_eq!((different, stuck), (0, 0), "{store}, AIMATE_KILL_SEED={seed}");
     shelf.nothing_is_left_over(killed).await;
 }
 
@@ -162,17 +183,20 @@ impl Shelf {
         (Engine::builder().store(store.clone()).readers(0).build().await.expect("an engine"), store)
     }
 
-    /// What can be found in a collection; all of it must be `ready`.
-    async fn chunks(&self, collection: &str) -> Known {
+    /// What can be found in a collection.
+    async fn outcome(&self, collection: &str) -> Outcome {
         let (engine, store) = self.engine().await;
         let me = engine.local_scope().await.expect("a scope");
         let knowledge = engine.knowledge(&me);
         let id = knowledge.collection(collection).await.expect("the collection").id;
         let filter = DocumentFilter { collection: Some(id), ..DocumentFilter::default() };
         let documents = knowledge.documents(&filter, PageRequest::first(200)).await.expect("documents").data;
-        let mut known = Known::new();
+        let mut outcome = Outcome { chunks: Known::new(), stuck: 0 };
         for document in documents {
-            assert_eq!(document.status, DocumentStatus::Ready, "{document:?}");
+            if document.status != DocumentStatus::Ready {
+                outcome.stuck += 1;
+                continue;
+            }
             let mut from = 0;
             loop {
                 let page = knowledge.chunks(document.id, from, 200).await.expect("chunks");
@@ -180,7 +204,7 @@ impl Shelf {
                 if page.is_empty() {
                     break;
                 }
-                known.extend(
+                outcome.chunks.extend(
                     page.into_iter().map(|c| (document.name.clone(), c.index, c.text, c.start, c.end)),
                 );
             }
@@ -188,7 +212,7 @@ impl Shelf {
         }
         engine.drain(Duration::from_secs(1)).await;
         store.close().await;
-        known
+        outcome
     }
 
     /// No vector or segment that nothing refers to; of bytes, at most one file
