@@ -1,5 +1,7 @@
 //! Content for tests, the same at each run.
 
+use proptest::prelude::*;
+use proptest::sample::select;
 use uuid::Uuid;
 
 use crate::analysis::analyze;
@@ -17,13 +19,9 @@ pub(crate) fn number(seed: &mut u64) -> usize {
     usize::try_from(*seed >> 33).unwrap()
 }
 
-/// The next sign; now and then any character at all.
-pub(crate) fn character(seed: &mut u64) -> char {
-    let number = number(seed);
-    if number.is_multiple_of(16) {
-        return char::from_u32(u32::try_from(number / 16 % 0x0011_0000).unwrap()).unwrap_or('a');
-    }
-    SIGNS.chars().nth(number % SIGNS.chars().count()).unwrap()
+/// A sign; now and then any character at all.
+pub(crate) fn sign() -> impl Strategy<Value = char> {
+    prop_oneof![15 => select(SIGNS.chars().collect::<Vec<_>>()), 1 => any::<char>()]
 }
 
 /// Chunks of words of which some are frequent, three to a document.

@@ -1,10 +1,14 @@
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aimate_index::analysis::analyze_query;
+use proptest::strategy::{Strategy as _, ValueTree as _};
+use proptest::test_runner::TestRunner;
 use serde_json::{Map, Value, json};
 
 use super::knowledge_world::{EAST, Fixture, document};
 use crate::knowledge::{Document, Filter, FilterSubject, SearchScope};
+use crate::testing::property::{STRINGS, filter, holds_for, metadata};
 use crate::{DocumentId, Stores};
 
 /// The documents that a filter lets through, by either leg.
@@ -51,105 +55,20 @@ async fn shelf_of(stores: &Stores, all: Vec<Map<String, Value>>) -> (Fixture<'_>
     (fixture, documents)
 }
 
-/// What could be taken for something else.
-const STRINGS: [&str; 14] =
-    ["a", "A", "b", "", "1", "true", "null", "ä", "é", "%", "_", "a'b", "a\\b", "2026-01-01T00:00:00Z"];
-const KEYS: [&str; 8] = ["a", "b", "0", "ä b", "it's", "back\\slash", "$x", "a'; DROP TABLE documents; --"];
-
-/// The same numbers each time (xorshift).
-pub struct Dice(u64);
-
-impl Dice {
-    pub fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 33).unwrap() % n
-    }
-
-    fn of<T: Clone>(&mut self, values: &[T]) -> T {
-        values[self.below(values.len())].clone()
-    }
-
-    fn scalar(&mut self) -> Value {
-        match self.below(4) {
-            0 => self.of(&[json!(0), json!(1), json!(-1), json!(2026), json!(9_007_199_254_740_993_i64)]),
-            1 => self.of(&[json!(1.0), json!(0.1), json!(-2.5), json!(1e300), json!(0.30000000000000004)]),
-            2 => self.of(&[json!(true), json!(false)]),
-            _ => json!(self.of(&STRINGS)),
-        }
-    }
-
-    fn value(&mut self, depth: usize) -> Value {
-        match self.below(if depth > 2 { 4 } else { 7 }) {
-            0 => Value::Null,
-            4 => (0..self.below(4)).map(|_| self.value(depth + 1)).collect(),
-            5 | 6 => Value::Object(self.metadata(depth + 1)),
-            _ => self.scalar(),
-        }
-    }
-
-    pub fn metadata(&mut self, depth: usize) -> Map<String, Value> {
-        (0..self.below(6)).map(|_| (self.of(&KEYS).to_owned(), self.value(depth))).collect()
-    }
-
-    fn field(&mut self) -> String {
-        match self.below(10) {
-            0 => self.of(&["$id", "$name", "$title", "$source", "$media_type"]).to_owned(),
-            1..=6 => self.of(&KEYS[..7]).trim_start_matches('$').to_owned(),
-            _ => format!("{}.{}", self.of(&KEYS[..6]), self.of(&KEYS[..6])),
-        }
-    }
-
-    fn bound(&mut self, is_string: bool) -> Option<Value> {
-        let mut value = self.scalar();
-        while value.is_boolean() || value.is_string() != is_string {
-            value = self.scalar();
-        }
-        (self.below(3) > 0).then_some(value)
-    }
-
-    pub fn filter(&mut self, depth: usize) -> Filter {
-        let field = self.field();
-        match self.below(if depth > 2 { 5 } else { 8 }) {
-            0 => Filter::Eq { field, value: self.scalar() },
-            1 => Filter::In { field, values: (0..self.below(4)).map(|_| self.scalar()).collect() },
-            2 => {
-                let is_string = self.below(2) == 0;
-                let first = loop {
-                    if let Some(bound) = self.bound(is_string) {
-                        break Some(bound);
-                    }
-                };
-                let (gte, lt, lte) = (self.bound(is_string), self.bound(is_string), self.bound(is_string));
-                Filter::Range { field, gt: first.filter(|_| lte.is_none()), gte, lt, lte }
-            }
-            3 => Filter::Contains { field, value: self.scalar() },
-            4 => Filter::Exists { field },
-            5 => Filter::Not(Box::new(self.filter(depth + 1))),
-            6 => Filter::And((0..self.below(4)).map(|_| self.filter(depth + 1)).collect()),
-            _ => Filter::Or((0..self.below(4)).map(|_| self.filter(depth + 1)).collect()),
-        }
-    }
-}
-
 pub async fn filters_mean_the_same_in_every_store(stores: &Stores) {
-    let mut dice = Dice::new(1);
-    let all = (0..30).map(|_| dice.metadata(0)).collect();
+    let mut runner = TestRunner::deterministic();
+    let all = (0..30).map(|_| metadata().new_tree(&mut runner).unwrap().current()).collect();
     let (fixture, documents) = shelf_of(stores, all).await;
-    let mut passed = 0;
-    for _ in 0..300 {
-        let filter = dice.filter(0);
-        filter.check().unwrap();
-        let found = passing(&fixture, &filter).await;
-        assert_eq!(found, expected(&documents, &filter), "{}", serde_json::to_string(&filter).unwrap());
-        passed += found.len();
-    }
-    // The dice are fair: filters tell documents apart.
+    let passed = AtomicUsize::new(0);
+    holds_for(300, filter(), async |filter| {
+        filter.check().map_err(|error| error.to_string())?;
+        let (found, expected) = (passing(&fixture, &filter).await, expected(&documents, &filter));
+        passed.fetch_add(found.len(), Ordering::Relaxed);
+        if found == expected { Ok(()) } else { Err(format!("{found:?} pass; {expected:?} should")) }
+    })
+    .await;
+    // The cases are fair: filters tell documents apart.
+    let passed = passed.into_inner();
     assert!(passed > 500 && passed < 8_000, "{passed}");
 }
 

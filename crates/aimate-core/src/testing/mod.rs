@@ -3,6 +3,7 @@
 //! count.
 
 mod embedder;
+pub mod property;
 mod provider;
 
 use std::sync::Arc;

@@ -37,7 +37,7 @@ pub(super) fn boundary(headers: &HeaderMap) -> Result<Option<String>> {
 }
 
 /// The head of a part.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Part {
     /// The name of its field.
     pub(super) name: String,
@@ -155,7 +155,10 @@ impl Part {
             return Err(wrong("a line begins with the boundary and goes on with something else"));
         }
         let (mut disposition, mut media_type) = (None, None);
-        for (name, value) in lines.filter_map(|line| line.split_once(':')) {
+        for line in lines.filter(|line| !line.is_empty()) {
+            let header = line.split_once(':');
+            let (name, value) =
+                header.ok_or_else(|| wrong("the head of a part has a line without a colon"))?;
             if name.trim().eq_ignore_ascii_case("content-disposition") {
                 disposition = Some(value.trim());
             } else if name.trim().eq_ignore_ascii_case("content-type") {
@@ -218,6 +221,9 @@ fn quoted_text(text: &str) -> Option<(String, &str)> {
 fn wrong(why: impl std::fmt::Display) -> Error {
     Error::invalid(format!("the body is not multipart/form-data: {why}"))
 }
+
+#[cfg(test)]
+mod properties;
 
 #[cfg(test)]
 mod tests {
@@ -291,6 +297,7 @@ mod tests {
             "--b\r\ncontent-disposition: form-data\r\n\r\nx\r\n--b--",
             "--b\r\ncontent-disposition: attachment; name=\"a\"\r\n\r\nx\r\n--b--",
             "--b\r\ncontent-disposition: form-data; name=\"a\r\n\r\nx\r\n--b--",
+            "--b\r\nx\r\ncontent-disposition: form-data; name=\"a\"\r\n\r\nx\r\n--b--",
             "--bc\r\ncontent-disposition: form-data; name=\"a\"\r\n\r\nx\r\n--b--",
         ] {
             assert!(whole(strange).await.is_err(), "{strange:?}");

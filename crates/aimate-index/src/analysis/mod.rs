@@ -161,7 +161,11 @@ impl Builder {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::testing::sign;
 
     fn words(terms: &Terms) -> Vec<&str> {
         terms.counts.iter().map(|(term, _)| term.as_str()).collect()
@@ -227,16 +231,16 @@ mod tests {
         assert!(words(&terms).contains(&"word999"));
     }
 
-    #[test]
-    fn any_text_is_analysed() {
-        let mut seed = 7_u64;
-        for _ in 0..2_000 {
-            let text: String = (0..40).map(|_| crate::testing::character(&mut seed)).collect();
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn any_text_is_analysed(text in vec(sign(), 0..40).prop_map(String::from_iter)) {
             let terms = analyze(&text);
-            assert!(terms.counts.is_sorted_by(|one, other| one.0 < other.0), "{text:?}");
+            prop_assert!(terms.counts.is_sorted_by(|one, other| one.0 < other.0));
             for (term, _) in analyze_query(&text).counts {
                 let found = terms.counts.binary_search_by(|(other, _)| other.cmp(&term));
-                assert!(found.is_ok(), "{term:?} of {text:?}");
+                prop_assert!(found.is_ok(), "{term:?}");
             }
         }
     }

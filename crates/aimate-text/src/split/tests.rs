@@ -1,6 +1,10 @@
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+
 use super::*;
 use crate::extract::{Heading, PageMark};
-use crate::testing::{character, number};
+use crate::testing::signs;
 
 fn document(kind: TextKind, text: &str) -> Extracted {
     let mut headings = Vec::new();
@@ -59,30 +63,52 @@ fn check(document: &Extracted, chunking: Chunking, max_tokens: usize) -> Vec<Pie
     pieces
 }
 
-#[test]
-fn any_text_is_covered_within_the_limits() {
-    let mut seed = 11;
-    for round in 0..600 {
-        let length = number(&mut seed) % 3_000;
-        // Some texts of words and paragraphs, some of anything.
-        let mut text = String::new();
-        while text.len() < length {
-            let word = 1 + number(&mut seed) % 12;
-            if round % 2 == 0 {
-                text.extend((0..word).map(|_| character(&mut seed)));
-            } else {
-                text.extend((0..word).map(|at| char::from(b'a' + u8::try_from((at + word) % 26).unwrap())));
-                let breaks =
-                    [" ", " ", " ", " ", ". B", "\n", "\n\n", "\n## H ", "\n- ", "\n```\n", "  ", "。"];
-                text.push_str(breaks[number(&mut seed) % breaks.len()]);
-            }
-        }
-        let kind = [TextKind::Plain, TextKind::Markdown, TextKind::Code][round % 3];
-        let size = u32::try_from(1 + number(&mut seed) % 400).unwrap();
-        let overlap = u32::try_from(number(&mut seed) % size.div_ceil(2) as usize).unwrap();
-        let max_tokens = [usize::MAX, 64, 7][number(&mut seed) % 3];
+/// Words with what a text may have between them.
+fn paragraphs() -> impl Strategy<Value = String> {
+    let breaks = [" ", " ", " ", " ", ". B", "\n", "\n\n", "\n## H ", "\n- ", "\n```\n", "  ", "。"];
+    vec(("[a-z]{1,12}", select(breaks.to_vec())), 0..300)
+        .prop_map(|words| words.iter().flat_map(|(word, end)| [word.as_str(), end]).collect())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn any_text_is_covered_within_the_limits(
+        text in prop_oneof![signs(1_000), paragraphs()],
+        kind in select(&[TextKind::Plain, TextKind::Markdown, TextKind::Code]),
+        (size, overlap) in (1..400_u32).prop_flat_map(|size| (Just(size), 0..size.div_ceil(2))),
+        max_tokens in select(&[usize::MAX, 64, 7]),
+    ) {
         check(&document(kind, &text), Chunking { size, overlap }, max_tokens);
     }
+
+    #[test]
+    fn pages_and_headings_are_those_before_a_chunk(
+        lines in vec(("#{0,3}", "[a-z]{1,30}"), 1..60),
+        page_length in 1..200_usize,
+        size in 20..200_u32,
+    ) {
+        let text: String = lines.iter().map(|(marks, word)| format!("{marks} {word}\n")).collect();
+        let mut markdown = document(TextKind::Markdown, &text);
+        markdown.pages = (0..)
+            .zip((0..text.len()).step_by(page_length))
+            .map(|(number, start)| PageMark { start, number, label: None })
+            .collect();
+        for piece in check(&markdown, Chunking { size, overlap: size / 4 }, usize::MAX) {
+            let page = markdown.pages.iter().rfind(|page| page.start <= piece.start);
+            prop_assert_eq!(piece.page, page.map(|page| page.number));
+            prop_assert_eq!(&piece.headings, &path(&markdown, piece.start));
+        }
+    }
+}
+
+/// The headings above `at`, each under the ones that enclose it.
+fn path(document: &Extracted, at: usize) -> Vec<String> {
+    let above: Vec<_> = document.headings.iter().filter(|heading| heading.start <= at).collect();
+    let encloses =
+        |(n, heading): &(usize, &&Heading)| above[n + 1..].iter().all(|later| later.level > heading.level);
+    above.iter().enumerate().filter(encloses).map(|(_, heading)| heading.title.clone()).collect()
 }
 
 #[test]
