@@ -2,8 +2,12 @@
 //! follow, and whoever falls behind reads the stored log instead.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
+#[cfg(not(test))]
+use std::sync::{Mutex, MutexGuard};
 
+#[cfg(test)]
+use aimate_interleave::{Mutex, MutexGuard};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -139,6 +143,20 @@ impl Channel {
         }
     }
 
+    /// Waits until there is something after `after` to read or nothing will come;
+    /// never [`Next::Wait`]. Dropping the future loses nothing.
+    pub(crate) async fn next(&self, news: &mut watch::Receiver<u64>, after: u64) -> Next {
+        loop {
+            // Seen before the events are read, so that no news falls between.
+            news.borrow_and_update();
+            match self.after(after) {
+                // The sender lives as long as the channel.
+                Next::Wait => drop(news.changed().await),
+                next => return next,
+            }
+        }
+    }
+
     /// Follows news; see [`watch::Receiver::changed`].
     pub(crate) fn news(&self) -> watch::Receiver<u64> {
         self.news.subscribe()
@@ -173,12 +191,15 @@ fn size(event: &ChatEvent) -> usize {
 }
 
 #[cfg(test)]
+mod interleavings;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::id::{TenantId, UserId};
     use crate::scope::Role;
 
-    fn channel(on_disconnect: OnDisconnect) -> Channel {
+    pub(super) fn channel(on_disconnect: OnDisconnect) -> Channel {
         let id = uuid::Uuid::nil();
         Channel::new(
             Scope { tenant: TenantId(id), user: UserId(id), role: Role::User },
@@ -187,7 +208,7 @@ mod tests {
         )
     }
 
-    fn texts(count: usize) -> Vec<ChatEvent> {
+    pub(super) fn texts(count: usize) -> Vec<ChatEvent> {
         (0..count).map(|n| ChatEvent::Text { text: n.to_string() }).collect()
     }
 

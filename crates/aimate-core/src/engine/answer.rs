@@ -209,15 +209,11 @@ impl Reader {
 
     async fn read(&mut self) -> Result<NumberedEvents> {
         while let Some((channel, news)) = &mut self.live {
-            // Seen before the channel is read, so that no news falls between.
-            news.borrow_and_update();
-            match channel.after(self.at) {
+            match channel.next(news, self.at).await {
                 Next::Events(events) => return Ok(events),
                 // Its last event was read, or its driver failed and the store
                 // has the end.
-                Next::End => self.leave(),
-                // The sender lives in the channel, which is held here.
-                Next::Wait => drop(news.changed().await),
+                Next::End | Next::Wait => self.leave(),
                 Next::InLog => {
                     let events = self.logged_after().await?;
                     if !events.is_empty() {
