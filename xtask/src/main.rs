@@ -32,6 +32,7 @@ cargo xtask COMMAND
                   and with a model to embed with; ARGs go to the test runner, and
                   then doc tests are left out
   tidy            the project's own rules: crate boundaries, names, file lengths
+  fuzz [SECONDS]  every fuzz target for 60 s, or as long as said, each
   bench [ARG…]    the benchmark suite, on a PostgreSQL with durable settings
   model           fetches the model of `test` and prints its folder
   postgres up     the servers of `test`, until Ctrl-C, for use by hand
@@ -61,6 +62,8 @@ fn dispatch(arguments: &[String]) -> Result {
         ["lint"] => tasks::lint(&Project::find()?),
         ["test", rest @ ..] => tasks::test(&Project::find()?, rest),
         ["tidy"] => tasks::tidy(&Project::find()?),
+        ["fuzz"] => tasks::fuzz(&Project::find()?, "60"),
+        ["fuzz", seconds] => tasks::fuzz(&Project::find()?, seconds),
         ["bench", rest @ ..] => tasks::bench(&Project::find()?, rest),
         ["model"] => tasks::model(&Project::find()?),
         ["postgres", "up"] => tasks::postgres_up(&Project::find()?),

@@ -13,6 +13,8 @@ use crate::tidy::violations;
 const TEST_POSTGRES: &str = "AIMATE_TEST_POSTGRES";
 /// Names the folder of a sentence-transformer to the tests and the benchmarks.
 const TEST_MODEL: &str = "AIMATE_TEST_MODEL";
+/// Says for how long each fuzz target runs.
+const FUZZ_SECONDS: &str = "AIMATE_FUZZ_SECONDS";
 
 /// One choice of packages and features for clippy, tests and CI: another choice
 /// would build every dependency a second time.
@@ -50,6 +52,14 @@ pub(crate) fn test(project: &Project, arguments: &[&str]) -> Result {
     let model = model::install(project)?;
     let servers = test_servers(project)?;
     run_tests(project, arguments, Some(&Beside { postgres: urls(&servers), model }))
+}
+
+/// Every fuzz target for `seconds`.
+pub(crate) fn fuzz(project: &Project, seconds: &str) -> Result {
+    let mut fuzz = project.cargo();
+    // Not through nextest, which would end a long run.
+    fuzz.arg("test").args(WORKSPACE).args(["--test", "fuzz", "--", "--nocapture"]);
+    run(fuzz.env(FUZZ_SECONDS, seconds))
 }
 
 /// Fetches the model of [`test()`] and says where it is.

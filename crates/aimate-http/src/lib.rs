@@ -28,6 +28,9 @@ mod connection;
 mod content;
 mod conversation;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod guard;
 mod health;
 mod json;

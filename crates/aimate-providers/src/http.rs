@@ -24,6 +24,8 @@ pub use guard::AddressPolicy;
 use guard::{Guard, Refused};
 pub(crate) use peer::Peer;
 use retry::Failure;
+#[cfg(feature = "fuzzing")]
+pub(crate) use retry::retry_after;
 
 const CONNECT_MS: u64 = 5_000;
 const FIRST_BYTE_MS: u64 = 300_000;

@@ -14,6 +14,9 @@
 
 mod builtin;
 mod frame;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod json;
 #[cfg(feature = "local")]

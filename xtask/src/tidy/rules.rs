@@ -26,9 +26,9 @@ const BOUNDARIES: [(&str, &[&str]); 8] = [
     ("pyo3", &["aimate-py"]),
     ("sqlx", &["aimate-store"]),
     ("reqwest", &["aimate-providers", "aimate-bench"]),
-    ("aimate-http", &["aimate", "aimate-bench"]),
+    ("aimate-http", &["aimate", "aimate-bench", "aimate-fuzz"]),
     ("aimate-store", &["aimate", "aimate-bench", "aimate-py"]),
-    ("aimate-providers", &["aimate", "aimate-bench", "aimate-py"]),
+    ("aimate-providers", &["aimate", "aimate-bench", "aimate-fuzz", "aimate-py"]),
     ("aimate", &["aimate-bench", "aimate-cli", "aimate-py"]),
 ];
 

@@ -148,7 +148,7 @@ impl<'a> Multipart<'a> {
 
 impl Part {
     /// Reads a head: the rest of the boundary's line, then one header a line.
-    fn new(head: &[u8]) -> Result<Self> {
+    pub(super) fn new(head: &[u8]) -> Result<Self> {
         let head = std::str::from_utf8(head).map_err(|_| wrong("the head of a part is not UTF-8"))?;
         let mut lines = head.split("\r\n");
         if lines.next().is_some_and(|rest| !rest.trim_matches([' ', '\t']).is_empty()) {

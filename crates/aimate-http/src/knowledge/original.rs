@@ -82,7 +82,7 @@ fn describe(document: &Document, headers: &mut HeaderMap) {
 
 /// The media type that is told. Of a text it tells the encoding too: browsers
 /// would take UTF-8 for Latin.
-fn media_type(stored: &str) -> String {
+pub(super) fn media_type(stored: &str) -> String {
     if !is_media_type(stored) {
         return "application/octet-stream".to_owned();
     }
@@ -94,7 +94,7 @@ fn media_type(stored: &str) -> String {
 }
 
 /// Shown or saved, and under which name.
-fn disposition(essence: &str, name: &str) -> String {
+pub(super) fn disposition(essence: &str, name: &str) -> String {
     let is_markup = ["html", "xml", "svg", "xsl"].iter().any(|markup| {
         let subtype = essence.split_once('/').map_or("", |(_, subtype)| subtype);
         subtype == *markup

@@ -71,7 +71,7 @@ fn is_passing(status: StatusCode) -> bool {
 
 /// What the server asks for: `retry-after-ms`, then `Retry-After` in seconds,
 /// then as a date.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let number = |text: &str| text.parse().ok().filter(|number: &f64| *number >= 0.0);
     if let Some(ms) = text("retry-after-ms").and_then(number) {

@@ -11,6 +11,8 @@
 mod bert;
 mod crew;
 mod folder;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod safetensors;
 mod tokenizer;
 mod wordpiece;

@@ -1,0 +1,28 @@
+//! See [`crate::fuzzing`].
+
+use super::{tokenizer, wordpiece};
+
+/// A tokenizer of the BERT family.
+pub struct Tokenizer(wordpiece::Tokenizer);
+
+impl Tokenizer {
+    /// Out of the text of a `tokenizer.json`; `None` if it is of no known kind.
+    pub fn read(json: &str) -> Option<Self> {
+        tokenizer::read(json).ok().map(Self)
+    }
+
+    /// The tokens of `text`, at most `max` with those around it.
+    pub fn encode(&self, text: &str, max: usize) -> Vec<u32> {
+        self.0.encode(text, max)
+    }
+
+    /// How many tokens `text` has, those around it included.
+    pub fn count(&self, text: &str) -> usize {
+        self.0.count(text)
+    }
+
+    /// The largest token there is.
+    pub fn largest(&self) -> u32 {
+        self.0.largest()
+    }
+}
