@@ -3,7 +3,7 @@
 //!
 //! `cargo run --example knowledge`
 
-use aimate::knowledge::Search;
+use aimate::knowledge::SearchRequest;
 use aimate::message::{Part, text_of};
 use aimate::{Engine, Result, Turn};
 
@@ -26,7 +26,7 @@ async fn main() -> Result<()> {
     knowledge.add_text("manual", MANUAL).await?;
     knowledge.add_text("Garden", "The hedge is cut in autumn. The roses want no water in winter.").await?;
 
-    for hit in knowledge.search(&Search::new("Where is the main tap?")).await?.hits {
+    for hit in knowledge.search(&SearchRequest::new("Where is the main tap?")).await?.hits {
         println!("{:.2}  {}, characters {} to {}", hit.score, hit.title, hit.start, hit.end);
     }
 

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use aimate::knowledge::{EmbedPurpose, Embedder, EmbeddingModel, Search, SearchMode};
+use aimate::knowledge::{EmbedPurpose, Embedder, EmbeddingModel, SearchMode, SearchRequest};
 use aimate::{Engine, Result};
 use async_trait::async_trait;
 
@@ -65,8 +65,8 @@ async fn main() -> Result<()> {
     for (name, text) in [("heating", "Maintenance of the boilers"), ("garden", "Watering of the roses")] {
         knowledge.add_text(name, text).await?;
     }
-    let search = Search { mode: SearchMode::Vector, ..Search::new("How is a boiler maintained?") };
-    for hit in knowledge.search(&search).await?.hits {
+    let request = SearchRequest::new("How is a boiler maintained?").mode(SearchMode::Vector);
+    for hit in knowledge.search(&request).await?.hits {
         println!("{:.2}  {}: {}", hit.score, hit.title, hit.text);
     }
     engine.drain(std::time::Duration::from_secs(5)).await;

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use aimate::engine::Knowledge;
 use aimate::knowledge::{
-    Chunking, Collection, DocumentStatus, EmbeddingModel, NewCollection, NewDocument, Search, SearchMode,
+    Chunking, Collection, DocumentStatus, EmbeddingModel, NewCollection, NewDocument, SearchMode,
+    SearchRequest,
 };
 use aimate::{DocumentId, Engine, Error, Result};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -257,14 +258,12 @@ async fn ask(
 ) -> Result<Run> {
     let (mut scores, mut times, mut lists) = (Vec::new(), Vec::new(), Vec::new());
     for (id, text) in dataset.queries.iter().filter(|(_, text)| !text.trim().is_empty()) {
-        let search = Search {
-            collections: vec![collection.id.to_string()],
-            limit: Some(depth),
-            mode,
-            ..Search::new(text.chars().take(MAX_QUERY).collect::<String>())
-        };
+        let request = SearchRequest::new(text.chars().take(MAX_QUERY).collect::<String>())
+            .collections([collection.id.to_string()])
+            .limit(depth)
+            .mode(mode);
         let start = Instant::now();
-        let found = knowledge.search(&search).await?;
+        let found = knowledge.search(&request).await?;
         times.push(start.elapsed().as_secs_f64() * 1_000.0);
         let hits = found.hits.into_iter();
         let list =

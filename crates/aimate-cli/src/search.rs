@@ -2,7 +2,8 @@
 
 use aimate::engine::Knowledge;
 use aimate::knowledge::{
-    DocumentFilter, DocumentStatus, Explanation, Found, Search, SearchHit, SearchMode, SearchResult, Timings,
+    DocumentFilter, DocumentStatus, HitExplanation, SearchExplanation, SearchHit, SearchMode, SearchRequest,
+    SearchResponse, Timings,
 };
 use aimate::{Error, PageRequest, Result};
 
@@ -44,18 +45,16 @@ pub(crate) async fn search(arguments: SearchArguments) -> Result<()> {
     let engine = builder.readers(0).build().await?;
     let me = engine.local_scope().await?;
     let knowledge = engine.knowledge(&me);
-    let search = Search {
-        query: arguments.query,
-        collections: arguments.collections,
-        limit: Some(arguments.limit),
-        mode: arguments.mode,
-        explain: arguments.explain,
-        ..Search::default()
-    };
-    let outcome = match knowledge.search(&search).await {
-        Ok(found) if arguments.json => print_json(found, arguments.explain),
-        Ok(found) => {
-            print(&found, arguments.explain);
+    let request = SearchRequest::new(arguments.query)
+        .collections(arguments.collections)
+        .limit(arguments.limit)
+        .mode(arguments.mode)
+        // People see the terms marked in the passages, so they are always wanted.
+        .explain(arguments.explain || !arguments.json);
+    let outcome = match knowledge.search(&request).await {
+        Ok(response) if arguments.json => print_json(&response),
+        Ok(response) => {
+            print(&response, arguments.explain);
             tell_unread(&knowledge).await
         }
         Err(error) => Err(error),
@@ -65,29 +64,30 @@ pub(crate) async fn search(arguments: SearchArguments) -> Result<()> {
 }
 
 /// Prints what `POST /api/v1/knowledge/search` answers.
-fn print_json(found: Found, explain: bool) -> Result<()> {
-    let json = serde_json::to_string_pretty(&SearchResult::new(found, explain))
+fn print_json(response: &SearchResponse) -> Result<()> {
+    let json = serde_json::to_string_pretty(response)
         .map_err(|error| Error::internal("the answer cannot be written as JSON").with_source(error))?;
     say(&json);
     Ok(())
 }
 
-fn print(found: &Found, explain: bool) {
-    for (rank, hit) in (1..).zip(&found.hits) {
-        print_hit(rank, hit, &found.terms);
+fn print(response: &SearchResponse, explain: bool) {
+    let search = response.explain.clone().unwrap_or_default();
+    for (rank, hit) in (1..).zip(&response.hits) {
+        print_hit(rank, hit, &search.terms, explain);
     }
-    if found.hits.is_empty() {
-        say(if found.chunks == 0 { "there are no documents to look in" } else { "nothing found" });
+    if response.hits.is_empty() {
+        say(if search.chunks == 0 { "there are no documents to look in" } else { "nothing found" });
     }
-    for warning in &found.warnings {
+    for warning in &response.warnings {
         eprintln!("note: {warning}");
     }
     if explain {
-        print_account(found);
+        print_explanation(&search);
     }
 }
 
-fn print_hit(rank: usize, hit: &SearchHit, terms: &[String]) {
+fn print_hit(rank: usize, hit: &SearchHit, terms: &[String], explain: bool) {
     let marks = takes_marks().then_some(BOLD);
     let page = hit.page.map(|page| format!(", page {page}")).unwrap_or_default();
     say(&format!("{rank:>2}  {:.3}  {}{page}", hit.score, plain(&hit.title)));
@@ -97,38 +97,38 @@ fn print_hit(rank: usize, hit: &SearchHit, terms: &[String]) {
         say(&format!("    {}", path.join(" > ")));
     }
     say(&format!("    {}", snippet(&hit.text, terms, SNIPPET, marks)));
-    if let Some(explain) = &hit.explain {
-        say(&format!("    {}", account(explain)));
+    if let Some(hit) = hit.explain.as_ref().filter(|_| explain) {
+        say(&format!("    {}", explain_hit(hit)));
     }
     say("");
 }
 
 /// How a hit's score came about, in a line.
-fn account(explain: &Explanation) -> String {
-    let leg = |name: &str, rank: Option<u32>, what: &str, score: Option<f32>| {
+fn explain_hit(explain: &HitExplanation) -> String {
+    let retriever = |name: &str, rank: Option<u32>, what: &str, score: Option<f32>| {
         let rank = rank.map_or_else(|| "not found".to_owned(), |rank| format!("rank {rank}"));
         let score = score.map(|score| format!(", {what} {score:.3}")).unwrap_or_default();
         format!("{name}: {rank}{score}")
     };
     let mut parts = vec![
-        leg("words", explain.text_rank, "BM25", explain.bm25),
-        leg("meaning", explain.vector_rank, "cosine", explain.cosine),
+        retriever("words", explain.text_rank, "BM25", explain.bm25),
+        retriever("meaning", explain.vector_rank, "cosine", explain.cosine),
         format!("fused {:.3}", explain.fused),
     ];
     parts.extend(explain.rerank.map(|score| format!("reranked {score:.3}")));
     parts.join("; ")
 }
 
-fn print_account(found: &Found) {
-    let Timings { embed_ms, text_ms, vector_ms, rerank_ms, total_ms } = found.timings;
-    let models = if found.models.is_empty() { "none".to_owned() } else { found.models.join(", ") };
-    say(&format!("terms       {}", plain(&found.terms.join(" "))));
+fn print_explanation(search: &SearchExplanation) {
+    let Timings { embed_ms, text_ms, vector_ms, rerank_ms, total_ms, .. } = search.timings;
+    let models = if search.models.is_empty() { "none".to_owned() } else { search.models.join(", ") };
+    say(&format!("terms       {}", plain(&search.terms.join(" "))));
     say(&format!("models      {models}"));
     say(&format!(
         "candidates  {} by words, {} by meaning, of {} chunks",
-        found.text_candidates,
-        found.vector_candidates,
-        number(found.chunks)
+        search.text_candidates,
+        search.vector_candidates,
+        number(search.chunks)
     ));
     say(&format!(
         "time        {total_ms:.1} ms: words {text_ms:.1}, embedding {embed_ms:.1}, meaning {vector_ms:.1}, \

@@ -32,6 +32,7 @@ mod page;
 mod profile;
 pub mod prompt;
 pub mod provider;
+mod retrieval;
 pub mod run;
 mod scope;
 mod secret;

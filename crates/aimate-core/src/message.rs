@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
-use crate::id::{ConversationId, FileId, MessageId};
+use crate::id::{ChunkId, ConversationId, DocumentId, FileId, MessageId};
 use crate::limit;
 use crate::text::names;
 use crate::usage::{Cost, TokenUsage};
@@ -83,16 +83,17 @@ impl ToolCall {
     }
 }
 
-/// A place in a document that an answer relies on.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// A passage of a document that an answer relies on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
 pub struct Citation {
     /// Its number in the answer, from 1.
     pub n: u32,
     /// The document.
-    pub document_id: uuid::Uuid,
+    pub document_id: DocumentId,
     /// The chunk of the document.
-    pub chunk_id: uuid::Uuid,
+    pub chunk_id: ChunkId,
     /// The document's title.
     pub title: String,
     /// The page, slide or sheet, from 1, where the format has them.
@@ -109,15 +110,35 @@ pub struct Citation {
     /// What the answer quotes of it, looked up in the passage.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub quotes: Vec<Quote>,
-    /// Whether the document changed since, so that the passage does not stand in
-    /// it any more; determined when messages are read.
+    /// Whether the document changed since, so that it no longer holds the
+    /// passage; determined when messages are read.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_stale: bool,
+}
+
+impl Citation {
+    /// A citation of a passage of `document`, without its place in it.
+    pub fn new(n: u32, document: DocumentId, chunk: ChunkId, title: &str, text: &str) -> Self {
+        Self {
+            n,
+            document_id: document,
+            chunk_id: chunk,
+            title: title.to_owned(),
+            page: None,
+            start: 0,
+            end: text.chars().count() as u64,
+            text: text.to_owned(),
+            score: 0.0,
+            quotes: Vec::new(),
+            is_stale: false,
+        }
+    }
 }
 
 /// A quotation of an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
 pub struct Quote {
     /// The quoted words.
     pub text: String,

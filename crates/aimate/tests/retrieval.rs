@@ -16,7 +16,7 @@ use std::time::Duration;
 use aimate::engine::SyncOptions;
 use aimate::knowledge::{
     CollectionChange, DocumentStatus, EmbedPurpose, Embedder, EmbeddingModel, Filter, NewCollection,
-    NewDocument, Search, SearchMode, SpaceStatus,
+    NewDocument, SearchMode, SearchRequest, SpaceStatus,
 };
 use aimate::message::{Citation, Message, Part};
 use aimate::testing::{HashEmbedder, answer};
@@ -45,8 +45,7 @@ fn citations(message: &Message) -> Vec<&Citation> {
 }
 
 async fn search(engine: &Engine, me: &Scope, query: &str, mode: SearchMode) -> Vec<String> {
-    let search = Search { mode, ..Search::new(query) };
-    let found = engine.knowledge(me).search(&search).await.unwrap();
+    let found = engine.knowledge(me).search(&SearchRequest::new(query).mode(mode)).await.unwrap();
     found.hits.into_iter().map(|hit| hit.title).collect()
 }
 
@@ -57,10 +56,9 @@ async fn each_mode_finds_what_was_added() {
         let titles = search(&bench.engine, &bench.me, "When is the boiler serviced?", mode).await;
         assert_eq!(titles[0], "Boiler", "{mode}");
     }
-    let mut wanted = Search::new("\"boiler\" AND (pump* OR NEAR/2) ^ -\\ %");
-    wanted.explain = true;
-    let found = bench.engine.knowledge(&bench.me).search(&wanted).await.unwrap();
-    assert_eq!(found.chunks, 2);
+    let request = SearchRequest::new("\"boiler\" AND (pump* OR NEAR/2) ^ -\\ %").explain(true);
+    let found = bench.engine.knowledge(&bench.me).search(&request).await.unwrap();
+    assert_eq!(found.explain.unwrap().chunks, 2);
     assert!(found.hits[0].explain.as_ref().unwrap().text_rank.is_some());
 }
 
@@ -69,9 +67,9 @@ async fn text_search_alone_says_so() {
     let bench = Bench::with([], |builder| builder).await;
     let knowledge = bench.engine.knowledge(&bench.me);
     knowledge.add_text("boiler.md", BOILER).await.unwrap();
-    let found = knowledge.search(&Search::new("boiler")).await.unwrap();
+    let found = knowledge.search(&SearchRequest::new("boiler")).await.unwrap();
     assert_eq!((found.hits.len(), found.warnings.len()), (1, 1));
-    let vector = Search { mode: SearchMode::Vector, ..Search::new("boiler") };
+    let vector = SearchRequest::new("boiler").mode(SearchMode::Vector);
     assert_eq!(knowledge.search(&vector).await.unwrap_err().kind(), ErrorKind::Unsupported);
 }
 
@@ -243,11 +241,12 @@ async fn filters_and_deleting_hold_in_both_legs() {
     }
     let filter = Filter::Eq { field: "year".to_owned(), value: json!(2025) };
     for mode in [SearchMode::Hybrid, SearchMode::Vector, SearchMode::Text] {
-        let search = Search { mode, filter: Some(filter.clone()), ..Search::new("report on boilers") };
-        let found = knowledge.search(&search).await.unwrap();
+        let request = SearchRequest::new("report on boilers").mode(mode).filter(filter.clone()).explain(true);
+        let found = knowledge.search(&request).await.unwrap();
         assert_eq!(found.hits.iter().map(|hit| hit.title.as_str()).collect::<Vec<_>>(), ["report 2025"]);
-        assert_eq!(found.filtered, 3);
-        knowledge.search(&Search { query: "?!".to_owned(), ..search }).await.unwrap();
+        assert_eq!(found.explain.unwrap().filtered, 3);
+        let no_words = SearchRequest::new("?!").mode(mode).filter(filter.clone());
+        knowledge.search(&no_words).await.unwrap();
     }
     let all =
         knowledge.documents(&aimate::knowledge::DocumentFilter::default(), PageRequest::default()).await;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use aimate_core::CollectionId;
 use aimate_core::engine::SyncOptions;
-use aimate_core::knowledge::{NewCollection, NewDocument, Search, SearchMode};
+use aimate_core::knowledge::{NewCollection, NewDocument, SearchMode, SearchRequest};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -208,9 +208,9 @@ async fn search(arguments: &Arguments, chunks: usize, mode: SearchMode) -> Resul
     let begun = Instant::now();
     let shelf = Shelf::open(&arguments.database, &arguments.blobs, Some(embedder), Some(0)).await?;
     let open_ms = begun.elapsed().as_secs_f64() * 1e3;
-    let search = Search { collections: vec![COLLECTION.to_owned()], mode, ..Search::new(query) };
+    let request = SearchRequest::new(query).collections([COLLECTION]).mode(mode);
     let begun = Instant::now();
-    let found = shelf.knowledge().search(&search).await?;
+    let found = shelf.knowledge().search(&request).await?;
     let first = First { open_ms, search_ms: begun.elapsed().as_secs_f64() * 1e3, hits: found.hits.len() };
     shelf.close().await;
     Ok(first)

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aimate_core::knowledge::{Filter, Search, SearchMode};
+use aimate_core::knowledge::{Filter, SearchMode, SearchRequest};
 use serde_json::Value;
 
 use super::super::{Bench, Store};
@@ -127,7 +127,8 @@ async fn engine(bench: &Bench, store: Store, data: &Arc<Data>, found: &mut Found
                 if let Some(warning) = answer.warnings.first() {
                     return Err(warning.clone().into());
                 }
-                let ms = answer.timings.text_ms.max(answer.timings.vector_ms);
+                let timings = answer.explain.unwrap_or_default().timings;
+                let ms = timings.text_ms.max(timings.vector_ms);
                 legs.borrow_mut().push((f64::from(ms) * 1e6) as u64);
                 let place =
                     |hit: &aimate_core::knowledge::SearchHit| filled.places.get(&hit.chunk_id).copied();
@@ -250,20 +251,19 @@ impl Kind {
         }
     }
 
-    fn search(self, question: &Question, filtered: bool) -> Search {
+    fn search(self, question: &Question, filtered: bool) -> SearchRequest {
         let (mode, limit) = match self {
             Self::Vector => (SearchMode::Vector, HITS as u32),
             Self::Hybrid => (SearchMode::Hybrid, HITS as u32),
             Self::Frequent | Self::Mid | Self::Long => (SearchMode::Text, 20),
         };
         let filter = Filter::Eq { field: "bucket".to_owned(), value: Value::from(KEPT) };
-        Search {
-            collections: vec![COLLECTION.to_owned()],
-            mode,
-            limit: Some(limit),
-            filter: filtered.then_some(filter),
-            ..Search::new(self.words(question).join(" "))
-        }
+        let mut request = SearchRequest::new(self.words(question).join(" "))
+            .collections([COLLECTION])
+            .mode(mode)
+            .limit(limit);
+        request.filter = filtered.then_some(filter);
+        request.explain(true)
     }
 }
 

@@ -9,11 +9,11 @@ use aimate_text::tokens::{IMAGE, MESSAGE_OVERHEAD, Tokenizer};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 
-use super::citation;
 use crate::error::{Error, Result};
-use crate::message::{Citation, Message, MessageRole, MessageStatus, Part};
+use crate::message::{Message, MessageRole, MessageStatus, Part};
 use crate::prompt::Prompt;
 use crate::provider::ChatMessage;
+use crate::retrieval::citations::with_passages;
 
 /// Messages of history at most.
 pub(crate) const MAX_MESSAGES: u32 = 2_000;
@@ -214,32 +214,6 @@ fn pair_tool_calls<'a>(path: impl Iterator<Item = &'a Message>) -> Vec<ChatMessa
         }
     }
     out
-}
-
-/// The parts of a question, after the passages that were found for it. They are
-/// kept with the message, so that later prompts show them as this one did.
-pub(crate) fn with_passages<'a>(parts: impl IntoIterator<Item = &'a Part>) -> Vec<Part> {
-    let (mut content, mut passages) = (Vec::new(), Vec::new());
-    for part in parts {
-        match part {
-            Part::Citation(passage) => passages.push(passage),
-            other => content.push(other.clone()),
-        }
-    }
-    let shown = citation::show_all(passages.into_iter());
-    if shown.is_empty() {
-        return content;
-    }
-    match content.first_mut() {
-        Some(Part::Text { text }) => *text = format!("{shown}\n\n{text}"),
-        _ => content.insert(0, Part::text(shown)),
-    }
-    content
-}
-
-/// What a question's passages cost.
-pub(crate) fn passage_tokens(tokenizer: Tokenizer, passages: &[Citation]) -> u32 {
-    tokenizer.count(&citation::show_all(passages.iter()))
 }
 
 fn call_ids(content: &[Part]) -> impl Iterator<Item = &str> {

@@ -11,7 +11,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::channel::Channel;
-use super::citation::Resolved;
 use super::context::message_tokens;
 use super::event::{ChatEvent, Finished};
 use super::model_call::ModelCall;
@@ -21,6 +20,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Message, Part};
 use crate::model::Prices;
 use crate::provider::{FinishReason, ProviderEvent, ProviderStream};
+use crate::retrieval::citations::Resolved;
 use crate::run::{EventBatch, FinishRun, Run, RunError, RunStatus, RunStore};
 use crate::usage::{TokenUsage, UsageRecord};
 use crate::warning::WarningCode;

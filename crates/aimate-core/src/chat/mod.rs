@@ -1,7 +1,6 @@
 //! A turn of a conversation: from the question to the stored answer.
 
 pub(crate) mod channel;
-pub(crate) mod citation;
 pub(crate) mod context;
 pub(crate) mod driver;
 pub mod event;

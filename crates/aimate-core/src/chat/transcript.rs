@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::citation::{Resolved, resolve};
 use super::event::ChatEvent;
 use crate::message::{Citation, Part, ToolCall};
+use crate::retrieval::citations::{Resolved, resolve};
 
 /// The content of an answer so far. The driver folds what it publishes; recovery
 /// folds what was logged; both give the same parts.

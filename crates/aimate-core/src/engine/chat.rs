@@ -8,7 +8,6 @@ use super::answer::started;
 use super::resolve::ResolvedModel;
 use super::{Answer, Engine};
 use crate::chat::channel::Channel;
-use crate::chat::citation::passages_of;
 use crate::chat::context::{self, Budget, MAX_MESSAGES, message_tokens};
 use crate::chat::driver::{Accounting, Driver, Log};
 use crate::chat::event::ChatEvent;
@@ -18,6 +17,7 @@ use crate::conversation::{Conversation, DEFAULT_TITLE, NewConversation, Window};
 use crate::error::{Error, Result};
 use crate::message::{Message, MessageRole, MessageStatus, Part, PathStats, text_of};
 use crate::provider::ChatRequest;
+use crate::retrieval::citations::passages_of;
 use crate::run::{AbandonedRun, BeginRun, Begun, Run, RunStatus};
 use crate::scope::Scope;
 use crate::warning::WarningCode;
@@ -157,8 +157,11 @@ impl Engine {
         let window = target.window().unwrap_or(UNKNOWN_WINDOW);
         let budget = Budget::new(window, turn.sampling.max_tokens);
         let mut new = self.new_messages(&branch, &turn, tokenizer).await?;
-        let wanted = Self::wanted_knowledge(&turn, &target);
-        let found = self.find_passages(scope, &branch.path, &mut new, wanted, tokenizer, budget).await?;
+        let collections = Self::collections_for(&turn, &target);
+        let found = self
+            .retriever(scope)
+            .add_passages(&branch.path, &mut new, collections, tokenizer, budget.prompt())
+            .await?;
         let system = turn.system_prompt.clone().or_else(|| branch.conversation.system_prompt.clone());
         branch.path.extend(new.iter().cloned());
         let context = context::build(

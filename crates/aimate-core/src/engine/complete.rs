@@ -6,7 +6,9 @@ use std::task::{Context, Poll};
 use futures_util::Stream;
 
 use super::Engine;
+use super::chat::UNKNOWN_WINDOW;
 use super::usage_guard::UsageGuard;
+use crate::chat::context::Budget;
 use crate::error::Result;
 use crate::message::{Citation, Part};
 use crate::provider::{ChatRequest, Embeddings, ProviderEvent, ProviderStream};
@@ -85,7 +87,9 @@ impl Engine {
         let mut request = completion.request;
         request.context_window = target.window();
         if let Some(collections) = completion.knowledge.as_ref().filter(|named| !named.is_empty()) {
-            self.show_passages(scope, collections, &mut request).await?;
+            let window = request.context_window.unwrap_or(UNKNOWN_WINDOW);
+            let tokens = Budget::new(window, request.sampling.max_tokens).prompt();
+            self.retriever(scope).show_passages(collections, &mut request, tokens).await?;
         }
         let passages = request.passages.clone();
         let mut usage = self.usage_guard(scope, target.label(), target.prices());

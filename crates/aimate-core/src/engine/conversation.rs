@@ -7,7 +7,7 @@ use crate::conversation::{
     Conversation, ConversationChange, ConversationFilter, DEFAULT_TITLE, ListedMessage, NewConversation,
 };
 use crate::error::{Error, Result};
-use crate::id::{ChunkId, ConversationId, MessageId};
+use crate::id::{ConversationId, MessageId};
 use crate::message::{Message, MessageRole, MessageStatus, Part, normalize_content};
 use crate::page::{Page, PageRequest};
 use crate::scope::Scope;
@@ -131,11 +131,11 @@ impl Conversations {
         if citations.is_empty() {
             return Ok(());
         }
-        let mut chunks: Vec<_> = citations.iter().map(|one| ChunkId(one.chunk_id)).collect();
+        let mut chunks: Vec<_> = citations.iter().map(|one| one.chunk_id).collect();
         chunks.sort_unstable();
         chunks.dedup();
         let there = self.engine.inner.stores.index.passages(&self.scope, &chunks).await?;
-        let there: HashSet<_> = there.into_iter().map(|passage| passage.chunk.id.0).collect();
+        let there: HashSet<_> = there.into_iter().map(|passage| passage.chunk.id).collect();
         for one in citations {
             one.is_stale = !there.contains(&one.chunk_id);
         }

@@ -11,7 +11,6 @@ mod endpoint;
 mod knowledge;
 mod model;
 mod model_list;
-mod passage;
 mod prompt;
 mod provider;
 mod resolve;

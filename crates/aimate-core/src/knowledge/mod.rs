@@ -32,6 +32,6 @@ pub use index::{Passage, RankedChunks, ScoredChunk, SearchIndex, SearchScope};
 pub use ingest::{ClaimedDocument, Fence, Finish, IngestQueue, IngestStore, Publication, PublishedDocument};
 pub use maintenance::MaintenanceStore;
 pub use search::{
-    Explanation, Found, Search, SearchExplanation, SearchHit, SearchMode, SearchResult, Timings,
+    HitExplanation, SearchExplanation, SearchHit, SearchMode, SearchRequest, SearchResponse, Timings,
 };
 pub use space::{EmbeddingSpace, EmbeddingSpaceStore, SpaceStatus, SpaceVectors};

@@ -1,4 +1,4 @@
-//! Searches and what they return.
+//! What a search takes and what it returns.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,7 @@ const MAX_COLLECTIONS: usize = 100;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum SearchMode {
     /// By words and by meaning.
     #[default]
@@ -30,9 +31,19 @@ pub enum SearchMode {
 
 names! { SearchMode { Hybrid = "hybrid", Vector = "vector", Text = "text" } }
 
-/// A question to the knowledge.
+/// A question to the knowledge, and how it is searched for.
+///
+/// ```
+/// use aimate_core::knowledge::{SearchMode, SearchRequest};
+/// let request = SearchRequest::new("When is the boiler serviced?")
+///     .collections(["manuals"])
+///     .mode(SearchMode::Text)
+///     .limit(5);
+/// # let _ = request;
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Search {
+#[non_exhaustive]
+pub struct SearchRequest {
     /// The question, 1 to 20,000 characters, in plain words: no character in it
     /// is an operator.
     pub query: String,
@@ -50,20 +61,56 @@ pub struct Search {
     /// to 1: maximal marginal relevance with λ = 1 − `diversity` (Carbonell and
     /// Goldstein, 1998).
     pub diversity: f32,
-    /// Whether the engine's reranker, if it has one, orders the best hits.
+    /// Whether the engine's reranker orders the best hits; default: if there is
+    /// one.
     pub rerank: Option<bool>,
     /// Whether to explain each hit and the search.
     pub explain: bool,
 }
 
-impl Search {
-    /// One with this question and defaults.
+impl SearchRequest {
+    /// A request with this question and defaults.
     pub fn new(query: impl Into<String>) -> Self {
         Self { query: query.into(), ..Self::default() }
     }
 
-    /// Hits at most.
-    pub fn limit(&self) -> usize {
+    /// Looks in these collections alone, by id or name.
+    #[must_use]
+    pub fn collections<T: Into<String>>(mut self, collections: impl IntoIterator<Item = T>) -> Self {
+        self.collections = collections.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Returns so many hits at most.
+    #[must_use]
+    pub fn limit(mut self, limit: u32) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// Finds passages in this way.
+    #[must_use]
+    pub fn mode(mut self, mode: SearchMode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Looks in documents alone that pass this filter.
+    #[must_use]
+    pub fn filter(mut self, filter: Filter) -> Self {
+        self.filter = Some(filter);
+        self
+    }
+
+    /// Explains each hit and the search.
+    #[must_use]
+    pub fn explain(mut self, explain: bool) -> Self {
+        self.explain = explain;
+        self
+    }
+
+    /// Hits at most, within the limits.
+    pub(crate) fn max_hits(&self) -> usize {
         self.limit.unwrap_or(10).clamp(1, MAX_HITS) as usize
     }
 
@@ -100,6 +147,7 @@ impl Search {
 /// A passage that was found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
 pub struct SearchHit {
     /// The document.
     pub document_id: DocumentId,
@@ -127,14 +175,15 @@ pub struct SearchHit {
     pub score: f32,
     /// How the score came about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub explain: Option<Explanation>,
+    pub explain: Option<HitExplanation>,
 }
 
 /// How a hit's score came about. A rank counts from 1; `None` means that the
-/// leg did not find the passage.
+/// retriever did not find the passage.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Explanation {
+#[non_exhaustive]
+pub struct HitExplanation {
     /// The rank by words.
     pub text_rank: Option<u32>,
     /// The BM25 score.
@@ -149,49 +198,27 @@ pub struct Explanation {
     pub rerank: Option<f32>,
 }
 
-/// What a search found.
+/// What a search found: in JSON `data` (the hits), `warnings`, and `explain`
+/// where it was asked for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Found {
+#[non_exhaustive]
+pub struct SearchResponse {
     /// The hits, best first.
+    #[serde(rename = "data")]
     pub hits: Vec<SearchHit>,
-    /// The terms looked for.
-    pub terms: Vec<String>,
-    /// The models whose vectors were compared; empty if none were.
-    pub models: Vec<String>,
-    /// Chunks of the collections.
-    pub chunks: u64,
-    /// Chunks that the filter left out.
-    pub filtered: u64,
-    /// Candidates by words.
-    pub text_candidates: u32,
-    /// Candidates by meaning.
-    pub vector_candidates: u32,
-    /// Candidates that `min_score` left out.
-    pub below_min_score: u32,
-    /// What the search could not do, such as a leg that was left out, a
+    /// What the search could not do, such as a retriever that was left out; a
     /// sentence each.
     pub warnings: Vec<String>,
-    /// How long its steps took.
-    pub timings: Timings,
-}
-
-/// What a search found, as it is written in JSON.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct SearchResult {
-    /// The hits, best first.
-    pub data: Vec<SearchHit>,
-    /// What the search could not do, a sentence each.
-    pub warnings: Vec<String>,
-    /// How the hits came about, where it was asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// How the hits came about, where [`SearchRequest::explain`] asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub explain: Option<SearchExplanation>,
 }
 
 /// How a search came to its hits.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
 pub struct SearchExplanation {
     /// The terms looked for.
     pub terms: Vec<String>,
@@ -211,26 +238,10 @@ pub struct SearchExplanation {
     pub timings: Timings,
 }
 
-impl SearchResult {
-    /// With how the hits came about, if `explain`.
-    pub fn new(found: Found, explain: bool) -> Self {
-        let explain = explain.then_some(SearchExplanation {
-            terms: found.terms,
-            models: found.models,
-            chunks: found.chunks,
-            filtered: found.filtered,
-            text_candidates: found.text_candidates,
-            vector_candidates: found.vector_candidates,
-            below_min_score: found.below_min_score,
-            timings: found.timings,
-        });
-        Self { data: found.hits, warnings: found.warnings, explain }
-    }
-}
-
 /// How long the steps of a search took, in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
 pub struct Timings {
     /// Embedding the question.
     pub embed_ms: f32,

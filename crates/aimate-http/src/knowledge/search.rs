@@ -1,6 +1,6 @@
 //! `/api/v1/knowledge/search`.
 
-use aimate_core::knowledge::{Filter, Search, SearchMode, SearchResult};
+use aimate_core::knowledge::{Filter, SearchMode, SearchRequest, SearchResponse};
 use axum::extract::State;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -39,31 +39,27 @@ pub(crate) struct SearchBody {
     explain: Option<bool>,
 }
 
-impl From<SearchBody> for Search {
+impl From<SearchBody> for SearchRequest {
     fn from(body: SearchBody) -> Self {
-        Self {
-            query: body.query,
-            collections: body.collections,
-            limit: body.limit,
-            mode: body.mode.unwrap_or_default(),
-            filter: body.filter,
-            min_score: body.min_score,
-            diversity: body.diversity.unwrap_or_default(),
-            rerank: body.rerank,
-            explain: body.explain.unwrap_or_default(),
-        }
+        let mut request = Self::new(body.query).collections(body.collections);
+        request.limit = body.limit;
+        request.mode = body.mode.unwrap_or_default();
+        request.filter = body.filter;
+        request.min_score = body.min_score;
+        request.diversity = body.diversity.unwrap_or_default();
+        request.rerank = body.rerank;
+        request.explain = body.explain.unwrap_or_default();
+        request
     }
 }
 
 /// Finds the passages that answer a question best.
 #[utoipa::path(post, path = "/api/v1/knowledge/search", tag = "knowledge", request_body = SearchBody,
-    responses((status = 200, body = SearchResult)))]
+    responses((status = 200, body = SearchResponse)))]
 pub(crate) async fn search(
     State(app): State<App>,
     Caller(scope): Caller,
     Json(body): Json<SearchBody>,
-) -> Result<Json<SearchResult>> {
-    let search = Search::from(body);
-    let found = app.engine.knowledge(&scope).search(&search).await?;
-    Ok(Json(SearchResult::new(found, search.explain)))
+) -> Result<Json<SearchResponse>> {
+    Ok(Json(app.engine.knowledge(&scope).search(&body.into()).await?))
 }

@@ -44,12 +44,9 @@ async fn builtin_says_how_to_connect_a_model() {
         assert_eq!(events.len() > 10, stream);
     }
     assert_eq!(provider.models(&endpoint).await.unwrap()[0].id, "builtin");
-    let passage = |n, text: &str| aimate_core::message::Citation {
-        n,
-        title: "Manual".to_owned(),
-        text: text.to_owned(),
-        ..aimate_core::message::Citation::default()
-    };
+    let id = "0190a5d2-7c1e-7cc3-98c4-dc0c0c07398f";
+    let (document, chunk) = (id.parse().unwrap(), id.parse().unwrap());
+    let passage = |n, text: &str| aimate_core::message::Citation::new(n, document, chunk, "Manual", text);
     let passages = vec![
         passage(1, "The cellar is dry. The pump runs at night."),
         passage(2, "The house has two boilers. The boiler is serviced in May. Bring the key."),

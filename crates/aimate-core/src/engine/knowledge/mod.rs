@@ -2,9 +2,7 @@
 
 mod embedder;
 mod fetch;
-mod fuse;
 mod ingest;
-mod retrieve;
 mod search;
 mod space;
 mod sync;
@@ -28,7 +26,6 @@ use crate::knowledge::{
 use crate::page::{Page, PageRequest};
 use crate::scope::Scope;
 
-pub(super) use retrieve::question;
 pub use sync::{SyncEvent, SyncOptions, SyncReport};
 
 /// Bytes of a document at most.

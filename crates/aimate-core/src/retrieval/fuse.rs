@@ -1,28 +1,29 @@
-//! Fusing what the legs of a search found.
+//! Fusion: one ranking from the candidates of both retrievers.
 
 use std::collections::HashMap;
 
 use crate::id::ChunkId;
-use crate::knowledge::{Explanation, ScoredChunk, SearchMode};
+use crate::knowledge::{HitExplanation, ScoredChunk, SearchMode};
 
-/// The weight of the cosine; the rest is BM25's. Formula F of the project's
-/// retrieval notes: s(d) = 0.6·cos(q,d) + 0.4·bm25(q,d) / max bm25, which
-/// measured best over the evaluation collections.
-const COSINE: f32 = 0.6;
+/// The weight of the cosine; the rest is BM25's:
+/// s(d) = 0.6·cos(q,d) + 0.4·bm25(q,d) / max bm25. Of the formulas that were
+/// tried (reciprocal ranks among them) this one measured best over the
+/// evaluation collections.
+const COSINE_WEIGHT: f32 = 0.6;
 
-/// A chunk that one of the legs found.
+/// A chunk that one of the retrievers found.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Candidate {
     pub(super) chunk: ChunkId,
     /// What hits are ordered by.
     pub(super) score: f32,
-    pub(super) explain: Explanation,
+    pub(super) explain: HitExplanation,
 }
 
-/// All that was found, best first; equal scores by chunk id.
+/// Returns all that was found, best first; equal scores by chunk id.
 ///
-/// `cosines` holds the cosine of every chunk that has one, those of the text
-/// leg too.
+/// `cosines` holds the cosine of every chunk that has a vector, also of those
+/// that were found by words alone.
 pub(super) fn fuse(
     mode: SearchMode,
     text: &[ScoredChunk],
@@ -30,7 +31,7 @@ pub(super) fn fuse(
     cosines: &HashMap<ChunkId, f32>,
 ) -> Vec<Candidate> {
     let best_text = text.first().map_or(0.0, |best| best.score);
-    let mut found: HashMap<ChunkId, Explanation> = HashMap::with_capacity(text.len() + vector.len());
+    let mut found: HashMap<ChunkId, HitExplanation> = HashMap::with_capacity(text.len() + vector.len());
     for (rank, scored) in (1..).zip(text) {
         let explain = found.entry(scored.chunk).or_default();
         explain.text_rank = Some(rank);
@@ -48,7 +49,9 @@ pub(super) fn fuse(
                 SearchMode::Text => explain.bm25.unwrap_or(0.0),
                 SearchMode::Vector => explain.cosine.unwrap_or(0.0),
                 SearchMode::Hybrid if best_text <= 0.0 => explain.cosine.unwrap_or(0.0),
-                SearchMode::Hybrid => COSINE * explain.cosine.unwrap_or(0.0) + (1.0 - COSINE) * bm25,
+                SearchMode::Hybrid => {
+                    COSINE_WEIGHT * explain.cosine.unwrap_or(0.0) + (1.0 - COSINE_WEIGHT) * bm25
+                }
             };
             explain.fused = score;
             Candidate { chunk, score, explain }
@@ -59,12 +62,13 @@ pub(super) fn fuse(
 }
 
 /// Best first; equal scores by chunk id, so that the order is always the same.
-pub(super) fn sort(candidates: &mut [Candidate]) {
+fn sort(candidates: &mut [Candidate]) {
     candidates.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.chunk.cmp(&b.chunk)));
 }
 
 /// Reorders the best `limit` so that they differ from each other: maximal
-/// marginal relevance. A candidate without a vector is like no other one.
+/// marginal relevance with λ = 1 − `diversity`. A candidate without a vector
+/// resembles none.
 pub(super) fn diversify(
     candidates: &mut Vec<Candidate>,
     limit: usize,
@@ -74,14 +78,14 @@ pub(super) fn diversify(
     let mut left = std::mem::take(candidates);
     while candidates.len() < limit && !left.is_empty() {
         let value = |candidate: &Candidate| {
-            let like = vectors.get(&candidate.chunk).map_or(0.0, |vector| {
+            let similarity = vectors.get(&candidate.chunk).map_or(0.0, |vector| {
                 let cosines = candidates
                     .iter()
                     .filter_map(|taken| vectors.get(&taken.chunk))
                     .map(|other| vector.iter().zip(other).map(|(a, b)| a * b).sum::<f32>());
                 cosines.fold(0.0, f32::max)
             });
-            (1.0 - diversity) * candidate.score - diversity * like
+            (1.0 - diversity) * candidate.score - diversity * similarity
         };
         let best = left.iter().enumerate().map(|(n, candidate)| (n, value(candidate)));
         let Some((n, _)) = best.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0))) else { break };

@@ -1,35 +1,64 @@
-//! Citations: how passages are shown to a model, and what becomes of the marks
-//! it writes.
+//! Citations: passages as the prompt shows them, and the marks that the model
+//! writes.
 //!
-//! A model is asked to write `[2]` where it relies on passage 2. When the answer
-//! is whole, each mark is resolved: one that names no passage is taken out, and
+//! A model is told to write `[2]` where it relies on passage 2. When the answer
+//! is complete, each mark is resolved: one that names no passage is removed, and
 //! where a quotation stands before a mark it is looked up in the passage.
 
 use std::collections::BTreeMap;
 
+use aimate_text::tokens::Tokenizer;
+
 use crate::message::{Citation, Part, Quote};
 
 /// What precedes the passages in a prompt.
-pub(crate) const INSTRUCTION: &str = "Passages from the user's documents are given below. Where one helps, answer from it and \
+pub(super) const INSTRUCTION: &str = "Passages from the user's documents are given below. Where one helps, answer from it and \
 put its number in square brackets right after the sentence that relies on it, as in [1] or [2][3]. Quote word for word \
 or not at all. If the passages do not hold the answer, say so.";
 
 /// Characters between a quotation and its mark at most.
-const REACH: usize = 120;
+const MAX_DISTANCE: usize = 120;
 /// Characters of a quotation at least: shorter ones are names and terms.
-const QUOTE: usize = 12;
+const MIN_QUOTE: usize = 12;
 
 /// One passage as a prompt shows it.
-pub(crate) fn show(passage: &Citation) -> String {
+pub(super) fn render(passage: &Citation) -> String {
     let Citation { n, title, text, page, .. } = passage;
     let page = page.map(|page| format!(", page {page}")).unwrap_or_default();
     format!("[{n}] {title}{page}\n{text}")
 }
 
 /// The passages of a message as a prompt shows them; empty without any.
-pub(crate) fn show_all<'a>(passages: impl Iterator<Item = &'a Citation>) -> String {
-    let shown: Vec<_> = passages.map(show).collect();
-    if shown.is_empty() { String::new() } else { format!("{INSTRUCTION}\n\n{}", shown.join("\n\n")) }
+fn render_all<'a>(passages: impl Iterator<Item = &'a Citation>) -> String {
+    let rendered: Vec<_> = passages.map(render).collect();
+    if rendered.is_empty() { String::new() } else { format!("{INSTRUCTION}\n\n{}", rendered.join("\n\n")) }
+}
+
+/// The parts of a question, after the passages that were found for it. The
+/// passages are stored with the message, so that later prompts repeat the bytes
+/// of this one and providers find them in their cache.
+pub(crate) fn with_passages<'a>(parts: impl IntoIterator<Item = &'a Part>) -> Vec<Part> {
+    let (mut content, mut passages) = (Vec::new(), Vec::new());
+    for part in parts {
+        match part {
+            Part::Citation(passage) => passages.push(passage),
+            other => content.push(other.clone()),
+        }
+    }
+    let rendered = render_all(passages.into_iter());
+    if rendered.is_empty() {
+        return content;
+    }
+    match content.first_mut() {
+        Some(Part::Text { text }) => *text = format!("{rendered}\n\n{text}"),
+        _ => content.insert(0, Part::text(rendered)),
+    }
+    content
+}
+
+/// Tokens that a question's passages take in a prompt.
+pub(super) fn passage_tokens(tokenizer: Tokenizer, passages: &[Citation]) -> u32 {
+    tokenizer.count(&render_all(passages.iter()))
 }
 
 /// The passages among `content`.
@@ -94,7 +123,7 @@ fn resolve_text(
         for n in &known {
             let quotes = cited.entry(*n).or_default();
             if let (Some(quote), Some(passage)) = (quote, passages.iter().find(|passage| passage.n == *n)) {
-                quotes.push(look_up(quote, passage));
+                quotes.push(find_quote(quote, passage));
             }
         }
         resolved.unknown.extend(&unknown);
@@ -157,7 +186,7 @@ fn quote_before(text: &str) -> Option<&str> {
     const PAIRS: [(char, char); 4] = [('"', '"'), ('“', '”'), ('„', '“'), ('«', '»')];
     let line = text.rsplit('\n').next()?;
     let (close_at, close) =
-        line.char_indices().rev().take(REACH).find(|(_, c)| PAIRS.iter().any(|pair| pair.1 == *c))?;
+        line.char_indices().rev().take(MAX_DISTANCE).find(|(_, c)| PAIRS.iter().any(|pair| pair.1 == *c))?;
     // Another sentence between them: the mark is not the quotation's.
     let between = line.get(close_at + close.len_utf8()..)?;
     if between.contains(". ") || between.contains(']') {
@@ -168,18 +197,18 @@ fn quote_before(text: &str) -> Option<&str> {
         PAIRS.iter().filter(|pair| pair.1 == close).filter_map(|pair| Some((head.rfind(pair.0)?, pair.0)));
     let (open_at, open) = opens.max()?;
     let quote = head.get(open_at + open.len_utf8()..)?.trim();
-    (quote.chars().count() >= QUOTE).then_some(quote)
+    (quote.chars().count() >= MIN_QUOTE).then_some(quote)
 }
 
-/// Where in the passage the quotation stands. Letters and digits count, white
-/// space and punctuation do not; an ellipsis stands for anything.
-fn look_up(quote: &str, passage: &Citation) -> Quote {
-    let hay = normal(&passage.text);
+/// Finds a quotation in its passage. Letters and digits count, white space and
+/// punctuation do not; an ellipsis stands for any text.
+fn find_quote(quote: &str, passage: &Citation) -> Quote {
+    let hay = normalize(&passage.text);
     let letters: String = hay.iter().map(|(c, _)| *c).collect();
     let (mut from, mut first, mut last, mut found) = (0, None, 0, true);
     let replaced = quote.replace("...", "…").replace("[…]", "…");
     for piece in replaced.split('…') {
-        let needle: String = normal(piece).into_iter().map(|(c, _)| c).collect();
+        let needle: String = normalize(piece).into_iter().map(|(c, _)| c).collect();
         if needle.is_empty() {
             continue;
         }
@@ -188,18 +217,18 @@ fn look_up(quote: &str, passage: &Citation) -> Quote {
             break;
         };
         from = at + needle.len();
-        let place = |byte: usize| letters.get(..byte).map_or(0, |head| head.chars().count());
+        let chars_before = |byte: usize| letters.get(..byte).map_or(0, |head| head.chars().count());
         let position = |n: usize| hay.get(n).map_or(0, |(_, at)| *at);
-        first.get_or_insert(position(place(at)));
-        last = position(place(from).saturating_sub(1)) + 1;
+        first.get_or_insert(position(chars_before(at)));
+        last = position(chars_before(from).saturating_sub(1)) + 1;
     }
     let start = first.filter(|_| found).map(|first| passage.start + first as u64);
     let end = start.map(|_| passage.start + last as u64);
     Quote { text: quote.to_owned(), found: found && start.is_some(), start, end }
 }
 
-/// The letters and digits of `text` in lower case, each with its place.
-fn normal(text: &str) -> Vec<(char, usize)> {
+/// The letters and digits of `text` in lower case, each with its position.
+fn normalize(text: &str) -> Vec<(char, usize)> {
     let mut out = Vec::with_capacity(text.len());
     for (at, c) in text.chars().enumerate().filter(|(_, c)| c.is_alphanumeric()) {
         out.extend(c.to_lowercase().map(|c| (c, at)));
@@ -214,8 +243,8 @@ mod tests {
     fn passage(n: u32, text: &str) -> Citation {
         Citation {
             n,
-            document_id: uuid::Uuid::nil(),
-            chunk_id: uuid::Uuid::nil(),
+            document_id: uuid::Uuid::nil().into(),
+            chunk_id: uuid::Uuid::nil().into(),
             title: "Manual".to_owned(),
             page: Some(3),
             start: 100,
@@ -282,11 +311,28 @@ mod tests {
     }
 
     #[test]
-    fn strange_texts_do_no_harm() {
-        for strange in
-            ["[", "[1", "[[[1]]]", "`[1]", "[99999999999999999999]", "”[1]", "“”[1]", "[1][2][3]", "[,]"]
-        {
-            answer(strange);
+    fn what_is_no_mark_stays_as_it_is() {
+        for text_alone in ["[", "[1", "[,]", "[]", "[a]", "`[1]", "[99999999999999999999]", "[-1]", "1]"] {
+            let resolved = answer(text_alone);
+            assert_eq!(text(&resolved), text_alone);
+            assert!(cited(&resolved).is_empty() && resolved.unknown.is_empty(), "{text_alone}");
+        }
+    }
+
+    #[test]
+    fn marks_are_found_among_stray_brackets_and_quotation_marks() {
+        for (written, shown, numbers) in [
+            ("[[[1]]]", "[[[1]]]", vec![1]),
+            ("”[1]", "”[1]", vec![1]),
+            ("“”[1]", "“”[1]", vec![1]),
+            ("[1][2][3]", "[1][2]", vec![1, 2]),
+            ("[^1]", "[1]", vec![1]),
+            ("[1;2]", "[1][2]", vec![1, 2]),
+        ] {
+            let resolved = answer(written);
+            assert_eq!(text(&resolved), shown);
+            assert_eq!(cited(&resolved).iter().map(|one| one.n).collect::<Vec<_>>(), numbers, "{written}");
+            assert!(cited(&resolved).iter().all(|one| one.quotes.is_empty()), "{written}");
         }
     }
 }
