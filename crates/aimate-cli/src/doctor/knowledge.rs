@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use aimate::engine::Knowledge;
+use aimate::engine::{EmbeddingRequest, Knowledge};
 use aimate::knowledge::{Blob, DocumentFilter, DocumentStatus, SpaceStatus};
 use aimate::{Engine, PageRequest, Result, Scope, Stores};
 
@@ -50,10 +50,10 @@ pub(super) async fn remote_embedder(report: &mut Report, engine: &Engine, me: &S
     let Some(name) = embedding.name().filter(|name| name.contains('/') && !name.starts_with("local/")) else {
         return;
     };
-    match engine.embed(me, Some(name), &["a test".to_owned()], None).await {
-        Ok((name, made)) => {
-            let dimensions = made.vectors.first().map_or(0, Vec::len);
-            report.fine("embedder", &format!("{name} answers with {dimensions} dimensions"));
+    match engine.embed(me, EmbeddingRequest::new(["a test"]).model(name)).await {
+        Ok(response) => {
+            let dimensions = response.vectors.first().map_or(0, Vec::len);
+            report.fine("embedder", &format!("{} answers with {dimensions} dimensions", response.model));
         }
         Err(error) => report.problem("embedder", &format!("{name}: {error}")),
     }

@@ -29,6 +29,58 @@ pub struct Completion {
     pub knowledge: Option<Vec<String>>,
 }
 
+/// Texts that a model of a connection embeds.
+///
+/// ```
+/// use aimate_core::engine::EmbeddingRequest;
+/// let request = EmbeddingRequest::new(["boiler", "pump"]).model("ollama/nomic-embed-text");
+/// # let _ = request;
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EmbeddingRequest {
+    /// The model, as `CONNECTION/MODEL` or a bare name; default: the first
+    /// active one.
+    pub model: Option<String>,
+    /// The texts.
+    pub texts: Vec<String>,
+    /// Numbers of each vector, where the model lets one choose.
+    pub dimensions: Option<u32>,
+}
+
+impl EmbeddingRequest {
+    /// A request for the vectors of `texts`.
+    pub fn new<T: Into<String>>(texts: impl IntoIterator<Item = T>) -> Self {
+        Self { texts: texts.into_iter().map(Into::into).collect(), ..Self::default() }
+    }
+
+    /// By this model.
+    #[must_use]
+    pub fn model(mut self, model: impl Into<String>) -> Self {
+        self.model = Some(model.into());
+        self
+    }
+
+    /// With so many numbers in each vector.
+    #[must_use]
+    pub fn dimensions(mut self, dimensions: u32) -> Self {
+        self.dimensions = Some(dimensions);
+        self
+    }
+}
+
+/// The vectors of texts.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct EmbeddingResponse {
+    /// The model that made them, as `CONNECTION/MODEL`.
+    pub model: String,
+    /// One vector for each text, in the order of the texts, all of one length.
+    pub vectors: Vec<Vec<f32>>,
+    /// What was used.
+    pub usage: TokenUsage,
+}
+
 /// The pieces of an answer that is not stored. Its usage is recorded when it
 /// ends or is dropped; dropping it stops the model.
 pub struct CompletionStream {
@@ -104,25 +156,20 @@ impl Engine {
         }
     }
 
-    /// Vectors for `texts` by an embedding model, in their order.
+    /// Embeds texts with a model of a connection; its usage is recorded.
     ///
     /// # Errors
     /// `NotFound` if there is no such model; `Unsupported` if its provider makes
     /// no vectors; what the server says.
-    pub async fn embed(
-        &self,
-        scope: &Scope,
-        model: Option<&str>,
-        texts: &[String],
-        dimensions: Option<u32>,
-    ) -> Result<(String, Embeddings)> {
+    pub async fn embed(&self, scope: &Scope, request: EmbeddingRequest) -> Result<EmbeddingResponse> {
         self.accepting()?;
-        let target = self.resolve_model(scope, model).await?;
+        let EmbeddingRequest { model, texts, dimensions } = request;
+        let target = self.resolve_model(scope, model.as_deref()).await?;
         let endpoint = self.endpoint(scope, &target.connection)?;
         let provider = &self.inner.providers.get(&endpoint.provider)?.provider;
         let mut usage = self.usage_guard(scope, target.label(), target.prices());
         usage.prompt_tokens = texts.iter().map(|text| u64::from(estimate(text))).sum();
-        let outcome = provider.embed(&endpoint, &target.model_id, texts, dimensions).await;
+        let outcome = provider.embed(&endpoint, &target.model_id, &texts, dimensions).await;
         match &outcome {
             Ok(embeddings) => {
                 usage.outcome = UsageOutcome::Completed;
@@ -130,8 +177,8 @@ impl Engine {
             }
             Err(_) => usage.outcome = UsageOutcome::Failed,
         }
-        let embeddings = outcome.map_err(|error| target.explain(error))?;
-        Ok((target.label(), embeddings))
+        let Embeddings { vectors, usage } = outcome.map_err(|error| target.explain(error))?;
+        Ok(EmbeddingResponse { model: target.label(), vectors, usage })
     }
 }
 

@@ -44,7 +44,7 @@ use crate::user::User;
 
 pub use answer::{Answer, NumberedEvents};
 pub use build::{ConnectionConfig, EngineBuilder};
-pub use complete::{Completion, CompletionStream};
+pub use complete::{Completion, CompletionStream, EmbeddingRequest, EmbeddingResponse};
 pub use connection::{ConnectionTest, Connections};
 pub use conversation::Conversations;
 pub use knowledge::{Knowledge, MAX_BYTES, SyncEvent, SyncOptions, SyncReport};

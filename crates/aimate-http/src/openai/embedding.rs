@@ -3,7 +3,7 @@
 use std::fmt;
 
 use aimate_core::Error;
-use aimate_core::provider::Embeddings;
+use aimate_core::engine::{EmbeddingRequest, EmbeddingResponse};
 use axum::extract::State;
 use axum::response::Response;
 use base64::Engine as _;
@@ -104,11 +104,11 @@ pub(crate) async fn embeddings(
     Caller(scope): Caller,
     Json(body): Json<EmbeddingBody>,
 ) -> Result<Response> {
-    let texts = texts(body.input)?;
-    let (model, embeddings) =
-        app.engine.embed(&scope, body.model.as_deref(), &texts, body.dimensions).await?;
-    let encoding = body.encoding_format.unwrap_or_default();
-    Ok(json::bytes(write(&model, &embeddings, encoding)))
+    let mut request = EmbeddingRequest::new(texts(body.input)?);
+    request.model = body.model;
+    request.dimensions = body.dimensions;
+    let response = app.engine.embed(&scope, request).await?;
+    Ok(json::bytes(write(&response, body.encoding_format.unwrap_or_default())))
 }
 
 fn texts(input: Content<Input>) -> Result<Vec<String>> {
@@ -131,12 +131,12 @@ fn texts(input: Content<Input>) -> Result<Vec<String>> {
         .collect()
 }
 
-fn write(model: &str, embeddings: &Embeddings, encoding: Encoding) -> Bytes {
-    let numbers: usize = embeddings.vectors.iter().map(Vec::len).sum();
+fn write(response: &EmbeddingResponse, encoding: Encoding) -> Bytes {
+    let numbers: usize = response.vectors.iter().map(Vec::len).sum();
     let mut text = BytesMut::with_capacity(256 + numbers * 12);
     let out = &mut text;
     out.put_slice(b"{\"object\":\"list\",\"data\":[");
-    for (n, vector) in embeddings.vectors.iter().enumerate() {
+    for (n, vector) in response.vectors.iter().enumerate() {
         out.put_slice(if n > 0 { b"," } else { b"".as_slice() });
         out.put_slice(b"{\"object\":\"embedding\",\"index\":");
         put(out, &n);
@@ -151,9 +151,9 @@ fn write(model: &str, embeddings: &Embeddings, encoding: Encoding) -> Bytes {
         out.put_slice(b"}");
     }
     out.put_slice(b"],\"model\":");
-    put(out, model);
+    put(out, &response.model);
     out.put_slice(b",\"usage\":");
-    let tokens = embeddings.usage.input_tokens;
+    let tokens = response.usage.input_tokens;
     put(out, &EmbeddingUsage { prompt_tokens: tokens, total_tokens: tokens });
     out.put_slice(b"}");
     done(text)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aimate_text::tokens::Tokenizer;
 use async_trait::async_trait;
 
-use super::super::Engine;
+use super::super::{EmbeddingRequest, EmbeddingResponse, Engine};
 use crate::error::{Error, ErrorReason, Result};
 use crate::knowledge::{EmbedPurpose, Embedder, EmbeddingModel};
 use crate::scope::Scope;
@@ -31,8 +31,9 @@ impl Engine {
             ))
             .with_reason(ErrorReason::EmbedderNotLoaded));
         }
-        let (name, made) = self.embed(scope, Some(name), &["How long is a vector?".to_owned()], None).await?;
-        let dimensions = made.vectors.first().map_or(0, Vec::len);
+        let request = EmbeddingRequest::new(["How long is a vector?"]).model(name);
+        let EmbeddingResponse { model: name, vectors, .. } = self.embed(scope, request).await?;
+        let dimensions = vectors.first().map_or(0, Vec::len);
         if !(1..=MAX_DIMENSIONS).contains(&dimensions) {
             return Err(Error::upstream(format!(
                 "`{name}` makes vectors of {dimensions} numbers; aiMate takes 1 to {MAX_DIMENSIONS}"
@@ -89,8 +90,8 @@ impl Embedder for Remote {
     }
 
     async fn embed(&self, texts: &[String], _: EmbedPurpose) -> Result<Vec<Vec<f32>>> {
-        let made = self.engine.embed(&self.scope, Some(&self.model.name), texts, None).await?;
-        Ok(made.1.vectors)
+        let request = EmbeddingRequest::new(texts).model(&self.model.name);
+        Ok(self.engine.embed(&self.scope, request).await?.vectors)
     }
 }
 
