@@ -192,8 +192,16 @@ impl Error {
 
     /// [`ErrorKind::Invalid`] on one named field.
     pub fn field(path: impl Into<String>, message: impl Into<String>) -> Self {
-        let (path, message) = (path.into(), message.into());
-        let mut error = Self::invalid(format!("`{path}`: {message}"));
+        Self::on_field(ErrorKind::Invalid, path.into(), message.into())
+    }
+
+    /// [`ErrorKind::Unsupported`] on one named field.
+    pub fn unsupported_field(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::on_field(ErrorKind::Unsupported, path.into(), message.into())
+    }
+
+    fn on_field(kind: ErrorKind, path: String, message: String) -> Self {
+        let mut error = Self::new(kind, format!("`{path}`: {message}"));
         error.0.fields.push(FieldError { path, message });
         error
     }

@@ -3,10 +3,11 @@
 
 mod turn;
 
-use aimate_core::chat::event::{ChatEvent, Finished};
+use aimate_core::chat::event::ChatEvent;
 use aimate_core::chat::{Turn, TurnInput};
 use aimate_core::conversation::ListedMessage;
-use aimate_core::message::{Message, MessageRole, Part};
+use aimate_core::engine::Edited;
+use aimate_core::message::Message;
 use aimate_core::{Answer, ConversationId, Error, MessageId};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -23,7 +24,6 @@ use crate::path::{Path, Query};
 use crate::scope::Caller;
 use crate::sse;
 use turn::TurnBody;
-pub(crate) use turn::check_metadata;
 
 /// The header that OpenAI's and others' clients send a turn's own id in.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -72,8 +72,8 @@ pub(crate) async fn create(
     Json(mut body): Json<TurnBody>,
 ) -> Result<Response> {
     let messages = TurnInput::Messages(vec![body.message()?]);
-    let asked = body.turn(id, messages, &headers)?;
-    asked.answer(&app, &scope).await
+    let TurnRequest { turn, stream } = body.turn(id, messages, &headers)?;
+    respond(&app, app.engine.chat(&scope, turn).await?, stream).await
 }
 
 /// Answers again: a sibling of this answer, or an answer to this question.
@@ -89,8 +89,8 @@ pub(crate) async fn regenerate(
     OptionalJson(body): OptionalJson<TurnBody>,
 ) -> Result<Response> {
     body.has_no_content()?;
-    let asked = body.turn(id, TurnInput::Regenerate(message), &headers)?;
-    asked.answer(&app, &scope).await
+    let TurnRequest { turn, stream } = body.turn(id, TurnInput::Regenerate(message), &headers)?;
+    respond(&app, app.engine.chat(&scope, turn).await?, stream).await
 }
 
 /// Stores another wording beside a message. Of a question it is a turn of its
@@ -106,60 +106,26 @@ pub(crate) async fn edit(
     headers: HeaderMap,
     Json(mut body): Json<TurnBody>,
 ) -> Result<Response> {
-    let conversations = app.engine.conversations(&scope);
-    let edited = conversations.message(id, message).await?;
-    if edited.role == MessageRole::Assistant {
-        let content = answer_content(&mut body)?;
-        let sibling = conversations.edit_answer(id, message, content).await?;
-        return Ok(Json(sibling).into_response());
-    }
-    let content = body.message()?.content;
-    let asked = body.turn(id, TurnInput::Edit(message, content), &headers)?;
-    asked.answer(&app, &scope).await
-}
-
-/// What another wording of an answer may hold.
-fn answer_content(body: &mut TurnBody) -> Result<Vec<Part>> {
-    let content = body.content()?;
-    match content.iter().position(|part| !matches!(part, Part::Text { .. })) {
-        None => Ok(content),
-        Some(n) => Err(Error::field(
-            format!("content[{n}]"),
-            "is no text; another wording of an answer is text alone",
-        )
-        .into()),
+    let input = TurnInput::Edit(message, body.content()?);
+    let TurnRequest { turn, stream } = body.turn(id, input, &headers)?;
+    match app.engine.edit(&scope, turn).await? {
+        Edited::Question(answer) => respond(&app, answer, stream).await,
+        Edited::Answer(message) => Ok(Json(*message).into_response()),
     }
 }
 
 /// A turn and how its answer is wanted.
-struct Asked {
+struct TurnRequest {
     turn: Turn,
     stream: bool,
 }
 
-impl Asked {
-    async fn answer(self, app: &App, scope: &aimate_core::Scope) -> Result<Response> {
-        let answer = app.engine.chat(scope, self.turn).await?;
-        if self.stream {
-            return Ok(sse::answer(app, answer));
-        }
-        Ok(Json(finished(answer).await?.message).into_response())
+/// The answer as a stream of events, or as the finished message.
+async fn respond(app: &App, answer: Answer, stream: bool) -> Result<Response> {
+    if stream {
+        return Ok(sse::answer(app, answer));
     }
-}
-
-/// Listens to the end.
-///
-/// # Errors
-/// What the run failed with.
-pub(crate) async fn finished(mut answer: Answer) -> Result<Finished> {
-    while let Some(event) = answer.next().await {
-        match event {
-            ChatEvent::Finished(finished) => return Ok(*finished),
-            ChatEvent::Error { code, detail, .. } => return Err(Error::new(code, detail).into()),
-            _ => {}
-        }
-    }
-    Err(Error::internal("the run ended without a last event").into())
+    Ok(Json(answer.message().await?).into_response())
 }
 
 /// The caller's own id of a turn out of the headers.

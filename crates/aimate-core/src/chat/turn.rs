@@ -41,6 +41,39 @@ impl InputMessage {
     pub fn new(role: MessageRole, content: Vec<Part>) -> Self {
         Self { role, content, metadata: Map::new() }
     }
+
+    /// What a person or their application says in a conversation: results of
+    /// tools, or text and images of the user.
+    ///
+    /// # Errors
+    /// `Invalid` for a part that only answers have, or one beside the result of
+    /// a tool; `Unsupported` for a file.
+    pub fn from_content(content: Vec<Part>) -> Result<Self> {
+        Ok(Self::new(role_of(&content)?, content))
+    }
+}
+
+/// Who says `content`: a tool where it is results, else the user.
+fn role_of(content: &[Part]) -> Result<MessageRole> {
+    let has_results = content.iter().any(|part| matches!(part, Part::ToolResult { .. }));
+    for (n, part) in content.iter().enumerate() {
+        let wrong = match part {
+            Part::ToolResult { .. } => continue,
+            Part::Text { .. } | Part::Image { .. } if !has_results => continue,
+            Part::Text { .. } | Part::Image { .. } => "stands beside a tool's result; send the results alone",
+            Part::File { .. } => {
+                return Err(Error::unsupported_field(
+                    format!("content[{n}]"),
+                    "this version takes no files yet; send text or an image",
+                ));
+            }
+            Part::Reasoning { .. } | Part::ToolCall(_) | Part::Citation(_) => {
+                "is a part that only answers have; send `text`, `image` or `tool_result`"
+            }
+        };
+        return Err(Error::field(format!("content[{n}]"), wrong));
+    }
+    Ok(if has_results { MessageRole::Tool } else { MessageRole::User })
 }
 
 /// What the model is to answer.
@@ -252,9 +285,13 @@ impl Turn {
             TurnInput::Messages(messages) => {
                 for message in messages {
                     normalize_content("content", &mut message.content)?;
+                    limit::metadata("metadata", &message.metadata)?;
                 }
             }
-            TurnInput::Edit(_, content) => normalize_content("content", content)?,
+            TurnInput::Edit(_, content) => {
+                normalize_content("content", content)?;
+                role_of(content)?;
+            }
             TurnInput::Regenerate(_) => {}
         }
         if !matches!(self.input, TurnInput::Messages(_)) && self.conversation.is_none() {
@@ -317,6 +354,7 @@ impl TurnHash {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     #[test]
     fn hash_tells_other_content_apart() {
@@ -334,6 +372,24 @@ mod tests {
             hex(&Turn::new("a").model("lab/m").knowledge(["docs"]).stream(false)),
             "9dee3ec201a5c61b94bfe5aa918ec38c3ba2586be19b7bb1d1986eaf32010ad5"
         );
+    }
+
+    #[test]
+    fn content_says_who_speaks() {
+        let result = Part::ToolResult { id: "1".to_owned(), output: "x".into(), is_error: false };
+        let role = |content: Vec<Part>| InputMessage::from_content(content).map(|message| message.role);
+        assert_eq!(role(vec![Part::text("a")]).unwrap(), MessageRole::User);
+        assert_eq!(role(vec![result.clone(), result.clone()]).unwrap(), MessageRole::Tool);
+        let mixed = role(vec![result, Part::text("a")]).unwrap_err();
+        assert_eq!(mixed.fields()[0].path, "content[1]");
+        let thought = Part::Reasoning { text: "a".to_owned(), details: None };
+        assert_eq!(role(vec![thought]).unwrap_err().kind(), ErrorKind::Invalid);
+        let file = Part::File {
+            file_id: uuid::Uuid::nil().into(),
+            name: "a".to_owned(),
+            media_type: "text/plain".to_owned(),
+        };
+        assert_eq!(role(vec![file]).unwrap_err().kind(), ErrorKind::Unsupported);
     }
 
     #[test]

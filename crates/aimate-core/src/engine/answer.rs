@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::Engine;
 use crate::chat::channel::{Channel, Next};
 use crate::chat::driver::final_of;
-use crate::chat::event::{ChatEvent, Started};
+use crate::chat::event::{ChatEvent, Finished, Started};
 use crate::error::{Error, Result};
 use crate::id::{ConversationId, MessageId, RunId};
 use crate::message::{Message, Part};
@@ -100,10 +100,19 @@ impl Answer {
     ///
     /// # Errors
     /// What the run failed with; the partial answer stays stored.
-    pub async fn message(mut self) -> Result<Message> {
+    pub async fn message(self) -> Result<Message> {
+        Ok(self.finished().await?.message)
+    }
+
+    /// Listens to the end and returns the stored answer, why the model stopped,
+    /// and what it used.
+    ///
+    /// # Errors
+    /// What the run failed with; the partial answer stays stored.
+    pub async fn finished(mut self) -> Result<Finished> {
         while let Some(event) = self.next().await {
             match event {
-                ChatEvent::Finished(finished) => return Ok(finished.message),
+                ChatEvent::Finished(finished) => return Ok(*finished),
                 ChatEvent::Error { code, detail, .. } => return Err(Error::new(code, detail)),
                 _ => {}
             }

@@ -144,10 +144,10 @@ impl Conversations {
 
     /// Stores another wording of an answer beside it and opens that branch.
     /// (Another wording of a question is a [`Turn`](crate::chat::Turn) of its
-    /// own, since it wants another answer.)
+    /// own, since it wants another answer; see [`Engine::edit`].)
     ///
     /// # Errors
-    /// `Invalid`, `TooLarge`, `NotFound`; `Conflict` while the answer is being
+    /// `Invalid` if it is more than text, `TooLarge`, `NotFound`; `Conflict` while the answer is being
     /// written.
     pub async fn edit_answer(
         &self,
@@ -156,6 +156,12 @@ impl Conversations {
         mut content: Vec<Part>,
     ) -> Result<Message> {
         normalize_content("content", &mut content)?;
+        if let Some(n) = content.iter().position(|part| !matches!(part, Part::Text { .. })) {
+            return Err(Error::field(
+                format!("content[{n}]"),
+                "is no text; another wording of an answer is text alone",
+            ));
+        }
         let inner = &self.engine.inner;
         let window = inner.stores.conversations.window(&self.scope, id, Some(message), 0, 2).await?;
         let edited = window.messages.last().ok_or_else(|| Error::missing("message", message))?;

@@ -1,17 +1,17 @@
 //! What a turn takes.
 
 use aimate_core::chat::{InputMessage, OnDisconnect, Turn, TurnInput};
-use aimate_core::message::{MessageRole, Part};
+use aimate_core::message::Part;
 use aimate_core::provider::{ResponseFormat, Sampling, ToolChoice, ToolSpec};
-use aimate_core::{ConversationId, Error, MessageId, limit};
+use aimate_core::{ConversationId, Error, MessageId};
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::{Asked, accepts_stream, client_id};
+use super::{TurnRequest, accepts_stream, client_id};
 use crate::content::Content;
-use crate::error::{Failure, Result};
+use crate::error::Result;
 
 /// A question and how it is to be answered.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -91,11 +91,8 @@ impl TurnBody {
 
     /// The message that is said.
     pub(super) fn message(&mut self) -> Result<InputMessage> {
-        let content = self.content()?;
-        let role = role(&content)?;
-        let metadata = std::mem::take(&mut self.metadata);
-        check_metadata(&metadata)?;
-        Ok(InputMessage { role, content, metadata })
+        let message = InputMessage::from_content(self.content()?)?;
+        Ok(InputMessage { metadata: std::mem::take(&mut self.metadata), ..message })
     }
 
     /// Refuses what a regeneration does not take.
@@ -120,7 +117,7 @@ impl TurnBody {
         conversation: ConversationId,
         input: TurnInput,
         headers: &HeaderMap,
-    ) -> Result<Asked> {
+    ) -> Result<TurnRequest> {
         if self.parent_id.is_some() && !matches!(input, TurnInput::Messages(_)) {
             return Err(Error::field("parent_id", "is not taken here: the message has its place").into());
         }
@@ -144,40 +141,6 @@ impl TurnBody {
         turn.parallel_tool_calls = self.parallel_tool_calls;
         turn.response_format = self.response_format;
         turn.client_id = client_id(headers, self.client_id)?;
-        Ok(Asked { turn, stream })
+        Ok(TurnRequest { turn, stream })
     }
-}
-
-/// Metadata within its limit.
-pub(crate) fn check_metadata(metadata: &Map<String, Value>) -> Result<()> {
-    let bytes = serde_json::to_string(metadata).map_or(0, |json| json.len());
-    if bytes <= limit::METADATA {
-        return Ok(());
-    }
-    let message = format!("has {bytes} bytes as JSON; the most is {}", limit::METADATA);
-    Err(Error::field("metadata", message).into())
-}
-
-/// Who says `content`: a tool where it is results, else the user.
-fn role(content: &[Part]) -> Result<MessageRole> {
-    let results = content.iter().filter(|part| matches!(part, Part::ToolResult { .. })).count();
-    for (n, part) in content.iter().enumerate() {
-        let wrong = match part {
-            Part::Text { .. } | Part::Image { .. } if results > 0 => {
-                "stands beside a tool's result; send the results alone"
-            }
-            Part::Text { .. } | Part::Image { .. } | Part::ToolResult { .. } => continue,
-            Part::File { .. } => {
-                return Err(Failure::unsupported(
-                    format!("content[{n}]"),
-                    "this version takes no files yet; send text or an image",
-                ));
-            }
-            Part::Reasoning { .. } | Part::ToolCall(_) | Part::Citation(_) => {
-                "is a part that only answers have; send `text`, `image` or `tool_result`"
-            }
-        };
-        return Err(Error::field(format!("content[{n}]"), wrong).into());
-    }
-    Ok(if results > 0 { MessageRole::Tool } else { MessageRole::User })
 }

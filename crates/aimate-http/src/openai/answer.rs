@@ -188,7 +188,7 @@ impl Kept {
     /// # Errors
     /// What the run failed with.
     pub(crate) async fn whole(self) -> Result<(Whole, String)> {
-        let finished = message::finished(self.answer).await?;
+        let finished = self.answer.finished().await?;
         let model = finished.message.model.clone().unwrap_or_default();
         Ok((finished.into(), model))
     }

@@ -7,7 +7,6 @@ use aimate_core::{ConversationId, Error};
 use serde_json::{Map, Value};
 
 use crate::error::Result;
-use crate::message::check_metadata;
 
 /// What a request asks, in the terms of the engine.
 pub(crate) struct Question {
@@ -38,7 +37,6 @@ impl Question {
         let (system_prompt, new) = split(messages, self.conversation.is_some());
         let mut new: Vec<_> =
             new.into_iter().map(|message| InputMessage::new(message.role, message.content)).collect();
-        check_metadata(&self.metadata)?;
         match new.last_mut() {
             None => {
                 return Err(Error::field(
