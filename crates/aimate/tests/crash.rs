@@ -15,7 +15,7 @@ use std::time::Duration;
 use aimate::message::MessageStatus;
 use aimate::run::RunStatus;
 use aimate::testing::{ScriptedProvider, Step};
-use aimate::{ChatEvent, ConversationId, Engine, PageRequest, RunId, Turn};
+use aimate::{ChatEvent, ConversationId, Engine, PageRequest, RunId, Stores, Turn};
 use common::{builder, events, said, say, text};
 
 /// Starts a turn in a runtime of its own and drops the runtime while the model
@@ -23,15 +23,23 @@ use common::{builder, events, said, say, text};
 fn crash(url: &str) -> (ConversationId, RunId) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let ids = runtime.block_on(async {
-        let script =
-            vec![say("kept "), say("text"), Step::Wait(Duration::from_millis(600)), say(" lost"), Step::Hang];
-        let store = aimate::store::connect(url).await.unwrap();
-        let engine = builder(&ScriptedProvider::new([script])).store(store).build().await.unwrap();
+        let script = vec![say("kept "), say("text"), Step::Hang];
+        let stores: Stores = aimate::store::connect(url).await.unwrap().into();
+        let engine = builder(&ScriptedProvider::new([script])).store(stores.clone()).build().await.unwrap();
         let me = engine.local_scope().await.unwrap();
         let listener = engine.chat(&me, Turn::new("q")).await.unwrap();
-        // Beyond the 250 ms after which text is checkpointed.
-        tokio::time::sleep(Duration::from_millis(450)).await;
         let ids = (listener.conversation_id(), listener.run_id());
+        // Until the text is checkpointed.
+        let is_logged = async || {
+            let batches = stores.runs.events(&me, ids.1, 0, 100).await.unwrap();
+            said(&batches.into_iter().flat_map(|batch| batch.events).collect::<Vec<_>>()) == "kept text"
+        };
+        let logged = async {
+            while !is_logged().await {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), logged).await.expect("the text is checkpointed");
         std::mem::forget((listener, engine));
         ids
     });

@@ -13,19 +13,21 @@ mod common;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aimate::engine::SyncOptions;
+use aimate::engine::{Knowledge, SyncOptions};
 use aimate::knowledge::{
-    CollectionChange, DocumentStatus, EmbedPurpose, Embedder, EmbeddingModel, Filter, NewCollection,
-    NewDocument, SearchMode, SearchRequest, SpaceStatus,
+    CollectionChange, Document, DocumentStatus, EmbedPurpose, Embedder, EmbeddingModel, Filter,
+    NewCollection, NewDocument, SearchMode, SearchRequest, SpaceStatus,
 };
 use aimate::message::{Citation, Message, Part};
 use aimate::testing::{HashEmbedder, answer};
-use aimate::{ChatEvent, Engine, ErrorKind, PageRequest, Scope, Turn};
+use aimate::{ChatEvent, DocumentId, Engine, ErrorKind, PageRequest, Scope, Turn};
 use async_trait::async_trait;
 use common::{Bench, events, said};
 use serde_json::json;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
+/// How long something may take that usually takes no time.
+const PATIENCE: Duration = Duration::from_secs(30);
 const BOILER: &str = "# Boiler\n\nThe boiler is serviced in May. Bring the key of the cellar.\n";
 const PUMP: &str = "# Pump\n\nThe pump runs at night. Its filter is changed every second winter.\n";
 
@@ -273,6 +275,8 @@ async fn broken_document_fails_alone() {
 struct Gate {
     embedder: HashEmbedder,
     turns: Semaphore,
+    /// Texts whose chunks were counted: each is the end of a document.
+    read: [(&'static str, Notify); 2],
 }
 
 #[async_trait]
@@ -286,6 +290,8 @@ impl Embedder for Gate {
     }
 
     fn count_tokens(&self, text: &str) -> usize {
+        let read = self.read.iter().filter(|(end, _)| text.contains(end));
+        read.for_each(|(_, notify)| notify.notify_one());
         self.embedder.count_tokens(text)
     }
 
@@ -295,32 +301,38 @@ impl Embedder for Gate {
     }
 }
 
+/// Looks at a document until it is as wanted.
+async fn wait_for(knowledge: &Knowledge, id: DocumentId, is_as_wanted: impl Fn(&Document) -> bool) {
+    let looks = async {
+        while !is_as_wanted(&knowledge.document(id).await.unwrap()) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, looks).await.expect("the document becomes as wanted");
+}
+
 #[tokio::test]
 async fn document_deleted_while_it_is_embedded_holds_up_no_other() {
-    let gate = Arc::new(Gate { embedder: HashEmbedder::new("gate", 64), turns: Semaphore::new(0) });
+    let read = ["399 gone", "key of the cellar"].map(|end| (end, Notify::new()));
+    let gate = Arc::new(Gate { embedder: HashEmbedder::new("gate", 64), turns: Semaphore::new(0), read });
     let bench = Bench::with([], |builder| builder.embedder(gate.clone())).await;
     let knowledge = bench.engine.knowledge(&bench.me);
     let collection = knowledge.collection_or_new("documents").await.unwrap();
     let add = async |name: &str, text: String| {
         knowledge.add_text_to(collection.id, NewDocument::new(name), text).await.unwrap().id
     };
-    let reaches = async |id, status| {
-        while knowledge.document(id).await.unwrap().status != status {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
+    let reaches = async |id, status| wait_for(&knowledge, id, |document| document.status == status).await;
     // While this one waits for its turn, the next two are read and come to be one group.
     let first = add("first.md", PUMP.to_owned()).await;
     reaches(first, DocumentStatus::Processing).await;
     let paragraphs = (0..400).map(|n| format!("{n} {}\n\n", "gone ".repeat(180)));
     let gone = add("gone.md", paragraphs.collect()).await;
     let stays = add("stays.md", BOILER.to_owned()).await;
-    reaches(stays, DocumentStatus::Processing).await;
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    gate.turns.add_permits(2);
-    while knowledge.document(gone).await.unwrap().progress == 0.0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+    for (end, read) in &gate.read {
+        tokio::time::timeout(PATIENCE, read.notified()).await.expect(end);
     }
+    gate.turns.add_permits(2);
+    wait_for(&knowledge, gone, |document| document.progress > 0.0).await;
     knowledge.delete(gone).await.unwrap();
     gate.turns.add_permits(100);
     reaches(stays, DocumentStatus::Ready).await;
