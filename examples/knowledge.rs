@@ -21,7 +21,7 @@ async fn main() -> Result<()> {
         .await?;
     let me = engine.local_scope().await?;
 
-    // `add_file` adds a PDF, a Word file and so on; `sync` follows a folder.
+    // `aimate::sync` adds a PDF, a Word file and so on, and follows folders.
     let knowledge = engine.knowledge(&me);
     knowledge.add_text("manual", MANUAL).await?;
     knowledge.add_text("Garden", "The hedge is cut in autumn. The roses want no water in winter.").await?;

@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use aimate::Result;
-use aimate::engine::{Knowledge, SyncEvent, SyncOptions, SyncReport};
+use aimate::engine::Knowledge;
 use aimate::knowledge::{Collection, DEFAULT_COLLECTION, Document, DocumentStatus};
+use aimate::sync::{FolderSync, LeftOut, SyncEvent, SyncOptions, SyncPlan, SyncReport, path_of, source_of};
+use aimate::{DocumentId, Result};
 use indicatif::ProgressBar;
 use serde_json::json;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::config::Config;
@@ -42,6 +44,10 @@ pub(crate) struct IngestArguments {
     /// Keep documents whose files are gone
     #[arg(long)]
     keep_deleted: bool,
+    /// Delete documents whose files are gone unasked, even if they are more than 20 and more than a quarter of the
+    /// collection
+    #[arg(long, conflicts_with = "keep_deleted")]
+    delete: bool,
     #[command(flatten)]
     config: Config,
 }
@@ -81,23 +87,35 @@ pub(crate) async fn ingest(arguments: IngestArguments) -> Result<ExitCode> {
     engine.drain(Duration::ZERO).await;
     let (work, report) = outcome?;
     Ok(match report {
-        Some(report) => work.tell_end(&report, start.elapsed()),
+        Some(Outcome::Synced(report)) => work.tell_end(&report, start.elapsed()),
+        Some(Outcome::Refused) => ExitCode::FAILURE,
         None => work.tell_stop(),
     })
+}
+
+/// How a run ended that nobody stopped.
+enum Outcome {
+    Synced(SyncReport),
+    /// Much would have been deleted, and nobody allowed it.
+    Refused,
 }
 
 struct Ingest<'a> {
     knowledge: &'a Knowledge,
     collection: Collection,
     paths: Vec<PathBuf>,
-    options: SyncOptions,
+    sync: FolderSync,
+    may_delete_many: bool,
     json: bool,
     bar: Option<ProgressBar>,
     waiting: Waiting,
     /// Files that are as their documents are, by source; for JSON.
     unchanged: HashSet<String>,
+    /// The failed documents that were told of.
+    told: HashSet<DocumentId>,
     failed: Vec<(String, String)>,
     skipped: Vec<(String, String)>,
+    unreadable: Vec<(String, String)>,
     read: u64,
     chunks: u64,
 }
@@ -110,31 +128,68 @@ impl<'a> Ingest<'a> {
         paths: Vec<PathBuf>,
     ) -> Self {
         let lines_are_seen = arguments.json && std::io::stdout().is_terminal();
+        let options =
+            SyncOptions::default().delete(!arguments.keep_deleted).retry_failed(arguments.retry_failed);
         Self {
             knowledge,
             waiting: Waiting::new(knowledge, collection.id),
+            sync: FolderSync::new(knowledge, collection.id).options(options),
+            may_delete_many: arguments.delete,
             collection,
             paths,
-            options: SyncOptions { delete: !arguments.keep_deleted, retry_failed: arguments.retry_failed },
             json: arguments.json,
             bar: if lines_are_seen { None } else { bar() },
             unchanged: HashSet::new(),
+            told: HashSet::new(),
             failed: Vec::new(),
             skipped: Vec::new(),
+            unreadable: Vec::new(),
             read: 0,
             chunks: 0,
         }
     }
 
-    /// Queues what changed and waits for it at the same time.
-    async fn run(&mut self) -> Result<SyncReport> {
-        let (knowledge, paths) = (self.knowledge, self.paths.clone());
+    /// Compares the files with the collection, then queues what changed and
+    /// waits for it at the same time.
+    async fn run(&mut self) -> Result<Outcome> {
+        let sync = self.sync.clone();
+        let bar = self.bar.clone();
+        let plan = Box::pin(sync.plan(&self.paths, |event| show_progress(bar.as_ref(), &event))).await?;
+        if plan.deletes_many() && !self.may_delete_many && !self.confirm(&plan).await {
+            return Ok(Outcome::Refused);
+        }
         let (heard, events) = tokio::sync::mpsc::unbounded_channel();
-        let tell = move |event| drop(heard.send(event));
-        let sync = Box::pin(knowledge.sync(self.collection.id, &paths, self.options, tell));
-        let (report, ()) = tokio::try_join!(sync, Box::pin(self.follow(events)))?;
+        let apply = Box::pin(sync.apply(plan, move |event| drop(heard.send(event))));
+        let (report, ()) = tokio::try_join!(apply, Box::pin(self.follow(events)))?;
         self.look_back().await?;
-        Ok(report)
+        Ok(Outcome::Synced(report))
+    }
+
+    /// Asks whether so many documents may be deleted. Where nobody can be asked,
+    /// they may not.
+    async fn confirm(&self, plan: &SyncPlan) -> bool {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        let (gone, all) = (number(plan.delete.len() as u64), counted(plan.documents, "document"));
+        eprintln!("the files of {gone} of the collection's {all} are gone");
+        let is_asked = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+        let is_yes = is_asked && {
+            eprint!("delete these documents? [y/N] ");
+            let mut answer = String::new();
+            let read = BufReader::new(tokio::io::stdin()).read_line(&mut answer).await;
+            read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+        };
+        if !is_yes {
+            eprintln!(
+                "nothing was changed: is every folder mounted? `--delete` deletes these documents, `--keep-deleted` \
+                 keeps them"
+            );
+        }
+        if let Some(bar) = &self.bar {
+            bar.reset();
+        }
+        is_yes
     }
 
     /// Hears the synchronisation to its end and waits for every document.
@@ -167,34 +222,39 @@ impl<'a> Ingest<'a> {
 
     fn hear(&mut self, event: SyncEvent) {
         match event {
-            SyncEvent::Listed { files, .. } => {
-                if let Some(bar) = &self.bar {
-                    bar.set_length(files);
-                }
-            }
             SyncEvent::Queued(_, document) => self.waiting.add(document.id),
             SyncEvent::Unchanged(path) => {
                 if let Some(bar) = &self.bar {
                     bar.inc(1);
                 }
                 if self.json {
-                    self.unchanged.insert(format!("file:{}", path.display()));
+                    self.unchanged.insert(source_of(&path));
                 }
             }
-            SyncEvent::Skipped(path, why) => {
-                let path = path.display().to_string();
-                if self.json {
-                    let error = json!({ "code": "skipped", "detail": why });
-                    self.line(&json!({
-                        "path": path, "id": null, "status": "skipped", "chunks": 0, "error": error,
-                        "unchanged": false,
-                    }));
-                } else if self.bar.is_none() {
-                    say(&format!("skipped  {}: {}", shown(&path), plain(&why)));
-                }
-                self.skipped.push((path, why));
+            SyncEvent::Skipped(file) => {
+                let told = self.tell_left_out("skipped", file);
+                self.skipped.push(told);
             }
+            SyncEvent::Unreadable(file) => {
+                let told = self.tell_left_out("unreadable", file);
+                self.unreadable.push(told);
+            }
+            event => show_progress(self.bar.as_ref(), &event),
         }
+    }
+
+    /// Tells of a path that became no document; returns it and why.
+    fn tell_left_out(&self, status: &str, LeftOut { path, reason, .. }: LeftOut) -> (String, String) {
+        let path = path.display().to_string();
+        if self.json {
+            let error = json!({ "code": status, "detail": reason });
+            self.line(&json!({
+                "path": path, "id": null, "status": status, "chunks": 0, "error": error, "unchanged": false,
+            }));
+        } else if self.bar.is_none() {
+            say(&format!("{status:<8} {}: {}", shown(&path), plain(&reason)));
+        }
+        (path, reason)
     }
 
     /// Waits for documents too that an earlier run left in the queue: their
@@ -222,7 +282,7 @@ impl<'a> Ingest<'a> {
     }
 
     fn tell(&mut self, document: &Document, is_unchanged: bool) {
-        let path = path_of(document);
+        let path = place_of(document);
         let failed = document.error.as_ref().filter(|_| document.status == DocumentStatus::Failed);
         if self.json {
             self.line(&json!({
@@ -232,24 +292,24 @@ impl<'a> Ingest<'a> {
         } else if self.bar.is_none() && !is_unchanged {
             let chunks = counted(document.chunk_count.into(), "chunk");
             match failed {
-                None => say(&format!("ready    {} ({chunks})", shown(path))),
-                Some(_) => say(&format!("failed   {}", shown(path))),
+                None => say(&format!("ready    {} ({chunks})", shown(&path))),
+                Some(_) => say(&format!("failed   {}", shown(&path))),
             }
         }
         if let Some(error) = failed {
-            self.failed.push((path.to_owned(), error.detail.clone()));
+            self.told.insert(document.id);
+            self.failed.push((path, error.detail.clone()));
         }
     }
 
     /// Tells of files that did not change: with JSON of all, else of those whose
     /// documents failed before.
     async fn look_back(&mut self) -> Result<()> {
-        let told: HashSet<_> = self.failed.iter().map(|(path, _)| path.clone()).collect();
         let status = (!self.json).then_some(DocumentStatus::Failed);
         for document in documents(self.knowledge, self.collection.id, status).await? {
             let source = document.source.clone().unwrap_or_default();
             let is_due = if self.json { self.unchanged.contains(&source) } else { self.is_ours(&document) };
-            if is_due && !told.contains(path_of(&document)) {
+            if is_due && !self.told.contains(&document.id) {
                 self.tell(&document, true);
             }
         }
@@ -258,8 +318,8 @@ impl<'a> Ingest<'a> {
 
     /// Whether a document came from one of the paths.
     fn is_ours(&self, document: &Document) -> bool {
-        let path = Path::new(path_of(document));
-        self.paths.iter().any(|root| path.starts_with(root))
+        let path = document.source.as_deref().and_then(path_of);
+        path.is_some_and(|path| self.paths.iter().any(|root| path.starts_with(root)))
     }
 
     fn line(&self, line: &serde_json::Value) {
@@ -282,12 +342,17 @@ impl<'a> Ingest<'a> {
         // Lines on a terminal's standard output were told already.
         if self.bar.is_some() && !self.json {
             list("skipped", &self.skipped);
+            list("unreadable", &self.unreadable);
         }
         list("failed", &self.failed);
         let SyncReport { moved, deleted, unchanged, .. } = report;
         let n = |count: usize| number(count as u64);
+        let unreadable = match report.unreadable.len() {
+            0 => String::new(),
+            count => format!(", {} unreadable", n(count)),
+        };
         let summary = format!(
-            "{} added, {} updated, {} moved, {} deleted, {} unchanged, {} failed, {} skipped; {} in {:.1} s",
+            "{} added, {} updated, {} moved, {} deleted, {} unchanged, {} failed, {} skipped{unreadable}; {} in {:.1} s",
             n(report.added.len()),
             n(report.updated.len()),
             number(*moved),
@@ -304,7 +369,8 @@ impl<'a> Ingest<'a> {
         } else {
             say(&summary);
         }
-        if self.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        let is_whole = self.failed.is_empty() && report.unreadable.is_empty();
+        if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 
     fn tell_stop(&self) -> ExitCode {
@@ -333,9 +399,21 @@ fn list(what: &str, files: &[(String, String)]) {
     }
 }
 
-fn path_of(document: &Document) -> &str {
-    let source = document.source.as_deref().unwrap_or(&document.name);
-    source.strip_prefix("file:").unwrap_or(source)
+/// Shows how far the comparison is.
+fn show_progress(bar: Option<&ProgressBar>, event: &SyncEvent) {
+    match (bar, event) {
+        (Some(bar), SyncEvent::Listed { files, .. }) => bar.set_length(*files),
+        (Some(bar), SyncEvent::Compared { files, of }) => {
+            bar.set_message(format!("comparing, {} of {}", number(*files), number(*of)));
+        }
+        _ => {}
+    }
+}
+
+/// Where a document came from, as people write it.
+fn place_of(document: &Document) -> String {
+    let source = document.source.as_ref().unwrap_or(&document.name);
+    path_of(source).map_or_else(|| source.clone(), |path| path.display().to_string())
 }
 
 /// A path as a person at this place would write it.

@@ -109,6 +109,70 @@ fn json_tells_of_every_document_and_failures_count() {
 }
 
 #[test]
+fn many_documents_are_deleted_only_where_that_is_allowed() {
+    let folder = Folder::new("many");
+    for n in 0..30 {
+        folder.write(&format!("docs/{n}.md"), format!("The number is {n}."));
+    }
+    folder.well(&["ingest", "docs"]);
+    for n in 0..25 {
+        fs::remove_file(folder.0.join(format!("docs/{n}.md"))).unwrap();
+    }
+    let refused = folder.run(&["ingest", "docs"]);
+    assert_eq!(refused.status.code(), Some(1), "{}", out(&refused));
+    for part in ["25 of the collection's 30 documents are gone", "nothing was changed", "`--delete`"] {
+        assert!(err(&refused).contains(part), "{part}: {}", err(&refused));
+    }
+    assert!(folder.well(&["ingest", "docs", "--keep-deleted"]).contains("0 deleted, 5 unchanged"));
+    assert!(folder.well(&["ingest", "docs", "--delete"]).contains("25 deleted, 5 unchanged"));
+}
+
+#[cfg(unix)]
+#[test]
+fn folder_that_cannot_be_read_keeps_its_documents() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+    let folder = Folder::new("shut");
+    folder.write("docs/shut/a.md", "The attic is dry.");
+    folder.write("docs/gone.md", "The cellar is wet.");
+    folder.write("docs/b.md", BOILER);
+    // Root may read everything, so it runs the command as nobody.
+    let is_root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
+    if is_root {
+        for path in ["", "docs", "docs/shut", "docs/shut/a.md", "docs/gone.md", "docs/b.md"] {
+            chown(folder.0.join(path), Some(65_534), Some(65_534)).unwrap();
+        }
+    }
+    let ingest = || {
+        let mut command = folder.command(&["ingest", "docs"], &[BUILTIN]);
+        if is_root {
+            use std::os::unix::process::CommandExt;
+            command.uid(65_534).gid(65_534);
+        }
+        command.output()
+    };
+    let first = match ingest() {
+        // The build folder is closed to nobody.
+        Err(error) if is_root && error.kind() == std::io::ErrorKind::PermissionDenied => return,
+        first => first.unwrap(),
+    };
+    assert!(out(&first).contains("3 added"), "{}{}", out(&first), err(&first));
+    let shut = folder.0.join("docs/shut");
+    fs::set_permissions(&shut, fs::Permissions::from_mode(0o000)).unwrap();
+    fs::remove_file(folder.0.join("docs/gone.md")).unwrap();
+    let second = ingest().unwrap();
+    fs::set_permissions(&shut, fs::Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(second.status.code(), Some(1), "{}{}", out(&second), err(&second));
+    assert!(
+        out(&second).contains("1 deleted, 1 unchanged, 0 failed, 0 skipped, 1 unreadable"),
+        "{}",
+        out(&second)
+    );
+    assert!(out(&second).contains("unreadable docs/shut: it cannot be read"), "{}", out(&second));
+    let third = ingest().unwrap();
+    assert!(out(&third).contains("0 added, 0 updated, 0 moved, 0 deleted, 2 unchanged"), "{}", out(&third));
+}
+
+#[test]
 fn wrong_calls_say_so() {
     let folder = Folder::new("wrong");
     let missing = folder.run(&["ingest", "nowhere"]);

@@ -25,7 +25,7 @@
 //!
 //! This crate gathers the others and has no code of its own: the engine and its
 //! nouns from [`aimate_core`], [`store`], [`providers`], [`text`], [`index`] and,
-//! with its feature, [`http`].
+//! with their features, [`sync`] and [`http`].
 
 pub use aimate_core::chat::event::ChatEvent;
 pub use aimate_core::chat::{InputMessage, OnDisconnect, Turn, TurnInput};
@@ -35,4 +35,6 @@ pub use aimate_http as http;
 pub use aimate_index as index;
 pub use aimate_providers as providers;
 pub use aimate_store as store;
+#[cfg(feature = "sync")]
+pub use aimate_sync as sync;
 pub use aimate_text as text;

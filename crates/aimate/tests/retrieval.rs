@@ -13,10 +13,10 @@ mod common;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aimate::engine::{Knowledge, SyncOptions};
+use aimate::engine::Knowledge;
 use aimate::knowledge::{
-    CollectionChange, Document, DocumentStatus, EmbedPurpose, Embedder, EmbeddingModel, Filter,
-    NewCollection, NewDocument, SearchMode, SearchRequest, SpaceStatus,
+    CollectionChange, Document, DocumentStatus, EmbedPurpose, Embedder, EmbeddingModel, Filter, NewDocument,
+    SearchMode, SearchRequest, SpaceStatus,
 };
 use aimate::message::{Citation, Message, Part};
 use aimate::testing::{HashEmbedder, answer};
@@ -158,42 +158,6 @@ async fn changed_document_embeds_its_changed_chunks_alone() {
     assert!(embedder.texts() - before <= 4, "{} of {}", embedder.texts() - before, second.chunk_count);
     assert_eq!(search(&bench.engine, &bench.me, "word20", SearchMode::Text).await, Vec::<String>::new());
     assert!(!search(&bench.engine, &bench.me, "word21", SearchMode::Text).await.is_empty());
-}
-
-#[tokio::test]
-async fn folder_is_synchronised() {
-    let (bench, embedder) = shelf([]).await;
-    let folder =
-        std::env::temp_dir().join(format!("aimate-sync-{}", bench.engine.sources().id::<uuid::Uuid>()));
-    std::fs::create_dir_all(folder.join("sub")).unwrap();
-    for (name, text) in
-        [("a.md", "alpha alpha"), ("sub/b.md", "beta beta"), (".hidden", "no"), ("c.md", "gamma")]
-    {
-        std::fs::write(folder.join(name), text).unwrap();
-    }
-    let knowledge = bench.engine.knowledge(&bench.me);
-    let collection = knowledge.create_collection(NewCollection::new("folder")).await.unwrap().id;
-    let sync = || async {
-        let paths = [folder.clone()];
-        let report = knowledge.sync(collection, &paths, SyncOptions::default(), |_| {}).await.unwrap();
-        for id in report.added.iter().chain(&report.updated) {
-            knowledge.wait(*id).await.unwrap();
-        }
-        (report.added.len(), report.updated.len(), report.moved, report.deleted, report.unchanged)
-    };
-    assert_eq!(sync().await, (3, 0, 0, 0, 0));
-    let before = embedder.texts();
-    assert_eq!(sync().await, (0, 0, 0, 0, 3));
-    assert_eq!(embedder.texts(), before);
-    std::fs::rename(folder.join("a.md"), folder.join("sub/z.md")).unwrap();
-    std::fs::write(folder.join("sub/b.md"), "delta delta").unwrap();
-    std::fs::remove_file(folder.join("c.md")).unwrap();
-    assert_eq!(sync().await, (0, 1, 1, 1, 0));
-    let found = |query: &'static str| search(&bench.engine, &bench.me, query, SearchMode::Text);
-    assert_eq!(found("alpha").await.len(), 1);
-    assert_eq!(found("delta").await.len(), 1);
-    assert_eq!(found("beta gamma").await.len(), 0);
-    std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[tokio::test]

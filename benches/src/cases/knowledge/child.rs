@@ -8,8 +8,8 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use aimate_core::CollectionId;
-use aimate_core::engine::SyncOptions;
 use aimate_core::knowledge::{NewCollection, NewDocument, SearchMode, SearchRequest};
+use aimate_sync::{FolderSync, SyncEvent};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -187,15 +187,14 @@ async fn sync(arguments: &Arguments, folder: PathBuf) -> Result<Ingested> {
     let collection = knowledge.create_collection(NewCollection::new(COLLECTION)).await?;
     let meter = Meter::start()?;
     let mut bytes = 0;
-    let options = SyncOptions::default();
     let listed = |event| {
-        if let aimate_core::engine::SyncEvent::Listed { bytes: all, .. } = event {
+        if let SyncEvent::Listed { bytes: all, .. } = event {
             bytes = all;
         }
     };
-    let report = knowledge.sync(collection.id, &[folder], options, listed).await?;
-    if let Some((path, why)) = report.skipped.first() {
-        return Err(format!("{} was left out: {why}", path.display()).into());
+    let report = FolderSync::new(&knowledge, collection.id).run_with(&[folder], listed).await?;
+    if let Some(file) = report.skipped.iter().chain(&report.unreadable).next() {
+        return Err(format!("{} was left out: {}", file.path.display(), file.reason).into());
     }
     meter.read(shelf, collection.id, bytes).await
 }

@@ -17,13 +17,14 @@ impl Folder {
 
     /// Runs `aimate` here, with nothing of the caller's environment.
     pub(crate) fn aimate(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_aimate"))
-            .args(arguments)
-            .current_dir(&self.0)
-            .env_clear()
-            .envs(environment.iter().copied())
-            .output()
-            .unwrap()
+        self.command(arguments, environment).output().unwrap()
+    }
+
+    /// The command that [`Folder::aimate`] runs.
+    pub(crate) fn command(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_aimate"));
+        command.args(arguments).current_dir(&self.0).env_clear().envs(environment.iter().copied());
+        command
     }
 }
 

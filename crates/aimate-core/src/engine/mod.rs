@@ -49,7 +49,7 @@ pub use complete::{Completion, CompletionStream, EmbeddingRequest, EmbeddingResp
 pub use connection::{ConnectionTest, Connections};
 pub use conversation::Conversations;
 pub use edit::Edited;
-pub use knowledge::{Knowledge, MAX_BYTES, SyncEvent, SyncOptions, SyncReport};
+pub use knowledge::{Knowledge, MAX_BYTES};
 pub use model::{Models, OfferedModel};
 pub use prompt::Prompts;
 pub use run::Runs;

@@ -5,9 +5,7 @@ mod fetch;
 mod ingest;
 mod search;
 mod space;
-mod sync;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,13 +18,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::{CollectionId, DocumentId};
 use crate::knowledge::{
     Blob, Chunk, Collection, CollectionChange, DEFAULT_COLLECTION, Document, DocumentError,
-    DocumentErrorCode, DocumentFilter, DocumentStatus, Embedder, EmbeddingSpace, Fetcher, NewCollection,
-    NewDocument, Reranker, SpaceStatus,
+    DocumentErrorCode, DocumentFilter, DocumentMove, DocumentStatus, Embedder, EmbeddingSpace, Fetcher,
+    NewCollection, NewDocument, Reranker, SpaceStatus,
 };
 use crate::page::{Page, PageRequest};
 use crate::scope::Scope;
-
-pub use sync::{SyncEvent, SyncOptions, SyncReport};
 
 /// Bytes of a document at most.
 pub const MAX_BYTES: u64 = 1 << 30;
@@ -276,19 +272,6 @@ impl Knowledge {
         self.add(collection, new, bytes.boxed()).await
     }
 
-    /// Adds a file to a collection; it is `pending` then. A file of the same path
-    /// is replaced.
-    ///
-    /// # Errors
-    /// See [`Knowledge::add`]; `NotFound` if it cannot be read.
-    pub async fn add_file(&self, collection: CollectionId, path: impl AsRef<Path>) -> Result<Document> {
-        let path = sync::absolute(path.as_ref()).await?;
-        let name =
-            path.file_name().map_or_else(|| "file".to_owned(), |name| name.to_string_lossy().into_owned());
-        let new = NewDocument { source: Some(sync::source(&path)), ..NewDocument::new(name) };
-        self.add(collection, new, sync::bytes_of(path)).await
-    }
-
     /// One document.
     ///
     /// # Errors
@@ -393,13 +376,24 @@ impl Knowledge {
         inner.stores.documents.cancel(&self.scope, id, &reason, inner.sources.now()).await
     }
 
+    /// Gives documents other names and sources without reading them again, in
+    /// one commit: they may take each other's.
+    ///
+    /// # Errors
+    /// `NotFound` if one is not there; `Conflict` if a source is one of a
+    /// document that is not moved. Nothing is changed then.
+    pub async fn rename_documents(&self, moves: &[DocumentMove]) -> Result<()> {
+        let inner = &self.engine.inner;
+        inner.stores.documents.rename(&self.scope, moves, inner.sources.now()).await
+    }
+
     /// Deletes a document: its bytes, text, chunks, vectors and index entries.
     ///
     /// # Errors
     /// `NotFound`.
     pub async fn delete(&self, id: DocumentId) -> Result<()> {
         self.document(id).await?;
-        self.delete_all(&[id]).await
+        self.delete_many(&[id]).await
     }
 
     /// Deletes several documents together; ids that are not there are passed
@@ -407,7 +401,7 @@ impl Knowledge {
     ///
     /// # Errors
     /// What the store says.
-    pub async fn delete_all(&self, ids: &[DocumentId]) -> Result<()> {
+    pub async fn delete_many(&self, ids: &[DocumentId]) -> Result<()> {
         let blobs = self.engine.inner.stores.documents.delete(&self.scope, ids).await?;
         self.engine.drop_blobs(blobs).await;
         Ok(())
