@@ -1,32 +1,46 @@
-//! Fetchers: what brings documents in by their address.
+//! Fetchers: documents that come from a URL.
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
 use crate::error::Result;
 
-/// What an address leads to.
+/// What a URL leads to.
+#[non_exhaustive]
 pub struct Fetched {
-    /// What to call it: the last part of the address that it came from in the
-    /// end.
+    /// Its name: the last part of the URL that it came from after all
+    /// redirects.
     pub name: String,
-    /// The media type that its server tells.
+    /// The media type that its server states.
     pub media_type: Option<String>,
     /// Its bytes, as they come.
     pub bytes: BoxStream<'static, Result<Vec<u8>>>,
 }
 
-/// Fetches documents by addresses that users give.
+impl Fetched {
+    /// A document of this name whose server states no media type.
+    pub fn new(name: impl Into<String>, bytes: BoxStream<'static, Result<Vec<u8>>>) -> Self {
+        Self { name: name.into(), media_type: None, bytes }
+    }
+
+    /// With the media type that its server states.
+    #[must_use]
+    pub fn media_type(mut self, media_type: Option<String>) -> Self {
+        self.media_type = media_type;
+        self
+    }
+}
+
+/// Fetches documents by URLs that users give.
 ///
-/// Whoever may give one is not always who may see what this process can reach:
-/// an implementation decides which addresses those are, after every redirection
-/// again, and bounds how long it waits.
+/// URLs are untrusted: implementations must prevent server-side request forgery
+/// (SSRF), on every redirect too, and bound how long they wait.
 #[async_trait]
 pub trait Fetcher: Send + Sync {
-    /// Asks for `url` and gives what comes, of at most `max` bytes.
+    /// Requests `url` and returns what comes, at most `max` bytes.
     ///
     /// # Errors
-    /// `Invalid` if it is no `http:` or `https:` address, or its server says that
+    /// `Invalid` if it is no `http:` or `https:` URL, or its server says that
     /// there is nothing; `Forbidden` if it may not be reached; `TooLarge`;
     /// `Upstream`, `Unavailable` or `Timeout` if its server fails. The bytes end
     /// with the same errors.

@@ -21,6 +21,9 @@ const FIELD: usize = 200;
 /// `$name`, `$title`, `$source`, `$media_type`.
 ///
 /// In JSON: `{"and":[{"eq":{"field":"year","value":2026}},{"exists":{"field":"author"}}]}`.
+///
+/// Exhaustive on purpose: an adapter translates every condition, and one that it
+/// does not know must fail to compile rather than find too much.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(no_recursion))]
@@ -97,7 +100,8 @@ pub struct FilterSubject<'a> {
     pub media_type: &'a str,
 }
 
-/// What a field names, for adapters that translate filters.
+/// What a field names, for adapters that translate filters; exhaustive for the
+/// same reason as [`Filter`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FilterField<'a> {
     /// A column of the document: `id`, `name`, `title`, `source`, `media_type`.

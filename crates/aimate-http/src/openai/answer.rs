@@ -16,7 +16,6 @@ use tokio::time::timeout;
 
 use super::chunk::{Chunks, Head, Told, write_whole};
 use crate::error::Result;
-use crate::message;
 use crate::sse::Source;
 
 /// Bytes that go out at once at most, where a model is faster than its reader.

@@ -27,7 +27,7 @@ impl Fetcher for OnePage {
             _ => return Err(Error::field("url", "leads to nothing")),
         };
         let media_type = Some("text/markdown; charset=utf-8".to_owned());
-        Ok(Fetched { name: "boiler.md".to_owned(), media_type, bytes: stream::iter(pieces).boxed() })
+        Ok(Fetched::new("boiler.md", stream::iter(pieces).boxed()).media_type(media_type))
     }
 }
 

@@ -123,7 +123,7 @@ fn found(url: &Url, response: Response, max: u64, patience: Patience, deadline: 
     let is_media_type = |kind: &&str| kind.contains('/') && kind.len() <= MEDIA_TYPE;
     let media_type = header(CONTENT_TYPE).filter(is_media_type).map(str::to_owned);
     let rest = Rest { response, host: host.to_owned(), max, left: max, idle: patience.idle, deadline };
-    Ok(Fetched { name: name(url), media_type, bytes: rest.bytes() })
+    Ok(Fetched::new(name(url), rest.bytes()).media_type(media_type))
 }
 
 /// What is still to come of an answer.

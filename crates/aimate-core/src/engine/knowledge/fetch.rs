@@ -1,4 +1,4 @@
-//! Documents that are fetched by their address.
+//! Documents that are fetched from a URL.
 
 use super::{Knowledge, MAX_BYTES};
 use crate::error::{Error, Result};
@@ -8,8 +8,8 @@ use crate::limit;
 
 impl Knowledge {
     /// Fetches `url` and adds what comes to a collection; it is `pending` then.
-    /// An empty name means the one it has there, no source means `url`: the same
-    /// address fetched again replaces what was there.
+    /// An empty name means the one it has there. The source is `url` unless
+    /// `new` has one: the same URL fetched again replaces the document.
     ///
     /// # Errors
     /// `Unsupported` without a fetcher; what the fetcher says; see
@@ -23,13 +23,13 @@ impl Knowledge {
         self.engine.accepting()?;
         let inner = &self.engine.inner;
         let fetcher = inner.knowledge.fetcher.as_ref().ok_or_else(|| {
-            Error::unsupported("this server fetches no addresses; send the file or its text instead")
+            Error::unsupported("this server fetches no URLs; send the file or its text instead")
         })?;
         limit::name("url", url, limit::DOCUMENT_NAME)?;
         let is_named = !new.name.trim().is_empty();
         NewDocument { name: if is_named { new.name.clone() } else { url.to_owned() }, ..new.clone() }
             .check()?;
-        // Before anything is fetched: a wrong id should cost nobody anything.
+        // Before anything is fetched: a wrong id should cost nothing.
         inner.stores.collections.config(&self.scope, collection).await?;
         let fetched = fetcher.fetch(url, MAX_BYTES).await?;
         if !is_named {
