@@ -124,9 +124,9 @@ pub struct FieldError {
 ///
 /// `Display` prints the sentence alone; the cause is reached through
 /// [`std::error::Error::source`] and never leaves the process.
-pub struct Error(Box<Inner>);
+pub struct Error(Box<Repr>);
 
-struct Inner {
+struct Repr {
     kind: ErrorKind,
     reason: Option<ErrorReason>,
     message: Cow<'static, str>,
@@ -148,7 +148,7 @@ impl Error {
     /// An error of `kind` with a sentence that says what was wrong and what
     /// would be right.
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self(Box::new(Inner {
+        Self(Box::new(Repr {
             kind,
             reason: None,
             message: message.into(),

@@ -38,7 +38,7 @@ pub(crate) enum Next {
 }
 
 #[derive(Debug)]
-struct State {
+struct ChannelState {
     /// The sequence number of the first event in `events`.
     first: u64,
     events: VecDeque<Arc<ChatEvent>>,
@@ -58,15 +58,21 @@ pub(crate) struct Channel {
     /// Fires when somebody asks the run to stop.
     pub(crate) cancel: CancellationToken,
     on_disconnect: OnDisconnect,
-    state: Mutex<State>,
+    state: Mutex<ChannelState>,
     /// The last published sequence number; `u64::MAX` once the run is over.
     news: watch::Sender<u64>,
 }
 
 impl Channel {
     pub(crate) fn new(scope: Scope, conversation: ConversationId, on_disconnect: OnDisconnect) -> Self {
-        let state =
-            State { first: 1, events: VecDeque::new(), logged: 0, pending: 0, ended: false, listeners: 0 };
+        let state = ChannelState {
+            first: 1,
+            events: VecDeque::new(),
+            logged: 0,
+            pending: 0,
+            ended: false,
+            listeners: 0,
+        };
         Self {
             scope,
             conversation,
@@ -77,7 +83,7 @@ impl Channel {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ChannelState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -177,7 +183,7 @@ impl Channel {
     }
 }
 
-impl State {
+impl ChannelState {
     fn last(&self) -> u64 {
         (self.first + self.events.len() as u64).saturating_sub(1)
     }

@@ -46,7 +46,7 @@ pub(crate) struct Accounting {
 impl Accounting {
     /// The usage to record: what the provider said, else what aiMate counts; with
     /// a cost where the provider reports one or the model has prices.
-    fn final_usage(&self, answer: &Answer) -> TokenUsage {
+    fn final_usage(&self, answer: &PartialAnswer) -> TokenUsage {
         let mut usage = answer.usage.unwrap_or_else(|| TokenUsage {
             input_tokens: self.prompt_tokens,
             output_tokens: u64::from(message_tokens(self.tokenizer, answer.transcript.parts())),
@@ -94,7 +94,7 @@ impl End {
 
 /// What the model has produced so far.
 #[derive(Default)]
-struct Answer {
+struct PartialAnswer {
     transcript: Transcript,
     usage: Option<TokenUsage>,
     reason: Option<FinishReason>,
@@ -110,7 +110,7 @@ impl Driver {
             () = self.interrupt.cancelled() => Err(End::interrupted(&shutting_down())),
             stream = call.send() => stream.map_err(|error| failed(&error, false)),
         };
-        let mut answer = Answer::default();
+        let mut answer = PartialAnswer::default();
         answer.transcript.apply(&ChatEvent::Retrieved { citations: call.request.passages });
         drop((call.endpoint, call.explain, call.request.messages));
         let end = match asked {
@@ -122,7 +122,7 @@ impl Driver {
     }
 
     /// Publishes the stream until it ends or somebody ends it.
-    async fn follow(&mut self, stream: ProviderStream, answer: &mut Answer) -> End {
+    async fn follow(&mut self, stream: ProviderStream, answer: &mut PartialAnswer) -> End {
         let mut stream = stream.ready_chunks(READY);
         let cancel = self.channel.cancel.clone();
         let interrupt = self.interrupt.clone();
@@ -149,7 +149,7 @@ impl Driver {
     }
 
     /// Publishes pieces of the answer that arrived together.
-    fn take(&mut self, pieces: Vec<Result<ProviderEvent>>, answer: &mut Answer) -> Result<()> {
+    fn take(&mut self, pieces: Vec<Result<ProviderEvent>>, answer: &mut PartialAnswer) -> Result<()> {
         let mut events = Vec::with_capacity(pieces.len());
         let mut outcome = Ok(());
         for piece in pieces {
@@ -337,7 +337,7 @@ fn shutting_down() -> Error {
 }
 
 /// The end of a stream without an error.
-fn ended(answer: &Answer) -> End {
+fn ended(answer: &PartialAnswer) -> End {
     let Some(reason) = answer.reason.clone() else {
         let error = Error::upstream("the model server broke off before the answer was whole");
         return failed(&error, !answer.transcript.is_empty());

@@ -39,10 +39,10 @@ pub struct Answer {
     message_id: MessageId,
     /// Events that were read and not handed out.
     ready: VecDeque<(u64, Arc<ChatEvent>)>,
-    state: State,
+    state: AnswerState,
 }
 
-enum State {
+enum AnswerState {
     Idle(Box<Reader>),
     /// On its way to the next events. It is kept when a caller stops waiting, so
     /// that nothing is lost.
@@ -65,7 +65,7 @@ impl Answer {
         });
         let (run_id, conversation_id, message_id) = (run.id, run.conversation_id, run.message_id);
         let reader = Reader { engine, scope, run_id, at: after, live };
-        let state = State::Idle(Box::new(reader));
+        let state = AnswerState::Idle(Box::new(reader));
         Self { run_id, conversation_id, message_id, ready: VecDeque::new(), state }
     }
 
@@ -138,30 +138,30 @@ impl Answer {
             return Poll::Ready(Some(self.ready.drain(..).collect()));
         }
         loop {
-            let (reader, events) = match std::mem::replace(&mut self.state, State::Ended) {
-                State::Ended => return Poll::Ready(None),
+            let (reader, events) = match std::mem::replace(&mut self.state, AnswerState::Ended) {
+                AnswerState::Ended => return Poll::Ready(None),
                 // What is there already needs no future of its own.
-                State::Idle(mut reader) => match reader.read_live() {
+                AnswerState::Idle(mut reader) => match reader.read_live() {
                     Some(events) => (reader, events),
                     None => {
                         let reading = async move {
                             let events = reader.read_batch().await;
                             (reader, events)
                         };
-                        self.state = State::Reading(reading.boxed());
+                        self.state = AnswerState::Reading(reading.boxed());
                         continue;
                     }
                 },
-                State::Reading(mut reading) => match reading.poll_unpin(context) {
+                AnswerState::Reading(mut reading) => match reading.poll_unpin(context) {
                     Poll::Ready(read) => read,
                     Poll::Pending => {
-                        self.state = State::Reading(reading);
+                        self.state = AnswerState::Reading(reading);
                         return Poll::Pending;
                     }
                 },
             };
             if events.last().is_some_and(|(_, last)| !last.is_final()) {
-                self.state = State::Idle(reader);
+                self.state = AnswerState::Idle(reader);
             }
             return Poll::Ready((!events.is_empty()).then_some(events));
         }

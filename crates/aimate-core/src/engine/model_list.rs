@@ -53,14 +53,14 @@ impl Engine {
     /// a moment ago: then it gives that reading.
     pub(super) fn refresh_soon(&self, scope: &Scope, connection: &Connection) -> Reading {
         let now = self.inner.sources.now();
-        let mut asked = self.inner.model_lists.readings();
-        let last = asked.get(&connection.id);
+        let mut readings = self.inner.model_lists.readings();
+        let last = readings.get(&connection.id);
         if let Some(last) = last.filter(|last| now.since(last.begun_at) < AGAIN) {
             return last.clone();
         }
         let (end, ended) = watch::channel(());
         let reading = Reading { begun_at: now, is_first: last.is_none(), ended };
-        asked.insert(connection.id, reading.clone());
+        readings.insert(connection.id, reading.clone());
         let (engine, scope, id) = (self.for_task(), *scope, connection.id);
         self.inner.tasks.spawn(async move {
             let _end = end;

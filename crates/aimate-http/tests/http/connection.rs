@@ -60,6 +60,20 @@ async fn connection_is_made_changed_and_deleted() {
 }
 
 #[tokio::test]
+async fn unregistered_provider_is_refused_with_those_there_are() {
+    let bench = bench([]).await;
+    let reply = bench.post("/api/v1/connections", json!({"name": "a", "provider": "nope"})).await;
+    let problem = reply.problem(400, "invalid");
+    assert_eq!(problem["errors"][0]["path"], "provider");
+    let message = problem["errors"][0]["message"].as_str().unwrap();
+    assert!(message.contains("registered are `ollama`, `openai`"), "{message}");
+    bench
+        .post("/api/v1/connections", json!({"name": "a", "provider": "Open AI"}))
+        .await
+        .problem(400, "invalid");
+}
+
+#[tokio::test]
 async fn address_elsewhere_drops_the_key() {
     let bench = bench([]).await;
     let new = json!({"name": "own", "provider": "openai", "url": "http://127.0.0.1:9/v1", "api_key": CANARY});
