@@ -231,7 +231,7 @@ mod tests {
         assert!(config("gpu-box, 10.2.0.0/16,").transport().is_ok());
         let error = config("10.2.0.0/40").transport().err().unwrap();
         assert!(
-            error.message().starts_with("AIMATE_ALLOW_PRIVATE: `10.2.0.0/40` is no host name"),
+            error.message().starts_with("AIMATE_ALLOW_PRIVATE: `10.2.0.0/40` is not a host name"),
             "{error}"
         );
     }

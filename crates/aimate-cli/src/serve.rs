@@ -44,11 +44,9 @@ pub(crate) async fn serve(arguments: ServeArguments) -> Result<()> {
     })?;
     let address = listener.local_addr().unwrap_or(address);
     tell(&arguments, address, &found);
-    let options = http::Options {
-        allowed_origins: arguments.allowed_origins.iter().map(|origin| origin.trim().to_owned()).collect(),
-        drain: Duration::from_secs(arguments.drain),
-        ..http::Options::default()
-    };
+    let options = http::Options::default()
+        .allowed_origins(arguments.allowed_origins.iter().map(|origin| origin.trim()))
+        .drain(Duration::from_secs(arguments.drain));
     run(listener, engine, options).await
 }
 

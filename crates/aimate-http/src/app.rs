@@ -1,4 +1,4 @@
-//! What every handler shares.
+//! The state that all handlers share.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -11,27 +11,27 @@ use crate::metrics::Metrics;
 
 /// The state of the router. Clones share it.
 #[derive(Clone)]
-pub(crate) struct App(Arc<Shared>);
+pub(crate) struct App(Arc<AppState>);
 
-/// What clones of an [`App`] share.
-pub(crate) struct Shared {
+/// The fields of an [`App`].
+pub(crate) struct AppState {
     pub(crate) engine: Engine,
     pub(crate) options: Options,
     pub(crate) metrics: Metrics,
-    /// The scope of local mode, once it was asked for.
+    /// The scope of local mode, after its first use.
     pub(crate) local_scope: OnceCell<Scope>,
 }
 
 impl App {
     pub(crate) fn new(engine: Engine, options: Options) -> Self {
-        Self(Arc::new(Shared { engine, options, metrics: Metrics::new(), local_scope: OnceCell::new() }))
+        Self(Arc::new(AppState { engine, options, metrics: Metrics::new(), local_scope: OnceCell::new() }))
     }
 }
 
 impl Deref for App {
-    type Target = Shared;
+    type Target = AppState;
 
-    fn deref(&self) -> &Shared {
+    fn deref(&self) -> &AppState {
         &self.0
     }
 }

@@ -26,7 +26,7 @@ pub(crate) async fn list(
     Ok(page.into())
 }
 
-/// Adds a connection. Its models are read when they are first asked for.
+/// Adds a connection. Its models are read at their first use.
 #[utoipa::path(post, path = "/api/v1/connections", tag = "connections", request_body = NewConnection,
     responses((status = 201, body = Connection)))]
 pub(crate) async fn create(
@@ -38,7 +38,7 @@ pub(crate) async fn create(
     Ok(json::created(&format!("/api/v1/connections/{}", connection.id), connection))
 }
 
-/// Gives one connection.
+/// Returns one connection.
 #[utoipa::path(get, path = "/api/v1/connections/{id}", tag = "connections",
     params(("id" = ConnectionId, Path)), responses((status = 200, body = Connection)))]
 pub(crate) async fn get(
@@ -49,7 +49,8 @@ pub(crate) async fn get(
     Ok(Json(app.engine.connections(&scope).get(id).await?))
 }
 
-/// Changes the fields that are given. Another origin in `url` drops the key.
+/// Changes the fields that are present. A `url` of another origin drops the key:
+/// it must not reach a server that it was not meant for.
 #[utoipa::path(method(put, patch), path = "/api/v1/connections/{id}", tag = "connections",
     params(("id" = ConnectionId, Path)), request_body = ConnectionChange,
     responses((status = 200, body = Connection)))]
@@ -75,7 +76,7 @@ pub(crate) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Asks the server for its models and tells how it went.
+/// Tests a connection by listing its models.
 #[utoipa::path(post, path = "/api/v1/connections/{id}/test", tag = "connections",
     params(("id" = ConnectionId, Path)), responses((status = 200, body = ConnectionTest)))]
 pub(crate) async fn test(
@@ -86,8 +87,8 @@ pub(crate) async fn test(
     Ok(Json(app.engine.connections(&scope).test(id).await?))
 }
 
-/// Reads the connection's models from its server now. A list that cannot be
-/// read, or is empty, leaves the last good one.
+/// Reads the models of a connection from its server now. If that fails, or the
+/// list is empty, the last good list stays.
 #[utoipa::path(post, path = "/api/v1/connections/{id}/models/refresh", tag = "models",
     params(("id" = ConnectionId, Path)), responses((status = 200, body = List<OfferedModel>)))]
 pub(crate) async fn refresh_models(
@@ -95,5 +96,5 @@ pub(crate) async fn refresh_models(
     Caller(scope): Caller,
     Path(id): Path<ConnectionId>,
 ) -> Result<List<OfferedModel>> {
-    Ok(List::whole(app.engine.models(&scope).refresh(id).await?))
+    Ok(List::single_page(app.engine.models(&scope).refresh(id).await?))
 }

@@ -1,4 +1,4 @@
-//! Content on the wire: one text, or a list.
+//! Content that is either a text or a list.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -7,7 +7,10 @@ use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-/// Text, or a list of what may stand in its place.
+/// A text, or a list of parts.
+///
+/// Deserialized by hand: serde's untagged enums would buffer the value, inline
+/// images included, and lose the path of an error.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Content<T> {
@@ -16,10 +19,10 @@ pub(crate) enum Content<T> {
 }
 
 impl<T> Content<T> {
-    /// The list; `text` makes an item of one text.
+    /// The list; `text` converts a single text to a part.
     pub(crate) fn into_parts(self, text: impl FnOnce(String) -> T) -> Vec<T> {
         match self {
-            Self::Text(said) => vec![text(said)],
+            Self::Text(content) => vec![text(content)],
             Self::Parts(parts) => parts,
         }
     }

@@ -16,32 +16,32 @@ use crate::page::{List, page};
 use crate::path::{Path, Query};
 use crate::scope::Caller;
 
-/// The query of the list of conversations.
+/// The filter of the list of conversations.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ConversationQuery {
-    /// Only those whose title contains this, whatever the case.
+    /// Only those whose title contains this, ignoring case.
     q: Option<String>,
     /// Only those with this label.
     tag: Option<String>,
-    /// Only archived ones, or only the others.
+    /// Only archived (true) or only other (false) ones.
     archived: Option<bool>,
-    /// Only pinned ones, or only the others.
+    /// Only pinned (true) or only other (false) ones.
     pinned: Option<bool>,
     /// Only those of this workspace.
     workspace_id: Option<WorkspaceId>,
-    /// Rows at most, 1 to 200; default 50.
+    /// Maximum items, 1 to 200; default 50.
     #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
-    /// The `next_cursor` of the page before.
+    /// The `next_cursor` of the previous page.
     cursor: Option<String>,
 }
 
-/// Where a copy of a conversation ends.
+/// A copy of a conversation up to a message.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Fork {
+pub(crate) struct ForkBody {
     /// The last message of the copy.
     message_id: MessageId,
 }
@@ -66,7 +66,7 @@ pub(crate) async fn list(
     Ok(conversations.list(&filter, page).await?.into())
 }
 
-/// Adds an empty conversation; the body may be left out.
+/// Adds an empty conversation; the body is optional.
 #[utoipa::path(post, path = "/api/v1/conversations", tag = "conversations",
     request_body = Option<NewConversation>, responses((status = 201, body = Conversation)))]
 pub(crate) async fn create(
@@ -78,7 +78,7 @@ pub(crate) async fn create(
     Ok(created(conversation))
 }
 
-/// Gives one conversation.
+/// Returns one conversation.
 #[utoipa::path(get, path = "/api/v1/conversations/{id}", tag = "conversations",
     params(("id" = ConversationId, Path)), responses((status = 200, body = Conversation)))]
 pub(crate) async fn get(
@@ -89,7 +89,7 @@ pub(crate) async fn get(
     Ok(Json(app.engine.conversations(&scope).get(id).await?))
 }
 
-/// Changes the fields that are given.
+/// Changes the fields that are present.
 #[utoipa::path(method(put, patch), path = "/api/v1/conversations/{id}", tag = "conversations",
     params(("id" = ConversationId, Path)), request_body = ConversationChange,
     responses((status = 200, body = Conversation)))]
@@ -117,16 +117,16 @@ pub(crate) async fn delete(
 
 /// Copies the branch up to a message into a new conversation.
 #[utoipa::path(post, path = "/api/v1/conversations/{id}/fork", tag = "conversations",
-    params(("id" = ConversationId, Path)), request_body = Fork,
+    params(("id" = ConversationId, Path)), request_body = ForkBody,
     responses((status = 201, body = Conversation)))]
 pub(crate) async fn fork(
     State(app): State<App>,
     Caller(scope): Caller,
     Path(id): Path<ConversationId>,
-    Json(fork): Json<Fork>,
+    Json(body): Json<ForkBody>,
 ) -> Result<Response> {
     let conversations = app.engine.conversations(&scope);
-    Ok(created(conversations.fork(id, fork.message_id).await?))
+    Ok(created(conversations.fork(id, body.message_id).await?))
 }
 
 fn created(conversation: Conversation) -> Response {

@@ -1,5 +1,5 @@
-//! Failures on the wire: RFC 9457 problems under `/api/v1`, OpenAI's error
-//! object under `/v1`. The HTTP status of each kind stands here alone.
+//! Errors on the wire: RFC 9457 problems under `/api/v1`, OpenAI's error object
+//! under `/v1`. The HTTP status of each kind of error is defined here alone.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,30 +12,54 @@ use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// What a handler gives.
+/// The result of a handler.
 pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 
-/// How long to wait before trying again where nobody knows better.
-const WAIT: Duration = Duration::from_secs(1);
+/// `Retry-After` of an error without a time of its own.
+const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Why a request was not done. It is written down by the guard around the
-/// handlers, which knows which face was asked.
+/// How errors are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ErrorFormat {
+    /// RFC 9457 `application/problem+json`.
+    Problem,
+    /// OpenAI's error object.
+    OpenAi,
+}
+
+impl ErrorFormat {
+    /// The format of the API that `path` belongs to; `None` outside of both.
+    pub(crate) fn of(path: &str) -> Option<Self> {
+        let is_below =
+            |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        if is_below("/api/v1") {
+            Some(Self::Problem)
+        } else if is_below("/v1") {
+            Some(Self::OpenAi)
+        } else {
+            None
+        }
+    }
+}
+
+/// Why a request failed. A handler returns it without a body: the middleware
+/// writes the body, since it knows which API was called.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) error: Error,
-    /// The status, where it is not the one of the error's kind.
+    /// The status, if it is not that of the error's kind.
     status: Option<StatusCode>,
-    /// The field it is about, where the error does not name one.
+    /// The field at fault, if the error does not name one.
     param: Option<String>,
 }
 
 impl Failure {
-    /// With another status than the kind's own.
+    /// A failure with another status than that of the error's kind.
     pub(crate) fn with_status(error: Error, status: StatusCode) -> Self {
         Self { status: Some(status), ..Self::from(error) }
     }
 
-    /// A wish that is understood and cannot be granted.
+    /// A 422: `param` is understood but not supported.
     pub(crate) fn unsupported(param: impl Into<String>, message: impl Into<String>) -> Self {
         let (param, message) = (param.into(), message.into());
         Self { param: Some(param.clone()), ..Self::from(Error::unsupported(format!("`{param}`: {message}"))) }
@@ -46,15 +70,22 @@ impl Failure {
         self.status.unwrap_or_else(|| status(self.error.kind()))
     }
 
-    /// Seconds to wait, for failures that waiting may cure.
+    /// Seconds to wait, for errors that may pass by themselves.
     fn retry_after(&self) -> Option<u64> {
         let waits = matches!(self.error.kind(), ErrorKind::RateLimited | ErrorKind::Unavailable);
-        let wait = self.error.retry_after().or(waits.then_some(WAIT))?;
+        let wait = self.error.retry_after().or(waits.then_some(DEFAULT_RETRY_AFTER))?;
         Some(wait.as_millis().div_ceil(1_000).try_into().unwrap_or(1))
     }
 
-    /// As `application/problem+json`.
-    pub(crate) fn problem(&self) -> Response {
+    /// The response in `format`.
+    pub(crate) fn response_as(&self, format: ErrorFormat) -> Response {
+        match format {
+            ErrorFormat::Problem => self.problem(),
+            ErrorFormat::OpenAi => self.openai(),
+        }
+    }
+
+    fn problem(&self) -> Response {
         let code = self.error.kind().as_str();
         let status = self.status();
         let from_param = self
@@ -73,8 +104,7 @@ impl Failure {
         self.response(&problem, "application/problem+json")
     }
 
-    /// As OpenAI's error object.
-    pub(crate) fn openai(&self) -> Response {
+    fn openai(&self) -> Response {
         let error = OpenAiError::new(&self.error, self.param.as_deref());
         self.response(&error, "application/json")
     }
@@ -99,7 +129,7 @@ impl From<Error> for Failure {
 }
 
 impl IntoResponse for Failure {
-    /// A response without a body; the guard writes it.
+    /// A response without a body; the middleware writes it.
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
         response.extensions_mut().insert(Arc::new(self));
@@ -107,7 +137,7 @@ impl IntoResponse for Failure {
     }
 }
 
-/// The HTTP status of each kind.
+/// The HTTP status of a kind of error.
 fn status(kind: ErrorKind) -> StatusCode {
     match kind {
         ErrorKind::Invalid => StatusCode::BAD_REQUEST,
@@ -127,46 +157,46 @@ fn status(kind: ErrorKind) -> StatusCode {
 
 fn title(kind: ErrorKind) -> &'static str {
     match kind {
-        ErrorKind::Invalid => "The request is not valid",
-        ErrorKind::Unauthenticated => "Who asks is not known",
-        ErrorKind::Forbidden => "This is not allowed",
-        ErrorKind::NotFound => "There is no such thing",
-        ErrorKind::Conflict => "This clashes with what is stored",
-        ErrorKind::TooLarge => "This is too large",
-        ErrorKind::ContextOverflow => "The prompt does not fit the model",
-        ErrorKind::Unsupported => "This cannot be done here",
+        ErrorKind::Invalid => "Invalid request",
+        ErrorKind::Unauthenticated => "Authentication required",
+        ErrorKind::Forbidden => "Forbidden",
+        ErrorKind::NotFound => "Not found",
+        ErrorKind::Conflict => "Conflict",
+        ErrorKind::TooLarge => "Too large",
+        ErrorKind::ContextOverflow => "Context window exceeded",
+        ErrorKind::Unsupported => "Unsupported",
         ErrorKind::RateLimited => "Too many requests",
-        ErrorKind::Internal => "The server failed",
-        ErrorKind::Upstream => "The model server failed",
-        ErrorKind::Unavailable => "Not available at the moment",
-        ErrorKind::Timeout => "A deadline passed",
+        ErrorKind::Internal => "Internal server error",
+        ErrorKind::Upstream => "Model server error",
+        ErrorKind::Unavailable => "Temporarily unavailable",
+        ErrorKind::Timeout => "Timed out",
     }
 }
 
-/// What went wrong, as RFC 9457 wants it.
+/// An error under `/api/v1`, in the form of RFC 9457.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Problem<'a> {
     /// `urn:aimate:error:` and the code.
     #[serde(rename = "type")]
     kind: String,
-    /// What kind of failure it is, for people.
+    /// The kind of error, for people.
     title: &'static str,
     /// The HTTP status.
     status: u16,
-    /// What was wrong and what would be right.
+    /// What is wrong and what would be right.
     detail: &'a str,
-    /// What kind of failure it is, for programs.
+    /// The kind of error, for programs.
     code: &'static str,
-    /// The fields that are wrong.
+    /// The invalid fields.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     errors: Vec<FieldError>,
-    /// Seconds to wait before trying again.
+    /// Seconds to wait before a retry.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u64>,
 }
 
-/// What went wrong, as OpenAI's clients read it.
+/// An error under `/v1`, in OpenAI's form.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct OpenAiError<'a> {
     error: OpenAiErrorBody<'a>,
@@ -174,14 +204,14 @@ pub(crate) struct OpenAiError<'a> {
 
 #[derive(Serialize, ToSchema)]
 struct OpenAiErrorBody<'a> {
-    /// What was wrong and what would be right.
+    /// What is wrong and what would be right.
     message: &'a str,
-    /// OpenAI's class of the failure.
+    /// OpenAI's class of the error.
     #[serde(rename = "type")]
     kind: &'static str,
-    /// The field it is about.
+    /// The field at fault.
     param: Option<&'a str>,
-    /// What kind of failure it is.
+    /// The kind of error.
     code: &'static str,
 }
 
@@ -194,7 +224,7 @@ impl<'a> OpenAiError<'a> {
                 kind: class(error.kind()),
                 param: param.or(named),
                 code: match error.kind() {
-                    // The one code that clients act on.
+                    // The one code that clients act on: they shorten the prompt.
                     ErrorKind::ContextOverflow => "context_length_exceeded",
                     kind => kind.as_str(),
                 },

@@ -1,5 +1,5 @@
-//! JSON bodies: read within limits, parsed into typed values, and refused with
-//! the path of what is wrong.
+//! JSON bodies: read within limits and parsed, with the path of an invalid field
+//! in the error.
 
 use aimate_core::Error;
 use axum::body::Body;
@@ -16,16 +16,16 @@ use tokio::time::{Duration, timeout};
 use crate::app::App;
 use crate::error::{Failure, Result};
 
-/// How much of a body that is too large is read to let its sender hear so, and
-/// for how long.
-const DRAIN: usize = 64 * 1024 * 1024;
-const DRAIN_FOR: Duration = Duration::from_secs(2);
+/// How much of a refused body is still read, and for how long. A client that is
+/// disconnected while it sends sees a reset connection, not the response.
+const MAX_DRAIN: usize = 64 * 1024 * 1024;
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A JSON body, in requests and answers.
+/// A JSON body of a request or a response.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Json<T>(pub(crate) T);
 
-/// A JSON body that may be left out: every field has a default.
+/// A JSON body that may be missing: every field has a default.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OptionalJson<T>(pub(crate) T);
 
@@ -61,14 +61,14 @@ impl<T: Serialize> IntoResponse for Json<T> {
         match serde_json::to_vec(&self.0) {
             Ok(body) => bytes(body.into()),
             Err(error) => {
-                Failure::from(Error::internal("the answer cannot be written as JSON").with_source(error))
+                Failure::from(Error::internal("the response could not be serialized").with_source(error))
                     .into_response()
             }
         }
     }
 }
 
-/// An answer of ready JSON.
+/// A response of serialized JSON.
 pub(crate) fn bytes(body: Bytes) -> Response {
     let mut response = Response::new(Body::from(body));
     let json = HeaderValue::from_static("application/json");
@@ -76,17 +76,17 @@ pub(crate) fn bytes(body: Bytes) -> Response {
     response
 }
 
-/// `201` with the new thing and its address.
+/// `201` with the new resource and its `Location`.
 pub(crate) fn created<T: Serialize>(address: &str, new: T) -> Response {
-    made(StatusCode::CREATED, address, new)
+    with_location(StatusCode::CREATED, address, new)
 }
 
-/// `202` with the thing that is not ready yet and its address.
+/// `202` with the resource that is not ready yet and its `Location`.
 pub(crate) fn accepted<T: Serialize>(address: &str, new: T) -> Response {
-    made(StatusCode::ACCEPTED, address, new)
+    with_location(StatusCode::ACCEPTED, address, new)
 }
 
-fn made<T: Serialize>(status: StatusCode, address: &str, new: T) -> Response {
+fn with_location<T: Serialize>(status: StatusCode, address: &str, new: T) -> Response {
     let mut response = Json(new).into_response();
     if response.status() == StatusCode::OK {
         *response.status_mut() = status;
@@ -97,7 +97,8 @@ fn made<T: Serialize>(status: StatusCode, address: &str, new: T) -> Response {
     response
 }
 
-/// Whether the body says to be JSON.
+/// Whether `Content-Type` is JSON. Anything else is refused: a web page of
+/// another origin can send `text/plain` without a CORS preflight.
 pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let Some(kind) = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()) else {
         return false;
@@ -117,12 +118,12 @@ fn not_json() -> Failure {
     Failure::with_status(error, StatusCode::UNSUPPORTED_MEDIA_TYPE)
 }
 
-/// The whole body, if it is within the limits.
+/// Reads the whole body, within its limits of size and time.
 async fn read(request: Request, app: &App) -> Result<Bytes> {
     let limit = app.options.body_limit;
-    let announced = announced(request.headers());
+    let length = content_length(request.headers());
     let mut body = request.into_body();
-    if announced.is_some_and(|length| length > limit as u64) {
+    if length.is_some_and(|length| length > limit as u64) {
         drain(&mut body).await;
         return Err(too_large(limit));
     }
@@ -132,9 +133,7 @@ async fn read(request: Request, app: &App) -> Result<Bytes> {
             drain(&mut body).await;
             Err(too_large(limit))
         }
-        Ok(Err(error)) => {
-            Err(Error::invalid("the body broke off before it was whole").with_source(error).into())
-        }
+        Ok(Err(error)) => Err(Error::invalid("the body ended early").with_source(error).into()),
         Err(_) => Err(Failure::with_status(
             Error::invalid("the body took too long to arrive"),
             StatusCode::REQUEST_TIMEOUT,
@@ -142,30 +141,30 @@ async fn read(request: Request, app: &App) -> Result<Bytes> {
     }
 }
 
-/// The bytes that the body says to have.
-pub(crate) fn announced(headers: &HeaderMap) -> Option<u64> {
+/// The announced length of the body.
+pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok())
 }
 
 fn too_large(limit: usize) -> Failure {
-    Error::too_large(format!("the body is larger than {limit} bytes, which is the most")).into()
+    Error::too_large(format!("the body is larger than the maximum of {limit} bytes")).into()
 }
 
-/// Reads and forgets: a sender who is cut off while sending may never see the
-/// answer.
+/// Reads the rest of a refused body and discards it; see [`MAX_DRAIN`].
 pub(crate) async fn drain(body: &mut Body) {
-    let rest = Limited::new(body, DRAIN);
-    // Whether it came to an end makes no difference to the answer.
-    let _ = timeout(DRAIN_FOR, async move {
+    let rest = Limited::new(body, MAX_DRAIN);
+    // The response is the same whether the body ended or not.
+    let _ = timeout(DRAIN_TIMEOUT, async move {
         let mut rest = std::pin::pin!(rest);
         while let Some(Ok(_)) = rest.as_mut().frame().await {}
     })
     .await;
 }
 
-/// Parses `bytes`; the path of a mistake is looked for only when there is one.
+/// Parses `bytes`. The path of an error is found by a second, slower pass, which
+/// valid bodies do not pay for.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
-    // A list would be taken for the fields in their order.
+    // Serde would read a list as the fields in their order.
     let opens = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
     if opens.is_some_and(|byte| *byte != b'{') {
         return Err(Error::invalid("the body must be a JSON object").into());
@@ -177,10 +176,12 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     if bytes.is_empty() {
         return Err(Error::invalid("the body is empty; it must be JSON").into());
     }
-    if let Err(wrong) = std::str::from_utf8(bytes) {
-        return Err(
-            Error::invalid(format!("the body is not UTF-8: byte {} is wrong", wrong.valid_up_to())).into()
-        );
+    if let Err(invalid) = std::str::from_utf8(bytes) {
+        return Err(Error::invalid(format!(
+            "the body is not UTF-8: byte {} is invalid",
+            invalid.valid_up_to()
+        ))
+        .into());
     }
     if !error.is_data() {
         return Err(Error::invalid(format!("the body is not JSON: {error}")).into());
@@ -208,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn mistake_is_named_by_its_path() {
+    fn error_names_the_path_of_its_field() {
         let error = wrong(br#"{"tags":["a",1]}"#);
         assert_eq!(error.fields()[0].path, "tags[1]");
         assert!(!error.message().contains("line"), "{error}");
@@ -222,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_told_so() {
+    fn body_that_is_not_json_is_refused_as_such() {
         assert!(wrong(b"").message().contains("empty"));
         assert!(wrong(b"{").message().contains("not JSON"));
         assert!(wrong(b"{\"title\":\"\xff\"}").message().contains("not UTF-8"));

@@ -1,5 +1,4 @@
-//! `/api/v1/knowledge`: collections, their documents, and what is found in
-//! them.
+//! `/api/v1/knowledge`: collections, their documents, and search.
 
 pub(crate) mod collection;
 pub(crate) mod document;

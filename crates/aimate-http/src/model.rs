@@ -15,11 +15,10 @@ use crate::scope::Caller;
 #[utoipa::path(get, path = "/api/v1/models", tag = "models",
     responses((status = 200, body = List<OfferedModel>)))]
 pub(crate) async fn list(State(app): State<App>, Caller(scope): Caller) -> Result<List<OfferedModel>> {
-    Ok(List::whole(app.engine.models(&scope).list().await?))
+    Ok(List::single_page(app.engine.models(&scope).list().await?))
 }
 
-/// Offers a model again. The slashes of its id may stand as they are or as
-/// `%2F`.
+/// Activates a model. The slashes of its id may be sent as they are or as `%2F`.
 #[utoipa::path(post, path = "/api/v1/models/{id}/enable", tag = "models",
     params(("id" = String, Path, description = "`CONNECTION/MODEL`")),
     responses((status = 200, body = OfferedModel)))]
@@ -27,7 +26,7 @@ pub(crate) async fn enable(app: &App, scope: &Scope, id: &str) -> Result<Offered
     Ok(app.engine.models(scope).set_active(id, true).await?)
 }
 
-/// Stops offering a model. The slashes of its id may stand as they are or as
+/// Deactivates a model. The slashes of its id may be sent as they are or as
 /// `%2F`.
 #[utoipa::path(post, path = "/api/v1/models/{id}/disable", tag = "models",
     params(("id" = String, Path, description = "`CONNECTION/MODEL`")),
@@ -36,7 +35,8 @@ pub(crate) async fn disable(app: &App, scope: &Scope, id: &str) -> Result<Offere
     Ok(app.engine.models(scope).set_active(id, false).await?)
 }
 
-/// [`enable`] or [`disable`]: a route cannot end behind an id with slashes.
+/// [`enable`] or [`disable`]: a route cannot match a suffix after an id with
+/// slashes.
 pub(crate) async fn switch(
     State(app): State<App>,
     Caller(scope): Caller,

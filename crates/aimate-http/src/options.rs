@@ -1,35 +1,40 @@
-//! How the server behaves.
+//! Options of the router and the server.
 
 use std::time::Duration;
 
-/// How the router and the server behave; every field has a default.
+/// Options of the router and the server; every field has a default.
+///
+/// ```
+/// let options = aimate_http::Options::default().max_connections(100);
+/// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Options {
-    /// Whether this is local mode: one user, no login, and only requests whose
-    /// `Host` is this machine's loopback. Default: true.
+    /// Local mode: one user, no login, and only requests whose `Host` is a
+    /// loopback address, against DNS rebinding. Default: true.
     ///
     /// Without it requests for any host are answered, still as the local user:
-    /// put a proxy that knows the callers in front.
+    /// put a proxy that authenticates callers in front.
     pub local: bool,
-    /// Web pages of other origins that may call, such as
+    /// Origins of web pages that may call the API, such as
     /// `https://app.example.org`; compared exactly. Default: none.
     pub allowed_origins: Vec<String>,
-    /// Bytes of a request body at most. Default: 32 MiB, for inline images. A
-    /// document that is sent as a file may have
+    /// Maximum bytes of a request body. Default: 32 MiB, which leaves room for
+    /// inline images. A document uploaded as a file may have
     /// [1 GiB](aimate_core::engine::MAX_BYTES).
     pub body_limit: usize,
-    /// How long a request body may take to arrive; of a document that is sent as a
-    /// file, each piece of it. Default: 60 s.
+    /// How long a request body may take to arrive; for an uploaded file, each
+    /// piece of it. Default: 60 s.
     pub body_timeout: Duration,
     /// How long a request head may take to arrive, and how long a kept-alive
-    /// connection may be idle. Default: 10 s. Of [`serve`](crate::serve) alone.
+    /// connection may be idle. Default: 10 s. For [`serve`](crate::serve) only.
     pub header_timeout: Duration,
-    /// Connections at once; more wait to be accepted. Default: 10,000. Of
-    /// [`serve`](crate::serve) alone.
+    /// Maximum open connections; further ones wait to be accepted. Default:
+    /// 10,000. For [`serve`](crate::serve) only.
     pub max_connections: usize,
-    /// How long running answers may go on when the server is asked to stop;
-    /// what is not whole by then is stored as `interrupted`. Default: 25 s. Of
-    /// [`serve`](crate::serve) alone.
+    /// How long running answers may continue at shutdown; those unfinished by
+    /// then are stored as `interrupted`. Default: 25 s, which fits into the 30 s
+    /// that Kubernetes grants. For [`serve`](crate::serve) only.
     pub drain: Duration,
 }
 
@@ -44,5 +49,49 @@ impl Default for Options {
             max_connections: 10_000,
             drain: Duration::from_secs(25),
         }
+    }
+}
+
+impl Options {
+    /// Sets [`Options::local`].
+    #[must_use]
+    pub fn local(self, local: bool) -> Self {
+        Self { local, ..self }
+    }
+
+    /// Sets [`Options::allowed_origins`].
+    #[must_use]
+    pub fn allowed_origins(self, origins: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self { allowed_origins: origins.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// Sets [`Options::body_limit`].
+    #[must_use]
+    pub fn body_limit(self, bytes: usize) -> Self {
+        Self { body_limit: bytes, ..self }
+    }
+
+    /// Sets [`Options::body_timeout`].
+    #[must_use]
+    pub fn body_timeout(self, timeout: Duration) -> Self {
+        Self { body_timeout: timeout, ..self }
+    }
+
+    /// Sets [`Options::header_timeout`].
+    #[must_use]
+    pub fn header_timeout(self, timeout: Duration) -> Self {
+        Self { header_timeout: timeout, ..self }
+    }
+
+    /// Sets [`Options::max_connections`].
+    #[must_use]
+    pub fn max_connections(self, connections: usize) -> Self {
+        Self { max_connections: connections, ..self }
+    }
+
+    /// Sets [`Options::drain`].
+    #[must_use]
+    pub fn drain(self, time: Duration) -> Self {
+        Self { drain: time, ..self }
     }
 }

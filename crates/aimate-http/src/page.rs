@@ -1,4 +1,4 @@
-//! Lists on the wire.
+//! Pages of lists.
 
 use aimate_core::{Page, PageRequest};
 use axum::response::{IntoResponse, Response};
@@ -8,18 +8,18 @@ use utoipa::{IntoParams, ToSchema};
 use crate::error::Result;
 use crate::json::Json;
 
-/// One page of a list.
+/// A page of a list.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct List<T> {
-    /// The rows.
+    /// The items.
     pub(crate) data: Vec<T>,
-    /// What to send as `cursor` for the next page; `null` on the last one.
+    /// The `cursor` of the next page; `null` on the last page.
     pub(crate) next_cursor: Option<String>,
 }
 
 impl<T> List<T> {
-    /// A list that is never longer than one page.
-    pub(crate) fn whole(data: Vec<T>) -> Self {
+    /// A list that always fits into one page.
+    pub(crate) fn single_page(data: Vec<T>) -> Self {
         Self { data, next_cursor: None }
     }
 }
@@ -36,15 +36,15 @@ impl<T: Serialize> IntoResponse for List<T> {
     }
 }
 
-/// The query of a list that has no filter.
+/// The query of a list without filters.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct PageQuery {
-    /// Rows at most, 1 to 200; default 50.
+    /// Maximum items, 1 to 200; default 50.
     #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
-    /// The `next_cursor` of the page before.
+    /// The `next_cursor` of the previous page.
     cursor: Option<String>,
 }
 
@@ -54,7 +54,7 @@ impl PageQuery {
     }
 }
 
-/// Which page a query asks for.
+/// The page that a query requests.
 pub(crate) fn page(limit: Option<u32>, cursor: Option<&str>) -> Result<PageRequest> {
     Ok(PageRequest::new(limit, cursor)?)
 }

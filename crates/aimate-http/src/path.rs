@@ -1,4 +1,4 @@
-//! Values out of a request's address: ids of the path, fields of the query.
+//! Extractors of the path and the query.
 
 use aimate_core::Error;
 use axum::extract::FromRequestParts;
@@ -8,11 +8,11 @@ use serde::de::DeserializeOwned;
 use crate::app::App;
 use crate::error::{Failure, Result};
 
-/// The ids in the path. What is no id names nothing: `404`.
+/// The parameters of the path. A malformed id is `404`, like an unknown one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Path<T>(pub(crate) T);
 
-/// The fields of the query. Unknown and malformed ones are `400`.
+/// The fields of the query. An unknown or malformed field is `400`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Query<T>(pub(crate) T);
 
@@ -23,7 +23,7 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for Path<T> {
         match axum::extract::Path::from_request_parts(parts, app).await {
             Ok(axum::extract::Path(value)) => Ok(Self(value)),
             Err(_) => Err(Error::not_found(format!(
-                "there is nothing at {}; ids are UUIDs such as 0190a5d2-7c1e-7cc3-98c4-dc0c0c07398f",
+                "there is no {}; ids are UUIDs such as 0190a5d2-7c1e-7cc3-98c4-dc0c0c07398f",
                 shorten(parts.uri.path())
             ))
             .into()),
@@ -45,7 +45,7 @@ fn parse<T: DeserializeOwned>(query: &str) -> Result<T> {
         let path = error.path().to_string();
         let what = error.into_inner().to_string();
         if path == "." {
-            Error::invalid(format!("the query is wrong: {what}")).into()
+            Error::invalid(format!("the query is invalid: {what}")).into()
         } else {
             Error::field(path, what).into()
         }

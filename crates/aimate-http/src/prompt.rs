@@ -15,17 +15,17 @@ use crate::page::{List, page};
 use crate::path::{Path, Query};
 use crate::scope::Caller;
 
-/// The query of the list of prompts.
+/// The filter of the list of prompts.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct PromptQuery {
     /// Only those of this workspace.
     workspace_id: Option<WorkspaceId>,
-    /// Rows at most, 1 to 200; default 50.
+    /// Maximum items, 1 to 200; default 50.
     #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
-    /// The `next_cursor` of the page before.
+    /// The `next_cursor` of the previous page.
     cursor: Option<String>,
 }
 
@@ -54,7 +54,7 @@ pub(crate) async fn create(
     Ok(json::created(&format!("/api/v1/prompts/{}", prompt.id), prompt))
 }
 
-/// Gives one prompt.
+/// Returns one prompt.
 #[utoipa::path(get, path = "/api/v1/prompts/{id}", tag = "prompts",
     params(("id" = PromptId, Path)), responses((status = 200, body = Prompt)))]
 pub(crate) async fn get(
@@ -65,7 +65,7 @@ pub(crate) async fn get(
     Ok(Json(app.engine.prompts(&scope).get(id).await?))
 }
 
-/// Changes the fields that are given.
+/// Changes the fields that are present.
 #[utoipa::path(method(put, patch), path = "/api/v1/prompts/{id}", tag = "prompts",
     params(("id" = PromptId, Path)), request_body = PromptChange,
     responses((status = 200, body = Prompt)))]

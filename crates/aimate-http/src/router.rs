@@ -1,6 +1,7 @@
 //! Every route, and nothing else.
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{any, get, post};
 use http::{Method, StatusCode, Uri};
 use tower_http::CompressionLevel;
@@ -13,38 +14,37 @@ use aimate_core::{Engine, Error};
 
 use crate::app::App;
 use crate::error::Failure;
-use crate::guard::GuardLayer;
 use crate::knowledge::{collection, document, original, search};
 use crate::{
-    Options, connection, conversation, health, message, metrics, model, openai, openapi, origin, prompt, run,
-    usage, workspace,
+    Options, connection, conversation, health, message, middleware, model, openai, openapi, origin, prompt,
+    run, usage, workspace,
 };
 
-/// The whole HTTP face of `engine`, to serve or to merge into another router.
+/// Returns the routes of `engine`, to serve or to merge into another router.
 ///
-/// It answers `/api/v1/…`, `/v1/…`, `/health`, `/ready`, `/metrics`,
-/// `/openapi.json` and (feature `docs`) `/docs`, and leaves every other address
-/// to the application.
+/// They are `/api/v1/…`, `/v1/…`, `/health`, `/ready`, `/metrics`,
+/// `/openapi.json` and (feature `docs`) `/docs`; every other path is left to the
+/// application.
 pub fn router(engine: Engine, options: Options) -> Router {
     let app = App::new(engine, options);
-    guarded(app.clone(), routed(app))
+    with_middleware(app.clone(), routes(app))
 }
 
-/// [`router`], answering every address there is.
-pub(crate) fn whole(engine: Engine, options: Options) -> Router {
+/// Returns [`router`] with a fallback, for a server of its own.
+pub(crate) fn standalone(engine: Engine, options: Options) -> Router {
     let app = App::new(engine, options);
-    let mut router = routed(app.clone()).fallback(not_found);
+    let mut router = routes(app.clone()).fallback(not_found);
     if cfg!(feature = "docs") {
         let docs = || async { axum::response::Redirect::temporary("/docs/") };
         router = router.route("/", get(docs));
     }
-    guarded(app, router)
+    with_middleware(app, router)
 }
 
-/// The routes that are documented. Lists and single things are compressed for
-/// who wants it; answers and streams are not, since each piece must go at once.
-fn documented() -> OpenApiRouter<App> {
-    let nouns = OpenApiRouter::with_openapi(openapi::base())
+/// The documented routes. Lists and single resources are compressed on request;
+/// answers and streams are not, since compression would hold their events back.
+fn documented_routes() -> OpenApiRouter<App> {
+    let resources = OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(connection::list, connection::create))
         .routes(routes!(connection::get, connection::update, connection::delete))
         .routes(routes!(connection::test))
@@ -71,7 +71,7 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(usage::summarize))
         .routes(routes!(openai::models))
         .layer(compression());
-    let answers = OpenApiRouter::new()
+    let streams = OpenApiRouter::new()
         .routes(routes!(message::list, message::create))
         .routes(routes!(message::regenerate))
         .routes(routes!(message::edit))
@@ -83,23 +83,23 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(openai::embeddings))
         .routes(routes!(health::health))
         .routes(routes!(health::ready))
-        .routes(routes!(metrics::get));
-    nouns.merge(answers)
+        .routes(routes!(health::metrics));
+    resources.merge(streams)
 }
 
-fn routed(app: App) -> Router {
-    let (router, document) = documented().split_for_parts();
-    let document = openapi::finished(document);
+fn routes(app: App) -> Router {
+    let (router, document) = documented_routes().split_for_parts();
+    let document = openapi::finish(document);
     let router = router
-        // Ids with slashes: documented in `openapi::Base`, where each route has
-        // the path it is known by.
+        // Model ids contain slashes, which a route can only match by a wildcard;
+        // `openapi::Base` documents these routes under their public paths.
         .route("/api/v1/models/{*rest}", post(model::switch))
         .route("/v1/models/{*id}", get(openai::model))
         .route("/openapi.json", get(move || async move { document.clone() }))
         .method_not_allowed_fallback(not_allowed)
         .with_state(app);
-    let router = ["/api/v1", "/v1"].into_iter().fold(router, |router, face| {
-        let below = [face.to_owned(), format!("{face}/"), format!("{face}/{{*rest}}")];
+    let router = ["/api/v1", "/v1"].into_iter().fold(router, |router, root| {
+        let below = [root.to_owned(), format!("{root}/"), format!("{root}/{{*rest}}")];
         below.iter().fold(router, |router, path| router.route(path, any(not_found)))
     });
     #[cfg(feature = "docs")]
@@ -107,16 +107,16 @@ fn routed(app: App) -> Router {
     router
 }
 
-fn guarded(app: App, router: Router) -> Router {
+fn with_middleware(app: App, router: Router) -> Router {
     let cors = origin::cors(&app.options);
-    let router = router.layer(GuardLayer(app));
+    let router = router.layer(from_fn_with_state(app, middleware::handle));
     match cors {
         Some(cors) => router.layer(cors),
         None => router,
     }
 }
 
-/// Gzip for long JSON.
+/// Gzip for JSON that is long enough to gain by it.
 fn compression() -> CompressionLayer<impl Predicate> {
     let long = SizeAbove::new(1_024).and(NotForContentType::SSE);
     CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(long)
@@ -125,14 +125,14 @@ fn compression() -> CompressionLayer<impl Predicate> {
 async fn not_found(uri: Uri) -> Failure {
     let path = uri.path();
     let path = path.get(..200).unwrap_or(path);
-    Error::not_found(format!("there is nothing at {path}; `GET /openapi.json` lists what there is")).into()
+    Error::not_found(format!("there is no {path}; `GET /openapi.json` lists all paths")).into()
 }
 
 async fn not_allowed(method: Method, uri: Uri) -> Failure {
     let path = uri.path();
     let path = path.get(..200).unwrap_or(path);
     Failure::with_status(
-        Error::invalid(format!("{path} does not take {method}; the header `Allow` tells what it takes")),
+        Error::invalid(format!("{path} does not support {method}; see the header `Allow`")),
         StatusCode::METHOD_NOT_ALLOWED,
     )
 }

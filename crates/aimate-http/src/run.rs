@@ -15,17 +15,17 @@ use crate::path::{Path, Query};
 use crate::scope::Caller;
 use crate::sse;
 
-/// From where on events are told.
+/// Which events of a run are sent.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct EventQuery {
-    /// The sequence number of the last event that is known; the header
-    /// `Last-Event-ID` counts before this. Default 0: from the beginning.
+    /// The sequence number of the last event received; the header
+    /// `Last-Event-ID` takes precedence. Default 0: from the beginning.
     after: Option<u64>,
 }
 
-/// Gives one run, with the manifest of what its model was shown.
+/// Returns a run, with the manifest of its prompt.
 #[utoipa::path(get, path = "/api/v1/runs/{id}", tag = "runs", params(("id" = RunId, Path)),
     responses((status = 200, body = Run)))]
 pub(crate) async fn get(
@@ -36,13 +36,13 @@ pub(crate) async fn get(
     Ok(Json(app.engine.runs(&scope).get(id).await?))
 }
 
-/// Tells a run's events again and goes on with those that come; `204` if the
-/// run is over and its last event is known.
+/// Streams the events of a run, those of the past first; `204` if the run is
+/// finished and its last event was received.
 #[utoipa::path(get, path = "/api/v1/runs/{id}/events", tag = "runs",
     params(("id" = RunId, Path), EventQuery,
-        ("last-event-id" = Option<u64>, Header, description = "The sequence number of the last event that is known")),
+        ("last-event-id" = Option<u64>, Header, description = "The sequence number of the last event received")),
     responses((status = 200, content_type = "text/event-stream", body = chat::event::ChatEvent),
-        (status = 204, description = "There is nothing more")))]
+        (status = 204, description = "No more events")))]
 pub(crate) async fn events(
     State(app): State<App>,
     Caller(scope): Caller,
@@ -54,10 +54,10 @@ pub(crate) async fn events(
     let runs = app.engine.runs(&scope);
     let is_over = runs.get(id).await?.status.is_final();
     let answer = runs.attach(id, after).await?;
-    if is_over { Ok(sse::rest(&app, answer).await) } else { Ok(sse::answer(&app, answer)) }
+    if is_over { Ok(sse::finished_answer(&app, answer).await) } else { Ok(sse::answer(&app, answer)) }
 }
 
-/// Stops a run; what came is kept. A run that is over stays as it is.
+/// Cancels a run and keeps its partial answer. A finished run stays as it is.
 #[utoipa::path(post, path = "/api/v1/runs/{id}/cancel", tag = "runs", params(("id" = RunId, Path)),
     responses((status = 200, body = Run)))]
 pub(crate) async fn cancel(

@@ -1,5 +1,5 @@
-//! Who asks. Accounts plug in here: this is the only place that turns a
-//! request's credential into a [`Scope`].
+//! Authentication: the only place that turns a request's credential into a
+//! [`Scope`].
 
 use aimate_core::Scope;
 use axum::extract::FromRequestParts;
@@ -8,11 +8,11 @@ use http::request::Parts;
 use crate::app::App;
 use crate::error::Failure;
 
-/// The scope of the caller. It comes from the request's head alone, so a body
-/// is not read before its sender is known.
+/// The scope of the caller, from the request head alone, so that no body is read
+/// before its sender is known.
 ///
-/// In local mode there is one user and any credential is ignored: SDKs insist
-/// on sending one.
+/// Local mode has one user and ignores any credential: SDKs insist on sending
+/// one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Caller(pub(crate) Scope);
 

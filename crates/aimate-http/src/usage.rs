@@ -12,22 +12,22 @@ use crate::page::List;
 use crate::path::Query;
 use crate::scope::Caller;
 
-/// Which usage is reported, and how it is summed.
+/// The period and the grouping of a usage report.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct UsageQuery {
-    /// From this time on, RFC 3339.
+    /// Start, inclusive, RFC 3339.
     from: Option<Timestamp>,
-    /// Before this time, RFC 3339.
+    /// End, exclusive, RFC 3339.
     to: Option<Timestamp>,
-    /// What a row stands for; default `model`.
+    /// What each row sums; default `model`.
     #[serde(default)]
     #[param(required = false)]
     group_by: UsageGroup,
 }
 
-/// Tells what calls used and cost, in sums.
+/// Sums up tokens and cost of model calls.
 #[utoipa::path(get, path = "/api/v1/usage", tag = "usage", params(UsageQuery),
     responses((status = 200, body = List<UsageSum>)))]
 pub(crate) async fn summarize(
@@ -36,5 +36,5 @@ pub(crate) async fn summarize(
     Query(UsageQuery { from, to, group_by }): Query<UsageQuery>,
 ) -> Result<List<UsageSum>> {
     let filter = UsageFilter { from, to, group_by };
-    Ok(List::whole(app.engine.usage(&scope, &filter).await?))
+    Ok(List::single_page(app.engine.usage(&scope, &filter).await?))
 }

@@ -37,7 +37,7 @@ pub(crate) async fn create(
     Ok(json::created(&format!("/api/v1/workspaces/{}", workspace.id), workspace))
 }
 
-/// Gives one workspace.
+/// Returns one workspace.
 #[utoipa::path(get, path = "/api/v1/workspaces/{id}", tag = "workspaces",
     params(("id" = WorkspaceId, Path)), responses((status = 200, body = Workspace)))]
 pub(crate) async fn get(
@@ -48,7 +48,7 @@ pub(crate) async fn get(
     Ok(Json(app.engine.workspaces(&scope).get(id).await?))
 }
 
-/// Changes the fields that are given.
+/// Changes the fields that are present.
 #[utoipa::path(method(put, patch), path = "/api/v1/workspaces/{id}", tag = "workspaces",
     params(("id" = WorkspaceId, Path)), request_body = WorkspaceChange,
     responses((status = 200, body = Workspace)))]

@@ -37,7 +37,7 @@ pub(crate) async fn create(
     Ok(json::created(&format!("/api/v1/knowledge/collections/{}", collection.id), collection))
 }
 
-/// Gives one collection.
+/// Returns one collection.
 #[utoipa::path(get, path = "/api/v1/knowledge/collections/{id}", tag = "knowledge",
     params(("id" = CollectionId, Path)), responses((status = 200, body = Collection)))]
 pub(crate) async fn get(
@@ -48,8 +48,8 @@ pub(crate) async fn get(
     Ok(Json(app.engine.knowledge(&scope).collection(&id.to_string()).await?))
 }
 
-/// Changes the fields that are given. With another `embedder` its vectors are
-/// built beside the present ones, which answer until the new ones are whole.
+/// Changes the fields that are present. A new `embedder` gets its vectors built
+/// in the background; searches use the old ones until they are complete.
 #[utoipa::path(patch, path = "/api/v1/knowledge/collections/{id}", tag = "knowledge",
     params(("id" = CollectionId, Path)), request_body = CollectionChange,
     responses((status = 200, body = Collection)))]
@@ -74,8 +74,8 @@ pub(crate) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Lists a collection's embedding spaces, newest first: the active one, one that
-/// is being built, those that it had before.
+/// Lists the embedding spaces of a collection, newest first: the active one, one
+/// being built, and former ones.
 #[utoipa::path(get, path = "/api/v1/knowledge/collections/{id}/spaces", tag = "knowledge",
     params(("id" = CollectionId, Path)), responses((status = 200, body = List<EmbeddingSpace>)))]
 pub(crate) async fn spaces(
@@ -83,5 +83,5 @@ pub(crate) async fn spaces(
     Caller(scope): Caller,
     Path(id): Path<CollectionId>,
 ) -> Result<List<EmbeddingSpace>> {
-    Ok(List::whole(app.engine.knowledge(&scope).spaces(id).await?))
+    Ok(List::single_page(app.engine.knowledge(&scope).spaces(id).await?))
 }

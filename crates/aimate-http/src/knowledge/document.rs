@@ -1,4 +1,4 @@
-//! `/api/v1/knowledge/documents`, and adding to a collection.
+//! `/api/v1/knowledge/documents`, and adding documents to a collection.
 
 use aimate_core::engine::Knowledge;
 use aimate_core::knowledge::{Chunk, Document, DocumentFilter, DocumentStatus, NewDocument};
@@ -23,55 +23,55 @@ use crate::path::{Path, Query};
 use crate::scope::Caller;
 use crate::sse;
 
-/// The query of the list of documents.
+/// The filter of the list of documents.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct DocumentQuery {
     /// Only those of this collection.
     collection_id: Option<CollectionId>,
-    /// Only those in this state.
+    /// Only those with this status.
     #[param(inline)]
     status: Option<DocumentStatus>,
-    /// Rows at most, 1 to 200; default 50.
+    /// Maximum items, 1 to 200; default 50.
     #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
-    /// The `next_cursor` of the page before.
+    /// The `next_cursor` of the previous page.
     cursor: Option<String>,
 }
 
-/// Which chunks are listed.
+/// The chunks to list.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ChunkQuery {
-    /// The place of the first one among the document's chunks; default 0.
+    /// The index of the first chunk; default 0.
     from: Option<u32>,
-    /// Rows at most, 1 to 200; default 50.
+    /// Maximum items, 1 to 200; default 50.
     #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
-    /// The `next_cursor` of the page before, in place of `from`.
+    /// The `next_cursor` of the previous page, instead of `from`.
     cursor: Option<String>,
 }
 
-/// A new document: its text, or the address that it is fetched from.
+/// A new document: its text, or the URL to fetch it from.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct DocumentBody {
-    /// The name, 1 to 4,000 characters; required beside `text`. Its extension is
-    /// a hint to the format.
+    /// The name, 1 to 4,000 characters; required with `text`. Its extension hints
+    /// at the format.
     name: Option<String>,
     /// The text; either this or `url`.
     text: Option<String>,
-    /// An `http:` or `https:` address; either this or `text`.
+    /// An `http:` or `https:` URL; either this or `text`.
     url: Option<String>,
-    /// Where it came from; default: `url`. A collection has one document of a
-    /// source: adding it again replaces what was there.
+    /// Where the document comes from; default: `url`. A collection has one
+    /// document per source: adding it again replaces it.
     source: Option<String>,
-    /// The media type; default: `text/markdown` of a text, else told from the
-    /// bytes and the name.
+    /// The media type; default: `text/markdown` for `text`, else detected from
+    /// content and name.
     media_type: Option<String>,
-    /// Free for the application, at most 64 KiB as JSON; filters look here.
+    /// Application data, at most 64 KiB as JSON; filters match it.
     #[schema(value_type = Object)]
     metadata: Map<String, Value>,
 }
@@ -79,7 +79,7 @@ pub(crate) struct DocumentBody {
 impl DocumentBody {
     async fn add(self, knowledge: &Knowledge, collection: CollectionId) -> Result<Document> {
         if self.media_type.as_deref().is_some_and(|media_type| !is_media_type(media_type)) {
-            let why = "is no media type; it should be like `text/plain`";
+            let why = "must be a media type such as `text/plain`";
             return Err(Error::field("media_type", why).into());
         }
         let new = NewDocument {
@@ -89,14 +89,10 @@ impl DocumentBody {
             metadata: self.metadata,
         };
         match (self.text, self.url) {
-            (Some(_), Some(_)) => {
-                Err(Error::field("url", "stands beside `text`; a document is one of them").into())
-            }
+            (Some(_), Some(_)) => Err(Error::field("url", "excludes `text`; send one of them").into()),
             (None, None) => Err(Error::field("text", "is missing; send `text` with `name`, or `url`").into()),
             (Some(_), None) if self.name.is_none() => Err(Error::field("name", "is missing").into()),
-            (Some(text), None) if text.trim().is_empty() => {
-                Err(Error::field("text", "is empty; there is nothing to find in it").into())
-            }
+            (Some(text), None) if text.trim().is_empty() => Err(Error::field("text", "is empty").into()),
             (Some(text), None) => Ok(knowledge.add_text_to(collection, new, text).await?),
             (None, Some(url)) => Ok(knowledge.add_url(collection, &url, new).await?),
         }
@@ -117,8 +113,8 @@ pub(crate) async fn list(
     Ok(app.engine.knowledge(&scope).documents(&filter, page).await?.into())
 }
 
-/// Adds a document: a file of at most 1 GiB, a text, or what an address leads
-/// to. It is `pending` then, and found once it is `ready`.
+/// Adds a document: a file of at most 1 GiB, a text, or the page of a URL. It is
+/// `pending` at first, and searchable once it is `ready`.
 #[utoipa::path(post, path = "/api/v1/knowledge/collections/{id}/documents", tag = "knowledge",
     params(("id" = CollectionId, Path)),
     request_body(content((UploadForm = "multipart/form-data"), (DocumentBody = "application/json"))),
@@ -139,7 +135,7 @@ pub(crate) async fn create(
     Ok(json::accepted(&format!("/api/v1/knowledge/documents/{}", document.id), document))
 }
 
-/// Gives one document.
+/// Returns one document.
 #[utoipa::path(get, path = "/api/v1/knowledge/documents/{id}", tag = "knowledge",
     params(("id" = DocumentId, Path)), responses((status = 200, body = Document)))]
 pub(crate) async fn get(
@@ -150,7 +146,7 @@ pub(crate) async fn get(
     Ok(Json(app.engine.knowledge(&scope).document(id).await?))
 }
 
-/// Deletes a document: its bytes, text, chunks and vectors.
+/// Deletes a document with its file, text, chunks and vectors.
 #[utoipa::path(delete, path = "/api/v1/knowledge/documents/{id}", tag = "knowledge",
     params(("id" = DocumentId, Path)), responses((status = 204)))]
 pub(crate) async fn delete(
@@ -162,8 +158,8 @@ pub(crate) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Stops the reading of a document that waits or is being read; one that is over
-/// stays as it is.
+/// Cancels the processing of a document; one that is `ready` or `failed` stays as
+/// it is.
 #[utoipa::path(post, path = "/api/v1/knowledge/documents/{id}/cancel", tag = "knowledge",
     params(("id" = DocumentId, Path)), responses((status = 200, body = Document)))]
 pub(crate) async fn cancel(
@@ -174,7 +170,7 @@ pub(crate) async fn cancel(
     Ok(Json(app.engine.knowledge(&scope).cancel(id).await?))
 }
 
-/// Lists the chunks of a document that can be found, in their order.
+/// Lists the searchable chunks of a document, in order.
 #[utoipa::path(get, path = "/api/v1/knowledge/documents/{id}/chunks", tag = "knowledge",
     params(("id" = DocumentId, Path), ChunkQuery), responses((status = 200, body = List<Chunk>)))]
 pub(crate) async fn chunks(
@@ -186,12 +182,12 @@ pub(crate) async fn chunks(
     let limit = PageRequest::new(query.limit, None)?.limit;
     let from = match (query.from, &query.cursor) {
         (Some(_), Some(_)) => {
-            return Err(Error::field("from", "stands beside `cursor`; send one of them").into());
+            return Err(Error::field("from", "excludes `cursor`; send one of them").into());
         }
         (from, None) => from.unwrap_or(0),
-        (None, Some(cursor)) => {
-            cursor.parse().map_err(|_| Error::field("cursor", "is not a `next_cursor` of an earlier page"))?
-        }
+        (None, Some(cursor)) => cursor
+            .parse()
+            .map_err(|_| Error::field("cursor", "must be the `next_cursor` of an earlier page"))?,
     };
     let knowledge = app.engine.knowledge(&scope);
     let count = knowledge.document(id).await?.chunk_count;
@@ -200,42 +196,42 @@ pub(crate) async fn chunks(
     Ok(List { data, next_cursor: next.map(|next| next.to_string()) })
 }
 
-/// Tells the document whenever it changes, until it is `ready` or `failed`; `204`
-/// if it is and the last event is known.
+/// Streams the document whenever it changes, until it is `ready` or `failed`;
+/// `204` if it already is and its last event was received.
 #[utoipa::path(get, path = "/api/v1/knowledge/documents/{id}/events", tag = "knowledge",
     params(("id" = DocumentId, Path),
-        ("last-event-id" = Option<u64>, Header, description = "The `id` of the last event that is known")),
+        ("last-event-id" = Option<u64>, Header, description = "The `id` of the last event received")),
     responses((status = 200, content_type = "text/event-stream", body = Document),
-        (status = 204, description = "There is nothing more")))]
+        (status = 204, description = "No more events")))]
 pub(crate) async fn events(
     State(app): State<App>,
     Caller(scope): Caller,
     Path(id): Path<DocumentId>,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let known = sse::last_event_id(&headers)?;
+    let last_received = sse::last_event_id(&headers)?;
     let knowledge = app.engine.knowledge(&scope);
     let document = knowledge.document(id).await?;
     let is_over = matches!(document.status, DocumentStatus::Ready | DocumentStatus::Failed);
-    // Tells a browser, which comes back after every end, not to come back.
-    if is_over && known == Some(event_id(&document)) {
+    // A browser's `EventSource` reconnects after every end, but not after 204.
+    if is_over && last_received == Some(event_id(&document)) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    Ok(sse::response(&app, Changes(knowledge.watch(id))))
+    Ok(sse::response(&app, DocumentChanges(knowledge.watch(id))))
 }
 
-/// The states of a document.
-struct Changes(BoxStream<'static, aimate_core::Result<Document>>);
+/// The changes of a document.
+struct DocumentChanges(BoxStream<'static, aimate_core::Result<Document>>);
 
-/// What an event of [`Changes`] says in place of a document that is gone.
+/// The `error` event of [`DocumentChanges`], such as for a deleted document.
 #[derive(Serialize)]
-struct Gone<'a> {
+struct ErrorEvent<'a> {
     code: &'static str,
     detail: &'a str,
     retryable: bool,
 }
 
-impl sse::Source for Changes {
+impl sse::SseSource for DocumentChanges {
     async fn write(&mut self, out: &mut BytesMut) -> bool {
         let before = out.len();
         let written = match self.0.next().await {
@@ -243,13 +239,14 @@ impl sse::Source for Changes {
             Some(Ok(document)) => write(out, Some(event_id(&document)), "document", &document),
             Some(Err(error)) => {
                 let kind = error.kind();
-                let gone = Gone { code: kind.as_str(), detail: error.message(), retryable: kind.retryable() };
-                write(out, None, "error", &gone)
+                let event =
+                    ErrorEvent { code: kind.as_str(), detail: error.message(), retryable: kind.retryable() };
+                write(out, None, "error", &event)
             }
         };
         if let Err(error) = written {
-            // Invariant: a document is plain data, which JSON can always hold.
-            tracing::error!(%error, "an event of a document could not be written");
+            // Invariant: a document is plain data, which always serializes.
+            tracing::error!(%error, "failed to serialize a document event");
             out.truncate(before);
         }
         true

@@ -43,11 +43,11 @@ pub async fn parts(boundary: &str, pieces: &[&[u8]]) -> Option<Vec<Part>> {
 
 /// What the head of a part says; `None` if it is none.
 pub fn part_head(head: &[u8]) -> Option<Part> {
-    multipart::Part::new(head).ok().map(|part| with(part, Vec::new()))
+    multipart::PartHead::new(head).ok().map(|part| with(part, Vec::new()))
 }
 
-fn with(part: multipart::Part, content: Vec<u8>) -> Part {
-    let multipart::Part { name, file_name, media_type } = part;
+fn with(part: multipart::PartHead, content: Vec<u8>) -> Part {
+    let multipart::PartHead { name, file_name, media_type } = part;
     Part { name, file_name, media_type, content }
 }
 

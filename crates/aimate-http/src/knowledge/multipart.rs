@@ -1,5 +1,8 @@
-//! `multipart/form-data` (RFC 7578), part by part as it arrives. Little of it is
-//! held, whatever is sent: a piece of content and the head of a part.
+//! `multipart/form-data` (RFC 7578), read part by part as it arrives.
+//!
+//! Own code, because documents of up to 1 GiB pass through: it holds one piece
+//! of content or one part head whatever is sent, and gives up on slow bodies
+//! piece by piece.
 
 use std::time::Duration;
 
@@ -13,75 +16,78 @@ use memchr::memmem::Finder;
 use percent_encoding::percent_decode_str;
 use tokio::time::timeout;
 
-/// Bytes that are taken from the body at once.
-const PIECE: usize = 64 * 1024;
-/// Bytes of the head of a part, or before the first part, at most.
-const HEAD: usize = 16 * 1024;
-/// Characters of a boundary at most, as RFC 2046 has it.
-const BOUNDARY: usize = 70;
+/// Maximum bytes taken from the body at once.
+const MAX_PIECE: usize = 64 * 1024;
+/// Maximum bytes of a part head, and of what precedes the first part.
+const MAX_HEAD: usize = 16 * 1024;
+/// Maximum characters of a boundary, by RFC 2046.
+const MAX_BOUNDARY: usize = 70;
 
-/// The boundary of a body that is `multipart/form-data`; `None` for another one.
+/// Returns the boundary of a `multipart/form-data` body; `None` for other bodies.
 ///
 /// # Errors
-/// `Invalid` if it has none.
+/// `Invalid` if the boundary is missing or too long.
 pub(super) fn boundary(headers: &HeaderMap) -> Result<Option<String>> {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let (essence, parameters) = kind.split_once(';').unwrap_or((kind, ""));
     if !essence.trim().eq_ignore_ascii_case("multipart/form-data") {
         return Ok(None);
     }
-    let boundary = parameter(parameters, "boundary").filter(|found| (1..=BOUNDARY).contains(&found.len()));
+    let boundary =
+        parameter(parameters, "boundary").filter(|found| (1..=MAX_BOUNDARY).contains(&found.len()));
     boundary.map(Some).ok_or_else(|| {
-        Error::field("Content-Type", format!("needs a `boundary` of 1 to {BOUNDARY} characters"))
+        Error::field("Content-Type", format!("needs a `boundary` of 1 to {MAX_BOUNDARY} characters"))
     })
 }
 
 /// The head of a part.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Part {
-    /// The name of its field.
+pub(super) struct PartHead {
+    /// The field name.
     pub(super) name: String,
-    /// The name of its file.
+    /// The file name.
     pub(super) file_name: Option<String>,
-    /// Its media type.
+    /// The media type.
     pub(super) media_type: Option<String>,
 }
 
-/// A body that is read.
+/// A reader of a multipart body.
 pub(super) struct Multipart<'a> {
     body: &'a mut Body,
     /// How long the next piece may take to arrive.
-    patience: Duration,
-    /// What came and is not in `buffer` yet.
+    piece_timeout: Duration,
+    /// Received, but not yet in `buffer`.
     pending: Bytes,
     buffer: BytesMut,
-    /// What ends each part: a line break, two hyphens and the boundary.
-    end: Finder<'static>,
-    is_late: bool,
+    /// The end of each part: a line break, two hyphens and the boundary.
+    delimiter: Finder<'static>,
+    has_timed_out: bool,
 }
 
 impl<'a> Multipart<'a> {
-    pub(super) fn new(body: &'a mut Body, boundary: &str, patience: Duration) -> Self {
-        let end = Finder::new(&["\r\n--", boundary].concat()).into_owned();
-        // The first boundary has no line before it.
-        Self { body, patience, pending: Bytes::new(), buffer: BytesMut::from("\r\n"), end, is_late: false }
+    pub(super) fn new(body: &'a mut Body, boundary: &str, piece_timeout: Duration) -> Self {
+        let delimiter = Finder::new(&["\r\n--", boundary].concat()).into_owned();
+        // The first boundary has no line before it: add its line break.
+        let buffer = BytesMut::from("\r\n");
+        Self { body, piece_timeout, pending: Bytes::new(), buffer, delimiter, has_timed_out: false }
     }
 
-    /// Whether the body was given up because it came too slowly.
-    pub(super) fn is_late(&self) -> bool {
-        self.is_late
+    /// Whether reading failed because the body arrived too slowly.
+    pub(super) fn has_timed_out(&self) -> bool {
+        self.has_timed_out
     }
 
-    /// The next part; what was not read of the one before is passed over.
-    pub(super) async fn next(&mut self) -> Result<Option<Part>> {
-        let mut passed = 0;
+    /// Returns the head of the next part, skipping what is left of the current
+    /// one; `None` after the last part.
+    pub(super) async fn next(&mut self) -> Result<Option<PartHead>> {
+        let mut skipped = 0;
         while let Some(piece) = self.piece().await? {
-            passed += piece.len();
-            if passed > HEAD {
-                return Err(wrong("there is no boundary where one should be"));
+            skipped += piece.len();
+            if skipped > MAX_HEAD {
+                return Err(invalid("there is no boundary where one should be"));
             }
         }
-        self.buffer.advance(self.end.needle().len());
+        self.buffer.advance(self.delimiter.needle().len());
         while self.buffer.len() < 2 {
             self.fill().await?;
         }
@@ -89,34 +95,35 @@ impl<'a> Multipart<'a> {
             return Ok(None);
         }
         let head = loop {
-            // The line break after the boundary counts: a head may be empty.
+            // The line break after the boundary may belong to the blank line:
+            // a head may be empty.
             if let Some(at) = memchr::memmem::find(&self.buffer, b"\r\n\r\n") {
                 break self.buffer.split_to(at + 4);
             }
-            if self.buffer.len() > HEAD {
-                return Err(wrong(format!("the head of a part has more than {HEAD} bytes")));
+            if self.buffer.len() > MAX_HEAD {
+                return Err(invalid(format!("the head of a part has more than {MAX_HEAD} bytes")));
             }
             self.fill().await?;
         };
-        Part::new(&head).map(Some)
+        PartHead::new(&head).map(Some)
     }
 
-    /// The next piece of the part's content; `None` at its end.
+    /// Returns the next piece of the part's content; `None` at its end.
     pub(super) async fn piece(&mut self) -> Result<Option<Bytes>> {
         loop {
-            if let Some(at) = self.end.find(&self.buffer) {
+            if let Some(at) = self.delimiter.find(&self.buffer) {
                 return Ok((at > 0).then(|| self.buffer.split_to(at).freeze()));
             }
-            // The rest could be the beginning of the end.
-            let sure = (self.buffer.len() + 1).saturating_sub(self.end.needle().len());
-            if sure > 0 {
-                return Ok(Some(self.buffer.split_to(sure).freeze()));
+            // The last bytes may be the beginning of a delimiter.
+            let content = (self.buffer.len() + 1).saturating_sub(self.delimiter.needle().len());
+            if content > 0 {
+                return Ok(Some(self.buffer.split_to(content).freeze()));
             }
             self.fill().await?;
         }
     }
 
-    /// The content of the part `name` as text of at most `max` bytes.
+    /// Returns the content of the part `name` as text of at most `max` bytes.
     pub(super) async fn text(&mut self, name: &str, max: usize) -> Result<String> {
         let mut all = Vec::new();
         while let Some(piece) = self.piece().await? {
@@ -128,37 +135,37 @@ impl<'a> Multipart<'a> {
         String::from_utf8(all).map_err(|_| Error::field(name, "is not UTF-8"))
     }
 
-    /// Waits for more.
+    /// Waits for more of the body.
     async fn fill(&mut self) -> Result<()> {
         while self.pending.is_empty() {
-            let frame = timeout(self.patience, self.body.frame()).await.map_err(|_| {
-                self.is_late = true;
+            let frame = timeout(self.piece_timeout, self.body.frame()).await.map_err(|_| {
+                self.has_timed_out = true;
                 Error::invalid("the body took too long to arrive")
             })?;
-            let broke = "the body broke off before its last boundary";
-            let frame = frame.ok_or_else(|| Error::invalid(broke))?;
-            let frame = frame.map_err(|error| Error::invalid(broke).with_source(error))?;
+            let ended = "the body ended before its last boundary";
+            let frame = frame.ok_or_else(|| Error::invalid(ended))?;
+            let frame = frame.map_err(|error| Error::invalid(ended).with_source(error))?;
             self.pending = frame.into_data().unwrap_or_default();
         }
-        let piece = self.pending.split_to(self.pending.len().min(PIECE));
+        let piece = self.pending.split_to(self.pending.len().min(MAX_PIECE));
         self.buffer.extend_from_slice(&piece);
         Ok(())
     }
 }
 
-impl Part {
-    /// Reads a head: the rest of the boundary's line, then one header a line.
+impl PartHead {
+    /// Parses a head: the rest of the boundary's line, then one header per line.
     pub(super) fn new(head: &[u8]) -> Result<Self> {
-        let head = std::str::from_utf8(head).map_err(|_| wrong("the head of a part is not UTF-8"))?;
+        let head = std::str::from_utf8(head).map_err(|_| invalid("the head of a part is not UTF-8"))?;
         let mut lines = head.split("\r\n");
         if lines.next().is_some_and(|rest| !rest.trim_matches([' ', '\t']).is_empty()) {
-            return Err(wrong("a line begins with the boundary and goes on with something else"));
+            return Err(invalid("a line continues after the boundary"));
         }
         let (mut disposition, mut media_type) = (None, None);
         for line in lines.filter(|line| !line.is_empty()) {
             let header = line.split_once(':');
             let (name, value) =
-                header.ok_or_else(|| wrong("the head of a part has a line without a colon"))?;
+                header.ok_or_else(|| invalid("the head of a part has a line without a colon"))?;
             if name.trim().eq_ignore_ascii_case("content-disposition") {
                 disposition = Some(value.trim());
             } else if name.trim().eq_ignore_ascii_case("content-type") {
@@ -169,7 +176,7 @@ impl Part {
         let (kind, parameters) = disposition.unwrap_or_default();
         let name = parameter(parameters, "name").filter(|_| kind.trim().eq_ignore_ascii_case("form-data"));
         let name = name.ok_or_else(|| {
-            wrong("a part has no name; it needs `Content-Disposition: form-data; name=\"…\"`")
+            invalid("a part has no name; it needs `Content-Disposition: form-data; name=\"…\"`")
         })?;
         let encoded = parameter(parameters, "filename*");
         let encoded = encoded.as_deref().and_then(|value| value.splitn(3, '\'').nth(2));
@@ -178,7 +185,8 @@ impl Part {
     }
 }
 
-/// The parameter `name` of a header, such as `b` of `a=1; b="2"`.
+/// Returns the value of the parameter `name`, such as `2` for `b` in
+/// `a=1; b="2"`.
 fn parameter(parameters: &str, name: &str) -> Option<String> {
     let mut rest = parameters;
     loop {
@@ -199,9 +207,9 @@ fn parameter(parameters: &str, name: &str) -> Option<String> {
     }
 }
 
-/// What stands before the closing quote, and what follows it. Browsers write
-/// `%22` for a quote, others `\"`; a backslash before another character is one,
-/// as in the paths of some old clients.
+/// Returns the text before the closing quote, and the rest after it. Browsers
+/// write `%22` for a quote, other clients `\"`; a backslash before any other
+/// character is itself, as in the paths that some old clients send.
 fn quoted_text(text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut chars = text.char_indices().peekable();
@@ -218,7 +226,7 @@ fn quoted_text(text: &str) -> Option<(String, &str)> {
     None
 }
 
-fn wrong(why: impl std::fmt::Display) -> Error {
+fn invalid(why: impl std::fmt::Display) -> Error {
     Error::invalid(format!("the body is not multipart/form-data: {why}"))
 }
 
@@ -235,8 +243,8 @@ mod tests {
         --b  \r\ncontent-type: text/plain\r\ncontent-disposition: form-data; name=file; filename=\"a.txt\"\r\n\r\n\
         one\r\n--two\r\n-\r\n--c\r\r\n--b--\r\nrest";
 
-    /// Every part with its content, out of a body that comes in these pieces.
-    async fn parts(pieces: Vec<Bytes>, boundary: &str) -> Result<Vec<(Part, Vec<u8>)>> {
+    /// Reads all parts of a body that arrives in these pieces.
+    async fn parts(pieces: Vec<Bytes>, boundary: &str) -> Result<Vec<(PartHead, Vec<u8>)>> {
         let stream = stream::iter(pieces.into_iter().map(Ok::<_, std::convert::Infallible>));
         let mut body = Body::from_stream(stream);
         let mut multipart = Multipart::new(&mut body, boundary, Duration::from_secs(1));
@@ -244,7 +252,7 @@ mod tests {
         while let Some(part) = multipart.next().await? {
             let mut content = Vec::new();
             while let Some(piece) = multipart.piece().await? {
-                assert!(!piece.is_empty() && piece.len() <= PIECE + HEAD);
+                assert!(!piece.is_empty() && piece.len() <= MAX_PIECE + MAX_HEAD);
                 content.extend_from_slice(&piece);
             }
             all.push((part, content));
@@ -252,16 +260,16 @@ mod tests {
         Ok(all)
     }
 
-    async fn whole(text: &str) -> Result<Vec<(Part, Vec<u8>)>> {
+    async fn whole(text: &str) -> Result<Vec<(PartHead, Vec<u8>)>> {
         parts(vec![Bytes::copy_from_slice(text.as_bytes())], "b").await
     }
 
-    fn file(disposition: &str) -> Result<Part> {
-        Part::new(format!("\r\ncontent-disposition: form-data; {disposition}\r\n\r\n").as_bytes())
+    fn file(disposition: &str) -> Result<PartHead> {
+        PartHead::new(format!("\r\ncontent-disposition: form-data; {disposition}\r\n\r\n").as_bytes())
     }
 
     #[tokio::test]
-    async fn every_way_to_cut_it_reads_the_same() {
+    async fn result_does_not_depend_on_how_the_body_is_split() {
         let expected = whole(SIMPLE).await.unwrap();
         assert_eq!(expected[0].0.name, "name");
         assert_eq!(expected[0].1, b"A manual");
@@ -271,25 +279,25 @@ mod tests {
         let all = Bytes::from_static(SIMPLE.as_bytes());
         for at in 0..all.len() {
             let pieces = vec![all.slice(..at), all.slice(at..)];
-            assert_eq!(parts(pieces, "b").await.unwrap(), expected, "cut at {at}");
+            assert_eq!(parts(pieces, "b").await.unwrap(), expected, "split at {at}");
         }
         let bytes = (0..all.len()).map(|at| all.slice(at..=at)).collect();
         assert_eq!(parts(bytes, "b").await.unwrap(), expected);
     }
 
     #[tokio::test]
-    async fn every_way_to_break_it_off_is_an_error() {
+    async fn truncated_body_is_an_error() {
         let all = Bytes::from_static(SIMPLE.as_bytes());
         let end = SIMPLE.rfind("--\r\nrest").unwrap() + 2;
         for at in 0..end {
-            assert!(parts(vec![all.slice(..at)], "b").await.is_err(), "broken off at {at}");
+            assert!(parts(vec![all.slice(..at)], "b").await.is_err(), "truncated at {at}");
         }
         assert!(parts(vec![all.slice(..end)], "b").await.is_ok());
     }
 
     #[tokio::test]
-    async fn strange_bodies_are_refused() {
-        for strange in [
+    async fn malformed_bodies_are_refused() {
+        for body in [
             "",
             "x",
             "--c\r\n\r\n--c--",
@@ -300,14 +308,14 @@ mod tests {
             "--b\r\nx\r\ncontent-disposition: form-data; name=\"a\"\r\n\r\nx\r\n--b--",
             "--bc\r\ncontent-disposition: form-data; name=\"a\"\r\n\r\nx\r\n--b--",
         ] {
-            assert!(whole(strange).await.is_err(), "{strange:?}");
+            assert!(whole(body).await.is_err(), "{body:?}");
         }
         assert_eq!(whole("--b--").await.unwrap(), []);
         assert_eq!(whole("preamble\r\n--b--").await.unwrap(), []);
     }
 
     #[tokio::test]
-    async fn what_has_no_end_is_not_held() {
+    async fn endless_part_is_not_buffered() {
         let endless = |start: &'static str, piece: &'static str| async move {
             let pieces = stream::iter([Bytes::from(start)]).chain(stream::repeat(Bytes::from(piece)));
             let mut body = Body::from_stream(pieces.map(Ok::<_, std::convert::Infallible>));
@@ -318,7 +326,7 @@ mod tests {
                     Err(error) => break error,
                 }
             };
-            assert!(multipart.buffer.capacity() < 4 * PIECE, "{}", multipart.buffer.capacity());
+            assert!(multipart.buffer.capacity() < 4 * MAX_PIECE, "{}", multipart.buffer.capacity());
             error
         };
         use futures_util::StreamExt;
@@ -329,14 +337,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn slow_bodies_are_given_up() {
+    async fn slow_body_times_out() {
         let mut body = Body::from_stream(stream::pending::<Result<Bytes, std::convert::Infallible>>());
         let mut multipart = Multipart::new(&mut body, "b", Duration::from_millis(10));
-        assert!(multipart.next().await.is_err() && multipart.is_late());
+        assert!(multipart.next().await.is_err() && multipart.has_timed_out());
     }
 
     #[test]
-    fn names_of_files_are_read_as_clients_write_them() {
+    fn file_name_is_read_in_the_forms_that_clients_write() {
         for (disposition, name) in [
             ("name=\"file\"; filename=\"a b.txt\"", "a b.txt"),
             ("filename=\"a.txt\"; name=\"file\"", "a.txt"),
@@ -359,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn boundary_is_one_of_the_header() {
+    fn boundary_comes_from_the_header() {
         let of = |kind: &str| {
             boundary(&HeaderMap::from_iter([(CONTENT_TYPE, http::HeaderValue::from_str(kind).unwrap())]))
         };

@@ -1,4 +1,4 @@
-//! The bytes of a document as they were sent.
+//! The original file of a document.
 
 use aimate_core::knowledge::Document;
 use aimate_core::{DocumentId, Error};
@@ -18,18 +18,17 @@ use crate::error::{Failure, Result};
 use crate::path::Path;
 use crate::scope::Caller;
 
-/// Characters of a name that go into a header: its end, which has the extension.
-const NAME: usize = 120;
-/// What RFC 8187 wants encoded, and a little more.
+/// Maximum characters of a file name in a header: its end, with the extension.
+const MAX_NAME: usize = 120;
+/// The characters that RFC 8187 requires to be encoded, and a few more.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
 
-/// Gives a document's bytes as they were sent, or the range of them that is
-/// asked for.
+/// Returns the original file of a document, or the requested range of it.
 #[utoipa::path(get, path = "/api/v1/knowledge/documents/{id}/content", tag = "knowledge",
     params(("id" = DocumentId, Path), ("range" = Option<String>, Header, description = "Such as `bytes=0-1023`")),
     responses((status = 200, description = "The bytes.", content_type = "application/octet-stream", body = Vec<u8>),
         (status = 206, description = "The range.", content_type = "application/octet-stream", body = Vec<u8>),
-        (status = 304, description = "They are the ones that are known.")))]
+        (status = 304, description = "Not modified.")))]
 pub(crate) async fn content(
     State(app): State<App>,
     Caller(scope): Caller,
@@ -38,13 +37,13 @@ pub(crate) async fn content(
 ) -> Result<Response> {
     let (document, path) = app.engine.knowledge(&scope).file(id).await?;
     if headers.contains_key(IF_RANGE) {
-        // All of it is always right.
+        // The whole file is a valid response to any `If-Range`.
         headers.remove(RANGE);
     }
     let mut request = Request::new(Body::empty());
     *request.headers_mut() = headers;
     let served = ServeFile::new(path).ignore_multi_range_requests(true).try_call(request).await;
-    let unreadable = |error| Error::internal("the bytes of a document cannot be read").with_source(error);
+    let unreadable = |error| Error::internal("the file of a document cannot be read").with_source(error);
     let mut response = served.map_err(unreadable)?.map(Body::new).into_response();
     match response.status() {
         StatusCode::NOT_FOUND => return Err(Error::missing("document", id).into()),
@@ -60,8 +59,8 @@ pub(crate) async fn content(
     Ok(response)
 }
 
-/// Says what the bytes are, so that a browser that shows them runs nothing of
-/// them in our name.
+/// Sets the headers of a file. The file is untrusted: no script in it may run in
+/// this server's origin when a browser shows it.
 fn describe(document: &Document, headers: &mut HeaderMap) {
     let media_type = media_type(&document.media_type);
     let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -70,8 +69,8 @@ fn describe(document: &Document, headers: &mut HeaderMap) {
     let disposition = HeaderValue::try_from(disposition(&essence, &document.name));
     headers.insert(CONTENT_DISPOSITION, disposition.unwrap_or(HeaderValue::from_static("attachment")));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    // Chrome shows no PDF in a sandbox; its viewer, like other browsers', runs
-    // scripts of a PDF apart from the page's origin.
+    // Chrome does not display a sandboxed PDF. PDF viewers run scripts of a PDF
+    // isolated from the origin anyway.
     if essence != "application/pdf" {
         headers.insert(
             CONTENT_SECURITY_POLICY,
@@ -80,8 +79,8 @@ fn describe(document: &Document, headers: &mut HeaderMap) {
     }
 }
 
-/// The media type that is told. Of a text it tells the encoding too: browsers
-/// would take UTF-8 for Latin.
+/// The `Content-Type` of a file. Text gets a charset: browsers would read UTF-8
+/// as Latin-1.
 pub(super) fn media_type(stored: &str) -> String {
     if !is_media_type(stored) {
         return "application/octet-stream".to_owned();
@@ -93,7 +92,7 @@ pub(super) fn media_type(stored: &str) -> String {
     stored.to_owned()
 }
 
-/// Shown or saved, and under which name.
+/// The `Content-Disposition`: markup and scripts are downloaded, not shown.
 pub(super) fn disposition(essence: &str, name: &str) -> String {
     let is_markup = ["html", "xml", "svg", "xsl"].iter().any(|markup| {
         let subtype = essence.split_once('/').map_or("", |(_, subtype)| subtype);
@@ -105,7 +104,7 @@ pub(super) fn disposition(essence: &str, name: &str) -> String {
     let shown = if is_markup || is_script { "attachment" } else { "inline" };
     let plain: Vec<char> =
         name.chars().map(|c| if c.is_control() || "/\\:".contains(c) { '_' } else { c }).collect();
-    let end = plain.get(plain.len().saturating_sub(NAME)..).unwrap_or_default();
+    let end = plain.get(plain.len().saturating_sub(MAX_NAME)..).unwrap_or_default();
     let name: String = end.iter().collect();
     format!("{shown}; filename*=UTF-8''{}", utf8_percent_encode(name.trim_start_matches('.'), ENCODED))
 }
@@ -115,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn markup_and_scripts_are_saved() {
+    fn markup_and_scripts_are_downloaded() {
         for essence in [
             "text/html",
             "application/xhtml+xml",
@@ -135,20 +134,20 @@ mod tests {
     }
 
     #[test]
-    fn names_are_harmless_in_a_header() {
+    fn file_name_is_escaped_in_the_header() {
         let name = |name: &str| disposition("a/b", name).replace("inline; filename*=UTF-8''", "");
         assert_eq!(name("Manual 2.pdf"), "Manual%202.pdf");
         assert_eq!(name("../../etc/passwd"), "_.._etc_passwd");
         assert_eq!(name("a\r\nset-cookie: x=\"1\""), "a__set-cookie_%20x%3D%221%22");
         assert_eq!(name("Übung.md"), "%C3%9Cbung.md");
         let long = name(&format!("{}.pdf", "x".repeat(4_000)));
-        assert!(long.len() == NAME && long.ends_with(".pdf"));
+        assert!(long.len() == MAX_NAME && long.ends_with(".pdf"));
     }
 
     #[test]
-    fn strange_media_types_are_bytes() {
-        for strange in ["", "text", "text/", "/html", "te xt/html", "text/html\r\nx: y", "text/h\u{e4}"] {
-            assert_eq!(media_type(strange), "application/octet-stream", "{strange}");
+    fn malformed_media_type_is_octet_stream() {
+        for malformed in ["", "text", "text/", "/html", "te xt/html", "text/html\r\nx: y", "text/h\u{e4}"] {
+            assert_eq!(media_type(malformed), "application/octet-stream", "{malformed}");
         }
         assert_eq!(media_type("text/plain"), "text/plain; charset=utf-8");
         assert_eq!(media_type("Text/Plain; Charset=latin1"), "Text/Plain; Charset=latin1");

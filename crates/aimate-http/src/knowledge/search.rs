@@ -10,30 +10,28 @@ use crate::error::Result;
 use crate::json::Json;
 use crate::scope::Caller;
 
-/// A question to the knowledge.
+/// A search.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct SearchBody {
-    /// The question, 1 to 20,000 characters, in plain words: no character in it
-    /// is an operator.
+    /// The query, 1 to 20,000 characters of plain words: there are no operators.
     #[schema(required = true)]
     query: String,
-    /// Where to look, by id or name, at most 100; default: in all of the
-    /// caller's collections.
+    /// The collections to search, by id or name, at most 100; default: all of the
+    /// caller's.
     collections: Vec<String>,
-    /// Hits at most, 1 to 200; default 10.
+    /// Maximum hits, 1 to 200; default 10.
     #[schema(minimum = 1, maximum = 200)]
     limit: Option<u32>,
-    /// How passages are found; default `hybrid`.
+    /// The retrieval mode; default `hybrid`.
     mode: Option<SearchMode>,
     /// Conditions on the documents.
     filter: Option<Filter>,
-    /// Leave out hits below this score.
+    /// The minimum score of a hit.
     min_score: Option<f32>,
     /// How much hits should differ from each other, 0 (the default) to 1.
     diversity: Option<f32>,
-    /// Whether the server's reranker orders the best hits; default: if it has
-    /// one.
+    /// Whether to rerank the best hits; default: if the server has a reranker.
     rerank: Option<bool>,
     /// Whether to explain each hit and the search; default false.
     explain: Option<bool>,
@@ -53,7 +51,7 @@ impl From<SearchBody> for SearchRequest {
     }
 }
 
-/// Finds the passages that answer a question best.
+/// Finds the passages that match a query best.
 #[utoipa::path(post, path = "/api/v1/knowledge/search", tag = "knowledge", request_body = SearchBody,
     responses((status = 200, body = SearchResponse)))]
 pub(crate) async fn search(

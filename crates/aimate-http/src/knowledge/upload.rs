@@ -1,5 +1,4 @@
-//! Documents that are sent as a file: on to the engine as they arrive, never
-//! held as a whole.
+//! Uploaded files, passed on to the engine as they arrive and never held whole.
 
 use aimate_core::engine::{Knowledge, MAX_BYTES};
 use aimate_core::knowledge::{Document, NewDocument};
@@ -12,40 +11,39 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::is_media_type;
-use super::multipart::{Multipart, Part, boundary};
+use super::multipart::{Multipart, PartHead, boundary};
 use crate::app::App;
 use crate::error::{Failure, Result};
 use crate::json;
 
-/// Bytes of a part that is no file at most: metadata and names are shorter, but
-/// for white space.
-const TEXT: usize = 128 * 1024;
-/// Bytes of a body beside its file at most.
-const AROUND: u64 = 1024 * 1024;
-/// The part with the bytes.
+/// Maximum bytes of a part that is not the file: more than names and metadata
+/// may have, to leave room for white space in JSON.
+const MAX_TEXT: usize = 128 * 1024;
+/// Maximum bytes of a body besides its file.
+const MAX_OVERHEAD: u64 = 1024 * 1024;
+/// The name of the part with the file.
 const FILE: &str = "file";
 
-/// A new document as a form sends it.
+/// A new document as a form.
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "only its schema is used")]
 pub(crate) struct UploadForm {
-    /// The name, 1 to 4,000 characters; default: that of the file.
+    /// The name, 1 to 4,000 characters; default: the file name.
     name: Option<String>,
-    /// Where it came from. A collection has one document of a source: adding it
-    /// again replaces what was there.
+    /// Where the document comes from. A collection has one document per source:
+    /// adding it again replaces it.
     source: Option<String>,
-    /// The media type; default: that of the part, else told from the bytes and
-    /// the name.
+    /// The media type; default: that of the part, else detected from content and
+    /// name.
     media_type: Option<String>,
-    /// Free for the application, a JSON object of at most 64 KiB; filters look
-    /// here.
+    /// Application data, a JSON object of at most 64 KiB; filters match it.
     metadata: Option<String>,
     /// The document, at most 1 GiB; the last part.
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,
 }
 
-/// Adds the file of a form.
+/// Adds the file of a form as a document.
 pub(super) async fn add(
     app: &App,
     knowledge: &Knowledge,
@@ -53,8 +51,9 @@ pub(super) async fn add(
     request: Request,
 ) -> Result<Document> {
     let boundary = boundary(request.headers());
-    let announced = json::announced(request.headers()).unwrap_or(0);
-    // A client that waits to be asked sends nothing until the body is read.
+    let length = json::content_length(request.headers()).unwrap_or(0);
+    // A client that sent `Expect: 100-continue` sends nothing before the body is
+    // read, so a refusal needs no draining then.
     let mut is_sending = !request.headers().contains_key(EXPECT);
     let mut body = request.into_body();
     let outcome = match boundary {
@@ -65,9 +64,8 @@ pub(super) async fn add(
             ),
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
         )),
-        Ok(Some(_)) if announced > MAX_BYTES + AROUND => {
-            Err(Error::too_large(format!("the file is larger than {MAX_BYTES} bytes, which is the most"))
-                .into())
+        Ok(Some(_)) if length > MAX_BYTES + MAX_OVERHEAD => {
+            Err(Error::too_large(format!("the file is larger than the maximum of {MAX_BYTES} bytes")).into())
         }
         Ok(Some(boundary)) => {
             is_sending = true;
@@ -86,38 +84,42 @@ async fn add_form(
     knowledge: &Knowledge,
     collection: CollectionId,
 ) -> Result<Document> {
-    let outcome = match head(form).await {
+    let outcome = match read_head(form).await {
         Ok(new) => knowledge.add(collection, new, file(form)).await,
         Err(error) => Err(error),
     };
     outcome.map_err(|error| {
-        if form.is_late() { Failure::with_status(error, StatusCode::REQUEST_TIMEOUT) } else { error.into() }
+        if form.has_timed_out() {
+            Failure::with_status(error, StatusCode::REQUEST_TIMEOUT)
+        } else {
+            error.into()
+        }
     })
 }
 
-/// What stands before the file's bytes.
-async fn head(form: &mut Multipart<'_>) -> aimate_core::Result<NewDocument> {
+/// Reads the parts before the file.
+async fn read_head(form: &mut Multipart<'_>) -> aimate_core::Result<NewDocument> {
     let mut new = NewDocument::default();
     let mut name = None;
     let mut seen: Vec<String> = Vec::new();
     loop {
         let part = form.next().await?.ok_or_else(|| {
-            Error::field(FILE, "is missing; send the document as a part of this name, after all others")
+            Error::field(FILE, "is missing; send the document as the last part, with this name")
         })?;
         let field = part.name.as_str();
         if seen.iter().any(|other| other == field) {
-            return Err(Error::field(field, "is there twice"));
+            return Err(Error::field(field, "is sent twice"));
         }
         match field {
             FILE => return with_file(new, name, &part),
-            "name" => name = Some(form.text(field, TEXT).await?),
-            "source" => new.source = Some(form.text(field, TEXT).await?),
-            "media_type" => new.media_type = Some(media_type(form.text(field, TEXT).await?)?),
-            "metadata" => new.metadata = metadata(&form.text(field, TEXT).await?)?,
+            "name" => name = Some(form.text(field, MAX_TEXT).await?),
+            "source" => new.source = Some(form.text(field, MAX_TEXT).await?),
+            "media_type" => new.media_type = Some(media_type(form.text(field, MAX_TEXT).await?)?),
+            "metadata" => new.metadata = metadata(&form.text(field, MAX_TEXT).await?)?,
             other => {
                 let other: String = other.chars().take(64).collect();
-                let message = "is no part that is known; expected `file`, and before it `name`, `source`, \
-                    `media_type` or `metadata`";
+                let message = "is unknown; expected `file`, and before it `name`, `source`, `media_type` or \
+                    `metadata`";
                 return Err(Error::field(other, message));
             }
         }
@@ -129,7 +131,7 @@ fn media_type(text: String) -> aimate_core::Result<String> {
     if is_media_type(&text) {
         return Ok(text);
     }
-    Err(Error::field("media_type", "is no media type; it should be like `text/plain`"))
+    Err(Error::field("media_type", "must be a media type such as `text/plain`"))
 }
 
 fn metadata(text: &str) -> aimate_core::Result<Map<String, Value>> {
@@ -137,18 +139,18 @@ fn metadata(text: &str) -> aimate_core::Result<Map<String, Value>> {
         .map_err(|error| Error::field("metadata", format!("is not a JSON object: {error}")))
 }
 
-fn with_file(new: NewDocument, name: Option<String>, part: &Part) -> aimate_core::Result<NewDocument> {
+fn with_file(new: NewDocument, name: Option<String>, part: &PartHead) -> aimate_core::Result<NewDocument> {
     let name = name.or_else(|| part.file_name.clone()).filter(|name| !name.trim().is_empty());
-    let missing = "is missing; give the part `file` a filename, or send a part `name` before it";
+    let missing = "is missing; give the part `file` a filename, or send `name` before it";
     let name = name.ok_or_else(|| Error::field("name", missing))?;
-    // What a client writes that does not know it.
-    let told =
+    // `application/octet-stream` is what clients send for an unknown type.
+    let declared =
         part.media_type.clone().filter(|kind| is_media_type(kind) && kind != "application/octet-stream");
-    Ok(NewDocument { name, media_type: new.media_type.clone().or(told), ..new })
+    Ok(NewDocument { name, media_type: new.media_type.clone().or(declared), ..new })
 }
 
-/// The file's bytes. They end with an error if the form does not end after them:
-/// then nothing is kept.
+/// Streams the file. The stream ends with an error if another part follows, so
+/// that nothing is stored then.
 fn file<'a>(form: &'a mut Multipart<'_>) -> BoxStream<'a, aimate_core::Result<Vec<u8>>> {
     let pieces = stream::unfold(Some(form), |form| async move {
         let form = form?;
@@ -159,10 +161,9 @@ fn file<'a>(form: &'a mut Multipart<'_>) -> BoxStream<'a, aimate_core::Result<Ve
         };
         match piece {
             Ok(None) => None,
-            Ok(Some(_)) => Some((
-                Err(Error::field(FILE, "is not the last part; one file at a time, after all others")),
-                None,
-            )),
+            Ok(Some(_)) => {
+                Some((Err(Error::field(FILE, "must be the last part; send one file per request")), None))
+            }
             Err(error) => Some((Err(error), None)),
         }
     });

@@ -1,5 +1,5 @@
-//! OpenAI's answers, written by hand into one buffer: what is the same in every
-//! chunk is written once and copied.
+//! OpenAI's answers, serialized by hand into one buffer: the fields that are the
+//! same in every chunk of a stream are serialized once and copied.
 
 use aimate_core::message::{Citation, ToolCall};
 use aimate_core::provider::FinishReason;
@@ -9,30 +9,35 @@ use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::completion::ChatCompletion;
 use super::schema::Usage;
-use super::{done, put};
+use super::write::put;
 use crate::error::OpenAiError;
 
-/// What every piece of an answer begins with.
-pub(crate) struct Head {
+/// The fields that an answer, or each of its chunks, begins with.
+pub(crate) struct CompletionHead {
     id: String,
     created: i64,
     model: String,
     conversation: Option<ConversationId>,
 }
 
-impl Head {
-    pub(crate) fn new(sources: &ClockAndIds, model: &str, conversation: Option<ConversationId>) -> Self {
-        let id: Uuid = sources.id();
+impl CompletionHead {
+    pub(crate) fn new(
+        clock_and_ids: &ClockAndIds,
+        model: &str,
+        conversation: Option<ConversationId>,
+    ) -> Self {
+        let id: Uuid = clock_and_ids.id();
         Self {
             id: format!("chatcmpl-{}", id.simple()),
-            created: sources.now().unix_seconds(),
+            created: clock_and_ids.now().unix_seconds(),
             model: model.to_owned(),
             conversation,
         }
     }
 
-    /// Writes everything up to the choices' opening bracket.
+    /// Writes the object up to the opening bracket of `choices`.
     fn write(&self, out: &mut BytesMut, object: &str) {
         out.put_slice(b"{\"id\":");
         put(out, &self.id);
@@ -51,38 +56,38 @@ impl Head {
 }
 
 /// Writes the chunks of one streamed answer.
-pub(crate) struct Chunks {
+pub(crate) struct ChunkWriter {
     /// `data: {…,"choices":[`.
     head: Bytes,
     include_usage: bool,
-    /// Whether the first chunk, which names the role, was written.
-    begun: bool,
+    /// Whether the first chunk, with the role, has been written.
+    has_begun: bool,
     calls: u64,
-    reason: Option<FinishReason>,
-    /// `,"citations":[…]` for the first chunk, if there are any.
+    finish_reason: Option<FinishReason>,
+    /// `,"citations":[…]` for the first chunk; empty if there are none.
     citations: Bytes,
 }
 
-impl Chunks {
-    pub(crate) fn new(head: &Head, include_usage: bool) -> Self {
+impl ChunkWriter {
+    pub(crate) fn new(head: &CompletionHead, include_usage: bool) -> Self {
         let mut text = BytesMut::with_capacity(256);
         text.put_slice(b"data: ");
         head.write(&mut text, "chat.completion.chunk");
         Self {
-            head: done(text),
+            head: text.freeze(),
             include_usage,
-            begun: false,
+            has_begun: false,
             calls: 0,
-            reason: None,
+            finish_reason: None,
             citations: Bytes::new(),
         }
     }
 
-    /// Notes the passages that the model was shown, for the first chunk.
-    pub(crate) fn cite(&mut self, citations: &[Citation]) {
+    /// Sets the citations of the first chunk.
+    pub(crate) fn citations(&mut self, citations: &[Citation]) {
         let mut text = BytesMut::new();
         write_citations(&mut text, citations);
-        self.citations = done(text);
+        self.citations = text.freeze();
     }
 
     pub(crate) fn text(&mut self, out: &mut BytesMut, text: &str) {
@@ -106,7 +111,7 @@ impl Chunks {
         });
     }
 
-    /// A call, whole in one chunk.
+    /// A tool call, whole in one chunk: its arguments are not streamed.
     pub(crate) fn call(&mut self, out: &mut BytesMut, call: &ToolCall) {
         let index = self.calls;
         self.calls += 1;
@@ -119,23 +124,23 @@ impl Chunks {
         });
     }
 
-    /// Notes why the model stopped; it is told by [`Chunks::end`].
+    /// Sets the finish reason, which [`ChunkWriter::end`] writes.
     pub(crate) fn finish(&mut self, reason: FinishReason) {
-        self.reason = Some(reason);
+        self.finish_reason = Some(reason);
     }
 
     /// Whether the model has finished.
     pub(crate) fn is_finished(&self) -> bool {
-        self.reason.is_some()
+        self.finish_reason.is_some()
     }
 
-    /// The end of a whole answer.
+    /// The last chunks of a complete answer.
     pub(crate) fn end(&mut self, out: &mut BytesMut, usage: &TokenUsage) {
         self.begin(out);
-        let reason = self.reason.take().unwrap_or(FinishReason::Stop);
+        let reason = self.finish_reason.take().unwrap_or(FinishReason::Stop);
         out.put_slice(&self.head);
         out.put_slice(b"{\"index\":0,\"delta\":{},\"logprobs\":null");
-        write_reason(out, &reason, self.calls > 0);
+        write_finish_reason(out, &reason, self.calls > 0);
         self.close(out);
         if self.include_usage {
             out.put_slice(&self.head);
@@ -146,7 +151,7 @@ impl Chunks {
         out.put_slice(b"data: [DONE]\n\n");
     }
 
-    /// The end of an answer that broke off.
+    /// The end of an answer that failed.
     pub(crate) fn fail(&mut self, out: &mut BytesMut, error: &Error) {
         out.put_slice(b"data: ");
         put(out, &OpenAiError::new(error, None));
@@ -163,10 +168,10 @@ impl Chunks {
     }
 
     fn begin(&mut self, out: &mut BytesMut) {
-        if self.begun {
+        if self.has_begun {
             return;
         }
-        self.begun = true;
+        self.has_begun = true;
         out.put_slice(&self.head);
         out.put_slice(
             b"{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null},\
@@ -181,40 +186,31 @@ impl Chunks {
     }
 }
 
-/// A whole answer.
-pub(crate) struct Told<'a> {
-    pub(crate) text: &'a str,
-    pub(crate) reasoning: &'a str,
-    pub(crate) reasoning_details: Option<&'a Value>,
-    pub(crate) calls: &'a [ToolCall],
-    pub(crate) reason: &'a FinishReason,
-    pub(crate) usage: &'a TokenUsage,
-    pub(crate) citations: &'a [Citation],
-}
-
-/// Writes a whole answer.
-pub(crate) fn write_whole(head: &Head, told: &Told<'_>) -> Bytes {
-    let mut text = BytesMut::with_capacity(768 + told.text.len() + told.reasoning.len());
-    let out = &mut text;
+/// Serializes a whole answer.
+pub(crate) fn write_completion(head: &CompletionHead, completion: &ChatCompletion) -> Bytes {
+    let ChatCompletion { text, reasoning, reasoning_details, calls, finish_reason, usage, citations } =
+        completion;
+    let mut buffer = BytesMut::with_capacity(768 + text.len() + reasoning.len());
+    let out = &mut buffer;
     head.write(out, "chat.completion");
     out.put_slice(b"{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":");
-    if told.text.is_empty() && !told.calls.is_empty() {
+    if text.is_empty() && !calls.is_empty() {
         out.put_slice(b"null");
     } else {
-        put(out, told.text);
+        put(out, text);
     }
     out.put_slice(b",\"refusal\":null");
-    if !told.reasoning.is_empty() {
+    if !reasoning.is_empty() {
         out.put_slice(b",\"reasoning_content\":");
-        put(out, told.reasoning);
+        put(out, reasoning);
     }
-    if let Some(details) = told.reasoning_details {
+    if let Some(details) = reasoning_details {
         out.put_slice(b",\"reasoning_details\":");
         put(out, details);
     }
-    if !told.calls.is_empty() {
+    if !calls.is_empty() {
         out.put_slice(b",\"tool_calls\":[");
-        for (n, call) in told.calls.iter().enumerate() {
+        for (n, call) in calls.iter().enumerate() {
             out.put_slice(if n > 0 { b",{" } else { b"{".as_slice() });
             write_call(out, call);
             out.put_slice(b"}");
@@ -222,16 +218,16 @@ pub(crate) fn write_whole(head: &Head, told: &Told<'_>) -> Bytes {
         out.put_slice(b"]");
     }
     out.put_slice(b"},\"logprobs\":null");
-    write_reason(out, told.reason, !told.calls.is_empty());
+    write_finish_reason(out, finish_reason.as_ref().unwrap_or(&FinishReason::Stop), !calls.is_empty());
     out.put_slice(b"]");
-    write_citations(out, told.citations);
+    write_citations(out, citations);
     out.put_slice(b",\"usage\":");
-    put(out, &Usage::from(told.usage));
+    put(out, &Usage::from(usage));
     out.put_slice(b"}");
-    done(text)
+    buffer.freeze()
 }
 
-/// The passages as one more field, if there are any.
+/// Writes `,"citations":[…]`, if there are any.
 fn write_citations(out: &mut BytesMut, citations: &[Citation]) {
     if !citations.is_empty() {
         out.put_slice(b",\"citations\":");
@@ -239,7 +235,7 @@ fn write_citations(out: &mut BytesMut, citations: &[Citation]) {
     }
 }
 
-/// The fields of a call, without its braces.
+/// Writes the fields of a tool call, without its braces.
 fn write_call(out: &mut BytesMut, call: &ToolCall) {
     out.put_slice(b"\"id\":");
     put(out, &call.id);
@@ -250,9 +246,9 @@ fn write_call(out: &mut BytesMut, call: &ToolCall) {
     out.put_slice(b"}");
 }
 
-/// The reason, and the end of the choice. OpenAI has four; any other one is
-/// told beside `stop`.
-fn write_reason(out: &mut BytesMut, reason: &FinishReason, has_calls: bool) {
+/// Writes the finish reason and the end of the choice. OpenAI has four reasons;
+/// any other becomes `native_finish_reason` beside `stop`.
+fn write_finish_reason(out: &mut BytesMut, reason: &FinishReason, has_calls: bool) {
     let name = match reason {
         FinishReason::Stop | FinishReason::Other(_) if has_calls => "tool_calls",
         FinishReason::Other(_) => "stop",

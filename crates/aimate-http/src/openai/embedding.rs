@@ -14,38 +14,38 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::schema::{EmbeddingList, EmbeddingUsage};
-use super::{done, put};
+use super::write::put;
 use crate::app::App;
 use crate::content::Content;
 use crate::error::{Failure, Result};
 use crate::json::{self, Json};
 use crate::scope::Caller;
 
-/// Texts at once at most, as OpenAI has it.
+/// Maximum texts of one request, as in OpenAI's API.
 const MAX_TEXTS: usize = 2_048;
 
-/// Texts to make vectors of.
+/// Texts to embed.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct EmbeddingBody {
     /// The model, as `CONNECTION/MODEL` or a bare name.
     model: Option<String>,
-    /// A text, or up to 2,048 of them. Token ids are not taken.
+    /// A text, or up to 2,048 of them. Token ids are not supported.
     #[schema(value_type = InputSchema)]
     input: Content<Input>,
-    /// How the vectors are written; default `float`.
+    /// The encoding of the vectors; default `float`.
     encoding_format: Option<Encoding>,
-    /// Numbers of each vector, where the model lets one choose.
+    /// Dimensions of the vectors, for models that let one choose.
     dimensions: Option<u32>,
 }
 
-/// How vectors are written.
+/// The encoding of vectors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Encoding {
     /// A list of numbers.
     #[default]
     Float,
-    /// 32-bit numbers, little end first, in base64.
+    /// Little-endian 32-bit floats in base64.
     Base64,
 }
 
@@ -96,7 +96,7 @@ impl<'de> Visitor<'de> for InputVisitor {
     }
 }
 
-/// Makes vectors of texts.
+/// Embeds texts.
 #[utoipa::path(post, path = "/v1/embeddings", tag = "chat", request_body = EmbeddingBody,
     responses((status = 200, body = EmbeddingList)))]
 pub(crate) async fn embeddings(
@@ -124,7 +124,7 @@ fn texts(input: Content<Input>) -> Result<Vec<String>> {
             Input::Text(text) => Ok(text),
             Input::Tokens => Err(Failure::unsupported(
                 "input",
-                "must be text: token ids mean another text to each model \
+                "must be text: token ids mean something else to each model \
                  (LangChain sends text with `check_embedding_ctx_length=False`)",
             )),
         })
@@ -156,5 +156,5 @@ fn write(response: &EmbeddingResponse, encoding: Encoding) -> Bytes {
     let tokens = response.usage.input_tokens;
     put(out, &EmbeddingUsage { prompt_tokens: tokens, total_tokens: tokens });
     out.put_slice(b"}");
-    done(text)
+    text.freeze()
 }

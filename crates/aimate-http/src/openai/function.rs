@@ -1,4 +1,4 @@
-//! OpenAI's tools, and the form an answer must have.
+//! OpenAI's tools and response format.
 
 use aimate_core::Error;
 use aimate_core::provider::{ResponseFormat, ToolChoice, ToolSpec};
@@ -23,16 +23,16 @@ pub(crate) struct WireTool {
 pub(crate) struct ToolSpecBody {
     /// Its name.
     name: String,
-    /// What it does, for the model.
+    /// What it does, written for the model.
     description: Option<String>,
     /// JSON Schema of the arguments.
     #[schema(value_type = Option<Object>)]
     parameters: Option<Value>,
-    /// Whether arguments must follow the schema exactly.
+    /// Whether the arguments must follow the schema exactly.
     strict: Option<bool>,
 }
 
-/// The form of an answer.
+/// The format of the answer.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct WireFormat {
     /// `text`, `json_object` or `json_schema`.
@@ -42,7 +42,7 @@ pub(crate) struct WireFormat {
     json_schema: Option<WireSchema>,
 }
 
-/// A JSON Schema that an answer follows.
+/// A JSON Schema for the answer.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct WireSchema {
     /// Its name.
@@ -55,8 +55,8 @@ pub(crate) struct WireSchema {
 }
 
 impl WireTool {
-    /// The tool; `n` is its place in the list.
-    pub(super) fn understood(self, n: usize) -> Result<ToolSpec> {
+    /// Converts the tool at position `n`.
+    pub(super) fn into_tool(self, n: usize) -> Result<ToolSpec> {
         if self.kind != "function" {
             return Err(Failure::unsupported(format!("tools[{n}].type"), "must be `function`"));
         }
@@ -71,7 +71,7 @@ impl WireTool {
     }
 }
 
-/// Whether a tool must be called.
+/// Converts `tool_choice`.
 pub(super) fn tool_choice(choice: &Value) -> Result<ToolChoice> {
     let named = || choice.get("function")?.get("name")?.as_str();
     match (choice.as_str(), named()) {
@@ -88,8 +88,8 @@ pub(super) fn tool_choice(choice: &Value) -> Result<ToolChoice> {
 }
 
 impl WireFormat {
-    /// The form; `None` for plain text.
-    pub(super) fn understood(self) -> Result<Option<ResponseFormat>> {
+    /// Converts the format; `None` is plain text.
+    pub(super) fn into_format(self) -> Result<Option<ResponseFormat>> {
         match (self.kind.as_str(), self.json_schema) {
             ("text", _) => Ok(None),
             ("json_object", _) => Ok(Some(ResponseFormat::JsonObject)),

@@ -13,24 +13,24 @@ use crate::error::{Failure, Result};
 /// One message of a chat.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct WireMessage {
-    /// Who speaks.
+    /// The role.
     role: WireRole,
-    /// What is said: text, or a list of `text` and `image_url` parts.
+    /// Text, or a list of `text` and `image_url` parts.
     #[schema(value_type = Option<WireContentSchema>)]
     content: Option<Content<WirePart>>,
-    /// The calls that an assistant made.
+    /// The tool calls of an assistant.
     tool_calls: Option<Vec<WireCall>>,
-    /// The call that a tool answers.
+    /// The id of the call that a tool answers.
     tool_call_id: Option<String>,
-    /// What an assistant thought.
+    /// The reasoning of an assistant.
     reasoning_content: Option<String>,
     /// Another name of `reasoning_content`.
     reasoning: Option<String>,
-    /// What the provider wants back with the reasoning, unchanged.
+    /// The provider's own form of the reasoning, sent back unchanged.
     reasoning_details: Option<Value>,
 }
 
-/// Who speaks.
+/// The author of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum WireRole {
@@ -60,64 +60,64 @@ pub(crate) struct WirePart {
     kind: String,
     /// The text of a `text`.
     text: Option<String>,
-    /// The picture of an `image_url`.
+    /// The image of an `image_url`.
     image_url: Option<WireImage>,
     /// The text of a `refusal`.
     refusal: Option<String>,
 }
 
-/// A picture.
+/// An image.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct WireImage {
     /// An http(s) address, or `data:image/…;base64,…`.
     url: String,
 }
 
-/// A call that an assistant made.
+/// A tool call of an assistant.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct WireCall {
     /// Its id.
     id: String,
-    /// What is called.
-    function: WireCalled,
+    /// The function and its arguments.
+    function: WireFunctionCall,
 }
 
-/// What is called.
+/// The function of a tool call.
 #[derive(Debug, Deserialize, ToSchema)]
-struct WireCalled {
+struct WireFunctionCall {
     /// The tool's name.
     name: String,
-    /// The arguments, JSON in a text.
+    /// The arguments, as JSON in a string.
     #[serde(default)]
     arguments: String,
 }
 
 impl WireMessage {
-    /// The message in the terms of the engine; `n` is its place in the chat.
-    pub(super) fn understood(self, n: usize) -> Result<ChatMessage> {
-        let (role, is_given) = (self.role, self.content.is_some());
-        let said = parts(self.content, n)?;
-        if !is_given && role != WireRole::Assistant {
+    /// Converts the message at position `n`.
+    pub(super) fn into_message(self, n: usize) -> Result<ChatMessage> {
+        let (role, has_content) = (self.role, self.content.is_some());
+        let parts = parts(self.content, n)?;
+        if !has_content && role != WireRole::Assistant {
             return Err(Error::field(format!("messages[{n}].content"), "is missing").into());
         }
         let (role, content) = match role {
-            WireRole::System | WireRole::Developer => (MessageRole::System, said),
-            WireRole::User => (MessageRole::User, said),
+            WireRole::System | WireRole::Developer => (MessageRole::System, parts),
+            WireRole::User => (MessageRole::User, parts),
             WireRole::Tool => {
                 let missing = || Error::field(format!("messages[{n}].tool_call_id"), "is missing");
                 let result = Part::ToolResult {
                     id: self.tool_call_id.ok_or_else(missing)?,
-                    output: Value::String(text_of(&said)),
+                    output: Value::String(text_of(&parts)),
                     is_error: false,
                 };
                 (MessageRole::Tool, vec![result])
             }
             WireRole::Assistant => {
-                let thought = self.reasoning_content.or(self.reasoning);
-                let mut content = reasoning(thought, self.reasoning_details);
-                content.extend(said);
+                let text = self.reasoning_content.or(self.reasoning);
+                let mut content = reasoning(text, self.reasoning_details);
+                content.extend(parts);
                 let calls = self.tool_calls.unwrap_or_default();
-                content.extend(calls.into_iter().map(WireCall::understood));
+                content.extend(calls.into_iter().map(WireCall::into_part));
                 (MessageRole::Assistant, content)
             }
         };
@@ -126,7 +126,7 @@ impl WireMessage {
 }
 
 impl WireCall {
-    fn understood(self) -> Part {
+    fn into_part(self) -> Part {
         Part::ToolCall(ToolCall {
             id: self.id,
             arguments: ToolCall::parse_arguments(&self.function.arguments),
@@ -147,19 +147,19 @@ fn reasoning(text: Option<String>, details: Option<Value>) -> Vec<Part> {
 fn parts(content: Option<Content<WirePart>>, n: usize) -> Result<Vec<Part>> {
     match content {
         None => Ok(Vec::new()),
-        // An assistant that only called tools said nothing.
+        // The empty text of an assistant that only called tools.
         Some(Content::Text(text)) if text.is_empty() => Ok(Vec::new()),
         Some(Content::Text(text)) => Ok(vec![Part::text(text)]),
         Some(Content::Parts(parts)) => parts
             .into_iter()
             .enumerate()
-            .map(|(m, part)| part.understood(&format!("messages[{n}].content[{m}]")))
+            .map(|(m, part)| part.into_part(&format!("messages[{n}].content[{m}]")))
             .collect(),
     }
 }
 
 impl WirePart {
-    fn understood(self, path: &str) -> Result<Part> {
+    fn into_part(self, path: &str) -> Result<Part> {
         let missing = |name: &str| Error::field(format!("{path}.{name}"), "is missing");
         match self.kind.as_str() {
             "text" => Ok(Part::text(self.text.ok_or_else(|| missing("text"))?)),
@@ -200,14 +200,14 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn understood(message: Value) -> Result<ChatMessage> {
-        serde_json::from_value::<WireMessage>(message).unwrap().understood(0)
+    fn convert(message: Value) -> Result<ChatMessage> {
+        serde_json::from_value::<WireMessage>(message).unwrap().into_message(0)
     }
 
     #[test]
     fn inline_image_keeps_data_and_type() {
         let url = json!({"url": "data:image/png;base64,aGk=", "detail": "low"});
-        let message = understood(json!({"role": "user", "content": [
+        let message = convert(json!({"role": "user", "content": [
             {"type": "text", "text": "see"}, {"type": "image_url", "image_url": url},
         ]}));
         let Part::Image { data, media_type, url } = &message.unwrap().content[1] else { panic!() };
@@ -219,18 +219,18 @@ mod tests {
     fn calls_and_results_are_paired_by_id() {
         let call =
             json!({"id": "c", "type": "function", "function": {"name": "f", "arguments": "{\"a\":1}"}});
-        let asked = understood(json!({"role": "assistant", "content": null, "tool_calls": [call]}));
-        let Part::ToolCall(call) = &asked.unwrap().content[0] else { panic!() };
+        let call = convert(json!({"role": "assistant", "content": null, "tool_calls": [call]}));
+        let Part::ToolCall(call) = &call.unwrap().content[0] else { panic!() };
         assert_eq!((call.id.as_str(), &call.arguments), ("c", &json!({"a": 1})));
-        let told = understood(json!({"role": "tool", "tool_call_id": "c", "content": "7"})).unwrap();
-        assert_eq!(told.role, MessageRole::Tool);
-        assert!(understood(json!({"role": "tool", "content": "7"})).is_err());
+        let result = convert(json!({"role": "tool", "tool_call_id": "c", "content": "7"})).unwrap();
+        assert_eq!(result.role, MessageRole::Tool);
+        assert!(convert(json!({"role": "tool", "content": "7"})).is_err());
     }
 
     #[test]
     fn wrong_part_is_named() {
         let wrong = |part: Value| {
-            let failure = understood(json!({"role": "user", "content": [part]})).unwrap_err();
+            let failure = convert(json!({"role": "user", "content": [part]})).unwrap_err();
             failure.status().as_u16()
         };
         assert_eq!(wrong(json!({"type": "image_url", "image_url": {"url": "file:///etc/passwd"}})), 400);

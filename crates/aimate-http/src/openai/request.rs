@@ -11,12 +11,12 @@ use utoipa::ToSchema;
 
 use super::function::{WireFormat, WireTool, tool_choice};
 use super::message::WireMessage;
-use super::question::Question;
+use super::parsed::ParsedRequest;
 use crate::content::Content;
 use crate::error::{Failure, Result};
 
-/// OpenAI's request of a chat, and what aiMate adds to it. Fields that are not
-/// listed go to OpenAI-like model servers as they are.
+/// OpenAI's chat request with aiMate's own fields. Fields that are not listed are
+/// passed on to OpenAI-compatible model servers unchanged.
 #[derive(Debug, Default, ToSchema)]
 pub(crate) struct ChatBody {
     /// The model, as `CONNECTION/MODEL` or a bare name; default: the first
@@ -25,71 +25,71 @@ pub(crate) struct ChatBody {
     /// The chat, oldest message first.
     #[schema(value_type = Vec<WireMessage>, min_items = 1)]
     messages: Option<Vec<WireMessage>>,
-    /// Whether the answer comes in pieces; default false.
+    /// Whether the answer is streamed; default false.
     stream: Option<bool>,
-    /// What a stream holds.
+    /// Options of a stream.
     stream_options: Option<StreamOptions>,
     /// Tools that the model may call.
     tools: Option<Vec<WireTool>>,
-    /// `none`, `auto`, `required`, or the function that must be called.
+    /// `none`, `auto`, `required`, or the function to call.
     tool_choice: Option<Value>,
-    /// Whether several calls at once are welcome.
+    /// Whether the model may make several calls at once.
     parallel_tool_calls: Option<bool>,
-    /// The form of the answer.
+    /// The format of the answer.
     response_format: Option<WireFormat>,
-    /// Randomness, 0 to 2.
+    /// Sampling temperature, 0 to 2.
     temperature: Option<f64>,
-    /// Nucleus: the share of probability to pick from, 0 to 1.
+    /// Nucleus sampling: the probability mass to sample from, 0 to 1.
     top_p: Option<f64>,
-    /// Tokens of the answer at most.
+    /// Maximum tokens of the answer.
     max_tokens: Option<u32>,
-    /// The newer name of `max_tokens`; it counts where both are given.
+    /// The newer name of `max_tokens`; it takes precedence.
     max_completion_tokens: Option<u32>,
-    /// A text that ends the answer, or several.
+    /// A stop sequence, or several.
     #[schema(value_type = Option<StopSchema>)]
     stop: Option<Content<String>>,
-    /// The seed of the randomness.
+    /// The random seed.
     seed: Option<i64>,
     /// Penalty on frequent tokens, -2 to 2.
     frequency_penalty: Option<f64>,
-    /// Penalty on tokens that occurred, -2 to 2.
+    /// Penalty on tokens that have occurred, -2 to 2.
     presence_penalty: Option<f64>,
-    /// How much to think.
+    /// Reasoning effort.
     reasoning_effort: Option<String>,
-    /// Answers to give: 1.
+    /// Number of answers: only 1 is supported.
     #[schema(minimum = 1, maximum = 1)]
     n: Option<u32>,
-    /// Not supported: leave it out.
+    /// Not supported; leave it out.
     logprobs: Option<bool>,
-    /// Not supported: leave it out.
+    /// Not supported; leave it out.
     #[schema(maximum = 0)]
     top_logprobs: Option<u32>,
-    /// Whether question and answer are kept: default false under `/v1`, true
+    /// Whether question and answer are stored: default false under `/v1`, true
     /// under `/api/v1`.
     pub(super) store: Option<bool>,
-    /// Kept with the question.
+    /// Stored with the question.
     #[schema(value_type = Option<Object>)]
     metadata: Option<Map<String, Value>>,
-    /// The conversation to go on with.
+    /// The conversation to continue.
     pub(super) conversation_id: Option<ConversationId>,
-    /// The collections, by id or name, whose passages the model is shown; an
-    /// empty list is none. Default: none, but all for the model
-    /// `builtin` where question and answer are kept.
+    /// The collections, by id or name, to retrieve passages from; an empty list
+    /// is none. Default: none, but all for the model `builtin` when question
+    /// and answer are stored.
     knowledge: Option<Vec<String>>,
     /// All other fields.
     #[schema(ignore)]
     extra: Map<String, Value>,
 }
 
-/// What a stream holds.
+/// Options of a stream.
 #[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
 #[serde(default)]
 pub(crate) struct StreamOptions {
-    /// Whether the last chunk tells the usage.
+    /// Whether the last chunk has the usage.
     include_usage: Option<bool>,
 }
 
-/// A text that ends the answer, or several.
+/// A stop sequence, or several.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 #[allow(dead_code, reason = "only its schema is used")]
@@ -108,8 +108,8 @@ impl<'de> Deserialize<'de> for ChatBody {
 
 struct ChatBodyVisitor;
 
-/// Reads each named field into its place, and every other one into `extra`.
-/// (Serde's own `flatten` would copy the whole body into a buffer first.)
+/// Reads each named field into its place and every other into `extra`. Serde's
+/// `flatten` would buffer the whole body first, inline images included.
 macro_rules! read_fields {
     ($map:ident into $body:ident: $($name:ident)*) => {
         while let Some(key) = $map.next_key::<String>()? {
@@ -145,24 +145,24 @@ impl<'de> Visitor<'de> for ChatBodyVisitor {
 }
 
 impl ChatBody {
-    /// Checks the request and translates it.
-    pub(super) fn question(self) -> Result<Question> {
-        self.refuse()?;
+    /// Validates the request and converts it.
+    pub(super) fn parse(self) -> Result<ParsedRequest> {
+        self.check_supported()?;
         let messages = self.messages.filter(|messages| !messages.is_empty());
         let messages = messages
             .ok_or_else(|| Error::field("messages", "is missing or empty; it needs at least one message"))?;
         let messages = messages
             .into_iter()
             .enumerate()
-            .map(|(n, message)| message.understood(n))
+            .map(|(n, message)| message.into_message(n))
             .collect::<Result<_>>()?;
         let tools = self.tools.unwrap_or_default().into_iter().enumerate();
         let request = ChatRequest {
             messages,
-            tools: tools.map(|(n, tool)| tool.understood(n)).collect::<Result<_>>()?,
+            tools: tools.map(|(n, tool)| tool.into_tool(n)).collect::<Result<_>>()?,
             tool_choice: self.tool_choice.map(|choice| tool_choice(&choice)).transpose()?,
             parallel_tool_calls: self.parallel_tool_calls,
-            response_format: self.response_format.map_or(Ok(None), WireFormat::understood)?,
+            response_format: self.response_format.map_or(Ok(None), WireFormat::into_format)?,
             sampling: Sampling {
                 temperature: self.temperature,
                 top_p: self.top_p,
@@ -177,7 +177,7 @@ impl ChatBody {
             extra: self.extra,
             ..ChatRequest::default()
         };
-        Ok(Question {
+        Ok(ParsedRequest {
             model: self.model,
             request,
             include_usage: self.stream_options.and_then(|options| options.include_usage).unwrap_or(false),
@@ -187,10 +187,11 @@ impl ChatBody {
         })
     }
 
-    /// Refuses what would silently be another answer than the one asked for.
-    fn refuse(&self) -> Result<()> {
+    /// Refuses fields that would change the answer but are not supported: to
+    /// ignore them would be a wrong answer without a sign.
+    fn check_supported(&self) -> Result<()> {
         let refused = [
-            ("n", self.n.is_some_and(|n| n != 1), "must be 1; ask again for another answer"),
+            ("n", self.n.is_some_and(|n| n != 1), "must be 1; send the request again for another answer"),
             ("logprobs", self.logprobs == Some(true), "is not supported; leave it out"),
             ("top_logprobs", self.top_logprobs.is_some_and(|n| n > 0), "is not supported; leave it out"),
             ("audio", self.extra.contains_key("audio"), "is not supported; answers are text"),
@@ -201,7 +202,7 @@ impl ChatBody {
                 "is not supported; use `tool_choice`",
             ),
         ];
-        match refused.into_iter().find(|(_, is_asked, _)| *is_asked) {
+        match refused.into_iter().find(|(_, is_set, _)| *is_set) {
             None => Ok(()),
             Some((name, _, why)) => Err(Failure::unsupported(name, why)),
         }
@@ -214,22 +215,22 @@ mod tests {
     use serde_json::json;
 
     #[allow(clippy::needless_pass_by_value, reason = "reads better where `json!` makes it")]
-    fn question(body: Value) -> Result<Question> {
-        crate::json::parse::<ChatBody>(body.to_string().as_bytes())?.question()
+    fn parse(body: Value) -> Result<ParsedRequest> {
+        crate::json::parse::<ChatBody>(body.to_string().as_bytes())?.parse()
     }
 
     fn refused(body: Value) -> Failure {
-        question(body).err().unwrap()
+        parse(body).err().unwrap()
     }
 
     #[test]
-    fn unknown_fields_are_handed_on() {
-        let asked = question(json!({
+    fn unknown_fields_are_passed_on() {
+        let parsed = parse(json!({
             "messages": [{"role": "user", "content": "a", "name": "x"}],
             "min_p": 0.1, "user": null, "temperature": null, "store": false,
         }))
         .unwrap();
-        assert_eq!(Value::Object(asked.request.extra), json!({"min_p": 0.1}));
+        assert_eq!(Value::Object(parsed.request.extra), json!({"min_p": 0.1}));
     }
 
     #[test]
@@ -239,7 +240,7 @@ mod tests {
             let failure = refused(json!({"messages": messages, name: value}));
             assert_eq!(failure.status(), 422, "{name}");
         }
-        assert!(question(json!({"messages": messages, "n": 1, "logprobs": false})).is_ok());
+        assert!(parse(json!({"messages": messages, "n": 1, "logprobs": false})).is_ok());
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! OpenAI's answers as the document tells them. What is written is in
-//! [`chunk`](super::chunk); the tests hold both together.
-#![allow(dead_code, reason = "most of it is only there for its schema")]
+//! OpenAI's answers as the OpenAPI document describes them. They are serialized
+//! elsewhere, by hand; tests compare the two.
+#![allow(dead_code, reason = "most types exist for their schema only")]
 
 use aimate_core::ConversationId;
 use aimate_core::message::Citation;
@@ -8,23 +8,23 @@ use aimate_core::usage::{Cost, TokenUsage};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// What an answer used.
+/// The tokens and the cost of an answer.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Usage {
-    /// Tokens read.
+    /// Tokens of the prompt.
     prompt_tokens: u64,
-    /// Tokens written.
+    /// Tokens of the answer.
     completion_tokens: u64,
-    /// Both.
+    /// The sum of both.
     total_tokens: u64,
-    /// More about the tokens read.
+    /// Details of `prompt_tokens`.
     prompt_tokens_details: PromptTokens,
-    /// More about the tokens written.
+    /// Details of `completion_tokens`.
     completion_tokens_details: CompletionTokens,
-    /// What it cost, in US dollars, where that is known.
+    /// The cost in US dollars, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     cost: Option<f64>,
-    /// Whether aiMate counted because the provider did not say.
+    /// Whether aiMate estimated the tokens because the provider sent none.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(required = false)]
     estimated: bool,
@@ -32,13 +32,13 @@ pub(crate) struct Usage {
 
 #[derive(Serialize, ToSchema)]
 struct PromptTokens {
-    /// Those the provider had cached.
+    /// Tokens read from the provider's cache.
     cached_tokens: u64,
 }
 
 #[derive(Serialize, ToSchema)]
 struct CompletionTokens {
-    /// Those of reasoning.
+    /// Tokens of reasoning.
     reasoning_tokens: u64,
 }
 
@@ -58,49 +58,51 @@ impl From<&TokenUsage> for Usage {
 
 /// A whole answer.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct ChatCompletion {
+#[schema(as = ChatCompletion)]
+pub(crate) struct ChatCompletionSchema {
     /// Its id.
     id: String,
     /// `chat.completion`.
     object: String,
-    /// When it was made, in seconds since 1970.
+    /// The time of the answer, in seconds since 1970.
     created: i64,
-    /// The model that answered, as `CONNECTION/MODEL`.
+    /// The model, as `CONNECTION/MODEL`.
     model: String,
-    /// The conversation it was kept in.
+    /// The conversation that it is stored in.
     #[schema(required = false)]
     conversation_id: Option<ConversationId>,
-    /// The answer: one.
+    /// Exactly one.
     choices: Vec<Choice>,
-    /// With `knowledge`: the passages that `[n]` in the answer stands for.
+    /// With `knowledge`: the passages that `[n]` in the answer refers to.
     #[schema(required = false)]
     citations: Option<Vec<Citation>>,
-    /// What it used.
+    /// Tokens and cost.
     usage: Usage,
 }
 
-/// A piece of an answer. The last line of a stream is `data: [DONE]`; an answer
-/// that breaks off tells an error object before it.
+/// A piece of a streamed answer. The last line of a stream is `data: [DONE]`; an
+/// answer that fails sends an error object before it.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct ChatChunk {
+#[schema(as = ChatChunk)]
+pub(crate) struct ChatChunkSchema {
     /// The answer's id.
     id: String,
     /// `chat.completion.chunk`.
     object: String,
-    /// When the answer was begun, in seconds since 1970.
+    /// The start of the answer, in seconds since 1970.
     created: i64,
-    /// The model that answers, as `CONNECTION/MODEL`.
+    /// The model, as `CONNECTION/MODEL`.
     model: String,
-    /// The conversation it is kept in.
+    /// The conversation that it is stored in.
     #[schema(required = false)]
     conversation_id: Option<ConversationId>,
-    /// What is new of the answer; empty beside the usage.
+    /// Exactly one; none in the chunk with the usage.
     choices: Vec<ChunkChoice>,
-    /// With `knowledge`: the passages that `[n]` in the answer stands for, in the
+    /// With `knowledge`: the passages that `[n]` in the answer refers to, in the
     /// first chunk.
     #[schema(required = false)]
     citations: Option<Vec<Citation>>,
-    /// What the answer used: in the last chunk, where it was asked for.
+    /// Tokens and cost: in the last chunk, if `include_usage` was set.
     #[schema(required = false)]
     usage: Option<Usage>,
 }
@@ -115,7 +117,7 @@ struct Choice {
     logprobs: Option<bool>,
     /// `stop`, `length`, `tool_calls` or `content_filter`.
     finish_reason: String,
-    /// The provider's own reason, where OpenAI has no name for it.
+    /// The provider's own reason, if OpenAI has no name for it.
     #[schema(required = false)]
     native_finish_reason: Option<String>,
 }
@@ -124,14 +126,14 @@ struct Choice {
 struct ChunkChoice {
     /// 0.
     index: u32,
-    /// What is new; the role is in the first chunk alone.
+    /// The new part; only the first chunk has the role.
     delta: Delta,
     /// Always null.
     logprobs: Option<bool>,
-    /// Null but in the last chunk: `stop`, `length`, `tool_calls` or
+    /// Null except in the last chunk: `stop`, `length`, `tool_calls` or
     /// `content_filter`.
     finish_reason: Option<String>,
-    /// The provider's own reason, where OpenAI has no name for it.
+    /// The provider's own reason, if OpenAI has no name for it.
     #[schema(required = false)]
     native_finish_reason: Option<String>,
 }
@@ -140,16 +142,16 @@ struct ChunkChoice {
 struct AnswerMessage {
     /// `assistant`.
     role: String,
-    /// The text; null where only tools are called.
+    /// The text; null if the answer only calls tools.
     content: Option<String>,
     /// Always null.
     refusal: Option<String>,
-    /// What the model thought.
+    /// The reasoning of the model.
     #[schema(required = false)]
     reasoning_content: Option<String>,
-    /// The tools that it calls.
+    /// The tool calls.
     #[schema(required = false)]
-    tool_calls: Option<Vec<Call>>,
+    tool_calls: Option<Vec<ChatToolCall>>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -163,17 +165,17 @@ struct Delta {
     /// Always null.
     #[schema(required = false)]
     refusal: Option<String>,
-    /// More of what the model thinks.
+    /// More reasoning.
     #[schema(required = false)]
     reasoning_content: Option<String>,
-    /// A call of a tool, whole.
+    /// A whole tool call.
     #[schema(required = false)]
-    tool_calls: Option<Vec<Call>>,
+    tool_calls: Option<Vec<ChatToolCall>>,
 }
 
 #[derive(Serialize, ToSchema)]
-struct Call {
-    /// Its place among the calls; in chunks alone.
+struct ChatToolCall {
+    /// Its position among the calls; in chunks only.
     #[schema(required = false)]
     index: Option<u32>,
     /// Its id.
@@ -181,54 +183,54 @@ struct Call {
     /// `function`.
     #[serde(rename = "type")]
     kind: String,
-    /// What is called.
-    function: Called,
+    /// The function.
+    function: ChatFunctionCall,
 }
 
 #[derive(Serialize, ToSchema)]
-struct Called {
+struct ChatFunctionCall {
     /// The tool's name.
     name: String,
-    /// The arguments: JSON in a text.
+    /// The arguments, as JSON in a string.
     arguments: String,
 }
 
-/// Vectors, in the order of the texts.
+/// Vectors in the order of the texts.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct EmbeddingList {
     /// `list`.
     object: String,
     /// The vectors.
-    data: Vec<Vector>,
-    /// The model that made them.
+    data: Vec<EmbeddingItem>,
+    /// The model.
     model: String,
-    /// What they used.
+    /// Tokens of the texts.
     usage: EmbeddingUsage,
 }
 
 #[derive(Serialize, ToSchema)]
-struct Vector {
+struct EmbeddingItem {
     /// `embedding`.
     object: String,
-    /// The place of its text in the request.
+    /// The position of its text in the request.
     index: u32,
-    /// The numbers, in the form that was asked for.
-    embedding: Numbers,
+    /// The numbers, in the requested encoding.
+    embedding: EmbeddingVector,
 }
 
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
-enum Numbers {
+enum EmbeddingVector {
     /// A list.
     Float(Vec<f32>),
-    /// 32-bit numbers, little end first, in base64.
+    /// Little-endian 32-bit floats in base64.
     Base64(String),
 }
 
-/// What vectors used.
+/// The tokens of an embedding request.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct EmbeddingUsage {
-    /// Tokens read.
+    /// Tokens of the texts.
     pub(super) prompt_tokens: u64,
     /// The same.
     pub(super) total_tokens: u64,

@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::common::{end, engine, events, said, say, until};
 
-struct Server {
+struct RunningServer {
     address: SocketAddr,
     engine: Engine,
     provider: Arc<ScriptedProvider>,
@@ -24,7 +24,7 @@ struct Server {
     served: JoinHandle<std::io::Result<()>>,
 }
 
-async fn server(scripts: impl IntoIterator<Item = Vec<Step>>, options: Options) -> Server {
+async fn server(scripts: impl IntoIterator<Item = Vec<Step>>, options: Options) -> RunningServer {
     let provider = ScriptedProvider::new(scripts);
     let engine = engine(provider.clone()).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -35,10 +35,10 @@ async fn server(scripts: impl IntoIterator<Item = Vec<Step>>, options: Options) 
     };
     #[expect(clippy::disallowed_methods, reason = "the test is the process here")]
     let served = tokio::spawn(serve(listener, engine.clone(), options, shutdown));
-    Server { address, engine, provider, stop: Some(stop), served }
+    RunningServer { address, engine, provider, stop: Some(stop), served }
 }
 
-impl Server {
+impl RunningServer {
     async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
     }
@@ -181,7 +181,7 @@ async fn stop_lets_answers_end() {
 
 #[tokio::test]
 async fn stop_interrupts_what_does_not_end() {
-    let options = Options { drain: Duration::from_millis(100), ..Options::default() };
+    let options = Options::default().drain(Duration::from_millis(100));
     let mut server = server([vec![say("half"), Step::Hang]], options).await;
     let at = server.conversation().await;
     let mut stream = server.begin("POST", &format!("{at}/messages"), Some(json!({"content": "x"}))).await;
@@ -195,7 +195,7 @@ async fn stop_interrupts_what_does_not_end() {
 
 #[tokio::test]
 async fn slow_heads_are_cut_off() {
-    let options = Options { header_timeout: Duration::from_millis(200), ..Options::default() };
+    let options = Options::default().header_timeout(Duration::from_millis(200));
     let server = server([], options).await;
     let mut slow = server.connect().await;
     slow.write_all(b"GET /health HTTP/1.1\r\nhost: loc").await.unwrap();
@@ -206,7 +206,7 @@ async fn slow_heads_are_cut_off() {
 
 #[tokio::test]
 async fn slow_bodies_are_cut_off() {
-    let options = Options { body_timeout: Duration::from_millis(200), ..Options::default() };
+    let options = Options::default().body_timeout(Duration::from_millis(200));
     let server = server([], options).await;
     let mut slow = server.connect().await;
     let head = "POST /api/v1/workspaces HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
@@ -216,7 +216,7 @@ async fn slow_bodies_are_cut_off() {
 
 #[tokio::test]
 async fn connections_beyond_the_most_wait() {
-    let options = Options { max_connections: 1, ..Options::default() };
+    let options = Options::default().max_connections(1);
     let server = server([answer("x")], options).await;
     let first = server.connect().await;
     let mut second = server.begin("GET", "/health", None).await;

@@ -1,4 +1,4 @@
-//! A chat that is asked for, and the turn that keeps it.
+//! A validated chat request, and the turn that stores it.
 
 use aimate_core::chat::{InputMessage, Turn};
 use aimate_core::message::{MessageRole, text_of};
@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 
 use crate::error::Result;
 
-/// What a request asks, in the terms of the engine.
-pub(crate) struct Question {
+/// A chat request that has been validated and converted to the engine's types.
+pub(crate) struct ParsedRequest {
     pub(super) model: Option<String>,
     pub(super) request: ChatRequest,
     pub(super) include_usage: bool,
@@ -18,11 +18,11 @@ pub(crate) struct Question {
     pub(super) metadata: Map<String, Value>,
 }
 
-impl Question {
-    /// The turn that keeps question and answer. The system messages at the
-    /// beginning are the system prompt; in a conversation that goes on, what
-    /// follows the last answer is new.
-    pub(super) fn turn(self) -> Result<Turn> {
+impl ParsedRequest {
+    /// Converts to a turn, which stores question and answer. Leading system
+    /// messages become the system prompt. In an existing conversation only the
+    /// messages after the last answer are new: clients send the whole history.
+    pub(super) fn into_turn(self) -> Result<Turn> {
         let ChatRequest {
             messages,
             tools,
@@ -34,14 +34,14 @@ impl Question {
             extra,
             ..
         } = self.request;
-        let (system_prompt, new) = split(messages, self.conversation.is_some());
+        let (system_prompt, new) = split_system_prompt(messages, self.conversation.is_some());
         let mut new: Vec<_> =
             new.into_iter().map(|message| InputMessage::new(message.role, message.content)).collect();
         match new.last_mut() {
             None => {
                 return Err(Error::field(
                     "messages",
-                    "has no new message; the last one must be what is to be answered",
+                    "has no new message; the last one must be the message to answer",
                 )
                 .into());
             }
@@ -59,13 +59,16 @@ impl Question {
     }
 }
 
-/// The system prompt at the beginning of `messages`, and those that are new.
-fn split(mut messages: Vec<ChatMessage>, goes_on: bool) -> (Option<String>, Vec<ChatMessage>) {
+/// Returns the leading system messages as one text, and the new messages.
+fn split_system_prompt(
+    mut messages: Vec<ChatMessage>,
+    is_continued: bool,
+) -> (Option<String>, Vec<ChatMessage>) {
     let is_system = |message: &ChatMessage| message.role == MessageRole::System;
     let leading = messages.iter().take_while(|message| is_system(message)).count();
     let mut new = messages.split_off(leading);
     let texts: Vec<_> = messages.iter().map(|message| text_of(&message.content)).collect();
-    if goes_on {
+    if is_continued {
         let answered =
             new.iter().rposition(|message| message.role == MessageRole::Assistant).map_or(0, |last| last + 1);
         new.drain(..answered);
@@ -87,10 +90,10 @@ mod tests {
     #[test]
     fn only_what_follows_the_last_answer_is_new() {
         use MessageRole::{Assistant, System, User};
-        let (system, new) = split(chat(&[System, System, User, Assistant, User]), true);
+        let (system, new) = split_system_prompt(chat(&[System, System, User, Assistant, User]), true);
         assert_eq!(system.as_deref(), Some("system\n\nsystem"));
         assert_eq!(new, chat(&[User]));
-        let (_, new) = split(chat(&[User, Assistant, User]), false);
+        let (_, new) = split_system_prompt(chat(&[User, Assistant, User]), false);
         assert_eq!(new, chat(&[User, Assistant, User]));
     }
 }

@@ -27,7 +27,7 @@ async fn only_loopback_hosts_are_answered() {
         assert!(problem["detail"].as_str().unwrap().contains("127.0.0.1"));
     }
     asked("rebound.example", "/v1/models").await.openai_error(403, "forbidden");
-    let open = bench_with([], Options { local: false, ..Options::default() }).await;
+    let open = bench_with([], Options::default().local(false)).await;
     let mut request = request(Method::GET, "/health", None);
     request.headers_mut().insert("host", "aimate.example.org".parse().unwrap());
     assert_eq!(open.ask(request).await.status, 200);
@@ -54,7 +54,7 @@ async fn page_of_another_origin_changes_and_reads_nothing() {
 #[tokio::test]
 async fn only_listed_origins_get_cors_headers() {
     let allowed = "https://app.example.org";
-    let options = Options { allowed_origins: vec![allowed.to_owned(), "*".to_owned()], ..Options::default() };
+    let options = Options::default().allowed_origins([allowed, "*"]);
     let bench = bench_with([], options).await;
     let listed = bench.ask(from_page(Method::POST, allowed)).await;
     assert_eq!(listed.status, 201);

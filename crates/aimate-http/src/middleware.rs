@@ -1,0 +1,112 @@
+//! What surrounds every handler: the `Host` check, the request id, the form of
+//! error responses, the metrics, and the end of a panic.
+//!
+//! One axum middleware instead of a stack of tower-http layers, because its
+//! parts depend on each other: the error body, the log line and the metrics
+//! all need the request id, the route and the API that was called. tower-http's
+//! request-id layer accepts any id of a caller; ours goes into the log, so it
+//! has to be short and printable.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use aimate_core::Error;
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use http::header::{ALLOW, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderName, HeaderValue, Method};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::error::{ErrorFormat, Failure};
+use crate::origin;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Maximum length of a request id that the caller chose.
+const MAX_REQUEST_ID: usize = 128;
+
+/// Runs the rest of the router for `request` and finishes its response.
+pub(crate) async fn handle(State(app): State<App>, request: Request, next: Next) -> Response {
+    let context = RequestContext::new(&app, &request);
+    let response = match origin::check(&app.options, &request) {
+        Err(error) => Failure::from(error).into_response(),
+        // A bug in one handler must not close the connection, which other
+        // requests may be using, without an answer.
+        Ok(()) => AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| {
+            Failure::from(Error::internal("the server failed unexpectedly; see its log for details"))
+                .into_response()
+        }),
+    };
+    context.finish(response)
+}
+
+/// The part of a request that its response needs.
+struct RequestContext {
+    app: App,
+    started: Instant,
+    method: Method,
+    route: Option<MatchedPath>,
+    format: Option<ErrorFormat>,
+    id: HeaderValue,
+}
+
+impl RequestContext {
+    fn new(app: &App, request: &Request) -> Self {
+        Self {
+            app: app.clone(),
+            started: Instant::now(),
+            method: request.method().clone(),
+            route: request.extensions().get::<MatchedPath>().cloned(),
+            format: ErrorFormat::of(request.uri().path()),
+            id: request_id(app, request),
+        }
+    }
+
+    /// Writes the error body, counts the request and adds the common headers.
+    fn finish(self, mut response: Response) -> Response {
+        if let Some(failure) = response.extensions_mut().remove::<Arc<Failure>>() {
+            response = self.error_response(&failure, response);
+        }
+        // The route, not the path: a path would make a metric per id.
+        let route = self.route.as_ref().map_or("unmatched", MatchedPath::as_str);
+        let status = response.status().as_u16();
+        self.app.metrics.record_request(&self.method, route, status, self.started.elapsed());
+        let headers = response.headers_mut();
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(REQUEST_ID, self.id);
+        response
+    }
+
+    /// Writes a failure in the format of the API that was called. Its cause
+    /// goes to the log only: it may hold internals.
+    fn error_response(&self, failure: &Failure, mut bare: Response) -> Response {
+        let mut response = failure.response_as(self.format.unwrap_or(ErrorFormat::Problem));
+        if let Some(allow) = bare.headers_mut().remove(ALLOW) {
+            response.headers_mut().insert(ALLOW, allow);
+        }
+        let (id, error) = (self.id.to_str().unwrap_or_default(), &failure.error);
+        let code = error.kind().as_str();
+        if failure.status().is_server_error() {
+            tracing::error!(request_id = id, method = %self.method, code, cause = ?error, "request failed");
+        } else {
+            tracing::debug!(request_id = id, method = %self.method, code, cause = ?error, "request refused");
+        }
+        response
+    }
+}
+
+/// The caller's own request id if it is short and printable, else a new one.
+fn request_id(app: &App, request: &Request) -> HeaderValue {
+    let own = request.headers().get(&REQUEST_ID).filter(|id| {
+        let bytes = id.as_bytes();
+        !bytes.is_empty() && bytes.len() <= MAX_REQUEST_ID && bytes.iter().all(u8::is_ascii_graphic)
+    });
+    own.cloned().unwrap_or_else(|| {
+        let id: Uuid = app.engine.sources().id();
+        let mut text = Uuid::encode_buffer();
+        HeaderValue::from_str(id.simple().encode_lower(&mut text)).unwrap_or(HeaderValue::from_static("-"))
+    })
+}
