@@ -1,5 +1,5 @@
-//! No model server: aiMate itself quotes what the user's documents say, or tells
-//! how to connect a model.
+//! The provider without a model: it quotes the user's documents, or explains how to
+//! connect a model.
 
 use aimate_core::message::{Citation, MessageRole, text_of};
 use aimate_core::model::Capability;
@@ -13,7 +13,7 @@ use aimate_index::analysis::{analyze, analyze_query};
 use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt};
 
-/// What every question is answered with.
+/// The answer to every question without passages.
 const ANSWER: &str = "\
 No model is connected yet, so this answer comes from aiMate itself, without a model.
 
@@ -31,10 +31,10 @@ It looks for Ollama at http://127.0.0.1:11434; set `OLLAMA_HOST` for another add
 Then ask again with one of the models that `GET /api/v1/models` lists.
 ";
 
-/// Quotations of an answer at most.
-const QUOTES: usize = 3;
-/// Characters of a quotation at most.
-const QUOTE: usize = 400;
+/// Maximum quotations of an answer.
+const MAX_QUOTES: usize = 3;
+/// Maximum characters of a quotation.
+const MAX_QUOTE: usize = 400;
 
 /// A sentence of a passage.
 struct Sentence<'a> {
@@ -44,8 +44,8 @@ struct Sentence<'a> {
     terms: Vec<String>,
 }
 
-/// The sentences of the passages that share most with the question, rare words
-/// first; `None` without passages.
+/// Quotes the sentences that share most with the question, weighted by the rarity
+/// of words; `None` without passages.
 fn quote(request: &ChatRequest) -> Option<String> {
     let last = request.passages.last()?;
     let asked = request.messages.iter().rev().find(|message| message.role == MessageRole::User)?;
@@ -78,8 +78,8 @@ fn quote(request: &ChatRequest) -> Option<String> {
             request.passages.first()?.n
         ));
     }
-    let quotes = scored.iter().take(QUOTES).map(|(_, Sentence { n, text, .. })| {
-        let cut: String = text.chars().take(QUOTE).collect();
+    let quotes = scored.iter().take(MAX_QUOTES).map(|(_, Sentence { n, text, .. })| {
+        let cut: String = text.chars().take(MAX_QUOTE).collect();
         format!("“{cut}” [{n}]")
     });
     Some(format!("Your documents say:\n\n{}", quotes.collect::<Vec<_>>().join("\n\n")))

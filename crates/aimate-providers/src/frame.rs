@@ -1,32 +1,33 @@
-//! Cutting an answer's bytes into frames: Server-Sent Events and lines of JSON,
-//! split at any byte, bounded, and without copying where a frame lies whole in
-//! one piece of the body.
+//! Splits a body into frames: server-sent events, or lines of JSON.
+//!
+//! A body arrives in pieces that end anywhere, even within a character. Frames
+//! are bounded, and one that lies within one piece is not copied.
 
 use bytes::{Buf, Bytes, BytesMut};
 
-/// The most bytes of one line or one event.
+/// Maximum bytes of a line or an event.
 pub(crate) const LIMIT: usize = 8 * 1024 * 1024;
 
 /// A line or event is longer than [`LIMIT`].
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct TooLong;
 
-/// One event of a stream.
+/// One event or line of a stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Frame {
     /// The name of an SSE event; empty for most.
     pub(crate) event: Bytes,
-    /// What it carries.
+    /// Its data.
     pub(crate) data: Bytes,
 }
 
-/// A way to cut bytes into frames.
+/// Splits bytes into frames.
 pub(crate) trait Frames: Send + 'static {
     /// Adds the next piece of the body.
     fn push(&mut self, piece: Bytes);
-    /// The next whole frame, or `None` until more is pushed.
+    /// Returns the next complete frame; `None` until more is pushed.
     fn next(&mut self) -> Result<Option<Frame>, TooLong>;
-    /// What is left when the body ends without ending its last frame.
+    /// Returns the last frame of a body that ends without terminating it.
     fn rest(&mut self) -> Option<Frame>;
 }
 
@@ -34,11 +35,11 @@ pub(crate) trait Frames: Send + 'static {
 #[derive(Default)]
 struct Lines {
     piece: Bytes,
-    /// The beginning of a line whose end has not come.
+    /// The beginning of a line whose end has not arrived.
     partial: BytesMut,
-    /// The last line ended in CR: a LF that follows belongs to it.
+    /// The last line ended in CR: an LF that follows belongs to it.
     after_return: bool,
-    /// A CR alone ends a line too.
+    /// Whether a CR alone ends a line.
     return_ends: bool,
 }
 
@@ -85,7 +86,7 @@ impl Lines {
     }
 }
 
-/// JSON objects, one on each line; blank lines say nothing.
+/// One JSON object per line; blank lines are skipped.
 #[derive(Default)]
 pub(crate) struct JsonLines(Lines);
 
@@ -109,10 +110,10 @@ impl Frames for JsonLines {
     }
 }
 
-/// Server-Sent Events as the HTML standard cuts them, with two kindnesses: an
-/// event that the end of the body cuts off before its blank line is still read,
-/// and a line that begins with `{` counts as data, since some proxies write
-/// their errors so.
+/// Server-sent events as the HTML standard defines them, with two exceptions: an
+/// event that lacks its blank line at the end of the body is still dispatched,
+/// and a line that begins with `{` is data, since some proxies write their errors
+/// that way.
 pub(crate) struct Events {
     lines: Lines,
     is_first_line: bool,
@@ -220,7 +221,7 @@ mod properties;
 mod tests {
     use super::*;
 
-    fn cut<F: Frames + Default>(pieces: &[&[u8]]) -> Vec<(String, String)> {
+    fn split<F: Frames + Default>(pieces: &[&[u8]]) -> Vec<(String, String)> {
         let mut frames = F::default();
         let mut all = Vec::new();
         let mut keep = |frame: Frame| {
@@ -238,7 +239,7 @@ mod tests {
     }
 
     fn data<F: Frames + Default>(text: &str) -> Vec<String> {
-        cut::<F>(&[text.as_bytes()]).into_iter().map(|(_, data)| data).collect()
+        split::<F>(&[text.as_bytes()]).into_iter().map(|(_, data)| data).collect()
     }
 
     const TRANSCRIPT: &str = "\u{FEFF}: hello\n\ndata: {\"a\":\"ä€😀\"}\n\nevent: error\r\ndata: one\r\ndata:two\r\n\r\n\
@@ -250,7 +251,7 @@ mod tests {
             data::<Events>(TRANSCRIPT),
             ["{\"a\":\"ä€😀\"}", "one\ntwo", "three", "{\"error\":\"x\"}", "", "[DONE]"]
         );
-        assert_eq!(cut::<Events>(&[TRANSCRIPT.as_bytes()])[1].0, "error");
+        assert_eq!(split::<Events>(&[TRANSCRIPT.as_bytes()])[1].0, "error");
     }
 
     #[test]
@@ -259,18 +260,18 @@ mod tests {
     }
 
     #[test]
-    fn every_cut_in_two_gives_the_same_events() {
-        let whole = cut::<Events>(&[TRANSCRIPT.as_bytes()]);
+    fn every_split_in_two_gives_the_same_events() {
+        let whole = split::<Events>(&[TRANSCRIPT.as_bytes()]);
         for at in 0..=TRANSCRIPT.len() {
             let (one, two) = TRANSCRIPT.as_bytes().split_at(at);
-            assert_eq!(cut::<Events>(&[one, two]), whole, "cut at {at}");
+            assert_eq!(split::<Events>(&[one, two]), whole, "split at {at}");
         }
     }
 
     #[test]
     fn single_bytes_give_the_same_events() {
         let bytes: Vec<&[u8]> = TRANSCRIPT.as_bytes().chunks(1).collect();
-        assert_eq!(cut::<Events>(&bytes), cut::<Events>(&[TRANSCRIPT.as_bytes()]));
+        assert_eq!(split::<Events>(&bytes), split::<Events>(&[TRANSCRIPT.as_bytes()]));
     }
 
     #[test]

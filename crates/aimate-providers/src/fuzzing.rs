@@ -1,4 +1,4 @@
-//! What fuzz targets reach of this crate's parsers. No part of its interface.
+//! The entry points of fuzz targets; not part of the public API.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::frame::{Events, Frame, Frames, JsonLines};
-use crate::stream::Queue;
-use crate::thoughts::Thoughts;
+use crate::stream::EventQueue;
+use crate::think_tags::ThinkTagParser;
 
 /// The SSE events of a body that arrives in these pieces, each with its name and
 /// data; `None` if one is too long.
@@ -33,22 +33,22 @@ fn frames<F: Frames + Default>(pieces: &[&[u8]]) -> Option<Vec<(Bytes, Bytes)>> 
     Some(all)
 }
 
-/// The thoughts and the text of an answer that arrives in these pieces.
+/// The reasoning and the text of an answer that arrives in these pieces.
 pub fn thoughts(pieces: &[&str]) -> (String, String) {
-    let (mut sorter, mut events) = (Thoughts::default(), Queue::new());
+    let (mut parser, mut events) = (ThinkTagParser::default(), EventQueue::new());
     for piece in pieces {
-        sorter.push((*piece).to_owned(), &mut events);
+        parser.push((*piece).to_owned(), &mut events);
     }
-    sorter.end(&mut events);
-    let (mut thoughts, mut text) = (String::new(), String::new());
+    parser.finish(&mut events);
+    let (mut reasoning, mut text) = (String::new(), String::new());
     for event in events {
         match event {
-            ProviderEvent::Reasoning(piece) => thoughts.push_str(&piece),
+            ProviderEvent::Reasoning(piece) => reasoning.push_str(&piece),
             ProviderEvent::Text(piece) => text.push_str(&piece),
             _ => {}
         }
     }
-    (thoughts, text)
+    (reasoning, text)
 }
 
 /// How long these headers ask to wait; headers that cannot be sent are left out.

@@ -1,11 +1,11 @@
-//! The transport: the one place where an HTTP client is made and where bytes
-//! are waited for, with deadlines, retries and limits.
+//! The transport: the only place that makes HTTP clients and waits for bytes,
+//! with deadlines, retries and limits.
 
-mod answer;
+mod address_guard;
 mod fetch;
-mod guard;
-mod peer;
+mod response;
 mod retry;
+mod upstream_errors;
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -19,40 +19,40 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, Method, Request, Url};
 use tokio::time::{Instant, Sleep};
 
-pub(crate) use answer::Answer;
-pub use guard::AddressPolicy;
-use guard::{Guard, Refused};
-pub(crate) use peer::Peer;
-use retry::Failure;
+pub use address_guard::AddressPolicy;
+use address_guard::{AddressGuard, RefusedAddress};
+pub(crate) use response::ResponseBody;
+use retry::AttemptError;
 #[cfg(feature = "fuzzing")]
 pub(crate) use retry::retry_after;
+pub(crate) use upstream_errors::UpstreamErrors;
 
 const CONNECT_MS: u64 = 5_000;
 const FIRST_BYTE_MS: u64 = 300_000;
 const IDLE_MS: u64 = 60_000;
 const RETRIES: u32 = 2;
 const BACKOFF: Duration = Duration::from_millis(250);
-/// How many clients with another connect timeout than the default are kept.
-const CLIENTS: usize = 64;
-/// Bytes read of a refusal's body: 8 KiB and the longest key, so that no key in
-/// the first 8 KiB is cut in two before it is redacted.
-const REFUSAL_LIMIT: usize = 12 * 1024;
-/// Bytes of a body that is read whole.
-pub(crate) const BODY_LIMIT: usize = 64 * 1024 * 1024;
+/// Maximum clients that are kept for connect timeouts other than the default.
+const MAX_CLIENTS: usize = 64;
+/// Maximum bytes read of an error body: 8 KiB and the longest key, so that a key
+/// in the first 8 KiB is not cut before it is redacted.
+const MAX_ERROR_BODY: usize = 12 * 1024;
+/// Maximum bytes of a body that is read whole.
+pub(crate) const MAX_BODY: usize = 64 * 1024 * 1024;
 
-/// What all providers send through: one pool of connections, which follows no
-/// redirect, uses no proxy, keeps no cookie and reads no environment. Cheap to
-/// clone.
+/// The HTTP client of all providers: one pool of connections that follows no
+/// redirects (a key must not reach another server), uses no proxy, stores no
+/// cookies and reads no environment variables. Clones share the pool.
 #[derive(Clone)]
 pub struct Transport(Arc<Inner>);
 
 struct Inner {
     backoff: Duration,
-    guard: Arc<Guard>,
+    guard: Arc<AddressGuard>,
     tls: OnceLock<rustls::ClientConfig>,
-    usual: OnceLock<Option<Client>>,
-    /// Clients by their connect timeout, which reqwest knows per client only.
-    unusual: Mutex<HashMap<u64, Client>>,
+    default_client: OnceLock<Option<Client>>,
+    /// Clients by connect timeout, which reqwest has no setting of a request for.
+    by_timeout: Mutex<HashMap<u64, Client>>,
 }
 
 impl Default for Transport {
@@ -62,39 +62,38 @@ impl Default for Transport {
 }
 
 impl Transport {
-    /// A transport with an empty pool; the client is made by the first call.
+    /// A transport with an empty pool. The client is made at the first call.
     pub fn new() -> Self {
         Self::with_backoff(BACKOFF)
     }
 
-    /// A transport whose first retry waits `backoff` at most, the second twice
-    /// as long, and so on. Default: 250 ms.
+    /// A transport whose first retry waits at most `backoff`, the second twice as
+    /// long, and so on. Default: 250 ms.
     pub fn with_backoff(backoff: Duration) -> Self {
-        Self::guarded(backoff, Guard::new(AddressPolicy::any()))
+        Self::guarded(backoff, AddressGuard::new(AddressPolicy::any()))
     }
 
-    /// This transport, with an empty pool, reaching what `policy` allows alone.
-    /// Default: [`AddressPolicy::any`].
+    /// Sets the addresses that may be reached, with an empty pool. Default:
+    /// [`AddressPolicy::any`].
     #[must_use]
     pub fn with_policy(self, policy: AddressPolicy) -> Self {
-        Self::guarded(self.0.backoff, Guard::new(policy))
+        Self::guarded(self.0.backoff, AddressGuard::new(policy))
     }
 
-    fn guarded(backoff: Duration, guard: Guard) -> Self {
+    fn guarded(backoff: Duration, guard: AddressGuard) -> Self {
         Self(Arc::new(Inner {
             backoff,
             guard: Arc::new(guard),
             tls: OnceLock::new(),
-            usual: OnceLock::new(),
-            unusual: Mutex::new(HashMap::new()),
+            default_client: OnceLock::new(),
+            by_timeout: Mutex::new(HashMap::new()),
         }))
     }
 
-    /// Sends `call` and waits for the head of the answer, again after failures
-    /// that are worth it.
-    pub(crate) async fn send(&self, call: &Call<'_>) -> Result<Answer> {
+    /// Sends `call` and waits for the head of the response, with retries.
+    pub(crate) async fn send(&self, call: &Call<'_>) -> Result<ResponseBody> {
         let (url, headers) = (call.url()?, call.headers()?);
-        self.0.guard.check(&url).map_err(|refused| call.peer().forbidden(&refused))?;
+        self.0.guard.check(&url).map_err(|refused| call.errors().forbidden(&refused))?;
         let client = self.client(call.endpoint.settings.connect_timeout_ms.unwrap_or(CONNECT_MS))?;
         let retries = call.endpoint.settings.retries.unwrap_or(RETRIES);
         let mut attempt = 0;
@@ -103,7 +102,7 @@ impl Transport {
             request.headers_mut().clone_from(&headers);
             *request.body_mut() = call.body.clone().map(Into::into);
             let failure = match call.attempt(&client, request).await {
-                Ok(answer) => return Ok(answer),
+                Ok(response) => return Ok(response),
                 Err(failure) => failure,
             };
             let Some(wait) = failure.wait(attempt, retries, self.0.backoff) else {
@@ -111,28 +110,33 @@ impl Transport {
             };
             tracing::debug!(
                 connection = %call.endpoint.name, attempt, wait_ms = wait.as_millis(), error = %failure.error,
-                "the model server failed; trying again"
+                "the model server failed; retrying"
             );
             tokio::time::sleep(wait).await;
             attempt += 1;
         }
     }
 
-    /// The client that waits `timeout` milliseconds for a connection.
+    /// Returns the client with a connect timeout of `timeout` milliseconds.
     fn client(&self, timeout: u64) -> Result<Client> {
-        let broken = || Error::internal("the HTTP client cannot be made");
+        let broken = || Error::internal("the HTTP client could not be created");
         if timeout == CONNECT_MS {
-            return self.0.usual.get_or_init(|| self.make(CONNECT_MS).ok()).clone().ok_or_else(broken);
+            return self
+                .0
+                .default_client
+                .get_or_init(|| self.make(CONNECT_MS).ok())
+                .clone()
+                .ok_or_else(broken);
         }
-        let mut unusual = self.0.unusual.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = unusual.get(&timeout) {
+        let mut by_timeout = self.0.by_timeout.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = by_timeout.get(&timeout) {
             return Ok(client.clone());
         }
-        if unusual.len() >= CLIENTS {
-            unusual.clear();
+        if by_timeout.len() >= MAX_CLIENTS {
+            by_timeout.clear();
         }
         let client = self.make(timeout).map_err(|error| broken().with_source(error))?;
-        unusual.insert(timeout, client.clone());
+        by_timeout.insert(timeout, client.clone());
         Ok(client)
     }
 
@@ -154,14 +158,14 @@ impl Transport {
     }
 }
 
-/// TLS with ring, named here so that no process-wide default is needed. Without
-/// a root certificate on the machine, `https:` fails and `http:` still works.
+/// TLS with ring, chosen here so that no process-wide default is needed. Without
+/// root certificates on the machine, `https:` fails and `http:` still works.
 fn tls() -> rustls::ClientConfig {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = rustls::RootCertStore::empty();
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
-        tracing::warn!(errors = ?found.errors, "no root certificates found: https model servers cannot be reached");
+        tracing::warn!(errors = ?found.errors, "no root certificates found; https model servers cannot be reached");
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let versions = [&rustls::version::TLS13, &rustls::version::TLS12];
@@ -188,12 +192,12 @@ impl<'a> Call<'a> {
         Self { endpoint, model: "", method: Method::GET, path, body: None, extra_headers: &[] }
     }
 
-    /// A POST of JSON, about `model`.
+    /// A POST of JSON; `model` is for error messages.
     pub(crate) fn post(endpoint: &'a Endpoint, path: &'a str, model: &'a str, body: Vec<u8>) -> Self {
         Self { endpoint, model, method: Method::POST, path, body: Some(body.into()), extra_headers: &[] }
     }
 
-    /// With the provider's own headers.
+    /// Adds the provider's own headers.
     pub(crate) fn with_headers(mut self, headers: &'static [(&'static str, &'static str)]) -> Self {
         self.extra_headers = headers;
         self
@@ -202,9 +206,9 @@ impl<'a> Call<'a> {
     fn url(&self) -> Result<Url> {
         let base = self.endpoint.url.trim_end_matches('/');
         let url = Url::parse(&[base, self.path].concat()).map_err(|error| {
-            Error::invalid(format!("connection `{}`: its url is no address: {error}", self.endpoint.name))
+            Error::invalid(format!("connection `{}`: its url is invalid: {error}", self.endpoint.name))
         })?;
-        // Other schemes have other hosts: the guard knows those of these two.
+        // The guard knows how these two schemes write a host, and no others.
         if !matches!(url.scheme(), "http" | "https") {
             let name = &self.endpoint.name;
             return Err(Error::invalid(format!(
@@ -214,8 +218,8 @@ impl<'a> Call<'a> {
         Ok(url)
     }
 
-    fn peer(&self) -> Peer {
-        Peer::new(self.endpoint, self.model)
+    fn errors(&self) -> UpstreamErrors {
+        UpstreamErrors::new(self.endpoint, self.model)
     }
 
     fn headers(&self) -> Result<HeaderMap> {
@@ -240,33 +244,33 @@ impl<'a> Call<'a> {
     fn header(&self, value: &str, what: &str) -> Result<HeaderValue> {
         HeaderValue::from_str(value).map_err(|_| {
             Error::invalid(format!(
-                "connection `{}`: its {what} has characters no header takes",
+                "connection `{}`: its {what} has characters that are not allowed in a header",
                 self.endpoint.name
             ))
         })
     }
 
-    async fn attempt(&self, client: &Client, request: Request) -> Result<Answer, Failure> {
-        let peer = self.peer();
+    async fn attempt(&self, client: &Client, request: Request) -> Result<ResponseBody, AttemptError> {
+        let errors = self.errors();
         let mut deadline = Box::pin(tokio::time::sleep(self.first_byte()));
         let response = tokio::select! {
             biased;
             response = client.execute(request) => response,
             () = &mut deadline => {
-                return Err(Failure::last(peer.timeout("did not begin to answer", self.first_byte())));
+                return Err(AttemptError::permanent(errors.timeout("did not begin to answer", self.first_byte())));
             }
         };
-        let response = response.map_err(|error| match Refused::behind(&error) {
-            Some(refused) => Failure::last(peer.forbidden(refused)),
-            None => Failure::again(peer.unreached(error)),
+        let response = response.map_err(|error| match RefusedAddress::in_source_of(&error) {
+            Some(refused) => AttemptError::permanent(errors.forbidden(refused)),
+            None => AttemptError::transient(errors.unreachable(error)),
         })?;
         let idle = Duration::from_millis(self.endpoint.settings.idle_timeout_ms.unwrap_or(IDLE_MS));
-        let mut answer = Answer::new(peer, response, deadline, self.first_byte(), idle);
-        if answer.status().is_success() {
-            return Ok(answer);
+        let mut response = ResponseBody::new(errors, response, deadline, self.first_byte(), idle);
+        if response.status().is_success() {
+            return Ok(response);
         }
-        let body = answer.beginning(REFUSAL_LIMIT).await;
-        Err(Failure::refused(&answer, self.path, &body))
+        let body = response.read_prefix(MAX_ERROR_BODY).await;
+        Err(AttemptError::from_response(&response, self.path, &body))
     }
 
     fn first_byte(&self) -> Duration {
@@ -274,10 +278,10 @@ impl<'a> Call<'a> {
     }
 }
 
-/// A deadline that moves with every byte.
+/// A deadline that can be moved.
 pub(crate) type Deadline = Pin<Box<Sleep>>;
 
-/// `wait` from now; far away where that is beyond the clock.
+/// Returns the time `wait` from now, or a year from now if that overflows.
 pub(crate) fn after(wait: Duration) -> Instant {
     let now = Instant::now();
     now.checked_add(wait).unwrap_or_else(|| now + Duration::from_secs(86_400 * 365))

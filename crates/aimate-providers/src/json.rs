@@ -1,5 +1,6 @@
-//! Reading JSON of servers that do not keep to their own documents: strings
-//! without copying, and no field whose odd type costs the whole answer.
+//! Lenient JSON types, for servers that deviate from their own specification: a
+//! field of the wrong type must not cost the whole answer. Strings are borrowed
+//! where possible.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,8 +10,8 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 use serde_json::Value;
 
-/// A text, borrowed where JSON allows; from `null` or an odd type it is empty,
-/// from a number its digits, from a list of parts their `text` put together.
+/// A string, borrowed where possible. `null` and unexpected types are empty, a
+/// number is its digits, a list of parts is the concatenation of their `text`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Text<'a>(pub(crate) Cow<'a, str>);
 
@@ -19,13 +20,13 @@ impl Text<'_> {
         self.0.is_empty()
     }
 
-    /// The text without NUL characters, which no database column takes.
+    /// Returns the text without NUL characters, which PostgreSQL cannot store.
     pub(crate) fn clean(self) -> String {
         clean(self.0)
     }
 }
 
-/// `text` without NUL characters.
+/// Returns `text` without NUL characters.
 pub(crate) fn clean(text: Cow<'_, str>) -> String {
     if memchr::memchr(0, text.as_bytes()).is_some() { text.replace('\0', "") } else { text.into_owned() }
 }
@@ -48,11 +49,11 @@ pub(crate) fn clean_value(value: &mut Value) {
     }
 }
 
-/// A call's arguments out of the text a model wrote, without NUL characters.
+/// Parses the arguments that a model wrote, without NUL characters.
 pub(crate) fn arguments(text: &str) -> Value {
     let mut value = match ToolCall::parse_arguments(text.trim()) {
         Value::Null => Value::Object(serde_json::Map::new()),
-        // Some servers put the object into a string twice.
+        // Some servers encode the object as a string twice.
         Value::String(inner) if inner.trim_start().starts_with('{') => ToolCall::parse_arguments(&inner),
         value @ (Value::Object(_) | Value::String(_)) => value,
         other => Value::String(other.to_string()),
@@ -61,12 +62,15 @@ pub(crate) fn arguments(text: &str) -> Value {
     value
 }
 
-/// Parses `data`; broken UTF-8 in it becomes U+FFFD instead of an error.
-pub(crate) fn parse<'a, T: Deserialize<'a>>(data: &'a [u8], mended: &'a mut String) -> serde_json::Result<T> {
+/// Parses `data`; invalid UTF-8 becomes U+FFFD instead of an error.
+pub(crate) fn parse<'a, T: Deserialize<'a>>(
+    data: &'a [u8],
+    repaired: &'a mut String,
+) -> serde_json::Result<T> {
     match serde_json::from_slice(data) {
         Err(_) if std::str::from_utf8(data).is_err() => {
-            *mended = String::from_utf8_lossy(data).into_owned();
-            serde_json::from_str(mended)
+            *repaired = String::from_utf8_lossy(data).into_owned();
+            serde_json::from_str(repaired)
         }
         parsed => parsed,
     }
@@ -112,15 +116,15 @@ impl<'de> Visitor<'de> for TextVisitor {
     fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Self::Value, A::Error> {
         #[derive(Deserialize)]
         #[serde(untagged)]
-        enum Part {
+        enum ContentPart {
             Text { text: String },
             Other(IgnoredAny),
         }
         let mut all = String::new();
-        while let Some(part) = parts.next_element::<Part>()? {
+        while let Some(part) = parts.next_element::<ContentPart>()? {
             match part {
-                Part::Text { text } => all.push_str(&text),
-                Part::Other(IgnoredAny) => {}
+                ContentPart::Text { text } => all.push_str(&text),
+                ContentPart::Other(IgnoredAny) => {}
             }
         }
         Ok(Text(Cow::Owned(all)))
@@ -138,18 +142,18 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-/// A number, also where it is written as a text; nothing from any other type.
+/// A number, or a string of one; `None` for any other type.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Number(pub(crate) Option<f64>);
 
 impl Number {
-    /// As a count: not negative, not broken.
+    /// The number as a count; `None` if it is negative.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked, and `as` saturates")]
     pub(crate) fn count(self) -> Option<u64> {
         self.0.filter(|number| *number >= 0.0).map(|number| number as u64)
     }
 
-    /// As a context window: positive and within 32 bits.
+    /// The number as a context window; `None` unless positive and within 32 bits.
     pub(crate) fn tokens(self) -> Option<u32> {
         self.count().and_then(|count| u32::try_from(count).ok()).filter(|count| *count > 0)
     }
@@ -166,7 +170,7 @@ impl<'de> Deserialize<'de> for Number {
     }
 }
 
-/// A list; empty from `null` or an odd type.
+/// A list; empty for `null`.
 pub(crate) fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
@@ -209,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_types_become_text_or_nothing() {
+    fn unexpected_types_become_text_or_nothing() {
         assert_eq!(text("null"), "");
         assert_eq!(text("7"), "7");
         assert_eq!(text("{\"a\":[1]}"), "");
@@ -238,9 +242,9 @@ mod tests {
     }
 
     #[test]
-    fn broken_utf8_is_mended() {
-        let mut mended = String::new();
-        let text: Text<'_> = parse(b"\"a\xFFb\"", &mut mended).unwrap();
+    fn invalid_utf8_is_repaired() {
+        let mut repaired = String::new();
+        let text: Text<'_> = parse(b"\"a\xFFb\"", &mut repaired).unwrap();
         assert_eq!(text.0, "a\u{FFFD}b");
     }
 }

@@ -1,9 +1,9 @@
-//! aiMate's model servers: OpenAI-compatible ones, Ollama, OpenRouter, and
-//! `builtin`, which needs none.
+//! The providers of aiMate: OpenAI-compatible servers, Ollama, OpenRouter, and
+//! `builtin`, which needs no server.
 //!
-//! Each kind is a codec (request to body, frame to events) over one transport
-//! with deadlines, retries and limits. No other crate knows a vendor's wire
-//! format, and this one knows nothing of conversations.
+//! Each is a codec (request to body, frame to events) over one transport with
+//! deadlines, retries and limits. No other crate knows a vendor's wire format, and
+//! this one knows nothing of conversations.
 //!
 //! ```
 //! let providers = aimate_providers::all();
@@ -26,7 +26,7 @@ mod openai;
 mod openrouter;
 mod rerank;
 mod stream;
-mod thoughts;
+mod think_tags;
 mod vector;
 
 use std::collections::HashMap;

@@ -1,5 +1,5 @@
-//! Ollama's native API: lines of JSON, an explicit context window, and what its
-//! OpenAI imitation leaves out.
+//! Ollama's native API. Its OpenAI-compatible one has no context window to set,
+//! and leaves out other things.
 
 mod decode;
 mod encode;
@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::frame::Frame;
-use crate::http::{BODY_LIMIT, Call, Peer, Transport};
+use crate::http::{Call, MAX_BODY, Transport, UpstreamErrors};
 use crate::json::{Number, list};
 use crate::{stream, vector};
 
@@ -50,17 +50,17 @@ impl ChatProvider for Ollama {
 
     async fn chat(&self, endpoint: &Endpoint, request: &ChatRequest) -> Result<ProviderStream> {
         let (body, sent) = encode::body(endpoint, request)?;
-        let mut answer =
+        let mut response =
             self.transport.send(&Call::post(endpoint, "/api/chat", &request.model, body)).await?;
-        if answer.is("text/html") {
-            return Err(answer.peer.web_page());
+        if response.is("text/html") {
+            return Err(response.errors.web_page());
         }
-        let decoder = decode::ChatDecoder::new(request, sent);
+        let decoder = decode::OllamaDecoder::new(request, sent);
         if request.stream {
-            return Ok(stream::live(answer, decoder));
+            return Ok(stream::streaming(response, decoder));
         }
-        let data = answer.whole(BODY_LIMIT).await?;
-        stream::whole(&answer.peer, &Frame { data, ..Frame::default() }, decoder)
+        let data = response.read_all(MAX_BODY).await?;
+        stream::single(&response.errors, &Frame { data, ..Frame::default() }, decoder)
     }
 
     async fn models(&self, endpoint: &Endpoint) -> Result<Vec<ListedModel>> {
@@ -78,17 +78,17 @@ impl ChatProvider for Ollama {
         for range in vector::batches(texts) {
             let input = texts.get(range).unwrap_or_default();
             let body = embed_body(endpoint, model, input, dimensions);
-            let mut answer = self.transport.send(&Call::post(endpoint, "/api/embed", model, body)).await?;
-            let body = answer.whole(BODY_LIMIT).await?;
-            let (vectors, tokens) = read_vectors(&answer.peer, &body)?;
-            vector::add(&answer.peer, &mut all.vectors, vectors, input.len(), dimensions)?;
+            let mut response = self.transport.send(&Call::post(endpoint, "/api/embed", model, body)).await?;
+            let body = response.read_all(MAX_BODY).await?;
+            let (vectors, tokens) = read_vectors(&response.errors, &body)?;
+            vector::add(&response.errors, &mut all.vectors, vectors, input.len(), dimensions)?;
             all.usage.input_tokens += tokens;
         }
         Ok(all)
     }
 }
 
-/// Too long a text is an error rather than silently cut.
+/// `truncate` is off: an error is better than a vector of half the text.
 fn embed_body(endpoint: &Endpoint, model: &str, input: &[String], dimensions: Option<u32>) -> Vec<u8> {
     let mut body = serde_json::Map::new();
     body.insert("model".into(), model.into());
@@ -99,9 +99,9 @@ fn embed_body(endpoint: &Endpoint, model: &str, input: &[String], dimensions: Op
     Value::Object(body).to_string().into_bytes()
 }
 
-fn read_vectors(peer: &Peer, body: &[u8]) -> Result<(Vec<Vec<f32>>, u64)> {
+fn read_vectors(errors: &UpstreamErrors, body: &[u8]) -> Result<(Vec<Vec<f32>>, u64)> {
     #[derive(Deserialize)]
-    struct Answer<'a> {
+    struct EmbedResponse<'a> {
         #[serde(borrow, default, deserialize_with = "list")]
         embeddings: Vec<&'a RawValue>,
         #[serde(default)]
@@ -109,11 +109,13 @@ fn read_vectors(peer: &Peer, body: &[u8]) -> Result<(Vec<Vec<f32>>, u64)> {
         #[serde(default)]
         error: Option<Value>,
     }
-    let answer: Answer<'_> = serde_json::from_slice(body)
-        .map_err(|error| peer.nonsense(format_args!("the answer is no list of vectors ({error})"), body))?;
-    if let Some(error) = answer.error.filter(|error| !error.is_null()) {
-        return Err(peer.complaint(&error));
+    let response: EmbedResponse<'_> = serde_json::from_slice(body).map_err(|error| {
+        errors.invalid_response(format_args!("the response is not a list of vectors ({error})"), body)
+    })?;
+    if let Some(error) = response.error.filter(|error| !error.is_null()) {
+        return Err(errors.error_object(&error));
     }
-    let vectors = answer.embeddings.iter().map(|json| vector::vector(peer, json)).collect::<Result<_>>()?;
-    Ok((vectors, answer.prompt_eval_count.count().unwrap_or(0)))
+    let vectors =
+        response.embeddings.iter().map(|json| vector::vector(errors, json)).collect::<Result<_>>()?;
+    Ok((vectors, response.prompt_eval_count.count().unwrap_or(0)))
 }

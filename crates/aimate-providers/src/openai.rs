@@ -1,8 +1,9 @@
-//! OpenAI's chat API, by whoever serves it: OpenAI, LM Studio, vLLM, llama.cpp,
-//! LiteLLM and the many others.
+//! OpenAI's chat API, as served by OpenAI, LM Studio, vLLM, llama.cpp, LiteLLM and
+//! many others.
 
 pub(crate) mod calls;
 pub(crate) mod decode;
+mod dialect;
 pub(crate) mod embeddings;
 pub(crate) mod encode;
 pub(crate) mod models;
@@ -15,8 +16,9 @@ use aimate_core::provider::{
 use async_trait::async_trait;
 
 use crate::frame::Frame;
-use crate::http::{BODY_LIMIT, Call, Transport};
+use crate::http::{Call, MAX_BODY, Transport};
 use crate::stream;
+pub(crate) use dialect::Dialect;
 
 /// Servers that speak OpenAI's chat API.
 #[derive(Clone)]
@@ -28,24 +30,6 @@ impl OpenAi {
     /// Over `transport`.
     pub fn new(transport: Transport) -> Self {
         Self { transport }
-    }
-}
-
-/// In what OpenAI's API and OpenRouter's differ.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dialect {
-    /// OpenAI's own.
-    OpenAi,
-    /// OpenRouter's.
-    OpenRouter,
-}
-
-impl Dialect {
-    fn headers(self) -> &'static [(&'static str, &'static str)] {
-        match self {
-            Self::OpenAi => &[],
-            Self::OpenRouter => crate::openrouter::HEADERS,
-        }
     }
 }
 
@@ -74,8 +58,8 @@ impl ChatProvider for OpenAi {
     }
 }
 
-/// Asks the model: events as they come, or all of them out of one body. A server
-/// that sends one body although a stream was asked for is understood too.
+/// Calls the model and returns its events, streamed or from one body. Some servers
+/// send one body although a stream was requested.
 pub(crate) async fn chat(
     transport: &Transport,
     dialect: Dialect,
@@ -85,25 +69,26 @@ pub(crate) async fn chat(
     let body = encode::body(dialect, endpoint, request)?;
     let call =
         Call::post(endpoint, "/chat/completions", &request.model, body).with_headers(dialect.headers());
-    let mut answer = transport.send(&call).await?;
-    let decoder = decode::ChatDecoder::new(dialect, request);
-    if answer.is("text/html") {
-        return Err(answer.peer.web_page());
+    let mut response = transport.send(&call).await?;
+    let decoder = decode::OpenAiDecoder::new(dialect, request);
+    if response.is("text/html") {
+        return Err(response.errors.web_page());
     }
-    if request.stream && !answer.is("application/json") {
-        return Ok(stream::live(answer, decoder));
+    if request.stream && !response.is("application/json") {
+        return Ok(stream::streaming(response, decoder));
     }
-    let data = answer.whole(BODY_LIMIT).await?;
-    stream::whole(&answer.peer, &Frame { data, ..Frame::default() }, decoder.whole())
+    let data = response.read_all(MAX_BODY).await?;
+    stream::single(&response.errors, &Frame { data, ..Frame::default() }, decoder.whole())
 }
 
-/// The server's model list.
+/// Lists the models of a server.
 pub(crate) async fn models(
     transport: &Transport,
     dialect: Dialect,
     endpoint: &Endpoint,
 ) -> Result<Vec<ListedModel>> {
-    let mut answer = transport.send(&Call::get(endpoint, "/models").with_headers(dialect.headers())).await?;
-    let body = answer.whole(BODY_LIMIT).await?;
-    models::read(&answer.peer, dialect, &body)
+    let mut response =
+        transport.send(&Call::get(endpoint, "/models").with_headers(dialect.headers())).await?;
+    let body = response.read_all(MAX_BODY).await?;
+    models::read(&response.errors, dialect, &body)
 }

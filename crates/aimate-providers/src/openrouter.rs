@@ -9,10 +9,6 @@ use async_trait::async_trait;
 use crate::http::Transport;
 use crate::openai::{self, Dialect, embeddings};
 
-/// By which OpenRouter knows the application that asks.
-pub(crate) const HEADERS: &[(&str, &str)] =
-    &[("http-referer", "https://github.com/aimate/aimate"), ("x-title", "aiMate")];
-
 /// OpenRouter.
 #[derive(Clone)]
 pub struct OpenRouter {

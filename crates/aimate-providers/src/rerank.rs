@@ -1,4 +1,4 @@
-//! Rerank endpoints: servers that read a question and passages together.
+//! Rerank endpoints: servers that score passages against a query.
 
 use std::time::Duration;
 
@@ -10,15 +10,16 @@ use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::http::{BODY_LIMIT, Call, Peer, Transport};
+use crate::http::{Call, MAX_BODY, Transport, UpstreamErrors};
 
 /// Whom logs and errors name: a reranker has no provider beside it.
 const PROVIDER: ProviderId = ProviderId::from_static("reranker");
 /// How long a search waits for a reranker.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What a rerank endpoint is asked and answers.
+/// The request and response format of a rerank endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RerankShape {
     /// `{model, query, documents, top_n}` → `{results: [{index,
     /// relevance_score}]}`: Cohere (`https://api.cohere.com/v2`), Jina
@@ -45,8 +46,8 @@ pub struct HttpReranker {
 }
 
 impl HttpReranker {
-    /// The model `model` (empty where the server has one alone) at `url`, to
-    /// which `/rerank` is added.
+    /// A reranker at `url`, to which `/rerank` is added, with the model `model`
+    /// (empty for a server that has only one).
     pub fn new(
         transport: Transport,
         shape: RerankShape,
@@ -61,7 +62,7 @@ impl HttpReranker {
             url: url.strip_suffix("/rerank").unwrap_or(url).to_owned(),
             api_key,
             settings: ConnectionSettings {
-                first_byte_timeout_ms: u64::try_from(PATIENCE.as_millis()).ok(),
+                first_byte_timeout_ms: u64::try_from(TIMEOUT.as_millis()).ok(),
                 retries: Some(1),
                 ..ConnectionSettings::default()
             },
@@ -72,13 +73,13 @@ impl HttpReranker {
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Answer {
-    Results { results: Vec<Entry> },
-    List(Vec<Entry>),
+enum RerankResponse {
+    Results { results: Vec<PassageScore> },
+    List(Vec<PassageScore>),
 }
 
 #[derive(Deserialize)]
-struct Entry {
+struct PassageScore {
     index: usize,
     #[serde(alias = "relevance_score")]
     score: f32,
@@ -102,28 +103,28 @@ impl Reranker for HttpReranker {
         };
         let body = serde_json::to_vec(&body).unwrap_or_default();
         let call = Call::post(&self.endpoint, "/rerank", &self.model, body);
-        let mut answer = self.transport.send(&call).await?;
-        let body = answer.whole(BODY_LIMIT).await?;
-        read(&answer.peer, &body, passages.len())
+        let mut response = self.transport.send(&call).await?;
+        let body = response.read_all(MAX_BODY).await?;
+        read(&response.errors, &body, passages.len())
     }
 }
 
-/// The scores in the order of the passages.
-fn read(peer: &Peer, body: &[u8], count: usize) -> Result<Vec<f32>> {
-    let nonsense = |what: &str| -> Error { peer.nonsense(what, body) };
-    let answer: Answer =
-        serde_json::from_slice(body).map_err(|_| nonsense("the answer is no list of scores"))?;
-    let entries = match answer {
-        Answer::Results { results } => results,
-        Answer::List(results) => results,
+/// Returns the scores in the order of the passages.
+fn read(errors: &UpstreamErrors, body: &[u8], count: usize) -> Result<Vec<f32>> {
+    let invalid = |what: &str| -> Error { errors.invalid_response(what, body) };
+    let response: RerankResponse =
+        serde_json::from_slice(body).map_err(|_| invalid("the response is not a list of scores"))?;
+    let entries = match response {
+        RerankResponse::Results { results } => results,
+        RerankResponse::List(results) => results,
     };
     let mut scores = vec![f32::NAN; count];
-    for Entry { index, score } in entries {
-        let place = scores.get_mut(index).ok_or_else(|| nonsense("a score is of no passage"))?;
+    for PassageScore { index, score } in entries {
+        let place = scores.get_mut(index).ok_or_else(|| invalid("a score has an index without a passage"))?;
         *place = score;
     }
     if scores.iter().any(|score| !score.is_finite()) {
-        return Err(nonsense("a passage has no score that is a number"));
+        return Err(invalid("a passage has no finite score"));
     }
     Ok(scores)
 }

@@ -1,4 +1,4 @@
-//! Turning an answer's frames into a stream of events.
+//! Decodes the frames of a response into a stream of events.
 
 use std::collections::VecDeque;
 use std::pin::pin;
@@ -9,76 +9,80 @@ use aimate_core::{Error, Result};
 use futures_util::stream::{self, StreamExt};
 
 use crate::frame::{Frame, Frames};
-use crate::http::{Answer, Peer};
+use crate::http::{ResponseBody, UpstreamErrors};
 
-/// How long to wait for usage after the model said that it was done.
-const AFTER_FINISH: Duration = Duration::from_secs(5);
+/// How long to wait for the usage after the finish reason: some servers never
+/// send it, and some never end the stream.
+const USAGE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The events that a decoder has found and nobody has taken yet.
-pub(crate) type Queue = VecDeque<ProviderEvent>;
+/// The events that were decoded and not taken yet.
+pub(crate) type EventQueue = VecDeque<ProviderEvent>;
 
-/// Whether a frame was the last one.
+/// What may follow a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flow {
-    /// More may come.
+    /// Anything.
     More,
-    /// The model said why it stopped: what comes now is usage at most.
+    /// The usage at most: the model has finished.
     Finishing,
-    /// The server said that nothing follows.
+    /// Nothing: the server said so.
     Done,
 }
 
-/// The reader of one answer in a vendor's format.
+/// Decodes one answer of a vendor's format.
 pub(crate) trait Decoder: Send + 'static {
-    /// How its frames are cut.
+    /// How the body is split into frames.
     type Frames: Frames + Default;
-    /// Reads one frame.
-    fn frame(&mut self, peer: &Peer, frame: &Frame, events: &mut Queue) -> Result<Flow>;
-    /// Nothing follows: adds what was held back, or says that the answer is
-    /// not whole.
-    fn end(&mut self, peer: &Peer, events: &mut Queue) -> Result<()>;
-    /// The answer failed: adds what is still worth telling.
-    fn fail(&mut self, events: &mut Queue);
+    /// Decodes one frame.
+    fn frame(&mut self, errors: &UpstreamErrors, frame: &Frame, events: &mut EventQueue) -> Result<Flow>;
+    /// Ends the answer: adds what was pending, or fails if it is incomplete.
+    fn end(&mut self, errors: &UpstreamErrors, events: &mut EventQueue) -> Result<()>;
+    /// Ends an answer that failed: adds what was received.
+    fn fail(&mut self, events: &mut EventQueue);
 }
 
-/// The events of `answer` while it comes.
-pub(crate) fn live<D: Decoder>(answer: Answer, decoder: D) -> ProviderStream {
-    let mut reader = Reader {
-        answer,
+/// Returns the events of a streamed response as they arrive.
+pub(crate) fn streaming<D: Decoder>(response: ResponseBody, decoder: D) -> ProviderStream {
+    let mut reader = EventReader {
+        response,
         decoder,
         frames: D::Frames::default(),
-        queue: Queue::with_capacity(4),
+        queue: EventQueue::with_capacity(4),
         error: None,
         flow: Flow::More,
         is_over: false,
     };
-    // Polling a new future each time loses nothing (see `Reader::next`) and
-    // spares moving the reader with every event.
+    // A new future for each poll loses nothing (see `EventReader::next`), and the
+    // reader is not moved with every event.
     stream::poll_fn(move |cx| pin!(reader.next()).poll(cx)).boxed()
 }
 
-/// The events of one frame that is the whole answer.
-pub(crate) fn whole<D: Decoder>(peer: &Peer, frame: &Frame, mut decoder: D) -> Result<ProviderStream> {
-    let mut queue = Queue::with_capacity(4);
-    decoder.frame(peer, frame, &mut queue)?;
-    decoder.end(peer, &mut queue)?;
+/// Returns the events of a response that is one frame.
+pub(crate) fn single<D: Decoder>(
+    errors: &UpstreamErrors,
+    frame: &Frame,
+    mut decoder: D,
+) -> Result<ProviderStream> {
+    let mut queue = EventQueue::with_capacity(4);
+    decoder.frame(errors, frame, &mut queue)?;
+    decoder.end(errors, &mut queue)?;
     Ok(stream::iter(queue.into_iter().map(Ok)).boxed())
 }
 
-struct Reader<D: Decoder> {
-    answer: Answer,
+struct EventReader<D: Decoder> {
+    response: ResponseBody,
     decoder: D,
     frames: D::Frames,
-    queue: Queue,
-    /// Told after the queue.
+    queue: EventQueue,
+    /// Returned after the queue.
     error: Option<Error>,
     flow: Flow,
     is_over: bool,
 }
 
-impl<D: Decoder> Reader<D> {
-    /// The next event. Dropping this future loses nothing: it waits in one place
-    /// only, for the next piece of the body, and keeps what it read in `self`.
+impl<D: Decoder> EventReader<D> {
+    /// Returns the next event. Dropping the future loses nothing: it waits in one
+    /// place only, for the next piece of the body, and keeps its state in `self`.
     async fn next(&mut self) -> Option<Result<ProviderEvent>> {
         loop {
             if let Some(event) = self.queue.pop_front() {
@@ -89,7 +93,7 @@ impl<D: Decoder> Reader<D> {
             }
             if self.is_over {
                 if self.flow == Flow::Done {
-                    self.answer.close().await;
+                    self.response.close().await;
                 }
                 return None;
             }
@@ -102,12 +106,12 @@ impl<D: Decoder> Reader<D> {
         }
     }
 
-    /// Reads one frame, or one piece of the body if there is no whole frame.
+    /// Decodes one frame, or reads one piece of the body if there is none.
     async fn read(&mut self) -> Result<()> {
         match self.frames.next() {
             Ok(Some(frame)) => self.frame(&frame),
-            Err(_) => Err(self.answer.peer.too_long_frame()),
-            Ok(None) => match self.answer.piece().await {
+            Err(_) => Err(self.response.errors.too_long_frame()),
+            Ok(None) => match self.response.piece().await {
                 Ok(Some(piece)) => {
                     self.frames.push(piece);
                     Ok(())
@@ -120,7 +124,7 @@ impl<D: Decoder> Reader<D> {
     }
 
     fn frame(&mut self, frame: &Frame) -> Result<()> {
-        match self.decoder.frame(&self.answer.peer, frame, &mut self.queue)? {
+        match self.decoder.frame(&self.response.errors, frame, &mut self.queue)? {
             Flow::More => {}
             Flow::Done => {
                 self.flow = Flow::Done;
@@ -128,15 +132,15 @@ impl<D: Decoder> Reader<D> {
             }
             Flow::Finishing if self.flow == Flow::More => {
                 self.flow = Flow::Finishing;
-                self.answer.hurry(AFTER_FINISH);
+                self.response.finish_within(USAGE_TIMEOUT);
             }
             Flow::Finishing => {}
         }
         Ok(())
     }
 
-    /// A last frame without its end is read if it makes sense; half a one says
-    /// that the answer broke off.
+    /// Decodes a last frame that lacks its terminator if it is complete; half a
+    /// frame means that the response was cut off.
     fn end_of_body(&mut self) -> Result<()> {
         if let Some(frame) = self.frames.rest() {
             let is_whole = !frame.data.starts_with(b"{")
@@ -144,7 +148,7 @@ impl<D: Decoder> Reader<D> {
             if is_whole {
                 self.frame(&frame)?;
             } else if self.flow == Flow::More {
-                return Err(self.answer.peer.cut_off());
+                return Err(self.response.errors.truncated());
             }
         }
         if self.is_over { Ok(()) } else { self.end() }
@@ -152,6 +156,6 @@ impl<D: Decoder> Reader<D> {
 
     fn end(&mut self) -> Result<()> {
         self.is_over = true;
-        self.decoder.end(&self.answer.peer, &mut self.queue)
+        self.decoder.end(&self.response.errors, &mut self.queue)
     }
 }

@@ -1,5 +1,5 @@
-//! Documents fetched by addresses that users give. Each address is judged by the
-//! transport's policy, that of every redirection too.
+//! Fetches documents from the URLs of users. URLs are untrusted: the policy of
+//! the transport checks each address, those of redirects too.
 
 use std::time::Duration;
 
@@ -12,75 +12,75 @@ use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, H
 use reqwest::{Method, Request, Response, Url};
 use tokio::time::{Instant, timeout_at};
 
-use super::guard::Refused;
+use super::address_guard::RefusedAddress;
 use super::{CONNECT_MS, Transport, after};
 
-/// Redirections at most.
-const HOPS: usize = 5;
-/// Characters of a media type at most.
-const MEDIA_TYPE: usize = 200;
+/// Maximum redirects.
+const MAX_REDIRECTS: usize = 5;
+/// Maximum characters of a media type.
+const MAX_MEDIA_TYPE: usize = 200;
 
 /// How long a server may take.
 #[derive(Clone, Copy)]
-struct Patience {
-    /// To begin to answer, after each redirection again.
+struct Timeouts {
+    /// Until the response head, for each redirect anew.
     head: Duration,
-    /// Between two pieces.
+    /// Between two pieces of the body.
     idle: Duration,
-    /// For everything.
-    whole: Duration,
+    /// For everything, since a server could send a byte now and then for ever.
+    total: Duration,
 }
 
-const PATIENCE: Patience = Patience {
+const TIMEOUTS: Timeouts = Timeouts {
     head: Duration::from_secs(30),
     idle: Duration::from_secs(30),
-    whole: Duration::from_secs(600),
+    total: Duration::from_secs(600),
 };
 
 #[async_trait]
 impl Fetcher for Transport {
     async fn fetch(&self, url: &str, max: u64) -> Result<Fetched> {
-        fetch(self, url, max, PATIENCE).await
+        fetch(self, url, max, TIMEOUTS).await
     }
 }
 
-async fn fetch(transport: &Transport, url: &str, max: u64, patience: Patience) -> Result<Fetched> {
-    let deadline = after(patience.whole);
-    let mut url = Url::parse(url).map_err(|error| wrong(format!("is no address: {error}")))?;
-    for _ in 0..=HOPS {
+async fn fetch(transport: &Transport, url: &str, max: u64, timeouts: Timeouts) -> Result<Fetched> {
+    let deadline = after(timeouts.total);
+    let mut url = Url::parse(url).map_err(|error| invalid(format!("is not a URL: {error}")))?;
+    for _ in 0..=MAX_REDIRECTS {
         check(&mut url)?;
-        let response = ask(transport, &url, patience, deadline).await?;
-        match redirection(&url, &response)? {
+        let response = send(transport, &url, timeouts, deadline).await?;
+        match redirect_target(&url, &response)? {
             Some(next) => url = next,
-            None => return found(&url, response, max, patience, deadline),
+            None => return into_fetched(&url, response, max, timeouts, deadline),
         }
     }
-    Err(wrong(format!("leads to another address more than {HOPS} times")))
+    Err(invalid(format!("leads to another address more than {MAX_REDIRECTS} times")))
 }
 
-/// Refuses what is no plain web address.
+/// Refuses what is not a plain web address.
 fn check(url: &mut Url) -> Result<()> {
-    // Other schemes have other hosts: the guard knows those of these two.
+    // The guard knows how these two schemes write a host, and no others.
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-        return Err(wrong("should begin, and lead on, with `http://` or `https://`"));
+        return Err(invalid("should begin, and lead on, with `http://` or `https://`"));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("holds a user or password; only public addresses are fetched"));
+        return Err(invalid("holds a user or password; only public addresses are fetched"));
     }
     url.set_fragment(None);
     Ok(())
 }
 
-async fn ask(transport: &Transport, url: &Url, patience: Patience, deadline: Instant) -> Result<Response> {
-    let refused = |refused: &Refused| Error::forbidden(format!("`url`: {refused}"));
+async fn send(transport: &Transport, url: &Url, timeouts: Timeouts, deadline: Instant) -> Result<Response> {
+    let refused = |refused: &RefusedAddress| Error::forbidden(format!("`url`: {refused}"));
     transport.0.guard.check(url).map_err(|found| refused(&found))?;
     let client = transport.client(CONNECT_MS)?;
     let mut request = Request::new(Method::GET, url.clone());
     request.headers_mut().insert(ACCEPT, HeaderValue::from_static("*/*"));
     request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    let by = after(patience.head).min(deadline);
+    let by = after(timeouts.head).min(deadline);
     let answer = timeout_at(by, client.execute(request)).await.map_err(|_| too_slow(url))?;
-    answer.map_err(|error| match Refused::behind(&error) {
+    answer.map_err(|error| match RefusedAddress::in_source_of(&error) {
         Some(found) => refused(found),
         None if error.is_timeout() => too_slow(url).with_source(error.without_url()),
         None => {
@@ -89,8 +89,8 @@ async fn ask(transport: &Transport, url: &Url, patience: Patience, deadline: Ins
     })
 }
 
-/// Where the answer leads to, if it leads on.
-fn redirection(url: &Url, response: &Response) -> Result<Option<Url>> {
+/// Returns the target of a redirect.
+fn redirect_target(url: &Url, response: &Response) -> Result<Option<Url>> {
     let status = response.status().as_u16();
     if !matches!(status, 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
@@ -102,15 +102,21 @@ fn redirection(url: &Url, response: &Response) -> Result<Option<Url>> {
     next.ok_or_else(nowhere).map(Some)
 }
 
-fn found(url: &Url, response: Response, max: u64, patience: Patience, deadline: Instant) -> Result<Fetched> {
+fn into_fetched(
+    url: &Url,
+    response: Response,
+    max: u64,
+    timeouts: Timeouts,
+    deadline: Instant,
+) -> Result<Fetched> {
     let host = host(url);
     let status = response.status().as_u16();
     match status {
         200..300 => {}
-        401 | 403 | 407 => return Err(wrong(format!("is not public: `{host}` refuses it ({status})"))),
-        404 | 410 => return Err(wrong(format!("leads to nothing: `{host}` has no such page ({status})"))),
+        401 | 403 | 407 => return Err(invalid(format!("is not public: `{host}` refuses it ({status})"))),
+        404 | 410 => return Err(invalid(format!("leads to nothing: `{host}` has no such page ({status})"))),
         429 => return Err(Error::upstream(format!("`{host}` has too many requests (429); try again later"))),
-        400..500 => return Err(wrong(format!("is refused by `{host}` ({status})"))),
+        400..500 => return Err(invalid(format!("is refused by `{host}` ({status})"))),
         _ => return Err(Error::upstream(format!("`{host}` failed ({status})"))),
     }
     let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::trim);
@@ -120,14 +126,14 @@ fn found(url: &Url, response: Response, max: u64, patience: Patience, deadline: 
     if response.content_length().is_some_and(|length| length > max) {
         return Err(too_large(max));
     }
-    let is_media_type = |kind: &&str| kind.contains('/') && kind.len() <= MEDIA_TYPE;
+    let is_media_type = |kind: &&str| kind.contains('/') && kind.len() <= MAX_MEDIA_TYPE;
     let media_type = header(CONTENT_TYPE).filter(is_media_type).map(str::to_owned);
-    let rest = Rest { response, host: host.to_owned(), max, left: max, idle: patience.idle, deadline };
-    Ok(Fetched::new(name(url), rest.bytes()).media_type(media_type))
+    let body = LimitedBody { response, host: host.to_owned(), max, left: max, idle: timeouts.idle, deadline };
+    Ok(Fetched::new(name(url), body.bytes()).media_type(media_type))
 }
 
-/// What is still to come of an answer.
-struct Rest {
+/// The body of a response, within its limits.
+struct LimitedBody {
     response: Response,
     host: String,
     max: u64,
@@ -136,12 +142,12 @@ struct Rest {
     deadline: Instant,
 }
 
-impl Rest {
+impl LimitedBody {
     fn bytes(self) -> BoxStream<'static, Result<Vec<u8>>> {
-        let pieces = stream::unfold(Some(self), |rest| async move {
-            let mut rest = rest?;
-            match rest.piece().await {
-                Ok(piece) => piece.map(|piece| (Ok(piece), Some(rest))),
+        let pieces = stream::unfold(Some(self), |body| async move {
+            let mut body = body?;
+            match body.piece().await {
+                Ok(piece) => piece.map(|piece| (Ok(piece), Some(body))),
                 Err(error) => Some((Err(error), None)),
             }
         });
@@ -163,8 +169,8 @@ impl Rest {
     }
 }
 
-/// The last part of the address, else its host: without control characters,
-/// which no name needs.
+/// Returns the last segment of the path, else the host, without control
+/// characters.
 fn name(url: &Url) -> String {
     let last = url.path_segments().and_then(|mut parts| parts.rfind(|part| !part.is_empty()));
     let decoded = last.map(|last| percent_decode_str(last).decode_utf8_lossy().replace(char::is_control, ""));
@@ -175,7 +181,7 @@ fn host(url: &Url) -> &str {
     url.host_str().unwrap_or_default()
 }
 
-fn wrong(why: impl Into<String>) -> Error {
+fn invalid(why: impl Into<String>) -> Error {
     Error::field("url", why)
 }
 
@@ -184,7 +190,7 @@ fn too_slow(url: &Url) -> Error {
 }
 
 fn too_large(max: u64) -> Error {
-    Error::too_large(format!("what `url` leads to is larger than {max} bytes, which is the most"))
+    Error::too_large(format!("what `url` leads to is larger than the maximum of {max} bytes"))
 }
 
 #[cfg(test)]

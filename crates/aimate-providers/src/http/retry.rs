@@ -1,4 +1,9 @@
-//! Which failures are worth another try, and after how long.
+//! The retry policy: which errors are retried, and after how long.
+//!
+//! Retried are failed connections and the statuses that pass by themselves (408,
+//! 429, 5xx), never a response that has begun: its tokens have been seen. A
+//! server that asks for a long wait fails the call at once instead, since a user
+//! waits for it.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, UNIX_EPOCH};
@@ -7,70 +12,71 @@ use aimate_core::{Clock, Error, SystemClock};
 use reqwest::StatusCode;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
-use super::Answer;
+use super::response::ResponseBody;
 
-/// The longest wait that a server may ask for; beyond it the call fails at once.
-const MAX_WAIT: Duration = Duration::from_secs(30);
-/// The longest wait between tries that aiMate chooses itself.
+/// Maximum wait that a server may ask for; beyond it the call fails at once.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
+/// Maximum wait between attempts without such a wish of the server.
 const MAX_BACKOFF: Duration = Duration::from_secs(8);
 
-/// A failed try.
-pub(crate) struct Failure {
-    /// What the caller is told if there is no other try.
+/// The error of one attempt.
+pub(crate) struct AttemptError {
+    /// The error of the call if there is no other attempt.
     pub(crate) error: Error,
-    is_worth_a_retry: bool,
+    is_retryable: bool,
 }
 
-impl Failure {
-    /// Another try would fail too.
-    pub(super) fn last(error: Error) -> Self {
-        Self { error, is_worth_a_retry: false }
+impl AttemptError {
+    /// An error that another attempt would repeat.
+    pub(super) fn permanent(error: Error) -> Self {
+        Self { error, is_retryable: false }
     }
 
-    /// Another try may succeed.
-    pub(super) fn again(error: Error) -> Self {
-        Self { error, is_worth_a_retry: true }
+    /// An error that another attempt may not have.
+    pub(super) fn transient(error: Error) -> Self {
+        Self { error, is_retryable: true }
     }
 
-    /// The server answered with a status that is not a success.
-    pub(super) fn refused(answer: &Answer, path: &str, body: &[u8]) -> Self {
-        let (status, headers) = (answer.status(), answer.headers());
+    /// The error of a response that is not a success.
+    pub(super) fn from_response(response: &ResponseBody, path: &str, body: &[u8]) -> Self {
+        let (status, headers) = (response.status(), response.headers());
         let wait = retry_after(headers);
-        let refusal = answer.peer.refusal(status.as_u16(), path, body);
+        let refusal = response.errors.status_error(status.as_u16(), path, body);
         let error = match wait {
             Some(wait) if refusal.error.kind().retryable() => refusal.error.with_retry_after(wait),
             _ => refusal.error,
         };
-        let is_worth_a_retry = !refusal.is_final
+        let is_retryable = !refusal.is_permanent
             && match headers.get("x-should-retry").map(|value| value.as_bytes()) {
                 Some(b"false") => false,
-                Some(b"true") => status.is_server_error() || is_passing(status),
-                _ => is_passing(status),
+                Some(b"true") => status.is_server_error() || is_transient(status),
+                _ => is_transient(status),
             };
-        Self { error, is_worth_a_retry }
+        Self { error, is_retryable }
     }
 
-    /// How long to wait before try `attempt + 1`; `None` to give up.
+    /// Returns how long to wait before attempt `attempt + 1`; `None` to give up.
     pub(super) fn wait(&self, attempt: u32, retries: u32, backoff: Duration) -> Option<Duration> {
-        if !self.is_worth_a_retry || attempt >= retries {
+        if !self.is_retryable || attempt >= retries {
             return None;
         }
         match self.error.retry_after() {
-            Some(asked) => (asked <= MAX_WAIT).then_some(asked),
+            Some(wait) => (wait <= MAX_RETRY_AFTER).then_some(wait),
             None => {
                 let max = backoff.saturating_mul(1 << attempt.min(10)).min(MAX_BACKOFF);
+                // Full jitter: callers that failed together do not retry together.
                 Some(max.mul_f64(random()))
             }
         }
     }
 }
 
-fn is_passing(status: StatusCode) -> bool {
+fn is_transient(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504 | 529)
 }
 
-/// What the server asks for: `retry-after-ms`, then `Retry-After` in seconds,
-/// then as a date.
+/// Returns the wait that the server asks for: `retry-after-ms`, else
+/// `Retry-After` in seconds or as a date.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let number = |text: &str| text.parse().ok().filter(|number: &f64| *number >= 0.0);
@@ -90,7 +96,7 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(until.duration_since(now).unwrap_or(Duration::ZERO))
 }
 
-/// Any number from 0 to 1: good enough to spread retries.
+/// Returns a number from 0 to 1, random enough to spread retries.
 #[allow(clippy::cast_precision_loss, reason = "53 bits are plenty")]
 fn random() -> f64 {
     RandomState::new().hash_one(0) as f64 / u64::MAX as f64
@@ -126,7 +132,7 @@ mod tests {
 
     #[test]
     fn wait_grows_within_its_bounds() {
-        let failure = Failure::again(Error::upstream("x"));
+        let failure = AttemptError::transient(Error::upstream("x"));
         let backoff = Duration::from_millis(250);
         for attempt in 0..40 {
             let max = backoff.saturating_mul(1 << attempt.min(10)).min(MAX_BACKOFF);
@@ -136,10 +142,10 @@ mod tests {
     }
 
     #[test]
-    fn too_long_a_wait_is_not_waited() {
+    fn too_long_a_wait_is_given_up() {
         let asked = |seconds| {
             let error = Error::rate_limited("x").with_retry_after(Duration::from_secs(seconds));
-            Failure::again(error).wait(0, 2, BACKOFF)
+            AttemptError::transient(error).wait(0, 2, BACKOFF)
         };
         const BACKOFF: Duration = Duration::from_millis(1);
         assert_eq!(asked(30), Some(Duration::from_secs(30)));

@@ -1,6 +1,6 @@
-//! The forward pass of BERT, over packed sequences: the tokens of all texts of a
-//! batch stand one after the other in one matrix, so nothing is padded. Only
-//! attention looks at where a text begins and ends.
+//! The forward pass of BERT over packed sequences: the tokens of all texts of a
+//! batch follow each other in one matrix, so nothing is padded. Only attention
+//! needs to know where a text begins and ends.
 
 use aimate_core::{Error, Result};
 use rayon::prelude::*;
@@ -12,14 +12,14 @@ use rten_vecmath::{ApproxGelu, Gelu, Normalize, NormalizeOptions, Softmax, Sum, 
 use super::folder::{Activation, Config, Pooling};
 use super::safetensors::Weights;
 
-/// Rows that one thread takes at a time from what is done row by row.
+/// Rows per task of operations that work row by row.
 const ROWS: usize = 16;
 
-/// A network, ready to run.
+/// A loaded network.
 pub(super) struct Bert {
-    /// One row for each token of the vocabulary.
+    /// One row per token of the vocabulary.
     words: Vec<f32>,
-    /// One row for each position, the vector of text type 0 added.
+    /// One row per position, with the vector of token type 0 added.
     positions: Vec<f32>,
     norm: Norm,
     layers: Vec<Layer>,
@@ -50,14 +50,14 @@ struct Norm {
     epsilon: f32,
 }
 
-/// What one thread runs a pass with, kept for the next pass.
+/// The buffers of a thread, reused from pass to pass.
 #[derive(Default)]
 pub(super) struct Scratch {
     gemm: GemmExecutor,
     state: Vec<f32>,
     /// Query, key and value of each token.
     attention: Vec<f32>,
-    /// What attention found in each text, head after head.
+    /// The output of attention for each text, head after head.
     found: Vec<f32>,
     /// The same, token after token.
     joined: Vec<f32>,
@@ -65,19 +65,19 @@ pub(super) struct Scratch {
 }
 
 impl Bert {
-    /// The network of `config` out of `weights`, for texts of `max_tokens`.
+    /// Loads the network of `config` for texts of `max_tokens`.
     pub(super) fn load(config: &Config, weights: &mut Weights, max_tokens: usize) -> Result<Self> {
-        let mut reader = Reader::new(config, weights);
+        let mut loader = WeightLoader::new(config, weights);
         let hidden = config.hidden_size;
-        let words = reader.rows("embeddings.word_embeddings.weight", usize::MAX)?;
-        let mut positions = reader.rows("embeddings.position_embeddings.weight", max_tokens)?;
-        let types = reader.rows("embeddings.token_type_embeddings.weight", 1)?;
+        let words = loader.rows("embeddings.word_embeddings.weight", usize::MAX)?;
+        let mut positions = loader.rows("embeddings.position_embeddings.weight", max_tokens)?;
+        let types = loader.rows("embeddings.token_type_embeddings.weight", 1)?;
         for row in positions.chunks_exact_mut(hidden) {
             add(row, &types);
         }
-        let norm = reader.norm("embeddings.LayerNorm")?;
+        let norm = loader.norm("embeddings.LayerNorm")?;
         let layers =
-            (0..config.num_hidden_layers).map(|number| reader.layer(number)).collect::<Result<_>>()?;
+            (0..config.num_hidden_layers).map(|number| loader.layer(number)).collect::<Result<_>>()?;
         Ok(Self {
             words,
             positions,
@@ -90,22 +90,22 @@ impl Bert {
         })
     }
 
-    /// Tokens that the vocabulary has.
+    /// Returns the size of the vocabulary.
     pub(super) fn vocabulary(&self) -> usize {
         self.words.len() / self.hidden
     }
 
-    /// Tokens that a text may have.
+    /// Returns the maximum tokens of a text.
     pub(super) fn max_tokens(&self) -> usize {
         self.positions.len() / self.hidden
     }
 
-    /// Numbers in a vector.
+    /// Returns the dimensions of a vector.
     pub(super) fn dimensions(&self) -> usize {
         self.hidden
     }
 
-    /// One normalised vector for each text of a batch.
+    /// Returns one normalized vector per text of a batch.
     pub(super) fn embed(
         &self,
         texts: &[&[u32]],
@@ -114,8 +114,9 @@ impl Bert {
     ) -> Result<Vec<Vec<f32>>> {
         self.look_up(texts, &mut scratch.state)?;
         for layer in &self.layers {
-            self.layer(layer, texts, scratch)
-                .map_err(|error| Error::internal("the model could not be run").with_source(error))?;
+            self.layer(layer, texts, scratch).map_err(|error| {
+                Error::internal("the forward pass of the model failed").with_source(error)
+            })?;
         }
         let mut rest = scratch.state.as_slice();
         let mut vectors = Vec::with_capacity(texts.len());
@@ -137,7 +138,7 @@ impl Bert {
             for (id, position) in text.iter().zip(positions) {
                 let start = usize::try_from(*id).unwrap_or(usize::MAX).saturating_mul(self.hidden);
                 let word = self.words.get(start..start.saturating_add(self.hidden));
-                let word = word.ok_or_else(|| Error::internal("a token is not in the model's vocabulary"))?;
+                let word = word.ok_or_else(|| Error::internal("a token is outside of the vocabulary"))?;
                 state.extend(word.iter().zip(position).map(|(word, position)| word + position));
             }
         }
@@ -242,7 +243,7 @@ impl Norm {
     }
 }
 
-/// Puts the heads of each token side by side, `width` numbers together.
+/// Puts the heads of each token side by side, `width` numbers per token.
 fn join(found: &[f32], joined: &mut [f32], width: usize, heads: usize) {
     let side = width / heads;
     let tokens = joined.len() / width;
@@ -255,17 +256,17 @@ fn join(found: &[f32], joined: &mut [f32], width: usize, heads: usize) {
     }
 }
 
-/// The vector of one text, of length 1.
+/// Pools the rows of one text into a vector of length 1.
 fn pool(rows: &[f32], width: usize, pooling: Pooling) -> Result<Vec<f32>> {
     let mut rows = rows.chunks_exact(width);
     let mut vector = rows.next().map(<[f32]>::to_vec).unwrap_or_default();
     if pooling == Pooling::Mean {
-        // The length is made 1 below, so the sum does for the mean.
+        // The vector is normalized below, so the sum is as good as the mean.
         rows.for_each(|row| add(&mut vector, row));
     }
     let length = vector.iter().map(|number| f64::from(*number).powi(2)).sum::<f64>().sqrt();
     if !length.is_normal() {
-        return Err(Error::internal("the model made a vector that is not finite or has no length"));
+        return Err(Error::internal("the model produced a vector that is not finite or has length 0"));
     }
     vector.iter_mut().for_each(|number| *number = (f64::from(*number) / length) as f32);
     Ok(vector)
@@ -283,17 +284,17 @@ fn count(number: usize) -> f64 {
     number as f64
 }
 
-/// Takes tensors out of a file and packs them.
-struct Reader<'a> {
+/// Reads tensors and packs them for multiplication.
+struct WeightLoader<'a> {
     gemm: GemmExecutor,
     weights: &'a mut Weights,
     prefix: &'static str,
     config: &'a Config,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> WeightLoader<'a> {
     fn new(config: &'a Config, weights: &'a mut Weights) -> Self {
-        // A model that was trained with a head on top has its body in `bert`.
+        // A model with a task head has its encoder under `bert`.
         let prefix = if weights.has("bert.embeddings.word_embeddings.weight") { "bert." } else { "" };
         Self { gemm: GemmExecutor::new(), weights, prefix, config }
     }

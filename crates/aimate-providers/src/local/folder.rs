@@ -1,4 +1,4 @@
-//! The folder of a sentence-transformer: which files it has and what they say.
+//! Reads the folder of a sentence-transformer.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,13 +12,13 @@ use super::safetensors::Weights;
 use super::tokenizer;
 use super::wordpiece::Tokenizer;
 
-/// What a folder must be, for errors.
+/// What a folder must be, for error messages.
 const NEEDED: &str = "AIMATE_MODEL_DIR must be the folder of a sentence-transformer: \
     tokenizer.json, config.json and model.safetensors of a BERT model such as all-MiniLM-L6-v2";
-/// Tokens of a text where the folder does not say how many the model was made for.
-const USUAL_TOKENS: usize = 256;
+/// Maximum tokens of a text if the folder does not say.
+const DEFAULT_MAX_TOKENS: usize = 256;
 
-/// What `config.json` says of the network.
+/// The network, as `config.json` describes it.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Config {
     #[serde(default)]
@@ -32,28 +32,28 @@ pub(super) struct Config {
     pub(super) intermediate_size: usize,
     pub(super) num_attention_heads: usize,
     pub(super) num_hidden_layers: usize,
-    #[serde(default = "usual_epsilon")]
+    #[serde(default = "default_epsilon")]
     pub(super) layer_norm_eps: f32,
 }
 
-fn usual_epsilon() -> f32 {
+fn default_epsilon() -> f32 {
     1e-12
 }
 
-/// What is between the two halves of a layer's second part.
+/// The activation function of the feed-forward layer.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Activation {
-    /// With the error function.
+    /// GELU by the error function.
     Gelu,
-    /// With the hyperbolic tangent.
+    /// GELU approximated by the hyperbolic tangent.
     #[serde(alias = "gelu_pytorch_tanh")]
     GeluNew,
     /// `max(0, x)`.
     Relu,
 }
 
-/// How the vectors of a text's tokens become one.
+/// How the vectors of the tokens become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pooling {
     /// Their mean.
@@ -62,18 +62,18 @@ pub(super) enum Pooling {
     Cls,
 }
 
-/// What a model wants to read before a text of each purpose.
+/// The prefixes that a model expects, by purpose.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Prompts {
     pub(super) query: String,
     pub(super) passage: String,
 }
 
-/// A folder whose parts have been found.
-pub(super) struct Folder {
-    /// The folder that was asked for.
+/// A model folder whose small files have been read.
+pub(super) struct ModelFolder {
+    /// The folder as given.
     path: PathBuf,
-    /// The folder of the network itself, mostly the same.
+    /// The folder of the network, mostly the same.
     network: PathBuf,
     pub(super) config: Config,
     pub(super) pooling: Pooling,
@@ -81,7 +81,7 @@ pub(super) struct Folder {
     pub(super) max_tokens: usize,
 }
 
-impl Folder {
+impl ModelFolder {
     /// Reads the small files of a folder.
     pub(super) fn open(path: &Path) -> Result<Self> {
         if !path.is_dir() {
@@ -95,13 +95,13 @@ impl Folder {
                 file.mode().map_err(|wrong| invalid(&pooling.join("config.json"), &wrong))
             })?;
         let sentence: Option<SentenceFile> = optional(&network.join("sentence_bert_config.json"))?;
-        let max_tokens = sentence.and_then(|file| file.max_seq_length).unwrap_or(USUAL_TOKENS);
+        let max_tokens = sentence.and_then(|file| file.max_seq_length).unwrap_or(DEFAULT_MAX_TOKENS);
         let prompts: Option<TransformersFile> = optional(&path.join("config_sentence_transformers.json"))?;
         let prompts = prompts.map(TransformersFile::prompts).unwrap_or_default();
         Ok(Self { path: path.to_owned(), network, config, pooling, prompts, max_tokens })
     }
 
-    /// The tokenizer, and the text it was read from.
+    /// Reads the tokenizer; also returns its JSON, for the version.
     pub(super) fn tokenizer(&self) -> Result<(Tokenizer, String)> {
         let path = self.network.join("tokenizer.json");
         let json = text(&path)?.ok_or_else(|| missing(&path))?;
@@ -109,13 +109,13 @@ impl Folder {
         Ok((tokenizer, json))
     }
 
-    /// The file of weights.
+    /// Opens the weights.
     pub(super) fn weights(&self) -> Result<Weights> {
         let path = self.network.join("model.safetensors");
         if path.is_file() { Weights::open(&path) } else { Err(missing(&path)) }
     }
 
-    /// What all that makes a vector hashes to, in 16 hex digits.
+    /// Returns 16 hex digits of a hash of everything that determines a vector.
     pub(super) fn version(&self, weights: &mut Weights, tokenizer: &str) -> Result<String> {
         let Config { hidden_act, num_attention_heads, layer_norm_eps, .. } = self.config;
         let Prompts { query, passage } = &self.prompts;
@@ -128,7 +128,7 @@ impl Folder {
         Ok(hex)
     }
 
-    /// What to call the model: the folder's name, unless that says nothing.
+    /// Returns the name of the model: that of the folder, unless it is generic.
     pub(super) fn name(&self) -> String {
         let path = self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
         let mut names = path.iter().rev().map(|part| part.to_string_lossy());
@@ -153,7 +153,7 @@ struct Module {
     kind: String,
 }
 
-/// The folders of the network and of the pooling.
+/// Returns the folders of the network and of the pooling.
 fn modules(path: &Path) -> Result<(PathBuf, PathBuf)> {
     let file = path.join("modules.json");
     let (mut network, mut pooling) = (path.to_owned(), path.join("1_Pooling"));
@@ -211,7 +211,7 @@ impl TransformersFile {
 
 #[derive(Deserialize)]
 struct PoolingFile {
-    /// What newer versions write in place of the flags.
+    /// Written by newer versions instead of the flags.
     pooling_mode: Option<String>,
     #[serde(flatten)]
     flags: serde_json::Map<String, serde_json::Value>,

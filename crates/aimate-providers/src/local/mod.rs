@@ -9,7 +9,7 @@
 //! ```
 
 mod bert;
-mod crew;
+mod compute_pool;
 mod folder;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
@@ -27,31 +27,34 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
 use bert::{Bert, Scratch};
-use crew::Crew;
-use folder::{Folder, Pooling, Prompts};
+use compute_pool::ComputePool;
+use folder::{ModelFolder, Pooling, Prompts};
 use wordpiece::Tokenizer;
 
-/// Tokens that one thread takes at a time. Fewer read the weights too often,
-/// more do not fit the cache, and a question waits for as many at most.
+/// Maximum tokens of a batch, the job of one thread. Smaller ones read the
+/// weights more often, larger ones overflow the CPU cache, and a query waits for
+/// one batch at most.
 const BATCH_TOKENS: usize = 256;
-/// Tokens below which one thread does a call alone: sharing costs more than it saves.
-const ALONE_TOKENS: usize = 48;
-/// Texts of questions embedded at the same time, for each thread.
-const QUERIES: usize = 4;
+/// Tokens below which a single text runs on one thread: splitting it costs more
+/// than it saves.
+const MIN_PARALLEL_TOKENS: usize = 48;
+/// Concurrent query calls per thread.
+const QUERIES_PER_THREAD: usize = 4;
 
-/// A sentence-transformer that runs in this process, on the processor.
+/// A sentence-transformer that runs in this process, on the CPU.
 ///
-/// It runs models of the BERT family: all-MiniLM, bge, e5 and gte in their small
-/// and base sizes. A vector has the length 1. A clone is the same embedder.
+/// It runs models of the BERT family, such as all-MiniLM, bge, e5 and gte in
+/// their small and base sizes. Vectors have length 1. Clones share the model and
+/// the threads.
 #[derive(Clone)]
 pub struct LocalEmbedder {
-    parts: Arc<Parts>,
-    crew: Arc<Crew>,
-    passages: Arc<Semaphore>,
-    queries: Arc<Semaphore>,
+    loaded: Arc<LoadedModel>,
+    pool: Arc<ComputePool>,
+    passage_permits: Arc<Semaphore>,
+    query_permits: Arc<Semaphore>,
 }
 
-struct Parts {
+struct LoadedModel {
     name: String,
     model: EmbeddingModel,
     bert: Bert,
@@ -61,13 +64,13 @@ struct Parts {
 }
 
 impl LocalEmbedder {
-    /// Reads a model from its folder. Blocks for about a second.
+    /// Loads a model from its folder. Blocks for about a second.
     ///
     /// # Errors
-    /// `Invalid` if a file is missing, damaged or of a kind that cannot be run
-    /// here; the message names the file.
+    /// `Invalid` if a file is missing, damaged or not supported; the message
+    /// names the file.
     pub fn open(dir: &Path) -> Result<Self> {
-        let folder = Folder::open(dir)?;
+        let folder = ModelFolder::open(dir)?;
         let (tokenizer, json) = folder.tokenizer()?;
         let mut weights = folder.weights()?;
         let version = folder.version(&mut weights, &json)?;
@@ -75,7 +78,7 @@ impl LocalEmbedder {
         let largest = usize::try_from(tokenizer.largest()).unwrap_or(usize::MAX);
         if largest >= bert.vocabulary() {
             return Err(Error::invalid(format!(
-                "`{}`: tokenizer.json has the token {largest} and the weights have {} tokens; they are of different models",
+                "`{}`: tokenizer.json has the token {largest} and the weights have {} tokens; they belong to different models",
                 dir.display(),
                 bert.vocabulary()
             )));
@@ -90,69 +93,69 @@ impl LocalEmbedder {
         let name = folder.name();
         let dimensions = u32::try_from(bert.dimensions()).unwrap_or(u32::MAX);
         let model = EmbeddingModel { name: format!("local/{name}"), dimensions, version };
-        let Folder { pooling, prompts, .. } = folder;
-        let parts = Parts { name, model, bert, tokenizer, pooling, prompts };
-        Ok(Self::with(Arc::new(parts), Crew::usual()?))
+        let ModelFolder { pooling, prompts, .. } = folder;
+        let loaded = LoadedModel { name, model, bert, tokenizer, pooling, prompts };
+        Ok(Self::with(Arc::new(loaded), ComputePool::with_default_threads()?))
     }
 
-    /// The same model on this many threads; as many as there are cores, and 16
-    /// at most, unless this is called.
+    /// Sets the number of threads. Default: one per core, at most 16.
     ///
     /// # Errors
     /// `Unavailable` if the threads cannot be started.
     pub fn threads(self, threads: usize) -> Result<Self> {
-        Ok(Self::with(self.parts, Crew::new(threads)?))
+        Ok(Self::with(self.loaded, ComputePool::new(threads)?))
     }
 
-    fn with(parts: Arc<Parts>, crew: Crew) -> Self {
-        let threads = crew.threads();
+    fn with(loaded: Arc<LoadedModel>, pool: ComputePool) -> Self {
+        let threads = pool.threads();
         Self {
-            parts,
-            passages: Arc::new(Semaphore::new(threads)),
-            queries: Arc::new(Semaphore::new(threads * QUERIES)),
-            crew: Arc::new(crew),
+            loaded,
+            passage_permits: Arc::new(Semaphore::new(threads)),
+            query_permits: Arc::new(Semaphore::new(threads * QUERIES_PER_THREAD)),
+            pool: Arc::new(pool),
         }
     }
 
-    /// The model's name: its folder's, as a rule.
+    /// Returns the name of the model, usually that of its folder.
     pub fn name(&self) -> &str {
-        &self.parts.name
+        &self.loaded.name
     }
 
-    /// Numbers in a vector.
+    /// Returns the number of dimensions of a vector.
     pub fn dimensions(&self) -> usize {
-        self.parts.bert.dimensions()
+        self.loaded.bert.dimensions()
     }
 
-    /// Tokens of a text at most, with those the model adds; the rest is cut off.
+    /// Returns the maximum tokens of a text, special tokens included; longer texts
+    /// are truncated.
     pub fn max_tokens(&self) -> usize {
-        self.parts.bert.max_tokens()
+        self.loaded.bert.max_tokens()
     }
 
-    /// 16 hex digits that are others when the vectors are others.
+    /// Returns 16 hex digits that change whenever the vectors of the model would.
     pub fn version(&self) -> &str {
-        &self.parts.model.version
+        &self.loaded.model.version
     }
 
-    /// Tokens of `text`, with those the model adds, however many.
+    /// Returns the number of tokens of `text`, special tokens included.
     pub fn count_tokens(&self, text: &str) -> usize {
-        self.parts.tokenizer.count(text)
+        self.loaded.tokenizer.count(text)
     }
 
-    /// One vector of length 1 for each text, in their order. Blocks: call it from
-    /// a thread that may.
+    /// Returns one vector of length 1 for each text, in order. Blocks: async code
+    /// should use [`Embedder::embed`].
     ///
     /// # Errors
-    /// `Internal` if the weights make numbers that are not finite.
+    /// `Internal` if the weights produce numbers that are not finite.
     pub fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
         self.run(texts, &AtomicBool::new(false))
     }
 
     fn run(&self, texts: &[&str], stop: &AtomicBool) -> Result<Vec<Vec<f32>>> {
-        let Parts { bert, tokenizer, pooling, .. } = &*self.parts;
+        let LoadedModel { bert, tokenizer, pooling, .. } = &*self.loaded;
         let texts: Vec<Vec<u32>> =
             texts.iter().map(|text| tokenizer.encode(text, bert.max_tokens())).collect();
-        let (order, batches) = batches(&texts, self.crew.threads());
+        let (order, batches) = batches(&texts, self.pool.threads());
         let embed = |scratch: &mut Scratch, batch: &Vec<&[u32]>| {
             if stop.load(Ordering::Relaxed) { Ok(Vec::new()) } else { bert.embed(batch, *pooling, scratch) }
         };
@@ -161,9 +164,13 @@ impl LocalEmbedder {
             [batch] => {
                 let tokens: usize = batch.iter().map(|text| text.len()).sum();
                 let job = || embed(&mut Scratch::default(), batch);
-                vec![if tokens < ALONE_TOKENS { self.crew.alone(job) } else { self.crew.together(job) }]
+                vec![if tokens < MIN_PARALLEL_TOKENS {
+                    self.pool.run_one(job)
+                } else {
+                    self.pool.run_parallel(job)
+                }]
             }
-            batches => self.crew.each(batches, Scratch::default, embed),
+            batches => self.pool.map(batches, Scratch::default, embed),
         };
         let mut vectors: Vec<(usize, Vec<f32>)> = Vec::with_capacity(texts.len());
         let mut order = order.into_iter();
@@ -175,8 +182,9 @@ impl LocalEmbedder {
     }
 }
 
-/// Texts in batches for one thread each, the longest first so that no thread is
-/// left alone with a long one; and the number of each text in that order.
+/// Groups texts into batches of one thread each, the longest first, so that no
+/// thread is still busy with a long one at the end. Returns the index of each
+/// text in that order, and the batches.
 fn batches(texts: &[Vec<u32>], threads: usize) -> (Vec<usize>, Vec<Vec<&[u32]>>) {
     let mut order: Vec<(usize, &[u32])> = texts.iter().map(Vec::as_slice).enumerate().collect();
     order.sort_by_key(|(_, text)| std::cmp::Reverse(text.len()));
@@ -200,7 +208,7 @@ fn batches(texts: &[Vec<u32>], threads: usize) -> (Vec<usize>, Vec<Vec<&[u32]>>)
 #[async_trait]
 impl Embedder for LocalEmbedder {
     fn model(&self) -> &EmbeddingModel {
-        &self.parts.model
+        &self.loaded.model
     }
 
     fn max_tokens(&self) -> usize {
@@ -212,15 +220,15 @@ impl Embedder for LocalEmbedder {
     }
 
     async fn embed(&self, texts: &[String], purpose: EmbedPurpose) -> Result<Vec<Vec<f32>>> {
-        let Prompts { query, passage } = &self.parts.prompts;
-        // Questions stand in a line of their own: someone waits for each.
-        let (prompt, line) = match purpose {
-            EmbedPurpose::Query => (query, &self.queries),
-            EmbedPurpose::Passage => (passage, &self.passages),
+        let Prompts { query, passage } = &self.loaded.prompts;
+        // Queries have permits of their own: a user waits for each.
+        let (prompt, permits) = match purpose {
+            EmbedPurpose::Query => (query, &self.query_permits),
+            EmbedPurpose::Passage => (passage, &self.passage_permits),
         };
         let texts: Vec<String> = texts.iter().map(|text| format!("{prompt}{text}")).collect();
-        let permit = Arc::clone(line).acquire_owned().await;
-        let (embedder, stop) = (self.clone(), Stop::default());
+        let permit = Arc::clone(permits).acquire_owned().await;
+        let (embedder, stop) = (self.clone(), StopOnDrop::default());
         let stopped = Arc::clone(&stop.0);
         let work = tokio::task::spawn_blocking(move || {
             let _permit = permit;
@@ -231,11 +239,11 @@ impl Embedder for LocalEmbedder {
     }
 }
 
-/// Ends the work at the next batch when nobody waits for it any more.
+/// Stops the work at the next batch once its future is dropped.
 #[derive(Default)]
-struct Stop(Arc<AtomicBool>);
+struct StopOnDrop(Arc<AtomicBool>);
 
-impl Drop for Stop {
+impl Drop for StopOnDrop {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }

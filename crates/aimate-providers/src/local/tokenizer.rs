@@ -1,5 +1,5 @@
-//! Reading `tokenizer.json`. What is not known is refused: a token that differs
-//! spoils every vector without a sign.
+//! Parses `tokenizer.json`. Anything unknown is refused: a single different token
+//! would spoil vectors without a sign.
 
 use std::collections::HashMap;
 
@@ -9,13 +9,13 @@ use serde_json::Value;
 
 use super::wordpiece::{Cleaning, Tokenizer, Vocabulary};
 
-/// What is wrong with the file.
+/// The error is what is wrong with the file.
 type Result<T, E = String> = std::result::Result<T, E>;
 
 #[derive(Deserialize)]
-struct File {
+struct TokenizerFile {
     #[serde(default)]
-    added_tokens: Vec<Added>,
+    added_tokens: Vec<AddedToken>,
     #[serde(default)]
     normalizer: Value,
     #[serde(default)]
@@ -26,7 +26,7 @@ struct File {
 }
 
 #[derive(Deserialize)]
-struct Added {
+struct AddedToken {
     id: u32,
     content: Box<str>,
     #[serde(default)]
@@ -56,18 +56,18 @@ struct Model {
 
 #[derive(Deserialize)]
 struct Template {
-    single: Vec<Part>,
-    special_tokens: HashMap<String, Special>,
+    single: Vec<TemplatePart>,
+    special_tokens: HashMap<String, SpecialToken>,
 }
 
 #[derive(Deserialize)]
-enum Part {
+enum TemplatePart {
     SpecialToken { id: String, type_id: u32 },
     Sequence { type_id: u32 },
 }
 
 #[derive(Deserialize)]
-struct Special {
+struct SpecialToken {
     ids: Vec<u32>,
 }
 
@@ -81,15 +81,15 @@ fn yes() -> bool {
     true
 }
 
-/// The tokenizer in the text of a `tokenizer.json`. What the file says of
-/// truncation and padding is left to the caller.
+/// Parses the text of a `tokenizer.json`. Its truncation and padding are ignored:
+/// they are up to the caller.
 pub(super) fn read(json: &str) -> Result<Tokenizer> {
-    let file: File = serde_json::from_str(json).map_err(|error| error.to_string())?;
+    let file: TokenizerFile = serde_json::from_str(json).map_err(|error| error.to_string())?;
     let normalizer: Normalizer = part("normalizer", "BertNormalizer", file.normalizer)?;
     known("pre_tokenizer", "BertPreTokenizer", &file.pre_tokenizer)?;
     let (before, behind) = around(file.post_processor)?;
     let model: Model = match file.model.get("type") {
-        // Old files do not say.
+        // Old files have no type.
         None => parse("model", file.model)?,
         Some(_) => part("model", "WordPiece", file.model)?,
     };
@@ -127,8 +127,8 @@ pub(super) fn read(json: &str) -> Result<Tokenizer> {
     })
 }
 
-/// The tokens that stand for themselves, the longest first.
-fn special(added: Vec<Added>) -> Result<Vec<(Box<str>, u32)>> {
+/// Returns the tokens that are recognized anywhere, the longest first.
+fn special(added: Vec<AddedToken>) -> Result<Vec<(Box<str>, u32)>> {
     if let Some(odd) =
         added.iter().find(|token| token.single_word || token.normalized || token.content.is_empty())
     {
@@ -142,7 +142,7 @@ fn special(added: Vec<Added>) -> Result<Vec<(Box<str>, u32)>> {
     Ok(special)
 }
 
-/// What goes before and behind a text.
+/// Returns the tokens to add before and after a text.
 fn around(processor: Value) -> Result<(Vec<u32>, Vec<u32>)> {
     match kind(&processor) {
         "BertProcessing" => {
@@ -154,8 +154,10 @@ fn around(processor: Value) -> Result<(Vec<u32>, Vec<u32>)> {
             let (mut before, mut behind, mut seen) = (Vec::new(), Vec::new(), false);
             for part in &template.single {
                 match part {
-                    Part::Sequence { type_id: 0 } if !seen => seen = true,
-                    Part::SpecialToken { id, type_id: 0 } if template.special_tokens.contains_key(id) => {
+                    TemplatePart::Sequence { type_id: 0 } if !seen => seen = true,
+                    TemplatePart::SpecialToken { id, type_id: 0 }
+                        if template.special_tokens.contains_key(id) =>
+                    {
                         let ids = template.special_tokens.get(id).map(|special| &special.ids);
                         let side = if seen { &mut behind } else { &mut before };
                         side.extend(ids.into_iter().flatten());

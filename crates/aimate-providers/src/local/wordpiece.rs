@@ -1,8 +1,8 @@
-//! BERT's tokens: clean, split at spaces and punctuation, then cut each word
-//! into the longest pieces of the vocabulary.
+//! BERT's WordPiece tokenizer: normalizes, splits at white space and punctuation,
+//! then splits each word into the longest pieces of the vocabulary.
 //!
-//! Reads one character after the other and stops as soon as enough tokens are
-//! there, so that the head of a long text costs no more than a short text.
+//! Own code, because it reads one character after the other and stops at the
+//! maximum: a long text that is truncated costs no more than a short one.
 
 use std::collections::HashMap;
 
@@ -10,33 +10,33 @@ use foldhash::fast::RandomState;
 use unicode_categories::UnicodeCategories;
 use unicode_normalization::char::decompose_canonical;
 
-/// Ids by text.
+/// Token ids by text.
 pub(super) type Vocabulary = HashMap<Box<str>, u32, RandomState>;
 
 /// A tokenizer of the BERT family.
 pub(super) struct Tokenizer {
     pub(super) cleaning: Cleaning,
-    /// What a word may begin with.
+    /// Pieces that begin a word.
     pub(super) words: Vocabulary,
-    /// What a word may go on with, without the prefix (`##`) that says so.
+    /// Pieces that continue a word, without their prefix (`##`).
     pub(super) pieces: Vocabulary,
-    /// Bytes of the longest of either.
+    /// Bytes of the longest piece.
     pub(super) longest: usize,
-    /// What stands for a word that has no pieces.
+    /// The token of a word without pieces (`[UNK]`).
     pub(super) unknown: u32,
-    /// Characters of a word that is cut at all.
+    /// Maximum characters of a word; longer ones are `unknown`.
     pub(super) max_word: usize,
-    /// Tokens that stand for themselves wherever the text has them, such as `[SEP]`.
+    /// Tokens that are recognized anywhere in a text, such as `[SEP]`.
     pub(super) special: Vec<(Box<str>, u32)>,
-    /// The bytes that these begin with.
+    /// The first bytes of `special`.
     pub(super) special_begins: Vec<u8>,
-    /// What goes before every text.
+    /// Tokens added before every text.
     pub(super) before: Vec<u32>,
-    /// What goes behind every text.
+    /// Tokens added after every text.
     pub(super) behind: Vec<u32>,
 }
 
-/// What is done to a text before it is split.
+/// How a text is normalized before it is split.
 #[derive(Clone, Copy)]
 pub(super) struct Cleaning {
     pub(super) drop_control: bool,
@@ -46,24 +46,24 @@ pub(super) struct Cleaning {
 }
 
 impl Tokenizer {
-    /// The tokens of `text`, at most `max` with what goes before and behind.
+    /// Returns the tokens of `text`, at most `max` with the added ones.
     pub(super) fn encode(&self, text: &str, max: usize) -> Vec<u32> {
         let room = max.saturating_sub(self.before.len() + self.behind.len());
         let mut ids = self.before.clone();
-        let mut walk = Walk::new(self, room);
+        let mut walk = TokenWalk::new(self, room);
         walk.text(text, &mut |id| ids.push(id));
         ids.extend(&self.behind);
         ids
     }
 
-    /// How many tokens `text` has, with what goes before and behind.
+    /// Returns the number of tokens of `text`, with the added ones.
     pub(super) fn count(&self, text: &str) -> usize {
-        let mut walk = Walk::new(self, usize::MAX);
+        let mut walk = TokenWalk::new(self, usize::MAX);
         walk.text(text, &mut |_| {});
         walk.found + self.before.len() + self.behind.len()
     }
 
-    /// The largest id there is.
+    /// Returns the largest token id.
     pub(super) fn largest(&self) -> u32 {
         let special = self.special.iter().map(|(_, id)| id);
         let all = self.words.values().chain(self.pieces.values()).chain(special);
@@ -87,10 +87,10 @@ impl Tokenizer {
     }
 }
 
-/// A walk through one text.
-struct Walk<'a> {
+/// The state of tokenizing one text.
+struct TokenWalk<'a> {
     tokenizer: &'a Tokenizer,
-    /// The word so far, no longer than a word that is cut.
+    /// The word so far, at most `max_word` characters of it.
     word: String,
     /// Characters of the word, those included that did not fit.
     characters: usize,
@@ -99,7 +99,7 @@ struct Walk<'a> {
     room: usize,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> TokenWalk<'a> {
     fn new(tokenizer: &'a Tokenizer, room: usize) -> Self {
         Self { tokenizer, word: String::new(), characters: 0, pieces: Vec::new(), found: 0, room }
     }
@@ -172,7 +172,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Gives the tokens of the word that ends here, if there is one.
+    /// Emits the tokens of the word that ends here, if there is one.
     fn end_word(&mut self, emit: &mut impl FnMut(u32)) {
         if self.characters == 0 {
             return;
@@ -190,7 +190,7 @@ impl<'a> Walk<'a> {
         self.characters = 0;
     }
 
-    /// Cuts the word into pieces; false where the vocabulary has none for it.
+    /// Splits the word into pieces; false if the vocabulary has none for it.
     fn cut(&self, pieces: &mut Vec<u32>) -> bool {
         if self.characters > self.tokenizer.max_word {
             return false;
@@ -212,8 +212,8 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// What cleaning takes out of a text. The tables are those of the reference
-/// implementation, gaps included: another table makes other tokens.
+/// Whether normalization drops a character. The tables are those of the reference
+/// implementation, gaps included: another table would make other tokens.
 fn is_dropped(character: char) -> bool {
     match character {
         '\t' | '\n' | '\r' | ' '..='~' => false,
@@ -226,7 +226,7 @@ fn is_punctuation(character: char) -> bool {
     if character.is_ascii() { character.is_ascii_punctuation() } else { character.is_punctuation() }
 }
 
-/// The blocks of Chinese characters, each a word of its own.
+/// Whether a character is of a CJK block, where each is a word of its own.
 fn is_chinese(character: char) -> bool {
     matches!(
         u32::from(character),

@@ -1,4 +1,4 @@
-//! Reading Ollama's answers, line by line or whole.
+//! Decodes Ollama's answers, line by line or whole.
 
 use aimate_core::message::ToolCall;
 use aimate_core::provider::{ChatRequest, FinishReason, ProviderEvent};
@@ -8,18 +8,18 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::encode::Sent;
+use super::encode::SentPrompt;
 use crate::frame::{Frame, JsonLines};
-use crate::http::Peer;
+use crate::http::UpstreamErrors;
 use crate::json::{Number, Text, arguments, clean_value, list, parse};
 use crate::openai::calls::CallIds;
-use crate::stream::{Decoder, Flow, Queue};
-use crate::thoughts::Thoughts;
+use crate::stream::{Decoder, EventQueue, Flow};
+use crate::think_tags::ThinkTagParser;
 
 #[derive(Deserialize)]
-struct Line<'a> {
+struct ChatLine<'a> {
     #[serde(borrow, default)]
-    message: Option<Message<'a>>,
+    message: Option<LineMessage<'a>>,
     #[serde(default)]
     done: Option<bool>,
     #[serde(borrow, default)]
@@ -33,48 +33,48 @@ struct Line<'a> {
 }
 
 #[derive(Deserialize)]
-struct Message<'a> {
+struct LineMessage<'a> {
     #[serde(borrow, default)]
     content: Text<'a>,
     #[serde(borrow, default)]
     thinking: Text<'a>,
     #[serde(borrow, default, deserialize_with = "list")]
-    tool_calls: Vec<WireCall<'a>>,
+    tool_calls: Vec<LineToolCall<'a>>,
 }
 
 #[derive(Deserialize)]
-struct WireCall<'a> {
+struct LineToolCall<'a> {
     #[serde(borrow, default)]
     id: Text<'a>,
     #[serde(borrow)]
-    function: Function<'a>,
+    function: LineFunction<'a>,
 }
 
 #[derive(Deserialize)]
-struct Function<'a> {
+struct LineFunction<'a> {
     #[serde(borrow, default)]
     name: Text<'a>,
     #[serde(borrow, default)]
     arguments: Option<&'a RawValue>,
 }
 
-/// The reader of one answer: whole once a line says `done`.
-pub(super) struct ChatDecoder {
-    sent: Sent,
+/// Decodes one answer, which is complete once a line says `done`.
+pub(super) struct OllamaDecoder {
+    sent: SentPrompt,
     ids: CallIds,
-    thoughts: Thoughts,
+    think_tags: ThinkTagParser,
     calls: Vec<ToolCall>,
     usage: Option<TokenUsage>,
     reason: Option<FinishReason>,
     has_begun: bool,
 }
 
-impl ChatDecoder {
-    pub(super) fn new(request: &ChatRequest, sent: Sent) -> Self {
+impl OllamaDecoder {
+    pub(super) fn new(request: &ChatRequest, sent: SentPrompt) -> Self {
         Self {
             sent,
             ids: CallIds::new(request),
-            thoughts: Thoughts::default(),
+            think_tags: ThinkTagParser::default(),
             calls: Vec::new(),
             usage: None,
             reason: None,
@@ -82,11 +82,11 @@ impl ChatDecoder {
         }
     }
 
-    fn message(&mut self, message: Message<'_>, events: &mut Queue) {
+    fn message(&mut self, message: LineMessage<'_>, events: &mut EventQueue) {
         if !message.thinking.is_empty() {
             events.push_back(ProviderEvent::Reasoning(message.thinking.clean()));
         }
-        self.thoughts.push(message.content.clean(), events);
+        self.think_tags.push(message.content.clean(), events);
         for call in message.tool_calls {
             let id = self.ids.unique(call.id.clean());
             let arguments = call.function.arguments.map_or_else(|| arguments(""), call_arguments);
@@ -94,7 +94,7 @@ impl ChatDecoder {
         }
     }
 
-    fn finish(&mut self, line: &Line<'_>, events: &mut Queue) {
+    fn finish(&mut self, line: &ChatLine<'_>, events: &mut EventQueue) {
         let (read, written) = (line.prompt_eval_count.count(), line.eval_count.count());
         if read.is_some() || written.is_some() {
             self.usage = Some(TokenUsage {
@@ -120,10 +120,10 @@ impl ChatDecoder {
         });
     }
 
-    /// Whether Ollama silently cut the prompt: it read as much as the window
-    /// holds, and clearly less than was sent by a count that is rather too low.
-    /// A count below the window says nothing: what the server had cached of the
-    /// prompt it does not count, and says `0` or nothing if it had all.
+    /// Whether Ollama silently truncated the prompt: it read as many tokens as the
+    /// window holds, and clearly fewer than were sent by a low estimate. A count
+    /// below the window means nothing: the server does not count cached tokens, and
+    /// sends 0 or no count if it had cached all.
     fn is_truncated(&self, read: u64) -> bool {
         let window = u64::from(self.sent.window);
         read >= window - window / 32 && read + read / 10 < self.sent.tokens
@@ -141,27 +141,28 @@ fn call_arguments(json: &RawValue) -> Value {
     }
 }
 
-impl Decoder for ChatDecoder {
+impl Decoder for OllamaDecoder {
     type Frames = JsonLines;
 
-    fn frame(&mut self, peer: &Peer, frame: &Frame, events: &mut Queue) -> Result<Flow> {
+    fn frame(&mut self, errors: &UpstreamErrors, frame: &Frame, events: &mut EventQueue) -> Result<Flow> {
         let data = frame.data.trim_ascii();
-        let mut mended = String::new();
-        let mut line: Line<'_> = match parse(data, &mut mended) {
+        let mut repaired = String::new();
+        let mut line: ChatLine<'_> = match parse(data, &mut repaired) {
             Ok(line) => line,
-            Err(_) if data.is_empty() => return Err(peer.empty()),
-            Err(_) if data.starts_with(b"<") => return Err(peer.web_page()),
+            Err(_) if data.is_empty() => return Err(errors.empty_response()),
+            Err(_) if data.starts_with(b"<") => return Err(errors.web_page()),
             Err(error) => {
-                return Err(
-                    peer.nonsense(format_args!("the answer is not what Ollama's API says ({error})"), data)
-                );
+                return Err(errors.invalid_response(
+                    format_args!("the response does not follow Ollama's API ({error})"),
+                    data,
+                ));
             }
         };
         if let Some(error) = line.error.take().filter(|error| !error.is_null()) {
-            return Err(peer.complaint(&error));
+            return Err(errors.error_object(&error));
         }
         if line.message.is_none() && line.done.is_none() {
-            return Err(peer.nonsense("the answer has no `message`", data));
+            return Err(errors.invalid_response("the response has no `message`", data));
         }
         if !std::mem::replace(&mut self.has_begun, true) && self.sent.is_choice_lost {
             events.push_back(ProviderEvent::Warning {
@@ -180,14 +181,14 @@ impl Decoder for ChatDecoder {
         Ok(Flow::Done)
     }
 
-    fn end(&mut self, peer: &Peer, events: &mut Queue) -> Result<()> {
+    fn end(&mut self, errors: &UpstreamErrors, events: &mut EventQueue) -> Result<()> {
         if !self.has_begun {
-            return Err(peer.empty());
+            return Err(errors.empty_response());
         }
         let Some(reason) = self.reason.take() else {
-            return Err(peer.cut_off());
+            return Err(errors.truncated());
         };
-        self.thoughts.end(events);
+        self.think_tags.finish(events);
         let reason = if self.calls.is_empty() { reason } else { FinishReason::ToolCalls };
         events.extend(self.calls.drain(..).map(ProviderEvent::ToolCall));
         events.extend(self.usage.take().map(ProviderEvent::Usage));
@@ -195,7 +196,7 @@ impl Decoder for ChatDecoder {
         Ok(())
     }
 
-    fn fail(&mut self, events: &mut Queue) {
-        self.thoughts.end(events);
+    fn fail(&mut self, events: &mut EventQueue) {
+        self.think_tags.finish(events);
     }
 }

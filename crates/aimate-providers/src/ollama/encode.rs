@@ -1,4 +1,4 @@
-//! Writing Ollama's chat request.
+//! Serializes Ollama's chat request.
 
 use std::collections::HashMap;
 
@@ -9,17 +9,18 @@ use serde_json::{Map, Value, json};
 
 use crate::openai::encode::{no_file, output_text, tool};
 
-/// The window asked for where nobody says which.
-const WINDOW: u32 = 8_192;
+/// Context window if neither request nor connection has one. Ollama's own default
+/// can be as small as 2,048 tokens, and it truncates longer prompts silently.
+const DEFAULT_WINDOW: u32 = 8_192;
 
-/// What was sent, to compare with what the server says to have read.
+/// What was sent, to compare with what the server says it has read.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sent {
-    /// The window asked for.
+pub(super) struct SentPrompt {
+    /// The requested context window.
     pub(super) window: u32,
-    /// Tokens of the prompt, by a rough count.
+    /// Estimated tokens of the prompt.
     pub(super) tokens: u64,
-    /// Whether a tool had to be called, which Ollama cannot be told.
+    /// Whether a tool call was required, which Ollama cannot express.
     pub(super) is_choice_lost: bool,
 }
 
@@ -27,11 +28,11 @@ pub(super) struct Sent {
 ///
 /// # Errors
 /// `Unsupported` if a message holds a file or an image by address.
-pub(super) fn body(endpoint: &Endpoint, request: &ChatRequest) -> Result<(Vec<u8>, Sent)> {
+pub(super) fn body(endpoint: &Endpoint, request: &ChatRequest) -> Result<(Vec<u8>, SentPrompt)> {
     let settings = &endpoint.settings;
-    let window = request.context_window.or(settings.context_window).unwrap_or(WINDOW);
+    let window = request.context_window.or(settings.context_window).unwrap_or(DEFAULT_WINDOW);
     let messages = messages(&request.messages)?;
-    let sent = Sent {
+    let sent = SentPrompt {
         window,
         tokens: estimate(&messages),
         is_choice_lost: matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Tool(_))),
@@ -52,8 +53,8 @@ pub(super) fn body(endpoint: &Endpoint, request: &ChatRequest) -> Result<(Vec<u8
     Ok((Value::Object(body).to_string().into_bytes(), sent))
 }
 
-/// The tools to offer: Ollama has no `tool_choice`, so none is offered where
-/// none may be called, and only the one that must be.
+/// Returns the tools to offer. Ollama has no `tool_choice`: none are offered if
+/// none may be called, and only the required one if there is one.
 fn tools(request: &ChatRequest) -> impl Iterator<Item = &ToolSpec> {
     request.tools.iter().filter(|tool| match &request.tool_choice {
         Some(ToolChoice::None) => false,
@@ -111,46 +112,46 @@ fn add<'a>(
     message: &'a ChatMessage,
 ) -> Result<()> {
     let role = if message.role == MessageRole::Tool { MessageRole::Assistant } else { message.role };
-    let mut draft = Draft::default();
+    let mut pending = OllamaMessage::default();
     for part in &message.content {
         match part {
-            Part::Text { text } => draft.texts.push(text),
-            Part::Image { data: Some(data), .. } => draft.images.push(data),
+            Part::Text { text } => pending.texts.push(text),
+            Part::Image { data: Some(data), .. } => pending.images.push(data),
             Part::Image { url: Some(_), .. } => {
                 return Err(Error::unsupported(
                     "Ollama fetches no images; send the image itself as `data`, not its `url`",
                 ));
             }
             Part::File { name, .. } => return Err(no_file(name)),
-            Part::Reasoning { text, .. } => draft.thoughts.push(text),
+            Part::Reasoning { text, .. } => pending.thoughts.push(text),
             Part::ToolCall(call) => {
                 tools.insert(&call.id, &call.name);
-                draft.calls.push(wire_call(call));
+                pending.calls.push(wire_call(call));
             }
             Part::ToolResult { id, output, .. } => {
-                all.extend(std::mem::take(&mut draft).message(role));
+                all.extend(std::mem::take(&mut pending).message(role));
                 let name = tools.get(id.as_str()).copied().unwrap_or_default();
                 all.push(json!({"role": "tool", "tool_name": name, "tool_call_id": id, "content": output_text(output)}));
             }
             Part::Image { .. } | Part::Citation(_) => {}
         }
     }
-    all.extend(draft.message(role));
+    all.extend(pending.message(role));
     Ok(())
 }
 
-/// A message that is still being gathered.
+/// A message under construction.
 #[derive(Default)]
-struct Draft<'a> {
+struct OllamaMessage<'a> {
     texts: Vec<&'a str>,
     images: Vec<&'a str>,
     thoughts: Vec<&'a str>,
     calls: Vec<Value>,
 }
 
-impl Draft<'_> {
-    /// `None` if nothing was gathered. Thoughts go back only beside calls, where
-    /// a model goes on with them.
+impl OllamaMessage<'_> {
+    /// Returns `None` if the message is empty. Reasoning is sent back only with
+    /// tool calls, where the model continues it.
     fn message(self, role: MessageRole) -> Option<Value> {
         if self.texts.is_empty() && self.images.is_empty() && self.calls.is_empty() {
             return None;
@@ -171,7 +172,7 @@ impl Draft<'_> {
     }
 }
 
-/// Arguments are an object here; what a model wrote that is none is wrapped.
+/// Ollama requires an object as arguments: anything else is wrapped.
 fn wire_call(call: &ToolCall) -> Value {
     let arguments = match &call.arguments {
         Value::Object(_) => call.arguments.clone(),
@@ -180,8 +181,8 @@ fn wire_call(call: &ToolCall) -> Value {
     json!({"id": call.id, "function": {"name": call.name, "arguments": arguments}})
 }
 
-/// Tokens of a prompt by a rough count that is rather too low: a quarter of the
-/// ASCII letters and half of the others. Images count nothing.
+/// Estimates the tokens of a prompt, rather too low, so that no prompt is wrongly
+/// called truncated: a quarter of the ASCII characters, half of the others.
 fn estimate(messages: &[Value]) -> u64 {
     let count = |text: &str| {
         let others = text.chars().filter(|c| !c.is_ascii()).count();

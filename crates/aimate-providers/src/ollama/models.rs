@@ -1,4 +1,4 @@
-//! Reading Ollama's models: the list, and each one's window and abilities.
+//! Ollama's models: the list, and the window and capabilities of each.
 
 use aimate_core::Result;
 use aimate_core::model::Capability;
@@ -7,11 +7,11 @@ use futures_util::stream::{self, StreamExt};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::http::{BODY_LIMIT, Call, Transport};
+use crate::http::{Call, MAX_BODY, Transport};
 use crate::json::{Number, Text, list as lenient_list};
 
-/// How many models are asked about at once.
-const AT_ONCE: usize = 4;
+/// Concurrent requests for the details of models.
+const MAX_CONCURRENT: usize = 4;
 
 #[derive(Deserialize)]
 struct Tags<'a> {
@@ -35,16 +35,16 @@ struct Show {
     model_info: Option<Map<String, Value>>,
 }
 
-/// All models of the server. One that it will not tell about is listed without
-/// window and abilities.
+/// Lists all models of the server. A model without details is listed without
+/// window and capabilities.
 pub(super) async fn list(transport: &Transport, endpoint: &Endpoint) -> Result<Vec<ListedModel>> {
-    let mut answer = transport.send(&Call::get(endpoint, "/api/tags")).await?;
-    let body = answer.whole(BODY_LIMIT).await?;
+    let mut response = transport.send(&Call::get(endpoint, "/api/tags")).await?;
+    let body = response.read_all(MAX_BODY).await?;
     if body.trim_ascii().starts_with(b"<") {
-        return Err(answer.peer.web_page());
+        return Err(response.errors.web_page());
     }
     let tags: Tags<'_> = serde_json::from_slice(&body).map_err(|error| {
-        answer.peer.nonsense(format_args!("the answer has no list of models ({error})"), &body)
+        response.errors.invalid_response(format_args!("the response has no list of models ({error})"), &body)
     })?;
     let ids =
         tags.models.into_iter().map(|tag| if tag.model.is_empty() { tag.name } else { tag.model }.clean());
@@ -53,14 +53,14 @@ pub(super) async fn list(transport: &Transport, endpoint: &Endpoint) -> Result<V
         let show = show(transport, endpoint, &id).await.unwrap_or_default();
         show.listed(id)
     });
-    Ok(stream::iter(models).buffered(AT_ONCE).collect().await)
+    Ok(stream::iter(models).buffered(MAX_CONCURRENT).collect().await)
 }
 
 async fn show(transport: &Transport, endpoint: &Endpoint, model: &str) -> Result<Show> {
     let body = json!({"model": model}).to_string().into_bytes();
-    let mut answer = transport.send(&Call::post(endpoint, "/api/show", model, body)).await?;
-    let body = answer.whole(BODY_LIMIT).await?;
-    serde_json::from_slice(&body).map_err(|error| answer.peer.nonsense(error, &body))
+    let mut response = transport.send(&Call::post(endpoint, "/api/show", model, body)).await?;
+    let body = response.read_all(MAX_BODY).await?;
+    serde_json::from_slice(&body).map_err(|error| response.errors.invalid_response(error, &body))
 }
 
 impl Show {

@@ -1,5 +1,5 @@
-//! Putting the calls of tools together from the pieces that a stream gives, in
-//! all the ways that servers number them.
+//! Assembles tool calls from the pieces of a stream, in all the ways in which
+//! servers number them.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -12,12 +12,12 @@ use serde_json::value::RawValue;
 
 use super::wire::{CallPiece, FunctionPiece};
 use crate::json::{arguments, clean, clean_value};
-use crate::stream::Queue;
+use crate::stream::EventQueue;
 
-/// The most calls of one answer, against a server that never stops numbering.
+/// Maximum calls of one answer, against a server that never stops.
 const MAX_CALLS: usize = 512;
 
-/// Calls whose arguments are still coming.
+/// The calls of one answer.
 #[derive(Debug, Default)]
 pub(crate) struct Calls {
     open: Vec<OpenCall>,
@@ -61,16 +61,17 @@ impl Calls {
         }
     }
 
-    /// Adds a piece of the one call that servers of old make.
+    /// Adds a piece of the single call of the `function_call` API, which preceded
+    /// `tool_calls`.
     pub(crate) fn push_legacy(&mut self, piece: FunctionPiece<'_>) {
         if !piece.name.is_empty() || self.legacy.is_some() {
             self.legacy.get_or_insert_default().push(piece);
         }
     }
 
-    /// The call that `piece` belongs to: the one of its index, or without an
-    /// index the one of its id or the last one. A new id where the arguments
-    /// are whole begins a new call, for servers that number every call 0.
+    /// Returns the position of the call that `piece` belongs to: the one with its
+    /// index, or without an index the one with its id, or the last. A new id after
+    /// complete arguments begins a new call: some servers number every call 0.
     fn position(&self, index: Option<u64>, piece: &CallPiece<'_>) -> Option<usize> {
         let id = piece.id.0.as_ref();
         let found = match index {
@@ -87,10 +88,10 @@ impl Calls {
         (!is_another).then_some(found)
     }
 
-    /// Emits every call in the order of its index and says how many there were.
-    /// If the model was `cut` off, a call whose arguments are no JSON is left
-    /// out with a warning: half a call must not be made.
-    pub(crate) fn finish(&mut self, cut: bool, events: &mut Queue) -> usize {
+    /// Emits the calls in the order of their indexes and returns their number. If
+    /// the answer was `cut` off, a call whose arguments are not valid JSON becomes
+    /// a warning: half a call must not be executed.
+    pub(crate) fn finish(&mut self, cut: bool, events: &mut EventQueue) -> usize {
         let mut open = std::mem::take(&mut self.open);
         if open.is_empty() {
             open.extend(self.legacy.take());
@@ -118,7 +119,7 @@ impl Calls {
 }
 
 impl OpenCall {
-    /// Name once, arguments piece by piece.
+    /// Adds a piece: the name comes once, the arguments in pieces.
     fn push(&mut self, piece: FunctionPiece<'_>) {
         if self.name.is_empty() {
             self.name = clean(piece.name.0).trim().to_owned();
@@ -144,8 +145,8 @@ impl OpenCall {
     }
 }
 
-/// Ids for calls that came without one, or with one that is taken: `call_1`,
-/// `call_2`, … after those in the prompt, so that none is there twice.
+/// Generates ids for calls without an id or with a duplicate one: `call_1`,
+/// `call_2`, … after those of the prompt, so that ids stay unique.
 #[derive(Debug, Default)]
 pub(crate) struct CallIds {
     last: u64,
@@ -161,16 +162,16 @@ impl CallIds {
         Self { last: numbers.max().unwrap_or(0), taken: HashSet::new() }
     }
 
-    /// `id` if it is one and new in this answer, else another.
+    /// Returns `id` if it is not empty and new in this answer, else a generated one.
     pub(crate) fn unique(&mut self, id: String) -> String {
         if !id.is_empty() && self.taken.insert(id.clone()) {
             return id;
         }
         loop {
             self.last = self.last.wrapping_add(1);
-            let made = format!("call_{}", self.last);
-            if self.taken.insert(made.clone()) {
-                return made;
+            let id = format!("call_{}", self.last);
+            if self.taken.insert(id.clone()) {
+                return id;
             }
         }
     }

@@ -1,44 +1,44 @@
-//! Reading OpenAI-like answers, in pieces or whole.
+//! Decodes answers of OpenAI-compatible servers, streamed or whole.
 
 use aimate_core::provider::{ChatRequest, FinishReason, ProviderEvent};
 use aimate_core::usage::TokenUsage;
 use aimate_core::{ErrorKind, Result};
 use serde_json::Value;
 
-use super::Dialect;
 use super::calls::Calls;
+use super::dialect::Dialect;
 use super::wire::{Choice, Chunk, Delta};
 use crate::frame::{Events, Frame};
-use crate::http::Peer;
+use crate::http::UpstreamErrors;
 use crate::json::{clean_value, parse};
-use crate::stream::{Decoder, Flow, Queue};
-use crate::thoughts::Thoughts;
+use crate::stream::{Decoder, EventQueue, Flow};
+use crate::think_tags::ThinkTagParser;
 
-/// The reader of one answer.
+/// Decodes one answer.
 ///
-/// Calls, usage and the reason come last, when the answer ends: servers put
-/// them in any order. It is whole once a reason or `[DONE]` came.
-pub(crate) struct ChatDecoder {
+/// Calls, usage and finish reason are emitted at the end, since servers send them
+/// in any order. The answer is complete once a reason or `[DONE]` arrived.
+pub(crate) struct OpenAiDecoder {
     dialect: Dialect,
     calls: Calls,
-    thoughts: Thoughts,
+    think_tags: ThinkTagParser,
     details: Vec<Value>,
     usage: Option<TokenUsage>,
     reason: Option<FinishReason>,
     has_refused: bool,
-    /// A piece with a choice came.
+    /// A choice has arrived.
     has_begun: bool,
     is_done: bool,
-    /// The answer comes in one frame.
+    /// The answer is one frame.
     is_whole: bool,
 }
 
-impl ChatDecoder {
+impl OpenAiDecoder {
     pub(crate) fn new(dialect: Dialect, request: &ChatRequest) -> Self {
         Self {
             dialect,
             calls: Calls::new(request),
-            thoughts: Thoughts::default(),
+            think_tags: ThinkTagParser::default(),
             details: Vec::new(),
             usage: None,
             reason: None,
@@ -49,17 +49,17 @@ impl ChatDecoder {
         }
     }
 
-    /// For an answer that comes in one body.
+    /// For an answer in one body.
     pub(crate) fn whole(self) -> Self {
         Self { is_whole: true, ..self }
     }
 
-    fn choice(&mut self, peer: &Peer, choice: Choice<'_>, events: &mut Queue) -> Result<()> {
+    fn choice(&mut self, errors: &UpstreamErrors, choice: Choice<'_>, events: &mut EventQueue) -> Result<()> {
         if choice.index.count().unwrap_or(0) != 0 {
             return Ok(());
         }
         if let Some(error) = choice.error.filter(|error| !error.is_null()) {
-            return Err(peer.complaint(&error));
+            return Err(errors.error_object(&error));
         }
         self.has_begun = true;
         if let Some(delta) = choice.delta.or(choice.message.map(|message| *message)) {
@@ -68,14 +68,16 @@ impl ChatDecoder {
         match choice.finish_reason.0.as_ref() {
             "" => {}
             "error" if self.dialect == Dialect::OpenRouter => {
-                return Err(peer.error(ErrorKind::Upstream, "the server failed in the middle of its answer"));
+                return Err(
+                    errors.error(ErrorKind::Upstream, "the server failed in the middle of its answer")
+                );
             }
             reason => self.reason = Some(FinishReason::from(reason.to_owned())),
         }
         Ok(())
     }
 
-    fn delta(&mut self, delta: Delta<'_>, events: &mut Queue) {
+    fn delta(&mut self, delta: Delta<'_>, events: &mut EventQueue) {
         let thought = if delta.reasoning.is_empty() { delta.reasoning_content } else { delta.reasoning };
         let mut thought = thought.clean();
         if let Some(Value::Array(details)) = delta.reasoning_details {
@@ -89,15 +91,15 @@ impl ChatDecoder {
             events.push_back(ProviderEvent::Reasoning(thought));
         }
         if !delta.content.is_empty() {
-            self.thoughts.push(delta.content.clean(), events);
+            self.think_tags.push(delta.content.clean(), events);
         }
         if !delta.refusal.is_empty() {
             self.has_refused = true;
-            self.thoughts.push(delta.refusal.clean(), events);
+            self.think_tags.push(delta.refusal.clean(), events);
         }
         for (n, mut piece) in delta.tool_calls.into_iter().enumerate() {
             if self.is_whole {
-                // Every entry of a whole list is a call of its own.
+                // Each entry of a complete list is a call of its own.
                 #[allow(clippy::cast_precision_loss, reason = "a position in a list")]
                 let position = n as f64;
                 piece.index.0 = Some(position);
@@ -109,8 +111,8 @@ impl ChatDecoder {
         }
     }
 
-    /// Adds a piece of reasoning that the provider wants back; pieces of one
-    /// text become one, as they were before they were streamed.
+    /// Adds a piece of reasoning that must be sent back to the provider. Pieces of
+    /// one text are joined, as they were before streaming.
     fn detail(&mut self, mut detail: Value) {
         clean_value(&mut detail);
         let Some(last) = self.details.last_mut() else {
@@ -135,15 +137,15 @@ impl ChatDecoder {
         }
     }
 
-    fn details(&mut self, events: &mut Queue) {
+    fn details(&mut self, events: &mut EventQueue) {
         if !self.details.is_empty() {
             events
                 .push_back(ProviderEvent::ReasoningDetails(Value::Array(std::mem::take(&mut self.details))));
         }
     }
 
-    /// Calls decide: a model that made some wants them made, whatever reason
-    /// its server gives.
+    /// Calls take precedence: a model that made some expects their results,
+    /// whatever reason its server sends.
     fn reason(&mut self, calls: usize) -> FinishReason {
         match self.reason.take() {
             _ if calls > 0 => FinishReason::ToolCalls,
@@ -154,10 +156,10 @@ impl ChatDecoder {
     }
 }
 
-impl Decoder for ChatDecoder {
+impl Decoder for OpenAiDecoder {
     type Frames = Events;
 
-    fn frame(&mut self, peer: &Peer, frame: &Frame, events: &mut Queue) -> Result<Flow> {
+    fn frame(&mut self, errors: &UpstreamErrors, frame: &Frame, events: &mut EventQueue) -> Result<Flow> {
         if frame.data.starts_with(b"[DONE]") {
             self.is_done = true;
             return Ok(Flow::Done);
@@ -166,45 +168,46 @@ impl Decoder for ChatDecoder {
         if data.is_empty() && !self.is_whole {
             return Ok(Flow::More);
         }
-        let mut mended = String::new();
-        let chunk: Chunk<'_> = match parse(data, &mut mended) {
+        let mut repaired = String::new();
+        let chunk: Chunk<'_> = match parse(data, &mut repaired) {
             Ok(chunk) => chunk,
-            Err(_) if data.is_empty() => return Err(peer.empty()),
-            Err(_) if data.starts_with(b"<") => return Err(peer.web_page()),
+            Err(_) if data.is_empty() => return Err(errors.empty_response()),
+            Err(_) if data.starts_with(b"<") => return Err(errors.web_page()),
             Err(error) => {
-                return Err(
-                    peer.nonsense(format_args!("the answer is not what OpenAI's API says ({error})"), data)
-                );
+                return Err(errors.invalid_response(
+                    format_args!("the response does not follow OpenAI's API ({error})"),
+                    data,
+                ));
             }
         };
         if let Some(error) = chunk.error.filter(|error| !error.is_null()) {
-            return Err(peer.complaint(&error));
+            return Err(errors.error_object(&error));
         }
         if &frame.event[..] == b"error" || (self.is_whole && chunk.choices.is_empty()) {
             let body = serde_json::from_slice(data).unwrap_or_default();
             return Err(if chunk.detail.is_some() || &frame.event[..] == b"error" {
-                peer.complaint(&body)
+                errors.error_object(&body)
             } else {
-                peer.nonsense("the answer has no `choices`", data)
+                errors.invalid_response("the response has no `choices`", data)
             });
         }
         if let Some(usage) = chunk.usage.and_then(|usage| usage.tokens()) {
             self.usage = Some(usage);
         }
         for choice in chunk.choices {
-            self.choice(peer, choice, events)?;
+            self.choice(errors, choice, events)?;
         }
         Ok(if self.reason.is_some() { Flow::Finishing } else { Flow::More })
     }
 
-    fn end(&mut self, peer: &Peer, events: &mut Queue) -> Result<()> {
+    fn end(&mut self, errors: &UpstreamErrors, events: &mut EventQueue) -> Result<()> {
         if !self.has_begun {
-            return Err(peer.empty());
+            return Err(errors.empty_response());
         }
         if self.reason.is_none() && !self.is_done && !self.is_whole {
-            return Err(peer.cut_off());
+            return Err(errors.truncated());
         }
-        self.thoughts.end(events);
+        self.think_tags.finish(events);
         self.details(events);
         let is_cut = matches!(self.reason, Some(FinishReason::Length | FinishReason::ContentFilter));
         let calls = self.calls.finish(is_cut, events);
@@ -213,8 +216,8 @@ impl Decoder for ChatDecoder {
         Ok(())
     }
 
-    fn fail(&mut self, events: &mut Queue) {
-        self.thoughts.end(events);
+    fn fail(&mut self, events: &mut EventQueue) {
+        self.think_tags.finish(events);
         events.extend(self.usage.take().map(ProviderEvent::Usage));
     }
 }

@@ -1,4 +1,4 @@
-//! Vectors from OpenAI-like servers.
+//! Embeddings of OpenAI-compatible servers.
 
 use aimate_core::Result;
 use aimate_core::provider::{Embeddings, Endpoint};
@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::Dialect;
+use super::dialect::Dialect;
 use super::wire::Usage;
-use crate::http::{BODY_LIMIT, Call, Peer, Transport};
+use crate::http::{Call, MAX_BODY, Transport, UpstreamErrors};
 use crate::json::{Number, list};
 use crate::vector;
 
 #[derive(Serialize)]
-struct Request<'a> {
+struct EmbeddingsRequest<'a> {
     model: &'a str,
     input: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -22,9 +22,9 @@ struct Request<'a> {
 }
 
 #[derive(Deserialize)]
-struct Answer<'a> {
+struct EmbeddingsResponse<'a> {
     #[serde(borrow, default, deserialize_with = "list")]
-    data: Vec<Entry<'a>>,
+    data: Vec<EmbeddingEntry<'a>>,
     #[serde(default)]
     usage: Option<Usage>,
     #[serde(default)]
@@ -32,14 +32,14 @@ struct Answer<'a> {
 }
 
 #[derive(Deserialize)]
-struct Entry<'a> {
+struct EmbeddingEntry<'a> {
     #[serde(default)]
     index: Number,
     #[serde(borrow)]
     embedding: &'a RawValue,
 }
 
-/// Vectors for `texts`, batch after batch.
+/// Embeds `texts`, one batch after the other.
 pub(crate) async fn embed(
     transport: &Transport,
     dialect: Dialect,
@@ -51,12 +51,12 @@ pub(crate) async fn embed(
     let mut all = Embeddings { vectors: Vec::with_capacity(texts.len()), usage: TokenUsage::default() };
     for range in vector::batches(texts) {
         let input = texts.get(range).unwrap_or_default();
-        let body = serde_json::to_vec(&Request { model, input, dimensions }).unwrap_or_default();
+        let body = serde_json::to_vec(&EmbeddingsRequest { model, input, dimensions }).unwrap_or_default();
         let call = Call::post(endpoint, "/embeddings", model, body).with_headers(dialect.headers());
-        let mut answer = transport.send(&call).await?;
-        let body = answer.whole(BODY_LIMIT).await?;
-        let (vectors, usage) = read(&answer.peer, &body)?;
-        vector::add(&answer.peer, &mut all.vectors, vectors, input.len(), dimensions)?;
+        let mut response = transport.send(&call).await?;
+        let body = response.read_all(MAX_BODY).await?;
+        let (vectors, usage) = read(&response.errors, &body)?;
+        vector::add(&response.errors, &mut all.vectors, vectors, input.len(), dimensions)?;
         all.usage.input_tokens += usage.input_tokens;
         if let Some(cost) = usage.cost {
             all.usage.cost.get_or_insert_default().0 += cost.0;
@@ -65,26 +65,27 @@ pub(crate) async fn embed(
     Ok(all)
 }
 
-/// The vectors of one batch in the order of their texts.
-fn read(peer: &Peer, body: &[u8]) -> Result<(Vec<Vec<f32>>, TokenUsage)> {
-    let answer: Answer<'_> = serde_json::from_slice(body).map_err(|error| {
+/// Returns the vectors of one batch in the order of its texts.
+fn read(errors: &UpstreamErrors, body: &[u8]) -> Result<(Vec<Vec<f32>>, TokenUsage)> {
+    let response: EmbeddingsResponse<'_> = serde_json::from_slice(body).map_err(|error| {
         if body.trim_ascii().starts_with(b"<") {
-            return peer.web_page();
+            return errors.web_page();
         }
-        peer.nonsense(format_args!("the answer is no list of vectors ({error})"), body)
+        errors.invalid_response(format_args!("the response is not a list of vectors ({error})"), body)
     })?;
-    if let Some(error) = answer.error.filter(|error| !error.is_null()) {
-        return Err(peer.complaint(&error));
+    if let Some(error) = response.error.filter(|error| !error.is_null()) {
+        return Err(errors.error_object(&error));
     }
-    let mut entries = answer.data;
+    let mut entries = response.data;
     let has_indexes = entries.iter().all(|entry| entry.index.count().is_some());
     if has_indexes {
         entries.sort_by_key(|entry| entry.index.count());
         let is_complete = entries.iter().zip(0..).all(|(entry, n)| entry.index.count() == Some(n));
         if !is_complete {
-            return Err(peer.nonsense("the vectors' indexes have gaps or doubles", b""));
+            return Err(errors.invalid_response("the vectors' indexes have gaps or duplicates", b""));
         }
     }
-    let vectors = entries.iter().map(|entry| vector::vector(peer, entry.embedding)).collect::<Result<_>>()?;
-    Ok((vectors, answer.usage.and_then(|usage| usage.tokens()).unwrap_or_default()))
+    let vectors =
+        entries.iter().map(|entry| vector::vector(errors, entry.embedding)).collect::<Result<_>>()?;
+    Ok((vectors, response.usage.and_then(|usage| usage.tokens()).unwrap_or_default()))
 }

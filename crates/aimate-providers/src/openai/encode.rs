@@ -1,4 +1,4 @@
-//! Writing OpenAI's chat request.
+//! Serializes OpenAI's chat request.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use super::Dialect;
+use super::dialect::Dialect;
 
 /// The request's body.
 ///
@@ -24,7 +24,7 @@ pub(crate) fn body(dialect: Dialect, endpoint: &Endpoint, request: &ChatRequest)
         .map_err(|error| Error::internal("the request cannot be written as JSON").with_source(error))
 }
 
-/// The field for the most tokens of an answer. OpenAI itself (and Azure's
+/// Returns the name of the field for the maximum tokens. OpenAI itself (and Azure's
 /// OpenAI) takes `max_completion_tokens` for every model and refuses the older
 /// `max_tokens` for those that reason; most others know only `max_tokens`.
 fn limit_name(dialect: Dialect, url: &str) -> &'static str {
@@ -90,7 +90,7 @@ impl Body<'_> {
     }
 }
 
-/// A JSON object in which no name stands twice.
+/// A JSON object without duplicate names.
 struct Fields<M> {
     map: M,
     names: Vec<&'static str>,
@@ -106,7 +106,7 @@ impl<M: SerializeMap> Fields<M> {
         value.map_or(Ok(()), |value| self.put(name, value))
     }
 
-    /// Adds what aiMate has no name for, except where it set that itself.
+    /// Adds the fields that aiMate does not know, unless it has set them itself.
     fn rest(&mut self, extra: &Map<String, Value>) -> Result<(), M::Error> {
         let names = &self.names;
         let others = extra.iter().filter(|(name, _)| !names.contains(&name.as_str()));
@@ -131,7 +131,7 @@ struct WireFunction<'a> {
     strict: Option<bool>,
 }
 
-/// A tool as OpenAI and Ollama want it.
+/// Converts a tool to the form of OpenAI and Ollama.
 pub(crate) fn tool(tool: &ToolSpec) -> impl Serialize {
     let parameters = match &tool.parameters {
         Value::Null => Cow::Owned(json!({"type": "object", "properties": {}})),
@@ -214,55 +214,55 @@ impl<'a> Messages<'a> {
     /// Adds `message`; a result of a tool inside it ends one wire message and
     /// what follows begins the next.
     fn add(&mut self, dialect: Dialect, as_parts: bool, message: &'a ChatMessage) -> Result<()> {
-        let mut draft = Draft::new(message.role);
+        let mut builder = MessageBuilder::new(message.role);
         for part in &message.content {
             match part {
-                Part::Text { text } => draft.parts.push(WirePart::Text(text)),
-                Part::Image { url: Some(url), .. } => draft.parts.push(WirePart::ImageUrl(url)),
+                Part::Text { text } => builder.parts.push(WirePart::Text(text)),
+                Part::Image { url: Some(url), .. } => builder.parts.push(WirePart::ImageUrl(url)),
                 Part::Image { data: Some(data), media_type, .. } => {
                     let media_type = media_type.as_deref().unwrap_or("image/png");
-                    draft.parts.push(WirePart::ImageData { media_type, data });
+                    builder.parts.push(WirePart::ImageData { media_type, data });
                 }
                 Part::Image { .. } | Part::Citation(_) => {}
                 Part::File { name, .. } => return Err(no_file(name)),
                 Part::Reasoning { details, .. } if dialect == Dialect::OpenRouter => {
-                    draft.reasoning_details = details.as_ref().or(draft.reasoning_details);
+                    builder.reasoning_details = details.as_ref().or(builder.reasoning_details);
                 }
                 Part::Reasoning { .. } => {}
-                Part::ToolCall(call) => draft.calls.push(WireCall(call)),
+                Part::ToolCall(call) => builder.calls.push(WireCall(call)),
                 Part::ToolResult { id, output, .. } => {
-                    let before = std::mem::replace(&mut draft, Draft::new(message.role));
+                    let before = std::mem::replace(&mut builder, MessageBuilder::new(message.role));
                     self.0.extend(before.message(as_parts));
                     self.0.push(result(id, output));
                 }
             }
         }
-        self.0.extend(draft.message(as_parts));
+        self.0.extend(builder.message(as_parts));
         Ok(())
     }
 }
 
-/// A wire message that is still being gathered.
-struct Draft<'a> {
+/// A wire message under construction.
+struct MessageBuilder<'a> {
     role: MessageRole,
     parts: Vec<WirePart<'a>>,
     calls: Vec<WireCall<'a>>,
     reasoning_details: Option<&'a Value>,
 }
 
-impl<'a> Draft<'a> {
+impl<'a> MessageBuilder<'a> {
     fn new(role: MessageRole) -> Self {
         Self { role, parts: Vec::new(), calls: Vec::new(), reasoning_details: None }
     }
 
-    /// `None` if nothing was gathered.
+    /// Returns `None` if the message is empty.
     fn message(self, as_parts: bool) -> Option<WireMessage<'a>> {
         if self.parts.is_empty() && self.calls.is_empty() {
             return None;
         }
-        // Text beside the results of tools is the assistant's.
+        // Text between tool results is the assistant's.
         let role = if self.role == MessageRole::Tool { MessageRole::Assistant } else { self.role };
-        // Assistants say text alone, and no server wants it in parts.
+        // Assistants write only text, which no server expects in parts.
         let content = content(self.parts, as_parts && role == MessageRole::User, role == MessageRole::User);
         Some(WireMessage {
             role,
@@ -293,7 +293,7 @@ fn content(mut parts: Vec<WirePart<'_>>, as_parts: bool, with_images: bool) -> O
     }
 }
 
-/// What a tool returned, as text.
+/// Returns the output of a tool as text.
 pub(crate) fn output_text(output: &Value) -> Cow<'_, str> {
     match output {
         Value::String(text) => Cow::Borrowed(text),
@@ -311,7 +311,7 @@ fn result<'a>(id: &'a str, output: &'a Value) -> WireMessage<'a> {
     }
 }
 
-/// What a file in a prompt means to a provider that takes none.
+/// The error of a file in a prompt.
 pub(crate) fn no_file(name: &str) -> Error {
     Error::unsupported(format!(
         "the file `{name}` cannot be sent to this model server; send its text or an image"
@@ -346,11 +346,11 @@ impl Serialize for WirePart<'_> {
 impl Serialize for WireCall<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
-        struct Function<'a> {
+        struct WireFunctionCall<'a> {
             name: &'a str,
             arguments: String,
         }
-        let function = Function { name: &self.0.name, arguments: self.0.arguments_json() };
+        let function = WireFunctionCall { name: &self.0.name, arguments: self.0.arguments_json() };
         let mut map = serializer.serialize_map(Some(3))?;
         map.serialize_entry("id", &self.0.id)?;
         map.serialize_entry("type", "function")?;

@@ -1,4 +1,4 @@
-//! Reading model lists, in the shapes that OpenAI-like servers give them.
+//! Parses model lists, in the forms that OpenAI-compatible servers have.
 
 use std::collections::HashSet;
 
@@ -8,11 +8,11 @@ use aimate_core::provider::ListedModel;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Dialect;
-use crate::http::Peer;
+use super::dialect::Dialect;
+use crate::http::UpstreamErrors;
 use crate::json::{Number, Text};
 
-/// What is read of one model. Each server has its own name for the window.
+/// A model. Each server has its own name for the context window.
 #[derive(Deserialize)]
 struct WireModel<'a> {
     #[serde(borrow, default)]
@@ -39,7 +39,7 @@ struct WireModel<'a> {
     architecture: Option<Value>,
 }
 
-/// US dollars per token, as texts.
+/// US dollars per token, as strings.
 #[derive(Clone, Copy, Deserialize)]
 struct Pricing {
     #[serde(default)]
@@ -50,22 +50,23 @@ struct Pricing {
     input_cache_read: Number,
 }
 
-/// The models of `{"data": […]}`, `{"models": […]}` or a bare list.
-pub(crate) fn read(peer: &Peer, dialect: Dialect, body: &[u8]) -> Result<Vec<ListedModel>> {
+/// Parses the models of `{"data": […]}`, `{"models": […]}` or a bare list.
+pub(crate) fn read(errors: &UpstreamErrors, dialect: Dialect, body: &[u8]) -> Result<Vec<ListedModel>> {
     if body.trim_ascii().starts_with(b"<") {
-        return Err(peer.web_page());
+        return Err(errors.web_page());
     }
-    let answer: Value = serde_json::from_slice(body)
-        .map_err(|error| peer.nonsense(format_args!("the model list is no JSON ({error})"), body))?;
-    if let Some(error) = answer.get("error").filter(|error| !error.is_null()) {
-        return Err(peer.complaint(error));
+    let response: Value = serde_json::from_slice(body).map_err(|error| {
+        errors.invalid_response(format_args!("the model list is not JSON ({error})"), body)
+    })?;
+    if let Some(error) = response.get("error").filter(|error| !error.is_null()) {
+        return Err(errors.error_object(error));
     }
-    let list = [answer.get("data"), answer.get("models"), Some(&answer)]
+    let list = [response.get("data"), response.get("models"), Some(&response)]
         .into_iter()
         .flatten()
         .find_map(Value::as_array);
     let Some(list) = list else {
-        return Err(peer.nonsense("the answer has no list of models", body));
+        return Err(errors.invalid_response("the response has no list of models", body));
     };
     let mut seen = HashSet::new();
     let models = list.iter().filter_map(|entry| WireModel::deserialize(entry).ok());

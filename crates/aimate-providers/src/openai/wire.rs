@@ -1,5 +1,5 @@
-//! What OpenAI-like servers send: one shape for pieces of a stream and for whole
-//! answers, in which every field may be missing, null or odd.
+//! The responses of OpenAI-compatible servers: one type for chunks and whole
+//! answers, in which any field may be missing, null or of another type.
 
 use aimate_core::usage::{Cost, TokenUsage};
 use serde::Deserialize;
@@ -52,7 +52,7 @@ pub(crate) struct Delta<'a> {
     pub(crate) refusal: Text<'a>,
     #[serde(borrow, default, deserialize_with = "list")]
     pub(crate) tool_calls: Vec<CallPiece<'a>>,
-    /// How calls were made before there were tools.
+    /// The single call of the API before `tool_calls`.
     #[serde(borrow, default)]
     pub(crate) function_call: Option<FunctionPiece<'a>>,
 }
@@ -77,7 +77,7 @@ pub(crate) struct FunctionPiece<'a> {
     pub(crate) arguments: Option<&'a RawValue>,
 }
 
-/// What an answer used.
+/// The usage of an answer.
 #[derive(Clone, Copy, Default, Deserialize)]
 pub(crate) struct Usage {
     #[serde(default)]
@@ -109,7 +109,7 @@ struct CompletionDetails {
 }
 
 impl Usage {
-    /// In aiMate's words; `None` if nothing was counted.
+    /// Converts the usage; `None` if it has no tokens.
     pub(crate) fn tokens(&self) -> Option<TokenUsage> {
         let count = |number: Number| number.count().unwrap_or(0);
         let cached = self.prompt_tokens_details.and_then(|details| details.cached_tokens.count());

@@ -181,7 +181,10 @@ async fn slow_reader_is_not_a_slow_server() {
     let mut stream = provider(&OPENAI).chat(&hasty(&server, 0), &question()).await.unwrap();
     for _ in 0..3 {
         stream.next().await.unwrap().unwrap();
-        tokio::time::sleep(Duration::from_millis(160)).await;
+        // Longer than the idle limit, with nobody reading.
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_millis(160)).await;
+        tokio::time::resume();
     }
     let rest = collect(stream).await.unwrap();
     assert_eq!(rest, [ProviderEvent::Finish(FinishReason::Stop)]);

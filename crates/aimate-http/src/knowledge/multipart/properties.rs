@@ -13,7 +13,7 @@ const BOUNDARY: &str = "b-1";
 /// A part as its sender means it.
 #[derive(Clone, Debug, PartialEq)]
 struct Sent {
-    part: Part,
+    part: PartHead,
     content: Vec<u8>,
 }
 
@@ -23,7 +23,7 @@ fn part() -> impl Strategy<Value = Sent> {
     (name, option::of("[a-zA-Z0-9 äß日;=,.-]{1,12}"), option::of(media_type), content()).prop_map(
         |(name, file_name, media_type, content)| {
             let media_type = media_type.map(str::to_owned);
-            Sent { part: Part { name, file_name, media_type }, content }
+            Sent { part: PartHead { name, file_name, media_type }, content }
         },
     )
 }
@@ -96,7 +96,7 @@ fn read_by_multer(pieces: Vec<Bytes>) -> multer::Result<Vec<Sent>> {
         let mut multipart = multer::Multipart::new(stream, BOUNDARY);
         let mut all = Vec::new();
         while let Some(field) = multipart.next_field().await? {
-            let part = Part {
+            let part = PartHead {
                 name: field.name().unwrap_or_default().to_owned(),
                 file_name: field.file_name().map(str::to_owned),
                 media_type: field.content_type().map(ToString::to_string),

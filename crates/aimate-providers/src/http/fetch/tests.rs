@@ -9,20 +9,20 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::AddressPolicy;
 
-const HASTY: Patience = Patience {
+const HASTY: Timeouts = Timeouts {
     head: Duration::from_millis(300),
     idle: Duration::from_millis(300),
-    whole: Duration::from_secs(5),
+    total: Duration::from_secs(5),
 };
 
 /// A server whose n-th connection is answered with the n-th text, all that
 /// follow with the last; `HANG` in it leaves the connection open.
-struct Server {
+struct PageServer {
     url: String,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
-async fn server(answers: &[&str]) -> Server {
+async fn server(answers: &[&str]) -> PageServer {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let asked: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -45,7 +45,7 @@ async fn server(answers: &[&str]) -> Server {
             }
         }
     });
-    Server { url, asked }
+    PageServer { url, asked }
 }
 
 fn local() -> Transport {

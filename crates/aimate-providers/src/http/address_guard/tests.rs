@@ -8,13 +8,13 @@ use aimate_core::connection::ConnectionSettings;
 use aimate_core::provider::Endpoint;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::Class::{Loopback, Never, Private, Public};
+use super::AddressClass::{Loopback, Never, Private, Public};
 use super::*;
 use crate::http::{Call, Transport};
 
 /// The class of the address in `http://{host}/v1`, as the transport sees it;
 /// `None` if it names a host for the resolver, or is no address at all.
-fn class_of(host: &str) -> Option<Class> {
+fn class_of(host: &str) -> Option<AddressClass> {
     match Url::parse(&format!("http://{host}/v1")).ok()?.host()? {
         Host::Ipv4(address) => Some(classify(address.into())),
         Host::Ipv6(address) => Some(classify(address.into())),
@@ -22,7 +22,7 @@ fn class_of(host: &str) -> Option<Class> {
     }
 }
 
-const LITERALS: [(Class, &[&str]); 4] = [
+const LITERALS: [(AddressClass, &[&str]); 4] = [
     (
         Loopback,
         &[
@@ -201,7 +201,7 @@ fn policies_allow_what_they_say_and_metadata_never() {
         (AddressPolicy::public_only().allow(everything).unwrap(), vec![Public, Loopback, Private]),
     ];
     for (policy, allowed) in policies {
-        let guard = Guard::new(policy);
+        let guard = AddressGuard::new(policy);
         for (class, hosts) in LITERALS {
             for host in hosts {
                 let url = Url::parse(&format!("http://{host}/v1")).unwrap();
@@ -303,7 +303,7 @@ impl Net {
             answers: answers.iter().map(|answer| answer.to_vec()).collect(),
             asked: AtomicUsize::new(0),
         });
-        let transport = Transport::guarded(Duration::from_millis(1), Guard::over(policy, dns.clone()));
+        let transport = Transport::guarded(Duration::from_millis(1), AddressGuard::over(policy, dns.clone()));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (port, asked) = (listener.local_addr().unwrap().port(), Arc::<Mutex<Vec<_>>>::default());
         let seen = asked.clone();
@@ -365,7 +365,8 @@ async fn only_the_allowed_addresses_of_a_name_are_tried() {
     let net = Net::new(local(), &[&["10.255.255.1", "169.254.169.254", "127.0.0.1", "fe80::1"]]).await;
     net.ask("mixed.test").await.unwrap();
     assert_eq!((net.lookups(), net.asked()), (1, 1));
-    let found = Guard::over(local(), net.dns.clone()).resolve("mixed.test".parse().unwrap()).await.unwrap();
+    let found =
+        AddressGuard::over(local(), net.dns.clone()).resolve("mixed.test".parse().unwrap()).await.unwrap();
     assert_eq!(found.collect::<Vec<_>>(), ["127.0.0.1:0".parse().unwrap()]);
 }
 

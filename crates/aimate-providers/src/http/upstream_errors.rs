@@ -1,5 +1,5 @@
-//! The server of a call, and the sentences for what goes wrong with it. No
-//! sentence holds a key, a body that is not JSON, or a line break.
+//! The errors of model servers. No message contains a key, a body that is not
+//! JSON, or a line break; what a vendor sent goes to the log, redacted.
 
 use std::time::Duration;
 
@@ -7,38 +7,39 @@ use aimate_core::provider::Endpoint;
 use aimate_core::{Error, ErrorKind, ErrorReason, Secret};
 use serde_json::Value;
 
-use super::Refused;
+use super::address_guard::RefusedAddress;
 
-/// The most characters of a vendor's own sentence.
-const VENDOR_LIMIT: usize = 300;
+/// Maximum characters of a vendor's own message.
+const MAX_VENDOR_MESSAGE: usize = 300;
 
-/// The most bytes of a body that go to the log.
-const LOG_LIMIT: usize = 8 * 1024;
+/// Maximum bytes of a body in the log.
+const MAX_LOGGED: usize = 8 * 1024;
 
-/// Whom a call asks, as far as errors need it.
+/// Makes the errors of one server: it knows the names that a message needs, and
+/// the key that no message may contain.
 #[derive(Clone)]
-pub(crate) struct Peer {
+pub(crate) struct UpstreamErrors {
     name: String,
     model: String,
     key: Option<Secret>,
 }
 
-/// A status or error object that says no.
+/// The error of a status or of an error object.
 pub(crate) struct Refusal {
     pub(crate) error: Error,
-    /// The account, the key or the prompt is the reason: no other try helps.
-    pub(crate) is_final: bool,
+    /// Because of the account, the key or the prompt: a retry cannot succeed.
+    pub(crate) is_permanent: bool,
 }
 
-/// What a vendor says of an error.
+/// A vendor's description of an error.
 #[derive(Default)]
-struct Complaint {
+struct VendorError {
     /// Its code and its type, in lower case.
     codes: [String; 2],
     message: String,
 }
 
-impl Peer {
+impl UpstreamErrors {
     pub(crate) fn new(endpoint: &Endpoint, model: &str) -> Self {
         Self { name: endpoint.name.clone(), model: model.to_owned(), key: endpoint.api_key.clone() }
     }
@@ -48,12 +49,12 @@ impl Peer {
         Error::new(kind, format!("connection `{}`: {sentence}", self.name))
     }
 
-    /// The answer makes no sense; `data` goes to the log.
-    pub(crate) fn nonsense(&self, what: impl std::fmt::Display, data: &[u8]) -> Error {
+    /// The response is not what the API specifies; `data` goes to the log.
+    pub(crate) fn invalid_response(&self, what: impl std::fmt::Display, data: &[u8]) -> Error {
         self.error(ErrorKind::Upstream, what).with_source(self.for_log(data))
     }
 
-    /// A web page came instead of an answer.
+    /// The response is a web page.
     pub(crate) fn web_page(&self) -> Error {
         self.error(
             ErrorKind::Upstream,
@@ -61,16 +62,16 @@ impl Peer {
         )
     }
 
-    /// The answer is empty: what some servers do when the prompt is too long.
-    pub(crate) fn empty(&self) -> Error {
+    /// The response is empty, which some servers send if the prompt is too long.
+    pub(crate) fn empty_response(&self) -> Error {
         self.error(
             ErrorKind::Upstream,
             "the server answered with nothing; the prompt may be too long for the model",
         )
     }
 
-    /// The answer ended before it was whole.
-    pub(crate) fn cut_off(&self) -> Error {
+    /// The response ended before it was complete.
+    pub(crate) fn truncated(&self) -> Error {
         self.error(ErrorKind::Upstream, "the answer broke off before it was whole; try again")
     }
 
@@ -90,13 +91,13 @@ impl Peer {
         )
     }
 
-    /// The address policy does not let this server be asked.
-    pub(super) fn forbidden(&self, refused: &Refused) -> Error {
+    /// The address policy refuses this server.
+    pub(super) fn forbidden(&self, refused: &RefusedAddress) -> Error {
         self.error(ErrorKind::Forbidden, refused)
     }
 
-    /// No answer came.
-    pub(super) fn unreached(&self, error: reqwest::Error) -> Error {
+    /// No response arrived.
+    pub(super) fn unreachable(&self, error: reqwest::Error) -> Error {
         let error = error.without_url();
         let (kind, sentence) = match (error.is_connect(), error.is_timeout()) {
             (true, true) => (
@@ -112,28 +113,29 @@ impl Peer {
         self.error(kind, sentence).with_source(error)
     }
 
-    /// What a status that is no success means.
-    pub(crate) fn refusal(&self, status: u16, path: &str, body: &[u8]) -> Refusal {
-        let complaint = serde_json::from_slice(body).map(|body| Complaint::new(&body)).unwrap_or_default();
-        let refusal = self.refuse(status, path, &complaint);
+    /// The error of a status that is not a success.
+    pub(crate) fn status_error(&self, status: u16, path: &str, body: &[u8]) -> Refusal {
+        let vendor = serde_json::from_slice(body).map(|body| VendorError::new(&body)).unwrap_or_default();
+        let refusal = self.refuse(status, path, &vendor);
         Refusal { error: refusal.error.with_source(self.for_log(body)), ..refusal }
     }
 
-    /// What an error object in the middle of an answer means.
-    pub(crate) fn complaint(&self, error: &Value) -> Error {
-        let complaint = Complaint::new(error);
-        let refusal = self.refuse(complaint.status(), "", &complaint);
+    /// The error of an error object in the middle of a response.
+    pub(crate) fn error_object(&self, error: &Value) -> Error {
+        let vendor = VendorError::new(error);
+        let refusal = self.refuse(vendor.status(), "", &vendor);
         refusal.error.with_source(self.for_log(error.to_string().as_bytes()))
     }
 
-    fn refuse(&self, status: u16, path: &str, complaint: &Complaint) -> Refusal {
+    fn refuse(&self, status: u16, path: &str, vendor: &VendorError) -> Refusal {
         use ErrorKind::{
             ContextOverflow, Invalid, NotFound, RateLimited, Timeout, TooLarge, Unsupported, Upstream,
         };
-        let said = self.quoted(complaint);
+        let said = self.quoted(vendor);
         let model =
             if self.model.is_empty() { String::new() } else { format!(" for model `{}`", self.model) };
-        let is_broke = status == 402 || complaint.says(&["insufficient_quota", "insufficient_credits"]);
+        let is_out_of_credits =
+            status == 402 || vendor.has_code(&["insufficient_quota", "insufficient_credits"]);
         let (kind, sentence) = match status {
             300..400 => (
                 Upstream,
@@ -143,8 +145,8 @@ impl Peer {
                 Upstream,
                 format!("the server refused the key ({status}); put the right one into the connection"),
             ),
-            _ if is_broke => (Upstream, format!("the account has no credits left ({status}){said}")),
-            400 | 413 | 422 | 500 if complaint.is_overflow() => {
+            _ if is_out_of_credits => (Upstream, format!("the account has no credits left ({status}){said}")),
+            400 | 413 | 422 | 500 if vendor.is_overflow() => {
                 (ContextOverflow, format!("the prompt does not fit the window of the model{model}{said}"))
             }
             404 | 405 if self.model.is_empty() => (
@@ -155,7 +157,7 @@ impl Peer {
                 NotFound,
                 format!("the server has no model `{}`, or another address ({status}){said}", self.model),
             ),
-            400 | 422 if complaint.is_unknown_model() && !self.model.is_empty() => {
+            400 | 422 if vendor.is_unknown_model() && !self.model.is_empty() => {
                 (NotFound, format!("the server has no model `{}` ({status}){said}", self.model))
             }
             408 | 504 => (Timeout, format!("the server took too long ({status}){said}")),
@@ -177,13 +179,13 @@ impl Peer {
                 Some(reason) => error.with_reason(reason),
                 None => error,
             },
-            is_final: is_broke || matches!(status, 401 | 403) || kind == ContextOverflow,
+            is_permanent: is_out_of_credits || matches!(status, 401 | 403) || kind == ContextOverflow,
         }
     }
 
-    /// ": the vendor's sentence", on one line, short and without the key.
-    fn quoted(&self, complaint: &Complaint) -> String {
-        let words: Vec<_> = complaint
+    /// Returns ": " and the vendor's message, on one line, short and redacted.
+    fn quoted(&self, vendor: &VendorError) -> String {
+        let words: Vec<_> = vendor
             .message
             .split(|c: char| c.is_whitespace() || c.is_control())
             .filter(|word| !word.is_empty())
@@ -191,17 +193,17 @@ impl Peer {
         let line = self.redact(&words.join(" "));
         match line.chars().next() {
             None | Some('<') => String::new(),
-            Some(_) if line.chars().count() > VENDOR_LIMIT => {
-                format!(": {}…", line.chars().take(VENDOR_LIMIT - 1).collect::<String>())
+            Some(_) if line.chars().count() > MAX_VENDOR_MESSAGE => {
+                format!(": {}…", line.chars().take(MAX_VENDOR_MESSAGE - 1).collect::<String>())
             }
             Some(_) => format!(": {line}"),
         }
     }
 
-    /// Redacted before it is cut: half a key is a key's half.
+    /// Redacted before it is cut: a cut key would no longer be recognized.
     fn for_log(&self, body: &[u8]) -> String {
         let mut text = self.redact(&String::from_utf8_lossy(body));
-        text.truncate(text.floor_char_boundary(LOG_LIMIT));
+        text.truncate(text.floor_char_boundary(MAX_LOGGED));
         text
     }
 
@@ -210,9 +212,9 @@ impl Peer {
     }
 }
 
-impl Complaint {
-    /// Out of `{"error": {…}}`, `{"error": "…"}`, `{"message": "…"}`,
-    /// `{"detail": "…"}`, or the inner object itself.
+impl VendorError {
+    /// Reads `{"error": {…}}`, `{"error": "…"}`, `{"message": "…"}`,
+    /// `{"detail": "…"}`, or the inner object alone.
     fn new(body: &Value) -> Self {
         let inner = match body.get("error") {
             Some(error) if !error.is_null() => error,
@@ -234,19 +236,18 @@ impl Complaint {
         Self { codes: ["code", "type"].map(|name| text(inner.get(name)).to_ascii_lowercase()), message }
     }
 
-    fn says(&self, codes: &[&str]) -> bool {
+    fn has_code(&self, codes: &[&str]) -> bool {
         self.codes.iter().any(|code| codes.contains(&code.as_str()))
     }
 
-    /// The status that an error in the middle of an answer stands for; 0 if it
-    /// does not tell.
+    /// Returns the status that an error object stands for; 0 if it does not say.
     fn status(&self) -> u16 {
         let number =
             self.codes.iter().find_map(|code| code.parse().ok()).filter(|code| (400..600).contains(code));
         match number {
             Some(status) => status,
             None if self.is_overflow() => 400,
-            None if self.says(&[
+            None if self.has_code(&[
                 "rate_limit_exceeded",
                 "rate_limit_error",
                 "rate_limited",
@@ -255,16 +256,16 @@ impl Complaint {
             {
                 429
             }
-            None if self.says(&["invalid_api_key", "authentication_error"]) => 401,
-            None if self.says(&["model_not_found", "not_found_error"]) => 404,
-            None if self.says(&["invalid_request_error", "invalid_prompt"]) => 400,
-            None if self.says(&["timeout", "timeout_error"]) => 504,
+            None if self.has_code(&["invalid_api_key", "authentication_error"]) => 401,
+            None if self.has_code(&["model_not_found", "not_found_error"]) => 404,
+            None if self.has_code(&["invalid_request_error", "invalid_prompt"]) => 400,
+            None if self.has_code(&["timeout", "timeout_error"]) => 504,
             None => 0,
         }
     }
 
-    /// Whether the server does not know the model: not all of them say so by
-    /// the status 404.
+    /// Whether the server does not know the model: not all of them report it with
+    /// status 404.
     fn is_unknown_model(&self) -> bool {
         const CODES: [&str; 5] = [
             "model_not_found",
@@ -281,11 +282,11 @@ impl Complaint {
             "no such model",
         ];
         let message = self.message.to_ascii_lowercase();
-        self.says(&CODES) || PHRASES.iter().any(|phrase| message.contains(phrase))
+        self.has_code(&CODES) || PHRASES.iter().any(|phrase| message.contains(phrase))
     }
 
     fn is_overflow(&self) -> bool {
-        const TELLS: [&str; 9] = [
+        const PHRASES: [&str; 9] = [
             "context length",
             "context_length",
             "context window",
@@ -300,6 +301,6 @@ impl Complaint {
         self.codes
             .iter()
             .any(|code| code.starts_with("context_length") || code == "exceed_context_size_error")
-            || TELLS.iter().any(|tell| message.contains(tell))
+            || PHRASES.iter().any(|phrase| message.contains(phrase))
     }
 }

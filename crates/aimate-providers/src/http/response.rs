@@ -1,4 +1,4 @@
-//! An answer's body, read piece by piece under its deadlines.
+//! The body of a response, read piece by piece within its deadlines.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -10,50 +10,52 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use reqwest::{Response, StatusCode};
 
-use super::{Deadline, Peer, after};
+use super::upstream_errors::UpstreamErrors;
+use super::{Deadline, after};
 
-/// The answer to a call, whose head has come. Dropping it closes the
-/// connection, unless the body was read to its end.
-pub(crate) struct Answer {
-    /// Who answers.
-    pub(crate) peer: Peer,
+/// The response to a call whose head has arrived. Dropping it closes the
+/// connection, unless the body was read to its end: that is how a cancelled run
+/// stops the model server.
+pub(crate) struct ResponseBody {
+    /// The errors of this server.
+    pub(crate) errors: UpstreamErrors,
     response: Response,
     deadline: Deadline,
-    /// What the deadline stands for: the first byte's wait, then `idle`.
+    /// How long the deadline is: the first-byte timeout, then `idle`.
     wait: Duration,
     idle: Duration,
     has_begun: bool,
-    /// Nothing was here when the reader last looked, and the idle deadline
-    /// stands from then: a slow reader is not a slow server.
+    /// The reader waits since the idle deadline was set. The deadline runs only
+    /// while it waits: a slow reader is not a slow server.
     is_waiting: bool,
-    /// The deadline stays where it is.
-    is_hurried: bool,
+    /// The deadline is for all of the rest and no longer moves.
+    is_deadline_fixed: bool,
     is_closing: bool,
-    /// Pieces that may follow the end of what was said.
-    rest: u8,
+    /// How many more pieces [`ResponseBody::close`] reads.
+    pieces_to_skip: u8,
 }
 
-impl Answer {
-    /// An answer whose first byte must come before `deadline`, `wait` after the
-    /// call, and every other one `idle` after the one before.
+impl ResponseBody {
+    /// A response whose first byte must arrive before `deadline`, `wait` after the
+    /// call, and each further piece within `idle`.
     pub(super) fn new(
-        peer: Peer,
+        errors: UpstreamErrors,
         response: Response,
         deadline: Deadline,
         wait: Duration,
         idle: Duration,
     ) -> Self {
         Self {
-            peer,
+            errors,
             response,
             deadline,
             wait,
             idle,
             has_begun: false,
             is_waiting: false,
-            is_hurried: false,
+            is_deadline_fixed: false,
             is_closing: false,
-            rest: 16,
+            pieces_to_skip: 16,
         }
     }
 
@@ -65,7 +67,7 @@ impl Answer {
         self.response.headers()
     }
 
-    /// Whether the body says to be of this media type.
+    /// Returns whether `Content-Type` is this media type.
     pub(crate) fn is(&self, media_type: &str) -> bool {
         let found = self.headers().get(CONTENT_TYPE).map(|value| value.as_bytes());
         found
@@ -73,67 +75,69 @@ impl Answer {
             .is_some_and(|found| found.eq_ignore_ascii_case(media_type.as_bytes()))
     }
 
-    /// The next piece of the body; `None` at its end.
+    /// Returns the next piece of the body; `None` at its end.
     ///
     /// # Errors
-    /// `Timeout` after the first-byte deadline or, once it began, the idle one;
-    /// `Upstream` if the connection is cut.
+    /// `Timeout` after the first-byte deadline or, from then on, the idle one;
+    /// `Upstream` if the connection fails.
     pub(crate) async fn piece(&mut self) -> Result<Option<Bytes>> {
         let piece = poll_fn(|cx| self.poll_piece(cx)).await?;
         self.has_begun = true;
         self.is_waiting = false;
-        piece.map_err(|error| self.peer.cut_off().with_source(error.without_url()))
+        piece.map_err(|error| self.errors.truncated().with_source(error.without_url()))
     }
 
-    /// Looks for a piece first: what is already here needs no deadline.
+    /// Polls for a piece first: what has arrived needs no deadline.
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<reqwest::Result<Option<Bytes>>>> {
         if let Poll::Ready(piece) = pin!(self.response.chunk()).poll(cx) {
             return Poll::Ready(Ok(piece));
         }
-        if self.has_begun && !self.is_hurried && !std::mem::replace(&mut self.is_waiting, true) {
+        if self.has_begun && !self.is_deadline_fixed && !std::mem::replace(&mut self.is_waiting, true) {
             self.wait = self.idle;
             self.deadline.as_mut().reset(after(self.idle));
         }
         ready!(self.deadline.as_mut().poll(cx));
         let what =
             if self.has_begun { "stopped in the middle of its answer" } else { "did not begin to answer" };
-        Poll::Ready(Err(self.peer.timeout(what, self.wait)))
+        Poll::Ready(Err(self.errors.timeout(what, self.wait)))
     }
 
-    /// All that still comes must come within `wait`.
-    pub(crate) fn hurry(&mut self, wait: Duration) {
-        self.is_hurried = true;
+    /// Sets a deadline for all of the rest.
+    pub(crate) fn finish_within(&mut self, wait: Duration) {
+        self.is_deadline_fixed = true;
         self.wait = self.idle.min(wait);
         self.deadline.as_mut().reset(after(self.wait));
     }
 
-    /// The whole body, of at most `limit` bytes.
-    pub(crate) async fn whole(&mut self, limit: usize) -> Result<Bytes> {
-        let said = self.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-        if said.is_some_and(|said: usize| said > limit) {
-            return Err(self.peer.too_long(limit));
+    /// Reads the whole body, of at most `limit` bytes.
+    pub(crate) async fn read_all(&mut self, limit: usize) -> Result<Bytes> {
+        let announced =
+            self.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        if announced.is_some_and(|length: usize| length > limit) {
+            return Err(self.errors.too_long(limit));
         }
+        // Most bodies are one piece, which needs no copy.
         let Some(first) = self.piece().await? else {
             return Ok(Bytes::new());
         };
         let Some(second) = self.piece().await? else {
             return Ok(first);
         };
-        let mut all = BytesMut::with_capacity(said.unwrap_or(first.len() + second.len()));
+        let mut all = BytesMut::with_capacity(announced.unwrap_or(first.len() + second.len()));
         all.extend_from_slice(&first);
         all.extend_from_slice(&second);
         while let Some(piece) = self.piece().await? {
             if all.len() + piece.len() > limit {
-                return Err(self.peer.too_long(limit));
+                return Err(self.errors.too_long(limit));
             }
             all.extend_from_slice(&piece);
         }
         Ok(all.freeze())
     }
 
-    /// As much of the body's first `limit` bytes as comes without a failure.
-    pub(super) async fn beginning(&mut self, limit: usize) -> Bytes {
-        self.hurry(Duration::from_secs(5));
+    /// Reads up to `limit` bytes of the body, as many as arrive without an error.
+    pub(super) async fn read_prefix(&mut self, limit: usize) -> Bytes {
+        self.finish_within(Duration::from_secs(5));
         let mut all = BytesMut::new();
         while let Ok(Some(piece)) = self.piece().await {
             all.extend_from_slice(piece.get(..limit - all.len()).unwrap_or(&piece));
@@ -144,15 +148,15 @@ impl Answer {
         all.freeze()
     }
 
-    /// Ends an answer that said all: if the end of its body comes at once, the
-    /// connection can be used again.
+    /// Reads to the end of a body whose content is complete. If the end arrives at
+    /// once, the connection goes back to the pool.
     pub(crate) async fn close(&mut self) {
         if !self.is_closing {
             self.is_closing = true;
-            self.hurry(Duration::from_millis(20));
+            self.finish_within(Duration::from_millis(20));
         }
-        while self.rest > 0 && matches!(self.piece().await, Ok(Some(_))) {
-            self.rest -= 1;
+        while self.pieces_to_skip > 0 && matches!(self.piece().await, Ok(Some(_))) {
+            self.pieces_to_skip -= 1;
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What comes as text but begins with thoughts: `<think>…</think>`.
+//! `<think>…</think>` at the beginning of a text: how models write their
+//! reasoning when the server does not separate it.
 
 use std::collections::VecDeque;
 
@@ -7,30 +8,30 @@ use aimate_core::provider::ProviderEvent;
 const OPEN: &str = "<think>";
 const CLOSE: &str = "</think>";
 
-/// Sorts an answer's text into thoughts and text. Only a tag at the very
-/// beginning counts; further on it is text like any other.
+/// Splits streamed text into reasoning and text. Only a tag at the very beginning
+/// counts: later ones may be quoted, as in an answer about such tags.
 #[derive(Debug, Default)]
-pub(crate) struct Thoughts {
+pub(crate) struct ThinkTagParser {
     state: State,
-    /// The end of what came that may be the beginning of a tag.
-    held: String,
+    /// Text that cannot be emitted yet, since it may be the start of a tag.
+    pending: String,
 }
 
 #[derive(Debug, Default, PartialEq)]
 enum State {
-    /// Nothing but spaces came.
+    /// Nothing but white space so far.
     #[default]
     Start,
     /// Between the tags.
     Inside,
-    /// After the closing tag, where spaces are dropped.
+    /// After the closing tag, where white space is dropped.
     After,
-    /// Text.
+    /// In the text of the answer.
     Text,
 }
 
-impl Thoughts {
-    /// Sorts the next piece into `events`.
+impl ThinkTagParser {
+    /// Parses the next piece and adds its events.
     pub(crate) fn push(&mut self, piece: String, events: &mut VecDeque<ProviderEvent>) {
         if piece.is_empty() {
             return;
@@ -39,7 +40,7 @@ impl Thoughts {
             events.push_back(ProviderEvent::Text(piece));
             return;
         }
-        self.held.push_str(&piece);
+        self.pending.push_str(&piece);
         if self.state == State::Start {
             self.start();
         }
@@ -50,25 +51,25 @@ impl Thoughts {
             self.after();
         }
         if self.state == State::Text {
-            text(std::mem::take(&mut self.held), events);
+            text(std::mem::take(&mut self.pending), events);
         }
     }
 
-    /// The text ends here: what was held back is sorted as it stands.
-    pub(crate) fn end(&mut self, events: &mut VecDeque<ProviderEvent>) {
-        let held = std::mem::take(&mut self.held);
+    /// Ends the text and adds the events of what was pending.
+    pub(crate) fn finish(&mut self, events: &mut VecDeque<ProviderEvent>) {
+        let pending = std::mem::take(&mut self.pending);
         match self.state {
-            State::Inside => reasoning(held, events),
+            State::Inside => reasoning(pending, events),
             State::After => {}
-            State::Start | State::Text => text(held, events),
+            State::Start | State::Text => text(pending, events),
         }
         self.state = State::Text;
     }
 
     fn start(&mut self) {
-        let begin = self.held.trim_start();
+        let begin = self.pending.trim_start();
         if let Some(rest) = begin.strip_prefix(OPEN) {
-            self.held = rest.to_owned();
+            self.pending = rest.to_owned();
             self.state = State::Inside;
         } else if !OPEN.starts_with(begin) {
             self.state = State::Text;
@@ -76,22 +77,22 @@ impl Thoughts {
     }
 
     fn inside(&mut self, events: &mut VecDeque<ProviderEvent>) {
-        if let Some((thought, rest)) = self.held.split_once(CLOSE) {
+        if let Some((thought, rest)) = self.pending.split_once(CLOSE) {
             reasoning(thought.to_owned(), events);
-            self.held = rest.to_owned();
+            self.pending = rest.to_owned();
             self.state = State::After;
             return;
         }
         let maybe_tag =
-            (1..CLOSE.len()).rev().find(|&n| CLOSE.get(..n).is_some_and(|tag| self.held.ends_with(tag)));
-        let keep = self.held.split_off(self.held.len() - maybe_tag.unwrap_or(0));
-        reasoning(std::mem::replace(&mut self.held, keep), events);
+            (1..CLOSE.len()).rev().find(|&n| CLOSE.get(..n).is_some_and(|tag| self.pending.ends_with(tag)));
+        let keep = self.pending.split_off(self.pending.len() - maybe_tag.unwrap_or(0));
+        reasoning(std::mem::replace(&mut self.pending, keep), events);
     }
 
     fn after(&mut self) {
-        let text = self.held.trim_start();
+        let text = self.pending.trim_start();
         if !text.is_empty() {
-            self.held = text.to_owned();
+            self.pending = text.to_owned();
             self.state = State::Text;
         }
     }
@@ -113,12 +114,12 @@ fn reasoning(text: String, events: &mut VecDeque<ProviderEvent>) {
 mod tests {
     use super::*;
 
-    fn sort(pieces: &[&str]) -> (String, String) {
-        let (mut thoughts, mut events) = (Thoughts::default(), VecDeque::new());
+    fn parse(pieces: &[&str]) -> (String, String) {
+        let (mut parser, mut events) = (ThinkTagParser::default(), VecDeque::new());
         for piece in pieces {
-            thoughts.push((*piece).to_owned(), &mut events);
+            parser.push((*piece).to_owned(), &mut events);
         }
-        thoughts.end(&mut events);
+        parser.finish(&mut events);
         let (mut reasoning, mut text) = (String::new(), String::new());
         for event in events {
             match event {
@@ -131,30 +132,30 @@ mod tests {
     }
 
     #[test]
-    fn tag_split_anywhere_is_the_same_tag() {
+    fn events_do_not_depend_on_how_the_text_is_split() {
         let answer = "\n<think>a </thin b ä</think>\n\nThe <think> answer";
         for at in (0..=answer.len()).filter(|at| answer.is_char_boundary(*at)) {
             let (one, two) = answer.split_at(at);
             assert_eq!(
-                sort(&[one, two]),
+                parse(&[one, two]),
                 ("a </thin b ä".into(), "The <think> answer".into()),
-                "cut at {at}"
+                "split at {at}"
             );
         }
         let single: Vec<String> = answer.chars().map(String::from).collect();
         let single: Vec<&str> = single.iter().map(String::as_str).collect();
-        assert_eq!(sort(&single), ("a </thin b ä".into(), "The <think> answer".into()));
+        assert_eq!(parse(&single), ("a </thin b ä".into(), "The <think> answer".into()));
     }
 
     #[test]
     fn text_without_tag_is_text() {
-        assert_eq!(sort(&["<th", "ree>"]), (String::new(), "<three>".into()));
-        assert_eq!(sort(&[" ", "x <think>"]), (String::new(), " x <think>".into()));
-        assert_eq!(sort(&["<thi"]), (String::new(), "<thi".into()));
+        assert_eq!(parse(&["<th", "ree>"]), (String::new(), "<three>".into()));
+        assert_eq!(parse(&[" ", "x <think>"]), (String::new(), " x <think>".into()));
+        assert_eq!(parse(&["<thi"]), (String::new(), "<thi".into()));
     }
 
     #[test]
-    fn thought_without_end_stays_a_thought() {
-        assert_eq!(sort(&["<think>a</th"]), ("a</th".into(), String::new()));
+    fn unclosed_tag_is_reasoning() {
+        assert_eq!(parse(&["<think>a</th"]), ("a</th".into(), String::new()));
     }
 }
