@@ -4,11 +4,11 @@ use aimate_core::ErrorKind;
 use aimate_providers::local::LocalEmbedder;
 use serde_json::{Value, json};
 
-use crate::tiny::{Folder, Number, Tiny, safetensors, tokenizer};
+use crate::tiny::{Folder, Precision, Tiny, safetensors, tokenizer};
 
 fn tiny() -> (Tiny, Folder) {
     let tiny = Tiny::new(8, 2, 8, 1);
-    let folder = tiny.write(Number::F32);
+    let folder = tiny.write(Precision::F32);
     (tiny, folder)
 }
 
@@ -44,7 +44,7 @@ fn a_network_of_another_kind_is_refused() {
         ("position_embedding_type", json!("relative_key"), "is `relative_key`; only `absolute`"),
         ("num_attention_heads", json!(3), "hidden_size 8 cannot be cut into 3 heads"),
         ("num_attention_heads", json!(0), "one of its sizes is 0"),
-        ("hidden_size", json!(16), "has the shape [57, 8]; config.json asks for [57, 16]"),
+        ("hidden_size", json!(16), "has the shape [57, 8]; config.json requires [57, 16]"),
         ("num_hidden_layers", json!(2), "there is no tensor `encoder.layer.1.attention.self.query.weight`"),
         ("intermediate_size", json!(-1), "invalid value: integer `-1`"),
     ];
@@ -120,10 +120,10 @@ fn a_model_with_no_room_for_words_is_refused() {
 #[test]
 fn weights_that_end_early_are_refused_wherever_they_end() {
     let (tiny, folder) = tiny();
-    let whole = tiny.weights(Number::F32, "");
+    let whole = tiny.weights(Precision::F32, "");
     for end in (0..whole.len()).step_by(whole.len() / 200).chain([0, 1, 7, 8, 9, whole.len() - 1]) {
         folder.put("model.safetensors", &whole[..end]);
-        refused(&folder, "is no whole safetensors file");
+        refused(&folder, "is not a complete safetensors file");
     }
 }
 
@@ -151,13 +151,13 @@ fn a_header_that_lies_is_refused() {
         at([0, 60], json!([2, 8])),
     ] {
         folder.put("model.safetensors", weights);
-        refused(&folder, "is no whole safetensors file");
+        refused(&folder, "is not a complete safetensors file");
     }
     let header = json!({"embeddings.word_embeddings.weight": {"dtype": "I64", "shape": [1, 8], "data_offsets": [0, 64]}});
     folder.put("model.safetensors", safetensors(&header.to_string(), &[0; 64]));
-    refused(&folder, "holds I64; F32, F16 and BF16 can be read");
-    for shape in [json!([]), json!([64]), json!([2, 2, 4])] {
+    refused(&folder, "holds I64; only F32, F16 and BF16 are supported");
+    for shape in [json!([16]), json!([4, 4]), json!([2, 2, 4])] {
         folder.put("model.safetensors", at([0, 64], shape));
-        refused(&folder, "config.json asks for");
+        refused(&folder, "config.json requires");
     }
 }

@@ -5,7 +5,7 @@ use aimate_core::knowledge::{EmbedPurpose, Embedder as _};
 use aimate_providers::local::LocalEmbedder;
 use serde_json::json;
 
-use crate::tiny::{Folder, Number, POSITIONS, Tiny, dot, tokenizer};
+use crate::tiny::{Folder, POSITIONS, Precision, Tiny, dot, tokenizer};
 
 const TEXTS: [&str; 7] =
     ["", "a", "the quick brown fox", "z y x w", "b", "a a a a a a a a a a a a a a", "jumps over it"];
@@ -26,7 +26,7 @@ fn vectors_of_any_shape_are_those_of_the_definition() {
         let mut tiny = Tiny::new(hidden, heads, inner, layers);
         tiny.cls = n % 2 == 1;
         tiny.activation = ["gelu", "gelu_new", "relu", "gelu", "gelu_pytorch_tanh"][n];
-        let folder = tiny.write(Number::F32);
+        let folder = tiny.write(Precision::F32);
         let embedder = open(&folder);
         assert_eq!(embedder.dimensions(), hidden);
         let vectors = embedder.embed(&TEXTS).unwrap();
@@ -39,7 +39,7 @@ fn vectors_of_any_shape_are_those_of_the_definition() {
 
 #[test]
 fn a_vector_depends_on_no_text_beside_it_and_on_no_number_of_threads() {
-    let folder = Tiny::new(32, 4, 64, 2).write(Number::F32);
+    let folder = Tiny::new(32, 4, 64, 2).write(Precision::F32);
     let embedder = open(&folder);
     let alone: Vec<Vec<f32>> = TEXTS.iter().map(|text| embedder.embed(&[text]).unwrap().remove(0)).collect();
     let many: Vec<&str> = TEXTS.iter().copied().cycle().take(TEXTS.len() * 30).collect();
@@ -58,7 +58,7 @@ fn a_vector_depends_on_no_text_beside_it_and_on_no_number_of_threads() {
 #[test]
 fn weights_of_16_bits_make_the_same_vectors() {
     let tiny = Tiny::new(32, 4, 64, 2);
-    let folders = [Number::F32, Number::F16, Number::Bf16].map(|number| tiny.write(number));
+    let folders = [Precision::F32, Precision::F16, Precision::Bf16].map(|number| tiny.write(number));
     let [full, half, brain] = folders.each_ref().map(|folder| open(folder).embed(&TEXTS).unwrap());
     assert_eq!(full, half);
     assert_eq!(full, brain);
@@ -67,7 +67,7 @@ fn weights_of_16_bits_make_the_same_vectors() {
 #[test]
 fn a_long_text_is_cut_where_the_model_says_and_not_where_its_tokenizer_does() {
     let tiny = Tiny::new(32, 4, 64, 2);
-    let folder = tiny.write(Number::F32);
+    let folder = tiny.write(Precision::F32);
     // Its tokenizer.json would cut at 4 tokens and fill up to 16.
     assert_eq!(open(&folder).max_tokens(), POSITIONS);
     folder.put("sentence_bert_config.json", r#"{"max_seq_length": 12}"#);
@@ -83,7 +83,7 @@ fn a_long_text_is_cut_where_the_model_says_and_not_where_its_tokenizer_does() {
 
 #[test]
 fn tokens_are_counted_with_those_the_model_adds() {
-    let folder = Tiny::new(8, 1, 8, 1).write(Number::F32);
+    let folder = Tiny::new(8, 1, 8, 1).write(Precision::F32);
     let embedder = open(&folder);
     for (text, tokens) in [
         ("", 2),
@@ -105,8 +105,8 @@ fn tokens_are_counted_with_those_the_model_adds() {
 #[test]
 fn the_body_of_a_model_with_a_head_is_found() {
     let tiny = Tiny::new(8, 2, 8, 1);
-    let folder = tiny.write(Number::F32);
-    folder.put("model.safetensors", tiny.weights(Number::F32, "bert."));
+    let folder = tiny.write(Precision::F32);
+    folder.put("model.safetensors", tiny.weights(Precision::F32, "bert."));
     let vector = open(&folder).embed(&["a b"]).unwrap().remove(0);
     assert!(far(&vector, &tiny.vector("a b")) < 2e-5);
 }
@@ -114,31 +114,31 @@ fn the_body_of_a_model_with_a_head_is_found() {
 #[test]
 fn the_version_tells_weights_tokenizer_and_pooling_apart() {
     let mut tiny = Tiny::new(8, 2, 8, 1);
-    let folder = tiny.write(Number::F32);
+    let folder = tiny.write(Precision::F32);
     let version = open(&folder).version().to_owned();
     assert!(version.len() == 16 && version.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    assert_eq!(open(&tiny.write(Number::F32)).version(), version, "another folder is the same model");
+    assert_eq!(open(&tiny.write(Precision::F32)).version(), version, "another folder is the same model");
     tiny.cls = true;
-    assert_ne!(open(&tiny.write(Number::F32)).version(), version, "pooling");
+    assert_ne!(open(&tiny.write(Precision::F32)).version(), version, "pooling");
     tiny.cls = false;
     folder.put("tokenizer.json", format!("{} ", tokenizer()));
     assert_ne!(open(&folder).version(), version, "tokenizer");
     tiny.tensors.get_mut("encoder.layer.0.output.dense.bias").unwrap().1[0] += 1.0;
-    assert_ne!(open(&tiny.write(Number::F32)).version(), version, "weights");
+    assert_ne!(open(&tiny.write(Precision::F32)).version(), version, "weights");
 }
 
 #[test]
 fn numbers_that_are_not_finite_are_an_error() {
     let mut tiny = Tiny::new(8, 2, 8, 1);
     tiny.tensors.get_mut("encoder.layer.0.output.LayerNorm.bias").unwrap().1[3] = f32::NAN;
-    let folder = tiny.write(Number::F32);
+    let folder = tiny.write(Precision::F32);
     assert_eq!(open(&folder).embed(&["a"]).unwrap_err().kind(), ErrorKind::Internal);
 }
 
 #[tokio::test]
 async fn calls_beside_each_other_all_come_back() {
     let tiny = Tiny::new(32, 4, 64, 2);
-    let folder = tiny.write(Number::F32);
+    let folder = tiny.write(Precision::F32);
     let prompts = json!({"prompts": {"query": "query ", "document": ""}});
     folder.put("config_sentence_transformers.json", prompts.to_string());
     let embedder = open(&folder).threads(2).unwrap();
@@ -163,7 +163,7 @@ async fn calls_beside_each_other_all_come_back() {
 
 #[test]
 fn vectors_have_the_length_1() {
-    let folder = Tiny::new(32, 4, 64, 2).write(Number::F32);
+    let folder = Tiny::new(32, 4, 64, 2).write(Precision::F32);
     for vector in open(&folder).embed(&TEXTS).unwrap() {
         let vector: Vec<f64> = vector.into_iter().map(f64::from).collect();
         assert!((dot(&vector, &vector) - 1.0).abs() < 1e-6);

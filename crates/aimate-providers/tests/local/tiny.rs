@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 /// How numbers are written.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Number {
+pub(crate) enum Precision {
     F32,
     F16,
     Bf16,
@@ -78,7 +78,7 @@ impl Tiny {
     }
 
     /// The folder of the model.
-    pub(crate) fn write(&self, number: Number) -> Folder {
+    pub(crate) fn write(&self, number: Precision) -> Folder {
         let folder = Folder::new();
         folder.put("config.json", self.config().to_string());
         folder.put("tokenizer.json", tokenizer().to_string());
@@ -88,16 +88,16 @@ impl Tiny {
         folder
     }
 
-    pub(crate) fn weights(&self, number: Number, prefix: &str) -> Vec<u8> {
+    pub(crate) fn weights(&self, number: Precision, prefix: &str) -> Vec<u8> {
         let (mut header, mut data) = (json!({"__metadata__": {"format": "pt"}}), Vec::new());
         for (name, (shape, numbers)) in &self.tensors {
             let start = data.len();
             for value in numbers {
                 let bits = value.to_bits();
                 match number {
-                    Number::F32 => data.extend(bits.to_le_bytes()),
-                    Number::Bf16 => data.extend(((bits >> 16) as u16).to_le_bytes()),
-                    Number::F16 => data.extend(half(*value).to_le_bytes()),
+                    Precision::F32 => data.extend(bits.to_le_bytes()),
+                    Precision::Bf16 => data.extend(((bits >> 16) as u16).to_le_bytes()),
+                    Precision::F16 => data.extend(half(*value).to_le_bytes()),
                 }
             }
             let dtype = format!("{number:?}").to_uppercase();
