@@ -3,7 +3,8 @@
 use mail_parser::{Address, MessageParser, MimeHeaders, PartType};
 
 use super::html::{Page, Scope};
-use super::output::{Output, clean_line};
+use super::line::clean_line;
+use super::output::Output;
 use super::{ExtractError, Extracted, Limits, TextKind, error, media};
 
 pub(super) fn read(bytes: &[u8], limits: &Limits) -> Result<Extracted, ExtractError> {

@@ -1,51 +1,100 @@
-//! What Markdown says about itself: its headings, its front matter.
+//! Markdown: the headings and the front matter of a text, and the escaping of
+//! text that is written into one.
+
+use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 use super::Heading;
-use super::output::clean_line;
+use super::line::clean_line;
 
-/// The most headings that are marked; what has more is not prose.
+/// Maximum headings of a document; a text with more is not prose.
 const MAX_HEADINGS: usize = 50_000;
+/// Bytes that are parsed at once. The parser's tree takes up to 60 bytes for each
+/// byte of text, so a document is parsed in windows that end between blocks.
+const WINDOW: usize = 256 << 10;
+/// Maximum bytes of a window, for a block that fills a smaller one.
+const MAX_WINDOW: usize = 4 << 20;
 
-/// The headings of a Markdown text, `#` and underlined ones, outside of fenced
-/// code and front matter.
+/// Returns the headings of a Markdown text, as CommonMark defines them: ATX and
+/// setext headings, but none in code, HTML or front matter. Headings inside of
+/// quotes and lists are not sections of the document and are left out.
 pub(super) fn headings(text: &str) -> Vec<Heading> {
-    let mut found = Vec::new();
+    let mut headings = Vec::new();
     let mut start = front_matter(text).map_or(0, str::len);
-    let mut fence: Option<&str> = None;
-    let mut above: Option<(usize, &str)> = None;
-    for line in text.get(start..).unwrap_or_default().split_inclusive('\n') {
-        let at = start;
-        start += line.len();
-        let line = line.trim_end();
-        let trimmed = line.trim_start();
-        if let Some(open) = fence {
-            if trimmed.starts_with(open) && trimmed.trim_start_matches(['`', '~']).is_empty() {
-                fence = None;
-            }
-            continue;
-        }
-        if let Some(open) = fence_of(trimmed) {
-            (fence, above) = (Some(open), None);
-            continue;
-        }
-        if let Some((level, title)) = hash_heading(line) {
-            found.push(Heading { start: at, level, title: clean_line(title) });
-            above = None;
-        } else if let (Some((at, title)), Some(level)) = (above, underline(line)) {
-            found.push(Heading { start: at, level, title: clean_line(title) });
-            above = None;
-        } else {
-            let is_text = !trimmed.is_empty() && !trimmed.starts_with(['-', '>', '|', '+', '*', '=']);
-            above = (is_text && above.is_none()).then_some((at, line));
-        }
-        if found.len() >= MAX_HEADINGS {
+    let mut size = WINDOW;
+    while start < text.len() && headings.len() < MAX_HEADINGS {
+        let end = window_end(text, start, size);
+        let count = headings.len();
+        let last_block = parse(text, start, end, &mut headings);
+        if end == text.len() {
             break;
         }
+        if last_block > start {
+            // The last block may go on after the window: parse it again.
+            headings.truncate(headings.partition_point(|heading| heading.start < last_block));
+            (start, size) = (last_block, WINDOW);
+        } else if size < MAX_WINDOW {
+            headings.truncate(count);
+            size *= 2;
+        } else {
+            (start, size) = (end, WINDOW);
+        }
     }
-    found
+    headings.truncate(MAX_HEADINGS);
+    headings
 }
 
-/// `title:` of the front matter.
+/// The end of the last line of `size` bytes, or of one longer line.
+fn window_end(text: &str, start: usize, size: usize) -> usize {
+    let end = text.ceil_char_boundary(start.saturating_add(size).min(text.len()));
+    let (window, rest) = (text.get(start..end).unwrap_or_default(), text.get(end..).unwrap_or_default());
+    let last_line = window.rfind('\n').map(|at| start + at + 1).filter(|_| end < text.len());
+    last_line.unwrap_or_else(|| rest.find('\n').map_or(text.len(), |at| end + at + 1))
+}
+
+/// Adds the headings of a window. Returns the start of its last top-level block.
+fn parse(text: &str, start: usize, end: usize, headings: &mut Vec<Heading>) -> usize {
+    let window = text.get(start..end).unwrap_or_default();
+    let line_start = |at: usize| window.get(..at).and_then(|text| text.rfind('\n')).map_or(0, |at| at + 1);
+    let (mut depth, mut last_block) = (0_usize, start);
+    // Of the top-level heading that is open.
+    let mut title: Option<String> = None;
+    for (event, range) in Parser::new_ext(window, Options::empty()).into_offset_iter() {
+        match event {
+            Event::Start(tag) => {
+                if depth == 0 {
+                    last_block = start + line_start(range.start);
+                    title = matches!(tag, Tag::Heading { .. }).then(String::new);
+                }
+                depth += 1;
+            }
+            Event::End(tag) => {
+                depth = depth.saturating_sub(1);
+                if depth == 0
+                    && let (TagEnd::Heading(level), Some(title)) = (tag, title.take())
+                    && let title = clean_line(&title)
+                    && !title.is_empty()
+                {
+                    headings.push(Heading { start: last_block, level: level as u8, title });
+                }
+            }
+            Event::Text(text) | Event::Code(text) => {
+                if let Some(title) = &mut title {
+                    title.push_str(&text);
+                }
+            }
+            Event::SoftBreak | Event::HardBreak => {
+                if let Some(title) = &mut title {
+                    title.push(' ');
+                }
+            }
+            Event::Rule if depth == 0 => last_block = start + line_start(range.start),
+            _ => {}
+        }
+    }
+    last_block
+}
+
+/// Returns the `title` of the front matter.
 pub(super) fn front_matter_title(text: &str) -> Option<&str> {
     let lines = front_matter(text)?.lines();
     let title =
@@ -58,7 +107,8 @@ pub(super) fn front_matter_title(text: &str) -> Option<&str> {
     Some(quoted.unwrap_or(title)).filter(|title| !title.is_empty())
 }
 
-/// The lines between `---` (or `+++`) at the very top, with both of them.
+/// Returns the front matter: the lines between `---` (or `+++`) at the very top,
+/// delimiters included.
 fn front_matter(text: &str) -> Option<&str> {
     let mark = ["---\n", "+++\n"].into_iter().find(|mark| text.starts_with(mark))?;
     let end = format!("\n{mark}");
@@ -67,34 +117,7 @@ fn front_matter(text: &str) -> Option<&str> {
     text.get(..end)
 }
 
-fn fence_of(line: &str) -> Option<&str> {
-    let mark = line.chars().next().filter(|mark| ['`', '~'].contains(mark))?;
-    let length = line.len() - line.trim_start_matches(mark).len();
-    if length < 3 { None } else { line.get(..length) }
-}
-
-fn hash_heading(line: &str) -> Option<(u8, &str)> {
-    let rest = line.trim_start_matches('#');
-    let level = u8::try_from(line.len() - rest.len()).ok().filter(|level| (1..=6).contains(level))?;
-    let title = rest.strip_prefix([' ', '\t'])?.trim();
-    let closed = title.trim_end_matches('#');
-    let title = if closed.is_empty() || closed.ends_with(' ') { closed.trim_end() } else { title };
-    (!title.is_empty()).then_some((level, title))
-}
-
-/// `===` or `---` of two characters or more, which makes the line above a heading.
-fn underline(line: &str) -> Option<u8> {
-    let is = |mark: char| line.len() > 1 && line.chars().all(|character| character == mark);
-    if is('=') {
-        Some(1)
-    } else if is('-') {
-        Some(2)
-    } else {
-        None
-    }
-}
-
-/// A Markdown table; the first row is its header.
+/// Writes a Markdown table, whose first row is the header.
 pub(super) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let mut text = String::new();
@@ -127,16 +150,55 @@ fn one_cell(text: &str) -> String {
     if cell.contains('|') { cell.replace('|', "\\|") } else { cell }
 }
 
-/// Keeps a paragraph that begins with `#` or a fence from being read as Markdown.
+/// Escapes the lines of a paragraph that would begin a heading, fenced code or
+/// HTML that ends at its end tag: each of them would change the meaning of what
+/// follows the paragraph.
 pub(super) fn escape(paragraph: &str) -> String {
-    let is_markup =
-        hash_heading(paragraph.lines().next().unwrap_or_default()).is_some() || fence_of(paragraph).is_some();
-    if is_markup { format!("\\{paragraph}") } else { paragraph.to_owned() }
+    let mut text = String::with_capacity(paragraph.len() + 1);
+    for (number, line) in paragraph.split('\n').enumerate() {
+        if number > 0 {
+            text.push('\n');
+        }
+        let content = line.trim_start();
+        let (indent, _) = line.split_at(line.len() - content.len());
+        text.push_str(indent);
+        if begins_block(content) || (number > 0 && is_underline(content.trim_end())) {
+            text.push('\\');
+        }
+        text.push_str(content);
+    }
+    text
+}
+
+fn begins_block(line: &str) -> bool {
+    let after_hashes = line.trim_start_matches('#');
+    let is_heading = (1..=6).contains(&(line.len() - after_hashes.len()))
+        && (after_hashes.is_empty() || after_hashes.starts_with([' ', '\t']));
+    let is_fence = line.starts_with("```") || line.starts_with("~~~");
+    let is_html = line.strip_prefix('<').is_some_and(|rest| {
+        let begins =
+            |name: &str| rest.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+        rest.starts_with(['!', '?']) || ["script", "pre", "style", "textarea"].into_iter().any(begins)
+    });
+    is_heading || is_fence || is_html
+}
+
+/// Whether a line makes a heading of the line above it.
+fn is_underline(line: &str) -> bool {
+    ['=', '-'].into_iter().any(|mark| !line.is_empty() && line.chars().all(|character| character == mark))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn found(text: &str) -> Vec<(u8, String)> {
+        headings(text).into_iter().map(|heading| (heading.level, heading.title)).collect()
+    }
+
+    fn one(level: u8, title: &str) -> Vec<(u8, String)> {
+        vec![(level, title.to_owned())]
+    }
 
     #[test]
     fn headings_are_found_outside_of_code_and_front_matter() {
@@ -152,6 +214,82 @@ mod tests {
             ]
         );
         assert_eq!(front_matter_title(text), Some("A b"));
+    }
+
+    #[test]
+    fn title_is_without_markup() {
+        assert_eq!(found("## A *b* [c](d) `e` &amp; \\# <b>f</b> ##"), one(2, "A b c e & # f"));
+        assert_eq!(found("Two\nlines\n==="), one(1, "Two lines"));
+        assert_eq!(found("# ![picture](a.png)"), one(1, "picture"));
+        assert_eq!(found("#\n\n## "), []);
+    }
+
+    #[test]
+    fn start_is_that_of_the_line() {
+        assert_eq!(headings("a\n\n   # b")[0].start, 3);
+        assert_eq!(headings("x\n\n  a\n---")[0].start, 3);
+    }
+
+    #[test]
+    fn only_sections_of_the_document_are_headings() {
+        for none in [
+            "> # quoted",
+            "- # in a list",
+            "    # indented code",
+            "<div>\n# in HTML\n</div>",
+            "<!--\n\n# in a comment\n\n-->",
+            "<script>\n\n# in a script\n\n</script>",
+            "~~~\n# in a fence\n```\n# still in it\n~~~",
+            "````\n```\n# in a longer fence\n````",
+            "```\n# in a fence without an end",
+            "a\n\n---\n\nb",
+            "| a |\n| --- |\n| # b |",
+            "#tag",
+            "####### seven",
+        ] {
+            assert_eq!(found(none), [], "{none:?}");
+        }
+        assert_eq!(found("- a\n# b"), one(1, "b"));
+        assert_eq!(found("<div>\n\n# b\n\n</div>"), one(1, "b"));
+        assert_eq!(found("```\n```\n# b"), one(1, "b"));
+    }
+
+    #[test]
+    fn headings_of_a_long_text_are_those_of_its_parts() {
+        let part = "# One\n\nText *of* it.\n\n```\n# no\n\n# no\n```\n\n- a\n\n  b\n\nTwo\n===\n\n";
+        let text = part.repeat(3 * WINDOW / part.len());
+        let expected = [part.find("# One").unwrap(), part.find("Two").unwrap()];
+        let starts: Vec<_> = headings(&text).iter().map(|heading| heading.start).collect();
+        let all = (0..text.len() / part.len()).flat_map(|n| expected.map(|at| n * part.len() + at));
+        assert_eq!(starts, all.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn block_longer_than_a_window_is_one_block() {
+        let code = format!("```\n{}```\n# After\n", "# no\n".repeat(2 * WINDOW / 5));
+        assert_eq!(found(&code), one(1, "After"));
+    }
+
+    #[test]
+    fn hostile_text_takes_little_time() {
+        for unit in ["*", "[", "`", "> ", "- ", "# \n", "<", "a\n=\n", "![", "&", "\\", "_a", "\n", "é"] {
+            let text = unit.repeat(MAX_WINDOW * 2 / unit.len());
+            assert!(headings(&text).len() <= MAX_HEADINGS, "{unit:?}");
+        }
+    }
+
+    #[test]
+    fn escaped_paragraph_is_text() {
+        for paragraph in [
+            "# a", "####", "```", "~~~ b", "<script>", "<!-- a", "<?php", "a\n# b", "a\n---", "a\n==",
+            "a\n<PRE>", "a\n  ```", "#",
+        ] {
+            let text = format!("{}\n\n# After", escape(paragraph));
+            assert_eq!(found(&text), one(1, "After"), "{paragraph:?}");
+        }
+        for paragraph in ["#tag", "a # b", "- a", "a < b", "<b>", "---"] {
+            assert_eq!(escape(paragraph), paragraph);
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod extractor;
 mod html;
 mod json;
 mod limits;
+mod line;
 mod mail;
 mod markdown;
 mod media;

@@ -2,13 +2,12 @@
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
+use super::line::{clean_line, is_control};
 use super::{ExtractError, Extracted, Limits, PageMark, TextKind, error, markdown};
 
 /// The most pages that are marked; a file of millions of empty slides is not
 /// worth their memory.
 const MAX_PAGES: usize = 100_000;
-/// The most bytes a title may have.
-const MAX_TITLE: usize = 500;
 
 /// What one piece of a document adds to.
 pub(super) struct Output {
@@ -42,7 +41,7 @@ impl Output {
 
     fn push_clean(&mut self, piece: &str) {
         let mut rest = piece;
-        while let Some(at) = rest.find(is_unclean) {
+        while let Some(at) = rest.find(is_control) {
             let (clean, tail) = rest.split_at(at);
             self.text.push_str(clean);
             let mut characters = tail.chars();
@@ -142,33 +141,6 @@ impl Output {
     }
 }
 
-fn is_unclean(character: char) -> bool {
-    match character {
-        '\n' | '\t' => false,
-        '\u{feff}' | '\u{fffe}' | '\u{ffff}' => true,
-        _ => character.is_control(),
-    }
-}
-
-/// One line without control characters and doubled spaces, not too long.
-pub(super) fn clean_line(text: &str) -> String {
-    let mut line = String::new();
-    for word in text.split(|character: char| character.is_whitespace() || is_unclean(character)) {
-        if word.is_empty() {
-            continue;
-        }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-        if line.len() > MAX_TITLE {
-            line.truncate(line.floor_char_boundary(MAX_TITLE));
-            break;
-        }
-    }
-    line
-}
-
 /// Whether a character leaves a mark: marks of byte order and of direction,
 /// soft hyphens and spaces without width do not.
 fn is_visible(character: char) -> bool {
@@ -223,10 +195,5 @@ mod tests {
             assert_eq!(kind.is_ok(), is_text, "{text:?}");
             assert!(is_text || kind.unwrap_err() == crate::extract::ExtractErrorKind::NoText);
         }
-    }
-
-    #[test]
-    fn long_title_is_cut_on_a_character() {
-        assert_eq!(clean_line(&"é".repeat(1_000)).len(), MAX_TITLE);
     }
 }

@@ -6,7 +6,8 @@ use std::path::Path;
 use unpdf::model::{Block, Page};
 use unpdf::{ErrorMode, PageSelection, PageStreamOptions, ParseEvent, ParseOptions, PdfParser};
 
-use super::output::{Output, clean_line};
+use super::line::clean_line;
+use super::output::Output;
 use super::{ExtractError, Extracted, Heading, Limits, TextKind, error, media};
 
 /// Fewer words a page than these, and what is there is a stamp on a scan.

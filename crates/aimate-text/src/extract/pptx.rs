@@ -111,7 +111,7 @@ impl Slide {
     fn add(&mut self, place: &str, lines: &[(usize, String)]) {
         let plain = || lines.iter().map(|(_, line)| line.as_str());
         if ["title", "ctrTitle"].contains(&place) && self.title.is_empty() {
-            self.title = super::output::clean_line(&plain().collect::<Vec<_>>().join(" "));
+            self.title = super::line::clean_line(&plain().collect::<Vec<_>>().join(" "));
             return;
         }
         let is_list = lines.len() > 1 && ["body", "obj"].contains(&place);

@@ -173,7 +173,7 @@ fn text(
     if kind == TextKind::Markdown
         && let Some(title) = markdown::front_matter_title(&document.text)
     {
-        document.title = Some(super::output::clean_line(title));
+        document.title = Some(super::line::clean_line(title));
     }
     Ok(document)
 }
