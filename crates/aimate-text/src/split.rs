@@ -1,10 +1,10 @@
-//! Text into chunks: passages that are embedded and found one by one.
+//! Splits text into chunks, the passages that are embedded and retrieved.
 //!
-//! A chunk ends where the text itself makes a break, the clearest that leaves
-//! it at least half full: before a heading, between paragraphs, list items,
-//! sentences, lines, words. One cheap pass finds these breaks; the
-//! `text-splitter` crate, which knows the words of scripts without spaces but
-//! reads 1.5 MB of Markdown a second, looks only at places that have none.
+//! A chunk ends at a natural break of the text, the clearest one that leaves it at
+//! least half full: before a heading, else between paragraphs, list items,
+//! sentences, lines or words. One cheap pass finds these breaks. The
+//! `text-splitter` crate knows the words of scripts without spaces, but reads only
+//! 1.5 MB of Markdown per second, so it is used only where there are no others.
 
 mod cut;
 mod mark;
@@ -12,23 +12,22 @@ mod mark;
 use serde::{Deserialize, Serialize};
 
 use crate::extract::{Extracted, TextKind};
-use cut::{Cutter, Window};
+use cut::{ChunkSpan, Cutter};
 use mark::marks;
 
-/// The most characters of a heading that are kept in a path.
+/// Maximum characters of a heading in a path.
 const MAX_HEADING: usize = 200;
 
-/// How documents are cut into chunks.
+/// How documents are split into chunks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Chunking {
-    /// Characters (Unicode code points) of a chunk at most, 100 to 8,000;
-    /// default 1,000.
+    /// Maximum characters (Unicode code points) of a chunk, 100 to 8,000. Default:
+    /// 1,000.
     pub size: u32,
-    /// Characters that a chunk repeats of the one before, less than half of
-    /// `size`; default 200. Nothing is repeated across a heading that ends a
-    /// chunk.
+    /// Maximum characters repeated from the previous chunk, less than half of
+    /// `size`. Default: 200. Nothing is repeated across a heading.
     pub overlap: u32,
 }
 
@@ -49,10 +48,10 @@ pub struct ChunkingError {
 }
 
 impl Chunking {
-    /// Checks the limits; [`split`] brings what is outside to the nearest value.
+    /// Checks the limits. [`split`] clamps values that are outside of them.
     ///
     /// # Errors
-    /// The first field that is outside.
+    /// Returns the first field that is outside.
     pub fn check(&self) -> Result<(), ChunkingError> {
         let Self { size, overlap } = self;
         if !(100..=8_000).contains(size) {
@@ -67,30 +66,31 @@ impl Chunking {
     }
 }
 
-/// One chunk's place in its document.
+/// The position of a chunk in its document.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Piece {
-    /// The byte of the text at which it starts.
+    /// The byte offset of its start.
     pub start: usize,
-    /// The byte after its last.
+    /// The byte offset after its end.
     pub end: usize,
     /// `start` in Unicode code points.
     pub start_char: usize,
     /// `end` in Unicode code points.
     pub end_char: usize,
-    /// The number of the page it starts on, if the document has pages.
+    /// The number of the page that it starts on, if the document has pages.
     pub page: Option<u32>,
-    /// The headings it starts under, the outermost first; one that it starts
-    /// with is the last of them.
+    /// The path of headings that it is under, the outermost first, including one
+    /// that it starts with.
     pub headings: Vec<String>,
 }
 
-/// Cuts a document into chunks of at most `chunking.size` characters and at most
-/// `max_tokens` tokens as `count` counts them, in order.
+/// Splits a document into chunks of at most `chunking.size` characters and
+/// `max_tokens` tokens, as counted by `count`, in order.
 ///
-/// Every character that is not white space lies in a chunk; no chunk starts or
-/// ends with white space. Only a single character can be over `max_tokens`.
-/// `count` is not called for text of at most `max_tokens` bytes: a token is at
+/// Every character that is not white space is in a chunk, and no chunk starts or
+/// ends with white space. Only a single character can exceed `max_tokens`. `count`
+/// is not called for text of at most `max_tokens` bytes, since a token has at
 /// least one byte.
 pub fn split(
     document: &Extracted,
@@ -103,71 +103,72 @@ pub fn split(
     let cutter = Cutter::new(text, &marks, document.kind == TextKind::Code);
     let size = (chunking.size as usize).max(1);
     let overlap = (chunking.overlap as usize).min(size.div_ceil(2).saturating_sub(1));
-    let mut places = Places::new(document);
+    let mut locator = Locator::new(document);
     let mut pieces = Vec::new();
     let (mut start, mut covered) = (cutter.next_visible(0), 0);
     while start < text.len() {
         let mut piece = fit(&cutter, start, size, max_tokens, count);
         if piece.end <= covered {
-            // The overlap filled the whole chunk: go on without.
+            // The overlap filled the whole chunk: continue without it.
             start = cutter.next_visible(covered);
             piece = fit(&cutter, start, size, max_tokens, count);
         }
         covered = piece.end;
-        pieces.push(places.piece(piece));
+        pieces.push(locator.piece(piece));
         let next = cutter.next_visible(piece.end);
         if next >= text.len() {
             break;
         }
-        // In proportion, so that each chunk says something new.
+        // In proportion to the chunk, so that each chunk has new text.
         let repeated = overlap * piece.characters / size;
         start = cutter.overlap_start(&piece, repeated).filter(|at| *at > start).unwrap_or(next);
     }
     pieces
 }
 
-/// The chunk that starts at `start`, made shorter until it has few enough tokens.
+/// Returns the chunk at `start`, shortened until it has at most `max_tokens`.
 fn fit(
     cutter: &Cutter<'_>,
     start: usize,
     size: usize,
     max_tokens: usize,
     count: &dyn Fn(&str) -> usize,
-) -> Window {
-    let mut window = cutter.window(start, size);
+) -> ChunkSpan {
+    let mut span = cutter.span(start, size);
     loop {
-        let text = cutter.slice(window.start, window.end);
-        if text.len() <= max_tokens || window.characters <= 1 {
-            return window;
+        let text = cutter.slice(span.start, span.end);
+        if text.len() <= max_tokens || span.characters <= 1 {
+            return span;
         }
         let tokens = count(text);
         if tokens <= max_tokens {
-            return window;
+            return span;
         }
-        // By proportion, and by a tenth at least, so that few rounds are needed.
-        let fitting = window.characters * max_tokens / tokens;
-        let smaller = fitting.min(window.characters * 9 / 10).max(1);
-        window = cutter.window(start, smaller);
+        // In proportion, by at least a tenth, so that few rounds are needed.
+        let fitting = span.characters * max_tokens / tokens;
+        let smaller = fitting.min(span.characters * 9 / 10).max(1);
+        span = cutter.span(start, smaller);
     }
 }
 
-/// Finds out where chunks are, going through the document once.
-struct Places<'d> {
+/// Finds the page, the headings and the character offset of chunks, in one pass
+/// over the document.
+struct Locator<'d> {
     document: &'d Extracted,
-    /// A place already counted, in bytes and in characters.
+    /// The last position, in bytes and in characters.
     counted: (usize, usize),
     next_page: usize,
     next_heading: usize,
     path: Vec<(u8, String)>,
 }
 
-impl<'d> Places<'d> {
+impl<'d> Locator<'d> {
     fn new(document: &'d Extracted) -> Self {
         Self { document, counted: (0, 0), next_page: 0, next_heading: 0, path: Vec::new() }
     }
 
-    fn piece(&mut self, window: Window) -> Piece {
-        let Window { start, end, characters, .. } = window;
+    fn piece(&mut self, span: ChunkSpan) -> Piece {
+        let ChunkSpan { start, end, characters, .. } = span;
         let (bytes, counted) = self.counted;
         let start_char =
             counted + self.document.text.get(bytes..start).map_or(0, |text| text.chars().count());

@@ -1,5 +1,4 @@
-//! Token counts: exact where a model's tokenizer is public, a stated estimate
-//! where it is not.
+//! Token counts: exact if the model's tokenizer is public, else an estimate.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,7 +14,7 @@ pub const IMAGE: u32 = 765;
 /// byte-pair merging is quadratic in the length of such a run.
 const MAX_RUN: usize = 2_000;
 
-/// How a model cuts text into tokens.
+/// The tokenizer of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Tokenizer {
     /// OpenAI's `o200k_base`: GPT-4o, 4.1, 5 and the o series.
@@ -29,8 +28,8 @@ pub enum Tokenizer {
 }
 
 impl Tokenizer {
-    /// The tokenizer of a model by the id its server gives it; vendor prefixes
-    /// such as `openai/` are passed over.
+    /// Returns the tokenizer of a model by its id; vendor prefixes such as `openai/`
+    /// are ignored.
     pub fn for_model(model: &str) -> Self {
         let name = model.rsplit('/').next().unwrap_or(model).to_ascii_lowercase();
         let is = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
@@ -43,7 +42,7 @@ impl Tokenizer {
         }
     }
 
-    /// Its name in a run's manifest.
+    /// Returns its name, as a run's manifest has it.
     pub fn name(self) -> &'static str {
         match self {
             Self::O200k => "o200k_base",
@@ -52,12 +51,12 @@ impl Tokenizer {
         }
     }
 
-    /// Whether counts are exact.
+    /// Returns whether counts are exact.
     pub fn is_exact(self) -> bool {
         self != Self::Estimate
     }
 
-    /// How many tokens `text` has; special tokens in it count as ordinary text.
+    /// Counts the tokens of `text`; special tokens in it count as ordinary text.
     ///
     /// The first exact count of a process loads the vocabulary, which takes up
     /// to a second: call it from a blocking thread then (see
@@ -93,7 +92,7 @@ impl Tokenizer {
 static LOADED_O200K: AtomicBool = AtomicBool::new(false);
 static LOADED_CL100K: AtomicBool = AtomicBool::new(false);
 
-/// Tokens of the context window of model families whose servers do not tell it;
+/// Returns the context window of model families whose servers do not report it,
 /// from OpenAI's model pages.
 pub fn known_window(model: &str) -> Option<u32> {
     let name = model.rsplit('/').next().unwrap_or(model).to_ascii_lowercase();
@@ -114,7 +113,8 @@ pub fn known_window(model: &str) -> Option<u32> {
     windows.into_iter().find(|(prefix, _)| name.starts_with(prefix)).map(|(_, window)| window)
 }
 
-/// A quarter token for each ASCII character, one for each other one, rounded up.
+/// Estimates a quarter token for each ASCII character, rounded up, and one for
+/// each other character.
 pub fn estimate(text: &str) -> u32 {
     let ascii = text.bytes().filter(u8::is_ascii).count();
     let other = text.chars().count() - ascii;

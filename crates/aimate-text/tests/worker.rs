@@ -99,7 +99,7 @@ fn memory_is_limited() {
              </table:table-cell></table:table-row>"
         );
         let bomb = Temporary::new(&sheet(&row));
-        let limits = Limits { memory: 128 << 20, ..Limits::default() };
+        let limits = Limits::default().memory(128 << 20);
         let failure = read(here(), &bomb.0, "a.ods", limits).unwrap_err();
         assert_eq!(failure.kind, TooLarge, "{failure}");
         assert!(failure.message.contains(reason), "{failure}");
@@ -108,7 +108,7 @@ fn memory_is_limited() {
 
 fn processor_time_is_limited() {
     let long = Temporary::new(&word(&"<w:p><w:r><w:t></w:t></w:r></w:p>".repeat(3_000_000)));
-    let limits = Limits { cpu: Duration::from_secs(1), ratio: 1_000_000, ..Limits::default() };
+    let limits = Limits::default().cpu(Duration::from_secs(1)).ratio(1_000_000);
     let failure = read(here(), &long.0, "a.docx", limits).unwrap_err();
     assert_eq!(failure.kind, Timeout, "{failure}");
     assert!(failure.message.contains("processor time"), "{failure}");
@@ -116,7 +116,7 @@ fn processor_time_is_limited() {
 
 fn time_is_limited() {
     let start = Instant::now();
-    let limits = Limits { wall: Duration::from_millis(200), ..Limits::default() };
+    let limits = Limits::default().wall(Duration::from_millis(200));
     assert_eq!(failure("sleep 60", limits).kind, Timeout);
     assert!(start.elapsed() < Duration::from_secs(10));
 }
@@ -158,7 +158,7 @@ fn ends_of_a_worker_are_told_apart() {
 }
 
 fn worker_that_says_too_much_is_stopped() {
-    assert_eq!(failure("exec yes", Limits { output: 1_000, ..Limits::default() }).kind, Crashed);
+    assert_eq!(failure("exec yes", Limits::default().output(1_000)).kind, Crashed);
     // Complaints are cut, not an error.
     let text = "yes 2>/dev/null | head -c 1000000 >&2; exit 77";
     assert_eq!(failure(text, Limits::default()).kind, TooLarge);

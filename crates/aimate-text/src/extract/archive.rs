@@ -1,4 +1,4 @@
-//! ZIP archives, read with an eye on what comes out of them.
+//! ZIP archives, with limits on the ratio and the size of what is unpacked.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -9,8 +9,8 @@ use zip::result::ZipError;
 
 use super::{ExtractError, Limits, decode, error};
 
-/// What may come out of an archive before its ratio is looked at.
-const GRACE: u64 = 1 << 20;
+/// Unpacked bytes below which the ratio is not checked.
+const MIN_CHECKED: u64 = 1 << 20;
 
 /// An archive of parts. What is read from it is counted: one that holds far more
 /// than its size is not read to its end.
@@ -73,8 +73,8 @@ impl Archive {
     fn unpack(&mut self, index: usize, mut take: impl FnMut(&[u8])) -> Result<(), ExtractError> {
         let what = self.what;
         let mut part = self.zip.by_index(index).map_err(|failure| failed(what, failure))?;
-        let max_of_part = self.ratio.saturating_mul(part.compressed_size()).saturating_add(GRACE);
-        let max_of_all = self.ratio.saturating_mul(self.packed).saturating_add(GRACE);
+        let max_of_part = self.ratio.saturating_mul(part.compressed_size()).saturating_add(MIN_CHECKED);
+        let max_of_all = self.ratio.saturating_mul(self.packed).saturating_add(MIN_CHECKED);
         let mut buffer = vec![0; 64 << 10];
         let mut length = 0_u64;
         loop {

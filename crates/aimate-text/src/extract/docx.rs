@@ -1,4 +1,4 @@
-//! Word documents, as Markdown.
+//! Converts Word documents to Markdown.
 
 mod lists;
 mod styles;
@@ -54,7 +54,7 @@ struct Body<'a> {
     was_item: bool,
 }
 
-/// A paragraph as it is gathered.
+/// A paragraph under construction.
 #[derive(Default)]
 struct Paragraph {
     text: String,
@@ -247,7 +247,7 @@ fn note_mark(element: &Element<'_>, is_end: bool) -> String {
     if is_end { format!("[^e{id}]") } else { format!("[^{id}]") }
 }
 
-/// A character of a symbol font; those of private use say nothing without it.
+/// A character of a symbol font; private-use ones mean nothing without the font.
 fn symbol(element: &Element<'_>) -> Option<char> {
     let code = u32::from_str_radix(&element.attribute("char")?, 16).ok()?;
     char::from_u32(code).filter(|_| !(0xe000..0xf900).contains(&code))

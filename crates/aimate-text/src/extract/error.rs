@@ -1,41 +1,41 @@
-//! Why a document gave no text.
+//! Extraction errors.
 
 use std::fmt::Display;
 
 use serde::{Deserialize, Serialize};
 
-/// The sorts of reasons why a document gave no text.
+/// The kinds of extraction errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ExtractErrorKind {
-    /// The file has no bytes.
+    /// The file is empty.
     Empty,
-    /// A password is needed to read it.
+    /// The file is protected by a password.
     Encrypted,
-    /// It is cut off or not what its format demands.
+    /// The file is truncated or violates its format.
     Damaged,
-    /// It, what comes out of it, or what reading it takes is beyond a limit.
+    /// The file, its text or the memory to read it exceeds a limit.
     TooLarge,
-    /// It can be read but holds no text, as a scan does.
+    /// The file has no text, such as a scan.
     NoText,
-    /// Nothing here reads this format.
+    /// The format is not supported.
     Unsupported,
-    /// Reading it took too long.
+    /// Reading took too long.
     Timeout,
-    /// The program that read it ended without an answer.
+    /// The reader crashed.
     Crashed,
-    /// The file or the worker could not be reached; another try may succeed.
+    /// The file or the worker could not be accessed; a retry may succeed.
     Io,
 }
 
-/// Why a document gave no text, as a sentence for the person whose document it
-/// is.
+/// Why a document could not be extracted, in words for its owner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
+#[non_exhaustive]
 pub struct ExtractError {
-    /// What sort of reason it is.
+    /// The kind of error.
     pub kind: ExtractErrorKind,
-    /// What was wrong and what would be right.
+    /// What is wrong and what would be right.
     pub message: String,
 }
 

@@ -1,4 +1,4 @@
-//! Reading documents without blocking the caller.
+//! Extraction without blocking the caller, isolated from the process.
 
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -9,58 +9,58 @@ use tokio::process::{Child, Command};
 use tokio::sync::Semaphore;
 
 use super::worker::{ARGUMENT, OUT_OF_MEMORY, Request, parse};
-use super::{ExtractError, ExtractErrorKind, Extracted, Limits, Subject, error, extract, read_aside};
+use super::{ExtractError, ExtractErrorKind, Extracted, Limits, SourceFile, error, extract, read_on_thread};
 
-/// What an answer may have besides the text: places of pages and headings.
-const MAX_OF_PLACES: usize = 32 << 20;
-/// How much of what a worker complains about is kept.
-const MAX_OF_COMPLAINTS: usize = 2 << 10;
+/// Maximum bytes of a response besides the text: the pages and headings.
+const MAX_METADATA: usize = 32 << 20;
+/// Maximum bytes of a worker's standard error that are kept.
+const MAX_STDERR: usize = 2 << 10;
 
-/// Reads documents without blocking the caller, risky formats in a child
-/// process where a worker is set. Clones share their limit on how many run.
+/// Extracts documents without blocking the caller, risky formats in a child
+/// process if a worker is set. Clones share the limit on concurrent documents.
 #[derive(Clone, Debug)]
 pub struct Extractor {
     limits: Arc<Limits>,
     worker: Option<Arc<Path>>,
-    /// As many documents are read at once as there are processors.
-    slots: Arc<Semaphore>,
+    /// One permit per CPU: parsers are CPU-bound.
+    permits: Arc<Semaphore>,
 }
 
 impl Extractor {
-    /// Reads every format in this process.
+    /// Extracts every format in this process.
     ///
-    /// A hostile file can end it, by a stack overflow or by taking all memory:
-    /// for tests and for files whose origin is known. `memory` and `cpu` of the
-    /// limits do nothing here, and `wall` only ends the waiting, not the work.
+    /// A hostile file can end the process, by a stack overflow or by exhausting
+    /// memory: use it for tests and trusted files. The limits `memory` and `cpu`
+    /// have no effect, and `wall` ends the waiting only, not the work.
     pub fn in_process(limits: Limits) -> Self {
         Self::new(None, limits)
     }
 
-    /// Reads risky formats (PDF, office files, books, web pages, e-mail) by running
-    /// `worker extract-worker`, whose `main` calls [`super::worker_main`]. Plain
-    /// text, Markdown, tables of text, JSON and source code are read in this
-    /// process.
+    /// Extracts risky formats (PDF, office files, books, web pages, e-mail) by
+    /// running `worker extract-worker`, whose `main` calls [`super::worker_main`].
+    /// Plain text, Markdown, CSV, JSON and source code are read in this process.
     pub fn with_worker(worker: PathBuf, limits: Limits) -> Self {
         Self::new(Some(worker.into()), limits)
     }
 
     fn new(worker: Option<Arc<Path>>, limits: Limits) -> Self {
-        let processors = std::thread::available_parallelism().map_or(2, usize::from);
-        Self { limits: Arc::new(limits), worker, slots: Arc::new(Semaphore::new(processors)) }
+        let cpus = std::thread::available_parallelism().map_or(2, usize::from);
+        Self { limits: Arc::new(limits), worker, permits: Arc::new(Semaphore::new(cpus)) }
     }
 
-    /// Reads the document at `path`; see [`super::extract`].
+    /// Extracts the document at `path`; see [`super::extract`].
     ///
-    /// Waits while as many documents are being read as there are processors.
-    /// Dropping the future kills the worker.
+    /// Waits while as many documents are being read as there are CPUs. Dropping
+    /// the future kills the worker.
     pub async fn extract(
         &self,
         path: &Path,
         name: &str,
         media_type: Option<&str>,
     ) -> Result<Extracted, ExtractError> {
-        let slot = Arc::clone(&self.slots).acquire_owned().await;
-        let slot = slot.map_err(|_| error::crashed("no more documents are read"))?;
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
+        // Invariant: the semaphore is never closed.
+        let permit = permit.map_err(|_| error::crashed("no more documents are read"))?;
         let request = Request {
             path: std::path::absolute(path).map_err(|failure| error::io(&failure))?,
             name: tail(name).to_owned(),
@@ -68,9 +68,9 @@ impl Extractor {
             limits: Limits::clone(&self.limits),
         };
         let Some(worker) = &self.worker else {
-            // Work that is no longer waited for keeps its slot until it ends.
+            // Work whose caller has gone keeps its permit until it ends.
             let work = blocking(move || {
-                let _slot = slot;
+                let _permit = permit;
                 let Request { path, name, media_type, limits } = request;
                 extract(&path, &name, media_type.as_deref(), &limits)
             });
@@ -82,8 +82,8 @@ impl Extractor {
         })
         .await?;
         match read {
-            Read::Here(outcome) => outcome,
-            Read::Worker(noun) => self.in_worker(worker, &request, noun).await,
+            ReadIn::ThisProcess(outcome) => outcome,
+            ReadIn::Worker(noun) => self.in_worker(worker, &request, noun).await,
         }
     }
 
@@ -95,7 +95,7 @@ impl Extractor {
     ) -> Result<Extracted, ExtractError> {
         let mut child = start(worker)?;
         let outcome = self.in_time(self.converse(&mut child, request, noun)).await;
-        // It has ended by itself, unless time or its answer was too long.
+        // It has exited by itself, unless it took too long or wrote too much.
         let _ = child.kill().await;
         outcome
     }
@@ -108,34 +108,33 @@ impl Extractor {
     ) -> Result<Extracted, ExtractError> {
         let mut line = serde_json::to_vec(request).map_err(|failure| error::io(&failure.into()))?;
         line.push(b'\n');
-        let (Some(mut input), Some(output), Some(complaints)) =
+        let (Some(mut input), Some(output), Some(stderr)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
             return Err(error::crashed("the worker has no pipes"));
         };
-        // One that ended already says why below.
+        // A worker that has exited already is reported below.
         let _ = input.write_all(&line).await;
         drop(input);
-        let max = self.limits.output.saturating_add(MAX_OF_PLACES);
-        let (answer, complaints) =
-            tokio::join!(collect(output, max, false), collect(complaints, MAX_OF_COMPLAINTS, true));
-        let Some(answer) = answer else {
+        let max = self.limits.output.saturating_add(MAX_METADATA);
+        let (response, stderr) = tokio::join!(collect(output, max, false), collect(stderr, MAX_STDERR, true));
+        let Some(response) = response else {
             return Err(error::crashed(format!("the reader of the {noun} answered more than it may")));
         };
         let status = child.wait().await.map_err(|failure| error::io(&failure))?;
-        if let Some(outcome) = parse(answer) {
+        if let Some(outcome) = parse(response) {
             return outcome;
         }
-        let complaints = String::from_utf8_lossy(&complaints.unwrap_or_default()).into_owned();
-        tracing::warn!(%status, complaints = complaints.trim(), noun, "a document's reader ended without an answer");
-        Err(self.without_answer(status, &complaints, noun))
+        let stderr = String::from_utf8_lossy(&stderr.unwrap_or_default()).into_owned();
+        tracing::warn!(%status, stderr = stderr.trim(), noun, "the extract worker exited without a response");
+        Err(self.exit_error(status, &stderr, noun))
     }
 
-    fn without_answer(&self, status: ExitStatus, complaints: &str, noun: &'static str) -> ExtractError {
+    fn exit_error(&self, status: ExitStatus, stderr: &str, noun: &'static str) -> ExtractError {
         let (seconds, memory) = (self.limits.cpu.as_secs_f32(), error::size(self.limits.memory));
         let too_large =
             || error::too_large(format!("reading the {noun} took more than {memory} of memory; split it"));
-        let is_out_of_memory = complaints.contains("memory allocation of");
+        let is_out_of_memory = stderr.contains("memory allocation of");
         match (status.code(), signal(status)) {
             (Some(code), _) if code == i32::from(OUT_OF_MEMORY) => too_large(),
             _ if is_out_of_memory => too_large(),
@@ -143,7 +142,7 @@ impl Extractor {
                 ExtractErrorKind::Timeout,
                 format!("reading the {noun} took longer than {seconds} s of processor time; split it"),
             ),
-            // Nobody else sends it but the system, when memory runs out.
+            // Sent by the kernel's out-of-memory killer.
             (_, Some(SIGKILL)) => too_large(),
             _ => error::crashed(format!(
                 "the file made the reader of its format ({noun}) crash; save it again in its program, or as PDF"
@@ -177,24 +176,25 @@ fn signal(_: ExitStatus) -> Option<i32> {
     None
 }
 
-/// The end of a name, where its extension is; a name may have any length.
+/// Returns the end of a name, with its extension: names may have any length.
 fn tail(name: &str) -> &str {
     name.get(name.ceil_char_boundary(name.len().saturating_sub(200))..).unwrap_or_default()
 }
 
-enum Read {
-    /// Read, or found not to be readable.
-    Here(Result<Extracted, ExtractError>),
-    /// It is of a risky kind, which people call so.
+/// Where a document is read.
+enum ReadIn {
+    /// It has been read in this process, or cannot be read at all.
+    ThisProcess(Result<Extracted, ExtractError>),
+    /// Its format is risky; the name of it for messages.
     Worker(&'static str),
 }
 
-fn read_harmless(request: &Request) -> Read {
+fn read_harmless(request: &Request) -> ReadIn {
     let Request { path, name, media_type, limits } = request;
-    match Subject::open(path, name, media_type.as_deref(), limits) {
-        Ok(subject) if subject.is_harmless() => Read::Here(read_aside(&subject, limits)),
-        Ok(subject) => Read::Worker(subject.noun()),
-        Err(failure) => Read::Here(Err(failure)),
+    match SourceFile::open(path, name, media_type.as_deref(), limits) {
+        Ok(file) if file.is_harmless() => ReadIn::ThisProcess(read_on_thread(&file, limits)),
+        Ok(file) => ReadIn::Worker(file.noun()),
+        Err(failure) => ReadIn::ThisProcess(Err(failure)),
     }
 }
 
@@ -209,7 +209,8 @@ fn start(worker: &Path) -> Result<Child, ExtractError> {
     let child = Command::new(worker)
         .arg(ARGUMENT)
         .env_clear()
-        // The allocator would set aside 1 GiB of addresses beforehand.
+        // mimalloc would reserve 1 GiB of address space, which counts towards the
+        // limit of the worker.
         .env("MIMALLOC_ARENA_RESERVE", "65536")
         .current_dir(std::env::temp_dir())
         .stdin(Stdio::piped())
@@ -218,12 +219,16 @@ fn start(worker: &Path) -> Result<Child, ExtractError> {
         .kill_on_drop(true)
         .spawn();
     child.map_err(|failure| {
-        tracing::error!(%failure, worker = %worker.display(), "the worker that reads documents cannot be started");
-        ExtractError::new(ExtractErrorKind::Io, "the reader of documents could not be started; try again later")
+        tracing::error!(%failure, worker = %worker.display(), "failed to start the extract worker");
+        ExtractError::new(
+            ExtractErrorKind::Io,
+            "the reader of documents could not be started; try again later",
+        )
     })
 }
 
-/// Reads to the end; beyond `max` bytes, gives up or throws the rest away.
+/// Reads to the end. Beyond `max` bytes it returns `None`, or discards the rest if
+/// `may_cut`.
 async fn collect(mut from: impl AsyncRead + Unpin, max: usize, may_cut: bool) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut buffer = vec![0; 64 << 10];

@@ -76,7 +76,7 @@ struct Writer<'a> {
     deepest: usize,
     /// The end of the text while the last line is a list that can go on.
     open: Option<usize>,
-    /// Why reading stopped; what the parser says then is of no use.
+    /// Why reading stopped; the error of the parser means nothing then.
     failure: Option<ExtractError>,
 }
 

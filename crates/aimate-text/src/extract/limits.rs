@@ -1,29 +1,33 @@
-//! How much a document may cost.
+//! Limits on what a document may cost.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// How much a document may cost to read.
+/// Limits on what a document may cost to read.
+///
+/// ```
+/// use aimate_text::extract::Limits;
+/// let limits = Limits::default().output(1 << 20);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Limits {
-    /// The most bytes a file may have. Default: 1 GiB.
+    /// Maximum bytes of a file. Default: 1 GiB.
     pub input: u64,
-    /// The most bytes of text that may come out of it. Default: 20 MiB.
+    /// Maximum bytes of extracted text. Default: 20 MiB.
     pub output: usize,
-    /// The most bytes of memory a worker may use. Default: 512 MiB.
+    /// Maximum bytes of memory of a worker. Default: 512 MiB.
     pub memory: u64,
-    /// The most processor time a worker may use, in whole seconds rounded up.
-    /// Default: 30 s.
+    /// Maximum CPU time of a worker, rounded up to whole seconds. Default: 30 s.
     pub cpu: Duration,
-    /// The longest a caller waits for a worker. Default: 120 s.
+    /// Maximum time that a caller waits for a worker. Default: 120 s.
     pub wall: Duration,
-    /// How many bytes one byte of an archive may become, beyond the first MiB.
-    /// Default: 100.
+    /// Maximum ratio of unpacked to packed bytes of an archive, beyond the first
+    /// MiB. Default: 100.
     pub ratio: u64,
-    /// The most levels that elements, objects and parts may be nested.
-    /// Default: 64.
+    /// Maximum nesting of elements, objects and parts. Default: 64.
     pub depth: usize,
 }
 
@@ -38,5 +42,49 @@ impl Default for Limits {
             ratio: 100,
             depth: 64,
         }
+    }
+}
+
+impl Limits {
+    /// Sets [`Limits::input`].
+    #[must_use]
+    pub fn input(self, bytes: u64) -> Self {
+        Self { input: bytes, ..self }
+    }
+
+    /// Sets [`Limits::output`].
+    #[must_use]
+    pub fn output(self, bytes: usize) -> Self {
+        Self { output: bytes, ..self }
+    }
+
+    /// Sets [`Limits::memory`].
+    #[must_use]
+    pub fn memory(self, bytes: u64) -> Self {
+        Self { memory: bytes, ..self }
+    }
+
+    /// Sets [`Limits::cpu`].
+    #[must_use]
+    pub fn cpu(self, time: Duration) -> Self {
+        Self { cpu: time, ..self }
+    }
+
+    /// Sets [`Limits::wall`].
+    #[must_use]
+    pub fn wall(self, time: Duration) -> Self {
+        Self { wall: time, ..self }
+    }
+
+    /// Sets [`Limits::ratio`].
+    #[must_use]
+    pub fn ratio(self, ratio: u64) -> Self {
+        Self { ratio, ..self }
+    }
+
+    /// Sets [`Limits::depth`].
+    #[must_use]
+    pub fn depth(self, levels: usize) -> Self {
+        Self { depth: levels, ..self }
     }
 }

@@ -1,4 +1,4 @@
-//! E-mail: who wrote what to whom. Attachments are named, not read.
+//! E-mail: headers and text. Attachments are named, not read.
 
 use mail_parser::{Address, MessageParser, MimeHeaders, PartType};
 

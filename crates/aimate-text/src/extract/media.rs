@@ -1,4 +1,4 @@
-//! What a file is.
+//! Detection of media types.
 
 /// How many of a file's first bytes [`media_type`] can use.
 pub(super) const HEAD: usize = 64 << 10;
@@ -78,7 +78,7 @@ pub(super) fn is_text(media_type: &str) -> bool {
     [PLAIN, MARKDOWN, HTML, XHTML, CSV, TSV, JSON, JSON_LINES, MAIL, SOURCE].contains(&media_type)
 }
 
-/// What people call a type.
+/// Returns the name of a type for messages.
 pub(super) fn noun(media_type: &str) -> &'static str {
     match media_type {
         PLAIN => "plain text",
@@ -104,8 +104,7 @@ pub(super) fn noun(media_type: &str) -> &'static str {
     }
 }
 
-/// The type that the extension of a name stands for. Only the last 16 characters
-/// of a name count.
+/// Returns the type of an extension of at most 16 characters.
 pub(super) fn by_extension(name: &str) -> Option<&'static str> {
     let (_, extension) = name.rsplit_once('.')?;
     if extension.len() > 16 {
@@ -219,7 +218,7 @@ const SOURCES: [&str; 74] = [
     "zig",
 ];
 
-/// What the first bytes of a binary format say.
+/// Detects a binary format by its first bytes.
 fn by_magic(head: &[u8], named: Option<&'static str>) -> Option<&'static str> {
     let has = |magic: &[u8]| head.starts_with(magic);
     if find(head.get(..1_024).unwrap_or(head), b"%PDF-")
@@ -290,7 +289,7 @@ fn by_members(head: &[u8]) -> Option<&'static str> {
     members.into_iter().find(|(member, _)| find(head, member).is_some()).map(|(_, found)| found)
 }
 
-/// What the opening of a text shows. `named` is what its name says.
+/// Detects a text format by its beginning. `named` is the type of its name.
 fn by_opening(head: &[u8], named: Option<&'static str>) -> Option<&'static str> {
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
     let opening = head.get(..512).unwrap_or(head).to_ascii_lowercase();

@@ -1,8 +1,7 @@
-//! Documents into text: what a file holds, with the places of its pages and
-//! headings.
+//! Extracts the text of documents, with the positions of pages and headings.
 //!
-//! [`extract`] reads in this process; [`Extractor`] puts formats that are risky
-//! to read into a child process with limits on memory, time and output.
+//! [`extract`] reads in this process; [`Extractor`] reads risky formats in a
+//! child process with limits on memory, time and output.
 
 mod archive;
 mod decode;
@@ -29,7 +28,7 @@ mod xml;
 
 use std::path::Path;
 
-use read::Subject;
+use read::SourceFile;
 use serde::{Deserialize, Serialize};
 
 pub use error::{ExtractError, ExtractErrorKind};
@@ -38,8 +37,9 @@ pub use limits::Limits;
 pub use media::media_type;
 pub use worker::worker_main;
 
-/// How the text of a document is written, and so which splitter suits it.
+/// How the text of a document is written, which decides how it is split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 #[serde(rename_all = "snake_case")]
 pub enum TextKind {
     /// Paragraphs and lines without markup.
@@ -50,79 +50,81 @@ pub enum TextKind {
     Code,
 }
 
-/// Where a page, a slide, a chapter or a sheet begins.
+/// The start of a page, slide, chapter or sheet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct PageMark {
-    /// The byte of the text at which it begins.
+    /// The byte offset in the text.
     pub start: usize,
     /// Its number in the document, from 1.
     pub number: u32,
-    /// What it is called where it has a name: the name of a sheet, for one.
+    /// Its name, if it has one, such as that of a sheet.
     pub label: Option<String>,
 }
 
-/// Where a section begins.
+/// A heading, the start of a section.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Heading {
-    /// The byte of the text at which the heading's line begins.
+    /// The byte offset of the heading's line in the text.
     pub start: usize,
-    /// 1 is the outermost; the most is 6.
+    /// The level, from 1 (the outermost) to 6.
     pub level: u8,
     /// The heading without its markup.
     pub title: String,
 }
 
-/// What a document says.
+/// An extracted document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Extracted {
-    /// From the document's metadata, else its first heading.
+    /// The title of the document's metadata, else its first heading.
     pub title: Option<String>,
-    /// What the file is, which may not be what its name says.
+    /// The media type of the content, which may differ from that of the name.
     pub media_type: String,
     /// How `text` is written.
     pub kind: TextKind,
-    /// UTF-8 with `\n` as the end of a line and no other control character but
-    /// the tab.
+    /// The text: lines end in `\n`, and the tab is the only other control
+    /// character.
     pub text: String,
-    /// Sorted by `start`, on character boundaries of `text`; empty where the
-    /// format has no pages.
+    /// The pages, sorted by `start`, on character boundaries of `text`; empty if
+    /// the format has none.
     pub pages: Vec<PageMark>,
-    /// Sorted by `start`, on character boundaries of `text`.
+    /// The headings, sorted by `start`, on character boundaries of `text`.
     pub headings: Vec<Heading>,
-    /// What was odd about the file or could not be read, each a sentence.
+    /// What was unusual about the file or could not be read, one sentence each.
     pub warnings: Vec<String>,
 }
 
-/// Reads the document at `path` in this process.
+/// Extracts the document at `path` in this process.
 ///
-/// `name` is what its owner called it; only its extension is used. `media_type`
-/// is what its owner said it is; the content decides where it can.
+/// `name` is the file name as the user knows it; only its extension is used.
+/// `media_type` is the declared type; the content takes precedence over both.
 ///
-/// A panic in a parser becomes an error. A stack overflow or an allocation that
-/// fails ends the process: read files of strangers through
-/// [`Extractor::with_worker`].
+/// A panic in a parser becomes an error. A stack overflow or a failed allocation
+/// ends the process: read untrusted files through [`Extractor::with_worker`].
 pub fn extract(
     path: &Path,
     name: &str,
     media_type: Option<&str>,
     limits: &Limits,
 ) -> Result<Extracted, ExtractError> {
-    let subject = Subject::open(path, name, media_type, limits)?;
-    read_aside(&subject, limits)
+    let file = SourceFile::open(path, name, media_type, limits)?;
+    read_on_thread(&file, limits)
 }
 
-/// The stack of the thread that reads a document: parsers go as deep as a
-/// document is nested.
+/// The stack size of the thread that reads a document: parsers recurse as deep as
+/// the document is nested.
 const STACK: usize = 64 << 20;
 
-/// Reads on a thread with a large stack; its panic is an error.
-fn read_aside(subject: &Subject<'_>, limits: &Limits) -> Result<Extracted, ExtractError> {
+/// Reads on a thread with a large stack and converts its panic to an error.
+fn read_on_thread(file: &SourceFile<'_>, limits: &Limits) -> Result<Extracted, ExtractError> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("extract".to_owned()).stack_size(STACK);
         let reading =
-            thread.spawn_scoped(scope, || subject.read(limits)).map_err(|failure| error::io(&failure))?;
+            thread.spawn_scoped(scope, || file.read(limits)).map_err(|failure| error::io(&failure))?;
         reading.join().unwrap_or_else(|_| {
-            let noun = subject.noun();
+            let noun = file.noun();
             Err(error::crashed(format!(
                 "the file made the reader of its format ({noun}) fail; save it again in its program, or as PDF"
             )))

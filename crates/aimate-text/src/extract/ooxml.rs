@@ -1,4 +1,4 @@
-//! What Word, PowerPoint and Excel files have in common.
+//! The common parts of Word, PowerPoint and Excel files.
 
 use std::collections::HashMap;
 

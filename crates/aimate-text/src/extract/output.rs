@@ -1,15 +1,14 @@
-//! The text that comes out of a document, cleaned and capped while it grows.
+//! Collects the text of a document, normalized and limited while it grows.
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 use super::line::{clean_line, is_control};
 use super::{ExtractError, Extracted, Limits, PageMark, TextKind, error, markdown};
 
-/// The most pages that are marked; a file of millions of empty slides is not
-/// worth their memory.
+/// Maximum pages that are recorded, against a file of millions of empty slides.
 const MAX_PAGES: usize = 100_000;
 
-/// What one piece of a document adds to.
+/// The text and the metadata that are collected.
 pub(super) struct Output {
     text: String,
     pages: Vec<PageMark>,
@@ -23,8 +22,7 @@ impl Output {
         Self { text: String::new(), pages: Vec::new(), warnings: Vec::new(), title: None, max: limits.output }
     }
 
-    /// Adds text: control characters go, ends of lines become `\n`, composed
-    /// forms are used.
+    /// Adds text in NFC, without control characters and with `\n` as line end.
     pub(super) fn push(&mut self, piece: &str) -> Result<(), ExtractError> {
         if self.text.len().saturating_add(piece.len()) > self.max.saturating_mul(2) {
             return Err(error::too_much_text(self.max));
@@ -62,7 +60,7 @@ impl Output {
         }
     }
 
-    /// Leaves a blank line before what comes next.
+    /// Ends the paragraph: a blank line precedes what follows.
     pub(super) fn end_paragraph(&mut self) {
         self.end_line();
         if !self.text.is_empty() && !self.text.ends_with("\n\n") {
@@ -70,7 +68,7 @@ impl Output {
         }
     }
 
-    /// Adds a paragraph with blank lines around it; nothing if it is blank.
+    /// Adds a paragraph, unless it is blank.
     pub(super) fn paragraph(&mut self, text: &str) -> Result<(), ExtractError> {
         if text.trim().is_empty() {
             return Ok(());
@@ -96,7 +94,7 @@ impl Output {
         }
     }
 
-    /// Sets the title unless one is set or this one is blank.
+    /// Sets the title, unless one is set or this one is blank.
     pub(super) fn title(&mut self, title: &str) {
         let title = clean_line(title);
         if self.title.is_none() && !title.is_empty() {
@@ -108,13 +106,13 @@ impl Output {
         self.text.len()
     }
 
-    /// Forgets all text and pages from `length` on.
+    /// Removes all text and pages after `length`.
     pub(super) fn truncate(&mut self, length: usize) {
         self.text.truncate(length);
         self.pages.retain(|page| page.start <= length);
     }
 
-    /// The document, with the headings of its Markdown.
+    /// Returns the document, with the headings of its Markdown.
     pub(super) fn finish(mut self, media_type: &str, kind: TextKind) -> Result<Extracted, ExtractError> {
         self.text.truncate(self.text.trim_end().len());
         if !self.text.chars().any(is_visible) {
@@ -141,8 +139,8 @@ impl Output {
     }
 }
 
-/// Whether a character leaves a mark: marks of byte order and of direction,
-/// soft hyphens and spaces without width do not.
+/// Whether a character is visible, unlike white space, byte order marks, direction
+/// marks, soft hyphens and zero-width spaces.
 fn is_visible(character: char) -> bool {
     let has_no_width = matches!(
         character,

@@ -71,15 +71,15 @@ fn write_slide(
     Ok(())
 }
 
-/// What a slide says.
+/// The text of a slide.
 #[derive(Default)]
 struct Slide {
     title: String,
     blocks: Vec<String>,
 }
 
-/// Shapes that say the same on every slide.
-const FURNITURE: [&str; 5] = ["sldNum", "dt", "ftr", "hdr", "sldImg"];
+/// Placeholders that are the same on every slide.
+const REPEATED_PLACEHOLDERS: [&str; 5] = ["sldNum", "dt", "ftr", "hdr", "sldImg"];
 
 impl Slide {
     fn read(text: &str, limits: &Limits) -> Result<Self, ExtractError> {
@@ -91,7 +91,7 @@ impl Slide {
             match element.name() {
                 "sp" => place.clear(),
                 "ph" => place = element.attribute("type").unwrap_or_else(|| "body".to_owned()),
-                "txBody" if FURNITURE.contains(&place.as_str()) => walker.skip()?,
+                "txBody" if REPEATED_PLACEHOLDERS.contains(&place.as_str()) => walker.skip()?,
                 "txBody" => {
                     let lines = body(&mut walker)?;
                     slide.add(&place, &lines);

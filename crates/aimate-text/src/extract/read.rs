@@ -1,4 +1,4 @@
-//! Which reader a file goes to.
+//! Detects the format of a file and calls its reader.
 
 use std::fs::File;
 use std::io::Read;
@@ -11,18 +11,18 @@ use super::{
     markdown, media, pdf, pptx, sheet, table,
 };
 
-/// A file and what it is.
-pub(super) struct Subject<'a> {
+/// A file and its detected format.
+pub(super) struct SourceFile<'a> {
     path: &'a Path,
     length: u64,
     head: Vec<u8>,
     media_type: &'static str,
-    /// What its name says, else its owner.
+    /// The type of its name, else the declared one.
     claimed: Option<&'static str>,
 }
 
-impl<'a> Subject<'a> {
-    /// Looks at the file's size and its first bytes.
+impl<'a> SourceFile<'a> {
+    /// Checks the size of a file and detects its format from its first bytes.
     pub(super) fn open(
         path: &'a Path,
         name: &str,
@@ -49,24 +49,26 @@ impl<'a> Subject<'a> {
         Ok(Self { path, length, head, media_type: found, claimed: named.or(declared) })
     }
 
-    /// Whether it is read by plain code of this crate that holds little.
+    /// Whether it is safe to read in this process: the reader is simple code that
+    /// needs little memory.
     pub(super) fn is_harmless(&self) -> bool {
         [media::PLAIN, media::MARKDOWN, media::CSV, media::TSV, media::JSON, media::JSON_LINES, media::SOURCE]
             .contains(&self.media_type)
     }
 
-    /// What people call it.
+    /// The name of its format for messages.
     pub(super) fn noun(&self) -> &'static str {
         media::noun(self.media_type)
     }
 
     pub(super) fn read(&self, limits: &Limits) -> Result<Extracted, ExtractError> {
-        // Only its parts tell what a ZIP archive is; those first in it may not.
+        // Only the names of its parts tell what a ZIP archive is; the first ones may
+        // not be enough.
         let is_archive = self.head.starts_with(b"PK") && !media::is_text(self.media_type);
         let parts = if is_archive { by_parts(self.path, limits) } else { None };
-        let subject = Self { media_type: parts.unwrap_or(self.media_type), head: self.head.clone(), ..*self };
-        let mut document = subject.read_as(limits)?;
-        document.warnings.splice(0..0, subject.mislabelled());
+        let file = Self { media_type: parts.unwrap_or(self.media_type), head: self.head.clone(), ..*self };
+        let mut document = file.read_as(limits)?;
+        document.warnings.splice(0..0, file.mislabelled());
         Ok(document)
     }
 
@@ -79,7 +81,7 @@ impl<'a> Subject<'a> {
 
     fn read_as(&self, limits: &Limits) -> Result<Extracted, ExtractError> {
         let max = limits.output as u64;
-        // UTF-16 has two bytes where UTF-8 has one, for Latin text.
+        // Latin text takes twice the bytes in UTF-16.
         let wide = if media::is_binary(&self.head) { 2 } else { 1 };
         match self.media_type {
             media::PLAIN => text(&self.bytes(max * wide)?, media::PLAIN, TextKind::Plain, limits),
@@ -117,13 +119,13 @@ impl<'a> Subject<'a> {
         too_long(self.noun(), self.length, max)?;
         let mut bytes = Vec::new();
         let file = File::open(self.path).map_err(|failure| error::io(&failure))?;
-        // The file may have grown since it was looked at.
+        // The file may have grown since it was opened.
         file.take(max).read_to_end(&mut bytes).map_err(|failure| error::io(&failure))?;
         Ok(bytes)
     }
 
-    /// A file of Office before 2007, or the case around an encrypted one of today.
-    /// The names of its streams tell, written in UTF-16 in its directory.
+    /// Reads a file of Office before 2007, or the OLE container of an encrypted newer
+    /// one. The names of its streams, in UTF-16, tell which.
     fn old_office(&self, limits: &Limits) -> Result<Extracted, ExtractError> {
         let bytes = self.bytes(limits.memory / 4)?;
         let has = |stream: &str| {
@@ -178,7 +180,7 @@ fn text(
     Ok(document)
 }
 
-/// What a ZIP archive is, by the names of its parts.
+/// Detects the format of a ZIP archive by the names of its parts.
 fn by_parts(path: &Path, limits: &Limits) -> Option<&'static str> {
     let mut archive = Archive::open(path, "ZIP archive", limits).ok()?;
     if let Ok(Some(declared)) = archive.text("mimetype") {

@@ -9,10 +9,10 @@ use calamine::{Data, DataRef, ExcelDateTime, Ods, Reader, Xls, XlsError, Xlsb, X
 
 use super::archive::Archive;
 use super::output::Output;
-use super::table::{Rows, Style, shortest};
+use super::table::{RowStyle, Rows, shortest};
 use super::{ExtractError, Extracted, Limits, TextKind, error, media, ooxml};
 
-/// The most columns of a row that are read: Excel has no more.
+/// Maximum columns of a row, as in Excel.
 const MAX_COLUMNS: usize = 16_384;
 
 pub(super) fn read(
@@ -90,7 +90,7 @@ fn write_sheets(
 ) -> Result<(), ExtractError> {
     for (number, name) in (1..).zip(names) {
         output.page(number, Some(name));
-        shortest(output, |output, style: Style| {
+        shortest(output, |output, style: RowStyle| {
             let mut rows = Rows::new(output, style);
             read(name, &mut |cells| rows.row(cells))?;
             rows.end()

@@ -1,4 +1,4 @@
-//! Tables of data as text: each row a line that says which value is which.
+//! Tables as text: one line per row, with the name of each column.
 
 use std::collections::HashSet;
 
@@ -9,43 +9,43 @@ use super::{ExtractError, ExtractErrorKind, Extracted, Limits, TextKind, decode,
 
 /// How rows are written.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Style {
+pub(super) enum RowStyle {
     /// `header: value; header: value`, so that a row is understood alone.
     Labelled,
     /// Values between tabs, for a table whose labels would not fit.
     Bare,
 }
 
-/// Writes with labels; where the text is too long then, without them.
+/// Writes with labels, or without them if the text gets too long.
 pub(super) fn shortest(
     output: &mut Output,
-    mut write: impl FnMut(&mut Output, Style) -> Result<(), ExtractError>,
+    mut write: impl FnMut(&mut Output, RowStyle) -> Result<(), ExtractError>,
 ) -> Result<(), ExtractError> {
     let start = output.len();
-    match write(output, Style::Labelled) {
+    match write(output, RowStyle::Labelled) {
         Err(failure) if failure.kind == ExtractErrorKind::TooLarge => {
             output.truncate(start);
             output.warn("the table is long; its rows are written without the names of the columns");
-            write(output, Style::Bare)
+            write(output, RowStyle::Bare)
         }
         other => other,
     }
 }
 
 /// Writes the rows of one table. The first row that looks like names of columns
-/// is the header; what stands above it is a caption.
+/// is the header; rows above it are a caption.
 pub(super) struct Rows<'a> {
     output: &'a mut Output,
-    style: Style,
+    style: RowStyle,
     header: Option<Vec<String>>,
     seen: usize,
 }
 
-/// The most rows that can stand above the header.
+/// Maximum rows above the header.
 const MAX_CAPTION: usize = 5;
 
 impl<'a> Rows<'a> {
-    pub(super) fn new(output: &'a mut Output, style: Style) -> Self {
+    pub(super) fn new(output: &'a mut Output, style: RowStyle) -> Self {
         Self { output, style, header: None, seen: 0 }
     }
 
@@ -57,11 +57,11 @@ impl<'a> Rows<'a> {
         self.seen += 1;
         if self.header.is_none() && self.seen <= MAX_CAPTION && is_header(cells, filled) {
             self.header = Some(cells.iter().map(|cell| one_line(cell)).collect());
-            if self.style == Style::Labelled {
+            if self.style == RowStyle::Labelled {
                 return Ok(());
             }
         }
-        let header = self.header.as_deref().filter(|_| self.style == Style::Labelled);
+        let header = self.header.as_deref().filter(|_| self.style == RowStyle::Labelled);
         let line = match header {
             Some(header) => labelled(header, cells),
             None => cells.iter().map(|cell| one_line(cell)).collect::<Vec<_>>().join("\t"),
@@ -74,7 +74,7 @@ impl<'a> Rows<'a> {
     /// Ends the table; a header without rows is a line.
     pub(super) fn end(self) -> Result<(), ExtractError> {
         match self.header {
-            Some(header) if self.seen == 1 && self.style == Style::Labelled => {
+            Some(header) if self.seen == 1 && self.style == RowStyle::Labelled => {
                 self.output.push(&header.join("\t"))
             }
             _ => Ok(()),
@@ -163,7 +163,7 @@ fn delimiter(text: &str) -> u8 {
         let same = counts.iter().filter(|count| **count == first).count();
         (if first == 0 { 0 } else { same }, first)
     };
-    // The comma goes first among equals.
+    // The last of equal ones wins: the comma.
     [b'|', b'\t', b';', b','].into_iter().max_by_key(|delimiter| score(*delimiter)).unwrap_or(b',')
 }
 

@@ -1,5 +1,4 @@
-//! The child process that reads a document, and what it and its parent say to
-//! each other.
+//! The child process that reads a document, and its protocol.
 
 use std::io::{self, BufRead, Read, Write};
 use std::path::PathBuf;
@@ -9,14 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{ExtractError, Extracted, Limits, extract};
 
-/// The argument that makes an executable the worker.
+/// The argument that runs an executable as the worker.
 pub(super) const ARGUMENT: &str = "extract-worker";
-/// How a worker ends that has used all the memory it may.
+/// The exit code of a worker that exceeded its memory limit.
 pub(super) const OUT_OF_MEMORY: u8 = 77;
-/// The most bytes of a request: a path and a name.
+/// Maximum bytes of a request: a path and a name.
 const MAX_REQUEST: u64 = 64 << 10;
 
-/// What a worker is asked, as one line of JSON.
+/// The request to a worker, as one line of JSON.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Request {
     pub(super) path: PathBuf,
@@ -25,26 +24,26 @@ pub(super) struct Request {
     pub(super) limits: Limits,
 }
 
-/// What a worker answers, as one line of JSON. The text follows as it is: in
-/// JSON, half of it could be escapes.
+/// The response of a worker, as one line of JSON. The text follows unencoded: as
+/// JSON it could double in size.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Answer {
+enum WorkerResponse {
     Extracted { document: Box<Extracted>, text: usize },
     Failed(ExtractError),
 }
 
-/// What a worker's `main` calls: reads one request from standard input, limits
-/// what this process may use, reads the document and writes what it says to
+/// The `main` of a worker: reads a request from standard input, limits the
+/// resources of this process, extracts the document and writes the response to
 /// standard output.
 ///
-/// The limits stay for the life of the process: call it before anything else is
-/// done, and end with what it returns.
+/// The limits stay for the life of the process: call it before anything else and
+/// exit with the returned code.
 pub fn worker_main() -> ExitCode {
     match work() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            // The parent puts it into its log.
+            // The parent logs it.
             let _ = writeln!(io::stderr(), "{failure}");
             ExitCode::FAILURE
         }
@@ -57,38 +56,39 @@ fn work() -> io::Result<()> {
     let request: Request = serde_json::from_str(&line)?;
     limit(&request.limits)?;
     let outcome = extract(&request.path, &request.name, request.media_type.as_deref(), &request.limits);
-    answer(outcome, &mut io::stdout().lock())
+    respond(outcome, &mut io::stdout().lock())
 }
 
-fn answer(outcome: Result<Extracted, ExtractError>, output: &mut impl Write) -> io::Result<()> {
-    let (answer, text) = match outcome {
+fn respond(outcome: Result<Extracted, ExtractError>, output: &mut impl Write) -> io::Result<()> {
+    let (response, text) = match outcome {
         Ok(mut document) => {
             let text = std::mem::take(&mut document.text);
-            (Answer::Extracted { document: Box::new(document), text: text.len() }, text)
+            (WorkerResponse::Extracted { document: Box::new(document), text: text.len() }, text)
         }
-        Err(failure) => (Answer::Failed(failure), String::new()),
+        Err(failure) => (WorkerResponse::Failed(failure), String::new()),
     };
-    serde_json::to_writer(&mut *output, &answer)?;
+    serde_json::to_writer(&mut *output, &response)?;
     output.write_all(b"\n")?;
     output.write_all(text.as_bytes())?;
     output.flush()
 }
 
-/// What a worker said; `None` where it is not a whole answer.
+/// Parses the output of a worker; `None` if it is not a complete response.
 pub(super) fn parse(mut bytes: Vec<u8>) -> Option<Result<Extracted, ExtractError>> {
     let end = bytes.iter().position(|byte| *byte == b'\n')?;
-    let answer = serde_json::from_slice(bytes.get(..end)?).ok()?;
+    let response = serde_json::from_slice(bytes.get(..end)?).ok()?;
     bytes.drain(..=end);
-    match answer {
-        Answer::Failed(failure) => Some(Err(failure)),
-        Answer::Extracted { mut document, text } => {
+    match response {
+        WorkerResponse::Failed(failure) => Some(Err(failure)),
+        WorkerResponse::Extracted { mut document, text } => {
             document.text = String::from_utf8(bytes).ok().filter(|found| found.len() == text)?;
             is_sound(&document).then_some(Ok(*document))
         }
     }
 }
 
-/// A worker that a document has taken over could answer what it likes.
+/// Checks the offsets: a worker that a hostile document has taken over may respond
+/// with anything.
 fn is_sound(document: &Extracted) -> bool {
     let pages = document.pages.iter().map(|page| page.start);
     let headings = document.headings.iter().map(|heading| heading.start);
@@ -109,11 +109,12 @@ fn limit(limits: &Limits) -> io::Result<()> {
     set(Resource::Fsize, 0)?;
     set(Resource::Nofile, 32)?;
     let seconds = limits.cpu.as_secs() + u64::from(limits.cpu.subsec_nanos() > 0);
-    // The hard limit is later: the soft one ends the process with its own signal.
+    // The hard limit is later, so that the soft one ends the process with SIGXCPU,
+    // which tells the cause.
     let hard = getrlimit(Resource::Cpu).maximum.map_or(seconds + 2, |hard| hard.min(seconds + 2));
     setrlimit(Resource::Cpu, Rlimit { current: Some(seconds.min(hard)), maximum: Some(hard) })?;
-    // What is mapped already (the program, what its allocator has reserved) is
-    // not the document's.
+    // Memory that is mapped already (the program, the allocator's reserve) does
+    // not count.
     #[cfg(target_os = "linux")]
     {
         let mapped = memory_pages()?.0 * rustix::param::page_size() as u64;
@@ -128,8 +129,8 @@ fn limit(_: &Limits) -> io::Result<()> {
     Ok(())
 }
 
-/// Ends the process when more memory is in use than it may have. Address space
-/// that the allocator had reserved before is out of reach of the system's limit.
+/// Exits when the process uses more memory than allowed. `RLIMIT_AS` does not see
+/// memory within address space that the allocator had reserved before.
 #[cfg(target_os = "linux")]
 fn watch(max: u64) -> io::Result<()> {
     let page = rustix::param::page_size() as u64;

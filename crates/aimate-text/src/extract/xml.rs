@@ -1,4 +1,4 @@
-//! XML, one event at a time, without entities of its own and not too deep.
+//! A pull parser for XML that refuses custom entities and deep nesting.
 
 use std::borrow::Cow;
 
@@ -46,14 +46,14 @@ pub(super) struct Walker<'a> {
     reader: Reader<&'a [u8]>,
     what: &'static str,
     depth: usize,
-    deepest: usize,
+    max_depth: usize,
 }
 
 impl<'a> Walker<'a> {
     pub(super) fn new(text: &'a str, what: &'static str, limits: &Limits) -> Self {
         let mut reader = Reader::from_str(text);
         reader.config_mut().expand_empty_elements = true;
-        Self { reader, what, depth: 0, deepest: limits.depth }
+        Self { reader, what, depth: 0, max_depth: limits.depth }
     }
 
     /// The next event; `None` at the end of the part.
@@ -63,8 +63,8 @@ impl<'a> Walker<'a> {
             return Ok(Some(match event {
                 Event::Start(start) | Event::Empty(start) => {
                     self.depth += 1;
-                    if self.depth > self.deepest {
-                        return Err(error::too_deep(self.what, self.deepest));
+                    if self.depth > self.max_depth {
+                        return Err(error::too_deep(self.what, self.max_depth));
                     }
                     Node::Start(Element(start))
                 }

@@ -1,17 +1,17 @@
-//! Where a chunk ends and where the next one starts.
+//! Finds the end of a chunk and the start of the next one.
 
 use text_splitter::{ChunkConfig, TextSplitter};
 
 use super::mark::{Mark, Rank};
 
-/// A chunk as it is cut.
+/// The extent of a chunk.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Window {
+pub(super) struct ChunkSpan {
     pub(super) start: usize,
     pub(super) end: usize,
-    /// Between the two.
+    /// The number of characters.
     pub(super) characters: usize,
-    /// Whether a heading follows.
+    /// Whether a heading follows it.
     before_heading: bool,
 }
 
@@ -30,35 +30,35 @@ impl<'d> Cutter<'d> {
         self.text.get(start..end).unwrap_or_default()
     }
 
-    /// The first character at or after `at` that is not white space.
+    /// Returns the first position at or after `at` that is not white space.
     pub(super) fn next_visible(&self, at: usize) -> usize {
         let rest = self.slice(at, self.text.len());
         self.text.len() - rest.trim_start().len()
     }
 
-    /// The chunk that starts at `start`, which is not white space, and has at
-    /// most `size` characters.
-    pub(super) fn window(&self, start: usize, size: usize) -> Window {
+    /// Returns the chunk of at most `size` characters at `start`, which is not
+    /// white space.
+    pub(super) fn span(&self, start: usize, size: usize) -> ChunkSpan {
         let limit = self.forward(start, size);
         let (end, before_heading) =
             if limit == self.text.len() { (limit, false) } else { self.end(start, limit) };
         let text = self.slice(start, end).trim_end();
-        Window { start, end: start + text.len(), characters: text.chars().count(), before_heading }
+        ChunkSpan { start, end: start + text.len(), characters: text.chars().count(), before_heading }
     }
 
-    /// `characters` after `at`, or the end of the text.
+    /// Returns the position `characters` after `at`, at most the end of the text.
     fn forward(&self, at: usize, characters: usize) -> usize {
         let rest = self.slice(at, self.text.len());
         rest.char_indices().nth(characters).map_or(self.text.len(), |(index, _)| at + index)
     }
 
-    /// The clearest break of `start..limit` that leaves at least half of it (a
-    /// third before a heading), and whether it is before a heading.
+    /// Returns the clearest break of `start..limit` that leaves at least half of it
+    /// (a third before a heading), and whether it is before a heading.
     fn end(&self, start: usize, limit: usize) -> (usize, bool) {
         let half = self.text.ceil_char_boundary(start + (limit - start) / 2);
         let third = start + (limit - start) / 3;
         let (mut best, mut line) = (None::<Mark>, None);
-        // Latest first: of breaks that are equally clear, the latest fills most.
+        // From the end: among equally clear breaks, the last one fills the chunk best.
         for mark in self.marks_between(start, limit).iter().rev() {
             match mark.rank {
                 _ if mark.start <= third => break,
@@ -131,24 +131,25 @@ impl<'d> Cutter<'d> {
         if text.is_ascii() {
             return to;
         }
-        // One more character, or the whole would fit.
+        // With one more character, since the text would fit as a whole.
         let wider = self.slice(after, self.forward(to, 1));
         let config = ChunkConfig::new(text.chars().count()).with_trim(false);
         let first = TextSplitter::new(config).chunks(wider).next().map_or(0, str::len);
         if first == 0 { to } else { (after + first).min(to) }
     }
 
-    /// Where the chunk after `window` starts if it repeats at most `characters`.
-    pub(super) fn overlap_start(&self, window: &Window, characters: usize) -> Option<usize> {
-        if characters == 0 || window.before_heading {
+    /// Returns the start of the chunk after `span` if it repeats at most
+    /// `characters`.
+    pub(super) fn overlap_start(&self, span: &ChunkSpan, characters: usize) -> Option<usize> {
+        if characters == 0 || span.before_heading {
             return None;
         }
-        let end = window.end;
-        let text = self.slice(window.start, end);
+        let end = span.end;
+        let text = self.slice(span.start, end);
         let (index, _) = text.char_indices().nth_back(characters - 1)?;
-        let from = window.start + index;
+        let from = span.start + index;
         let marks = self.marks_between(from.saturating_sub(1), end.saturating_sub(1));
-        // Text above the last heading would come under the wrong path.
+        // Text above the last heading would get the wrong heading path.
         if let Some(heading) = marks.iter().rev().find(|mark| matches!(mark.rank, Rank::Heading(_))) {
             return Some(heading.start);
         }

@@ -1,33 +1,32 @@
-//! Where a document may be cut: one pass over its lines.
+//! The breaks between the lines of a document, found in one pass.
 
 use crate::extract::{Extracted, TextKind};
 
-/// How clear a break is; the greater, the clearer.
+/// How clear a break is, in ascending order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Rank {
-    /// A line goes on in the next one.
+    /// Between lines of a paragraph.
     Line,
-    /// Before an item of a list or a row of a table; inside code that belongs
-    /// together.
+    /// Before a list item or a table row; between blocks of code.
     Item,
     /// Between paragraphs, or pages.
     Block,
-    /// Before a heading: 7 less its level.
+    /// Before a heading; 7 minus its level.
     Heading(u8),
 }
 
-/// A place where a line starts.
+/// The start of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Mark {
     pub(super) start: usize,
     pub(super) rank: Rank,
 }
 
-/// The lines that have text, in order, but not the line after a heading: a
-/// heading stays with what it is the heading of.
+/// Returns the lines with text, in order, except those after a heading: a heading
+/// stays with the beginning of its section.
 pub(super) fn marks(document: &Extracted) -> Vec<Mark> {
     let mut marks = Vec::new();
-    let mut reader = Reader { document, fence: None, next_heading: 0, next_page: 0 };
+    let mut reader = MarkReader { document, fence: None, next_heading: 0, next_page: 0 };
     let (mut start, mut blank_before, mut after_heading) = (0, true, false);
     for line in document.text.split_inclusive('\n') {
         let end = start + line.len();
@@ -46,15 +45,15 @@ pub(super) fn marks(document: &Extracted) -> Vec<Mark> {
     marks
 }
 
-struct Reader<'d> {
+struct MarkReader<'d> {
     document: &'d Extracted,
-    /// The sign of the fenced code that the line is in.
+    /// The fence character of the code block that the line is in.
     fence: Option<u8>,
     next_heading: usize,
     next_page: usize,
 }
 
-impl Reader<'_> {
+impl MarkReader<'_> {
     fn rank(&mut self, line: &str, start: usize, end: usize, blank_before: bool) -> Rank {
         let in_fence = self.fence.is_some();
         let opens = self.document.kind == TextKind::Markdown && self.turn_fence(line) && !in_fence;
@@ -113,7 +112,7 @@ impl Reader<'_> {
     }
 }
 
-/// Whether a line starts an item of a list, a row of a table or a quotation.
+/// Whether a line starts a list item, a table row or a quote.
 fn is_item(line: &str) -> bool {
     let line = line.trim_ascii_start();
     match line.as_bytes() {

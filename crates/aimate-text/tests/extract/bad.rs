@@ -119,7 +119,7 @@ fn size_is_looked_at_before_the_file_is_read() {
 
 #[test]
 fn text_that_grows_beyond_the_limit_is_stopped() {
-    let limits = Limits { output: 1_000, ..Limits::default() };
+    let limits = Limits::default().output(1_000);
     let json = format!("{{\"{}\":{{\"b\":1,\"c\":2,\"d\":3}}}}", "a".repeat(900));
     assert_eq!(read_with("a.json", json.as_bytes(), &limits).unwrap_err().kind, TooLarge);
     let body = "<w:p><w:r><w:t>twelve chars</w:t></w:r></w:p>".repeat(100);

@@ -263,7 +263,7 @@ fn broken_entries_are_told() {
     ] {
         let error = AddressPolicy::any().allow(&format!("127.0.0.1,{entry}")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid);
-        assert!(error.message().starts_with(&format!("`{entry}` is no host name")), "{error}");
+        assert!(error.message().starts_with(&format!("`{entry}` is not a host name")), "{error}");
     }
     let of = |url| AddressPolicy::public_only().allow_host_of(url);
     assert!(of("http://[fd00::7]:8000/v1").unwrap().allows("fd00::7".parse().unwrap()));

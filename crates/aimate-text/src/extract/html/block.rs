@@ -1,10 +1,10 @@
-//! The blocks of a page, and which of them are its main content.
+//! The blocks of a page, and the detection of its main content.
 
 use super::super::output::Output;
 use super::super::{ExtractError, markdown};
 use super::tag::Marks;
 
-/// A piece of text with space around it.
+/// A block of text, such as a paragraph.
 #[derive(Clone)]
 pub(super) struct Block {
     pub(super) kind: Kind,
@@ -30,12 +30,12 @@ impl Block {
     }
 }
 
-/// Less text than this share of a page is not its main content.
-const SMALLEST_SHARE: usize = 4;
-/// Text in `<main>` that is shorter than this is a shell that a script fills.
-const SHORTEST_MAIN: usize = 200;
+/// Main content has at least this fraction (1/n) of the text of a page.
+const MIN_MAIN_FRACTION: usize = 4;
+/// Minimum bytes of `<main>`; a shorter one is a shell that a script fills.
+const MIN_MAIN: usize = 200;
 
-/// What a page says, without what stands around it.
+/// Returns the main content of a page, without menus, footers and notices.
 pub(super) fn main_content(blocks: Vec<Block>) -> Vec<Block> {
     let length = |keep: &dyn Fn(&Block) -> bool| -> usize {
         blocks.iter().filter(|block| keep(block)).map(|block| block.text.len()).sum()
@@ -43,9 +43,9 @@ pub(super) fn main_content(blocks: Vec<Block>) -> Vec<Block> {
     let all = length(&|_| true);
     let framed = length(&|block| !block.marks.is_frame);
     let main = length(&|block| block.marks.is_main && !block.marks.is_frame);
-    if main >= SHORTEST_MAIN.min(all / 2) && main > 0 && main * SMALLEST_SHARE >= framed {
+    if main >= MIN_MAIN.min(all / 2) && main > 0 && main * MIN_MAIN_FRACTION >= framed {
         keep(blocks, |block| block.marks.is_main && !block.marks.is_frame)
-    } else if framed * SMALLEST_SHARE >= all && framed > 0 {
+    } else if framed * MIN_MAIN_FRACTION >= all && framed > 0 {
         keep(blocks, |block| !block.marks.is_frame)
     } else {
         blocks
@@ -53,7 +53,7 @@ pub(super) fn main_content(blocks: Vec<Block>) -> Vec<Block> {
 }
 
 fn keep(mut blocks: Vec<Block>, wanted: impl Fn(&Block) -> bool) -> Vec<Block> {
-    // The page's own heading often stands in a header before its main element.
+    // The title of a page is often in a header before its main element.
     let has_title = blocks.iter().any(|block| wanted(block) && block.kind == Kind::Heading(1));
     let mut title_left = !has_title;
     blocks.retain(|block| {

@@ -1,5 +1,5 @@
-//! The tags of a page into blocks, in one pass and without a tree: no nesting can
-//! make it slow or deep.
+//! Converts the tags of a page to blocks, in one pass and without a tree, so that
+//! hostile nesting costs neither time nor stack.
 
 use std::convert::Infallible;
 
@@ -11,7 +11,7 @@ use super::super::{Limits, markdown};
 use super::block::{Block, Kind};
 use super::tag::{Marks, Tag, ended_by, is_void, tag};
 
-/// A cell with more text than this makes its table one for layout.
+/// Maximum bytes of a cell; a table with a longer one is for layout.
 const MAX_CELL: usize = 1_000;
 
 /// The blocks of a page, its title, and whether it was too deep.
@@ -50,9 +50,9 @@ struct Table {
 
 struct Converter {
     is_xml: bool,
-    deepest: usize,
+    max_depth: usize,
     is_flat: bool,
-    /// Elements that are open beyond the deepest level, which are not kept apart.
+    /// The number of open elements beyond the maximum depth, which are flattened.
     beyond: usize,
     open: Vec<Open>,
     lists: Vec<List>,
@@ -74,10 +74,10 @@ struct Converter {
 }
 
 impl Converter {
-    fn new(is_xml: bool, deepest: usize) -> Self {
+    fn new(is_xml: bool, max_depth: usize) -> Self {
         Self {
             is_xml,
-            deepest,
+            max_depth,
             is_flat: false,
             beyond: 0,
             open: Vec::new(),
@@ -151,7 +151,7 @@ impl Converter {
             _ if is_void(name) => return,
             _ => {}
         }
-        if self.open.len() >= self.deepest {
+        if self.open.len() >= self.max_depth {
             self.is_flat = true;
             self.beyond += 1;
             if tag != Tag::Inline && tag != Tag::Link && tag != Tag::Code {
@@ -212,7 +212,7 @@ impl Converter {
                 self.flush();
                 let blocks = std::mem::take(&mut self.blocks);
                 if let Some(table) = self.tables.last_mut() {
-                    // A caption stands before the table.
+                    // A caption precedes its table.
                     table.before.extend(blocks);
                     table.in_cell = true;
                 } else {

@@ -1,4 +1,4 @@
-//! Web pages, as Markdown without what stands around the text.
+//! Converts web pages to Markdown, without menus, footers and notices.
 
 mod block;
 mod convert;
@@ -9,7 +9,7 @@ use super::{ExtractError, Extracted, Limits, TextKind, decode, media};
 
 use block::Block;
 
-/// How a page is read.
+/// Which part of a page is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
     /// The main content: menus, footers and notices are left out.
@@ -18,12 +18,12 @@ pub(super) enum Scope {
     Whole,
 }
 
-/// A page that was read.
+/// A parsed page.
 pub(super) struct Page {
-    /// What its `<title>` says.
+    /// The text of its `<title>`.
     pub(super) title: Option<String>,
     blocks: Vec<Block>,
-    /// Whether elements were nested too deep to keep apart.
+    /// Whether elements beyond the maximum depth were flattened.
     pub(super) is_flat: bool,
 }
 
@@ -63,7 +63,7 @@ pub(super) fn read(bytes: &[u8], media_type: &str, limits: &Limits) -> Result<Ex
     output.finish(media_type, TextKind::Markdown)
 }
 
-/// The encoding that a page says it has.
+/// Returns the declared encoding of a page.
 fn charset(bytes: &[u8]) -> Option<String> {
     let head = bytes.get(..2_048).unwrap_or(bytes).to_ascii_lowercase();
     let mark = [&b"charset="[..], b"encoding="]

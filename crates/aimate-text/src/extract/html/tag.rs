@@ -1,6 +1,6 @@
-//! What elements mean for the text in them.
+//! The meaning of elements and attributes for text.
 
-/// What an element is, as far as it matters here.
+/// The role of an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tag {
     Heading(u8),
@@ -19,7 +19,7 @@ pub(super) enum Tag {
     Cell,
     Link,
     Title,
-    /// Has nothing to read in it.
+    /// Without text to read.
     Skipped,
     /// Part of a line.
     Inline,
@@ -56,7 +56,7 @@ pub(super) fn tag(name: &[u8]) -> Tag {
     }
 }
 
-/// Elements without content or end.
+/// Whether an element has no content and no end tag.
 pub(super) fn is_void(name: &[u8]) -> bool {
     matches!(
         name,
@@ -109,19 +109,19 @@ pub(super) fn ended_by(name: &[u8]) -> Option<Ends> {
     }
 }
 
-/// What an element's attributes say.
+/// The properties of an element that its name and attributes define.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Marks {
-    /// Nobody sees it.
+    /// It is not visible.
     pub(super) is_hidden: bool,
-    /// It stands around the text: a menu, a footer, a notice.
+    /// It surrounds the content: a menu, a footer, a notice.
     pub(super) is_frame: bool,
-    /// It is the text.
+    /// It is the main content.
     pub(super) is_main: bool,
 }
 
 impl Marks {
-    /// What the name of an element says.
+    /// The properties that the name of an element defines.
     pub(super) fn of_name(name: &[u8]) -> Self {
         Self {
             is_hidden: false,
@@ -130,7 +130,7 @@ impl Marks {
         }
     }
 
-    /// Adds what an attribute of the element `name` says.
+    /// Adds the properties that an attribute of the element `name` defines.
     pub(super) fn attribute(&mut self, name: &[u8], key: &[u8], value: &[u8]) {
         let value = value.get(..400).unwrap_or(value).to_ascii_lowercase();
         match key {
@@ -160,7 +160,7 @@ impl Marks {
     }
 }
 
-/// Whether a class or an id names what stands around the text: the word itself,
+/// Whether a class or an id is one of a frame around the content: the word itself,
 /// or one that begins or ends with it (`sidebar-left`, `site-footer`).
 fn is_frame_name(name: &[u8]) -> bool {
     const NAMES: [&[u8]; 30] = [
