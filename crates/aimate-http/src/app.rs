@@ -6,8 +6,8 @@ use std::sync::Arc;
 use aimate_core::{Engine, Scope};
 use tokio::sync::OnceCell;
 
-use crate::Options;
 use crate::metrics::Metrics;
+use crate::options::Options;
 
 /// The state of the router. Clones share it.
 #[derive(Clone)]

@@ -9,7 +9,7 @@ use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use crate::Options;
+use crate::options::Options;
 
 /// Refuses, in local mode, a `Host` that is not loopback (a DNS rebinding attack
 /// names the attacker's) and a change that a page of another origin requests.

@@ -15,9 +15,10 @@ use aimate_core::{Engine, Error};
 use crate::app::App;
 use crate::error::Failure;
 use crate::knowledge::{collection, document, original, search};
+use crate::options::Options;
 use crate::{
-    Options, connection, conversation, health, message, middleware, model, openai, openapi, origin, prompt,
-    run, usage, workspace,
+    connection, conversation, health, message, middleware, model, openai, openapi, origin, prompt, run,
+    usage, workspace,
 };
 
 /// Returns the routes of `engine`, to serve or to merge into another router.

@@ -17,7 +17,8 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::{Options, router};
+use crate::options::Options;
+use crate::router;
 
 /// How long connections may take to close once all answers are finished.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);

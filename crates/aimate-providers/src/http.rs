@@ -2,13 +2,13 @@
 //! with deadlines, retries and limits.
 
 mod address_guard;
+mod deadline;
 mod fetch;
 mod response;
 mod retry;
 mod upstream_errors;
 
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -17,7 +17,6 @@ use aimate_core::{Error, Result};
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, Method, Request, Url};
-use tokio::time::{Instant, Sleep};
 
 pub use address_guard::AddressPolicy;
 use address_guard::{AddressGuard, RefusedAddress};
@@ -276,13 +275,4 @@ impl<'a> Call<'a> {
     fn first_byte(&self) -> Duration {
         Duration::from_millis(self.endpoint.settings.first_byte_timeout_ms.unwrap_or(FIRST_BYTE_MS))
     }
-}
-
-/// A deadline that can be moved.
-pub(crate) type Deadline = Pin<Box<Sleep>>;
-
-/// Returns the time `wait` from now, or a year from now if that overflows.
-pub(crate) fn after(wait: Duration) -> Instant {
-    let now = Instant::now();
-    now.checked_add(wait).unwrap_or_else(|| now + Duration::from_secs(86_400 * 365))
 }

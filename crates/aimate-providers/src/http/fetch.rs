@@ -13,7 +13,8 @@ use reqwest::{Method, Request, Response, Url};
 use tokio::time::{Instant, timeout_at};
 
 use super::address_guard::RefusedAddress;
-use super::{CONNECT_MS, Transport, after};
+use super::deadline::after;
+use super::{CONNECT_MS, Transport};
 
 /// Maximum redirects.
 const MAX_REDIRECTS: usize = 5;

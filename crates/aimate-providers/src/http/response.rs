@@ -10,8 +10,8 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use reqwest::{Response, StatusCode};
 
+use super::deadline::{Deadline, after};
 use super::upstream_errors::UpstreamErrors;
-use super::{Deadline, after};
 
 /// The response to a call whose head has arrived. Dropping it closes the
 /// connection, unless the body was read to its end: that is how a cancelled run

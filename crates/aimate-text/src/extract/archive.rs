@@ -7,7 +7,9 @@ use std::path::Path;
 use zip::ZipArchive;
 use zip::result::ZipError;
 
-use super::{ExtractError, Limits, decode, error};
+use super::error::ExtractError;
+use super::limits::Limits;
+use super::{decode, error};
 
 /// Unpacked bytes below which the ratio is not checked.
 const MIN_CHECKED: u64 = 1 << 20;

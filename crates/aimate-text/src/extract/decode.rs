@@ -3,7 +3,8 @@
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
-use super::{ExtractError, error, media};
+use super::error::ExtractError;
+use super::{error, media};
 
 /// The characters of `bytes`, and a warning where their encoding was guessed.
 ///

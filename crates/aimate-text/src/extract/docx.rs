@@ -9,10 +9,13 @@ use lists::Lists;
 use styles::Styles;
 
 use super::archive::Archive;
+use super::document::{Extracted, TextKind};
+use super::error::ExtractError;
+use super::limits::Limits;
 use super::ooxml::{self, Relations};
 use super::output::Output;
 use super::xml::{Element, Node, Walker};
-use super::{ExtractError, Extracted, Limits, TextKind, markdown, media};
+use super::{markdown, media};
 
 const WHAT: &str = "Word document";
 

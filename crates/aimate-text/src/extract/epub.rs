@@ -4,10 +4,13 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::archive::{Archive, resolve};
+use super::document::{Extracted, TextKind};
+use super::error::ExtractError;
 use super::html::{Page, Scope};
+use super::limits::Limits;
 use super::output::Output;
 use super::xml::{Node, Walker};
-use super::{ExtractError, Extracted, Limits, TextKind, error, media};
+use super::{error, media};
 
 const WHAT: &str = "EPUB book";
 
@@ -100,7 +103,7 @@ fn check_encryption(archive: &mut Archive, book: &Book, limits: &Limits) -> Resu
         let name = resolve("", &unescape(&element.attribute("URI").unwrap_or_default()));
         if book.spine.contains(&name) {
             return Err(ExtractError::new(
-                super::ExtractErrorKind::Encrypted,
+                super::error::ExtractErrorKind::Encrypted,
                 "the EPUB book is protected against copying (DRM); upload one without protection",
             ));
         }

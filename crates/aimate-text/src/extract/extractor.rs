@@ -8,8 +8,12 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 use tokio::sync::Semaphore;
 
+use super::document::Extracted;
+use super::error;
+use super::error::{ExtractError, ExtractErrorKind};
+use super::limits::Limits;
+use super::read::{SourceFile, extract, read_on_thread};
 use super::worker::{ARGUMENT, OUT_OF_MEMORY, Request, parse};
-use super::{ExtractError, ExtractErrorKind, Extracted, Limits, SourceFile, error, extract, read_on_thread};
 
 /// Maximum bytes of a response besides the text: the pages and headings.
 const MAX_METADATA: usize = 32 << 20;

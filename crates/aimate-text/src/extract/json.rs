@@ -4,8 +4,11 @@ use std::fmt;
 
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 
+use super::document::{Extracted, TextKind};
+use super::error::{ExtractError, ExtractErrorKind};
+use super::limits::Limits;
 use super::output::Output;
-use super::{ExtractError, ExtractErrorKind, Extracted, Limits, TextKind, decode, error, media};
+use super::{decode, error, media};
 
 const WHAT: &str = "JSON file";
 

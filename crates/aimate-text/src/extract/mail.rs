@@ -2,10 +2,13 @@
 
 use mail_parser::{Address, MessageParser, MimeHeaders, PartType};
 
+use super::document::{Extracted, TextKind};
+use super::error::ExtractError;
 use super::html::{Page, Scope};
+use super::limits::Limits;
 use super::line::clean_line;
 use super::output::Output;
-use super::{ExtractError, Extracted, Limits, TextKind, error, media};
+use super::{error, media};
 
 pub(super) fn read(bytes: &[u8], limits: &Limits) -> Result<Extracted, ExtractError> {
     let message = MessageParser::default().parse(bytes).filter(|message| !message.headers().is_empty());

@@ -3,7 +3,7 @@
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
-use super::Heading;
+use super::document::Heading;
 use super::line::clean_line;
 
 /// Maximum headings of a document; a text with more is not prose.

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use super::archive::{Archive, resolve};
+use super::error::ExtractError;
+use super::limits::Limits;
 use super::xml::{Node, Walker};
-use super::{ExtractError, Limits};
 
 /// The parts that `part` points to: by the id of the relation, its type (the
 /// last word of it) and the name of the part.

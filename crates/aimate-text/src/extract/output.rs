@@ -2,8 +2,11 @@
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
+use super::document::{Extracted, PageMark, TextKind};
+use super::error::ExtractError;
+use super::limits::Limits;
 use super::line::{clean_line, is_control};
-use super::{ExtractError, Extracted, Limits, PageMark, TextKind, error, markdown};
+use super::{error, markdown};
 
 /// Maximum pages that are recorded, against a file of millions of empty slides.
 const MAX_PAGES: usize = 100_000;

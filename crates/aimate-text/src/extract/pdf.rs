@@ -6,9 +6,12 @@ use std::path::Path;
 use unpdf::model::{Block, Page};
 use unpdf::{ErrorMode, PageSelection, PageStreamOptions, ParseEvent, ParseOptions, PdfParser};
 
+use super::document::{Extracted, Heading, TextKind};
+use super::error::ExtractError;
+use super::limits::Limits;
 use super::line::clean_line;
 use super::output::Output;
-use super::{ExtractError, Extracted, Heading, Limits, TextKind, error, media};
+use super::{error, media};
 
 /// Fewer words a page than these, and what is there is a stamp on a scan.
 const FEWEST_WORDS: usize = 5;

@@ -3,10 +3,13 @@
 use std::path::Path;
 
 use super::archive::Archive;
+use super::document::{Extracted, TextKind};
+use super::error::ExtractError;
+use super::limits::Limits;
 use super::ooxml::{self, Relations};
 use super::output::Output;
 use super::xml::{Node, Walker};
-use super::{ExtractError, Extracted, Limits, TextKind, markdown, media};
+use super::{markdown, media};
 
 const WHAT: &str = "PowerPoint presentation";
 

@@ -5,11 +5,47 @@ use std::io::Read;
 use std::path::Path;
 
 use super::archive::Archive;
+use super::document::{Extracted, TextKind};
+use super::error::{ExtractError, ExtractErrorKind};
+use super::limits::Limits;
 use super::output::Output;
-use super::{
-    ExtractError, ExtractErrorKind, Extracted, Limits, TextKind, decode, docx, epub, error, html, json, mail,
-    markdown, media, pdf, pptx, sheet, table,
-};
+use super::{decode, docx, epub, error, html, json, mail, markdown, media, pdf, pptx, sheet, table};
+
+/// Extracts the document at `path` in this process.
+///
+/// `name` is the file name as the user knows it; only its extension is used.
+/// `media_type` is the declared type; the content takes precedence over both.
+///
+/// A panic in a parser becomes an error. A stack overflow or a failed allocation
+/// ends the process: read untrusted files through [`Extractor::with_worker`](super::Extractor::with_worker).
+pub fn extract(
+    path: &Path,
+    name: &str,
+    media_type: Option<&str>,
+    limits: &Limits,
+) -> Result<Extracted, ExtractError> {
+    let file = SourceFile::open(path, name, media_type, limits)?;
+    read_on_thread(&file, limits)
+}
+
+/// The stack size of the thread that reads a document: parsers recurse as deep as
+/// the document is nested.
+pub(super) const STACK: usize = 64 << 20;
+
+/// Reads on a thread with a large stack and converts its panic to an error.
+pub(super) fn read_on_thread(file: &SourceFile<'_>, limits: &Limits) -> Result<Extracted, ExtractError> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("extract".to_owned()).stack_size(STACK);
+        let reading =
+            thread.spawn_scoped(scope, || file.read(limits)).map_err(|failure| error::io(&failure))?;
+        reading.join().unwrap_or_else(|_| {
+            let noun = file.noun();
+            Err(error::crashed(format!(
+                "the file made the reader of its format ({noun}) fail; save it again in its program, or as PDF"
+            )))
+        })
+    })
+}
 
 /// A file and its detected format.
 pub(super) struct SourceFile<'a> {

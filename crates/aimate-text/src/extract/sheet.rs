@@ -8,9 +8,12 @@ use std::path::Path;
 use calamine::{Data, DataRef, ExcelDateTime, Ods, Reader, Xls, XlsError, Xlsb, Xlsx};
 
 use super::archive::Archive;
+use super::document::{Extracted, TextKind};
+use super::error::ExtractError;
+use super::limits::Limits;
 use super::output::Output;
 use super::table::{RowStyle, Rows, shortest};
-use super::{ExtractError, Extracted, Limits, TextKind, error, media, ooxml};
+use super::{error, media, ooxml};
 
 /// Maximum columns of a row, as in Excel.
 const MAX_COLUMNS: usize = 16_384;

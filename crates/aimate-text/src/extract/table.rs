@@ -4,8 +4,11 @@ use std::collections::HashSet;
 
 use csv::{ReaderBuilder, StringRecord};
 
+use super::document::{Extracted, TextKind};
+use super::error::{ExtractError, ExtractErrorKind};
+use super::limits::Limits;
 use super::output::Output;
-use super::{ExtractError, ExtractErrorKind, Extracted, Limits, TextKind, decode, error, media};
+use super::{decode, error, media};
 
 /// How rows are written.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,10 @@ use std::process::ExitCode;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ExtractError, Extracted, Limits, extract};
+use super::document::Extracted;
+use super::error::ExtractError;
+use super::limits::Limits;
+use super::read::extract;
 
 /// The argument that runs an executable as the worker.
 pub(super) const ARGUMENT: &str = "extract-worker";
@@ -118,7 +121,7 @@ fn limit(limits: &Limits) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     {
         let mapped = memory_pages()?.0 * rustix::param::page_size() as u64;
-        set(Resource::As, mapped + limits.memory + super::STACK as u64)?;
+        set(Resource::As, mapped + limits.memory + super::read::STACK as u64)?;
         watch(limits.memory)?;
     }
     Ok(())

@@ -6,7 +6,9 @@ use quick_xml::XmlVersion;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::reader::Reader;
 
-use super::{ExtractError, Limits, error};
+use super::error;
+use super::error::ExtractError;
+use super::limits::Limits;
 
 /// What comes next in a part. Names are without their prefix.
 pub(super) enum Node<'a> {

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
+use super::super::error::ExtractError;
+use super::super::limits::Limits;
+use super::super::media;
 use super::super::xml::{Node, Walker};
-use super::super::{ExtractError, Limits};
-use super::WHAT;
 
 /// Which lists are numbered, and how far each was counted.
 #[derive(Default)]
@@ -20,7 +21,7 @@ impl Lists {
         let Some(text) = text else {
             return Ok(lists);
         };
-        let mut walker = Walker::new(text, WHAT, limits);
+        let mut walker = Walker::new(text, media::noun(media::DOCX), limits);
         let mut formats: HashMap<(String, usize), bool> = HashMap::new();
         let (mut of_abstract, mut of_list, mut level) = (String::new(), String::new(), 0);
         while let Some(node) = walker.next()? {

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
+use super::super::error::ExtractError;
+use super::super::limits::Limits;
+use super::super::media;
 use super::super::xml::{Node, Walker};
-use super::super::{ExtractError, Limits};
-use super::WHAT;
 
 /// The styles that make headings and list items.
 #[derive(Default)]
@@ -24,7 +25,7 @@ impl Styles {
         let Some(text) = text else {
             return Ok(styles);
         };
-        let mut walker = Walker::new(text, WHAT, limits);
+        let mut walker = Walker::new(text, media::noun(media::DOCX), limits);
         while let Some(node) = walker.next()? {
             let Node::Start(element) = node else { continue };
             if element.name() == "style" {

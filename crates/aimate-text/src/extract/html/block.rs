@@ -1,7 +1,8 @@
 //! The blocks of a page, and the detection of its main content.
 
+use super::super::error::ExtractError;
+use super::super::markdown;
 use super::super::output::Output;
-use super::super::{ExtractError, markdown};
 use super::tag::Marks;
 
 /// A block of text, such as a paragraph.

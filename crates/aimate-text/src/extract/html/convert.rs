@@ -6,8 +6,9 @@ use std::convert::Infallible;
 use html5gum::emitters::callback::{CallbackEmitter, CallbackEvent};
 use html5gum::{Span, Tokenizer};
 
+use super::super::limits::Limits;
 use super::super::line::clean_line;
-use super::super::{Limits, markdown};
+use super::super::markdown;
 use super::block::{Block, Kind};
 use super::tag::{Marks, Tag, ended_by, is_void, tag};
 

@@ -4,8 +4,11 @@ mod block;
 mod convert;
 mod tag;
 
+use super::document::{Extracted, TextKind};
+use super::error::ExtractError;
+use super::limits::Limits;
 use super::output::Output;
-use super::{ExtractError, Extracted, Limits, TextKind, decode, media};
+use super::{decode, media};
 
 use block::Block;
 

@@ -138,7 +138,7 @@ impl Marks {
             b"aria-hidden" => self.is_hidden |= value == b"true",
             b"style" => {
                 let plain: Vec<u8> = value.into_iter().filter(|byte| !byte.is_ascii_whitespace()).collect();
-                self.is_hidden |= super::media::find(&plain, b"display:none").is_some();
+                self.is_hidden |= super::super::media::find(&plain, b"display:none").is_some();
             }
             b"role" => {
                 let frame: [&[u8]; 6] =
