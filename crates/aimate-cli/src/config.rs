@@ -90,7 +90,7 @@ impl Config {
         for (name, url) in configured() {
             policy = policy.allow_host_of(&url).map_err(|error| wrong(name, &error))?;
         }
-        Ok(Transport::new().with_policy(policy))
+        Ok(Transport::new().policy(policy))
     }
 
     /// An engine builder with everything that is configured, and the model servers that are found.
@@ -205,7 +205,11 @@ fn reranker(transport: &Transport, url: &str) -> HttpReranker {
     let model = std::env::var("AIMATE_RERANKER_MODEL").unwrap_or_default();
     let key = std::env::var("AIMATE_RERANKER_KEY").ok().filter(|key| !key.is_empty()).map(Secret::new);
     let shape = if model.is_empty() { RerankShape::Tei } else { RerankShape::Cohere };
-    HttpReranker::new(transport.clone(), shape, url, model, key)
+    let reranker = HttpReranker::new(transport.clone(), shape, url).model(model);
+    match key {
+        Some(key) => reranker.api_key(key),
+        None => reranker,
+    }
 }
 
 #[cfg(test)]

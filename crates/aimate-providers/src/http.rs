@@ -63,26 +63,27 @@ impl Default for Transport {
 impl Transport {
     /// A transport with an empty pool. The client is made at the first call.
     pub fn new() -> Self {
-        Self::with_backoff(BACKOFF)
+        Self::over(BACKOFF, Arc::new(AddressGuard::new(AddressPolicy::any())))
     }
 
-    /// A transport whose first retry waits at most `backoff`, the second twice as
-    /// long, and so on. Default: 250 ms.
-    pub fn with_backoff(backoff: Duration) -> Self {
-        Self::guarded(backoff, AddressGuard::new(AddressPolicy::any()))
-    }
-
-    /// Sets the addresses that may be reached, with an empty pool. Default:
-    /// [`AddressPolicy::any`].
+    /// Sets the maximum wait before the first retry; it doubles with each further
+    /// one. Default: 250 ms.
     #[must_use]
-    pub fn with_policy(self, policy: AddressPolicy) -> Self {
-        Self::guarded(self.0.backoff, AddressGuard::new(policy))
+    pub fn backoff(self, backoff: Duration) -> Self {
+        Self::over(backoff, self.0.guard.clone())
     }
 
-    fn guarded(backoff: Duration, guard: AddressGuard) -> Self {
+    /// Sets the addresses that may be reached. Default: [`AddressPolicy::any`].
+    #[must_use]
+    pub fn policy(self, policy: AddressPolicy) -> Self {
+        Self::over(self.0.backoff, Arc::new(AddressGuard::new(policy)))
+    }
+
+    /// A transport with an empty pool over `guard`.
+    fn over(backoff: Duration, guard: Arc<AddressGuard>) -> Self {
         Self(Arc::new(Inner {
             backoff,
-            guard: Arc::new(guard),
+            guard,
             tls: OnceLock::new(),
             default_client: OnceLock::new(),
             by_timeout: Mutex::new(HashMap::new()),

@@ -34,7 +34,7 @@ pub enum RerankShape {
 ///
 /// ```
 /// use aimate_providers::{HttpReranker, RerankShape, Transport};
-/// let reranker = HttpReranker::new(Transport::new(), RerankShape::Tei, "http://127.0.0.1:8080", "", None);
+/// let reranker = HttpReranker::new(Transport::new(), RerankShape::Tei, "http://127.0.0.1:8080");
 /// # let _ = reranker;
 /// ```
 #[derive(Clone)]
@@ -46,28 +46,34 @@ pub struct HttpReranker {
 }
 
 impl HttpReranker {
-    /// A reranker at `url`, to which `/rerank` is added, with the model `model`
-    /// (empty for a server that has only one).
-    pub fn new(
-        transport: Transport,
-        shape: RerankShape,
-        url: &str,
-        model: impl Into<String>,
-        api_key: Option<Secret>,
-    ) -> Self {
+    /// A reranker at `url`, to which `/rerank` is added.
+    pub fn new(transport: Transport, shape: RerankShape, url: &str) -> Self {
         let url = url.trim_end_matches('/');
         let endpoint = Endpoint {
             name: "reranker".to_owned(),
             provider: PROVIDER,
             url: url.strip_suffix("/rerank").unwrap_or(url).to_owned(),
-            api_key,
+            api_key: None,
             settings: ConnectionSettings {
                 first_byte_timeout_ms: u64::try_from(TIMEOUT.as_millis()).ok(),
                 retries: Some(1),
                 ..ConnectionSettings::default()
             },
         };
-        Self { transport, shape, endpoint, model: model.into() }
+        Self { transport, shape, endpoint, model: String::new() }
+    }
+
+    /// Sets the model. Default: none, for servers that have only one.
+    #[must_use]
+    pub fn model(self, model: impl Into<String>) -> Self {
+        Self { model: model.into(), ..self }
+    }
+
+    /// Sets the key. Default: none.
+    #[must_use]
+    pub fn api_key(mut self, key: Secret) -> Self {
+        self.endpoint.api_key = Some(key);
+        self
     }
 }
 

@@ -22,7 +22,7 @@ use url::{Host, Url};
 /// use aimate_providers::{AddressPolicy, Transport};
 ///
 /// let policy = AddressPolicy::public_only().allow_loopback().allow("gpu-box, 10.2.0.0/16")?;
-/// let providers = aimate_providers::with(&Transport::new().with_policy(policy));
+/// let providers = aimate_providers::with(&Transport::new().policy(policy));
 /// # Ok::<(), aimate_core::Error>(())
 /// ```
 #[derive(Clone, Debug)]

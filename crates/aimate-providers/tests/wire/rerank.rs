@@ -9,8 +9,8 @@ use crate::server::{CANARY, Server, json as whole};
 
 async fn rerank(shape: RerankShape, body: &str) -> (aimate_core::Result<Vec<f32>>, Server) {
     let server = Server::once(whole(body)).await;
-    let key = Some(Secret::new(CANARY));
-    let reranker = HttpReranker::new(Transport::new(), shape, &server.url, "r", key);
+    let reranker = HttpReranker::new(Transport::new(), shape, &server.url);
+    let reranker = reranker.model("r").api_key(Secret::new(CANARY));
     let scores = reranker.rerank("q", &["a".to_owned(), "b".to_owned()]).await;
     (scores, server)
 }

@@ -223,7 +223,7 @@ pub(crate) fn endpoint_at(url: &str, provider: ProviderId) -> Endpoint {
 }
 
 pub(crate) fn provider(id: &ProviderId) -> Arc<dyn ChatProvider> {
-    aimate_providers::with(&Transport::with_backoff(Duration::from_millis(1)))[id].clone()
+    aimate_providers::with(&Transport::new().backoff(Duration::from_millis(1)))[id].clone()
 }
 
 /// A streamed question of one message.
