@@ -266,7 +266,7 @@ fn read(name: &str, bytes: &[u8]) {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let path = std::env::temp_dir().join(format!("aimate-fuzz-{}-{number}", std::process::id()));
     fs::write(&path, bytes).unwrap();
-    let outcome = extract(&path, name, None, &Limits { output: 1 << 20, ..Limits::default() });
+    let outcome = extract(&path, name, None, &Limits::default().output(1 << 20));
     fs::remove_file(&path).unwrap();
     match outcome {
         Ok(document) => assert_sound(&document),
