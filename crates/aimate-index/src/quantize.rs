@@ -198,6 +198,17 @@ mod tests {
         vector.iter().zip(question).map(|(value, other)| level(value) * rounded(other)).sum()
     }
 
+    /// What is in a database must stay readable.
+    #[test]
+    fn stored_code_has_two_bits_of_each_number() {
+        let mut codes = Vec::new();
+        // They stand for 3, -1, 1 and -3, the first in the lowest bits.
+        encode(&[3.0, -1.0, 1.0, -3.0], &mut codes);
+        let (signs, sizes) = (0b0101_u64, 0b0011_u64);
+        assert_eq!(codes, [signs.to_le_bytes(), sizes.to_le_bytes()].concat());
+        assert_eq!(codes.len(), code_length(4));
+    }
+
     #[test]
     fn nearest_are_those_with_the_greatest_sum_of_products() {
         for dimensions in [1, 63, 64, 100, 384] {

@@ -137,3 +137,24 @@ fn filter_on_documents_is_a_set_of_their_chunks() {
     let docs = header.docs_of(|document| document == all[3].document);
     assert_eq!((0..7).filter(|doc| docs.contains(*doc)).collect::<Vec<_>>(), [3, 4, 5]);
 }
+
+/// The bytes of format 1, written out: what is in a database must stay readable.
+#[test]
+fn stored_bytes_are_those_of_the_format() {
+    let terms = |counts: &[(&str, u32)]| Terms {
+        counts: counts.iter().map(|(term, count)| ((*term).to_owned(), *count)).collect(),
+        length: counts.iter().map(|(_, count)| count).sum(),
+    };
+    let chunk = |id, terms| IndexedChunk { id: Uuid::from_u128(id), document: Uuid::from_u128(9), terms };
+    let segment = build(&[chunk(1, terms(&[("a", 1), ("ab", 2)])), chunk(2, terms(&[("ab", 1)]))]);
+
+    let id = |last: u8| [[0; 15].as_slice(), &[last]].concat();
+    // The format, two chunks, four terms in all, one document; the ids; then the
+    // document and the length of each chunk.
+    let header = [&[1, 2, 4, 1], &*id(9), &id(1), &id(2), &[0, 0], &[3, 1]].concat();
+    assert_eq!(segment.header, header);
+    // Each term: bytes shared, bytes that follow, these; bytes of the postings, how
+    // many they are; then they.
+    let block = [[0, 1, b'a', 2, 1].as_slice(), &[0, 3], &[1, 1, b'b', 5, 2], &[1, 0, 3], &[0, 1]].concat();
+    assert_eq!(segment.blocks, [TermBlock { first_term: b"a".to_vec(), bytes: block }]);
+}
