@@ -1,6 +1,7 @@
 //! Opening the database that an address names.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aimate_core::{Error, Result};
@@ -10,7 +11,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::database::{Database, Row, Sql};
 use crate::error::failure;
-use crate::knowledge::{Cache, DiskBlobs};
+use crate::knowledge::{DiskBlobs, IndexCache};
 use crate::pool::Pool;
 use crate::postgres::Postgres;
 use crate::sqlite::{Sqlite, writer_options};
@@ -60,8 +61,8 @@ async fn open_sqlite(path: &str, options: &Options) -> Result<SqlStore> {
     let address = path.as_ref().map_or(":memory:".to_owned(), |path| path.display().to_string());
     let readers = options.pool_size.unwrap_or(4);
     let database = Database::Sqlite(Sqlite::new(connection, path, readers, options.timeout));
-    let index = Cache::new(options.index_cache);
-    Ok(SqlStore { database, address, blobs, index })
+    let index = IndexCache::new(options.index_cache);
+    Ok(SqlStore { database, address, blobs, index, ids: Arc::clone(&options.ids) })
 }
 
 /// The path whose name goes on with `ending`: no two databases share it.
@@ -133,8 +134,9 @@ async fn open_postgres(url: &str, options: &Options) -> Result<SqlStore> {
     // One folder serves several databases: each has its own part of it.
     let part = address.replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "-");
     let blobs = options.blobs.clone().unwrap_or_else(|| "aimate-data/blobs".into()).join(part);
-    let index = Cache::new(options.index_cache);
-    Ok(SqlStore { database, address, blobs: DiskBlobs::new(blobs), index })
+    let index = IndexCache::new(options.index_cache);
+    let ids = Arc::clone(&options.ids);
+    Ok(SqlStore { database, address, blobs: DiskBlobs::new(blobs), index, ids })
 }
 
 /// A parser's error could repeat what it parsed; its kind is enough.

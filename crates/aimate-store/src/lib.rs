@@ -31,6 +31,7 @@ mod connection;
 mod conversation;
 #[allow(dead_code, unused_imports, reason = "nouns that are still to be converted use it")]
 mod database;
+#[allow(dead_code, unused_imports, reason = "what no noun uses any more goes next")]
 mod error;
 mod file;
 mod knowledge;
@@ -40,12 +41,15 @@ mod model;
 mod page;
 mod path;
 mod pool;
+#[allow(dead_code, unused_imports, reason = "what no noun uses any more goes next")]
 mod postgres;
 mod prompt;
 mod row;
 mod run;
 mod session;
+#[allow(dead_code, unused_imports, reason = "what no noun uses any more goes next")]
 mod sqlite;
+#[allow(dead_code, unused_imports, reason = "what no noun uses any more goes next")]
 mod statement;
 mod task;
 mod usage;
@@ -58,14 +62,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aimate_core::{Result, Stores};
+use aimate_core::{Ids, RandomIds, Result, Stores};
 
 use database::Database;
 
 pub use knowledge::DiskBlobs;
 
 /// How a store is opened.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options {
     /// Sessions to keep with a PostgreSQL server, or connections that read a
     /// SQLite file. Default: 16 and 4.
@@ -84,6 +88,8 @@ pub struct Options {
     pub blobs: Option<PathBuf>,
     /// Bytes of memory that parts of the search index may keep. Default: 128 MiB.
     pub index_cache: usize,
+    /// Where the ids of index segments come from. Default: [`RandomIds`].
+    pub ids: Arc<dyn Ids>,
 }
 
 impl Default for Options {
@@ -94,7 +100,20 @@ impl Default for Options {
             migrate: true,
             blobs: None,
             index_cache: 128 << 20,
+            ids: Arc::new(RandomIds),
         }
+    }
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options")
+            .field("pool_size", &self.pool_size)
+            .field("timeout", &self.timeout)
+            .field("migrate", &self.migrate)
+            .field("blobs", &self.blobs)
+            .field("index_cache", &self.index_cache)
+            .finish_non_exhaustive()
     }
 }
 
@@ -152,7 +171,8 @@ struct SqlStore {
     database: Database,
     address: String,
     blobs: DiskBlobs,
-    index: knowledge::Cache,
+    index: knowledge::IndexCache,
+    ids: Arc<dyn Ids>,
 }
 
 impl SqlStore {

@@ -3,7 +3,6 @@
 use aimate_core::message::{Message, PathStats};
 use aimate_core::{ConversationId, Result, TenantId};
 
-pub(crate) use crate::database::hex_list;
 use crate::database::{Array, Row, Sql, Statement};
 use crate::value::{JsonText, count, json, maybe_json, maybe_text};
 

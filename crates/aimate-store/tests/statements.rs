@@ -3,14 +3,17 @@
 
 mod support;
 
+use std::path::Path;
+
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, SqlSafeStr as _, SqliteConnection};
 use support::sources::{self, On};
 
 #[test]
 fn every_statement_is_one_literal() {
     let sources = sources::statements();
-    // Knowledge is still to be converted.
-    let made: Vec<_> = sources.made.iter().filter(|file| !file.starts_with("knowledge")).collect();
+    // Repeats the row of a literal as often as there are rows.
+    let repeats = Path::new("knowledge/sqlite_batch.rs");
+    let made: Vec<_> = sources.made.iter().filter(|file| *file != repeats).collect();
     assert!(made.is_empty(), "{made:?}");
     assert!(sources.statements.len() > 100, "{}", sources.statements.len());
 }

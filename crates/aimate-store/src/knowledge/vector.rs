@@ -8,78 +8,79 @@ use aimate_core::{ChunkId, DocumentId, Error, Result, Scope, SpaceId};
 use aimate_index::{half_vector, quantize};
 use uuid::Uuid;
 
-use super::copy::{CopyRows, FEW_ROWS};
-use super::insert::Insert;
-use super::step::{Array, Dialect as _, Pair, Step, among, pair};
-use crate::row::Columns;
-use crate::statement::scoped;
+use super::pg_copy::{CopyRows, MIN_ROWS};
+use super::sqlite_batch::SqliteBatch;
+use crate::database::{Array, Row, Sql, Statement, each};
 use crate::value::count;
-use crate::{Database, Kind, SqlStore};
+use crate::{Kind, SqlStore};
 
-/// Vectors that are read at once where all of a segment's are.
+/// Vectors that are held at once where a whole segment's are read.
 const AT_ONCE: usize = 2048;
 
-/// What `$what` makes of the vectors of chunks `$4` in the user's spaces `$3`.
-/// CROSS JOIN keeps SQLite's planner to this order.
-macro_rules! vectors {
-    (sqlite, $what:literal) => {
-        concat!(
-            "SELECT v.chunk_id, ",
-            $what,
-            " FROM json_each($3) w CROSS JOIN spaces s CROSS JOIN collections c CROSS JOIN vectors v \
-             WHERE s.tenant_id = $1 AND s.id = unhex(w.value)",
-            of_chunks!(sqlite)
-        )
-    };
-    (postgres, $what:literal) => {
-        concat!(
-            "SELECT v.chunk_id, ",
-            $what,
-            " FROM spaces s CROSS JOIN collections c CROSS JOIN vectors v \
-             WHERE s.tenant_id = $1 AND s.id = ANY($3)",
-            of_chunks!(postgres)
-        )
-    };
-}
-macro_rules! of_chunks {
-    ($database:ident) => {
-        concat!(
-            " AND c.tenant_id = $1 AND c.user_id = $2 AND c.id = s.collection_id \
-             AND v.tenant_id = $1 AND v.space_id = s.id AND v.chunk_id ",
-            among!($database, "$4")
-        )
-    };
-}
-macro_rules! present {
-    ($database:ident) => {
-        vectors!($database, "s.id AS space_id")
-    };
-}
-const PRESENT: Pair = pair!(present);
-const LOAD: Pair = Pair {
-    sqlite: vectors!(sqlite, "v.vector"),
-    postgres: vectors!(postgres, "halfvec_send(v.vector) AS vector"),
-};
-const SQLITE_LOAD: &str = concat!(vectors!(sqlite, "v.vector"), " AND s.dimensions = $5");
-const POSTGRES_COSINES: &str =
-    concat!(vectors!(postgres, "-(v.vector <#> $6::real[]::halfvec) AS score"), " AND s.dimensions = $5");
+// These four read vectors of the chunks `$4` in those of the spaces `$3` that are
+// the user's. `CROSS JOIN` keeps SQLite's planner to this order: by the keys of the
+// few spaces and chunks, never by all of a space.
 
-static SQLITE_STORE: LazyLock<Insert> = LazyLock::new(|| {
-    let table = "vectors (tenant_id, space_id, chunk_id, document_id, vector)";
-    let end = "ON CONFLICT (tenant_id, space_id, chunk_id) \
-        DO UPDATE SET document_id = excluded.document_id, vector = excluded.vector";
-    Insert::new(table, "$1, $3", 3, 3, end)
-});
-/// The numbers of all vectors, `$7` each, stand one after the other in `$6`.
-const POSTGRES_STORE_FEW: &str = "INSERT INTO vectors (tenant_id, space_id, chunk_id, document_id, vector) \
-    SELECT $1, $3, r.chunk_id, r.document_id, ($6::real[])[(r.n - 1) * $7 + 1:r.n * $7]::halfvec \
-    FROM unnest($4::uuid[], $5::uuid[]) WITH ORDINALITY AS r (chunk_id, document_id, n) \
-    ON CONFLICT (tenant_id, space_id, chunk_id) \
-    DO UPDATE SET document_id = excluded.document_id, vector = excluded.vector";
-const POSTGRES_CLEAR: &str =
-    "DELETE FROM vectors WHERE tenant_id = $1 AND space_id = $3 AND chunk_id = ANY($4)";
-const POSTGRES_STORE: &str =
-    "COPY vectors (tenant_id, space_id, chunk_id, document_id, vector) FROM STDIN (FORMAT binary)";
+const PRESENT: Sql = Sql::Each {
+    sqlite: "SELECT v.chunk_id FROM json_each($3) w CROSS JOIN spaces s CROSS JOIN collections c \
+        CROSS JOIN vectors v WHERE s.tenant_id = $1 AND s.id = unhex(w.value) \
+        AND c.tenant_id = $1 AND c.user_id = $2 AND c.id = s.collection_id \
+        AND v.tenant_id = $1 AND v.space_id = s.id \
+        AND v.chunk_id IN (SELECT unhex(value) FROM json_each($4))",
+    postgres: "SELECT v.chunk_id FROM spaces s CROSS JOIN collections c CROSS JOIN vectors v \
+        WHERE s.tenant_id = $1 AND s.id = ANY($3) \
+        AND c.tenant_id = $1 AND c.user_id = $2 AND c.id = s.collection_id \
+        AND v.tenant_id = $1 AND v.space_id = s.id AND v.chunk_id = ANY($4)",
+};
+const LOAD: Sql = Sql::Each {
+    sqlite: "SELECT v.chunk_id, v.vector FROM json_each($3) w CROSS JOIN spaces s CROSS JOIN collections c \
+        CROSS JOIN vectors v WHERE s.tenant_id = $1 AND s.id = unhex(w.value) \
+        AND c.tenant_id = $1 AND c.user_id = $2 AND c.id = s.collection_id \
+        AND v.tenant_id = $1 AND v.space_id = s.id \
+        AND v.chunk_id IN (SELECT unhex(value) FROM json_each($4))",
+    postgres: "SELECT v.chunk_id, halfvec_send(v.vector) AS vector \
+        FROM spaces s CROSS JOIN collections c CROSS JOIN vectors v \
+        WHERE s.tenant_id = $1 AND s.id = ANY($3) \
+        AND c.tenant_id = $1 AND c.user_id = $2 AND c.id = s.collection_id \
+        AND v.tenant_id = $1 AND v.space_id = s.id AND v.chunk_id = ANY($4)",
+};
+/// In spaces of `$5` dimensions; the cosines are computed here.
+const SQLITE_COMPARED: Sql = Sql::Sqlite(
+    "SELECT v.chunk_id, v.vector FROM json_each($3) w CROSS JOIN spaces s CROSS JOIN collections c \
+     CROSS JOIN vectors v WHERE s.tenant_id = $1 AND s.id = unhex(w.value) \
+     AND c.tenant_id = $1 AND c.user_id = $2 AND c.id = s.collection_id \
+     AND v.tenant_id = $1 AND v.space_id = s.id \
+     AND v.chunk_id IN (SELECT unhex(value) FROM json_each($4)) AND s.dimensions = $5",
+);
+/// In spaces of `$5` dimensions, with the cosine of the vector `$6`: of vectors
+/// whose length is 1 it is the inner product, which `<#>` gives with a minus sign.
+const POSTGRES_COSINES: Sql = Sql::Postgres(
+    "SELECT v.chunk_id, -(v.vector <#> $6::real[]::halfvec) AS score \
+     FROM spaces s CROSS JOIN collections c CROSS JOIN vectors v \
+     WHERE s.tenant_id = $1 AND s.id = ANY($3) \
+     AND c.tenant_id = $1 AND c.user_id = $2 AND c.id = s.collection_id \
+     AND v.tenant_id = $1 AND v.space_id = s.id AND v.chunk_id = ANY($4) AND s.dimensions = $5",
+);
+
+const SQLITE_STORE: Sql = Sql::Sqlite(
+    "INSERT INTO vectors (tenant_id, space_id, chunk_id, document_id, vector) VALUES ($1, $2, $3, $4, $5) \
+     ON CONFLICT (tenant_id, space_id, chunk_id) \
+     DO UPDATE SET document_id = excluded.document_id, vector = excluded.vector",
+);
+/// The numbers of all vectors, `$6` each, stand one after the other in `$5`.
+const POSTGRES_STORE_FEW: Sql = Sql::Postgres(
+    "INSERT INTO vectors (tenant_id, space_id, chunk_id, document_id, vector) \
+     SELECT $1, $2, r.chunk_id, r.document_id, ($5::real[])[(r.n - 1) * $6 + 1:r.n * $6]::halfvec \
+     FROM unnest($3::uuid[], $4::uuid[]) WITH ORDINALITY AS r (chunk_id, document_id, n) \
+     ON CONFLICT (tenant_id, space_id, chunk_id) \
+     DO UPDATE SET document_id = excluded.document_id, vector = excluded.vector",
+);
+const POSTGRES_CLEAR: Sql =
+    Sql::Postgres("DELETE FROM vectors WHERE tenant_id = $1 AND space_id = $2 AND chunk_id = ANY($3)");
+const POSTGRES_COPY: Sql =
+    Sql::Copy("COPY vectors (tenant_id, space_id, chunk_id, document_id, vector) FROM STDIN (FORMAT binary)");
+
+static SQLITE_BATCH: LazyLock<SqliteBatch> = LazyLock::new(|| SqliteBatch::new(SQLITE_STORE, 2));
 
 /// A vector that is to be stored.
 pub(super) type NewVector = (ChunkId, DocumentId, Vec<f32>);
@@ -98,64 +99,73 @@ pub(super) fn check(vectors: &SpaceVectors, dimensions: usize) -> Result<()> {
     Ok(())
 }
 
-/// Stores vectors of one space, in place of those that are there; unless one
-/// `is_there`, a conflict with one is an error.
+/// The statements that store vectors of one space, in place of those that are
+/// there. Unless one `may_exist`, a conflict with one is an error: `COPY` cannot
+/// replace rows, and deleting first what is known not to exist costs a scan.
 pub(super) fn store(
     kind: Kind,
     scope: &Scope,
     space: SpaceId,
     dimensions: usize,
     vectors: &[&NewVector],
-    is_there: bool,
-) -> Result<Vec<Step>> {
+    may_exist: bool,
+) -> Result<Vec<Statement>> {
     if vectors.is_empty() {
         return Ok(Vec::new());
     }
+    // In the order of the key, which is the order of the pages they go to; and each
+    // once, since one statement cannot update a row twice.
     let mut sorted = vectors.to_vec();
     sorted.sort_unstable_by_key(|(chunk, ..)| *chunk);
     sorted.dedup_by_key(|(chunk, ..)| *chunk);
     match kind {
         Kind::Sqlite => {
-            let own = |step: Step, (chunk, document, vector): &&NewVector| {
+            let shared = |sql: Sql| sql.bind(scope.tenant).bind(space);
+            SQLITE_BATCH.statements(&sorted, shared, |statement, (chunk, document, vector)| {
                 let mut halves = Vec::with_capacity(2 * dimensions);
                 half_vector::encode(vector, &mut halves);
-                Ok(step.id(chunk.0).id(document.0).bytes(halves))
-            };
-            SQLITE_STORE.steps(scope, &sorted, |step| step.id(space.0), own)
+                Ok(statement.bind(*chunk).bind(*document).bind(halves))
+            })
         }
-        Kind::Postgres if sorted.len() < FEW_ROWS => {
-            let mut numbers = Vec::with_capacity(sorted.len() * dimensions);
-            let mut halves = Vec::with_capacity(2 * dimensions);
-            for (.., vector) in &sorted {
-                halves.clear();
-                half_vector::encode(vector, &mut halves);
-                numbers.extend(half_vector::decode(&halves));
-            }
-            let step = Step::new(Pair { sqlite: "", postgres: POSTGRES_STORE_FEW }, scope)
-                .id(space.0)
-                .ids(sorted.iter().map(|(chunk, ..)| chunk.0).collect())
-                .ids(sorted.iter().map(|(_, document, _)| document.0).collect())
-                .array(Array::Reals(numbers))
-                .int(count(dimensions));
-            Ok(vec![step])
+        Kind::Postgres if sorted.len() < MIN_ROWS => {
+            Ok(vec![postgres_insert(scope, space, dimensions, &sorted)])
         }
         Kind::Postgres => {
-            let mut rows = CopyRows::new(5);
-            let mut halves = Vec::with_capacity(2 * dimensions);
-            for (chunk, document, vector) in &sorted {
-                halves.clear();
-                half_vector::encode(vector, &mut halves);
-                rows.row().uuid(scope.tenant.0).uuid(space.0).uuid(chunk.0).uuid(document.0).halfvec(&halves);
-            }
-            let clear = || {
-                Step::new(Pair { sqlite: "", postgres: POSTGRES_CLEAR }, scope)
-                    .id(space.0)
-                    .ids(sorted.iter().map(|(chunk, ..)| chunk.0).collect())
-            };
-            let copy = Step::copy(POSTGRES_STORE, scope, rows.finish());
-            Ok(is_there.then(clear).into_iter().chain([copy]).collect())
+            let ids = sorted.iter().map(|(chunk, ..)| chunk.0).collect::<Vec<_>>();
+            let clear = may_exist.then(|| POSTGRES_CLEAR.bind(scope.tenant).bind(space).bind(ids));
+            let copy = postgres_copy(scope, space, dimensions, &sorted);
+            Ok(clear.into_iter().chain([copy]).collect())
         }
     }
+}
+
+fn postgres_insert(scope: &Scope, space: SpaceId, dimensions: usize, vectors: &[&NewVector]) -> Statement {
+    let mut numbers = Vec::with_capacity(vectors.len() * dimensions);
+    let mut halves = Vec::with_capacity(2 * dimensions);
+    for (.., vector) in vectors {
+        // Rounded here, so that both databases round alike.
+        halves.clear();
+        half_vector::encode(vector, &mut halves);
+        numbers.extend(half_vector::decode(&halves));
+    }
+    POSTGRES_STORE_FEW
+        .bind(scope.tenant)
+        .bind(space)
+        .bind(Array::uuids(vectors.iter().map(|(chunk, ..)| chunk.0)))
+        .bind(Array::uuids(vectors.iter().map(|(_, document, _)| document.0)))
+        .bind(Array::Reals(numbers))
+        .bind(count(dimensions))
+}
+
+fn postgres_copy(scope: &Scope, space: SpaceId, dimensions: usize, vectors: &[&NewVector]) -> Statement {
+    let mut rows = CopyRows::new(5);
+    let mut halves = Vec::with_capacity(2 * dimensions);
+    for (chunk, document, vector) in vectors {
+        halves.clear();
+        half_vector::encode(vector, &mut halves);
+        rows.row().uuid(scope.tenant.0).uuid(space.0).uuid(chunk.0).uuid(document.0).halfvec(&halves);
+    }
+    POSTGRES_COPY.bind(rows.finish())
 }
 
 /// Which of `chunks` have a vector in the space.
@@ -163,41 +173,37 @@ pub(super) async fn present(
     store: &SqlStore,
     scope: &Scope,
     space: SpaceId,
-    chunks: &[Uuid],
+    chunks: Vec<Uuid>,
 ) -> Result<Vec<ChunkId>> {
-    on!(store, |db| {
-        let query = scoped(db.text(PRESENT), scope).bind(db.ids(&[space.0])).bind(db.ids(chunks));
-        let rows = db.read(query).await?;
-        rows.iter().map(|row| row.get("chunk_id")).collect()
-    })
+    let rows = store.database.read(PRESENT.scoped(scope).bind(vec![space.0]).bind(chunks)).await?;
+    each(&rows, |row| row.get("chunk_id"))
 }
 
 /// The vectors of `chunks` in the spaces.
 pub(super) async fn load(
     store: &SqlStore,
     scope: &Scope,
-    spaces: &[Uuid],
-    chunks: &[Uuid],
+    spaces: Vec<Uuid>,
+    chunks: Vec<Uuid>,
 ) -> Result<Vec<(ChunkId, Vec<f32>)>> {
-    on!(store, |db| {
-        let query = scoped(db.text(LOAD), scope).bind(db.ids(spaces)).bind(db.ids(chunks));
-        let rows = db.read(query).await?;
-        rows.iter().map(|row| Ok((row.get("chunk_id")?, floats(row, store.kind())?))).collect()
-    })
+    let kind = store.database.kind();
+    let rows = store.database.read(LOAD.scoped(scope).bind(spaces).bind(chunks)).await?;
+    each(&rows, |row| Ok((row.get("chunk_id")?, vector(row, kind)?)))
 }
 
-fn floats(row: &impl Columns, kind: Kind) -> Result<Vec<f32>> {
+fn vector(row: &Row, kind: Kind) -> Result<Vec<f32>> {
     let mut bytes: Vec<u8> = row.get("vector")?;
     if kind == Kind::Postgres {
-        // How many they are, nothing, then they in the network's order.
+        // As pgvector sends it: the number of dimensions as `u16`, a zero `u16`, then
+        // the half floats big-endian.
         bytes.drain(..4.min(bytes.len()));
         bytes.as_chunks_mut::<2>().0.iter_mut().for_each(|half| half.reverse());
     }
     Ok(half_vector::decode(&bytes))
 }
 
-/// The codes of `chunks` one after the other; `None` if one has no vector in
-/// the space.
+/// The codes of `chunks` one after the other; `None` if one has no vector in the
+/// space.
 pub(super) async fn codes(
     store: &SqlStore,
     scope: &Scope,
@@ -206,11 +212,9 @@ pub(super) async fn codes(
 ) -> Result<Option<Vec<u8>>> {
     let mut codes = Vec::new();
     for part in chunks.chunks(AT_ONCE) {
-        let vectors: HashMap<Uuid, Vec<f32>> = load(store, scope, &[space.0], part)
-            .await?
-            .into_iter()
-            .map(|(chunk, vector)| (chunk.0, vector))
-            .collect();
+        let loaded = load(store, scope, vec![space.0], part.to_vec()).await?;
+        let vectors: HashMap<Uuid, Vec<f32>> =
+            loaded.into_iter().map(|(chunk, vector)| (chunk.0, vector)).collect();
         for chunk in part {
             let Some(vector) = vectors.get(chunk) else { return Ok(None) };
             quantize::encode(vector, &mut codes);
@@ -219,36 +223,33 @@ pub(super) async fn codes(
     Ok(Some(codes))
 }
 
-/// The cosines of `query` with those of `chunks` that have a vector in the
+/// The cosines of `question` with those of `chunks` that have a vector in the
 /// spaces, in no order.
 pub(super) async fn cosines(
     store: &SqlStore,
     scope: &Scope,
-    spaces: &[Uuid],
-    query: &[f32],
-    chunks: &[Uuid],
+    spaces: Vec<Uuid>,
+    question: &[f32],
+    chunks: Vec<Uuid>,
 ) -> Result<Vec<ScoredChunk>> {
-    // Both databases compare with the question as PostgreSQL sees it.
-    let mut halves = Vec::with_capacity(2 * query.len());
-    half_vector::encode(query, &mut halves);
-    let query = half_vector::decode(&halves);
-    let dimensions = count(query.len());
-    match &store.database {
-        Database::Sqlite(db) => {
-            let statement = scoped(SQLITE_LOAD, scope).bind(db.ids(spaces)).bind(db.ids(chunks));
-            let rows = db.read(statement.bind(dimensions)).await?;
-            let scored = rows.iter().map(|row| {
-                let score = half_vector::dot(&query, &floats(row, Kind::Sqlite)?);
+    // Both databases compare with the question as PostgreSQL sees it: in half
+    // precision.
+    let mut halves = Vec::with_capacity(2 * question.len());
+    half_vector::encode(question, &mut halves);
+    let question = half_vector::decode(&halves);
+    let dimensions = count(question.len());
+    match store.database.kind() {
+        Kind::Sqlite => {
+            let compared = SQLITE_COMPARED.scoped(scope).bind(spaces).bind(chunks).bind(dimensions);
+            each(&store.database.read(compared).await?, |row| {
+                let score = half_vector::dot(&question, &vector(row, Kind::Sqlite)?);
                 Ok(ScoredChunk { chunk: row.get("chunk_id")?, score })
-            });
-            scored.collect()
+            })
         }
-        Database::Postgres(db) => {
-            let statement = scoped(POSTGRES_COSINES, scope).bind(db.ids(spaces)).bind(db.ids(chunks));
-            let rows = db.read(statement.bind(dimensions).bind(query)).await?;
-            rows.iter()
-                .map(|row| Ok(ScoredChunk { chunk: row.get("chunk_id")?, score: row.get("score")? }))
-                .collect()
+        Kind::Postgres => {
+            let cosines = POSTGRES_COSINES.scoped(scope).bind(spaces).bind(chunks).bind(dimensions);
+            let rows = store.database.read(cosines.bind(Array::Reals(question))).await?;
+            each(&rows, |row| Ok(ScoredChunk { chunk: row.get("chunk_id")?, score: row.get("score")? }))
         }
     }
 }

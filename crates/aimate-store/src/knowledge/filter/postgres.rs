@@ -3,22 +3,25 @@
 
 use aimate_core::knowledge::FilterField;
 use serde_json::Value;
-use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::{Dialect, Values, own_column};
+use super::dialect::{Dialect, Values};
+use crate::database::{Array, Builder};
 use crate::value::text;
 
-impl Dialect for Postgres {
-    fn among(query: &mut QueryBuilder<Self>, ids: impl Iterator<Item = Uuid>) {
-        query.push("= ANY(").push_bind(ids.collect::<Vec<_>>()).push("::uuid[])");
+/// PostgreSQL.
+pub(super) enum PostgresDialect {}
+
+impl Dialect for PostgresDialect {
+    fn among(query: &mut Builder, ids: Vec<Uuid>) {
+        query.push("= ANY(").bind(ids).push("::uuid[])");
     }
 
-    fn one_of(query: &mut QueryBuilder<Self>, field: &FilterField<'_>, values: &Values) {
+    fn one_of(query: &mut Builder, field: &FilterField<'_>, values: &Values) {
         match field {
             FilterField::Own(name) => {
                 query.push("COALESCE(").push(column(name)).push(" = ANY(");
-                query.push_bind(values.strings.clone()).push("::text[]), FALSE)");
+                query.bind(Array::texts(values.strings.iter().cloned())).push("::text[]), FALSE)");
             }
             FilterField::Metadata(keys) => {
                 query.push("(SELECT ");
@@ -28,32 +31,27 @@ impl Dialect for Postgres {
         }
     }
 
-    fn compare(
-        query: &mut QueryBuilder<Self>,
-        field: &FilterField<'_>,
-        operator: &'static str,
-        bound: &Value,
-    ) {
+    fn compare(query: &mut Builder, field: &FilterField<'_>, operator: &'static str, bound: &Value) {
         match (field, bound) {
             (FilterField::Own(name), Value::String(bound)) => {
                 query.push("COALESCE(").push(column(name)).push(" ").push(operator).push(" ");
-                query.push_bind(text(bound).into_owned()).push("::text, FALSE)");
+                query.bind(text(bound)).push("::text, FALSE)");
             }
             (FilterField::Metadata(keys), Value::String(bound)) => {
                 query.push("(SELECT CASE jsonb_typeof(f.v) WHEN 'string' THEN (f.v #>> '{}') COLLATE \"C\" ");
-                query.push(operator).push(" ").push_bind(text(bound).into_owned());
+                query.push(operator).push(" ").bind(text(bound));
                 query.push("::text ELSE FALSE END");
                 from(query, keys);
             }
             (FilterField::Metadata(keys), Value::Number(bound)) => {
                 query.push("(SELECT CASE jsonb_typeof(f.v) WHEN 'number' THEN f.v::double precision ");
-                query.push(operator).push(" ").push_bind(bound.as_f64());
+                query.push(operator).push(" ").bind(bound.as_f64());
                 query.push("::double precision ELSE FALSE END");
                 from(query, keys);
             }
             (FilterField::Metadata(keys), Value::Bool(bound)) => {
                 query.push("(SELECT CASE jsonb_typeof(f.v) WHEN 'boolean' THEN f.v::boolean ");
-                query.push(operator).push(" ").push_bind(*bound).push("::boolean ELSE FALSE END");
+                query.push(operator).push(" ").bind(*bound).push("::boolean ELSE FALSE END");
                 from(query, keys);
             }
             _ => {
@@ -62,12 +60,12 @@ impl Dialect for Postgres {
         }
     }
 
-    fn contains(query: &mut QueryBuilder<Self>, field: &FilterField<'_>, value: &Value) {
+    fn contains(query: &mut Builder, field: &FilterField<'_>, value: &Value) {
         match field {
             FilterField::Own(name) => match value {
                 Value::String(part) => {
                     query.push("COALESCE(strpos(").push(column(name)).push(", ");
-                    query.push_bind(text(part).into_owned()).push("::text) > 0, FALSE)");
+                    query.bind(text(part)).push("::text) > 0, FALSE)");
                 }
                 _ => {
                     query.push("FALSE");
@@ -82,7 +80,7 @@ impl Dialect for Postgres {
                 query.push(")");
                 if let Value::String(part) = value {
                     query.push(" WHEN 'string' THEN strpos((f.v #>> '{}') COLLATE \"C\", ");
-                    query.push_bind(text(part).into_owned()).push("::text) > 0");
+                    query.bind(text(part)).push("::text) > 0");
                 }
                 query.push(" ELSE FALSE END");
                 from(query, keys);
@@ -90,7 +88,7 @@ impl Dialect for Postgres {
         }
     }
 
-    fn exists(query: &mut QueryBuilder<Self>, field: &FilterField<'_>) {
+    fn exists(query: &mut Builder, field: &FilterField<'_>) {
         match field {
             FilterField::Own(name) => {
                 query.push(column(name)).push(" IS NOT NULL");
@@ -104,34 +102,40 @@ impl Dialect for Postgres {
 }
 
 /// A field of the document itself, as text that compares by its bytes.
-fn column(name: &str) -> String {
-    format!("({} COLLATE \"C\")", own_column(name).unwrap_or("d.id::text"))
+fn column(name: &str) -> &'static str {
+    match name {
+        "name" => "(d.name COLLATE \"C\")",
+        "title" => "(d.title COLLATE \"C\")",
+        "source" => "(d.source COLLATE \"C\")",
+        "media_type" => "(d.media_type COLLATE \"C\")",
+        _ => "(d.id::text COLLATE \"C\")",
+    }
 }
 
 /// Whether `place`, a `jsonb`, is one of `values`.
-fn equals(query: &mut QueryBuilder<Postgres>, place: &'static str, values: &Values) {
+fn equals(query: &mut Builder, place: &'static str, values: &Values) {
     query.push("CASE jsonb_typeof(").push(place).push(")");
     if !values.strings.is_empty() {
         query.push(" WHEN 'string' THEN (").push(place).push(" #>> '{}') COLLATE \"C\" = ANY(");
-        query.push_bind(values.strings.clone()).push("::text[])");
+        query.bind(Array::texts(values.strings.iter().cloned())).push("::text[])");
     }
     if !values.numbers.is_empty() {
         query.push(" WHEN 'number' THEN ").push(place).push("::double precision = ANY(");
-        query.push_bind(values.numbers.clone()).push("::double precision[])");
+        query.bind(Array::Doubles(values.numbers.clone())).push("::double precision[])");
     }
     if !values.flags.is_empty() {
         query.push(" WHEN 'boolean' THEN ").push(place).push("::boolean = ANY(");
-        query.push_bind(values.flags.clone()).push("::boolean[])");
+        query.bind(Array::Bools(values.flags.clone())).push("::boolean[])");
     }
     query.push(" WHEN '' THEN FALSE ELSE FALSE END");
 }
 
 /// Ends a sub-select with the value at `keys` as `f.v`. Each step takes a key of
 /// an object; unlike in a path, a number is no place in a list.
-fn from(query: &mut QueryBuilder<Postgres>, keys: &[&str]) {
+fn from(query: &mut Builder, keys: &[&str]) {
     query.push(" FROM (SELECT d.metadata");
     for key in keys {
-        query.push(" -> ").push_bind((*key).to_owned()).push("::text");
+        query.push(" -> ").bind(*key).push("::text");
     }
     query.push(" AS v) AS f)");
 }

@@ -11,57 +11,63 @@ use aimate_index::segment::{extract_term, find_postings};
 use aimate_index::{DocAddress, SegmentHeader};
 use uuid::Uuid;
 
-use super::parts::{self, BlockId, FirstTerms, Listed};
-use super::{Allowed, allowed};
+use super::allowed::{AllowedChunks, passing_documents};
 use crate::SqlStore;
-use crate::knowledge::{TRIES, again, compute};
+use crate::knowledge::blocking::compute;
+use crate::knowledge::contention::{MAX_ATTEMPTS, contention_error};
+use crate::knowledge::index::{
+    FirstTerms, ListedSegment, TermBlockId, first_terms, headers, list, term_blocks,
+};
 
-/// Blocks that a search holds as a whole.
-const MAX_BLOCKS: usize = 2048;
+/// Term blocks that a search holds whole. A question of more terms times segments
+/// keeps only the entries of its terms, so that a text pasted as a question does not
+/// fill the memory.
+const MAX_BLOCKS_HELD: usize = 2048;
 
 /// See [`SearchIndex::find_text`](aimate_core::knowledge::SearchIndex::find_text).
-pub(in crate::knowledge) async fn text(
+pub(super) async fn find(
     store: &SqlStore,
     scope: &Scope,
     target: &SearchScope,
     terms: &Terms,
-    limit: u32,
+    limit: usize,
 ) -> Result<RankedChunks> {
-    for _ in 0..TRIES {
-        let segments = parts::segments(store, scope, target).await?;
-        let passing = allowed(store, scope, target).await?;
+    // Begins anew if a segment was replaced between listing and reading it.
+    for _ in 0..MAX_ATTEMPTS {
+        let segments = list(store, scope, target).await?;
+        let passing = passing_documents(store, scope, target).await?;
         let statistics = CollectionStatistics {
             chunks: segments.iter().map(|segment| segment.chunks).sum(),
             total_length: segments.iter().map(|segment| segment.length).sum(),
         };
         let Some(mut question) = Question::read(store, scope, &segments, terms).await? else { continue };
-        // Who is counted out by the filter is to be told of all segments.
+        // With a filter, all headers are needed to count the excluded chunks.
         let wanted = segments.iter().map(|segment| segment.id);
         let wanted: Vec<Uuid> = match passing {
             Some(_) => wanted.collect(),
             None => wanted.filter(|id| question.segments.iter().any(|found| found.id == *id)).collect(),
         };
-        let Some(headers) = parts::headers(store, scope, &wanted).await? else { continue };
-        let allowed = Allowed::of(&headers, passing.as_ref());
+        let Some(headers) = headers(store, scope, &wanted).await? else { continue };
+        let allowed = AllowedChunks::of(&headers, passing.as_ref());
         question.headers = headers;
         let filtered = allowed.filtered;
-        let best = compute(move || question.score(&allowed, statistics, limit as usize)).await?;
+        let best = compute(move || question.score(&allowed, statistics, limit)).await?;
         return Ok(RankedChunks { best, chunks: statistics.chunks, filtered });
     }
-    Err(again())
+    Err(contention_error())
 }
 
 /// A question with all that the index has of its terms.
 struct Question {
     terms: Arc<[String]>,
     weights: Vec<u32>,
-    /// Those that have one of its terms, perhaps.
-    segments: Vec<Found>,
+    /// Those that may have one of its terms: a block that would hold it exists.
+    segments: Vec<SegmentTerms>,
     headers: HashMap<Uuid, Arc<SegmentHeader>>,
 }
 
 /// A segment with the block that has each term, if the segment has it.
-struct Found {
+struct SegmentTerms {
     id: Uuid,
     blocks: Vec<Option<Arc<[u8]>>>,
 }
@@ -71,36 +77,38 @@ impl Question {
     async fn read(
         store: &SqlStore,
         scope: &Scope,
-        segments: &[Listed],
+        segments: &[ListedSegment],
         terms: &Terms,
     ) -> Result<Option<Self>> {
         let ids: Vec<Uuid> = segments.iter().map(|segment| segment.id).collect();
-        let Some(first_terms) = parts::first_terms(store, scope, &ids).await? else { return Ok(None) };
+        let Some(first_terms) = first_terms(store, scope, &ids).await? else { return Ok(None) };
         let (terms, weights): (Vec<String>, Vec<u32>) = terms.counts.iter().cloned().unzip();
-        let mut places: Vec<(Uuid, Vec<Option<BlockId>>)> = Vec::with_capacity(ids.len());
+        let mut places: Vec<(Uuid, Vec<Option<TermBlockId>>)> = Vec::with_capacity(ids.len());
         for id in ids {
             let Some(first_terms) = first_terms.get(&id) else { continue };
-            places.push((id, terms.iter().map(|term| place(id, first_terms, term)).collect()));
+            places.push((id, terms.iter().map(|term| block_of(id, first_terms, term)).collect()));
         }
         let mut question =
             Self { terms: terms.into(), weights, segments: Vec::new(), headers: HashMap::new() };
-        let many = places.iter().flat_map(|(_, blocks)| blocks).flatten().count() > MAX_BLOCKS;
+        let many = places.iter().flat_map(|(_, blocks)| blocks).flatten().count() > MAX_BLOCKS_HELD;
         let mut held = 0;
         let groups = places.chunk_by(|_, (_, next)| {
             held += next.iter().flatten().count();
-            let fits = held < MAX_BLOCKS;
+            let fits = held < MAX_BLOCKS_HELD;
             held = if fits { held } else { 0 };
             fits
         });
         for group in groups {
-            let wanted: BTreeSet<&BlockId> = group.iter().flat_map(|(_, blocks)| blocks).flatten().collect();
-            let wanted: Vec<BlockId> = wanted.into_iter().cloned().collect();
-            let Some(blocks) = parts::blocks(store, scope, &wanted).await? else { return Ok(None) };
-            let found = group.iter().map(|(id, places)| Found {
+            let wanted: BTreeSet<&TermBlockId> =
+                group.iter().flat_map(|(_, blocks)| blocks).flatten().collect();
+            let wanted: Vec<TermBlockId> = wanted.into_iter().cloned().collect();
+            let Some(blocks) = term_blocks(store, scope, &wanted).await? else { return Ok(None) };
+            let found = group.iter().map(|(id, places)| SegmentTerms {
                 id: *id,
                 blocks: places.iter().map(|place| blocks.get(place.as_ref()?).cloned()).collect(),
             });
-            let found: Vec<Found> = found.filter(|found| found.blocks.iter().any(Option::is_some)).collect();
+            let found: Vec<SegmentTerms> =
+                found.filter(|found| found.blocks.iter().any(Option::is_some)).collect();
             let terms = question.terms.clone();
             let mut found = if many { compute(move || extract_terms(&terms, found)).await? } else { found };
             question.segments.append(&mut found);
@@ -111,7 +119,7 @@ impl Question {
     /// The best chunks.
     fn score(
         &self,
-        allowed: &Allowed,
+        allowed: &AllowedChunks,
         statistics: CollectionStatistics,
         limit: usize,
     ) -> Result<Vec<ScoredChunk>> {
@@ -139,8 +147,8 @@ impl Question {
     }
 }
 
-/// Leaves of each block what it has of its term.
-fn extract_terms(terms: &[String], mut segments: Vec<Found>) -> Result<Vec<Found>> {
+/// Keeps of each block only the entry of its term.
+fn extract_terms(terms: &[String], mut segments: Vec<SegmentTerms>) -> Result<Vec<SegmentTerms>> {
     for (term, block) in segments.iter_mut().flat_map(|found| terms.iter().zip(&mut found.blocks)) {
         if let Some(whole) = block {
             *block = extract_term(whole, term)?.map(Arc::from);
@@ -151,7 +159,7 @@ fn extract_terms(terms: &[String], mut segments: Vec<Found>) -> Result<Vec<Found
 
 /// The block of the segment that has the term, if one has: the last one whose
 /// first term is not greater.
-fn place(segment: Uuid, first_terms: &FirstTerms, term: &str) -> Option<BlockId> {
+fn block_of(segment: Uuid, first_terms: &FirstTerms, term: &str) -> Option<TermBlockId> {
     let after = first_terms.partition_point(|first| first.as_ref() <= term.as_bytes());
     Some((segment, first_terms.get(after.checked_sub(1)?)?.clone()))
 }

@@ -1,83 +1,81 @@
-//! Parts of the index that are kept in memory.
+//! Blocks of the index that are kept in memory.
 //!
-//! A segment never changes, so neither does a part of it: what is here is right,
-//! whatever other processes do. Parts of segments that were replaced are not
-//! asked for any more and give way to others.
+//! A segment never changes, so what is cached of one is right, whatever other
+//! processes do: there is nothing to invalidate. Blocks of segments that were
+//! replaced are no longer asked for and give way to others.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aimate_core::{CollectionId, TenantId};
 use aimate_index::SegmentHeader;
-use quick_cache::sync::{Cache as Entries, DefaultLifecycle};
+use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use tokio::sync::{Mutex, MutexGuard};
 use uuid::Uuid;
 
-/// Pieces of the cache that are locked apart. Few, because an entry has to fit
-/// into one.
+/// Parts of the cache that are locked apart. Few, because a block has to fit into
+/// one of them: with four, the largest block is a quarter of the cache.
 const SHARDS: usize = 4;
 /// Bytes of an entry besides its value, about.
 const OVERHEAD: usize = 128;
-
-/// Parts of segments, at most so many bytes of them.
-pub(crate) struct Cache {
-    entries: Entries<Key, Part, Bytes>,
-    /// Held while a part is read, so that two searches do not read the same.
-    reading: [Mutex<()>; LOCKS],
-    /// Held while segments are replaced, so that those who would replace the
-    /// same do not begin anew again and again; other processes still may.
-    replacing: [Mutex<()>; LOCKS],
-}
-
-/// How many segments or collections are locked apart.
+/// How many locks there are for readers, and for writers. Ids share them, which
+/// only makes two wait that need not.
 const LOCKS: usize = 16;
 
-/// Which part of which segment.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub(in crate::knowledge) struct Key {
-    pub(in crate::knowledge) tenant: TenantId,
-    pub(in crate::knowledge) segment: Uuid,
-    pub(in crate::knowledge) name: Name,
+/// What searches read of segments, bounded by the bytes it takes.
+pub(crate) struct IndexCache {
+    entries: Cache<CacheKey, CachedBlock, ByBytes>,
+    readers: [Mutex<()>; LOCKS],
+    writers: [Mutex<()>; LOCKS],
 }
 
-/// Which part.
+/// Which block of which segment.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(in crate::knowledge) enum Name {
+pub(in crate::knowledge) struct CacheKey {
+    pub(in crate::knowledge) tenant: TenantId,
+    pub(in crate::knowledge) segment: Uuid,
+    pub(in crate::knowledge) block: BlockKind,
+}
+
+/// Which block of a segment.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(in crate::knowledge) enum BlockKind {
     /// Its chunks.
     Header,
-    /// The first terms of its blocks.
-    Terms,
-    /// The block that begins with this term.
-    Block(Arc<[u8]>),
+    /// The first terms of its term blocks.
+    FirstTerms,
+    /// The term block that begins with this term.
+    Terms(Arc<[u8]>),
     /// The codes in this space.
     Codes(Uuid),
 }
 
-/// A part.
+/// A block.
 #[derive(Clone)]
-pub(in crate::knowledge) enum Part {
+pub(in crate::knowledge) enum CachedBlock {
     Header(Arc<SegmentHeader>),
-    Terms(Arc<[Arc<[u8]>]>),
+    FirstTerms(Arc<[Arc<[u8]>]>),
     Bytes(Arc<[u8]>),
 }
 
+/// Weighs entries by the memory that they take.
 #[derive(Clone)]
-struct Bytes;
+struct ByBytes;
 
-impl Weighter<Key, Part> for Bytes {
-    fn weight(&self, _: &Key, part: &Part) -> u64 {
-        let bytes = match part {
-            Part::Header(header) => 24 * header.chunks.len() + 16 * header.documents.len(),
-            Part::Terms(terms) => terms.iter().map(|term| term.len() + 32).sum(),
-            Part::Bytes(bytes) => bytes.len(),
+impl Weighter<CacheKey, CachedBlock> for ByBytes {
+    fn weight(&self, _: &CacheKey, block: &CachedBlock) -> u64 {
+        let bytes = match block {
+            CachedBlock::Header(header) => 24 * header.chunks.len() + 16 * header.documents.len(),
+            CachedBlock::FirstTerms(terms) => terms.iter().map(|term| term.len() + 32).sum(),
+            CachedBlock::Bytes(bytes) => bytes.len(),
         };
         (bytes + OVERHEAD) as u64
     }
 }
 
-impl Cache {
-    /// One of at most `bytes` bytes.
+impl IndexCache {
+    /// An empty cache of at most `bytes` bytes.
     pub(crate) fn new(bytes: usize) -> Self {
         let estimated = bytes / (16 << 10);
         let options = OptionsBuilder::new()
@@ -86,47 +84,52 @@ impl Cache {
             .weight_capacity(bytes as u64)
             .build();
         let entries = match options {
-            Ok(options) => Entries::with_options(
+            Ok(options) => Cache::with_options(
                 options,
-                Bytes,
+                ByBytes,
                 DefaultHashBuilder::default(),
                 DefaultLifecycle::default(),
             ),
             // Invariant: both capacities are given, which is all it asks for.
-            Err(_) => Entries::with_weighter(estimated, bytes as u64, Bytes),
+            Err(_) => Cache::with_weighter(estimated, bytes as u64, ByBytes),
         };
-        Self { entries, reading: Default::default(), replacing: Default::default() }
+        Self { entries, readers: Default::default(), writers: Default::default() }
     }
 
-    pub(in crate::knowledge) fn get(&self, key: &Key) -> Option<Part> {
+    pub(in crate::knowledge) fn get(&self, key: &CacheKey) -> Option<CachedBlock> {
         self.entries.get(key)
     }
 
-    pub(in crate::knowledge) fn insert(&self, key: Key, part: Part) {
-        self.entries.insert(key, part);
+    pub(in crate::knowledge) fn insert(&self, key: CacheKey, block: CachedBlock) {
+        self.entries.insert(key, block);
     }
 
-    /// Waits for others who read parts of this segment.
-    pub(in crate::knowledge) async fn reading(&self, segment: Uuid) -> Option<MutexGuard<'_, ()>> {
-        Some(self.reading.get(place(segment))?.lock().await)
+    /// Held while blocks of a segment are read from the database, so that searches
+    /// that start at the same moment read them once.
+    pub(in crate::knowledge) async fn lock_reader(&self, segment: Uuid) -> Option<MutexGuard<'_, ()>> {
+        Some(self.readers.get(slot(segment))?.lock().await)
     }
 
-    /// Waits for others who replace segments of these collections.
-    pub(in crate::knowledge) async fn replacing(
+    /// Serializes index writers per collection, to avoid livelock by optimistic
+    /// retries: several that rewrite the same segment would each throw away their
+    /// work but one, over and over. It is not what keeps the index right: writers
+    /// in other processes do not wait, and their transactions fail instead.
+    pub(in crate::knowledge) async fn lock_writers(
         &self,
         collections: impl Iterator<Item = CollectionId>,
     ) -> Vec<MutexGuard<'_, ()>> {
-        // In one order, so that two do not wait for each other.
-        let places: BTreeSet<usize> = collections.map(|collection| place(collection.0)).collect();
-        let mut guards = Vec::with_capacity(places.len());
-        for lock in places.into_iter().filter_map(|place| self.replacing.get(place)) {
+        // In one order, and each once, so that two writers cannot deadlock.
+        let slots: BTreeSet<usize> = collections.map(|collection| slot(collection.0)).collect();
+        let mut guards = Vec::with_capacity(slots.len());
+        for lock in slots.into_iter().filter_map(|slot| self.writers.get(slot)) {
             guards.push(lock.lock().await);
         }
         guards
     }
 }
 
-fn place(id: Uuid) -> usize {
+/// By the last byte, which is random in ids of every kind.
+fn slot(id: Uuid) -> usize {
     let [.., last] = id.into_bytes();
     usize::from(last) % LOCKS
 }

@@ -1,154 +1,203 @@
 //! A change of a collection's index: segments that go, and those that come.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-use aimate_core::{CollectionId, Ids as _, RandomIds, Result, Scope};
+use aimate_core::{CollectionId, Result, Scope};
 use aimate_index::segment::TermBlock;
 use aimate_index::{IndexedChunk, Segment, SegmentHeader, analysis};
 use uuid::Uuid;
 
-use super::Loaded;
-use crate::knowledge::step::{Pair, Step, among, pair};
-use crate::value::count;
+use super::load::{LoadedSegment, load};
+use crate::SqlStore;
+use crate::database::{Sql, Statement};
+use crate::knowledge::blocking::compute;
+use crate::value::{count, json};
 
-/// The active space stays what it is until the end, and so does the collection.
-const LOCK: Pair = Pair {
-    sqlite: "",
-    postgres: "SELECT id FROM collections WHERE tenant_id = $1 AND user_id = $2 AND id = $3 FOR SHARE",
+/// Before all else: while the index changes, nobody deletes the collection or
+/// makes another space active, both of which lock its row first too. SQLite has
+/// one writer, so there everything waits anyway.
+const LOCK: Sql =
+    Sql::Postgres("SELECT id FROM collections WHERE tenant_id = $1 AND user_id = $2 AND id = $3 FOR SHARE");
+const REMOVE: Sql = Sql::Each {
+    sqlite: "DELETE FROM segments WHERE tenant_id = $1 AND collection_id = $2 \
+        AND id IN (SELECT unhex(value) FROM json_each($3))",
+    postgres: "DELETE FROM segments WHERE tenant_id = $1 AND collection_id = $2 AND id = ANY($3)",
 };
-macro_rules! remove {
-    ($database:ident) => {
-        concat!(
-            "DELETE FROM segments WHERE tenant_id = $1 AND collection_id = $3 AND id ",
-            among!($database, "$4")
-        )
-    };
-}
-const REMOVE: Pair = pair!(remove);
-/// If `$5` is the active space, in which the segment has codes.
-const ADD: Pair = Pair::same(
+/// If `$5` is still the active space, in which the segment has codes: a segment
+/// without codes in it would hide its chunks from every search by vector.
+const ADD: Sql = Sql::Same(
     "INSERT INTO segments (tenant_id, id, collection_id, analysis, chunk_count, total_length, header) \
      SELECT c.tenant_id, $4, c.id, $6, $7, $8, $9 FROM collections c \
      WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3 AND (SELECT s.id FROM spaces s \
      WHERE s.tenant_id = $1 AND s.collection_id = $3 AND s.status = 'active') IS NOT DISTINCT FROM $5",
 );
-macro_rules! move_documents {
-    ($database:ident) => {
-        concat!(
-            "UPDATE documents SET segment_id = $3 WHERE tenant_id = $1 AND segment_id ",
-            among!($database, "$4")
-        )
-    };
-}
-const MOVE: Pair = pair!(move_documents);
-/// The blocks stand one after the other in `$5`.
-const ADD_BLOCKS: Pair = Pair {
-    sqlite: "INSERT INTO segment_blocks (tenant_id, segment_id, first_term, block) \
-        SELECT $1, $3, unhex(r.value ->> 0), substr($5, r.value ->> 1, r.value ->> 2) FROM json_each($4) r",
-    postgres: "INSERT INTO segment_blocks (tenant_id, segment_id, first_term, block) \
-        SELECT $1, $3, decode(r.value ->> 0, 'hex'), \
-        substring($5::bytea FROM (r.value ->> 1)::int FOR (r.value ->> 2)::int) \
-        FROM jsonb_array_elements($4::jsonb) AS r (value)",
+const MOVE_DOCUMENTS: Sql = Sql::Each {
+    sqlite: "UPDATE documents SET segment_id = $2 WHERE tenant_id = $1 \
+        AND segment_id IN (SELECT unhex(value) FROM json_each($3))",
+    postgres: "UPDATE documents SET segment_id = $2 WHERE tenant_id = $1 AND segment_id = ANY($3)",
 };
-const ADD_CODES: Pair =
-    Pair::same("INSERT INTO segment_codes (tenant_id, segment_id, space_id, codes) VALUES ($1, $3, $4, $5)");
+/// The blocks stand one after the other in `$4`; `$3` has a row for each: its first
+/// term, where it starts (from 1), its length. As rows of their own, a segment's
+/// blocks would be hundreds of parameters.
+const ADD_BLOCKS: Sql = Sql::Each {
+    sqlite: "INSERT INTO segment_blocks (tenant_id, segment_id, first_term, block) \
+        SELECT $1, $2, unhex(r.value ->> 0), substr($4, r.value ->> 1, r.value ->> 2) FROM json_each($3) r",
+    postgres: "INSERT INTO segment_blocks (tenant_id, segment_id, first_term, block) \
+        SELECT $1, $2, decode(r.value ->> 0, 'hex'), \
+        substring($4::bytea FROM (r.value ->> 1)::int FOR (r.value ->> 2)::int) \
+        FROM jsonb_array_elements($3::jsonb) AS r (value)",
+};
+const ADD_CODES: Sql =
+    Sql::Same("INSERT INTO segment_codes (tenant_id, segment_id, space_id, codes) VALUES ($1, $2, $3, $4)");
+const DOCUMENTS_OF: Sql = Sql::Each {
+    sqlite: "SELECT segment_id, count(*) AS documents FROM documents WHERE tenant_id = $1 \
+        AND segment_id IN (SELECT unhex(value) FROM json_each($2)) GROUP BY segment_id",
+    postgres: "SELECT segment_id, count(*) AS documents FROM documents \
+        WHERE tenant_id = $1 AND segment_id = ANY($2) GROUP BY segment_id",
+};
 
-/// What becomes of a collection's index.
-pub(in crate::knowledge) struct Change {
+/// What becomes of a collection's index, computed from what was read of it. Its
+/// statements touch the expected rows only if that is still true.
+pub(in crate::knowledge) struct IndexChange {
     pub(in crate::knowledge) collection: CollectionId,
     /// The space that was active when it was made.
-    active: Option<Uuid>,
+    active_space: Option<Uuid>,
     pub(in crate::knowledge) removed: Vec<Uuid>,
-    pub(in crate::knowledge) added: Vec<Added>,
+    pub(in crate::knowledge) added: Vec<NewSegment>,
 }
 
-impl Change {
+/// The documents that leave each segment.
+pub(in crate::knowledge) type Leaving = HashMap<Uuid, HashSet<Uuid>>;
+
+impl IndexChange {
     /// One that changes nothing yet.
-    pub(in crate::knowledge) fn new(collection: CollectionId, active: Option<Uuid>) -> Self {
-        Self { collection, active, removed: Vec::new(), added: Vec::new() }
+    pub(in crate::knowledge) fn new(collection: CollectionId, active_space: Option<Uuid>) -> Self {
+        Self { collection, active_space, removed: Vec::new(), added: Vec::new() }
     }
 
-    /// The first half: the old segments go.
-    pub(in crate::knowledge) fn take_out(&self, scope: &Scope) -> Vec<Step> {
-        let mut steps = vec![Step::new(LOCK, scope).id(self.collection.0).expect(1)];
+    /// The change that takes documents out of their segments: each is removed, and
+    /// a new one added in its place unless nothing is left. `None` if a segment is
+    /// not there any more.
+    pub(in crate::knowledge) async fn without(
+        store: &SqlStore,
+        scope: &Scope,
+        collection: CollectionId,
+        active_space: Option<Uuid>,
+        leaving: Leaving,
+    ) -> Result<Option<Self>> {
+        let mut change = Self::new(collection, active_space);
+        if leaving.is_empty() {
+            return Ok(Some(change));
+        }
+        change.removed = leaving.keys().copied().collect();
+        // A segment that all documents leave need not be read.
+        let rows = store.database.read(DOCUMENTS_OF.bind(scope.tenant).bind(change.removed.clone())).await?;
+        let counts = rows.iter().map(|row| Ok((row.get("segment_id")?, row.get("documents")?)));
+        let counts: HashMap<Uuid, u64> = counts.collect::<Result<_>>()?;
+        let stays = |id: &Uuid| {
+            counts.get(id).copied().unwrap_or(0) > leaving.get(id).map_or(0, |leaving| leaving.len() as u64)
+        };
+        let rest: Vec<Uuid> = change.removed.iter().copied().filter(stays).collect();
+        let Some(loaded) = load(store, scope, &rest).await? else { return Ok(None) };
+        let ids = Arc::clone(&store.ids);
+        change.added = compute(move || {
+            let shrink =
+                |old: &LoadedSegment| NewSegment::without(ids.next(), old, leaving.get(&old.id)?).transpose();
+            loaded.iter().filter_map(shrink).collect()
+        })
+        .await?;
+        Ok(Some(change))
+    }
+
+    /// The first half: the collection is locked, and the old segments go.
+    pub(in crate::knowledge) fn remove_statements(&self, scope: &Scope) -> Vec<Statement> {
+        let mut statements = vec![LOCK.scoped(scope).bind(self.collection).expect_returned()];
         if !self.removed.is_empty() {
-            let remove = Step::new(REMOVE, scope).id(self.collection.0).ids(self.removed.clone());
-            steps.push(remove.expect(self.removed.len()));
+            let remove = REMOVE.bind(scope.tenant).bind(self.collection).bind(self.removed.clone());
+            statements.push(remove.expect_touched(self.removed.len()));
         }
-        steps
+        statements
     }
 
-    /// The second half: the new ones come, and documents go where they are now.
-    pub(in crate::knowledge) fn put_in(self, scope: &Scope) -> Vec<Step> {
-        let mut steps = Vec::new();
+    /// The second half: the new segments come, and documents go where they are now.
+    /// What happens to documents stands between the halves, as long as they are in
+    /// the old ones.
+    pub(in crate::knowledge) fn add_statements(self, scope: &Scope) -> Result<Vec<Statement>> {
+        let mut statements = Vec::new();
         for added in self.added {
-            let segment = Step::new(ADD, scope)
-                .id(self.collection.0)
-                .id(added.id)
-                .maybe_id(self.active)
-                .int(i64::from(analysis::VERSION))
-                .int(count(added.chunks))
-                .int(count(added.length))
-                .bytes(added.segment.header)
-                .expect(1);
-            steps.push(segment);
-            if !added.from.is_empty() {
-                steps.push(Step::new(MOVE, scope).id(added.id).ids(added.from));
+            statements.push(
+                ADD.scoped(scope)
+                    .bind(self.collection)
+                    .bind(added.id)
+                    .bind(self.active_space)
+                    .bind(analysis::VERSION)
+                    .bind(count(added.chunks))
+                    .bind(count(added.length))
+                    .bind(added.segment.header)
+                    .expect_touched(1),
+            );
+            if !added.replaced.is_empty() {
+                statements.push(MOVE_DOCUMENTS.bind(scope.tenant).bind(added.id).bind(added.replaced));
             }
-            steps.push(blocks(scope, added.id, &added.segment.blocks));
+            statements.push(add_blocks(scope, added.id, &added.segment.blocks)?);
             for (space, codes) in added.segment.codes {
-                steps.push(Step::new(ADD_CODES, scope).id(added.id).id(space).bytes(codes));
+                statements.push(ADD_CODES.bind(scope.tenant).bind(added.id).bind(space).bind(codes));
             }
         }
-        steps
+        Ok(statements)
     }
 }
 
-fn blocks(scope: &Scope, segment: Uuid, blocks: &[TermBlock]) -> Step {
+fn add_blocks(scope: &Scope, segment: Uuid, blocks: &[TermBlock]) -> Result<Statement> {
     let mut bytes = Vec::with_capacity(blocks.iter().map(|block| block.bytes.len()).sum());
     let mut rows = Vec::with_capacity(blocks.len());
-    for TermBlock { first_term, bytes: block } in blocks {
-        let term: String = first_term.iter().map(|byte| format!("{byte:02x}")).collect();
-        rows.push(format!("[\"{term}\",{},{}]", bytes.len() + 1, block.len()));
-        bytes.extend_from_slice(block);
+    for block in blocks {
+        let term: String = block.first_term.iter().map(|byte| format!("{byte:02x}")).collect();
+        rows.push((term, bytes.len() + 1, block.bytes.len()));
+        bytes.extend_from_slice(&block.bytes);
     }
-    Step::new(ADD_BLOCKS, scope).id(segment).text(format!("[{}]", rows.join(","))).bytes(bytes)
+    Ok(ADD_BLOCKS.bind(scope.tenant).bind(segment).bind(json(&rows)?).bind(bytes))
 }
 
 /// A segment that comes into the index.
-pub(in crate::knowledge) struct Added {
+pub(in crate::knowledge) struct NewSegment {
     pub(in crate::knowledge) id: Uuid,
     /// Segments whose documents are in this one now.
-    from: Vec<Uuid>,
+    replaced: Vec<Uuid>,
     chunks: u64,
     /// Terms of all chunks together.
     length: u64,
     segment: Segment,
 }
 
-impl Added {
+impl NewSegment {
     /// A segment of new chunks, with codes by space in the order of the chunks.
-    pub(in crate::knowledge) fn new(chunks: &[IndexedChunk], codes: HashMap<Uuid, Vec<u8>>) -> Result<Self> {
-        Self::of(Vec::new(), Segment::build(chunks, codes))
+    pub(in crate::knowledge) fn build(
+        id: Uuid,
+        chunks: &[IndexedChunk],
+        codes: HashMap<Uuid, Vec<u8>>,
+    ) -> Result<Self> {
+        Self::of(id, Vec::new(), Segment::build(chunks, codes))
     }
 
     /// Several segments in one.
-    pub(super) fn merged(parts: Vec<Loaded>) -> Result<Self> {
-        let (from, segments): (Vec<Uuid>, Vec<Segment>) =
-            parts.into_iter().map(|part| (part.id, part.segment)).unzip();
-        Self::of(from, Segment::merge(&segments)?)
+    pub(super) fn merged(id: Uuid, old: Vec<LoadedSegment>) -> Result<Self> {
+        let (replaced, segments): (Vec<Uuid>, Vec<Segment>) =
+            old.into_iter().map(|old| (old.id, old.segment)).unzip();
+        Self::of(id, replaced, Segment::merge(&segments)?)
     }
 
     /// A segment without those of its documents that leave it; `None` if nothing
     /// is left.
-    pub(super) fn without(part: &Loaded, leaving: &HashSet<Uuid>) -> Result<Option<Self>> {
-        let left = part.segment.without(leaving)?;
-        left.map(|segment| Self::of(vec![part.id], segment)).transpose()
+    fn without(id: Uuid, old: &LoadedSegment, leaving: &HashSet<Uuid>) -> Result<Option<Self>> {
+        let left = old.segment.without(leaving)?;
+        left.map(|segment| Self::of(id, vec![old.id], segment)).transpose()
     }
 
-    fn of(from: Vec<Uuid>, segment: Segment) -> Result<Self> {
+    fn of(id: Uuid, replaced: Vec<Uuid>, segment: Segment) -> Result<Self> {
         let header = SegmentHeader::decode(&segment.header)?;
         let (chunks, length) = (u64::from(header.chunk_count()), header.total_length);
-        Ok(Self { id: RandomIds.next(), from, chunks, length, segment })
+        Ok(Self { id, replaced, chunks, length, segment })
     }
 }

@@ -1,59 +1,45 @@
-//! Putting small segments together, so that a search looks into few.
+//! Merging small segments, so that a search looks into few.
 
-use aimate_core::{CollectionId, Error, Result, Scope};
+use std::sync::Arc;
+
+use aimate_core::{CollectionId, Result, Scope};
 use aimate_index::merge_policy::LogMergePolicy;
-use uuid::Uuid;
 
-use super::{Added, Change, active, load};
+use super::change::{IndexChange, NewSegment};
+use super::load::{active_space, load};
+use super::segment_reader::sizes;
 use crate::SqlStore;
-use crate::knowledge::step::run;
-use crate::knowledge::{TRIES, again, compute};
-use crate::row::Columns as _;
-use crate::statement::scoped;
-
-/// One row without a segment if the collection has none.
-const SIZES: &str = "SELECT c.id AS collection_id, g.id, g.chunk_count FROM collections c \
-    LEFT JOIN segments g ON g.tenant_id = c.tenant_id AND g.collection_id = c.id \
-    WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3";
+use crate::knowledge::blocking::compute;
+use crate::knowledge::contention::{MAX_ATTEMPTS, contention_error, is_stored};
 
 /// See [`SearchIndex::merge`](aimate_core::knowledge::SearchIndex::merge).
+///
+/// The old segments stay as they are until the transaction puts the new one in
+/// their place, so searches go on meanwhile and find the same before and after. Had
+/// somebody replaced one of them by then (a document was deleted), the statement
+/// that removes them touches too few rows, and nothing is stored.
 pub(in crate::knowledge) async fn merge(
     store: &SqlStore,
     scope: &Scope,
     collection: CollectionId,
 ) -> Result<bool> {
-    let _replacing = store.index.replacing(std::iter::once(collection)).await;
-    for _ in 0..TRIES {
-        let sizes = sizes(store, scope, collection).await?;
-        let chosen = LogMergePolicy::default().candidates(sizes);
-        if chosen.is_empty() {
+    let _writing = store.index.lock_writers(std::iter::once(collection)).await;
+    for _ in 0..MAX_ATTEMPTS {
+        let candidates = LogMergePolicy::default().candidates(sizes(store, scope, collection).await?);
+        if candidates.is_empty() {
             return Ok(false);
         }
-        let active = active(store, scope, collection).await?;
-        let Some(parts) = load(store, scope, &chosen).await? else { continue };
-        let mut change = Change::new(collection, active);
-        change.removed = chosen;
-        change.added = compute(move || Ok(vec![Added::merged(parts)?])).await?;
-        let mut steps = change.take_out(scope);
-        steps.extend(change.put_in(scope));
-        if run(store, steps).await? {
+        let active = active_space(store, scope, collection).await?;
+        let Some(old) = load(store, scope, &candidates).await? else { continue };
+        let mut change = IndexChange::new(collection, active);
+        change.removed = candidates;
+        let ids = Arc::clone(&store.ids);
+        change.added = compute(move || Ok(vec![NewSegment::merged(ids.next(), old)?])).await?;
+        let mut statements = change.remove_statements(scope);
+        statements.extend(change.add_statements(scope)?);
+        if is_stored(store.database.transaction_of(statements).await)? {
             return Ok(true);
         }
     }
-    Err(again())
-}
-
-async fn sizes(store: &SqlStore, scope: &Scope, collection: CollectionId) -> Result<Vec<(u64, Uuid)>> {
-    let rows: Vec<Option<(u64, Uuid)>> = on!(store, |db| {
-        let rows = db.read(scoped(SIZES, scope).bind(collection.0)).await?;
-        let sizes = rows.iter().map(|row| match row.maybe("id")? {
-            Some(id) => Ok(Some((row.get("chunk_count")?, id))),
-            None => Ok(None),
-        });
-        sizes.collect::<Result<_>>()?
-    });
-    if rows.is_empty() {
-        return Err(Error::missing("collection", collection));
-    }
-    Ok(rows.into_iter().flatten().collect())
+    Err(contention_error())
 }

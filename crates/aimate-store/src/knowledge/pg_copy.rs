@@ -3,12 +3,13 @@
 
 use uuid::Uuid;
 
-/// Fewer rows are sooner there with `INSERT` out of arrays: the end of a small `COPY` waits
-/// until the server acknowledges its data, 40 ms on Linux (Nagle's algorithm;
-/// sqlx does not turn it off).
-pub(super) const FEW_ROWS: usize = 2_048;
+/// Below this many rows, `INSERT … SELECT FROM unnest(…)` is faster: the end of a
+/// small `COPY` waits until the server acknowledges its data, 40 ms on Linux
+/// (Nagle's algorithm; sqlx does not turn it off).
+pub(super) const MIN_ROWS: usize = 2_048;
 
-/// Rows, one field after the other.
+/// Encodes rows, one field after the other. A row has as many fields as the
+/// statement names columns, in that order.
 pub(super) struct CopyRows {
     bytes: Vec<u8>,
     fields: i16,
@@ -56,8 +57,8 @@ impl CopyRows {
         self.field(&[&[1], text.as_bytes()])
     }
 
-    /// pgvector's `halfvec` of half floats in little-endian order: how many they
-    /// are, nothing, then they in the network's order.
+    /// pgvector's `halfvec`, of little-endian half floats: the number of dimensions
+    /// as `u16`, a zero `u16`, then the half floats big-endian.
     pub(super) fn halfvec(&mut self, halves: &[u8]) -> &mut Self {
         let dimensions = u16::try_from(halves.len() / 2).unwrap_or(u16::MAX);
         self.length(halves.len() + 4);
@@ -80,7 +81,7 @@ impl CopyRows {
         self.bytes.extend(i32::try_from(bytes).unwrap_or(i32::MAX).to_be_bytes());
     }
 
-    /// The rows with what ends them.
+    /// The rows with the trailer that ends them.
     pub(super) fn finish(mut self) -> Vec<u8> {
         self.bytes.extend((-1_i16).to_be_bytes());
         self.bytes
