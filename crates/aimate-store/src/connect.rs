@@ -53,11 +53,12 @@ async fn open_sqlite(path: &str, options: &Options) -> Result<SqlStore> {
     } else {
         migrate::check_sqlite(&mut connection).await?;
     }
-    let blobs = match (&options.blobs, &path) {
+    let folder = || match (&options.blobs, &path) {
         (Some(folder), _) => DiskBlobs::new(folder),
         (None, Some(path)) => DiskBlobs::new(beside(path, ".blobs")),
         (None, None) => DiskBlobs::temporary(),
     };
+    let blobs = options.blob_store.clone().unwrap_or_else(|| Arc::new(folder()));
     let address = path.as_ref().map_or(":memory:".to_owned(), |path| path.display().to_string());
     let readers = options.pool_size.unwrap_or(4);
     let database = Database::Sqlite(Sqlite::new(connection, path, readers, options.timeout));
@@ -133,10 +134,11 @@ async fn open_postgres(url: &str, options: &Options) -> Result<SqlStore> {
     let database = Database::Postgres(Postgres::new(pool, 3 * options.timeout));
     // One folder serves several databases: each has its own part of it.
     let part = address.replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "-");
-    let blobs = options.blobs.clone().unwrap_or_else(|| "aimate-data/blobs".into()).join(part);
+    let folder = options.blobs.clone().unwrap_or_else(|| "aimate-data/blobs".into()).join(part);
+    let blobs = options.blob_store.clone().unwrap_or_else(|| Arc::new(DiskBlobs::new(folder)));
     let index = IndexCache::new(options.index_cache);
     let ids = Arc::clone(&options.ids);
-    Ok(SqlStore { database, address, blobs: DiskBlobs::new(blobs), index, ids })
+    Ok(SqlStore { database, address, blobs, index, ids })
 }
 
 /// A parser's error could repeat what it parsed; its kind is enough.

@@ -62,6 +62,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aimate_core::knowledge::BlobStore;
 use aimate_core::{Ids, RandomIds, Result, Stores};
 
 use database::Database;
@@ -86,6 +87,9 @@ pub struct Options {
     /// each database has a folder of its own. Processes that share a
     /// database share the folder too.
     pub blobs: Option<PathBuf>,
+    /// Keeps the bytes of documents instead of a folder: object storage, say
+    /// (`aimate-object-store`), or a store of the application. Default: none.
+    pub blob_store: Option<Arc<dyn BlobStore>>,
     /// Bytes of memory that parts of the search index may keep. Default: 128 MiB.
     pub index_cache: usize,
     /// Where the ids of index segments come from. Default: [`RandomIds`].
@@ -99,6 +103,7 @@ impl Default for Options {
             timeout: Duration::from_secs(10),
             migrate: true,
             blobs: None,
+            blob_store: None,
             index_cache: 128 << 20,
             ids: Arc::new(RandomIds),
         }
@@ -170,7 +175,7 @@ pub struct Store(Arc<SqlStore>);
 struct SqlStore {
     database: Database,
     address: String,
-    blobs: DiskBlobs,
+    blobs: Arc<dyn BlobStore>,
     index: knowledge::IndexCache,
     ids: Arc<dyn Ids>,
 }
@@ -184,7 +189,7 @@ impl SqlStore {
 impl Store {
     /// The ports, each on this database.
     pub fn stores(&self) -> Stores {
-        Stores::new(self.0.clone(), Arc::new(self.0.blobs.clone()))
+        Stores::new(self.0.clone(), self.0.blobs.clone())
     }
 
     /// Brings the schema up to date; returns the names of the migrations that

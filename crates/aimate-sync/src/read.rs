@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use aimate_core::engine::Knowledge;
-use aimate_core::knowledge::{Document, NewDocument};
+use aimate_core::knowledge::{ByteStream, Document, NewDocument};
 use aimate_core::{CollectionId, Result};
-use futures_util::stream::{self, BoxStream, StreamExt};
+use futures_util::stream::{self, StreamExt};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 
@@ -38,7 +38,7 @@ pub(crate) fn new_document(path: &Path) -> NewDocument {
 
 /// A file's bytes, and why they ended early if they did.
 pub(crate) struct Bytes {
-    pub(crate) stream: BoxStream<'static, Result<Vec<u8>>>,
+    pub(crate) stream: ByteStream<'static>,
     pub(crate) failure: Arc<OnceLock<String>>,
 }
 
@@ -47,7 +47,8 @@ impl Bytes {
         let failure = Arc::new(OnceLock::new());
         let failed = failure.clone();
         let first = State::Closed(path);
-        let stream = stream::unfold(first, move |state| next(state, failed.clone())).boxed();
+        let stream = stream::unfold(first, move |state| next(state, failed.clone()));
+        let stream = stream.map(|piece| piece.map(Into::into)).boxed();
         Self { stream, failure }
     }
 }

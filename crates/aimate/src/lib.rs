@@ -33,6 +33,8 @@ pub use aimate_core::*;
 #[cfg(feature = "http")]
 pub use aimate_http as http;
 pub use aimate_index as index;
+#[cfg(feature = "object-store")]
+pub use aimate_object_store as object_store;
 pub use aimate_providers as providers;
 pub use aimate_store as store;
 #[cfg(feature = "sync")]

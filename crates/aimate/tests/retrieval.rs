@@ -218,7 +218,7 @@ async fn filters_and_deleting_hold_in_both_legs() {
         knowledge.documents(&aimate::knowledge::DocumentFilter::default(), PageRequest::default()).await;
     for document in all.unwrap().data {
         knowledge.delete(document.id).await.unwrap();
-        assert!(knowledge.file(document.id).await.is_err());
+        assert!(knowledge.content(document.id).await.is_err());
     }
     assert_eq!(search(&bench.engine, &bench.me, "boiler", SearchMode::Hybrid).await, Vec::<String>::new());
 }

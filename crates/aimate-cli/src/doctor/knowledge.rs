@@ -6,6 +6,7 @@ use std::time::Duration;
 use aimate::engine::{EmbeddingRequest, Knowledge};
 use aimate::knowledge::{Blob, DocumentFilter, DocumentStatus, SpaceStatus};
 use aimate::{Engine, PageRequest, Result, Scope, Stores};
+use futures_util::TryStreamExt as _;
 
 use super::Report;
 use crate::embedder::{Embedders, Embedding};
@@ -130,7 +131,7 @@ pub(super) async fn left_over(report: &mut Report, stores: &Stores, repair: bool
     let verb = if repair { "removed: " } else { "left over (`--repair` removes it): " };
     let orphans = stores.maintenance.orphans(repair).await?;
     orphans.iter().for_each(|orphan| report.note("knowledge", &format!("{verb}{orphan}")));
-    let mut blobs = unneeded(stores, &stores.blobs.list().await?).await?;
+    let mut blobs = unneeded(stores, &stores.blobs.list().try_collect::<Vec<_>>().await?).await?;
     if !blobs.is_empty() {
         // The bytes of a document that is added at this moment are there before
         // the document is.

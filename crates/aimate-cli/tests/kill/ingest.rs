@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use aimate::knowledge::{DocumentFilter, DocumentStatus};
 use aimate::{Engine, PageRequest};
+use futures_util::TryStreamExt as _;
 use tokio::time::sleep;
 
 use crate::random::{self, Random};
@@ -221,7 +222,7 @@ impl Shelf {
         let (engine, store) = self.engine().await;
         let stores = store.stores();
         assert_eq!(stores.maintenance.orphans(false).await.expect("an answer"), Vec::<String>::new());
-        let blobs = stores.blobs.list().await.expect("a list");
+        let blobs = stores.blobs.list().try_collect::<Vec<_>>().await.expect("a list");
         assert!(!blobs.is_empty());
         let unneeded = stores.maintenance.unreferenced_blobs(&blobs).await.expect("an answer");
         assert!(unneeded.len() as u64 <= kills, "{unneeded:?}");

@@ -53,6 +53,17 @@ pub mod world;
 #[macro_export]
 macro_rules! conformance_tests {
     ($with:ident) => {
+        mod knowledge_blob {
+            #[allow(unused_imports, reason = "brings in the function that makes stores")]
+            use super::*;
+
+            async fn with_blobs(case: impl AsyncFn(&dyn $crate::knowledge::BlobStore)) {
+                $with(async |stores: &$crate::Stores| case(stores.blobs.as_ref()).await).await;
+            }
+
+            $crate::blob_conformance_tests!(with_blobs);
+        }
+
         $crate::conformance_tests! { @each $with
             user {
                 created_user_is_found
@@ -196,15 +207,6 @@ macro_rules! conformance_tests {
                 files_are_listed_newest_first
                 deleted_file_is_gone
             }
-            knowledge_blob {
-                bytes_read_back
-                too_many_bytes_leave_nothing
-                broken_stream_leaves_nothing
-                deleted_bytes_are_gone
-                all_blobs_are_listed
-                bytes_are_of_one_document
-                abandoned_upload_leaves_nothing
-            }
             knowledge_collection {
                 created_collection_is_found
                 taken_name_or_id_conflicts
@@ -297,6 +299,31 @@ macro_rules! conformance_tests {
             async fn $case() {
                 $with($crate::conformance::$noun::$case).await;
             })+
+        })+
+    };
+}
+
+/// Runs every case of the bytes of documents as a `#[tokio::test]`, through
+/// `$with`: an `async fn(impl AsyncFn(&dyn BlobStore))`. For adapters of
+/// [`BlobStore`](crate::knowledge::BlobStore) alone; [`conformance_tests!`]
+/// has these cases too.
+#[macro_export]
+macro_rules! blob_conformance_tests {
+    ($with:ident) => {
+        $crate::blob_conformance_tests! { @each $with
+            bytes_read_back
+            too_many_bytes_leave_nothing
+            broken_stream_leaves_nothing
+            deleted_bytes_are_gone
+            all_blobs_are_listed
+            bytes_are_of_one_document
+            abandoned_upload_leaves_nothing
+        }
+    };
+    (@each $with:ident $($case:ident)+) => {
+        $(#[tokio::test]
+        async fn $case() {
+            $with($crate::conformance::knowledge_blob::$case).await;
         })+
     };
 }

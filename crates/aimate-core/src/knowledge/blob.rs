@@ -1,12 +1,20 @@
 //! Blobs: the bytes of documents as they were sent.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use futures_util::stream::BoxStream;
+use bytes::Bytes;
+use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
+use tokio_util::io::ReaderStream;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::id::{DocumentId, TenantId};
+
+/// Bytes as they come; an error ends them.
+pub type ByteStream<'a> = BoxStream<'a, Result<Bytes>>;
+
+/// Bytes that are read from a file at once.
+const PIECE: usize = 256 * 1024;
 
 /// The bytes of one version of a document.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,24 +27,133 @@ pub struct Blob {
     pub hash: String,
 }
 
-/// Where the bytes of documents are kept. Names that users give are never part
-/// of where.
+/// What a [`BlobStore`] has under a [`Blob`].
+pub struct BlobContent {
+    size: u64,
+    source: Source,
+}
+
+enum Source {
+    File(PathBuf),
+    Stream(ByteStream<'static>),
+}
+
+impl BlobContent {
+    /// In a file on this machine, which is opened when its bytes are asked for.
+    pub fn from_file(path: impl Into<PathBuf>, size: u64) -> Self {
+        Self { size, source: Source::File(path.into()) }
+    }
+
+    /// From somewhere else.
+    pub fn from_stream(bytes: ByteStream<'static>, size: u64) -> Self {
+        Self { size, source: Source::Stream(bytes) }
+    }
+
+    /// How many bytes there are.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The file that holds the bytes, to be read only; `None` if they are not in
+    /// one on this machine. It may be deleted together with its document.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.source {
+            Source::File(path) => Some(path),
+            Source::Stream(_) => None,
+        }
+    }
+
+    /// The bytes. A file that is gone meanwhile is `NotFound`, as the stream's
+    /// first item.
+    pub fn into_stream(self) -> ByteStream<'static> {
+        match self.source {
+            Source::Stream(bytes) => bytes,
+            Source::File(path) => stream::once(tokio::fs::File::open(path))
+                .map_ok(|file| ReaderStream::with_capacity(file, PIECE))
+                .try_flatten()
+                .map_err(unreadable)
+                .boxed(),
+        }
+    }
+}
+
+fn unreadable(error: std::io::Error) -> Error {
+    let message = "the bytes of a document cannot be read";
+    match error.kind() {
+        std::io::ErrorKind::NotFound => Error::not_found(message),
+        _ => Error::unavailable(message),
+    }
+    .with_source(error)
+}
+
+impl std::fmt::Debug for BlobContent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BlobContent").field("size", &self.size).field("path", &self.path()).finish()
+    }
+}
+
+/// Stores the bytes of documents: in a folder, or in object storage.
+///
+/// A [`Blob`] names its tenant, and comes from a document that was read with a
+/// scope, so the methods take none. Names that users give are never part of
+/// where the bytes are.
 #[async_trait]
-pub trait BlobStore: Send + Sync {
-    /// Keeps the bytes, which are written as they come and are there as a whole
-    /// or not at all; returns the blob and its size. `TooLarge` beyond `max`
-    /// bytes; an error of `bytes` is handed on.
+pub trait BlobStore: Send + Sync + std::fmt::Debug {
+    /// Stores bytes as they come and returns the blob and its size. They are
+    /// there as a whole or not at all: after an error, or if the future is
+    /// dropped, nothing is. The same bytes of the same document again are the
+    /// same blob. `TooLarge` as soon as there are more than `max_bytes`; an error
+    /// of `bytes` is handed on.
     async fn put(
         &self,
         tenant: TenantId,
         document: DocumentId,
-        bytes: BoxStream<'_, Result<Vec<u8>>>,
-        max: u64,
+        bytes: ByteStream<'_>,
+        max_bytes: u64,
     ) -> Result<(Blob, u64)>;
-    /// A file with the bytes, to be read only. `NotFound` if they are gone.
-    async fn file(&self, blob: &Blob) -> Result<PathBuf>;
-    /// Deletes the bytes; nothing happens if they are gone.
+    /// The bytes of a blob. `NotFound` if they are not there.
+    async fn get(&self, blob: &Blob) -> Result<BlobContent>;
+    /// Deletes the bytes; nothing happens if they are not there.
     async fn delete(&self, blob: &Blob) -> Result<()>;
-    /// All blobs; for finding those that nothing needs.
-    async fn list(&self) -> Result<Vec<Blob>>;
+    /// All blobs of all tenants, in any order, for finding those that no document
+    /// refers to. Bytes that are being stored are not among them. What earlier
+    /// uploads left unfinished is removed on the way, if the store can have such.
+    fn list(&self) -> BoxStream<'_, Result<Blob>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+
+    async fn read(content: BlobContent) -> Result<Vec<u8>> {
+        content
+            .into_stream()
+            .try_fold(Vec::new(), async |mut all, bytes| {
+                all.extend_from_slice(&bytes);
+                Ok(all)
+            })
+            .await
+    }
+
+    #[tokio::test]
+    async fn file_is_read_in_pieces() {
+        let path = std::env::temp_dir().join(format!("aimate-blob-content-{}", std::process::id()));
+        let bytes: Vec<u8> = (0..PIECE + 10).map(|n| n as u8).collect();
+        std::fs::write(&path, &bytes).unwrap();
+        let content = BlobContent::from_file(&path, bytes.len() as u64);
+        assert_eq!((content.path(), content.size()), (Some(path.as_path()), bytes.len() as u64));
+        assert!(read(content).await.unwrap() == bytes);
+        std::fs::remove_file(&path).unwrap();
+        let error = read(BlobContent::from_file(&path, 1)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+    }
+
+    #[tokio::test]
+    async fn stream_is_in_no_file() {
+        let bytes = stream::iter([Ok(Bytes::from_static(b"one")), Ok(Bytes::from_static(b"two"))]);
+        let content = BlobContent::from_stream(bytes.boxed(), 6);
+        assert_eq!((content.path(), content.size()), (None, 6));
+        assert_eq!(read(content).await.unwrap(), b"onetwo");
+    }
 }

@@ -1,8 +1,8 @@
 //! Fetchers: documents that come from a URL.
 
 use async_trait::async_trait;
-use futures_util::stream::BoxStream;
 
+use super::ByteStream;
 use crate::error::Result;
 
 /// What a URL leads to.
@@ -14,12 +14,12 @@ pub struct Fetched {
     /// The media type that its server states.
     pub media_type: Option<String>,
     /// Its bytes, as they come.
-    pub bytes: BoxStream<'static, Result<Vec<u8>>>,
+    pub bytes: ByteStream<'static>,
 }
 
 impl Fetched {
     /// A document of this name whose server states no media type.
-    pub fn new(name: impl Into<String>, bytes: BoxStream<'static, Result<Vec<u8>>>) -> Self {
+    pub fn new(name: impl Into<String>, bytes: ByteStream<'static>) -> Self {
         Self { name: name.into(), media_type: None, bytes }
     }
 

@@ -16,7 +16,7 @@ mod maintenance;
 mod search;
 mod space;
 
-pub use blob::{Blob, BlobStore};
+pub use blob::{Blob, BlobContent, BlobStore, ByteStream};
 pub use collection::{
     Chunking, Collection, CollectionChange, CollectionConfig, CollectionStore, DEFAULT_COLLECTION,
     NewCollection,

@@ -1,12 +1,13 @@
 //! The original file of a document.
 
-use aimate_core::knowledge::Document;
+use aimate_core::knowledge::{BlobContent, Document};
 use aimate_core::{DocumentId, Error};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{
-    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, IF_RANGE, RANGE,
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    IF_NONE_MATCH, IF_RANGE, RANGE,
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -33,9 +34,19 @@ pub(crate) async fn content(
     State(app): State<App>,
     Caller(scope): Caller,
     Path(id): Path<DocumentId>,
-    mut headers: HeaderMap,
+    headers: HeaderMap,
 ) -> Result<Response> {
-    let (document, path) = app.engine.knowledge(&scope).file(id).await?;
+    let (document, content) = app.engine.knowledge(&scope).content(id).await?;
+    let mut response = match content.path() {
+        Some(path) => from_file(path, headers, &document).await?,
+        None => from_stream(content, &headers, &document),
+    };
+    describe(&document, response.headers_mut());
+    Ok(response)
+}
+
+/// A file's bytes, or the range of them that is asked for.
+async fn from_file(path: &std::path::Path, mut headers: HeaderMap, document: &Document) -> Result<Response> {
     if headers.contains_key(IF_RANGE) {
         // The whole file is a valid response to any `If-Range`.
         headers.remove(RANGE);
@@ -44,19 +55,34 @@ pub(crate) async fn content(
     *request.headers_mut() = headers;
     let served = ServeFile::new(path).ignore_multi_range_requests(true).try_call(request).await;
     let unreadable = |error| Error::internal("the file of a document cannot be read").with_source(error);
-    let mut response = served.map_err(unreadable)?.map(Body::new).into_response();
+    let response = served.map_err(unreadable)?.map(Body::new).into_response();
     match response.status() {
-        StatusCode::NOT_FOUND => return Err(Error::missing("document", id).into()),
+        StatusCode::NOT_FOUND => Err(Error::missing("document", document.id).into()),
         StatusCode::RANGE_NOT_SATISFIABLE => {
             let message = format!("is not within the {} bytes of the document", document.size);
-            return Err(Failure::with_status(
-                Error::field("Range", message),
-                StatusCode::RANGE_NOT_SATISFIABLE,
-            ));
+            Err(Failure::with_status(Error::field("Range", message), StatusCode::RANGE_NOT_SATISFIABLE))
         }
-        _ => describe(&document, response.headers_mut()),
+        _ => Ok(response),
     }
-    Ok(response)
+}
+
+/// Bytes that are in no file here are given as a whole, which is a right answer
+/// to a range too.
+fn from_stream(content: BlobContent, headers: &HeaderMap, document: &Document) -> Response {
+    let tag = format!("\"{}\"", document.content_hash);
+    let is_known = headers.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
+    let size = content.size();
+    let mut response = match is_known {
+        true => StatusCode::NOT_MODIFIED.into_response(),
+        false => Body::from_stream(content.into_stream()).into_response(),
+    };
+    if !is_known {
+        response.headers_mut().insert(CONTENT_LENGTH, size.into());
+    }
+    if let Ok(tag) = HeaderValue::try_from(tag) {
+        response.headers_mut().insert(ETAG, tag);
+    }
+    response
 }
 
 /// Sets the headers of a file. The file is untrusted: no script in it may run in
@@ -111,6 +137,8 @@ pub(super) fn disposition(essence: &str, name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::StreamExt as _;
+
     use super::*;
 
     #[test]
@@ -152,5 +180,35 @@ mod tests {
         assert_eq!(media_type("text/plain"), "text/plain; charset=utf-8");
         assert_eq!(media_type("Text/Plain; Charset=latin1"), "Text/Plain; Charset=latin1");
         assert_eq!(media_type("application/pdf"), "application/pdf");
+    }
+
+    fn document() -> Document {
+        let id = "01a22452-7636-7755-acd5-3626b93b605b";
+        let document = serde_json::json!({
+            "id": id, "collection_id": id, "name": "a.txt", "title": "a", "media_type": "text/plain", "size": 6,
+            "content_hash": "0f", "status": "ready", "progress": 1.0, "chunk_count": 1, "metadata": {},
+            "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z",
+        });
+        serde_json::from_value(document).unwrap()
+    }
+
+    fn remote() -> BlobContent {
+        let pieces = [Ok("one".into()), Ok("two".into())];
+        BlobContent::from_stream(futures_util::stream::iter(pieces).boxed(), 6)
+    }
+
+    #[tokio::test]
+    async fn bytes_that_are_in_no_file_are_streamed() {
+        let response = from_stream(remote(), &HeaderMap::new(), &document());
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(
+            (&response.headers()[CONTENT_LENGTH], &response.headers()[ETAG]),
+            (&"6".parse().unwrap(), &"\"0f\"".parse().unwrap())
+        );
+        assert_eq!(axum::body::to_bytes(response.into_body(), 100).await.unwrap(), "onetwo");
+        let known = HeaderMap::from_iter([(IF_NONE_MATCH, "\"0f\"".parse().unwrap())]);
+        let response = from_stream(remote(), &known, &document());
+        assert_eq!(response.status(), StatusCode::NOT_MODIFIED);
+        assert_eq!(axum::body::to_bytes(response.into_body(), 100).await.unwrap(), "");
     }
 }

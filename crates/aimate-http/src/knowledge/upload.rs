@@ -1,10 +1,10 @@
 //! Uploaded files, passed on to the engine as they arrive and never held whole.
 
 use aimate_core::engine::{Knowledge, MAX_BYTES};
-use aimate_core::knowledge::{Document, NewDocument};
+use aimate_core::knowledge::{ByteStream, Document, NewDocument};
 use aimate_core::{CollectionId, Error};
 use axum::extract::Request;
-use futures_util::stream::{self, BoxStream, StreamExt};
+use futures_util::stream::{self, StreamExt};
 use http::StatusCode;
 use http::header::EXPECT;
 use serde_json::{Map, Value};
@@ -151,11 +151,11 @@ fn with_file(new: NewDocument, name: Option<String>, part: &PartHead) -> aimate_
 
 /// Streams the file. The stream ends with an error if another part follows, so
 /// that nothing is stored then.
-fn file<'a>(form: &'a mut Multipart<'_>) -> BoxStream<'a, aimate_core::Result<Vec<u8>>> {
+fn file<'a>(form: &'a mut Multipart<'_>) -> ByteStream<'a> {
     let pieces = stream::unfold(Some(form), |form| async move {
         let form = form?;
         let piece = match form.piece().await {
-            Ok(Some(piece)) => return Some((Ok(piece.into()), Some(form))),
+            Ok(Some(piece)) => return Some((Ok(piece), Some(form))),
             Ok(None) => form.next().await,
             Err(error) => Err(error),
         };

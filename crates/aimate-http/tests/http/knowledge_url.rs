@@ -18,7 +18,7 @@ struct OnePage;
 impl Fetcher for OnePage {
     async fn fetch(&self, url: &str, max: u64) -> Result<Fetched> {
         assert_eq!(max, aimate_core::engine::MAX_BYTES);
-        let pieces: Vec<Result<Vec<u8>>> = match url {
+        let pieces: Vec<Result<bytes::Bytes>> = match url {
             "http://example.org/boiler.md" => vec![Ok(BOILER.into())],
             "http://example.org/broken" => {
                 vec![Ok(BOILER.into()), Err(Error::upstream("it broke off half-way"))]

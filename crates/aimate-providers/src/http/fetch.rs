@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use aimate_core::knowledge::{Fetched, Fetcher};
+use aimate_core::knowledge::{ByteStream, Fetched, Fetcher};
 use aimate_core::{Error, Result};
 use async_trait::async_trait;
-use futures_util::stream::{self, BoxStream, StreamExt};
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt};
 use percent_encoding::percent_decode_str;
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, LOCATION};
 use reqwest::{Method, Request, Response, Url};
@@ -144,7 +145,7 @@ struct LimitedBody {
 }
 
 impl LimitedBody {
-    fn bytes(self) -> BoxStream<'static, Result<Vec<u8>>> {
+    fn bytes(self) -> ByteStream<'static> {
         let pieces = stream::unfold(Some(self), |body| async move {
             let mut body = body?;
             match body.piece().await {
@@ -155,7 +156,7 @@ impl LimitedBody {
         pieces.boxed()
     }
 
-    async fn piece(&mut self) -> Result<Option<Vec<u8>>> {
+    async fn piece(&mut self) -> Result<Option<Bytes>> {
         let host = &self.host;
         let by = after(self.idle).min(self.deadline);
         let piece = timeout_at(by, self.response.chunk()).await;
@@ -166,7 +167,7 @@ impl LimitedBody {
         };
         let Some(piece) = piece.map_err(broke)? else { return Ok(None) };
         self.left = self.left.checked_sub(piece.len() as u64).ok_or_else(|| too_large(self.max))?;
-        Ok(Some(piece.into()))
+        Ok(Some(piece))
     }
 }
 

@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aimate_core::knowledge::{Blob, BlobStore};
+use aimate_core::knowledge::{Blob, BlobContent, BlobStore, ByteStream};
 use aimate_core::{DocumentId, Error, Result, TenantId};
 use async_trait::async_trait;
-use futures_util::StreamExt as _;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{self, BoxStream, Stream, StreamExt as _, TryStreamExt as _};
 use uuid::Uuid;
 
 use part::Part;
@@ -98,8 +97,8 @@ impl BlobStore for DiskBlobs {
         &self,
         tenant: TenantId,
         document: DocumentId,
-        mut bytes: BoxStream<'_, Result<Vec<u8>>>,
-        max: u64,
+        mut bytes: ByteStream<'_>,
+        max_bytes: u64,
     ) -> Result<(Blob, u64)> {
         let place = Arc::clone(&self.place);
         let mut part =
@@ -107,9 +106,9 @@ impl BlobStore for DiskBlobs {
                 .await?;
         while let Some(bytes) = bytes.next().await {
             let bytes = bytes?;
-            if part.size.saturating_add(bytes.len() as u64) > max {
+            if part.size.saturating_add(bytes.len() as u64) > max_bytes {
                 return Err(Error::too_large(format!(
-                    "the document has more than {max} bytes, which is the most"
+                    "the document has more than {max_bytes} bytes, which is the most"
                 )));
             }
             part = off_the_async_threads(move || part.write(&bytes)).await?;
@@ -119,10 +118,17 @@ impl BlobStore for DiskBlobs {
         Ok((Blob { tenant, document, hash }, size))
     }
 
-    async fn file(&self, blob: &Blob) -> Result<PathBuf> {
+    async fn get(&self, blob: &Blob) -> Result<BlobContent> {
         let gone = || Error::not_found(format!("the bytes of document {} are not there", blob.document));
         let path = self.path(blob).ok_or_else(gone)?;
-        off_the_async_threads(move || Ok(path.is_file().then_some(path))).await?.ok_or_else(gone)
+        off_the_async_threads(move || match path.metadata() {
+            Ok(about) if about.is_file() => Ok(Some(BlobContent::from_file(path, about.len()))),
+            Ok(_) => Ok(None),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        })
+        .await?
+        .ok_or_else(gone)
     }
 
     async fn delete(&self, blob: &Blob) -> Result<()> {
@@ -134,20 +140,34 @@ impl BlobStore for DiskBlobs {
         .await
     }
 
-    async fn list(&self) -> Result<Vec<Blob>> {
-        let Some(folder) = self.folder() else { return Ok(Vec::new()) };
-        off_the_async_threads(move || {
-            let mut blobs = Vec::new();
-            for tenant in entries(&folder)? {
-                let Some(id) = name(&tenant).and_then(|name| Uuid::parse_str(name).ok()) else { continue };
-                for files in entries(&tenant)? {
-                    blobs.extend(entries(&files)?.iter().filter_map(|file| blob(TenantId(id), file)));
-                }
-            }
-            Ok(blobs)
-        })
-        .await
+    fn list(&self) -> BoxStream<'_, Result<Blob>> {
+        let folder = stream::iter(self.folder().map(Ok));
+        let tenants = folder.and_then(|folder| off_the_async_threads(move || tenants(&folder)));
+        // A folder at a time, so that millions of names are never in memory together.
+        let folders = flat(tenants).and_then(|(tenant, folder)| {
+            off_the_async_threads(move || {
+                Ok(entries(&folder)?.into_iter().map(|files| (tenant, files)).collect())
+            })
+        });
+        let blobs = flat(folders).and_then(|(tenant, files)| {
+            off_the_async_threads(move || {
+                Ok(entries(&files)?.iter().filter_map(|file| blob(tenant, file)).collect())
+            })
+        });
+        flat(blobs).boxed()
     }
+}
+
+/// The items of each list, one by one.
+fn flat<T>(lists: impl Stream<Item = Result<Vec<T>>>) -> impl Stream<Item = Result<T>> {
+    lists.map_ok(|list| stream::iter(list.into_iter().map(Ok))).try_flatten()
+}
+
+/// The folders of tenants.
+fn tenants(folder: &Path) -> std::io::Result<Vec<(TenantId, PathBuf)>> {
+    let id = |tenant: &PathBuf| name(tenant).and_then(|name| Uuid::parse_str(name).ok());
+    let tenants = entries(folder)?.into_iter();
+    Ok(tenants.filter_map(|tenant| Some((TenantId(id(&tenant)?), tenant))).collect())
 }
 
 fn folder_of(folder: &Path, tenant: TenantId, document: DocumentId) -> PathBuf {

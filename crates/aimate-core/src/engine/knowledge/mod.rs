@@ -17,9 +17,9 @@ use super::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{CollectionId, DocumentId};
 use crate::knowledge::{
-    Blob, Chunk, Collection, CollectionChange, DEFAULT_COLLECTION, Document, DocumentError,
-    DocumentErrorCode, DocumentFilter, DocumentMove, DocumentStatus, Embedder, EmbeddingSpace, Fetcher,
-    NewCollection, NewDocument, Reranker, SpaceStatus,
+    Blob, BlobContent, ByteStream, Chunk, Collection, CollectionChange, DEFAULT_COLLECTION, Document,
+    DocumentError, DocumentErrorCode, DocumentFilter, DocumentMove, DocumentStatus, Embedder, EmbeddingSpace,
+    Fetcher, NewCollection, NewDocument, Reranker, SpaceStatus,
 };
 use crate::page::{Page, PageRequest};
 use crate::scope::Scope;
@@ -181,7 +181,7 @@ impl Knowledge {
         &self,
         collection: CollectionId,
         new: NewDocument,
-        bytes: BoxStream<'_, Result<Vec<u8>>>,
+        bytes: ByteStream<'_>,
     ) -> Result<Document> {
         self.engine.accepting()?;
         new.check()?;
@@ -268,7 +268,7 @@ impl Knowledge {
         text: String,
     ) -> Result<Document> {
         new.media_type.get_or_insert_with(|| "text/markdown".to_owned());
-        let bytes = stream::once(async move { Ok(text.into_bytes()) });
+        let bytes = stream::once(async move { Ok(text.into_bytes().into()) });
         self.add(collection, new, bytes.boxed()).await
     }
 
@@ -288,15 +288,15 @@ impl Knowledge {
         self.engine.inner.stores.documents.list(&self.scope, filter, page).await
     }
 
-    /// A file with the document's bytes, to be read only.
+    /// The document and its bytes as they were sent.
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn file(&self, id: DocumentId) -> Result<(Document, std::path::PathBuf)> {
+    pub async fn content(&self, id: DocumentId) -> Result<(Document, BlobContent)> {
         let document = self.document(id).await?;
         let blob = Blob { tenant: self.scope.tenant, document: id, hash: document.content_hash.clone() };
-        let path = self.engine.inner.stores.blobs.file(&blob).await?;
-        Ok((document, path))
+        let content = self.engine.inner.stores.blobs.get(&blob).await?;
+        Ok((document, content))
     }
 
     /// The findable chunks of a document in order, `limit` (at most 200) from

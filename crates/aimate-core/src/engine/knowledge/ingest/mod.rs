@@ -23,6 +23,7 @@
 
 mod batch;
 mod embed;
+mod local_file;
 mod outcome;
 mod parse;
 mod parsed;

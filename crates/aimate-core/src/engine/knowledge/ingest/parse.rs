@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
 use super::super::super::Engine;
+use super::local_file::LocalFile;
 use super::parsed::{IngestError, MAX_CHUNKS_IN_FLIGHT, ParsedDocument};
 use crate::error::Error;
 use crate::id::{DocumentId, SpaceId};
@@ -41,9 +42,10 @@ impl Engine {
         let ClaimedDocument { scope, document, attempt, tries } = claimed;
         let inner = &self.inner;
         let blob = Blob { tenant: scope.tenant, document: document.id, hash: document.content_hash.clone() };
-        let path = inner.stores.blobs.file(&blob).await?;
+        let file = LocalFile::of(inner.stores.blobs.get(&blob).await?).await?;
         let said = Some(document.media_type.as_str()).filter(|media| *media != UNKNOWN_MEDIA_TYPE);
-        let text = inner.knowledge.extractor.extract(&path, &document.name, said).await?;
+        let text = inner.knowledge.extractor.extract(file.path(), &document.name, said).await?;
+        drop(file);
         let title = title(&text, &document.name);
         let (media_type, warnings) = (text.media_type.clone(), text.warnings.clone());
         let chunker = Chunker {
