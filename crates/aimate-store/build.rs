@@ -1,6 +1,33 @@
-//! Builds again when a migration is added: the macro that embeds them is not
-//! told of new files.
+//! Lists the migrations for `migrate.rs`, which embeds them.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "cargo tells a build script where to write by its environment"
+)]
 
-fn main() {
+use std::error::Error;
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=../../migrations");
+    let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations");
+    let mut code = String::new();
+    for (name, folder) in [("SQLITE", "sqlite"), ("POSTGRES", "postgres")] {
+        let mut files = fs::read_dir(migrations.join(folder))?
+            .map(|entry| Ok(entry?.path()))
+            .collect::<std::io::Result<Vec<PathBuf>>>()?;
+        files.sort();
+        writeln!(code, "const {name}: &[(i64, &str, &str)] = &[")?;
+        for file in files {
+            let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+            let (version, description) = stem.split_once('_').ok_or("a migration is NNNN_<noun>.sql")?;
+            let (version, description) = (version.parse::<i64>()?, description.replace('_', " "));
+            writeln!(code, "    ({version}, {description:?}, include_str!({:?})),", file.canonicalize()?)?;
+        }
+        writeln!(code, "];")?;
+    }
+    let output = std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?;
+    fs::write(Path::new(&output).join("migrations.rs"), code)?;
+    Ok(())
 }

@@ -33,7 +33,7 @@ pub(crate) async fn chat(arguments: ChatArguments) -> Result<()> {
     // Documents that wait are read by `ingest` and by the server.
     let engine = builder.readers(0).build().await?;
     let me = engine.local_scope().await?;
-    let mut session = Session {
+    let mut session = ChatSession {
         conversation: arguments.conversation,
         model: arguments.model,
         collections: arguments.collections,
@@ -50,13 +50,13 @@ pub(crate) async fn chat(arguments: ChatArguments) -> Result<()> {
     outcome
 }
 
-struct Session {
+struct ChatSession {
     conversation: Option<ConversationId>,
     model: Option<String>,
     collections: Vec<String>,
 }
 
-impl Session {
+impl ChatSession {
     async fn talk(&mut self, engine: &Engine, me: &Scope) -> Result<()> {
         let is_terminal = std::io::stdin().is_terminal();
         let mut lines = BufReader::new(tokio::io::stdin()).lines();

@@ -12,7 +12,7 @@ use aimate::text::extract::{Extractor, Limits};
 use aimate::{Engine, EngineBuilder, Error, KeyRing, Result, Secret};
 
 use crate::embedder::Embedding;
-use crate::find::{Found, configured, find, preferred};
+use crate::find::{FoundServer, configured, find, preferred};
 
 /// The names that the environment may hold; see the README.
 const KNOWN: [&str; 15] = [
@@ -94,7 +94,7 @@ impl Config {
     }
 
     /// An engine builder with everything that is configured, and the model servers that are found.
-    pub(crate) async fn engine(&self) -> Result<(EngineBuilder, Vec<Found>)> {
+    pub(crate) async fn engine(&self) -> Result<(EngineBuilder, Vec<FoundServer>)> {
         let transport = self.transport()?;
         let embedders = self.embedding.load().await?;
         let store = self.connect(true).await?;
@@ -115,7 +115,7 @@ impl Config {
             builder = builder.system_prompt(prompt);
         }
         let found = find(&transport).await?;
-        for Found { connection, .. } in &found {
+        for FoundServer { connection, .. } in &found {
             builder = builder.connection(connection.clone());
         }
         Ok((builder, found))

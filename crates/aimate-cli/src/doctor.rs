@@ -9,7 +9,7 @@ use aimate::{Engine, Result, Scope};
 
 use crate::config::Config;
 use crate::embedder::Embedders;
-use crate::find::{Found, find};
+use crate::find::{FoundServer, find};
 
 /// What `doctor` takes.
 #[derive(Debug, clap::Args)]
@@ -73,7 +73,7 @@ async fn database(report: &mut Report, store: &aimate::store::Store) {
 }
 
 /// The model servers that are found without the database.
-async fn models(report: &mut Report, config: &Config) -> Result<Vec<Found>> {
+async fn models(report: &mut Report, config: &Config) -> Result<Vec<FoundServer>> {
     let found = find(&config.transport()?).await?;
     if found.is_empty() {
         report.note(
@@ -92,7 +92,7 @@ async fn stored(
     report: &mut Report,
     arguments: &DoctorArguments,
     store: &aimate::store::Store,
-    found: Vec<Found>,
+    found: Vec<FoundServer>,
     embedders: Option<Embedders>,
 ) -> Result<()> {
     let transport = arguments.config.transport()?;
@@ -101,7 +101,7 @@ async fn stored(
         .providers(providers::with(&transport))
         .keys(arguments.config.keys()?)
         .readers(0);
-    for Found { connection, .. } in found {
+    for FoundServer { connection, .. } in found {
         builder = builder.connection(connection);
     }
     if let Some(embedders) = embedders {

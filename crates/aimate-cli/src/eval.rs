@@ -154,7 +154,7 @@ struct Corpus {
 }
 
 /// What one mode found.
-struct Run {
+struct EvalRun {
     mode: SearchMode,
     score: Score,
     /// Milliseconds of each search.
@@ -255,7 +255,7 @@ async fn ask(
     dataset: &Dataset,
     mode: SearchMode,
     depth: u32,
-) -> Result<Run> {
+) -> Result<EvalRun> {
     let (mut scores, mut times, mut lists) = (Vec::new(), Vec::new(), Vec::new());
     for (id, text) in dataset.queries.iter().filter(|(_, text)| !text.trim().is_empty()) {
         let request = SearchRequest::new(text.chars().take(MAX_QUERY).collect::<String>())
@@ -273,11 +273,11 @@ async fn ask(
         }
         lists.push((id.clone(), list));
     }
-    Ok(Run { mode, score: mean(&scores, dataset.judgements.len()), times, lists })
+    Ok(EvalRun { mode, score: mean(&scores, dataset.judgements.len()), times, lists })
 }
 
 /// Writes what a mode found as `MODE.trec`: query, `Q0`, document, rank, score, name.
-fn write_run(folder: &Path, run: &Run) -> Result<()> {
+fn write_run(folder: &Path, run: &EvalRun) -> Result<()> {
     let path = folder.join(format!("{}.trec", run.mode));
     let mut text = String::new();
     for (query, list) in &run.lists {
@@ -290,7 +290,7 @@ fn write_run(folder: &Path, run: &Run) -> Result<()> {
     })
 }
 
-fn print(name: &str, dataset: &Dataset, corpus: &Corpus, runs: &[Run]) {
+fn print(name: &str, dataset: &Dataset, corpus: &Corpus, runs: &[EvalRun]) {
     let embedder = corpus.embedder.as_ref().map_or("no embedder".to_owned(), |model| {
         format!("embedder {} with {} dimensions", model.name, model.dimensions)
     });
@@ -308,7 +308,7 @@ fn print(name: &str, dataset: &Dataset, corpus: &Corpus, runs: &[Run]) {
         ));
     }
     say("mode    nDCG@10  recall@10  recall@100  MRR@10  p50 ms  p95 ms");
-    for Run { mode, score, times, .. } in runs {
+    for EvalRun { mode, score, times, .. } in runs {
         let Score { ndcg, recall_10, recall_100, mrr } = score;
         let (half, max) = (percentile(times, 0.5), percentile(times, 0.95));
         let mode = mode.as_str();
@@ -323,10 +323,10 @@ fn print(name: &str, dataset: &Dataset, corpus: &Corpus, runs: &[Run]) {
     }
 }
 
-fn as_json(name: &str, dataset: &Dataset, corpus: &Corpus, runs: &[Run]) -> serde_json::Value {
+fn as_json(name: &str, dataset: &Dataset, corpus: &Corpus, runs: &[EvalRun]) -> serde_json::Value {
     let modes: Vec<_> = runs
         .iter()
-        .map(|Run { mode, score, times, .. }| {
+        .map(|EvalRun { mode, score, times, .. }| {
             let times = json!({ "p50_ms": percentile(times, 0.5), "p95_ms": percentile(times, 0.95) });
             json!({ "mode": mode, "score": score, "times": times })
         })

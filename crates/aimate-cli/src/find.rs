@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// A model server that was found or configured.
 #[derive(Debug)]
-pub(crate) struct Found {
+pub(crate) struct FoundServer {
     /// The connection to it.
     pub(crate) connection: NewConnection,
     /// What to tell of it, in a line.
@@ -25,7 +25,7 @@ pub(crate) struct Found {
 ///
 /// # Errors
 /// `Invalid` if `AI_PROVIDER` is no provider.
-pub(crate) async fn find(transport: &Transport) -> Result<Vec<Found>> {
+pub(crate) async fn find(transport: &Transport) -> Result<Vec<FoundServer>> {
     let wanted = preferred()?;
     let ollama = variable("OLLAMA_HOST");
     let (ollama, lmstudio) = tokio::join!(
@@ -38,7 +38,7 @@ pub(crate) async fn find(transport: &Transport) -> Result<Vec<Found>> {
             return Ok(Vec::new());
         }
         if !found.iter().any(|found| found.connection.provider == wanted) {
-            found.push(Found {
+            found.push(FoundServer {
                 connection: NewConnection::new(wanted.as_str(), wanted.clone()),
                 told: format!("{wanted}: set by AI_PROVIDER, but nothing answers and no key is set"),
             });
@@ -75,7 +75,7 @@ async fn local(
     provider: ProviderId,
     url: String,
     configured: bool,
-) -> Option<Found> {
+) -> Option<FoundServer> {
     let connection = NewConnection::new(name, provider.clone()).url(&url);
     let endpoint = Endpoint {
         name: name.to_owned(),
@@ -89,17 +89,17 @@ async fn local(
     match models {
         Ok(Ok(models)) => {
             let told = format!("{name} at {url} ({} models)", models.len());
-            Some(Found { connection, told })
+            Some(FoundServer { connection, told })
         }
         _ if configured => {
             let told = format!("{name} at {url}: does not answer (yet)");
-            Some(Found { connection, told })
+            Some(FoundServer { connection, told })
         }
         _ => None,
     }
 }
 
-fn openai() -> Option<Found> {
+fn openai() -> Option<FoundServer> {
     let (key, url) = (variable("OPENAI_API_KEY"), variable("OPENAI_BASE_URL"));
     if key.is_none() && url.is_none() {
         return None;
@@ -112,13 +112,13 @@ fn openai() -> Option<Found> {
     let mut connection = NewConnection::new("openai", OPENAI);
     connection.url = url;
     connection.api_key = key.map(Secret::new);
-    Some(Found { connection, told })
+    Some(FoundServer { connection, told })
 }
 
-fn openrouter() -> Option<Found> {
+fn openrouter() -> Option<FoundServer> {
     let key = variable("OPENROUTER_API_KEY")?;
     let connection = NewConnection::new("openrouter", OPENROUTER).api_key(Secret::new(key));
-    Some(Found { connection, told: "openrouter (key from the environment)".to_owned() })
+    Some(FoundServer { connection, told: "openrouter (key from the environment)".to_owned() })
 }
 
 /// `OLLAMA_HOST` as an address: it may lack the scheme or the port, and may be

@@ -6,7 +6,7 @@ use std::time::Duration;
 use aimate::{Engine, Error, Result, http};
 
 use crate::config::Config;
-use crate::find::Found;
+use crate::find::FoundServer;
 
 /// What `serve` takes.
 #[derive(Debug, clap::Args)]
@@ -81,7 +81,7 @@ fn only_local(address: SocketAddr, has_jwt_secret: bool) -> Result<()> {
     ))
 }
 
-fn tell(arguments: &ServeArguments, address: SocketAddr, found: &[Found]) {
+fn tell(arguments: &ServeArguments, address: SocketAddr, found: &[FoundServer]) {
     println!("aiMate {}", env!("CARGO_PKG_VERSION"));
     let url = arguments.config.database_url();
     // A server's address may hold a password.
@@ -93,7 +93,7 @@ fn tell(arguments: &ServeArguments, address: SocketAddr, found: &[Found]) {
         );
         println!("          until then `builtin` answers and says how");
     }
-    for Found { told, .. } in found {
+    for FoundServer { told, .. } in found {
         println!("  models  {told}");
     }
     println!("  search  {}", arguments.config.embedding.told());

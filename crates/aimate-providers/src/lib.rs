@@ -6,11 +6,16 @@
 //! this one knows nothing of conversations.
 //!
 //! ```
-//! let providers = aimate_providers::all();
-//! assert_eq!(providers.len(), 4);
+//! # #[cfg(feature = "ollama")] {
 //! let connection = aimate_providers::ollama("http://127.0.0.1:11434");
 //! assert_eq!(connection.connection.name, "ollama");
+//! # }
 //! ```
+
+#![cfg_attr(
+    not(all(feature = "ollama", feature = "openai", feature = "openrouter")),
+    allow(dead_code, reason = "the protocols share helpers, which some of them alone do not use up")
+)]
 
 mod builtin;
 mod frame;
@@ -21,8 +26,11 @@ mod http;
 mod json;
 #[cfg(feature = "local")]
 pub mod local;
+#[cfg(feature = "ollama")]
 mod ollama;
+#[cfg(any(feature = "openai", feature = "openrouter"))]
 mod openai;
+#[cfg(feature = "openrouter")]
 mod openrouter;
 mod rerank;
 mod stream;
@@ -39,8 +47,11 @@ use aimate_core::provider::{ChatProvider, ProviderId};
 
 pub use builtin::Builtin;
 pub use http::{AddressPolicy, Transport};
+#[cfg(feature = "ollama")]
 pub use ollama::Ollama;
+#[cfg(feature = "openai")]
 pub use openai::OpenAi;
+#[cfg(feature = "openrouter")]
 pub use openrouter::OpenRouter;
 pub use rerank::{HttpReranker, RerankShape};
 
@@ -53,25 +64,33 @@ pub const OPENROUTER: ProviderId = ProviderId::from_static("openrouter");
 /// The name of [`Builtin`].
 pub const BUILTIN: ProviderId = ProviderId::from_static("builtin");
 
-/// Every provider of this crate under its name, over one transport with its
+/// Every provider that is built in under its name, over one transport with its
 /// defaults.
 pub fn all() -> HashMap<ProviderId, Arc<dyn ChatProvider>> {
     with(&Transport::new())
 }
 
-/// Every provider of this crate under its name, over `transport`.
+/// Every provider that is built in under its name, over `transport`.
+#[cfg_attr(
+    not(any(feature = "ollama", feature = "openai", feature = "openrouter")),
+    expect(unused_variables, reason = "no provider that is built in needs a transport")
+)]
 pub fn with(transport: &Transport) -> HashMap<ProviderId, Arc<dyn ChatProvider>> {
-    let openai: Arc<dyn ChatProvider> = Arc::new(OpenAi::new(transport.clone()));
+    let builtin: Arc<dyn ChatProvider> = Arc::new(Builtin);
     HashMap::from([
-        (OPENAI, openai),
+        (BUILTIN, builtin),
+        #[cfg(feature = "ollama")]
         (OLLAMA, Arc::new(Ollama::new(transport.clone()))),
+        #[cfg(feature = "openai")]
+        (OPENAI, Arc::new(OpenAi::new(transport.clone()))),
+        #[cfg(feature = "openrouter")]
         (OPENROUTER, Arc::new(OpenRouter::new(transport.clone()))),
-        (BUILTIN, Arc::new(Builtin)),
     ])
 }
 
 /// A connection named `ollama` to an Ollama server, such as
 /// `http://127.0.0.1:11434` (what an empty address means).
+#[cfg(feature = "ollama")]
 pub fn ollama(url: impl Into<String>) -> ConnectionConfig {
     configured(NewConnection::new("ollama", OLLAMA).url(url), "")
 }
@@ -79,11 +98,13 @@ pub fn ollama(url: impl Into<String>) -> ConnectionConfig {
 /// A connection named `openai` to a server that speaks OpenAI's chat API. The
 /// address usually ends in `/v1`, an empty one means OpenAI itself; an empty
 /// key means none.
+#[cfg(feature = "openai")]
 pub fn openai(url: impl Into<String>, key: impl Into<String>) -> ConnectionConfig {
     configured(NewConnection::new("openai", OPENAI).url(url), key)
 }
 
 /// A connection named `openrouter` to OpenRouter; an empty key means none.
+#[cfg(feature = "openrouter")]
 pub fn openrouter(key: impl Into<String>) -> ConnectionConfig {
     configured(NewConnection::new("openrouter", OPENROUTER), key)
 }

@@ -4,11 +4,13 @@
 //! advisory lock, on SQLite the file's write lock, and the others find the work
 //! done.
 
+use std::borrow::Cow;
+
 use aimate_core::{Error, Result};
-use sqlx::migrate::{AppliedMigration, Migrate, MigrateError, Migration, Migrator};
+use sqlx::migrate::{AppliedMigration, Migrate, MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqliteConnection;
-use sqlx::{ConnectOptions as _, Connection as _, Row as _};
+use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqlStr};
 
 use crate::database::Database;
 use crate::error::failure;
@@ -16,15 +18,25 @@ use crate::error::failure;
 /// Our own: the database may be an application's, with migrations of its own.
 const TABLE: &str = "aimate_migrations";
 
+// `SQLITE` and `POSTGRES`: version, description and text of each migration.
+include!(concat!(env!("OUT_DIR"), "/migrations.rs"));
+
 fn sqlite() -> Migrator {
-    named(sqlx::migrate!("../../migrations/sqlite"))
+    migrator(SQLITE)
 }
 
 fn postgres() -> Migrator {
-    named(sqlx::migrate!("../../migrations/postgres"))
+    migrator(POSTGRES)
 }
 
-fn named(mut migrator: Migrator) -> Migrator {
+/// What `sqlx::migrate!` makes. That macro is not used because it builds both
+/// drivers, with SQLite's C code, a second time for the compiler.
+fn migrator(embedded: &[(i64, &'static str, &'static str)]) -> Migrator {
+    let migrations = embedded.iter().map(|(version, description, sql)| {
+        let (description, sql) = (Cow::Borrowed(*description), SqlStr::from_static(sql));
+        Migration::new(*version, description, MigrationType::Simple, sql, false)
+    });
+    let mut migrator = Migrator { migrations: migrations.collect(), ..Migrator::DEFAULT };
     migrator.dangerous_set_table_name(TABLE);
     migrator
 }

@@ -3,8 +3,8 @@
 //! A chunk ends at a natural break of the text, the clearest one that leaves it at
 //! least half full: before a heading, else between paragraphs, list items,
 //! sentences, lines or words. One cheap pass finds these breaks. The
-//! `text-splitter` crate knows the words of scripts without spaces, but reads only
-//! 1.5 MB of Markdown per second, so it is used only where there are no others.
+//! segmenters of ICU know the words of scripts without spaces, but are slow, so they
+//! are used only where there are no others.
 
 mod cut;
 mod mark;

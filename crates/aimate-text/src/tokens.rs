@@ -1,5 +1,6 @@
 //! Token counts: exact if the model's tokenizer is public, else an estimate.
 
+#[cfg(feature = "tiktoken")]
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Tokens that a chat format spends on each message besides its content
@@ -12,6 +13,7 @@ pub const IMAGE: u32 = 765;
 
 /// Bytes without white space after which text is estimated instead of encoded:
 /// byte-pair merging is quadratic in the length of such a run.
+#[cfg(feature = "tiktoken")]
 const MAX_RUN: usize = 2_000;
 
 /// The tokenizer of a model.
@@ -29,11 +31,13 @@ pub enum Tokenizer {
 
 impl Tokenizer {
     /// Returns the tokenizer of a model by its id; vendor prefixes such as `openai/`
-    /// are ignored.
+    /// are ignored. Without the feature `tiktoken` it is the estimate for every model.
     pub fn for_model(model: &str) -> Self {
         let name = model.rsplit('/').next().unwrap_or(model).to_ascii_lowercase();
         let is = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
-        if is(&["gpt-4o", "gpt-4.1", "gpt-4.5", "gpt-5", "chatgpt-4o", "o1", "o3", "o4", "gpt-oss"]) {
+        if cfg!(not(feature = "tiktoken")) {
+            Self::Estimate
+        } else if is(&["gpt-4o", "gpt-4.1", "gpt-4.5", "gpt-5", "chatgpt-4o", "o1", "o3", "o4", "gpt-oss"]) {
             Self::O200k
         } else if is(&["gpt-4", "gpt-3.5", "text-embedding-3", "text-embedding-ada-002"]) {
             Self::Cl100k
@@ -53,7 +57,7 @@ impl Tokenizer {
 
     /// Returns whether counts are exact.
     pub fn is_exact(self) -> bool {
-        self != Self::Estimate
+        cfg!(feature = "tiktoken") && self != Self::Estimate
     }
 
     /// Counts the tokens of `text`; special tokens in it count as ordinary text.
@@ -62,16 +66,24 @@ impl Tokenizer {
     /// to a second: call it from a blocking thread then (see
     /// [`Tokenizer::load`]).
     pub fn count(self, text: &str) -> u32 {
+        #[cfg(feature = "tiktoken")]
+        if let Some(count) = self.count_exactly(text) {
+            return count;
+        }
+        estimate(text)
+    }
+
+    /// Returns `None` where the count has to be an estimate.
+    #[cfg(feature = "tiktoken")]
+    fn count_exactly(self, text: &str) -> Option<u32> {
         let (encoder, loaded) = match self {
-            Self::Estimate => return estimate(text),
+            Self::Estimate => return None,
             Self::O200k => (tiktoken_rs::o200k_base_singleton(), &LOADED_O200K),
             Self::Cl100k => (tiktoken_rs::cl100k_base_singleton(), &LOADED_CL100K),
         };
         loaded.store(true, Ordering::Relaxed);
-        if text.split_ascii_whitespace().any(|run| run.len() > MAX_RUN) {
-            return estimate(text);
-        }
-        saturate(encoder.encode_ordinary(text).len())
+        let is_mergeable = text.split_ascii_whitespace().all(|run| run.len() <= MAX_RUN);
+        is_mergeable.then(|| saturate(encoder.encode_ordinary(text).len()))
     }
 
     /// Loads the vocabulary; does nothing for the estimate or the second time.
@@ -82,14 +94,18 @@ impl Tokenizer {
     /// Whether counting is quick from now on; always for the estimate.
     pub fn is_loaded(self) -> bool {
         match self {
-            Self::Estimate => true,
+            #[cfg(feature = "tiktoken")]
             Self::O200k => LOADED_O200K.load(Ordering::Relaxed),
+            #[cfg(feature = "tiktoken")]
             Self::Cl100k => LOADED_CL100K.load(Ordering::Relaxed),
+            _ => true,
         }
     }
 }
 
+#[cfg(feature = "tiktoken")]
 static LOADED_O200K: AtomicBool = AtomicBool::new(false);
+#[cfg(feature = "tiktoken")]
 static LOADED_CL100K: AtomicBool = AtomicBool::new(false);
 
 /// Returns the context window of model families whose servers do not report it,
@@ -129,6 +145,7 @@ fn saturate(count: usize) -> u32 {
 mod tests {
     use super::*;
 
+    #[cfg(feature = "tiktoken")]
     #[test]
     fn known_counts_are_exact() {
         // OpenAI cookbook, "How to count tokens with tiktoken".
@@ -136,11 +153,13 @@ mod tests {
         assert_eq!(Tokenizer::O200k.count("tiktoken is great!"), 6);
     }
 
+    #[cfg(feature = "tiktoken")]
     #[test]
     fn special_tokens_in_user_text_are_ordinary_text() {
         assert!(Tokenizer::O200k.count("<|endoftext|>") > 1);
     }
 
+    #[cfg(feature = "tiktoken")]
     #[test]
     fn model_families_have_their_tokenizer() {
         assert_eq!(Tokenizer::for_model("gpt-4o-mini"), Tokenizer::O200k);

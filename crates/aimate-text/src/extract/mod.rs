@@ -2,29 +2,48 @@
 //!
 //! [`extract`] reads in this process; [`Extractor`] reads risky formats in a
 //! child process with limits on memory, time and output.
+//!
+//! Plain text, Markdown, source code, tables of text and JSON are always read.
+//! Each other format needs its feature, such as `extract-pdf`; without it a file
+//! of that format is `Unsupported`, and the error names the feature.
 
+#![cfg_attr(
+    not(feature = "extract"),
+    allow(dead_code, reason = "the formats share helpers, which some of them alone do not use up")
+)]
+
+#[cfg(any(feature = "extract-office", feature = "extract-epub"))]
 mod archive;
 mod decode;
 mod document;
+#[cfg(feature = "extract-office")]
 mod docx;
+#[cfg(feature = "extract-epub")]
 mod epub;
 mod error;
 mod extractor;
+#[cfg(feature = "extract-html")]
 mod html;
 mod json;
 mod limits;
 mod line;
+#[cfg(feature = "extract-mail")]
 mod mail;
 mod markdown;
 mod media;
+#[cfg(feature = "extract-office")]
 mod ooxml;
 mod output;
+#[cfg(feature = "extract-pdf")]
 mod pdf;
+#[cfg(feature = "extract-office")]
 mod pptx;
 mod read;
+#[cfg(feature = "extract-office")]
 mod sheet;
 mod table;
 mod worker;
+#[cfg(any(feature = "extract-office", feature = "extract-epub"))]
 mod xml;
 
 pub use document::{Extracted, Heading, PageMark, TextKind};

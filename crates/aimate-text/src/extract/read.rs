@@ -4,12 +4,23 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+#[cfg(any(feature = "extract-office", feature = "extract-epub"))]
 use super::archive::Archive;
 use super::document::{Extracted, TextKind};
+#[cfg(feature = "extract-epub")]
+use super::epub;
 use super::error::{ExtractError, ExtractErrorKind};
+#[cfg(feature = "extract-html")]
+use super::html;
 use super::limits::Limits;
+#[cfg(feature = "extract-mail")]
+use super::mail;
 use super::output::Output;
-use super::{decode, docx, epub, error, html, json, mail, markdown, media, pdf, pptx, sheet, table};
+#[cfg(feature = "extract-pdf")]
+use super::pdf;
+use super::{decode, error, json, markdown, media, table};
+#[cfg(feature = "extract-office")]
+use super::{docx, pptx, sheet};
 
 /// Extracts the document at `path` in this process.
 ///
@@ -125,8 +136,11 @@ impl<'a> SourceFile<'a> {
             media::SOURCE => text(&self.bytes(max * wide)?, media::SOURCE, TextKind::Code, limits),
             media::CSV | media::TSV => table::read_csv(&self.bytes(max * 2)?, self.media_type, limits),
             media::JSON | media::JSON_LINES => json::read(&self.bytes(max * 2)?, self.media_type, limits),
+            #[cfg(feature = "extract-html")]
             media::HTML | media::XHTML => html::read(&self.bytes(max * 4)?, self.media_type, limits),
+            #[cfg(feature = "extract-mail")]
             media::MAIL => mail::read(&self.bytes(limits.memory / 4)?, limits),
+            #[cfg(feature = "extract-pdf")]
             media::PDF => {
                 too_long("PDF", self.length, limits.memory / 2)?;
                 pdf::read(self.path, limits)
@@ -143,9 +157,13 @@ impl<'a> SourceFile<'a> {
             {
                 self.old_office(limits)
             }
+            #[cfg(feature = "extract-office")]
             media::DOCX => docx::read(self.path, limits),
+            #[cfg(feature = "extract-office")]
             media::PPTX => pptx::read(self.path, limits),
+            #[cfg(feature = "extract-office")]
             media::XLSX | media::XLSB | media::ODS => sheet::read(self.path, self.media_type, limits),
+            #[cfg(feature = "extract-epub")]
             media::EPUB => epub::read(self.path, limits),
             other => Err(unsupported(other)),
         }
@@ -174,7 +192,7 @@ impl<'a> SourceFile<'a> {
         }
         if has("Workbook") || has("Book") {
             drop(bytes);
-            return sheet::read(self.path, media::XLS, limits);
+            return self.old_workbook(limits);
         }
         if has("WordDocument") {
             return Err(unsupported(media::DOC));
@@ -216,7 +234,28 @@ fn text(
     Ok(document)
 }
 
+/// Returns the feature that reads a format.
+fn feature_of(media_type: &str) -> Option<&'static str> {
+    match media_type {
+        media::HTML | media::XHTML => Some("extract-html"),
+        media::MAIL => Some("extract-mail"),
+        media::PDF => Some("extract-pdf"),
+        media::DOCX | media::PPTX | media::XLSX | media::XLSB | media::XLS | media::ODS => {
+            Some("extract-office")
+        }
+        media::EPUB => Some("extract-epub"),
+        _ => None,
+    }
+}
+
+/// Without a reader of archives, the file's name and first bytes decide.
+#[cfg(not(any(feature = "extract-office", feature = "extract-epub")))]
+fn by_parts(_: &Path, _: &Limits) -> Option<&'static str> {
+    None
+}
+
 /// Detects the format of a ZIP archive by the names of its parts.
+#[cfg(any(feature = "extract-office", feature = "extract-epub"))]
 fn by_parts(path: &Path, limits: &Limits) -> Option<&'static str> {
     let mut archive = Archive::open(path, "ZIP archive", limits).ok()?;
     if let Ok(Some(declared)) = archive.text("mimetype") {
@@ -237,6 +276,12 @@ fn by_parts(path: &Path, limits: &Limits) -> Option<&'static str> {
 
 fn unsupported(media_type: &str) -> ExtractError {
     let noun = media::noun(media_type);
+    if let Some(feature) = feature_of(media_type) {
+        return error::unsupported(format!(
+            "the file is of a format ({noun}) that this program was built without: build aimate with its feature \
+             `{feature}`, or upload the document as text"
+        ));
+    }
     let general = media_type.split('/').next().unwrap_or_default();
     error::unsupported(match (media_type, general) {
         (media::DOC, _) => "the file is a Word document of before 2007; save it as .docx or PDF".to_owned(),
@@ -257,4 +302,28 @@ fn unsupported(media_type: &str) -> ExtractError {
         _ => "the file is binary data of a kind that is not read; upload a document, a table or a text"
             .to_owned(),
     })
+}
+
+impl SourceFile<'_> {
+    #[cfg(feature = "extract-office")]
+    fn old_workbook(&self, limits: &Limits) -> Result<Extracted, ExtractError> {
+        sheet::read(self.path, media::XLS, limits)
+    }
+
+    #[cfg(not(feature = "extract-office"))]
+    fn old_workbook(&self, _: &Limits) -> Result<Extracted, ExtractError> {
+        Err(unsupported(media::XLS))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn format_that_is_not_built_in_names_its_feature() {
+        let failure = unsupported(media::PDF);
+        assert_eq!(failure.kind, ExtractErrorKind::Unsupported);
+        assert!(failure.message.contains("`extract-pdf`"), "{failure}");
+    }
 }

@@ -1,6 +1,7 @@
 //! Finds the end of a chunk and the start of the next one.
 
-use text_splitter::{ChunkConfig, TextSplitter};
+use icu_segmenter::options::{SentenceBreakInvariantOptions, WordBreakInvariantOptions};
+use icu_segmenter::{GraphemeClusterSegmenter, SentenceSegmenter, WordSegmenter};
 
 use super::mark::{Mark, Rank};
 
@@ -133,9 +134,7 @@ impl<'d> Cutter<'d> {
         }
         // With one more character, since the text would fit as a whole.
         let wider = self.slice(after, self.forward(to, 1));
-        let config = ChunkConfig::new(text.chars().count()).with_trim(false);
-        let first = TextSplitter::new(config).chunks(wider).next().map_or(0, str::len);
-        if first == 0 { to } else { (after + first).min(to) }
+        after + last_break(wider, to - after)
     }
 
     /// Returns the start of the chunk after `span` if it repeats at most
@@ -179,6 +178,23 @@ impl<'d> Cutter<'d> {
     }
 }
 
+/// The last break of `text` at or before byte `to`, of the clearest kind that has
+/// one: between sentences, words, or what a reader sees as characters. It knows
+/// the words of scripts without spaces, by dictionaries.
+fn last_break(text: &str, to: usize) -> usize {
+    let last = |breaks: &mut dyn Iterator<Item = usize>| {
+        breaks.take_while(|at| *at <= to).last().filter(|at| *at > 0)
+    };
+    let sentences = SentenceSegmenter::new(SentenceBreakInvariantOptions::default());
+    last(&mut sentences.segment_str(text))
+        .or_else(|| {
+            let words = WordSegmenter::new_dictionary(WordBreakInvariantOptions::default());
+            last(&mut words.segment_str(text))
+        })
+        .or_else(|| last(&mut GraphemeClusterSegmenter::new().segment_str(text)))
+        .unwrap_or(to)
+}
+
 fn is_stop(character: char) -> bool {
     matches!(character, '.' | '!' | '?' | '…' | '。' | '！' | '？' | '।' | '؟' | '۔')
 }
@@ -199,4 +215,35 @@ fn ends_word(before: &str) -> bool {
 fn is_attached(character: char) -> bool {
     unicode_normalization::char::is_combining_mark(character)
         || matches!(character, '\u{200C}' | '\u{200D}' | '\u{FE00}'..='\u{FE0F}' | '\u{1F3FB}'..='\u{1F3FF}')
+}
+
+#[cfg(test)]
+mod tests {
+    use text_splitter::{ChunkConfig, TextSplitter};
+
+    use super::last_break;
+
+    #[test]
+    fn breaks_without_spaces_are_those_of_text_splitter() {
+        let texts = [
+            "ภาษาไทยเป็นภาษาที่เขียนโดยไม่มีช่องว่างระหว่างคำและใช้พยางค์หลายแบบ",
+            "東京都庁は新宿区にあります。隣の建物は大きい。ひらがなとカタカナがまざる文です",
+            "黑豹队的防守只放弃了三百零八分，在联盟中排名第六。他们也以二十四次拦截领先联盟！",
+            "ភាសាខ្មែរគឺជាភាសាកំណើតរបស់ជនជាតិខ្មែរ",
+            "한국어는띄어쓰기가있지만여기에는없다",
+            "Donaudampfschifffahrtsgesellschaftskapitänsmützenüberzug",
+            "https://example.org/größe?a=1&b=2#teil-3.4,5;6",
+            "👨\u{200D}👩\u{200D}👧🇩🇪e\u{301}o\u{308}한국",
+        ];
+        for text in texts {
+            let ends: Vec<usize> =
+                text.char_indices().map(|(at, _)| at).skip(1).chain([text.len()]).collect();
+            for (characters, pair) in (1..).zip(ends.windows(2)) {
+                let wider = &text[..pair[1]];
+                let config = ChunkConfig::new(characters).with_trim(false);
+                let first = TextSplitter::new(config).chunks(wider).next().map_or(0, str::len);
+                assert_eq!(last_break(wider, pair[0]), first.min(pair[0]), "{wider}");
+            }
+        }
+    }
 }
