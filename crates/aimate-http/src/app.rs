@@ -24,7 +24,12 @@ pub(crate) struct AppState {
 
 impl App {
     pub(crate) fn new(engine: Engine, options: Options) -> Self {
-        Self(Arc::new(AppState { engine, options, metrics: Metrics::new(), local_scope: OnceCell::new() }))
+        Self(Arc::new(AppState {
+            engine,
+            options,
+            metrics: Metrics::default(),
+            local_scope: OnceCell::new(),
+        }))
     }
 }
 

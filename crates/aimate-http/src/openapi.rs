@@ -108,9 +108,9 @@ fn error_response(format: ErrorFormat, meaning: &str) -> ResponseObject {
     ResponseBuilder::new().description(meaning).content(media_type, content).build()
 }
 
-/// The Swagger UI page; its files are embedded in the binary.
+/// The page that shows the document and tries it: one file, which needs no other
+/// server.
 #[cfg(feature = "docs")]
-pub(crate) fn page() -> axum::Router {
-    let config = utoipa_swagger_ui::Config::from("/openapi.json");
-    utoipa_swagger_ui::SwaggerUi::new("/docs").config(config).into()
+pub(crate) async fn page() -> axum::response::Html<&'static str> {
+    axum::response::Html(include_str!("docs.html"))
 }

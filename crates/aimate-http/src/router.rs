@@ -104,7 +104,7 @@ fn routes(app: App) -> Router {
         below.iter().fold(router, |router, path| router.route(path, any(not_found)))
     });
     #[cfg(feature = "docs")]
-    let router = router.merge(openapi::page());
+    let router = router.route("/docs", get(openapi::page)).route("/docs/", get(openapi::page));
     router
 }
 

@@ -152,11 +152,12 @@ async fn every_reference_leads_somewhere() {
 #[tokio::test]
 async fn page_works_without_the_network() {
     let bench = bench([]).await;
-    assert_eq!(bench.get("/docs").await.header("location"), "/docs/");
-    let page = bench.get("/docs/").await;
-    assert!(page.status == 200 && page.body.contains("swagger-ui"));
-    assert!(!page.body.contains("https://"), "{}", page.body);
-    assert!(bench.get("/docs/swagger-initializer.js").await.body.contains("/openapi.json"));
+    for path in ["/docs", "/docs/"] {
+        let page = bench.get(path).await;
+        assert!(page.status == 200 && page.header("content-type").starts_with("text/html"), "{path}");
+        assert!(page.body.contains("openapi.json"), "{path}");
+        assert!(!page.body.contains("://"), "{path}");
+    }
 }
 
 #[tokio::test]
