@@ -7,12 +7,15 @@
     reason = "a developer's tool: it reads its environment as any binary does"
 )]
 
+mod api;
+mod deny;
 mod folder;
 mod model;
 mod package;
 mod postgres;
 mod process;
 mod project;
+mod source;
 mod tasks;
 mod tidy;
 
@@ -25,14 +28,20 @@ use project::Project;
 const HELP: &str = "\
 cargo xtask COMMAND
 
-  check           format, clippy, tidy, and the tests that need neither PostgreSQL
-                  nor a model
-  lint            only the first three of these
+  check           format, clippy, tidy, the public interface, and the tests that need
+                  neither PostgreSQL nor a model
+  lint            all of these but the tests
+  ci              what a change must pass: lint, deny, doc, features, test
   test [ARG…]     every test, on SQLite and on two PostgreSQL servers of its own,
                   and with a model to embed with; ARGs go to the test runner, and
                   then doc tests are left out
-  tidy            the project's own rules: crate boundaries, names, file lengths
   fuzz [SECONDS]  every fuzz target for 60 s, or as long as said, each
+  tidy            the project's own rules: crate boundaries, names, circles of imports,
+                  file lengths
+  api [--write]   compares the public interface with api/, or writes it there
+  deny            what deny.toml says of the dependencies
+  doc             the documentation, without warnings
+  features        the library with each feature alone, and with none
   bench [ARG…]    the benchmark suite, on a PostgreSQL with durable settings
   model           fetches the model of `test` and prints its folder
   postgres up     the servers of `test`, until Ctrl-C, for use by hand
@@ -61,6 +70,12 @@ fn dispatch(arguments: &[String]) -> Result {
         ["check"] => tasks::check(&Project::find()?),
         ["lint"] => tasks::lint(&Project::find()?),
         ["test", rest @ ..] => tasks::test(&Project::find()?, rest),
+        ["ci"] => tasks::ci(&Project::find()?),
+        ["api"] => api::api(&Project::find()?.root, false),
+        ["api", "--write"] => api::api(&Project::find()?.root, true),
+        ["deny"] => deny::deny(&Project::find()?),
+        ["doc"] => tasks::doc(&Project::find()?),
+        ["features"] => tasks::features(&Project::find()?),
         ["tidy"] => tasks::tidy(&Project::find()?),
         ["fuzz"] => tasks::fuzz(&Project::find()?, "60"),
         ["fuzz", seconds] => tasks::fuzz(&Project::find()?, seconds),

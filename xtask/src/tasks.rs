@@ -3,11 +3,14 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::api::api;
+use crate::deny::deny;
 use crate::model;
 use crate::postgres::{Durability, Postgres, Server, Version};
 use crate::process::{Result, pause, run};
 use crate::project::Project;
-use crate::tidy::violations;
+use crate::source::read;
+use crate::tidy::{manifest, violations};
 
 /// Names the servers to the tests: URLs, separated by commas.
 const TEST_POSTGRES: &str = "AIMATE_TEST_POSTGRES";
@@ -26,13 +29,42 @@ pub(crate) fn check(project: &Project) -> Result {
     run_tests(project, &[], None)
 }
 
-/// Format, clippy, tidy.
+/// Format, clippy, tidy, and the public interface.
 pub(crate) fn lint(project: &Project) -> Result {
     run(project.cargo().args(["fmt", "--all", "--check"]))?;
     tidy(project)?;
+    api(&project.root, false)?;
     let mut clippy = project.cargo();
     clippy.arg("clippy").args(WORKSPACE).arg("--all-targets");
     run(clippy.args(["--", "-D", "warnings"]))
+}
+
+/// What a change must pass.
+pub(crate) fn ci(project: &Project) -> Result {
+    lint(project)?;
+    deny(project)?;
+    doc(project)?;
+    features(project)?;
+    test(project, &[])
+}
+
+/// The documentation: each link leads somewhere.
+pub(crate) fn doc(project: &Project) -> Result {
+    let mut doc = project.cargo();
+    doc.env("RUSTDOCFLAGS", "-D warnings").args(["doc", "--no-deps", "--quiet"]);
+    run(doc.args(WORKSPACE))
+}
+
+/// The library with each of its features alone, and with none.
+pub(crate) fn features(project: &Project) -> Result {
+    let manifest = read(&project.root.join("crates/aimate/Cargo.toml"))?;
+    for feature in [""].into_iter().chain(manifest::features(&manifest)) {
+        let mut check = project.cargo();
+        check.args(["check", "--quiet", "-p", "aimate", "--no-default-features", "--features", feature]);
+        eprintln!("checking aimate with {}", if feature.is_empty() { "no feature" } else { feature });
+        run(&mut check)?;
+    }
+    Ok(())
 }
 
 /// The project's own rules.

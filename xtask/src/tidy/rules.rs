@@ -7,9 +7,9 @@ use super::manifest::{dependencies, package};
 /// One place that breaks a rule.
 #[derive(Debug)]
 pub(crate) struct Violation {
-    path: String,
-    wrong: String,
-    right: String,
+    pub(super) path: String,
+    pub(super) wrong: String,
+    pub(super) right: String,
 }
 
 impl fmt::Display for Violation {
@@ -21,19 +21,26 @@ impl fmt::Display for Violation {
 
 /// What few may depend on, and who may. An adapter is here so that neither core
 /// nor another adapter can lean on it.
-const BOUNDARIES: [(&str, &[&str]); 11] = [
+const BOUNDARIES: [(&str, &[&str]); 14] = [
     ("axum", &["aimate-http", "aimate-bench"]),
-    ("pyo3", &["aimate-py"]),
-    ("sqlx", &["aimate-store"]),
-    ("reqwest", &["aimate-providers", "aimate-object-store", "aimate-bench"]),
+    ("clap", &["aimate-cli", "aimate-bench"]),
     ("object_store", &["aimate-object-store"]),
-    ("aimate-object-store", &["aimate", "aimate-bench"]),
-    ("aimate-http", &["aimate", "aimate-bench", "aimate-fuzz"]),
-    ("aimate-store", &["aimate", "aimate-bench", "aimate-py"]),
-    ("aimate-providers", &["aimate", "aimate-bench", "aimate-fuzz", "aimate-py"]),
-    ("aimate-sync", &["aimate", "aimate-bench", "aimate-py"]),
+    ("pyo3", &["aimate-py"]),
+    ("reqwest", &["aimate-providers", "aimate-object-store", "aimate-bench"]),
+    ("sqlx", &["aimate-store"]),
+    ("tracing-subscriber", &["aimate-cli"]),
     ("aimate", &["aimate-bench", "aimate-cli", "aimate-py"]),
+    ("aimate-cli", &[]),
+    ("aimate-http", &["aimate", "aimate-bench", "aimate-fuzz"]),
+    ("aimate-object-store", &["aimate", "aimate-bench"]),
+    ("aimate-providers", &["aimate", "aimate-bench", "aimate-fuzz", "aimate-py"]),
+    ("aimate-store", &["aimate", "aimate-bench", "aimate-py"]),
+    ("aimate-sync", &["aimate", "aimate-bench", "aimate-py"]),
 ];
+
+/// Crates that stand by themselves, and the crates of this workspace that each
+/// may depend on: what it does is of use without an engine.
+const PURE: [(&str, &[&str]); 2] = [("aimate-index", &[]), ("aimate-text", &[])];
 
 /// The vocabulary of ARCHITECTURE.md: a noun has one module name everywhere.
 const NOUNS: &str = "user session workspace prompt conversation message run file connection \
@@ -57,6 +64,24 @@ pub(crate) fn boundaries(path: &str, manifest: &str) -> Vec<Violation> {
             path: path.to_owned(),
             wrong: format!("{package} depends on {name}"),
             right: format!("only {} may, others only in dev-dependencies", may.join(", ")),
+        })
+        .collect()
+}
+
+/// A crate that stands by itself depends on nothing that would tie it down.
+pub(crate) fn purity(path: &str, manifest: &str) -> Vec<Violation> {
+    let package = package(manifest);
+    let Some((_, may)) = PURE.iter().find(|(pure, _)| *pure == package) else {
+        return Vec::new();
+    };
+    let own = |name: &&str| name.starts_with("aimate") && !may.contains(name);
+    dependencies(manifest)
+        .into_iter()
+        .filter(own)
+        .map(|name| Violation {
+            path: path.to_owned(),
+            wrong: format!("{package} depends on {name}"),
+            right: "it must be of use without an engine".to_owned(),
         })
         .collect()
 }
@@ -107,6 +132,36 @@ pub(crate) fn nouns(paths: &[&str]) -> Vec<Violation> {
         }
     }
     found
+}
+
+/// The glossary of ARCHITECTURE.md says what each noun of core means.
+pub(crate) fn glossary(paths: &[&str], architecture: &str) -> Vec<Violation> {
+    let mut lines = architecture.lines().skip_while(|line| *line != "## Glossary");
+    if lines.next().is_none() {
+        return Vec::new();
+    }
+    let entries: Vec<&str> = lines.take_while(|line| !line.starts_with("## ")).collect();
+    let is_there = |noun: &str| entries.iter().any(|entry| term(entry).eq_ignore_ascii_case(noun));
+    let core = paths.iter().filter_map(|path| path.strip_prefix("crates/aimate-core/src/"));
+    let mut nouns: Vec<&str> = core.flat_map(modules).filter(|module| is_noun(module)).collect();
+    nouns.sort_unstable();
+    nouns.dedup();
+    nouns
+        .into_iter()
+        .filter(|noun| !is_there(noun))
+        .map(|noun| Violation {
+            path: "ARCHITECTURE.md".to_owned(),
+            wrong: format!("the glossary does not have `{noun}`"),
+            right: "each noun has its line: what it means, in the field's own words".to_owned(),
+        })
+        .collect()
+}
+
+/// The term that a line of a list or a table explains.
+fn term(entry: &str) -> &str {
+    let entry = entry.trim_start_matches(['|', '-', ' ']);
+    let end = entry.find(['|', ':', '(', ',', '—']).unwrap_or(entry.len());
+    entry.get(..end).unwrap_or_default().trim_matches(['*', '`', ' '])
 }
 
 /// No source file is too long to be read at one go.
@@ -164,6 +219,29 @@ mod tests {
         let owner = "[package]\nname = \"aimate-http\"\n[dependencies]\naxum = \"0.8\"\n\
                      [dev-dependencies]\nreqwest = \"0.13\"\n";
         assert!(boundaries("Cargo.toml", owner).is_empty());
+    }
+
+    #[test]
+    fn pure_crate_depends_on_no_other_of_ours() {
+        let manifest = "[package]\nname = \"aimate-index\"\n[dependencies]\naimate-core.workspace = true\n";
+        assert_eq!(
+            said(purity("x", manifest)),
+            ["x: aimate-index depends on aimate-core; it must be of use without an engine"]
+        );
+        assert!(purity("x", &manifest.replace("aimate-index", "aimate-store")).is_empty());
+    }
+
+    #[test]
+    fn glossary_has_each_noun_of_core() {
+        let paths = [
+            "crates/aimate-core/src/run.rs",
+            "crates/aimate-core/src/user.rs",
+            "crates/aimate-x/src/tool.rs",
+        ];
+        let text =
+            "## Glossary\n| **run** | The generation of one answer. |\n\n## Next\n- `user`: not here\n";
+        let found = said(glossary(&paths, text));
+        assert!(found.len() == 1 && found[0].contains("does not have `user`"), "{found:?}");
     }
 
     #[test]

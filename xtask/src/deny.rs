@@ -1,0 +1,214 @@
+//! What `deny.toml` says of licenses, banned crates and sources, checked without
+//! cargo-deny: so it is checked everywhere. With cargo-deny, that checks it, and
+//! security advisories with it.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::process::{Result, capture, run};
+use crate::project::Project;
+use crate::source::read;
+
+/// Cargo's own registry, which cargo-deny allows by default.
+const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
+
+/// Checks the dependencies.
+pub(crate) fn deny(project: &Project) -> Result {
+    let has_cargo_deny = project.cargo().args(["deny", "--version"]).output();
+    if has_cargo_deny.is_ok_and(|output| output.status.success()) {
+        return run(project.cargo().args(["deny", "check"]));
+    }
+    eprintln!("cargo-deny is not installed: licenses, bans and sources are checked, advisories are not");
+    let metadata =
+        capture(project.cargo().args(["metadata", "--format-version", "1", "--all-features", "--locked"]))?;
+    let metadata = serde_json::from_str(&metadata).map_err(|error| format!("cargo metadata: {error}"))?;
+    let rules = Rules::parse(&read(&project.root.join("deny.toml"))?)?;
+    let found = rules.broken(&packages(&metadata));
+    for wrong in &found {
+        eprintln!("{wrong}");
+    }
+    if found.is_empty() { Ok(()) } else { Err(format!("{} dependencies may not be", found.len()).into()) }
+}
+
+/// A package that is built or tested with.
+struct Package {
+    name: String,
+    version: String,
+    /// As its manifest has it: an SPDX expression.
+    license: String,
+    /// `None` for one of this checkout.
+    source: Option<String>,
+}
+
+fn packages(metadata: &Value) -> Vec<Package> {
+    let text = |package: &Value, key: &str| package[key].as_str().map(str::to_owned);
+    let listed = metadata["packages"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let packages = listed.iter().map(|package| Package {
+        name: text(package, "name").unwrap_or_default(),
+        version: text(package, "version").unwrap_or_default(),
+        license: text(package, "license").unwrap_or_default(),
+        source: text(package, "source"),
+    });
+    packages.collect()
+}
+
+/// The part of `deny.toml` that is checked here.
+struct Rules {
+    licenses: Vec<String>,
+    /// Names, each with the version that it must be below to be banned.
+    bans: Vec<(String, Option<String>)>,
+}
+
+impl Rules {
+    fn parse(toml: &str) -> Result<Self> {
+        let mut rules = Self { licenses: Vec::new(), bans: Vec::new() };
+        let mut section = "";
+        for line in toml.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
+            if line.starts_with('[') && line.ends_with(']') && !line.contains('"') {
+                section = line.trim_matches(['[', ']']);
+            } else if section == "licenses" && line.starts_with('"') {
+                rules.licenses.extend(line.split('"').nth(1).map(str::to_owned));
+            } else if section == "bans" && line.starts_with("{ crate = ") {
+                let banned = line.split('"').nth(1).unwrap_or_default();
+                let (name, below) =
+                    banned.split_once(":<").map_or((banned, None), |(name, v)| (name, Some(v)));
+                rules.bans.push((name.to_owned(), below.map(str::to_owned)));
+            }
+        }
+        // Rules that are laid out otherwise must not pass for none.
+        if rules.licenses.is_empty() || rules.bans.is_empty() {
+            return Err("deny.toml: no licenses or no bans are found; each stands on a line".into());
+        }
+        Ok(rules)
+    }
+
+    fn broken(&self, packages: &[Package]) -> Vec<String> {
+        let foreign = packages.iter().filter(|package| package.source.is_some());
+        let mut found = Vec::new();
+        for package in foreign {
+            if !self.allows(&package.license) {
+                found.push(format!(
+                    "{package}: its license is `{}`, which deny.toml does not allow",
+                    package.license
+                ));
+            }
+            if self.bans.iter().any(|ban| is_banned(package, ban)) {
+                found.push(format!("{package}: deny.toml bans it and says why"));
+            }
+            if package.source.as_deref() != Some(REGISTRY) {
+                found.push(format!("{package}: it is not from Cargo's own registry"));
+            }
+        }
+        found
+    }
+
+    /// Whether an SPDX expression can be met; `/` is how old manifests write `OR`.
+    fn allows(&self, expression: &str) -> bool {
+        let expression = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
+        let words: Vec<&str> = expression.split_whitespace().collect();
+        let mut rest = words.as_slice();
+        self.either(&mut rest) && rest.is_empty()
+    }
+
+    fn either(&self, rest: &mut &[&str]) -> bool {
+        let mut is_met = self.all(rest);
+        while let ["OR", after @ ..] = *rest {
+            *rest = after;
+            is_met |= self.all(rest);
+        }
+        is_met
+    }
+
+    fn all(&self, rest: &mut &[&str]) -> bool {
+        let mut is_met = self.one(rest);
+        while let ["AND", after @ ..] = *rest {
+            *rest = after;
+            is_met &= self.one(rest);
+        }
+        is_met
+    }
+
+    fn one(&self, rest: &mut &[&str]) -> bool {
+        let [word, after @ ..] = *rest else { return false };
+        *rest = after;
+        if *word == "(" {
+            let is_met = self.either(rest);
+            // The closing bracket.
+            *rest = rest.get(1..).unwrap_or_default();
+            return is_met;
+        }
+        let mut license = (*word).to_owned();
+        if let [with @ "WITH", exception, after @ ..] = *rest {
+            license = format!("{word} {with} {exception}");
+            *rest = after;
+        }
+        self.licenses.contains(&license)
+    }
+}
+
+impl fmt::Display for Package {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name, self.version)
+    }
+}
+
+fn is_banned(package: &Package, (name, below): &(String, Option<String>)) -> bool {
+    let numbers = |version: &str| -> Vec<u64> {
+        version.split(['.', '-', '+']).map_while(|number| number.parse().ok()).collect()
+    };
+    package.name == *name && below.as_ref().is_none_or(|below| numbers(&package.version) < numbers(below))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: &str = "[licenses]\nallow = [\n    \"MIT\",\n    # Data.\n    \"Apache-2.0 WITH LLVM-exception\",\n]\n\
+        [bans]\ndeny = [\n    { crate = \"openssl\", reason = \"TLS\" },\n    { crate = \"sqlx:<0.8.1\", reason = \"x\" },\n]\n";
+
+    fn broken(name: &str, version: &str, license: &str, source: &str) -> usize {
+        let package = Package {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            license: license.to_owned(),
+            source: Some(source.to_owned()),
+        };
+        Rules::parse(RULES).unwrap().broken(&[package]).len()
+    }
+
+    #[test]
+    fn license_must_be_one_that_is_allowed() {
+        for (license, is_allowed) in [
+            ("MIT", true),
+            ("GPL-3.0 OR MIT", true),
+            ("GPL-3.0/MIT", true),
+            ("GPL-3.0 AND MIT", false),
+            ("MIT AND (GPL-3.0 OR MIT)", true),
+            ("(MIT AND GPL-3.0) OR GPL-2.0", false),
+            ("Apache-2.0 WITH LLVM-exception", true),
+            ("Apache-2.0", false),
+            ("", false),
+        ] {
+            assert_eq!(broken("a", "1.0.0", license, REGISTRY), usize::from(!is_allowed), "{license}");
+        }
+    }
+
+    #[test]
+    fn banned_crate_and_banned_version_are_reported() {
+        assert_eq!(broken("openssl", "1.0.0", "MIT", REGISTRY), 1);
+        assert_eq!(broken("sqlx", "0.8.0", "MIT", REGISTRY), 1);
+        assert_eq!(broken("sqlx", "0.8.1", "MIT", REGISTRY), 0);
+        assert_eq!(broken("sqlx", "0.10.0", "MIT", REGISTRY), 0);
+    }
+
+    #[test]
+    fn other_source_is_reported() {
+        assert_eq!(broken("a", "1.0.0", "MIT", "git+https://example.org/a"), 1);
+    }
+
+    #[test]
+    fn rules_that_cannot_be_read_are_no_rules() {
+        assert!(Rules::parse("[licenses]\nallow = [\"MIT\"]\n").is_err());
+    }
+}
