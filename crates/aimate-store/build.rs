@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             .map(|entry| Ok(entry?.path()))
             .collect::<std::io::Result<Vec<PathBuf>>>()?;
         files.sort();
-        writeln!(code, "const {name}: &[(i64, &str, &str)] = &[")?;
+        writeln!(code, "#[cfg(feature = \"{folder}\")]\nconst {name}: &[(i64, &str, &str)] = &[")?;
         for file in files {
             let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
             let (version, description) = stem.split_once('_').ok_or("a migration is NNNN_<noun>.sql")?;

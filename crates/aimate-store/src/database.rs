@@ -4,26 +4,38 @@
 //! reads the rows that come back. Which driver runs them is decided here.
 
 mod error;
+mod pool;
+#[cfg(feature = "postgres")]
+pub(crate) mod postgres;
 mod row;
 mod sql;
+#[cfg(feature = "sqlite")]
+pub(crate) mod sqlite;
 mod statement;
+mod task;
 mod value;
 
 use aimate_core::{Error, Result};
 
 use crate::Kind;
-use crate::postgres::Postgres;
-use crate::sqlite::Sqlite;
+#[cfg(feature = "postgres")]
+use postgres::Postgres;
+#[cfg(feature = "sqlite")]
+use sqlite::Sqlite;
 
-pub(crate) use error::DbError;
+pub(crate) use error::{DbError, failure};
+#[cfg(feature = "postgres")]
+pub(crate) use pool::Pool;
 pub(crate) use row::{Row, each};
 pub(crate) use sql::Sql;
 pub(crate) use statement::{Builder, DialectText, Expected, Outcome, Statement};
-pub(crate) use value::{Array, Bind, Value, hex_list};
+pub(crate) use value::{Array, Bind, Value};
 
 /// The database of a store.
 pub(crate) enum Database {
+    #[cfg(feature = "sqlite")]
     Sqlite(Sqlite),
+    #[cfg(feature = "postgres")]
     Postgres(Postgres),
 }
 
@@ -31,7 +43,9 @@ impl Database {
     /// Which one it is.
     pub(crate) fn kind(&self) -> Kind {
         match self {
+            #[cfg(feature = "sqlite")]
             Self::Sqlite(_) => Kind::Sqlite,
+            #[cfg(feature = "postgres")]
             Self::Postgres(_) => Kind::Postgres,
         }
     }
@@ -56,7 +70,9 @@ impl Database {
     ) -> Result<[Vec<Row>; N]> {
         let statements = Vec::from(statements);
         let outcomes = match self {
+            #[cfg(feature = "sqlite")]
             Self::Sqlite(db) => db.read_all(statements).await?,
+            #[cfg(feature = "postgres")]
             Self::Postgres(db) => db.read_all(statements).await?,
         };
         array(outcomes.into_iter().map(|outcome| outcome.rows))
@@ -86,8 +102,32 @@ impl Database {
     /// [`Database::transaction`] of as many statements as there are.
     pub(crate) async fn transaction_of(&self, statements: Vec<Statement>) -> Result<Vec<Outcome>, DbError> {
         match self {
+            #[cfg(feature = "sqlite")]
             Self::Sqlite(db) => db.store(statements).await,
+            #[cfg(feature = "postgres")]
             Self::Postgres(db) => db.store(statements).await,
+        }
+    }
+}
+
+impl Database {
+    /// Connections in use at this moment, but for SQLite's writer.
+    pub(crate) fn in_use(&self) -> usize {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(db) => db.in_use(),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(db) => db.pool.in_use(),
+        }
+    }
+
+    /// Lets running work end, then closes every connection.
+    pub(crate) async fn close(&self) {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(db) => db.close().await,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(db) => db.close().await,
         }
     }
 }

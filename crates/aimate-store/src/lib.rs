@@ -11,28 +11,20 @@
 //! # }
 //! ```
 //!
-//! Each noun has a file with its statements. They are written once; `on!`
-//! expands the code around them for each driver. Statements that really differ
-//! stand in named pairs.
+//! Each noun has a file with its statements, each of which is one literal in a
+//! constant. Most are the same on both databases; where they differ, both texts
+//! stand beside each other. The module `database` runs them.
+//!
+//! The features `sqlite` and `postgres` say which databases can be opened; both
+//! are on by default.
 
-/// Runs `$body` with `$db` being the database's driver, whichever it is: the
-/// same text and values, in each driver's types.
-macro_rules! on {
-    ($store:expr, |$db:ident| $body:expr) => {
-        match &$store.database {
-            $crate::Database::Sqlite($db) => $body,
-            $crate::Database::Postgres($db) => $body,
-        }
-    };
-}
+#[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+compile_error!("aimate-store needs a database: turn on its feature `sqlite`, `postgres` or both");
 
 mod connect;
 mod connection;
 mod conversation;
-#[allow(dead_code, unused_imports, reason = "nouns that are still to be converted use it")]
 mod database;
-#[allow(dead_code, unused_imports, reason = "what no noun uses any more goes next")]
-mod error;
 mod file;
 mod knowledge;
 mod message;
@@ -40,18 +32,9 @@ mod migrate;
 mod model;
 mod page;
 mod path;
-mod pool;
-#[allow(dead_code, unused_imports, reason = "what no noun uses any more goes next")]
-mod postgres;
 mod prompt;
-mod row;
 mod run;
 mod session;
-#[allow(dead_code, unused_imports, reason = "what no noun uses any more goes next")]
-mod sqlite;
-#[allow(dead_code, unused_imports, reason = "what no noun uses any more goes next")]
-mod statement;
-mod task;
 mod usage;
 mod user;
 mod value;
@@ -72,11 +55,11 @@ pub use knowledge::DiskBlobs;
 /// How a store is opened.
 #[derive(Clone)]
 pub struct Options {
-    /// Sessions to keep with a PostgreSQL server, or connections that read a
-    /// SQLite file. Default: 16 and 4.
+    /// Connections to keep with a PostgreSQL server, or those that read a SQLite
+    /// file. Default: 16 and 4.
     pub pool_size: Option<u32>,
-    /// How long a call waits for a free session, for the server to take a new
-    /// one, or for another process that writes the same file; work on a session
+    /// How long a call waits for a free connection, for the server to take a new
+    /// one, or for another process that writes the same file; work on a connection
     /// may take three times as long. Default: 10 s.
     pub timeout: Duration,
     /// Whether to bring the schema up to date while connecting. Default: true.
@@ -222,18 +205,15 @@ impl Store {
         connect::info(&self.0).await
     }
 
-    /// Sessions in use at this moment: none while a model is awaited.
+    /// Connections in use at this moment: none while a model is awaited.
     pub fn in_use(&self) -> usize {
-        match &self.0.database {
-            Database::Sqlite(db) => db.in_use(),
-            Database::Postgres(db) => db.pool.in_use(),
-        }
+        self.0.database.in_use()
     }
 
     /// Lets running work end, then closes every connection. Calls after it
     /// fail with `Unavailable`.
     pub async fn close(&self) {
-        on!(self.0, |db| db.close().await);
+        self.0.database.close().await;
     }
 }
 

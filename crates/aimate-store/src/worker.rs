@@ -7,7 +7,9 @@
 //! attempt, and the attempt is in the condition of every later update, so that a
 //! worker that was given up too early changes nothing any more (fencing).
 
+#[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "sqlite")]
 mod sqlite;
 
 use std::collections::HashMap;
@@ -94,7 +96,9 @@ fn abandoned(row: &Row) -> Result<AbandonedRun> {
 impl WorkerStore for SqlStore {
     async fn join(&self, worker: WorkerId, now: Timestamp) -> Result<()> {
         match &self.database {
+            #[cfg(feature = "sqlite")]
             Database::Sqlite(db) => db.lock_worker(worker).await,
+            #[cfg(feature = "postgres")]
             // The first beat takes the lock.
             Database::Postgres(_) => {}
         }
@@ -103,7 +107,9 @@ impl WorkerStore for SqlStore {
 
     async fn beat(&self, worker: WorkerId, now: Timestamp) -> Result<Vec<RunId>> {
         let requested = match &self.database {
+            #[cfg(feature = "sqlite")]
             Database::Sqlite(db) => db.beat(worker, now).await?,
+            #[cfg(feature = "postgres")]
             Database::Postgres(db) => db.beat(worker, now).await?,
         };
         each(&requested, |row| row.get("id"))
@@ -121,7 +127,9 @@ impl WorkerStore for SqlStore {
     async fn leave(&self, worker: WorkerId) -> Result<()> {
         self.database.execute(LEAVE.bind(worker)).await?;
         match &self.database {
+            #[cfg(feature = "sqlite")]
             Database::Sqlite(db) => db.unlock_worker(worker).await,
+            #[cfg(feature = "postgres")]
             Database::Postgres(db) => db.unlock_worker(worker).await,
         }
         Ok(())
@@ -153,15 +161,20 @@ impl SqlStore {
         claim: Statement,
     ) -> Result<Vec<Row>> {
         let dead = match &self.database {
+            #[cfg(feature = "sqlite")]
             Database::Sqlite(db) => db.unlocked_workers(worker).await?,
+            #[cfg(feature = "postgres")]
             Database::Postgres(db) => db.unlocked_workers(worker).await?,
         };
         let expire = EXPIRE.bind(worker).bind(dead_before).bind(dead);
         let [expired, claimed] = self.database.transaction([expire, claim]).await?;
-        if let Database::Sqlite(db) = &self.database {
-            for row in &expired.rows {
-                db.remove_lock(row.get("id")?);
-            }
+        let expired: Vec<WorkerId> = each(&expired.rows, |row| row.get("id"))?;
+        match &self.database {
+            #[cfg(feature = "sqlite")]
+            Database::Sqlite(db) => expired.into_iter().for_each(|worker| db.remove_lock(worker)),
+            // The locks went with the sessions.
+            #[cfg(feature = "postgres")]
+            Database::Postgres(_) => drop(expired),
         }
         Ok(claimed.rows)
     }

@@ -31,6 +31,7 @@ pub(crate) enum Value {
 
 /// One column of many rows, for `unnest`.
 #[derive(Clone, Debug)]
+#[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "PostgreSQL alone reads them"))]
 pub(crate) enum Array {
     Uuids(Vec<Option<Uuid>>),
     Ints(Vec<Option<i64>>),
@@ -126,6 +127,7 @@ impl Bind for Array {
     }
 }
 
+#[cfg(feature = "sqlite")]
 mod sqlite {
     use sqlx::Arguments as _;
     use sqlx::sqlite::SqliteArguments;
@@ -150,6 +152,7 @@ mod sqlite {
     }
 }
 
+#[cfg(feature = "postgres")]
 mod postgres {
     use sqlx::Arguments as _;
     use sqlx::postgres::PgArguments;

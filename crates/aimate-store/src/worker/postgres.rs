@@ -9,8 +9,8 @@ use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
+use crate::database::postgres::{Postgres, run};
 use crate::database::{DbError, Row, Sql, Statement};
-use crate::postgres::{Postgres, run};
 
 /// How long a beat may take before its session counts as lost.
 const BEAT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use aimate_core::{Result, Timestamp, WorkerId};
 use uuid::Uuid;
 
+use crate::database::sqlite::Sqlite;
 use crate::database::{Row, Sql};
-use crate::sqlite::Sqlite;
 
 const BEAT: Sql = Sql::Sqlite(
     "INSERT INTO workers (id, beat_at) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET beat_at = excluded.beat_at",

@@ -1,9 +1,12 @@
 //! The one connection that writes, and the queue before it.
 //!
-//! Whatever waits in the queue when a transaction ends goes into the next one
-//! together: a commit waits for the disk, and so sixteen callers wait for it
-//! once instead of sixteen times. Nobody waits for company: an operation that
-//! comes alone is committed alone.
+//! SQLite has one writer at a time. If every caller had its own connection, they
+//! would wait for the file's lock by polling, and each would wait for the disk by
+//! itself. Here whatever waits in the queue when a transaction ends goes into the
+//! next one together, so that sixteen callers wait for the disk once. Nobody waits
+//! for company: a job that comes alone is committed alone. A job that fails is
+//! undone by itself, back to its savepoint; one statement needs none, because
+//! SQLite undoes a failed statement.
 
 use std::time::Duration;
 
@@ -14,19 +17,19 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::operation::{Job, Opening, Operation, Outcome, Step};
-use crate::database::DbError;
-use crate::task::Tasks;
+use super::job::{End, Job, Opening};
+use crate::database::task::Tasks;
+use crate::database::{DbError, Outcome, Statement};
 
-/// Operations in one transaction at most, so that the first does not wait long
+/// Jobs in one transaction at most, so that the first does not wait long
 /// for its acknowledgement.
 const BATCH: usize = 64;
-/// Operations that wait at most; then callers wait for a place.
+/// Jobs that wait at most; then callers wait for a place.
 const QUEUE: usize = 1024;
 
 /// The queue's entrance.
 pub(super) struct Writer {
-    queue: mpsc::Sender<Box<dyn Job>>,
+    queue: mpsc::Sender<Job>,
     closing: CancellationToken,
     timeout: Duration,
 }
@@ -46,12 +49,12 @@ impl Writer {
         Self { queue, closing, timeout }
     }
 
-    /// Does `step` and returns its result once it is committed.
-    pub(super) async fn submit<S: Step>(&self, step: S) -> Result<S::Output, DbError> {
-        let (reply, answer) = oneshot::channel();
-        let job = Box::new(Operation::new(step, reply));
-        match self.queue.send_timeout(job, self.timeout).await {
-            Ok(()) => answer.await.unwrap_or_else(|_| Err(closed())),
+    /// Runs statements as one unit and returns what came of them once they are
+    /// committed.
+    pub(super) async fn submit(&self, statements: Vec<Statement>) -> Result<Vec<Outcome>, DbError> {
+        let (reply, result) = oneshot::channel();
+        match self.queue.send_timeout(Job::new(statements, reply), self.timeout).await {
+            Ok(()) => result.await.unwrap_or_else(|_| Err(closed())),
             Err(mpsc::error::SendTimeoutError::Timeout(_)) => {
                 Err(Error::unavailable("too many writes wait for the database; try again").into())
             }
@@ -72,7 +75,7 @@ fn closed() -> DbError {
 async fn serve(
     mut connection: SqliteConnection,
     reopen: Option<SqliteConnectOptions>,
-    mut jobs: mpsc::Receiver<Box<dyn Job>>,
+    mut jobs: mpsc::Receiver<Job>,
     closing: CancellationToken,
 ) {
     let mut batch = Vec::with_capacity(BATCH);
@@ -102,13 +105,13 @@ async fn serve(
 }
 
 /// Runs `batch` and commits it. An error means that nothing of it is stored.
-async fn run(connection: &mut SqliteConnection, batch: &mut [Box<dyn Job>]) -> sqlx::Result<()> {
+async fn run(connection: &mut SqliteConnection, batch: &mut [Job]) -> sqlx::Result<()> {
     if let [job] = batch
         && job.is_one_statement()
     {
         return match job.run(connection, Opening::None).await {
-            Outcome::Broken => Err(broken()),
-            Outcome::Done | Outcome::Refused => Ok(()),
+            End::Broken => Err(broken()),
+            End::Done | End::Refused => Ok(()),
         };
     }
     let result = run_in_transaction(connection, batch).await;
@@ -119,16 +122,13 @@ async fn run(connection: &mut SqliteConnection, batch: &mut [Box<dyn Job>]) -> s
     result
 }
 
-async fn run_in_transaction(
-    connection: &mut SqliteConnection,
-    batch: &mut [Box<dyn Job>],
-) -> sqlx::Result<()> {
+async fn run_in_transaction(connection: &mut SqliteConnection, batch: &mut [Job]) -> sqlx::Result<()> {
     let alone = batch.len() == 1;
     let (mut begun, mut saved) = (false, false);
     for job in batch {
         let saves = !alone && !job.is_one_statement();
-        // The savepoint of the operation before stays open until here, and what
-        // opens an operation goes to the connection's thread together with it.
+        // The savepoint of the job before stays open until here, and what
+        // opens a job goes to the connection's thread together with it.
         let opening = match (begun, saves, saved) {
             (false, false, _) => Opening::Begin,
             (false, true, _) => Opening::BeginAndSave,
@@ -139,15 +139,15 @@ async fn run_in_transaction(
         begun = true;
         saved |= saves;
         match job.run(connection, opening).await {
-            Outcome::Refused if saves => {
-                query("ROLLBACK TO unit").execute(&mut *connection).await?;
+            End::Refused if saves => {
+                query("ROLLBACK TO job").execute(&mut *connection).await?;
             }
-            Outcome::Refused if alone => {
+            End::Refused if alone => {
                 query("ROLLBACK").execute(&mut *connection).await?;
                 return Ok(());
             }
-            Outcome::Broken => return Err(broken()),
-            Outcome::Done | Outcome::Refused => {}
+            End::Broken => return Err(broken()),
+            End::Done | End::Refused => {}
         }
     }
     query("COMMIT").execute(connection).await?;
@@ -155,5 +155,5 @@ async fn run_in_transaction(
 }
 
 fn broken() -> sqlx::Error {
-    sqlx::Error::Protocol("an operation of the same transaction failed".into())
+    sqlx::Error::Protocol("a job of the same transaction failed".into())
 }

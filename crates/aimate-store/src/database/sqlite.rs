@@ -1,6 +1,6 @@
 //! Running statements on SQLite: one connection writes, a few read.
 
-mod operation;
+mod job;
 mod text;
 mod writer;
 
@@ -8,24 +8,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aimate_core::Result;
-use futures_util::future::BoxFuture;
-use sqlx::query::Query;
-use sqlx::sqlite::{
-    SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteRow, SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 
-use crate::database::{DbError, Outcome, Statement};
-use crate::error::{failure, is_lost};
-use crate::pool::{Pool, Poolable};
-use crate::task::Tasks;
+use super::error::failure;
+use super::pool::{Pool, Poolable};
+use super::task::Tasks;
+use super::{DbError, Outcome, Statement};
 use crate::worker::LivenessLocks;
-use operation::{One, Unit, Work};
 use text::Text;
 use writer::Writer;
-
-/// A statement with its values, or several statements in one text: they run one
-/// after the other for the price of one hop to sqlx's thread and back.
-pub(crate) type SqliteQuery = Query<'static, sqlx::Sqlite, SqliteArguments>;
 
 impl Poolable for SqliteConnection {}
 
@@ -134,67 +125,7 @@ impl Sqlite {
 
     /// Runs statements as one unit.
     pub(crate) async fn store(&self, statements: Vec<Statement>) -> Result<Vec<Outcome>, DbError> {
-        self.writer.submit(Unit(statements)).await
-    }
-
-    /// The rows of a text that only reads.
-    pub(crate) async fn read(&self, query: SqliteQuery) -> Result<Vec<SqliteRow>> {
-        let Some(readers) = &self.readers else {
-            return self.write(query).await;
-        };
-        let permit = readers.permit().await?;
-        self.tasks
-            .run(async move {
-                let mut connection = permit.connection().await.map_err(failure)?;
-                let result = query.fetch_all(&mut *connection).await;
-                connection.release(result.as_ref().is_err_and(is_lost));
-                result.map_err(failure)
-            })
-            .await
-    }
-
-    /// The first row of a statement that only reads.
-    pub(crate) async fn read_first(&self, query: SqliteQuery) -> Result<Option<SqliteRow>> {
-        Ok(self.read(query).await?.into_iter().next())
-    }
-
-    /// Runs one statement that writes; returns the rows it returns.
-    pub(crate) async fn write(&self, query: SqliteQuery) -> Result<Vec<SqliteRow>> {
-        Ok(self.writer.submit(One::new(query)).await?.0)
-    }
-
-    /// Runs one statement that writes; returns how many rows it touched.
-    pub(crate) async fn execute(&self, query: SqliteQuery) -> Result<u64> {
-        Ok(self.writer.submit(One::new(query)).await?.1)
-    }
-
-    /// Runs `work` as one unit: it is stored as a whole if it succeeds, and
-    /// leaves nothing if it fails.
-    pub(crate) async fn transaction<T: Send + 'static>(
-        &self,
-        work: impl for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T>> + Send + 'static,
-    ) -> Result<T> {
-        Ok(self.writer.submit(Work::new(work)).await?)
-    }
-
-    /// Runs `queries` as one unit, which is stored if `check` accepts how many
-    /// rows each touched.
-    pub(crate) async fn all(
-        &self,
-        queries: Vec<SqliteQuery>,
-        check: impl FnOnce(&[u64]) -> Result<()> + Send + 'static,
-    ) -> Result<()> {
-        self.transaction(|connection| {
-            Box::pin(async {
-                let mut touched = Vec::with_capacity(queries.len());
-                for query in queries {
-                    let done = query.execute(&mut *connection).await.map_err(failure)?;
-                    touched.push(done.rows_affected());
-                }
-                check(&touched)
-            })
-        })
-        .await
+        self.writer.submit(statements).await
     }
 
     pub(crate) async fn close(&self) {

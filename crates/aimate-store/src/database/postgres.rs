@@ -6,18 +6,14 @@ use std::time::Duration;
 use aimate_core::Result;
 use futures_util::TryStreamExt as _;
 use futures_util::future::BoxFuture;
-use sqlx::postgres::{PgArguments, PgConnection, PgRow};
-use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, Either, Execute as _, Executor as _, SqlSafeStr as _, SqlStr, query, query_with};
+use sqlx::postgres::{PgArguments, PgConnection};
+use sqlx::{AssertSqlSafe, Either, Executor as _, SqlSafeStr as _, SqlStr, query, query_with};
 
+use super::pool::{Pool, Poolable};
+use super::task::Tasks;
+use super::{DbError, DialectText, Expected, Outcome, Row, Statement, Value};
 use crate::Kind;
-use crate::database::{DbError, DialectText, Expected, Outcome, Row, Statement, Value};
-use crate::pool::{Pool, Poolable};
-use crate::task::Tasks;
 use crate::worker::LivenessLocks;
-
-/// A statement with its values.
-pub(crate) type PgQuery = Query<'static, sqlx::Postgres, PgArguments>;
 
 impl Poolable for PgConnection {
     /// One plan for each statement, whatever its values: the planner would take
@@ -169,79 +165,4 @@ async fn copy(connection: &mut PgConnection, text: &str, rows: &[u8]) -> Result<
     let mut copy = connection.copy_in_raw(text).await?;
     copy.send(rows).await?;
     Ok(Outcome { rows: Vec::new(), touched: copy.finish().await? })
-}
-
-// What the statements of sqlx need until there are none left.
-
-impl Postgres {
-    pub(crate) async fn read(&self, query: PgQuery) -> Result<Vec<PgRow>> {
-        let statement = Repeatable::of(query);
-        match self.read_once(statement.clone()).await {
-            Err(error) if error.is_lost() => Ok(self.read_once(statement).await?),
-            result => Ok(result?),
-        }
-    }
-
-    pub(crate) async fn read_first(&self, query: PgQuery) -> Result<Option<PgRow>> {
-        Ok(self.read(query).await?.into_iter().next())
-    }
-
-    async fn read_once(&self, statement: Repeatable) -> Result<Vec<PgRow>, DbError> {
-        self.work(move |connection| {
-            Box::pin(async move {
-                Ok(query_with(statement.text, statement.values).fetch_all(&mut *connection).await?)
-            })
-        })
-        .await
-    }
-
-    pub(crate) async fn write(&self, query: PgQuery) -> Result<Vec<PgRow>> {
-        Ok(self.work(|connection| Box::pin(async { Ok(query.fetch_all(connection).await?) })).await?)
-    }
-
-    pub(crate) async fn execute(&self, query: PgQuery) -> Result<u64> {
-        let done = self.work(|connection| Box::pin(async { Ok(query.execute(connection).await?) })).await?;
-        Ok(done.rows_affected())
-    }
-
-    pub(crate) async fn transaction<T: Send + 'static>(
-        &self,
-        work: impl for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T>> + Send + 'static,
-    ) -> Result<T> {
-        let done = self.in_transaction(|connection| Box::pin(async { Ok(work(connection).await?) })).await?;
-        Ok(done)
-    }
-
-    pub(crate) async fn all(
-        &self,
-        queries: Vec<PgQuery>,
-        check: impl FnOnce(&[u64]) -> Result<()> + Send + 'static,
-    ) -> Result<()> {
-        self.transaction(|connection| {
-            Box::pin(async {
-                let mut touched = Vec::with_capacity(queries.len());
-                for query in queries {
-                    let done = query.execute(&mut *connection).await.map_err(crate::error::failure)?;
-                    touched.push(done.rows_affected());
-                }
-                check(&touched)
-            })
-        })
-        .await
-    }
-}
-
-/// A statement that can be run again.
-#[derive(Clone)]
-struct Repeatable {
-    text: SqlStr,
-    values: PgArguments,
-}
-
-impl Repeatable {
-    fn of(mut query: PgQuery) -> Self {
-        // Invariant: the store binds no value that cannot be encoded.
-        let values = query.take_arguments().ok().flatten().unwrap_or_default();
-        Self { text: query.sql(), values }
-    }
 }

@@ -1,0 +1,113 @@
+//! Opening a database of a PostgreSQL server.
+
+use std::sync::Arc;
+
+use aimate_core::{Error, Result};
+use sqlx::Connection as _;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+
+use crate::database::postgres::Postgres;
+use crate::database::{Database, Pool, Row, Sql, failure};
+use crate::knowledge::{DiskBlobs, IndexCache};
+use crate::{Info, Kind, Options, SqlStore, migrate};
+
+/// The oldest PostgreSQL that is tested.
+const OLDEST_POSTGRES: u32 = 16;
+
+const SETTINGS: Sql = Sql::Postgres(
+    "SELECT current_setting('server_version') AS version, \
+     (SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'vector') AS pgvector, \
+     current_setting('fsync') AS fsync, \
+     current_setting('full_page_writes') AS full_page_writes, \
+     current_setting('synchronous_commit') AS synchronous_commit",
+);
+
+/// Opens the database at `url`.
+pub(super) async fn open(url: &str, options: &Options) -> Result<SqlStore> {
+    let connect: PgConnectOptions = url.parse().map_err(|error| {
+        Error::invalid("the database's address is not of the form `postgres://USER:PASSWORD@HOST/DATABASE`")
+            .with_source(without_url(&error))
+    })?;
+    let connect = connect.application_name("aimate").statement_cache_capacity(256);
+    let database = connect.get_database().unwrap_or_else(|| connect.get_username()).to_owned();
+    let address = format!("{}:{}/{database}", connect.get_host(), connect.get_port());
+    let pool = Pool::new(connect, options.pool_size.unwrap_or(16), options.timeout);
+    let mut connection = pool.open().await.map_err(|error| not_reached(&address, error))?;
+    check_version(&connection, &address)?;
+    if options.migrate {
+        migrate::postgres::run(&mut connection).await?;
+    } else {
+        migrate::postgres::check(&mut connection).await?;
+    }
+    // Not for the pool: a migration that broke off may have left its lock.
+    let _ = connection.close().await;
+    let database = Database::Postgres(Postgres::new(pool, 3 * options.timeout));
+    // One folder serves several databases: each has its own part of it.
+    let part = address.replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "-");
+    let folder = options.blobs.clone().unwrap_or_else(|| "aimate-data/blobs".into()).join(part);
+    let blobs = options.blob_store.clone().unwrap_or_else(|| Arc::new(DiskBlobs::new(folder)));
+    let index = IndexCache::new(options.index_cache);
+    let ids = Arc::clone(&options.ids);
+    Ok(SqlStore { database, address, blobs, index, ids })
+}
+
+/// A parser's error could repeat what it parsed; its kind is enough.
+fn without_url(error: &sqlx::Error) -> &'static str {
+    match error {
+        sqlx::Error::Configuration(_) => "the address could not be parsed",
+        _ => "the address could not be used",
+    }
+}
+
+fn not_reached(address: &str, error: sqlx::Error) -> Error {
+    let code = match &error {
+        sqlx::Error::Database(error) => error.code().map(|code| code.into_owned()),
+        _ => None,
+    };
+    match code.as_deref() {
+        Some("28P01" | "28000") => Error::invalid(format!(
+            "the PostgreSQL server at {address} refuses the user or the password of the address"
+        )),
+        Some("3D000") => Error::invalid(format!(
+            "the PostgreSQL server has no database {address}; create it first (`createdb`)"
+        )),
+        _ => Error::unavailable(format!("the PostgreSQL server at {address} cannot be reached")),
+    }
+    .with_source(error)
+}
+
+fn check_version(connection: &PgConnection, address: &str) -> Result<()> {
+    match connection.server_version_num().map(|number| number / 10_000) {
+        Some(major) if major < OLDEST_POSTGRES => Err(Error::invalid(format!(
+            "the server at {address} is PostgreSQL {major}; aiMate needs {OLDEST_POSTGRES} or newer"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// What `doctor` tells of it.
+pub(super) async fn info(store: &SqlStore) -> Result<Info> {
+    let row = store.database.read_first(SETTINGS.unbound()).await?;
+    let row = row.ok_or_else(|| failure(sqlx::Error::RowNotFound))?;
+    Ok(Info {
+        kind: Kind::Postgres,
+        version: row.get("version")?,
+        pgvector: row.maybe("pgvector")?,
+        address: store.address.clone(),
+        warnings: warnings(&row)?,
+    })
+}
+
+fn warnings(row: &Row) -> Result<Vec<String>> {
+    let mut warnings = Vec::new();
+    for (setting, risk) in [
+        ("fsync", "a power loss can destroy the database"),
+        ("full_page_writes", "a power loss can destroy the database"),
+        ("synchronous_commit", "a power loss can take back what was acknowledged"),
+    ] {
+        if row.get::<String>(setting)? == "off" {
+            warnings.push(format!("the server runs with `{setting} = off`: {risk}"));
+        }
+    }
+    Ok(warnings)
+}

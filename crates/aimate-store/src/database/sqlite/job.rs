@@ -1,0 +1,110 @@
+//! What waits in the writer's queue.
+
+use aimate_core::Error;
+use sqlx::sqlite::SqliteConnection;
+use tokio::sync::oneshot;
+
+use super::text::Text;
+use crate::database::{DbError, Expected, Outcome, Statement};
+
+/// Statements of one text at most. A text that comes again is prepared already;
+/// of more statements there are too many combinations for that.
+const MAX_JOINED: usize = 8;
+
+/// What comes before a job in its transaction. It goes to the connection's thread
+/// in one text with the job's own statements.
+#[derive(Clone, Copy)]
+pub(super) enum Opening {
+    None,
+    Begin,
+    BeginAndSave,
+    Save,
+    SaveNext,
+}
+
+impl Opening {
+    /// The statements in one text, and how many they are.
+    fn statements(self) -> (&'static str, usize) {
+        match self {
+            Self::None => ("", 0),
+            Self::Begin => ("BEGIN IMMEDIATE; ", 1),
+            Self::BeginAndSave => ("BEGIN IMMEDIATE; SAVEPOINT job; ", 2),
+            Self::Save => ("SAVEPOINT job; ", 1),
+            Self::SaveNext => ("RELEASE job; SAVEPOINT job; ", 2),
+        }
+    }
+}
+
+/// How a job ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Done,
+    /// It failed by itself; the others in its transaction may go on.
+    Refused,
+    /// The database failed; the transaction cannot be trusted.
+    Broken,
+}
+
+/// Statements that are stored together or not at all, and the caller who waits
+/// for that.
+pub(super) struct Job {
+    statements: Vec<Statement>,
+    result: Option<Result<Vec<Outcome>, DbError>>,
+    reply: oneshot::Sender<Result<Vec<Outcome>, DbError>>,
+}
+
+impl Job {
+    pub(super) fn new(
+        statements: Vec<Statement>,
+        reply: oneshot::Sender<Result<Vec<Outcome>, DbError>>,
+    ) -> Self {
+        Self { statements, result: None, reply }
+    }
+
+    /// Whether a failure of it undoes itself, without a savepoint.
+    pub(super) fn is_one_statement(&self) -> bool {
+        matches!(&*self.statements, [one] if !matches!(one.expected, Expected::Touched(_)))
+    }
+
+    /// Runs the statements and keeps the result.
+    pub(super) async fn run(&mut self, connection: &mut SqliteConnection, opening: Opening) -> End {
+        let statements = std::mem::take(&mut self.statements);
+        let result = run(statements, connection, opening).await;
+        let end = match &result {
+            Ok(_) => End::Done,
+            Err(error) if error.is_unavailable() => End::Broken,
+            Err(_) => End::Refused,
+        };
+        self.result = Some(result);
+        end
+    }
+
+    /// Tells the caller: the result, or that it was `lost` with its transaction.
+    pub(super) fn reply(self, lost: Option<&str>) {
+        let result = match (self.result, lost) {
+            (Some(Err(error)), _) => Err(error),
+            (Some(result), None) => result,
+            (_, lost) => Err(Error::unavailable("the write was not stored; try again")
+                .with_source(lost.unwrap_or("it was not run").to_owned())
+                .into()),
+        };
+        // A caller that stopped waiting does not want to know.
+        let _ = self.reply.send(result);
+    }
+}
+
+async fn run(
+    statements: Vec<Statement>,
+    connection: &mut SqliteConnection,
+    opening: Opening,
+) -> Result<Vec<Outcome>, DbError> {
+    if statements.len() <= MAX_JOINED {
+        return Text::new(opening.statements(), statements)?.run(connection).await;
+    }
+    Text::new(opening.statements(), Vec::new())?.run(connection).await?;
+    let mut outcomes = Vec::with_capacity(statements.len());
+    for statement in statements {
+        outcomes.extend(Text::new(("", 0), vec![statement])?.run(connection).await?);
+    }
+    Ok(outcomes)
+}
