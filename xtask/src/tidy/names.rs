@@ -9,52 +9,18 @@ use super::rules::Violation;
 use crate::source::{Module, attributes, is_test};
 
 /// Names that several types of one crate have, and why each may.
-const SHARED: [(&str, &str, &str); 23] = [
-    ("aimate-core", "Answer", "to be renamed"),
-    ("aimate-core", "Inner", "to be renamed"),
-    ("aimate-core", "State", "to be renamed"),
-    ("aimate-http", "Asked", "to be renamed"),
-    ("aimate-providers", "Answer", "to be renamed"),
+const SHARED: [(&str, &str, &str); 2] = [
     ("aimate-providers", "ChatDecoder", "each protocol has its own"),
-    ("aimate-providers", "Draft", "to be renamed"),
-    ("aimate-providers", "Entry", "to be renamed"),
-    ("aimate-providers", "Number", "to be renamed"),
-    ("aimate-providers", "Reader", "to be renamed"),
     ("aimate-providers", "WireCall", "each protocol has its own"),
-    ("aimate-store", "Array", "to be renamed"),
-    ("aimate-store", "Dialect", "to be renamed"),
-    ("aimate-store", "Found", "to be renamed"),
-    ("aimate-store", "Known", "to be renamed"),
-    ("aimate-store", "Outcome", "to be renamed"),
-    ("aimate-store", "Part", "to be renamed"),
-    ("aimate-store", "Place", "to be renamed"),
-    ("aimate-store", "Question", "to be renamed"),
-    ("aimate-store", "Step", "to be renamed"),
-    ("aimate-store", "Text", "to be renamed"),
-    ("aimate-store", "Work", "to be renamed"),
-    ("aimate-store", "Writer", "to be renamed"),
 ];
 
 /// Names of aimate-core that types of other crates have, and why each may.
-const REUSED: [(&str, &str, &str); 18] = [
-    ("aimate-http", "Finished", "to be renamed"),
-    ("aimate-http", "Part", "to be renamed"),
+const REUSED: [(&str, &str, &str); 5] = [
     ("aimate-http", "Result", "the alias with the error of HTTP"),
     ("aimate-index", "Result", "the alias with the error of an index"),
-    ("aimate-providers", "Answer", "to be renamed"),
     ("aimate-providers", "Chunk", "as the protocol calls it"),
-    ("aimate-providers", "File", "to be renamed"),
     ("aimate-providers", "Message", "as the protocol calls it"),
-    ("aimate-providers", "Model", "to be renamed"),
-    ("aimate-providers", "Part", "to be renamed"),
-    ("aimate-providers", "Prompts", "to be renamed"),
     ("aimate-providers", "Result", "the alias with the error of a tokenizer file"),
-    ("aimate-store", "Found", "to be renamed"),
-    ("aimate-store", "Part", "to be renamed"),
-    ("aimate-store", "Session", "to be renamed"),
-    ("aimate-store", "Turn", "to be renamed"),
-    ("aimate-text", "Page", "to be renamed"),
-    ("aimate-text", "Scope", "to be renamed"),
 ];
 
 /// A type that is declared somewhere.

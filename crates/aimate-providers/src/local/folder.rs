@@ -64,7 +64,7 @@ pub(super) enum Pooling {
 
 /// The prefixes that a model expects, by purpose.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Prompts {
+pub(super) struct PromptPrefixes {
     pub(super) query: String,
     pub(super) passage: String,
 }
@@ -77,7 +77,7 @@ pub(super) struct ModelFolder {
     network: PathBuf,
     pub(super) config: Config,
     pub(super) pooling: Pooling,
-    pub(super) prompts: Prompts,
+    pub(super) prompts: PromptPrefixes,
     pub(super) max_tokens: usize,
 }
 
@@ -118,7 +118,7 @@ impl ModelFolder {
     /// Returns 16 hex digits of a hash of everything that determines a vector.
     pub(super) fn version(&self, weights: &mut Weights, tokenizer: &str) -> Result<String> {
         let Config { hidden_act, num_attention_heads, layer_norm_eps, .. } = self.config;
-        let Prompts { query, passage } = &self.prompts;
+        let PromptPrefixes { query, passage } = &self.prompts;
         let mut hash = Sha256::new();
         weights.hash(&mut hash)?;
         hash.update(tokenizer);
@@ -201,11 +201,11 @@ struct TransformersFile {
 }
 
 impl TransformersFile {
-    fn prompts(self) -> Prompts {
+    fn prompts(self) -> PromptPrefixes {
         let prompts = self.prompts.unwrap_or_default();
         let find =
             |names: &[&str]| names.iter().find_map(|name| prompts.get(*name)?.clone()).unwrap_or_default();
-        Prompts { query: find(&["query"]), passage: find(&["document", "passage"]) }
+        PromptPrefixes { query: find(&["query"]), passage: find(&["document", "passage"]) }
     }
 }
 

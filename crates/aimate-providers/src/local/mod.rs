@@ -28,7 +28,7 @@ use tokio::sync::Semaphore;
 
 use bert::{Bert, Scratch};
 use compute_pool::ComputePool;
-use folder::{ModelFolder, Pooling, Prompts};
+use folder::{ModelFolder, Pooling, PromptPrefixes};
 use wordpiece::Tokenizer;
 
 /// Maximum tokens of a batch, the job of one thread. Smaller ones read the
@@ -60,7 +60,7 @@ struct LoadedModel {
     bert: Bert,
     tokenizer: Tokenizer,
     pooling: Pooling,
-    prompts: Prompts,
+    prompts: PromptPrefixes,
 }
 
 impl LocalEmbedder {
@@ -220,7 +220,7 @@ impl Embedder for LocalEmbedder {
     }
 
     async fn embed(&self, texts: &[String], purpose: EmbedPurpose) -> Result<Vec<Vec<f32>>> {
-        let Prompts { query, passage } = &self.loaded.prompts;
+        let PromptPrefixes { query, passage } = &self.loaded.prompts;
         // Queries have permits of their own: a user waits for each.
         let (prompt, permits) = match purpose {
             EmbedPurpose::Query => (query, &self.query_permits),

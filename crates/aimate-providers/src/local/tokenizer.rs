@@ -47,7 +47,7 @@ struct Normalizer {
 }
 
 #[derive(Deserialize)]
-struct Model {
+struct WordPieceModel {
     vocab: Vocabulary,
     unk_token: Box<str>,
     continuing_subword_prefix: String,
@@ -88,7 +88,7 @@ pub(super) fn read(json: &str) -> Result<Tokenizer> {
     let normalizer: Normalizer = part("normalizer", "BertNormalizer", file.normalizer)?;
     known("pre_tokenizer", "BertPreTokenizer", &file.pre_tokenizer)?;
     let (before, behind) = around(file.post_processor)?;
-    let model: Model = match file.model.get("type") {
+    let model: WordPieceModel = match file.model.get("type") {
         // Old files have no type.
         None => parse("model", file.model)?,
         Some(_) => part("model", "WordPiece", file.model)?,

@@ -1,7 +1,7 @@
 //! Running statements on SQLite: one connection writes, a few read.
 
 mod job;
-mod text;
+mod statement_batch;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use super::pool::{Pool, Poolable};
 use super::task::Tasks;
 use super::{DbError, Outcome, Statement};
 use crate::worker::LivenessLocks;
-use text::Text;
+use statement_batch::StatementBatch;
 use writer::Writer;
 
 impl Poolable for SqliteConnection {}
@@ -113,7 +113,7 @@ impl Sqlite {
         self.tasks
             .run(async move {
                 let mut connection = permit.connection().await.map_err(failure)?;
-                let result = match Text::new(("", 0), statements) {
+                let result = match StatementBatch::new(("", 0), statements) {
                     Ok(text) => text.run(&mut connection).await,
                     Err(error) => Err(error),
                 };

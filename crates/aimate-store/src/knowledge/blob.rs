@@ -1,7 +1,7 @@
 //! The bytes of documents, in a folder: `TENANT/XX/DOCUMENT-SHA256`, where `XX`
 //! is the last byte of the document's id.
 
-mod part;
+mod part_file;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, Stream, StreamExt as _, TryStreamExt as _};
 use uuid::Uuid;
 
-use part::Part;
+use part_file::PartFile;
 
 /// What nobody goes on writing after this time.
 const ABANDONED: Duration = Duration::from_secs(60 * 60);
@@ -73,7 +73,7 @@ impl Place {
                 if let Some(folder) = &*made {
                     return Ok(folder.clone());
                 }
-                let folder = part::make_temporary()?;
+                let folder = part_file::make_temporary()?;
                 *made = Some(folder.clone());
                 Ok(folder)
             }
@@ -101,9 +101,10 @@ impl BlobStore for DiskBlobs {
         max_bytes: u64,
     ) -> Result<(Blob, u64)> {
         let place = Arc::clone(&self.place);
-        let mut part =
-            off_the_async_threads(move || Part::new(&folder_of(&place.make()?, tenant, document), document))
-                .await?;
+        let mut part = off_the_async_threads(move || {
+            PartFile::new(&folder_of(&place.make()?, tenant, document), document)
+        })
+        .await?;
         while let Some(bytes) = bytes.next().await {
             let bytes = bytes?;
             if part.size.saturating_add(bytes.len() as u64) > max_bytes {
@@ -192,7 +193,7 @@ fn entries(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
 /// The blob that a file holds. What was left half written is removed on the way.
 fn blob(tenant: TenantId, file: &Path) -> Option<Blob> {
     let name = name(file)?;
-    if name.ends_with(part::ENDING) {
+    if name.ends_with(part_file::ENDING) {
         let age = file.metadata().and_then(|file| file.modified()).ok()?.elapsed().ok()?;
         if age > ABANDONED {
             let _ = std::fs::remove_file(file);

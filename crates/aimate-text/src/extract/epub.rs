@@ -6,7 +6,7 @@ use std::path::Path;
 use super::archive::{Archive, resolve};
 use super::document::{Extracted, TextKind};
 use super::error::ExtractError;
-use super::html::{Page, Scope};
+use super::html::{ContentScope, HtmlPage};
 use super::limits::Limits;
 use super::output::Output;
 use super::xml::{Node, Walker};
@@ -30,7 +30,7 @@ pub(super) fn read(path: &Path, limits: &Limits) -> Result<Extracted, ExtractErr
             output.warn(format!("part {number} is missing from the file"));
             continue;
         };
-        let chapter = Page::read(&text, Scope::Whole, true, limits);
+        let chapter = HtmlPage::read(&text, ContentScope::Whole, true, limits);
         is_flat |= chapter.is_flat;
         output.page(number, chapter.heading().or(chapter.title.as_deref()));
         chapter.write(&mut output)?;

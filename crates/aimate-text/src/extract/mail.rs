@@ -4,7 +4,7 @@ use mail_parser::{Address, MessageParser, MimeHeaders, PartType};
 
 use super::document::{Extracted, TextKind};
 use super::error::ExtractError;
-use super::html::{Page, Scope};
+use super::html::{ContentScope, HtmlPage};
 use super::limits::Limits;
 use super::line::clean_line;
 use super::output::Output;
@@ -34,7 +34,7 @@ pub(super) fn read(bytes: &[u8], limits: &Limits) -> Result<Extracted, ExtractEr
             PartType::Html(html) => {
                 kind = TextKind::Markdown;
                 output.end_paragraph();
-                Page::read(html, Scope::Whole, false, limits).write(&mut output)?;
+                HtmlPage::read(html, ContentScope::Whole, false, limits).write(&mut output)?;
             }
             _ => {}
         }

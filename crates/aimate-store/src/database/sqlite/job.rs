@@ -4,7 +4,7 @@ use aimate_core::Error;
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::oneshot;
 
-use super::text::Text;
+use super::statement_batch::StatementBatch;
 use crate::database::{DbError, Expected, Outcome, Statement};
 
 /// Statements of one text at most. A text that comes again is prepared already;
@@ -99,12 +99,12 @@ async fn run(
     opening: Opening,
 ) -> Result<Vec<Outcome>, DbError> {
     if statements.len() <= MAX_JOINED {
-        return Text::new(opening.statements(), statements)?.run(connection).await;
+        return StatementBatch::new(opening.statements(), statements)?.run(connection).await;
     }
-    Text::new(opening.statements(), Vec::new())?.run(connection).await?;
+    StatementBatch::new(opening.statements(), Vec::new())?.run(connection).await?;
     let mut outcomes = Vec::with_capacity(statements.len());
     for statement in statements {
-        outcomes.extend(Text::new(("", 0), vec![statement])?.run(connection).await?);
+        outcomes.extend(StatementBatch::new(("", 0), vec![statement])?.run(connection).await?);
     }
     Ok(outcomes)
 }

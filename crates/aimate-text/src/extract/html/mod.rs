@@ -14,7 +14,7 @@ use block::Block;
 
 /// Which part of a page is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scope {
+pub(super) enum ContentScope {
     /// The main content: menus, footers and notices are left out.
     Main,
     /// All of it: a chapter of a book, a message.
@@ -22,7 +22,7 @@ pub(super) enum Scope {
 }
 
 /// A parsed page.
-pub(super) struct Page {
+pub(super) struct HtmlPage {
     /// The text of its `<title>`.
     pub(super) title: Option<String>,
     blocks: Vec<Block>,
@@ -30,11 +30,11 @@ pub(super) struct Page {
     pub(super) is_flat: bool,
 }
 
-impl Page {
+impl HtmlPage {
     /// Reads a page; one that is `xml` may close any element with `/>`.
-    pub(super) fn read(text: &str, scope: Scope, is_xml: bool, limits: &Limits) -> Self {
+    pub(super) fn read(text: &str, scope: ContentScope, is_xml: bool, limits: &Limits) -> Self {
         let (blocks, title, is_flat) = convert::convert(text, is_xml, limits);
-        let blocks = if scope == Scope::Main { block::main_content(blocks) } else { blocks };
+        let blocks = if scope == ContentScope::Main { block::main_content(blocks) } else { blocks };
         Self { title, blocks, is_flat }
     }
 
@@ -54,7 +54,7 @@ pub(super) fn read(bytes: &[u8], media_type: &str, limits: &Limits) -> Result<Ex
     if let Some(warning) = warning {
         output.warn(warning);
     }
-    let page = Page::read(&text, Scope::Main, media_type == media::XHTML, limits);
+    let page = HtmlPage::read(&text, ContentScope::Main, media_type == media::XHTML, limits);
     if page.is_flat {
         output
             .warn(format!("elements nested more than {} levels deep were read as plain text", limits.depth));

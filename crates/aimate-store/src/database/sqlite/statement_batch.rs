@@ -14,7 +14,7 @@ use crate::Kind;
 use crate::database::{DbError, DialectText, Expected, Outcome, Row, Statement};
 
 /// Statements in one text, with the values of all.
-pub(super) struct Text {
+pub(super) struct StatementBatch {
     sql: SqlStr,
     values: SqliteArguments,
     /// Statements at the beginning whose outcome nobody asks for.
@@ -23,7 +23,7 @@ pub(super) struct Text {
     expected: Vec<Option<Expected>>,
 }
 
-impl Text {
+impl StatementBatch {
     /// The text of `statements`, behind the statements of `opening`.
     #[expect(clippy::disallowed_methods, reason = "all parts are the store's own text; values are bound")]
     pub(super) fn new(opening: (&'static str, usize), statements: Vec<Statement>) -> Result<Self, DbError> {

@@ -14,9 +14,9 @@ pub(super) const ENDING: &str = ".part";
 /// Tells this process's files apart.
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
-/// Bytes on their way to a document's file. Dropped before [`Part::keep`], it
+/// Bytes on their way to a document's file. Dropped before [`PartFile::keep`], it
 /// leaves nothing.
-pub(super) struct Part {
+pub(super) struct PartFile {
     document: DocumentId,
     file: File,
     path: PathBuf,
@@ -25,7 +25,7 @@ pub(super) struct Part {
     is_kept: bool,
 }
 
-impl Part {
+impl PartFile {
     /// An empty one in `folder`, which is made if it must be.
     pub(super) fn new(folder: &Path, document: DocumentId) -> Result<Self> {
         make_folder(folder)?;
@@ -58,7 +58,7 @@ impl Part {
     }
 }
 
-impl Drop for Part {
+impl Drop for PartFile {
     fn drop(&mut self) {
         if !self.is_kept {
             // What cannot be removed now is found by its name later.
