@@ -12,11 +12,12 @@ use crate::process::Result;
 use crate::source::{Module, modules, read};
 
 /// The crates that others depend on.
-const LIBRARIES: [&str; 8] = [
+const LIBRARIES: [&str; 9] = [
     "aimate",
     "aimate-core",
     "aimate-http",
     "aimate-index",
+    "aimate-object-store",
     "aimate-providers",
     "aimate-store",
     "aimate-sync",
