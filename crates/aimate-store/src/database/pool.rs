@@ -7,11 +7,14 @@
 //! small statement costs.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
+#[cfg(not(test))]
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use aimate_core::{Error, Result};
-use sqlx::{ConnectOptions, Connection};
+#[cfg(test)]
+use aimate_interleave::{Mutex, MutexGuard};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// A connection that was idle for this long is pinged before it is used again:
@@ -26,17 +29,24 @@ const MAX_IDLE: Duration = Duration::from_secs(10 * 60);
 const MAX_AGE: Duration = Duration::from_secs(30 * 60);
 
 /// Connections that are kept open between calls.
-pub(crate) struct Pool<C: Connection>(Arc<Shared<C>>);
+pub(crate) struct Pool<C: Poolable>(Arc<Shared<C>>);
 
 /// A connection that a pool can hold.
-pub(crate) trait Poolable: Connection {
-    /// Prepares a connection that was opened this moment.
-    fn on_connect(&mut self) -> impl Future<Output = sqlx::Result<()>> + Send {
-        async { Ok(()) }
-    }
+pub(crate) trait Poolable: Sized + Send {
+    /// How one is opened.
+    type Options: Send + Sync;
+
+    /// Opens one and prepares it.
+    fn open(options: &Self::Options) -> impl Future<Output = sqlx::Result<Self>> + Send;
+
+    /// Asks the server whether it still works.
+    fn ping(&mut self) -> impl Future<Output = sqlx::Result<()>> + Send;
+
+    /// Closes it in order.
+    fn close(self) -> impl Future<Output = sqlx::Result<()>> + Send;
 }
 
-struct Shared<C: Connection> {
+struct Shared<C: Poolable> {
     options: C::Options,
     size: usize,
     timeout: Duration,
@@ -52,7 +62,7 @@ struct Idle<C> {
     since: Instant,
 }
 
-impl<C: Connection> Clone for Pool<C> {
+impl<C: Poolable> Clone for Pool<C> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
@@ -94,12 +104,7 @@ impl<C: Poolable> Pool<C> {
 
     /// Opens a connection beside the pool.
     pub(crate) async fn open(&self) -> sqlx::Result<C> {
-        let opened = async {
-            let mut connection = self.0.options.connect().await?;
-            connection.on_connect().await?;
-            Ok(connection)
-        };
-        match tokio::time::timeout(self.0.timeout, opened).await {
+        match tokio::time::timeout(self.0.timeout, C::open(&self.0.options)).await {
             Ok(opened) => opened,
             Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
         }
@@ -137,10 +142,12 @@ impl<C: Poolable> Pool<C> {
     }
 
     fn put_back(&self, connection: C, opened: Instant) {
+        let mut idle = self.idle();
+        // Asked under the lock: otherwise the pool could be closed in between, and
+        // the connection would stay open in it.
         if self.0.permits.is_closed() {
             return;
         }
-        let mut idle = self.idle();
         let old = idle.iter().take_while(|idle| idle.since.elapsed() > MAX_IDLE).count();
         idle.drain(..old);
         idle.push(Idle { connection, opened, since: Instant::now() });
@@ -148,7 +155,7 @@ impl<C: Poolable> Pool<C> {
 }
 
 /// The right to use one connection of a pool.
-pub(crate) struct PoolPermit<C: Connection> {
+pub(crate) struct PoolPermit<C: Poolable> {
     permit: OwnedSemaphorePermit,
     pool: Pool<C>,
 }
@@ -163,7 +170,7 @@ impl<C: Poolable> PoolPermit<C> {
 
 /// A connection in use. Dropped, it is closed; [`PooledConnection::release`]
 /// keeps it.
-pub(crate) struct PooledConnection<C: Connection> {
+pub(crate) struct PooledConnection<C: Poolable> {
     connection: C,
     opened: Instant,
     permit: PoolPermit<C>,
@@ -184,7 +191,7 @@ impl<C: Poolable> PooledConnection<C> {
     }
 }
 
-impl<C: Connection> Deref for PooledConnection<C> {
+impl<C: Poolable> Deref for PooledConnection<C> {
     type Target = C;
 
     fn deref(&self) -> &C {
@@ -192,11 +199,13 @@ impl<C: Connection> Deref for PooledConnection<C> {
     }
 }
 
-impl<C: Connection> DerefMut for PooledConnection<C> {
+impl<C: Poolable> DerefMut for PooledConnection<C> {
     fn deref_mut(&mut self) -> &mut C {
         &mut self.connection
     }
 }
 
+#[cfg(test)]
+mod interleavings;
 #[cfg(test)]
 mod tests;

@@ -6,8 +6,11 @@ use std::time::Duration;
 use aimate_core::Result;
 use futures_util::TryStreamExt as _;
 use futures_util::future::BoxFuture;
-use sqlx::postgres::{PgArguments, PgConnection};
-use sqlx::{AssertSqlSafe, Either, Executor as _, SqlSafeStr as _, SqlStr, query, query_with};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Connection, Either, Executor as _, SqlSafeStr as _, SqlStr, query,
+    query_with,
+};
 
 use super::pool::{Pool, Poolable};
 use super::task::Tasks;
@@ -16,11 +19,24 @@ use crate::Kind;
 use crate::worker::LivenessLocks;
 
 impl Poolable for PgConnection {
+    type Options = PgConnectOptions;
+
     /// One plan for each statement, whatever its values: the planner would take
     /// a tenant that came after the last ANALYZE for one without rows, and any
     /// index for as good as the right one. It is also what the tests look at.
-    async fn on_connect(&mut self) -> sqlx::Result<()> {
-        query("SET plan_cache_mode = force_generic_plan").persistent(false).execute(self).await.map(drop)
+    async fn open(options: &PgConnectOptions) -> sqlx::Result<Self> {
+        let mut connection = options.connect().await?;
+        let plans = query("SET plan_cache_mode = force_generic_plan").persistent(false);
+        plans.execute(&mut connection).await?;
+        Ok(connection)
+    }
+
+    async fn ping(&mut self) -> sqlx::Result<()> {
+        Connection::ping(self).await
+    }
+
+    async fn close(self) -> sqlx::Result<()> {
+        Connection::close(self).await
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use aimate_core::Result;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection};
 
 use super::error::failure;
 use super::pool::{Pool, Poolable};
@@ -18,7 +19,21 @@ use crate::worker::LivenessLocks;
 use statement_batch::StatementBatch;
 use writer::Writer;
 
-impl Poolable for SqliteConnection {}
+impl Poolable for SqliteConnection {
+    type Options = SqliteConnectOptions;
+
+    async fn open(options: &SqliteConnectOptions) -> sqlx::Result<Self> {
+        options.connect().await
+    }
+
+    async fn ping(&mut self) -> sqlx::Result<()> {
+        Connection::ping(self).await
+    }
+
+    async fn close(self) -> sqlx::Result<()> {
+        Connection::close(self).await
+    }
+}
 
 /// Rows that sqlx's thread reads before it waits for who takes them: each wait is
 /// two changes of thread.
