@@ -13,6 +13,7 @@ use aimate_core::conformance::world::{self, World};
 use aimate_core::run::BeginRun;
 use aimate_core::{RandomIds, Stores};
 use aimate_store::{Options, Store, connect_with};
+use sqlx::Connection as _;
 use support::relay::Relay;
 
 fn fresh_turn(w: &World<'_>) -> BeginRun {
@@ -90,6 +91,9 @@ async fn give_up_after(times: u32, call: impl Future) {
     }
 }
 
+/// Awaits at which calls are given up; none has as many.
+const AWAITS: u32 = 12;
+
 /// Gives calls up at each of their awaits in turn.
 async fn at_every_await(store: Store) {
     let stores: Stores = store.stores();
@@ -97,7 +101,7 @@ async fn at_every_await(store: Store) {
     let talk = w.conversation("talk").await;
     let leaf = w.thread(&talk, None, &["a", "b"]).await[1].id;
     let mut stored = 0;
-    for times in 0..12 {
+    for times in 0..AWAITS {
         let turn = fresh_turn(&w);
         give_up_after(times, stores.runs.begin(&w.me, &turn)).await;
         let into = world::conversation("fork");
@@ -112,7 +116,7 @@ async fn at_every_await(store: Store) {
         stored += u32::from(is_stored(&w, &turn).await);
     }
     // Some gave up before the store had the turn, and some after.
-    assert!((1..12).contains(&stored), "{stored} stored");
+    assert!((1..AWAITS).contains(&stored), "{stored} stored");
     assert_eq!(store.in_use(), 0);
     store.close().await;
 }
@@ -121,9 +125,11 @@ async fn at_every_await(store: Store) {
 async fn calls_given_up_at_every_await_on_sqlite() {
     let folder = support::Folder::new();
     at_every_await(aimate_store::connect(&folder.url()).await.unwrap()).await;
-    // What was acknowledged is in the file.
-    let store = aimate_store::connect(&folder.url()).await.unwrap();
-    store.close().await;
+    let mut session = sqlx::SqliteConnection::connect(&folder.url()).await.unwrap();
+    let stored = "SELECT count(*) FROM conversations WHERE title = 'acknowledged'";
+    let stored: i64 = sqlx::query_scalar(stored).fetch_one(&mut session).await.unwrap();
+    assert_eq!(stored, i64::from(AWAITS), "what was acknowledged is in the file");
+    session.close().await.unwrap();
     at_every_await(aimate_store::connect("sqlite::memory:").await.unwrap()).await;
 }
 

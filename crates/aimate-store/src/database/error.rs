@@ -94,10 +94,29 @@ pub(crate) fn failure(error: sqlx::Error) -> Error {
         ErrorKind::Conflict => "something with this id or name is already there",
         ErrorKind::NotFound => "something that this refers to is not there",
         ErrorKind::Invalid => "a value is not one that the database can keep",
-        ErrorKind::Unavailable => "the database cannot be reached or is busy; try again",
+        ErrorKind::Unavailable => trouble(&error),
         _ => "the database could not do this",
     };
     Error::new(kind, message).with_source(error)
+}
+
+/// What keeps the database from its work at this moment.
+fn trouble(error: &sqlx::Error) -> &'static str {
+    if is_lost(error) {
+        // A commit may have been stored before its answer was lost.
+        return "the database cannot be reached, or broke off: a write that was under way may or may not be \
+                stored; try again";
+    }
+    let code = error.as_database_error().and_then(DatabaseError::code).unwrap_or_default();
+    match code.parse::<u32>() {
+        // SQLSTATE `disk_full`; SQLite's FULL, which has no extended codes.
+        Ok(53_100 | 13) => "the disk of the database is full; make room and try again",
+        // SQLite's IOERR and its extended codes; SQLSTATEs are greater.
+        Ok(code) if code < 10_000 && code & 0xff == 10 => {
+            "the disk of the database failed; look at its machine's log and try again"
+        }
+        _ => "the database is busy; try again",
+    }
 }
 
 /// Whether the connection is lost, so that a new one may succeed at once.

@@ -1,7 +1,9 @@
-//! A relay between a client and a server that is slow in one direction, and
-//! that can be cut.
+//! A relay between a client and a server that is slow in one direction, that can
+//! be cut, and that can lose answers.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -11,6 +13,15 @@ use tokio::sync::broadcast;
 pub(crate) struct Relay {
     pub(crate) address: SocketAddr,
     cut: broadcast::Sender<()>,
+    loses: Arc<Losses>,
+}
+
+/// Which of the server's bytes are lost.
+#[derive(Default)]
+struct Losses {
+    all: AtomicBool,
+    /// All, from the client's next `COMMIT` on.
+    after_commit: AtomicBool,
 }
 
 impl Relay {
@@ -20,6 +31,8 @@ impl Relay {
         let address = listener.local_addr().unwrap();
         let (cut, _) = broadcast::channel(1);
         let (server, cutting) = (server.to_owned(), cut.clone());
+        let loses = Arc::new(Losses::default());
+        let losing = Arc::clone(&loses);
         spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let server = TcpStream::connect(&server).await.unwrap();
@@ -28,15 +41,37 @@ impl Relay {
                 let (from_client, to_client) = client.into_split();
                 let (from_server, to_server) = server.into_split();
                 let (mut one, mut two) = (cutting.subscribe(), cutting.subscribe());
+                let (asked, answered) = (Arc::clone(&losing), Arc::clone(&losing));
+                let to_server = copy(from_client, to_server, Duration::ZERO, move |bytes| {
+                    if asked.after_commit.load(Ordering::Relaxed)
+                        && bytes.windows(6).any(|word| word == b"COMMIT")
+                    {
+                        asked.all.store(true, Ordering::Relaxed);
+                    }
+                    true
+                });
+                let to_client =
+                    copy(from_server, to_client, delay, move |_| !answered.all.load(Ordering::Relaxed));
                 spawn(async move {
-                    tokio::select! { () = copy(from_client, to_server, Duration::ZERO) => {}, _ = one.recv() => {} }
+                    tokio::select! { () = to_server => {}, _ = one.recv() => {} }
                 });
                 spawn(async move {
-                    tokio::select! { () = copy(from_server, to_client, delay) => {}, _ = two.recv() => {} }
+                    tokio::select! { () = to_client => {}, _ = two.recv() => {} }
                 });
             }
         });
-        Self { address, cut }
+        Self { address, cut, loses }
+    }
+
+    /// Whether what the server answers from now on is lost.
+    pub(crate) fn loses_answers(&self, does: bool) {
+        self.loses.all.store(does, Ordering::Relaxed);
+        self.loses.after_commit.store(false, Ordering::Relaxed);
+    }
+
+    /// Loses what the server answers to the next `COMMIT`, and afterwards.
+    pub(crate) fn loses_the_next_commit(&self) {
+        self.loses.after_commit.store(true, Ordering::Relaxed);
     }
 
     /// Breaks every connection that is open.
@@ -45,15 +80,17 @@ impl Relay {
     }
 }
 
+/// Copies what `passes`.
 async fn copy(
     mut from: tokio::net::tcp::OwnedReadHalf,
     mut to: tokio::net::tcp::OwnedWriteHalf,
     delay: Duration,
+    passes: impl Fn(&[u8]) -> bool,
 ) {
     let mut bytes = vec![0; 16 * 1024];
     while let Ok(count @ 1..) = from.read(&mut bytes).await {
         tokio::time::sleep(delay).await;
-        if to.write_all(&bytes[..count]).await.is_err() {
+        if passes(&bytes[..count]) && to.write_all(&bytes[..count]).await.is_err() {
             return;
         }
     }
