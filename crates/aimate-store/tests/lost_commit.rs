@@ -83,39 +83,6 @@ async fn turn_is_stored_once_though_its_commit_was_not_confirmed() {
 }
 
 #[tokio::test]
-async fn transaction_is_stored_once_though_its_commit_was_not_confirmed() {
-    support::on_each_server(async |schema| {
-        let relay = Relay::to(schema.address(), Duration::ZERO).await;
-        let stores = stores(schema, &relay).await;
-        let w = World::new(&stores).await;
-        let talk = w.conversation("talk").await;
-        let leaf = w.thread(&talk, None, &["a", "b"]).await[1].id;
-        let into = world::conversation("fork");
-        let mut session = schema.session().await;
-
-        relay.loses_the_next_commit();
-        let fork = stores.conversations.fork(&w.me, talk.id, leaf, &into, &RandomIds);
-        let cut = async {
-            is_committed(&mut session, "SELECT count(*) FROM conversations WHERE id = $1", into.id.0).await;
-            relay.loses_answers(false);
-            relay.cut();
-        };
-        let (result, ()) = tokio::join!(fork, cut);
-        is_told_as_unknown(&result.unwrap_err());
-
-        let again = stores.conversations.fork(&w.me, talk.id, leaf, &into, &RandomIds).await;
-        assert_eq!(again.unwrap_err().kind(), ErrorKind::Conflict);
-        let messages: i64 = sqlx::query_scalar("SELECT count(*) FROM messages WHERE conversation_id = $1")
-            .bind(into.id.0)
-            .fetch_one(&mut session)
-            .await
-            .unwrap();
-        assert_eq!(messages, 2);
-    })
-    .await;
-}
-
-#[tokio::test]
 async fn write_that_did_not_reach_the_server_is_stored_by_another_try() {
     support::on_each_server(async |schema| {
         let relay = Relay::to(schema.address(), Duration::ZERO).await;

@@ -42,7 +42,7 @@ async fn window_is_read_under_every_name() {
 async fn answers_without_list_are_errors() {
     for (body, words) in [
         ("{}", "no list of models"),
-        ("", "no JSON"),
+        ("", "not JSON"),
         ("<html>", "web page"),
         (r#"{"error":"Unexpected endpoint"}"#, "Unexpected endpoint"),
     ] {

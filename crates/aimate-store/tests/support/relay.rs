@@ -13,15 +13,7 @@ use tokio::sync::broadcast;
 pub(crate) struct Relay {
     pub(crate) address: SocketAddr,
     cut: broadcast::Sender<()>,
-    loses: Arc<Losses>,
-}
-
-/// Which of the server's bytes are lost.
-#[derive(Default)]
-struct Losses {
-    all: AtomicBool,
-    /// All, from the client's next `COMMIT` on.
-    after_commit: AtomicBool,
+    loses: Arc<AtomicBool>,
 }
 
 impl Relay {
@@ -31,7 +23,7 @@ impl Relay {
         let address = listener.local_addr().unwrap();
         let (cut, _) = broadcast::channel(1);
         let (server, cutting) = (server.to_owned(), cut.clone());
-        let loses = Arc::new(Losses::default());
+        let loses = Arc::new(AtomicBool::new(false));
         let losing = Arc::clone(&loses);
         spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -41,17 +33,9 @@ impl Relay {
                 let (from_client, to_client) = client.into_split();
                 let (from_server, to_server) = server.into_split();
                 let (mut one, mut two) = (cutting.subscribe(), cutting.subscribe());
-                let (asked, answered) = (Arc::clone(&losing), Arc::clone(&losing));
-                let to_server = copy(from_client, to_server, Duration::ZERO, move |bytes| {
-                    if asked.after_commit.load(Ordering::Relaxed)
-                        && bytes.windows(6).any(|word| word == b"COMMIT")
-                    {
-                        asked.all.store(true, Ordering::Relaxed);
-                    }
-                    true
-                });
-                let to_client =
-                    copy(from_server, to_client, delay, move |_| !answered.all.load(Ordering::Relaxed));
+                let losing = Arc::clone(&losing);
+                let to_server = copy(from_client, to_server, Duration::ZERO, |_| true);
+                let to_client = copy(from_server, to_client, delay, move |_| !losing.load(Ordering::Relaxed));
                 spawn(async move {
                     tokio::select! { () = to_server => {}, _ = one.recv() => {} }
                 });
@@ -65,13 +49,7 @@ impl Relay {
 
     /// Whether what the server answers from now on is lost.
     pub(crate) fn loses_answers(&self, does: bool) {
-        self.loses.all.store(does, Ordering::Relaxed);
-        self.loses.after_commit.store(false, Ordering::Relaxed);
-    }
-
-    /// Loses what the server answers to the next `COMMIT`, and afterwards.
-    pub(crate) fn loses_the_next_commit(&self) {
-        self.loses.after_commit.store(true, Ordering::Relaxed);
+        self.loses.store(does, Ordering::Relaxed);
     }
 
     /// Breaks every connection that is open.

@@ -134,9 +134,10 @@ proptest! {
     ) {
         let whole = read(vec![strange.clone().into()]).ok();
         prop_assert_eq!(&read(pieces(strange.as_bytes(), &places)).ok(), &whole);
-        // Where both understand it, they understand the same; multer does not ask
-        // for names.
-        if let (Some(whole), Ok(other)) = (whole, read_by_multer(vec![strange.into()])) {
+        // Where both understand it, they understand the same. Not with a preamble:
+        // multer takes a boundary in the middle of its lines for one.
+        let is_without_preamble = strange.starts_with("--b-1\r\n");
+        if let (true, Some(whole), Ok(other)) = (is_without_preamble, whole, read_by_multer(vec![strange.into()])) {
             prop_assert_eq!(whole, other);
         }
     }
