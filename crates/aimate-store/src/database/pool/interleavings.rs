@@ -37,7 +37,7 @@ impl Drop for Counted {
 
 /// What a caller does with its connection.
 #[derive(Clone, Copy, PartialEq)]
-enum End {
+enum CallEnd {
     Release,
     Lose,
     /// The work was given up.
@@ -52,7 +52,7 @@ fn pool() -> (Pool<Counted>, Arc<AtomicUsize>) {
 }
 
 /// One call; whether it got a connection.
-async fn call(pool: Pool<Counted>, end: End) -> bool {
+async fn call(pool: Pool<Counted>, end: CallEnd) -> bool {
     let Ok(permit) = pool.permit().await else { return false };
     assert!(pool.in_use() <= SIZE as usize);
     let connection = permit.connection().await.unwrap();
@@ -61,9 +61,9 @@ async fn call(pool: Pool<Counted>, end: End) -> bool {
     assert!(is_closing || connection.0.load(Ordering::Relaxed) <= SIZE as usize, "more than permits");
     yield_now().await;
     match end {
-        End::Release => connection.release(false),
-        End::Lose => connection.release(true),
-        End::Drop => drop(connection),
+        CallEnd::Release => connection.release(false),
+        CallEnd::Lose => connection.release(true),
+        CallEnd::Drop => drop(connection),
     }
     true
 }
@@ -79,8 +79,8 @@ fn explored(count: usize, test: impl Fn() + Send + Sync + 'static) {
 fn every_caller_gets_a_connection_and_leaves_its_permit() {
     explored(2_000, || {
         let (pool, open) = pool();
-        let calls =
-            [End::Release, End::Lose, End::Drop, End::Release].map(|end| spawn(call(pool.clone(), end)));
+        let calls = [CallEnd::Release, CallEnd::Lose, CallEnd::Drop, CallEnd::Release]
+            .map(|end| spawn(call(pool.clone(), end)));
         let all = pool.clone();
         block_on(async move {
             for call in calls {
@@ -108,7 +108,7 @@ fn caller_that_gives_up_waiting_takes_no_permit_along() {
                 yield_now().await;
             }
         });
-        let calls = [End::Release; 3].map(|end| spawn(call(pool.clone(), end)));
+        let calls = [CallEnd::Release; 3].map(|end| spawn(call(pool.clone(), end)));
         block_on(async move {
             gives_up.await.unwrap();
             for call in calls {
@@ -123,7 +123,8 @@ fn caller_that_gives_up_waiting_takes_no_permit_along() {
 fn closed_pool_keeps_no_connection_open() {
     explored(4_000, || {
         let (pool, open) = pool();
-        let calls = [End::Release, End::Lose, End::Release].map(|end| spawn(call(pool.clone(), end)));
+        let calls =
+            [CallEnd::Release, CallEnd::Lose, CallEnd::Release].map(|end| spawn(call(pool.clone(), end)));
         let closes = pool.clone();
         let close = spawn(async move {
             switch();
