@@ -24,8 +24,8 @@
 //! ```
 //!
 //! This crate gathers the others and has no code of its own: the engine and its
-//! nouns from [`aimate_core`], [`store`], [`providers`], [`text`], [`index`] and,
-//! with their features, [`sync`] and [`http`].
+//! nouns from [`aimate_core`], [`providers`], [`text`], [`index`] and, with their
+//! features, [`store`], [`sync`] and [`http`].
 
 pub use aimate_core::chat::event::ChatEvent;
 pub use aimate_core::chat::{InputMessage, OnDisconnect, Turn, TurnInput};
@@ -48,6 +48,7 @@ pub use aimate_index as index;
 #[cfg(feature = "object-store")]
 pub use aimate_object_store as object_store;
 pub use aimate_providers as providers;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use aimate_store as store;
 #[cfg(feature = "sync")]
 pub use aimate_sync as sync;
