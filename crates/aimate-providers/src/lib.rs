@@ -14,7 +14,11 @@
 
 #![cfg_attr(
     not(all(feature = "ollama", feature = "openai", feature = "openrouter")),
-    allow(dead_code, reason = "the protocols share helpers, which some of them alone do not use up")
+    allow(
+        dead_code,
+        unreachable_pub,
+        reason = "the protocols share helpers, which some of them alone do not use up"
+    )
 )]
 
 mod builtin;
@@ -28,7 +32,8 @@ mod json;
 pub mod local;
 #[cfg(feature = "ollama")]
 mod ollama;
-#[cfg(any(feature = "openai", feature = "openrouter"))]
+// Ollama writes calls and tools as OpenAI does.
+#[cfg(any(feature = "ollama", feature = "openai", feature = "openrouter"))]
 mod openai;
 #[cfg(feature = "openrouter")]
 mod openrouter;
