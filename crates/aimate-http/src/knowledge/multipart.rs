@@ -97,11 +97,12 @@ impl<'a> Multipart<'a> {
         let head = loop {
             // The line break after the boundary may belong to the blank line:
             // a head may be empty.
-            if let Some(at) = memchr::memmem::find(&self.buffer, b"\r\n\r\n") {
-                break self.buffer.split_to(at + 4);
-            }
-            if self.buffer.len() > MAX_HEAD {
+            let end = memchr::memmem::find(&self.buffer, b"\r\n\r\n").map(|at| at + 4);
+            if end.unwrap_or(self.buffer.len()) > MAX_HEAD {
                 return Err(invalid(format!("the head of a part has more than {MAX_HEAD} bytes")));
+            }
+            if let Some(end) = end {
+                break self.buffer.split_to(end);
             }
             self.fill().await?;
         };
@@ -283,6 +284,18 @@ mod tests {
         }
         let bytes = (0..all.len()).map(|at| all.slice(at..=at)).collect();
         assert_eq!(parts(bytes, "b").await.unwrap(), expected);
+    }
+
+    #[tokio::test]
+    async fn head_beyond_the_limit_is_refused_however_it_is_split() {
+        let long = "x".repeat(MAX_HEAD);
+        let body = format!("--b\r\nX-Long: {long}\r\n{}", &SIMPLE[SIMPLE.find("--b\r\n").unwrap() + 5..]);
+        let all = Bytes::from(body);
+        for size in [all.len(), 1_000] {
+            let pieces = (0..all.len()).step_by(size).map(|at| all.slice(at..all.len().min(at + size)));
+            let error = parts(pieces.collect(), "b").await.unwrap_err();
+            assert!(error.message().contains("the head of a part"), "{size}: {error}");
+        }
     }
 
     #[tokio::test]
