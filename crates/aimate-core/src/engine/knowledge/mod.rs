@@ -239,7 +239,12 @@ impl Knowledge {
                 )))
             }
             Err(error) => {
-                self.engine.drop_blobs(vec![blob]).await;
+                // After any other failure the document may be stored all the same, or
+                // these are the bytes that one has already: `doctor` finds what
+                // nothing refers to.
+                if error.kind() == crate::ErrorKind::NotFound {
+                    self.engine.drop_blobs(vec![blob]).await;
+                }
                 Err(error)
             }
         }
