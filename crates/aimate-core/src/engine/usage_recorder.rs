@@ -55,10 +55,12 @@ impl UsageRecorder {
 
 async fn store_records(store: Arc<dyn UsageStore>, mut queue: mpsc::UnboundedReceiver<Entry>) {
     let mut batch = Vec::new();
+    // Of the first record of a batch: a steady stream of records must not put it off.
+    let mut due = tokio::time::Instant::now();
     loop {
         let entry = tokio::select! {
             entry = queue.recv() => entry,
-            () = tokio::time::sleep(LINGER), if !batch.is_empty() => {
+            () = tokio::time::sleep_until(due), if !batch.is_empty() => {
                 store_batch(store.as_ref(), &mut batch).await;
                 continue;
             }
@@ -66,6 +68,9 @@ async fn store_records(store: Arc<dyn UsageStore>, mut queue: mpsc::UnboundedRec
         let Some(entry) = entry else {
             return store_batch(store.as_ref(), &mut batch).await;
         };
+        if batch.is_empty() {
+            due = tokio::time::Instant::now() + LINGER;
+        }
         let flush = take(entry, &mut batch);
         if flush.is_some() || batch.len() >= BATCH {
             store_batch(store.as_ref(), &mut batch).await;
