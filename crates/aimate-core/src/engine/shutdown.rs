@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio_util::sync::DropGuard;
+
 use super::{Engine, Inner};
 
 /// How long the engine's tasks may take to end.
@@ -41,12 +43,14 @@ impl Engine {
     /// beginning, so that dropping the last handle needs no async runtime.
     #[expect(clippy::disallowed_methods, reason = "it waits for the engine's task set, so it is not in it")]
     pub(super) fn end_when_stopped(&self) {
-        tokio::spawn(end_when_stopped(self.inner.clone()));
+        // Made here, so that `drain` does not wait for a task whose runtime went away
+        // before its first step.
+        let ended = self.inner.ended.clone().drop_guard();
+        tokio::spawn(end_when_stopped(self.inner.clone(), ended));
     }
 }
 
-async fn end_when_stopped(inner: Arc<Inner>) {
-    let _ended = inner.ended.clone().drop_guard();
+async fn end_when_stopped(inner: Arc<Inner>, _ended: DropGuard) {
     inner.stop.cancelled().await;
     inner.draining.store(true, Ordering::Release);
     inner.interrupt.cancel();
