@@ -15,7 +15,7 @@ use crate::embedder::Embedding;
 use crate::find::{FoundServer, configured, find, preferred};
 
 /// The names that the environment may hold; see the README.
-const KNOWN: [&str; 15] = [
+const KNOWN: [&str; 16] = [
     "AIMATE_ADDR",
     "AIMATE_DATA_DIR",
     "AIMATE_KEYS",
@@ -31,6 +31,7 @@ const KNOWN: [&str; 15] = [
     "AIMATE_BIN",
     "AIMATE_BENCH_POSTGRES",
     "AIMATE_TEST_POSTGRES",
+    "AIMATE_TEST_MODEL",
 ];
 
 /// The database and the data folder.
