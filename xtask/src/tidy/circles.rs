@@ -11,9 +11,6 @@ use syn::{Item, ItemUse, UseTree};
 use super::rules::Violation;
 use crate::source::{Module, attributes, is_test};
 
-/// Circles that are still there, by the modules of each, sorted.
-const ALLOWED: [(&str, &[&str]); 0] = [];
-
 /// The circles of imports in each crate.
 pub(crate) fn circles(modules: &[Module]) -> Vec<Violation> {
     let mut packages: BTreeMap<&str, Vec<&Module>> = BTreeMap::new();
@@ -21,13 +18,7 @@ pub(crate) fn circles(modules: &[Module]) -> Vec<Violation> {
         packages.entry(&module.package).or_default().push(module);
     }
     let circles = packages.values().flat_map(|modules| circles_of(modules));
-    circles.filter(|circle| !is_allowed(circle)).map(|circle| violation(&circle)).collect()
-}
-
-fn is_allowed(circle: &[&Module]) -> bool {
-    let names: Vec<String> = circle.iter().map(|module| module.name()).collect();
-    let package = circle.first().map(|module| module.package.as_str());
-    ALLOWED.iter().any(|(allowed, modules)| Some(*allowed) == package && *modules == names)
+    circles.map(|circle| violation(&circle)).collect()
 }
 
 fn violation(circle: &[&Module]) -> Violation {
