@@ -58,10 +58,11 @@ async fn turn_is_stored_once_though_its_commit_was_not_confirmed() {
         let begin = stores.runs.begin(&w.me, &turn);
         let cut = async {
             is_committed(&mut session, "SELECT count(*) FROM runs WHERE id = $1", turn.run.id.0).await;
-            relay.loses_answers(false);
             relay.cut();
         };
         let (result, ()) = tokio::join!(begin, cut);
+        // Not before: the row is seen by others a moment before the answer is sent.
+        relay.loses_answers(false);
         is_told_as_unknown(&result.unwrap_err());
 
         let Begun::Existing(run) = stores.runs.begin(&w.me, &turn).await.unwrap() else {
