@@ -147,7 +147,7 @@ impl Config {
 
 /// Reads documents in a child process of this same program, so that a hostile
 /// file ends that one alone.
-fn extractor() -> Result<Extractor> {
+pub(crate) fn extractor() -> Result<Extractor> {
     let program = std::env::current_exe().map_err(|error| {
         Error::unavailable("this program's own file cannot be found, which reads documents")
             .with_source(error)

@@ -8,6 +8,7 @@ mod config;
 mod doctor;
 mod embedder;
 mod eval;
+mod extract;
 mod find;
 mod ingest;
 mod search;
@@ -53,6 +54,8 @@ enum Command {
     Ingest(ingest::IngestArguments),
     /// Find passages in the documents
     Search(search::SearchArguments),
+    /// Print what is read of files, with their headings and warnings; nothing is stored
+    Extract(extract::ExtractArguments),
     /// Measure how well search finds, on a test collection with known answers
     Eval(eval::EvalArguments),
     /// Check the database, the keys, the documents and the model servers, and say what to do
@@ -110,6 +113,7 @@ fn execute(arguments: Cli) -> Result<ExitCode> {
             Command::Chat(arguments) => chat::chat(arguments).await.map(|()| ExitCode::SUCCESS),
             Command::Ingest(arguments) => ingest::ingest(arguments).await,
             Command::Search(arguments) => search::search(arguments).await.map(|()| ExitCode::SUCCESS),
+            Command::Extract(arguments) => extract::extract(arguments).await,
             Command::Eval(arguments) => eval::eval(arguments).await.map(|()| ExitCode::SUCCESS),
             Command::Doctor(arguments) => doctor::doctor(&arguments).await,
         }

@@ -71,3 +71,27 @@ fn weak_encryption_key_is_refused() {
     assert!(!refused.status.success());
     assert!(err(&refused).contains("openssl rand -base64 32"), "{}", err(&refused));
 }
+
+#[test]
+fn extract_prints_text_headings_and_warnings() {
+    let folder = Folder::new("extract");
+    std::fs::write(folder.0.join("a.md"), "# Boiler\n\nServiced in May.\n").unwrap();
+    std::fs::write(folder.0.join("b.txt"), b"caf\xe9 au lait, d\xe9j\xe0 vu\n").unwrap();
+    let read = folder.aimate(&["extract", "a.md", "b.txt"], &[]);
+    assert!(read.status.success(), "{}", err(&read));
+    assert_eq!(out(&read), "# Boiler\n\nServiced in May.\ncafé au lait, déjà vu\n");
+    assert!(
+        err(&read).contains("a.md: text/markdown, 26 characters\ntitle: Boiler\n  Boiler\n"),
+        "{}",
+        err(&read)
+    );
+    assert!(err(&read).contains("warning: the text was not UTF-8"), "{}", err(&read));
+    assert!(!folder.0.join("aimate-data").exists(), "nothing is stored");
+
+    let json = folder.aimate(&["extract", "--json", "a.md", "none.md"], &[]);
+    assert!(!json.status.success());
+    let lines: Vec<serde_json::Value> =
+        out(&json).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines[0]["document"]["headings"][0]["title"], "Boiler");
+    assert_eq!(lines[1]["error"]["kind"], "io");
+}
