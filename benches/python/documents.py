@@ -1,0 +1,265 @@
+"""How well aimate reads documents, beside other readers, on folders of files.
+
+    python documents.py --aimate target/debug/aimate FOLDER... [--kinds pdf,eml] [--json OUT]
+
+Each file is read by `aimate extract --json` and by every other reader that is
+installed here, and compared with a reference:
+
+- the text beside it, in a file of its whole name and `.expected.txt`, if there is one;
+- of an e-mail, what Python's `email` package finds in its parts;
+- of a text in a folder named for an encoding (as chardet's test corpus is), its
+  right decoding;
+- else the words that two of the other readers agree on, of each as many as the
+  second of them found. Files without two readers, or with fewer than five such
+  words, are left out and counted.
+
+`recall`: the share of the reference's words that were found. `precision`: the
+share of the found words that the reference has, or any other reader. `order`: of
+the words that stand once in both texts, the share that can be kept in the order
+of the reference, or of the other readers (their median). Other readers help to
+make the reference that they are measured by, which is to their favour. What a
+reader refuses counts as nothing found.
+"""
+
+import argparse
+import bisect
+import hashlib
+import json
+import os
+import re
+import resource
+import select
+import statistics
+import subprocess
+import sys
+import unicodedata
+from collections import Counter
+from pathlib import Path
+
+import peers
+
+SECONDS = 30
+MEMORY = 3 << 30
+LEAST_WORDS = 5
+# A character of a script without spaces is a word.
+WORD = re.compile(r"[\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\W_]+")
+
+
+def words_of(text: str) -> list[str]:
+    # Escapes and rules of Markdown are no words.
+    text = unicodedata.normalize("NFKC", text.replace("\\", "")).casefold()
+    return [word.group() for word in WORD.finditer(text)][:200_000]
+
+
+def in_order(text: list[str], reference: list[str]) -> float | None:
+    once = {word for word, count in Counter(reference).items() if count == 1}
+    place = {word: at for at, word in enumerate(reference) if word in once}
+    counts = Counter(text)
+    places = [place[word] for word in text if word in place and counts[word] == 1]
+    if len(places) < LEAST_WORDS:
+        return None
+    tails: list[int] = []
+    for at in places:
+        where = bisect.bisect_left(tails, at)
+        tails[where : where + 1] = [at]
+    return len(tails) / len(places)
+
+
+class Worker:
+    """A process of this script that reads for one reader; a hung or dead one is replaced."""
+
+    def __init__(self, reader: str) -> None:
+        self.reader = reader
+        self.process = None
+
+    def read(self, path: Path, kind: str) -> str | None:
+        if self.process is None:
+            self.process = subprocess.Popen(
+                [sys.executable, __file__, "--worker", self.reader],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+        try:
+            self.process.stdin.write(json.dumps([str(path), kind]).encode() + b"\n")
+            self.process.stdin.flush()
+            ready, _, _ = select.select([self.process.stdout], [], [], SECONDS)
+            line = self.process.stdout.readline() if ready else b""
+            if line:
+                return json.loads(line)
+        except (BrokenPipeError, json.JSONDecodeError):
+            pass
+        self.stop()
+        return None
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+def work(reader: str) -> None:
+    """Answers each line of standard input, a path and its kind, with its text."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    read = peers.READERS[reader].read
+    # What a library prints must not stand among the answers.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        path, kind = json.loads(line)
+        try:
+            text = read(Path(path), kind)
+        except Exception:  # noqa: BLE001 - whatever a reader throws, it read nothing
+            text = None
+        json.dump(text and text[: 8 << 20], answers)
+        answers.write("\n")
+        answers.flush()
+
+
+def aimate(program: Path, path: Path) -> tuple[str | None, str]:
+    try:
+        said = subprocess.run(
+            [program, "extract", "--json", path], capture_output=True, timeout=4 * SECONDS
+        ).stdout
+        answer = json.loads(said)
+    except (subprocess.TimeoutExpired, json.JSONDecodeError) as error:
+        return None, type(error).__name__
+    if "error" in answer:
+        return None, answer["error"]["message"]
+    return answer["document"]["text"], ""
+
+
+def reference_of(path: Path, kind: str) -> str | None:
+    beside = path.with_name(path.name + ".expected.txt")
+    if beside.exists():
+        return beside.read_text("utf-8")
+    if kind == "eml":
+        return peers.mail_parts(path)
+    if kind == "encoding":
+        return peers.visible(path.read_bytes().decode(peers.encoding_of(path), "replace"), path)
+    return None
+
+
+class Score:
+    def __init__(self) -> None:
+        self.recall, self.precision, self.order, self.refused = [], [], [], 0
+
+    def add(self, text: str | None, reference: Counter, known: Counter, orders: list[list[str]]) -> dict:
+        words = words_of(text or "")
+        counts = Counter(words)
+        recall = (counts & reference).total() / reference.total()
+        self.recall.append(recall)
+        self.refused += text is None
+        if words:
+            self.precision.append((counts & known).total() / len(words))
+        order = [score for other in orders if (score := in_order(words, other)) is not None]
+        if order:
+            self.order.append(statistics.median(order))
+        return {"recall": round(recall, 3), "order": round(statistics.median(order), 3) if order else None}
+
+    def row(self) -> list[str]:
+        def pair(values: list[float]) -> str:
+            if not values:
+                return "–"
+            values = sorted(values)
+            return f"{statistics.median(values):.3f} / {values[(len(values) - 1) // 10]:.3f}"
+
+        return [pair(self.recall), pair(self.precision), pair(self.order), str(self.refused)]
+
+
+def files_of(folders: list[Path], kinds: set[str], most: int, largest: int) -> dict[str, list[Path]]:
+    found: dict[str, dict[str, Path]] = {}
+    for folder in folders:
+        for path in sorted(folder.rglob("*")):
+            kind = peers.kind_of(path)
+            if kind is None or (kinds and kind not in kinds) or not path.is_file():
+                continue
+            if path.name.endswith(".expected.txt") or not 0 < path.stat().st_size <= largest:
+                continue
+            # The same file in two corpora counts once.
+            found.setdefault(kind, {}).setdefault(hashlib.sha256(path.read_bytes()).hexdigest(), path)
+    return {
+        # Spread over the folders, and the same in each run.
+        kind: [path for _, path in sorted(files.items())][:most]
+        for kind, files in sorted(found.items())
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("folders", nargs="*", type=Path)
+    parser.add_argument("--aimate", type=Path, default=Path("target/debug/aimate"))
+    parser.add_argument("--kinds", default="", help="such as pdf,eml; all without it")
+    parser.add_argument("--files", type=int, default=120, help="of each kind at most")
+    parser.add_argument("--bytes", type=int, default=4 << 20, help="of a file at most")
+    parser.add_argument("--cache", type=Path, help="a folder for what the other readers said")
+    parser.add_argument("--json", type=Path, help="a file for the figures of each file")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.worker:
+        work(arguments.worker)
+        return
+    wanted = {kind for kind in arguments.kinds.split(",") if kind}
+    workers = {name: Worker(name) for name, reader in peers.READERS.items() if reader.installed()}
+    print("| kind | files | reader | recall | precision | order | refused |")
+    print("|---|---|---|---|---|---|---|", flush=True)
+    each = []
+    for kind, files in files_of(arguments.folders, wanted, arguments.files, arguments.bytes).items():
+        readers = [name for name in workers if kind in peers.READERS[name].kinds]
+        scores = {name: Score() for name in ["aimate", *readers]}
+        left_out = 0
+        for path in files:
+            texts = {name: cached(arguments.cache, workers[name], path, kind) for name in readers}
+            right = reference_of(path, kind)
+            lists = {name: words_of(text) for name, text in texts.items() if text}
+            counts = [Counter(words) for words in lists.values()]
+            known = Counter()
+            for count in counts:
+                known |= count
+            if right is not None:
+                reference = Counter(words_of(right))
+                known |= reference
+            else:
+                # Of each word, as many as the second best reader found.
+                reference = Counter(
+                    {word: sorted((c[word] for c in counts), reverse=True)[1] for word in known}
+                    if len(counts) > 1
+                    else {}
+                )
+                reference = +reference
+            if reference.total() < LEAST_WORDS:
+                left_out += 1
+                continue
+            text, error = aimate(arguments.aimate, path)
+            for name, score in scores.items():
+                orders = [words_of(right)] if right is not None else [w for n, w in lists.items() if n != name]
+                said = score.add(text if name == "aimate" else texts[name], reference, known, orders)
+                if name == "aimate":
+                    each.append({"kind": kind, "path": str(path), "words": reference.total(), "error": error, **said})
+        for name, score in scores.items():
+            if score.recall:
+                print(f"| {kind} | {len(score.recall)} | {name} | " + " | ".join(score.row()) + " |", flush=True)
+        if left_out:
+            print(f"{kind}: {left_out} of {len(files)} files have no reference", file=sys.stderr)
+    for worker in workers.values():
+        worker.stop()
+    if arguments.json:
+        arguments.json.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in each) + "\n")
+
+
+def cached(folder: Path | None, worker: Worker, path: Path, kind: str) -> str | None:
+    if folder is None:
+        return worker.read(path, kind)
+    name = hashlib.sha256(f"{worker.reader} {kind} {path.resolve()}".encode()).hexdigest()
+    file = folder / name[:2] / name
+    if file.exists():
+        return json.loads(file.read_text())
+    text = worker.read(path, kind)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(text))
+    return text
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,236 @@
+"""Other readers of documents, each as a function from a file to its text."""
+
+import codecs
+import email
+import email.policy
+import html
+import importlib.util
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+KINDS = {
+    "pdf": "pdf",
+    "docx": "docx",
+    "pptx": "pptx",
+    "xlsx": "xlsx xlsm",
+    "xls": "xls",
+    "xlsb": "xlsb",
+    "ods": "ods",
+    "csv": "csv",
+    "html": "html htm",
+    "epub": "epub",
+    "eml": "eml",
+    "msg": "msg",
+    "mbox": "mbox",
+    "mhtml": "mht mhtml",
+    "rtf": "rtf",
+    "doc": "doc",
+    "ppt": "ppt",
+    "odt": "odt",
+    "odp": "odp",
+}
+BY_EXTENSION = {extension: kind for kind, all_of in KINDS.items() for extension in all_of.split()}
+
+
+def kind_of(path: Path) -> str | None:
+    if encoding_of(path) is not None:
+        return "encoding"
+    return BY_EXTENSION.get(path.suffix.lower().lstrip("."))
+
+
+def encoding_of(path: Path) -> str | None:
+    """The codec that the file's folder is named for, such as `windows-1251-russian`."""
+    if path.suffix not in (".txt", ".html", ".xml", ".srt", ".csv"):
+        return None
+    name = path.parent.name.lower()
+    own = {"cp949": "cp949", "cp932": "cp932", "maccyrillic": "mac-cyrillic", "macroman": "mac-roman"}
+    own |= {"euc-tw": None, "gb2312": "gb18030", "euc-kr": "cp949", "shift_jis": "cp932", "ascii": "ascii"}
+    if name in own:
+        return own[name]
+    names = re.match(r"(utf-?\d+(le|be)?|windows-\d+|iso-\d+-\w+|ibm\d+|koi8-[ru]|big5|euc-jp|johab|tis-620|utf-8-sig)", name)
+    try:
+        return codecs.lookup(names.group()).name if names else None
+    except LookupError:
+        return None
+
+
+def visible(text: str, path: Path) -> str:
+    """What a browser shows of a web page; any other text as it is."""
+    if path.suffix == ".html":
+        text = re.sub(r"(?is)<(script|style|noscript)\b.*?</\1>|<!--.*?-->", " ", text)
+        text = html.unescape(re.sub(r"(?s)<(/?[a-zA-Z!][^>]*)>", " ", text))
+    return text
+
+
+def mail_parts(path: Path) -> str:
+    """Subject and text of a mail and of the messages and texts in it."""
+    message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+    said: list[str] = []
+
+    def text_of(part) -> str:
+        try:
+            text = part.get_content()
+        except (LookupError, KeyError, UnicodeError):
+            text = (part.get_payload(decode=True) or b"").decode("utf-8", "replace")
+        return visible(text, Path("a.html")) if part.get_content_subtype() == "html" else text
+
+    def add(part) -> None:
+        kind = part.get_content_type()
+        if kind == "multipart/alternative":
+            # The alternative that says most.
+            before, best = len(said), []
+            for one in part.iter_parts():
+                add(one)
+                best = max(best, said[before:], key=lambda texts: sum(map(len, texts)))
+                del said[before:]
+            said.extend(best)
+        elif part.is_multipart():
+            for one in part.get_payload():
+                if kind == "message/rfc822" or kind == "message/partial":
+                    said.append(str(one.get("subject", "")))
+                add(one)
+        elif part.get_content_maintype() == "text" and kind in ("text/plain", "text/html", "text/markdown"):
+            said.append(text_of(part))
+
+    said.append(str(message.get("subject", "")))
+    add(message)
+    return "\n".join(said)
+
+
+def pypdf(path: Path, kind: str) -> str:
+    import pypdf
+
+    return "\n".join(page.extract_text() for page in pypdf.PdfReader(path).pages)
+
+
+def pymupdf(path: Path, kind: str) -> str:
+    import pymupdf
+
+    with pymupdf.open(path) as document:
+        return "\n".join(page.get_text() for page in document)
+
+
+def markitdown(path: Path, kind: str) -> str:
+    from markitdown import MarkItDown
+
+    return MarkItDown(enable_plugins=False).convert_local(path).text_content
+
+
+def unstructured(path: Path, kind: str) -> str:
+    import importlib
+
+    import spacy
+
+    # It tells titles from prose with a model that it would download; which words
+    # there are does not depend on it.
+    if not spacy.util.is_package("en_core_web_sm"):
+        blank = spacy.blank("en")
+        blank.add_pipe("sentencizer")
+        spacy.load = lambda *_, **__: blank
+    module = {"eml": "email", "xls": "xlsx", "mbox": "email"}.get(kind, kind)
+    part = getattr(importlib.import_module(f"unstructured.partition.{module}"), f"partition_{module}")
+    elements = part(filename=str(path))
+    subject = elements[0].metadata.subject if elements else None
+    return "\n".join([subject or "", *(element.text or "" for element in elements)])
+
+
+def docx2txt(path: Path, kind: str) -> str:
+    import docx2txt
+
+    return docx2txt.process(path)
+
+
+def trafilatura(path: Path, kind: str) -> str:
+    import trafilatura
+
+    return trafilatura.extract(path.read_bytes()) or ""
+
+
+def mail_parser(path: Path, kind: str) -> str:
+    import mailparser
+
+    mail = mailparser.parse_from_file(str(path))
+    text = "\n".join(mail.text_plain) or visible("\n".join(mail.text_html), Path("a.html"))
+    return f"{mail.subject}\n{text}"
+
+
+def python_email(path: Path, kind: str) -> str:
+    return mail_parts(path)
+
+
+def extract_msg(path: Path, kind: str) -> str:
+    import extract_msg
+
+    with extract_msg.openMsg(path) as message:
+        return f"{message.subject}\n{message.sender}\n{message.to}\n{message.body}"
+
+
+def chardet(path: Path, kind: str) -> str:
+    import chardet
+
+    data = path.read_bytes()
+    return visible(data.decode(chardet.detect(data)["encoding"] or "utf-8", "replace"), path)
+
+
+def charset_normalizer(path: Path, kind: str) -> str:
+    import charset_normalizer
+
+    return visible(str(charset_normalizer.from_bytes(path.read_bytes()).best() or ""), path)
+
+
+def unrtf(path: Path, kind: str) -> str:
+    text = program("unrtf", "--text", "--nopict", "FILE")(path, kind)
+    return "\n".join(line for line in text.splitlines() if not line.startswith("### "))
+
+
+def program(*command: str) -> Callable[[Path, str], str]:
+    def read(path: Path, kind: str) -> str:
+        asked = [part.replace("FILE", str(path)).replace("KIND", kind) for part in command]
+        said = subprocess.run(asked, capture_output=True, timeout=25, check=True)
+        return said.stdout.decode("utf-8", "replace")
+
+    return read
+
+
+@dataclass
+class Reader:
+    read: Callable[[Path, str], str]
+    kinds: frozenset[str]
+    # A Python module, or a program's name after a `!`.
+    needs: str
+
+    def installed(self) -> bool:
+        if self.needs.startswith("!"):
+            return shutil.which(self.needs[1:]) is not None
+        return importlib.util.find_spec(self.needs) is not None
+
+
+def reader(read: Callable[[Path, str], str], needs: str, kinds: str) -> Reader:
+    return Reader(read, frozenset(kinds.split()), needs)
+
+
+READERS = {
+    "pypdf": reader(pypdf, "pypdf", "pdf"),
+    "pymupdf": reader(pymupdf, "pymupdf", "pdf"),
+    "pdftotext": reader(program("pdftotext", "-enc", "UTF-8", "FILE", "-"), "!pdftotext", "pdf"),
+    "markitdown": reader(markitdown, "markitdown", "pdf docx pptx xlsx xls csv html epub msg"),
+    "unstructured": reader(unstructured, "unstructured", "docx pptx xlsx xls csv html eml msg"),
+    "pandoc": reader(
+        program("pandoc", "-f", "KIND", "-t", "plain", "--wrap=none", "FILE"), "!pandoc", "docx pptx odt epub html rtf"
+    ),
+    "docx2txt": reader(docx2txt, "docx2txt", "docx"),
+    "trafilatura": reader(trafilatura, "trafilatura", "html"),
+    "mail-parser": reader(mail_parser, "mailparser", "eml"),
+    "email (Python)": reader(python_email, "email", "eml mhtml"),
+    "extract-msg": reader(extract_msg, "extract_msg", "msg"),
+    "chardet": reader(chardet, "chardet", "encoding"),
+    "charset-normalizer": reader(charset_normalizer, "charset_normalizer", "encoding"),
+    "antiword": reader(program("antiword", "-m", "UTF-8.txt", "FILE"), "!antiword", "doc"),
+    "catdoc": reader(program("catdoc", "-d", "utf-8", "FILE"), "!catdoc", "doc"),
+    "catppt": reader(program("catppt", "-d", "utf-8", "FILE"), "!catppt", "ppt"),
+    "unrtf": reader(unrtf, "!unrtf", "rtf"),
+}
