@@ -59,7 +59,7 @@ impl Prices {
         let millions = fresh as f64 * self.input
             + cached as f64 * self.cached.unwrap_or(self.input)
             + usage.output_tokens as f64 * self.output;
-        Cost::from_dollars(millions / 1e6)
+        Cost::from_dollars(millions / 1e6).clamp(Cost(0), TokenUsage::MAX_COST)
     }
 }
 

@@ -63,6 +63,33 @@ pub struct TokenUsage {
     pub estimated: bool,
 }
 
+impl TokenUsage {
+    /// Tokens of one call at most, of each kind: no model reads or writes as many.
+    pub const MAX_TOKENS: u64 = 1_000_000_000;
+    /// What one call may cost at most: 10,000 dollars.
+    pub const MAX_COST: Cost = Cost(10_000_000_000_000);
+
+    /// What a server reported, where that can be true. A count beyond
+    /// [`TokenUsage::MAX_TOKENS`] is replaced by what `counted` says, and the usage
+    /// is `estimated` then; a cost below zero or beyond [`TokenUsage::MAX_COST`] is
+    /// left out.
+    #[must_use]
+    pub fn bounded(self, counted: &Self) -> Self {
+        let is_wrong = |tokens: u64| tokens > Self::MAX_TOKENS;
+        let or = |tokens: u64, counted: u64| if is_wrong(tokens) { counted } else { tokens };
+        let output_tokens = or(self.output_tokens, counted.output_tokens);
+        let input_tokens = or(self.input_tokens, counted.input_tokens);
+        Self {
+            input_tokens,
+            output_tokens,
+            cached_tokens: or(self.cached_tokens, 0),
+            reasoning_tokens: or(self.reasoning_tokens, 0),
+            cost: self.cost.filter(|cost| (Cost(0)..=Self::MAX_COST).contains(cost)),
+            estimated: self.estimated || is_wrong(self.input_tokens) || is_wrong(self.output_tokens),
+        }
+    }
+}
+
 /// How the call that a usage record stands for ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -162,4 +189,27 @@ pub trait UsageStore: Send + Sync {
     /// Sums of the scope's user, or of the whole tenant for an admin; ordered
     /// by key, at most 1,000 rows.
     async fn summarize(&self, scope: &Scope, filter: &UsageFilter) -> Result<Vec<UsageSum>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_that_cannot_be_true_are_replaced() {
+        let counted =
+            TokenUsage { input_tokens: 7, output_tokens: 3, estimated: true, ..TokenUsage::default() };
+        let said =
+            TokenUsage { input_tokens: 8, output_tokens: 4, cached_tokens: 2, ..TokenUsage::default() };
+        assert_eq!(said.bounded(&counted), said);
+        let wrong = TokenUsage { input_tokens: u64::MAX, cached_tokens: u64::MAX, ..said };
+        let bounded = wrong.bounded(&counted);
+        assert_eq!((bounded.input_tokens, bounded.output_tokens, bounded.cached_tokens), (7, 4, 0));
+        assert!(bounded.estimated);
+        for cost in [-1, i64::MAX] {
+            assert_eq!(TokenUsage { cost: Some(Cost(cost)), ..said }.bounded(&counted).cost, None);
+        }
+        let dear = TokenUsage { cost: Some(TokenUsage::MAX_COST), ..said };
+        assert_eq!(dear.bounded(&counted), dear);
+    }
 }

@@ -1,6 +1,6 @@
 //! Usage.
 
-use aimate_core::usage::{UsageFilter, UsageGroup, UsageRecord, UsageStore, UsageSum};
+use aimate_core::usage::{Cost, UsageFilter, UsageGroup, UsageRecord, UsageStore, UsageSum};
 use aimate_core::{Result, Role, Scope, Timestamp, UserId};
 use async_trait::async_trait;
 use serde_json::json as object;
@@ -28,52 +28,72 @@ const RECORD: Sql = Sql::Each {
 };
 
 // Of tenant `$1` from `$2` to before `$3`: of all users, or of user `$4`. Each
-// has its index. PostgreSQL sums to numerics.
+// has its index. A count that is in no call (`TokenUsage::MAX_TOKENS`; rows of older
+// versions hold some) counts as that many, and dollars are summed apart from their
+// billionths, so that no sum leaves 64 bits. PostgreSQL sums to numerics.
 
 const BY_MODEL: Sql = Sql::Same(
-    "SELECT model AS key, count(*) AS calls, CAST(sum(input_tokens) AS BIGINT) AS input_tokens, \
-     CAST(sum(output_tokens) AS BIGINT) AS output_tokens, CAST(sum(cached_tokens) AS BIGINT) AS cached_tokens, \
-     CAST(COALESCE(sum(cost), 0) AS BIGINT) AS cost, \
+    "SELECT model AS key, count(*) AS calls, \
+     CAST(sum(CASE WHEN input_tokens > 1000000000 THEN 1000000000 ELSE input_tokens END) AS BIGINT) AS input_tokens, \
+     CAST(sum(CASE WHEN output_tokens > 1000000000 THEN 1000000000 ELSE output_tokens END) AS BIGINT) AS output_tokens, \
+     CAST(sum(CASE WHEN cached_tokens > 1000000000 THEN 1000000000 ELSE cached_tokens END) AS BIGINT) AS cached_tokens, \
+     CAST(COALESCE(sum(cost / 1000000000), 0) AS BIGINT) AS dollars, \
+     CAST(COALESCE(sum(cost % 1000000000), 0) AS BIGINT) AS billionths, \
      CAST(sum(CASE WHEN is_estimated THEN 1 ELSE 0 END) AS BIGINT) AS estimated_calls \
      FROM usage_records WHERE tenant_id = $1 AND created_at >= $2 AND created_at < $3 \
      GROUP BY 1 ORDER BY 1 LIMIT 1000",
 );
 const BY_MODEL_OF_USER: Sql = Sql::Same(
-    "SELECT model AS key, count(*) AS calls, CAST(sum(input_tokens) AS BIGINT) AS input_tokens, \
-     CAST(sum(output_tokens) AS BIGINT) AS output_tokens, CAST(sum(cached_tokens) AS BIGINT) AS cached_tokens, \
-     CAST(COALESCE(sum(cost), 0) AS BIGINT) AS cost, \
+    "SELECT model AS key, count(*) AS calls, \
+     CAST(sum(CASE WHEN input_tokens > 1000000000 THEN 1000000000 ELSE input_tokens END) AS BIGINT) AS input_tokens, \
+     CAST(sum(CASE WHEN output_tokens > 1000000000 THEN 1000000000 ELSE output_tokens END) AS BIGINT) AS output_tokens, \
+     CAST(sum(CASE WHEN cached_tokens > 1000000000 THEN 1000000000 ELSE cached_tokens END) AS BIGINT) AS cached_tokens, \
+     CAST(COALESCE(sum(cost / 1000000000), 0) AS BIGINT) AS dollars, \
+     CAST(COALESCE(sum(cost % 1000000000), 0) AS BIGINT) AS billionths, \
      CAST(sum(CASE WHEN is_estimated THEN 1 ELSE 0 END) AS BIGINT) AS estimated_calls \
      FROM usage_records WHERE tenant_id = $1 AND user_id = $4 AND created_at >= $2 AND created_at < $3 \
      GROUP BY 1 ORDER BY 1 LIMIT 1000",
 );
 const BY_USER: Sql = Sql::Same(
-    "SELECT user_id AS key, count(*) AS calls, CAST(sum(input_tokens) AS BIGINT) AS input_tokens, \
-     CAST(sum(output_tokens) AS BIGINT) AS output_tokens, CAST(sum(cached_tokens) AS BIGINT) AS cached_tokens, \
-     CAST(COALESCE(sum(cost), 0) AS BIGINT) AS cost, \
+    "SELECT user_id AS key, count(*) AS calls, \
+     CAST(sum(CASE WHEN input_tokens > 1000000000 THEN 1000000000 ELSE input_tokens END) AS BIGINT) AS input_tokens, \
+     CAST(sum(CASE WHEN output_tokens > 1000000000 THEN 1000000000 ELSE output_tokens END) AS BIGINT) AS output_tokens, \
+     CAST(sum(CASE WHEN cached_tokens > 1000000000 THEN 1000000000 ELSE cached_tokens END) AS BIGINT) AS cached_tokens, \
+     CAST(COALESCE(sum(cost / 1000000000), 0) AS BIGINT) AS dollars, \
+     CAST(COALESCE(sum(cost % 1000000000), 0) AS BIGINT) AS billionths, \
      CAST(sum(CASE WHEN is_estimated THEN 1 ELSE 0 END) AS BIGINT) AS estimated_calls \
      FROM usage_records WHERE tenant_id = $1 AND created_at >= $2 AND created_at < $3 \
      GROUP BY 1 ORDER BY 1 LIMIT 1000",
 );
 const BY_USER_OF_USER: Sql = Sql::Same(
-    "SELECT user_id AS key, count(*) AS calls, CAST(sum(input_tokens) AS BIGINT) AS input_tokens, \
-     CAST(sum(output_tokens) AS BIGINT) AS output_tokens, CAST(sum(cached_tokens) AS BIGINT) AS cached_tokens, \
-     CAST(COALESCE(sum(cost), 0) AS BIGINT) AS cost, \
+    "SELECT user_id AS key, count(*) AS calls, \
+     CAST(sum(CASE WHEN input_tokens > 1000000000 THEN 1000000000 ELSE input_tokens END) AS BIGINT) AS input_tokens, \
+     CAST(sum(CASE WHEN output_tokens > 1000000000 THEN 1000000000 ELSE output_tokens END) AS BIGINT) AS output_tokens, \
+     CAST(sum(CASE WHEN cached_tokens > 1000000000 THEN 1000000000 ELSE cached_tokens END) AS BIGINT) AS cached_tokens, \
+     CAST(COALESCE(sum(cost / 1000000000), 0) AS BIGINT) AS dollars, \
+     CAST(COALESCE(sum(cost % 1000000000), 0) AS BIGINT) AS billionths, \
      CAST(sum(CASE WHEN is_estimated THEN 1 ELSE 0 END) AS BIGINT) AS estimated_calls \
      FROM usage_records WHERE tenant_id = $1 AND user_id = $4 AND created_at >= $2 AND created_at < $3 \
      GROUP BY 1 ORDER BY 1 LIMIT 1000",
 );
 const BY_DAY: Sql = Sql::Same(
     "SELECT created_at / 86400000000 AS key, count(*) AS calls, \
-     CAST(sum(input_tokens) AS BIGINT) AS input_tokens, CAST(sum(output_tokens) AS BIGINT) AS output_tokens, \
-     CAST(sum(cached_tokens) AS BIGINT) AS cached_tokens, CAST(COALESCE(sum(cost), 0) AS BIGINT) AS cost, \
+     CAST(sum(CASE WHEN input_tokens > 1000000000 THEN 1000000000 ELSE input_tokens END) AS BIGINT) AS input_tokens, \
+     CAST(sum(CASE WHEN output_tokens > 1000000000 THEN 1000000000 ELSE output_tokens END) AS BIGINT) AS output_tokens, \
+     CAST(sum(CASE WHEN cached_tokens > 1000000000 THEN 1000000000 ELSE cached_tokens END) AS BIGINT) AS cached_tokens, \
+     CAST(COALESCE(sum(cost / 1000000000), 0) AS BIGINT) AS dollars, \
+     CAST(COALESCE(sum(cost % 1000000000), 0) AS BIGINT) AS billionths, \
      CAST(sum(CASE WHEN is_estimated THEN 1 ELSE 0 END) AS BIGINT) AS estimated_calls \
      FROM usage_records WHERE tenant_id = $1 AND created_at >= $2 AND created_at < $3 \
      GROUP BY 1 ORDER BY 1 LIMIT 1000",
 );
 const BY_DAY_OF_USER: Sql = Sql::Same(
     "SELECT created_at / 86400000000 AS key, count(*) AS calls, \
-     CAST(sum(input_tokens) AS BIGINT) AS input_tokens, CAST(sum(output_tokens) AS BIGINT) AS output_tokens, \
-     CAST(sum(cached_tokens) AS BIGINT) AS cached_tokens, CAST(COALESCE(sum(cost), 0) AS BIGINT) AS cost, \
+     CAST(sum(CASE WHEN input_tokens > 1000000000 THEN 1000000000 ELSE input_tokens END) AS BIGINT) AS input_tokens, \
+     CAST(sum(CASE WHEN output_tokens > 1000000000 THEN 1000000000 ELSE output_tokens END) AS BIGINT) AS output_tokens, \
+     CAST(sum(CASE WHEN cached_tokens > 1000000000 THEN 1000000000 ELSE cached_tokens END) AS BIGINT) AS cached_tokens, \
+     CAST(COALESCE(sum(cost / 1000000000), 0) AS BIGINT) AS dollars, \
+     CAST(COALESCE(sum(cost % 1000000000), 0) AS BIGINT) AS billionths, \
      CAST(sum(CASE WHEN is_estimated THEN 1 ELSE 0 END) AS BIGINT) AS estimated_calls \
      FROM usage_records WHERE tenant_id = $1 AND user_id = $4 AND created_at >= $2 AND created_at < $3 \
      GROUP BY 1 ORDER BY 1 LIMIT 1000",
@@ -92,9 +112,14 @@ fn sum(row: &Row, group_by: UsageGroup) -> Result<UsageSum> {
         input_tokens: row.get("input_tokens")?,
         output_tokens: row.get("output_tokens")?,
         cached_tokens: row.get("cached_tokens")?,
-        cost: row.get("cost")?,
+        cost: cost(row.get("dollars")?, row.get("billionths")?),
         estimated_calls: row.get("estimated_calls")?,
     })
+}
+
+/// A sum of which dollars and billionths were summed apart.
+fn cost(dollars: i64, billionths: i64) -> Cost {
+    Cost(dollars.saturating_mul(1_000_000_000).saturating_add(billionths))
 }
 
 /// The statement that stores records.

@@ -1,5 +1,5 @@
 use super::world::{World, at, id, tokens};
-use crate::usage::{Cost, UsageFilter, UsageGroup, UsageOutcome, UsageRecord, UsageSum};
+use crate::usage::{Cost, TokenUsage, UsageFilter, UsageGroup, UsageOutcome, UsageRecord, UsageSum};
 use crate::{Scope, Stores, Timestamp};
 
 fn record(model: &str, input: u64, at: Timestamp) -> UsageRecord {
@@ -100,4 +100,25 @@ pub async fn sums_are_exact(stores: &Stores) {
         estimated_calls: 1,
     };
     assert_eq!(summarize(&w, w.me, UsageFilter::default()).await, [expected]);
+}
+
+pub async fn counts_that_no_call_has_break_no_sum(stores: &Stores) {
+    let w = World::new(stores).await;
+    let mut records: Vec<UsageRecord> = (0..3).map(|_| record("a", u64::MAX, at(0))).collect();
+    for record in &mut records {
+        record.usage.output_tokens = u64::MAX;
+        record.usage.cached_tokens = u64::MAX;
+        record.usage.cost = Some(Cost(i64::MAX));
+    }
+    store(&w, w.me, records).await;
+    for group_by in [UsageGroup::Model, UsageGroup::User, UsageGroup::Day] {
+        let sums = summarize(&w, w.me, UsageFilter { group_by, ..UsageFilter::default() }).await;
+        let most = 3 * TokenUsage::MAX_TOKENS;
+        assert_eq!((sums[0].calls, sums[0].input_tokens, sums[0].output_tokens), (3, most, most));
+        assert_eq!(sums[0].cost, Cost(i64::MAX));
+        assert_eq!(
+            summarize(&w, w.admin, UsageFilter { group_by, ..UsageFilter::default() }).await[0].calls,
+            3
+        );
+    }
 }

@@ -63,12 +63,13 @@ impl UsageGuard {
 
     /// What was used so far: as the provider says, else as aiMate counts.
     pub(super) fn usage(&self) -> TokenUsage {
-        let mut usage = self.reported.unwrap_or(TokenUsage {
+        let counted = TokenUsage {
             input_tokens: self.prompt_tokens,
             output_tokens: self.answer_tokens,
             estimated: true,
             ..TokenUsage::default()
-        });
+        };
+        let mut usage = self.reported.map_or(counted, |reported| reported.bounded(&counted));
         usage.cost = usage.cost.or_else(|| self.prices.map(|prices| prices.cost(&usage)));
         usage
     }
