@@ -72,6 +72,46 @@ pub struct ConnectionSettings {
     pub keep_alive: Option<String>,
 }
 
+impl ConnectionSettings {
+    /// Milliseconds of a timeout at most: a day.
+    const MAX_TIMEOUT: u64 = 24 * 3_600_000;
+    /// Retries at most.
+    const MAX_RETRIES: u32 = 10;
+    /// Tokens of a context window at most.
+    const MAX_WINDOW: u32 = 100_000_000;
+
+    /// Checks the limits of every field.
+    pub(crate) fn check(&self) -> Result<()> {
+        within("context_window", self.context_window.map(u64::from), 1, Self::MAX_WINDOW.into())?;
+        within("retries", self.retries.map(u64::from), 0, Self::MAX_RETRIES.into())?;
+        for (name, timeout) in [
+            ("connect_timeout_ms", self.connect_timeout_ms),
+            ("first_byte_timeout_ms", self.first_byte_timeout_ms),
+            ("idle_timeout_ms", self.idle_timeout_ms),
+        ] {
+            within(name, timeout, 1, Self::MAX_TIMEOUT)?;
+        }
+        for (name, text) in [("organization", &self.organization), ("keep_alive", &self.keep_alive)] {
+            let Some(text) = text else { continue };
+            let path = format!("settings.{name}");
+            limit::text(&path, text, limit::NAME)?;
+            if text.chars().any(char::is_control) {
+                return Err(Error::field(path, "has a control character"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn within(name: &str, value: Option<u64>, least: u64, most: u64) -> Result<()> {
+    match value {
+        Some(value) if !(least..=most).contains(&value) => {
+            Err(Error::field(format!("settings.{name}"), format!("is {value}; it must be {least} to {most}")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A configured model server, as it is stored: of one user, or shared by the
 /// tenant.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -170,6 +210,7 @@ impl NewConnection {
     pub(crate) fn validated(self, profile: &ProviderProfile) -> Result<Self> {
         check_name(&self.name)?;
         check_key(self.api_key.as_ref())?;
+        self.settings.check()?;
         let url = validated_url(&profile.address, self.url.as_deref())?;
         Ok(Self { url, ..self })
     }
@@ -285,6 +326,23 @@ mod tests {
         assert_eq!(validated_url(&AddressRule::Unused, Some("ignored")).unwrap(), None);
         assert_eq!(validated_url(&AddressRule::Optional, Some(" ")).unwrap(), None);
         assert!(validated_url(&AddressRule::Required, None).is_err());
+    }
+
+    #[test]
+    fn settings_have_limits() {
+        let wrong = |settings: serde_json::Value| {
+            let settings: ConnectionSettings = serde_json::from_value(settings).unwrap();
+            settings.check().unwrap_err().fields()[0].path.clone()
+        };
+        assert_eq!(wrong(serde_json::json!({"retries": u32::MAX})), "settings.retries");
+        assert_eq!(wrong(serde_json::json!({"idle_timeout_ms": 0})), "settings.idle_timeout_ms");
+        assert_eq!(wrong(serde_json::json!({"connect_timeout_ms": u64::MAX})), "settings.connect_timeout_ms");
+        assert_eq!(wrong(serde_json::json!({"context_window": 0})), "settings.context_window");
+        assert_eq!(wrong(serde_json::json!({"organization": "x".repeat(20 << 20)})), "settings.organization");
+        assert_eq!(wrong(serde_json::json!({"organization": "a\nb"})), "settings.organization");
+        assert_eq!(wrong(serde_json::json!({"keep_alive": "x".repeat(201)})), "settings.keep_alive");
+        let right = serde_json::json!({"retries": 0, "idle_timeout_ms": 1, "keep_alive": "-1", "organization": "org-1"});
+        serde_json::from_value::<ConnectionSettings>(right).unwrap().check().unwrap();
     }
 
     #[test]

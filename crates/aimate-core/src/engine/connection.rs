@@ -114,7 +114,10 @@ impl Connections {
             next.url = validated_url(&inner.providers.profile(&next.provider).address, Some(&url))?;
         }
         next.is_enabled = change.is_enabled.unwrap_or(next.is_enabled);
-        next.settings = change.settings.unwrap_or(next.settings);
+        if let Some(settings) = change.settings {
+            settings.check()?;
+            next.settings = settings;
+        }
         let moved = origin(stored.url.as_deref()) != origin(next.url.as_deref());
         if change.api_key.is_some() || moved {
             check_key(change.api_key.as_ref())?;

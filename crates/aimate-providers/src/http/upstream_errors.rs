@@ -46,7 +46,8 @@ impl UpstreamErrors {
 
     /// "connection `NAME`: `sentence`".
     pub(crate) fn error(&self, kind: ErrorKind, sentence: impl std::fmt::Display) -> Error {
-        Error::new(kind, format!("connection `{}`: {sentence}", self.name))
+        // A sentence may quote what the server sent, such as a value of a wrong type.
+        Error::new(kind, format!("connection `{}`: {}", self.name, self.redact(&sentence.to_string())))
     }
 
     /// The response is not what the API specifies; `data` goes to the log.
