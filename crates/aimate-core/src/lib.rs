@@ -26,6 +26,7 @@ mod id;
 mod keyring;
 pub mod knowledge;
 pub mod limit;
+mod media_type;
 pub mod message;
 pub mod model;
 mod page;
@@ -54,6 +55,7 @@ pub use id::{
     SessionId, SpaceId, TenantId, UsageId, UserId, WorkerId, WorkspaceId,
 };
 pub use keyring::{Binding, KeyRing};
+pub use media_type::MediaType;
 pub use page::{Cursor, Page, PageRequest};
 pub use scope::{Role, Scope};
 pub use secret::Secret;

@@ -212,6 +212,15 @@ impl Part {
     pub fn text(text: impl Into<String>) -> Self {
         Self::Text { text: text.into() }
     }
+
+    /// Bytes of its text, or of the arguments of its call; 0 for other parts.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Text { text } | Self::Reasoning { text, .. } => text.len(),
+            Self::ToolCall(call) => call.arguments_json().len(),
+            _ => 0,
+        }
+    }
 }
 
 /// All text of `content`, one after the other.

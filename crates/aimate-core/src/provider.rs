@@ -5,6 +5,7 @@ use futures_util::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::chat::AnswerLimits;
 use crate::connection::ConnectionSettings;
 use crate::error::{Error, Result};
 use crate::message::{Citation, MessageRole, Part, ToolCall};
@@ -145,6 +146,9 @@ pub struct ChatRequest {
     pub context_window: Option<u32>,
     /// Whether the answer should come in pieces; else it comes whole.
     pub stream: bool,
+    /// What the answer may take. The engine holds every answer to it; a provider
+    /// holds what it has to collect before it is an event, such as arguments.
+    pub limits: AnswerLimits,
     /// Fields of OpenAI's request that aiMate has no name for, handed on to
     /// OpenAI-like servers as they are.
     pub extra: Map<String, Value>,

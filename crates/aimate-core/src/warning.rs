@@ -11,6 +11,8 @@ open_names! {
         ToolChoiceIgnored = "tool_choice_ignored",
         /// The model reached its limit of tokens within a tool call.
         ToolCallTruncated = "tool_call_truncated",
+        /// The answer reached a limit of this server and was cut there.
+        AnswerCut = "answer_cut",
         /// Passages could not be looked for everywhere, or not in every way.
         Retrieval = "retrieval",
         /// The answer cites a passage that there is not.

@@ -75,6 +75,36 @@ const PATH_IDS: Sql = Sql::Each {
         SELECT id FROM path ORDER BY n DESC",
 };
 
+/// The bytes of the content of at most `$5` messages from `$4` (the active leaf if
+/// NULL) to the root, the newest first; see [`PATH_IDS`] for the joins.
+const PATH_SIZES: Sql = Sql::Each {
+    sqlite: "WITH RECURSIVE path AS ( \
+            SELECT m.parent_id, octet_length(m.content) AS bytes, 1 AS n \
+            FROM conversations c JOIN messages m ON m.tenant_id = c.tenant_id AND m.conversation_id = c.id \
+            AND m.id = COALESCE($4, c.active_leaf_id) \
+            WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3 \
+            UNION ALL \
+            SELECT m.parent_id, octet_length(m.content), path.n + 1 FROM path CROSS JOIN messages m \
+            ON m.tenant_id = $1 AND m.conversation_id = $3 AND m.id = path.parent_id \
+            WHERE path.n < $5) \
+        SELECT bytes FROM path ORDER BY n",
+    postgres: "WITH RECURSIVE path AS ( \
+            SELECT m.parent_id, octet_length(m.content::text) AS bytes, 1 AS n \
+            FROM conversations c JOIN messages m ON m.tenant_id = c.tenant_id AND m.conversation_id = c.id \
+            AND m.id = COALESCE($4, c.active_leaf_id) \
+            WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3 \
+            UNION ALL \
+            SELECT m.parent_id, octet_length(m.content::text), path.n + 1 FROM path CROSS JOIN LATERAL ( \
+                SELECT p.parent_id, p.content FROM messages p WHERE p.tenant_id = $1 \
+                AND p.conversation_id = $3 AND p.id = path.parent_id LIMIT 1) m \
+            WHERE path.n < $5) \
+        SELECT bytes::bigint AS bytes FROM path ORDER BY n",
+};
+
+/// Bytes of content after which a page of messages ends, although it may have more
+/// of them.
+const PAGE_BYTES: u64 = 4 * 1024 * 1024;
+
 /// The conversation with its workspace's active prompts, a row for each; one
 /// row without a prompt if there is none.
 const HEAD: Sql = Sql::Same(
@@ -154,7 +184,9 @@ impl SqlStore {
         let from = cursor.or(leaf);
         // One more tells that there is a next page; and the walk of a later
         // page begins at the oldest message of the page before.
-        let max = i64::from(page.limit) + 1 + i64::from(cursor.is_some());
+        let walked = u32::from(cursor.is_some());
+        let limit = self.page_limit(scope, id, from, page.limit, walked).await?;
+        let max = i64::from(limit) + 1 + i64::from(walked);
         let mut messages = self.read_path(scope, id, from, max).await?;
         if messages.is_empty() {
             self.check_conversation(scope, id).await?;
@@ -166,7 +198,7 @@ impl SqlStore {
         if cursor.is_some() {
             messages.pop();
         }
-        let has_next = messages.len() > page.limit as usize;
+        let has_next = messages.len() > limit as usize;
         if has_next {
             messages.remove(0);
         }
@@ -177,6 +209,26 @@ impl SqlStore {
             ListedMessage { message, sibling_ids }
         };
         Ok(Page { data: messages.into_iter().map(listed).collect(), next: oldest.filter(|_| has_next) })
+    }
+
+    /// How many messages from `from` upwards, but for the first `walked` of them, a
+    /// page has: at most `limit`, and no more once they have [`PAGE_BYTES`].
+    async fn page_limit(
+        &self,
+        scope: &Scope,
+        id: ConversationId,
+        from: Option<MessageId>,
+        limit: u32,
+        walked: u32,
+    ) -> Result<u32> {
+        let sizes = PATH_SIZES.scoped(scope).bind(id).bind(from).bind(i64::from(limit) + i64::from(walked));
+        let sizes: Vec<u64> = each(&self.database.read(sizes).await?, |row| row.get("bytes"))?;
+        let mut bytes: u64 = 0;
+        let fitting = sizes.iter().skip(walked as usize).take_while(|size| {
+            bytes = bytes.saturating_add(**size);
+            bytes <= PAGE_BYTES
+        });
+        Ok(u32::try_from(fitting.count()).unwrap_or(limit).clamp(1, limit.max(1)))
     }
 
     async fn read_path(

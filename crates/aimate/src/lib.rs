@@ -28,13 +28,14 @@
 //! features, [`store`], [`sync`] and [`http`].
 
 pub use aimate_core::chat::event::ChatEvent;
-pub use aimate_core::chat::{InputMessage, OnDisconnect, Turn, TurnInput};
+pub use aimate_core::chat::{AnswerLimits, InputMessage, OnDisconnect, Turn, TurnInput};
 // A module for each noun: its types, its rules and the port it is stored through.
 pub use aimate_core::{
     Answer, Binding, ChunkId, Clock, ClockAndIds, CollectionId, ConnectionId, ConversationId, Cursor,
     DocumentId, Engine, EngineBuilder, Error, ErrorKind, ErrorReason, FieldError, FileId, Ids, KeyRing,
-    MessageId, Page, PageRequest, PromptId, RandomIds, Result, Role, RunId, Scope, Secret, SessionId,
-    SpaceId, Stores, SystemClock, TenantId, Timestamp, UsageId, UserId, WarningCode, WorkerId, WorkspaceId,
+    MediaType, MessageId, Page, PageRequest, PromptId, RandomIds, Result, Role, RunId, Scope, Secret,
+    SessionId, SpaceId, Stores, SystemClock, TenantId, Timestamp, UsageId, UserId, WarningCode, WorkerId,
+    WorkspaceId,
 };
 pub use aimate_core::{
     chat, connection, conversation, engine, file, knowledge, limit, message, model, prompt, provider, run,

@@ -25,6 +25,7 @@ use aimate::{
     ChatEvent, Error, ErrorKind, ErrorReason, InputMessage, OnDisconnect, PageRequest, Turn, TurnInput,
 };
 use common::{bench, events, part, said, say, text, texts};
+use futures_util::StreamExt as _;
 
 #[tokio::test]
 async fn turn_is_told_in_order_and_stored() {
@@ -92,6 +93,102 @@ async fn last_listener_to_leave_cancels_where_asked() {
     bench.idle().await;
     let branch = bench.branch(id).await;
     assert_eq!((text(&branch[1]).as_str(), branch[1].status), ("part", MessageStatus::Cancelled));
+}
+
+#[tokio::test]
+async fn long_pieces_are_kept_whole() {
+    let pieces = ["é".repeat(500_000), "b".repeat(1_000_000), "c".repeat(1_000_000)];
+    let mut script: Vec<_> = pieces.iter().map(|piece| say(piece)).collect();
+    script.push(Step::Say(ProviderEvent::Finish(FinishReason::Stop)));
+    let bench = bench([script]).await;
+    let listener = bench.engine.chat(&bench.me, Turn::new("q")).await.unwrap();
+    let conversation = listener.conversation_id();
+    let events = events(listener).await;
+    assert!(said(&events) == pieces.concat(), "what is told differs");
+    assert!(text(&bench.branch(conversation).await[1]) == pieces.concat(), "what is stored differs");
+}
+
+#[tokio::test]
+async fn answer_is_cut_at_its_limit_and_says_so() {
+    let endless = || {
+        let mut script: Vec<_> = (0..10_000).map(|_| say("0123456789")).collect();
+        script.push(Step::Hang);
+        script
+    };
+    let limits = aimate::AnswerLimits::default().text(1_005);
+    let bench = common::Bench::with([endless(), endless()], |builder| builder.answer_limits(limits)).await;
+    let listener = bench.engine.chat(&bench.me, Turn::new("q")).await.unwrap();
+    let (conversation, run) = (listener.conversation_id(), listener.run_id());
+    let events = events(listener).await;
+    let warning = events.iter().find_map(|event| match event {
+        ChatEvent::Warning { code, detail } => Some((code.clone(), detail.clone())),
+        _ => None,
+    });
+    let (code, detail) = warning.unwrap();
+    assert_eq!(code, aimate::WarningCode::AnswerCut);
+    assert_eq!(detail, "the answer was cut at the limit of 1005 bytes of text");
+    let ChatEvent::Finished(finished) = events.last().unwrap() else { panic!("{events:?}") };
+    assert_eq!(finished.finish_reason, FinishReason::Length);
+    let stored = &bench.branch(conversation).await[1];
+    assert_eq!((text(stored).len(), stored.status), (1_005, MessageStatus::Complete));
+    assert_eq!(
+        bench.engine.runs(&bench.me).get(run).await.unwrap().finish_reason,
+        Some(FinishReason::Length)
+    );
+    // The server is not listened to any more, and a plain call has the same limits.
+    bench.idle().await;
+    assert_eq!(bench.provider.open(), 0);
+    let mut plain = bench.engine.complete(&bench.me, Default::default()).await.unwrap();
+    let mut length = 0;
+    while let Some(event) = plain.next().await {
+        if let ProviderEvent::Text(text) = event.unwrap() {
+            length += text.len();
+        }
+    }
+    assert_eq!(length, 1_005);
+}
+
+#[tokio::test]
+async fn conversation_that_is_deleted_ends_its_answer_and_keeps_the_usage() {
+    let bench = bench([vec![say("a"), Step::Hang]]).await;
+    let mut listener = bench.engine.chat(&bench.me, Turn::new("q")).await.unwrap();
+    let conversation = listener.conversation_id();
+    while listener.next().await.unwrap().name() != "text" {}
+    bench.engine.conversations(&bench.me).delete(conversation).await.unwrap();
+    let Some(ChatEvent::Error { code, detail, .. }) = listener.next().await else { panic!() };
+    assert_eq!(
+        (code, detail.as_str()),
+        (ErrorKind::NotFound, "the conversation was deleted while the answer was written")
+    );
+    bench.idle().await;
+    assert_eq!(bench.provider.open(), 0);
+    let sums = bench.engine.usage(&bench.me, &UsageFilter::default()).await.unwrap();
+    assert_eq!(sums.iter().map(|sum| sum.calls).sum::<u64>(), 1);
+}
+
+#[tokio::test]
+async fn usage_that_cannot_be_true_is_counted_instead() {
+    let absurd = || {
+        vec![
+            say("four words are said"),
+            Step::Say(ProviderEvent::Finish(FinishReason::Stop)),
+            Step::Say(ProviderEvent::Usage(aimate::usage::TokenUsage {
+                input_tokens: u64::MAX,
+                output_tokens: 5,
+                cached_tokens: u64::MAX,
+                ..Default::default()
+            })),
+        ]
+    };
+    let bench = bench([absurd(), absurd()]).await;
+    for _ in 0..2 {
+        let listener = bench.engine.chat(&bench.me, Turn::new("q")).await.unwrap();
+        let finished = listener.finished().await.unwrap();
+        assert!(finished.usage.input_tokens < 100 && finished.usage.estimated, "{:?}", finished.usage);
+        assert_eq!((finished.usage.output_tokens, finished.usage.cached_tokens), (5, 0));
+    }
+    let sums = bench.engine.usage(&bench.me, &UsageFilter::default()).await.unwrap();
+    assert_eq!(sums[0].output_tokens, 10);
 }
 
 #[tokio::test]

@@ -19,10 +19,16 @@ use crate::scope::Scope;
 /// Events kept for listeners although the log has them, so that a listener
 /// who is a little late need not ask the database.
 const KEPT: usize = 16;
+/// Bytes of them at most.
+const KEPT_BYTES: usize = 64 * 1024;
 
-/// Bytes of events that are kept for slow listeners or a database that is away;
-/// beyond it the run is broken off.
-const MAX_PENDING: usize = 4 * 1024 * 1024;
+/// Bytes of events that may wait for the log; while there are more, the model is
+/// not listened to.
+pub(crate) const MAX_UNLOGGED: usize = 256 * 1024;
+
+/// Bytes of events that a listener takes at once, but for an event that is larger
+/// by itself.
+pub(crate) const MAX_TAKEN: usize = 64 * 1024;
 
 /// What a listener gets at once.
 #[derive(Debug)]
@@ -41,11 +47,12 @@ pub(crate) enum Next {
 struct ChannelState {
     /// The sequence number of the first event in `events`.
     first: u64,
-    events: VecDeque<Arc<ChatEvent>>,
+    /// The events, with their bytes.
+    events: VecDeque<(Arc<ChatEvent>, usize)>,
     /// The last sequence number that the log has.
     logged: u64,
-    /// Bytes of text that are published and not logged.
-    pending: usize,
+    /// Bytes that are published and not logged.
+    unlogged: usize,
     ended: bool,
     listeners: usize,
 }
@@ -69,7 +76,7 @@ impl Channel {
             first: 1,
             events: VecDeque::new(),
             logged: 0,
-            pending: 0,
+            unlogged: 0,
             ended: false,
             listeners: 0,
         };
@@ -87,25 +94,29 @@ impl Channel {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Publishes events. Returns false if too much is waiting to be logged.
-    pub(crate) fn publish(&self, events: impl IntoIterator<Item = ChatEvent>) -> bool {
+    /// Publishes events.
+    pub(crate) fn publish(&self, events: impl IntoIterator<Item = ChatEvent>) {
         let mut state = self.state();
         for event in events {
-            state.pending += size(&event);
-            state.events.push_back(Arc::new(event));
+            let bytes = event.bytes();
+            state.unlogged += bytes;
+            state.events.push_back((Arc::new(event), bytes));
         }
         let last = state.last();
-        let fits = state.pending <= MAX_PENDING;
         drop(state);
         self.news.send_replace(last);
-        fits
+    }
+
+    /// Whether more may be published before the log has what is there.
+    pub(crate) fn has_room(&self) -> bool {
+        self.state().unlogged < MAX_UNLOGGED
     }
 
     /// The events that the log does not have, with the first one's number.
     pub(crate) fn unlogged(&self) -> (u64, Vec<Arc<ChatEvent>>) {
         let state = self.state();
         let skip = usize::try_from((state.logged + 1).saturating_sub(state.first)).unwrap_or(usize::MAX);
-        (state.logged + 1, state.events.iter().skip(skip).cloned().collect())
+        (state.logged + 1, state.events.iter().skip(skip).map(|(event, _)| event.clone()).collect())
     }
 
     /// Notes that the log has everything up to `last`; forgets what listeners
@@ -114,12 +125,17 @@ impl Channel {
         let mut state = self.state();
         state.logged = state.logged.max(last);
         let unlogged = usize::try_from(state.last().saturating_sub(state.logged)).unwrap_or(usize::MAX);
-        while state.events.len() > unlogged.saturating_add(KEPT) {
-            state.events.pop_front();
-            state.first += 1;
-        }
-        let start = state.events.len().saturating_sub(unlogged);
-        state.pending = state.events.iter().skip(start).map(|event| size(event)).sum();
+        let logged = state.events.len().saturating_sub(unlogged);
+        state.unlogged = state.events.iter().skip(logged).map(|(_, bytes)| bytes).sum();
+        let mut kept = 0;
+        let tail = state.events.iter().take(logged).rev().take(KEPT);
+        let count = tail.take_while(|(_, bytes)| {
+            kept += bytes;
+            kept <= KEPT_BYTES
+        });
+        let forgotten = logged - count.count();
+        state.events.drain(..forgotten);
+        state.first += forgotten as u64;
     }
 
     /// Ends the run: nothing is published after this. Returns whether its last
@@ -127,21 +143,27 @@ impl Channel {
     pub(crate) fn end(&self) -> bool {
         let mut state = self.state();
         state.ended = true;
-        let is_complete = state.events.back().is_some_and(|event| event.is_final());
+        let is_complete = state.events.back().is_some_and(|(event, _)| event.is_final());
         drop(state);
         self.news.send_replace(u64::MAX);
         is_complete
     }
 
-    /// The events after `after`.
+    /// The events after `after`, at most [`MAX_TAKEN`] bytes of them, but always one.
     pub(crate) fn after(&self, after: u64) -> Next {
         let state = self.state();
         if after + 1 < state.first {
             return Next::InLog;
         }
         let skip = usize::try_from(after + 1 - state.first).unwrap_or(usize::MAX);
-        let events: Vec<_> =
-            state.events.iter().skip(skip).zip(after + 1..).map(|(event, n)| (n, event.clone())).collect();
+        let mut taken = 0;
+        let fits = |(_, bytes): &&(Arc<ChatEvent>, usize)| {
+            let is_first = taken == 0;
+            taken += bytes.max(&1);
+            is_first || taken <= MAX_TAKEN
+        };
+        let some = state.events.iter().skip(skip).take_while(fits);
+        let events: Vec<_> = some.zip(after + 1..).map(|((event, _), n)| (n, event.clone())).collect();
         match (events.is_empty(), state.ended) {
             (false, _) => Next::Events(events),
             (true, true) => Next::End,
@@ -186,13 +208,6 @@ impl Channel {
 impl ChannelState {
     fn last(&self) -> u64 {
         (self.first + self.events.len() as u64).saturating_sub(1)
-    }
-}
-
-fn size(event: &ChatEvent) -> usize {
-    match event {
-        ChatEvent::Text { text } | ChatEvent::Reasoning { text } => text.len(),
-        _ => 256,
     }
 }
 
@@ -255,11 +270,40 @@ mod tests {
         }
     }
 
+    fn long(count: usize, bytes: usize) -> Vec<ChatEvent> {
+        (0..count).map(|_| ChatEvent::Text { text: "x".repeat(bytes) }).collect()
+    }
+
     #[test]
-    fn too_much_unlogged_text_is_refused() {
+    fn model_is_not_listened_to_while_too_much_is_unlogged() {
         let channel = channel(OnDisconnect::Continue);
-        assert!(!channel.publish([ChatEvent::Text { text: "x".repeat(MAX_PENDING + 1) }]));
+        assert!(channel.has_room());
+        channel.publish(long(1, MAX_UNLOGGED));
+        assert!(!channel.has_room());
         channel.logged(1);
-        assert!(channel.publish(texts(1)));
+        assert!(channel.has_room());
+    }
+
+    #[test]
+    fn tail_that_is_kept_is_bounded_in_bytes() {
+        let channel = channel(OnDisconnect::Continue);
+        channel.publish(long(KEPT, KEPT_BYTES / 4));
+        channel.logged(KEPT as u64);
+        assert_eq!(channel.state().events.len(), 3);
+        channel.publish(long(1, 10 * KEPT_BYTES));
+        channel.logged(KEPT as u64 + 1);
+        assert_eq!(channel.state().events.len(), 0);
+        assert!(matches!(channel.after(KEPT as u64), Next::InLog));
+    }
+
+    #[test]
+    fn listener_takes_a_bounded_number_of_bytes() {
+        let channel = channel(OnDisconnect::Continue);
+        channel.publish(long(10, MAX_TAKEN / 4));
+        let Next::Events(events) = channel.after(0) else { panic!() };
+        assert_eq!(events.len(), 3);
+        channel.publish(long(1, 2 * MAX_TAKEN));
+        let Next::Events(events) = channel.after(10) else { panic!() };
+        assert_eq!(events.len(), 1);
     }
 }

@@ -2,17 +2,19 @@
 //! checkpoints and stores the end. It belongs to the engine; nobody who listens
 //! can lose an answer by leaving.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::answer_limits::PIECE;
 use super::channel::Channel;
 use super::context::message_tokens;
-use super::event::{ChatEvent, Finished};
+use super::event::{ChatEvent, Finished, Started};
+use super::log::Log;
 use super::model_call::ModelCall;
 use super::transcript::Transcript;
 use crate::clock::{ClockAndIds, Timestamp};
@@ -22,18 +24,19 @@ use crate::model::Prices;
 use crate::provider::{FinishReason, ProviderEvent, ProviderStream};
 use crate::retrieval::citations::Resolved;
 use crate::run::{EventBatch, FinishRun, Run, RunError, RunStatus, RunStore};
-use crate::usage::{TokenUsage, UsageRecord};
+use crate::usage::{TokenUsage, UsageRecord, UsageStore};
 use crate::warning::WarningCode;
 use aimate_text::tokens::Tokenizer;
 
-/// How long published text may stay out of the log.
-const CHECKPOINT_EVERY: Duration = Duration::from_millis(250);
-/// How many events may.
-const CHECKPOINT_EVENTS: usize = 64;
 /// Pieces of an answer that are published together at most.
 const READY: usize = 32;
-/// How many bytes of text may.
-const CHECKPOINT_BYTES: usize = 4 * 1024;
+/// Bytes of pieces that are taken together, but for the last of them.
+const READY_BYTES: usize = 64 * 1024;
+/// How long an answer waits for a database that stores nothing, once as much is
+/// unlogged as may be.
+const DATABASE_PATIENCE: Duration = Duration::from_secs(60);
+/// Bytes of an answer from which on its tokens are counted off the async threads.
+const LONG_TEXT: usize = 32 * 1024;
 
 /// How the usage of a call is counted where the provider does not report it.
 pub(crate) struct Accounting {
@@ -46,21 +49,42 @@ pub(crate) struct Accounting {
 impl Accounting {
     /// The usage to record: what the provider said, else what aiMate counts; with
     /// a cost where the provider reports one or the model has prices.
-    fn final_usage(&self, answer: &PartialAnswer) -> TokenUsage {
-        let mut usage = answer.usage.unwrap_or_else(|| TokenUsage {
-            input_tokens: self.prompt_tokens,
-            output_tokens: u64::from(message_tokens(self.tokenizer, answer.transcript.parts())),
-            estimated: true,
-            ..TokenUsage::default()
-        });
+    async fn final_usage(&self, answer: &PartialAnswer) -> TokenUsage {
+        let is_possible = |usage: &TokenUsage| usage.bounded(&TokenUsage::default()) == *usage;
+        let mut usage = match answer.usage {
+            Some(usage) if is_possible(&usage) => usage,
+            reported => {
+                let (tokens, _) = counted(self.tokenizer, answer.transcript.parts().to_vec()).await;
+                let counted = TokenUsage {
+                    input_tokens: self.prompt_tokens,
+                    output_tokens: u64::from(tokens),
+                    estimated: true,
+                    ..TokenUsage::default()
+                };
+                reported.map_or(counted, |reported| reported.bounded(&counted))
+            }
+        };
         usage.cost = usage.cost.or_else(|| self.prices.map(|prices| prices.cost(&usage)));
         usage
     }
 }
 
+/// The tokens of an answer; a long one is counted off the async threads.
+async fn counted(tokenizer: Tokenizer, content: Vec<Part>) -> (u32, Vec<Part>) {
+    if content.iter().map(Part::bytes).sum::<usize>() <= LONG_TEXT {
+        return (message_tokens(tokenizer, &content), content);
+    }
+    let content = Arc::new(content);
+    let parts = content.clone();
+    let count = tokio::task::spawn_blocking(move || message_tokens(tokenizer, &parts)).await;
+    let count = count.unwrap_or_else(|_| message_tokens(Tokenizer::Estimate, &content));
+    (count, Arc::unwrap_or_clone(content))
+}
+
 /// All that drives one run.
 pub(crate) struct Driver {
     pub(crate) runs: Arc<dyn RunStore>,
+    pub(crate) usage: Arc<dyn UsageStore>,
     pub(crate) sources: ClockAndIds,
     pub(crate) channel: Arc<Channel>,
     pub(crate) run: Run,
@@ -117,23 +141,28 @@ impl Driver {
             Err(end) => end,
             Ok(stream) => self.follow(stream, &mut answer).await,
         };
-        let usage = accounting.final_usage(&answer);
+        let usage = accounting.final_usage(&answer).await;
         self.finish(answer.transcript, usage, end, accounting.tokenizer).await;
     }
 
-    /// Publishes the stream until it ends or somebody ends it.
-    async fn follow(&mut self, stream: ProviderStream, answer: &mut PartialAnswer) -> End {
-        let mut stream = stream.ready_chunks(READY);
+    /// Publishes the stream until it ends or somebody ends it. While too much waits
+    /// for the log, the model is not listened to: it waits at its connection, and
+    /// nothing piles up here.
+    async fn follow(&mut self, mut stream: ProviderStream, answer: &mut PartialAnswer) -> End {
         let cancel = self.channel.cancel.clone();
         let interrupt = self.interrupt.clone();
+        let mut full_since = None;
         loop {
             let due = self.log.due();
+            let has_room = self.channel.has_room();
+            full_since = if has_room { None } else { full_since.or_else(|| Some(Instant::now())) };
+            let patience = full_since.unwrap_or(due) + DATABASE_PATIENCE;
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => return End::cancelled(),
                 () = interrupt.cancelled() => return End::interrupted(&shutting_down()),
                 () = self.log.saved(&self.channel) => {}
-                chunk = stream.next() => match chunk {
+                pieces = ready_pieces(&mut stream), if has_room => match pieces {
                     None => return ended(answer),
                     // What fails after the model has finished costs no answer.
                     Some(pieces) => match self.take(pieces, answer) {
@@ -143,6 +172,9 @@ impl Driver {
                     },
                 },
                 () = tokio::time::sleep_until(due), if self.log.is_dirty() => self.log.age(),
+                () = tokio::time::sleep_until(patience), if !has_room => {
+                    return failed(&database_away(), !answer.transcript.is_empty());
+                }
             }
             self.log.save_if_due(&self.runs, &self.run, &self.channel);
         }
@@ -150,35 +182,48 @@ impl Driver {
 
     /// Publishes pieces of the answer that arrived together.
     fn take(&mut self, pieces: Vec<Result<ProviderEvent>>, answer: &mut PartialAnswer) -> Result<()> {
-        let mut events = Vec::with_capacity(pieces.len());
+        // A model that is faster than its events are published, or that says a
+        // letter at a time, must not make a log many times as large as its answer.
+        let joins = pieces.len() >= READY;
+        let mut events: Vec<ChatEvent> = Vec::with_capacity(pieces.len());
         let mut outcome = Ok(());
         for piece in pieces {
-            match piece {
-                Ok(ProviderEvent::Text(text)) => events.push(ChatEvent::Text { text }),
-                Ok(ProviderEvent::Reasoning(text)) => events.push(ChatEvent::Reasoning { text }),
-                Ok(ProviderEvent::ToolCall(call)) => {
-                    events.push(ChatEvent::ToolCalled { call: Box::new(call) });
+            let event = match piece {
+                Ok(ProviderEvent::Text(text)) => ChatEvent::Text { text },
+                Ok(ProviderEvent::Reasoning(text)) => ChatEvent::Reasoning { text },
+                Ok(ProviderEvent::ToolCall(call)) => ChatEvent::ToolCalled { call: Box::new(call) },
+                Ok(ProviderEvent::Warning { code, detail }) => ChatEvent::Warning { code, detail },
+                Ok(ProviderEvent::ReasoningDetails(details)) => {
+                    answer.transcript.details(details);
+                    continue;
                 }
-                Ok(ProviderEvent::Warning { code, detail }) => {
-                    events.push(ChatEvent::Warning { code, detail });
+                Ok(ProviderEvent::Usage(usage)) => {
+                    answer.usage = Some(usage);
+                    continue;
                 }
-                Ok(ProviderEvent::ReasoningDetails(details)) => answer.transcript.details(details),
-                Ok(ProviderEvent::Usage(usage)) => answer.usage = Some(usage),
-                Ok(ProviderEvent::Finish(reason)) => answer.reason = Some(reason),
+                Ok(ProviderEvent::Finish(reason)) => {
+                    answer.reason = Some(reason);
+                    continue;
+                }
                 Err(error) => {
                     outcome = Err(error);
                     break;
                 }
+            };
+            match events.last_mut().filter(|_| joins) {
+                Some(last) => {
+                    let rest = join(last, event);
+                    events.extend(rest);
+                }
+                None => events.push(event),
             }
         }
         for event in &events {
             answer.transcript.apply(event);
             self.log.note(event);
         }
-        if !events.is_empty() && !self.channel.publish(events) {
-            return Err(Error::unavailable(
-                "the database has been away for too long to keep this answer; what came before is stored",
-            ));
+        if !events.is_empty() {
+            self.channel.publish(events);
         }
         outcome
     }
@@ -189,12 +234,25 @@ impl Driver {
         let now = self.sources.now();
         let resolved = transcript.into_answer();
         self.channel.publish(citation_warnings(&resolved));
-        let finish = self.finish_run(resolved.content, usage, &end, tokenizer, now);
+        let (tokens, content) = counted(tokenizer, resolved.content).await;
+        let finish = self.finish_run(content, usage, &end, tokens, now);
         let last = match store_end(self.runs.as_ref(), &self.channel, &finish, &self.interrupt).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                self.record_usage(&finish.usage).await;
+                deleted()
+            }
             Err(error) => unstored_end(&error),
             Ok(()) => final_event(&self.run, &self.answer, finish),
         };
         self.channel.publish([last]);
+    }
+
+    /// Stores the usage of a call whose conversation was deleted meanwhile.
+    async fn record_usage(&self, record: &UsageRecord) {
+        let record = UsageRecord { run_id: None, conversation_id: None, ..record.clone() };
+        if let Err(error) = self.usage.record(&[(self.channel.scope, record)]).await {
+            tracing::error!(%error, run = %self.run.id, "the usage of a deleted answer is lost");
+        }
     }
 
     fn finish_run(
@@ -202,7 +260,7 @@ impl Driver {
         content: Vec<Part>,
         usage: TokenUsage,
         end: &End,
-        tokenizer: Tokenizer,
+        tokens: u32,
         now: Timestamp,
     ) -> FinishRun {
         let (first, events) = self.channel.unlogged();
@@ -212,7 +270,7 @@ impl Driver {
             status: end.status,
             error: end.error.clone(),
             finish_reason: end.reason.clone(),
-            tokens: message_tokens(tokenizer, &content),
+            tokens,
             content,
             usage: UsageRecord {
                 id: self.sources.id(),
@@ -229,6 +287,44 @@ impl Driver {
             },
             now,
         }
+    }
+}
+
+/// The pieces that are there, waiting for the first one; `None` at the end.
+/// Dropping the future loses nothing.
+async fn ready_pieces(stream: &mut ProviderStream) -> Option<Vec<Result<ProviderEvent>>> {
+    poll_fn(|context| {
+        let (mut pieces, mut bytes) = (Vec::new(), 0);
+        while pieces.len() < READY && bytes < READY_BYTES {
+            match stream.as_mut().poll_next(context) {
+                Poll::Ready(Some(piece)) => {
+                    if let Ok(ProviderEvent::Text(text) | ProviderEvent::Reasoning(text)) = &piece {
+                        bytes += text.len();
+                    }
+                    pieces.push(piece);
+                }
+                Poll::Ready(None) if pieces.is_empty() => return Poll::Ready(None),
+                Poll::Pending if pieces.is_empty() => return Poll::Pending,
+                Poll::Ready(None) | Poll::Pending => break,
+            }
+        }
+        Poll::Ready(Some(pieces))
+    })
+    .await
+}
+
+/// Adds an event to the one before where both are text of one kind, up to the
+/// length of a piece; else gives it back.
+fn join(last: &mut ChatEvent, event: ChatEvent) -> Option<ChatEvent> {
+    match (last, event) {
+        (ChatEvent::Text { text: all }, ChatEvent::Text { text })
+        | (ChatEvent::Reasoning { text: all }, ChatEvent::Reasoning { text })
+            if all.len() + text.len() <= PIECE =>
+        {
+            all.push_str(&text);
+            None
+        }
+        (_, event) => Some(event),
     }
 }
 
@@ -267,6 +363,17 @@ fn final_event(run: &Run, answer: &Message, finish: FinishRun) -> ChatEvent {
     final_of(&run, &answer)
 }
 
+/// The first event of a run.
+pub(crate) fn started(run: &Run) -> Started {
+    Started {
+        run_id: run.id,
+        conversation_id: run.conversation_id,
+        user_message_id: run.user_message_id,
+        message_id: run.message_id,
+        model: run.model.clone(),
+    }
+}
+
 /// The last event of a run that is over, out of what is stored.
 pub(crate) fn final_of(run: &Run, answer: &Message) -> ChatEvent {
     if let Some(RunError { code, detail, retryable }) = run.error.clone() {
@@ -277,6 +384,15 @@ pub(crate) fn final_of(run: &Run, answer: &Message) -> ChatEvent {
         finish_reason: run.finish_reason.clone().unwrap_or(FinishReason::Stop),
         usage: run.usage.unwrap_or_default(),
     }))
+}
+
+/// The last event of a run whose conversation was deleted meanwhile, which stops
+/// the run: there is nothing left to keep.
+fn deleted() -> ChatEvent {
+    tracing::debug!("an answer's conversation was deleted while it was written");
+    let error = Error::not_found("the conversation was deleted while the answer was written");
+    let error = RunError::from(&error);
+    ChatEvent::Error { code: error.code, detail: error.detail, retryable: error.retryable }
 }
 
 /// The last event of a run whose end could not be stored.
@@ -332,6 +448,12 @@ fn without_content(finish: &FinishRun, error: &Error) -> FinishRun {
     }
 }
 
+fn database_away() -> Error {
+    Error::unavailable(
+        "the database has been away for too long to keep this answer; what came before is stored",
+    )
+}
+
 fn shutting_down() -> Error {
     Error::unavailable("the server was stopped before the answer was whole; ask again")
 }
@@ -356,86 +478,4 @@ fn failed(error: &Error, began: bool) -> End {
     let status = if began && broke_off { RunStatus::Interrupted } else { RunStatus::Failed };
     tracing::warn!(code = error.kind().as_str(), cause = ?error, "a run did not succeed");
     End { status, reason: None, error: Some(error.into()) }
-}
-
-/// What is published and not yet logged, and the checkpoint on its way.
-pub(crate) struct Log {
-    events: usize,
-    bytes: usize,
-    since: Option<Instant>,
-    aged: bool,
-    saving: Option<(u64, JoinHandle<Result<()>>)>,
-    spawn: Spawn,
-}
-
-/// How the driver starts a checkpoint beside itself: in the engine's task set.
-pub(crate) type Spawn =
-    Arc<dyn Fn(futures_util::future::BoxFuture<'static, Result<()>>) -> JoinHandle<Result<()>> + Send + Sync>;
-
-impl Log {
-    pub(crate) fn new(spawn: Spawn) -> Self {
-        Self { events: 0, bytes: 0, since: None, aged: false, saving: None, spawn }
-    }
-
-    fn note(&mut self, event: &ChatEvent) {
-        self.events += 1;
-        if let ChatEvent::Text { text } | ChatEvent::Reasoning { text } = event {
-            self.bytes += text.len();
-        }
-        self.since.get_or_insert_with(Instant::now);
-    }
-
-    fn is_dirty(&self) -> bool {
-        self.since.is_some() && !self.aged
-    }
-
-    fn due(&self) -> Instant {
-        self.since.unwrap_or_else(Instant::now) + CHECKPOINT_EVERY
-    }
-
-    fn age(&mut self) {
-        self.aged = true;
-    }
-
-    fn save_if_due(&mut self, runs: &Arc<dyn RunStore>, run: &Run, channel: &Arc<Channel>) {
-        let due = self.aged || self.events >= CHECKPOINT_EVENTS || self.bytes >= CHECKPOINT_BYTES;
-        if !due || self.since.is_none() || self.saving.is_some() {
-            return;
-        }
-        let (first, events) = channel.unlogged();
-        let batch =
-            EventBatch { first, events: events.iter().map(|event| ChatEvent::clone(event)).collect() };
-        let (runs, scope, id, attempt) = (runs.clone(), channel.scope, run.id, run.attempt);
-        let last = batch.last();
-        let save = async move { runs.checkpoint(&scope, id, attempt, &batch).await };
-        self.saving = Some((last, (self.spawn)(Box::pin(save))));
-        (self.events, self.bytes, self.since, self.aged) = (0, 0, None, false);
-    }
-
-    /// Waits for the checkpoint on its way; for ever if there is none.
-    async fn saved(&mut self, channel: &Channel) {
-        match &mut self.saving {
-            None => std::future::pending().await,
-            Some((last, task)) => {
-                let (last, outcome) = (*last, task.await);
-                self.saving = None;
-                match outcome {
-                    Ok(Ok(())) => channel.logged(last),
-                    Ok(Err(error)) => {
-                        // Its events stay unlogged and go with the next one.
-                        tracing::warn!(%error, "a checkpoint failed");
-                        self.since.get_or_insert_with(Instant::now);
-                    }
-                    Err(error) => tracing::error!(%error, "a checkpoint panicked"),
-                }
-            }
-        }
-    }
-
-    /// Waits until no checkpoint is on its way.
-    async fn flush(&mut self, channel: &Channel) {
-        if self.saving.is_some() {
-            self.saved(channel).await;
-        }
-    }
 }

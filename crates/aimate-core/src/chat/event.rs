@@ -1,11 +1,13 @@
 //! The events of a run, the same in Rust, over SSE and in Python.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::ErrorKind;
 use crate::id::{ConversationId, MessageId, RunId};
-use crate::message::{Citation, Message, ToolCall};
+use crate::message::{Citation, Message, Part, ToolCall};
 use crate::provider::FinishReason;
 use crate::usage::TokenUsage;
 use crate::warning::WarningCode;
@@ -71,6 +73,9 @@ pub enum ChatEvent {
     },
 }
 
+/// Events with their sequence numbers.
+pub type NumberedEvents = Vec<(u64, Arc<ChatEvent>)>;
+
 /// The content of [`ChatEvent::Started`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -115,6 +120,26 @@ impl ChatEvent {
             Self::Finished(_) => "finished",
             Self::Error { .. } => "error",
         }
+    }
+
+    /// About the bytes that it takes: of its texts, and what surrounds them.
+    pub(crate) fn bytes(&self) -> usize {
+        const FIELDS: usize = 64;
+        FIELDS
+            + match self {
+                Self::Text { text } | Self::Reasoning { text } => text.len(),
+                Self::Retrieved { citations } => citations.iter().map(|one| FIELDS + one.text.len()).sum(),
+                Self::ToolCalled { call } | Self::ApprovalRequired { call } => call.arguments_json().len(),
+                Self::ToolReturned { output, .. } => output.to_string().len(),
+                Self::Warning { detail, .. } | Self::Error { detail, .. } => detail.len(),
+                Self::Started(_) => FIELDS,
+                Self::Finished(finished) => finished.message.content.iter().map(Part::bytes).sum(),
+            }
+    }
+
+    /// Bytes of the piece of an answer that it brings.
+    pub(crate) fn text_bytes(&self) -> usize {
+        if let Self::Text { text } | Self::Reasoning { text } = self { text.len() } else { 0 }
     }
 
     /// Whether it is the last event of its run.

@@ -1,11 +1,14 @@
 //! A turn of a conversation: from the question to the stored answer.
 
+pub(crate) mod answer_limits;
 pub(crate) mod channel;
 pub(crate) mod context;
 pub(crate) mod driver;
 pub mod event;
+pub(crate) mod log;
 pub(crate) mod model_call;
 pub(crate) mod transcript;
 mod turn;
 
+pub use answer_limits::AnswerLimits;
 pub use turn::{InputMessage, OnDisconnect, Turn, TurnInput};

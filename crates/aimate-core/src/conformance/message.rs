@@ -148,6 +148,30 @@ pub async fn pages_come_newest_first(stores: &Stores) {
     assert_eq!(later.len(), 7);
 }
 
+pub async fn page_of_large_messages_is_shorter(stores: &Stores) {
+    let w = World::new(stores).await;
+    let talk = w.conversation("talk").await;
+    let mut messages: Vec<Message> = Vec::new();
+    for n in 0..6 {
+        // Three of them are as large as a user's message may be.
+        let text = if n % 2 == 0 { "é".repeat(1 << 20) } else { n.to_string() };
+        messages.push(message(talk.id, messages.last(), &text));
+    }
+    stores.conversations.append(&w.me, talk.id, &messages, at(7)).await.unwrap();
+    let (mut request, mut pages) = (PageRequest::first(50), Vec::new());
+    loop {
+        let page = page(&w, &talk, None, request).await;
+        pages.push(page.data.iter().map(|listed| listed.message.id).collect::<Vec<_>>());
+        match page.next {
+            None => break,
+            next => request.after = next,
+        }
+    }
+    assert!(pages.len() > 1 && pages.iter().all(|page| !page.is_empty()), "{pages:?}");
+    let found: Vec<_> = pages.into_iter().rev().flatten().collect();
+    assert_eq!(found, messages.iter().map(|message| message.id).collect::<Vec<_>>());
+}
+
 pub async fn page_of_another_leaf(stores: &Stores) {
     let w = World::new(stores).await;
     let talk = w.conversation("talk").await;

@@ -123,6 +123,7 @@ macro_rules! conformance_tests {
                 append_is_all_or_nothing
                 parent_of_another_conversation_is_not_found
                 pages_come_newest_first
+                page_of_large_messages_is_shorter
                 page_of_another_leaf
                 siblings_are_the_branches
                 empty_conversation_has_an_empty_page
@@ -199,6 +200,7 @@ macro_rules! conformance_tests {
                 period_is_half_open
                 recording_again_changes_nothing
                 sums_are_exact
+                counts_that_no_call_has_break_no_sum
             }
             file {
                 created_file_is_found

@@ -3,31 +3,31 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, Stream};
-use tokio::sync::watch;
+use tokio::sync::{SemaphorePermit, watch};
 
 use super::Engine;
-use crate::chat::channel::{Channel, Next};
-use crate::chat::driver::final_of;
-use crate::chat::event::{ChatEvent, Finished, Started};
+use super::stored_answer::{StoredAnswer, StoredEvents};
+use crate::chat::channel::{Channel, MAX_TAKEN, Next};
+use crate::chat::event::{ChatEvent, Finished, NumberedEvents};
 use crate::error::{Error, Result};
 use crate::id::{ConversationId, MessageId, RunId};
-use crate::message::{Message, Part};
+use crate::message::Message;
 use crate::run::{Run, RunStatus};
 use crate::scope::Scope;
 
 /// How often the log of another process's run is looked at.
 const POLL: Duration = Duration::from_millis(250);
 /// Events read from the log at once.
-const READ: u32 = 1_000;
-
-/// Events with their sequence numbers.
-pub type NumberedEvents = Vec<(u64, Arc<ChatEvent>)>;
+const READ: u32 = 64;
+/// Listeners that read from the store at once: what one of them reads may be many
+/// times what it takes at once.
+pub(super) const READERS: usize = 8;
 
 /// The events of one run, for one listener: a [`Stream`] of [`ChatEvent`]s.
 ///
@@ -64,7 +64,7 @@ impl Answer {
             (channel, news)
         });
         let (run_id, conversation_id, message_id) = (run.id, run.conversation_id, run.message_id);
-        let reader = Reader { engine, scope, run_id, at: after, live };
+        let reader = Reader { engine, scope, run_id, at: after, live, stored: None };
         let state = AnswerState::Idle(Box::new(reader));
         Self { run_id, conversation_id, message_id, ready: VecDeque::new(), state }
     }
@@ -191,6 +191,8 @@ struct Reader {
     /// The last sequence number that was read.
     at: u64,
     live: Option<(Arc<Channel>, watch::Receiver<u64>)>,
+    /// The rest of an answer of which the store has no events any more.
+    stored: Option<StoredEvents>,
 }
 
 impl Reader {
@@ -217,6 +219,9 @@ impl Reader {
     }
 
     async fn read(&mut self) -> Result<NumberedEvents> {
+        if let Some(stored) = &mut self.stored {
+            return Ok(stored.take(self.at));
+        }
         while let Some((channel, news)) = &mut self.live {
             match channel.next(news, self.at).await {
                 Next::Events(events) => return Ok(events),
@@ -247,31 +252,52 @@ impl Reader {
     }
 
     async fn logged_after(&self) -> Result<NumberedEvents> {
+        let _turn = self.turn().await?;
         let batches = self.engine.inner.stores.runs.events(&self.scope, self.run_id, self.at, READ).await?;
-        Ok(batches
-            .into_iter()
-            .flat_map(|batch| (batch.first..).zip(batch.events))
-            .filter(|(n, _)| *n > self.at)
-            .map(|(n, event)| (n, Arc::new(event)))
-            .collect())
+        let events = batches.into_iter().flat_map(|batch| (batch.first..).zip(batch.events));
+        let mut taken = 0;
+        let some = events.filter(|(n, _)| *n > self.at).take_while(|(_, event)| {
+            let is_first = taken == 0;
+            taken += event.bytes();
+            is_first || taken <= MAX_TAKEN
+        });
+        Ok(some.map(|(n, event)| (n, Arc::new(event))).collect())
+    }
+
+    /// Waits for its turn to read from the store.
+    async fn turn(&self) -> Result<SemaphorePermit<'_>> {
+        let turn = self.engine.inner.log_readers.acquire().await;
+        turn.map_err(|error| Error::unavailable("the engine is stopping").with_source(error))
     }
 
     /// What follows the log of a run that is over: the last event. Where the
     /// log was cleared, a listener from the beginning gets the stored answer.
-    async fn rest(&self, run: &Run) -> Result<NumberedEvents> {
+    async fn rest(&mut self, run: &Run) -> Result<NumberedEvents> {
         let logged = self.logged_after().await?;
         if !logged.is_empty() || self.has_read_all(run).await? {
             return Ok(logged);
         }
-        let stores = &self.engine.inner.stores;
-        let answer = stores.conversations.message(&self.scope, run.conversation_id, run.message_id).await?;
-        let mut events = Vec::new();
-        if self.at == 0 {
-            events.push(ChatEvent::Started(Box::new(started(run))));
-            events.extend(answer.content.iter().filter_map(event_from_part));
+        let answer = self.stored_answer(run).await?;
+        let mut stored = StoredEvents::new(answer, self.at == 0);
+        let events = stored.take(self.at);
+        self.stored = Some(stored);
+        Ok(events)
+    }
+
+    /// The stored answer, one copy of it for all who listen to it.
+    async fn stored_answer(&self, run: &Run) -> Result<Arc<StoredAnswer>> {
+        let inner = &self.engine.inner;
+        let _turn = self.turn().await?;
+        if let Some(known) = inner.stored_answers().get(&run.id).and_then(Weak::upgrade) {
+            return Ok(known);
         }
-        events.push(final_of(run, &answer));
-        Ok((self.at + 1..).zip(events.into_iter().map(Arc::new)).collect())
+        let conversations = &inner.stores.conversations;
+        let message = conversations.message(&self.scope, run.conversation_id, run.message_id).await?;
+        let answer = Arc::new(StoredAnswer::new(run, message));
+        let mut all = inner.stored_answers();
+        all.retain(|_, answer| answer.strong_count() > 0);
+        all.insert(run.id, Arc::downgrade(&answer));
+        Ok(answer)
     }
 
     /// Whether the listener knows the last event, which is not in the log: its
@@ -296,27 +322,6 @@ impl Reader {
 impl Drop for Reader {
     fn drop(&mut self) {
         self.leave();
-    }
-}
-
-/// The first event of a run.
-pub(super) fn started(run: &Run) -> Started {
-    Started {
-        run_id: run.id,
-        conversation_id: run.conversation_id,
-        user_message_id: run.user_message_id,
-        message_id: run.message_id,
-        model: run.model.clone(),
-    }
-}
-
-/// The event that brought a stored part.
-fn event_from_part(part: &Part) -> Option<ChatEvent> {
-    match part {
-        Part::Text { text } => Some(ChatEvent::Text { text: text.clone() }),
-        Part::Reasoning { text, .. } => Some(ChatEvent::Reasoning { text: text.clone() }),
-        Part::ToolCall(call) => Some(ChatEvent::ToolCalled { call: Box::new(call.clone()) }),
-        _ => None,
     }
 }
 

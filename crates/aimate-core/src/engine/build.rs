@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use aimate_text::extract::{Extractor, Limits};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -17,6 +17,7 @@ use super::provider::Providers;
 use super::usage_recorder::UsageRecorder;
 use super::{Engine, Inner};
 use crate::Stores;
+use crate::chat::AnswerLimits;
 use crate::clock::ClockAndIds;
 use crate::connection::NewConnection;
 use crate::error::{Error, Result};
@@ -63,6 +64,7 @@ pub struct EngineBuilder {
     preferred: Option<ProviderId>,
     lease: Option<Duration>,
     max_runs: Option<usize>,
+    answer_limits: AnswerLimits,
     embedders: Vec<Arc<dyn Embedder>>,
     default_embedder: Option<String>,
     reranker: Option<Arc<dyn Reranker>>,
@@ -154,6 +156,14 @@ impl EngineBuilder {
     #[must_use]
     pub fn max_runs(mut self, count: usize) -> Self {
         self.max_runs = Some(count);
+        self
+    }
+
+    /// What one answer may take: bytes of text, reasoning and arguments, calls and
+    /// time. Default: see [`AnswerLimits`].
+    #[must_use]
+    pub fn answer_limits(mut self, limits: AnswerLimits) -> Self {
+        self.answer_limits = limits;
         self
     }
 
@@ -250,7 +260,10 @@ impl EngineBuilder {
             preferred: self.preferred,
             lease: self.lease.unwrap_or(LEASE),
             max_runs: self.max_runs.unwrap_or(MAX_RUNS),
+            answer_limits: self.answer_limits,
             channels: std::sync::Mutex::default(),
+            log_readers: Semaphore::new(super::answer::READERS),
+            stored_answers: std::sync::Mutex::default(),
             catalogs: Catalogs::default(),
             model_lists: ModelLists::default(),
             tasks: TaskTracker::new(),

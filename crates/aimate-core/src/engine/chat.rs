@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use aimate_text::tokens::Tokenizer;
 
-use super::answer::started;
 use super::resolve::ResolvedModel;
 use super::{Answer, Engine};
 use crate::chat::channel::Channel;
 use crate::chat::context::{self, Budget, MAX_MESSAGES, message_tokens};
-use crate::chat::driver::{Accounting, Driver, Log};
+use crate::chat::driver::{Accounting, Driver, started};
 use crate::chat::event::ChatEvent;
+use crate::chat::log::Log;
 use crate::chat::model_call::ModelCall;
 use crate::chat::{InputMessage, Turn, TurnInput};
 use crate::conversation::{Conversation, DEFAULT_TITLE, NewConversation, Window};
@@ -133,6 +133,7 @@ impl Engine {
         let end = EndRun { engine: self.for_task(), channel: channel.clone(), run: run.clone() };
         let driver = Driver {
             runs: inner.stores.runs.clone(),
+            usage: inner.stores.usage.clone(),
             sources: inner.sources.clone(),
             channel,
             run,
@@ -193,6 +194,7 @@ impl Engine {
             sampling: turn.sampling,
             context_window: Some(window),
             stream: turn.stream,
+            limits: self.inner.answer_limits,
             extra: turn.extra,
         };
         let accounting = Accounting { prices: target.prices(), tokenizer, prompt_tokens: context.tokens };

@@ -9,6 +9,7 @@ use super::Engine;
 use super::chat::UNKNOWN_WINDOW;
 use super::usage_guard::UsageGuard;
 use crate::chat::context::Budget;
+use crate::chat::model_call::ask;
 use crate::error::Result;
 use crate::message::{Citation, Part};
 use crate::provider::{ChatRequest, Embeddings, ProviderEvent, ProviderStream};
@@ -147,7 +148,8 @@ impl Engine {
         let mut usage = self.usage_guard(scope, target.label(), target.prices());
         usage.prompt_tokens = prompt_estimate(&request);
         request.model.clone_from(&target.model_id);
-        match provider.chat(&endpoint, &request).await {
+        request.limits = self.inner.answer_limits;
+        match ask(provider.as_ref(), &endpoint, &request).await {
             Ok(stream) => Ok(CompletionStream { stream, usage, passages }),
             Err(error) => {
                 usage.outcome = UsageOutcome::Failed;
@@ -177,7 +179,8 @@ impl Engine {
             }
             Err(_) => usage.outcome = UsageOutcome::Failed,
         }
-        let Embeddings { vectors, usage } = outcome.map_err(|error| target.explain(error))?;
+        let Embeddings { vectors, usage: reported } = outcome.map_err(|error| target.explain(error))?;
+        let usage = reported.bounded(&usage.usage());
         Ok(EmbeddingResponse { model: target.label(), vectors, usage })
     }
 }

@@ -17,6 +17,7 @@ mod provider;
 mod resolve;
 mod run;
 mod shutdown;
+mod stored_answer;
 mod usage_guard;
 mod usage_recorder;
 mod worker;
@@ -24,14 +25,17 @@ mod workspace;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use stored_answer::StoredAnswer;
+use tokio::sync::Semaphore;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::Stores;
+use crate::chat::AnswerLimits;
 use crate::chat::channel::Channel;
 use crate::clock::ClockAndIds;
 use crate::connection::NewConnection;
@@ -43,7 +47,8 @@ use crate::scope::{Role, Scope};
 use crate::usage::{UsageFilter, UsageSum};
 use crate::user::User;
 
-pub use answer::{Answer, NumberedEvents};
+pub use crate::chat::event::NumberedEvents;
+pub use answer::Answer;
 pub use build::{ConnectionConfig, EngineBuilder};
 pub use complete::{Completion, CompletionStream, EmbeddingRequest, EmbeddingResponse};
 pub use connection::{ConnectionTest, Connections};
@@ -100,7 +105,12 @@ struct Inner {
     worker: WorkerId,
     lease: Duration,
     max_runs: usize,
+    answer_limits: AnswerLimits,
     channels: Mutex<HashMap<RunId, Arc<Channel>>>,
+    /// Lets so many listeners read from the store at once.
+    log_readers: Semaphore,
+    /// Answers that are over and being listened to.
+    stored_answers: Mutex<HashMap<RunId, Weak<StoredAnswer>>>,
     catalogs: catalog::Catalogs,
     model_lists: model_list::ModelLists,
     usage_recorder: usage_recorder::UsageRecorder,
@@ -194,6 +204,10 @@ impl Engine {
 impl Inner {
     fn channels(&self) -> MutexGuard<'_, HashMap<RunId, Arc<Channel>>> {
         self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stored_answers(&self) -> MutexGuard<'_, HashMap<RunId, Weak<StoredAnswer>>> {
+        self.stored_answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The live channel of a run of this process, for its own scope only.
