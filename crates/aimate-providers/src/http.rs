@@ -48,8 +48,11 @@ pub struct Transport(Arc<Inner>);
 struct Inner {
     backoff: Duration,
     guard: Arc<AddressGuard>,
+    /// For where a public address leads on to.
+    public_guard: Arc<AddressGuard>,
     tls: OnceLock<rustls::ClientConfig>,
     default_client: OnceLock<Option<Client>>,
+    public_client: OnceLock<Option<Client>>,
     /// Clients by connect timeout, which reqwest has no setting of a request for.
     by_timeout: Mutex<HashMap<u64, Client>>,
 }
@@ -83,9 +86,11 @@ impl Transport {
     fn over(backoff: Duration, guard: Arc<AddressGuard>) -> Self {
         Self(Arc::new(Inner {
             backoff,
+            public_guard: Arc::new(guard.public()),
             guard,
             tls: OnceLock::new(),
             default_client: OnceLock::new(),
+            public_client: OnceLock::new(),
             by_timeout: Mutex::new(HashMap::new()),
         }))
     }
@@ -124,7 +129,7 @@ impl Transport {
             return self
                 .0
                 .default_client
-                .get_or_init(|| self.make(CONNECT_MS).ok())
+                .get_or_init(|| self.make(CONNECT_MS, &self.0.guard).ok())
                 .clone()
                 .ok_or_else(broken);
         }
@@ -135,13 +140,19 @@ impl Transport {
         if by_timeout.len() >= MAX_CLIENTS {
             by_timeout.clear();
         }
-        let client = self.make(timeout).map_err(|error| broken().with_source(error))?;
+        let client = self.make(timeout, &self.0.guard).map_err(|error| broken().with_source(error))?;
         by_timeout.insert(timeout, client.clone());
         Ok(client)
     }
 
+    /// Returns the client that reaches public addresses alone.
+    fn public_client(&self) -> Result<Client> {
+        let client = self.0.public_client.get_or_init(|| self.make(CONNECT_MS, &self.0.public_guard).ok());
+        client.clone().ok_or_else(|| Error::internal("the HTTP client could not be created"))
+    }
+
     #[allow(clippy::disallowed_methods, reason = "the one place that makes an HTTP client")]
-    fn make(&self, connect_timeout_ms: u64) -> reqwest::Result<Client> {
+    fn make(&self, connect_timeout_ms: u64, guard: &Arc<AddressGuard>) -> reqwest::Result<Client> {
         Client::builder()
             .tls_backend_preconfigured(self.0.tls.get_or_init(tls).clone())
             .connect_timeout(Duration::from_millis(connect_timeout_ms))
@@ -149,7 +160,7 @@ impl Transport {
             .retry(reqwest::retry::never())
             .referer(false)
             .no_proxy()
-            .dns_resolver(self.0.guard.clone())
+            .dns_resolver(guard.clone())
             .tcp_nodelay(true)
             .pool_max_idle_per_host(4_096)
             .pool_idle_timeout(Duration::from_secs(30))

@@ -11,6 +11,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::{ChunkId, CollectionId, DocumentId};
 use crate::limit;
+use crate::media_type::MediaType;
 use crate::page::{Page, PageRequest};
 use crate::scope::Scope;
 use crate::text::{names, open_names};
@@ -164,7 +165,9 @@ impl NewDocument {
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid), naming the field.
     pub fn check(&self) -> Result<()> {
         limit::name("name", &self.name, limit::DOCUMENT_NAME)?;
-        self.media_type.as_ref().map_or(Ok(()), |media| limit::name("media_type", media, limit::NAME))?;
+        if self.media_type.as_ref().is_some_and(|media_type| MediaType::parse(media_type).is_none()) {
+            return Err(Error::field("media_type", "must be a media type such as `text/plain`"));
+        }
         self.source.as_ref().map_or(Ok(()), |source| limit::name("source", source, limit::DOCUMENT_NAME))?;
         limit::metadata("metadata", &self.metadata)
     }

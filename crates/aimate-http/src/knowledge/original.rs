@@ -1,7 +1,7 @@
 //! The original file of a document.
 
 use aimate_core::knowledge::{BlobContent, Document};
-use aimate_core::{DocumentId, Error};
+use aimate_core::{DocumentId, Error, MediaType};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -13,7 +13,6 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tower_http::services::ServeFile;
 
-use super::is_media_type;
 use crate::app::App;
 use crate::error::{Failure, Result};
 use crate::path::Path;
@@ -85,49 +84,58 @@ fn from_stream(content: BlobContent, headers: &HeaderMap, document: &Document) -
     response
 }
 
+/// The types that a browser may show: it takes none of them for a page with
+/// scripts, and `nosniff` keeps it from guessing another one.
+const SHOWN: [&str; 9] = [
+    "application/pdf",
+    "application/json",
+    "image/gif",
+    "image/jpeg",
+    "image/png",
+    "image/webp",
+    "text/csv",
+    "text/markdown",
+    "text/plain",
+];
+const PDF: &str = "application/pdf";
+
 /// Sets the headers of a file. The file is untrusted: no script in it may run in
 /// this server's origin when a browser shows it.
 fn describe(document: &Document, headers: &mut HeaderMap) {
     let media_type = media_type(&document.media_type);
-    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let value = HeaderValue::try_from(&media_type);
+    let is_pdf = media_type == PDF;
+    let value = HeaderValue::try_from(media_type);
     headers.insert(CONTENT_TYPE, value.unwrap_or(HeaderValue::from_static("application/octet-stream")));
-    let disposition = HeaderValue::try_from(disposition(&essence, &document.name));
+    let disposition = HeaderValue::try_from(disposition(&document.media_type, &document.name));
     headers.insert(CONTENT_DISPOSITION, disposition.unwrap_or(HeaderValue::from_static("attachment")));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     // Chrome does not display a sandboxed PDF. PDF viewers run scripts of a PDF
     // isolated from the origin anyway.
-    if essence != "application/pdf" {
-        headers.insert(
-            CONTENT_SECURITY_POLICY,
-            HeaderValue::from_static("sandbox; default-src 'none'; style-src 'unsafe-inline'"),
-        );
-    }
+    let policy = match is_pdf {
+        true => "frame-ancestors 'self'",
+        false => "sandbox; default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'",
+    };
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
 }
 
-/// The `Content-Type` of a file. Text gets a charset: browsers would read UTF-8
-/// as Latin-1.
+/// The `Content-Type` of a file, written anew: a row of an older version may hold
+/// anything. Text gets a charset: browsers would read UTF-8 as Latin-1.
 pub(super) fn media_type(stored: &str) -> String {
-    if !is_media_type(stored) {
+    let Some(parsed) = MediaType::parse(stored) else {
         return "application/octet-stream".to_owned();
+    };
+    let essence = parsed.essence();
+    if !essence.starts_with("text/") {
+        return essence.to_owned();
     }
-    let lower = stored.to_ascii_lowercase();
-    if lower.starts_with("text/") && !lower.contains("charset=") {
-        return format!("{stored}; charset=utf-8");
-    }
-    stored.to_owned()
+    format!("{essence}; charset={}", parsed.charset().unwrap_or("utf-8"))
 }
 
-/// The `Content-Disposition`: markup and scripts are downloaded, not shown.
-pub(super) fn disposition(essence: &str, name: &str) -> String {
-    let is_markup = ["html", "xml", "svg", "xsl"].iter().any(|markup| {
-        let subtype = essence.split_once('/').map_or("", |(_, subtype)| subtype);
-        subtype == *markup
-            || subtype.starts_with(&format!("{markup}+"))
-            || subtype.ends_with(&format!("+{markup}"))
-    });
-    let is_script = essence.ends_with("script");
-    let shown = if is_markup || is_script { "attachment" } else { "inline" };
+/// The `Content-Disposition` of a file with this stored media type and name: only
+/// what is surely no page is shown.
+pub(super) fn disposition(media_type: &str, name: &str) -> String {
+    let is_shown = MediaType::parse(media_type).is_some_and(|parsed| SHOWN.contains(&parsed.essence()));
+    let shown = if is_shown { "inline" } else { "attachment" };
     let plain: Vec<char> =
         name.chars().map(|c| if c.is_control() || "/\\:".contains(c) { '_' } else { c }).collect();
     let end = plain.get(plain.len().saturating_sub(MAX_NAME)..).unwrap_or_default();
@@ -142,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn markup_and_scripts_are_downloaded() {
+    fn only_what_is_no_page_is_shown() {
         for essence in [
             "text/html",
             "application/xhtml+xml",
@@ -153,17 +161,21 @@ mod tests {
             "application/ecmascript",
             "text/xsl",
             "application/atom+xml",
+            "multipart/x-mixed-replace",
+            "message/rfc822",
+            "text/x-of-tomorrow",
+            "application/pdf ;, text/html",
         ] {
             assert!(disposition(essence, "x").starts_with("attachment;"), "{essence}");
         }
-        for essence in ["text/plain", "application/pdf", "image/png", "text/markdown", "application/json"] {
+        for essence in SHOWN {
             assert!(disposition(essence, "x").starts_with("inline;"), "{essence}");
         }
     }
 
     #[test]
     fn file_name_is_escaped_in_the_header() {
-        let name = |name: &str| disposition("a/b", name).replace("inline; filename*=UTF-8''", "");
+        let name = |name: &str| disposition("a/b", name).replace("attachment; filename*=UTF-8''", "");
         assert_eq!(name("Manual 2.pdf"), "Manual%202.pdf");
         assert_eq!(name("../../etc/passwd"), "_.._etc_passwd");
         assert_eq!(name("a\r\nset-cookie: x=\"1\""), "a__set-cookie_%20x%3D%221%22");
@@ -174,12 +186,14 @@ mod tests {
 
     #[test]
     fn malformed_media_type_is_octet_stream() {
-        for malformed in ["", "text", "text/", "/html", "te xt/html", "text/html\r\nx: y", "text/h\u{e4}"] {
+        for malformed in
+            ["", "text", "text/html\r\nx: y", "application/pdf ;, text/html", "image/png, text/html"]
+        {
             assert_eq!(media_type(malformed), "application/octet-stream", "{malformed}");
         }
         assert_eq!(media_type("text/plain"), "text/plain; charset=utf-8");
-        assert_eq!(media_type("Text/Plain; Charset=latin1"), "Text/Plain; Charset=latin1");
-        assert_eq!(media_type("application/pdf"), "application/pdf");
+        assert_eq!(media_type("Text/Plain; Charset=latin1; x=y"), "text/plain; charset=latin1");
+        assert_eq!(media_type("application/pdf; charset=\"text/html\""), "application/pdf");
     }
 
     fn document() -> Document {

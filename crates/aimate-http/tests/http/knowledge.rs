@@ -410,7 +410,33 @@ async fn pages_that_could_run_scripts_are_saved() {
     let document = library.bench.post(&format!("{at}/documents"), pdf).await.json();
     let content = library.bench.get(&format!("{DOCUMENTS}/{}/content", id(&document))).await;
     assert!(content.header("content-disposition").starts_with("inline;"));
-    assert_eq!(content.header("content-security-policy"), "");
+    assert_eq!(content.header("content-security-policy"), "frame-ancestors 'self'");
+}
+
+/// A browser splits a `Content-Type` at its comma and takes the last type, where
+/// a parser that looks for the first semicolon sees a PDF.
+#[tokio::test]
+async fn media_type_that_is_read_in_two_ways_is_neither_stored_nor_served() {
+    let library = library().await;
+    let at = format!("{}/documents", library.collection("manuals").await);
+    let page = "<script>alert(document.domain)</script>";
+    for media_type in [
+        "application/pdf ;, text/html",
+        "application/pdf, text/html",
+        "text/plain;,text/html",
+        "image/png\ttext/html",
+        "application/pdf; x",
+        "text",
+    ] {
+        let body = json!({"name": "a", "text": page, "media_type": media_type});
+        let problem = library.bench.post(&at, body).await.problem(400, "invalid");
+        assert_eq!(problem["errors"][0]["path"], "media_type", "{media_type}");
+    }
+    let body = json!({"name": "a", "text": page, "media_type": "Application/PDF ;x=\"text/html\""});
+    let document = library.bench.post(&at, body).await.json();
+    assert_eq!(document["media_type"], "application/pdf");
+    let content = library.bench.get(&format!("{DOCUMENTS}/{}/content", id(&document))).await;
+    assert_eq!(content.header("content-type"), "application/pdf");
 }
 
 #[tokio::test]

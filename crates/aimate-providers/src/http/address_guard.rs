@@ -147,6 +147,11 @@ impl AddressGuard {
         Self { policy: Arc::new(policy), resolver }
     }
 
+    /// A guard that allows public addresses alone, whatever this one's policy lists.
+    pub(super) fn public(&self) -> Self {
+        Self::over(AddressPolicy::public_only(), self.resolver.clone())
+    }
+
     /// Checks a literal address in `url`: the connector uses no resolver for one.
     pub(super) fn check(&self, url: &Url) -> std::result::Result<(), RefusedAddress> {
         let address = match url.host() {
@@ -227,6 +232,11 @@ impl fmt::Display for RefusedAddress {
 }
 
 impl std::error::Error for RefusedAddress {}
+
+/// Whether an address is of the public internet.
+pub(super) fn is_public(address: IpAddr) -> bool {
+    classify(address) == AddressClass::Public
+}
 
 /// Classes of addresses, in the order in which policies allow them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

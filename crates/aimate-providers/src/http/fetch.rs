@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use aimate_core::knowledge::{ByteStream, Fetched, Fetcher};
-use aimate_core::{Error, Result};
+use aimate_core::{Error, MediaType, Result};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
@@ -13,14 +13,12 @@ use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, H
 use reqwest::{Method, Request, Response, Url};
 use tokio::time::{Instant, timeout_at};
 
-use super::address_guard::RefusedAddress;
+use super::address_guard::{RefusedAddress, is_public};
 use super::deadline::after;
 use super::{CONNECT_MS, Transport};
 
 /// Maximum redirects.
 const MAX_REDIRECTS: usize = 5;
-/// Maximum characters of a media type.
-const MAX_MEDIA_TYPE: usize = 200;
 
 /// How long a server may take.
 #[derive(Clone, Copy)]
@@ -49,15 +47,32 @@ impl Fetcher for Transport {
 async fn fetch(transport: &Transport, url: &str, max: u64, timeouts: Timeouts) -> Result<Fetched> {
     let deadline = after(timeouts.total);
     let mut url = Url::parse(url).map_err(|error| invalid(format!("is not a URL: {error}")))?;
+    let mut reach = Reach::Policy;
     for _ in 0..=MAX_REDIRECTS {
         check(&mut url)?;
-        let response = send(transport, &url, timeouts, deadline).await?;
+        let response = send(transport, &url, reach, timeouts, deadline).await?;
         match redirect_target(&url, &response)? {
-            Some(next) => url = next,
+            Some(next) => {
+                // What is not known to be private is taken for public.
+                if response.remote_addr().is_none_or(|address| is_public(address.ip())) {
+                    reach = Reach::Public;
+                }
+                url = next;
+            }
             None => return into_fetched(&url, response, max, timeouts, deadline),
         }
     }
     Err(invalid(format!("leads to another address more than {MAX_REDIRECTS} times")))
+}
+
+/// Which addresses may be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    /// Those of the transport's policy: a user named the address.
+    Policy,
+    /// Public ones alone: a public server named it, and must not reach by this one
+    /// what is private to it.
+    Public,
 }
 
 /// Refuses what is not a plain web address.
@@ -73,10 +88,24 @@ fn check(url: &mut Url) -> Result<()> {
     Ok(())
 }
 
-async fn send(transport: &Transport, url: &Url, timeouts: Timeouts, deadline: Instant) -> Result<Response> {
-    let refused = |refused: &RefusedAddress| Error::forbidden(format!("`url`: {refused}"));
-    transport.0.guard.check(url).map_err(|found| refused(&found))?;
-    let client = transport.client(CONNECT_MS)?;
+async fn send(
+    transport: &Transport,
+    url: &Url,
+    reach: Reach,
+    timeouts: Timeouts,
+    deadline: Instant,
+) -> Result<Response> {
+    let refused = |refused: &RefusedAddress| match reach {
+        Reach::Policy => Error::forbidden(format!("`url`: {refused}")),
+        Reach::Public => {
+            Error::forbidden("`url` leads from a public address to one that is not; add that one itself")
+        }
+    };
+    let (guard, client) = match reach {
+        Reach::Policy => (&transport.0.guard, transport.client(CONNECT_MS)?),
+        Reach::Public => (&transport.0.public_guard, transport.public_client()?),
+    };
+    guard.check(url).map_err(|found| refused(&found))?;
     let mut request = Request::new(Method::GET, url.clone());
     request.headers_mut().insert(ACCEPT, HeaderValue::from_static("*/*"));
     request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -128,8 +157,10 @@ fn into_fetched(
     if response.content_length().is_some_and(|length| length > max) {
         return Err(too_large(max));
     }
-    let is_media_type = |kind: &&str| kind.contains('/') && kind.len() <= MAX_MEDIA_TYPE;
-    let media_type = header(CONTENT_TYPE).filter(is_media_type).map(str::to_owned);
+    // Two of them are none: readers differ in which one counts.
+    let is_one = response.headers().get_all(CONTENT_TYPE).iter().count() == 1;
+    let stated = header(CONTENT_TYPE).filter(|_| is_one).and_then(MediaType::parse);
+    let media_type = stated.map(|media_type| media_type.to_string());
     let body = LimitedBody { response, host: host.to_owned(), max, left: max, idle: timeouts.idle, deadline };
     Ok(Fetched::new(name(url), body.bytes()).media_type(media_type))
 }

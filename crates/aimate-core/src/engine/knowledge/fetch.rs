@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::id::CollectionId;
 use crate::knowledge::{Document, NewDocument};
 use crate::limit;
+use crate::media_type::MediaType;
 
 impl Knowledge {
     /// Fetches `url` and adds what comes to a collection; it is `pending` then.
@@ -36,7 +37,9 @@ impl Knowledge {
             new.name = fetched.name;
         }
         new.source.get_or_insert_with(|| url.to_owned());
-        new.media_type = new.media_type.or(fetched.media_type);
+        // What a web server states is a hint: one that is none is left out.
+        let stated = fetched.media_type.filter(|stated| MediaType::parse(stated).is_some());
+        new.media_type = new.media_type.or(stated);
         self.add(collection, new, fetched.bytes).await
     }
 }

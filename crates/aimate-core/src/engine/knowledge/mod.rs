@@ -21,6 +21,7 @@ use crate::knowledge::{
     DocumentError, DocumentErrorCode, DocumentFilter, DocumentMove, DocumentStatus, Embedder, EmbeddingSpace,
     Fetcher, NewCollection, NewDocument, Reranker, SpaceStatus,
 };
+use crate::media_type::MediaType;
 use crate::page::{Page, PageRequest};
 use crate::scope::Scope;
 
@@ -201,7 +202,7 @@ impl Knowledge {
             title: new.name.clone(),
             name: new.name,
             source: new.source,
-            media_type: new.media_type.unwrap_or_else(|| "application/octet-stream".to_owned()),
+            media_type: written_anew(new.media_type.as_deref()),
             size,
             content_hash: blob.hash.clone(),
             status: DocumentStatus::Pending,
@@ -411,6 +412,13 @@ impl Knowledge {
         self.engine.drop_blobs(blobs).await;
         Ok(())
     }
+}
+
+/// The media type as it is stored: what was parsed, and nothing of how it was
+/// written.
+fn written_anew(media_type: Option<&str>) -> String {
+    let parsed = media_type.and_then(MediaType::parse).map(|media_type| media_type.to_string());
+    parsed.unwrap_or_else(|| "application/octet-stream".to_owned())
 }
 
 impl Engine {

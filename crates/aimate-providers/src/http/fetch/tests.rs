@@ -209,3 +209,34 @@ async fn slow_and_broken_servers_are_given_up() {
     let error = fails(&local(), "http://no-such-host.invalid/").await;
     assert!(matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout), "{error:?}");
 }
+
+#[tokio::test]
+async fn public_address_leads_to_no_other_one() {
+    let server = server(&[&page("", "x")]).await;
+    let by = after(HASTY.total);
+    let port = server.url.rsplit(':').next().unwrap();
+    for url in [server.url.clone(), format!("http://localhost:{port}/"), format!("http://[::1]:{port}/")] {
+        let url = Url::parse(&url).unwrap();
+        let refused = send(&local(), &url, Reach::Public, HASTY, by).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Forbidden, "{url}: {refused}");
+        assert!(refused.message().contains("leads from a public address"), "{refused}");
+    }
+    assert_eq!(server.asked.lock().unwrap().len(), 0);
+    let url = Url::parse(&server.url).unwrap();
+    assert!(send(&local(), &url, Reach::Policy, HASTY, by).await.is_ok());
+}
+
+#[tokio::test]
+async fn media_type_is_written_anew_or_left_out() {
+    for (header, stored) in [
+        ("content-type: Text/HTML ;charset=UTF-8; x=y\r\n", Some("text/html; charset=utf-8")),
+        ("content-type: application/pdf ;, text/html\r\n", None),
+        ("content-type: application/pdf\r\ncontent-type: text/html\r\n", None),
+        ("content-type: nonsense\r\n", None),
+        ("", None),
+    ] {
+        let server = server(&[&page(header, "x")]).await;
+        let fetched = fetch(&local(), &server.url, 100, HASTY).await.unwrap();
+        assert_eq!(fetched.media_type.as_deref(), stored, "{header}");
+    }
+}
