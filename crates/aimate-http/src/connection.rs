@@ -14,6 +14,8 @@ use crate::page::{List, PageQuery};
 use crate::path::{Path, Query};
 use crate::scope::Caller;
 
+const LIST: &str = "connections";
+
 /// Lists the caller's connections and the shared ones, by name.
 #[utoipa::path(get, path = "/api/v1/connections", tag = "connections", params(PageQuery),
     responses((status = 200, body = List<Connection>)))]
@@ -22,8 +24,8 @@ pub(crate) async fn list(
     Caller(scope): Caller,
     Query(query): Query<PageQuery>,
 ) -> Result<List<Connection>> {
-    let page = app.engine.connections(&scope).list(query.page()?).await?;
-    Ok(page.into())
+    let page = app.engine.connections(&scope).list(query.page(LIST)?).await?;
+    Ok(List::of(LIST, page))
 }
 
 /// Adds a connection. Its models are read at their first use.

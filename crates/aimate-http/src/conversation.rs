@@ -46,6 +46,8 @@ pub(crate) struct ForkBody {
     message_id: MessageId,
 }
 
+const LIST: &str = "conversations";
+
 /// Lists the caller's conversations, last changed first.
 #[utoipa::path(get, path = "/api/v1/conversations", tag = "conversations", params(ConversationQuery),
     responses((status = 200, body = List<Conversation>)))]
@@ -54,7 +56,7 @@ pub(crate) async fn list(
     Caller(scope): Caller,
     Query(query): Query<ConversationQuery>,
 ) -> Result<List<Conversation>> {
-    let page = page(query.limit, query.cursor.as_deref())?;
+    let page = page(LIST, query.limit, query.cursor.as_deref())?;
     let filter = ConversationFilter {
         query: query.q,
         tag: query.tag,
@@ -63,7 +65,7 @@ pub(crate) async fn list(
         workspace_id: query.workspace_id,
     };
     let conversations = app.engine.conversations(&scope);
-    Ok(conversations.list(&filter, page).await?.into())
+    Ok(List::of(LIST, conversations.list(&filter, page).await?))
 }
 
 /// Adds an empty conversation; the body is optional.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use aimate_core::{Error, ErrorKind, FieldError};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -51,9 +51,16 @@ pub(crate) struct Failure {
     status: Option<StatusCode>,
     /// The field at fault, if the error does not name one.
     param: Option<String>,
+    /// Whether the connection is closed behind it.
+    closes: bool,
 }
 
 impl Failure {
+    /// A failure behind which the connection is closed.
+    pub(crate) fn closing(error: Error) -> Self {
+        Self { closes: true, ..Self::from(error) }
+    }
+
     /// A failure with another status than that of the error's kind.
     pub(crate) fn with_status(error: Error, status: StatusCode) -> Self {
         Self { status: Some(status), ..Self::from(error) }
@@ -115,6 +122,9 @@ impl Failure {
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+        if self.closes {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         if let Some(seconds) = self.retry_after() {
             headers.insert(RETRY_AFTER, seconds.into());
         }
@@ -124,7 +134,7 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { error, status: None, param: None }
+        Self { error, status: None, param: None, closes: false }
     }
 }
 

@@ -24,10 +24,12 @@
 //! `/api/v1` and ignored, as OpenAI does, under `/v1`.
 
 mod app;
+mod client_stream;
 mod connection;
 mod content;
 mod conversation;
 mod error;
+mod event_frame;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;

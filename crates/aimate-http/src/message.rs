@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderName};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::app::App;
+use crate::app::{App, Seat};
 use crate::error::Result;
 use crate::json::{Json, OptionalJson};
 use crate::page::{List, page};
@@ -52,9 +52,10 @@ pub(crate) async fn list(
     Path(id): Path<ConversationId>,
     Query(query): Query<MessageQuery>,
 ) -> Result<List<ListedMessage>> {
-    let page = page(query.limit, query.cursor.as_deref())?;
+    let list = format!("messages/{id}");
+    let page = page(&list, query.limit, query.cursor.as_deref())?;
     let conversations = app.engine.conversations(&scope);
-    Ok(conversations.messages(id, query.leaf, page).await?.into())
+    Ok(List::of(&list, conversations.messages(id, query.leaf, page).await?))
 }
 
 /// Adds a message and answers it: as a stream of events, or with
@@ -71,9 +72,10 @@ pub(crate) async fn create(
     headers: HeaderMap,
     Json(mut body): Json<TurnBody>,
 ) -> Result<Response> {
+    let seat = app.seat()?;
     let messages = TurnInput::Messages(vec![body.message()?]);
     let TurnRequest { turn, stream } = body.turn(id, messages, &headers)?;
-    respond(&app, app.engine.chat(&scope, turn).await?, stream).await
+    respond(&app, app.engine.chat(&scope, turn).await?, stream, seat).await
 }
 
 /// Answers again: a sibling of this answer, or an answer to this question.
@@ -88,9 +90,10 @@ pub(crate) async fn regenerate(
     headers: HeaderMap,
     OptionalJson(body): OptionalJson<TurnBody>,
 ) -> Result<Response> {
+    let seat = app.seat()?;
     body.has_no_content()?;
     let TurnRequest { turn, stream } = body.turn(id, TurnInput::Regenerate(message), &headers)?;
-    respond(&app, app.engine.chat(&scope, turn).await?, stream).await
+    respond(&app, app.engine.chat(&scope, turn).await?, stream, seat).await
 }
 
 /// Stores another wording beside a message. Of a question it is a turn of its
@@ -106,10 +109,11 @@ pub(crate) async fn edit(
     headers: HeaderMap,
     Json(mut body): Json<TurnBody>,
 ) -> Result<Response> {
+    let seat = app.seat()?;
     let input = TurnInput::Edit(message, body.content()?);
     let TurnRequest { turn, stream } = body.turn(id, input, &headers)?;
     match app.engine.edit(&scope, turn).await? {
-        Edited::Question(answer) => respond(&app, answer, stream).await,
+        Edited::Question(answer) => respond(&app, answer, stream, seat).await,
         Edited::Answer(message) => Ok(Json(*message).into_response()),
     }
 }
@@ -121,9 +125,9 @@ struct TurnRequest {
 }
 
 /// The answer as a stream of events, or as the finished message.
-async fn respond(app: &App, answer: Answer, stream: bool) -> Result<Response> {
+async fn respond(app: &App, answer: Answer, stream: bool, seat: Seat) -> Result<Response> {
     if stream {
-        return Ok(sse::answer(app, answer));
+        return Ok(sse::answer(app, answer, seat));
     }
     Ok(Json(answer.message().await?).into_response())
 }

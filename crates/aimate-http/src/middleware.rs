@@ -15,7 +15,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use http::header::{ALLOW, X_CONTENT_TYPE_OPTIONS};
+use http::header::{ALLOW, CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue, Method};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -25,6 +25,10 @@ use crate::error::{ErrorFormat, Failure};
 use crate::origin;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Whose pages may embed a response without asking: `<img>` and `<script>` send no
+/// `Origin`.
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+const DATA_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 /// Maximum length of a request id that the caller chose.
 const MAX_REQUEST_ID: usize = 128;
 
@@ -76,6 +80,11 @@ impl RequestContext {
         self.app.metrics.record_request(&self.method, route, status, self.started.elapsed());
         let headers = response.headers_mut();
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        // What is data is no page, whatever a browser is made to take it for.
+        headers.entry(CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(DATA_POLICY));
+        if self.app.options.allowed_origins.is_empty() {
+            headers.insert(RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
+        }
         headers.insert(REQUEST_ID, self.id);
         response
     }

@@ -20,7 +20,7 @@ use http::HeaderMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::app::App;
+use crate::app::{App, Seat};
 use crate::error::Result;
 use crate::json::{self, Json};
 use crate::message::client_id;
@@ -73,15 +73,16 @@ async fn answer(
     store: bool,
 ) -> Result<Response> {
     let request = body.parse()?;
+    let seat = app.seat()?;
     if store {
-        complete_stored(app, scope, headers, request).await
+        complete_stored(app, scope, headers, request, seat).await
     } else {
-        complete(app, scope, request).await
+        complete(app, scope, request, seat).await
     }
 }
 
 /// Answers without storing anything but the usage.
-async fn complete(app: &App, scope: &Scope, parsed: ParsedRequest) -> Result<Response> {
+async fn complete(app: &App, scope: &Scope, parsed: ParsedRequest, seat: Seat) -> Result<Response> {
     if parsed.conversation.is_some() {
         return Err(Error::field("conversation_id", "requires `store`; leave one of them out").into());
     }
@@ -92,7 +93,7 @@ async fn complete(app: &App, scope: &Scope, parsed: ParsedRequest) -> Result<Res
     let head = CompletionHead::new(app.engine.sources(), stream.model(), None);
     if is_streamed {
         let chunks = ChunkWriter::new(&head, include_usage);
-        return Ok(sse::response(app, CompletionStreamBody::new(stream, chunks)));
+        return Ok(sse::response(app, CompletionStreamBody::new(stream, chunks), seat));
     }
     let completion = ChatCompletion::collect(stream).await?;
     Ok(json::bytes(write_completion(&head, &completion)))
@@ -104,6 +105,7 @@ async fn complete_stored(
     scope: &Scope,
     headers: &HeaderMap,
     parsed: ParsedRequest,
+    seat: Seat,
 ) -> Result<Response> {
     let include_usage = parsed.include_usage;
     let is_streamed = parsed.request.stream;
@@ -116,7 +118,7 @@ async fn complete_stored(
         let (completion, model) = completion.started().await?;
         let head = CompletionHead::new(app.engine.sources(), &model, Some(conversation));
         let chunks = ChunkWriter::new(&head, include_usage);
-        return Ok(sse::response(app, completion.into_chunks(chunks)));
+        return Ok(sse::response(app, completion.into_chunks(chunks), seat));
     }
     let (completion, model) = completion.collect().await?;
     let head = CompletionHead::new(app.engine.sources(), &model, Some(conversation));

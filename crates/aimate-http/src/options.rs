@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use http::HeaderValue;
+use http::uri::Authority;
+
 /// Options of the router and the server; every field has a default.
 ///
 /// ```
@@ -17,7 +20,8 @@ pub struct Options {
     /// put a proxy that authenticates callers in front.
     pub local: bool,
     /// Origins of web pages that may call the API, such as
-    /// `https://app.example.org`; compared exactly. Default: none.
+    /// `https://app.example.org`; compared exactly. One that is none, such as
+    /// `null`, is ignored with a warning; see [`Options::check`]. Default: none.
     pub allowed_origins: Vec<String>,
     /// Maximum bytes of a request body. Default: 32 MiB, which leaves room for
     /// inline images. A document uploaded as a file may have
@@ -26,12 +30,23 @@ pub struct Options {
     /// How long a request body may take to arrive; for an uploaded file, each
     /// piece of it. Default: 60 s.
     pub body_timeout: Duration,
+    /// Bytes a second that an uploaded file must bring, once it was slower for 20 s;
+    /// 0 for any rate. Default: 1,000.
+    pub min_upload_rate: u32,
     /// How long a request head may take to arrive, and how long a kept-alive
     /// connection may be idle. Default: 10 s. For [`serve`](crate::serve) only.
     pub header_timeout: Duration,
-    /// Maximum open connections; further ones wait to be accepted. Default:
-    /// 10,000. For [`serve`](crate::serve) only.
+    /// Maximum open connections; further ones are answered with 503 and closed.
+    /// Default: 10,000. For [`serve`](crate::serve) only.
     pub max_connections: usize,
+    /// Maximum clients that listen to events or wait for an answer at once;
+    /// further ones are answered with 503, so that other requests find a
+    /// connection. Default: 7,500.
+    pub max_listeners: usize,
+    /// How long a client may take none of what is sent to it; then its connection
+    /// is closed. It can resume an event stream. Default: 60 s. For
+    /// [`serve`](crate::serve) only.
+    pub write_timeout: Duration,
     /// How long running answers may continue at shutdown; those unfinished by
     /// then are stored as `interrupted`. Default: 25 s, which fits into the 30 s
     /// that Kubernetes grants. For [`serve`](crate::serve) only.
@@ -45,14 +60,31 @@ impl Default for Options {
             allowed_origins: Vec::new(),
             body_limit: 32 * 1024 * 1024,
             body_timeout: Duration::from_secs(60),
+            min_upload_rate: 1_000,
             header_timeout: Duration::from_secs(10),
             max_connections: 10_000,
+            max_listeners: 7_500,
+            write_timeout: Duration::from_secs(60),
             drain: Duration::from_secs(25),
         }
     }
 }
 
 impl Options {
+    /// Checks what a server would otherwise ignore with a warning.
+    ///
+    /// # Errors
+    /// `Invalid` if an allowed origin is none.
+    pub fn check(&self) -> aimate_core::Result<()> {
+        match self.allowed_origins.iter().find(|origin| parse_origin(origin).is_none()) {
+            Some(origin) => Err(aimate_core::Error::invalid(format!(
+                "`{origin}` is not the origin of a web page; it should be like `https://app.example.org`, without a \
+                 path or `*`"
+            ))),
+            None => Ok(()),
+        }
+    }
+
     /// Sets [`Options::local`].
     #[must_use]
     pub fn local(self, local: bool) -> Self {
@@ -77,6 +109,12 @@ impl Options {
         Self { body_timeout: timeout, ..self }
     }
 
+    /// Sets [`Options::min_upload_rate`].
+    #[must_use]
+    pub fn min_upload_rate(self, bytes: u32) -> Self {
+        Self { min_upload_rate: bytes, ..self }
+    }
+
     /// Sets [`Options::header_timeout`].
     #[must_use]
     pub fn header_timeout(self, timeout: Duration) -> Self {
@@ -89,9 +127,34 @@ impl Options {
         Self { max_connections: connections, ..self }
     }
 
+    /// Sets [`Options::max_listeners`].
+    #[must_use]
+    pub fn max_listeners(self, listeners: usize) -> Self {
+        Self { max_listeners: listeners, ..self }
+    }
+
+    /// Sets [`Options::write_timeout`].
+    #[must_use]
+    pub fn write_timeout(self, timeout: Duration) -> Self {
+        Self { write_timeout: timeout, ..self }
+    }
+
     /// Sets [`Options::drain`].
     #[must_use]
     pub fn drain(self, time: Duration) -> Self {
         Self { drain: time, ..self }
     }
+}
+
+/// `origin` as browsers send it, such as `https://app.example.org`; `None` for
+/// what is none: `null` stands for any page without an origin of its own.
+pub(crate) fn parse_origin(origin: &str) -> Option<HeaderValue> {
+    let (scheme, authority) = origin.split_once("://")?;
+    let is_scheme = scheme.starts_with(|c: char| c.is_ascii_lowercase())
+        && scheme
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte));
+    let is_authority = !authority.contains(['*', '@', '/'])
+        && Authority::try_from(authority).is_ok_and(|authority| !authority.host().is_empty());
+    HeaderValue::from_str(origin).ok().filter(|_| is_scheme && is_authority)
 }

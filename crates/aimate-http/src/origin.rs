@@ -4,41 +4,63 @@
 use std::net::IpAddr;
 
 use aimate_core::{Error, Result};
-use http::header::{HOST, ORIGIN};
+use http::header::{HOST, HeaderName, ORIGIN};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use crate::options::Options;
+use crate::options::{Options, parse_origin};
 
-/// Refuses, in local mode, a `Host` that is not loopback (a DNS rebinding attack
-/// names the attacker's) and a change that a page of another origin requests.
+/// From where a browser says that a request comes. Pages cannot set it, and it is
+/// there where `Origin` is not.
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Refuses a change that a page of another origin requests and, in local mode, a
+/// `Host` that is not loopback (a DNS rebinding attack names the attacker's).
 pub(crate) fn check<B>(options: &Options, request: &http::Request<B>) -> Result<()> {
-    if !options.local {
-        return Ok(());
-    }
     let host = host(request);
-    if !host.as_ref().is_some_and(is_loopback) {
+    if options.local && !host.as_ref().is_some_and(is_loopback) {
         return Err(Error::forbidden(
             "this server is in local mode, where the `Host` of a request must be 127.0.0.1, localhost \
              or [::1]",
         ));
     }
+    // Two of them: servers differ in which one counts.
+    if request.headers().get_all(ORIGIN).iter().count() > 1 {
+        return Err(Error::forbidden("the request has more than one `Origin`"));
+    }
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    match request.headers().get(ORIGIN) {
-        Some(origin) if changes && !is_allowed(origin, host.as_ref(), options) => Err(Error::forbidden(
+    if changes && !may_change(options, request.headers(), host.as_ref()) {
+        return Err(Error::forbidden(
             "web pages of other origins may not make changes; to allow one, add its origin to \
                  `ALLOWED_ORIGINS`",
-        )),
-        _ => Ok(()),
+        ));
     }
+    Ok(())
+}
+
+/// Whether a request that changes something comes from no page, or from one that
+/// may. Without local mode a proxy may have replaced the `Host` that `Origin` could
+/// be compared with; then only the browser's own word counts.
+fn may_change(options: &Options, headers: &HeaderMap, host: Option<&Authority>) -> bool {
+    let origin = headers.get(ORIGIN);
+    if origin.is_some_and(|origin| is_listed(origin, options)) {
+        return true;
+    }
+    let is_from_elsewhere = headers
+        .get_all(&SEC_FETCH_SITE)
+        .iter()
+        .any(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"));
+    !is_from_elsewhere && (!options.local || origin.is_none_or(|origin| is_own(origin, host)))
 }
 
 /// The host that the request names. HTTP/1.1 clients send a path and `Host`;
-/// proxies may send an absolute URL, whose authority takes precedence.
+/// proxies may send an absolute URL, whose authority takes precedence. A user
+/// before the host (`evil@localhost`) is in no request of a browser.
 fn host<B>(request: &http::Request<B>) -> Option<Authority> {
     let named = || in_headers(request.headers());
-    request.uri().authority().cloned().or_else(named)
+    let host = request.uri().authority().cloned().or_else(named)?;
+    (!host.as_str().contains('@')).then_some(host)
 }
 
 /// The `Host` header. Two of them are none: servers differ in which one counts.
@@ -55,22 +77,28 @@ fn is_loopback(host: &Authority) -> bool {
         || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Whether `origin` is this server's or on the list.
-fn is_allowed(origin: &HeaderValue, host: Option<&Authority>, options: &Options) -> bool {
-    let Ok(origin) = origin.to_str() else {
-        return false;
-    };
-    let same = origin
-        .split_once("://")
-        .and_then(|(_, authority)| Authority::try_from(authority).ok())
-        .is_some_and(|authority| Some(&authority) == host);
-    same || options.allowed_origins.iter().any(|allowed| allowed == origin)
+/// Whether `origin` is on the list of the operator.
+fn is_listed(origin: &HeaderValue, options: &Options) -> bool {
+    let listed = |allowed: &String| parse_origin(allowed).is_some_and(|allowed| allowed == origin);
+    options.allowed_origins.iter().any(listed)
+}
+
+/// Whether `origin` is this server's.
+fn is_own(origin: &HeaderValue, host: Option<&Authority>) -> bool {
+    let parts = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+    let authority = parts.filter(|(scheme, _)| matches!(*scheme, "http" | "https")).map(|(_, rest)| rest);
+    authority.and_then(|authority| Authority::try_from(authority).ok()).is_some_and(|own| Some(&own) == host)
 }
 
 /// The CORS layer for the listed origins; `None` if there are none.
 pub(crate) fn cors(options: &Options) -> Option<CorsLayer> {
     let origins: Vec<HeaderValue> =
         options.allowed_origins.iter().filter_map(|origin| parse_origin(origin)).collect();
+    for origin in &options.allowed_origins {
+        if parse_origin(origin).is_none() {
+            tracing::warn!(origin, "ignoring an allowed origin that is not like https://app.example.org");
+        }
+    }
     (!origins.is_empty()).then(|| {
         let headers = ["authorization", "content-type", "accept", "idempotency-key", "last-event-id"];
         CorsLayer::new()
@@ -80,15 +108,6 @@ pub(crate) fn cors(options: &Options) -> Option<CorsLayer> {
             .expose_headers(["location", "retry-after", "x-request-id"].map(http::HeaderName::from_static))
             .max_age(std::time::Duration::from_secs(600))
     })
-}
-
-fn parse_origin(origin: &str) -> Option<HeaderValue> {
-    let value = HeaderValue::from_str(origin).ok();
-    let value = value.filter(|_| origin.contains("://") && !origin.contains('*'));
-    if value.is_none() {
-        tracing::warn!(origin, "ignoring an allowed origin that is not like https://app.example.org");
-    }
-    value
 }
 
 #[cfg(test)]
@@ -117,6 +136,9 @@ mod tests {
             "0.0.0.0",
             "",
             "localhost@example.org",
+            "evil@localhost",
+            "@localhost",
+            "a:b@127.0.0.1:3000",
             "[::2]",
         ] {
             assert!(!is_answered(Method::GET, host, None), "{host}");
@@ -134,6 +156,52 @@ mod tests {
             ["null", "https://evil.example", "http://localhost:3000", "https://app.example.org.evil.example"]
         {
             assert!(!is_answered(Method::POST, host, Some(origin)), "{origin}");
+        }
+    }
+
+    fn may_post(options: &Options, headers: &[(&str, &str)]) -> bool {
+        let mut request = http::Request::post("/").header(HOST, "127.0.0.1:3000");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        check(options, &request.body(()).unwrap()).is_ok()
+    }
+
+    #[test]
+    fn null_on_the_list_allows_nothing() {
+        let options =
+            Options::default().allowed_origins(["null", "*", "https://*.example.org", "app.example"]);
+        for origin in ["null", "*", "https://*.example.org", "app.example", "https://a.example.org"] {
+            assert!(!may_post(&options, &[("origin", origin)]), "{origin}");
+        }
+        assert!(cors(&options).is_none());
+    }
+
+    #[test]
+    fn one_of_two_origins_does_not_count() {
+        let options = Options::default();
+        let own = ("origin", "http://127.0.0.1:3000");
+        assert!(may_post(&options, &[own]));
+        assert!(!may_post(&options, &[own, ("origin", "https://evil.example")]));
+        assert!(!may_post(&options, &[own, own]));
+    }
+
+    #[test]
+    fn browser_says_where_a_request_without_origin_comes_from() {
+        let site = |site| ("sec-fetch-site", site);
+        for (local, options) in [(true, Options::default()), (false, Options::default().local(false))] {
+            for known in ["same-origin", "none"] {
+                assert!(may_post(&options, &[site(known)]), "{known}");
+            }
+            for foreign in ["cross-site", "same-site", "anything", ""] {
+                assert!(!may_post(&options, &[site(foreign)]), "{foreign}");
+                assert!(!may_post(&options, &[site("same-origin"), site(foreign)]), "{foreign}");
+            }
+            assert!(!may_post(&options, &[("origin", "https://a.example"), site("cross-site")]));
+            // Behind a proxy, the server does not know its own origin.
+            assert_eq!(may_post(&options, &[("origin", "https://a.example"), site("same-origin")]), !local);
+            let listed = options.allowed_origins(["https://a.example"]);
+            assert!(may_post(&listed, &[("origin", "https://a.example"), site("cross-site")]));
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Pages of lists.
 
-use aimate_core::{Page, PageRequest};
+use aimate_core::{Error, Page, PageRequest};
 use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -24,10 +26,22 @@ impl<T> List<T> {
     }
 }
 
-impl<T> From<Page<T>> for List<T> {
-    fn from(page: Page<T>) -> Self {
-        Self { data: page.data, next_cursor: page.next.map(aimate_core::Cursor::encode) }
+impl<T> List<T> {
+    /// A page of `list`; see [`page`].
+    pub(crate) fn of(list: &str, page: Page<T>) -> Self {
+        let cursor = page.next.map(|next| [tag(list), next.encode()].concat());
+        Self { data: page.data, next_cursor: cursor }
     }
+}
+
+/// What a cursor of `list` begins with: the rows of one list are no places in
+/// another one.
+fn tag(list: &str) -> String {
+    // FNV-1a: it keeps mistakes apart, not attackers, who see nothing by a cursor
+    // that they would not see without it.
+    let hash =
+        list.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    URL_SAFE_NO_PAD.encode(hash.to_be_bytes())
 }
 
 impl<T: Serialize> IntoResponse for List<T> {
@@ -49,12 +63,41 @@ pub(crate) struct PageQuery {
 }
 
 impl PageQuery {
-    pub(crate) fn page(&self) -> Result<PageRequest> {
-        page(self.limit, self.cursor.as_deref())
+    pub(crate) fn page(&self, list: &str) -> Result<PageRequest> {
+        page(list, self.limit, self.cursor.as_deref())
     }
 }
 
-/// The page that a query requests.
-pub(crate) fn page(limit: Option<u32>, cursor: Option<&str>) -> Result<PageRequest> {
+/// The page of `list` that a query requests. A list is named by its noun and,
+/// where there is one, what it is a list of.
+pub(crate) fn page(list: &str, limit: Option<u32>, cursor: Option<&str>) -> Result<PageRequest> {
+    let cursor = match cursor {
+        None => None,
+        Some(text) => {
+            let foreign = || Error::field("cursor", "is not a `next_cursor` of an earlier page of this list");
+            Some(text.strip_prefix(&tag(list)).ok_or_else(foreign)?)
+        }
+    };
     Ok(PageRequest::new(limit, cursor)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursor_is_one_of_its_list_alone() {
+        let next = aimate_core::Cursor { at: aimate_core::Timestamp(7), id: uuid::Uuid::from_u128(1) };
+        let list = List::of("messages/1", Page { data: vec![()], next: Some(next) });
+        let cursor = list.next_cursor.unwrap();
+        assert_eq!(page("messages/1", None, Some(&cursor)).unwrap().after, Some(next));
+        for (other, cursor) in [
+            ("messages/2", cursor.as_str()),
+            ("prompts", &cursor),
+            ("messages/1", ""),
+            ("messages/1", &next.encode()),
+        ] {
+            assert!(page(other, None, Some(cursor)).is_err(), "{other} {cursor}");
+        }
+    }
 }

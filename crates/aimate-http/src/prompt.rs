@@ -29,6 +29,8 @@ pub(crate) struct PromptQuery {
     cursor: Option<String>,
 }
 
+const LIST: &str = "prompts";
+
 /// Lists the caller's prompts, oldest first.
 #[utoipa::path(get, path = "/api/v1/prompts", tag = "prompts", params(PromptQuery),
     responses((status = 200, body = List<Prompt>)))]
@@ -37,9 +39,9 @@ pub(crate) async fn list(
     Caller(scope): Caller,
     Query(query): Query<PromptQuery>,
 ) -> Result<List<Prompt>> {
-    let page = page(query.limit, query.cursor.as_deref())?;
+    let page = page(LIST, query.limit, query.cursor.as_deref())?;
     let prompts = app.engine.prompts(&scope);
-    Ok(prompts.list(query.workspace_id, page).await?.into())
+    Ok(List::of(LIST, prompts.list(query.workspace_id, page).await?))
 }
 
 /// Adds a prompt.

@@ -51,10 +51,15 @@ pub(crate) async fn events(
     headers: HeaderMap,
 ) -> Result<Response> {
     let after = sse::last_event_id(&headers)?.or(query.after).unwrap_or(0);
+    let seat = app.seat()?;
     let runs = app.engine.runs(&scope);
     let is_over = runs.get(id).await?.status.is_final();
     let answer = runs.attach(id, after).await?;
-    if is_over { Ok(sse::finished_answer(&app, answer).await) } else { Ok(sse::answer(&app, answer)) }
+    if is_over {
+        Ok(sse::finished_answer(&app, answer, seat).await)
+    } else {
+        Ok(sse::answer(&app, answer, seat))
+    }
 }
 
 /// Cancels a run and keeps its partial answer. A finished run stays as it is.

@@ -11,12 +11,14 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::client_stream::ClientStream;
 use crate::options::Options;
 use crate::router;
 
@@ -31,6 +33,22 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 /// does not probe while data is in flight.
 #[cfg(target_os = "linux")]
 const USER_TIMEOUT: Duration = Duration::from_secs(20);
+/// Bytes that a connection buffers of a request head, and of what is to be sent
+/// beside the piece that it was given last.
+const MAX_BUFFER: usize = 64 * 1024;
+/// Bytes that the operating system buffers of what is sent to a client. Its own
+/// choice can be megabytes, for each client that reads slowly.
+const SEND_BUFFER: usize = 256 * 1024;
+/// Connections beyond the limit that are told so at once, how long that may take,
+/// and how many bytes of their requests are read meanwhile.
+const MAX_REFUSED: usize = 32;
+const REFUSAL_TIME: Duration = Duration::from_secs(1);
+const MAX_REQUEST: u64 = 64 * 1024;
+/// What they are told.
+const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n\
+    content-type: application/problem+json\r\ncontent-length: 155\r\n\r\n\
+    {\"type\":\"urn:aimate:error:unavailable\",\"title\":\"Temporarily unavailable\",\"status\":503,\
+    \"detail\":\"too many connections\",\"code\":\"unavailable\",\"retry_after\":1}";
 /// Pause after a failed `accept`, mostly for want of file descriptors.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
@@ -59,7 +77,9 @@ struct Server {
     engine: Engine,
     service: TowerToHyperService<axum::Router>,
     http: http1::Builder,
+    write_timeout: Duration,
     connection_permits: Arc<Semaphore>,
+    refusal_permits: Arc<Semaphore>,
     connections: TaskTracker,
     graceful: GracefulShutdown,
     /// Cancelled when connections must close at once.
@@ -70,12 +90,14 @@ impl Server {
     fn new(engine: Engine, options: &Options) -> Self {
         let router = router::standalone(engine.clone(), options.clone());
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(options.header_timeout);
+        http.timer(TokioTimer::new()).header_read_timeout(options.header_timeout).max_buf_size(MAX_BUFFER);
         Self {
             engine,
             service: TowerToHyperService::new(router),
             http,
-            connection_permits: Arc::new(Semaphore::new(options.max_connections)),
+            write_timeout: options.write_timeout,
+            connection_permits: Arc::new(Semaphore::new(options.max_connections.min(Semaphore::MAX_PERMITS))),
+            refusal_permits: Arc::new(Semaphore::new(MAX_REFUSED)),
             connections: TaskTracker::new(),
             graceful: GracefulShutdown::new(),
             abort: CancellationToken::new(),
@@ -85,28 +107,48 @@ impl Server {
     async fn accept_until(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
-            // The permit comes first: beyond the limit, connections wait in the
-            // backlog of the operating system and cost nothing here.
-            let next = async {
-                // Invariant: the semaphore is never closed.
-                let permit = self.connection_permits.clone().acquire_owned().await.ok()?;
-                Some((accept(&listener).await, permit))
-            };
-            tokio::select! {
+            let stream = tokio::select! {
                 () = &mut shutdown => return,
-                next = next => match next {
-                    Some((stream, permit)) => self.spawn_connection(stream, permit),
-                    None => return,
-                },
+                stream = accept(&listener) => stream,
+            };
+            match self.connection_permits.clone().try_acquire_owned() {
+                Ok(permit) => self.spawn_connection(stream, permit),
+                Err(_) => self.refuse(stream).await,
             }
         }
+    }
+
+    /// Tells a client that there is no connection left: one that waited in the
+    /// backlog of the operating system would not know whether the server lives.
+    /// At most [`MAX_REFUSED`] are told at once; the next ones do wait.
+    async fn refuse(&self, mut stream: TcpStream) {
+        // Invariant: the semaphore is never closed.
+        let Ok(permit) = self.refusal_permits.clone().acquire_owned().await else { return };
+        let abort = self.abort.clone();
+        self.connections.spawn(async move {
+            let _permit = permit;
+            let refusal = async {
+                stream.write_all(REFUSAL).await?;
+                stream.shutdown().await?;
+                // A connection that is closed with something unread is reset, and
+                // its client may not see the response.
+                tokio::io::copy(&mut (&mut stream).take(MAX_REQUEST), &mut tokio::io::sink()).await
+            };
+            tokio::select! {
+                outcome = timeout(REFUSAL_TIME, refusal) => drop(outcome),
+                () = abort.cancelled() => {}
+            }
+        });
     }
 
     fn spawn_connection(&self, stream: TcpStream, permit: OwnedSemaphorePermit) {
         if let Err(error) = set_socket_options(&stream) {
             tracing::debug!(%error, "failed to set socket options");
         }
-        let connection = self.http.serve_connection(TokioIo::new(stream), self.service.clone());
+        let connection = {
+            let stream = ClientStream::new(stream, self.write_timeout);
+            self.http.serve_connection(TokioIo::new(stream), self.service.clone())
+        };
         let connection = self.graceful.watch(connection);
         let abort = self.abort.clone();
         self.connections.spawn(async move {
@@ -140,6 +182,7 @@ fn set_socket_options(stream: &TcpStream) -> io::Result<()> {
     socket.set_tcp_keepalive(
         &TcpKeepalive::new().with_time(KEEPALIVE_TIME).with_interval(KEEPALIVE_INTERVAL),
     )?;
+    socket.set_send_buffer_size(SEND_BUFFER)?;
     #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
     Ok(())

@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aimate_core::chat::event::ChatEvent;
@@ -11,14 +12,15 @@ use aimate_core::engine::NumberedEvents;
 use aimate_core::{Answer, Error};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use futures_util::stream;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::app::App;
+use crate::app::{App, Seat};
 use crate::error::Result;
+use crate::event_frame::{LargeEvents, write_event};
 use crate::metrics::OpenStream;
 
 /// Longest time without a frame.
@@ -43,6 +45,12 @@ pub(crate) fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>> {
 
 /// A source of server-sent events.
 pub(crate) trait SseSource: Send + 'static {
+    /// What follows the events that were just written, where it is so large that
+    /// all who listen share it.
+    fn shared(&mut self) -> Option<Bytes> {
+        None
+    }
+
     /// Writes all events that are ready, waiting for the first one. Returns false
     /// after the last one, with nothing written. Dropping the future loses no
     /// event.
@@ -50,77 +58,70 @@ pub(crate) trait SseSource: Send + 'static {
 }
 
 /// The events of a run as a response.
-pub(crate) fn answer(app: &App, answer: Answer) -> Response {
-    response(app, answer)
+pub(crate) fn answer(app: &App, answer: Answer, seat: Seat) -> Response {
+    response(app, AnswerEvents::new(app, answer), seat)
 }
 
 /// The remaining events of a finished run; `204` if there are none, which keeps
 /// a browser's `EventSource` from reconnecting.
-pub(crate) async fn finished_answer(app: &App, mut answer: Answer) -> Response {
+pub(crate) async fn finished_answer(app: &App, mut answer: Answer, seat: Seat) -> Response {
     match answer.next_batch().await {
-        Some(events) => response(app, PeekedAnswer { events, answer }),
+        Some(events) => response(app, AnswerEvents { events, ..AnswerEvents::new(app, answer) }, seat),
         None => StatusCode::NO_CONTENT.into_response(),
     }
 }
 
-impl SseSource for Answer {
-    async fn write(&mut self, out: &mut BytesMut) -> bool {
-        let Some(events) = self.next_batch().await else {
-            return false;
-        };
-        write_events(out, events);
-        true
+/// The events of a run.
+struct AnswerEvents {
+    answer: Answer,
+    /// Events that were read ahead.
+    events: NumberedEvents,
+    large: Arc<LargeEvents>,
+    /// The last event: as long as somebody reads it, others can share it.
+    last: Option<Arc<ChatEvent>>,
+    shared: Option<Bytes>,
+}
+
+impl AnswerEvents {
+    fn new(app: &App, answer: Answer) -> Self {
+        Self { answer, events: Vec::new(), large: app.large_events.clone(), last: None, shared: None }
     }
 }
 
-/// An answer of which a batch of events has been read already.
-struct PeekedAnswer {
-    events: NumberedEvents,
-    answer: Answer,
-}
-
-impl SseSource for PeekedAnswer {
+impl SseSource for AnswerEvents {
     async fn write(&mut self, out: &mut BytesMut) -> bool {
         if self.events.is_empty() {
-            return self.answer.write(out).await;
+            let Some(events) = self.answer.next_batch().await else {
+                return false;
+            };
+            self.events = events;
         }
-        write_events(out, std::mem::take(&mut self.events));
+        for (id, event) in std::mem::take(&mut self.events) {
+            if event.is_final() {
+                self.shared = Some(self.large.frame(id, &event));
+                self.last = Some(event);
+            } else {
+                write_event(out, id, &event);
+            }
+        }
         true
     }
-}
 
-fn write_events(out: &mut BytesMut, events: NumberedEvents) {
-    for (id, event) in events {
-        write_event(out, id, &event);
+    fn shared(&mut self) -> Option<Bytes> {
+        self.shared.take()
     }
-}
-
-fn write_event(out: &mut BytesMut, id: u64, event: &ChatEvent) {
-    let before = out.len();
-    if try_write_event(out, id, event).is_err() {
-        // Invariant: events are plain data, which always serializes.
-        tracing::error!(id, event = event.name(), "failed to serialize an event");
-        out.truncate(before);
-    }
-}
-
-fn try_write_event(out: &mut BytesMut, id: u64, event: &ChatEvent) -> std::io::Result<()> {
-    use std::io::Write;
-    let mut writer = out.writer();
-    write!(writer, "id: {id}\nevent: {}\ndata: ", event.name())?;
-    serde_json::to_writer(&mut writer, event)?;
-    writer.write_all(b"\n\n")
 }
 
 /// A response that streams the events of `source`. Dropping its body drops
-/// `source`.
-pub(crate) fn response<S: SseSource>(app: &App, source: S) -> Response {
+/// `source` and gives the seat back.
+pub(crate) fn response<S: SseSource>(app: &App, source: S, seat: Seat) -> Response {
     let body = SseBody {
         source,
         buffer: BytesMut::with_capacity(INITIAL_CAPACITY),
         keep_alive: Box::pin(sleep(KEEP_ALIVE_AFTER)),
         last_frame: Instant::now(),
         _open: app.metrics.open_stream(),
+        _seat: seat,
     };
     let frames = stream::unfold(body, |mut body| async move {
         let frame = body.next_frame().await?;
@@ -145,15 +146,23 @@ struct SseBody<S> {
     keep_alive: Pin<Box<Sleep>>,
     last_frame: Instant,
     _open: OpenStream,
+    _seat: Seat,
 }
 
 impl<S: SseSource> SseBody<S> {
     async fn next_frame(&mut self) -> Option<Bytes> {
+        if let Some(shared) = self.source.shared() {
+            self.last_frame = Instant::now();
+            return Some(shared);
+        }
         loop {
             tokio::select! {
                 biased;
                 more = self.source.write(&mut self.buffer) => {
                     self.last_frame = Instant::now();
+                    if self.buffer.is_empty() && let Some(shared) = self.source.shared() {
+                        return Some(shared);
+                    }
                     return more.then(|| self.buffer.split().freeze());
                 }
                 () = self.keep_alive.as_mut() => {

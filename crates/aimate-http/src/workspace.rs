@@ -13,6 +13,8 @@ use crate::page::{List, PageQuery};
 use crate::path::{Path, Query};
 use crate::scope::Caller;
 
+const LIST: &str = "workspaces";
+
 /// Lists the caller's workspaces, newest first.
 #[utoipa::path(get, path = "/api/v1/workspaces", tag = "workspaces", params(PageQuery),
     responses((status = 200, body = List<Workspace>)))]
@@ -21,8 +23,8 @@ pub(crate) async fn list(
     Caller(scope): Caller,
     Query(query): Query<PageQuery>,
 ) -> Result<List<Workspace>> {
-    let page = app.engine.workspaces(&scope).list(query.page()?).await?;
-    Ok(page.into())
+    let page = app.engine.workspaces(&scope).list(query.page(LIST)?).await?;
+    Ok(List::of(LIST, page))
 }
 
 /// Adds a workspace.

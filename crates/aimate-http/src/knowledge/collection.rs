@@ -13,6 +13,8 @@ use crate::page::{List, PageQuery};
 use crate::path::{Path, Query};
 use crate::scope::Caller;
 
+const LIST: &str = "collections";
+
 /// Lists the caller's collections, newest first.
 #[utoipa::path(get, path = "/api/v1/knowledge/collections", tag = "knowledge", params(PageQuery),
     responses((status = 200, body = List<Collection>)))]
@@ -21,8 +23,8 @@ pub(crate) async fn list(
     Caller(scope): Caller,
     Query(query): Query<PageQuery>,
 ) -> Result<List<Collection>> {
-    let page = app.engine.knowledge(&scope).collections(query.page()?).await?;
-    Ok(page.into())
+    let page = app.engine.knowledge(&scope).collections(query.page(LIST)?).await?;
+    Ok(List::of(LIST, page))
 }
 
 /// Adds a collection.

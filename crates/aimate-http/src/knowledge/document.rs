@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
-use super::is_media_type;
 use super::upload::{self, UploadForm};
 use crate::app::App;
 use crate::error::Result;
@@ -78,10 +77,6 @@ pub(crate) struct DocumentBody {
 
 impl DocumentBody {
     async fn add(self, knowledge: &Knowledge, collection: CollectionId) -> Result<Document> {
-        if self.media_type.as_deref().is_some_and(|media_type| !is_media_type(media_type)) {
-            let why = "must be a media type such as `text/plain`";
-            return Err(Error::field("media_type", why).into());
-        }
         let new = NewDocument {
             name: self.name.clone().unwrap_or_default(),
             media_type: self.media_type,
@@ -99,6 +94,8 @@ impl DocumentBody {
     }
 }
 
+const LIST: &str = "documents";
+
 /// Lists the caller's documents, newest first.
 #[utoipa::path(get, path = "/api/v1/knowledge/documents", tag = "knowledge", params(DocumentQuery),
     responses((status = 200, body = List<Document>)))]
@@ -107,10 +104,10 @@ pub(crate) async fn list(
     Caller(scope): Caller,
     Query(query): Query<DocumentQuery>,
 ) -> Result<List<Document>> {
-    let page = page(query.limit, query.cursor.as_deref())?;
+    let page = page(LIST, query.limit, query.cursor.as_deref())?;
     let filter =
         DocumentFilter { collection: query.collection_id, status: query.status, ..DocumentFilter::default() };
-    Ok(app.engine.knowledge(&scope).documents(&filter, page).await?.into())
+    Ok(List::of(LIST, app.engine.knowledge(&scope).documents(&filter, page).await?))
 }
 
 /// Adds a document: a file of at most 1 GiB, a text, or the page of a URL. It is
@@ -217,7 +214,8 @@ pub(crate) async fn events(
     if is_over && last_received == Some(event_id(&document)) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    Ok(sse::response(&app, DocumentChanges(knowledge.watch(id))))
+    let seat = app.seat()?;
+    Ok(sse::response(&app, DocumentChanges(knowledge.watch(id)), seat))
 }
 
 /// The changes of a document.

@@ -29,7 +29,8 @@ pub async fn parts(boundary: &str, pieces: &[&[u8]]) -> Option<Vec<Part>> {
     let pieces: Vec<_> =
         pieces.iter().map(|piece| Ok::<_, Infallible>(Bytes::copy_from_slice(piece))).collect();
     let mut body = Body::from_stream(stream::iter(pieces));
-    let mut multipart = Multipart::new(&mut body, boundary, Duration::from_secs(60));
+    let mut multipart =
+        Multipart::new(&mut body, boundary, multipart::Pace { piece: Duration::from_secs(60), rate: 0 });
     let mut all = Vec::new();
     while let Some(part) = multipart.next().await.ok()? {
         let mut content = Vec::new();
@@ -60,8 +61,5 @@ pub fn boundary(content_type: &[u8]) -> Option<String> {
 /// The `Content-Type` and `Content-Disposition` of a file with this stored media
 /// type and name.
 pub fn file_headers(media_type: &str, name: &str) -> (String, String) {
-    let media_type = original::media_type(media_type);
-    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let disposition = original::disposition(&essence, name);
-    (media_type, disposition)
+    (original::media_type(media_type), original::disposition(media_type, name))
 }

@@ -14,12 +14,14 @@ use http::header::CONTENT_TYPE;
 use http_body_util::BodyExt;
 use memchr::memmem::Finder;
 use percent_encoding::percent_decode_str;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 /// Maximum bytes taken from the body at once.
 const MAX_PIECE: usize = 64 * 1024;
 /// Maximum bytes of a part head, and of what precedes the first part.
 const MAX_HEAD: usize = 16 * 1024;
+/// How long a body may be slower than its rate, from its beginning and at any time.
+const GRACE: Duration = Duration::from_secs(20);
 /// Maximum characters of a boundary, by RFC 2046.
 const MAX_BOUNDARY: usize = 70;
 
@@ -51,11 +53,21 @@ pub(super) struct PartHead {
     pub(super) media_type: Option<String>,
 }
 
+/// How slowly a body may arrive.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// How long the next piece may take.
+    pub(super) piece: Duration,
+    /// Bytes a second, once it was slower for [`GRACE`]; 0 for any.
+    pub(super) rate: u32,
+}
+
 /// A reader of a multipart body.
 pub(super) struct Multipart<'a> {
     body: &'a mut Body,
-    /// How long the next piece may take to arrive.
-    piece_timeout: Duration,
+    pace: Pace,
+    /// By when more must have arrived to keep the rate.
+    due: Instant,
     /// Received, but not yet in `buffer`.
     pending: Bytes,
     buffer: BytesMut,
@@ -65,11 +77,19 @@ pub(super) struct Multipart<'a> {
 }
 
 impl<'a> Multipart<'a> {
-    pub(super) fn new(body: &'a mut Body, boundary: &str, piece_timeout: Duration) -> Self {
+    pub(super) fn new(body: &'a mut Body, boundary: &str, pace: Pace) -> Self {
         let delimiter = Finder::new(&["\r\n--", boundary].concat()).into_owned();
         // The first boundary has no line before it: add its line break.
         let buffer = BytesMut::from("\r\n");
-        Self { body, piece_timeout, pending: Bytes::new(), buffer, delimiter, has_timed_out: false }
+        Self {
+            body,
+            pace,
+            due: Instant::now() + GRACE,
+            pending: Bytes::new(),
+            buffer,
+            delimiter,
+            has_timed_out: false,
+        }
     }
 
     /// Whether reading failed because the body arrived too slowly.
@@ -136,17 +156,31 @@ impl<'a> Multipart<'a> {
         String::from_utf8(all).map_err(|_| Error::field(name, "is not UTF-8"))
     }
 
+    /// Notes that `bytes` arrived: they earn time, but no more than [`GRACE`].
+    fn note(&mut self, bytes: usize) {
+        let nanoseconds = (bytes as u64).saturating_mul(1_000_000_000) / u64::from(self.pace.rate.max(1));
+        let earned = self.due.checked_add(Duration::from_nanos(nanoseconds));
+        let most = Instant::now() + GRACE;
+        self.due = earned.map_or(most, |earned| earned.min(most));
+    }
+
     /// Waits for more of the body.
     async fn fill(&mut self) -> Result<()> {
         while self.pending.is_empty() {
-            let frame = timeout(self.piece_timeout, self.body.frame()).await.map_err(|_| {
+            let piece = Instant::now() + self.pace.piece;
+            let by = if self.pace.rate > 0 { piece.min(self.due) } else { piece };
+            let frame = timeout_at(by, self.body.frame()).await.map_err(|_| {
                 self.has_timed_out = true;
-                Error::invalid("the body took too long to arrive")
+                let rate = self.pace.rate;
+                Error::invalid(format!(
+                    "the body arrives too slowly; it needs {rate} bytes a second at least"
+                ))
             })?;
             let ended = "the body ended before its last boundary";
             let frame = frame.ok_or_else(|| Error::invalid(ended))?;
             let frame = frame.map_err(|error| Error::invalid(ended).with_source(error))?;
             self.pending = frame.into_data().unwrap_or_default();
+            self.note(self.pending.len());
         }
         let piece = self.pending.split_to(self.pending.len().min(MAX_PIECE));
         self.buffer.extend_from_slice(&piece);
@@ -248,7 +282,7 @@ mod tests {
     async fn parts(pieces: Vec<Bytes>, boundary: &str) -> Result<Vec<(PartHead, Vec<u8>)>> {
         let stream = stream::iter(pieces.into_iter().map(Ok::<_, std::convert::Infallible>));
         let mut body = Body::from_stream(stream);
-        let mut multipart = Multipart::new(&mut body, boundary, Duration::from_secs(1));
+        let mut multipart = Multipart::new(&mut body, boundary, pace(1_000));
         let mut all = Vec::new();
         while let Some(part) = multipart.next().await? {
             let mut content = Vec::new();
@@ -259,6 +293,39 @@ mod tests {
             all.push((part, content));
         }
         Ok(all)
+    }
+
+    fn pace(milliseconds: u64) -> Pace {
+        Pace { piece: Duration::from_millis(milliseconds), rate: 0 }
+    }
+
+    /// How many bytes, one each second after the first `burst`, are read at this rate.
+    async fn trickle(burst: usize, rate: u32) -> usize {
+        let start = Bytes::from(
+            ["--b\r\ncontent-disposition: form-data; name=\"a\"\r\n\r\n", &"x".repeat(burst)].concat(),
+        );
+        let byte = stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Some((Bytes::from_static(b"x"), ()))
+        });
+        let all = futures_util::StreamExt::chain(stream::iter([start]), byte);
+        let all = futures_util::StreamExt::map(all, Ok::<_, std::convert::Infallible>);
+        let mut body = Body::from_stream(futures_util::StreamExt::take(all, 1_000));
+        let mut form = Multipart::new(&mut body, "b", Pace { piece: Duration::from_secs(60), rate });
+        form.next().await.unwrap();
+        let mut read = 0;
+        while let Ok(Some(piece)) = form.piece().await {
+            read += piece.len();
+        }
+        read.saturating_sub(burst)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn body_that_trickles_is_cut_off() {
+        assert!(trickle(0, 1_000).await <= 20);
+        // What came fast earns no right to trickle for hours.
+        assert!(trickle(1_000_000, 1_000).await <= 21);
+        assert!(trickle(0, 1).await > 900);
     }
 
     async fn whole(text: &str) -> Result<Vec<(PartHead, Vec<u8>)>> {
@@ -332,7 +399,7 @@ mod tests {
         let endless = |start: &'static str, piece: &'static str| async move {
             let pieces = stream::iter([Bytes::from(start)]).chain(stream::repeat(Bytes::from(piece)));
             let mut body = Body::from_stream(pieces.map(Ok::<_, std::convert::Infallible>));
-            let mut multipart = Multipart::new(&mut body, "b", Duration::from_secs(1));
+            let mut multipart = Multipart::new(&mut body, "b", pace(1_000));
             let error = loop {
                 match multipart.next().await {
                     Ok(part) => drop(part.unwrap()),
@@ -352,7 +419,7 @@ mod tests {
     #[tokio::test]
     async fn slow_body_times_out() {
         let mut body = Body::from_stream(stream::pending::<Result<Bytes, std::convert::Infallible>>());
-        let mut multipart = Multipart::new(&mut body, "b", Duration::from_millis(10));
+        let mut multipart = Multipart::new(&mut body, "b", pace(10));
         assert!(multipart.next().await.is_err() && multipart.has_timed_out());
     }
 

@@ -2,7 +2,7 @@
 
 use aimate_core::engine::{Knowledge, MAX_BYTES};
 use aimate_core::knowledge::{ByteStream, Document, NewDocument};
-use aimate_core::{CollectionId, Error};
+use aimate_core::{CollectionId, Error, MediaType};
 use axum::extract::Request;
 use futures_util::stream::{self, StreamExt};
 use http::StatusCode;
@@ -10,11 +10,11 @@ use http::header::EXPECT;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::is_media_type;
-use super::multipart::{Multipart, PartHead, boundary};
+use super::multipart::{Multipart, Pace, PartHead, boundary};
 use crate::app::App;
 use crate::error::{Failure, Result};
 use crate::json;
+use crate::options::Options;
 
 /// Maximum bytes of a part that is not the file: more than names and metadata
 /// may have, to leave room for white space in JSON.
@@ -69,7 +69,9 @@ pub(super) async fn add(
         }
         Ok(Some(boundary)) => {
             is_sending = true;
-            let mut form = Multipart::new(&mut body, &boundary, app.options.body_timeout);
+            let Options { body_timeout, min_upload_rate, .. } = app.options;
+            let pace = Pace { piece: body_timeout, rate: min_upload_rate };
+            let mut form = Multipart::new(&mut body, &boundary, pace);
             add_form(&mut form, knowledge, collection).await
         }
     };
@@ -114,7 +116,7 @@ async fn read_head(form: &mut Multipart<'_>) -> aimate_core::Result<NewDocument>
             FILE => return with_file(new, name, &part),
             "name" => name = Some(form.text(field, MAX_TEXT).await?),
             "source" => new.source = Some(form.text(field, MAX_TEXT).await?),
-            "media_type" => new.media_type = Some(media_type(form.text(field, MAX_TEXT).await?)?),
+            "media_type" => new.media_type = Some(form.text(field, MAX_TEXT).await?),
             "metadata" => new.metadata = metadata(&form.text(field, MAX_TEXT).await?)?,
             other => {
                 let other: String = other.chars().take(64).collect();
@@ -127,13 +129,6 @@ async fn read_head(form: &mut Multipart<'_>) -> aimate_core::Result<NewDocument>
     }
 }
 
-fn media_type(text: String) -> aimate_core::Result<String> {
-    if is_media_type(&text) {
-        return Ok(text);
-    }
-    Err(Error::field("media_type", "must be a media type such as `text/plain`"))
-}
-
 fn metadata(text: &str) -> aimate_core::Result<Map<String, Value>> {
     serde_json::from_str(text)
         .map_err(|error| Error::field("metadata", format!("is not a JSON object: {error}")))
@@ -144,8 +139,9 @@ fn with_file(new: NewDocument, name: Option<String>, part: &PartHead) -> aimate_
     let missing = "is missing; give the part `file` a filename, or send `name` before it";
     let name = name.ok_or_else(|| Error::field("name", missing))?;
     // `application/octet-stream` is what clients send for an unknown type.
-    let declared =
-        part.media_type.clone().filter(|kind| is_media_type(kind) && kind != "application/octet-stream");
+    let declared = part.media_type.as_deref().and_then(MediaType::parse);
+    let declared = declared.filter(|kind| kind.essence() != "application/octet-stream");
+    let declared = declared.map(|kind| kind.to_string());
     Ok(NewDocument { name, media_type: new.media_type.clone().or(declared), ..new })
 }
 

@@ -215,12 +215,68 @@ async fn slow_bodies_are_cut_off() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_most_wait() {
+async fn connections_beyond_the_most_are_told_so() {
     let options = Options::default().max_connections(1);
     let server = server([answer("x")], options).await;
     let first = server.connect().await;
-    let mut second = server.begin("GET", "/health", None).await;
-    assert!(timeout(Duration::from_millis(200), second.peek(&mut [0])).await.is_err());
+    until(async || server.ask("GET", "/health", None).await.starts_with("HTTP/1.1 503")).await;
+    let refused = server.ask("POST", "/api/v1/workspaces", Some(json!({"name": "x".repeat(50_000)}))).await;
+    assert!(refused.contains("retry-after: 1\r\n") && refused.contains("connection: close\r\n"), "{refused}");
+    let (head, body) = refused.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains(&format!("content-length: {}", body.len())));
+    assert_eq!(serde_json::from_str::<Value>(body).unwrap()["code"], "unavailable");
     drop(first);
-    assert!(rest(&mut second).await.starts_with("HTTP/1.1 200"));
+    until(async || server.ask("GET", "/health", None).await.starts_with("HTTP/1.1 200")).await;
+}
+
+#[tokio::test]
+async fn listeners_beyond_the_most_are_refused_and_others_answered() {
+    let options = Options::default().max_listeners(2);
+    let server = server([vec![say("a"), Step::Hang]], options).await;
+    let path = format!("{}/messages", server.conversation().await);
+    let mut first = server.begin("POST", &path, Some(json!({"content": "q"}))).await;
+    let started = read_to(&mut first, "\"text\":\"a\"").await;
+    let run = &started.split_once("\"run_id\":\"").unwrap().1[..36];
+    let listen = format!("/api/v1/runs/{run}/events");
+    let mut second = server.begin("GET", &listen, None).await;
+    read_to(&mut second, "\"text\":\"a\"").await;
+    // Neither to listen nor for an answer of one's own is there a seat, and nothing is begun.
+    for (method, path, body) in [
+        ("GET", listen.as_str(), None),
+        ("POST", &path, Some(json!({"content": "q"}))),
+        ("POST", "/v1/chat/completions", Some(json!({"messages": [{"role": "user", "content": "q"}]}))),
+    ] {
+        let refused = server.ask(method, path, body).await;
+        assert!(refused.starts_with("HTTP/1.1 503"), "{refused}");
+        assert!(
+            refused.contains("retry-after: 5\r\n") && refused.contains("connection: close\r\n"),
+            "{refused}"
+        );
+        assert!(server.ask("GET", "/health", None).await.starts_with("HTTP/1.1 200"));
+    }
+    assert_eq!(server.provider.requests().len(), 1);
+    drop(second);
+    until(async || {
+        let mut third = server.begin("GET", &listen, None).await;
+        let mut head = [0; 12];
+        third.read_exact(&mut head).await.is_ok() && &head == b"HTTP/1.1 200"
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn client_that_reads_nothing_is_let_go() {
+    let options = Options::default().write_timeout(Duration::from_millis(300));
+    let long = "x".repeat(64 * 1024);
+    let mut script: Vec<_> = (0..63).map(|_| say(&long)).collect();
+    script.push(end());
+    let server = server([script], options).await;
+    let path = format!("{}/messages", server.conversation().await);
+    let mut slow = server.begin("POST", &path, Some(json!({"content": "q"}))).await;
+    until(async || server.engine.running() == 0).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let mut read = Vec::new();
+    let _ = timeout(Duration::from_secs(10), slow.read_to_end(&mut read)).await.unwrap();
+    assert!(read.len() < 63 * long.len(), "{}", read.len());
+    assert!(!String::from_utf8_lossy(&read).contains("event: finished"));
 }

@@ -76,7 +76,8 @@ fn read(pieces: Vec<Bytes>) -> Result<Vec<Sent>> {
     run(async {
         let stream = stream::iter(pieces.into_iter().map(Ok::<_, std::convert::Infallible>));
         let mut body = Body::from_stream(stream);
-        let mut multipart = Multipart::new(&mut body, BOUNDARY, Duration::from_secs(1));
+        let mut multipart =
+            Multipart::new(&mut body, BOUNDARY, Pace { piece: Duration::from_secs(1), rate: 0 });
         let mut all = Vec::new();
         while let Some(part) = multipart.next().await? {
             let mut content = Vec::new();
