@@ -9,13 +9,17 @@ use std::time::Duration;
 use aimate::providers::{AddressPolicy, HttpReranker, RerankShape, Transport};
 use aimate::store::{Options, Store};
 use aimate::text::extract::{Extractor, Limits};
-use aimate::{Engine, EngineBuilder, Error, KeyRing, Result, Secret};
+use aimate::{AnswerLimits, Engine, EngineBuilder, Error, KeyRing, Result, Secret};
 
 use crate::embedder::Embedding;
+use crate::env_file::key_for;
 use crate::find::{FoundServer, configured, find, preferred};
 
 /// The names that the environment may hold; see the README.
-const KNOWN: [&str; 16] = [
+const KNOWN: [&str; 19] = [
+    "AIMATE_ANSWER_BYTES",
+    "AIMATE_ANSWER_SECONDS",
+    "AIMATE_MAX_CONNECTIONS",
     "AIMATE_ADDR",
     "AIMATE_DATA_DIR",
     "AIMATE_KEYS",
@@ -53,6 +57,12 @@ pub(crate) struct Config {
     /// by commas, such as `gpu-box,10.2.0.0/16`
     #[arg(long, env = "AIMATE_ALLOW_PRIVATE", value_name = "HOSTS")]
     pub(crate) allow_private: Option<String>,
+    /// Bytes of text, and as many of reasoning, that an answer may have; it is cut there
+    #[arg(long, env = "AIMATE_ANSWER_BYTES", default_value_t = 4 << 20, value_name = "BYTES")]
+    pub(crate) answer_bytes: usize,
+    /// Seconds that an answer may take; it is cut there
+    #[arg(long, env = "AIMATE_ANSWER_SECONDS", default_value_t = 3_600, value_name = "SECONDS")]
+    pub(crate) answer_seconds: u64,
     #[command(flatten)]
     pub(crate) embedding: Embedding,
 }
@@ -104,6 +114,7 @@ impl Config {
             .providers(aimate::providers::with(&transport))
             .keys(self.keys()?)
             .fetcher(Arc::new(transport.clone()))
+            .answer_limits(self.answer_limits())
             .extractor(extractor()?);
         if let Ok(url) = std::env::var("AIMATE_RERANKER_URL") {
             builder = builder.reranker(Arc::new(reranker(&transport, &url)));
@@ -120,6 +131,11 @@ impl Config {
             builder = builder.connection(connection.clone());
         }
         Ok((builder, found))
+    }
+
+    fn answer_limits(&self) -> AnswerLimits {
+        let time = Duration::from_secs(self.answer_seconds);
+        AnswerLimits::default().text(self.answer_bytes).reasoning(self.answer_bytes).time(time)
     }
 
     /// The encryption keys: of the environment, else of the data folder, where
@@ -204,7 +220,7 @@ fn unknown(names: impl Iterator<Item = String>) -> Vec<String> {
 /// shape, one without has that of text-embeddings-inference.
 fn reranker(transport: &Transport, url: &str) -> HttpReranker {
     let model = std::env::var("AIMATE_RERANKER_MODEL").unwrap_or_default();
-    let key = std::env::var("AIMATE_RERANKER_KEY").ok().filter(|key| !key.is_empty()).map(Secret::new);
+    let key = key_for("AIMATE_RERANKER_KEY", "AIMATE_RERANKER_URL").map(Secret::new);
     let shape = if model.is_empty() { RerankShape::Tei } else { RerankShape::Cohere };
     let reranker = HttpReranker::new(transport.clone(), shape, url).model(model);
     match key {
@@ -231,6 +247,8 @@ mod tests {
             pool_size: None,
             database_timeout: 1,
             allow_private: Some(list.to_owned()),
+            answer_bytes: 1,
+            answer_seconds: 1,
             embedding: Embedding::default(),
         };
         assert!(config("gpu-box, 10.2.0.0/16,").transport().is_ok());
@@ -249,6 +267,8 @@ mod tests {
             data_dir: folder.clone(),
             pool_size: None,
             database_timeout: 1,
+            answer_bytes: 1,
+            answer_seconds: 1,
             allow_private: None,
             embedding: Embedding::default(),
         };

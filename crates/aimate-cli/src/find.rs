@@ -8,6 +8,8 @@ use aimate::provider::{Endpoint, ProviderId};
 use aimate::providers::{self, BUILTIN, OLLAMA, OPENAI, OPENROUTER, Transport};
 use aimate::{Error, Result, Secret};
 
+use crate::env_file::key_for;
+
 /// How long a server on this machine has to answer.
 const PATIENCE: Duration = Duration::from_millis(1_500);
 
@@ -100,7 +102,11 @@ async fn local(
 }
 
 fn openai() -> Option<FoundServer> {
-    let (key, url) = (variable("OPENAI_API_KEY"), variable("OPENAI_BASE_URL"));
+    let url = variable("OPENAI_BASE_URL");
+    let key = match url {
+        Some(_) => key_for("OPENAI_API_KEY", "OPENAI_BASE_URL"),
+        None => variable("OPENAI_API_KEY"),
+    };
     if key.is_none() && url.is_none() {
         return None;
     }

@@ -5,8 +5,10 @@
 
 mod chat;
 mod config;
+mod descriptors;
 mod doctor;
 mod embedder;
+mod env_file;
 mod eval;
 mod extract;
 mod find;
@@ -22,6 +24,7 @@ use aimate::{Error, ErrorReason, Result};
 use clap::{Parser, Subcommand};
 
 use config::Config;
+use terminal::{complain, say};
 
 /// Streams of small events allocate much and briefly: mimalloc serves them in
 /// two thirds of the system allocator's time. Without huge pages, because those
@@ -33,6 +36,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Debug, Parser)]
 #[command(name = "aimate", version, about, args_conflicts_with_subcommands = true)]
 struct Cli {
+    /// A file of settings, a `NAME=value` on each line, instead of `.env` in the data folder
+    #[arg(long, global = true, value_name = "FILE")]
+    #[allow(dead_code, reason = "it is read before the arguments take their defaults from it")]
+    env_file: Option<std::path::PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
@@ -68,23 +75,33 @@ fn main() -> ExitCode {
         return aimate::text::extract::worker_main();
     }
     // Before the arguments are read: they take their defaults from it.
-    let env_file = dotenvy::dotenv();
+    let env_file = env_file::load(std::env::args_os());
     let arguments = Cli::parse();
     start_log();
-    if let Err(error) = env_file
-        && !error.not_found()
-    {
-        tracing::warn!(%error, "the `.env` file could not be read");
+    match env_file {
+        Ok(None) => {}
+        Ok(Some(left)) => {
+            tracing::warn!(
+                "{}: no settings of aiMate, left alone: {}",
+                left.file.display(),
+                left.names.join(", ")
+            );
+        }
+        Err(error) => {
+            eprintln!("aimate: {error}");
+            return ExitCode::FAILURE;
+        }
     }
     config::warn_unknown(std::env::vars().map(|(name, _)| name));
     match execute(arguments) {
         Ok(code) => code,
         Err(error) => {
             tracing::debug!(cause = ?error, "the command failed");
-            match advice(&error) {
-                Some(advice) => eprintln!("aimate: {}", error.with_advice(advice)),
-                None => eprintln!("aimate: {error}"),
-            }
+            let error = match advice(&error) {
+                Some(advice) => error.with_advice(advice),
+                None => error,
+            };
+            complain(&error);
             ExitCode::FAILURE
         }
     }
@@ -127,9 +144,9 @@ async fn migrate(config: &Config) -> Result<()> {
     let store = config.connect(false).await?;
     let applied = store.migrate().await?;
     for name in &applied {
-        println!("applied {name}");
+        say(&format!("applied {name}"));
     }
-    println!("{}: the schema is up to date", store.info().await?.address);
+    say(&format!("{}: the schema is up to date", store.info().await?.address));
     store.close().await;
     Ok(())
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 use aimate::{Engine, Error, Result, http};
 
 use crate::config::Config;
+use crate::descriptors::Room;
 use crate::find::FoundServer;
+use crate::terminal::{plain, say};
 
 /// What `serve` takes.
 #[derive(Debug, clap::Args)]
@@ -20,6 +22,9 @@ pub(crate) struct ServeArguments {
     /// Origins whose pages may call the server, separated by commas
     #[arg(long, env = "ALLOWED_ORIGINS", value_delimiter = ',')]
     allowed_origins: Vec<String>,
+    /// Open connections at most [default: what the limit of file descriptors leaves, at most 10,000]
+    #[arg(long, env = "AIMATE_MAX_CONNECTIONS")]
+    max_connections: Option<usize>,
     /// Seconds that running answers have to finish at shutdown
     #[arg(long, default_value_t = 25)]
     drain: u64,
@@ -30,9 +35,11 @@ pub(crate) struct ServeArguments {
 /// Starts the server and runs it until SIGTERM or Ctrl-C.
 pub(crate) async fn serve(arguments: ServeArguments) -> Result<()> {
     let address = address(&arguments.addr, arguments.port).await?;
+    let room = room(&arguments);
+    let options = options(&arguments, room)?;
     only_local(address, std::env::var("JWT_SECRET").is_ok_and(|secret| !secret.is_empty()))?;
     let (builder, found) = arguments.config.engine().await?;
-    let engine = builder.build().await?;
+    let engine = builder.max_runs(room.runs).build().await?;
     let listener = tokio::net::TcpListener::bind(address).await.map_err(|error| {
         let port = address.port();
         Error::unavailable(format!(
@@ -44,10 +51,25 @@ pub(crate) async fn serve(arguments: ServeArguments) -> Result<()> {
     })?;
     let address = listener.local_addr().unwrap_or(address);
     tell(&arguments, address, &found);
-    let options = http::Options::default()
-        .allowed_origins(arguments.allowed_origins.iter().map(|origin| origin.trim()))
-        .drain(Duration::from_secs(arguments.drain));
     run(listener, engine, options).await
+}
+
+/// What the descriptors of this process leave, and no more than was asked for.
+fn room(arguments: &ServeArguments) -> Room {
+    let room = Room::of_process();
+    let most = arguments.max_connections.unwrap_or(room.connections).clamp(1, room.connections);
+    Room { connections: most, listeners: room.listeners.min(most.div_ceil(4) * 3), ..room }
+}
+
+fn options(arguments: &ServeArguments, room: Room) -> Result<http::Options> {
+    let origins = arguments.allowed_origins.iter().map(|origin| origin.trim());
+    let options = http::Options::default()
+        .allowed_origins(origins.filter(|origin| !origin.is_empty()))
+        .max_connections(room.connections)
+        .max_listeners(room.listeners)
+        .drain(Duration::from_secs(arguments.drain));
+    options.check().map_err(|error| Error::invalid(format!("ALLOWED_ORIGINS: {error}")))?;
+    Ok(options)
 }
 
 async fn run(listener: tokio::net::TcpListener, engine: Engine, options: http::Options) -> Result<()> {
@@ -82,23 +104,23 @@ fn only_local(address: SocketAddr, has_jwt_secret: bool) -> Result<()> {
 }
 
 fn tell(arguments: &ServeArguments, address: SocketAddr, found: &[FoundServer]) {
-    println!("aiMate {}", env!("CARGO_PKG_VERSION"));
+    say(&format!("aiMate {}", env!("CARGO_PKG_VERSION")));
     let url = arguments.config.database_url();
     // A server's address may hold a password.
     let place = if url.starts_with("sqlite:") { url.as_str() } else { "PostgreSQL (DATABASE_URL)" };
-    println!("  data    {place}");
+    say(&format!("  data    {place}"));
     if found.is_empty() {
-        println!(
-            "  models  none found: start Ollama, set OPENAI_API_KEY or OPENROUTER_API_KEY, or add a connection;"
+        say(
+            "  models  none found: start Ollama, set OPENAI_API_KEY or OPENROUTER_API_KEY, or add a connection;",
         );
-        println!("          until then `builtin` answers and says how");
+        say("          until then `builtin` answers and says how");
     }
     for FoundServer { told, .. } in found {
-        println!("  models  {told}");
+        say(&format!("  models  {}", plain(told)));
     }
-    println!("  search  {}", arguments.config.embedding.told());
-    println!("  open    http://{address}/docs");
-    println!("  OpenAI  http://{address}/v1");
+    say(&format!("  search  {}", arguments.config.embedding.told()));
+    say(&format!("  open    http://{address}/docs"));
+    say(&format!("  OpenAI  http://{address}/v1"));
 }
 
 async fn stop_signal() {

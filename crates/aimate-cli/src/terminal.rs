@@ -1,5 +1,6 @@
 //! Writing for people: lines that a closed pipe does not break, numbers, marks.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::io::{IsTerminal, Write};
 
@@ -10,6 +11,32 @@ use aimate::index::analysis::analyze;
 pub(crate) fn say(line: &str) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// Writes text to standard output: as it is, or on a terminal without what would
+/// command it.
+///
+/// # Errors
+/// Where it cannot be written, such as to a pipe that was closed.
+pub(crate) fn print(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let shown = if out.is_terminal() { printable(text) } else { Cow::Borrowed(text) };
+    out.write_all(shown.as_bytes())?;
+    out.flush()
+}
+
+/// Writes a line about what went wrong to standard error. There is nowhere to tell
+/// of what cannot be written there.
+pub(crate) fn complain(what: &impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr().lock(), "aimate: {}", printable(&what.to_string()));
+}
+
+/// `text` without the characters that command a terminal: all controls but line
+/// breaks and tabs. Without its escape character a sequence is plain text, so
+/// nothing that could be read is lost, even if a sequence never ends.
+fn printable(text: &str) -> Cow<'_, str> {
+    let commands = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if text.contains(commands) { Cow::Owned(text.replace(commands, "")) } else { Cow::Borrowed(text) }
 }
 
 /// Whether standard output takes bold letters.
@@ -183,6 +210,20 @@ mod tests {
     fn control_characters_do_not_reach_the_terminal() {
         assert_eq!(plain("a\u{1b}[31m\u{7}b\nc"), "a [31m b c");
         assert_eq!(marked("", "x", 10), "");
+    }
+
+    #[test]
+    fn what_commands_a_terminal_is_not_shown() {
+        for (text, shown) in [
+            ("\u{1b}]52;c;bHM=\u{7}a", "]52;c;bHM=a"),
+            ("\u{1b}]0;title\u{1b}\\b", "]0;title\\b"),
+            ("\u{1b}[6n\u{1b}[2J", "[6n[2J"),
+            ("\u{9b}31mred\u{9d}0;x\u{9c}", "31mred0;x"),
+            ("over\rwritten\u{8}\u{7f}", "overwritten"),
+            ("a\tb\r\nc é 漢 👍🏽\n", "a\tb\nc é 漢 👍🏽\n"),
+        ] {
+            assert_eq!(printable(text), shown);
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The first step: the files at and below a path.
 
-use std::fs::File;
+use std::fs::{File, FileType};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -39,11 +39,23 @@ pub(crate) fn list(root: &Path) -> io::Result<Listing> {
         listing.files.push(ListedFile { path: root.to_owned(), size: metadata.len() });
         return Ok(listing);
     }
+    if let Some(what) = special(metadata.file_type()) {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("it is {what}, not a file or folder"),
+        ));
+    }
     let walk = WalkDir::new(root).follow_links(false).sort_by_file_name();
     for entry in walk.into_iter().filter_entry(is_visible) {
         match entry {
             Ok(entry) if entry.file_type().is_file() => listing.add(&entry),
-            Ok(_) => {}
+            Ok(entry) => {
+                if let Some(what) = special(entry.file_type()) {
+                    listing
+                        .skipped
+                        .push(LeftOut::new(entry.into_path(), format!("it is {what}, not a file")));
+                }
+            }
             // An error in the middle of a folder does not say where it was: any
             // file may be missing from the listing then.
             Err(error) => {
@@ -71,6 +83,25 @@ impl Listing {
 
 pub(crate) fn unreadable(path: PathBuf, error: impl std::fmt::Display) -> LeftOut {
     LeftOut::new(path, format!("it cannot be read: {error}"))
+}
+
+/// What something is that has no end, or nothing to read, by its nature; `None` for
+/// files, folders and links.
+pub(crate) fn special(kind: FileType) -> Option<&'static str> {
+    if kind.is_file() || kind.is_dir() || kind.is_symlink() {
+        return None;
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        if kind.is_fifo() {
+            return Some("a pipe");
+        }
+        if kind.is_socket() {
+            return Some("a socket");
+        }
+    }
+    Some("a device")
 }
 
 fn is_visible(entry: &DirEntry) -> bool {
@@ -139,6 +170,21 @@ mod tests {
         folder.write(".photo.png", b"\x89PNG\r\n\x1a\n0000");
         assert_eq!(list(&folder.0.join(".photo.png")).unwrap().files.len(), 1);
         assert_eq!(list(&folder.0.join("absent")).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_neither_file_nor_folder_is_said_to_be_so() {
+        let error = list(Path::new("/dev/zero")).unwrap_err();
+        assert_eq!(error.to_string(), "it is a device, not a file or folder");
+        let folder = Folder::new("special");
+        folder.write("seen.md", b"seen");
+        let socket = folder.0.join("socket.md");
+        let _socket = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let listing = list(&folder.0).unwrap();
+        assert_eq!((listing.files.len(), listing.skipped.len()), (1, 1));
+        assert_eq!(listing.skipped[0].path, socket);
+        assert_eq!(listing.skipped[0].reason, "it is a socket, not a file");
     }
 
     /// A path that is too long to be opened stands for every folder that cannot

@@ -192,6 +192,10 @@ pub(crate) fn not_there(path: &Path, error: std::io::Error) -> Error {
     let why = match error.kind() {
         std::io::ErrorKind::NotFound => "is not there",
         std::io::ErrorKind::PermissionDenied => "may not be read by this process",
+        // What `list` says of what it does not list.
+        std::io::ErrorKind::InvalidInput if error.raw_os_error().is_none() => {
+            return Error::invalid(format!("`{}`: {error}", path.display()));
+        }
         _ => "cannot be read",
     };
     Error::not_found(format!("`{}` {why}", path.display())).with_source(error)

@@ -5,11 +5,12 @@ use std::sync::{Arc, OnceLock};
 
 use aimate_core::engine::Knowledge;
 use aimate_core::knowledge::{ByteStream, Document, NewDocument};
-use aimate_core::{CollectionId, Result};
+use aimate_core::{CollectionId, Error, Result};
 use futures_util::stream::{self, StreamExt};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 
+use crate::list::special;
 use crate::plan::not_there;
 use crate::source::{name_of, source_of};
 
@@ -20,7 +21,8 @@ const BUFFER: usize = 256 * 1024;
 /// same path is replaced.
 ///
 /// # Errors
-/// `NotFound` if the file cannot be read; see [`Knowledge::add`].
+/// `NotFound` if the file cannot be read; `Invalid` if it is a device, a pipe or a
+/// socket; see [`Knowledge::add`].
 pub async fn add_file(
     knowledge: &Knowledge,
     collection: CollectionId,
@@ -28,6 +30,10 @@ pub async fn add_file(
 ) -> Result<Document> {
     let path = path.as_ref();
     let path = tokio::fs::canonicalize(path).await.map_err(|error| not_there(path, error))?;
+    let metadata = tokio::fs::metadata(&path).await.map_err(|error| not_there(&path, error))?;
+    if let Some(what) = special(metadata.file_type()) {
+        return Err(Error::invalid(format!("`{}` is {what}, not a file", path.display())));
+    }
     knowledge.add(collection, new_document(&path), Bytes::of(path).stream).await
 }
 
