@@ -1,7 +1,8 @@
 //! Detection of media types.
 
-/// How many of a file's first bytes [`media_type`] can use.
-pub(super) const HEAD: usize = 64 << 10;
+use super::decode;
+
+pub(super) use super::bytes::{HEAD, find, is_binary};
 
 pub(super) const PLAIN: &str = "text/plain";
 pub(super) const MARKDOWN: &str = "text/markdown";
@@ -12,6 +13,11 @@ pub(super) const TSV: &str = "text/tab-separated-values";
 pub(super) const JSON: &str = "application/json";
 pub(super) const JSON_LINES: &str = "application/jsonl";
 pub(super) const MAIL: &str = "message/rfc822";
+pub(super) const MAILBOX: &str = "application/mbox";
+pub(super) const MHTML: &str = "application/x-mimearchive";
+pub(super) const MSG: &str = "application/vnd.ms-outlook";
+pub(super) const TNEF: &str = "application/ms-tnef";
+pub(super) const CALENDAR: &str = "text/calendar";
 pub(super) const SOURCE: &str = "text/x-source";
 pub(super) const PDF: &str = "application/pdf";
 pub(super) const EPUB: &str = "application/epub+zip";
@@ -39,10 +45,8 @@ pub fn media_type(name: &str, head: &[u8]) -> &'static str {
     if let Some(found) = by_magic(head, named) {
         return found;
     }
-    let is_wide = head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff]);
-    if !is_wide && is_binary(head) {
-        // UTF-16 without a mark looks binary too: a text's name decides, and
-        // whether its bytes can be decoded.
+    if is_binary(head) && !decode::is_text_in_disguise(head) {
+        // A text's name decides, and whether its bytes can be decoded.
         return named.filter(|named| is_text(named)).unwrap_or(BINARY);
     }
     match named {
@@ -55,11 +59,13 @@ pub fn media_type(name: &str, head: &[u8]) -> &'static str {
 pub(super) fn by_declaration(declared: &str) -> Option<&'static str> {
     let essence = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let known = [
-        MARKDOWN, HTML, XHTML, CSV, TSV, JSON, JSON_LINES, MAIL, SOURCE, PDF, EPUB, DOCX, PPTX, XLSX, XLSB,
-        XLS, ODS, ODT, RTF,
+        MARKDOWN, HTML, XHTML, CSV, TSV, JSON, JSON_LINES, MAIL, MAILBOX, MHTML, MSG, TNEF, CALENDAR, SOURCE,
+        PDF, EPUB, DOCX, PPTX, XLSX, XLSB, XLS, ODS, ODT, RTF,
     ];
     match essence.as_str() {
         "text/x-markdown" => Some(MARKDOWN),
+        "message/global" => Some(MAIL),
+        "multipart/related" => Some(MHTML),
         "application/x-ndjson" | "application/ndjson" | "application/x-jsonlines" => Some(JSON_LINES),
         "text/javascript"
         | "application/javascript"
@@ -75,7 +81,8 @@ pub(super) fn by_declaration(declared: &str) -> Option<&'static str> {
 
 /// Whether a type is text that needs no parser of markup or containers.
 pub(super) fn is_text(media_type: &str) -> bool {
-    [PLAIN, MARKDOWN, HTML, XHTML, CSV, TSV, JSON, JSON_LINES, MAIL, SOURCE].contains(&media_type)
+    [PLAIN, MARKDOWN, HTML, XHTML, CSV, TSV, JSON, JSON_LINES, MAIL, MAILBOX, MHTML, CALENDAR, SOURCE]
+        .contains(&media_type)
 }
 
 /// Returns the name of a type for messages.
@@ -88,6 +95,11 @@ pub(super) fn noun(media_type: &str) -> &'static str {
         JSON => "JSON file",
         JSON_LINES => "JSON Lines file",
         MAIL => "e-mail",
+        MAILBOX => "mailbox",
+        MHTML => "saved web page",
+        MSG => "Outlook message",
+        TNEF => "winmail.dat",
+        CALENDAR => "calendar",
         SOURCE => "source code",
         PDF => "PDF",
         EPUB => "EPUB book",
@@ -119,7 +131,12 @@ pub(super) fn by_extension(name: &str) -> Option<&'static str> {
         "tsv" | "tab" => TSV,
         "json" | "geojson" | "ipynb" | "webmanifest" => JSON,
         "jsonl" | "ndjson" => JSON_LINES,
-        "eml" => MAIL,
+        "eml" | "emlx" => MAIL,
+        "mbox" | "mbx" => MAILBOX,
+        "mht" | "mhtml" => MHTML,
+        "msg" | "oft" => MSG,
+        "tnef" => TNEF,
+        "ics" | "ical" | "ifb" => CALENDAR,
         "pdf" => PDF,
         "epub" => EPUB,
         "docx" | "docm" | "dotx" => DOCX,
@@ -221,32 +238,27 @@ const SOURCES: [&str; 74] = [
 /// Detects a binary format by its first bytes.
 fn by_magic(head: &[u8], named: Option<&'static str>) -> Option<&'static str> {
     let has = |magic: &[u8]| head.starts_with(magic);
-    if find(head.get(..1_024).unwrap_or(head), b"%PDF-")
-        .is_some_and(|at| at == 0 || !named.is_some_and(is_text))
-    {
+    if is_pdf(head, named) {
         return Some(PDF);
     }
     if has(b"PK\x03\x04") || has(b"PK\x05\x06") {
         return Some(by_members(head).or(named.filter(|named| is_archive(named))).unwrap_or(ZIP));
     }
     if has(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1") {
-        let office = [XLS, DOC, PPT, DOCX, PPTX, XLSX, XLSB];
+        let office = [XLS, DOC, PPT, DOCX, PPTX, XLSX, XLSB, MSG];
         return Some(named.filter(|named| office.contains(named)).unwrap_or(OLE));
     }
     if has(b"{\\rtf") {
         return Some(RTF);
     }
     let after = |at: usize, magic: &[u8]| head.get(at..).is_some_and(|rest| rest.starts_with(magic));
-    let known: [(&[u8], &str); 18] = [
+    let known: [(&[u8], &str); 16] = [
         (b"\x89PNG\r\n", "image/png"),
         (b"\xff\xd8\xff", "image/jpeg"),
-        (b"GIF8", "image/gif"),
         (b"II*\0", "image/tiff"),
         (b"MM\0*", "image/tiff"),
         (b"ID3\x03", "audio/mpeg"),
         (b"ID3\x04", "audio/mpeg"),
-        (b"OggS", "audio/ogg"),
-        (b"fLaC", "audio/flac"),
         (b"\x1a\x45\xdf\xa3", "video/webm"),
         (b"\x1f\x8b", "application/gzip"),
         (b"7z\xbc\xaf\x27\x1c", "application/x-7z-compressed"),
@@ -256,8 +268,17 @@ fn by_magic(head: &[u8], named: Option<&'static str>) -> Option<&'static str> {
         (b"\x7fELF", "application/x-executable"),
         (b"MZ\x90", "application/x-executable"),
         (b"SQLite format 3\0", "application/vnd.sqlite3"),
+        (b"\x78\x9f\x3e\x22", TNEF),
     ];
     if let Some((_, found)) = known.iter().find(|(magic, _)| has(magic)) {
+        return Some(found);
+    }
+    // Words too, with which a text may begin.
+    if is_valid_text(head) {
+        return None;
+    }
+    let words: [(&[u8], &str); 3] = [(b"GIF8", "image/gif"), (b"OggS", "audio/ogg"), (b"fLaC", "audio/flac")];
+    if let Some((_, found)) = words.iter().find(|(magic, _)| has(magic)) {
         return Some(found);
     }
     match (has(b"RIFF"), after(4, b"ftyp")) {
@@ -266,6 +287,34 @@ fn by_magic(head: &[u8], named: Option<&'static str>) -> Option<&'static str> {
         (_, true) => Some("video/mp4"),
         _ => None,
     }
+}
+
+/// Whether a file is a PDF. Its header may stand in the first 1,024 bytes (ISO
+/// 32000-1, annex H), but a text that names the header there is none.
+fn is_pdf(head: &[u8], named: Option<&'static str>) -> bool {
+    let Some(at) = find(head.get(..1_024).unwrap_or(head), b"%PDF-") else {
+        return false;
+    };
+    let is_named_text = named.is_some_and(is_text);
+    if (at == 0 && !is_named_text) || named == Some(PDF) {
+        return true;
+    }
+    let body = head.get(at..).unwrap_or_default();
+    // The line of the header has nothing else.
+    let is_line = body.get(8).is_some_and(|byte| [b'\r', b'\n'].contains(byte));
+    let has_objects = is_line && [&b" 0 obj"[..], b"\nxref"].iter().any(|mark| find(body, mark).is_some());
+    // A PDF of text alone, whole: else it has bytes that no text has.
+    let has_end = head.len() < HEAD && body.trim_ascii_end().ends_with(b"%%EOF");
+    has_objects && (has_end || !is_valid_text(head)) && !(is_named_text && is_valid_text(head) && at > 0)
+}
+
+/// Whether all of `head`, which may end within a character, is text in UTF-8.
+fn is_valid_text(head: &[u8]) -> bool {
+    let is_utf8 = match str::from_utf8(head) {
+        Ok(_) => true,
+        Err(failure) => failure.error_len().is_none(),
+    };
+    is_utf8 && !is_binary(head)
 }
 
 fn is_archive(media_type: &str) -> bool {
@@ -300,67 +349,57 @@ fn by_opening(head: &[u8], named: Option<&'static str>) -> Option<&'static str> 
     if is_xml && find(&opening, b"<html").is_some() {
         return Some(XHTML);
     }
-    let headers: [&[u8]; 5] =
-        [b"return-path: ", b"received: ", b"mime-version: ", b"message-id: ", b"delivered-to: "];
-    if named.is_none() && headers.iter().any(|header| opening.starts_with(header)) {
-        return Some(MAIL);
+    if named.is_none() {
+        if opening.starts_with(b"from ")
+            && let Some(end) = opening.iter().position(|byte| *byte == b'\n')
+            && is_mail(opening.get(end + 1..).unwrap_or_default(), 1)
+        {
+            return Some(MAILBOX);
+        }
+        if is_mail(&opening, 3) {
+            return Some(MAIL);
+        }
+        if opening.starts_with(b"begin:vcalendar") {
+            return Some(CALENDAR);
+        }
     }
     is_xml.then_some(SOURCE)
 }
 
-/// Whether bytes are not text in any encoding but UTF-16 and UTF-32.
-pub(super) fn is_binary(bytes: &[u8]) -> bool {
-    let sample = bytes.get(..HEAD).unwrap_or(bytes);
-    let zeros = sample.iter().filter(|byte| **byte == 0).count();
-    // Escape, backspace and form feed are in logs of terminals and in old texts.
-    let odd = |byte: &u8| matches!(byte, 1..=7 | 14..=26 | 28..=31 | 127);
-    let control = sample.iter().filter(|byte| odd(byte)).count();
-    zeros * 100 > sample.len() || (zeros + control) * 20 > sample.len()
-}
-
-pub(super) fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
-    bytes.windows(what.len()).position(|window| window == what)
+/// Whether a lower-case text begins with the header of a message: lines of a name and
+/// a value, one of them what mail programs alone write, or `enough` that people know.
+fn is_mail(opening: &[u8], enough: usize) -> bool {
+    let technical: [&[u8]; 6] = [
+        b"return-path:",
+        b"received:",
+        b"mime-version:",
+        b"message-id:",
+        b"delivered-to:",
+        b"x-mozilla-status:",
+    ];
+    let known: [&[u8]; 4] = [b"from:", b"to:", b"subject:", b"date:"];
+    let mut seen = 0;
+    // The last line may be cut.
+    let mut lines = opening.split(|byte| *byte == b'\n').peekable();
+    while let Some(line) = lines.next() {
+        if line.trim_ascii().is_empty() || lines.peek().is_none() {
+            break;
+        }
+        let is_folded = line.first().is_some_and(|first| [b' ', b'\t'].contains(first));
+        let name =
+            line.iter().position(|byte| *byte == b':').and_then(|at| line.get(..at)).unwrap_or_default();
+        let is_name =
+            !name.is_empty() && name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
+        if !is_folded && !is_name {
+            return false;
+        }
+        if technical.iter().any(|name| line.starts_with(name)) {
+            return true;
+        }
+        seen += usize::from(known.iter().any(|name| line.starts_with(name)));
+    }
+    seen >= enough
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn content_goes_before_the_name() {
-        assert_eq!(media_type("a.docx", b"%PDF-1.7\n"), PDF);
-        assert_eq!(media_type("a.pdf", b"<!DOCTYPE html><p>no</p>"), HTML);
-        assert_eq!(media_type("a.txt", b"\x89PNG\r\n\x1a\n"), "image/png");
-        assert_eq!(media_type("a.pdf", b"just text"), PLAIN);
-        assert_eq!(media_type("a.xls", b"<html><table>"), HTML);
-    }
-
-    #[test]
-    fn name_decides_among_texts() {
-        assert_eq!(media_type("a.md", b"<html>"), MARKDOWN);
-        assert_eq!(media_type("a.b.RS", b"fn main() {}"), SOURCE);
-        assert_eq!(media_type("x.jsonl", b"{}"), JSON_LINES);
-        assert_eq!(media_type("no extension", b"hello"), PLAIN);
-        assert_eq!(media_type("", b"Received: by x\r\n"), MAIL);
-    }
-
-    #[test]
-    fn hostile_names_do_no_harm() {
-        for name in
-            ["../../etc/passwd", "a\0.md", &"x".repeat(4_000), &format!("a.{}", "y".repeat(4_000)), ".", ".."]
-        {
-            assert_eq!(media_type(name, b"hello"), if name == "a\0.md" { MARKDOWN } else { PLAIN });
-        }
-    }
-
-    #[test]
-    fn members_tell_zip_documents_apart() {
-        assert_eq!(media_type("x.zip", b"PK\x03\x04.................word/document.xml"), DOCX);
-        assert_eq!(
-            media_type("x.bin", b"PK\x03\x04..........................mimetypeapplication/epub+zip"),
-            EPUB
-        );
-        assert_eq!(media_type("x.xlsx", b"PK\x03\x04...."), XLSX);
-        assert_eq!(media_type("x.jar", b"PK\x03\x04...."), ZIP);
-    }
-}
+mod tests;

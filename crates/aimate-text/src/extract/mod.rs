@@ -14,6 +14,7 @@
 
 #[cfg(any(feature = "extract-office", feature = "extract-epub"))]
 mod archive;
+mod bytes;
 mod decode;
 mod document;
 #[cfg(feature = "extract-office")]
