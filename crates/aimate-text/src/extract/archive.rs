@@ -1,14 +1,13 @@
 //! ZIP archives, with limits on the ratio and the size of what is unpacked.
 
-use std::fs::File;
-use std::io::{BufReader, Read};
-use std::path::Path;
+use std::io::Read;
 
 use zip::ZipArchive;
 use zip::result::ZipError;
 
 use super::error::ExtractError;
 use super::limits::Limits;
+use super::source::{Opened, Source};
 use super::{decode, error};
 
 /// Unpacked bytes below which the ratio is not checked.
@@ -17,7 +16,7 @@ const MIN_CHECKED: u64 = 1 << 20;
 /// An archive of parts. What is read from it is counted: one that holds far more
 /// than its size is not read to its end.
 pub(super) struct Archive {
-    zip: ZipArchive<BufReader<File>>,
+    zip: ZipArchive<Opened>,
     what: &'static str,
     ratio: u64,
     largest: u64,
@@ -26,11 +25,10 @@ pub(super) struct Archive {
 }
 
 impl Archive {
-    /// Opens the archive at `path`, called `what` ("Word document") in errors.
-    pub(super) fn open(path: &Path, what: &'static str, limits: &Limits) -> Result<Self, ExtractError> {
-        let file = File::open(path).map_err(|failure| error::io(&failure))?;
-        let packed = file.metadata().map_err(|failure| error::io(&failure))?.len();
-        let zip = ZipArchive::new(BufReader::new(file)).map_err(|failure| failed(what, failure))?;
+    /// Opens the archive in `source`, called `what` ("Word document") in errors.
+    pub(super) fn open(source: &Source, what: &'static str, limits: &Limits) -> Result<Self, ExtractError> {
+        let packed = source.length()?;
+        let zip = ZipArchive::new(source.open()?).map_err(|failure| failed(what, failure))?;
         // A part is held in memory while it is read, once as bytes, once as text.
         Ok(Self { zip, what, ratio: limits.ratio, largest: limits.memory / 4, packed, unpacked: 0 })
     }

@@ -3,8 +3,6 @@
 mod lists;
 mod styles;
 
-use std::path::Path;
-
 use lists::Lists;
 use styles::Styles;
 
@@ -14,13 +12,14 @@ use super::error::ExtractError;
 use super::limits::Limits;
 use super::ooxml::{self, Relations};
 use super::output::Output;
+use super::source::Source;
 use super::xml::{Element, Node, Walker};
 use super::{markdown, media};
 
 const WHAT: &str = "Word document";
 
-pub(super) fn read(path: &Path, limits: &Limits) -> Result<Extracted, ExtractError> {
-    let mut archive = Archive::open(path, WHAT, limits)?;
+pub(super) fn read(source: &Source, limits: &Limits) -> Result<Extracted, ExtractError> {
+    let mut archive = Archive::open(source, WHAT, limits)?;
     let part = ooxml::main_part(&mut archive, "word/document.xml", WHAT, limits)?;
     let relations = Relations::of(&mut archive, &part, WHAT, limits)?;
     let linked = |kind: &str, archive: &mut Archive| match relations.of_type(kind) {

@@ -1,7 +1,6 @@
 //! EPUB books: each part of the spine a page, as Markdown.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use super::archive::{Archive, resolve};
 use super::document::{Extracted, TextKind};
@@ -9,13 +8,14 @@ use super::error::ExtractError;
 use super::html::{ContentScope, HtmlPage};
 use super::limits::Limits;
 use super::output::Output;
+use super::source::Source;
 use super::xml::{Node, Walker};
 use super::{error, media};
 
 const WHAT: &str = "EPUB book";
 
-pub(super) fn read(path: &Path, limits: &Limits) -> Result<Extracted, ExtractError> {
-    let mut archive = Archive::open(path, WHAT, limits)?;
+pub(super) fn read(source: &Source, limits: &Limits) -> Result<Extracted, ExtractError> {
+    let mut archive = Archive::open(source, WHAT, limits)?;
     let package = package_name(&mut archive, limits)?;
     let text = archive.need(&package)?;
     let book = Book::read(&text, &package, limits)?;
@@ -26,6 +26,9 @@ pub(super) fn read(path: &Path, limits: &Limits) -> Result<Extracted, ExtractErr
     }
     let mut is_flat = false;
     for (number, name) in (1..).zip(&book.spine) {
+        if output.is_cut() {
+            break;
+        }
         let Some(text) = archive.text(name)? else {
             output.warn(format!("part {number} is missing from the file"));
             continue;
@@ -33,7 +36,8 @@ pub(super) fn read(path: &Path, limits: &Limits) -> Result<Extracted, ExtractErr
         let chapter = HtmlPage::read(&text, ContentScope::Whole, true, limits);
         is_flat |= chapter.is_flat;
         output.page(number, chapter.heading().or(chapter.title.as_deref()));
-        chapter.write(&mut output)?;
+        let outcome = chapter.write(&mut output);
+        output.keep(outcome)?;
     }
     if is_flat {
         output

@@ -1,6 +1,7 @@
 //! Extraction errors.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +76,12 @@ pub(super) fn too_much_text(max: usize) -> ExtractError {
         "the file holds more than {} of text, the most for one document; split it",
         size(max as u64)
     ))
+}
+
+pub(super) fn too_slow(allowed: Duration) -> ExtractError {
+    let seconds = allowed.as_secs_f32();
+    let message = format!("reading the file took longer than {seconds} s of processor time; split it");
+    ExtractError::new(ExtractErrorKind::Timeout, message)
 }
 
 pub(super) fn too_deep(what: &str, max: usize) -> ExtractError {

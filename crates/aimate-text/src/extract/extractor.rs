@@ -13,6 +13,7 @@ use super::error;
 use super::error::{ExtractError, ExtractErrorKind};
 use super::limits::Limits;
 use super::read::{SourceFile, extract, read_on_thread};
+use super::source::Source;
 use super::worker::{ARGUMENT, OUT_OF_MEMORY, Request, parse};
 
 /// Maximum bytes of a response besides the text: the pages and headings.
@@ -195,7 +196,7 @@ enum ReadIn {
 
 fn read_harmless(request: &Request) -> ReadIn {
     let Request { path, name, media_type, limits } = request;
-    match SourceFile::open(path, name, media_type.as_deref(), limits) {
+    match SourceFile::open(Source::File(path.clone()), name, media_type.as_deref(), limits) {
         Ok(file) if file.is_harmless() => ReadIn::ThisProcess(read_on_thread(&file, limits)),
         Ok(file) => ReadIn::Worker(file.noun()),
         Err(failure) => ReadIn::ThisProcess(Err(failure)),

@@ -18,11 +18,12 @@ pub(super) fn read(bytes: &[u8], media_type: &str, limits: &Limits) -> Result<Ex
     if let Some(warning) = warning {
         output.warn(warning);
     }
-    if media_type == media::JSON_LINES {
-        read_lines(&text, &mut output, limits)?;
+    let outcome = if media_type == media::JSON_LINES {
+        read_lines(&text, &mut output, limits)
     } else {
-        flatten(&text, &mut output, limits)?;
-    }
+        flatten(&text, &mut output, limits)
+    };
+    output.keep(outcome)?;
     output.finish(media_type, TextKind::Plain)
 }
 

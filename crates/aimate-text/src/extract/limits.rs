@@ -29,6 +29,14 @@ pub struct Limits {
     pub ratio: u64,
     /// Maximum nesting of elements, objects and parts. Default: 64.
     pub depth: usize,
+    /// Maximum pages, slides, sheets or chapters. Default: 10,000.
+    pub pages: usize,
+    /// Maximum nesting of documents: messages within messages, files attached to
+    /// them. Default: 8.
+    pub nesting: usize,
+    /// Maximum parts, messages and attached files that are read of one document.
+    /// Default: 10,000.
+    pub parts: usize,
 }
 
 impl Default for Limits {
@@ -41,6 +49,9 @@ impl Default for Limits {
             wall: Duration::from_secs(120),
             ratio: 100,
             depth: 64,
+            pages: 10_000,
+            nesting: 8,
+            parts: 10_000,
         }
     }
 }
@@ -86,5 +97,23 @@ impl Limits {
     #[must_use]
     pub fn depth(self, levels: usize) -> Self {
         Self { depth: levels, ..self }
+    }
+
+    /// Sets [`Limits::pages`].
+    #[must_use]
+    pub fn pages(self, pages: usize) -> Self {
+        Self { pages, ..self }
+    }
+
+    /// Sets [`Limits::nesting`].
+    #[must_use]
+    pub fn nesting(self, levels: usize) -> Self {
+        Self { nesting: levels, ..self }
+    }
+
+    /// Sets [`Limits::parts`].
+    #[must_use]
+    pub fn parts(self, parts: usize) -> Self {
+        Self { parts, ..self }
     }
 }

@@ -42,6 +42,7 @@ mod pptx;
 mod read;
 #[cfg(feature = "extract-office")]
 mod sheet;
+mod source;
 mod table;
 mod worker;
 #[cfg(any(feature = "extract-office", feature = "extract-epub"))]

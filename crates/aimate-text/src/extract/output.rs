@@ -1,15 +1,49 @@
 //! Collects the text of a document, normalized and limited while it grows.
 
+use std::time::{Duration, Instant};
+
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 use super::document::{Extracted, PageMark, TextKind};
-use super::error::ExtractError;
+use super::error::{ExtractError, ExtractErrorKind};
 use super::limits::Limits;
 use super::line::{clean_line, is_control};
 use super::{error, markdown};
 
 /// Maximum pages that are recorded, against a file of millions of empty slides.
 const MAX_PAGES: usize = 100_000;
+
+/// Nine tenths of the time that a reader has, of the processor's and of the clock's:
+/// the rest is for handing over what was read.
+struct Deadline {
+    start: Option<Duration>,
+    allowed: Duration,
+    began: Instant,
+    patience: Duration,
+}
+
+impl Deadline {
+    fn new(limits: &Limits) -> Self {
+        Self { start: thread_time(), allowed: limits.cpu, began: Instant::now(), patience: limits.wall }
+    }
+
+    fn is_over(&self) -> bool {
+        let worked = self.start.and_then(|start| thread_time()?.checked_sub(start));
+        worked.is_some_and(|worked| worked > self.allowed.mul_f32(0.9))
+            || self.began.elapsed() > self.patience.mul_f32(0.9)
+    }
+}
+
+#[cfg(unix)]
+fn thread_time() -> Option<Duration> {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).ok()
+}
+
+#[cfg(not(unix))]
+fn thread_time() -> Option<Duration> {
+    None
+}
 
 /// The text and the metadata that are collected.
 pub(super) struct Output {
@@ -18,26 +52,89 @@ pub(super) struct Output {
     warnings: Vec<String>,
     title: Option<String>,
     max: usize,
+    /// When reading must end, and every how many pieces the clock is asked.
+    deadline: Deadline,
+    pieces: u32,
+    cut: Option<Cut>,
+}
+
+/// Why a text is not whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cut {
+    Length,
+    Time,
 }
 
 impl Output {
     pub(super) fn new(limits: &Limits) -> Self {
-        Self { text: String::new(), pages: Vec::new(), warnings: Vec::new(), title: None, max: limits.output }
+        Self {
+            text: String::new(),
+            pages: Vec::new(),
+            warnings: Vec::new(),
+            title: None,
+            max: limits.output,
+            deadline: Deadline::new(limits),
+            pieces: 0,
+            cut: None,
+        }
     }
 
     /// Adds text in NFC, without control characters and with `\n` as line end.
+    ///
+    /// Of text beyond the limit, what fits is added before the error; so it is kept
+    /// by a reader that goes on with [`keep`](Self::keep).
     pub(super) fn push(&mut self, piece: &str) -> Result<(), ExtractError> {
-        if self.text.len().saturating_add(piece.len()) > self.max.saturating_mul(2) {
-            return Err(error::too_much_text(self.max));
+        self.check_time()?;
+        let room = self.max.saturating_sub(self.text.len());
+        // What is dropped or composed of it may let more fit, but never so much more.
+        let fitting = piece.get(..piece.floor_char_boundary(room.saturating_mul(4))).unwrap_or(piece);
+        match is_nfc_quick(fitting.chars()) {
+            IsNormalized::Yes => self.push_clean(fitting),
+            _ => self.push_clean(&fitting.nfc().collect::<String>()),
         }
-        match is_nfc_quick(piece.chars()) {
-            IsNormalized::Yes => self.push_clean(piece),
-            _ => self.push_clean(&piece.nfc().collect::<String>()),
-        }
-        if self.text.len() > self.max {
+        if self.text.len() > self.max || fitting.len() < piece.len() {
+            self.text.truncate(self.text.floor_char_boundary(self.max));
+            self.cut.get_or_insert(Cut::Length);
             return Err(error::too_much_text(self.max));
         }
         Ok(())
+    }
+
+    /// Fails when the time for reading is nearly over: what was read can still be
+    /// kept. Readers call it where much is read of which nothing is written.
+    pub(super) fn check_time(&mut self) -> Result<(), ExtractError> {
+        self.pieces = self.pieces.wrapping_add(1);
+        if self.pieces.is_multiple_of(64) && self.deadline.is_over() {
+            self.cut = Some(Cut::Time);
+        }
+        if self.cut == Some(Cut::Time) {
+            return Err(error::too_slow(self.deadline.allowed));
+        }
+        Ok(())
+    }
+
+    /// Keeps what was read where reading ended because of a limit on the text or on
+    /// the time; [`finish`](Self::finish) warns of it.
+    pub(super) fn keep(&self, outcome: Result<(), ExtractError>) -> Result<(), ExtractError> {
+        match outcome {
+            Err(failure)
+                if self.cut.is_some()
+                    && matches!(failure.kind, ExtractErrorKind::TooLarge | ExtractErrorKind::Timeout) =>
+            {
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// Whether no more is taken.
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut.is_some()
+    }
+
+    /// Says that the file has more than was given to this text.
+    pub(super) fn cut_short(&mut self) {
+        self.cut.get_or_insert(Cut::Length);
     }
 
     fn push_clean(&mut self, piece: &str) {
@@ -112,6 +209,7 @@ impl Output {
     /// Removes all text and pages after `length`.
     pub(super) fn truncate(&mut self, length: usize) {
         self.text.truncate(length);
+        self.cut = self.cut.filter(|cut| *cut == Cut::Time);
         self.pages.retain(|page| page.start <= length);
     }
 
@@ -120,6 +218,20 @@ impl Output {
         self.text.truncate(self.text.trim_end().len());
         if !self.text.chars().any(is_visible) {
             return Err(error::no_text("the file holds no text"));
+        }
+        match self.cut {
+            Some(Cut::Length) => self.warnings.insert(
+                0,
+                format!(
+                    "the document has more than {} of text, the most that is read of one; the rest is left out: split it",
+                    error::size(self.max as u64)
+                ),
+            ),
+            Some(Cut::Time) => self.warnings.insert(
+                0,
+                "reading took as long as it may; the rest of the document is left out: split it".to_owned(),
+            ),
+            None => {}
         }
         let end = self.text.len();
         for page in &mut self.pages {
@@ -175,10 +287,40 @@ mod tests {
     }
 
     #[test]
-    fn text_beyond_the_limit_is_an_error() {
+    fn text_beyond_the_limit_is_an_error_or_cut() {
         let mut output = Output::new(&Limits { output: 4, ..Limits::default() });
-        output.push("1234").unwrap();
-        assert_eq!(output.push("5").unwrap_err().kind, crate::extract::ExtractErrorKind::TooLarge);
+        output.push("12").unwrap();
+        let failure = output.push("3é5").unwrap_err();
+        assert_eq!(failure.kind, crate::extract::ExtractErrorKind::TooLarge);
+        output.keep(Err(failure)).unwrap();
+        assert!(output.keep(Err(error::encrypted("PDF"))).is_err());
+        let document = output.finish("text/plain", TextKind::Plain).unwrap();
+        assert_eq!(document.text, "123");
+        assert_eq!(
+            document.warnings,
+            [
+                "the document has more than 4 bytes of text, the most that is read of one; the rest is left out: split it"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_was_read_until_the_time_was_over_is_kept() {
+        let mut output = Output::new(&Limits { cpu: Duration::from_millis(20), ..Limits::default() });
+        let failure = loop {
+            if let Err(failure) = output.push("word ") {
+                break failure;
+            }
+        };
+        assert_eq!(failure.kind, ExtractErrorKind::Timeout);
+        output.keep(Err(failure)).unwrap();
+        let document = output.finish("text/plain", TextKind::Plain).unwrap();
+        assert!(document.text.starts_with("word word"));
+        assert!(
+            document.warnings[0].starts_with("reading took as long as it may"),
+            "{:?}",
+            document.warnings
+        );
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! PDF, page by page.
 
 use std::ops::ControlFlow;
-use std::path::Path;
 
 use unpdf::model::{Block, Page};
 use unpdf::{ErrorMode, PageSelection, PageStreamOptions, ParseEvent, ParseOptions, PdfParser};
@@ -11,13 +10,14 @@ use super::error::ExtractError;
 use super::limits::Limits;
 use super::line::clean_line;
 use super::output::Output;
+use super::source::Source;
 use super::{error, media};
 
 /// Fewer words a page than these, and what is there is a stamp on a scan.
 const FEWEST_WORDS: usize = 5;
 
-pub(super) fn read(path: &Path, limits: &Limits) -> Result<Extracted, ExtractError> {
-    let bytes = std::fs::read(path).map_err(|failure| error::io(&failure))?;
+pub(super) fn read(source: &Source, limits: &Limits) -> Result<Extracted, ExtractError> {
+    let bytes = source.bytes(limits.memory / 2)?;
     let options = ParseOptions::new().lenient().with_resources(false).sequential();
     let parser = PdfParser::from_bytes_with_options(&bytes, options).map_err(failed)?;
     // The parser has its own copy.

@@ -1,20 +1,19 @@
 //! PowerPoint presentations: each slide a page, as Markdown.
 
-use std::path::Path;
-
 use super::archive::Archive;
 use super::document::{Extracted, TextKind};
 use super::error::ExtractError;
 use super::limits::Limits;
 use super::ooxml::{self, Relations};
 use super::output::Output;
+use super::source::Source;
 use super::xml::{Node, Walker};
 use super::{markdown, media};
 
 const WHAT: &str = "PowerPoint presentation";
 
-pub(super) fn read(path: &Path, limits: &Limits) -> Result<Extracted, ExtractError> {
-    let mut archive = Archive::open(path, WHAT, limits)?;
+pub(super) fn read(source: &Source, limits: &Limits) -> Result<Extracted, ExtractError> {
+    let mut archive = Archive::open(source, WHAT, limits)?;
     let part = ooxml::main_part(&mut archive, "ppt/presentation.xml", WHAT, limits)?;
     let relations = Relations::of(&mut archive, &part, WHAT, limits)?;
     let mut output = Output::new(limits);

@@ -1,7 +1,5 @@
 //! Detects the format of a file and calls its reader.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 #[cfg(any(feature = "extract-office", feature = "extract-epub"))]
@@ -18,6 +16,7 @@ use super::mail;
 use super::output::Output;
 #[cfg(feature = "extract-pdf")]
 use super::pdf;
+use super::source::Source;
 use super::{decode, error, json, markdown, media, table};
 #[cfg(feature = "extract-office")]
 use super::{docx, pptx, sheet};
@@ -35,7 +34,7 @@ pub fn extract(
     media_type: Option<&str>,
     limits: &Limits,
 ) -> Result<Extracted, ExtractError> {
-    let file = SourceFile::open(path, name, media_type, limits)?;
+    let file = SourceFile::open(Source::File(path.to_owned()), name, media_type, limits)?;
     read_on_thread(&file, limits)
 }
 
@@ -44,7 +43,7 @@ pub fn extract(
 pub(super) const STACK: usize = 64 << 20;
 
 /// Reads on a thread with a large stack and converts its panic to an error.
-pub(super) fn read_on_thread(file: &SourceFile<'_>, limits: &Limits) -> Result<Extracted, ExtractError> {
+pub(super) fn read_on_thread(file: &SourceFile, limits: &Limits) -> Result<Extracted, ExtractError> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("extract".to_owned()).stack_size(STACK);
         let reading =
@@ -59,8 +58,8 @@ pub(super) fn read_on_thread(file: &SourceFile<'_>, limits: &Limits) -> Result<E
 }
 
 /// A file and its detected format.
-pub(super) struct SourceFile<'a> {
-    path: &'a Path,
+pub(super) struct SourceFile {
+    source: Source,
     length: u64,
     head: Vec<u8>,
     media_type: &'static str,
@@ -68,16 +67,15 @@ pub(super) struct SourceFile<'a> {
     claimed: Option<&'static str>,
 }
 
-impl<'a> SourceFile<'a> {
+impl SourceFile {
     /// Checks the size of a file and detects its format from its first bytes.
     pub(super) fn open(
-        path: &'a Path,
+        source: Source,
         name: &str,
         declared: Option<&str>,
         limits: &Limits,
     ) -> Result<Self, ExtractError> {
-        let file = File::open(path).map_err(|failure| error::io(&failure))?;
-        let length = file.metadata().map_err(|failure| error::io(&failure))?.len();
+        let length = source.length()?;
         if length == 0 {
             return Err(ExtractError::new(
                 ExtractErrorKind::Empty,
@@ -85,15 +83,14 @@ impl<'a> SourceFile<'a> {
             ));
         }
         too_long("file", length, limits.input)?;
-        let mut head = Vec::new();
-        file.take(media::HEAD as u64).read_to_end(&mut head).map_err(|failure| error::io(&failure))?;
+        let head = source.bytes(media::HEAD as u64)?;
         let declared = declared.and_then(media::by_declaration);
         let named = media::by_extension(name);
         let mut found = media::media_type(name, &head);
         if found == media::PLAIN && named.is_none() {
             found = declared.filter(|declared| media::is_text(declared)).unwrap_or(found);
         }
-        Ok(Self { path, length, head, media_type: found, claimed: named.or(declared) })
+        Ok(Self { source, length, head, media_type: found, claimed: named.or(declared) })
     }
 
     /// Whether it is safe to read in this process: the reader is simple code that
@@ -112,8 +109,13 @@ impl<'a> SourceFile<'a> {
         // Only the names of its parts tell what a ZIP archive is; the first ones may
         // not be enough.
         let is_archive = self.head.starts_with(b"PK") && !media::is_text(self.media_type);
-        let parts = if is_archive { by_parts(self.path, limits) } else { None };
-        let file = Self { media_type: parts.unwrap_or(self.media_type), head: self.head.clone(), ..*self };
+        let parts = if is_archive { by_parts(&self.source, limits) } else { None };
+        let file = Self {
+            source: self.source.clone(),
+            media_type: parts.unwrap_or(self.media_type),
+            head: self.head.clone(),
+            ..*self
+        };
         let mut document = file.read_as(limits)?;
         document.warnings.splice(0..0, file.mislabelled());
         Ok(document)
@@ -128,22 +130,36 @@ impl<'a> SourceFile<'a> {
 
     fn read_as(&self, limits: &Limits) -> Result<Extracted, ExtractError> {
         let max = limits.output as u64;
-        // Latin text takes twice the bytes in UTF-16.
-        let wide = if media::is_binary(&self.head) { 2 } else { 1 };
+        // Latin text takes twice the bytes in UTF-16, four times in UTF-32.
+        let wide = if media::is_binary(&self.head) { 4 } else { 1 };
         match self.media_type {
-            media::PLAIN => text(&self.bytes(max * wide)?, media::PLAIN, TextKind::Plain, limits),
-            media::MARKDOWN => text(&self.bytes(max * wide)?, media::MARKDOWN, TextKind::Markdown, limits),
-            media::SOURCE => text(&self.bytes(max * wide)?, media::SOURCE, TextKind::Code, limits),
-            media::CSV | media::TSV => table::read_csv(&self.bytes(max * 2)?, self.media_type, limits),
+            media::PLAIN => self.text(max * wide, TextKind::Plain, limits),
+            media::MARKDOWN => self.text(max * wide, TextKind::Markdown, limits),
+            media::SOURCE => self.text(max * wide, TextKind::Code, limits),
+            media::CSV | media::TSV => {
+                let (bytes, is_cut) = self.first_lines(max * 2)?;
+                table::read_csv(&bytes, self.media_type, is_cut, limits)
+            }
             media::JSON | media::JSON_LINES => json::read(&self.bytes(max * 2)?, self.media_type, limits),
             #[cfg(feature = "extract-html")]
             media::HTML | media::XHTML => html::read(&self.bytes(max * 4)?, self.media_type, limits),
             #[cfg(feature = "extract-mail")]
-            media::MAIL => mail::read(&self.bytes(limits.memory / 4)?, limits),
+            media::MAIL => mail::read(&self.bytes(limits.memory / 4)?, attached, limits),
+            #[cfg(feature = "extract-mail")]
+            media::MAILBOX => {
+                let (bytes, is_cut) = self.first_lines(limits.memory / 4)?;
+                mail::read_mailbox(&bytes, is_cut, attached, limits)
+            }
+            #[cfg(feature = "extract-mail")]
+            media::MHTML => mail::read_web_archive(&self.bytes(limits.memory / 4)?, attached, limits),
+            #[cfg(feature = "extract-mail")]
+            media::TNEF => mail::read_tnef(&self.bytes(limits.memory / 4)?, attached, limits),
+            #[cfg(feature = "extract-mail")]
+            media::CALENDAR => mail::calendar::read(&self.bytes(max)?, limits),
             #[cfg(feature = "extract-pdf")]
             media::PDF => {
                 too_long("PDF", self.length, limits.memory / 2)?;
-                pdf::read(self.path, limits)
+                pdf::read(&self.source, limits)
             }
             media::DOCX
             | media::PPTX
@@ -152,30 +168,43 @@ impl<'a> SourceFile<'a> {
             | media::XLS
             | media::DOC
             | media::PPT
+            | media::MSG
             | media::OLE
                 if self.head.starts_with(b"\xd0\xcf\x11\xe0") =>
             {
                 self.old_office(limits)
             }
             #[cfg(feature = "extract-office")]
-            media::DOCX => docx::read(self.path, limits),
+            media::DOCX => docx::read(&self.source, limits),
             #[cfg(feature = "extract-office")]
-            media::PPTX => pptx::read(self.path, limits),
+            media::PPTX => pptx::read(&self.source, limits),
             #[cfg(feature = "extract-office")]
-            media::XLSX | media::XLSB | media::ODS => sheet::read(self.path, self.media_type, limits),
+            media::XLSX | media::XLSB | media::ODS => sheet::read(&self.source, self.media_type, limits),
             #[cfg(feature = "extract-epub")]
-            media::EPUB => epub::read(self.path, limits),
+            media::EPUB => epub::read(&self.source, limits),
             other => Err(unsupported(other)),
         }
     }
 
+    /// The lines in the first `max` bytes, and whether the file has more.
+    fn first_lines(&self, max: u64) -> Result<(Vec<u8>, bool), ExtractError> {
+        let mut bytes = self.source.bytes(max)?;
+        let is_cut = self.length > max;
+        if is_cut && let Some(end) = bytes.iter().rposition(|byte| *byte == b'\n') {
+            // An encoding of several bytes may have a half one of it.
+            bytes.truncate(if media::is_binary(&self.head) { bytes.len() & !3 } else { end + 1 });
+        }
+        Ok((bytes, is_cut))
+    }
+
+    fn text(&self, max: u64, kind: TextKind, limits: &Limits) -> Result<Extracted, ExtractError> {
+        let (bytes, is_cut) = self.first_lines(max)?;
+        text(&bytes, self.media_type, kind, is_cut, limits)
+    }
+
     fn bytes(&self, max: u64) -> Result<Vec<u8>, ExtractError> {
         too_long(self.noun(), self.length, max)?;
-        let mut bytes = Vec::new();
-        let file = File::open(self.path).map_err(|failure| error::io(&failure))?;
-        // The file may have grown since it was opened.
-        file.take(max).read_to_end(&mut bytes).map_err(|failure| error::io(&failure))?;
-        Ok(bytes)
+        self.source.bytes(max)
     }
 
     /// Reads a file of Office before 2007, or the OLE container of an encrypted newer
@@ -193,6 +222,9 @@ impl<'a> SourceFile<'a> {
         if has("Workbook") || has("Book") {
             drop(bytes);
             return self.old_workbook(limits);
+        }
+        if has("__properties_version1.0") {
+            return outlook(&bytes, limits);
         }
         if has("WordDocument") {
             return Err(unsupported(media::DOC));
@@ -216,6 +248,7 @@ fn text(
     bytes: &[u8],
     media_type: &'static str,
     kind: TextKind,
+    is_cut: bool,
     limits: &Limits,
 ) -> Result<Extracted, ExtractError> {
     let (text, warning) = decode::decode(bytes, None)?;
@@ -223,7 +256,11 @@ fn text(
     if let Some(warning) = warning {
         output.warn(warning);
     }
-    output.push(&text)?;
+    if is_cut {
+        output.cut_short();
+    }
+    let outcome = output.push(&text);
+    output.keep(outcome)?;
     drop(text);
     let mut document = output.finish(media_type, kind)?;
     if kind == TextKind::Markdown
@@ -234,11 +271,34 @@ fn text(
     Ok(document)
 }
 
+/// Reads a file that is attached to a message.
+#[cfg(feature = "extract-mail")]
+fn attached(
+    name: &str,
+    declared: Option<&str>,
+    bytes: Vec<u8>,
+    limits: &Limits,
+) -> Result<Extracted, ExtractError> {
+    SourceFile::open(Source::Memory(bytes.into()), name, declared, limits)?.read(limits)
+}
+
+#[cfg(feature = "extract-mail")]
+fn outlook(bytes: &[u8], limits: &Limits) -> Result<Extracted, ExtractError> {
+    mail::read_outlook(bytes, attached, limits)
+}
+
+#[cfg(not(feature = "extract-mail"))]
+fn outlook(_: &[u8], _: &Limits) -> Result<Extracted, ExtractError> {
+    Err(unsupported(media::MSG))
+}
+
 /// Returns the feature that reads a format.
 fn feature_of(media_type: &str) -> Option<&'static str> {
     match media_type {
         media::HTML | media::XHTML => Some("extract-html"),
-        media::MAIL => Some("extract-mail"),
+        media::MAIL | media::MAILBOX | media::MHTML | media::MSG | media::TNEF | media::CALENDAR => {
+            Some("extract-mail")
+        }
         media::PDF => Some("extract-pdf"),
         media::DOCX | media::PPTX | media::XLSX | media::XLSB | media::XLS | media::ODS => {
             Some("extract-office")
@@ -250,14 +310,14 @@ fn feature_of(media_type: &str) -> Option<&'static str> {
 
 /// Without a reader of archives, the file's name and first bytes decide.
 #[cfg(not(any(feature = "extract-office", feature = "extract-epub")))]
-fn by_parts(_: &Path, _: &Limits) -> Option<&'static str> {
+fn by_parts(_: &Source, _: &Limits) -> Option<&'static str> {
     None
 }
 
 /// Detects the format of a ZIP archive by the names of its parts.
 #[cfg(any(feature = "extract-office", feature = "extract-epub"))]
-fn by_parts(path: &Path, limits: &Limits) -> Option<&'static str> {
-    let mut archive = Archive::open(path, "ZIP archive", limits).ok()?;
+fn by_parts(source: &Source, limits: &Limits) -> Option<&'static str> {
+    let mut archive = Archive::open(source, "ZIP archive", limits).ok()?;
     if let Ok(Some(declared)) = archive.text("mimetype") {
         let known = [media::EPUB, media::ODS, media::ODT, media::ODP];
         if let Some(found) = known.into_iter().find(|known| *known == declared.trim()) {
@@ -304,10 +364,10 @@ fn unsupported(media_type: &str) -> ExtractError {
     })
 }
 
-impl SourceFile<'_> {
+impl SourceFile {
     #[cfg(feature = "extract-office")]
     fn old_workbook(&self, limits: &Limits) -> Result<Extracted, ExtractError> {
-        sheet::read(self.path, media::XLS, limits)
+        sheet::read(&self.source, media::XLS, limits)
     }
 
     #[cfg(not(feature = "extract-office"))]

@@ -1,9 +1,6 @@
 //! Workbooks: each sheet a page, each row a line.
 
 use std::fmt::Display;
-use std::fs::File;
-use std::io::BufReader;
-use std::path::Path;
 
 use calamine::{Data, DataRef, ExcelDateTime, Ods, Reader, Xls, XlsError, Xlsb, Xlsx};
 
@@ -12,6 +9,7 @@ use super::document::{Extracted, TextKind};
 use super::error::ExtractError;
 use super::limits::Limits;
 use super::output::Output;
+use super::source::{Opened, Source};
 use super::table::{RowStyle, Rows, shortest};
 use super::{error, media, ooxml};
 
@@ -19,21 +17,21 @@ use super::{error, media, ooxml};
 const MAX_COLUMNS: usize = 16_384;
 
 pub(super) fn read(
-    path: &Path,
+    source: &Source,
     media_type: &'static str,
     limits: &Limits,
 ) -> Result<Extracted, ExtractError> {
     let what = media::noun(media_type);
     let mut output = Output::new(limits);
     if media_type != media::XLS {
-        let mut archive = Archive::open(path, what, limits)?;
+        let mut archive = Archive::open(source, what, limits)?;
         archive.check_all()?;
         if let Some(title) = ooxml::title(&mut archive, what, limits) {
             output.title(&title);
         }
     }
     let failed = |failure: &dyn Display| failed(what, failure);
-    let file = BufReader::new(File::open(path).map_err(|failure| error::io(&failure))?);
+    let file = source.open()?;
     match media_type {
         media::XLSX => {
             let mut book = Xlsx::new(file).map_err(|failure| failed(&failure))?;
@@ -104,7 +102,7 @@ fn write_sheets(
 
 fn write_ranges<R>(output: &mut Output, book: &mut R, what: &'static str) -> Result<(), ExtractError>
 where
-    R: Reader<BufReader<File>>,
+    R: Reader<Opened>,
     R::Error: Display,
 {
     let names = book.sheet_names();

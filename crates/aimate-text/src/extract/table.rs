@@ -29,9 +29,11 @@ pub(super) fn shortest(
         Err(failure) if failure.kind == ExtractErrorKind::TooLarge => {
             output.truncate(start);
             output.warn("the table is long; its rows are written without the names of the columns");
-            write(output, RowStyle::Bare)
+            let outcome = write(output, RowStyle::Bare);
+            output.keep(outcome)
         }
-        other => other,
+        // Without labels it would take as long.
+        outcome => output.keep(outcome),
     }
 }
 
@@ -132,11 +134,21 @@ fn one_line(cell: &str) -> String {
 }
 
 /// Reads a table of text.
-pub(super) fn read_csv(bytes: &[u8], media_type: &str, limits: &Limits) -> Result<Extracted, ExtractError> {
+///
+/// `is_cut`: the file has more of it.
+pub(super) fn read_csv(
+    bytes: &[u8],
+    media_type: &str,
+    is_cut: bool,
+    limits: &Limits,
+) -> Result<Extracted, ExtractError> {
     let (text, warning) = decode::decode(bytes, None)?;
     let mut output = Output::new(limits);
     if let Some(warning) = warning {
         output.warn(warning);
+    }
+    if is_cut {
+        output.cut_short();
     }
     let delimiter = if media_type == media::TSV { b'\t' } else { delimiter(&text) };
     shortest(&mut output, |output, style| {
@@ -188,7 +200,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> String {
-        read_csv(text.as_bytes(), media::CSV, &Limits::default()).unwrap().text
+        read_csv(text.as_bytes(), media::CSV, false, &Limits::default()).unwrap().text
     }
 
     #[test]
@@ -207,7 +219,7 @@ mod tests {
         let mut text = "a long name of a column,another long name\n".to_owned();
         text.push_str(&"1,2\n".repeat(100));
         let limits = Limits { output: 1_000, ..Limits::default() };
-        let document = read_csv(text.as_bytes(), media::CSV, &limits).unwrap();
+        let document = read_csv(text.as_bytes(), media::CSV, false, &limits).unwrap();
         assert!(document.text.starts_with("a long name of a column\tanother long name\n1\t2\n"));
         assert_eq!(document.warnings.len(), 1);
     }

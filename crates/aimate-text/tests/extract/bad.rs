@@ -101,9 +101,6 @@ fn entities_and_deep_nesting_are_stopped() {
 fn size_is_looked_at_before_the_file_is_read() {
     let limits = Limits::default();
     for (name, head, length) in [
-        ("a.txt", "text", 100_000_000),
-        ("a.md", "text", 1 << 30),
-        ("a.csv", "a,b\n", 1 << 30),
         ("a.json", "[1", 1 << 30),
         ("a.html", "<html>", 1 << 30),
         ("a.eml", "Subject: x\n", 1 << 30),
@@ -121,7 +118,8 @@ fn size_is_looked_at_before_the_file_is_read() {
 fn text_that_grows_beyond_the_limit_is_stopped() {
     let limits = Limits::default().output(1_000);
     let json = format!("{{\"{}\":{{\"b\":1,\"c\":2,\"d\":3}}}}", "a".repeat(900));
-    assert_eq!(read_with("a.json", json.as_bytes(), &limits).unwrap_err().kind, TooLarge);
+    let cut = read_with("a.json", json.as_bytes(), &limits).unwrap();
+    assert_eq!((cut.text.len(), cut.warnings.len()), (1_000, 1));
     let body = "<w:p><w:r><w:t>twelve chars</w:t></w:r></w:p>".repeat(100);
     assert_eq!(read_with("a.docx", &word(&body), &limits).unwrap_err().kind, TooLarge);
 }

@@ -113,7 +113,7 @@ fn mail_has_its_people_and_names_its_attachments() {
                 Date: Fri, 1 Mar 2024 10:00:00 +0100\r\nMIME-Version: 1.0\r\n\
                 Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/html; charset=utf-8\r\n\r\n\
                 <p>Hello <b>Bob</b></p><ul><li>one<li>two</ul>\r\n--b\r\nContent-Type: application/pdf; name=\"a.pdf\"\r\n\
-                Content-Disposition: attachment; filename=\"a.pdf\"\r\n\r\n%PDF\r\n--b--\r\n";
+                Content-Disposition: attachment; filename=\"a.pdf\"\r\n\r\n%PDF-1.4\r\n--b--\r\n";
     let document = read("a.eml", mail).unwrap();
     assert_eq!(document.title.as_deref(), Some("Grüße"));
     assert_eq!(

@@ -11,4 +11,6 @@
 mod support;
 
 mod bad;
+mod encodings;
 mod good;
+mod mail;

@@ -62,12 +62,13 @@ pub(super) fn read(bytes: &[u8], media_type: &str, limits: &Limits) -> Result<Ex
     if let Some(title) = &page.title {
         output.title(title);
     }
-    page.write(&mut output)?;
+    let outcome = page.write(&mut output);
+    output.keep(outcome)?;
     output.finish(media_type, TextKind::Markdown)
 }
 
 /// Returns the declared encoding of a page.
-fn charset(bytes: &[u8]) -> Option<String> {
+pub(super) fn charset(bytes: &[u8]) -> Option<String> {
     let head = bytes.get(..2_048).unwrap_or(bytes).to_ascii_lowercase();
     let mark = [&b"charset="[..], b"encoding="]
         .into_iter()
