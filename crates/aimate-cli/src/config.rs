@@ -8,15 +8,25 @@ use std::time::Duration;
 
 use aimate::providers::{AddressPolicy, HttpReranker, RerankShape, Transport};
 use aimate::store::{Options, Store};
-use aimate::text::extract::{Extractor, Limits};
+use aimate::text::extract::Extractor;
 use aimate::{AnswerLimits, Engine, EngineBuilder, Error, KeyRing, Result, Secret};
 
 use crate::embedder::Embedding;
 use crate::env_file::key_for;
 use crate::find::{FoundServer, configured, find, preferred};
+use crate::reading::Reading;
 
 /// The names that the environment may hold; see the README.
-const KNOWN: [&str; 19] = [
+const KNOWN: [&str; 28] = [
+    "AIMATE_READ_DEPTH",
+    "AIMATE_READ_FILE",
+    "AIMATE_READ_MEMORY",
+    "AIMATE_READ_NESTING",
+    "AIMATE_READ_PAGES",
+    "AIMATE_READ_PARTS",
+    "AIMATE_READ_RATIO",
+    "AIMATE_READ_SECONDS",
+    "AIMATE_READ_TEXT",
     "AIMATE_ANSWER_BYTES",
     "AIMATE_ANSWER_SECONDS",
     "AIMATE_MAX_CONNECTIONS",
@@ -63,6 +73,8 @@ pub(crate) struct Config {
     /// Seconds that an answer may take; it is cut there
     #[arg(long, env = "AIMATE_ANSWER_SECONDS", default_value_t = 3_600, value_name = "SECONDS")]
     pub(crate) answer_seconds: u64,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
     #[command(flatten)]
     pub(crate) embedding: Embedding,
 }
@@ -115,7 +127,7 @@ impl Config {
             .keys(self.keys()?)
             .fetcher(Arc::new(transport.clone()))
             .answer_limits(self.answer_limits())
-            .extractor(extractor()?);
+            .extractor(extractor(&self.reading)?);
         if let Ok(url) = std::env::var("AIMATE_RERANKER_URL") {
             builder = builder.reranker(Arc::new(reranker(&transport, &url)));
         }
@@ -163,12 +175,12 @@ impl Config {
 
 /// Reads documents in a child process of this same program, so that a hostile
 /// file ends that one alone.
-pub(crate) fn extractor() -> Result<Extractor> {
+pub(crate) fn extractor(reading: &Reading) -> Result<Extractor> {
     let program = std::env::current_exe().map_err(|error| {
         Error::unavailable("this program's own file cannot be found, which reads documents")
             .with_source(error)
     })?;
-    Ok(Extractor::with_worker(program, Limits::default()))
+    Ok(Extractor::with_worker(program, reading.limits()))
 }
 
 fn make_key(folder: &Path, path: &Path) -> Result<KeyRing> {
@@ -249,6 +261,7 @@ mod tests {
             allow_private: Some(list.to_owned()),
             answer_bytes: 1,
             answer_seconds: 1,
+            reading: Reading::of_defaults(),
             embedding: Embedding::default(),
         };
         assert!(config("gpu-box, 10.2.0.0/16,").transport().is_ok());
@@ -270,6 +283,7 @@ mod tests {
             answer_bytes: 1,
             answer_seconds: 1,
             allow_private: None,
+            reading: Reading::of_defaults(),
             embedding: Embedding::default(),
         };
         config.keys().unwrap();

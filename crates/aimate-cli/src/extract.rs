@@ -9,6 +9,7 @@ use aimate::text::extract::{ExtractError, Extracted, Extractor};
 use serde_json::{Value, json};
 
 use crate::config::extractor;
+use crate::reading::Reading;
 use crate::terminal::{counted, plain, say};
 
 /// What `extract` takes.
@@ -23,12 +24,14 @@ pub(crate) struct ExtractArguments {
     /// Print one line of JSON for each file, with the places of its pages and headings
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    reading: Reading,
 }
 
 /// Prints what would be taken in of files: the text to standard output; what they
 /// are, their headings and warnings to standard error. Nothing is stored.
 pub(crate) async fn extract(arguments: ExtractArguments) -> Result<ExitCode> {
-    let extractor = extractor()?;
+    let extractor = extractor(&arguments.reading)?;
     let mut code = ExitCode::SUCCESS;
     for path in &arguments.files {
         let start = Instant::now();

@@ -13,6 +13,7 @@ mod eval;
 mod extract;
 mod find;
 mod ingest;
+mod reading;
 mod search;
 mod serve;
 mod terminal;

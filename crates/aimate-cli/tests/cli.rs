@@ -88,6 +88,9 @@ fn extract_prints_text_headings_and_warnings() {
     assert!(err(&read).contains("warning: the text was not UTF-8"), "{}", err(&read));
     assert!(!folder.0.join("aimate-data").exists(), "nothing is stored");
 
+    let cut = folder.aimate(&["extract", "a.md"], &[("AIMATE_READ_TEXT", "0")]);
+    assert!(err(&cut).contains("--read-text"), "{}", err(&cut));
+
     let json = folder.aimate(&["extract", "--json", "a.md", "none.md"], &[]);
     assert!(!json.status.success());
     let lines: Vec<serde_json::Value> =

@@ -78,6 +78,10 @@ pub(super) fn too_much_text(max: usize) -> ExtractError {
     ))
 }
 
+pub(super) fn too_many_pages(max: usize) -> ExtractError {
+    too_large(format!("the file has more than {max} pages, the most for one document; split it"))
+}
+
 pub(super) fn too_slow(allowed: Duration) -> ExtractError {
     let seconds = allowed.as_secs_f32();
     let message = format!("reading the file took longer than {seconds} s of processor time; split it");

@@ -10,9 +10,6 @@ use super::limits::Limits;
 use super::line::{clean_line, is_control};
 use super::{error, markdown};
 
-/// Maximum pages that are recorded, against a file of millions of empty slides.
-const MAX_PAGES: usize = 100_000;
-
 /// Nine tenths of the time that a reader has, of the processor's and of the clock's:
 /// the rest is for handing over what was read.
 struct Deadline {
@@ -52,6 +49,7 @@ pub(super) struct Output {
     warnings: Vec<String>,
     title: Option<String>,
     max: usize,
+    max_pages: usize,
     /// When reading must end, and every how many pieces the clock is asked.
     deadline: Deadline,
     pieces: u32,
@@ -62,6 +60,7 @@ pub(super) struct Output {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cut {
     Length,
+    Pages,
     Time,
 }
 
@@ -73,6 +72,7 @@ impl Output {
             warnings: Vec::new(),
             title: None,
             max: limits.output,
+            max_pages: limits.pages,
             deadline: Deadline::new(limits),
             pieces: 0,
             cut: None,
@@ -85,6 +85,9 @@ impl Output {
     /// by a reader that goes on with [`keep`](Self::keep).
     pub(super) fn push(&mut self, piece: &str) -> Result<(), ExtractError> {
         self.check_time()?;
+        if self.cut == Some(Cut::Pages) {
+            return Err(error::too_many_pages(self.max_pages));
+        }
         let room = self.max.saturating_sub(self.text.len());
         // What is dropped or composed of it may let more fit, but never so much more.
         let fitting = piece.get(..piece.floor_char_boundary(room.saturating_mul(4))).unwrap_or(piece);
@@ -182,10 +185,12 @@ impl Output {
     /// Begins a page.
     pub(super) fn page(&mut self, number: u32, label: Option<&str>) {
         self.end_paragraph();
-        if self.pages.len() < MAX_PAGES {
-            let label = label.map(clean_line).filter(|label| !label.is_empty());
-            self.pages.push(PageMark { start: self.text.len(), number, label });
+        if self.pages.len() >= self.max_pages {
+            self.cut.get_or_insert(Cut::Pages);
+            return;
         }
+        let label = label.map(clean_line).filter(|label| !label.is_empty());
+        self.pages.push(PageMark { start: self.text.len(), number, label });
     }
 
     pub(super) fn warn(&mut self, warning: impl Into<String>) {
@@ -209,7 +214,7 @@ impl Output {
     /// Removes all text and pages after `length`.
     pub(super) fn truncate(&mut self, length: usize) {
         self.text.truncate(length);
-        self.cut = self.cut.filter(|cut| *cut == Cut::Time);
+        self.cut = self.cut.filter(|cut| *cut != Cut::Length);
         self.pages.retain(|page| page.start <= length);
     }
 
@@ -225,6 +230,13 @@ impl Output {
                 format!(
                     "the document has more than {} of text, the most that is read of one; the rest is left out: split it",
                     error::size(self.max as u64)
+                ),
+            ),
+            Some(Cut::Pages) => self.warnings.insert(
+                0,
+                format!(
+                    "the document has more than {} pages, the most that are read of one; the rest is left out: split it",
+                    self.max_pages
                 ),
             ),
             Some(Cut::Time) => self.warnings.insert(
@@ -301,6 +313,23 @@ mod tests {
             [
                 "the document has more than 4 bytes of text, the most that is read of one; the rest is left out: split it"
             ]
+        );
+    }
+
+    #[test]
+    fn pages_beyond_the_limit_are_left_out() {
+        let mut output = Output::new(&Limits { pages: 2, ..Limits::default() });
+        for number in 1..=3 {
+            output.page(number, None);
+            let outcome = output.push("words");
+            output.keep(outcome).unwrap();
+        }
+        let document = output.finish("text/plain", TextKind::Plain).unwrap();
+        assert_eq!((document.text.as_str(), document.pages.len()), ("words\n\nwords", 2));
+        assert!(
+            document.warnings[0].starts_with("the document has more than 2 pages"),
+            "{:?}",
+            document.warnings
         );
     }
 

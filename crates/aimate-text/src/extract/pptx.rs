@@ -28,13 +28,17 @@ pub(super) fn read(source: &Source, limits: &Limits) -> Result<Extracted, Extrac
         if element.name() != "sldId" {
             continue;
         }
+        if output.is_cut() {
+            break;
+        }
         number += 1;
         let id = element.prefixed("r:id").unwrap_or_default();
         let Some(name) = relations.target(&id).map(str::to_owned) else {
             output.warn(format!("slide {number} is missing from the file"));
             continue;
         };
-        write_slide(&mut archive, &name, number, &mut output, limits)?;
+        let outcome = write_slide(&mut archive, &name, number, &mut output, limits);
+        output.keep(outcome)?;
     }
     output.finish(media::PPTX, TextKind::Markdown)
 }
