@@ -34,12 +34,23 @@ impl Archive {
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
-        self.zip.index_for_name(name).is_some()
+        self.index(name).is_some()
+    }
+
+    /// The place of a part. Some programs write its name with other letters or with
+    /// the separators of Windows.
+    fn index(&self, name: &str) -> Option<usize> {
+        self.zip.index_for_name(name).or_else(|| {
+            let is_same = |found: &str| found.replace('\\', "/").eq_ignore_ascii_case(name);
+            let mut names = self.zip.file_names().flatten();
+            let found = names.find(|found| is_same(found))?;
+            self.zip.index_for_name(&found)
+        })
     }
 
     /// A part's bytes; `None` where there is no such part.
     pub(super) fn read(&mut self, name: &str) -> Result<Option<Vec<u8>>, ExtractError> {
-        let Some(index) = self.zip.index_for_name(name) else {
+        let Some(index) = self.index(name) else {
             return Ok(None);
         };
         let mut bytes = Vec::new();
@@ -51,6 +62,11 @@ impl Archive {
     pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, ExtractError> {
         let Some(bytes) = self.read(name)? else {
             return Ok(None);
+        };
+        let bytes = match String::from_utf8(bytes) {
+            Ok(text) if !text.starts_with('\u{feff}') && !text.contains('\0') => return Ok(Some(text)),
+            Ok(text) => text.into_bytes(),
+            Err(other) => other.into_bytes(),
         };
         decode::decode(&bytes, None).map(|(text, _)| Some(text)).map_err(|_| error::damaged(self.what, name))
     }

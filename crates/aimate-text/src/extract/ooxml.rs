@@ -50,6 +50,22 @@ impl Relations {
         self.0.get(id).map(|(_, target)| target.as_str())
     }
 
+    /// The type of a relation and the part that it points to.
+    pub(super) fn get(&self, id: &str) -> Option<(&str, &str)> {
+        self.0.get(id).map(|(kind, target)| (kind.as_str(), target.as_str()))
+    }
+
+    /// The parts that are pointed to by relations of a type, in the order of their
+    /// names.
+    pub(super) fn all_of_type(&self, kind: &str) -> Vec<String> {
+        let found = self.0.values().filter(|(found, _)| found == kind);
+        let mut parts: Vec<String> = found.map(|(_, target)| target.clone()).collect();
+        // `header2.xml` comes before `header10.xml`.
+        parts.sort_by(|a, b| (a.len(), a).cmp(&(b.len(), b)));
+        parts.dedup();
+        parts
+    }
+
     /// A part that is pointed to by a relation of a type.
     pub(super) fn of_type(&self, kind: &str) -> Option<&str> {
         self.0.values().find(|(found, _)| found == kind).map(|(_, target)| target.as_str())

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
-use super::document::{Extracted, PageMark, TextKind};
+use super::document::{Extracted, Heading, PageMark, TextKind};
 use super::error::{ExtractError, ExtractErrorKind};
 use super::limits::Limits;
 use super::line::{clean_line, is_control};
@@ -46,6 +46,8 @@ fn thread_time() -> Option<Duration> {
 pub(super) struct Output {
     text: String,
     pages: Vec<PageMark>,
+    /// Of a text that is not Markdown, whose headings are found in it.
+    headings: Vec<Heading>,
     warnings: Vec<String>,
     title: Option<String>,
     max: usize,
@@ -69,6 +71,7 @@ impl Output {
         Self {
             text: String::new(),
             pages: Vec::new(),
+            headings: Vec::new(),
             warnings: Vec::new(),
             title: None,
             max: limits.output,
@@ -193,6 +196,20 @@ impl Output {
         self.pages.push(PageMark { start: self.text.len(), number, label });
     }
 
+    /// Adds a line that is a heading of a text without markup, unless it is blank.
+    pub(super) fn heading(&mut self, level: u8, title: &str) -> Result<(), ExtractError> {
+        let title = clean_line(title);
+        if !title.is_empty() {
+            self.end_paragraph();
+            if self.headings.len() < self.max_pages {
+                self.headings.push(Heading { start: self.text.len(), level, title: title.clone() });
+            }
+            self.push(&title)?;
+            self.end_line();
+        }
+        Ok(())
+    }
+
     pub(super) fn warn(&mut self, warning: impl Into<String>) {
         if self.warnings.len() < 20 {
             self.warnings.push(warning.into());
@@ -211,11 +228,12 @@ impl Output {
         self.text.len()
     }
 
-    /// Removes all text and pages after `length`.
+    /// Removes all text, pages and headings after `length`.
     pub(super) fn truncate(&mut self, length: usize) {
         self.text.truncate(length);
         self.cut = self.cut.filter(|cut| *cut != Cut::Length);
         self.pages.retain(|page| page.start <= length);
+        self.headings.retain(|heading| heading.start < length);
     }
 
     /// Returns the document, with the headings of its Markdown.
@@ -251,9 +269,14 @@ impl Output {
         }
         let headings = match kind {
             TextKind::Markdown => markdown::headings(&self.text),
-            TextKind::Plain | TextKind::Code => Vec::new(),
+            TextKind::Plain | TextKind::Code => {
+                self.headings.retain(|heading| heading.start < end);
+                self.headings
+            }
         };
-        let first = headings.first().map(|heading| heading.title.clone());
+        // The first sheet of a workbook does not say what the workbook is.
+        let first =
+            headings.first().filter(|_| kind == TextKind::Markdown).map(|heading| heading.title.clone());
         Ok(Extracted {
             title: self.title.or(first),
             media_type: media_type.to_owned(),

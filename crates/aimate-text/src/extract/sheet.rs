@@ -1,20 +1,27 @@
-//! Workbooks: each sheet a page, each row a line.
+//! Workbooks: each sheet a page under its name, each row a line.
+
+mod cells;
+mod merges;
+mod ods;
+mod styles;
+mod xlsx;
 
 use std::fmt::Display;
 
-use calamine::{Data, DataRef, ExcelDateTime, Ods, Reader, Xls, XlsError, Xlsb, Xlsx};
+use calamine::{
+    Data, DataRef, Dimensions, ExcelDateTime, Reader, Sheet, SheetType, SheetVisible, Xls, XlsError, Xlsb,
+};
 
 use super::archive::Archive;
 use super::document::{Extracted, TextKind};
 use super::error::ExtractError;
 use super::limits::Limits;
+use super::number::{Format, plain};
 use super::output::Output;
 use super::source::{Opened, Source};
-use super::table::{RowStyle, Rows, shortest};
-use super::{error, media, ooxml};
-
-/// Maximum columns of a row, as in Excel.
-const MAX_COLUMNS: usize = 16_384;
+use super::table::{Cell, CellKind, Hint, Origin, RowStyle, Rows, kind_of, one_line, shortest};
+use super::{error, media, odf, ooxml};
+use merges::{Area, MAX_COLUMNS, Merges, column};
 
 pub(super) fn read(
     source: &Source,
@@ -23,48 +30,51 @@ pub(super) fn read(
 ) -> Result<Extracted, ExtractError> {
     let what = media::noun(media_type);
     let mut output = Output::new(limits);
-    if media_type != media::XLS {
-        let mut archive = Archive::open(source, what, limits)?;
-        archive.check_all()?;
-        if let Some(title) = ooxml::title(&mut archive, what, limits) {
+    let mut archive = match media_type {
+        media::XLS => None,
+        _ => Some(Archive::open(source, what, limits)?),
+    };
+    if let Some(archive) = &mut archive {
+        if media_type == media::XLSB {
+            archive.check_all()?;
+        }
+        let title = match media_type {
+            media::ODS => odf::title(archive, what, limits),
+            _ => ooxml::title(archive, what, limits),
+        };
+        if let Some(title) = title {
             output.title(&title);
         }
     }
     let failed = |failure: &dyn Display| failed(what, failure);
-    let file = source.open()?;
-    match media_type {
-        media::XLSX => {
-            let mut book = Xlsx::new(file).map_err(|failure| failed(&failure))?;
-            write_sheets(&mut output, &book.sheet_names(), |name, row| {
+    match (media_type, &mut archive) {
+        (media::XLSX, Some(archive)) => xlsx::read(archive, &mut output, limits)?,
+        (media::XLSB, _) => {
+            let mut book = Xlsb::new(source.open()?).map_err(|failure| failed(&failure))?;
+            let sheets = book.sheets_metadata().to_vec();
+            write_sheets(&mut output, &sheets, |name, rows| {
                 let mut cells = book.worksheet_cells_reader(name).map_err(|failure| failed(&failure))?;
                 let mut lines = Lines::default();
                 while let Some(cell) = cells.next_cell().map_err(|failure| failed(&failure))? {
-                    lines.cell(cell.get_position(), shared_text(cell.get_value()), row)?;
+                    lines.cell(cell.get_position(), shared_cell(cell.get_value()), rows)?;
                 }
-                lines.end(row)
+                lines.end(rows)
             })?;
         }
-        media::XLSB => {
-            let mut book = Xlsb::new(file).map_err(|failure| failed(&failure))?;
-            write_sheets(&mut output, &book.sheet_names(), |name, row| {
-                let mut cells = book.worksheet_cells_reader(name).map_err(|failure| failed(&failure))?;
-                let mut lines = Lines::default();
-                while let Some(cell) = cells.next_cell().map_err(|failure| failed(&failure))? {
-                    lines.cell(cell.get_position(), shared_text(cell.get_value()), row)?;
-                }
-                lines.end(row)
-            })?;
-        }
-        media::ODS => {
-            let mut book = Ods::new(file).map_err(|failure| failed(&failure))?;
-            write_ranges(&mut output, &mut book, what)?;
+        (media::ODS, Some(archive)) => {
+            odf::check_open(archive, what)?;
+            let text = archive.need("content.xml")?;
+            let formulas = ods::write(&text, &mut output, what, limits)?;
+            warn_of_formulas(&mut output, formulas);
         }
         _ => {
-            let mut book = Xls::new(file).map_err(|failure| match failure {
+            let mut book = Xls::new(source.open()?).map_err(|failure| match failure {
                 XlsError::Password => error::encrypted(what),
                 other => failed(&other),
             })?;
-            write_ranges(&mut output, &mut book, what)?;
+            write_ranges(&mut output, &mut book, what, |book, name| {
+                book.merge_cells_by_sheet_name(name).unwrap_or_default()
+            })?;
         }
     }
     output.finish(media_type, TextKind::Plain)
@@ -81,34 +91,129 @@ fn failed(what: &'static str, failure: &dyn Display) -> ExtractError {
     error::damaged(what, detail)
 }
 
-/// Takes the cells of a row.
-type Row<'a> = dyn FnMut(&[String]) -> Result<(), ExtractError> + 'a;
+/// The beginning of a sheet: its page and its name as a heading.
+struct SheetHead<'a> {
+    number: u32,
+    name: &'a str,
+    is_hidden: bool,
+    /// The name says nothing.
+    is_silent: bool,
+}
+
+impl SheetHead<'_> {
+    /// Writes the sheet, and nothing where nothing is in it.
+    fn write<T>(
+        &self,
+        output: &mut Output,
+        content: impl FnOnce(&mut Output) -> Result<T, ExtractError>,
+    ) -> Result<T, ExtractError> {
+        output.page(self.number, Some(self.name));
+        let start = output.len();
+        if self.is_hidden {
+            output.heading(1, &format!("{} (hidden sheet)", self.name))?;
+        } else if !self.is_silent {
+            output.heading(1, self.name)?;
+        }
+        let begin = output.len();
+        let outcome = content(output)?;
+        if output.len() == begin {
+            output.truncate(start);
+        } else if self.is_hidden {
+            output.warn(format!("the sheet \"{}\" is hidden in its program; it was read", self.name));
+        }
+        Ok(outcome)
+    }
+}
+
+/// Whether a sheet has the name that its program gives to each.
+fn has_usual_name(name: &str) -> bool {
+    const USUAL: [&str; 14] = [
+        "sheet",
+        "tabelle",
+        "feuil",
+        "feuille",
+        "hoja",
+        "foglio",
+        "blad",
+        "ark",
+        "arkusz",
+        "list",
+        "planilha",
+        "munka1",
+        "лист",
+        "シート",
+    ];
+    let word = name.trim_end_matches(|character: char| character.is_ascii_digit() || character == ' ');
+    USUAL.contains(&word.to_lowercase().as_str())
+}
+
+fn warn_of_formulas(output: &mut Output, count: usize) {
+    if count > 0 {
+        output.warn(format!(
+            "{count} formulas have no stored value and are written as they are; open the file in its program, \
+             which works them out, and save it"
+        ));
+    }
+}
 
 fn write_sheets(
     output: &mut Output,
-    names: &[String],
-    mut read: impl FnMut(&str, &mut Row<'_>) -> Result<(), ExtractError>,
+    sheets: &[Sheet],
+    mut read: impl FnMut(&str, &mut Rows<'_>) -> Result<(), ExtractError>,
 ) -> Result<(), ExtractError> {
-    for (number, name) in (1..).zip(names) {
-        output.page(number, Some(name));
-        shortest(output, |output, style: RowStyle| {
-            let mut rows = Rows::new(output, style);
-            read(name, &mut |cells| rows.row(cells))?;
-            rows.end()
-        })?;
+    let is_of_cells = |sheet: &Sheet| !matches!(sheet.typ, SheetType::ChartSheet | SheetType::Vba);
+    let is_alone = sheets.iter().filter(|sheet| is_of_cells(sheet)).count() == 1;
+    for (number, sheet) in (1..).zip(sheets) {
+        if output.is_cut() {
+            break;
+        }
+        let head = SheetHead {
+            number,
+            name: &sheet.name,
+            is_hidden: sheet.visible != SheetVisible::Visible,
+            is_silent: is_alone && has_usual_name(&sheet.name),
+        };
+        if !is_of_cells(sheet) {
+            continue;
+        }
+        let outcome = head.write(output, |output| {
+            shortest(output, |output, style: RowStyle| {
+                let mut rows = Rows::new(output, style);
+                read(&sheet.name, &mut rows)?;
+                rows.end()
+            })
+        });
+        output.keep(outcome)?;
     }
     Ok(())
 }
 
-fn write_ranges<R>(output: &mut Output, book: &mut R, what: &'static str) -> Result<(), ExtractError>
+fn write_ranges<R>(
+    output: &mut Output,
+    book: &mut R,
+    what: &'static str,
+    merges: impl Fn(&R, &str) -> Vec<Dimensions>,
+) -> Result<(), ExtractError>
 where
     R: Reader<Opened>,
     R::Error: Display,
 {
-    let names = book.sheet_names();
-    write_sheets(output, &names, |name, row| {
+    let sheets = book.sheets_metadata().to_vec();
+    write_sheets(output, &sheets, |name, rows| {
         let range = book.worksheet_range(name).map_err(|failure| failed(what, &failure))?;
-        range.rows().try_for_each(|cells| row(&cells.iter().map(text).collect::<Vec<_>>()))
+        let areas = merges(book, name).into_iter();
+        let mut merges = Merges::new(areas.map(|area| Area { first: area.start, last: area.end }).collect());
+        let (top, left) = range.start().unwrap_or_default();
+        for (row, values) in (top..).zip(range.rows()) {
+            let mut cells = vec![Cell::default(); usize::try_from(left).unwrap_or(0).min(MAX_COLUMNS)];
+            cells.extend(values.iter().map(cell));
+            let has_own = cells.iter().any(|cell| cell.kind != CellKind::Empty);
+            merges.fill(row, &mut cells);
+            if has_own || !cells.iter().any(|cell| cell.origin != Origin::Own) {
+                rows.row(cells)?;
+            }
+        }
+        Ok(())
     })
 }
 
@@ -116,79 +221,68 @@ where
 #[derive(Default)]
 struct Lines {
     row: u32,
-    cells: Vec<String>,
+    cells: Vec<Cell>,
 }
 
 impl Lines {
-    fn cell(
-        &mut self,
-        (row, column): (u32, u32),
-        text: String,
-        take: &mut Row<'_>,
-    ) -> Result<(), ExtractError> {
+    fn cell(&mut self, (row, at): (u32, u32), cell: Cell, rows: &mut Rows<'_>) -> Result<(), ExtractError> {
         if row != self.row {
-            self.end(take)?;
+            self.end(rows)?;
+            if row != self.row.saturating_add(1) {
+                rows.end_table()?;
+            }
             self.row = row;
         }
-        let column = usize::try_from(column).unwrap_or(MAX_COLUMNS);
-        if text.is_empty() || column >= MAX_COLUMNS {
-            return Ok(());
+        let Some(at) = column(at).filter(|_| cell.kind != CellKind::Empty) else { return Ok(()) };
+        if self.cells.len() <= at {
+            self.cells.resize(at + 1, Cell::default());
         }
-        if self.cells.len() <= column {
-            self.cells.resize(column + 1, String::new());
-        }
-        if let Some(cell) = self.cells.get_mut(column) {
-            *cell = text;
+        if let Some(place) = self.cells.get_mut(at) {
+            *place = cell;
         }
         Ok(())
     }
 
-    fn end(&mut self, take: &mut Row<'_>) -> Result<(), ExtractError> {
-        let cells = std::mem::take(&mut self.cells);
-        take(&cells)
+    fn end(&mut self, rows: &mut Rows<'_>) -> Result<(), ExtractError> {
+        rows.row(std::mem::take(&mut self.cells))
     }
 }
 
-fn shared_text(value: &DataRef<'_>) -> String {
+fn shared_cell(value: &DataRef<'_>) -> Cell {
     match value {
-        DataRef::SharedString(text) => (*text).to_owned(),
-        other => text(&Data::from(other.clone())),
+        DataRef::SharedString(text) => Cell::of_text(text),
+        other => cell(&Data::from(other.clone())),
     }
 }
 
-fn text(value: &Data) -> String {
-    match value {
-        Data::Empty => String::new(),
-        Data::Float(number) => plain(*number),
-        Data::DateTime(moment) => date(moment),
-        other => other.to_string(),
-    }
-}
-
-/// A number without the noise of its binary form: 0.1 + 0.2 is 0.3.
-fn plain(number: f64) -> String {
-    if number.fract() == 0.0 && number.abs() < 1e15 {
-        return format!("{number:.0}");
-    }
-    let rounded: f64 = format!("{number:.14e}").parse().unwrap_or(number);
-    rounded.to_string()
+fn cell(value: &Data) -> Cell {
+    let (text, kind) = match value {
+        Data::Empty => return Cell::default(),
+        Data::Float(number) => (plain(*number), CellKind::Number),
+        Data::Int(number) => (number.to_string(), CellKind::Number),
+        Data::Bool(is_true) => ((if *is_true { "TRUE" } else { "FALSE" }).to_owned(), CellKind::Number),
+        Data::DateTime(moment) => (date(moment), CellKind::Date),
+        Data::Error(failure) => (failure.to_string(), CellKind::Number),
+        other => {
+            let text = one_line(&other.to_string());
+            let kind = kind_of(&text);
+            (text, kind)
+        }
+    };
+    Cell { text, kind, origin: Origin::Own, hint: Hint::None }
 }
 
 fn date(moment: &ExcelDateTime) -> String {
     if moment.is_duration() {
-        // Invariant: a float becomes the nearest whole number of its range.
-        let seconds = (moment.as_f64() * 86_400.0).round() as i64;
-        let (hours, rest) = (seconds / 3_600, (seconds % 3_600).abs());
-        return format!("{hours}:{:02}:{:02}", rest / 60, rest % 60);
+        return Format::new("[h]:mm").show(moment.as_f64(), false).0;
     }
     let (year, month, day, hour, minute, second, _) = moment.to_ymd_hms_milli();
-    let is_time_only = moment.as_f64() < 1.0;
     let time = if second == 0 {
         format!("{hour:02}:{minute:02}")
     } else {
         format!("{hour:02}:{minute:02}:{second:02}")
     };
-    if is_time_only {
+    if moment.as_f64() < 1.0 {
         time
     } else if (hour, minute, second) == (0, 0, 0) {
         format!("{year:04}-{month:02}-{day:02}")

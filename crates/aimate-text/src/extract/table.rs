@@ -1,8 +1,16 @@
 //! Tables as text: one line per row, with the name of each column.
 
-use std::collections::HashSet;
+mod cell;
+mod header;
+mod names;
+mod rows;
+#[cfg(test)]
+mod tests;
 
 use csv::{ReaderBuilder, StringRecord};
+
+pub(super) use cell::{Cell, CellKind, Hint, Origin, kind_of, one_line};
+pub(super) use rows::Rows;
 
 use super::document::{Extracted, TextKind};
 use super::error::{ExtractError, ExtractErrorKind};
@@ -37,102 +45,6 @@ pub(super) fn shortest(
     }
 }
 
-/// Writes the rows of one table. The first row that looks like names of columns
-/// is the header; rows above it are a caption.
-pub(super) struct Rows<'a> {
-    output: &'a mut Output,
-    style: RowStyle,
-    header: Option<Vec<String>>,
-    seen: usize,
-}
-
-/// Maximum rows above the header.
-const MAX_CAPTION: usize = 5;
-
-impl<'a> Rows<'a> {
-    pub(super) fn new(output: &'a mut Output, style: RowStyle) -> Self {
-        Self { output, style, header: None, seen: 0 }
-    }
-
-    pub(super) fn row(&mut self, cells: &[String]) -> Result<(), ExtractError> {
-        let filled = cells.iter().filter(|cell| !cell.trim().is_empty()).count();
-        if filled == 0 {
-            return Ok(());
-        }
-        self.seen += 1;
-        if self.header.is_none() && self.seen <= MAX_CAPTION && is_header(cells, filled) {
-            self.header = Some(cells.iter().map(|cell| one_line(cell)).collect());
-            if self.style == RowStyle::Labelled {
-                return Ok(());
-            }
-        }
-        let header = self.header.as_deref().filter(|_| self.style == RowStyle::Labelled);
-        let line = match header {
-            Some(header) => labelled(header, cells),
-            None => cells.iter().map(|cell| one_line(cell)).collect::<Vec<_>>().join("\t"),
-        };
-        self.output.push(line.trim_end())?;
-        self.output.end_line();
-        Ok(())
-    }
-
-    /// Ends the table; a header without rows is a line.
-    pub(super) fn end(self) -> Result<(), ExtractError> {
-        match self.header {
-            Some(header) if self.seen == 1 && self.style == RowStyle::Labelled => {
-                self.output.push(&header.join("\t"))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-fn labelled(header: &[String], cells: &[String]) -> String {
-    let mut line = String::new();
-    for (column, cell) in cells.iter().enumerate() {
-        let cell = one_line(cell);
-        if cell.is_empty() {
-            continue;
-        }
-        if !line.is_empty() {
-            line.push_str("; ");
-        }
-        if let Some(name) = header.get(column).filter(|name| !name.is_empty()) {
-            line.push_str(name);
-            line.push_str(": ");
-        }
-        line.push_str(&cell);
-    }
-    line
-}
-
-/// Whether a row names columns: two or more different words, no numbers, hardly
-/// a gap, none of them long.
-fn is_header(cells: &[String], filled: usize) -> bool {
-    let names: Vec<&str> = cells.iter().map(|cell| cell.trim()).filter(|cell| !cell.is_empty()).collect();
-    let distinct: HashSet<&str> = names.iter().copied().collect();
-    filled >= 2
-        && filled * 4 >= cells.len() * 3
-        && distinct.len() == names.len()
-        && names.iter().all(|name| name.len() <= 100 && name.contains(char::is_alphabetic) && !is_value(name))
-}
-
-/// Numbers and dates with a unit or a month's name count as values.
-fn is_value(cell: &str) -> bool {
-    let digits = cell.chars().filter(char::is_ascii_digit).count();
-    let characters = cell.chars().filter(|character| !character.is_whitespace()).count();
-    digits * 2 > characters
-}
-
-fn one_line(cell: &str) -> String {
-    let cell = cell.trim();
-    if cell.contains(['\n', '\r', '\t']) {
-        cell.split_whitespace().collect::<Vec<_>>().join(" ")
-    } else {
-        cell.to_owned()
-    }
-}
-
 /// Reads a table of text.
 ///
 /// `is_cut`: the file has more of it.
@@ -160,12 +72,24 @@ pub(super) fn read_csv(
         let mut rows = Rows::new(output, style);
         let mut record = StringRecord::new();
         while reader.read_record(&mut record).map_err(|failure| error::damaged("table", failure))? {
-            let cells: Vec<String> = record.iter().map(str::to_owned).collect();
-            rows.row(&cells)?;
+            if record.position().is_some_and(|position| is_after_blank(text.as_bytes(), position.byte())) {
+                rows.end_table()?;
+            }
+            rows.row(record.iter().map(Cell::of_text).collect())?;
         }
         rows.end()
     })?;
     output.finish(media_type, TextKind::Plain)
+}
+
+/// Whether blank lines, which the reader leaves out, begin at a record's position:
+/// they end a table.
+fn is_after_blank(text: &[u8], position: u64) -> bool {
+    let at = usize::try_from(position).unwrap_or(usize::MAX);
+    let rest = text.get(at..).unwrap_or_default();
+    let is_after_return = at.checked_sub(1).and_then(|before| text.get(before)) == Some(&b'\r');
+    let rest = rest.strip_prefix(b"\n").filter(|_| is_after_return).unwrap_or(rest);
+    matches!(rest.first(), Some(b'\n' | b'\r'))
 }
 
 /// The character that splits the first lines into the most columns, the same
@@ -193,34 +117,4 @@ fn unquoted(line: &str, delimiter: u8) -> usize {
         }
     }
     count
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(text: &str) -> String {
-        read_csv(text.as_bytes(), media::CSV, false, &Limits::default()).unwrap().text
-    }
-
-    #[test]
-    fn rows_name_their_values() {
-        let text = "name;city\n\"Ada; Countess\";London\nAlan;\n";
-        assert_eq!(read(text), "name: Ada; Countess; city: London\nname: Alan");
-    }
-
-    #[test]
-    fn numbers_are_not_a_header() {
-        assert_eq!(read("1,2\n3,4\n"), "1\t2\n3\t4");
-    }
-
-    #[test]
-    fn long_table_is_written_without_labels() {
-        let mut text = "a long name of a column,another long name\n".to_owned();
-        text.push_str(&"1,2\n".repeat(100));
-        let limits = Limits { output: 1_000, ..Limits::default() };
-        let document = read_csv(text.as_bytes(), media::CSV, false, &limits).unwrap();
-        assert!(document.text.starts_with("a long name of a column\tanother long name\n1\t2\n"));
-        assert_eq!(document.warnings.len(), 1);
-    }
 }

@@ -35,6 +35,14 @@ impl Element<'_> {
         found.normalized_value(XmlVersion::Implicit1_0).ok().map(Cow::into_owned)
     }
 
+    /// Shows each attribute, its name without its prefix and its value as it is
+    /// written, to `take`.
+    pub(super) fn each(&self, mut take: impl FnMut(&str, &str)) {
+        for attribute in self.0.attributes().with_checks(false).flatten() {
+            take(attribute.key.local_name().into_inner(), &attribute.value);
+        }
+    }
+
     /// The value of the attribute with this prefix and name.
     pub(super) fn prefixed(&self, name: &str) -> Option<String> {
         let mut attributes = self.0.attributes();
@@ -118,6 +126,11 @@ impl<'a> Walker<'a> {
             }
         }
         Ok(text)
+    }
+
+    /// The byte after what was read.
+    pub(super) fn position(&self) -> usize {
+        usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX)
     }
 
     /// How many elements are open.

@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use html5gum::emitters::callback::{CallbackEmitter, CallbackEvent};
 use html5gum::{Span, Tokenizer};
 
+use super::super::grid::{self, GridCell};
 use super::super::limits::Limits;
 use super::super::line::clean_line;
 use super::super::markdown;
@@ -14,6 +15,8 @@ use super::tag::{Marks, Tag, ended_by, is_void, tag};
 
 /// Maximum bytes of a cell; a table with a longer one is for layout.
 const MAX_CELL: usize = 1_000;
+/// Maximum rows that a cell spans, as in web browsers.
+const MAX_ROWS: usize = 65_534;
 
 /// The blocks of a page, its title, and whether it was too deep.
 pub(super) fn convert(text: &str, is_xml: bool, limits: &Limits) -> (Vec<Block>, Option<String>, bool) {
@@ -41,10 +44,18 @@ struct List {
     count: u32,
 }
 
+struct HtmlCell {
+    blocks: Vec<Block>,
+    columns: usize,
+    rows: usize,
+}
+
 /// A table that is open, and the blocks that were there before it.
 #[derive(Default)]
 struct Table {
-    rows: Vec<Vec<Vec<Block>>>,
+    rows: Vec<Vec<HtmlCell>>,
+    /// How many columns and rows the open cell spans.
+    span: (usize, usize),
     before: Vec<Block>,
     in_cell: bool,
 }
@@ -63,6 +74,8 @@ struct Converter {
     skipped: Option<(Vec<u8>, usize)>,
     /// The tag whose attributes are being read.
     start: (Vec<u8>, Marks),
+    /// How many columns and rows it spans.
+    span: (usize, usize),
     key: Vec<u8>,
     title: Option<String>,
     is_title: bool,
@@ -87,6 +100,7 @@ impl Converter {
             quotes: 0,
             skipped: None,
             start: (Vec::new(), Marks::default()),
+            span: (1, 1),
             key: Vec::new(),
             title: None,
             is_title: false,
@@ -103,6 +117,7 @@ impl Converter {
         match event {
             CallbackEvent::OpenStartTag { name } => {
                 self.start = (name.to_vec(), Marks::of_name(name));
+                self.span = (1, 1);
             }
             CallbackEvent::AttributeName { name } => {
                 self.key = name.to_vec();
@@ -113,6 +128,12 @@ impl Converter {
             CallbackEvent::AttributeValue { value } => {
                 let (name, marks) = &mut self.start;
                 marks.attribute(name, &self.key, value);
+                match self.key.as_slice() {
+                    b"colspan" => self.span.0 = span(value).max(1),
+                    // None is to the end of the table.
+                    b"rowspan" => self.span.1 = if span(value) == 0 { MAX_ROWS } else { span(value) },
+                    _ => {}
+                }
             }
             CallbackEvent::CloseStartTag { self_closing } => {
                 let (name, marks) = std::mem::take(&mut self.start);
@@ -216,6 +237,7 @@ impl Converter {
                     // A caption precedes its table.
                     table.before.extend(blocks);
                     table.in_cell = true;
+                    table.span = self.span;
                 } else {
                     self.blocks = blocks;
                 }
@@ -294,9 +316,11 @@ impl Converter {
         match self.tables.last_mut() {
             Some(table) => {
                 table.in_cell = false;
+                let (columns, rows) = table.span;
+                let cell = HtmlCell { blocks, columns, rows };
                 match table.rows.last_mut() {
-                    Some(row) => row.push(blocks),
-                    None => table.rows.push(vec![blocks]),
+                    Some(row) => row.push(cell),
+                    None => table.rows.push(vec![cell]),
                 }
             }
             None => self.blocks = blocks,
@@ -307,20 +331,30 @@ impl Converter {
         self.flush();
         let Some(table) = self.tables.pop() else { return };
         let rest = std::mem::replace(&mut self.blocks, table.before);
-        let mut rows = table.rows;
-        rows.retain(|row| row.iter().any(|cell| !cell.is_empty()));
-        let is_simple = |cell: &Vec<Block>| {
-            cell.iter().map(|block| block.text.len()).sum::<usize>() <= MAX_CELL
-                && cell.iter().all(|block| !matches!(block.kind, Kind::Table | Kind::Code | Kind::Heading(_)))
+        let rows = table.rows;
+        let is_simple = |cell: &HtmlCell| {
+            cell.blocks.iter().map(|block| block.text.len()).sum::<usize>() <= MAX_CELL
+                && cell
+                    .blocks
+                    .iter()
+                    .all(|block| !matches!(block.kind, Kind::Table | Kind::Code | Kind::Heading(_)))
         };
         let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-        if columns > 1 && rows.iter().flatten().all(is_simple) {
-            let marks = rows.iter().flatten().flatten().next().map_or(self.marks, |block| block.marks);
-            let cells = |row: &Vec<Vec<Block>>| row.iter().map(|cell| joined(cell)).collect::<Vec<_>>();
-            let text = markdown::table(&rows.iter().map(cells).collect::<Vec<_>>());
+        let mut blocks = rows.iter().flatten().flat_map(|cell| &cell.blocks);
+        let marks = blocks.next().map(|block| block.marks);
+        if let Some(marks) = marks.filter(|_| columns > 1 && rows.iter().flatten().all(is_simple)) {
+            let cells = |row: Vec<HtmlCell>| {
+                let cells = row.into_iter().map(|cell| GridCell {
+                    text: joined(&cell.blocks),
+                    columns: cell.columns,
+                    rows: cell.rows,
+                });
+                cells.collect::<Vec<_>>()
+            };
+            let text = markdown::table(&grid::lay_out(rows.into_iter().map(cells).collect()));
             self.blocks.push(Block { kind: Kind::Table, text, marks, quotes: self.quotes });
         } else {
-            self.blocks.extend(rows.into_iter().flatten().flatten());
+            self.blocks.extend(rows.into_iter().flatten().flat_map(|cell| cell.blocks));
         }
         self.blocks.extend(rest);
     }
@@ -392,6 +426,12 @@ impl Converter {
         let title = self.title.map(|title| clean_line(&title)).filter(|title| !title.is_empty());
         (self.blocks, title, self.is_flat)
     }
+}
+
+/// The number of an attribute such as `colspan`.
+fn span(value: &[u8]) -> usize {
+    let text = String::from_utf8_lossy(value.get(..20).unwrap_or(value));
+    text.trim().parse::<usize>().unwrap_or(1).min(MAX_ROWS)
 }
 
 fn joined(blocks: &[Block]) -> String {

@@ -134,6 +134,25 @@ mod tests {
     }
 
     #[test]
+    fn cells_that_span_others_keep_values_under_their_columns() {
+        let rows = "<table><tr><th>Grade<th>City<th>Rate<tr><td rowspan=2>Director<td>Taiyuan<td>480\
+                    <tr><td>Datong<td>450<tr><td>Staff<td colspan=2>none</table>";
+        assert_eq!(
+            read_page(rows).text,
+            "| Grade | City | Rate |\n| --- | --- | --- |\n| Director | Taiyuan | 480 |\n\
+             | Director | Datong | 450 |\n| Staff | none |  |"
+        );
+        let columns = "<table><tr><th>Region</th><th colspan=\"2\">Spring</th><th colspan=\"2\">Autumn</th></tr>\
+                       <tr><td>EU</td><td>11</td><td>12</td><td>13</td><td>14</td></tr></table>";
+        assert_eq!(
+            read_page(columns).text,
+            "| Region | Spring |  | Autumn |  |\n| --- | --- | --- | --- | --- |\n| EU | 11 | 12 | 13 | 14 |"
+        );
+        let hostile = "<table><tr><td colspan=999999999999 rowspan=0>a<td colspan=-1>b<tr><td>c</table>";
+        assert!(read_page(hostile).text.len() < 20_000);
+    }
+
+    #[test]
     fn declared_encoding_is_used() {
         let mut html = b"<html><meta charset=\"iso-8859-2\"><p>".to_vec();
         html.extend([0xb1, 0xe6]);
