@@ -1,14 +1,21 @@
 //! Converts Word documents to Markdown.
 
 mod lists;
+mod notes;
+mod paragraph;
 mod styles;
 
+use std::collections::BTreeMap;
+
 use lists::Lists;
+use paragraph::{Paragraph, SKIPPED};
 use styles::Styles;
 
 use super::archive::Archive;
 use super::document::{Extracted, TextKind};
+use super::drawing::{self, ChartData};
 use super::error::ExtractError;
+use super::grid::{self, GridCell};
 use super::limits::Limits;
 use super::ooxml::{self, Relations};
 use super::output::Output;
@@ -19,69 +26,132 @@ use super::{markdown, media};
 const WHAT: &str = "Word document";
 
 pub(super) fn read(source: &Source, limits: &Limits) -> Result<Extracted, ExtractError> {
-    let mut archive = Archive::open(source, WHAT, limits)?;
-    let part = ooxml::main_part(&mut archive, "word/document.xml", WHAT, limits)?;
-    let relations = Relations::of(&mut archive, &part, WHAT, limits)?;
-    let linked = |kind: &str, archive: &mut Archive| match relations.of_type(kind) {
-        Some(name) => archive.text(name),
-        None => Ok(None),
-    };
-    let styles = Styles::read(linked("styles", &mut archive)?.as_deref(), limits)?;
-    let lists = Lists::read(linked("numbering", &mut archive)?.as_deref(), limits)?;
+    let archive = Archive::open(source, WHAT, limits)?;
     let mut output = Output::new(limits);
-    if let Some(title) = ooxml::title(&mut archive, WHAT, limits) {
-        output.title(&title);
-    }
-    let mut body = Body { styles, lists, output, limits, was_item: false };
-    let text = archive.need(&part)?;
-    body.read(&text)?;
-    for kind in ["footnotes", "endnotes"] {
-        if let Some(notes) = linked(kind, &mut archive)? {
-            body.notes(&notes)?;
-        }
-    }
-    body.output.finish(media::DOCX, TextKind::Markdown)
+    Body::open(archive, &mut output, limits)?.write()?;
+    output.finish(media::DOCX, TextKind::Markdown)
 }
-
-/// Elements whose text is not the document's: what was deleted, field codes,
-/// pictures' names, the copy of a shape for old readers, phonetic guides.
-const SKIPPED: [&str; 8] =
-    ["del", "moveFrom", "instrText", "Fallback", "sectPr", "rt", "docPartObj", "graphicFrameLocks"];
 
 struct Body<'a> {
+    archive: Archive,
+    part: String,
+    relations: Relations,
     styles: Styles,
     lists: Lists,
-    output: Output,
+    comments: BTreeMap<String, String>,
+    output: &'a mut Output,
     limits: &'a Limits,
     was_item: bool,
+    pictures: usize,
+    objects: usize,
+    /// Documents in the document that are not read.
+    chunks: usize,
 }
 
-/// A paragraph under construction.
-#[derive(Default)]
-struct Paragraph {
-    text: String,
-    style: Option<String>,
-    outline: Option<u8>,
-    list: Option<(String, usize)>,
-}
+impl<'a> Body<'a> {
+    fn open(mut archive: Archive, output: &'a mut Output, limits: &'a Limits) -> Result<Self, ExtractError> {
+        let part = ooxml::main_part(&mut archive, "word/document.xml", WHAT, limits)?;
+        let relations = Relations::of(&mut archive, &part, WHAT, limits)?;
+        let mut linked = |kind: &str| match relations.of_type(kind) {
+            Some(name) => archive.text(name),
+            None => Ok(None),
+        };
+        let styles = Styles::read(linked("styles")?.as_deref(), limits)?;
+        let lists = Lists::read(linked("numbering")?.as_deref(), limits)?;
+        let comments = match linked("comments")? {
+            Some(text) => notes::comments(&text, limits)?,
+            None => BTreeMap::new(),
+        };
+        if let Some(title) = ooxml::title(&mut archive, WHAT, limits) {
+            output.title(&title);
+        }
+        Ok(Self {
+            archive,
+            part,
+            relations,
+            styles,
+            lists,
+            comments,
+            output,
+            limits,
+            was_item: false,
+            pictures: 0,
+            objects: 0,
+            chunks: 0,
+        })
+    }
 
-impl Body<'_> {
-    fn read(&mut self, text: &str) -> Result<(), ExtractError> {
+    fn write(mut self) -> Result<(), ExtractError> {
+        let text = self.archive.need(&self.part)?;
+        self.body(&text)?;
+        for (kind, read) in
+            [("footnotes", notes::notes as fn(&str, &Limits) -> _), ("endnotes", notes::notes)]
+        {
+            let Some(name) = self.relations.of_type(kind).map(str::to_owned) else { continue };
+            if let Some(text) = self.archive.text(&name)? {
+                for note in read(&text, self.limits)? {
+                    self.output.paragraph(&note)?;
+                }
+            }
+        }
+        // Comments on what was deleted.
+        for comment in std::mem::take(&mut self.comments).into_values() {
+            self.output.paragraph(&comment)?;
+        }
+        self.edges()?;
+        let warnings = [
+            (self.pictures, "pictures", "were not read; text in them needs OCR (text recognition)"),
+            (self.objects, "embedded objects", "were not read; upload the files that they were made of"),
+            (self.chunks, "documents in the document", "were not read; upload them by themselves"),
+        ];
+        for (count, what, left) in warnings {
+            if count > 0 {
+                self.output.warn(format!("{count} {what} {left}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The headers and footers, each different line once.
+    fn edges(&mut self) -> Result<(), ExtractError> {
+        let mut seen: Vec<String> = Vec::new();
+        for (kind, name) in [("header", "Header"), ("footer", "Footer")] {
+            for part in self.relations.all_of_type(kind) {
+                let Some(text) = self.archive.text(&part)? else { continue };
+                for line in notes::edge(&text, self.limits)? {
+                    if !seen.contains(&line) && seen.len() < 200 {
+                        self.output.paragraph(&format!("{name}: {line}"))?;
+                        seen.push(line);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn body(&mut self, text: &str) -> Result<(), ExtractError> {
         let mut walker = Walker::new(text, WHAT, self.limits);
         while let Some(node) = walker.next()? {
             let Node::Start(element) = node else { continue };
             match element.name() {
                 "p" => {
-                    let mut inner = Vec::new();
-                    let paragraph = self.paragraph(&mut walker, &mut inner)?;
-                    self.write(&paragraph)?;
-                    self.write_all(&inner)?;
+                    let paragraph = Paragraph::read(&mut walker)?;
+                    self.write_paragraph(&paragraph)?;
+                    self.write_beside(&paragraph)?;
                 }
                 "tbl" => {
-                    let rows = self.table(&mut walker)?;
+                    let mut beside = Paragraph::default();
+                    let rows = self.table(&mut walker, &mut beside)?;
                     self.was_item = false;
                     self.write_table(&rows)?;
+                    self.write_beside(&beside)?;
                 }
+                // A formula between paragraphs.
+                "oMath" => {
+                    let text = super::equation::read(&mut walker)?;
+                    self.output.paragraph(&text)?;
+                }
+                "altChunk" => self.chunk(&element)?,
                 name if SKIPPED.contains(&name) => walker.skip()?,
                 _ => {}
             }
@@ -89,83 +159,104 @@ impl Body<'_> {
         Ok(())
     }
 
-    /// Reads to the end of a paragraph; paragraphs of text boxes in it go to
-    /// `inner`.
-    fn paragraph(
-        &self,
-        walker: &mut Walker<'_>,
-        inner: &mut Vec<Paragraph>,
-    ) -> Result<Paragraph, ExtractError> {
-        let inside = walker.depth();
-        let mut paragraph = Paragraph::default();
-        let mut number = None;
-        let mut level = 0;
-        while walker.depth() >= inside {
-            let Some(node) = walker.next()? else { break };
-            let Node::Start(element) = node else { continue };
-            match element.name() {
-                "t" => paragraph.text.push_str(&walker.inner_text()?),
-                "tab" if paragraph.text.is_empty() => {}
-                "tab" | "ptab" => paragraph.text.push('\t'),
-                "br" | "cr" => paragraph.text.push('\n'),
-                "noBreakHyphen" => paragraph.text.push('-'),
-                "sym" => paragraph.text.extend(symbol(&element)),
-                "footnoteReference" | "endnoteReference" => {
-                    paragraph.text.push_str(&note_mark(&element, element.name() == "endnoteReference"));
-                }
-                "pStyle" => paragraph.style = element.attribute("val"),
-                "outlineLvl" => {
-                    let level = element.attribute("val").and_then(|level| level.parse::<u8>().ok());
-                    paragraph.outline = level.filter(|level| *level < 9).map(|level| level + 1);
-                }
-                "numId" => number = element.attribute("val"),
-                "ilvl" => level = element.attribute("val").and_then(|level| level.parse().ok()).unwrap_or(0),
-                "p" => {
-                    let boxed = self.paragraph(walker, inner)?;
-                    inner.push(boxed);
-                }
-                name if SKIPPED.contains(&name) => walker.skip()?,
-                _ => {}
-            }
-        }
-        let inherited = || self.styles.list(paragraph.style.as_deref());
-        // A list numbered 0 takes a paragraph out of the list of its style.
-        paragraph.list =
-            number.map(|number| (number, level)).or_else(inherited).filter(|(number, _)| number != "0");
-        Ok(paragraph)
+    /// A document of another format within this one.
+    fn chunk(&mut self, element: &Element<'_>) -> Result<(), ExtractError> {
+        let id = element.attribute("id").unwrap_or_default();
+        let part = self.relations.target(&id).map(str::to_owned).unwrap_or_default();
+        self.was_item = false;
+        let is_read = match self.archive.read(&part)? {
+            Some(bytes) => write_chunk(&part, &bytes, self.output, self.limits)?,
+            None => false,
+        };
+        self.chunks += usize::from(!is_read);
+        Ok(())
     }
 
-    /// The rows of a table, each cell's paragraphs in one line.
-    fn table(&self, walker: &mut Walker<'_>) -> Result<Vec<Vec<String>>, ExtractError> {
+    /// The rows of a table, each cell's paragraphs in one line. What stands beside its
+    /// text goes to `beside`.
+    fn table(
+        &mut self,
+        walker: &mut Walker<'_>,
+        beside: &mut Paragraph,
+    ) -> Result<Vec<Vec<String>>, ExtractError> {
         let inside = walker.depth();
-        let mut rows: Vec<Vec<String>> = Vec::new();
+        let mut rows: Vec<Vec<WordCell>> = Vec::new();
         while walker.depth() >= inside {
             let Some(node) = walker.next()? else { break };
             let Node::Start(element) = node else { continue };
+            let number = || element.attribute("val").and_then(|number| number.parse::<usize>().ok());
+            let last = rows.last_mut();
             match element.name() {
-                // A table in a cell gives its cells to that cell.
-                "tr" if walker.depth() == inside + 1 => rows.push(Vec::new()),
-                "tc" if walker.depth() == inside + 2 => {
-                    if let Some(row) = rows.last_mut() {
-                        row.push(String::new());
+                "tr" => rows.push(Vec::new()),
+                "gridBefore" | "gridAfter" => {
+                    if let Some(row) = last {
+                        let columns = number().unwrap_or(0).min(64);
+                        row.push(WordCell { columns, ..WordCell::default() });
+                    }
+                }
+                "tc" => {
+                    if let Some(row) = last {
+                        row.push(WordCell { columns: 1, ..WordCell::default() });
+                    }
+                }
+                "gridSpan" => {
+                    if let Some(cell) = last.and_then(|row| row.last_mut()) {
+                        cell.columns = number().unwrap_or(1).clamp(1, 64);
+                    }
+                }
+                "vMerge" => {
+                    let goes_on = element.attribute("val").is_none_or(|kind| kind != "restart");
+                    if let Some(cell) = last.and_then(|row| row.last_mut()) {
+                        cell.goes_on = goes_on;
                     }
                 }
                 "p" => {
-                    let mut inner = Vec::new();
-                    let paragraph = self.paragraph(walker, &mut inner)?;
+                    let mut paragraph = Paragraph::read(walker)?;
+                    let text = self.cell_text(&paragraph);
+                    beside.comments.append(&mut paragraph.comments);
+                    beside.drawings.append(&mut paragraph.drawings);
+                    beside.pictures += paragraph.pictures;
+                    beside.objects += paragraph.objects;
                     if let Some(cell) = rows.last_mut().and_then(|row| row.last_mut()) {
-                        for paragraph in std::iter::once(&paragraph).chain(&inner) {
-                            cell.push(' ');
-                            cell.push_str(&paragraph.text);
-                        }
+                        cell.text.push(' ');
+                        cell.text.push_str(&text);
+                    }
+                }
+                // A table in a cell gives its cells to that cell.
+                "tbl" => {
+                    let inner = self.table(walker, beside)?;
+                    let lines: Vec<String> = inner.iter().map(|row| row.join(" ")).collect();
+                    if let Some(cell) = rows.last_mut().and_then(|row| row.last_mut()) {
+                        cell.text.push(' ');
+                        cell.text.push_str(&lines.join(" "));
                     }
                 }
                 name if SKIPPED.contains(&name) => walker.skip()?,
                 _ => {}
             }
         }
-        rows.retain(|row| row.iter().any(|cell| !cell.trim().is_empty()));
-        Ok(rows)
+        Ok(grid::lay_out(spanned(rows)))
+    }
+
+    fn cell_text(&mut self, paragraph: &Paragraph) -> String {
+        let mut text = String::new();
+        for paragraph in std::iter::once(paragraph).chain(&paragraph.boxed) {
+            if paragraph.text.trim().is_empty() {
+                continue;
+            }
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            if let Some((list, level)) = self.list_of(paragraph) {
+                let mark = self.lists.mark(&list, level);
+                if !mark.is_empty() {
+                    text.push_str(&mark);
+                    text.push(' ');
+                }
+            }
+            text.push_str(paragraph.text.trim());
+        }
+        text
     }
 
     fn write_table(&mut self, rows: &[Vec<String>]) -> Result<(), ExtractError> {
@@ -176,11 +267,52 @@ impl Body<'_> {
         }
     }
 
-    fn write_all(&mut self, paragraphs: &[Paragraph]) -> Result<(), ExtractError> {
-        paragraphs.iter().try_for_each(|paragraph| self.write(paragraph))
+    /// What stands in a paragraph beside its text: boxes, charts, comments.
+    fn write_beside(&mut self, paragraph: &Paragraph) -> Result<(), ExtractError> {
+        paragraph.boxed.iter().try_for_each(|boxed| self.write_paragraph(boxed))?;
+        if !paragraph.drawings.is_empty() {
+            let ids = &paragraph.drawings;
+            let texts = drawing::of_part(
+                &mut self.archive,
+                &self.relations,
+                ids,
+                ChartData::Read,
+                WHAT,
+                self.limits,
+            )?;
+            for text in texts {
+                self.was_item = false;
+                self.output.paragraph(&markdown::escape(&text))?;
+            }
+        }
+        for comment in paragraph.comments.iter().filter_map(|id| self.comments.remove(id)) {
+            self.was_item = false;
+            self.output.paragraph(&comment)?;
+        }
+        self.pictures += paragraph.pictures;
+        self.objects += paragraph.objects;
+        Ok(())
     }
 
-    fn write(&mut self, paragraph: &Paragraph) -> Result<(), ExtractError> {
+    /// The list and level of a paragraph.
+    fn list_of(&self, paragraph: &Paragraph) -> Option<(String, usize)> {
+        let style = paragraph.style.as_deref();
+        let own = paragraph.list.as_ref();
+        let number = own.map(|(number, _)| number.clone()).filter(|number| !number.is_empty());
+        // A list numbered 0 takes a paragraph out of the list of its style.
+        if number.as_deref() == Some("0") {
+            return None;
+        }
+        let of_style = self.styles.list(style);
+        let list = number.or_else(|| of_style.as_ref().map(|(list, _)| list.clone()))?;
+        let level = own
+            .and_then(|(_, level)| *level)
+            .or_else(|| self.styles.up(style?, |id, _| self.lists.level_of_style(&list, id)))
+            .or_else(|| of_style.map(|(_, level)| level));
+        (list != "0").then_some((list, level.unwrap_or(0)))
+    }
+
+    fn write_paragraph(&mut self, paragraph: &Paragraph) -> Result<(), ExtractError> {
         let text = paragraph.text.trim();
         if text.is_empty() {
             return Ok(());
@@ -192,16 +324,19 @@ impl Body<'_> {
         if self.styles.is_title(style) {
             self.output.title(text);
         }
+        let list = self.list_of(paragraph);
+        let mark = list.as_ref().map(|(list, level)| self.lists.mark(list, *level));
         if let Some(level) = paragraph.outline.or_else(|| self.styles.heading(style)) {
             self.was_item = false;
             let marks = "#".repeat(usize::from(level.min(6)));
-            return self.output.paragraph(&format!("{marks} {}", text.replace('\n', " ")));
+            let number = mark.filter(|mark| !mark.is_empty() && mark != "-").map(|mark| format!("{mark} "));
+            let number = number.unwrap_or_default();
+            return self.output.paragraph(&format!("{marks} {number}{}", text.replace('\n', " ")));
         }
-        let Some((number, level)) = &paragraph.list else {
+        let (Some((_, level)), Some(mark)) = (&list, mark.filter(|mark| !mark.is_empty())) else {
             self.was_item = false;
             return self.output.paragraph(&markdown::escape(text));
         };
-        let mark = self.lists.mark(number, *level);
         if !self.was_item {
             self.output.end_paragraph();
         }
@@ -211,46 +346,70 @@ impl Body<'_> {
         self.output.end_line();
         Ok(())
     }
+}
 
-    /// The footnotes, at the end of the text.
-    fn notes(&mut self, text: &str) -> Result<(), ExtractError> {
-        let mut walker = Walker::new(text, WHAT, self.limits);
-        while let Some(node) = walker.next()? {
-            let Node::Start(element) = node else { continue };
-            if !["footnote", "endnote"].contains(&element.name()) {
-                continue;
+/// A cell as Word keeps it.
+#[derive(Default)]
+struct WordCell {
+    text: String,
+    columns: usize,
+    /// It is merged with the cell above.
+    goes_on: bool,
+}
+
+/// Cells with the number of rows that each spans.
+fn spanned(rows: Vec<Vec<WordCell>>) -> Vec<Vec<GridCell>> {
+    let mut below: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut spanned: Vec<Vec<GridCell>> = Vec::new();
+    // From the last row to the first: how many cells go on below each column.
+    for row in rows.into_iter().rev() {
+        let (mut column, mut cells, mut open) = (0, Vec::new(), BTreeMap::new());
+        for cell in row {
+            let rows = below.get(&column).copied().unwrap_or(0) + 1;
+            if cell.goes_on {
+                open.insert(column, rows);
+            } else if cell.columns > 0 {
+                cells.push(GridCell { text: cell.text, columns: cell.columns, rows });
             }
-            // Separators have a type; notes have none.
-            if element.attribute("type").is_some_and(|kind| kind != "normal") {
-                walker.skip()?;
-                continue;
-            }
-            let mark = note_mark(&element, element.name() == "endnote");
-            let inside = walker.depth();
-            let mut note = String::new();
-            while walker.depth() >= inside {
-                let Some(node) = walker.next()? else { break };
-                if matches!(&node, Node::Start(element) if element.name() == "p") {
-                    let mut inner = Vec::new();
-                    note.push(' ');
-                    note.push_str(self.paragraph(&mut walker, &mut inner)?.text.trim());
-                }
-            }
-            if !note.trim().is_empty() {
-                self.output.paragraph(&format!("{mark}: {}", note.trim()))?;
-            }
+            column += cell.columns;
         }
-        Ok(())
+        below = open;
+        spanned.push(cells);
     }
+    spanned.reverse();
+    spanned
 }
 
-fn note_mark(element: &Element<'_>, is_end: bool) -> String {
-    let id = element.attribute("id").unwrap_or_default();
-    if is_end { format!("[^e{id}]") } else { format!("[^{id}]") }
-}
-
-/// A character of a symbol font; private-use ones mean nothing without the font.
-fn symbol(element: &Element<'_>) -> Option<char> {
-    let code = u32::from_str_radix(&element.attribute("char")?, 16).ok()?;
-    char::from_u32(code).filter(|_| !(0xe000..0xf900).contains(&code))
+/// Writes a document of another format; whether it is one that is read.
+fn write_chunk(part: &str, bytes: &[u8], output: &mut Output, limits: &Limits) -> Result<bool, ExtractError> {
+    let media_type = media::media_type(part, bytes);
+    match media_type {
+        #[cfg(feature = "extract-html")]
+        media::HTML | media::XHTML => {
+            let (text, _) = super::decode::decode(bytes, None)?;
+            let is_xml = media_type == media::XHTML;
+            let page = super::html::HtmlPage::read(&text, super::html::ContentScope::Whole, is_xml, limits);
+            output.end_paragraph();
+            page.write(output)?;
+            output.end_line();
+            Ok(true)
+        }
+        media::PLAIN | media::MARKDOWN => {
+            let (text, _) = super::decode::decode(bytes, None)?;
+            output.paragraph(&markdown::escape(&text))?;
+            Ok(true)
+        }
+        media::DOCX => {
+            let archive = Archive::open(&Source::Memory(bytes.into()), WHAT, limits)?;
+            // A document in a document in a document is not looked for.
+            let mut inner = Body::open(archive, output, limits)?;
+            let text = inner.archive.need(&inner.part.clone())?;
+            if text.contains("altChunk") {
+                return Ok(false);
+            }
+            inner.body(&text)?;
+            Ok(true)
+        }
+        _ => Ok(false),
+    }
 }

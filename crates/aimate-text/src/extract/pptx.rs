@@ -1,14 +1,19 @@
 //! PowerPoint presentations: each slide a page, as Markdown.
 
+use std::collections::HashMap;
+
 use super::archive::Archive;
 use super::document::{Extracted, TextKind};
+use super::drawing::{self, ChartData};
 use super::error::ExtractError;
+use super::grid::{self, GridCell};
 use super::limits::Limits;
+use super::line::clean_line;
 use super::ooxml::{self, Relations};
 use super::output::Output;
 use super::source::Source;
 use super::xml::{Node, Walker};
-use super::{markdown, media};
+use super::{equation, markdown, media};
 
 const WHAT: &str = "PowerPoint presentation";
 
@@ -20,6 +25,7 @@ pub(super) fn read(source: &Source, limits: &Limits) -> Result<Extracted, Extrac
     if let Some(title) = ooxml::title(&mut archive, WHAT, limits) {
         output.title(&title);
     }
+    let mut deck = Deck::read(&mut archive, &relations, limits)?;
     let order = archive.need(&part)?;
     let mut walker = Walker::new(&order, WHAT, limits);
     let mut number = 0;
@@ -37,55 +43,162 @@ pub(super) fn read(source: &Source, limits: &Limits) -> Result<Extracted, Extrac
             output.warn(format!("slide {number} is missing from the file"));
             continue;
         };
-        let outcome = write_slide(&mut archive, &name, number, &mut output, limits);
+        let outcome = deck.write_slide(&mut archive, &name, number, &mut output, limits);
         output.keep(outcome)?;
+    }
+    let warnings = [
+        (deck.pictures, "pictures", "were not read; text in them needs OCR (text recognition)"),
+        (deck.objects, "embedded objects", "were not read; upload the files that they were made of"),
+    ];
+    for (count, what, left) in warnings {
+        if count > 0 {
+            output.warn(format!("{count} {what} {left}"));
+        }
     }
     output.finish(media::PPTX, TextKind::Markdown)
 }
 
-fn write_slide(
-    archive: &mut Archive,
-    name: &str,
-    number: u32,
-    output: &mut Output,
-    limits: &Limits,
-) -> Result<(), ExtractError> {
-    let Some(text) = archive.text(name)? else {
-        output.warn(format!("slide {number} is missing from the file"));
-        return Ok(());
-    };
-    let slide = Slide::read(&text, limits)?;
-    output.page(number, Some(&slide.title));
-    if !slide.title.is_empty() {
-        output.title(&slide.title);
-        output.paragraph(&format!("## {}", slide.title))?;
-    }
-    for block in &slide.blocks {
-        output.paragraph(block)?;
-    }
-    let relations = Relations::of(archive, name, WHAT, limits)?;
-    let notes = match relations.of_type("notesSlide") {
-        Some(notes) => archive.text(notes)?,
-        None => None,
-    };
-    if let Some(notes) = notes {
-        let notes = Slide::read(&notes, limits)?.blocks.join("\n");
-        if !notes.trim().is_empty() {
-            output.paragraph(&format!("Notes: {}", notes.trim()))?;
+/// What slides share.
+#[derive(Default)]
+struct Deck {
+    /// The names of those who wrote comments, by their ids.
+    authors: HashMap<String, String>,
+    /// The footers and headers that were written.
+    edges: Vec<String>,
+    pictures: usize,
+    objects: usize,
+}
+
+impl Deck {
+    fn read(archive: &mut Archive, relations: &Relations, limits: &Limits) -> Result<Self, ExtractError> {
+        let mut deck = Self::default();
+        for kind in ["commentAuthors", "authors"] {
+            let Some(part) = relations.of_type(kind).map(str::to_owned) else { continue };
+            let Some(text) = archive.text(&part)? else { continue };
+            let mut walker = Walker::new(&text, WHAT, limits);
+            while let Some(node) = walker.next()? {
+                let Node::Start(element) = node else { continue };
+                if let (Some(id), Some(name)) = (element.attribute("id"), element.attribute("name")) {
+                    deck.authors.insert(id, clean_line(&name));
+                }
+            }
         }
+        Ok(deck)
     }
-    Ok(())
+
+    fn write_slide(
+        &mut self,
+        archive: &mut Archive,
+        name: &str,
+        number: u32,
+        output: &mut Output,
+        limits: &Limits,
+    ) -> Result<(), ExtractError> {
+        let Some(text) = archive.text(name)? else {
+            output.warn(format!("slide {number} is missing from the file"));
+            return Ok(());
+        };
+        let slide = Slide::read(&text, limits)?;
+        output.page(number, Some(&slide.title));
+        if slide.is_hidden {
+            output.warn(format!("slide {number} is hidden in its program; it was read"));
+        }
+        if !slide.title.is_empty() {
+            output.title(&slide.title);
+            output.paragraph(&format!("## {}", slide.title))?;
+        }
+        let relations = Relations::of(archive, name, WHAT, limits)?;
+        for block in &slide.blocks {
+            match block {
+                SlideBlock::Text(text) => output.paragraph(text)?,
+                SlideBlock::Drawing(id) => {
+                    let ids = std::slice::from_ref(id);
+                    for text in drawing::of_part(archive, &relations, ids, ChartData::Read, WHAT, limits)? {
+                        output.paragraph(&markdown::escape(&text))?;
+                    }
+                }
+            }
+        }
+        self.pictures += slide.pictures;
+        self.objects += slide.objects;
+        for edge in slide.edges {
+            if !self.edges.contains(&edge) && self.edges.len() < 200 {
+                output.paragraph(&edge)?;
+                self.edges.push(edge);
+            }
+        }
+        let notes = match relations.of_type("notesSlide") {
+            Some(notes) => archive.text(notes)?,
+            None => None,
+        };
+        if let Some(notes) = notes {
+            let notes = Slide::read(&notes, limits)?;
+            let texts = notes.blocks.iter().filter_map(|block| match block {
+                SlideBlock::Text(text) => Some(text.as_str()),
+                SlideBlock::Drawing(_) => None,
+            });
+            let notes = texts.collect::<Vec<_>>().join("\n");
+            if !notes.trim().is_empty() {
+                output.paragraph(&format!("Notes: {}", notes.trim()))?;
+            }
+        }
+        for part in relations.all_of_type("comments") {
+            if let Some(text) = archive.text(&part)? {
+                self.write_comments(&text, output, limits)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_comments(&self, text: &str, output: &mut Output, limits: &Limits) -> Result<(), ExtractError> {
+        let mut walker = Walker::new(text, WHAT, limits);
+        let mut author = String::new();
+        while let Some(node) = walker.next()? {
+            let Node::Start(element) = node else { continue };
+            match element.name() {
+                "cm" | "reply" => {
+                    let id = element.attribute("authorId").unwrap_or_default();
+                    author = self.authors.get(&id).cloned().unwrap_or_default();
+                }
+                "text" | "txBody" => {
+                    let is_plain = element.name() == "text";
+                    let text = if is_plain {
+                        walker.inner_text()?
+                    } else {
+                        drawing::paragraphs(&mut walker)?.join(" ")
+                    };
+                    let by = if author.is_empty() { String::new() } else { format!(" ({author})") };
+                    if !text.trim().is_empty() {
+                        output.paragraph(&format!("Comment{by}: {}", text.trim()))?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The text of a slide.
 #[derive(Default)]
 struct Slide {
     title: String,
-    blocks: Vec<String>,
+    blocks: Vec<SlideBlock>,
+    /// Its footer and header.
+    edges: Vec<String>,
+    is_hidden: bool,
+    pictures: usize,
+    objects: usize,
 }
 
-/// Placeholders that are the same on every slide.
-const REPEATED_PLACEHOLDERS: [&str; 5] = ["sldNum", "dt", "ftr", "hdr", "sldImg"];
+enum SlideBlock {
+    Text(String),
+    /// The relation of a chart or diagram.
+    Drawing(String),
+}
+
+/// Placeholders that are numbers and dates of the slide.
+const SKIPPED_PLACEHOLDERS: [&str; 3] = ["sldNum", "dt", "sldImg"];
 
 impl Slide {
     fn read(text: &str, limits: &Limits) -> Result<Self, ExtractError> {
@@ -95,20 +208,23 @@ impl Slide {
         while let Some(node) = walker.next()? {
             let Node::Start(element) = node else { continue };
             match element.name() {
+                "sld" => slide.is_hidden = element.attribute("show").is_some_and(|show| show == "0"),
                 "sp" => place.clear(),
                 "ph" => place = element.attribute("type").unwrap_or_else(|| "body".to_owned()),
-                "txBody" if REPEATED_PLACEHOLDERS.contains(&place.as_str()) => walker.skip()?,
+                "txBody" if SKIPPED_PLACEHOLDERS.contains(&place.as_str()) => walker.skip()?,
                 "txBody" => {
                     let lines = body(&mut walker)?;
                     slide.add(&place, &lines);
                 }
                 "tbl" => {
                     let rows = table(&mut walker)?;
-                    slide.blocks.push(markdown::table(&rows));
+                    slide.blocks.push(SlideBlock::Text(markdown::table(&rows)));
                 }
+                "blip" => slide.pictures += 1,
+                "oleObj" => slide.objects += 1,
                 // The copy of a shape for old readers.
                 "Fallback" => walker.skip()?,
-                _ => {}
+                _ => slide.blocks.extend(drawing::relation_of(&element).map(SlideBlock::Drawing)),
             }
         }
         Ok(slide)
@@ -117,7 +233,14 @@ impl Slide {
     fn add(&mut self, place: &str, lines: &[(usize, String)]) {
         let plain = || lines.iter().map(|(_, line)| line.as_str());
         if ["title", "ctrTitle"].contains(&place) && self.title.is_empty() {
-            self.title = super::line::clean_line(&plain().collect::<Vec<_>>().join(" "));
+            self.title = clean_line(&plain().collect::<Vec<_>>().join(" "));
+            return;
+        }
+        if let Some(name) = [("ftr", "Footer"), ("hdr", "Header")].iter().find(|(kind, _)| *kind == place) {
+            let line = clean_line(&plain().collect::<Vec<_>>().join(" "));
+            if !line.is_empty() {
+                self.edges.push(format!("{}: {line}", name.1));
+            }
             return;
         }
         let is_list = lines.len() > 1 && ["body", "obj"].contains(&place);
@@ -128,7 +251,7 @@ impl Slide {
             markdown::escape(&plain().collect::<Vec<_>>().join("\n"))
         };
         if !text.trim().is_empty() {
-            self.blocks.push(text);
+            self.blocks.push(SlideBlock::Text(text));
         }
     }
 }
@@ -158,6 +281,13 @@ fn body(walker: &mut Walker<'_>) -> Result<Vec<(usize, String)>, ExtractError> {
                     line.push(' ');
                 }
             }
+            "oMath" => {
+                let text = equation::read(walker)?;
+                if let Some((_, line)) = lines.last_mut() {
+                    line.push_str(&text);
+                }
+            }
+            "Fallback" => walker.skip()?,
             _ => {}
         }
     }
@@ -167,21 +297,36 @@ fn body(walker: &mut Walker<'_>) -> Result<Vec<(usize, String)>, ExtractError> {
 
 fn table(walker: &mut Walker<'_>) -> Result<Vec<Vec<String>>, ExtractError> {
     let inside = walker.depth();
-    let mut rows: Vec<Vec<String>> = Vec::new();
+    let mut rows: Vec<Vec<GridCell>> = Vec::new();
+    let mut is_covered = false;
     while walker.depth() >= inside {
         let Some(node) = walker.next()? else { break };
         let Node::Start(element) = node else { continue };
         match element.name() {
             "tr" => rows.push(Vec::new()),
+            "tc" => {
+                let number =
+                    |name: &str| element.attribute(name).and_then(|number| number.parse().ok()).unwrap_or(1);
+                let is = |name: &str| element.attribute(name).is_some_and(|on| on == "1" || on == "true");
+                // A merged cell has cells of its own in the file.
+                is_covered = is("hMerge") || is("vMerge");
+                if let Some(row) = rows.last_mut().filter(|_| !is_covered) {
+                    row.push(GridCell {
+                        text: String::new(),
+                        columns: number("gridSpan"),
+                        rows: number("rowSpan"),
+                    });
+                }
+            }
             "txBody" => {
                 let lines = body(walker)?;
-                let cell = lines.into_iter().map(|(_, line)| line).collect::<Vec<_>>().join(" ");
-                if let Some(row) = rows.last_mut() {
-                    row.push(cell);
+                let text = lines.into_iter().map(|(_, line)| line).collect::<Vec<_>>().join(" ");
+                if let Some(cell) = rows.last_mut().and_then(|row| row.last_mut()).filter(|_| !is_covered) {
+                    cell.text = text;
                 }
             }
             _ => {}
         }
     }
-    Ok(rows)
+    Ok(grid::lay_out(rows))
 }

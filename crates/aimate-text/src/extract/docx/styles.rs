@@ -12,7 +12,7 @@ use super::super::xml::{Node, Walker};
 pub(super) struct Styles(HashMap<String, Style>);
 
 #[derive(Default)]
-struct Style {
+pub(super) struct Style {
     name: String,
     base: Option<String>,
     outline: Option<u8>,
@@ -74,7 +74,7 @@ impl Styles {
     }
 
     /// The first answer from a style or those it is based on.
-    fn up<T>(&self, id: &str, answer: impl Fn(&str, Option<&Style>) -> Option<T>) -> Option<T> {
+    pub(super) fn up<T>(&self, id: &str, answer: impl Fn(&str, Option<&Style>) -> Option<T>) -> Option<T> {
         let mut id = id;
         // Styles can be based on each other in a ring.
         for _ in 0..16 {

@@ -1,0 +1,96 @@
+//! What stands beside the text of a Word document: notes, comments, headers.
+
+use std::collections::BTreeMap;
+
+use super::super::error::ExtractError;
+use super::super::limits::Limits;
+use super::super::line::clean_line;
+use super::super::media;
+use super::super::xml::{Node, Walker};
+use super::paragraph::{Paragraph, note_mark};
+
+/// A footnote or endnote as a paragraph.
+pub(super) fn notes(text: &str, limits: &Limits) -> Result<Vec<String>, ExtractError> {
+    let mut walker = Walker::new(text, media::noun(media::DOCX), limits);
+    let mut notes = Vec::new();
+    while let Some(node) = walker.next()? {
+        let Node::Start(element) = node else { continue };
+        if !["footnote", "endnote"].contains(&element.name()) {
+            continue;
+        }
+        // Separators have a type; notes have none.
+        if element.attribute("type").is_some_and(|kind| kind != "normal") {
+            walker.skip()?;
+            continue;
+        }
+        let mark = note_mark(&element, element.name() == "endnote");
+        let note = inner(&mut walker)?.join(" ");
+        if !note.is_empty() {
+            notes.push(format!("{mark}: {note}"));
+        }
+    }
+    Ok(notes)
+}
+
+/// The comments of a document by their ids, each with its author.
+pub(super) fn comments(text: &str, limits: &Limits) -> Result<BTreeMap<String, String>, ExtractError> {
+    let mut walker = Walker::new(text, media::noun(media::DOCX), limits);
+    let mut comments = BTreeMap::new();
+    while let Some(node) = walker.next()? {
+        let Node::Start(element) = node else { continue };
+        if element.name() != "comment" {
+            continue;
+        }
+        let id = element.attribute("id").unwrap_or_default();
+        let author = clean_line(&element.attribute("author").unwrap_or_default());
+        let comment = inner(&mut walker)?.join(" ");
+        if !comment.is_empty() {
+            let by = if author.is_empty() { String::new() } else { format!(" ({author})") };
+            comments.insert(id, format!("Comment{by}: {comment}"));
+        }
+    }
+    Ok(comments)
+}
+
+/// The lines of a header or footer, without page numbers and the words around them.
+pub(super) fn edge(text: &str, limits: &Limits) -> Result<Vec<String>, ExtractError> {
+    let mut walker = Walker::new(text, media::noun(media::DOCX), limits);
+    let mut lines = Vec::new();
+    while let Some(node) = walker.next()? {
+        let Node::Start(element) = node else { continue };
+        match element.name() {
+            "p" => {
+                let paragraph = Paragraph::read(&mut walker)?;
+                let has_page = paragraph.has_page;
+                for paragraph in std::iter::once(&paragraph).chain(&paragraph.boxed) {
+                    let line = clean_line(&paragraph.text);
+                    let letters = line.chars().filter(|character| character.is_alphanumeric()).count();
+                    // "Page of", "Seite von", "- -".
+                    let is_bare = (has_page || paragraph.has_page) && letters <= 9;
+                    if letters > 0 && !is_bare {
+                        lines.push(line);
+                    }
+                }
+            }
+            "Fallback" | "del" => walker.skip()?,
+            _ => {}
+        }
+    }
+    Ok(lines)
+}
+
+/// The paragraphs up to the end of the element whose start came last.
+fn inner(walker: &mut Walker<'_>) -> Result<Vec<String>, ExtractError> {
+    let inside = walker.depth();
+    let mut paragraphs = Vec::new();
+    while walker.depth() >= inside {
+        let Some(node) = walker.next()? else { break };
+        if matches!(&node, Node::Start(element) if element.name() == "p") {
+            let text = Paragraph::read(walker)?.text;
+            if !text.trim().is_empty() {
+                paragraphs.push(text.trim().to_owned());
+            }
+        }
+    }
+    Ok(paragraphs)
+}

@@ -1,0 +1,198 @@
+//! Office files that were read wrongly: the smallest of each kind.
+
+use aimate_text::extract::Extracted;
+
+use crate::support::{archive, assert_sound, bytes, read, word};
+
+fn document(name: &str) -> Extracted {
+    let document = read(name, bytes(&format!("office/{name}"))).unwrap();
+    assert_sound(&document);
+    document
+}
+
+fn text(name: &str) -> String {
+    document(name).text
+}
+
+#[test]
+fn chart_sheet_does_not_refuse_the_workbook() {
+    assert_eq!(text("chartsheet.xlsx"), "Month: May; Sales: 10\nMonth: June; Sales: 20");
+}
+
+#[test]
+fn first_record_is_no_header() {
+    assert_eq!(text("no-header.xlsx"), "Ilse\tBruges\nTom\tGhent\nAnn\tLier");
+    assert_eq!(text("no-header.csv"), "Ilse\tBruges\tteacher\nTom\tGhent\tbaker\nAnn\tLier\tnurse");
+}
+
+#[test]
+fn tables_of_one_sheet_have_their_own_headers() {
+    assert_eq!(text("two-tables-one-sheet.xlsx"), "Name: Ilse; City: Bruges\nMachine: Lathe; Power: 4 kW");
+}
+
+#[test]
+fn sheets_are_headings_of_their_rows() {
+    let document = document("sheet-names.xlsx");
+    assert_eq!(document.text, "Q1\nItem: Bolt; Price: 1.5\n\nQ2\nItem: Bolt; Price: 1.75");
+    let headings: Vec<_> = document.headings.iter().map(|heading| heading.title.as_str()).collect();
+    assert_eq!(headings, ["Q1", "Q2"]);
+    assert_eq!(document.title, None);
+}
+
+#[test]
+fn years_are_the_names_of_columns() {
+    let text = text("year-columns.xlsx");
+    assert!(text.contains("Country: Country41; 2021: 123; 2022: 124; 2023: 125"), "{text}");
+}
+
+#[test]
+fn merged_values_stand_on_each_of_their_rows() {
+    assert_eq!(
+        text("merged-rows.xlsx"),
+        "Grade: Director; City: Taiyuan; Rate: 480\nGrade: Director; City: Datong; Rate: 450\n\
+         Grade: Staff; City: Taiyuan; Rate: 350\nGrade: Staff; City: Datong; Rate: 320"
+    );
+    let word = text("merged-cells.docx");
+    assert!(word.contains("| 1-1 |  | 1-2 | 1-3 | 1-4 |\n"), "{word}");
+    assert!(word.contains("| Director | Taiyuan | 480 |\n| Director | Others | 350 |"), "{word}");
+    let rows = text("rowspan.html");
+    assert!(rows.contains("| Director | Datong | 450 |"), "{rows}");
+    let columns = text("colspan.html");
+    assert!(columns.contains("| Region | Spring |  | Autumn |  |"), "{columns}");
+}
+
+#[test]
+fn values_are_shown_as_in_the_program() {
+    let document = document("number-formats.xlsx");
+    assert_eq!(
+        document.text,
+        "Budget2025\nProject: Mill [Comment (x): Approved by the board on 2 May]; Start: 2025-03-14; Share: 15.5%; \
+         Cost: 12,500.50 EUR; Phone: 0049301234; Time: 08:30; Active: TRUE\nProject: Dam; Start: 2025-04-01; \
+         Share: 100.0%; Cost: 0.00 EUR; Phone: 0031201234; Time: 17:05; Active: FALSE\n\n\
+         Hidden (hidden sheet)\nSecret\tWord\nalpha\tomega\n\nFormulas\na: 1; b: 2; sum: =A2+B2"
+    );
+    assert_eq!(
+        document.warnings,
+        [
+            "the sheet \"Hidden\" is hidden in its program; it was read",
+            "1 formulas have no stored value and are written as they are; open the file in its program, which works \
+             them out, and save it"
+        ]
+    );
+}
+
+#[test]
+fn clauses_have_the_numbers_that_word_shows() {
+    assert_eq!(
+        text("outline-numbering.docx"),
+        "3 Termination\n  3.1 Notice period\n\nThree months.\n\n  3.2 Form\n\nIn writing.\n\n4 Liability\n  4.1 Ceiling"
+    );
+    assert_eq!(
+        text("letter-list.docx"),
+        "Legal text with letter list:\n\n(a) the seller pays\n(b) the buyer waits\n  (i) in the rain\n  \
+         (ii) in the shop\n(c) the porter sleeps"
+    );
+}
+
+#[test]
+fn headers_and_footers_are_read_once() {
+    assert_eq!(
+        text("header-footer.docx"),
+        "The supplier delivers within ten days.\n\nHeader: Contract no. ZK-2291 between Alder Ltd and Birch AG\n\n\
+         Footer: Version 7 of 3 May"
+    );
+}
+
+#[test]
+fn comments_follow_what_they_are_on() {
+    assert_eq!(
+        text("comment.docx"),
+        "The penalty clause applies.\n\nComment (Reviewer): Legal: the ceiling of the penalty is 5000 crowns."
+    );
+}
+
+#[test]
+fn charts_tell_their_figures() {
+    let text = text("chart.pptx");
+    assert!(text.contains("Revenue by region: North 19.2, South 21.4"), "{text}");
+}
+
+#[test]
+fn equations_are_a_line_of_text() {
+    assert_eq!(text("equation.docx"), "The area is (a+b)/2 h^2");
+}
+
+#[test]
+fn numbers_of_headings_come_from_their_styles() {
+    let styles = "<w:styles xmlns:w=\"w\"><w:style w:styleId=\"H1\"><w:name w:val=\"heading 1\"/><w:pPr><w:numPr>\
+                  <w:numId w:val=\"1\"/></w:numPr></w:pPr></w:style><w:style w:styleId=\"H2\"><w:name w:val=\"heading 2\"/>\
+                  <w:pPr><w:numPr><w:ilvl w:val=\"1\"/><w:numId w:val=\"1\"/></w:numPr></w:pPr></w:style></w:styles>";
+    let numbering = "<w:numbering xmlns:w=\"w\"><w:abstractNum w:abstractNumId=\"5\">\
+                     <w:lvl w:ilvl=\"0\"><w:numFmt w:val=\"upperRoman\"/><w:lvlText w:val=\"Article %1.\"/><w:pStyle w:val=\"H1\"/></w:lvl>\
+                     <w:lvl w:ilvl=\"1\"><w:isLgl/><w:lvlText w:val=\"%1.%2\"/><w:pStyle w:val=\"H2\"/></w:lvl></w:abstractNum>\
+                     <w:num w:numId=\"1\"><w:abstractNumId w:val=\"5\"/></w:num>\
+                     <w:num w:numId=\"2\"><w:abstractNumId w:val=\"5\"/><w:lvlOverride w:ilvl=\"0\"><w:startOverride w:val=\"9\"/>\
+                     </w:lvlOverride></w:num></w:numbering>";
+    let kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/";
+    let relations = format!(
+        "<Relationships><Relationship Id=\"a\" Type=\"{kind}styles\" Target=\"styles.xml\"/>\
+         <Relationship Id=\"b\" Type=\"{kind}numbering\" Target=\"numbering.xml\"/></Relationships>"
+    );
+    let paragraph = |style: &str, text: &str, list: &str| {
+        format!("<w:p><w:pPr><w:pStyle w:val=\"{style}\"/>{list}</w:pPr><w:r><w:t>{text}</w:t></w:r></w:p>")
+    };
+    let none = "<w:numPr><w:numId w:val=\"0\"/></w:numPr>";
+    let other = "<w:numPr><w:ilvl w:val=\"0\"/><w:numId w:val=\"2\"/></w:numPr>";
+    let body: String = [
+        paragraph("H1", "Scope", ""),
+        paragraph("H2", "Places", ""),
+        paragraph("H2", "Times", ""),
+        paragraph("H1", "Preface", none),
+        paragraph("H1", "Price", ""),
+        paragraph("H2", "Rates", ""),
+        paragraph("H1", "Annex", other),
+    ]
+    .concat();
+    let text = format!("<w:document xmlns:w=\"w\"><w:body>{body}</w:body></w:document>");
+    let file = archive(&[
+        ("word/document.xml", text.as_bytes()),
+        ("word/styles.xml", styles.as_bytes()),
+        ("word/numbering.xml", numbering.as_bytes()),
+        ("word/_rels/document.xml.rels", relations.as_bytes()),
+    ]);
+    assert_eq!(
+        read("a.docx", file).unwrap().text,
+        "# Article I. Scope\n\n## 1.1 Places\n\n## 1.2 Times\n\n# Preface\n\n# Article II. Price\n\n## 2.1 Rates\n\n\
+         # Article IX. Annex"
+    );
+}
+
+#[test]
+fn old_properties_of_a_changed_paragraph_are_not_its_own() {
+    let body = "<w:p><w:pPr><w:pPrChange><w:pPr><w:numPr><w:numId w:val=\"7\"/></w:numPr></w:pPr></w:pPrChange></w:pPr>\
+                <w:r><w:t>Kept</w:t></w:r></w:p>";
+    assert_eq!(read("a.docx", word(body)).unwrap().text, "Kept");
+}
+
+#[test]
+fn documents_within_a_document_are_read() {
+    let kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/aFChunk";
+    let relations = format!(
+        "<Relationships><Relationship Id=\"a\" Type=\"{kind}\" Target=\"part.html\"/>\
+         <Relationship Id=\"b\" Type=\"{kind}\" Target=\"part.docx\"/>\
+         <Relationship Id=\"c\" Type=\"{kind}\" Target=\"part.bin\"/></Relationships>"
+    );
+    let body = "<w:document xmlns:w=\"w\" xmlns:r=\"r\"><w:body><w:p><w:r><w:t>One</w:t></w:r></w:p>\
+                <w:altChunk r:id=\"a\"/><w:altChunk r:id=\"b\"/><w:altChunk r:id=\"c\"/></w:body></w:document>";
+    let inner = word("<w:p><w:r><w:t>Three</w:t></w:r></w:p>");
+    let file = archive(&[
+        ("word/document.xml", body.as_bytes()),
+        ("word/_rels/document.xml.rels", relations.as_bytes()),
+        ("word/part.html", b"<html><body><p>Two</p></body></html>"),
+        ("word/part.docx", &inner),
+        ("word/part.bin", b"\x7fELF\x00\x01"),
+    ]);
+    let document = read("a.docx", file).unwrap();
+    assert_eq!(document.text, "One\n\nTwo\n\nThree");
+    assert_eq!(document.warnings, ["1 documents in the document were not read; upload them by themselves"]);
+}
