@@ -60,10 +60,11 @@ pub(super) fn by_declaration(declared: &str) -> Option<&'static str> {
     let essence = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let known = [
         MARKDOWN, HTML, XHTML, CSV, TSV, JSON, JSON_LINES, MAIL, MAILBOX, MHTML, MSG, TNEF, CALENDAR, SOURCE,
-        PDF, EPUB, DOCX, PPTX, XLSX, XLSB, XLS, ODS, ODT, RTF,
+        PDF, EPUB, DOCX, PPTX, XLSX, XLSB, XLS, DOC, PPT, ODS, ODT, ODP, RTF,
     ];
     match essence.as_str() {
         "text/x-markdown" => Some(MARKDOWN),
+        "text/rtf" => Some(RTF),
         "message/global" => Some(MAIL),
         "multipart/related" => Some(MHTML),
         "application/x-ndjson" | "application/ndjson" | "application/x-jsonlines" => Some(JSON_LINES),
@@ -139,16 +140,16 @@ pub(super) fn by_extension(name: &str) -> Option<&'static str> {
         "ics" | "ical" | "ifb" => CALENDAR,
         "pdf" => PDF,
         "epub" => EPUB,
-        "docx" | "docm" | "dotx" => DOCX,
-        "pptx" | "pptm" | "ppsx" | "potx" => PPTX,
-        "xlsx" | "xlsm" | "xltx" => XLSX,
+        "docx" | "docm" | "dotx" | "dotm" => DOCX,
+        "pptx" | "pptm" | "ppsx" | "ppsm" | "potx" | "potm" => PPTX,
+        "xlsx" | "xlsm" | "xltx" | "xltm" => XLSX,
         "xlsb" => XLSB,
-        "xls" => XLS,
-        "doc" => DOC,
-        "ppt" => PPT,
-        "ods" => ODS,
-        "odt" => ODT,
-        "odp" => ODP,
+        "xls" | "xlt" => XLS,
+        "doc" | "dot" => DOC,
+        "ppt" | "pps" | "pot" => PPT,
+        "ods" | "ots" => ODS,
+        "odt" | "ott" => ODT,
+        "odp" | "otp" => ODP,
         "rtf" => RTF,
         "zip" => ZIP,
         "png" => "image/png",
@@ -248,7 +249,7 @@ fn by_magic(head: &[u8], named: Option<&'static str>) -> Option<&'static str> {
         let office = [XLS, DOC, PPT, DOCX, PPTX, XLSX, XLSB, MSG];
         return Some(named.filter(|named| office.contains(named)).unwrap_or(OLE));
     }
-    if has(b"{\\rtf") {
+    if head.trim_ascii_start().starts_with(b"{\\rtf") {
         return Some(RTF);
     }
     let after = |at: usize, magic: &[u8]| head.get(at..).is_some_and(|rest| rest.starts_with(magic));

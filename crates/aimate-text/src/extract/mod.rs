@@ -16,13 +16,21 @@
 mod archive;
 mod bytes;
 mod decode;
+#[cfg(feature = "extract-office")]
+mod doc;
 mod document;
 #[cfg(feature = "extract-office")]
 mod docx;
+#[cfg(feature = "extract-office")]
+mod drawing;
 #[cfg(feature = "extract-epub")]
 mod epub;
+#[cfg(feature = "extract-office")]
+mod equation;
 mod error;
 mod extractor;
+#[cfg(any(feature = "extract-html", feature = "extract-office"))]
+mod grid;
 #[cfg(feature = "extract-html")]
 mod html;
 mod json;
@@ -33,13 +41,25 @@ mod mail;
 mod markdown;
 mod media;
 #[cfg(feature = "extract-office")]
+mod number;
+#[cfg(feature = "extract-office")]
+mod numeral;
+#[cfg(feature = "extract-office")]
+mod odf;
+#[cfg(feature = "extract-office")]
+mod ole;
+#[cfg(feature = "extract-office")]
 mod ooxml;
 mod output;
 #[cfg(feature = "extract-pdf")]
 mod pdf;
 #[cfg(feature = "extract-office")]
+mod ppt;
+#[cfg(feature = "extract-office")]
 mod pptx;
 mod read;
+#[cfg(feature = "extract-office")]
+mod rtf;
 #[cfg(feature = "extract-office")]
 mod sheet;
 mod source;

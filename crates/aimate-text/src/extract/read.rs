@@ -19,7 +19,7 @@ use super::pdf;
 use super::source::Source;
 use super::{decode, error, json, markdown, media, table};
 #[cfg(feature = "extract-office")]
-use super::{docx, pptx, sheet};
+use super::{doc, docx, odf, ole, ppt, pptx, rtf, sheet};
 
 /// Extracts the document at `path` in this process.
 ///
@@ -180,6 +180,10 @@ impl SourceFile {
             media::PPTX => pptx::read(&self.source, limits),
             #[cfg(feature = "extract-office")]
             media::XLSX | media::XLSB | media::ODS => sheet::read(&self.source, self.media_type, limits),
+            #[cfg(feature = "extract-office")]
+            media::ODT | media::ODP => odf::read(&self.source, self.media_type, limits),
+            #[cfg(feature = "extract-office")]
+            media::RTF => rtf::read(&self.bytes(limits.memory / 4)?, limits),
             #[cfg(feature = "extract-epub")]
             media::EPUB => epub::read(&self.source, limits),
             other => Err(unsupported(other)),
@@ -213,7 +217,7 @@ impl SourceFile {
         let bytes = self.bytes(limits.memory / 4)?;
         let has = |stream: &str| {
             let name: Vec<u8> = stream.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect();
-            media::find(&bytes, &name).is_some()
+            media::find(&bytes, &name).is_some() && self.has_stream(stream, limits).unwrap_or(true)
         };
         if has("EncryptedPackage") {
             let what = if self.media_type == media::OLE { "Office document" } else { self.noun() };
@@ -227,10 +231,12 @@ impl SourceFile {
             return outlook(&bytes, limits);
         }
         if has("WordDocument") {
-            return Err(unsupported(media::DOC));
+            drop(bytes);
+            return self.old_document(limits);
         }
         if has("PowerPoint Document") {
-            return Err(unsupported(media::PPT));
+            drop(bytes);
+            return self.old_presentation(limits);
         }
         Err(unsupported(media::OLE))
     }
@@ -300,9 +306,17 @@ fn feature_of(media_type: &str) -> Option<&'static str> {
             Some("extract-mail")
         }
         media::PDF => Some("extract-pdf"),
-        media::DOCX | media::PPTX | media::XLSX | media::XLSB | media::XLS | media::ODS => {
-            Some("extract-office")
-        }
+        media::DOCX
+        | media::PPTX
+        | media::XLSX
+        | media::XLSB
+        | media::XLS
+        | media::DOC
+        | media::PPT
+        | media::RTF
+        | media::ODS
+        | media::ODT
+        | media::ODP => Some("extract-office"),
         media::EPUB => Some("extract-epub"),
         _ => None,
     }
@@ -320,7 +334,7 @@ fn by_parts(source: &Source, limits: &Limits) -> Option<&'static str> {
     let mut archive = Archive::open(source, "ZIP archive", limits).ok()?;
     if let Ok(Some(declared)) = archive.text("mimetype") {
         let known = [media::EPUB, media::ODS, media::ODT, media::ODP];
-        if let Some(found) = known.into_iter().find(|known| *known == declared.trim()) {
+        if let Some(found) = known.into_iter().find(|known| declared.trim().starts_with(known)) {
             return Some(found);
         }
     }
@@ -344,13 +358,8 @@ fn unsupported(media_type: &str) -> ExtractError {
     }
     let general = media_type.split('/').next().unwrap_or_default();
     error::unsupported(match (media_type, general) {
-        (media::DOC, _) => "the file is a Word document of before 2007; save it as .docx or PDF".to_owned(),
-        (media::PPT, _) => "the file is a presentation of before 2007; save it as .pptx or PDF".to_owned(),
         (media::OLE, _) => {
             "the file is of an old Office program; save it in a format of today, or as PDF".to_owned()
-        }
-        (media::RTF | media::ODT | media::ODP, _) => {
-            format!("the file is an {noun}, which is not read; save it as .docx, .pptx or PDF")
         }
         (media::ZIP, _) | ("application/gzip" | "application/x-7z-compressed" | "application/vnd.rar", _) => {
             "the file is an archive; unpack it and upload the documents in it".to_owned()
@@ -373,6 +382,38 @@ impl SourceFile {
     #[cfg(not(feature = "extract-office"))]
     fn old_workbook(&self, _: &Limits) -> Result<Extracted, ExtractError> {
         Err(unsupported(media::XLS))
+    }
+
+    #[cfg(feature = "extract-office")]
+    fn old_document(&self, limits: &Limits) -> Result<Extracted, ExtractError> {
+        doc::read(&self.source, limits)
+    }
+
+    #[cfg(not(feature = "extract-office"))]
+    fn old_document(&self, _: &Limits) -> Result<Extracted, ExtractError> {
+        Err(unsupported(media::DOC))
+    }
+
+    #[cfg(feature = "extract-office")]
+    fn old_presentation(&self, limits: &Limits) -> Result<Extracted, ExtractError> {
+        ppt::read(&self.source, limits)
+    }
+
+    #[cfg(not(feature = "extract-office"))]
+    fn old_presentation(&self, _: &Limits) -> Result<Extracted, ExtractError> {
+        Err(unsupported(media::PPT))
+    }
+
+    /// Whether a stream stands in the file itself, not in an object within it; a
+    /// damaged file tells by its bytes alone.
+    #[cfg(feature = "extract-office")]
+    fn has_stream(&self, name: &str, limits: &Limits) -> Option<bool> {
+        ole::OleFile::open(&self.source, "Office document", limits).ok().map(|container| container.has(name))
+    }
+
+    #[cfg(not(feature = "extract-office"))]
+    fn has_stream(&self, _: &str, _: &Limits) -> Option<bool> {
+        None
     }
 }
 

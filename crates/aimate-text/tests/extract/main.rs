@@ -14,3 +14,5 @@ mod bad;
 mod encodings;
 mod good;
 mod mail;
+mod office;
+mod old;
