@@ -158,6 +158,10 @@ const WORD: &[&str] = &[
     "word/numbering.xml",
     "word/footnotes.xml",
     "docProps/core.xml",
+    "word/comments.xml",
+    "word/header1.xml",
+    "word/charts/chart1.xml",
+    "word/part.html",
 ];
 const SLIDES: &[&str] = &[
     "ppt/presentation.xml",
@@ -165,6 +169,8 @@ const SLIDES: &[&str] = &[
     "ppt/slides/slide1.xml",
     "ppt/slides/_rels/slide1.xml.rels",
     "ppt/notesSlides/notesSlide1.xml",
+    "ppt/charts/chart1.xml",
+    "ppt/comments/comment1.xml",
 ];
 const WORKBOOK: &[&str] = &[
     "xl/workbook.xml",
@@ -172,6 +178,9 @@ const WORKBOOK: &[&str] = &[
     "xl/worksheets/sheet1.xml",
     "xl/sharedStrings.xml",
     "xl/styles.xml",
+    "xl/worksheets/_rels/sheet1.xml.rels",
+    "xl/comments/comment1.xml",
+    "xl/drawings/drawing1.xml",
 ];
 
 pub(super) const DOCX: Target = Target {
@@ -180,7 +189,11 @@ pub(super) const DOCX: Target = Target {
     seeds: || {
         let paragraph = "<w:document xmlns:w=\"w\"><w:body><w:p><w:pPr><w:pStyle w:val=\"Heading1\"/></w:pPr><w:r><w:t>A</w:t>\
             </w:r></w:p><w:tbl><w:tr><w:tc><w:p><w:r><w:t>b</w:t><w:tab/><w:br/></w:r></w:p></w:tc></w:tr></w:tbl></w:body></w:document>";
-        vec![from_file("report.docx", WORD), paragraph.as_bytes().to_vec()]
+        vec![
+            from_file("report.docx", WORD),
+            from_file("office/comment.docx", WORD),
+            paragraph.as_bytes().to_vec(),
+        ]
     },
     words: &[
         "<w:p>",
@@ -209,6 +222,11 @@ pub(super) const DOCX: Target = Target {
         "<!DOCTYPE a [<!ENTITY b \"c\">]>",
         "\0",
         "<w:txbxContent>",
+        "<w:gridSpan w:val=\"99999999\"/>",
+        "<w:vMerge/>",
+        "<w:altChunk r:id=\"rId1\"/>",
+        "<m:oMath><m:f><m:num>",
+        "<w:lvlText w:val=\"%1.%9\"/>",
         "<mc:AlternateContent>",
     ],
 };
@@ -218,8 +236,12 @@ pub fn docx(input: &[u8]) {
     read("a.docx", &archive(WORD, input));
 }
 
-pub(super) const PPTX: Target =
-    Target { name: "pptx", run: pptx, seeds: || vec![from_file("plan.pptx", SLIDES)], words: MARKUP };
+pub(super) const PPTX: Target = Target {
+    name: "pptx",
+    run: pptx,
+    seeds: || vec![from_file("plan.pptx", SLIDES), from_file("office/chart.pptx", SLIDES)],
+    words: MARKUP,
+};
 
 /// The parts of a presentation, put into an archive, are read or refused.
 pub fn pptx(input: &[u8]) {
@@ -229,7 +251,7 @@ pub fn pptx(input: &[u8]) {
 pub(super) const XLSX: Target = Target {
     name: "xlsx",
     run: xlsx,
-    seeds: || vec![from_file("ledger.xlsx", WORKBOOK)],
+    seeds: || vec![from_file("ledger.xlsx", WORKBOOK), from_file("office/number-formats.xlsx", WORKBOOK)],
     words: &[
         "<c r=\"A1\" t=\"s\"><v>0</v></c>",
         "<c r=\"XFD1048576\">",
@@ -261,7 +283,7 @@ pub fn xlsx(input: &[u8]) {
 }
 
 /// Reads a file of these bytes.
-fn read(name: &str, bytes: &[u8]) {
+pub(super) fn read(name: &str, bytes: &[u8]) {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let path = std::env::temp_dir().join(format!("aimate-fuzz-{}-{number}", std::process::id()));
@@ -294,7 +316,7 @@ fn assert_sound(document: &Extracted) {
 }
 
 /// An archive of `names` with the pieces of an input; what it lacks is left out.
-fn archive(names: &[&str], input: &[u8]) -> Vec<u8> {
+pub(super) fn archive(names: &[&str], input: &[u8]) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
     for (name, part) in names.iter().zip(input.split(|byte| *byte == 0)) {
@@ -304,11 +326,18 @@ fn archive(names: &[&str], input: &[u8]) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
+/// One of aimate-text's test files, as an input.
+pub(super) fn seed(file: &str) -> Vec<u8> {
+    fs::read(test_file(file)).unwrap()
+}
+
+fn test_file(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/aimate-text/tests/files").join(file)
+}
+
 /// The parts of one of aimate-text's test files, as an input.
-fn from_file(file: &str, names: &[&str]) -> Vec<u8> {
-    let path: PathBuf =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/aimate-text/tests/files").join(file);
-    let mut zip = ZipArchive::new(fs::File::open(path).unwrap()).unwrap();
+pub(super) fn from_file(file: &str, names: &[&str]) -> Vec<u8> {
+    let mut zip = ZipArchive::new(fs::File::open(test_file(file)).unwrap()).unwrap();
     let parts = names.iter().map(|name| {
         let mut bytes = Vec::new();
         if let Ok(mut part) = zip.by_name(name) {

@@ -6,6 +6,7 @@ mod filter;
 mod form;
 mod frame;
 mod header;
+mod office;
 mod segment;
 mod tokenizer;
 
@@ -17,6 +18,7 @@ pub use filter::filter;
 pub use form::multipart;
 pub use frame::{events, json_lines, thoughts};
 pub use header::{content_type, file_name, origin, part_head, retry_after};
+pub use office::{doc, ods, odt, ppt, rtf};
 pub use segment::segment;
 pub use tokenizer::{bert, terms};
 
@@ -31,6 +33,11 @@ pub const ALL: &[Target] = &[
     document::MARKDOWN,
     document::PPTX,
     document::XLSX,
+    office::DOC,
+    office::ODS,
+    office::ODT,
+    office::PPT,
+    office::RTF,
     filter::FILTER,
     form::MULTIPART,
     frame::EVENTS,
