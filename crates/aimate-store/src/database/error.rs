@@ -33,6 +33,18 @@ impl DbError {
         }
     }
 
+    /// What keeps the database from its work, in words for every caller.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn trouble(&self) -> Error {
+        match self {
+            Self::Db(error) => Error::unavailable(trouble(error)),
+            Self::Other(error) => Error::unavailable(error.message().to_owned()),
+            Self::RowCount { .. } | Self::ForeignKey(_) | Self::Unique(_) => {
+                Error::unavailable("the write was not stored; try again")
+            }
+        }
+    }
+
     /// Says what a violated foreign key means here.
     pub(crate) fn on_foreign_key(self, missing: impl FnOnce() -> Error) -> Self {
         match self {
@@ -102,18 +114,41 @@ pub(crate) fn failure(error: sqlx::Error) -> Error {
 
 /// What keeps the database from its work at this moment.
 fn trouble(error: &sqlx::Error) -> &'static str {
+    // What the server says before it cuts a connection tells more than the cut.
+    let code = error.as_database_error().and_then(DatabaseError::code).unwrap_or_default();
+    match &*code {
+        "53300" => {
+            return "the database server has no connection left; raise its `max_connections`, or lower \
+                    DATABASE_POOL_SIZE";
+        }
+        "25006" => return "the database server can only be read at this moment; is it a standby?",
+        "26000" | "42P05" => {
+            return "a proxy before the database server loses prepared statements: pgbouncer needs version 1.21 \
+                    or newer with `max_prepared_statements`, or `pool_mode = session`";
+        }
+        _ => {}
+    }
     if is_lost(error) {
         // A commit may have been stored before its answer was lost.
         return "the database cannot be reached, or broke off: a write that was under way may or may not be \
                 stored; try again";
     }
-    let code = error.as_database_error().and_then(DatabaseError::code).unwrap_or_default();
     match code.parse::<u32>() {
         // SQLSTATE `disk_full`; SQLite's FULL, which has no extended codes.
         Ok(53_100 | 13) => "the disk of the database is full; make room and try again",
         // SQLite's IOERR and its extended codes; SQLSTATEs are greater.
         Ok(code) if code < 10_000 && code & 0xff == 10 => {
             "the disk of the database failed; look at its machine's log and try again"
+        }
+        // SQLite's READONLY, CORRUPT, CANTOPEN and NOTADB.
+        Ok(code) if code < 10_000 && code & 0xff == 8 => {
+            "the database's file can only be read; check its owner, its folder and its disk"
+        }
+        Ok(code) if code < 10_000 && matches!(code & 0xff, 11 | 26) => {
+            "the database's file is damaged; run `aimate doctor`, and bring back a backup"
+        }
+        Ok(code) if code < 10_000 && code & 0xff == 14 => {
+            "a file of the database cannot be opened; check its folder, its disk and the limit of open files"
         }
         _ => "the database is busy; try again",
     }
@@ -127,10 +162,15 @@ pub(crate) fn is_lost(error: &sqlx::Error) -> bool {
         }
         #[cfg(feature = "postgres")]
         sqlx::Error::Database(database) => {
-            // 08: connection exceptions; 57P01 to 57P03: the server shuts down,
-            // crashed or starts.
-            database.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some_and(|error| {
-                error.code().starts_with("08") || matches!(error.code(), "57P01" | "57P02" | "57P03")
+            use sqlx::postgres::{PgDatabaseError, PgSeverity};
+            // The server ends the session after a fatal error: it shuts down,
+            // crashed or starts (57P01 to 57P03), the session was idle in its
+            // transaction for too long (25P03) and others. 08: connection
+            // exceptions. 26000, 42P05: another session than the one that prepared.
+            database.try_downcast_ref::<PgDatabaseError>().is_some_and(|error| {
+                matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic)
+                    || error.code().starts_with("08")
+                    || matches!(error.code(), "57P01" | "57P02" | "57P03" | "26000" | "42P05")
             })
         }
         _ => false,
@@ -155,7 +195,9 @@ fn kind(error: &sqlx::Error) -> ErrorKind {
 fn other_kind(error: &dyn DatabaseError) -> ErrorKind {
     #[cfg(feature = "postgres")]
     if let Some(error) = error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>() {
-        return postgres_kind(error.code());
+        use sqlx::postgres::PgSeverity;
+        let is_fatal = matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic);
+        return if is_fatal { ErrorKind::Unavailable } else { postgres_kind(error.code()) };
     }
     #[cfg(feature = "sqlite")]
     if let Some(error) = error.try_downcast_ref::<sqlx::sqlite::SqliteError>() {
@@ -173,6 +215,9 @@ fn postgres_kind(code: &str) -> ErrorKind {
         // Serialization failure, deadlock, lock or statement timeout, a server
         // that has become read-only.
         "40001" | "40P01" | "55P03" | "57014" | "25006" => ErrorKind::Unavailable,
+        // A transaction that was idle or took too long; a proxy that gives each
+        // statement another session.
+        "25P03" | "25P04" | "26000" | "42P05" => ErrorKind::Unavailable,
         // Connection lost, resources used up, the server shuts down.
         code if code.starts_with("08") || code.starts_with("53") || code.starts_with("57P") => {
             ErrorKind::Unavailable
@@ -185,8 +230,8 @@ fn postgres_kind(code: &str) -> ErrorKind {
 #[cfg(feature = "sqlite")]
 fn sqlite_kind(code: u32) -> ErrorKind {
     match code & 0xff {
-        // BUSY, LOCKED, IOERR, FULL, CANTOPEN.
-        5 | 6 | 10 | 13 | 14 => ErrorKind::Unavailable,
+        // BUSY, LOCKED, READONLY, IOERR, CORRUPT, FULL, CANTOPEN, NOTADB.
+        5 | 6 | 8 | 10 | 11 | 13 | 14 | 26 => ErrorKind::Unavailable,
         // TOOBIG.
         18 => ErrorKind::TooLarge,
         _ => ErrorKind::Internal,

@@ -2,6 +2,7 @@
 
 mod job;
 mod statement_batch;
+mod watched_file;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use super::task::Tasks;
 use super::{DbError, Outcome, Statement};
 use crate::worker::LivenessLocks;
 use statement_batch::StatementBatch;
+use watched_file::WatchedFile;
 use writer::Writer;
 
 impl Poolable for SqliteConnection {
@@ -52,6 +54,7 @@ pub(crate) struct Sqlite {
     writer: Writer,
     /// `None` in memory, where one connection is all there is.
     readers: Option<Pool<SqliteConnection>>,
+    file: Option<WatchedFile>,
     path: Option<PathBuf>,
     timeout: Duration,
     tasks: Tasks,
@@ -92,10 +95,12 @@ impl Sqlite {
         timeout: Duration,
     ) -> Self {
         let tasks = Tasks::default();
+        let file = path.as_deref().map(WatchedFile::new);
         let reopen = path.as_deref().map(|path| writer_options(Some(path), timeout));
         Self {
-            writer: Writer::start(&tasks, writer, reopen, timeout),
+            writer: Writer::start(&tasks, writer, file.clone(), reopen, timeout),
             readers: path.as_deref().map(|path| Pool::new(reader_options(path, timeout), readers, timeout)),
+            file,
             path,
             timeout,
             tasks,
@@ -106,6 +111,11 @@ impl Sqlite {
     /// The database's file; `None` in memory.
     pub(crate) fn path(&self) -> Option<&Path> {
         self.path.as_deref()
+    }
+
+    /// That the database's file is the one that was opened.
+    pub(crate) fn check_file(&self) -> Result<()> {
+        self.file.as_ref().map_or(Ok(()), WatchedFile::check)
     }
 
     /// How to open another connection that writes; `None` in memory, where
@@ -124,6 +134,7 @@ impl Sqlite {
         let Some(readers) = &self.readers else {
             return Ok(self.store(statements).await?);
         };
+        self.check_file()?;
         let permit = readers.permit().await?;
         self.tasks
             .run(async move {
@@ -143,12 +154,14 @@ impl Sqlite {
         self.writer.submit(statements).await
     }
 
+    /// The writer is closed last: it leaves one whole file, if no other process has
+    /// it open.
     pub(crate) async fn close(&self) {
-        self.writer.close();
-        self.tasks.close().await;
-        self.workers.clear().await;
         if let Some(readers) = &self.readers {
             readers.close().await;
         }
+        self.writer.close();
+        self.tasks.close().await;
+        self.workers.clear().await;
     }
 }

@@ -79,14 +79,27 @@ impl Job {
         end
     }
 
-    /// Tells the caller: the result, or that it was `lost` with its transaction.
-    pub(super) fn reply(self, lost: Option<&str>) {
+    /// Takes back its result: it may not be stored.
+    pub(super) fn forget(&mut self) {
+        self.result = None;
+    }
+
+    /// Why the database failed while it ran, in words for those whose writes went
+    /// with it.
+    pub(super) fn trouble(&self) -> Error {
+        match &self.result {
+            Some(Err(error)) => error.trouble(),
+            _ => Error::unavailable("the write was not stored; try again"),
+        }
+    }
+
+    /// Tells the caller: the result, or why it was `lost` with its transaction.
+    pub(super) fn reply(self, lost: Option<&Error>) {
         let result = match (self.result, lost) {
             (Some(Err(error)), _) => Err(error),
             (Some(result), None) => result,
-            (_, lost) => Err(Error::unavailable("the write was not stored; try again")
-                .with_source(lost.unwrap_or("it was not run").to_owned())
-                .into()),
+            (_, Some(lost)) => Err(Error::new(lost.kind(), lost.message().to_owned()).into()),
+            (None, None) => Err(Error::unavailable("the write was not stored; try again").into()),
         };
         // A caller that stopped waiting does not want to know.
         let _ = self.reply.send(result);

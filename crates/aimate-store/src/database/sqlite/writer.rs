@@ -18,12 +18,17 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::job::{End, Job, Opening};
+use super::watched_file::WatchedFile;
+use crate::database::error::failure;
 use crate::database::task::Tasks;
 use crate::database::{DbError, Outcome, Statement};
 
 /// Jobs in one transaction at most, so that the first does not wait long
 /// for its acknowledgement.
 const BATCH: usize = 64;
+/// How long nothing is written until the log is moved into the database's file: a
+/// copy of that file alone then has everything.
+const IDLE: Duration = Duration::from_secs(1);
 /// Jobs that wait at most; then callers wait for a place.
 const QUEUE: usize = 1024;
 
@@ -40,12 +45,13 @@ impl Writer {
     pub(super) fn start(
         tasks: &Tasks,
         connection: SqliteConnection,
+        file: Option<WatchedFile>,
         reopen: Option<SqliteConnectOptions>,
         timeout: Duration,
     ) -> Self {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let closing = CancellationToken::new();
-        tasks.start(serve(connection, reopen, jobs, closing.clone()));
+        tasks.start(serve(connection, file, reopen, jobs, closing.clone()));
         Self { queue, closing, timeout }
     }
 
@@ -74,11 +80,13 @@ fn closed() -> DbError {
 
 async fn serve(
     mut connection: SqliteConnection,
+    file: Option<WatchedFile>,
     reopen: Option<SqliteConnectOptions>,
     mut jobs: mpsc::Receiver<Job>,
     closing: CancellationToken,
 ) {
     let mut batch = Vec::with_capacity(BATCH);
+    let mut is_checkpointed = true;
     loop {
         tokio::select! {
             biased;
@@ -86,31 +94,65 @@ async fn serve(
                 if count == 0 {
                     break;
                 }
-                let lost = run(&mut connection, &mut batch).await.err();
-                if lost.is_some() && connection.ping().await.is_err()
-                    && let Some(options) = &reopen
-                    && let Ok(opened) = options.connect().await
-                {
-                    connection = opened;
-                }
-                let lost = lost.map(|error| error.to_string());
-                batch.drain(..).for_each(|job| job.reply(lost.as_deref()));
+                let lost = run_on(&mut connection, file.as_ref(), reopen.as_ref(), &mut batch).await.err();
+                batch.drain(..).for_each(|job| job.reply(lost.as_ref()));
+                is_checkpointed = file.is_none();
             }
             () = closing.cancelled(), if !jobs.is_closed() => jobs.close(),
+            () = tokio::time::sleep(IDLE), if !is_checkpointed => {
+                // Without waiting for readers. What a reader is in the way of stays
+                // in the log until the next time.
+                let checkpoint = query("PRAGMA wal_checkpoint(PASSIVE)").execute(&mut connection).await;
+                if let Err(error) = checkpoint {
+                    tracing::debug!(%error, "a checkpoint failed; it is made again later");
+                }
+                is_checkpointed = true;
+            }
         }
+    }
+    if file.is_some()
+        && let Err(error) = query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await
+    {
+        tracing::debug!(%error, "another process holds up the last checkpoint, and makes it later");
     }
     if let Err(error) = connection.close().await {
         tracing::warn!(%error, "the database was not closed cleanly");
     }
 }
 
+/// Runs `batch` and commits it, into the file that is the database's. An error means
+/// that nothing of it may count as stored.
+async fn run_on(
+    connection: &mut SqliteConnection,
+    file: Option<&WatchedFile>,
+    reopen: Option<&SqliteConnectOptions>,
+    batch: &mut [Job],
+) -> Result<(), Error> {
+    let check = || file.map_or(Ok(()), WatchedFile::check);
+    check()?;
+    match run(connection, batch).await {
+        // Looked at once more, before anybody is told that something is stored.
+        Ok(()) => check().inspect_err(|_| batch.iter_mut().for_each(Job::forget)),
+        Err(error) => {
+            if connection.ping().await.is_err()
+                && check().is_ok()
+                && let Some(options) = reopen
+                && let Ok(opened) = options.connect().await
+            {
+                *connection = opened;
+            }
+            Err(error)
+        }
+    }
+}
+
 /// Runs `batch` and commits it. An error means that nothing of it is stored.
-async fn run(connection: &mut SqliteConnection, batch: &mut [Job]) -> sqlx::Result<()> {
+async fn run(connection: &mut SqliteConnection, batch: &mut [Job]) -> Result<(), Error> {
     if let [job] = batch
         && job.is_one_statement()
     {
         return match job.run(connection, Opening::None).await {
-            End::Broken => Err(broken()),
+            End::Broken => Err(job.trouble()),
             End::Done | End::Refused => Ok(()),
         };
     }
@@ -122,7 +164,7 @@ async fn run(connection: &mut SqliteConnection, batch: &mut [Job]) -> sqlx::Resu
     result
 }
 
-async fn run_in_transaction(connection: &mut SqliteConnection, batch: &mut [Job]) -> sqlx::Result<()> {
+async fn run_in_transaction(connection: &mut SqliteConnection, batch: &mut [Job]) -> Result<(), Error> {
     let alone = batch.len() == 1;
     let (mut begun, mut saved) = (false, false);
     for job in batch {
@@ -140,20 +182,16 @@ async fn run_in_transaction(connection: &mut SqliteConnection, batch: &mut [Job]
         saved |= saves;
         match job.run(connection, opening).await {
             End::Refused if saves => {
-                query("ROLLBACK TO job").execute(&mut *connection).await?;
+                query("ROLLBACK TO job").execute(&mut *connection).await.map_err(failure)?;
             }
             End::Refused if alone => {
-                query("ROLLBACK").execute(&mut *connection).await?;
+                query("ROLLBACK").execute(&mut *connection).await.map_err(failure)?;
                 return Ok(());
             }
-            End::Broken => return Err(broken()),
+            End::Broken => return Err(job.trouble()),
             End::Done | End::Refused => {}
         }
     }
-    query("COMMIT").execute(connection).await?;
+    query("COMMIT").execute(connection).await.map_err(failure)?;
     Ok(())
-}
-
-fn broken() -> sqlx::Error {
-    sqlx::Error::Protocol("a job of the same transaction failed".into())
 }
