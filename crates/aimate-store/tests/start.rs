@@ -4,6 +4,7 @@
 
 mod support;
 
+use aimate_core::conformance::world::World;
 use aimate_core::{Error, ErrorKind};
 use aimate_store::{Kind, Options, connect, connect_with};
 use futures_util::future::join_all;
@@ -159,6 +160,35 @@ async fn missing_vector_extension_says_what_to_do() {
         let error = connect(&database.url()).await.err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Invalid);
         assert!(error.message().contains("CREATE EXTENSION vector"), "{error}");
+        database.drop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn database_that_cannot_hold_all_text_is_refused() {
+    support::on_each_server(async |schema| {
+        let database = support::OwnDatabase::unusual(schema, "LATIN1", "read committed").await;
+        let error = connect(&database.url()).await.err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(error.message().contains("LATIN1") && error.message().contains("UTF8"), "{error}");
+        database.drop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn stricter_isolation_of_the_server_refuses_nobody() {
+    support::on_each_server(async |schema| {
+        let database = support::OwnDatabase::unusual(schema, "UTF8", "serializable").await;
+        let store = connect(&database.url()).await.unwrap();
+        let stores = store.stores();
+        let w = World::new(&stores).await;
+        let talk = w.conversation("talk").await;
+        let turns: Vec<_> = (0..16).map(|_| w.turn(talk.id, None)).collect();
+        let begun = join_all(turns.iter().map(|turn| stores.runs.begin(&w.me, turn))).await;
+        assert!(begun.iter().all(Result::is_ok), "{begun:?}");
+        store.close().await;
         database.drop().await;
     })
     .await;

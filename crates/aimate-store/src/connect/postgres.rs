@@ -34,6 +34,7 @@ pub(super) async fn open(url: &str, options: &Options) -> Result<SqlStore> {
     let pool = Pool::new(connect, options.pool_size.unwrap_or(16), options.timeout);
     let mut connection = pool.open().await.map_err(|error| not_reached(&address, error))?;
     check_version(&connection, &address)?;
+    check_encoding(&mut connection, &address).await?;
     if options.migrate {
         migrate::postgres::run(&mut connection).await?;
     } else {
@@ -83,6 +84,19 @@ fn check_version(connection: &PgConnection, address: &str) -> Result<()> {
         ))),
         _ => Ok(()),
     }
+}
+
+/// Other encodings have no room for most of what people write.
+async fn check_encoding(connection: &mut PgConnection, address: &str) -> Result<()> {
+    let query = sqlx::query_scalar("SELECT current_setting('server_encoding')");
+    let encoding: String = query.fetch_one(connection).await.map_err(failure)?;
+    if encoding == "UTF8" {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "the database {address} is encoded in {encoding}, which cannot hold all text; make one with \
+         `createdb --encoding=UTF8 --template=template0`"
+    )))
 }
 
 /// What `doctor` tells of it.

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection};
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection, Either, Executor as _, SqlSafeStr as _, SqlStr, query,
-    query_with,
+    query_with, raw_sql,
 };
 
 use super::pool::{Pool, Poolable};
@@ -23,11 +23,12 @@ impl Poolable for PgConnection {
 
     /// One plan for each statement, whatever its values: the planner would take
     /// a tenant that came after the last ANALYZE for one without rows, and any
-    /// index for as good as the right one. It is also what the tests look at.
+    /// index for as good as the right one. It is also what the tests look at. And
+    /// the isolation that the statements are written for, whatever the server's
+    /// default is. In one message, so that a proxy cannot come between.
     async fn open(options: &PgConnectOptions) -> sqlx::Result<Self> {
         let mut connection = options.connect().await?;
-        let plans = query("SET plan_cache_mode = force_generic_plan").persistent(false);
-        plans.execute(&mut connection).await?;
+        connection.execute(raw_sql(SESSION)).await?;
         Ok(connection)
     }
 
@@ -39,6 +40,9 @@ impl Poolable for PgConnection {
         Connection::close(self).await
     }
 }
+
+const SESSION: &str = "SET plan_cache_mode = force_generic_plan; \
+     SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED";
 
 /// A PostgreSQL server.
 pub(crate) struct Postgres {

@@ -120,6 +120,21 @@ impl<'s> OwnDatabase<'s> {
         Self(schema)
     }
 
+    /// With this encoding and isolation.
+    pub(crate) async fn unusual(schema: &'s Schema, encoding: &str, isolation: &str) -> Self {
+        schema.run(format!("CREATE ROLE {} LOGIN SUPERUSER", schema.name)).await;
+        schema
+            .run(format!(
+                "CREATE DATABASE {0} OWNER {0} ENCODING '{encoding}' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'",
+                schema.name
+            ))
+            .await;
+        schema
+            .run(format!("ALTER DATABASE {} SET default_transaction_isolation = '{isolation}'", schema.name))
+            .await;
+        Self(schema)
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("postgres://{0}@{1}/{0}", self.0.name, self.0.address())
     }
