@@ -1,5 +1,7 @@
 //! Runs: the generation of one answer, and the port that makes it durable.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -253,14 +255,27 @@ pub trait WorkerStore: Send + Sync {
     /// calls of [`WorkerStore::take_abandoned`] need not wait for the lease.
     async fn join(&self, worker: WorkerId, now: Timestamp) -> Result<()>;
     /// Says that the worker lives, and returns the runs of it that somebody
-    /// asked to stop.
+    /// asked to stop. Where processes of several machines share the database, its
+    /// own clock says when that was, and `now` counts for nothing: a machine
+    /// whose clock is wrong loses no work.
     async fn beat(&self, worker: WorkerId, now: Timestamp) -> Result<Vec<RunId>>;
     /// Takes over at most `limit` unfinished runs of workers that have left,
-    /// died or not beaten since `dead_before`; each run goes to one caller only.
+    /// died or not beaten for `lease`; each run goes to one caller only.
     async fn take_abandoned(
         &self,
         worker: WorkerId,
-        dead_before: Timestamp,
+        now: Timestamp,
+        lease: Duration,
+        limit: u32,
+    ) -> Result<Vec<AbandonedRun>>;
+    /// Takes over at most `limit` unfinished runs of `worker` itself that were
+    /// begun before `begun_before` and are not among those it `held`: the
+    /// database did not confirm that they were begun.
+    async fn take_unheld(
+        &self,
+        worker: WorkerId,
+        begun_before: Timestamp,
+        held: &[RunId],
         limit: u32,
     ) -> Result<Vec<AbandonedRun>>;
     /// Ends the worker; its unfinished runs are abandoned.

@@ -14,11 +14,13 @@ mod sqlite;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aimate_core::run::{AbandonedRun, WorkerStore};
 use aimate_core::{Result, RunId, Scope, Timestamp, WorkerId};
 use async_trait::async_trait;
 use tokio::sync::Mutex;
+use uuid::Uuid;
 
 use crate::database::{Database, Row, Sql, Statement, each};
 use crate::run::run;
@@ -40,12 +42,16 @@ impl<T> LivenessLocks<T> {
     }
 }
 
-/// Removes the workers that have not beaten since `$2`, and those in `$3`, whose
-/// locks are free.
+/// Removes the workers that have not beaten for `$3`, and those in `$4`, whose locks
+/// are free. PostgreSQL's own clock says how long: the processes are of several
+/// machines, whose clocks may differ by more than a lease. Those of a file are of one,
+/// whose time is `$2`.
 const EXPIRE: Sql = Sql::Each {
     sqlite: "DELETE FROM workers WHERE id <> $1 \
-        AND (beat_at < $2 OR id IN (SELECT unhex(value) FROM json_each($3))) RETURNING id",
-    postgres: "DELETE FROM workers WHERE id <> $1 AND (beat_at < $2 OR id = ANY($3)) RETURNING id",
+        AND (beat_at < $2 - $3 OR id IN (SELECT unhex(value) FROM json_each($4))) RETURNING id",
+    postgres: "DELETE FROM workers WHERE id <> $1 AND $2::bigint IS NOT NULL \
+        AND (beat_at < (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - $3 OR id = ANY($4)) \
+        RETURNING id",
 };
 
 /// Gives at most `$2` unfinished runs of workers that are not there any more to
@@ -70,6 +76,22 @@ const CLAIM: Sql = Sql::Each {
         finish_reason, usage, context, worker_id, attempt, client_id, client_hash, created_at, finished_at, \
         (SELECT u.role FROM users u WHERE u.tenant_id = runs.tenant_id AND u.id = runs.user_id) AS role",
 };
+/// Gives runs of worker `$1` itself that were begun before `$3` and are not in `$4`
+/// to it once more.
+const CLAIM_UNHELD: Sql = Sql::Each {
+    sqlite: "UPDATE runs SET attempt = attempt + 1 WHERE (tenant_id, id) IN ( \
+            SELECT r.tenant_id, r.id FROM runs r WHERE r.finished_at IS NULL AND r.worker_id = $1 \
+            AND r.created_at < $3 AND r.id NOT IN (SELECT unhex(value) FROM json_each($4)) LIMIT $2) \
+        RETURNING tenant_id, user_id, id, conversation_id, user_message_id, message_id, status, model, error, \
+        finish_reason, usage, context, worker_id, attempt, client_id, client_hash, created_at, finished_at, \
+        (SELECT u.role FROM users u WHERE u.tenant_id = runs.tenant_id AND u.id = runs.user_id) AS role",
+    postgres: "UPDATE runs SET attempt = attempt + 1 WHERE (tenant_id, id) IN ( \
+            SELECT r.tenant_id, r.id FROM runs r WHERE r.finished_at IS NULL AND r.worker_id = $1 \
+            AND r.created_at < $3 AND r.id <> ALL($4) LIMIT $2 FOR UPDATE SKIP LOCKED) \
+        RETURNING tenant_id, user_id, id, conversation_id, user_message_id, message_id, status, model, error, \
+        finish_reason, usage, context, worker_id, attempt, client_id, client_hash, created_at, finished_at, \
+        (SELECT u.role FROM users u WHERE u.tenant_id = runs.tenant_id AND u.id = runs.user_id) AS role",
+};
 const LEAVE: Sql = Sql::Same("DELETE FROM workers WHERE id = $1");
 
 const CLEAR_LOGS: Sql = Sql::Same(
@@ -81,7 +103,12 @@ const CLEAR_LOGS: Sql = Sql::Same(
 /// meanwhile.
 const MAX_CLEARED: u32 = 1000;
 
-const PING: Sql = Sql::Same("SELECT 1 AS alive");
+const PING: Sql = Sql::Each {
+    sqlite: "SELECT 0 AS is_standby",
+    postgres: "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean AS is_standby",
+};
+/// Leaves all in the database's file, if nobody reads at this moment.
+const CHECKPOINT: Sql = Sql::Sqlite("PRAGMA wal_checkpoint(TRUNCATE)");
 
 /// The user whose work a claimed row is.
 pub(crate) fn owner(row: &Row) -> Result<Scope> {
@@ -110,7 +137,7 @@ impl WorkerStore for SqlStore {
             #[cfg(feature = "sqlite")]
             Database::Sqlite(db) => db.beat(worker, now).await?,
             #[cfg(feature = "postgres")]
-            Database::Postgres(db) => db.beat(worker, now).await?,
+            Database::Postgres(db) => db.beat(worker).await?,
         };
         each(&requested, |row| row.get("id"))
     }
@@ -118,17 +145,35 @@ impl WorkerStore for SqlStore {
     async fn take_abandoned(
         &self,
         worker: WorkerId,
-        dead_before: Timestamp,
+        now: Timestamp,
+        lease: Duration,
         limit: u32,
     ) -> Result<Vec<AbandonedRun>> {
-        each(&self.take_over(worker, dead_before, CLAIM.bind(worker).bind(limit)).await?, abandoned)
+        each(&self.take_over(worker, now, lease, CLAIM.bind(worker).bind(limit)).await?, abandoned)
+    }
+
+    async fn take_unheld(
+        &self,
+        worker: WorkerId,
+        begun_before: Timestamp,
+        held: &[RunId],
+        limit: u32,
+    ) -> Result<Vec<AbandonedRun>> {
+        let held: Vec<Uuid> = held.iter().map(|id| id.0).collect();
+        let claim = CLAIM_UNHELD.bind(worker).bind(limit).bind(begun_before).bind(held);
+        each(&self.database.write(claim).await?, abandoned)
     }
 
     async fn leave(&self, worker: WorkerId) -> Result<()> {
         self.database.execute(LEAVE.bind(worker)).await?;
         match &self.database {
             #[cfg(feature = "sqlite")]
-            Database::Sqlite(db) => db.unlock_worker(worker).await,
+            Database::Sqlite(db) => {
+                db.unlock_worker(worker).await;
+                if let Err(error) = self.database.write(CHECKPOINT.unbound()).await {
+                    tracing::debug!(?error, "a checkpoint failed; the next process makes it");
+                }
+            }
             #[cfg(feature = "postgres")]
             Database::Postgres(db) => db.unlock_worker(worker).await,
         }
@@ -141,13 +186,18 @@ impl WorkerStore for SqlStore {
     }
 
     async fn ping(&self) -> Result<()> {
-        match self.kind() {
-            // Through the connection that writes: that the file can be read says
-            // little.
-            Kind::Sqlite => drop(self.database.write(PING.unbound()).await?),
-            Kind::Postgres => drop(self.database.read(PING.unbound()).await?),
+        // Of SQLite through the connection that writes, which looks at the file too:
+        // that it can be read says little.
+        let rows = match self.kind() {
+            Kind::Sqlite => self.database.write(PING.unbound()).await?,
+            Kind::Postgres => self.database.read(PING.unbound()).await?,
+        };
+        match rows.first().map(|row| row.get("is_standby")).transpose()? {
+            Some(true) => Err(aimate_core::Error::unavailable(
+                "the database server can only be read at this moment; is it a standby?",
+            )),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -157,7 +207,8 @@ impl SqlStore {
     pub(crate) async fn take_over(
         &self,
         worker: WorkerId,
-        dead_before: Timestamp,
+        now: Timestamp,
+        lease: Duration,
         claim: Statement,
     ) -> Result<Vec<Row>> {
         let dead = match &self.database {
@@ -166,7 +217,8 @@ impl SqlStore {
             #[cfg(feature = "postgres")]
             Database::Postgres(db) => db.unlocked_workers(worker).await?,
         };
-        let expire = EXPIRE.bind(worker).bind(dead_before).bind(dead);
+        let lease = i64::try_from(lease.as_micros()).unwrap_or(i64::MAX);
+        let expire = EXPIRE.bind(worker).bind(now).bind(lease).bind(dead);
         let [expired, claimed] = self.database.transaction([expire, claim]).await?;
         let expired: Vec<WorkerId> = each(&expired.rows, |row| row.get("id"))?;
         match &self.database {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aimate_core::conformance::world::{self, World, at, id};
 use aimate_core::run::AbandonedRun;
-use aimate_core::{ErrorKind, Stores, Timestamp, WorkerId};
+use aimate_core::{ErrorKind, Stores, WorkerId};
 use aimate_store::{Options, connect, connect_with};
 use futures_util::future::{join, join_all};
 use support::relay::Relay;
@@ -80,7 +80,7 @@ async fn joined(stores: &Stores) -> WorkerId {
 
 /// What a worker gets at once, without waiting for any lease.
 async fn taken(stores: &Stores, worker: WorkerId) -> Vec<AbandonedRun> {
-    stores.workers.take_abandoned(worker, Timestamp(0), 10).await.unwrap()
+    stores.workers.take_abandoned(worker, at(0), Duration::from_secs(1_000_000_000), 10).await.unwrap()
 }
 
 /// The process that has the store ends without a word; another one starts.
@@ -117,4 +117,23 @@ async fn runs_of_a_dead_process_are_taken_at_once_on_sqlite() {
 #[tokio::test]
 async fn runs_of_a_dead_process_are_taken_at_once_on_postgres() {
     support::on_each_server(async |schema| dies_and_starts_again(&schema.url()).await).await;
+}
+
+#[tokio::test]
+async fn worker_whose_clock_is_a_minute_behind_loses_no_run() {
+    support::on_each_server(async |schema| {
+        let store = support::connected(schema).await;
+        let stores = store.stores();
+        let w = World::new(&stores).await;
+        w.begun().await;
+        let now = aimate_core::Clock::now(&aimate_core::SystemClock);
+        let behind = now.minus(Duration::from_secs(60));
+        stores.workers.beat(w.worker, behind).await.unwrap();
+        let heir = id();
+        stores.workers.join(heir, now).await.unwrap();
+        let lease = Duration::from_secs(30);
+        assert_eq!(stores.workers.take_abandoned(heir, now, lease, 10).await.unwrap(), []);
+        store.close().await;
+    })
+    .await;
 }

@@ -1,4 +1,5 @@
 use std::collections::HashSet;
+use std::time::Duration;
 
 use futures_util::future::join;
 
@@ -8,7 +9,7 @@ use crate::run::{BeginRun, FinishRun, RunStatus};
 use crate::{RunId, Scope, Stores, Timestamp, WorkerId};
 
 /// No worker of a case is late.
-const LONG_AGO: Timestamp = Timestamp(0);
+const LONG: Duration = Duration::from_secs(1_000_000_000);
 
 async fn joined(w: &World<'_>) -> WorkerId {
     let worker = id();
@@ -17,7 +18,7 @@ async fn joined(w: &World<'_>) -> WorkerId {
 }
 
 async fn taken(w: &World<'_>, by: WorkerId, limit: u32) -> Vec<RunId> {
-    let runs = w.stores.workers.take_abandoned(by, LONG_AGO, limit).await.unwrap();
+    let runs = w.stores.workers.take_abandoned(by, at(0), LONG, limit).await.unwrap();
     runs.into_iter().map(|abandoned| abandoned.run.id).collect()
 }
 
@@ -38,14 +39,33 @@ pub async fn runs_of_a_late_worker_are_taken(stores: &Stores) {
     let turn = w.begun().await;
     let heir = joined(&w).await;
     stores.workers.beat(w.worker, at(10)).await.unwrap();
-    let runs = stores.workers.take_abandoned(heir, at(10), 10).await.unwrap();
-    assert_eq!(runs, []);
-    let runs = stores.workers.take_abandoned(heir, at(11), 10).await.unwrap();
+    assert_eq!(stores.workers.take_abandoned(heir, at(10), LONG, 10).await.unwrap(), []);
+    // Either clock says that no time has passed, or this one that a second has.
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    let runs = stores.workers.take_abandoned(heir, at(11), Duration::ZERO, 10).await.unwrap();
     assert_eq!(runs[0].run.id, turn.run.id);
     // It was only late, and goes on with new runs.
     stores.workers.beat(w.worker, at(20)).await.unwrap();
     w.begun().await;
     assert_eq!(taken(&w, heir, 10).await, []);
+}
+
+pub async fn run_that_nobody_holds_is_taken(stores: &Stores) {
+    let w = World::new(stores).await;
+    let (lost, held, other) = (w.begun().await, w.begun().await, w.begun().await);
+    let take = async |worker, before, held: &[RunId]| {
+        let taken = stores.workers.take_unheld(worker, before, held, 10).await.unwrap();
+        taken.into_iter().map(|abandoned| (abandoned.run.id, abandoned.run.attempt)).collect::<Vec<_>>()
+    };
+    let later = Timestamp(lost.run.created_at.0 + 1);
+    assert_eq!(take(w.worker, lost.run.created_at, &[held.run.id, other.run.id]).await, []);
+    assert_eq!(take(joined(&w).await, later, &[]).await, []);
+    assert_eq!(take(w.worker, later, &[held.run.id, other.run.id]).await, [(lost.run.id, 2)]);
+    // Whoever was thought away changes nothing any more.
+    let end = finish(&lost, "late", text_events(1, &[]));
+    refused(stores.runs.finish(&w.me, &end).await, ErrorKind::Conflict);
+    stores.runs.finish(&w.me, &FinishRun { attempt: 2, ..end }).await.unwrap();
+    assert_eq!(take(w.worker, later, &[held.run.id, other.run.id]).await, []);
 }
 
 pub async fn runs_of_a_live_worker_stay(stores: &Stores) {
@@ -119,7 +139,7 @@ pub async fn abandoned_run_tells_its_scope(stores: &Stores) {
     }
     let heir = joined(&w).await;
     stores.workers.leave(w.worker).await.unwrap();
-    let runs = stores.workers.take_abandoned(heir, LONG_AGO, 10).await.unwrap();
+    let runs = stores.workers.take_abandoned(heir, at(0), LONG, 10).await.unwrap();
     for abandoned in &runs {
         let run = stores.runs.get(&abandoned.scope, abandoned.run.id).await.unwrap();
         assert_eq!(run, abandoned.run);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use aimate_text::tokens::Tokenizer;
 
+use super::held::Hold;
 use super::resolve::ResolvedModel;
 use super::{Answer, Engine};
 use crate::chat::channel::Channel;
@@ -15,6 +16,7 @@ use crate::chat::model_call::ModelCall;
 use crate::chat::{InputMessage, Turn, TurnInput};
 use crate::conversation::{Conversation, DEFAULT_TITLE, NewConversation, Window};
 use crate::error::{Error, Result};
+use crate::id::RunId;
 use crate::message::{Message, MessageRole, MessageStatus, Part, PathStats, text_of};
 use crate::provider::ChatRequest;
 use crate::retrieval::citations::passages_of;
@@ -36,6 +38,8 @@ struct Prepared {
     accounting: Accounting,
     /// What finding passages could not do.
     warnings: Vec<String>,
+    /// Until the run is driven, nobody may take it for abandoned.
+    hold: Hold<RunId>,
 }
 
 /// The branch a turn continues.
@@ -115,11 +119,12 @@ impl Engine {
 
     fn start(&self, scope: Scope, on_disconnect: crate::chat::OnDisconnect, prepared: Prepared) -> Answer {
         let inner = &self.inner;
-        let Prepared { begin: BeginRun { answer, mut run, .. }, call, accounting, warnings } = prepared;
+        let Prepared { begin: BeginRun { answer, mut run, .. }, call, accounting, warnings, hold } = prepared;
         // It is stored; a thousand open streams need not hold it in memory too.
         run.context = serde_json::json!(accounting.prompt_tokens);
         let channel = Arc::new(Channel::new(scope, run.conversation_id, on_disconnect));
         inner.channels().insert(run.id, channel.clone());
+        drop(hold);
         let listener = Answer::new(self.clone(), scope, &run, 0, Some(channel.clone()));
         let mut events = vec![ChatEvent::Started(Box::new(started(&run)))];
         if !call.request.passages.is_empty() {
@@ -182,7 +187,10 @@ impl Engine {
         let mut manifest = context.manifest;
         let warnings = found.describe(&mut manifest);
         let passages = branch.path.last().map(|last| passages_of(&last.content)).unwrap_or_default();
-        let begin = self.begin_run(&branch, &turn, new, &target, manifest);
+        let id = self.inner.sources.id();
+        // Before the run has a time: see `Engine::recover`.
+        let hold = self.inner.beginning.hold(id);
+        let begin = self.begin_run(id, &branch, &turn, new, &target, manifest);
         let request = ChatRequest {
             model: target.model_id.clone(),
             messages: context.messages,
@@ -200,7 +208,7 @@ impl Engine {
         let accounting = Accounting { prices: target.prices(), tokenizer, prompt_tokens: context.tokens };
         let explain = Box::new(move |error| target.explain(error));
         let call = ModelCall { provider, endpoint, request, explain };
-        Ok(Prepared { begin, call, accounting, warnings })
+        Ok(Prepared { begin, call, accounting, warnings, hold })
     }
 
     /// The branch the turn continues, and the model that answers: the named
@@ -323,6 +331,7 @@ impl Engine {
 
     fn begin_run(
         &self,
+        id: RunId,
         branch: &Branch,
         turn: &Turn,
         messages: Vec<Message>,
@@ -346,7 +355,7 @@ impl Engine {
             path_stats: last.map_or_else(PathStats::default, |message| message.path_stats).child(0),
         };
         let run = Run {
-            id: self.inner.sources.id(),
+            id,
             conversation_id: branch.conversation.id,
             user_message_id: last.map(|message| message.id),
             message_id: answer.id,

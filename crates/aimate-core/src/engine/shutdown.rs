@@ -8,9 +8,13 @@ use std::time::Duration;
 use tokio_util::sync::DropGuard;
 
 use super::{Engine, Inner};
+use crate::error::Result;
 
 /// How long the engine's tasks may take to end.
 const MAX_WAIT: Duration = Duration::from_secs(10);
+/// How long each last write may take: while the database is away, an engine ends
+/// all the same, and another process finds what it left.
+const LAST_WRITE: Duration = Duration::from_secs(5);
 
 impl Engine {
     /// Shuts down gracefully: takes no new turns, lets answers go on until
@@ -58,11 +62,20 @@ async fn end_when_stopped(inner: Arc<Inner>, _ended: DropGuard) {
     if tokio::time::timeout(MAX_WAIT, inner.tasks.wait()).await.is_err() {
         tracing::error!("some tasks did not end; their runs will be found as abandoned");
     }
-    inner.usage_recorder.flush().await;
-    if let Err(error) = inner.stores.queue.release_documents(inner.worker).await {
-        tracing::warn!(%error, "handing documents back to the queue failed");
-    }
-    if let Err(error) = inner.stores.workers.leave(inner.worker).await {
-        tracing::warn!(%error, "leaving as a worker failed");
+    in_time("storing the last usage records", async {
+        inner.usage_recorder.flush().await;
+        Ok(())
+    })
+    .await;
+    in_time("handing documents back to the queue", inner.stores.queue.release_documents(inner.worker)).await;
+    in_time("leaving as a worker", inner.stores.workers.leave(inner.worker)).await;
+}
+
+/// Waits for a last write, but not for ever.
+async fn in_time(what: &str, write: impl Future<Output = Result<()>>) {
+    match tokio::time::timeout(LAST_WRITE, write).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "{what} failed"),
+        Err(_) => tracing::warn!(seconds = LAST_WRITE.as_secs(), "{what} took too long and was given up"),
     }
 }

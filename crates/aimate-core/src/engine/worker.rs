@@ -46,12 +46,16 @@ impl Engine {
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for count in 1_u64.. {
             beats.tick().await;
-            if self.running() == 0 && !count.is_multiple_of(LOOK_EVERY) {
+            // After a failure, whether it has passed is soon of interest.
+            let is_idle = self.running() == 0 && !self.inner.readiness.is_in_trouble();
+            if is_idle && !count.is_multiple_of(LOOK_EVERY) {
                 continue;
             }
-            if let Err(error) = self.beat(count).await {
+            let outcome = self.beat(count).await;
+            if let Err(error) = &outcome {
                 tracing::warn!(%error, cause = ?error, "housekeeping failed; trying again");
             }
+            self.inner.readiness.note(&outcome);
         }
     }
 
@@ -72,12 +76,19 @@ impl Engine {
         Ok(())
     }
 
-    /// Ends every run whose process is gone, with the text that was logged.
+    /// Ends every run whose process is gone, with the text that was logged; and
+    /// every run of this process that nobody drives: its begin, or its end, was
+    /// stored without the database saying so.
     async fn recover(&self) -> Result<()> {
-        let inner = &self.inner;
+        let (inner, workers) = (&self.inner, &self.inner.stores.workers);
         loop {
-            let dead_before = inner.sources.now().minus(inner.lease);
-            let found = inner.stores.workers.take_abandoned(inner.worker, dead_before, TAKE).await?;
+            // In this order: a run is held before it has a time, and until its
+            // channel is there.
+            let now = inner.sources.now();
+            let mut held = inner.beginning.all();
+            held.extend(inner.channels().keys());
+            let mut found = workers.take_unheld(inner.worker, now, &held, TAKE).await?;
+            found.extend(workers.take_abandoned(inner.worker, now, inner.lease, TAKE).await?);
             let full = found.len() as u64 >= u64::from(TAKE);
             for abandoned in found {
                 self.end_abandoned(abandoned).await?;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aimate_core::{Result, Timestamp, WorkerId};
+use aimate_core::{Result, WorkerId};
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
@@ -21,7 +21,8 @@ const GRACE: Duration = Duration::from_secs(1);
 
 const LOCK: Sql = Sql::Postgres("SELECT pg_try_advisory_lock($1)");
 
-/// Says that worker `$1` lives, and returns its runs that are to stop. The row
+/// Says that worker `$1` lives, by the server's clock, and returns its runs that are
+/// to stop. The row
 /// says since when the session has its lock: 0 if it has not, as behind a
 /// proxy that gives each statement another session.
 const BEAT: Sql = Sql::Postgres(
@@ -29,7 +30,8 @@ const BEAT: Sql = Sql::Postgres(
         SELECT $1, $2, CASE WHEN EXISTS (SELECT 1 FROM pg_locks l WHERE l.locktype = 'advisory' \
             AND l.granted AND l.pid = pg_backend_pid() AND l.objsubid = 1 \
             AND ((l.classid::bigint << 32) | l.objid::bigint) = $2) \
-            THEN (extract(epoch FROM clock_timestamp()) * 1000000)::bigint ELSE 0 END, $3 \
+            THEN (extract(epoch FROM clock_timestamp()) * 1000000)::bigint ELSE 0 END, \
+            (extract(epoch FROM clock_timestamp()) * 1000000)::bigint \
         ON CONFLICT (id) DO UPDATE SET beat_at = excluded.beat_at, session_at = excluded.session_at) \
      SELECT id FROM runs WHERE worker_id = $1 AND finished_at IS NULL AND is_cancel_requested",
 );
@@ -42,7 +44,8 @@ const EXPIRED_CANDIDATES: Sql = Sql::Postgres(
      AND w.session_at > (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint \
      AND (EXISTS (SELECT 1 FROM runs r WHERE r.finished_at IS NULL AND r.worker_id = w.id) \
         OR EXISTS (SELECT 1 FROM documents d WHERE d.status = 'processing' AND d.worker_id = w.id) \
-        OR EXISTS (SELECT 1 FROM spaces s WHERE s.status = 'building' AND s.worker_id = w.id)) \
+        OR EXISTS (SELECT 1 FROM spaces s WHERE s.status = 'building' AND s.worker_id = w.id) \
+        OR EXISTS (SELECT 1 FROM loose_blobs l WHERE l.worker_id = w.id)) \
      AND NOT EXISTS (SELECT 1 FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted \
         AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()) \
         AND l.objsubid = 1 AND ((l.classid::bigint << 32) | l.objid::bigint) = w.lock_key)",
@@ -56,18 +59,18 @@ fn lock_key(worker: WorkerId) -> i64 {
 impl Postgres {
     /// Renews the worker's lease; returns its runs that are to stop. A session
     /// that is lost is replaced, and with it the lock.
-    pub(super) async fn beat(&self, worker: WorkerId, now: Timestamp) -> Result<Vec<Row>> {
+    pub(super) async fn beat(&self, worker: WorkerId) -> Result<Vec<Row>> {
         let (pool, locks) = (self.pool.clone(), Arc::clone(&self.workers.0));
         let rows = self.tasks.run(async move {
             let mut locks = locks.lock().await;
             let mut beaten = match locks.remove(&worker) {
-                Some(session) => beat(session, worker, now).await,
+                Some(session) => beat(session, worker).await,
                 None => Err(sqlx::Error::WorkerCrashed.into()),
             };
             if beaten.as_ref().is_err_and(DbError::is_lost) {
                 let mut session = pool.open().await?;
                 run(&mut session, &LOCK.bind(lock_key(worker))).await?;
-                beaten = beat(session, worker, now).await;
+                beaten = beat(session, worker).await;
             }
             let (session, rows) = beaten?;
             locks.insert(worker, session);
@@ -102,12 +105,8 @@ impl Postgres {
 }
 
 /// Gives the session back if it is still of use.
-async fn beat(
-    mut session: PgConnection,
-    worker: WorkerId,
-    now: Timestamp,
-) -> Result<(PgConnection, Vec<Row>), DbError> {
-    let statement: Statement = BEAT.bind(worker).bind(lock_key(worker)).bind(now);
+async fn beat(mut session: PgConnection, worker: WorkerId) -> Result<(PgConnection, Vec<Row>), DbError> {
+    let statement: Statement = BEAT.bind(worker).bind(lock_key(worker));
     match tokio::time::timeout(BEAT_TIMEOUT, run(&mut session, &statement)).await {
         Ok(outcome) => Ok((session, outcome?.rows)),
         Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()).into()),

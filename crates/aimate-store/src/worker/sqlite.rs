@@ -36,13 +36,13 @@ impl Sqlite {
 
     /// Locks the worker's file, as long as this process lives. Where files cannot
     /// be locked, the lease alone shows whether it does.
-    pub(super) async fn lock_worker(&self, worker: WorkerId) {
+    pub(crate) async fn lock_worker(&self, worker: WorkerId) {
         if let Some(lock) = self.lock(worker) {
             self.workers.0.lock().await.insert(worker, lock);
         }
     }
 
-    pub(super) async fn unlock_worker(&self, worker: WorkerId) {
+    pub(crate) async fn unlock_worker(&self, worker: WorkerId) {
         if self.workers.0.lock().await.remove(&worker).is_some() {
             self.remove_lock(worker);
         }

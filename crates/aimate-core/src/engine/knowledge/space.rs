@@ -78,8 +78,7 @@ impl Engine {
     pub(super) async fn build_spaces(&self) {
         let inner = &self.inner;
         loop {
-            let dead_before = inner.sources.now().minus(inner.lease);
-            match inner.stores.queue.claim_space(inner.worker, dead_before).await {
+            match inner.stores.queue.claim_space(inner.worker, inner.sources.now(), inner.lease).await {
                 Ok(Some((scope, space))) => {
                     self.build_space(&scope, &space).await;
                     continue;
@@ -119,7 +118,8 @@ impl Engine {
 
     async fn fail_space(&self, scope: &Scope, space: &EmbeddingSpace, error: &Error) {
         tracing::warn!(%error, space = %space.id, "an embedding space cannot be built");
-        if let Err(error) = self.inner.stores.spaces.fail(scope, space.id, error.message()).await {
+        let fail = || self.inner.stores.spaces.fail(scope, space.id, error.message());
+        if let Err(error) = self.until_stored("storing that an embedding space failed", fail).await {
             tracing::warn!(%error, space = %space.id, "that an embedding space failed could not be stored");
         }
     }

@@ -58,7 +58,7 @@ impl Engine {
         self.until_stopped(async move { engine.build_spaces().await });
     }
 
-    fn until_stopped(&self, work: impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn until_stopped(&self, work: impl Future<Output = ()> + Send + 'static) {
         let stop = self.inner.stop.clone();
         self.inner.tasks.spawn(async move {
             tokio::select! {

@@ -41,16 +41,20 @@ impl Engine {
     /// Whether somebody deleted, replaced or cancelled the document meanwhile,
     /// which is no failure of it.
     async fn is_taken_away(&self, scope: &Scope, fence: Fence) -> bool {
-        let document = self.inner.stores.documents.get(scope, fence.document).await;
-        !document.is_ok_and(|document| document.status == DocumentStatus::Processing)
+        match self.inner.stores.documents.get(scope, fence.document).await {
+            Ok(document) => document.status != DocumentStatus::Processing,
+            Err(error) => error.kind() == ErrorKind::NotFound,
+        }
     }
 
+    /// Stores the end, again and again while the database is away. Where it is
+    /// refused for good, the document is claimed once more when nobody holds it.
     async fn finish(&self, scope: &Scope, fence: Fence, finish: &Finish) {
-        let now = self.inner.sources.now();
-        match self.inner.stores.ingest.finish(scope, fence, finish, now).await {
+        let ingest = &self.inner.stores.ingest;
+        let store = || ingest.finish(scope, fence, finish, self.inner.sources.now());
+        match self.until_stored("storing the end of a document", store).await {
             // Another attempt owns it, or it is gone.
             Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound) => {}
-            // The claim runs out by itself, and the next attempt comes to this end.
             Err(error) => {
                 tracing::warn!(%error, document = %fence.document, "the end of a document could not be stored");
             }

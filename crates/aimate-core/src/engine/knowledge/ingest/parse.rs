@@ -10,13 +10,12 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
 use super::super::super::Engine;
+use super::super::super::held::Hold;
 use super::local_file::LocalFile;
 use super::parsed::{IngestError, MAX_CHUNKS_IN_FLIGHT, ParsedDocument};
 use crate::error::Error;
 use crate::id::{DocumentId, SpaceId};
-use crate::knowledge::{
-    Blob, Chunk, Chunking, ClaimedDocument, DocumentErrorCode, Embedder, Fence, NewChunk,
-};
+use crate::knowledge::{Chunk, Chunking, ClaimedDocument, DocumentErrorCode, Embedder, Fence, NewChunk};
 
 /// Tokens kept free in each chunk for the title and headings that are embedded
 /// with it.
@@ -38,11 +37,11 @@ impl Engine {
         claimed: ClaimedDocument,
         destination: &Destination,
         room: Arc<Semaphore>,
+        hold: Hold<DocumentId>,
     ) -> Result<ParsedDocument, IngestError> {
         let ClaimedDocument { scope, document, attempt, tries } = claimed;
         let inner = &self.inner;
-        let blob = Blob { tenant: scope.tenant, document: document.id, hash: document.content_hash.clone() };
-        let file = LocalFile::of(inner.stores.blobs.get(&blob).await?).await?;
+        let file = LocalFile::of(self.document_bytes(&scope, &document).await?).await?;
         let said = Some(document.media_type.as_str()).filter(|media| *media != UNKNOWN_MEDIA_TYPE);
         let text = inner.knowledge.extractor.extract(file.path(), &document.name, said).await?;
         drop(file);
@@ -75,6 +74,7 @@ impl Engine {
             chunks,
             is_marked: false,
             _room: room,
+            _hold: hold,
         })
     }
 }

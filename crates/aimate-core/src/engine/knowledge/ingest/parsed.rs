@@ -6,8 +6,9 @@ use std::sync::Arc;
 use aimate_text::extract::{ExtractError, ExtractErrorKind};
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::super::super::held::Hold;
 use crate::error::Error;
-use crate::id::{CollectionId, SpaceId};
+use crate::id::{CollectionId, DocumentId, SpaceId};
 use crate::knowledge::{DocumentError, DocumentErrorCode, Embedder, Fence, NewChunk};
 use crate::scope::Scope;
 
@@ -32,6 +33,8 @@ pub(super) struct ParsedDocument {
     pub(super) is_marked: bool,
     /// Room for its chunks, given back when the document is done.
     pub(super) _room: OwnedSemaphorePermit,
+    /// Keeps this process from claiming it again.
+    pub(super) _hold: Hold<DocumentId>,
 }
 
 impl ParsedDocument {

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::super::super::Engine;
+use super::super::super::held::Hold;
 use super::parse::Destination;
 use super::parsed::{IngestError, MAX_CHUNKS_IN_FLIGHT, ParsedDocument};
 use super::retry::MAX_TRIES;
 use crate::error::Result;
-use crate::id::CollectionId;
+use crate::id::{CollectionId, DocumentId};
 use crate::knowledge::{ClaimedDocument, DocumentErrorCode, Fence, SpaceStatus};
 use crate::scope::Scope;
 
@@ -45,13 +46,18 @@ pub(super) async fn run(engine: Engine, readers: usize, parsed: mpsc::Sender<Par
             }
             continue;
         }
+        // All of them at once: the next claim must not find one that nobody holds.
+        let held = claimed.into_iter().map(|claimed| {
+            let hold = engine.inner.knowledge.held.hold(claimed.document.id);
+            (claimed, hold)
+        });
         let mut destinations = Destinations::default();
-        for document in claimed {
+        for (document, hold) in held.collect::<Vec<_>>() {
             let destination = destinations.of(&engine, &document).await;
             let Ok(slot) = slots.clone().acquire_owned().await else { return };
             let (engine, parsed, room) = (engine.clone(), parsed.clone(), room.clone());
             engine.clone().until_stopped(async move {
-                engine.parse_or_end(document, destination, room, &parsed).await;
+                engine.parse_or_end(document, hold, destination, room, &parsed).await;
                 drop(slot);
             });
         }
@@ -84,7 +90,13 @@ impl Engine {
         let inner = &self.inner;
         let now = inner.sources.now();
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
-        inner.stores.queue.claim_documents(inner.worker, now, now.minus(inner.lease), limit).await
+        let queue = &inner.stores.queue;
+        let claimed = queue.claim_documents(inner.worker, now, inner.lease, limit).await?;
+        // Looked for when there is nothing else to do: nobody claims meanwhile.
+        if claimed.is_empty() && queue.release_unheld(inner.worker, &inner.knowledge.held.all()).await? > 0 {
+            return queue.claim_documents(inner.worker, now, inner.lease, limit).await;
+        }
+        Ok(claimed)
     }
 
     /// How documents of a collection are chunked and embedded.
@@ -104,12 +116,14 @@ impl Engine {
     async fn parse_or_end(
         &self,
         claimed: ClaimedDocument,
+        hold: Hold<DocumentId>,
         destination: Result<Arc<Destination>>,
         room: Arc<Semaphore>,
         parsed: &mpsc::Sender<ParsedDocument>,
     ) {
         let (scope, tries) = (claimed.scope, claimed.tries);
         let fence = Fence { document: claimed.document.id, attempt: claimed.attempt };
+        let _until_its_end_is_stored = self.inner.knowledge.held.hold(fence.document);
         let outcome = if tries > MAX_TRIES {
             // No attempt came to an end, not even to a failure: it takes the process
             // with it. Whoever parses it once more would be the next.
@@ -117,7 +131,7 @@ impl Engine {
             Err(IngestError::permanent(DocumentErrorCode::Crashed, detail))
         } else {
             match destination {
-                Ok(destination) => self.parse(claimed, &destination, room).await,
+                Ok(destination) => self.parse(claimed, &destination, room, hold).await,
                 Err(error) => Err(IngestError::Transient(error)),
             }
         };
