@@ -47,8 +47,10 @@ CREATE TABLE run_events (
 -- Processes that own runs, of all tenants. A worker holds the session lock
 -- `lock_key`; `session_at` is the server's time when it took it.
 CREATE TABLE workers (
-    id         uuid   NOT NULL PRIMARY KEY,
-    lock_key   bigint NOT NULL,
-    session_at bigint NOT NULL,
-    beat_at    bigint NOT NULL
+    id          uuid    NOT NULL PRIMARY KEY,
+    lock_key    bigint  NOT NULL,
+    session_at  bigint  NOT NULL,
+    beat_at     bigint  NOT NULL,
+    -- Whether it copies the bytes of documents: none are removed meanwhile.
+    keeps_blobs boolean NOT NULL DEFAULT false
 );

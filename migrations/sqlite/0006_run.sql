@@ -47,6 +47,8 @@ CREATE TABLE run_events (
 -- Processes that own runs, of all tenants. A worker of a file also holds a lock
 -- on a file beside the database.
 CREATE TABLE workers (
-    id      BLOB    NOT NULL PRIMARY KEY,
-    beat_at INTEGER NOT NULL
+    id          BLOB    NOT NULL PRIMARY KEY,
+    beat_at     INTEGER NOT NULL,
+    -- Whether it copies the bytes of documents: none are removed meanwhile.
+    keeps_blobs INTEGER NOT NULL DEFAULT 0
 ) STRICT;

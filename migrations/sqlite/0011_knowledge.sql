@@ -100,8 +100,9 @@ CREATE TABLE documents (
     media_type    TEXT   NOT NULL,
     size          INTEGER NOT NULL,
     content_hash  TEXT   NOT NULL,
-    -- The hash before the document was last added.
-    former_hash   TEXT,
+    -- The upload that its bytes are of, and the one before it was last added.
+    blob_id       BLOB   NOT NULL,
+    former_blob_id BLOB,
     status        TEXT   NOT NULL CHECK (status IN ('pending', 'processing', 'ready', 'failed')),
     error         TEXT,
     progress      REAL NOT NULL,
@@ -129,9 +130,19 @@ CREATE INDEX documents_user_id ON documents (tenant_id, user_id, id);
 CREATE INDEX documents_collection_id ON documents (tenant_id, collection_id, id, chunk_count);
 CREATE UNIQUE INDEX documents_source ON documents (tenant_id, collection_id, source_hash)
     WHERE source_hash IS NOT NULL;
+CREATE INDEX documents_blob ON documents (tenant_id, blob_id);
 CREATE INDEX documents_segment ON documents (tenant_id, segment_id) WHERE segment_id IS NOT NULL;
 CREATE INDEX documents_waiting ON documents (id) WHERE status IN ('pending', 'processing');
 CREATE INDEX documents_processing ON documents (worker_id) WHERE status = 'processing';
+
+-- Bytes that no document has: being uploaded by a worker, or to be removed.
+CREATE TABLE loose_blobs (
+    tenant_id BLOB NOT NULL,
+    id        BLOB NOT NULL,
+    -- Who uploads them; none if they are to be removed.
+    worker_id BLOB,
+    PRIMARY KEY (tenant_id, id)
+) STRICT;
 
 -- The findable chunks of documents.
 CREATE TABLE chunks (

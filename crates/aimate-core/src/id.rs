@@ -76,6 +76,8 @@ ids! {
     CollectionId = "collection";
     /// A document of a collection.
     DocumentId = "document";
+    /// The bytes of one upload of a document.
+    BlobId = "blob";
     /// A stretch of a document.
     ChunkId = "chunk";
     /// The vectors of one model over one collection.

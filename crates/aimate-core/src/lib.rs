@@ -51,8 +51,8 @@ pub use clock::{Clock, ClockAndIds, Ids, RandomIds, SystemClock, Timestamp};
 pub use engine::{Answer, Engine, EngineBuilder};
 pub use error::{Error, ErrorKind, ErrorReason, FieldError, Result};
 pub use id::{
-    ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId, FileId, MessageId, PromptId, RunId,
-    SessionId, SpaceId, TenantId, UsageId, UserId, WorkerId, WorkspaceId,
+    BlobId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId, FileId, MessageId, PromptId,
+    RunId, SessionId, SpaceId, TenantId, UsageId, UserId, WorkerId, WorkspaceId,
 };
 pub use keyring::{Binding, KeyRing};
 pub use media_type::MediaType;

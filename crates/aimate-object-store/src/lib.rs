@@ -13,57 +13,45 @@
 //! # }
 //! ```
 //!
-//! An object's name is `TENANT/XX/DOCUMENT-SHA256`, where `XX` is the last byte
-//! of the document's id. That is what the folder of `aimate-store` has too, so a
+//! An object's name is `TENANT/XX/ID`, where `ID` is that of the upload and `XX` its
+//! last byte. That is what the folder of `aimate-store` has too, so a
 //! folder can be copied into a bucket as it is.
 
 mod key;
 mod upload;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use aimate_core::knowledge::{Blob, BlobContent, BlobStore, ByteStream};
-use aimate_core::{ClockAndIds, DocumentId, Error, Result, TenantId};
+use aimate_core::knowledge::{Blob, BlobContent, BlobEntry, BlobStore, ByteStream, StoredBytes};
+use aimate_core::{Error, Result};
 use async_trait::async_trait;
 use futures_util::stream::{BoxStream, StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
-use object_store::{GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt as _};
+use object_store::{GetResultPayload, ObjectStore, ObjectStoreExt as _};
 use url::Url;
 
 pub use object_store;
 
-use key::{Key, key_of};
+use key::key_of;
 use upload::Upload;
-
-/// What nobody goes on writing after this time.
-const ABANDONED: Duration = Duration::from_secs(60 * 60);
 
 /// A [`BlobStore`] in object storage. Clones share it.
 #[derive(Clone, Debug)]
 pub struct ObjectBlobs {
     store: Arc<dyn ObjectStore>,
     prefix: Path,
-    clock_and_ids: ClockAndIds,
 }
 
 impl ObjectBlobs {
     /// In this store, all of it.
     pub fn new(store: Arc<dyn ObjectStore>) -> Self {
-        Self { store, prefix: Path::default(), clock_and_ids: ClockAndIds::default() }
+        Self { store, prefix: Path::default() }
     }
 
     /// Below this prefix of the store.
     #[must_use]
     pub fn with_prefix(mut self, prefix: impl Into<Path>) -> Self {
         self.prefix = prefix.into();
-        self
-    }
-
-    /// With this clock and these ids instead of the machine's.
-    #[must_use]
-    pub fn with_clock_and_ids(mut self, clock_and_ids: ClockAndIds) -> Self {
-        self.clock_and_ids = clock_and_ids;
         self
     }
 
@@ -102,25 +90,8 @@ impl ObjectBlobs {
         Ok(Self::new(store.into()).with_prefix(prefix))
     }
 
-    fn path(&self, blob: &Blob) -> Option<Path> {
-        Some(key::join(&self.prefix, &key_of(blob)?))
-    }
-
-    /// The blob of an object; `None` if it is none. An upload that was abandoned
-    /// is deleted on the way.
-    async fn blob(&self, object: ObjectMeta) -> Result<Option<Blob>> {
-        match Key::parse(&self.prefix, &object.location) {
-            Some(Key::Blob(blob)) => Ok(Some(blob)),
-            Some(Key::Part) => {
-                let now = self.clock_and_ids.now().0;
-                let age = now.saturating_sub(object.last_modified.timestamp_micros());
-                if u128::try_from(age).is_ok_and(|age| age > ABANDONED.as_micros()) {
-                    delete(self.store.as_ref(), &object.location).await?;
-                }
-                Ok(None)
-            }
-            None => Ok(None),
-        }
+    fn path(&self, blob: &Blob) -> Path {
+        key::join(&self.prefix, &key_of(blob))
     }
 }
 
@@ -144,16 +115,8 @@ fn make_folder(url: &Url) -> Result<()> {
 
 #[async_trait]
 impl BlobStore for ObjectBlobs {
-    async fn put(
-        &self,
-        tenant: TenantId,
-        document: DocumentId,
-        mut bytes: ByteStream<'_>,
-        max_bytes: u64,
-    ) -> Result<(Blob, u64)> {
-        let part = key::part_of(&self.prefix, tenant, document, self.clock_and_ids.id());
-        let mut upload = Upload::new(self.store.clone(), part);
-        let blob = |hash| Blob { tenant, document, hash };
+    async fn put(&self, blob: &Blob, mut bytes: ByteStream<'_>, max_bytes: u64) -> Result<StoredBytes> {
+        let mut upload = Upload::new(self.store.clone(), self.path(blob));
         let written = async {
             while let Some(bytes) = bytes.next().await {
                 let bytes = bytes?;
@@ -164,14 +127,11 @@ impl BlobStore for ObjectBlobs {
                 }
                 upload.write(bytes).await?;
             }
-            let blob = blob(upload.hash());
-            let path = self.path(&blob).ok_or_else(|| Error::internal("a hash is not one"))?;
-            upload.finish(&path).await?;
-            Ok(blob)
+            upload.finish().await
         };
         let written = written.await;
         match written {
-            Ok(blob) => Ok((blob, upload.size())),
+            Ok(()) => Ok(StoredBytes { size: upload.size(), hash: upload.hash() }),
             Err(error) => {
                 upload.abort().await;
                 Err(error)
@@ -180,9 +140,10 @@ impl BlobStore for ObjectBlobs {
     }
 
     async fn get(&self, blob: &Blob) -> Result<BlobContent> {
-        let gone = || Error::not_found(format!("the bytes of document {} are not there", blob.document));
-        let path = self.path(blob).ok_or_else(gone)?;
-        let found = match self.store.get(&path).await {
+        let gone = || {
+            Error::not_found("the bytes of this document are not there; `aimate doctor` says which are gone")
+        };
+        let found = match self.store.get(&self.path(blob)).await {
             Ok(found) => found,
             Err(object_store::Error::NotFound { .. }) => return Err(gone()),
             Err(error) => return Err(failure(error)),
@@ -195,23 +156,20 @@ impl BlobStore for ObjectBlobs {
     }
 
     async fn delete(&self, blob: &Blob) -> Result<()> {
-        match self.path(blob) {
-            Some(path) => delete(self.store.as_ref(), &path).await,
-            None => Ok(()),
+        match self.store.delete(&self.path(blob)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(failure(error)),
         }
     }
 
-    fn list(&self) -> BoxStream<'_, Result<Blob>> {
+    fn list(&self) -> BoxStream<'_, Result<BlobEntry>> {
         let prefix = Some(&self.prefix).filter(|prefix| !prefix.as_ref().is_empty());
         let objects = self.store.list(prefix).map_err(failure);
-        objects.try_filter_map(|object| self.blob(object)).boxed()
-    }
-}
-
-async fn delete(store: &dyn ObjectStore, path: &Path) -> Result<()> {
-    match store.delete(path).await {
-        Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-        Err(error) => Err(failure(error)),
+        let entry = |path: Path| match key::parse(&self.prefix, &path) {
+            Some(blob) => BlobEntry::Blob(blob),
+            None => BlobEntry::Foreign(path.to_string()),
+        };
+        objects.map_ok(move |object| entry(object.location)).boxed()
     }
 }
 

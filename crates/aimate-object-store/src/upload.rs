@@ -1,9 +1,7 @@
 //! Bytes on their way into the store.
 //!
-//! The hash is a part of the name and known only at the end. So a small document
-//! is kept in memory and stored by one call under its name; a larger one goes,
-//! part by part, into an object of another name that is renamed when it is
-//! complete. Object storage shows an object only then.
+//! A small document is kept in memory and stored by one call; a larger one goes
+//! part by part. Object storage shows an object only when it is complete.
 
 use std::sync::Arc;
 
@@ -23,8 +21,8 @@ const PART_SIZE: usize = 8 << 20;
 /// Dropped before [`Upload::finish`], it leaves nothing in the store.
 pub(crate) struct Upload {
     store: Arc<dyn ObjectStore>,
-    /// The object that parts go into.
-    part: Path,
+    /// The object's name.
+    path: Path,
     hash: Sha256,
     size: u64,
     /// What is not sent yet, less than [`PART_SIZE`].
@@ -36,10 +34,10 @@ pub(crate) struct Upload {
 
 impl Upload {
     /// Nothing yet; must be called within a runtime.
-    pub(crate) fn new(store: Arc<dyn ObjectStore>, part: Path) -> Self {
+    pub(crate) fn new(store: Arc<dyn ObjectStore>, path: Path) -> Self {
         Self {
             store,
-            part,
+            path,
             hash: Sha256::new(),
             size: 0,
             waiting: Vec::new(),
@@ -71,11 +69,11 @@ impl Upload {
         Ok(())
     }
 
-    /// Makes what was written the object at `path`.
-    pub(crate) async fn finish(&mut self, path: &Path) -> Result<()> {
+    /// Makes what was written the object.
+    pub(crate) async fn finish(&mut self) -> Result<()> {
         if self.sent.is_none() {
             let all = self.take();
-            return self.store.put(path, all).await.map(drop).map_err(failure);
+            return self.store.put(&self.path, all).await.map(drop).map_err(failure);
         }
         if self.waiting_size > 0 {
             self.send().await?;
@@ -85,13 +83,7 @@ impl Upload {
         }
         // It is an object now, which nobody aborts.
         self.sent = None;
-        let renamed = self.store.rename(&self.part, path).await.map_err(failure);
-        if renamed.is_err()
-            && let Err(error) = self.store.delete(&self.part).await
-        {
-            tracing::warn!(%error, "an upload could not be removed; it is when blobs are listed");
-        }
-        renamed
+        Ok(())
     }
 
     /// Removes what was sent.
@@ -112,7 +104,7 @@ impl Upload {
         let part = self.take();
         let sent = match &mut self.sent {
             Some(sent) => sent,
-            none => none.insert(self.store.put_multipart(&self.part).await.map_err(failure)?),
+            none => none.insert(self.store.put_multipart(&self.path).await.map_err(failure)?),
         };
         sent.put_part(part).await.map_err(failure)
     }

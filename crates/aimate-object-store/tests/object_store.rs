@@ -12,10 +12,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use aimate_core::knowledge::{Blob, BlobStore, ByteStream};
-use aimate_core::{
-    Clock, ClockAndIds, DocumentId, Error, ErrorKind, Ids as _, RandomIds, TenantId, Timestamp,
-};
+use aimate_core::knowledge::{Blob, BlobEntry, BlobStore, ByteStream};
+use aimate_core::{Error, ErrorKind, Ids as _, RandomIds};
 use aimate_object_store::ObjectBlobs;
 use aimate_object_store::object_store::memory::InMemory;
 use aimate_object_store::object_store::path::Path;
@@ -65,8 +63,8 @@ impl Drop for Folder {
     }
 }
 
-fn id<T: From<uuid::Uuid>>() -> T {
-    RandomIds.next().into()
+fn new_blob() -> Blob {
+    Blob { tenant: RandomIds.next().into(), id: RandomIds.next().into() }
 }
 
 fn large() -> Vec<u8> {
@@ -97,17 +95,18 @@ async fn names(store: &dyn ObjectStore) -> Vec<String> {
 async fn large_document_is_stored_in_parts_under_its_name() {
     let watched = Arc::new(Watched::default());
     let blobs = ObjectBlobs::new(watched.clone());
-    let (blob, size) = blobs.put(id(), id(), pieces(&large()), u64::MAX).await.unwrap();
+    let blob = new_blob();
+    let size = blobs.put(&blob, pieces(&large()), u64::MAX).await.unwrap().size;
     assert_eq!((size, watched.begun(), watched.aborted()), (LARGE as u64, 1, 0));
     assert!(read(&blobs, &blob).await == large());
     assert_eq!(
         names(watched.as_ref()).await,
         [format!("{}/{}", blob.tenant, {
-            let [.., last] = blob.document.0.into_bytes();
-            format!("{last:02x}/{}-{}", blob.document, blob.hash)
+            let [.., last] = blob.id.0.into_bytes();
+            format!("{last:02x}/{}", blob.id)
         })]
     );
-    blobs.put(id(), id(), pieces(b"small"), u64::MAX).await.unwrap();
+    blobs.put(&new_blob(), pieces(b"small"), u64::MAX).await.unwrap();
     assert_eq!(watched.begun(), 1, "a small one needs no parts");
 }
 
@@ -116,11 +115,11 @@ async fn document_that_is_too_large_leaves_no_parts() {
     let watched = Arc::new(Watched::default());
     let blobs = ObjectBlobs::new(watched.clone());
     let error =
-        blobs.put(id(), id(), pieces(&[large(), large()].concat()), 2 * LARGE as u64 - 1).await.unwrap_err();
+        blobs.put(&new_blob(), pieces(&[large(), large()].concat()), 2 * LARGE as u64 - 1).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge);
     assert_eq!((watched.begun(), watched.aborted()), (1, 1));
     let broken = pieces(&large()).chain(stream::iter([Err(Error::invalid("it broke off"))])).boxed();
-    let error = blobs.put(id(), id(), broken, u64::MAX).await.unwrap_err();
+    let error = blobs.put(&new_blob(), broken, u64::MAX).await.unwrap_err();
     assert_eq!((error.kind(), error.message()), (ErrorKind::Invalid, "it broke off"));
     assert_eq!((watched.begun(), watched.aborted()), (2, 2));
     assert_eq!(names(watched.as_ref()).await, Vec::<String>::new());
@@ -131,7 +130,8 @@ async fn upload_whose_caller_goes_away_is_aborted() {
     let watched = Arc::new(Watched::default());
     let blobs = ObjectBlobs::new(watched.clone());
     let endless = pieces(&large()).chain(stream::pending()).boxed();
-    let mut upload = Box::pin(blobs.put(id(), id(), endless, u64::MAX));
+    let blob = new_blob();
+    let mut upload = Box::pin(blobs.put(&blob, endless, u64::MAX));
     // All that comes is taken, then it waits for more.
     assert!(futures_util::poll!(&mut upload).is_pending());
     while watched.begun() == 0 {
@@ -146,33 +146,24 @@ async fn upload_whose_caller_goes_away_is_aborted() {
 }
 
 #[tokio::test]
-async fn abandoned_upload_is_removed_when_blobs_are_listed() {
+async fn object_of_another_name_is_foreign() {
     let store = Arc::new(InMemory::new());
-    let (tenant, document): (TenantId, DocumentId) = (id(), id());
-    let [.., last] = document.0.into_bytes();
-    let part = Path::from(format!("{tenant}/{last:02x}/{document}.{}.part", RandomIds.next()));
-    store.put(&part, PutPayload::from_static(b"half")).await.unwrap();
     store.put(&Path::from("README"), PutPayload::from_static(b"not ours")).await.unwrap();
-    let now = store.head(&part).await.unwrap().last_modified.timestamp_micros();
-    for (hours, left) in [(0, 2), (2, 1)] {
-        let clock = Fixed(Timestamp(now + hours * 3_600_000_000));
-        let clock_and_ids = ClockAndIds { clock: Arc::new(clock), ..ClockAndIds::default() };
-        let blobs = ObjectBlobs::new(store.clone()).with_clock_and_ids(clock_and_ids);
-        assert_eq!(blobs.list().try_collect::<Vec<_>>().await.unwrap(), []);
-        assert_eq!(names(store.as_ref()).await.len(), left);
-    }
+    let blobs = ObjectBlobs::new(store);
+    assert_eq!(blobs.list().try_collect::<Vec<_>>().await.unwrap(), [BlobEntry::Foreign("README".into())]);
 }
 
 #[tokio::test]
 async fn folder_gives_a_local_path() {
     let folder = Folder::new();
     let blobs = ObjectBlobs::open(&format!("file://{}", folder.0.display()), [("", ""); 0]).unwrap();
-    let (blob, _) = blobs.put(id(), id(), pieces(&large()), u64::MAX).await.unwrap();
+    let blob = new_blob();
+    blobs.put(&blob, pieces(&large()), u64::MAX).await.unwrap();
     let content = blobs.get(&blob).await.unwrap();
     assert!(std::fs::read(content.path().unwrap()).unwrap() == large());
     assert!(read(&blobs, &blob).await == large());
     let in_memory = ObjectBlobs::open("memory:///", [("", ""); 0]).unwrap();
-    let (blob, _) = in_memory.put(id(), id(), pieces(b"x"), 1).await.unwrap();
+    in_memory.put(&blob, pieces(b"x"), 1).await.unwrap();
     assert_eq!(in_memory.get(&blob).await.unwrap().path(), None);
 }
 
@@ -197,15 +188,6 @@ fn s3_is_opened_with_its_options() {
     assert!(!format!("{blobs:?}").contains("hunter2"), "{blobs:?}");
     let error = ObjectBlobs::open("s3://bucket", [("no_such_option", "x")]);
     assert!(error.is_ok(), "unknown options are passed over");
-}
-
-#[derive(Debug)]
-struct Fixed(Timestamp);
-
-impl Clock for Fixed {
-    fn now(&self) -> Timestamp {
-        self.0
-    }
 }
 
 /// A store in memory that counts uploads in parts.

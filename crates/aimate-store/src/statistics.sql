@@ -31,9 +31,9 @@ INSERT INTO segment_blocks SELECT tenant_id, id, decode(md5(n::text), 'hex'), ''
     FROM segments, generate_series(1, 4) n;
 INSERT INTO segment_codes SELECT g.tenant_id, g.id, s.id, '' FROM segments g JOIN spaces s
     ON s.tenant_id = g.tenant_id AND s.collection_id = g.collection_id;
-INSERT INTO documents (tenant_id, id, collection_id, user_id, name, title, media_type, size, content_hash, status,
+INSERT INTO documents (tenant_id, id, collection_id, user_id, name, title, media_type, size, content_hash, blob_id, status,
     progress, chunk_count, warnings, metadata, segment_id, attempt, tries, not_before, created_at, updated_at,
-    source, source_hash) SELECT g.tenant_id, md5(g.id::text || n)::uuid, c.id, c.user_id, '', '', '', 0, '', 'ready',
+    source, source_hash) SELECT g.tenant_id, md5(g.id::text || n)::uuid, c.id, c.user_id, '', '', '', 0, '', g.id, 'ready',
     1, 0, '[]', '{}', g.id, 1, 1, 0, 0, n, '', n || g.id::text
     FROM segments g JOIN collections c ON c.tenant_id = g.tenant_id AND c.id = g.collection_id,
     generate_series(1, 4) n;

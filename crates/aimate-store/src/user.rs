@@ -27,6 +27,13 @@ const UPDATE: Sql = Sql::Same(
      WHERE tenant_id = $1 AND id = $2 \
      RETURNING id, email, name, role, is_active, settings, created_at, updated_at",
 );
+/// Nobody adds a document of the user's meanwhile, whose bytes nobody would know of.
+const LOCK: Sql = Sql::Postgres("SELECT id FROM users WHERE tenant_id = $1 AND id = $2 FOR UPDATE");
+/// The bytes of what goes with the user.
+const LOOSEN: Sql = Sql::Same(
+    "INSERT INTO loose_blobs (tenant_id, id) SELECT tenant_id, blob_id FROM documents \
+     WHERE tenant_id = $1 AND user_id = $2 ON CONFLICT (tenant_id, id) DO UPDATE SET worker_id = NULL",
+);
 const DELETE: Sql = Sql::Same("DELETE FROM users WHERE tenant_id = $1 AND id = $2");
 
 fn user(row: &Row) -> Result<User> {
@@ -85,7 +92,10 @@ impl UserStore for SqlStore {
     }
 
     async fn delete(&self, scope: &Scope, id: UserId) -> Result<()> {
-        let deleted = self.database.execute(DELETE.bind(scope.tenant).bind(id)).await?;
-        touched_or_not_found(deleted, || Error::missing("user", id))
+        let [_, _, deleted] = self
+            .database
+            .transaction([LOCK, LOOSEN, DELETE].map(|statement| statement.bind(scope.tenant).bind(id)))
+            .await?;
+        touched_or_not_found(deleted.touched, || Error::missing("user", id))
     }
 }

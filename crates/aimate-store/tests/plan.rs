@@ -6,7 +6,7 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use aimate_core::conformance::knowledge_world::{self as library, EAST, Fixture};
+use aimate_core::conformance::knowledge_world::{self as library, EAST, Fixture, LONG};
 use aimate_core::conformance::world::{self, World, at, id};
 use aimate_core::conversation::ConversationFilter;
 use aimate_core::knowledge::{
@@ -14,7 +14,7 @@ use aimate_core::knowledge::{
     Finish, SearchScope, SpaceStatus, SpaceVectors,
 };
 use aimate_core::usage::UsageFilter;
-use aimate_core::{Cursor, PageRequest, RandomIds, Stores, Timestamp};
+use aimate_core::{Cursor, PageRequest, RandomIds, Stores};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, SqliteConnection};
 use support::sources::{self, On};
 use support::statements;
@@ -63,7 +63,7 @@ async fn all_calls(stores: &Stores) {
     let end = world::finish(&turn, "ab", world::text_events(2, &["b"]));
     stores.runs.finish(me, &end).await.unwrap();
     stores.workers.beat(w.worker, at(1)).await.unwrap();
-    stores.workers.take_abandoned(w.worker, Timestamp(0), 5).await.unwrap();
+    stores.workers.take_abandoned(w.worker, at(1), LONG, 5).await.unwrap();
     stores.workers.clear_logs(at(1)).await.unwrap();
 
     let connection = w.connection("c").await;
@@ -127,9 +127,17 @@ async fn knowledge_calls(stores: &Stores) {
     let cancelled = fixture.add("cancelled").await;
     stores.documents.cancel(me, cancelled.id, &error, at(1)).await.unwrap();
     stores.queue.release_documents(fixture.world.worker).await.unwrap();
-    let blob = Blob { tenant: me.tenant, document: ready.id, hash: "h".into() };
+    stores.queue.release_unheld(fixture.world.worker, &[]).await.unwrap();
+    let blob = Blob { tenant: me.tenant, id: ready.blob_id };
     stores.maintenance.unreferenced_blobs(&[blob]).await.unwrap();
-    stores.workers.take_abandoned(fixture.world.worker, Timestamp(0), 5).await.unwrap();
+    stores.maintenance.referenced_blobs(Some(blob), 5).await.unwrap();
+    stores.workers.take_abandoned(fixture.world.worker, at(1), LONG, 5).await.unwrap();
+    stores.workers.take_unheld(fixture.world.worker, at(1), &[], 5).await.unwrap();
+    let worker = fixture.world.worker;
+    stores.documents.begin_upload(me, fixture.collection, id(), worker).await.unwrap();
+    stores.documents.give_up_upload(me, id()).await.unwrap();
+    stores.queue.blobs_to_remove(worker, at(1), LONG, 5).await.unwrap();
+    stores.queue.forget_removed(&[blob]).await.unwrap();
 
     find_calls(&fixture, ready).await;
     space_calls(&fixture).await;
@@ -163,7 +171,7 @@ async fn space_calls(fixture: &Fixture<'_>) {
             ..library::space(fixture.collection, "local/b", status)
         };
         stores.spaces.create(me, &new).await.unwrap();
-        stores.queue.claim_space(fixture.world.worker, Timestamp(0)).await.unwrap().unwrap();
+        stores.queue.claim_space(fixture.world.worker, at(1), LONG).await.unwrap().unwrap();
         let missing = stores.spaces.missing_vectors(me, space, 100).await.unwrap();
         let of = |p: aimate_core::knowledge::Passage| (p.chunk.id, p.chunk.document_id, EAST.to_vec());
         let vectors = missing.into_iter().map(of).collect();
@@ -231,6 +239,9 @@ async fn no_statement_scans_on_sqlite() {
                 "SCAN path",
                 "SCAN json_each",
                 "SCAN workers",
+                "SCAN w",
+                "loose_blobs",
+                "SCAN connections",
                 "SCAN e",
                 "SCAN t",
                 "runs_unfinished",
@@ -351,10 +362,10 @@ const FILL: &str = "
     INSERT INTO segment_blocks SELECT tenant_id, id, convert_to(n::text, 'UTF8'), '' FROM segments, generate_series(1, 10) n;
     INSERT INTO segment_codes SELECT g.tenant_id, g.id, s.id, '' FROM segments g JOIN spaces s
         ON s.tenant_id = g.tenant_id AND s.collection_id = g.collection_id;
-    INSERT INTO documents (tenant_id, id, collection_id, user_id, name, title, media_type, size, content_hash,
+    INSERT INTO documents (tenant_id, id, collection_id, user_id, name, title, media_type, size, content_hash, blob_id,
         status, progress, chunk_count, warnings, metadata, segment_id, attempt, tries, not_before, created_at,
         updated_at, source, source_hash) SELECT g.tenant_id, md5('d' || n || g.id)::uuid, c.id, c.user_id, 'n', 't',
-        'm', 1, 'h', 'ready', 1, 2, '[]', '{}', g.id, 1, 1, 0, 0, 0, n || g.id::text, n || g.id::text
+        'm', 1, 'h', md5('b' || n || g.id)::uuid, 'ready', 1, 2, '[]', '{}', g.id, 1, 1, 0, 0, 0, n || g.id::text, n || g.id::text
         FROM segments g JOIN collections c ON c.tenant_id = g.tenant_id AND c.id = g.collection_id,
         generate_series(1, 2) n;
     INSERT INTO chunks SELECT tenant_id, md5('k' || n || id)::uuid, id, n, 'text', '[]', NULL, 0, 1

@@ -31,7 +31,7 @@ pub use aimate_core::chat::event::ChatEvent;
 pub use aimate_core::chat::{AnswerLimits, InputMessage, OnDisconnect, Turn, TurnInput};
 // A module for each noun: its types, its rules and the port it is stored through.
 pub use aimate_core::{
-    Answer, Binding, ChunkId, Clock, ClockAndIds, CollectionId, ConnectionId, ConversationId, Cursor,
+    Answer, Binding, BlobId, ChunkId, Clock, ClockAndIds, CollectionId, ConnectionId, ConversationId, Cursor,
     DocumentId, Engine, EngineBuilder, Error, ErrorKind, ErrorReason, FieldError, FileId, Ids, KeyRing,
     MediaType, MessageId, Page, PageRequest, PromptId, RandomIds, Result, Role, RunId, Scope, Secret,
     SessionId, SpaceId, Stores, SystemClock, TenantId, Timestamp, UsageId, UserId, WarningCode, WorkerId,

@@ -25,6 +25,8 @@ pub(super) const COLLECTION: &str = "bench";
 const POOL: usize = 4_096;
 /// Writers of documents that are beside each other.
 const WRITERS: usize = 16;
+/// How long a worker counts as alive.
+const LEASE: Duration = Duration::from_secs(3600);
 /// Publications between two looks at the index, as in the engine.
 const MERGE_EVERY: usize = 8;
 
@@ -183,7 +185,7 @@ pub(super) async fn fill(shelf: &Shelf, data: &Arc<Data>) -> Result<Filled> {
         let adding = batch.iter().map(|one| stores.documents.add(&shelf.scope, &one.document));
         stream::iter(adding).buffer_unordered(WRITERS).try_collect::<Vec<_>>().await?;
         let now = sources.now();
-        let claimed = stores.queue.claim_documents(worker, now, now, batch.len() as u32).await?;
+        let claimed = stores.queue.claim_documents(worker, now, LEASE, batch.len() as u32).await?;
         let attempts: HashMap<_, _> = claimed.iter().map(|one| (one.document.id, one.attempt)).collect();
         let (mut documents, mut vectors) = (Vec::new(), Vec::new());
         for one in batch {
@@ -239,6 +241,7 @@ fn prepare(
         media_type: "text/plain".to_owned(),
         size: size as u64,
         content_hash: format!("{number:064x}"),
+        blob_id: sources.id(),
         status: DocumentStatus::Pending,
         error: None,
         progress: 0.0,

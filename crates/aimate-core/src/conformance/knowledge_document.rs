@@ -1,4 +1,4 @@
-use super::knowledge_world::{Fixture, collection, document};
+use super::knowledge_world::{Fixture, LONG, collection, document};
 use super::world::{all, at, id, missing, refused};
 use crate::error::ErrorKind;
 use crate::knowledge::{Blob, Document, DocumentError, DocumentFilter, DocumentMove, DocumentStatus};
@@ -66,18 +66,16 @@ pub async fn same_source_is_the_same_document(stores: &Stores) {
         ..second.clone()
     };
     assert_eq!(added, expected);
-    assert_eq!(
-        former,
-        Some(Blob { tenant: fixture.me.tenant, document: first.id, hash: first.content_hash.clone() })
-    );
+    assert_eq!(former, Some(Blob { tenant: fixture.me.tenant, id: first.blob_id }));
     assert_eq!(fixture.get(first.id).await, expected);
     missing(stores.documents.get(&fixture.me, second.id).await);
     // What was findable is so until the new version is.
     assert_eq!(fixture.chunks(first.id).await, ["apple"]);
     assert_eq!(fixture.found(&fixture.me, &fixture.target(), "apple").await, ["apple"]);
-    // The same bytes again need no other blob.
-    let (_, former) = stores.documents.add(&fixture.me, &second).await.unwrap();
-    assert_eq!(former, None);
+    // The same bytes again are another upload.
+    let third = Document { blob_id: id(), ..second.clone() };
+    let (_, former) = stores.documents.add(&fixture.me, &third).await.unwrap();
+    assert_eq!(former, Some(Blob { tenant: fixture.me.tenant, id: second.blob_id }));
     let fence = fixture.fence(first.id).await;
     fixture.publish(fence, &["banana"]).await;
     let now = fixture.get(first.id).await;
@@ -220,9 +218,9 @@ pub async fn deleted_documents_are_gone(stores: &Stores) {
     let ids = [gone.id, waits.id, id()];
     let mut blobs = stores.documents.delete(&fixture.me, &ids).await.unwrap();
     blobs.sort();
-    let blob =
-        |of: &Document| Blob { tenant: fixture.me.tenant, document: of.id, hash: of.content_hash.clone() };
-    assert_eq!(blobs, [blob(&gone), blob(&waits)]);
+    let mut expected = [gone.blob_id, waits.blob_id].map(|id| Blob { tenant: fixture.me.tenant, id });
+    expected.sort();
+    assert_eq!(blobs, expected);
     missing(stores.documents.get(&fixture.me, gone.id).await);
     missing(stores.documents.chunks(&fixture.me, gone.id, 0, 10).await);
     assert_eq!(fixture.found(&fixture.me, &fixture.target(), "apple").await, ["apple tree"]);
@@ -281,4 +279,41 @@ pub async fn chunks_come_in_order(stores: &Stores) {
     let waiting = fixture.add("waits").await;
     assert_eq!(fixture.chunks(waiting.id).await, Vec::<String>::new());
     missing(stores.documents.chunks(&fixture.me, id(), 0, 10).await);
+}
+
+pub async fn upload_becomes_a_document(stores: &Stores) {
+    let fixture = Fixture::new(stores).await;
+    let new = document(fixture.collection, "a");
+    let (documents, worker) = (&stores.documents, fixture.world.worker);
+    documents.begin_upload(&fixture.me, fixture.collection, new.blob_id, worker).await.unwrap();
+    let (added, _) = documents.add(&fixture.me, &new).await.unwrap();
+    assert_eq!(added.blob_id, new.blob_id);
+    // It is the document's now, whatever becomes of the upload and its worker.
+    documents.give_up_upload(&fixture.me, new.blob_id).await.unwrap();
+    stores.workers.leave(worker).await.unwrap();
+    let others = stores.queue.blobs_to_remove(id(), at(10), LONG, 10).await.unwrap();
+    assert_eq!(others, []);
+    missing(documents.begin_upload(&fixture.me, id(), id(), worker).await);
+    for scope in fixture.world.others() {
+        missing(stores.documents.begin_upload(&scope, fixture.collection, id(), worker).await);
+    }
+}
+
+pub async fn upload_that_was_given_up_becomes_none(stores: &Stores) {
+    let fixture = Fixture::new(stores).await;
+    let new = document(fixture.collection, "a");
+    let (documents, worker) = (&stores.documents, fixture.world.worker);
+    documents.begin_upload(&fixture.me, fixture.collection, new.blob_id, worker).await.unwrap();
+    for scope in fixture.world.others() {
+        if scope.tenant != fixture.me.tenant {
+            stores.documents.give_up_upload(&scope, new.blob_id).await.unwrap();
+        }
+    }
+    assert_eq!(stores.queue.blobs_to_remove(worker, at(10), LONG, 10).await.unwrap(), []);
+    documents.give_up_upload(&fixture.me, new.blob_id).await.unwrap();
+    documents.give_up_upload(&fixture.me, id()).await.unwrap();
+    let blob = Blob { tenant: fixture.me.tenant, id: new.blob_id };
+    assert_eq!(stores.queue.blobs_to_remove(worker, at(10), LONG, 10).await.unwrap(), [blob]);
+    refused(documents.add(&fixture.me, &new).await, ErrorKind::Unavailable);
+    missing(documents.get(&fixture.me, new.id).await);
 }

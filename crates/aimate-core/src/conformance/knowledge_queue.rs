@@ -1,10 +1,14 @@
 use std::collections::HashSet;
+use std::time::Duration;
 
 use futures_util::future::join;
 
-use super::knowledge_world::{Fixture, LONG_AGO, collection, document, space};
-use super::world::{World, at, id};
-use crate::knowledge::{ClaimedDocument, DocumentError, DocumentStatus, Fence, Finish, SpaceStatus};
+use super::knowledge_world::{Fixture, LONG, collection, document, space};
+use super::world::{World, at, id, missing, refused};
+use crate::error::ErrorKind;
+use crate::knowledge::{
+    Blob, ClaimedDocument, Document, DocumentError, DocumentStatus, Fence, Finish, SpaceStatus,
+};
 use crate::{DocumentId, Scope, Stores, WorkerId};
 
 async fn joined(stores: &Stores) -> WorkerId {
@@ -14,7 +18,7 @@ async fn joined(stores: &Stores) -> WorkerId {
 }
 
 async fn claimed(stores: &Stores, worker: WorkerId, limit: u32) -> Vec<ClaimedDocument> {
-    stores.queue.claim_documents(worker, at(10), LONG_AGO, limit).await.unwrap()
+    stores.queue.claim_documents(worker, at(10), LONG, limit).await.unwrap()
 }
 
 fn ids(claimed: &[ClaimedDocument]) -> Vec<DocumentId> {
@@ -110,15 +114,82 @@ pub async fn documents_of_a_late_worker_are_claimed(stores: &Stores) {
     fixture.claim().await;
     stores.workers.beat(fixture.world.worker, at(10)).await.unwrap();
     let heir = joined(stores).await;
-    let claim =
-        async |dead_before| ids(&stores.queue.claim_documents(heir, at(20), dead_before, 10).await.unwrap());
-    assert_eq!(claim(at(10)).await, []);
-    assert_eq!(claim(at(11)).await, [added.id]);
+    let claim = async |now, lease| ids(&stores.queue.claim_documents(heir, now, lease, 10).await.unwrap());
+    assert_eq!(claim(at(10), LONG).await, []);
+    // Either clock says that no time has passed, or this one that a second has.
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    assert_eq!(claim(at(11), Duration::ZERO).await, [added.id]);
     // It was only late, and goes on with others.
     stores.workers.beat(fixture.world.worker, at(20)).await.unwrap();
     fixture.add("b").await;
     assert_eq!(fixture.claim().await.len(), 1);
-    assert_eq!(claim(LONG_AGO).await, []);
+    assert_eq!(claim(at(20), LONG).await, []);
+}
+
+pub async fn documents_that_nobody_holds_are_claimed_again(stores: &Stores) {
+    let fixture = Fixture::new(stores).await;
+    let (lost, held) = (fixture.add("lost").await, fixture.add("held").await);
+    let worker = fixture.world.worker;
+    let former = fixture.fence(lost.id).await;
+    let other = joined(stores).await;
+    assert_eq!(stores.queue.release_unheld(other, &[]).await.unwrap(), 0);
+    assert_eq!(stores.queue.release_unheld(worker, &[held.id, lost.id]).await.unwrap(), 0);
+    assert_eq!(stores.queue.release_unheld(worker, &[held.id]).await.unwrap(), 1);
+    let again = claimed(stores, worker, 10).await;
+    assert_eq!((ids(&again), again[0].tries), (vec![lost.id], 2));
+    let late = fixture.publication(vec![fixture.published(former, &["late"])]);
+    assert_eq!(stores.ingest.publish(&fixture.me, &late).await.unwrap(), []);
+}
+
+/// What is on the list, in order.
+async fn to_remove(stores: &Stores, worker: WorkerId) -> Vec<Blob> {
+    let mut blobs = stores.queue.blobs_to_remove(worker, at(10), LONG, 100).await.unwrap();
+    blobs.sort();
+    blobs
+}
+
+pub async fn bytes_are_removed_once_no_document_has_them(stores: &Stores) {
+    let fixture = Fixture::new(stores).await;
+    let blob = |id| Blob { tenant: fixture.me.tenant, id };
+    let worker = fixture.world.worker;
+    let with = |name: &str| Document { source: Some("s".into()), ..document(fixture.collection, name) };
+    let (former, latter) = (with("former"), with("latter"));
+    fixture.add_this(&former).await;
+    assert_eq!(to_remove(stores, worker).await, []);
+    let replaced = fixture.add_this(&latter).await;
+    assert_eq!(to_remove(stores, worker).await, [blob(former.blob_id)]);
+    let deleted = fixture.ready("deleted", &["apple"]).await;
+    stores.documents.delete(&fixture.me, &[replaced.id, deleted.id]).await.unwrap();
+    let mut all = [former.blob_id, latter.blob_id, deleted.blob_id].map(blob);
+    all.sort();
+    // Until they are gone, anybody is told of them, and of no more than asked for.
+    assert_eq!(to_remove(stores, joined(stores).await).await, all);
+    assert_eq!(stores.queue.blobs_to_remove(worker, at(10), LONG, 2).await.unwrap().len(), 2);
+    stores.queue.forget_removed(&all[..2]).await.unwrap();
+    assert_eq!(to_remove(stores, worker).await, all[2..]);
+    let (one, two) = (fixture.add("one").await, fixture.add("two").await);
+    stores.collections.delete(&fixture.me, fixture.collection).await.unwrap();
+    stores.queue.forget_removed(&all).await.unwrap();
+    stores.queue.forget_removed(&[]).await.unwrap();
+    let mut rest = [one.blob_id, two.blob_id].map(blob);
+    rest.sort();
+    assert_eq!(to_remove(stores, worker).await, rest);
+}
+
+pub async fn upload_of_a_left_worker_is_removed(stores: &Stores) {
+    let fixture = Fixture::new(stores).await;
+    let upload = document(fixture.collection, "a");
+    let (documents, worker) = (&stores.documents, fixture.world.worker);
+    documents.begin_upload(&fixture.me, fixture.collection, upload.blob_id, worker).await.unwrap();
+    let heir = joined(stores).await;
+    assert_eq!(to_remove(stores, heir).await, []);
+    stores.workers.leave(worker).await.unwrap();
+    let blob = Blob { tenant: fixture.me.tenant, id: upload.blob_id };
+    assert_eq!(to_remove(stores, heir).await, [blob]);
+    // The worker was only late: its bytes may be gone already.
+    refused(documents.add(&fixture.me, &upload).await, ErrorKind::Unavailable);
+    missing(documents.get(&fixture.me, upload.id).await);
+    assert_eq!(to_remove(stores, heir).await, [blob]);
 }
 
 pub async fn retried_document_waits_until_it_is_due(stores: &Stores) {
@@ -130,14 +201,13 @@ pub async fn retried_document_waits_until_it_is_due(stores: &Stores) {
     stores.ingest.finish(&fixture.me, fence, &finish, at(12)).await.unwrap();
     let waiting = fixture.get(added.id).await;
     assert_eq!((waiting.status, waiting.error), (DocumentStatus::Pending, Some(error)));
-    let claim =
-        async |now| stores.queue.claim_documents(fixture.world.worker, now, LONG_AGO, 10).await.unwrap();
+    let claim = async |now| stores.queue.claim_documents(fixture.world.worker, now, LONG, 10).await.unwrap();
     assert_eq!(claim(at(29)).await, []);
     let again = claim(at(30)).await;
     assert_eq!((ids(&again), again[0].tries), (vec![added.id], 2));
     assert!(again[0].attempt > fence.attempt);
     // Added again, it is tried from the beginning, at once.
-    let source = crate::knowledge::Document { source: Some("s".into()), ..document(fixture.collection, "s") };
+    let source = Document { source: Some("s".into()), ..document(fixture.collection, "s") };
     fixture.add_this(&source).await;
     let fence = fixture.fence(source.id).await;
     stores.ingest.finish(&fixture.me, fence, &finish, at(31)).await.unwrap();
@@ -179,10 +249,11 @@ pub async fn space_is_built_by_one_worker(stores: &Stores) {
     let new = space(fixture.collection, "local/b", SpaceStatus::Building);
     stores.spaces.create(&fixture.me, &new).await.unwrap();
     let (one, two) = (joined(stores).await, joined(stores).await);
-    let claim = async |worker| stores.queue.claim_space(worker, LONG_AGO).await.unwrap();
+    let claim = async |worker| stores.queue.claim_space(worker, at(10), LONG).await.unwrap();
     assert_eq!(claim(one).await, Some((fixture.me, new.clone())));
     assert_eq!(claim(two).await, None);
-    assert_eq!(claim(one).await, None);
+    // A worker that asks builds none: the answer to its first claim was lost.
+    assert_eq!(claim(one).await, Some((fixture.me, new.clone())));
     stores.workers.leave(one).await.unwrap();
     assert_eq!(claim(two).await, Some((fixture.me, new.clone())));
     stores.spaces.fail(&fixture.me, new.id, "no model").await.unwrap();

@@ -1,4 +1,4 @@
-use super::knowledge_world::{EAST, Fixture, LONG_AGO, NORTH, chunk_id, collection, space};
+use super::knowledge_world::{EAST, Fixture, LONG, NORTH, chunk_id, collection, space};
 use super::world::{at, id, missing, refused};
 use crate::error::ErrorKind;
 use crate::knowledge::{CollectionChange, EmbeddingSpace, SpaceStatus, SpaceVectors};
@@ -101,7 +101,8 @@ pub async fn incomplete_or_failed_space_is_built_again(stores: &Stores) {
     fixture.ready("a", &["one"]).await;
     let (old, new) = (fixture.space.unwrap(), building(&fixture).await);
     let worker = fixture.world.worker;
-    let claim = async || stores.queue.claim_space(worker, LONG_AGO).await.unwrap().map(|(_, space)| space.id);
+    let claim =
+        async || stores.queue.claim_space(worker, at(10), LONG).await.unwrap().map(|(_, space)| space.id);
     assert_eq!(claim().await, Some(new.id));
     stores.spaces.fail(&fixture.me, new.id, "no model").await.unwrap();
     stores.spaces.create(&fixture.me, &new).await.unwrap();

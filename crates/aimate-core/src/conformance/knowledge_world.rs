@@ -3,13 +3,13 @@
 //! cosines are exact in half precision.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use aimate_index::analysis::analyze;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::world::{World, at, id};
-use crate::clock::Timestamp;
 use crate::id::{ChunkId, CollectionId, DocumentId, SpaceId};
 use crate::knowledge::{
     Chunk, Chunking, ClaimedDocument, Collection, Document, DocumentStatus, EmbeddingModel, EmbeddingSpace,
@@ -18,7 +18,7 @@ use crate::knowledge::{
 use crate::{Scope, Stores};
 
 /// No worker of a case is late.
-pub const LONG_AGO: Timestamp = Timestamp(0);
+pub const LONG: Duration = Duration::from_secs(1_000_000_000);
 
 /// Numbers of a vector.
 pub const DIMENSIONS: u32 = 4;
@@ -69,6 +69,7 @@ pub fn document(collection: CollectionId, name: &str) -> Document {
         media_type: "text/plain".into(),
         size: 5,
         content_hash: hash(name),
+        blob_id: id(),
         status: DocumentStatus::Pending,
         error: None,
         progress: 0.0,
@@ -163,7 +164,7 @@ impl<'s> Fixture<'s> {
 
     /// All that waits, for the world's worker.
     pub async fn claim(&self) -> Vec<ClaimedDocument> {
-        self.stores.queue.claim_documents(self.world.worker, at(10), LONG_AGO, 100).await.unwrap()
+        self.stores.queue.claim_documents(self.world.worker, at(10), LONG, 100).await.unwrap()
     }
 
     /// Claims all that waits; the fence of this document.

@@ -165,6 +165,7 @@ macro_rules! conformance_tests {
                 runs_of_a_live_worker_stay
                 each_run_goes_to_one_caller
                 at_most_limit_are_taken
+                run_that_nobody_holds_is_taken
                 finished_runs_stay
                 former_owner_is_fenced_off
                 abandoned_run_tells_its_scope
@@ -233,6 +234,8 @@ macro_rules! conformance_tests {
                 deleted_documents_are_gone
                 cancelled_document_has_failed
                 chunks_come_in_order
+                upload_becomes_a_document
+                upload_that_was_given_up_becomes_none
             }
             knowledge_filter {
                 filters_mean_the_same_in_every_store
@@ -265,6 +268,7 @@ macro_rules! conformance_tests {
             }
             knowledge_maintenance {
                 blob_without_its_document_is_unneeded
+                bytes_of_every_document_are_named
                 nothing_is_orphaned
             }
             knowledge_queue {
@@ -279,6 +283,9 @@ macro_rules! conformance_tests {
                 released_documents_are_claimed_untried
                 ready_and_failed_documents_are_not_claimed
                 space_is_built_by_one_worker
+                documents_that_nobody_holds_are_claimed_again
+                bytes_are_removed_once_no_document_has_them
+                upload_of_a_left_worker_is_removed
             }
             knowledge_space {
                 created_space_is_found
@@ -318,7 +325,7 @@ macro_rules! blob_conformance_tests {
             broken_stream_leaves_nothing
             deleted_bytes_are_gone
             all_blobs_are_listed
-            bytes_are_of_one_document
+            bytes_are_of_one_upload
             abandoned_upload_leaves_nothing
         }
     };

@@ -11,9 +11,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::catalog::Catalogs;
-use super::knowledge::KnowledgeServices;
+use super::held::Held;
+use super::knowledge::{BlobServices, KnowledgeServices};
 use super::model_list::ModelLists;
 use super::provider::Providers;
+use super::ready::Readiness;
 use super::usage_recorder::UsageRecorder;
 use super::{Engine, Inner};
 use crate::Stores;
@@ -246,6 +248,8 @@ impl EngineBuilder {
             readers: self.readers.unwrap_or(READERS),
             added: Notify::new(),
             space_made: Notify::new(),
+            held: Held::default(),
+            bytes: BlobServices::default(),
         };
         let inner = Arc::new(Inner {
             knowledge,
@@ -264,6 +268,8 @@ impl EngineBuilder {
             channels: std::sync::Mutex::default(),
             log_readers: Semaphore::new(super::answer::READERS),
             stored_answers: std::sync::Mutex::default(),
+            beginning: Held::default(),
+            readiness: Readiness::default(),
             catalogs: Catalogs::default(),
             model_lists: ModelLists::default(),
             tasks: TaskTracker::new(),
@@ -278,6 +284,7 @@ impl EngineBuilder {
         let worker = engine.for_task();
         worker.start_worker().await?;
         worker.start_ingest();
+        worker.start_removing();
         Ok(engine)
     }
 }

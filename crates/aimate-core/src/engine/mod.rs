@@ -9,11 +9,13 @@ mod connection;
 mod conversation;
 mod edit;
 mod endpoint;
+mod held;
 mod knowledge;
 mod model;
 mod model_list;
 mod prompt;
 mod provider;
+mod ready;
 mod resolve;
 mod run;
 mod shutdown;
@@ -111,6 +113,9 @@ struct Inner {
     log_readers: Semaphore,
     /// Answers that are over and being listened to.
     stored_answers: Mutex<HashMap<RunId, Weak<StoredAnswer>>>,
+    /// Runs that are being stored.
+    beginning: held::Held<RunId>,
+    readiness: ready::Readiness,
     catalogs: catalog::Catalogs,
     model_lists: model_list::ModelLists,
     usage_recorder: usage_recorder::UsageRecorder,

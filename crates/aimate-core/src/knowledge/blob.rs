@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
+use sha2::{Digest as _, Sha256};
 use tokio_util::io::ReaderStream;
 
 use crate::error::{Error, Result};
-use crate::id::{DocumentId, TenantId};
+use crate::id::{BlobId, TenantId};
 
 /// Bytes as they come; an error ends them.
 pub type ByteStream<'a> = BoxStream<'a, Result<Bytes>>;
@@ -16,15 +17,34 @@ pub type ByteStream<'a> = BoxStream<'a, Result<Bytes>>;
 /// Bytes that are read from a file at once.
 const PIECE: usize = 256 * 1024;
 
-/// The bytes of one version of a document.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// The name of a document's bytes: a new one for each upload, so that bytes that
+/// are there are never written again, and nobody deletes what another one has
+/// just stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Blob {
     /// Whose it is.
     pub tenant: TenantId,
-    /// The document.
-    pub document: DocumentId,
-    /// SHA-256 of the bytes, lower-case hexadecimal.
+    /// The upload.
+    pub id: BlobId,
+}
+
+/// What an upload came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredBytes {
+    /// How many bytes there are.
+    pub size: u64,
+    /// Their SHA-256, lower-case hexadecimal.
     pub hash: String,
+}
+
+/// What a [`BlobStore`] finds where it keeps its bytes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum BlobEntry {
+    /// The bytes of an upload.
+    Blob(Blob),
+    /// Something that no blob store has put there: another name, a link. It is
+    /// never read and never deleted.
+    Foreign(String),
 }
 
 /// What a [`BlobStore`] has under a [`Blob`].
@@ -63,6 +83,19 @@ impl BlobContent {
         }
     }
 
+    /// Reads all bytes; returns how many there are, and their hash.
+    ///
+    /// # Errors
+    /// See [`BlobContent::into_stream`].
+    pub async fn read_through(self) -> Result<StoredBytes> {
+        let (mut size, mut hash, mut bytes) = (0, Sha256::new(), self.into_stream());
+        while let Some(piece) = bytes.try_next().await? {
+            size += piece.len() as u64;
+            hash.update(&piece);
+        }
+        Ok(StoredBytes { size, hash: format!("{:x}", hash.finalize()) })
+    }
+
     /// The bytes. A file that is gone meanwhile is `NotFound`, as the stream's
     /// first item.
     pub fn into_stream(self) -> ByteStream<'static> {
@@ -99,26 +132,22 @@ impl std::fmt::Debug for BlobContent {
 /// where the bytes are.
 #[async_trait]
 pub trait BlobStore: Send + Sync + std::fmt::Debug {
-    /// Stores bytes as they come and returns the blob and its size. They are
-    /// there as a whole or not at all: after an error, or if the future is
-    /// dropped, nothing is. The same bytes of the same document again are the
-    /// same blob. `TooLarge` as soon as there are more than `max_bytes`; an error
-    /// of `bytes` is handed on.
-    async fn put(
-        &self,
-        tenant: TenantId,
-        document: DocumentId,
-        bytes: ByteStream<'_>,
-        max_bytes: u64,
-    ) -> Result<(Blob, u64)>;
-    /// The bytes of a blob. `NotFound` if they are not there.
+    /// Stores bytes as they come under a name that is new. They are there as a
+    /// whole or not at all: after an error, or if the future is dropped, nothing
+    /// is. `TooLarge` as soon as there are more than `max_bytes`; an error of
+    /// `bytes` is handed on.
+    async fn put(&self, blob: &Blob, bytes: ByteStream<'_>, max_bytes: u64) -> Result<StoredBytes>;
+    /// The bytes of a blob. `NotFound` if they are not there, or if what is there
+    /// is a link to something else.
     async fn get(&self, blob: &Blob) -> Result<BlobContent>;
-    /// Deletes the bytes; nothing happens if they are not there.
+    /// Deletes the bytes, and what an upload of this name left unfinished;
+    /// nothing happens if there are none.
     async fn delete(&self, blob: &Blob) -> Result<()>;
     /// All blobs of all tenants, in any order, for finding those that no document
-    /// refers to. Bytes that are being stored are not among them. What earlier
-    /// uploads left unfinished is removed on the way, if the store can have such.
-    fn list(&self) -> BoxStream<'_, Result<Blob>>;
+    /// refers to, and what else lies there. Bytes that are being stored are not
+    /// among them. What earlier uploads left unfinished is removed on the way, if
+    /// the store can have such.
+    fn list(&self) -> BoxStream<'_, Result<BlobEntry>>;
 }
 
 #[cfg(test)]

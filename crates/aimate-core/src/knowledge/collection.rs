@@ -169,7 +169,8 @@ pub trait CollectionStore: Send + Sync {
         now: Timestamp,
     ) -> Result<Collection>;
     /// Deletes the collection with all its documents, chunks, vectors and index,
-    /// in one commit. Returns the blobs that nothing refers to any more, for the
-    /// caller to delete from the [`BlobStore`](super::BlobStore).
+    /// and puts the documents' bytes on the list of what is to be removed
+    /// ([`IngestQueue::blobs_to_remove`](super::IngestQueue::blobs_to_remove)), in
+    /// one commit. Returns those bytes.
     async fn delete(&self, scope: &Scope, id: CollectionId) -> Result<Vec<Blob>>;
 }

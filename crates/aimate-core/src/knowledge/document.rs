@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::Blob;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
-use crate::id::{ChunkId, CollectionId, DocumentId};
+use crate::id::{BlobId, ChunkId, CollectionId, DocumentId, WorkerId};
 use crate::limit;
 use crate::media_type::MediaType;
 use crate::page::{Page, PageRequest};
@@ -37,6 +37,9 @@ pub struct Document {
     pub size: u64,
     /// SHA-256 of its bytes, lower-case hexadecimal.
     pub content_hash: String,
+    /// The upload that its bytes are of; not part of its JSON.
+    #[serde(skip, default = "no_blob")]
+    pub blob_id: BlobId,
     /// How far it has come.
     pub status: DocumentStatus,
     /// Why it failed.
@@ -56,6 +59,10 @@ pub struct Document {
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+}
+
+fn no_blob() -> BlobId {
+    BlobId(uuid::Uuid::nil())
 }
 
 /// How far a document has come.
@@ -265,13 +272,31 @@ pub struct DocumentMove {
 /// [`IngestQueue`](super::IngestQueue).
 #[async_trait]
 pub trait DocumentStore: Send + Sync {
-    /// Stores a document that waits for a worker (`pending`). If the collection
-    /// has a document of the same `source`, that one becomes `pending` instead,
-    /// with the new name, size, hash and metadata: its id and what is findable
-    /// of it stay, and its attempt grows, so that older work on it is fenced
-    /// off. Returns the document as it is now, and the blob that it does not
-    /// need any more. `NotFound` if the collection is not there, `Conflict` if
-    /// the id is taken.
+    /// Says that `worker` is about to upload `blob` for a document of the
+    /// collection. Until [`add`](Self::add) gives the bytes to a document, they
+    /// are loose: they are removed when the upload is given up, or when its
+    /// worker is gone. `NotFound` if the collection is not there.
+    async fn begin_upload(
+        &self,
+        scope: &Scope,
+        collection: CollectionId,
+        blob: BlobId,
+        worker: WorkerId,
+    ) -> Result<()>;
+    /// Puts the bytes of an upload that no document got on the list of what is to
+    /// be removed ([`IngestQueue::blobs_to_remove`](super::IngestQueue::blobs_to_remove)).
+    /// Nothing happens if a document has them, so it is safe where nobody knows
+    /// whether `add` was stored.
+    async fn give_up_upload(&self, scope: &Scope, blob: BlobId) -> Result<()>;
+    /// Stores a document that waits for a worker (`pending`), with the bytes of
+    /// its `blob_id`. If the collection has a document of the same `source`, that
+    /// one becomes `pending` instead, with the new name, size, hash, bytes and
+    /// metadata: its id and what is findable of it stay, and its attempt grows,
+    /// so that older work on it is fenced off. The same commit puts the bytes
+    /// that it does not need any more on the list of what is to be removed.
+    /// Returns the document as it is now, and those bytes. `NotFound` if the
+    /// collection is not there, `Conflict` if the id is taken, `Unavailable` if
+    /// the upload was given up meanwhile.
     async fn add(&self, scope: &Scope, document: &Document) -> Result<(Document, Option<Blob>)>;
     /// The document with this id.
     async fn get(&self, scope: &Scope, id: DocumentId) -> Result<Document>;
@@ -294,9 +319,9 @@ pub trait DocumentStore: Send + Sync {
     /// `Conflict` if a source is one of a document that is not moved; nothing is
     /// changed then.
     async fn rename(&self, scope: &Scope, moves: &[DocumentMove], now: Timestamp) -> Result<()>;
-    /// Deletes documents with their text, chunks, vectors and index entries, in
-    /// one commit. Returns the blobs that nothing refers to any more. Ids that
-    /// are not there are passed over.
+    /// Deletes documents with their text, chunks, vectors and index entries, and
+    /// puts their bytes on the list of what is to be removed, in one commit.
+    /// Returns those bytes. Ids that are not there are passed over.
     async fn delete(&self, scope: &Scope, ids: &[DocumentId]) -> Result<Vec<Blob>>;
     /// Ends the work on a document that is `pending` or `processing`: it becomes
     /// `failed` with this reason, and its attempt grows, which fences off the

@@ -1,9 +1,11 @@
 //! Ingest: documents are claimed from a queue, and their chunks and vectors
 //! stored until they are published.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
-use super::{Document, DocumentError, EmbeddingSpace, NewChunk, SpaceVectors};
+use super::{Blob, Document, DocumentError, EmbeddingSpace, NewChunk, SpaceVectors};
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::id::{ChunkId, CollectionId, DocumentId, SpaceId, WorkerId};
@@ -124,8 +126,8 @@ pub trait IngestStore: Send + Sync {
     async fn finish(&self, scope: &Scope, fence: Fence, finish: &Finish, now: Timestamp) -> Result<()>;
 }
 
-/// The queue of documents to read and spaces to build, shared by all processes
-/// on the database.
+/// The queue of documents to read, spaces to build and bytes to remove, shared
+/// by all processes on the database.
 ///
 /// It serves the process and has no scope: it returns the scope of what it
 /// hands out, and no user's call reaches it. A claim is a lease: it holds as
@@ -133,25 +135,46 @@ pub trait IngestStore: Send + Sync {
 #[async_trait]
 pub trait IngestQueue: Send + Sync {
     /// Claims at most `limit` documents that are `pending` (and due), or
-    /// `processing` by a worker that has left, died or not beaten since
-    /// `dead_before`; oldest first, each to one caller only. They become
-    /// `processing`, of `worker`, with a higher attempt. Empty if there are
-    /// none.
+    /// `processing` by a worker that has left, died or not beaten for `lease`;
+    /// oldest first, each to one caller only. They become `processing`, of
+    /// `worker`, with a higher attempt. Empty if there are none.
     async fn claim_documents(
         &self,
         worker: WorkerId,
         now: Timestamp,
-        dead_before: Timestamp,
+        lease: Duration,
         limit: u32,
     ) -> Result<Vec<ClaimedDocument>>;
+    /// Hands back the documents that `worker` is said to read and that are not
+    /// among those it `held`: a claim, or the end of the work, was stored or
+    /// lost without the database saying so. They are `pending`, and their tries
+    /// count. Returns how many.
+    async fn release_unheld(&self, worker: WorkerId, held: &[DocumentId]) -> Result<u64>;
     /// Hands the documents of `worker` back, `pending` and without a try counted
     /// against them: it is shutting down.
     async fn release_documents(&self, worker: WorkerId) -> Result<()>;
-    /// Claims a space that is `building` and that no living worker builds;
+    /// Claims a space that is `building` and that no other living worker builds:
+    /// a worker builds one at a time, and claims one only when it builds none.
     /// `None` if there is none.
     async fn claim_space(
         &self,
         worker: WorkerId,
-        dead_before: Timestamp,
+        now: Timestamp,
+        lease: Duration,
     ) -> Result<Option<(Scope, EmbeddingSpace)>>;
+    /// At most `limit` bytes that no document has any more or that no living
+    /// worker uploads: whoever calls removes them from the [`BlobStore`] and then
+    /// calls [`forget_removed`](Self::forget_removed). Several callers may get
+    /// the same. Empty while somebody copies all bytes for a backup.
+    ///
+    /// [`BlobStore`]: super::BlobStore
+    async fn blobs_to_remove(
+        &self,
+        worker: WorkerId,
+        now: Timestamp,
+        lease: Duration,
+        limit: u32,
+    ) -> Result<Vec<Blob>>;
+    /// Takes bytes that were removed off the list.
+    async fn forget_removed(&self, blobs: &[Blob]) -> Result<()>;
 }

@@ -16,7 +16,7 @@ mod maintenance;
 mod search;
 mod space;
 
-pub use blob::{Blob, BlobContent, BlobStore, ByteStream};
+pub use blob::{Blob, BlobContent, BlobEntry, BlobStore, ByteStream, StoredBytes};
 pub use collection::{
     Chunking, Collection, CollectionChange, CollectionConfig, CollectionStore, DEFAULT_COLLECTION,
     NewCollection,
@@ -30,7 +30,7 @@ pub use fetch::{Fetched, Fetcher};
 pub use filter::{Filter, FilterField, FilterSubject};
 pub use index::{Passage, RankedChunks, ScoredChunk, SearchIndex, SearchScope};
 pub use ingest::{ClaimedDocument, Fence, Finish, IngestQueue, IngestStore, Publication, PublishedDocument};
-pub use maintenance::MaintenanceStore;
+pub use maintenance::{MaintenanceStore, ReferencedBlob};
 pub use search::{
     HitExplanation, SearchExplanation, SearchHit, SearchMode, SearchRequest, SearchResponse, Timings,
 };

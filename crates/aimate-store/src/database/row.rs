@@ -2,8 +2,8 @@
 
 use aimate_core::usage::Cost;
 use aimate_core::{
-    ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId, Error, FileId, MessageId, PromptId,
-    Result, RunId, SessionId, SpaceId, TenantId, Timestamp, UserId, WorkerId, WorkspaceId,
+    BlobId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId, Error, FileId, MessageId,
+    PromptId, Result, RunId, SessionId, SpaceId, TenantId, Timestamp, UserId, WorkerId, WorkspaceId,
 };
 use serde::de::DeserializeOwned;
 use sqlx::types::Json;
@@ -116,6 +116,7 @@ cells! {
     FileId: Uuid, FileId;
     CollectionId: Uuid, CollectionId;
     DocumentId: Uuid, DocumentId;
+    BlobId: Uuid, BlobId;
     ChunkId: Uuid, ChunkId;
     SpaceId: Uuid, SpaceId;
     ConnectionId: Uuid, ConnectionId;

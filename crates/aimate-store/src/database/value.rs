@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use aimate_core::{
-    ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId, FileId, MessageId, PromptId, RunId,
-    SessionId, SpaceId, TenantId, Timestamp, UsageId, UserId, WorkerId, WorkspaceId,
+    BlobId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId, FileId, MessageId, PromptId,
+    RunId, SessionId, SpaceId, TenantId, Timestamp, UsageId, UserId, WorkerId, WorkspaceId,
 };
 use sqlx::error::BoxDynError;
 use uuid::Uuid;
@@ -96,6 +96,7 @@ binds! {
     FileId: Uuid, FileId::uuid;
     CollectionId: Uuid, CollectionId::uuid;
     DocumentId: Uuid, DocumentId::uuid;
+    BlobId: Uuid, BlobId::uuid;
     ChunkId: Uuid, ChunkId::uuid;
     SpaceId: Uuid, SpaceId::uuid;
     ConnectionId: Uuid, ConnectionId::uuid;

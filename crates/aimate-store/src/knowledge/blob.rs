@@ -1,5 +1,5 @@
-//! The bytes of documents, in a folder: `TENANT/XX/DOCUMENT-SHA256`, where `XX`
-//! is the last byte of the document's id.
+//! The bytes of documents, in a folder: `TENANT/XX/ID`, where `ID` is that of the
+//! upload and `XX` its last byte.
 
 mod part_file;
 
@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aimate_core::knowledge::{Blob, BlobContent, BlobStore, ByteStream};
-use aimate_core::{DocumentId, Error, Result, TenantId};
+use aimate_core::knowledge::{Blob, BlobContent, BlobEntry, BlobStore, ByteStream, StoredBytes};
+use aimate_core::{BlobId, Error, Result, TenantId};
 use async_trait::async_trait;
-use futures_util::stream::{self, BoxStream, Stream, StreamExt as _, TryStreamExt as _};
+use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use uuid::Uuid;
 
 use part_file::PartFile;
@@ -49,10 +49,7 @@ impl DiskBlobs {
 
     /// Where the bytes are, if they are.
     fn path(&self, blob: &Blob) -> Option<PathBuf> {
-        let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        let is_hash = blob.hash.len() == 64 && blob.hash.bytes().all(is_hex);
-        let folder = self.folder().filter(|_| is_hash)?;
-        Some(folder_of(&folder, blob.tenant, blob.document).join(format!("{}-{}", blob.document, blob.hash)))
+        Some(folder_of(&self.folder()?, blob).join(blob.id.to_string()))
     }
 }
 
@@ -93,18 +90,10 @@ impl Drop for Place {
 
 #[async_trait]
 impl BlobStore for DiskBlobs {
-    async fn put(
-        &self,
-        tenant: TenantId,
-        document: DocumentId,
-        mut bytes: ByteStream<'_>,
-        max_bytes: u64,
-    ) -> Result<(Blob, u64)> {
-        let place = Arc::clone(&self.place);
-        let mut part = off_the_async_threads(move || {
-            PartFile::new(&folder_of(&place.make()?, tenant, document), document)
-        })
-        .await?;
+    async fn put(&self, blob: &Blob, mut bytes: ByteStream<'_>, max_bytes: u64) -> Result<StoredBytes> {
+        let (place, blob) = (Arc::clone(&self.place), *blob);
+        let mut part =
+            off_the_async_threads(move || PartFile::new(&folder_of(&place.make()?, &blob), blob.id)).await?;
         while let Some(bytes) = bytes.next().await {
             let bytes = bytes?;
             if part.size.saturating_add(bytes.len() as u64) > max_bytes {
@@ -116,13 +105,16 @@ impl BlobStore for DiskBlobs {
         }
         let size = part.size;
         let hash = off_the_async_threads(move || part.keep()).await?;
-        Ok((Blob { tenant, document, hash }, size))
+        Ok(StoredBytes { size, hash })
     }
 
     async fn get(&self, blob: &Blob) -> Result<BlobContent> {
-        let gone = || Error::not_found(format!("the bytes of document {} are not there", blob.document));
+        let gone = || {
+            Error::not_found("the bytes of this document are not there; `aimate doctor` says which are gone")
+        };
         let path = self.path(blob).ok_or_else(gone)?;
-        off_the_async_threads(move || match path.metadata() {
+        // Not what a link leads to: nobody here has made one.
+        off_the_async_threads(move || match path.symlink_metadata() {
             Ok(about) if about.is_file() => Ok(Some(BlobContent::from_file(path, about.len()))),
             Ok(_) => Ok(None),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -134,75 +126,116 @@ impl BlobStore for DiskBlobs {
 
     async fn delete(&self, blob: &Blob) -> Result<()> {
         let Some(path) = self.path(blob) else { return Ok(()) };
-        off_the_async_threads(move || match std::fs::remove_file(path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+        off_the_async_threads(move || {
+            let part = part_file::beside(&path);
+            for file in [path, part] {
+                match std::fs::remove_file(file) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
+            }
+            Ok(())
         })
         .await
     }
 
-    fn list(&self) -> BoxStream<'_, Result<Blob>> {
-        let folder = stream::iter(self.folder().map(Ok));
-        let tenants = folder.and_then(|folder| off_the_async_threads(move || tenants(&folder)));
+    fn list(&self) -> BoxStream<'_, Result<BlobEntry>> {
+        let root = self.folder();
+        let folders: Vec<Folder> =
+            root.clone().map(|path| Folder { path, level: Level::Root }).into_iter().collect();
         // A folder at a time, so that millions of names are never in memory together.
-        let folders = flat(tenants).and_then(|(tenant, folder)| {
-            off_the_async_threads(move || {
-                Ok(entries(&folder)?.into_iter().map(|files| (tenant, files)).collect())
-            })
+        let lists = stream::try_unfold(folders, move |mut folders| {
+            let root = root.clone().unwrap_or_default();
+            async move {
+                let Some(folder): Option<Folder> = folders.pop() else { return Ok::<_, Error>(None) };
+                let (entries, below) = off_the_async_threads(move || folder.read(&root)).await?;
+                folders.extend(below);
+                Ok(Some((entries, folders)))
+            }
         });
-        let blobs = flat(folders).and_then(|(tenant, files)| {
-            off_the_async_threads(move || {
-                Ok(entries(&files)?.iter().filter_map(|file| blob(tenant, file)).collect())
-            })
-        });
-        flat(blobs).boxed()
+        lists.map_ok(|list| stream::iter(list.into_iter().map(Ok))).try_flatten().boxed()
     }
 }
 
-/// The items of each list, one by one.
-fn flat<T>(lists: impl Stream<Item = Result<Vec<T>>>) -> impl Stream<Item = Result<T>> {
-    lists.map_ok(|list| stream::iter(list.into_iter().map(Ok))).try_flatten()
+/// A folder that is listed.
+struct Folder {
+    path: PathBuf,
+    level: Level,
 }
 
-/// The folders of tenants.
-fn tenants(folder: &Path) -> std::io::Result<Vec<(TenantId, PathBuf)>> {
-    let id = |tenant: &PathBuf| name(tenant).and_then(|name| Uuid::parse_str(name).ok());
-    let tenants = entries(folder)?.into_iter();
-    Ok(tenants.filter_map(|tenant| Some((TenantId(id(&tenant)?), tenant))).collect())
+#[derive(Clone, Copy)]
+enum Level {
+    /// All tenants.
+    Root,
+    /// The folders of a tenant.
+    Tenant(TenantId),
+    /// A tenant's blobs whose ids end with this byte.
+    Blobs(TenantId, u8),
 }
 
-fn folder_of(folder: &Path, tenant: TenantId, document: DocumentId) -> PathBuf {
-    let [.., last] = document.0.into_bytes();
-    folder.join(tenant.to_string()).join(format!("{last:02x}"))
+impl Folder {
+    /// What is in it, and the folders below it; nothing if it is not there. No link
+    /// is followed.
+    fn read(&self, root: &Path) -> std::io::Result<(Vec<BlobEntry>, Vec<Self>)> {
+        use std::io::ErrorKind::{NotADirectory, NotFound};
+        let (mut entries, mut folders) = (Vec::new(), Vec::new());
+        let files = match std::fs::read_dir(&self.path) {
+            Err(error) if matches!(error.kind(), NotADirectory | NotFound) => return Ok((entries, folders)),
+            files => files?,
+        };
+        for file in files {
+            let file = file?;
+            let (path, kind) = (file.path(), file.file_type()?);
+            let level = match self.level {
+                _ if !kind.is_dir() => None,
+                Level::Root => id_of(&path).map(|tenant| Level::Tenant(TenantId(tenant))),
+                Level::Tenant(tenant) => {
+                    let byte = name(&path).filter(|name| name.len() == 2);
+                    byte.and_then(|byte| u8::from_str_radix(byte, 16).ok())
+                        .map(|byte| Level::Blobs(tenant, byte))
+                }
+                Level::Blobs(..) => None,
+            };
+            match (level, self.level) {
+                (Some(level), _) => folders.push(Self { path, level }),
+                (None, Level::Blobs(..)) if kind.is_file() && part_file::is_part(&path) => {
+                    remove_abandoned(&path);
+                }
+                (None, level) => entries.push(match (level, id_of(&path)) {
+                    (Level::Blobs(tenant, byte), Some(id))
+                        if kind.is_file() && id.as_bytes().last() == Some(&byte) =>
+                    {
+                        BlobEntry::Blob(Blob { tenant, id: BlobId(id) })
+                    }
+                    _ => BlobEntry::Foreign(path.strip_prefix(root).unwrap_or(&path).display().to_string()),
+                }),
+            }
+        }
+        Ok((entries, folders))
+    }
+}
+
+/// The id that a file is named by, written as ids are.
+fn id_of(path: &Path) -> Option<Uuid> {
+    let name = name(path)?;
+    Uuid::try_parse(name).ok().filter(|id| id.to_string() == name)
+}
+
+/// Removes a file that nobody goes on writing.
+fn remove_abandoned(part: &Path) {
+    let age = part.metadata().and_then(|file| file.modified()).ok().and_then(|at| at.elapsed().ok());
+    if age.is_some_and(|age| age > ABANDONED) {
+        let _ = std::fs::remove_file(part);
+    }
+}
+
+fn folder_of(folder: &Path, blob: &Blob) -> PathBuf {
+    let [.., last] = blob.id.0.into_bytes();
+    folder.join(blob.tenant.to_string()).join(format!("{last:02x}"))
 }
 
 fn name(path: &Path) -> Option<&str> {
     path.file_name()?.to_str()
-}
-
-/// What is in a folder; nothing if it is not there or not a folder.
-fn entries(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
-    use std::io::ErrorKind::{NotADirectory, NotFound};
-    match std::fs::read_dir(folder) {
-        Ok(entries) => entries.map(|entry| entry.map(|entry| entry.path())).collect(),
-        Err(error) if matches!(error.kind(), NotFound | NotADirectory) => Ok(Vec::new()),
-        Err(error) => Err(error),
-    }
-}
-
-/// The blob that a file holds. What was left half written is removed on the way.
-fn blob(tenant: TenantId, file: &Path) -> Option<Blob> {
-    let name = name(file)?;
-    if name.ends_with(part_file::ENDING) {
-        let age = file.metadata().and_then(|file| file.modified()).ok()?.elapsed().ok()?;
-        if age > ABANDONED {
-            let _ = std::fs::remove_file(file);
-        }
-        return None;
-    }
-    let (document, hash) = name.split_at_checked(36)?;
-    let hash = hash.strip_prefix('-').filter(|hash| hash.len() == 64)?;
-    Some(Blob { tenant, document: DocumentId(Uuid::parse_str(document).ok()?), hash: hash.to_owned() })
 }
 
 /// Runs `work`, which waits for the disk.
@@ -211,11 +244,22 @@ async fn off_the_async_threads<T: Send + 'static>(
 ) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => Err(Error::unavailable(
-            "the folder of documents cannot be read or written; check its owner and the space on its disk",
-        )
-        .with_source(error)),
+        Ok(Err(error)) => Err(Error::unavailable(trouble(&error)).with_source(error)),
         Err(error) => Err(Error::internal("work on a document's file broke off").with_source(error)),
+    }
+}
+
+/// What keeps the folder from its work.
+fn trouble(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+            "the disk of the documents' bytes is full; make room and try again"
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            "the folder of documents may not be read or written by this user; check its owner"
+        }
+        std::io::ErrorKind::ReadOnlyFilesystem => "the disk of the documents' bytes can only be read",
+        _ => "the folder of documents cannot be read or written; check its owner and the space on its disk",
     }
 }
 

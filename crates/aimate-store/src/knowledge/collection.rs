@@ -93,11 +93,22 @@ const UPDATE: Sql = Sql::Same(
 /// is consistent and two cannot deadlock.
 const LOCK: Sql =
     Sql::Postgres("SELECT id FROM collections WHERE tenant_id = $1 AND user_id = $2 AND id = $3 FOR UPDATE");
-/// Before the collection, whose foreign key would delete them without a word.
-const DELETE_DOCUMENTS: Sql = Sql::Same(
-    "DELETE FROM documents WHERE tenant_id = $1 AND user_id = $2 AND collection_id = $3 \
-     RETURNING id, content_hash",
+/// The bytes of what [`DELETE_DOCUMENTS`] deletes; PostgreSQL does both in one
+/// statement.
+const LOOSEN: Sql = Sql::Sqlite(
+    "INSERT INTO loose_blobs (tenant_id, id) SELECT tenant_id, blob_id FROM documents \
+     WHERE tenant_id = $1 AND user_id = $2 AND collection_id = $3 \
+     ON CONFLICT (tenant_id, id) DO UPDATE SET worker_id = NULL",
 );
+/// Before the collection, whose foreign key would delete them without a word.
+const DELETE_DOCUMENTS: Sql = Sql::Each {
+    sqlite: "DELETE FROM documents WHERE tenant_id = $1 AND user_id = $2 AND collection_id = $3 \
+        RETURNING blob_id",
+    postgres: "WITH gone AS (DELETE FROM documents WHERE tenant_id = $1 AND user_id = $2 AND collection_id = $3 \
+            RETURNING tenant_id, blob_id) \
+        INSERT INTO loose_blobs (tenant_id, id) SELECT tenant_id, blob_id FROM gone \
+        ON CONFLICT (tenant_id, id) DO UPDATE SET worker_id = NULL RETURNING id AS blob_id",
+};
 const DELETE: Sql = Sql::Same("DELETE FROM collections WHERE tenant_id = $1 AND user_id = $2 AND id = $3");
 
 fn collection(row: &Row) -> Result<Collection> {
@@ -210,10 +221,11 @@ impl CollectionStore for SqlStore {
     }
 
     async fn delete(&self, scope: &Scope, id: CollectionId) -> Result<Vec<Blob>> {
-        let [_, documents, _] = self
+        let [_, _, documents, _] = self
             .database
             .transaction([
                 LOCK.scoped(scope).bind(id),
+                LOOSEN.scoped(scope).bind(id),
                 DELETE_DOCUMENTS.scoped(scope).bind(id),
                 DELETE.scoped(scope).bind(id).expect_touched(1),
             ])

@@ -5,59 +5,63 @@ mod delete;
 use std::collections::HashMap;
 
 use aimate_core::knowledge::{
-    Blob, Chunk, Document, DocumentError, DocumentFilter, DocumentMove, DocumentStore,
+    Blob, Chunk, CollectionStore, Document, DocumentError, DocumentFilter, DocumentMove, DocumentStore,
 };
-use aimate_core::{CollectionId, DocumentId, Error, Page, PageRequest, Result, Scope, Timestamp};
+use aimate_core::{
+    BlobId, CollectionId, DocumentId, Error, Page, PageRequest, Result, Scope, Timestamp, WorkerId,
+};
 use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+use super::loose;
 use super::rows::{chunk, document};
 use crate::database::{Array, DbError, Sql, each};
 use crate::page::{before, or_not_found, page_by_id, rows_of};
 use crate::value::{count, json, text};
 use crate::{Kind, SqlStore};
 
-/// Into a collection of the user's, or into none. One of the same source is replaced
-/// in its place: what is findable of it stays, and its title with it, until its new
-/// version is published.
+/// Into a collection of the user's, or into none; and only if its upload was not given
+/// up. One of the same source is replaced in its place: what is findable of it stays,
+/// and its title with it, until its new version is published.
 const ADD: Sql = Sql::Same(
     "INSERT INTO documents (tenant_id, user_id, collection_id, id, name, title, source, source_hash, \
-     media_type, size, content_hash, metadata, created_at, updated_at, status, progress, chunk_count, \
+     media_type, size, content_hash, blob_id, metadata, created_at, updated_at, status, progress, chunk_count, \
      warnings, attempt, tries, not_before) \
-     SELECT c.tenant_id, c.user_id, c.id, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'pending', 0, 0, \
+     SELECT c.tenant_id, c.user_id, c.id, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'pending', 0, 0, \
      '[]', 0, 0, 0 FROM collections c WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3 \
+     AND NOT EXISTS (SELECT 1 FROM loose_blobs l WHERE l.tenant_id = $1 AND l.id = $12) \
      ON CONFLICT (tenant_id, collection_id, source_hash) WHERE source_hash IS NOT NULL DO UPDATE SET \
      name = excluded.name, media_type = excluded.media_type, size = excluded.size, \
      title = CASE WHEN documents.segment_id IS NULL THEN excluded.title ELSE documents.title END, \
-     former_hash = documents.content_hash, content_hash = excluded.content_hash, \
+     content_hash = excluded.content_hash, former_blob_id = documents.blob_id, blob_id = excluded.blob_id, \
      metadata = excluded.metadata, status = 'pending', error = NULL, progress = 0, \
      attempt = documents.attempt + 1, tries = 0, worker_id = NULL, not_before = 0, \
      updated_at = excluded.updated_at \
-     RETURNING former_hash, id, collection_id, name, title, source, media_type, size, content_hash, status, \
-     error, progress, chunk_count, warnings, metadata, created_at, updated_at",
+     RETURNING former_blob_id, id, collection_id, name, title, source, media_type, size, content_hash, blob_id, \
+     status, error, progress, chunk_count, warnings, metadata, created_at, updated_at",
 );
 const GET: Sql = Sql::Same(
-    "SELECT id, collection_id, name, title, source, media_type, size, content_hash, status, error, progress, \
+    "SELECT id, collection_id, name, title, source, media_type, size, content_hash, blob_id, status, error, progress, \
      chunk_count, warnings, metadata, created_at, updated_at FROM documents \
      WHERE tenant_id = $1 AND user_id = $2 AND id = $3",
 );
 const GET_MANY: Sql = Sql::Each {
-    sqlite: "SELECT id, collection_id, name, title, source, media_type, size, content_hash, status, error, \
+    sqlite: "SELECT id, collection_id, name, title, source, media_type, size, content_hash, blob_id, status, error, \
         progress, chunk_count, warnings, metadata, created_at, updated_at FROM documents \
         WHERE tenant_id = $1 AND user_id = $2 AND id IN (SELECT unhex(value) FROM json_each($3))",
-    postgres: "SELECT id, collection_id, name, title, source, media_type, size, content_hash, status, error, \
+    postgres: "SELECT id, collection_id, name, title, source, media_type, size, content_hash, blob_id, status, error, \
         progress, chunk_count, warnings, metadata, created_at, updated_at FROM documents \
         WHERE tenant_id = $1 AND user_id = $2 AND id = ANY($3)",
 };
 /// By the hash, which has an index: a source may be longer than an index takes.
 const GET_BY_SOURCE: Sql = Sql::Same(
-    "SELECT id, collection_id, name, title, source, media_type, size, content_hash, status, error, progress, \
+    "SELECT id, collection_id, name, title, source, media_type, size, content_hash, blob_id, status, error, progress, \
      chunk_count, warnings, metadata, created_at, updated_at FROM documents \
      WHERE tenant_id = $1 AND user_id = $2 AND collection_id = $3 AND source_hash = $4",
 );
 const LIST: Sql = Sql::Same(
-    "SELECT id, collection_id, name, title, source, media_type, size, content_hash, status, error, progress, \
+    "SELECT id, collection_id, name, title, source, media_type, size, content_hash, blob_id, status, error, progress, \
      chunk_count, warnings, metadata, created_at, updated_at FROM documents \
      WHERE tenant_id = $1 AND user_id = $2 AND id < $3 AND status = COALESCE($5, status) \
      AND (CAST($6 AS text) IS NULL OR substr(source, 1, length(CAST($6 AS text))) = CAST($6 AS text)) \
@@ -65,7 +69,7 @@ const LIST: Sql = Sql::Same(
 );
 /// Apart from [`LIST`], so that each walks the index that it needs.
 const LIST_OF_COLLECTION: Sql = Sql::Same(
-    "SELECT id, collection_id, name, title, source, media_type, size, content_hash, status, error, progress, \
+    "SELECT id, collection_id, name, title, source, media_type, size, content_hash, blob_id, status, error, progress, \
      chunk_count, warnings, metadata, created_at, updated_at FROM documents \
      WHERE tenant_id = $1 AND user_id = $2 AND collection_id = $7 AND id < $3 \
      AND status = COALESCE($5, status) \
@@ -96,7 +100,7 @@ const CANCEL: Sql = Sql::Same(
     "UPDATE documents SET status = 'failed', error = $4, attempt = attempt + 1, worker_id = NULL, \
      updated_at = $5 WHERE tenant_id = $1 AND user_id = $2 AND id = $3 \
      AND status IN ('pending', 'processing') \
-     RETURNING id, collection_id, name, title, source, media_type, size, content_hash, status, error, \
+     RETURNING id, collection_id, name, title, source, media_type, size, content_hash, blob_id, status, error, \
      progress, chunk_count, warnings, metadata, created_at, updated_at",
 );
 /// Those of a version that was not published.
@@ -112,6 +116,20 @@ const CHUNKS: Sql = Sql::Same(
 
 #[async_trait]
 impl DocumentStore for SqlStore {
+    async fn begin_upload(
+        &self,
+        scope: &Scope,
+        collection: CollectionId,
+        blob: BlobId,
+        worker: WorkerId,
+    ) -> Result<()> {
+        loose::begin(self, scope, collection, blob, worker).await
+    }
+
+    async fn give_up_upload(&self, scope: &Scope, blob: BlobId) -> Result<()> {
+        loose::give_up(self, scope, blob).await
+    }
+
     async fn add(&self, scope: &Scope, document: &Document) -> Result<(Document, Option<Blob>)> {
         add(self, scope, document).await
     }
@@ -191,6 +209,8 @@ fn source_hash(source: &str) -> String {
 async fn add(store: &SqlStore, scope: &Scope, new: &Document) -> Result<(Document, Option<Blob>)> {
     let source = new.source.as_ref().map(|source| text(source).into_owned());
     let hash = source.as_deref().map(source_hash);
+    let blob = Blob { tenant: scope.tenant, id: new.blob_id };
+    let mut statements = vec![loose::end_upload(blob)];
     let add = ADD
         .scoped(scope)
         .bind(new.collection_id)
@@ -198,19 +218,35 @@ async fn add(store: &SqlStore, scope: &Scope, new: &Document) -> Result<(Documen
         .bind(text(&new.name))
         .bind(text(&new.title))
         .bind(source)
-        .bind(hash)
+        .bind(hash.clone())
         .bind(text(&new.media_type))
         .bind(count(new.size))
         .bind(text(&new.content_hash))
+        .bind(new.blob_id)
         .bind(json(&new.metadata)?)
         .bind(new.created_at)
         .bind(new.updated_at);
-    let rows = store.database.write(add).await?;
-    let row = or_not_found(rows.first(), || Error::missing("collection", new.collection_id))?;
-    let document = document(row)?;
-    let former = row.maybe::<String>("former_hash")?.filter(|former| *former != document.content_hash);
-    let former = former.map(|hash| Blob { tenant: scope.tenant, document: document.id, hash });
-    Ok((document, former))
+    statements.push(add.expect_returned());
+    // Only one of the same source can be replaced.
+    statements.extend(hash.map(|hash| loose::replaced(scope, new.collection_id, hash)));
+    match store.database.transaction_of(statements).await {
+        Ok(outcomes) => {
+            let row = outcomes.get(1).and_then(|added| added.rows.first());
+            let row = or_not_found(row, || Error::missing("collection", new.collection_id))?;
+            let document = document(row)?;
+            let former = row.maybe("former_blob_id")?.filter(|former| *former != document.blob_id);
+            Ok((document, former.map(|id| Blob { tenant: scope.tenant, id })))
+        }
+        // One of its two conditions does not hold.
+        Err(DbError::RowCount { .. }) => {
+            CollectionStore::config(store, scope, new.collection_id).await?;
+            Err(Error::unavailable(
+                "this process counted as gone while the document was uploaded, and its bytes were dropped; add \
+                 it again",
+            ))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn get(store: &SqlStore, scope: &Scope, id: DocumentId) -> Result<Document> {

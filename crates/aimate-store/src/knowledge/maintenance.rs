@@ -2,10 +2,12 @@
 //! not fit together.
 
 use aimate_core::Result;
-use aimate_core::knowledge::{Blob, MaintenanceStore};
+use aimate_core::knowledge::{Blob, MaintenanceStore, ReferencedBlob};
 use async_trait::async_trait;
 use uuid::Uuid;
 
+use super::loose::ids_of;
+use super::rows::blob;
 use crate::database::{Array, Sql, each};
 use crate::value::json;
 use crate::{Kind, SqlStore};
@@ -13,17 +15,21 @@ use crate::{Kind, SqlStore};
 /// Blobs of one statement.
 const AT_ONCE: usize = 10_000;
 
-/// The places, from 1, of those of the blobs given that no document refers to.
+/// The places, from 1, of those of the blobs given that no document refers to, and
+/// that are on no list.
 const UNREFERENCED: Sql = Sql::Each {
-    sqlite: "SELECT b.place FROM (SELECT unhex(value ->> 0) AS tenant_id, unhex(value ->> 1) AS document_id, \
-        value ->> 2 AS hash, key + 1 AS place FROM json_each($1)) AS b \
-        WHERE NOT EXISTS (SELECT 1 FROM documents d WHERE d.tenant_id = b.tenant_id \
-        AND d.id = b.document_id AND d.content_hash = b.hash)",
-    postgres: "SELECT b.place FROM unnest($1::uuid[], $2::uuid[], $3::text[]) WITH ORDINALITY \
-        AS b (tenant_id, document_id, hash, place) \
-        WHERE NOT EXISTS (SELECT 1 FROM documents d WHERE d.tenant_id = b.tenant_id \
-        AND d.id = b.document_id AND d.content_hash = b.hash)",
+    sqlite: "SELECT b.place FROM (SELECT unhex(value ->> 0) AS tenant_id, unhex(value ->> 1) AS id, \
+        key + 1 AS place FROM json_each($1)) AS b \
+        WHERE NOT EXISTS (SELECT 1 FROM documents d WHERE d.tenant_id = b.tenant_id AND d.blob_id = b.id) \
+        AND NOT EXISTS (SELECT 1 FROM loose_blobs l WHERE l.tenant_id = b.tenant_id AND l.id = b.id)",
+    postgres: "SELECT b.place FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS b (tenant_id, id, place) \
+        WHERE NOT EXISTS (SELECT 1 FROM documents d WHERE d.tenant_id = b.tenant_id AND d.blob_id = b.id) \
+        AND NOT EXISTS (SELECT 1 FROM loose_blobs l WHERE l.tenant_id = b.tenant_id AND l.id = b.id)",
 };
+const REFERENCED: Sql = Sql::Same(
+    "SELECT tenant_id, id, blob_id, name, size, content_hash FROM documents \
+     WHERE (tenant_id, blob_id) > ($1, $2) ORDER BY tenant_id, blob_id LIMIT $3",
+);
 
 /// One thing that can be wrong.
 struct Check {
@@ -157,23 +163,31 @@ impl MaintenanceStore for SqlStore {
         let mut unreferenced = Vec::new();
         for blobs in blobs.chunks(AT_ONCE) {
             let statement = match self.database.kind() {
-                Kind::Sqlite => {
-                    let hex = |id: Uuid| id.simple().to_string();
-                    let rows =
-                        blobs.iter().map(|blob| (hex(blob.tenant.0), hex(blob.document.0), &blob.hash));
-                    UNREFERENCED.bind(json(&rows.collect::<Vec<_>>())?)
-                }
+                Kind::Sqlite => UNREFERENCED.bind(json(&ids_of(blobs))?),
                 Kind::Postgres => UNREFERENCED
                     .bind(Array::uuids(blobs.iter().map(|blob| blob.tenant.0)))
-                    .bind(Array::uuids(blobs.iter().map(|blob| blob.document.0)))
-                    .bind(Array::texts(blobs.iter().map(|blob| blob.hash.clone()))),
+                    .bind(Array::uuids(blobs.iter().map(|blob| blob.id.0))),
             };
             let mut places: Vec<u64> = each(&self.database.read(statement).await?, |row| row.get("place"))?;
             places.sort_unstable();
             let places = places.into_iter().filter_map(|place| usize::try_from(place).ok()?.checked_sub(1));
-            unreferenced.extend(places.filter_map(|place| blobs.get(place).cloned()));
+            unreferenced.extend(places.filter_map(|place| blobs.get(place).copied()));
         }
         Ok(unreferenced)
+    }
+
+    async fn referenced_blobs(&self, after: Option<Blob>, limit: u32) -> Result<Vec<ReferencedBlob>> {
+        let (tenant, id) = after.map_or((Uuid::nil(), Uuid::nil()), |blob| (blob.tenant.0, blob.id.0));
+        let rows = self.database.read(REFERENCED.bind(tenant).bind(id).bind(limit)).await?;
+        each(&rows, |row| {
+            Ok(ReferencedBlob {
+                blob: blob(row.get("tenant_id")?, row)?,
+                document: row.get("id")?,
+                name: row.get("name")?,
+                size: row.get("size")?,
+                hash: row.get("content_hash")?,
+            })
+        })
     }
 
     async fn orphans(&self, repair: bool) -> Result<Vec<String>> {

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `contention`, `blocking` | optimistic transactions; work for other threads |
 //! | `pg_copy`, `sqlite_batch` | many rows into either database |
-//! | `rows`, `ownership` | rows as the domain's types; whether something is the user's |
+//! | `rows`, `ownership`, `loose` | rows as the domain's types; whether something is the user's; bytes that no document has |
 //! | `vector`, `index`, `filter` | vectors; segments; documents that pass a filter |
 //! | `find` | [`SearchIndex`](aimate_core::knowledge::SearchIndex) |
 //! | `collection`, `document`, `space` | [`CollectionStore`](aimate_core::knowledge::CollectionStore), [`DocumentStore`](aimate_core::knowledge::DocumentStore), [`EmbeddingSpaceStore`](aimate_core::knowledge::EmbeddingSpaceStore) |
@@ -25,6 +25,7 @@ mod filter;
 mod find;
 mod index;
 mod ingest;
+mod loose;
 mod maintenance;
 mod ownership;
 mod pg_copy;

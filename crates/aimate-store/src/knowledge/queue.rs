@@ -3,10 +3,14 @@
 //! A row is the job: a claim sets its worker and raises its attempt, which fences
 //! off whoever worked on it before.
 
-use aimate_core::knowledge::{ClaimedDocument, EmbeddingSpace, IngestQueue};
-use aimate_core::{Result, Scope, SpaceId, TenantId, Timestamp, WorkerId};
-use async_trait::async_trait;
+use std::time::Duration;
 
+use aimate_core::knowledge::{Blob, ClaimedDocument, EmbeddingSpace, IngestQueue};
+use aimate_core::{DocumentId, Result, Scope, SpaceId, TenantId, Timestamp, WorkerId};
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::loose;
 use super::rows::{document, space};
 use crate::SqlStore;
 use crate::database::{Row, Sql, each};
@@ -25,7 +29,7 @@ const CLAIM: Sql = Sql::Each {
                 AND (SELECT w.id FROM workers w WHERE w.id = d.worker_id) IS NULL END \
             ORDER BY d.id LIMIT $3) \
         RETURNING tenant_id, user_id, attempt, tries, id, collection_id, name, title, source, media_type, size, \
-        content_hash, status, error, progress, chunk_count, warnings, metadata, created_at, updated_at, \
+        content_hash, blob_id, status, error, progress, chunk_count, warnings, metadata, created_at, updated_at, \
         (SELECT u.role FROM users u WHERE u.tenant_id = documents.tenant_id AND u.id = documents.user_id) AS role",
     postgres: "UPDATE documents SET status = 'processing', worker_id = $1, attempt = attempt + 1, \
         tries = tries + 1, updated_at = $2 WHERE (tenant_id, id) IN ( \
@@ -34,20 +38,21 @@ const CLAIM: Sql = Sql::Each {
                 AND (SELECT w.id FROM workers w WHERE w.id = d.worker_id) IS NULL END \
             ORDER BY d.id LIMIT $3 FOR UPDATE SKIP LOCKED) \
         RETURNING tenant_id, user_id, attempt, tries, id, collection_id, name, title, source, media_type, size, \
-        content_hash, status, error, progress, chunk_count, warnings, metadata, created_at, updated_at, \
+        content_hash, blob_id, status, error, progress, chunk_count, warnings, metadata, created_at, updated_at, \
         (SELECT u.role FROM users u WHERE u.tenant_id = documents.tenant_id AND u.id = documents.user_id) AS role",
 };
-/// Gives a space that is to be built to worker `$1`.
+/// Gives a space that is to be built to worker `$1`, which builds none: one that it is
+/// said to build is one whose claim was not confirmed.
 const CLAIM_SPACE: Sql = Sql::Each {
     sqlite: "UPDATE spaces SET worker_id = $1 WHERE (tenant_id, id) IN ( \
             SELECT b.tenant_id, b.id FROM spaces b WHERE b.status = 'building' \
-            AND (b.worker_id IS NULL OR (b.worker_id <> $1 \
-                AND (SELECT w.id FROM workers w WHERE w.id = b.worker_id) IS NULL)) \
+            AND (b.worker_id IS NULL OR b.worker_id = $1 \
+                OR (SELECT w.id FROM workers w WHERE w.id = b.worker_id) IS NULL) \
             ORDER BY b.id LIMIT 1) RETURNING tenant_id, id",
     postgres: "UPDATE spaces SET worker_id = $1 WHERE (tenant_id, id) IN ( \
             SELECT b.tenant_id, b.id FROM spaces b WHERE b.status = 'building' \
-            AND (b.worker_id IS NULL OR (b.worker_id <> $1 \
-                AND (SELECT w.id FROM workers w WHERE w.id = b.worker_id) IS NULL)) \
+            AND (b.worker_id IS NULL OR b.worker_id = $1 \
+                OR (SELECT w.id FROM workers w WHERE w.id = b.worker_id) IS NULL) \
             ORDER BY b.id LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING tenant_id, id",
 };
 const CLAIMED_SPACE: Sql = Sql::Same(
@@ -67,6 +72,14 @@ const RELEASE: Sql = Sql::Same(
      WHERE worker_id = $1 AND status = 'processing'",
 );
 
+/// Those whose worker is not said to be gone, but which it does not read.
+const RELEASE_UNHELD: Sql = Sql::Each {
+    sqlite: "UPDATE documents SET status = 'pending', worker_id = NULL, attempt = attempt + 1 \
+        WHERE worker_id = $1 AND status = 'processing' AND id NOT IN (SELECT unhex(value) FROM json_each($2))",
+    postgres: "UPDATE documents SET status = 'pending', worker_id = NULL, attempt = attempt + 1 \
+        WHERE worker_id = $1 AND status = 'processing' AND id <> ALL($2)",
+};
+
 fn claimed(row: &Row) -> Result<ClaimedDocument> {
     Ok(ClaimedDocument {
         scope: owner(row)?,
@@ -82,13 +95,32 @@ impl IngestQueue for SqlStore {
         &self,
         worker: WorkerId,
         now: Timestamp,
-        dead_before: Timestamp,
+        lease: Duration,
         limit: u32,
     ) -> Result<Vec<ClaimedDocument>> {
         let claim = CLAIM.bind(worker).bind(now).bind(limit);
-        let mut documents = each(&self.take_over(worker, dead_before, claim).await?, claimed)?;
+        let mut documents = each(&self.take_over(worker, now, lease, claim).await?, claimed)?;
         documents.sort_by_key(|claimed| claimed.document.id);
         Ok(documents)
+    }
+
+    async fn release_unheld(&self, worker: WorkerId, held: &[DocumentId]) -> Result<u64> {
+        let held: Vec<Uuid> = held.iter().map(|id| id.0).collect();
+        Ok(self.database.execute(RELEASE_UNHELD.bind(worker).bind(held)).await?)
+    }
+
+    async fn blobs_to_remove(
+        &self,
+        worker: WorkerId,
+        now: Timestamp,
+        lease: Duration,
+        limit: u32,
+    ) -> Result<Vec<Blob>> {
+        loose::to_remove(self, worker, now, lease, limit).await
+    }
+
+    async fn forget_removed(&self, blobs: &[Blob]) -> Result<()> {
+        loose::forget(self, blobs).await
     }
 
     async fn release_documents(&self, worker: WorkerId) -> Result<()> {
@@ -99,9 +131,10 @@ impl IngestQueue for SqlStore {
     async fn claim_space(
         &self,
         worker: WorkerId,
-        dead_before: Timestamp,
+        now: Timestamp,
+        lease: Duration,
     ) -> Result<Option<(Scope, EmbeddingSpace)>> {
-        let rows = self.take_over(worker, dead_before, CLAIM_SPACE.bind(worker)).await?;
+        let rows = self.take_over(worker, now, lease, CLAIM_SPACE.bind(worker)).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         let (tenant, id) = (row.get::<TenantId>("tenant_id")?, row.get::<SpaceId>("id")?);
         let row = self.database.read_first(CLAIMED_SPACE.bind(tenant).bind(id)).await?;

@@ -16,6 +16,7 @@ pub(super) fn document(row: &Row) -> Result<Document> {
         media_type: row.get("media_type")?,
         size: row.get("size")?,
         content_hash: row.get("content_hash")?,
+        blob_id: row.get("blob_id")?,
         status: row.name("status")?,
         error: row.maybe_json("error")?,
         progress: row.get("progress")?,
@@ -27,9 +28,9 @@ pub(super) fn document(row: &Row) -> Result<Document> {
     })
 }
 
-/// The blob that the document in a row was read from.
+/// The bytes of the document in a row.
 pub(super) fn blob(tenant: TenantId, row: &Row) -> Result<Blob> {
-    Ok(Blob { tenant, document: row.get("id")?, hash: row.get("content_hash")? })
+    Ok(Blob { tenant, id: row.get("blob_id")? })
 }
 
 /// The chunk of a row.

@@ -19,9 +19,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use aimate_core::conformance::world::{self, World};
-use aimate_core::knowledge::Blob;
+use aimate_core::knowledge::{Blob, StoredBytes};
 use aimate_core::run::{BeginRun, Begun};
-use aimate_core::{DocumentId, Error, ErrorKind, Ids as _, RandomIds, Result, Stores};
+use aimate_core::{BlobId, Error, ErrorKind, Ids as _, RandomIds, Result, Stores};
 use aimate_store::{Options, Store, connect_with};
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt as _};
@@ -96,8 +96,8 @@ async fn with_a_disk_that_fails(fault: &str) {
     for turn in &turns {
         assert_eq!(parts_that_are_stored(&w, turn).await, 0);
     }
-    let document = DocumentId(RandomIds.next());
-    is_clear(&put(&stores, &w, document).await.unwrap_err());
+    let blob = Blob { tenant: w.me.tenant, id: BlobId(RandomIds.next()) };
+    is_clear(&put(&stores, &blob).await.unwrap_err());
     assert_eq!(disk.blob_files(), Vec::<PathBuf>::new());
 
     disk.fails(false);
@@ -107,8 +107,7 @@ async fn with_a_disk_that_fails(fault: &str) {
         assert!(matches!(begin(&w, turn).await.unwrap(), Begun::Existing(_)));
         assert_eq!(parts_that_are_stored(&w, turn).await, 4);
     }
-    let (blob, size) = put(&stores, &w, document).await.unwrap();
-    assert_eq!(size, 5);
+    assert_eq!(put(&stores, &blob).await.unwrap().size, 5);
     assert_eq!(stores.blobs.get(&blob).await.unwrap().size(), 5);
     store.close().await;
     is_whole(&disk, &turns).await;
@@ -183,7 +182,7 @@ async fn parts_that_are_stored(w: &World<'_>, turn: &BeginRun) -> usize {
     parts.into_iter().filter(|is_stored| *is_stored).count()
 }
 
-async fn put(stores: &Stores, w: &World<'_>, document: DocumentId) -> Result<(Blob, u64)> {
+async fn put(stores: &Stores, blob: &Blob) -> Result<StoredBytes> {
     let bytes = stream::iter([Ok(b"bytes".to_vec().into())]).boxed();
-    stores.blobs.put(w.me.tenant, document, bytes, 100).await
+    stores.blobs.put(blob, bytes, 100).await
 }

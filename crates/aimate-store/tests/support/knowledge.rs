@@ -2,13 +2,14 @@
 //! vectors follow from them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use aimate_core::conformance::knowledge_world::{chunks, collection, document, space};
 use aimate_core::conformance::world::{World, at};
 use aimate_core::knowledge::{
     Collection, Document, Fence, Publication, PublishedDocument, SpaceStatus, SpaceVectors,
 };
-use aimate_core::{CollectionId, DocumentId, ErrorKind, Scope, SpaceId, Stores, Timestamp};
+use aimate_core::{CollectionId, DocumentId, ErrorKind, Scope, SpaceId, Stores};
 use uuid::Uuid;
 
 /// Numbers that look random and are always the same.
@@ -110,8 +111,11 @@ impl<'s> Fixture<'s> {
             self.stores.documents.add(&self.me, &new).await.unwrap();
         }
         loop {
-            let claimed =
-                self.stores.queue.claim_documents(self.world.worker, at(10), Timestamp(0), 1000).await;
+            let claimed = self
+                .stores
+                .queue
+                .claim_documents(self.world.worker, at(10), Duration::from_secs(1_000_000), 1000)
+                .await;
             let claimed = claimed.unwrap();
             if claimed.is_empty() {
                 return fences;

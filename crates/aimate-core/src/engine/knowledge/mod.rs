@@ -1,5 +1,6 @@
 //! Managing a user's knowledge: collections and their documents.
 
+mod blob;
 mod embedder;
 mod fetch;
 mod ingest;
@@ -14,16 +15,20 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use tokio::sync::Notify;
 
 use super::Engine;
+use super::held::Held;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{CollectionId, DocumentId};
 use crate::knowledge::{
-    Blob, BlobContent, ByteStream, Chunk, Collection, CollectionChange, DEFAULT_COLLECTION, Document,
+    BlobContent, ByteStream, Chunk, Collection, CollectionChange, DEFAULT_COLLECTION, Document,
     DocumentError, DocumentErrorCode, DocumentFilter, DocumentMove, DocumentStatus, Embedder, EmbeddingSpace,
     Fetcher, NewCollection, NewDocument, Reranker, SpaceStatus,
 };
 use crate::media_type::MediaType;
 use crate::page::{Page, PageRequest};
 use crate::scope::Scope;
+
+pub(super) use blob::BlobServices;
+use blob::Upload;
 
 /// Bytes of a document at most.
 pub const MAX_BYTES: u64 = 1 << 30;
@@ -45,6 +50,9 @@ pub(super) struct KnowledgeServices {
     pub(super) added: Notify,
     /// Fires when a space was made.
     pub(super) space_made: Notify,
+    /// The documents that this process reads.
+    pub(super) held: Held<DocumentId>,
+    pub(super) bytes: blob::BlobServices,
 }
 
 /// The knowledge of a scope; see [`Engine::knowledge`].
@@ -168,7 +176,7 @@ impl Knowledge {
     /// `NotFound`.
     pub async fn delete_collection(&self, id: CollectionId) -> Result<()> {
         let blobs = self.engine.inner.stores.collections.delete(&self.scope, id).await?;
-        self.engine.drop_blobs(blobs).await;
+        self.engine.remove_bytes(!blobs.is_empty()).await;
         Ok(())
     }
 
@@ -187,24 +195,21 @@ impl Knowledge {
         self.engine.accepting()?;
         new.check()?;
         let inner = &self.engine.inner;
-        // Before the bytes are taken: a wrong id should cost nothing.
-        inner.stores.collections.config(&self.scope, collection).await?;
-        let known = match &new.source {
-            Some(source) => inner.stores.documents.get_by_source(&self.scope, collection, source).await?,
-            None => None,
-        };
-        let id = known.map_or_else(|| inner.sources.id(), |document| document.id);
-        let (blob, size) = inner.stores.blobs.put(self.scope.tenant, id, bytes, MAX_BYTES).await?;
+        // Before the bytes are taken: a wrong id should cost nothing, and a crash
+        // from here on leaves nothing.
+        let upload = Upload::begin(&self.engine, &self.scope, collection).await?;
+        let stored = inner.stores.blobs.put(upload.blob(), bytes, MAX_BYTES).await?;
         let now = inner.sources.now();
         let document = Document {
-            id,
+            id: inner.sources.id(),
             collection_id: collection,
             title: new.name.clone(),
             name: new.name,
             source: new.source,
             media_type: written_anew(new.media_type.as_deref()),
-            size,
-            content_hash: blob.hash.clone(),
+            size: stored.size,
+            content_hash: stored.hash,
+            blob_id: upload.blob().id,
             status: DocumentStatus::Pending,
             error: None,
             progress: 0.0,
@@ -215,40 +220,23 @@ impl Knowledge {
             updated_at: now,
         };
         let knowledge = self.clone();
-        // In the engine's own task: a caller who goes away now must not leave
-        // bytes without their document.
-        let stored = inner.tasks.spawn(async move { knowledge.store_document(&document, blob).await });
+        // In the engine's own task: a caller who goes away now must not leave it
+        // open whether the document is stored.
+        let stored = inner.tasks.spawn(async move { knowledge.store_document(&document, upload).await });
         stored
             .await
             .map_err(|error| Error::internal("the document could not be stored").with_source(error))?
     }
 
-    async fn store_document(&self, document: &Document, blob: Blob) -> Result<Document> {
+    async fn store_document(&self, document: &Document, upload: Upload) -> Result<Document> {
         let inner = &self.engine.inner;
-        match inner.stores.documents.add(&self.scope, document).await {
-            Ok((stored, unneeded)) if stored.id == document.id => {
-                self.engine.drop_blobs(unneeded.filter(|old| *old != blob).into_iter().collect()).await;
-                inner.knowledge.added.notify_one();
-                Ok(stored)
-            }
-            Ok((stored, _)) => {
-                self.engine.drop_blobs(vec![blob]).await;
-                Err(Error::conflict(format!(
-                    "`{}` was added at the same moment as document {}; add it again",
-                    stored.source.unwrap_or_default(),
-                    stored.id
-                )))
-            }
-            Err(error) => {
-                // After any other failure the document may be stored all the same, or
-                // these are the bytes that one has already: `doctor` finds what
-                // nothing refers to.
-                if error.kind() == crate::ErrorKind::NotFound {
-                    self.engine.drop_blobs(vec![blob]).await;
-                }
-                Err(error)
-            }
-        }
+        // After an error the upload is given up: its bytes go unless the document
+        // was stored all the same.
+        let (stored, former) = inner.stores.documents.add(&self.scope, document).await?;
+        upload.end();
+        inner.knowledge.added.notify_one();
+        self.engine.remove_bytes(former.is_some()).await;
+        Ok(stored)
     }
 
     /// Adds a text to the collection [`DEFAULT_COLLECTION`] and waits until it
@@ -294,14 +282,16 @@ impl Knowledge {
         self.engine.inner.stores.documents.list(&self.scope, filter, page).await
     }
 
-    /// The document and its bytes as they were sent.
+    /// The document and its bytes as they were sent: bytes that are not, because
+    /// somebody changed the file, are refused.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound` if there is no such document, or its bytes are gone; `Internal`
+    /// if they are others. Of bytes that are in no file on this machine, the stream
+    /// says so at its end.
     pub async fn content(&self, id: DocumentId) -> Result<(Document, BlobContent)> {
         let document = self.document(id).await?;
-        let blob = Blob { tenant: self.scope.tenant, document: id, hash: document.content_hash.clone() };
-        let content = self.engine.inner.stores.blobs.get(&blob).await?;
+        let content = self.engine.document_bytes(&self.scope, &document).await?;
         Ok((document, content))
     }
 
@@ -409,7 +399,7 @@ impl Knowledge {
     /// What the store says.
     pub async fn delete_many(&self, ids: &[DocumentId]) -> Result<()> {
         let blobs = self.engine.inner.stores.documents.delete(&self.scope, ids).await?;
-        self.engine.drop_blobs(blobs).await;
+        self.engine.remove_bytes(!blobs.is_empty()).await;
         Ok(())
     }
 }
@@ -419,16 +409,4 @@ impl Knowledge {
 fn written_anew(media_type: Option<&str>) -> String {
     let parsed = media_type.and_then(MediaType::parse).map(|media_type| media_type.to_string());
     parsed.unwrap_or_else(|| "application/octet-stream".to_owned())
-}
-
-impl Engine {
-    /// Deletes bytes that nothing needs any more. What stays behind after a
-    /// failure is found by `doctor`.
-    async fn drop_blobs(&self, blobs: Vec<Blob>) {
-        for blob in blobs {
-            if let Err(error) = self.inner.stores.blobs.delete(&blob).await {
-                tracing::warn!(%error, document = %blob.document, "deleting a document's bytes failed");
-            }
-        }
-    }
 }

@@ -5,39 +5,51 @@ use std::io::{ErrorKind, Result, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use aimate_core::DocumentId;
+use aimate_core::BlobId;
 use sha2::{Digest as _, Sha256};
 
 /// How the names of files end that are not whole.
-pub(super) const ENDING: &str = ".part";
+const ENDING: &str = ".part";
 
 /// Tells this process's files apart.
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
+/// The file in which the bytes of `file` are until they are whole.
+pub(super) fn beside(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(ENDING);
+    name.into()
+}
+
+/// Whether a file is one that is not whole.
+pub(super) fn is_part(path: &Path) -> bool {
+    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.ends_with(ENDING))
+}
+
 /// Bytes on their way to a document's file. Dropped before [`PartFile::keep`], it
 /// leaves nothing.
 pub(super) struct PartFile {
-    document: DocumentId,
     file: File,
     path: PathBuf,
+    whole: PathBuf,
     hash: Sha256,
     pub(super) size: u64,
     is_kept: bool,
 }
 
 impl PartFile {
-    /// An empty one in `folder`, which is made if it must be.
-    pub(super) fn new(folder: &Path, document: DocumentId) -> Result<Self> {
+    /// An empty one in `folder`, which is made if it must be. There is none yet: an
+    /// upload's id is new.
+    pub(super) fn new(folder: &Path, blob: BlobId) -> Result<Self> {
         make_folder(folder)?;
-        let (file, path) = unused(|n| {
-            let path = folder.join(format!("{document}.{}-{n}{ENDING}", std::process::id()));
-            let mut options = OpenOptions::new();
-            options.write(true).create_new(true);
-            #[cfg(unix)]
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            Ok((options.open(&path)?, path))
-        })?;
-        Ok(Self { document, file, path, hash: Sha256::new(), size: 0, is_kept: false })
+        let whole = folder.join(blob.to_string());
+        let path = beside(&whole);
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&path)?;
+        Ok(Self { file, path, whole, hash: Sha256::new(), size: 0, is_kept: false })
     }
 
     pub(super) fn write(mut self, bytes: &[u8]) -> Result<Self> {
@@ -51,7 +63,7 @@ impl PartFile {
     pub(super) fn keep(mut self) -> Result<String> {
         self.file.sync_all()?;
         let hash = format!("{:x}", self.hash.clone().finalize());
-        std::fs::rename(&self.path, self.path.with_file_name(format!("{}-{hash}", self.document)))?;
+        std::fs::rename(&self.path, &self.whole)?;
         self.is_kept = true;
         self.path.parent().map_or(Ok(()), sync_folder)?;
         Ok(hash)

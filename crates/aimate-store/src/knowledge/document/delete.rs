@@ -14,19 +14,29 @@ use crate::knowledge::index::{IndexChange, Leaving, active_space};
 use crate::knowledge::rows::blob;
 
 const FIND: Sql = Sql::Each {
-    sqlite: "SELECT id, collection_id, segment_id, content_hash FROM documents \
+    sqlite: "SELECT id, collection_id, segment_id, blob_id FROM documents \
         WHERE tenant_id = $1 AND user_id = $2 AND id IN (SELECT unhex(value) FROM json_each($3))",
-    postgres: "SELECT id, collection_id, segment_id, content_hash FROM documents \
+    postgres: "SELECT id, collection_id, segment_id, blob_id FROM documents \
         WHERE tenant_id = $1 AND user_id = $2 AND id = ANY($3)",
 };
+/// The bytes of what [`DELETE`] deletes; PostgreSQL does both in one statement, since
+/// another upload may come in between two.
+const LOOSEN: Sql = Sql::Sqlite(
+    "INSERT INTO loose_blobs (tenant_id, id) SELECT tenant_id, blob_id FROM documents \
+     WHERE tenant_id = $1 AND user_id = $2 AND id IN (SELECT unhex(value) FROM json_each($3)) \
+     AND (segment_id IS NULL OR segment_id IN (SELECT unhex(value) FROM json_each($4))) \
+     ON CONFLICT (tenant_id, id) DO UPDATE SET worker_id = NULL",
+);
 /// A document that came into the index, or into another segment, since it was
 /// looked at is not deleted: that segment would keep its chunks.
 const DELETE: Sql = Sql::Each {
     sqlite: "DELETE FROM documents WHERE tenant_id = $1 AND user_id = $2 \
         AND id IN (SELECT unhex(value) FROM json_each($3)) \
         AND (segment_id IS NULL OR segment_id IN (SELECT unhex(value) FROM json_each($4)))",
-    postgres: "DELETE FROM documents WHERE tenant_id = $1 AND user_id = $2 AND id = ANY($3) \
-        AND (segment_id IS NULL OR segment_id = ANY($4))",
+    postgres: "WITH gone AS (DELETE FROM documents WHERE tenant_id = $1 AND user_id = $2 AND id = ANY($3) \
+            AND (segment_id IS NULL OR segment_id = ANY($4)) RETURNING tenant_id, blob_id) \
+        INSERT INTO loose_blobs (tenant_id, id) SELECT tenant_id, blob_id FROM gone \
+        ON CONFLICT (tenant_id, id) DO UPDATE SET worker_id = NULL",
 };
 
 /// See [`DocumentStore::delete`](aimate_core::knowledge::DocumentStore::delete).
@@ -56,6 +66,7 @@ pub(super) async fn delete(store: &SqlStore, scope: &Scope, ids: &[DocumentId]) 
 
 /// A document with its place in the index.
 struct IndexedDocument {
+    id: DocumentId,
     collection: CollectionId,
     segment: Option<Uuid>,
     blob: Blob,
@@ -64,6 +75,7 @@ struct IndexedDocument {
 impl IndexedDocument {
     fn of(scope: &Scope, row: &Row) -> Result<Self> {
         Ok(Self {
+            id: row.get("id")?,
             collection: row.get("collection_id")?,
             segment: row.maybe("segment_id")?,
             blob: blob(scope.tenant, row)?,
@@ -82,7 +94,7 @@ async fn deletion(
     for document in documents {
         let segments = leaving.entry(document.collection).or_default();
         if let Some(segment) = document.segment {
-            segments.entry(segment).or_default().insert(document.blob.document.0);
+            segments.entry(segment).or_default().insert(document.id.0);
         }
     }
     let mut changes = Vec::with_capacity(leaving.len());
@@ -95,9 +107,10 @@ async fn deletion(
     // Each locks its collection: in one order, so that two deletions cannot deadlock.
     changes.sort_by_key(|change| change.collection);
     let removed: Vec<Uuid> = changes.iter().flat_map(|change| change.removed.iter().copied()).collect();
-    let ids: Vec<Uuid> = documents.iter().map(|document| document.blob.document.0).collect();
+    let ids: Vec<Uuid> = documents.iter().map(|document| document.id.0).collect();
     let mut statements: Vec<Statement> =
         changes.iter().flat_map(|change| change.remove_statements(scope)).collect();
+    statements.push(LOOSEN.scoped(scope).bind(ids.clone()).bind(removed.clone()));
     statements.push(DELETE.scoped(scope).bind(ids).bind(removed).expect_touched(documents.len()));
     for change in changes {
         statements.extend(change.add_statements(scope)?);
