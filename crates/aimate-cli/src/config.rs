@@ -121,10 +121,11 @@ impl Config {
         let transport = self.transport()?;
         let embedders = self.embedding.load().await?;
         let store = self.connect(true).await?;
+        let keys = self.keys(&store).await?;
         let mut builder = Engine::builder()
             .store(store)
             .providers(aimate::providers::with(&transport))
-            .keys(self.keys()?)
+            .keys(keys)
             .fetcher(Arc::new(transport.clone()))
             .answer_limits(self.answer_limits())
             .extractor(extractor(&self.reading)?);
@@ -151,20 +152,38 @@ impl Config {
     }
 
     /// The encryption keys: of the environment, else of the data folder, where
-    /// one is made the first time.
-    pub(crate) fn keys(&self) -> Result<KeyRing> {
-        for name in ["AIMATE_KEYS", "ENCRYPTION_KEY"] {
-            if let Ok(keys) = std::env::var(name) {
-                return KeyRing::parse(&keys).map_err(|error| Error::invalid(format!("{name}: {error}")));
-            }
+    /// one is made the first time. A lost one is not replaced: another key under
+    /// the same number would open nothing that is stored.
+    pub(crate) async fn keys(&self, store: &Store) -> Result<KeyRing> {
+        if let Some(name) = Self::environment_keys() {
+            let keys = std::env::var(name).unwrap_or_default();
+            return KeyRing::parse(&keys).map_err(|error| Error::invalid(format!("{name}: {error}")));
         }
         let path = self.key_path();
         match fs::read_to_string(&path) {
             Ok(keys) => KeyRing::parse(keys.trim())
                 .map_err(|error| Error::invalid(format!("{}: {error}", path.display()))),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => make_key(&self.data_dir, &path),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                if store.has_sealed_keys().await? {
+                    return Err(lost_key(&path));
+                }
+                make_key(&self.data_dir, &path)
+            }
             Err(error) => Err(file_error("read", &path, error)),
         }
+    }
+
+    /// The variable that holds the encryption keys, if one does.
+    pub(crate) fn environment_keys() -> Option<&'static str> {
+        ["AIMATE_KEYS", "ENCRYPTION_KEY"].into_iter().find(|name| std::env::var(name).is_ok())
+    }
+
+    /// The file of a SQLite database; `None` if it is in memory or on a server.
+    pub(crate) fn database_file(&self) -> Option<PathBuf> {
+        let url = self.database_url();
+        let path = url.strip_prefix("sqlite:")?;
+        let path = path.strip_prefix("//").unwrap_or(path);
+        (path != ":memory:").then(|| path.into())
     }
 
     /// The file of the generated key.
@@ -204,6 +223,15 @@ fn make_key(folder: &Path, path: &Path) -> Result<KeyRing> {
         }
         Err(error) => Err(file_error("write", path, error)),
     }
+}
+
+fn lost_key(path: &Path) -> Error {
+    Error::invalid(format!(
+        "the encryption key {} is gone, and connections have API keys that it alone opens: put it back (a backup has \
+         it), or name it in AIMATE_KEYS; to give those API keys up, set ENCRYPTION_KEY to a new one (`openssl rand \
+         -base64 32`) and enter them again",
+        path.display()
+    ))
 }
 
 fn file_error(verb: &str, path: &Path, error: std::io::Error) -> Error {
@@ -272,8 +300,9 @@ mod tests {
         );
     }
 
-    #[test]
-    fn key_is_made_once_and_for_its_owner_only() {
+    #[tokio::test]
+    async fn key_is_made_once_and_for_its_owner_only() {
+        let store = aimate::store::connect("sqlite::memory:").await.unwrap();
         let folder = std::env::temp_dir().join(format!("aimate-key-{}", std::process::id()));
         let config = Config {
             database: None,
@@ -286,9 +315,9 @@ mod tests {
             reading: Reading::of_defaults(),
             embedding: Embedding::default(),
         };
-        config.keys().unwrap();
+        config.keys(&store).await.unwrap();
         let first = fs::read(config.key_path()).unwrap();
-        config.keys().unwrap();
+        config.keys(&store).await.unwrap();
         assert_eq!(fs::read(config.key_path()).unwrap(), first);
         #[cfg(unix)]
         {

@@ -3,6 +3,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "the binary is the one place that reads the environment")]
 
+mod backup;
 mod chat;
 mod config;
 mod descriptors;
@@ -56,6 +57,10 @@ enum Command {
         #[command(flatten)]
         config: Config,
     },
+    /// Write everything that is stored into one file, while a server may go on
+    Backup(backup::BackupArguments),
+    /// Bring a backup back into the data folder
+    Restore(backup::RestoreArguments),
     /// Chat on the terminal, interactively without PROMPT
     Chat(chat::ChatArguments),
     /// Read files and folders into a collection; what did not change is left alone
@@ -128,6 +133,8 @@ fn execute(arguments: Cli) -> Result<ExitCode> {
         match arguments.command.unwrap_or(Command::Serve(arguments.serve)) {
             Command::Serve(arguments) => serve::serve(arguments).await.map(|()| ExitCode::SUCCESS),
             Command::Migrate { config } => migrate(&config).await.map(|()| ExitCode::SUCCESS),
+            Command::Backup(arguments) => backup::backup(arguments).await,
+            Command::Restore(arguments) => backup::restore(arguments).await,
             Command::Chat(arguments) => chat::chat(arguments).await.map(|()| ExitCode::SUCCESS),
             Command::Ingest(arguments) => ingest::ingest(arguments).await,
             Command::Search(arguments) => search::search(arguments).await.map(|()| ExitCode::SUCCESS),

@@ -46,6 +46,16 @@ pub(crate) async fn info(store: &SqlStore) -> Result<Info> {
     }
 }
 
+/// What is wrong with the database's file.
+pub(crate) async fn damage(store: &SqlStore) -> Result<Vec<String>> {
+    match &store.database {
+        #[cfg(feature = "sqlite")]
+        Database::Sqlite(_) => sqlite::damage(store).await,
+        #[cfg(feature = "postgres")]
+        Database::Postgres(_) => Ok(Vec::new()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use aimate_core::ErrorKind;

@@ -26,6 +26,8 @@
 #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
 compile_error!("aimate-store needs a database: turn on its feature `sqlite`, `postgres` or both");
 
+#[cfg(feature = "sqlite")]
+mod backup;
 mod connect;
 mod connection;
 mod conversation;
@@ -55,6 +57,8 @@ use aimate_core::{Ids, RandomIds, Result, Stores};
 
 use database::Database;
 
+#[cfg(feature = "sqlite")]
+pub use backup::{Backup, RestoreTarget, restore};
 pub use knowledge::DiskBlobs;
 
 /// How a store is opened.
@@ -208,6 +212,25 @@ impl Store {
     /// `Unavailable` if it does not answer.
     pub async fn info(&self) -> Result<Info> {
         connect::info(&self.0).await
+    }
+
+    /// Reads the whole database's file and returns what is wrong with it, a
+    /// sentence each: pages that a disk or somebody else has damaged. Empty if all
+    /// is well, and for PostgreSQL, which checks its files itself.
+    ///
+    /// # Errors
+    /// `Unavailable` if it cannot be read.
+    pub async fn damage(&self) -> Result<Vec<String>> {
+        connect::damage(&self.0).await
+    }
+
+    /// Whether a connection of any tenant has an API key that an encryption key
+    /// has sealed: without that key, it cannot be opened.
+    ///
+    /// # Errors
+    /// `Unavailable` if the database does not answer.
+    pub async fn has_sealed_keys(&self) -> Result<bool> {
+        connection::has_sealed_keys(&self.0).await
     }
 
     /// Connections in use at this moment: none while a model is awaited.

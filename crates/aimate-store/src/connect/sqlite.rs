@@ -9,11 +9,14 @@ use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::database::sqlite::{Sqlite, writer_options};
-use crate::database::{Database, Sql};
+use crate::database::{Database, Sql, each};
 use crate::knowledge::{DiskBlobs, IndexCache};
 use crate::{Info, Kind, Options, SqlStore, migrate};
 
 const SQLITE_VERSION: Sql = Sql::Sqlite("SELECT sqlite_version() AS version");
+
+/// The first ten things that are wrong; `ok` if nothing is.
+const CHECK: Sql = Sql::Sqlite("PRAGMA integrity_check(10)");
 
 /// Opens the database at `path`.
 pub(super) async fn open(path: &str, options: &Options) -> Result<SqlStore> {
@@ -80,10 +83,25 @@ async fn open_writer(path: Option<&Path>, timeout: Duration) -> Result<SqliteCon
         let is_busy = matches!(&error, sqlx::Error::Database(error) if error.code().as_deref() == Some("5"));
         if !is_busy || Instant::now() > give_up {
             let path = path.unwrap_or(Path::new(":memory:"));
+            if matches!(&error, sqlx::Error::Database(error) if matches!(error.code().as_deref(), Some("11" | "26")))
+            {
+                return Err(Error::unavailable(format!(
+                    "the file {} is damaged, or no database: bring back a backup (`aimate restore`)",
+                    path.display()
+                ))
+                .with_source(error));
+            }
             return Err(not_opened(path, &error.to_string()).with_source(error));
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// What is wrong with the database's file.
+pub(super) async fn damage(store: &SqlStore) -> Result<Vec<String>> {
+    let rows = store.database.read(CHECK.unbound()).await?;
+    let found: Vec<String> = each(&rows, |row| row.get("integrity_check"))?;
+    Ok(found.into_iter().filter(|found| found != "ok").collect())
 }
 
 fn not_opened(path: &Path, why: &str) -> Error {
