@@ -10,6 +10,7 @@ use aimate::{Engine, Result, Scope};
 use crate::config::Config;
 use crate::embedder::Embedders;
 use crate::find::{FoundServer, find};
+use crate::terminal::say;
 
 /// What `doctor` takes.
 #[derive(Debug, clap::Args)]
@@ -35,7 +36,11 @@ pub(crate) async fn doctor(arguments: &DoctorArguments) -> Result<ExitCode> {
     if let Some(store) = &store {
         database(&mut report, store).await;
     }
-    match config.keys() {
+    let keys = match &store {
+        Some(store) => config.keys(store).await,
+        None => Err(aimate::Error::unavailable("they are looked at once the database answers")),
+    };
+    match keys {
         Ok(keys) => report.fine("keys", &format!("encryption keys {keys:?} are ready")),
         Err(error) => report.problem("keys", &error.to_string()),
     }
@@ -47,10 +52,10 @@ pub(crate) async fn doctor(arguments: &DoctorArguments) -> Result<ExitCode> {
         stored(&mut report, arguments, &store, found, embedders).await?;
     }
     if report.problems == 0 {
-        println!("all is well");
+        say("all is well");
         return Ok(ExitCode::SUCCESS);
     }
-    println!("{} to mend", report.problems);
+    say(&format!("{} to mend", report.problems));
     Ok(ExitCode::FAILURE)
 }
 
@@ -64,6 +69,15 @@ async fn database(report: &mut Report, store: &aimate::store::Store) {
             info.warnings.iter().for_each(|warning| report.note("database", warning));
         }
         Err(error) => report.problem("database", &error.to_string()),
+    }
+    match store.damage().await {
+        Ok(damage) if damage.is_empty() => report.fine("pages", "the database's file is sound"),
+        Ok(damage) => damage.iter().for_each(|damage| {
+            let what =
+                format!("the database's file is damaged ({damage}): bring back a backup (`aimate restore`)");
+            report.problem("pages", &what);
+        }),
+        Err(error) => report.problem("pages", &error.to_string()),
     }
     match store.migrate().await {
         Ok(applied) if applied.is_empty() => report.fine("schema", "up to date"),
@@ -99,7 +113,7 @@ async fn stored(
     let mut builder = Engine::builder()
         .store(store.clone())
         .providers(providers::with(&transport))
-        .keys(arguments.config.keys()?)
+        .keys(arguments.config.keys(store).await?)
         .readers(0);
     for FoundServer { connection, .. } in found {
         builder = builder.connection(connection);
@@ -113,6 +127,7 @@ async fn stored(
         connections(report, &engine, &me).await?;
         knowledge::remote_embedder(report, &engine, &me, &arguments.config.embedding).await;
         knowledge::documents(report, &engine.knowledge(&me)).await?;
+        knowledge::bytes(report, &store.stores()).await?;
         knowledge::left_over(report, &store.stores(), arguments.repair).await
     };
     let outcome = Box::pin(outcome).await;
@@ -141,15 +156,15 @@ struct Report {
 
 impl Report {
     fn fine(&self, about: &str, text: &str) {
-        println!("ok       {about}: {text}");
+        say(&format!("ok       {about}: {text}"));
     }
 
     fn note(&self, about: &str, text: &str) {
-        println!("note     {about}: {text}");
+        say(&format!("note     {about}: {text}"));
     }
 
     fn problem(&mut self, about: &str, text: &str) {
         self.problems += 1;
-        println!("PROBLEM  {about}: {text}");
+        say(&format!("PROBLEM  {about}: {text}"));
     }
 }

@@ -90,11 +90,11 @@ async fn local(
     let models = tokio::time::timeout(PATIENCE, providers.get(&provider)?.models(&endpoint)).await;
     match models {
         Ok(Ok(models)) => {
-            let told = format!("{name} at {url} ({} models)", models.len());
+            let told = format!("{name} at {} ({} models)", shown(&url), models.len());
             Some(FoundServer { connection, told })
         }
         _ if configured => {
-            let told = format!("{name} at {url}: does not answer (yet)");
+            let told = format!("{name} at {}: does not answer (yet)", shown(&url));
             Some(FoundServer { connection, told })
         }
         _ => None,
@@ -112,7 +112,7 @@ fn openai() -> Option<FoundServer> {
     }
     let told = format!(
         "openai at {} (from the environment{})",
-        url.as_deref().unwrap_or("https://api.openai.com/v1"),
+        shown(url.as_deref().unwrap_or("https://api.openai.com/v1")),
         if key.is_some() { ", with a key" } else { ", without a key" }
     );
     let mut connection = NewConnection::new("openai", OPENAI);
@@ -125,6 +125,16 @@ fn openrouter() -> Option<FoundServer> {
     let key = variable("OPENROUTER_API_KEY")?;
     let connection = NewConnection::new("openrouter", OPENROUTER).api_key(Secret::new(key));
     Some(FoundServer { connection, told: "openrouter (key from the environment)".to_owned() })
+}
+
+/// An address as it is told: without a user and password, and without a query,
+/// which may hold a key.
+fn shown(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+    // A password may have any character in it.
+    let rest = rest.rsplit('@').next().unwrap_or_default();
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    format!("{scheme}://{rest}")
 }
 
 /// `OLLAMA_HOST` as an address: it may lack the scheme or the port, and may be
@@ -156,5 +166,12 @@ mod tests {
         assert_eq!(ollama_url(Some("gpu-box")), "http://gpu-box:11434");
         assert_eq!(ollama_url(Some("https://ollama.example.org/")), "https://ollama.example.org");
         assert_eq!(ollama_url(Some("http://[::1]:9999")), "http://[::1]:9999");
+    }
+
+    #[test]
+    fn address_is_told_without_its_password() {
+        assert_eq!(shown("https://me:hunter2@host:8080/v1?key=hunter2"), "https://host:8080/v1");
+        assert_eq!(shown("https://me:hunt/e?r2@host/v1#hunter2"), "https://host/v1");
+        assert_eq!(shown("http://[::1]:9999"), "http://[::1]:9999");
     }
 }

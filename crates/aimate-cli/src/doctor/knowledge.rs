@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use aimate::engine::{EmbeddingRequest, Knowledge};
-use aimate::knowledge::{Blob, DocumentFilter, DocumentStatus, SpaceStatus};
-use aimate::{Engine, PageRequest, Result, Scope, Stores};
+use aimate::knowledge::{Blob, BlobEntry, DocumentFilter, DocumentStatus, ReferencedBlob, SpaceStatus};
+use aimate::{Engine, ErrorKind, PageRequest, Result, Scope, Stores};
 use futures_util::TryStreamExt as _;
 
 use super::Report;
@@ -14,7 +14,7 @@ use crate::terminal::{counted, number, plain};
 
 /// Blobs that are asked about together.
 const TOGETHER: usize = 500;
-/// How long a new document's bytes may be there before the document is.
+/// How long whoever removes bytes may need for it.
 const SETTLE: Duration = Duration::from_secs(2);
 
 /// Loads the local embedder, as every command does.
@@ -131,18 +131,42 @@ pub(super) async fn left_over(report: &mut Report, stores: &Stores, repair: bool
     let verb = if repair { "removed: " } else { "left over (`--repair` removes it): " };
     let orphans = stores.maintenance.orphans(repair).await?;
     orphans.iter().for_each(|orphan| report.note("knowledge", &format!("{verb}{orphan}")));
-    let mut blobs = unneeded(stores, &stores.blobs.list().try_collect::<Vec<_>>().await?).await?;
+    let (mut blobs, mut foreign, mut example) = (Vec::new(), 0, None);
+    let mut entries = stores.blobs.list();
+    while let Some(entry) = entries.try_next().await? {
+        match entry {
+            BlobEntry::Blob(blob) => blobs.push(blob),
+            BlobEntry::Foreign(name) => {
+                foreign += 1;
+                example.get_or_insert(name);
+            }
+        }
+    }
+    let mut blobs = unneeded(stores, &blobs).await?;
     if !blobs.is_empty() {
-        // The bytes of a document that is added at this moment are there before
-        // the document is.
+        // What another process removes at this moment was listed before it was gone.
         tokio::time::sleep(SETTLE).await;
-        blobs = unneeded(stores, &blobs).await?;
+        let mut still = Vec::new();
+        for blob in unneeded(stores, &blobs).await? {
+            if stores.blobs.get(&blob).await.is_ok() {
+                still.push(blob);
+            }
+        }
+        blobs = still;
     }
     if !blobs.is_empty() {
         report.note("knowledge", &format!("{verb}{} of documents", counted(blobs.len() as u64, "file")));
     }
     for blob in blobs.iter().filter(|_| repair) {
         stores.blobs.delete(blob).await?;
+    }
+    if let Some(example) = example {
+        let text = format!(
+            "{} among the documents' bytes are not aiMate's, such as {}; it leaves them alone: move them elsewhere",
+            counted(foreign, "file"),
+            plain(&example)
+        );
+        report.note("knowledge", &text);
     }
     if orphans.is_empty() && blobs.is_empty() {
         report.fine("knowledge", "nothing is left over");
@@ -156,4 +180,53 @@ async fn unneeded(stores: &Stores, blobs: &[Blob]) -> Result<Vec<Blob>> {
         all.extend(stores.maintenance.unreferenced_blobs(some).await?);
     }
     Ok(all.into_iter().collect())
+}
+
+/// Whether the bytes of every document are those that were stored.
+pub(super) async fn bytes(report: &mut Report, stores: &Stores) -> Result<()> {
+    let (mut after, mut whole) = (None, 0);
+    loop {
+        let some = stores.maintenance.referenced_blobs(after, PageRequest::MAX_LIMIT).await?;
+        let Some(last) = some.last() else { break };
+        after = Some(last.blob);
+        for referenced in &some {
+            match state(stores, referenced).await {
+                Ok(()) => whole += 1,
+                // Somebody deleted or replaced the document meanwhile.
+                Err(_) if !is_referenced(stores, referenced).await? => {}
+                Err(why) => report.problem(
+                    "bytes",
+                    &format!(
+                        "those of `{}` (document {}) {why}: put the file back from a backup (`aimate restore`), or \
+                         add the document again",
+                        plain(&referenced.name),
+                        referenced.document
+                    ),
+                ),
+            }
+        }
+    }
+    report.fine("bytes", &format!("those of {} are as they were stored", counted(whole, "document")));
+    Ok(())
+}
+
+/// What is wrong with the bytes.
+async fn state(stores: &Stores, referenced: &ReferencedBlob) -> std::result::Result<(), &'static str> {
+    let content = match stores.blobs.get(&referenced.blob).await {
+        Ok(content) => content,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err("are gone"),
+        Err(_) => return Err("cannot be read"),
+    };
+    let found = content.read_through().await.map_err(|_| "cannot be read")?;
+    match found.size {
+        0 if referenced.size > 0 => Err("are empty"),
+        size if size != referenced.size => Err("have another size than those that were stored"),
+        _ if found.hash != referenced.hash => Err("are not those that were stored"),
+        _ => Ok(()),
+    }
+}
+
+async fn is_referenced(stores: &Stores, referenced: &ReferencedBlob) -> Result<bool> {
+    tokio::time::sleep(SETTLE).await;
+    Ok(unneeded(stores, &[referenced.blob]).await?.is_empty())
 }
