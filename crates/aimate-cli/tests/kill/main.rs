@@ -17,6 +17,7 @@
 
 mod check;
 mod client;
+mod documents;
 mod ingest;
 mod random;
 mod server;
