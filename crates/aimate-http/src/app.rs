@@ -12,6 +12,8 @@ use crate::event_frame::LargeEvents;
 use crate::metrics::Metrics;
 use crate::options::Options;
 
+/// The unit in which room for bodies is given; and what each may have without.
+pub(crate) const BODY_UNIT: usize = 64 * 1024;
 /// When somebody who found no seat may try again.
 const SEAT_RETRY_AFTER: Duration = Duration::from_secs(5);
 
@@ -28,6 +30,9 @@ pub(crate) struct AppState {
     pub(crate) local_scope: OnceCell<Scope>,
     pub(crate) large_events: Arc<LargeEvents>,
     seats: Arc<Semaphore>,
+    /// Room for what is large of requests' bodies while they arrive, a permit for
+    /// [`BODY_UNIT`] bytes.
+    pub(crate) body_room: Arc<Semaphore>,
 }
 
 /// A place among those who listen to events or wait for an answer, until it is
@@ -38,6 +43,9 @@ impl App {
     pub(crate) fn new(engine: Engine, options: Options) -> Self {
         let seats = options.max_listeners.min(Semaphore::MAX_PERMITS);
         Self(Arc::new(AppState {
+            body_room: Arc::new(Semaphore::new(
+                (options.bodies_limit / BODY_UNIT).min(Semaphore::MAX_PERMITS),
+            )),
             seats: Arc::new(Semaphore::new(seats)),
             large_events: Arc::default(),
             engine,

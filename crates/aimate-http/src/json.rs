@@ -5,15 +5,16 @@ use aimate_core::Error;
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Limited};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Duration, timeout};
 
-use crate::app::App;
+use crate::app::{App, BODY_UNIT};
 use crate::error::{Failure, Result};
 
 /// How much of a refused body is still read, and for how long. A client that is
@@ -118,7 +119,8 @@ fn not_json() -> Failure {
     Failure::with_status(error, StatusCode::UNSUPPORTED_MEDIA_TYPE)
 }
 
-/// Reads the whole body, within its limits of size and time.
+/// Reads the whole body, within its limits of size and time. What it has beyond
+/// [`BODY_UNIT`] comes out of what all bodies together may have.
 async fn read(request: Request, app: &App) -> Result<Bytes> {
     let limit = app.options.body_limit;
     let length = content_length(request.headers());
@@ -127,18 +129,67 @@ async fn read(request: Request, app: &App) -> Result<Bytes> {
         drain(&mut body).await;
         return Err(too_large(limit));
     }
-    match timeout(app.options.body_timeout, Limited::new(&mut body, limit).collect()).await {
-        Ok(Ok(read)) => Ok(read.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+    let mut room = Vec::new();
+    match timeout(app.options.body_timeout, read_within(&mut body, limit, app, &mut room)).await {
+        Ok(Ok(read)) => Ok(read),
+        Ok(Err(BodyError::TooLarge)) => {
+            room.clear();
             drain(&mut body).await;
             Err(too_large(limit))
         }
-        Ok(Err(error)) => Err(Error::invalid("the body ended early").with_source(error).into()),
+        Ok(Err(BodyError::NoRoom)) => {
+            room.clear();
+            drain(&mut body).await;
+            let error = "the bodies of other requests take all the room that there is; try again in a moment";
+            Err(Failure::closing(Error::unavailable(error)))
+        }
+        Ok(Err(BodyError::Ended(error))) => {
+            Err(Error::invalid("the body ended early").with_source(error).into())
+        }
         Err(_) => Err(Failure::with_status(
             Error::invalid("the body took too long to arrive"),
             StatusCode::REQUEST_TIMEOUT,
         )),
     }
+}
+
+/// Why a body could not be read.
+enum BodyError {
+    TooLarge,
+    NoRoom,
+    Ended(axum::Error),
+}
+
+async fn read_within(
+    body: &mut Body,
+    limit: usize,
+    app: &App,
+    room: &mut Vec<OwnedSemaphorePermit>,
+) -> Result<Bytes, BodyError> {
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    let mut had = BODY_UNIT;
+    while let Some(frame) = body.frame().await {
+        let Ok(piece) = frame.map_err(BodyError::Ended)?.into_data() else { continue };
+        let length = first.len().max(all.len()) + piece.len();
+        if length > limit {
+            return Err(BodyError::TooLarge);
+        }
+        while had < length {
+            room.push(app.body_room.clone().try_acquire_owned().map_err(|_| BodyError::NoRoom)?);
+            had += BODY_UNIT;
+        }
+        // Most bodies are one piece, which needs no copy.
+        if first.is_empty() && all.is_empty() {
+            first = piece;
+            continue;
+        }
+        if all.is_empty() {
+            all.extend_from_slice(&std::mem::take(&mut first));
+        }
+        all.extend_from_slice(&piece);
+    }
+    Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
 /// The announced length of the body.

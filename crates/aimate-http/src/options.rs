@@ -27,6 +27,9 @@ pub struct Options {
     /// inline images. A document uploaded as a file may have
     /// [1 GiB](aimate_core::engine::MAX_BYTES).
     pub body_limit: usize,
+    /// Maximum bytes of all request bodies that arrive at once, beside 64 KiB of
+    /// each; further ones are answered with 503. Default: 128 MiB.
+    pub bodies_limit: usize,
     /// How long a request body may take to arrive; for an uploaded file, each
     /// piece of it. Default: 60 s.
     pub body_timeout: Duration,
@@ -59,6 +62,7 @@ impl Default for Options {
             local: true,
             allowed_origins: Vec::new(),
             body_limit: 32 * 1024 * 1024,
+            bodies_limit: 128 * 1024 * 1024,
             body_timeout: Duration::from_secs(60),
             min_upload_rate: 1_000,
             header_timeout: Duration::from_secs(10),
@@ -101,6 +105,12 @@ impl Options {
     #[must_use]
     pub fn body_limit(self, bytes: usize) -> Self {
         Self { body_limit: bytes, ..self }
+    }
+
+    /// Sets [`Options::bodies_limit`].
+    #[must_use]
+    pub fn bodies_limit(self, bytes: usize) -> Self {
+        Self { bodies_limit: bytes, ..self }
     }
 
     /// Sets [`Options::body_timeout`].

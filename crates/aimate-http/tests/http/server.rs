@@ -265,6 +265,33 @@ async fn listeners_beyond_the_most_are_refused_and_others_answered() {
 }
 
 #[tokio::test]
+async fn large_bodies_share_their_room_and_leave_small_ones_theirs() {
+    let server = server([], Options::default().bodies_limit(1 << 20)).await;
+    let head = "POST /api/v1/workspaces HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 2000000\r\n\r\n";
+    let mut first = server.connect().await;
+    first.write_all(head.as_bytes()).await.unwrap();
+    first.write_all(&vec![b' '; 1_000_000]).await.unwrap();
+    let large = json!({"name": "x", "description": " ".repeat(500_000)});
+    until(async || {
+        let mut other = server.begin("POST", "/api/v1/workspaces", Some(large.clone())).await;
+        let mut answer = Vec::new();
+        let _ = other.read_to_end(&mut answer).await;
+        String::from_utf8_lossy(&answer).starts_with("HTTP/1.1 503")
+    })
+    .await;
+    let small = server.ask("POST", "/api/v1/workspaces", Some(json!({"name": "x"}))).await;
+    assert!(small.starts_with("HTTP/1.1 201"), "{small}");
+    drop(first);
+    until(async || {
+        server
+            .ask("POST", "/api/v1/workspaces", Some(large.clone()))
+            .await
+            .contains("characters; the most is")
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn client_that_reads_nothing_is_let_go() {
     let options = Options::default().write_timeout(Duration::from_millis(300));
     let long = "x".repeat(64 * 1024);
