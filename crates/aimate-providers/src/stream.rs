@@ -15,6 +15,10 @@ use crate::http::{ResponseBody, UpstreamErrors};
 /// send it, and some never end the stream.
 const USAGE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Bytes of a streamed answer at most, with all that surrounds it: a server that
+/// sends without ever saying anything must end.
+const MAX_RECEIVED: usize = 256 * 1024 * 1024;
+
 /// The events that were decoded and not taken yet.
 pub(crate) type EventQueue = VecDeque<ProviderEvent>;
 
@@ -51,6 +55,7 @@ pub(crate) fn streaming<D: Decoder>(response: ResponseBody, decoder: D) -> Provi
         error: None,
         flow: Flow::More,
         is_over: false,
+        received: 0,
     };
     // A new future for each poll loses nothing (see `EventReader::next`), and the
     // reader is not moved with every event.
@@ -78,6 +83,8 @@ struct EventReader<D: Decoder> {
     error: Option<Error>,
     flow: Flow,
     is_over: bool,
+    /// Bytes of the body so far.
+    received: usize,
 }
 
 impl<D: Decoder> EventReader<D> {
@@ -113,6 +120,10 @@ impl<D: Decoder> EventReader<D> {
             Err(_) => Err(self.response.errors.too_long_frame()),
             Ok(None) => match self.response.piece().await {
                 Ok(Some(piece)) => {
+                    self.received = self.received.saturating_add(piece.len());
+                    if self.received > MAX_RECEIVED {
+                        return Err(self.response.errors.too_long(MAX_RECEIVED));
+                    }
                     self.frames.push(piece);
                     Ok(())
                 }
@@ -124,6 +135,7 @@ impl<D: Decoder> EventReader<D> {
     }
 
     fn frame(&mut self, frame: &Frame) -> Result<()> {
+        self.response.heard();
         match self.decoder.frame(&self.response.errors, frame, &mut self.queue)? {
             Flow::More => {}
             Flow::Done => {

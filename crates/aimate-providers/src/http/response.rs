@@ -25,7 +25,7 @@ pub(crate) struct ResponseBody {
     wait: Duration,
     idle: Duration,
     has_begun: bool,
-    /// The reader waits since the idle deadline was set. The deadline runs only
+    /// The idle deadline was set, and nothing was heard since. The deadline runs only
     /// while it waits: a slow reader is not a slow server.
     is_waiting: bool,
     /// The deadline is for all of the rest and no longer moves.
@@ -82,9 +82,21 @@ impl ResponseBody {
     /// `Upstream` if the connection fails.
     pub(crate) async fn piece(&mut self) -> Result<Option<Bytes>> {
         let piece = poll_fn(|cx| self.poll_piece(cx)).await?;
+        piece.map_err(|error| self.errors.truncated().with_source(error.without_url()))
+    }
+
+    /// Notes that something was said: the idle deadline begins anew. Comments, which
+    /// some servers send for ever, say nothing.
+    pub(crate) fn heard(&mut self) {
         self.has_begun = true;
         self.is_waiting = false;
-        piece.map_err(|error| self.errors.truncated().with_source(error.without_url()))
+    }
+
+    /// A piece of a body that is read whole, where each says something.
+    async fn whole_piece(&mut self) -> Result<Option<Bytes>> {
+        let piece = self.piece().await;
+        self.heard();
+        piece
     }
 
     /// Polls for a piece first: what has arrived needs no deadline.
@@ -117,16 +129,16 @@ impl ResponseBody {
             return Err(self.errors.too_long(limit));
         }
         // Most bodies are one piece, which needs no copy.
-        let Some(first) = self.piece().await? else {
+        let Some(first) = self.whole_piece().await? else {
             return Ok(Bytes::new());
         };
-        let Some(second) = self.piece().await? else {
+        let Some(second) = self.whole_piece().await? else {
             return Ok(first);
         };
         let mut all = BytesMut::with_capacity(announced.unwrap_or(first.len() + second.len()));
         all.extend_from_slice(&first);
         all.extend_from_slice(&second);
-        while let Some(piece) = self.piece().await? {
+        while let Some(piece) = self.whole_piece().await? {
             if all.len() + piece.len() > limit {
                 return Err(self.errors.too_long(limit));
             }

@@ -80,7 +80,7 @@ impl UpstreamErrors {
         self.error(ErrorKind::Timeout, format_args!("the server {what} for {} ms", after.as_millis()))
     }
 
-    pub(super) fn too_long(&self, limit: usize) -> Error {
+    pub(crate) fn too_long(&self, limit: usize) -> Error {
         self.error(ErrorKind::Upstream, format_args!("the answer is longer than {limit} bytes"))
     }
 

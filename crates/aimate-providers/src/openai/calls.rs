@@ -23,6 +23,9 @@ pub(crate) struct Calls {
     open: Vec<OpenCall>,
     legacy: Option<OpenCall>,
     ids: CallIds,
+    /// Bytes of the arguments of one call at most.
+    limit: usize,
+    is_too_long: bool,
 }
 
 #[derive(Debug, Default)]
@@ -37,7 +40,12 @@ struct OpenCall {
 
 impl Calls {
     pub(crate) fn new(request: &ChatRequest) -> Self {
-        Self { ids: CallIds::new(request), ..Self::default() }
+        Self { ids: CallIds::new(request), limit: request.limits.arguments, ..Self::default() }
+    }
+
+    /// The limit of arguments that a call has reached; what it had is dropped.
+    pub(crate) fn reached(&self) -> Option<usize> {
+        self.is_too_long.then_some(self.limit)
     }
 
     /// Adds a piece of a call.
@@ -58,6 +66,10 @@ impl Calls {
             if let Some(function) = piece.function {
                 call.push(function);
             }
+            if call.json.len() > self.limit {
+                call.json = String::new();
+                self.is_too_long = true;
+            }
         }
     }
 
@@ -65,7 +77,12 @@ impl Calls {
     /// `tool_calls`.
     pub(crate) fn push_legacy(&mut self, piece: FunctionPiece<'_>) {
         if !piece.name.is_empty() || self.legacy.is_some() {
-            self.legacy.get_or_insert_default().push(piece);
+            let call = self.legacy.get_or_insert_default();
+            call.push(piece);
+            if call.json.len() > self.limit {
+                call.json = String::new();
+                self.is_too_long = true;
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use aimate_core::provider::{ChatRequest, FinishReason, ProviderEvent};
 use aimate_core::usage::TokenUsage;
-use aimate_core::{ErrorKind, Result};
+use aimate_core::{ErrorKind, Result, WarningCode};
 use serde_json::Value;
 
 use super::calls::Calls;
@@ -23,6 +23,8 @@ pub(crate) struct OpenAiDecoder {
     calls: Calls,
     think_tags: ThinkTagParser,
     details: Vec<Value>,
+    /// Bytes that they may still have.
+    details_left: usize,
     usage: Option<TokenUsage>,
     reason: Option<FinishReason>,
     has_refused: bool,
@@ -40,6 +42,7 @@ impl OpenAiDecoder {
             calls: Calls::new(request),
             think_tags: ThinkTagParser::default(),
             details: Vec::new(),
+            details_left: request.limits.reasoning,
             usage: None,
             reason: None,
             has_refused: false,
@@ -115,6 +118,11 @@ impl OpenAiDecoder {
     /// one text are joined, as they were before streaming.
     fn detail(&mut self, mut detail: Value) {
         clean_value(&mut detail);
+        self.details_left = self.details_left.saturating_sub(detail.to_string().len());
+        if self.details_left == 0 {
+            // Half of it is of no use to the provider.
+            return self.details.clear();
+        }
         let Some(last) = self.details.last_mut() else {
             return self.details.push(detail);
         };
@@ -196,6 +204,16 @@ impl Decoder for OpenAiDecoder {
         }
         for choice in chunk.choices {
             self.choice(errors, choice, events)?;
+        }
+        if let Some(limit) = self.calls.reached() {
+            self.reason = Some(FinishReason::Length);
+            events.push_back(ProviderEvent::Warning {
+                code: WarningCode::AnswerCut,
+                detail: format!(
+                    "the answer was cut at the limit of {limit} bytes of arguments of one tool call"
+                ),
+            });
+            return Ok(Flow::Done);
         }
         Ok(if self.reason.is_some() { Flow::Finishing } else { Flow::More })
     }

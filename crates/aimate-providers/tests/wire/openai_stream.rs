@@ -61,6 +61,38 @@ async fn calls(deltas: &[&str]) -> Vec<ProviderEvent> {
 }
 
 #[tokio::test]
+async fn endless_arguments_are_cut_at_their_limit() {
+    let first = delta(
+        r#"{"content":"So:","tool_calls":[{"index":0,"id":"c","function":{"name":"say","arguments":"{\"a\":\""}}]}"#,
+    );
+    let more = delta(&format!(
+        r#"{{"tool_calls":[{{"index":0,"function":{{"arguments":"{}"}}}}]}}"#,
+        "x".repeat(64_000)
+    ));
+    let open = [
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n".as_slice(),
+        events(&[&first]).as_bytes(),
+    ]
+    .concat();
+    let found = play(vec![Step::Send(open), Step::Flood(events(&[&more]).into_bytes())]).await;
+    let [said, Warning { code, detail }, Warning { .. }, Finish(FinishReason::Length)] = found.as_slice()
+    else {
+        panic!("{found:?}")
+    };
+    assert_eq!(*said, text("So:"));
+    assert_eq!(*code, WarningCode::AnswerCut);
+    assert_eq!(detail, "the answer was cut at the limit of 1048576 bytes of arguments of one tool call");
+}
+
+#[tokio::test]
+async fn endless_details_of_reasoning_are_dropped() {
+    let detail =
+        delta(&format!(r#"{{"reasoning_details":[{{"type":"x","data":"{}"}}]}}"#, "y".repeat(1 << 20)));
+    let data = [detail.as_str(), &detail, &detail, &detail, &detail, HALLO, FINISH];
+    assert_eq!(read(&data).await, [text("Hallo"), STOP]);
+}
+
+#[tokio::test]
 async fn text_usage_and_reason_are_read() {
     let found = read(&[
         r#"{"id":"c","model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":"","refusal":null},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"x"}"#,

@@ -15,6 +15,7 @@ use crate::server::{
 };
 
 const HALLO: &str = r#"{"choices":[{"index":0,"delta":{"content":"Hallo"}}]}"#;
+const EMPTY: &str = r#"{"choices":[{"index":0,"delta":{"content":""}}]}"#;
 const FINISH: &str = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
 
 /// `server` with deadlines that a test can wait for, and `retries`.
@@ -158,12 +159,26 @@ async fn silent_body_has_the_deadline_of_the_first_byte() {
 async fn slow_stream_that_never_stalls_is_not_cut() {
     let mut script = vec![head()];
     for _ in 0..20 {
-        script.extend([Wait(Duration::from_millis(25)), chunk(b": alive\n\n")]);
+        script.extend([Wait(Duration::from_millis(25)), chunk(events(&[EMPTY]).as_bytes())]);
     }
     script.extend([chunk(&events(&[HALLO, FINISH]).into_bytes()), end()]);
     let server = Server::once(script).await;
     let stream = provider(&OPENAI).chat(&hasty(&server, 0), &question()).await.unwrap();
     assert_eq!(text_of(&collect(stream).await.unwrap()), "Hallo");
+}
+
+#[tokio::test]
+async fn comments_say_nothing() {
+    let mut script = vec![head(), chunk(&hallo())];
+    for _ in 0..200 {
+        script.extend([Wait(Duration::from_millis(25)), chunk(b": alive\n\n")]);
+    }
+    let server = Server::once(script).await;
+    let stream = provider(&OPENAI).chat(&hasty(&server, 0), &question()).await.unwrap();
+    let found = tokio::time::timeout(Duration::from_secs(3), all(stream)).await;
+    let (events, error) = found.expect("it goes on");
+    assert_eq!(text_of(&events), "Hallo");
+    assert_eq!(error.unwrap().kind(), ErrorKind::Timeout);
 }
 
 #[tokio::test]
