@@ -4,8 +4,13 @@
 //! word decides how it is cut and which stemmer takes off its ending. English
 //! words such as `the` are kept in passages, where they do not count towards
 //! the length, and left out of questions that say anything else besides.
+//!
+//! A word of letters and digits is found by itself and by its parts: `FY2018` also by
+//! `fy` and by `2018`, `v2.1.0` also by `2.1.0`. Digits of every script are the same
+//! ten.
 
 mod fold;
+mod parts;
 mod scan;
 mod stop;
 
@@ -19,10 +24,11 @@ use scan::{Token, scan};
 
 /// Version of the analysis, which is stored with each segment. It changes with
 /// every change of the terms that [`analyze`] makes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The most different words of a question that count. It bounds what a long text
-/// pasted as a question costs.
+/// pasted as a question costs. A word of letters and digits brings at most eight
+/// parts with it.
 pub const MAX_QUERY_WORDS: usize = 1_000;
 
 /// Terms of a text with how often each occurs, and the number of all of them.
@@ -144,6 +150,19 @@ impl Builder {
             _ => self.folded.clone(),
         };
         self.terms.counts.push((term, count));
+        match token {
+            Token::Word(_) => {
+                let parts = parts::parts(&self.folded);
+                let parts = parts.filter(|part| side == Side::Passage || !stop::is_stopword(part));
+                self.terms.counts.extend(parts.map(|part| (fold::stem(part).into_owned(), count)));
+            }
+            Token::Compound(_) => {
+                self.terms
+                    .counts
+                    .extend(parts::number(&self.folded).map(|number| (number.to_owned(), count)));
+            }
+            _ => {}
+        }
     }
 
     fn finish(mut self) -> Terms {
@@ -196,7 +215,7 @@ mod tests {
         assert_eq!(words(&analyze_query("E-1042")), ["1042", "e", "e1042"]);
         assert!(words(&analyze("error e1042")).contains(&"e1042"));
         assert!(words(&analyze("call foo_bar()")).contains(&"foobar"));
-        assert_eq!(words(&analyze_query("v1.2.3")), ["2", "3", "v1", "v1.2.3"]);
+        assert_eq!(words(&analyze_query("v1.2.3")), ["1.2.3", "2", "3", "v1", "v1.2.3"]);
         assert_eq!(words(&analyze("U.S. USA")), ["us", "usa"]);
     }
 
@@ -227,7 +246,8 @@ mod tests {
     fn long_question_is_cut_at_its_most_words() {
         let text: String = (0..5_000).map(|number| format!("word{number} ")).collect();
         let terms = analyze_query(&text);
-        assert_eq!(terms.counts.len(), MAX_QUERY_WORDS);
+        let whole = words(&terms).into_iter().filter(|term| term.len() > 4);
+        assert_eq!(whole.count(), MAX_QUERY_WORDS);
         assert!(words(&terms).contains(&"word999"));
     }
 

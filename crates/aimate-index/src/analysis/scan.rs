@@ -172,7 +172,8 @@ fn is_acronym(whole: &str) -> bool {
 
 fn is_identifier(whole: &str) -> bool {
     whole.len() <= MAX_COMPOUND
-        && whole.bytes().any(|byte| byte == b'_' || byte.is_ascii_digit())
+        && (whole.bytes().any(|byte| byte == b'_' || byte.is_ascii_digit())
+            || !whole.is_ascii() && whole.chars().any(char::is_numeric))
         && !whole.contains(['\'', '’'])
 }
 
@@ -201,6 +202,9 @@ fn class(character: char) -> Class {
         '\u{AC00}'..='\u{D7A3}' | '\u{1100}'..='\u{11FF}' | '\u{3131}'..='\u{318E}' => Class::Hangul,
         '\u{A960}'..='\u{A97C}' | '\u{D7B0}'..='\u{D7FB}' | '\u{FFA1}'..='\u{FFDC}' => Class::Hangul,
         _ if !(character.is_alphanumeric() || is_combining_mark(character)) => Class::Gap,
+        // Digits stand in a number, whatever the script is.
+        '\u{E50}'..='\u{E59}' | '\u{ED0}'..='\u{ED9}' | '\u{1040}'..='\u{1049}' => Class::Word,
+        '\u{1090}'..='\u{1099}' | '\u{17E0}'..='\u{17E9}' | '\u{A9F0}'..='\u{A9F9}' => Class::Word,
         '\u{E00}'..='\u{EFF}' | '\u{1000}'..='\u{109F}' | '\u{1780}'..='\u{17FF}' => Class::Pairs,
         '\u{A9E0}'..='\u{A9FE}' | '\u{AA60}'..='\u{AA7F}' => Class::Pairs,
         _ => Class::Word,
