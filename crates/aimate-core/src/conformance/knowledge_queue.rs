@@ -1,6 +1,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use aimate_index::analysis::{VERSION, analyze_query};
 use futures_util::future::join;
 
 use super::knowledge_world::{Fixture, LONG, collection, document, space};
@@ -242,6 +243,31 @@ pub async fn ready_and_failed_documents_are_not_claimed(stores: &Stores) {
     stores.workers.leave(fixture.world.worker).await.unwrap();
     let heir = joined(stores).await;
     assert_eq!(claimed(stores, heir, 10).await, []);
+}
+
+pub async fn documents_of_an_older_analysis_are_read_anew(stores: &Stores) {
+    let fixture = Fixture::new(stores).await;
+    let ready = fixture.ready("ready", &["apple"]).await;
+    let new = || Document { source: Some("pear".into()), ..document(fixture.collection, "failed") };
+    let failed = fixture.ready_this(&new(), &["pear"]).await;
+    let again = fixture.add_this(&new()).await;
+    assert_eq!(again.id, failed.id);
+    let error = DocumentError { code: "empty".into(), detail: "nothing in it".into() };
+    let fence = fixture.fence(failed.id).await;
+    stores.ingest.finish(&fixture.me, fence, &Finish::Failed(error), at(12)).await.unwrap();
+    assert_eq!(stores.queue.requeue_outdated(VERSION).await.unwrap(), 0);
+    assert_eq!(stores.queue.requeue_outdated(VERSION + 1).await.unwrap(), 1);
+    assert_eq!(stores.queue.requeue_outdated(VERSION + 1).await.unwrap(), 0);
+    assert_eq!(fixture.get(ready.id).await.status, DocumentStatus::Pending);
+    assert_eq!(fixture.get(failed.id).await.status, DocumentStatus::Failed);
+    // Both are found meanwhile.
+    for word in ["apple", "pear"] {
+        let terms = analyze_query(word);
+        let found = stores.index.find_text(&fixture.me, &fixture.target(), &terms, 10).await.unwrap();
+        assert_eq!(found.best.len(), 1, "{word}");
+    }
+    let claimed = claimed(stores, fixture.world.worker, 10).await;
+    assert_eq!((ids(&claimed), claimed[0].tries), (vec![ready.id], 1));
 }
 
 pub async fn space_is_built_by_one_worker(stores: &Stores) {

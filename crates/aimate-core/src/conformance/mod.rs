@@ -282,6 +282,7 @@ macro_rules! conformance_tests {
                 retried_document_waits_until_it_is_due
                 released_documents_are_claimed_untried
                 ready_and_failed_documents_are_not_claimed
+                documents_of_an_older_analysis_are_read_anew
                 space_is_built_by_one_worker
                 documents_that_nobody_holds_are_claimed_again
                 bytes_are_removed_once_no_document_has_them

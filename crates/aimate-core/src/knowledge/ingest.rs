@@ -153,6 +153,11 @@ pub trait IngestQueue: Send + Sync {
     /// Hands the documents of `worker` back, `pending` and without a try counted
     /// against them: it is shutting down.
     async fn release_documents(&self, worker: WorkerId) -> Result<()>;
+    /// Puts documents that are `ready` back, `pending`, if the terms they are found
+    /// by were made by another analysis than this one
+    /// ([`aimate_index::analysis::VERSION`]); returns how many. They stay findable
+    /// meanwhile. What failed to be read anew stays as it is.
+    async fn requeue_outdated(&self, analysis: u32) -> Result<u64>;
     /// Claims a space that is `building` and that no other living worker builds:
     /// a worker builds one at a time, and claims one only when it builds none.
     /// `None` if there is none.

@@ -31,6 +31,13 @@ const REFERENCED: Sql = Sql::Same(
      WHERE (tenant_id, blob_id) > ($1, $2) ORDER BY tenant_id, blob_id LIMIT $3",
 );
 
+/// Once in the life of a process, over all segments, which are few beside documents.
+pub(super) const REQUEUE_OUTDATED: Sql = Sql::Same(
+    "UPDATE documents SET status = 'pending', worker_id = NULL, attempt = attempt + 1, tries = 0, \
+     not_before = 0 WHERE status = 'ready' AND (tenant_id, segment_id) IN \
+     (SELECT tenant_id, id FROM segments WHERE analysis <> $1)",
+);
+
 /// One thing that can be wrong.
 struct Check {
     /// What it is, after how many.

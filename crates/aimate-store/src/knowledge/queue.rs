@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::loose;
+use super::maintenance::REQUEUE_OUTDATED;
 use super::rows::{document, space};
 use crate::SqlStore;
 use crate::database::{Row, Sql, each};
@@ -126,6 +127,10 @@ impl IngestQueue for SqlStore {
     async fn release_documents(&self, worker: WorkerId) -> Result<()> {
         self.database.execute(RELEASE.bind(worker)).await?;
         Ok(())
+    }
+
+    async fn requeue_outdated(&self, analysis: u32) -> Result<u64> {
+        Ok(self.database.execute(REQUEUE_OUTDATED.bind(analysis)).await?)
     }
 
     async fn claim_space(

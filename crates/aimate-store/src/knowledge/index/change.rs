@@ -131,7 +131,7 @@ impl IndexChange {
                     .bind(self.collection)
                     .bind(added.id)
                     .bind(self.active_space)
-                    .bind(analysis::VERSION)
+                    .bind(added.analysis)
                     .bind(count(added.chunks))
                     .bind(count(added.length))
                     .bind(added.segment.header)
@@ -165,6 +165,8 @@ pub(in crate::knowledge) struct NewSegment {
     pub(in crate::knowledge) id: Uuid,
     /// Segments whose documents are in this one now.
     replaced: Vec<Uuid>,
+    /// The version of the analysis that made its terms.
+    analysis: u32,
     chunks: u64,
     /// Terms of all chunks together.
     length: u64,
@@ -178,26 +180,26 @@ impl NewSegment {
         chunks: &[IndexedChunk],
         codes: HashMap<Uuid, Vec<u8>>,
     ) -> Result<Self> {
-        Self::of(id, Vec::new(), Segment::build(chunks, codes))
+        Self::of(id, Vec::new(), analysis::VERSION, Segment::build(chunks, codes))
     }
 
-    /// Several segments in one.
+    /// Several segments in one, all of the analysis of today.
     pub(super) fn merged(id: Uuid, old: Vec<LoadedSegment>) -> Result<Self> {
         let (replaced, segments): (Vec<Uuid>, Vec<Segment>) =
             old.into_iter().map(|old| (old.id, old.segment)).unzip();
-        Self::of(id, replaced, Segment::merge(&segments)?)
+        Self::of(id, replaced, analysis::VERSION, Segment::merge(&segments)?)
     }
 
     /// A segment without those of its documents that leave it; `None` if nothing
     /// is left.
     fn without(id: Uuid, old: &LoadedSegment, leaving: &HashSet<Uuid>) -> Result<Option<Self>> {
         let left = old.segment.without(leaving)?;
-        left.map(|segment| Self::of(id, vec![old.id], segment)).transpose()
+        left.map(|segment| Self::of(id, vec![old.id], old.analysis, segment)).transpose()
     }
 
-    fn of(id: Uuid, replaced: Vec<Uuid>, segment: Segment) -> Result<Self> {
+    fn of(id: Uuid, replaced: Vec<Uuid>, analysis: u32, segment: Segment) -> Result<Self> {
         let header = SegmentHeader::decode(&segment.header)?;
         let (chunks, length) = (u64::from(header.chunk_count()), header.total_length);
-        Ok(Self { id, replaced, chunks, length, segment })
+        Ok(Self { id, replaced, analysis, chunks, length, segment })
     }
 }

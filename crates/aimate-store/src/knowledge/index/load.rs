@@ -7,7 +7,7 @@ use aimate_index::segment::TermBlock;
 use aimate_index::{Segment, SegmentHeader};
 use uuid::Uuid;
 
-use super::segment_reader::encoded_headers;
+use super::segment_reader::{EncodedHeader, encoded_headers};
 use crate::SqlStore;
 use crate::database::Sql;
 
@@ -31,6 +31,8 @@ const ACTIVE_SPACE: Sql = Sql::Same(
 /// A segment out of the database.
 pub(in crate::knowledge) struct LoadedSegment {
     pub(in crate::knowledge) id: Uuid,
+    /// The version of the analysis that made its terms.
+    pub(in crate::knowledge) analysis: u32,
     pub(in crate::knowledge) segment: Segment,
 }
 
@@ -57,10 +59,12 @@ pub(in crate::knowledge) async fn load(
     // parts before.
     let mut headers = encoded_headers(store, scope, ids.to_vec()).await?;
     let loaded = ids.iter().map(|id| {
+        let EncodedHeader { analysis, bytes } = headers.remove(id)?;
         Some(LoadedSegment {
             id: *id,
+            analysis,
             segment: Segment {
-                header: headers.remove(id)?,
+                header: bytes,
                 blocks: blocks.remove(id).unwrap_or_default(),
                 codes: codes.remove(id).unwrap_or_default(),
             },
@@ -76,7 +80,7 @@ pub(in crate::knowledge) async fn chunks(
     segment: Uuid,
 ) -> Result<Option<Vec<Uuid>>> {
     let header = encoded_headers(store, scope, vec![segment]).await?.remove(&segment);
-    header.map(|header| Ok(SegmentHeader::decode(&header)?.chunks)).transpose()
+    header.map(|header| Ok(SegmentHeader::decode(&header.bytes)?.chunks)).transpose()
 }
 
 /// The space of the collection that is active.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use aimate_core::knowledge::SearchScope;
 use aimate_core::{CollectionId, Error, Result, Scope, SpaceId};
-use aimate_index::SegmentHeader;
+use aimate_index::{SegmentHeader, analysis};
 use uuid::Uuid;
 
 use super::cache::{BlockKind, CacheKey, CachedBlock};
@@ -43,13 +43,13 @@ const LIST_OF_SPACES: Sql = Sql::Each {
 /// One row without a segment if the collection has none.
 const SIZES: Sql = Sql::Same(
     "SELECT c.id AS collection_id, g.id, g.chunk_count FROM collections c \
-     LEFT JOIN segments g ON g.tenant_id = c.tenant_id AND g.collection_id = c.id \
+     LEFT JOIN segments g ON g.tenant_id = c.tenant_id AND g.collection_id = c.id AND g.analysis = $4 \
      WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3",
 );
 const HEADERS: Sql = Sql::Each {
-    sqlite: "SELECT id, header FROM segments \
+    sqlite: "SELECT id, analysis, header FROM segments \
         WHERE tenant_id = $1 AND id IN (SELECT unhex(value) FROM json_each($2))",
-    postgres: "SELECT id, header FROM segments WHERE tenant_id = $1 AND id = ANY($2)",
+    postgres: "SELECT id, analysis, header FROM segments WHERE tenant_id = $1 AND id = ANY($2)",
 };
 /// One row without a term for a segment without terms.
 const FIRST_TERMS: Sql = Sql::Each {
@@ -123,13 +123,14 @@ fn collections(target: &SearchScope) -> Vec<Uuid> {
     target.collections.iter().map(|collection| collection.0).collect()
 }
 
-/// How many chunks each segment of the collection has.
+/// How many chunks each segment of the collection has whose terms are of this
+/// version of the analysis: others are not merged with it.
 pub(in crate::knowledge) async fn sizes(
     store: &SqlStore,
     scope: &Scope,
     collection: CollectionId,
 ) -> Result<Vec<(u64, Uuid)>> {
-    let rows = store.database.read(SIZES.scoped(scope).bind(collection)).await?;
+    let rows = store.database.read(SIZES.scoped(scope).bind(collection).bind(analysis::VERSION)).await?;
     if rows.is_empty() {
         return Err(Error::missing("collection", collection));
     }
@@ -140,14 +141,24 @@ pub(in crate::knowledge) async fn sizes(
     sizes.filter_map(Result::transpose).collect()
 }
 
+/// A header as it is stored, and the version of the analysis of its segment.
+pub(in crate::knowledge) struct EncodedHeader {
+    pub(in crate::knowledge) analysis: u32,
+    pub(in crate::knowledge) bytes: Vec<u8>,
+}
+
 /// The encoded headers of those of the segments that are there, past the cache.
 pub(in crate::knowledge) async fn encoded_headers(
     store: &SqlStore,
     scope: &Scope,
     segments: Vec<Uuid>,
-) -> Result<HashMap<Uuid, Vec<u8>>> {
+) -> Result<HashMap<Uuid, EncodedHeader>> {
     let rows = store.database.read(HEADERS.bind(scope.tenant).bind(segments)).await?;
-    rows.iter().map(|row| Ok((row.get("id")?, row.get("header")?))).collect()
+    let header = |row: &Row| {
+        let header = EncodedHeader { analysis: row.get("analysis")?, bytes: row.get("header")? };
+        Ok((row.get("id")?, header))
+    };
+    rows.iter().map(header).collect()
 }
 
 /// A block: its segment and which of its blocks.
@@ -162,7 +173,7 @@ pub(in crate::knowledge) async fn headers(
     let blocks = read(store, scope, ids(segments, &BlockKind::Header), async |missing| {
         let headers = encoded_headers(store, scope, segments_of(missing)).await?;
         let decoded = headers.into_iter().map(|(segment, header)| {
-            let header = Arc::new(SegmentHeader::decode(&header)?);
+            let header = Arc::new(SegmentHeader::decode(&header.bytes)?);
             Ok(((segment, BlockKind::Header), CachedBlock::Header(header)))
         });
         decoded.collect()

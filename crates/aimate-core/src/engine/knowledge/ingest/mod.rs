@@ -51,11 +51,28 @@ impl Engine {
         // One group is published while the next one is embedded; more would only
         // wait in memory.
         let (embedded, to_publish) = mpsc::channel(1);
+        let engine = self.clone();
+        self.until_stopped(async move { engine.requeue_outdated().await });
         self.until_stopped(queue::run(self.clone(), readers, parsed));
         self.until_stopped(embed::run(self.clone(), to_embed, embedded));
         self.until_stopped(publish::run(self.clone(), to_publish));
         let engine = self.clone();
         self.until_stopped(async move { engine.build_spaces().await });
+    }
+
+    /// Has documents read anew that are found by the terms of an older analysis: a
+    /// question is analysed as today. Once is enough: what is read from now on is
+    /// too.
+    async fn requeue_outdated(&self) {
+        let knowledge = &self.inner.knowledge;
+        match self.inner.stores.queue.requeue_outdated(aimate_index::analysis::VERSION).await {
+            Ok(0) => {}
+            Ok(documents) => {
+                tracing::info!(documents, "the analysis of words has changed; documents are read anew");
+                knowledge.added.notify_one();
+            }
+            Err(error) => tracing::warn!(%error, "looking for an outdated index failed"),
+        }
     }
 
     pub(super) fn until_stopped(&self, work: impl Future<Output = ()> + Send + 'static) {
