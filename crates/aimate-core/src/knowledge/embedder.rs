@@ -4,6 +4,7 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use super::Scripts;
 use crate::error::Result;
 
 /// A model that makes vectors, exactly enough to tell whether two vectors can
@@ -43,6 +44,11 @@ pub trait Embedder: Send + Sync {
     fn max_tokens(&self) -> usize;
     /// Tokens of `text` as the model counts them.
     fn count_tokens(&self, text: &str) -> usize;
+    /// The scripts that the model reads. Default: all. What is mostly in others is
+    /// searched for by words alone, and cut into chunks without asking this model.
+    fn scripts(&self) -> Scripts {
+        Scripts::All
+    }
     /// One vector for each text, in their order, each of
     /// [`EmbeddingModel::dimensions`] finite numbers. The caller normalises.
     async fn embed(&self, texts: &[String], purpose: EmbedPurpose) -> Result<Vec<Vec<f32>>>;

@@ -29,6 +29,9 @@ pub(crate) struct Retriever<'a> {
 /// Embeds questions with the model of a collection, wherever that model runs.
 #[async_trait]
 pub(crate) trait QueryEmbedder: Send + Sync {
+    /// Whether `model` reads the script of `query`: if not, its vector of it says
+    /// nothing.
+    fn reads(&self, scope: &Scope, model: &EmbeddingModel, query: &str) -> bool;
     /// Returns the vector of `query`: of length 1, comparable with the vectors
     /// of `model`.
     async fn embed_query(&self, scope: &Scope, model: &EmbeddingModel, query: &str) -> Result<Vec<f32>>;

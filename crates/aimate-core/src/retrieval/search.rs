@@ -130,6 +130,13 @@ impl Retriever<'_> {
         }
         for group in groups {
             let name = group.model.name.clone();
+            if mode == SearchMode::Hybrid
+                && !self.embedder.reads(self.scope, &group.model, &query.request.query)
+            {
+                let why = "it does not read the script of this question";
+                all.warnings.push(format!("the search was by words alone where `{name}` is needed: {why}"));
+                continue;
+            }
             match self.find_in_spaces(query, group, &mut all).await {
                 Ok(()) => all.models.push(name),
                 Err(error) if mode == SearchMode::Vector => return Err(error),

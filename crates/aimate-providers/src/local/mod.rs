@@ -14,6 +14,7 @@ mod folder;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod safetensors;
+mod scripts;
 mod tokenizer;
 mod wordpiece;
 
@@ -21,7 +22,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use aimate_core::knowledge::{EmbedPurpose, Embedder, EmbeddingModel};
+use aimate_core::knowledge::{EmbedPurpose, Embedder, EmbeddingModel, Scripts};
 use aimate_core::{Error, Result};
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
@@ -59,6 +60,7 @@ struct LoadedModel {
     model: EmbeddingModel,
     bert: Bert,
     tokenizer: Tokenizer,
+    scripts: Scripts,
     pooling: Pooling,
     prompts: PromptPrefixes,
 }
@@ -94,7 +96,8 @@ impl LocalEmbedder {
         let dimensions = u32::try_from(bert.dimensions()).unwrap_or(u32::MAX);
         let model = EmbeddingModel { name: format!("local/{name}"), dimensions, version };
         let ModelFolder { pooling, prompts, .. } = folder;
-        let loaded = LoadedModel { name, model, bert, tokenizer, pooling, prompts };
+        let scripts = scripts::scripts(tokenizer.vocabulary());
+        let loaded = LoadedModel { name, model, bert, tokenizer, scripts, pooling, prompts };
         Ok(Self::with(Arc::new(loaded), ComputePool::with_default_threads()?))
     }
 
@@ -217,6 +220,10 @@ impl Embedder for LocalEmbedder {
 
     fn count_tokens(&self, text: &str) -> usize {
         Self::count_tokens(self, text)
+    }
+
+    fn scripts(&self) -> Scripts {
+        self.loaded.scripts.clone()
     }
 
     async fn embed(&self, texts: &[String], purpose: EmbedPurpose) -> Result<Vec<Vec<f32>>> {

@@ -63,6 +63,11 @@ impl Tokenizer {
         walk.found + self.before.len() + self.behind.len()
     }
 
+    /// Returns all pieces, without their prefix.
+    pub(super) fn vocabulary(&self) -> impl Iterator<Item = &str> {
+        self.words.keys().chain(self.pieces.keys()).map(|piece| &**piece)
+    }
+
     /// Returns the largest token id.
     pub(super) fn largest(&self) -> u32 {
         let special = self.special.iter().map(|(_, id)| id);

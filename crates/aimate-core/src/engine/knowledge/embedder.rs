@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::super::{EmbeddingRequest, EmbeddingResponse, Engine};
 use crate::error::{Error, ErrorReason, Result};
-use crate::knowledge::{EmbedPurpose, Embedder, EmbeddingModel};
+use crate::knowledge::{EmbedPurpose, Embedder, EmbeddingModel, Scripts};
 use crate::scope::Scope;
 
 /// Tokens that a text may have for a model whose server does not tell.
@@ -60,6 +60,12 @@ impl Engine {
             return Ok(own.clone());
         }
         Ok(Arc::new(Remote { engine: self.clone(), scope: *scope, model: model.clone() }))
+    }
+
+    /// The scripts that an embedder reads.
+    pub(super) fn scripts(&self, embedder: &dyn Embedder) -> Scripts {
+        let said = self.inner.knowledge.embedder_scripts.get(&embedder.model().name);
+        said.cloned().unwrap_or_else(|| embedder.scripts())
     }
 
     fn own_embedder(&self, name: &str) -> Option<&Arc<dyn Embedder>> {

@@ -7,6 +7,7 @@ mod ingest;
 mod search;
 mod space;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use crate::id::{CollectionId, DocumentId};
 use crate::knowledge::{
     BlobContent, ByteStream, Chunk, Collection, CollectionChange, DEFAULT_COLLECTION, Document,
     DocumentError, DocumentErrorCode, DocumentFilter, DocumentMove, DocumentStatus, Embedder, EmbeddingSpace,
-    Fetcher, NewCollection, NewDocument, Reranker, SpaceStatus,
+    Fetcher, NewCollection, NewDocument, Reranker, Scripts, SpaceStatus,
 };
 use crate::media_type::MediaType;
 use crate::page::{Page, PageRequest};
@@ -41,6 +42,8 @@ pub(super) struct KnowledgeServices {
     pub(super) embedders: Vec<Arc<dyn Embedder>>,
     /// `none`, `local`, `local/NAME` or `CONNECTION/MODEL`.
     pub(super) default_embedder: String,
+    /// What is said of embedders by name, before what they say themselves.
+    pub(super) embedder_scripts: HashMap<String, Scripts>,
     pub(super) reranker: Option<Arc<dyn Reranker>>,
     pub(super) extractor: Extractor,
     pub(super) fetcher: Option<Arc<dyn Fetcher>>,

@@ -49,6 +49,11 @@ impl Engine {
 
 #[async_trait]
 impl QueryEmbedder for Engine {
+    fn reads(&self, scope: &Scope, model: &EmbeddingModel, query: &str) -> bool {
+        // A model that is not loaded says so when it is to embed.
+        self.embedder(scope, model).map_or(true, |embedder| self.scripts(embedder.as_ref()).read(query))
+    }
+
     async fn embed_query(&self, scope: &Scope, model: &EmbeddingModel, query: &str) -> Result<Vec<f32>> {
         let embedder = self.embedder(scope, model)?;
         let mut vectors = embed_checked(embedder.as_ref(), &[query.to_owned()], EmbedPurpose::Query).await?;

@@ -15,7 +15,9 @@ use super::local_file::LocalFile;
 use super::parsed::{IngestError, MAX_CHUNKS_IN_FLIGHT, ParsedDocument};
 use crate::error::Error;
 use crate::id::{DocumentId, SpaceId};
-use crate::knowledge::{Chunk, Chunking, ClaimedDocument, DocumentErrorCode, Embedder, Fence, NewChunk};
+use crate::knowledge::{
+    Chunk, Chunking, ClaimedDocument, DocumentErrorCode, Embedder, Fence, NewChunk, Scripts,
+};
 
 /// Tokens kept free in each chunk for the title and headings that are embedded
 /// with it.
@@ -51,7 +53,11 @@ impl Engine {
             document: document.id,
             title: title.clone(),
             chunking: destination.chunking,
-            embedders: destination.spaces.iter().map(|(_, embedder)| embedder.clone()).collect(),
+            embedders: destination
+                .spaces
+                .iter()
+                .map(|(_, embedder)| (embedder.clone(), self.scripts(embedder.as_ref())))
+                .collect(),
         };
         let chunks = inner.tasks.spawn_blocking(move || chunker.chunks(&text)).await;
         let chunks =
@@ -90,17 +96,21 @@ struct Chunker {
     document: DocumentId,
     title: String,
     chunking: Chunking,
-    embedders: Vec<Arc<dyn Embedder>>,
+    embedders: Vec<(Arc<dyn Embedder>, Scripts)>,
 }
 
 impl Chunker {
     fn chunks(&self, text: &Extracted) -> Vec<NewChunk> {
         // Every space gets the same chunks, so the embedder that takes the least
         // decides.
-        let max = self.embedders.iter().map(|embedder| embedder.max_tokens()).min().unwrap_or(usize::MAX);
+        let max =
+            self.embedders.iter().map(|(embedder, _)| embedder.max_tokens()).min().unwrap_or(usize::MAX);
         let max = max.saturating_sub(HEADING_TOKENS).max(HEADING_TOKENS);
+        // What a model cannot read falls into a token for each letter and says nothing
+        // to it: it is found by its words, which want whole chunks.
         let count = |text: &str| {
-            self.embedders.iter().map(|embedder| embedder.count_tokens(text)).max().unwrap_or_default()
+            let readers = self.embedders.iter().filter(|(_, scripts)| scripts.read(text));
+            readers.map(|(embedder, _)| embedder.count_tokens(text)).max().unwrap_or_default()
         };
         let pieces = split(text, self.chunking, max, &count);
         let mut seen: HashMap<[u8; 32], u32> = HashMap::new();
