@@ -74,7 +74,7 @@ fn print_json(response: &SearchResponse) -> Result<()> {
 fn print(response: &SearchResponse, explain: bool) {
     let search = response.explain.clone().unwrap_or_default();
     for (rank, hit) in (1..).zip(&response.hits) {
-        print_hit(rank, hit, &search.terms, explain);
+        print_hit(rank, hit, &search, explain);
     }
     if response.hits.is_empty() {
         say(if search.chunks == 0 { "there are no documents to look in" } else { "nothing found" });
@@ -87,7 +87,7 @@ fn print(response: &SearchResponse, explain: bool) {
     }
 }
 
-fn print_hit(rank: usize, hit: &SearchHit, terms: &[String], explain: bool) {
+fn print_hit(rank: usize, hit: &SearchHit, search: &SearchExplanation, explain: bool) {
     let marks = takes_marks().then_some(BOLD);
     let page = hit.page.map(|page| format!(", page {page}")).unwrap_or_default();
     say(&format!("{rank:>2}  {:.3}  {}{page}", hit.score, plain(&hit.title)));
@@ -96,23 +96,24 @@ fn print_hit(rank: usize, hit: &SearchHit, terms: &[String], explain: bool) {
     if !path.is_empty() {
         say(&format!("    {}", path.join(" > ")));
     }
-    say(&format!("    {}", snippet(&hit.text, terms, SNIPPET, marks)));
+    say(&format!("    {}", snippet(&hit.text, &search.terms, SNIPPET, marks)));
     if let Some(hit) = hit.explain.as_ref().filter(|_| explain) {
-        say(&format!("    {}", explain_hit(hit)));
+        say(&format!("    {}", explain_hit(hit, search.max_bm25)));
     }
     say("");
 }
 
 /// How a hit's score came about, in a line.
-fn explain_hit(explain: &HitExplanation) -> String {
-    let retriever = |name: &str, rank: Option<u32>, what: &str, score: Option<f32>| {
+fn explain_hit(explain: &HitExplanation, max_bm25: f32) -> String {
+    let retriever = |name: &str, rank: Option<u32>, score: Option<String>| {
         let rank = rank.map_or_else(|| "not found".to_owned(), |rank| format!("rank {rank}"));
-        let score = score.map(|score| format!(", {what} {score:.3}")).unwrap_or_default();
+        let score = score.map(|score| format!(", {score}")).unwrap_or_default();
         format!("{name}: {rank}{score}")
     };
+    let bm25 = explain.bm25.map(|bm25| format!("BM25 {bm25:.3} of {max_bm25:.3}"));
     let mut parts = vec![
-        retriever("words", explain.text_rank, "BM25", explain.bm25),
-        retriever("meaning", explain.vector_rank, "cosine", explain.cosine),
+        retriever("words", explain.text_rank, bm25),
+        retriever("meaning", explain.vector_rank, explain.cosine.map(|cosine| format!("cosine {cosine:.3}"))),
         format!("fused {:.3}", explain.fused),
     ];
     parts.extend(explain.rerank.map(|score| format!("reranked {score:.3}")));
@@ -124,6 +125,11 @@ fn print_explanation(search: &SearchExplanation) {
     let models = if search.models.is_empty() { "none".to_owned() } else { search.models.join(", ") };
     say(&format!("terms       {}", plain(&search.terms.join(" "))));
     say(&format!("models      {models}"));
+    say(&format!(
+        "weights     {:.2} meaning (cosine), {:.2} words (BM25 of the most there can be)",
+        search.cosine_weight,
+        1.0 - search.cosine_weight
+    ));
     say(&format!(
         "candidates  {} by words, {} by meaning, of {} chunks",
         search.text_candidates,

@@ -70,8 +70,7 @@ pub fn top_k(
     id: impl Fn(DocAddress) -> Uuid,
 ) -> Result<Vec<(f32, DocAddress)>> {
     let average_length = statistics.total_length as f32 / (statistics.chunks as f32).max(1.0);
-    let factors: Vec<f32> =
-        (0..).zip(weights).map(|(term, weight)| factor(statistics, segments, term, *weight)).collect();
+    let factors = factors(weights, statistics, segments);
     let mut top = TopK::new(k, |one: &DocAddress, other: &DocAddress| id(*one).cmp(&id(*other)));
     let mut scores = Vec::new();
     for (segment, matches) in (0..).zip(segments) {
@@ -92,6 +91,17 @@ pub fn top_k(
         }
     }
     Ok(top.finish())
+}
+
+/// What no score for the question reaches: that of a chunk which says each of its
+/// terms endlessly often. A score divided by it is the part of the question, by
+/// the rarity of its terms, that a chunk is about.
+pub fn max_score(weights: &[u32], statistics: CollectionStatistics, segments: &[SegmentMatches<'_>]) -> f32 {
+    factors(weights, statistics, segments).iter().sum()
+}
+
+fn factors(weights: &[u32], statistics: CollectionStatistics, segments: &[SegmentMatches<'_>]) -> Vec<f32> {
+    (0..).zip(weights).map(|(term, weight)| factor(statistics, segments, term, *weight)).collect()
 }
 
 /// `weight · idf` of a term.
@@ -227,6 +237,21 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn no_score_reaches_the_largest() {
+        let text = |words: &str| crate::analysis::analyze(words);
+        let mut all = chunks(40, 3);
+        all[7].terms = text(&"w1 w2 ".repeat(100_000));
+        let segment = Segment::build(&all, HashMap::new());
+        let terms = ["w1", "w2"];
+        let matches = [matches(&segment, &terms, None)];
+        let max = max_score(&[2, 2], statistics(&all), &matches);
+        let best = search(&all, &[], &terms, 1, None)[0];
+        assert_eq!(best.1, all[7].id);
+        assert!(best.0 < max && best.0 > 0.95 * max, "{best:?} {max}");
+        assert_eq!(max_score(&[], statistics(&all), &[]), 0.0);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::time::Duration;
 use aimate::engine::Knowledge;
 use aimate::knowledge::{
     CollectionChange, Document, DocumentStatus, EmbedPurpose, Embedder, EmbeddingModel, Filter, NewDocument,
-    SearchMode, SearchRequest, SpaceStatus,
+    Scripts, SearchMode, SearchRequest, SpaceStatus,
 };
 use aimate::message::{Citation, Message, Part};
 use aimate::testing::{HashEmbedder, answer};
@@ -147,17 +147,18 @@ async fn builtin_answers_from_the_documents() {
 async fn changed_document_embeds_its_changed_chunks_alone() {
     let (bench, embedder) = shelf([]).await;
     let knowledge = bench.engine.knowledge(&bench.me);
+    let word = |n: u8| format!("word{}{}", char::from(b'a' + n / 8), char::from(b'k' + n % 8));
     let sections: Vec<_> =
-        (0..40).map(|n| format!("## Part {n}\n\n{}\n", format!("word{n} ").repeat(120))).collect();
+        (0..40).map(|n| format!("## Part {n}\n\n{}\n", format!("{} ", word(n)).repeat(120))).collect();
     let first = knowledge.add_text("long.md", sections.concat()).await.unwrap();
     let before = embedder.texts();
     let mut changed = sections.clone();
-    changed[20] = changed[20].replace("word20", "other");
+    changed[20] = changed[20].replace(&word(20), "other");
     let second = knowledge.add_text("long.md", changed.concat()).await.unwrap();
     assert_eq!((first.id, first.chunk_count), (second.id, second.chunk_count));
     assert!(embedder.texts() - before <= 4, "{} of {}", embedder.texts() - before, second.chunk_count);
-    assert_eq!(search(&bench.engine, &bench.me, "word20", SearchMode::Text).await, Vec::<String>::new());
-    assert!(!search(&bench.engine, &bench.me, "word21", SearchMode::Text).await.is_empty());
+    assert_eq!(search(&bench.engine, &bench.me, &word(20), SearchMode::Text).await, Vec::<String>::new());
+    assert!(!search(&bench.engine, &bench.me, &word(21), SearchMode::Text).await.is_empty());
 }
 
 #[tokio::test]
@@ -306,4 +307,103 @@ async fn document_deleted_while_it_is_embedded_holds_up_no_other() {
     reaches(first, DocumentStatus::Ready).await;
     assert!(gate.embedder.texts() <= 1 + 3 * 64 + 1, "what is gone is embedded no further");
     assert_eq!(search(&bench.engine, &bench.me, "gone", SearchMode::Text).await, Vec::<String>::new());
+}
+
+/// Reads Latin letters alone, and counts each other letter as a token.
+struct English(HashEmbedder);
+
+#[async_trait]
+impl Embedder for English {
+    fn model(&self) -> &EmbeddingModel {
+        self.0.model()
+    }
+
+    fn max_tokens(&self) -> usize {
+        128
+    }
+
+    fn count_tokens(&self, text: &str) -> usize {
+        text.chars().filter(|letter| !letter.is_ascii()).count() + self.0.count_tokens(text)
+    }
+
+    fn scripts(&self) -> Scripts {
+        "Latn".parse().unwrap()
+    }
+
+    async fn embed(&self, texts: &[String], purpose: EmbedPurpose) -> aimate::Result<Vec<Vec<f32>>> {
+        self.0.embed(texts, purpose).await
+    }
+}
+
+/// Sentences of about 20 characters.
+fn korean(count: usize) -> String {
+    (0..count).map(|n| format!("보일러는 {n}월에 점검합니다. 열쇠가 필요합니다.\n")).collect()
+}
+
+#[tokio::test]
+async fn question_that_a_model_cannot_read_is_searched_for_by_words() {
+    let english = Arc::new(English(HashEmbedder::new("english", 64)));
+    let bench = Bench::with([], |builder| builder.embedder(english.clone())).await;
+    let knowledge = bench.engine.knowledge(&bench.me);
+    for (name, text) in [("boiler.md", "보일러는 오월에 점검합니다."), ("pump.md", PUMP)] {
+        knowledge.add_text(name, text).await.unwrap();
+    }
+    let request = |query: &str| SearchRequest::new(query).explain(true);
+    let embedded = english.0.texts();
+    let found = knowledge.search(&request("보일러 점검은 언제?")).await.unwrap();
+    let explain = found.explain.unwrap();
+    assert_eq!((found.hits.len(), explain.vector_candidates, english.0.texts()), (1, 0, embedded));
+    assert!(explain.models.is_empty() && explain.cosine_weight == 0.0);
+    assert!(found.warnings[0].contains("local/english") && found.warnings[0].contains("script"));
+    let text = knowledge.search(&request("보일러 점검은 언제?").mode(SearchMode::Text)).await.unwrap();
+    assert_eq!(found.hits[0].score, text.hits[0].score);
+    // One it can read, and one for which the vectors are asked for by name.
+    let found = knowledge.search(&request("When does the pump run?")).await.unwrap();
+    assert_eq!((found.explain.unwrap().models, found.warnings), (vec!["local/english".to_owned()], vec![]));
+    let vector = knowledge.search(&request("보일러").mode(SearchMode::Vector)).await.unwrap();
+    assert_eq!(vector.hits.len(), 2);
+}
+
+#[tokio::test]
+async fn chunks_of_a_text_that_a_model_cannot_read_are_whole() {
+    let text = korean(60);
+    let mut counts = Vec::new();
+    for says_all in [false, true] {
+        let english = Arc::new(English(HashEmbedder::new("english", 64)));
+        let bench = Bench::with([], |builder| {
+            let builder = builder.embedder(english);
+            if says_all { builder.embedder_scripts("local/english", Scripts::All) } else { builder }
+        });
+        let bench = bench.await;
+        let document = bench.engine.knowledge(&bench.me).add_text("k.md", text.clone()).await.unwrap();
+        counts.push(document.chunk_count);
+    }
+    // About 1,900 characters in chunks of 1,000 and an overlap of 200; at most 96
+    // tokens, which are letters, where the builder says that it reads them.
+    assert!((2..=3).contains(&counts[0]) && counts[1] > 15, "{counts:?}");
+}
+
+#[tokio::test]
+async fn scores_are_from_0_to_1_in_every_mode() {
+    let (bench, _) = shelf([]).await;
+    let knowledge = bench.engine.knowledge(&bench.me);
+    knowledge.add_text("same.md", "boiler ".repeat(200)).await.unwrap();
+    for mode in [SearchMode::Hybrid, SearchMode::Vector, SearchMode::Text] {
+        for query in ["boiler", "boiler boiler boiler", "When is the boiler serviced? And the zebra?"] {
+            let request = SearchRequest::new(query).mode(mode).explain(true);
+            let found = knowledge.search(&request).await.unwrap();
+            let explain = found.explain.unwrap();
+            for hit in &found.hits {
+                assert!((0.0..=1.0).contains(&hit.score), "{mode}: {hit:?}");
+                let legs = hit.explain.as_ref().unwrap();
+                assert!(legs.bm25.is_none_or(|bm25| bm25 < explain.max_bm25), "{legs:?} {explain:?}");
+            }
+            assert!(found.hits.is_sorted_by(|one, next| one.score >= next.score));
+            let least = found.hits[0].score;
+            let mut strict = request.clone();
+            strict.min_score = Some(least);
+            let best = knowledge.search(&strict).await.unwrap().hits;
+            assert!(best.iter().all(|hit| hit.score >= least) && !best.is_empty());
+        }
+    }
 }

@@ -32,6 +32,10 @@ pub struct ScoredChunk {
 pub struct RankedChunks {
     /// The best chunks, best first; equal scores by chunk id.
     pub best: Vec<ScoredChunk>,
+    /// What no score for the question reaches: for BM25 that of a chunk which says
+    /// each of its terms endlessly often, for the cosine 1. 0 if nothing was
+    /// looked for.
+    pub max_score: f32,
     /// Chunks of the collections.
     pub chunks: u64,
     /// Chunks among them that the filter left out.

@@ -55,7 +55,7 @@ pub struct SearchRequest {
     pub mode: SearchMode,
     /// Conditions on the documents.
     pub filter: Option<Filter>,
-    /// Leave out hits below this score.
+    /// Leave out hits below this [score](SearchHit::score), 0 to 1.
     pub min_score: Option<f32>,
     /// How much hits should differ from each other, 0 (not at all, the default)
     /// to 1: maximal marginal relevance with λ = 1 − `diversity` (Carbonell and
@@ -137,8 +137,8 @@ impl SearchRequest {
         if !(0.0..=1.0).contains(&self.diversity) {
             return Err(Error::field("diversity", "must be 0 to 1"));
         }
-        if self.min_score.is_some_and(|score| !score.is_finite()) {
-            return Err(Error::field("min_score", "must be a finite number"));
+        if self.min_score.is_some_and(|score| !(0.0..=1.0).contains(&score)) {
+            return Err(Error::field("min_score", "must be 0 to 1"));
         }
         self.filter.as_ref().map_or(Ok(()), Filter::check)
     }
@@ -170,8 +170,12 @@ pub struct SearchHit {
     pub start: u64,
     /// The character after its last.
     pub end: u64,
-    /// How well it fits, higher is better. Hybrid: 0.6 × cosine + 0.4 × BM25 ÷
-    /// the best BM25; vector: cosine; text: BM25.
+    /// How well it fits, from 0 to 1. By meaning: the cosine. By words: BM25 ÷ what
+    /// no passage can reach for the question, so the part of the question, by the
+    /// rarity of its words, that the passage says. Hybrid: the mean of both, with the
+    /// weight that [`SearchExplanation::cosine_weight`] tells. Reranked: the
+    /// reranker's score; one that gives others than 0 to 1 is taken to give
+    /// logarithms of odds.
     pub score: f32,
     /// How the score came about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -224,6 +228,12 @@ pub struct SearchExplanation {
     pub terms: Vec<String>,
     /// The models whose vectors were compared; empty if none were.
     pub models: Vec<String>,
+    /// What no BM25 score reaches for the question; 0 if nothing was looked for by
+    /// words.
+    pub max_bm25: f32,
+    /// The weight of the cosine in a fused score, from 0 to 1: it makes cosine and
+    /// BM25 count as much as they differ between the best hundred of each.
+    pub cosine_weight: f32,
     /// Chunks of the collections.
     pub chunks: u64,
     /// Chunks that the filter left out.

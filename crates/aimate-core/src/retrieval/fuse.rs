@@ -1,69 +1,134 @@
 //! Fusion: one ranking from the candidates of both retrievers.
+//!
+//! The scores of both are put on a scale from 0 to 1: the cosine as it is, BM25
+//! divided by what no passage can reach for the question. A candidate's score is
+//! their weighted mean. The weight is the question's own: both count as much as they
+//! differ between the candidates, by their standard deviations. So candidates are
+//! ordered exactly as by the sum of their z-scores (Montague and Aslam 2001,
+//! "Relevance Score Normalization for Metasearch"), but a score means the same in
+//! every search.
+//!
+//! With a fixed weight, words that most passages have would outweigh a clear lead in
+//! meaning.
 
 use std::collections::HashMap;
 
 use crate::id::ChunkId;
-use crate::knowledge::{HitExplanation, ScoredChunk, SearchMode};
+use crate::knowledge::{HitExplanation, RankedChunks, ScoredChunk, SearchMode};
 
-/// The weight of the cosine; the rest is BM25's:
-/// s(d) = 0.6·cos(q,d) + 0.4·bm25(q,d) / max bm25. Of the formulas that were
-/// tried (reciprocal ranks among them) this one measured best over the
-/// evaluation collections.
-const COSINE_WEIGHT: f32 = 0.6;
+/// Candidates of each retriever, the best ones, whose scores set the weight: the
+/// same ones however many hits are asked for.
+pub(super) const MEASURED: usize = 100;
 
 /// A chunk that one of the retrievers found.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Candidate {
     pub(super) chunk: ChunkId,
-    /// What hits are ordered by.
+    /// What hits are ordered by, from 0 to 1.
     pub(super) score: f32,
+    /// The reranker's score of those it read, from 0 to 1.
+    pub(super) reranked: Option<f32>,
     pub(super) explain: HitExplanation,
 }
 
-/// Returns all that was found, best first; equal scores by chunk id.
-///
-/// `cosines` holds the cosine of every chunk that has a vector, also of those
-/// that were found by words alone.
-pub(super) fn fuse(
-    mode: SearchMode,
-    text: &[ScoredChunk],
-    vector: &[ScoredChunk],
-    cosines: &HashMap<ChunkId, f32>,
-) -> Vec<Candidate> {
-    let best_text = text.first().map_or(0.0, |best| best.score);
-    let mut found: HashMap<ChunkId, HitExplanation> = HashMap::with_capacity(text.len() + vector.len());
-    for (rank, scored) in (1..).zip(text) {
-        let explain = found.entry(scored.chunk).or_default();
-        explain.text_rank = Some(rank);
-        explain.bm25 = Some(scored.score);
-    }
-    for (rank, scored) in (1..).zip(vector) {
-        found.entry(scored.chunk).or_default().vector_rank = Some(rank);
-    }
-    let mut all: Vec<_> = found
-        .into_iter()
-        .map(|(chunk, mut explain)| {
-            explain.cosine = cosines.get(&chunk).copied();
-            let bm25 = explain.bm25.filter(|_| best_text > 0.0).map_or(0.0, |bm25| bm25 / best_text);
-            let score = match mode {
-                SearchMode::Text => explain.bm25.unwrap_or(0.0),
-                SearchMode::Vector => explain.cosine.unwrap_or(0.0),
-                SearchMode::Hybrid if best_text <= 0.0 => explain.cosine.unwrap_or(0.0),
-                SearchMode::Hybrid => {
-                    COSINE_WEIGHT * explain.cosine.unwrap_or(0.0) + (1.0 - COSINE_WEIGHT) * bm25
-                }
-            };
-            explain.fused = score;
-            Candidate { chunk, score, explain }
-        })
-        .collect();
-    sort(&mut all);
-    all
+/// What the retrievers found.
+pub(super) struct Found<'a> {
+    pub(super) text: &'a RankedChunks,
+    pub(super) vector: &'a [ScoredChunk],
+    /// The cosine of every chunk that has a vector, also of those that were found by
+    /// words alone.
+    pub(super) cosines: &'a HashMap<ChunkId, f32>,
 }
 
-/// Best first; equal scores by chunk id, so that the order is always the same.
-fn sort(candidates: &mut [Candidate]) {
-    candidates.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.chunk.cmp(&b.chunk)));
+impl Found<'_> {
+    /// The weight of the cosine, from 0 to 1; the rest is BM25's.
+    pub(super) fn cosine_weight(&self, mode: SearchMode) -> f32 {
+        match mode {
+            SearchMode::Text => 0.0,
+            SearchMode::Vector => 1.0,
+            SearchMode::Hybrid if self.text.best.is_empty() => 1.0,
+            SearchMode::Hybrid if self.cosines.is_empty() => 0.0,
+            SearchMode::Hybrid => self.spread().cosine_weight(),
+        }
+    }
+
+    /// All that was found, best first; equal scores by chunk id.
+    pub(super) fn fuse(&self, cosine_weight: f32) -> Vec<Candidate> {
+        let mut found: HashMap<ChunkId, HitExplanation> =
+            HashMap::with_capacity(self.text.best.len() + self.vector.len());
+        for (rank, scored) in (1..).zip(&self.text.best) {
+            let explain = found.entry(scored.chunk).or_default();
+            explain.text_rank = Some(rank);
+            explain.bm25 = Some(scored.score);
+        }
+        for (rank, scored) in (1..).zip(self.vector) {
+            found.entry(scored.chunk).or_default().vector_rank = Some(rank);
+        }
+        // A chunk without a vector, of a collection without an embedder, is neither
+        // better nor worse by its meaning.
+        let unknown = self.spread().mean_cosine;
+        let candidates = found.into_iter().map(|(chunk, mut explain)| {
+            explain.cosine = self.cosines.get(&chunk).copied();
+            let words = explain.bm25.map_or(0.0, |bm25| self.share(bm25));
+            let score = cosine_weight * explain.cosine.unwrap_or(unknown) + (1.0 - cosine_weight) * words;
+            explain.fused = score.clamp(0.0, 1.0);
+            (score, Candidate { chunk, score: explain.fused, reranked: None, explain })
+        });
+        let mut candidates: Vec<_> = candidates.collect();
+        // By the score as it was: opposite vectors would all be 0.
+        candidates.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.chunk.cmp(&b.1.chunk)));
+        candidates.into_iter().map(|(_, candidate)| candidate).collect()
+    }
+
+    /// The part of the question, from 0 to 1, that a passage with this score says.
+    fn share(&self, bm25: f32) -> f32 {
+        if self.text.max_score > 0.0 { bm25 / self.text.max_score } else { 0.0 }
+    }
+
+    /// How much the scores differ. A chunk that was not found by words has 0 there.
+    ///
+    /// Sums run in the order of the ranks, so that they come out the same each time.
+    fn spread(&self) -> Spread {
+        let text = || self.text.best.iter().take(MEASURED);
+        let by_words: HashMap<ChunkId, f32> = text().map(|scored| (scored.chunk, scored.score)).collect();
+        let vector = self.vector.iter().take(MEASURED).map(|scored| scored.chunk);
+        let others = vector.filter(|chunk| !by_words.contains_key(chunk));
+        let chunks: Vec<ChunkId> = text().map(|scored| scored.chunk).chain(others).collect();
+        let words: Vec<f32> =
+            chunks.iter().map(|chunk| by_words.get(chunk).map_or(0.0, |bm25| self.share(*bm25))).collect();
+        let cosines: Vec<f32> = chunks.iter().filter_map(|chunk| self.cosines.get(chunk).copied()).collect();
+        let (mean_cosine, cosine) = mean_and_deviation(&cosines);
+        Spread { mean_cosine, cosine, words: mean_and_deviation(&words).1 }
+    }
+}
+
+/// How much scores differ between the candidates.
+struct Spread {
+    mean_cosine: f32,
+    /// The standard deviation of the cosines.
+    cosine: f32,
+    /// The standard deviation of the scores by words, on their scale from 0 to 1.
+    words: f32,
+}
+
+impl Spread {
+    /// `w` of `w · cosine + (1 − w) · words`, with the weights in the proportion
+    /// `1 / deviation`; a half where both are without any.
+    fn cosine_weight(&self) -> f32 {
+        let sum = self.cosine + self.words;
+        if sum > 0.0 { self.words / sum } else { 0.5 }
+    }
+}
+
+fn mean_and_deviation(values: &[f32]) -> (f32, f32) {
+    #[allow(clippy::cast_precision_loss, reason = "some hundred values")]
+    let count = values.len().max(1) as f64;
+    let mean = values.iter().copied().map(f64::from).sum::<f64>() / count;
+    let square = |value: &f32| (f64::from(*value) - mean).powi(2);
+    let deviation = (values.iter().map(square).sum::<f64>() / count).sqrt();
+    #[allow(clippy::cast_possible_truncation, reason = "scores are from -1 to 1")]
+    let narrow = |value: f64| value as f32;
+    (narrow(mean), narrow(deviation))
 }
 
 /// Reorders the best `limit` so that they differ from each other: maximal
@@ -96,6 +161,9 @@ pub(super) fn diversify(
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     fn chunk(n: u128) -> ChunkId {
@@ -106,23 +174,99 @@ mod tests {
         ScoredChunk { chunk: chunk(n), score }
     }
 
-    #[test]
-    fn hybrid_follows_the_formula() {
-        let text = [scored(1, 8.0), scored(2, 4.0)];
-        let vector = [scored(3, 0.9), scored(2, 0.5)];
-        let cosines = HashMap::from([(chunk(1), 0.1), (chunk(2), 0.5), (chunk(3), 0.9)]);
-        let all = fuse(SearchMode::Hybrid, &text, &vector, &cosines);
-        let scores: Vec<_> = all.iter().map(|c| (c.chunk, (c.score * 100.0).round())).collect();
-        assert_eq!(scores, [(chunk(3), 54.0), (chunk(2), 50.0), (chunk(1), 46.0)]);
-        assert_eq!(all[1].explain.text_rank, Some(2));
-        assert_eq!(all[1].explain.vector_rank, Some(2));
-        assert_eq!(all[0].explain.bm25, None);
+    fn text(best: &[ScoredChunk], max_score: f32) -> RankedChunks {
+        RankedChunks { best: best.to_vec(), max_score, ..RankedChunks::default() }
+    }
+
+    fn fuse(mode: SearchMode, text: &RankedChunks, cosines: &[(u128, f32)]) -> (f32, Vec<Candidate>) {
+        let mut vector: Vec<_> = cosines.iter().map(|(n, cosine)| scored(*n, *cosine)).collect();
+        vector.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.chunk.cmp(&b.chunk)));
+        let cosines = vector.iter().map(|scored| (scored.chunk, scored.score)).collect();
+        let found = Found { text, vector: &vector, cosines: &cosines };
+        let weight = found.cosine_weight(mode);
+        (weight, found.fuse(weight))
+    }
+
+    fn order(candidates: &[Candidate]) -> Vec<u128> {
+        candidates.iter().map(|candidate| candidate.chunk.0.as_u128()).collect()
     }
 
     #[test]
-    fn without_words_the_score_is_the_cosine() {
-        let all = fuse(SearchMode::Hybrid, &[], &[scored(3, 0.9)], &HashMap::from([(chunk(3), 0.9)]));
-        assert_eq!(all[0].score, 0.9);
+    fn scores_are_weighted_by_their_spread() {
+        // BM25 on its scale: .8, .4, 0: deviation .3266. Cosines .1, .5, .9: the same.
+        let text = text(&[scored(1, 8.0), scored(2, 4.0)], 10.0);
+        let (weight, all) = fuse(SearchMode::Hybrid, &text, &[(1, 0.1), (2, 0.5), (3, 0.9)]);
+        assert!((weight - 0.5).abs() < 1e-6);
+        let scores: Vec<_> = all.iter().map(|c| (c.score * 1_000.0).round()).collect();
+        assert_eq!((order(&all), scores), (vec![1, 2, 3], vec![450.0; 3]));
+        assert_eq!((all[1].explain.text_rank, all[1].explain.vector_rank), (Some(2), Some(2)));
+        assert_eq!((all[2].explain.bm25, all[2].explain.cosine), (None, Some(0.9)));
+    }
+
+    #[test]
+    fn clear_lead_in_meaning_outweighs_words_that_all_have() {
+        // All have the question's generic words; one is what it is about.
+        let words: Vec<_> = (0..20_u8).map(|n| scored(n.into(), 5.0 - f32::from(n) * 0.01)).collect();
+        let meaning: Vec<_> = (0..20).map(|n| (n, if n == 15 { 0.7 } else { 0.3 })).collect();
+        let (_, all) = fuse(SearchMode::Hybrid, &text(&words, 12.0), &meaning);
+        assert_eq!(order(&all)[..2], [15, 0]);
+    }
+
+    #[test]
+    fn one_retriever_alone_decides() {
+        let words = text(&[scored(1, 3.0), scored(2, 1.0)], 4.0);
+        let (weight, all) = fuse(SearchMode::Hybrid, &words, &[]);
+        assert_eq!((weight, all[0].score, all[1].score), (0.0, 0.75, 0.25));
+        let (weight, all) =
+            fuse(SearchMode::Hybrid, &RankedChunks::default(), &[(3, 0.9), (4, -0.5), (5, -0.1)]);
+        assert_eq!((weight, order(&all)), (1.0, vec![3, 5, 4]));
+        assert_eq!(all.iter().map(|c| c.score).collect::<Vec<_>>(), [0.9, 0.0, 0.0]);
+        let (_, all) = fuse(SearchMode::Text, &words, &[(1, 0.1), (2, 0.9)]);
+        assert_eq!(all[0].score, 0.75);
+    }
+
+    #[test]
+    fn equal_scores_of_one_retriever_leave_it_to_the_other() {
+        let same = text(&[scored(1, 2.0), scored(2, 2.0)], 4.0);
+        let (weight, all) = fuse(SearchMode::Hybrid, &same, &[(1, 0.2), (2, 0.3)]);
+        assert_eq!((weight, order(&all)), (0.0, vec![1, 2]));
+        let (weight, all) = fuse(SearchMode::Hybrid, &same, &[(1, 0.3), (2, 0.3)]);
+        assert_eq!((weight, order(&all)), (0.5, vec![1, 2]));
+    }
+
+    #[test]
+    fn chunk_without_a_vector_is_judged_by_its_words() {
+        let words = text(&[scored(1, 6.0), scored(2, 5.0), scored(3, 1.0)], 8.0);
+        let (_, all) = fuse(SearchMode::Hybrid, &words, &[(2, 0.3), (3, 0.4), (4, 0.2)]);
+        assert_eq!(order(&all)[..2], [1, 2]);
+        assert_eq!(all[0].explain.cosine, None);
+    }
+
+    proptest! {
+        #[test]
+        fn order_is_that_of_the_z_scores(
+            words in vec(0.01_f32..9.0, 2..40), cosines in vec(-0.3_f32..1.0, 2..40), apart in 0_u128..40,
+        ) {
+            let mut best: Vec<_> = (0..).zip(&words).map(|(n, score)| scored(n, *score)).collect();
+            best.sort_by(|a, b| b.score.total_cmp(&a.score));
+            // All that was found by words has a cosine.
+            let near: Vec<_> = (0..best.len() as u128).chain(apart + 40..apart + 40 + cosines.len() as u128)
+                .zip(cosines.iter().cycle().copied()).collect();
+            let (_, all) = fuse(SearchMode::Hybrid, &text(&best, 10.0), &near);
+            let cosine = |c: &Candidate| f64::from(c.explain.cosine.unwrap());
+            let words = |c: &Candidate| f64::from(c.explain.bm25.unwrap_or(0.0));
+            let deviation = |of: &dyn Fn(&Candidate) -> f64| {
+                let mean = all.iter().map(of).sum::<f64>() / all.len() as f64;
+                (all.iter().map(|c| (of(c) - mean).powi(2)).sum::<f64>() / all.len() as f64).sqrt()
+            };
+            let (a, b) = (deviation(&cosine), deviation(&words));
+            prop_assume!(a > 1e-3 && b > 1e-3);
+            for pair in all.windows(2) {
+                let z = |c: &Candidate| cosine(c) / a + words(c) / b;
+                prop_assert!(z(&pair[0]) >= z(&pair[1]) - 1e-3, "{pair:?}");
+                prop_assert!(pair[0].score >= pair[1].score && (0.0..=1.0).contains(&pair[1].score));
+            }
+        }
     }
 
     #[test]
@@ -132,10 +276,9 @@ mod tests {
             (chunk(2), vec![1.0, 0.0]),
             (chunk(3), vec![0.0, 1.0]),
         ]);
-        let vector = [scored(1, 0.9), scored(2, 0.89), scored(3, 0.5)];
-        let cosines = vector.iter().map(|s| (s.chunk, s.score)).collect();
-        let mut all = fuse(SearchMode::Vector, &[], &vector, &cosines);
+        let (_, mut all) =
+            fuse(SearchMode::Vector, &RankedChunks::default(), &[(1, 0.9), (2, 0.89), (3, 0.5)]);
         diversify(&mut all, 3, 0.5, &vectors);
-        assert_eq!(all.iter().map(|c| c.chunk).collect::<Vec<_>>(), [chunk(1), chunk(3), chunk(2)]);
+        assert_eq!(order(&all), [1, 3, 2]);
     }
 }

@@ -58,8 +58,11 @@ async fn scores(reranker: &dyn Reranker, query: &str, texts: &[String]) -> Resul
 /// Orders the candidates by these scores, which are those of the first of them;
 /// the others follow by their fused score.
 fn order(candidates: &mut [Candidate], scores: Vec<f32>) {
+    let are_odds = scores.iter().any(|score| !(0.0..=1.0).contains(score));
     for (candidate, score) in candidates.iter_mut().zip(scores) {
         candidate.explain.rerank = Some(score);
+        // Some servers give what their model makes before its last step.
+        candidate.reranked = Some(if are_odds { 1.0 / (1.0 + (-score).exp()) } else { score });
     }
     candidates.sort_by(|a, b| {
         let score = |c: &Candidate| c.explain.rerank.unwrap_or(f32::NEG_INFINITY);

@@ -7,7 +7,7 @@ use aimate_index::analysis::Terms;
 use tokio::time::Instant;
 
 use super::Retriever;
-use super::fuse::{self, Candidate};
+use super::fuse::{self, Candidate, Found};
 use crate::error::{Error, Result};
 use crate::id::{ChunkId, SpaceId};
 use crate::knowledge::{
@@ -16,7 +16,7 @@ use crate::knowledge::{
 };
 
 /// Candidates of each retriever at least.
-const MIN_CANDIDATES: usize = 100;
+const MIN_CANDIDATES: usize = fuse::MEASURED;
 
 /// The spaces of one search that share a model: the question is embedded once
 /// for all of them.
@@ -71,7 +71,9 @@ impl Retriever<'_> {
         let (text, mut vector) =
             tokio::try_join!(self.find_by_words(&query), self.find_by_meaning(&query, &collections))?;
         let cosines = self.all_cosines(&text.ranked, &vector).await?;
-        let mut candidates = fuse::fuse(request.mode, &text.ranked.best, &vector.ranked.best, &cosines);
+        let found = Found { text: &text.ranked, vector: &vector.ranked.best, cosines: &cosines };
+        let cosine_weight = found.cosine_weight(request.mode);
+        let mut candidates = found.fuse(cosine_weight);
         let fused = candidates.len();
         if let Some(min) = request.min_score {
             candidates.retain(|candidate| candidate.score >= min);
@@ -86,6 +88,7 @@ impl Retriever<'_> {
         }
         let hits = self.hits(request, candidates).await?;
         let mut explain = explain(query.terms, &text, vector);
+        explain.cosine_weight = cosine_weight;
         explain.below_min_score = below_min_score;
         explain.timings.rerank_ms = milliseconds(rerank_time);
         explain.timings.total_ms = milliseconds(start.elapsed());
@@ -256,6 +259,7 @@ fn explain(terms: Terms, text: &TextResults, vector: VectorResults) -> SearchExp
         models: vector.models,
         chunks: text.ranked.chunks.max(vector.ranked.chunks),
         filtered: text.ranked.filtered.max(vector.ranked.filtered),
+        max_bm25: text.ranked.max_score,
         text_candidates: count(text.ranked.best.len()),
         vector_candidates: count(vector.ranked.best.len()),
         ..SearchExplanation::default()
@@ -278,7 +282,7 @@ fn hit(passage: Passage, candidate: Candidate, explain: bool) -> SearchHit {
         page: chunk.page,
         start: chunk.start,
         end: chunk.end,
-        score: candidate.explain.rerank.unwrap_or(candidate.score),
+        score: candidate.reranked.unwrap_or(candidate.score),
         explain: explain.then_some(candidate.explain),
     }
 }

@@ -100,9 +100,11 @@ async fn explanation_accounts_for_every_candidate() {
     assert!(explain["timings"]["total_ms"].as_f64().unwrap() > 0.0);
     let hit = &found["data"][0]["explain"];
     assert_eq!((&hit["text_rank"], &hit["vector_rank"]), (&json!(1), &json!(1)));
-    let (cosine, score) = (hit["cosine"].as_f64().unwrap(), found["data"][0]["score"].as_f64().unwrap());
-    assert!((0.6 * cosine + 0.4 - score).abs() < 1e-5, "{found}");
-    let none = search(&library, json!({"query": "boiler", "explain": true, "min_score": 2.0})).await.json();
+    let number = |value: &serde_json::Value| value.as_f64().unwrap();
+    let (weight, score) = (number(&explain["cosine_weight"]), number(&found["data"][0]["score"]));
+    let words = number(&hit["bm25"]) / number(&explain["max_bm25"]);
+    assert!((weight * number(&hit["cosine"]) + (1.0 - weight) * words - score).abs() < 1e-5, "{found}");
+    let none = search(&library, json!({"query": "boiler", "explain": true, "min_score": 1.0})).await.json();
     assert_eq!((&none["data"], &none["explain"]["below_min_score"]), (&json!([]), &json!(2)));
 }
 

@@ -51,8 +51,8 @@ pub(super) async fn find(
         let allowed = AllowedChunks::of(&headers, passing.as_ref());
         question.headers = headers;
         let filtered = allowed.filtered;
-        let best = compute(move || question.score(&allowed, statistics, limit)).await?;
-        return Ok(RankedChunks { best, chunks: statistics.chunks, filtered });
+        let (best, max_score) = compute(move || question.score(&allowed, statistics, limit)).await?;
+        return Ok(RankedChunks { best, max_score, chunks: statistics.chunks, filtered });
     }
     Err(contention_error())
 }
@@ -116,13 +116,13 @@ impl Question {
         Ok(Some(question))
     }
 
-    /// The best chunks.
+    /// The best chunks, and the score that none reaches.
     fn score(
         &self,
         allowed: &AllowedChunks,
         statistics: CollectionStatistics,
         limit: usize,
-    ) -> Result<Vec<ScoredChunk>> {
+    ) -> Result<(Vec<ScoredChunk>, f32)> {
         let mut matches = Vec::with_capacity(self.segments.len());
         let mut headers = Vec::with_capacity(self.segments.len());
         for segment in &self.segments {
@@ -143,7 +143,8 @@ impl Question {
             header.and_then(|header| header.chunks.get(at.doc as usize)).copied().unwrap_or_default()
         };
         let best = bm25::top_k(&self.weights, statistics, &matches, limit, id)?;
-        Ok(best.into_iter().map(|(score, at)| ScoredChunk { chunk: ChunkId(id(at)), score }).collect())
+        let best = best.into_iter().map(|(score, at)| ScoredChunk { chunk: ChunkId(id(at)), score });
+        Ok((best.collect(), bm25::max_score(&self.weights, statistics, &matches)))
     }
 }
 
