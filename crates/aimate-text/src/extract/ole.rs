@@ -17,9 +17,7 @@ pub(super) struct OleFile {
 
 impl OleFile {
     pub(super) fn open(source: &Source, what: &'static str, limits: &Limits) -> Result<Self, ExtractError> {
-        let file = File::open(path).map_err(|failure| error::io(&failure))?;
-        let file =
-            CompoundFile::open(BufReader::new(file)).map_err(|failure| error::damaged(what, failure))?;
+        let file = CompoundFile::open(source.open()?).map_err(|failure| error::damaged(what, failure))?;
         Ok(Self { file, what, largest: limits.memory / 4 })
     }
 
