@@ -24,6 +24,7 @@ reader refuses counts as nothing found.
 import argparse
 import bisect
 import hashlib
+import importlib
 import json
 import os
 import re
@@ -39,6 +40,7 @@ from pathlib import Path
 import peers
 
 SECONDS = 30
+LOADING = 180
 MEMORY = 3 << 30
 LEAST_WORDS = 5
 # A character of a script without spaces is a word.
@@ -80,17 +82,22 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
             )
+            # It says so when its library is loaded.
+            self.answer(LOADING)
         try:
             self.process.stdin.write(json.dumps([str(path), kind]).encode() + b"\n")
             self.process.stdin.flush()
-            ready, _, _ = select.select([self.process.stdout], [], [], SECONDS)
-            line = self.process.stdout.readline() if ready else b""
+            line = self.answer(SECONDS)
             if line:
                 return json.loads(line)
         except (BrokenPipeError, json.JSONDecodeError):
             pass
         self.stop()
         return None
+
+    def answer(self, seconds: int) -> bytes:
+        ready, _, _ = select.select([self.process.stdout], [], [], seconds)
+        return self.process.stdout.readline() if ready else b""
 
     def stop(self) -> None:
         if self.process is not None:
@@ -106,6 +113,10 @@ def work(reader: str) -> None:
     # What a library prints must not stand among the answers.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    for module in peers.READERS[reader].loads():
+        importlib.import_module(module)
+    answers.write("ready\n")
+    answers.flush()
     for line in sys.stdin:
         path, kind = json.loads(line)
         try:
@@ -220,6 +231,8 @@ def main() -> None:
             if right is not None:
                 reference = Counter(words_of(right))
                 known |= reference
+                if kind == "eml":
+                    known |= Counter(words_of(peers.mail_header(path)))
             else:
                 # Of each word, as many as the second best reader found.
                 reference = Counter(

@@ -1,6 +1,7 @@
 """Other readers of documents, each as a function from a file to its text."""
 
 import codecs
+import contextlib
 import email
 import email.policy
 import html
@@ -98,6 +99,25 @@ def mail_parts(path: Path) -> str:
 
     said.append(str(message.get("subject", "")))
     add(message)
+    return "\n".join(said)
+
+
+def mail_header(path: Path) -> str:
+    """What else of a message may be told: people, dates, names of files, and the words that label them."""
+    said = ["Subject From To Cc Date Attachment Attachments Attached message Event Start End Place Organizer Attendee"]
+
+    def add(message) -> None:
+        for name in ("from", "to", "cc", "date", "subject"):
+            said.append(str(message.get(name, "")))
+        with contextlib.suppress(AttributeError, TypeError):
+            said.append(message["date"].datetime.isoformat())
+        for part in message.walk():
+            said.append(part.get_filename() or "")
+            if part is not message and part.get_content_type() == "message/rfc822":
+                for inner in part.get_payload():
+                    add(inner)
+
+    add(email.message_from_bytes(path.read_bytes(), policy=email.policy.default))
     return "\n".join(said)
 
 
@@ -202,6 +222,10 @@ class Reader:
     kinds: frozenset[str]
     # A Python module, or a program's name after a `!`.
     needs: str
+
+    def loads(self) -> list[str]:
+        heavy = ["unstructured.partition.html", "spacy"] if self.needs == "unstructured" else []
+        return heavy if self.needs.startswith("!") else [self.needs, *heavy]
 
     def installed(self) -> bool:
         if self.needs.startswith("!"):
