@@ -48,7 +48,9 @@ impl Charset {
             "mac-roman" | "macroman" => Self::Web(MACINTOSH),
             "mac-cyrillic" | "maccyrillic" => Self::Web(X_MAC_CYRILLIC),
             // What writers say who do not know.
-            "unknown-8bit" | "unknown" | "x-unknown" | "8bit" | "default" | "" => return None,
+            "unknown-8bit" | "unknown" | "x-unknown" | "8bit" | "default" | "x-user-defined" | "" => {
+                return None;
+            }
             other => Self::by_number(other).or_else(|| Self::of_the_web(other))?,
         };
         Some(own)

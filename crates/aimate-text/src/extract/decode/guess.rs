@@ -42,7 +42,8 @@ pub(super) fn guess(bytes: &[u8]) -> Guess {
     let first = if first == GBK { GB18030 } else { first };
     let sample = dense(bytes);
     if !first.is_single_byte() {
-        let (_, had_errors) = first.decode_without_bom_handling(&sample);
+        let (text, had_errors) = first.decode_without_bom_handling(&sample);
+        let had_errors = had_errors || text.contains(|c| ('\u{e000}'..='\u{f8ff}').contains(&c));
         if (had_errors || first != EUC_KR) && johab::is_likely(&sample) {
             return Guess { charset: Charset::Johab, is_doubtful: false };
         }

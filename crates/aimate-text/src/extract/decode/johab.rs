@@ -33,7 +33,9 @@ pub(super) fn decode(bytes: &[u8]) -> String {
 /// syllables that are common.
 pub(super) fn is_likely(bytes: &[u8]) -> bool {
     let text = decode(bytes.get(..64 << 10).unwrap_or(bytes));
-    let wide = text.chars().filter(|c| !c.is_ascii()).count();
+    // Frames of lines and other signs do not tell.
+    let counts = |c: &char| c.is_alphabetic() || *c == char::REPLACEMENT_CHARACTER;
+    let wide = text.chars().filter(|c| !c.is_ascii() && counts(c)).count();
     let syllables = text.chars().filter(|c| ('가'..='힣').contains(c)).count();
     let common = text.chars().filter(|c| COMMON.contains(*c)).count();
     syllables >= 4 && syllables * 10 >= wide * 9 && common * 5 >= syllables

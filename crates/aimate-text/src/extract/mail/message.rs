@@ -76,6 +76,12 @@ impl<'a> Reader<'a> {
         write::write(&sections, self.warnings, media_type, self.limits)
     }
 
+    /// A message without a header.
+    pub(super) fn bare(&mut self, bytes: &[u8]) -> Section {
+        let text = self.text(bytes, None);
+        Section { items: vec![Item::Text(text)], ..Section::default() }
+    }
+
     /// A message that is nested `depth` messages deep.
     pub(super) fn message(&mut self, message: &Message<'_>, depth: usize) -> Section {
         let mut section = Section {
@@ -270,6 +276,10 @@ impl<'a> Reader<'a> {
     ) {
         let name = super::super::line::clean_line(name);
         let unread = |reason| Item::Unread { name: name.clone(), reason };
+        if bytes.trim_ascii_start().starts_with(b"-----BEGIN PGP MESSAGE-----") {
+            items.push(unread("encrypted"));
+            return;
+        }
         if name.eq_ignore_ascii_case("winmail.dat") {
             self.tnef(&bytes, depth, items);
             return;

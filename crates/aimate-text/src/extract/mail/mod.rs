@@ -59,9 +59,11 @@ pub(super) fn read_mailbox(
         if reader.is_full() {
             break;
         }
-        if let Some(parsed) = MessageParser::default().parse(&message) {
-            sections.push(reader.message(&parsed, 1));
-        }
+        let parsed = MessageParser::default().parse(&message).filter(|parsed| !parsed.headers().is_empty());
+        sections.push(match parsed {
+            Some(parsed) => reader.message(&parsed, 1),
+            None => reader.bare(&message),
+        });
     }
     if sections.is_empty() {
         return Err(error::damaged("mailbox", "it has no message"));
@@ -157,7 +159,8 @@ fn messages(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     let mut at = 0;
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
         let after = bytes.get(at + line.len()..).unwrap_or_default();
-        if line.starts_with(b"From ") && begins_with_header(after) {
+        let is_bare = after.starts_with(b"\n") && ends_with_year(line);
+        if line.starts_with(b"From ") && (begins_with_header(after) || is_bare) {
             starts.push(at);
         }
         at += line.len();
@@ -177,6 +180,14 @@ fn messages(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     })
 }
 
+/// As the line before a message does, which has its time.
+fn ends_with_year(line: &[u8]) -> bool {
+    line.trim_ascii_end()
+        .rsplit(|byte| *byte == b' ')
+        .next()
+        .is_some_and(|last| last.len() == 4 && last.iter().all(u8::is_ascii_digit))
+}
+
 fn begins_with_header(bytes: &[u8]) -> bool {
     let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let name = line.iter().position(|byte| *byte == b':').and_then(|at| line.get(..at)).unwrap_or_default();
@@ -190,9 +201,12 @@ mod tests {
 
     #[test]
     fn mailbox_is_cut_where_messages_begin() {
-        let mailbox = b"From a Mon\nSubject: one\n\nFrom here on:\nall well.\n>From now.\n\nFrom b Tue\nSubject: two\n\nx\n";
+        let mailbox = b"From a Mon\nSubject: one\n\nFrom here on:\nall well.\n>From now.\n\nFrom b Tue\nSubject: two\n\nx\n\nFrom c Mon Jun 01 10:00:00 2009\n\nbare\n";
         let found: Vec<String> =
             messages(mailbox).map(|message| String::from_utf8(message).unwrap()).collect();
-        assert_eq!(found, ["Subject: one\n\nFrom here on:\nall well.\nFrom now.\n\n", "Subject: two\n\nx\n"]);
+        assert_eq!(
+            found,
+            ["Subject: one\n\nFrom here on:\nall well.\nFrom now.\n\n", "Subject: two\n\nx\n\n", "\nbare\n"]
+        );
     }
 }
