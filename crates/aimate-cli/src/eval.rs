@@ -20,6 +20,7 @@ use serde_json::json;
 
 use crate::config::Config;
 use crate::embedder::Embedding;
+use crate::reading::Reading;
 use crate::terminal::{counted, say};
 use crate::wait::{Waiting, bar};
 use data::Dataset;
@@ -62,6 +63,8 @@ pub(crate) struct EvalArguments {
     /// Hosts and networks that connections may reach although they are private
     #[arg(long, env = "AIMATE_ALLOW_PRIVATE", value_name = "HOSTS")]
     allow_private: Option<String>,
+    #[command(flatten)]
+    reading: Reading,
     #[command(flatten)]
     embedding: Embedding,
 }
@@ -111,6 +114,7 @@ pub(crate) async fn eval(arguments: EvalArguments) -> Result<()> {
         answer_bytes: 4 << 20,
         answer_seconds: 3_600,
         embedding: arguments.embedding.clone(),
+        reading: arguments.reading.clone(),
     };
     let (builder, _) = config.engine().await?;
     let engine = builder.build().await?;

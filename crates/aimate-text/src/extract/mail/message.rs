@@ -72,8 +72,8 @@ impl<'a> Reader<'a> {
         depth < self.limits.nesting && !self.is_full()
     }
 
-    pub(super) fn finish(self, sections: Vec<Section>, media_type: &str) -> Result<Extracted, ExtractError> {
-        write::write(&sections, self.warnings, media_type, self.limits)
+    pub(super) fn finish(self, sections: &[Section], media_type: &str) -> Result<Extracted, ExtractError> {
+        write::write(sections, self.warnings, media_type, self.limits)
     }
 
     /// A message without a header.
@@ -85,7 +85,7 @@ impl<'a> Reader<'a> {
     /// A message that is nested `depth` messages deep.
     pub(super) fn message(&mut self, message: &Message<'_>, depth: usize) -> Section {
         let mut section = Section {
-            subject: header_value(message, HeaderName::Subject, message.subject().unwrap_or_default()),
+            subject: header_value(message, &HeaderName::Subject, message.subject().unwrap_or_default()),
             ..Section::default()
         };
         for (label, name, people) in [
@@ -94,7 +94,7 @@ impl<'a> Reader<'a> {
             ("Cc", HeaderName::Cc, message.cc()),
         ] {
             if let Some(people) = people {
-                section.headers.push((label, header_value(message, name, &names(people))));
+                section.headers.push((label, header_value(message, &name, &names(people))));
             }
         }
         if let Some(date) = message.date() {
@@ -182,18 +182,18 @@ impl<'a> Reader<'a> {
         match (kind.as_str(), subtype.as_str()) {
             _ if bytes.trim_ascii().is_empty() => {}
             ("text", "html") if is_body => {
-                let text = self.text(&bytes, charset_of(part).or_else(|| html::charset(&bytes)));
+                let text = self.text(&bytes, charset_of(part).or_else(|| html::charset(&bytes)).as_deref());
                 if let Some(text) = self.markdown(&text) {
                     items.push(Item::Markdown(text));
                 }
             }
             ("text", "calendar") if is_body => {
-                let text = self.text(&bytes, charset_of(part));
+                let text = self.text(&bytes, charset_of(part).as_deref());
                 items.push(Item::Text(calendar::describe(&text)));
             }
             ("text", "rtf" | "richtext") => self.attachment(part, bytes, depth, items),
             ("text" | "", _) if is_body => {
-                let text = self.text(&bytes, charset_of(part));
+                let text = self.text(&bytes, charset_of(part).as_deref());
                 items.push(Item::Text(flowed(part, text)));
             }
             ("message", "delivery-status" | "disposition-notification" | "feedback-report") => {
@@ -208,8 +208,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn text(&mut self, bytes: &[u8], charset: Option<String>) -> String {
-        let (text, warning) = decode::decode_text(bytes, charset.as_deref());
+    fn text(&mut self, bytes: &[u8], charset: Option<&str>) -> String {
+        let (text, warning) = decode::decode_text(bytes, charset);
         self.warn(warning);
         self.room = self.room.saturating_sub(text.len());
         text
@@ -244,7 +244,7 @@ impl<'a> Reader<'a> {
                 Some(Item::Text(text))
             }
             OutlookBody::Html(bytes) => {
-                let text = self.text(&bytes, html::charset(&bytes));
+                let text = self.text(&bytes, html::charset(&bytes).as_deref());
                 self.markdown(&text).map(Item::Markdown)
             }
             OutlookBody::Rtf(bytes) => {
@@ -328,9 +328,9 @@ impl<'a> Reader<'a> {
 
 /// The header's value as the parser has it, or as it can be read where the parser
 /// could not.
-fn header_value(message: &Message<'_>, name: HeaderName<'static>, parsed: &str) -> String {
+fn header_value(message: &Message<'_>, name: &HeaderName<'static>, parsed: &str) -> String {
     let raw = || {
-        let header = message.headers().iter().rfind(|header| header.name == name);
+        let header = message.headers().iter().rfind(|header| header.name == *name);
         let range = header.map_or(0..0, |header| header.offset_start as usize..header.offset_end as usize);
         message.raw_message.get(range).unwrap_or_default()
     };

@@ -37,7 +37,7 @@ pub(super) fn read(
     let mut reader = Reader::new(read_attached, limits);
     reader.warn(envelope);
     let section = reader.message(&parsed, 0);
-    reader.finish(vec![section], media::MAIL)
+    reader.finish(&[section], media::MAIL)
 }
 
 /// Reads a file of messages, one after the other, each behind a line `From …`.
@@ -68,7 +68,7 @@ pub(super) fn read_mailbox(
     if sections.is_empty() {
         return Err(error::damaged("mailbox", "it has no message"));
     }
-    reader.finish(sections, media::MAILBOX)
+    reader.finish(&sections, media::MAILBOX)
 }
 
 /// Reads a `winmail.dat` that was saved without its message.
@@ -85,7 +85,7 @@ pub(super) fn read_tnef(
     for (name, bytes) in found.attachments {
         reader.file(&name, None, bytes, 0, &mut section.items);
     }
-    reader.finish(vec![section], media::TNEF)
+    reader.finish(&[section], media::TNEF)
 }
 
 /// Reads a web page that was saved with its pictures (RFC 2557).

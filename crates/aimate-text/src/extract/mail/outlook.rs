@@ -28,7 +28,7 @@ pub(in super::super) fn read(
     let mut reader = Reader::new(read_attached, limits);
     let mut file = MessageFile { container, reader: &mut reader };
     let section = file.message(Path::new("/"), 0);
-    reader.finish(vec![section], media::MSG)
+    reader.finish(&[section], media::MSG)
 }
 
 struct MessageFile<'a, 'b, 'c> {
