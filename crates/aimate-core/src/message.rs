@@ -96,7 +96,8 @@ pub struct Citation {
     pub chunk_id: ChunkId,
     /// The document's title.
     pub title: String,
-    /// The page, slide or sheet, from 1, where the format has them.
+    /// The page, slide or sheet, from 1, where the format has them: that of its
+    /// first quotation, else the one on which the passage begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<u32>,
     /// First character of the passage in the document's text.

@@ -5,7 +5,7 @@
 //! is complete, each mark is resolved: one that names no passage is removed, and
 //! where a quotation stands before a mark it is looked up in the passage.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aimate_text::tokens::Tokenizer;
 
@@ -16,6 +16,8 @@ pub(super) const INSTRUCTION: &str = "Passages from the user's documents are giv
 put its number in square brackets right after the sentence that relies on it, as in [1] or [2][3]. Quote word for word \
 or not at all. If the passages do not hold the answer, say so.";
 
+/// What stands in the text of a document where a page ends and the next one begins.
+const PAGE_BREAK: char = '\u{c}';
 /// Characters between a quotation and its mark at most.
 const MAX_DISTANCE: usize = 120;
 /// Characters of a quotation at least: shorter ones are names and terms.
@@ -24,8 +26,24 @@ const MIN_QUOTE: usize = 12;
 /// One passage as a prompt shows it.
 pub(super) fn render(passage: &Citation) -> String {
     let Citation { n, title, text, page, .. } = passage;
-    let page = page.map(|page| format!(", page {page}")).unwrap_or_default();
-    format!("[{n}] {title}{page}\n{text}")
+    let Some(page) = page else {
+        return format!("[{n}] {title}\n{text}");
+    };
+    let mut rendered = format!("[{n}] {title}, page {page}\n");
+    for (later, part) in (*page..).zip(text.split(PAGE_BREAK)) {
+        if later > *page {
+            rendered.push_str(&format!("(page {later})\n"));
+        }
+        rendered.push_str(part);
+    }
+    rendered
+}
+
+/// The page on which the character `at` of a passage stands: it may go on over
+/// several.
+fn page_of(passage: &Citation, at: usize) -> Option<u32> {
+    let breaks = passage.text.chars().take(at).filter(|one| *one == PAGE_BREAK).count();
+    passage.page.map(|page| page.saturating_add(u32::try_from(breaks).unwrap_or(u32::MAX)))
 }
 
 /// The passages of a message as a prompt shows them; empty without any.
@@ -68,6 +86,34 @@ pub(crate) fn passages_of(content: &[Part]) -> Vec<Citation> {
     passages.cloned().collect()
 }
 
+/// The page of a passage that says most of the words of `sentence`; the first of
+/// several.
+fn page_saying(passage: &Citation, sentence: &str) -> Option<u32> {
+    let page = passage.page?;
+    if !passage.text.contains(PAGE_BREAK) {
+        return Some(page);
+    }
+    let words_of = |text: &str| -> BTreeSet<String> {
+        let words = text.split(|one: char| !one.is_alphanumeric()).filter(|word| !word.is_empty());
+        words.map(str::to_lowercase).collect()
+    };
+    let wanted = words_of(sentence);
+    let said = (page..)
+        .zip(passage.text.split(PAGE_BREAK))
+        .map(|(page, text)| (page, words_of(text).intersection(&wanted).count()));
+    let best = said.reduce(|best, next| if next.1 > best.1 { next } else { best });
+    best.map(|(page, _)| page)
+}
+
+/// The sentence that ends at `end`, where a mark stands, and the marks before it.
+fn sentence_before(text: &str, end: usize) -> &str {
+    let head = text.get(..end).unwrap_or_default();
+    let line = head.rsplit('\n').next().unwrap_or_default();
+    let body = line.trim_end().trim_end_matches(['.', '!', '?', ']', '[', ' ']);
+    let start = [". ", "! ", "? ", "] "].iter().filter_map(|stop| Some(body.rfind(stop)? + stop.len())).max();
+    body.get(start.unwrap_or(0)..).unwrap_or_default()
+}
+
 /// An answer with its marks resolved.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Resolved {
@@ -88,9 +134,15 @@ pub(crate) fn resolve(content: Vec<Part>, passages: &[Citation]) -> Resolved {
         return resolved;
     }
     let mut cited: BTreeMap<u32, Vec<Quote>> = BTreeMap::new();
+    let mut sentences: BTreeMap<u32, String> = BTreeMap::new();
     for part in content {
         let part = match part {
             Part::Text { text } => {
+                for mark in marks(&text) {
+                    for n in mark.numbers {
+                        sentences.entry(n).or_insert_with(|| sentence_before(&text, mark.start).to_owned());
+                    }
+                }
                 Part::Text { text: resolve_text(&text, passages, &mut cited, &mut resolved) }
             }
             other => other,
@@ -101,7 +153,14 @@ pub(crate) fn resolve(content: Vec<Part>, passages: &[Citation]) -> Resolved {
         if let Some(passage) = passages.iter().find(|passage| passage.n == n) {
             let missing = quotes.iter().filter(|quote| !quote.found);
             resolved.misquoted.extend(missing.map(|quote| (n, quote.text.clone())));
-            resolved.content.push(Part::Citation(Citation { quotes, ..passage.clone() }));
+            // A passage that goes on over pages is cited where it is quoted, else
+            // where it says most of what the sentence says.
+            let quoted = quotes.iter().find_map(|quote| quote.start);
+            let page = match quoted.and_then(|at| at.checked_sub(passage.start)) {
+                Some(at) => page_of(passage, usize::try_from(at).unwrap_or(usize::MAX)),
+                None => page_saying(passage, sentences.get(&n).map_or("", String::as_str)),
+            };
+            resolved.content.push(Part::Citation(Citation { page, quotes, ..passage.clone() }));
         }
     }
     resolved
@@ -302,6 +361,26 @@ mod tests {
         assert!(!all[1].quotes[0].found);
         assert_eq!(resolved.misquoted, [(2, "the pump runs at noon".to_owned())]);
         assert!(cited(&answer("\"The pump … runs at night\" [2]"))[0].quotes[0].found);
+    }
+
+    #[test]
+    fn passage_on_two_pages_is_cited_by_the_page_that_says_it() {
+        let barn = "The roof of the barn has new tiles.\n\n\u{c}Its insurance number is 5512-AK.";
+        for (answer, page) in [
+            ("\"The roof of the barn has new tiles\" [1].", 3),
+            ("\"Its insurance number is 5512-AK.\" [1]", 4),
+            ("The tiles are new. The number is \"5512-AK\" [1].", 4),
+            ("The barn's roof is new [1].", 3),
+            ("Yes [1].", 3),
+        ] {
+            let resolved = resolve(vec![Part::text(answer)], &[passage(1, barn)]);
+            assert_eq!(cited(&resolved)[0].page, Some(page), "{answer}");
+        }
+        let shown = render(&passage(1, barn));
+        assert_eq!(
+            shown,
+            "[1] Manual, page 3\nThe roof of the barn has new tiles.\n\n(page 4)\nIts insurance number is 5512-AK."
+        );
     }
 
     #[test]
