@@ -282,6 +282,87 @@ pub fn xlsx(input: &[u8]) {
     read("a.xlsx", &archive(WORKBOOK, input));
 }
 
+pub(super) const PDF: Target = Target {
+    name: "pdf",
+    run: pdf,
+    seeds: || {
+        vec![
+            b"BT /F1 12 Tf 72 700 Td (A b) Tj 0 -14 TD [(c) -200 (d)] TJ T* (e) ' ET".to_vec(),
+            b"q 0 1 -1 0 600 0 cm BT /F2 9 Tf 1 0 0 1 50 50 Tm <00410042> Tj ET Q /X1 Do".to_vec(),
+            b"/Span <</ActualText (f)>> BDC BT /F1 1 Tf 10 0 0 10 9 9 Tm (g) Tj ET EMC BI /W 1 ID a EI"
+                .to_vec(),
+        ]
+    },
+    words: &[
+        "BT",
+        "ET",
+        "Tf",
+        "Td",
+        "TD",
+        "Tm",
+        "T*",
+        "Tj",
+        "TJ",
+        "'",
+        "\"",
+        "Tc",
+        "Tw",
+        "Tz",
+        "TL",
+        "Ts",
+        "Tr",
+        "q",
+        "Q",
+        "cm",
+        "Do",
+        "/F1 12 Tf",
+        "/F2 9 Tf",
+        "/X1 Do",
+        "BDC",
+        "EMC",
+        "<</ActualText (f)>>",
+        "1e308",
+        "-1",
+        "0",
+        "1 0 0 1 0 0 cm",
+        "<0041>",
+        "(a)",
+        "[",
+        "]",
+        "BI",
+        "ID",
+        "EI",
+        "endstream",
+        "endobj",
+        "%PDF-1.7",
+    ],
+};
+
+/// What a page shows is read or refused: fonts of one and of two bytes, and a form
+/// that paints itself.
+pub fn pdf(input: &[u8]) {
+    if input.starts_with(b"%PDF-") {
+        read("a.pdf", input);
+        return;
+    }
+    let mut bytes = b"%PDF-1.7\n1 0 obj <</Type /Catalog /Pages 2 0 R>> endobj\n\
+        2 0 obj <</Type /Pages /Kids [3 0 R] /Count 1>> endobj\n\
+        3 0 obj <</Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R /Resources 5 0 R>> endobj\n\
+        5 0 obj <</Font <</F1 6 0 R /F2 7 0 R>> /XObject <</X1 4 0 R>>>> endobj\n\
+        6 0 obj <</Type /Font /Subtype /Type1 /BaseFont /Helvetica>> endobj\n\
+        7 0 obj <</Type /Font /Subtype /Type0 /BaseFont /A /Encoding /Identity-V /ToUnicode /Identity-H \
+        /DescendantFonts [<</Subtype /CIDFontType2 /BaseFont /A /W [65 [500 600]]>>]>> endobj\n"
+        .to_vec();
+    let head = format!(
+        "4 0 obj <</Subtype /Form /BBox [0 0 9 9] /Resources 5 0 R /Length {}>> stream\n",
+        input.len()
+    );
+    bytes.extend_from_slice(head.as_bytes());
+    bytes.extend_from_slice(input);
+    bytes.extend_from_slice(b"\nendstream endobj\ntrailer <</Root 1 0 R>>\n");
+    read("a.pdf", &bytes);
+}
+
 /// Reads a file of these bytes.
 pub(super) fn read(name: &str, bytes: &[u8]) {
     static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -304,7 +385,7 @@ pub(super) fn read(name: &str, bytes: &[u8]) {
 /// What holds for every document.
 fn assert_sound(document: &Extracted) {
     let text = &document.text;
-    let is_clean = |character: char| ['\n', '\t'].contains(&character) || !character.is_control();
+    let is_clean = |character: char| ['\n', '\t', '\u{c}'].contains(&character) || !character.is_control();
     assert!(text.chars().all(is_clean), "a control character is left");
     assert!(!text.trim().is_empty(), "a text of nothing");
     let starts = |starts: Vec<usize>| {

@@ -13,7 +13,7 @@ mod tokenizer;
 use crate::Target;
 
 pub use cursor::cursor;
-pub use document::{csv, docx, html, json, mail, markdown, pptx, xlsx};
+pub use document::{csv, docx, html, json, mail, markdown, pdf, pptx, xlsx};
 pub use filter::filter;
 pub use form::multipart;
 pub use frame::{events, json_lines, thoughts};
@@ -31,6 +31,7 @@ pub const ALL: &[Target] = &[
     document::JSON,
     document::MAIL,
     document::MARKDOWN,
+    document::PDF,
     document::PPTX,
     document::XLSX,
     office::DOC,
