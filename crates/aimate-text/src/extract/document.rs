@@ -49,8 +49,8 @@ pub struct Extracted {
     pub media_type: String,
     /// How `text` is written.
     pub kind: TextKind,
-    /// The text: lines end in `\n`, and the tab is the only other control
-    /// character.
+    /// The text: lines end in `\n`, a form feed stands between the pages of a PDF,
+    /// and the tab is the only other control character.
     pub text: String,
     /// The pages, sorted by `start`, on character boundaries of `text`; empty if
     /// the format has none.

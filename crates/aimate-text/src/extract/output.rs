@@ -31,14 +31,15 @@ impl Deadline {
     }
 }
 
+/// The time that the processor spent on this thread, where it is known.
 #[cfg(unix)]
-fn thread_time() -> Option<Duration> {
+pub(super) fn thread_time() -> Option<Duration> {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::try_from(time).ok()
 }
 
 #[cfg(not(unix))]
-fn thread_time() -> Option<Duration> {
+pub(super) fn thread_time() -> Option<Duration> {
     None
 }
 
@@ -161,7 +162,7 @@ impl Output {
 
     /// Ends the line, if one is open.
     pub(super) fn end_line(&mut self) {
-        if !self.text.is_empty() && !self.text.ends_with('\n') {
+        if !self.text.is_empty() && !self.text.ends_with(['\n', '\u{c}']) {
             self.text.push('\n');
         }
     }
@@ -169,7 +170,7 @@ impl Output {
     /// Ends the paragraph: a blank line precedes what follows.
     pub(super) fn end_paragraph(&mut self) {
         self.end_line();
-        if !self.text.is_empty() && !self.text.ends_with("\n\n") {
+        if !self.text.is_empty() && !self.text.ends_with("\n\n") && !self.text.ends_with('\u{c}') {
             self.text.push('\n');
         }
     }
@@ -208,6 +209,18 @@ impl Output {
             self.end_line();
         }
         Ok(())
+    }
+
+    /// Begins a page of a format whose text runs on over pages: a form feed stands
+    /// between the two, so that a chunk of both tells where the second one begins.
+    pub(super) fn page_break(&mut self, number: u32) {
+        self.page(number, None);
+        if self.pages.len() > 1
+            && let Some(page) = self.pages.last_mut()
+        {
+            self.text.push('\u{c}');
+            page.start = self.text.len();
+        }
     }
 
     pub(super) fn warn(&mut self, warning: impl Into<String>) {

@@ -1,10 +1,38 @@
 //! PDF, page by page.
+//!
+//! `hayro` reads the file and its fonts; what stands in which order on a page is
+//! found here: glyphs at their places (`content`), lines (`segment`, `line`), columns
+//! (`order`), paragraphs (`paragraph`).
 
-use std::ops::ControlFlow;
+mod annotation;
+mod attachment;
+mod bidi;
+mod content;
+mod font;
+mod glyph;
+mod heading;
+mod hyphen;
+mod line;
+mod order;
+mod page;
+mod paragraph;
+mod report;
+mod running;
+mod segment;
+mod stopwatch;
+mod string;
 
-use unpdf::model::{Block, Page};
-use unpdf::{ErrorMode, PageSelection, PageStreamOptions, ParseEvent, ParseOptions, PdfParser};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use hayro_font::hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
+
+use self::attachment::Attachment;
+use self::font::Fonts;
+use self::heading::Sizes;
+use self::hyphen::{Join, Words, is_hyphen};
+use self::page::PageText;
+use self::report::Report;
+use self::stopwatch::Stopwatch;
 use super::document::{Extracted, Heading, TextKind};
 use super::error::ExtractError;
 use super::limits::Limits;
@@ -13,149 +41,153 @@ use super::output::Output;
 use super::source::Source;
 use super::{error, media};
 
-/// Fewer words a page than these, and what is there is a stamp on a scan.
-const FEWEST_WORDS: usize = 5;
-
 pub(super) fn read(source: &Source, limits: &Limits) -> Result<Extracted, ExtractError> {
+    let clock = Stopwatch::new(limits.cpu, limits.wall);
     let bytes = source.bytes(limits.memory / 2)?;
-    let options = ParseOptions::new().lenient().with_resources(false).sequential();
-    let parser = PdfParser::from_bytes_with_options(&bytes, options).map_err(failed)?;
-    // The parser has its own copy.
-    drop(bytes);
-    let mut reading = Reading::new(limits);
-    let mut outcome = Ok(());
-    parser
-        .for_each_page(stream_options(), |event| {
-            outcome = reading.take(event);
-            if outcome.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        })
+    // A damaged file must not end the reader.
+    let pdf = catch_unwind(AssertUnwindSafe(|| Pdf::new(bytes)))
+        .map_err(|_| error::damaged("PDF", "its structure cannot be read"))?
         .map_err(failed)?;
-    outcome?;
-    reading.finish()
+    let mut report = Report::new(pdf.pages().len());
+    let mut pages = read_pages(&pdf, limits, &clock, &mut report);
+    report.refuse(&pages)?;
+    running::remove(&mut pages);
+    let mut words = Words::default();
+    for line in pages.iter().flat_map(|page| &page.paragraphs).flat_map(|paragraph| &paragraph.lines) {
+        words.learn(&line.text);
+    }
+    join_pages(&mut pages, &words);
+    write(&pdf, &pages, &words, limits, report)
 }
 
-/// One thread, one page at a time: other documents are read at the same time.
-fn stream_options() -> PageStreamOptions {
-    PageStreamOptions {
-        error_mode: ErrorMode::Lenient,
-        extract_text: true,
-        extract_resources: false,
-        min_image_dimension: 64,
-        pages: PageSelection::All,
-        password: None,
-        parallel: false,
-        suppress_low_confidence_ocr: true,
-        window_size: 1,
-        emit_progress_every: u32::MAX,
+/// Reads pages until a limit is reached.
+fn read_pages(pdf: &Pdf, limits: &Limits, clock: &Stopwatch, report: &mut Report) -> Vec<PageText> {
+    let hidden = attachment::hidden_layers(pdf);
+    let mut fonts = Fonts::new();
+    let mut pages = Vec::new();
+    let mut length = 0;
+    for (number, page) in (1..).zip(pdf.pages().iter()) {
+        if clock.is_over() {
+            report.out_of_time(number);
+            break;
+        }
+        if pages.len() >= limits.pages {
+            report.too_many(number);
+            break;
+        }
+        if length > limits.output {
+            report.out_of_room(number);
+            break;
+        }
+        // A damaged page must not cost the others.
+        let read = AssertUnwindSafe(|| page::read(page, number, &mut fonts, &hidden, clock));
+        if let Ok(page) = catch_unwind(read) {
+            length += page.paragraphs.iter().map(|paragraph| paragraph.letters()).sum::<usize>();
+            report.page(&page);
+            pages.push(page);
+        } else {
+            report.failed(number);
+            fonts = Fonts::new();
+        }
+    }
+    pages
+}
+
+/// Joins words that are divided between two pages, on the first of them.
+fn join_pages(pages: &mut [PageText], words: &Words) {
+    for index in 1..pages.len() {
+        let Ok([page, next]) = pages.get_disjoint_mut([index - 1, index]) else {
+            return;
+        };
+        let last = page.paragraphs.last_mut().and_then(|paragraph| paragraph.lines.last_mut());
+        let first = next.paragraphs.first_mut().and_then(|paragraph| paragraph.lines.first_mut());
+        let (Some(last), Some(first)) = (last, first) else {
+            continue;
+        };
+        let Some((head, rest)) = first.text.split_once(' ') else {
+            continue;
+        };
+        let is_rest = head.starts_with(char::is_lowercase) && last.text.ends_with(is_hyphen);
+        if is_rest && words.join(&last.text, &first.text) != Join::Space {
+            paragraph::append(&mut last.text, head, words);
+            first.text = rest.to_owned();
+        }
     }
 }
 
-struct Reading {
-    output: Output,
-    headings: Vec<Heading>,
-    pages: usize,
-    failed: usize,
-    bare: usize,
-    words: usize,
-}
-
-impl Reading {
-    fn new(limits: &Limits) -> Self {
-        Self { output: Output::new(limits), headings: Vec::new(), pages: 0, failed: 0, bare: 0, words: 0 }
+/// Writes the text of the pages, as much of it as may be.
+fn write(
+    pdf: &Pdf,
+    pages: &[PageText],
+    words: &Words,
+    limits: &Limits,
+    mut report: Report,
+) -> Result<Extracted, ExtractError> {
+    let mut output = Output::new(limits);
+    if let Some(title) = pdf.metadata().title.as_deref() {
+        let title = string::text_string(title);
+        if heading::is_title(&title) {
+            output.title(&title);
+        }
     }
-
-    fn take(&mut self, event: ParseEvent) -> Result<(), ExtractError> {
-        match event {
-            ParseEvent::DocumentStart { metadata, .. } => {
-                if let Some(title) = metadata.title.as_deref().filter(|title| is_title(title)) {
-                    self.output.title(title);
-                }
-                Ok(())
+    let sizes = Sizes::new(pages);
+    let mut headings: Vec<Heading> = Vec::new();
+    'pages: for page in pages {
+        output.page_break(page.number);
+        for paragraph in &page.paragraphs {
+            let text = paragraph.text(words);
+            output.end_paragraph();
+            if output.len() + text.len() > limits.output {
+                report.out_of_room(page.number);
+                break 'pages;
             }
-            ParseEvent::PageParsed(page) => self.page(&page),
-            ParseEvent::PageFailed { page, .. } => {
-                self.pages += 1;
-                self.failed += 1;
-                self.output.warn(format!("page {page} could not be read"));
-                Ok(())
+            if let Some(level) = sizes.heading(paragraph) {
+                headings.push(Heading { start: output.len(), level, title: clean_line(&text) });
             }
-            ParseEvent::Progress { .. } | ParseEvent::DocumentEnd { .. } => Ok(()),
+            output.push(&text)?;
+        }
+        for note in &page.notes {
+            let author = note.author.as_deref().map(|author| format!(" ({})", clean_line(author)));
+            let text = format!("Comment{}: {}", author.unwrap_or_default(), note.text.trim());
+            if output.len() + text.len() <= limits.output {
+                output.paragraph(&text)?;
+            }
         }
     }
-
-    fn page(&mut self, page: &Page) -> Result<(), ExtractError> {
-        self.pages += 1;
-        self.output.page(page.number, None);
-        let mut words = 0;
-        for block in &page.elements {
-            let mut text = String::new();
-            block.append_plain_text(&mut text);
-            words += count_words(&text);
-            if text.trim().is_empty() {
-                continue;
-            }
-            self.output.end_paragraph();
-            if let Block::Paragraph(paragraph) = block
-                && let Some(level) = paragraph.heading_level()
-            {
-                let title = clean_line(&text);
-                self.headings.push(Heading { start: self.output.len(), level: level.clamp(1, 6), title });
-            }
-            self.output.push(&text)?;
-        }
-        self.words += words;
-        self.bare += usize::from(words < FEWEST_WORDS);
-        Ok(())
+    let attachments = attachment::attachments(pdf);
+    write_attachments(&attachments, limits, &mut output)?;
+    report.attachments(&attachments);
+    for warning in report.warnings(limits) {
+        output.warn(warning);
     }
+    let mut document = output.finish(media::PDF, TextKind::Plain)?;
+    headings.retain(|heading| heading.start < document.text.len());
+    document.title = document.title.or_else(|| headings.first().map(|heading| heading.title.clone()));
+    document.headings = headings;
+    Ok(document)
+}
 
-    fn finish(mut self) -> Result<Extracted, ExtractError> {
-        let (pages, failed, bare) = (self.pages, self.failed, self.bare);
-        let of_pages = if pages == 1 { "1 page".to_owned() } else { format!("{pages} pages") };
-        if failed == pages {
-            return Err(error::damaged("PDF", format_args!("none of its {of_pages} can be read")));
+fn write_attachments(
+    attachments: &[Attachment],
+    limits: &Limits,
+    output: &mut Output,
+) -> Result<(), ExtractError> {
+    for attachment in attachments {
+        if let Some(text) = &attachment.text
+            && output.len() + text.len() + attachment.name.len() + 20 <= limits.output
+        {
+            output.paragraph(&format!("Attached file {}:\n{text}", attachment.name))?;
         }
-        if self.words < FEWEST_WORDS * pages {
-            return Err(error::no_text(format!(
-                "the PDF has {of_pages} but no text, or hardly any; it needs OCR (text recognition) first"
-            )));
-        }
-        if bare > 0 {
-            self.output
-                .warn(format!("{bare} of {of_pages} have no text; they may be pictures that need OCR"));
-        }
-        let mut document = self.output.finish(media::PDF, TextKind::Plain)?;
-        self.headings.retain(|heading| heading.start < document.text.len());
-        document.title =
-            document.title.or_else(|| self.headings.first().map(|heading| heading.title.clone()));
-        document.headings = self.headings;
-        Ok(document)
     }
+    Ok(())
 }
 
-/// Words as white space makes them; where none is written, characters.
-fn count_words(text: &str) -> usize {
-    let wide = text.chars().filter(|character| u32::from(*character) >= 0x2e80).count();
-    text.split_whitespace().count() + wide / 2
-}
-
-/// Whether a title was given by a person, not by a program.
-fn is_title(title: &str) -> bool {
-    let title = title.trim();
-    let lower = title.to_ascii_lowercase();
-    let file = [".doc", ".docx", ".tex", ".dvi", ".indd", ".qxd", ".pdf", ".ps", ".pptx", ".ppt"];
-    let made = ["untitled", "(anonymous)", "microsoft word - ", "powerpoint presentation", "(unspecified)"];
-    title.chars().any(char::is_alphanumeric)
-        && !file.iter().any(|end| lower.ends_with(end))
-        && !made.iter().any(|start| lower.starts_with(start))
-}
-
-fn failed(failure: unpdf::Error) -> ExtractError {
-    use unpdf::ErrorKind as Kind;
-    match failure.kind() {
-        Kind::Encrypted | Kind::InvalidPassword => error::encrypted("PDF"),
-        _ if failure.to_string().contains("decompression failed") => {
-            error::too_large("the PDF unpacks to far more than its size, as no ordinary document does")
-        }
-        _ => error::damaged("PDF", failure),
+fn failed(failure: LoadPdfError) -> ExtractError {
+    match failure {
+        LoadPdfError::Decryption(DecryptionError::PasswordProtected) => error::encrypted("PDF"),
+        LoadPdfError::Decryption(_) => error::unsupported(
+            "the PDF is encrypted in a way that is not supported; save it without encryption and upload it again",
+        ),
+        LoadPdfError::Invalid => error::damaged("PDF", "its structure cannot be read"),
     }
 }

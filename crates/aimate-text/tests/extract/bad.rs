@@ -43,7 +43,7 @@ fn scan_needs_text_recognition() {
     );
     let page = "BT /F1 12 Tf 72 700 Td (One page of words and one that is only a picture, no more.) Tj ET";
     let half = read("a.pdf", pdf(&[page, "0 0 10 10 re f"])).unwrap();
-    assert_eq!(half.warnings, ["1 of 2 pages have no text; they may be pictures that need OCR"]);
+    assert_eq!(half.warnings, ["page 2 of 2 pages has no text; it may be a picture that needs OCR"]);
 }
 
 #[test]

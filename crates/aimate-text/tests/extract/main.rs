@@ -16,3 +16,4 @@ mod good;
 mod mail;
 mod office;
 mod old;
+mod pdf;

@@ -65,7 +65,7 @@ pub(crate) fn read(name: &str, bytes: impl AsRef<[u8]>) -> Result<Extracted, Ext
 /// What holds for every document.
 pub(crate) fn assert_sound(document: &Extracted) {
     let text = &document.text;
-    let is_clean = |character: char| ['\n', '\t'].contains(&character) || !character.is_control();
+    let is_clean = |character: char| ['\n', '\t', '\u{c}'].contains(&character) || !character.is_control();
     assert!(text.chars().all(is_clean), "a control character is left");
     assert!(!text.trim().is_empty());
     let pages: Vec<usize> = document.pages.iter().map(|page| page.start).collect();

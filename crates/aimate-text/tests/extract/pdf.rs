@@ -1,0 +1,225 @@
+//! PDF as it is made in offices, by scanners and by other people's programs.
+
+use std::time::Duration;
+
+use aimate_text::extract::{ExtractErrorKind, Extracted, Limits};
+use aimate_text::split::{Chunking, split};
+
+use crate::support::{bytes, pdf, read, read_with};
+
+fn read_file(name: &str) -> Extracted {
+    read(name, bytes(&format!("pdf/{name}.pdf"))).unwrap()
+}
+
+/// Whether the words stand in this order.
+fn assert_order(text: &str, words: &[&str]) {
+    let mut from = 0;
+    for word in words {
+        let at = text[from..]
+            .find(word)
+            .unwrap_or_else(|| panic!("{word} is not after {:?}:\n{text}", &text[..from]));
+        from += at + word.len();
+    }
+}
+
+#[test]
+fn divided_words_are_whole_and_compounds_keep_their_hyphen() {
+    let text = read_file("hyphenation").text;
+    for word in ["regulation", "certificate", "September", "price-determining", "long-term", "cost-effective"]
+    {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+}
+
+#[test]
+fn number_under_two_columns_does_not_mix_them() {
+    let document = read_file("number-in-gutter");
+    assert_eq!(document.title.as_deref(), Some("Two Column Report on Harbours"));
+    let parts = ["Abstract", "The harbour office keeps", "Introduction", "Seven granite steps"];
+    let found: Vec<usize> = parts.iter().filter_map(|part| document.text.find(part)).collect();
+    assert!(found.len() >= 3 && found.is_sorted(), "{}", document.text);
+    // No line of the right column between two of the left one.
+    let left = document.text.find("The harbour office").unwrap();
+    let right = document.text.find("Seven granite steps").unwrap();
+    assert!(!document.text[right..].contains("pilot checks") && left < right, "{}", document.text);
+}
+
+#[test]
+fn rows_of_a_table_on_a_turned_page_are_rows() {
+    let text = read_file("landscape-table").text;
+    assert!(
+        text.contains("Payee\tDescription\tDate\tAmount\nALDER, JUNE\tDistrict director\t06/01\t812.40\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn lines_of_a_page_that_is_upside_down_are_in_order() {
+    assert_order(
+        &read_file("upside-down").text,
+        &["The lessee keeps", "a year, in spring", "without being asked", "on the last day."],
+    );
+}
+
+#[test]
+fn few_words_are_read() {
+    let document = read_file("few-words");
+    assert_eq!(document.text, "Gate code: 4471");
+    assert!(document.warnings.is_empty());
+    assert_eq!(read_file("title-slides").pages.len(), 6);
+}
+
+#[test]
+fn scanned_pages_are_named_and_the_others_read() {
+    let document = read_file("letter-and-scans");
+    assert_eq!(document.text.split_whitespace().count(), 52, "{}", document.text);
+    assert_eq!(
+        document.warnings,
+        ["pages 2 to 13 of 13 pages have no text; they may be pictures that need OCR"]
+    );
+}
+
+#[test]
+fn codes_without_a_map_are_read_by_the_font() {
+    let text = read_file("identity-name").text;
+    assert!(text.contains("Invoice no. FV 12/2031"), "{text}");
+}
+
+#[test]
+fn values_of_form_fields_are_read_where_they_stand() {
+    let text = read_file("form-fields").text;
+    assert_order(
+        &text,
+        &["Name of the employee:", "Wilhelmina Acker", "Reason for the leave:", "Moving house to Lund"],
+    );
+}
+
+#[test]
+fn something_before_the_header_is_passed_over() {
+    for name in ["bom-before-header", "text-before-header"] {
+        assert!(!read_file(name).text.is_empty());
+    }
+}
+
+#[test]
+fn line_that_is_drawn_twice_is_read_once() {
+    let text = read_file("fake-bold").text;
+    assert_eq!(text.matches("Emergency exit").count(), 1, "{text}");
+}
+
+#[test]
+fn chunk_of_two_pages_tells_where_the_second_begins() {
+    let document = read_file("two-pages");
+    let pieces = split(&document, Chunking::default(), 1_000, &str::len);
+    assert_eq!(pieces.len(), 1);
+    assert_eq!(pieces[0].page, Some(1));
+    let (first, second) = document.text.split_once('\u{c}').unwrap();
+    assert!(first.contains("tiles") && second.contains("5512-AK"), "{first} {second}");
+}
+
+#[test]
+fn attached_files_are_named_and_plain_ones_read() {
+    let document = read_file("attachment");
+    assert!(document.text.contains("Attached terms: the interest is nine percent."), "{}", document.text);
+    assert_eq!(document.warnings, ["1 file is attached (terms.txt)"]);
+}
+
+#[test]
+fn stamp_across_a_page_is_no_title() {
+    let document = read_file("watermark");
+    assert_eq!(document.title, None);
+    assert!(document.headings.is_empty());
+    assert!(document.text.ends_with("DRAFT COPY"), "{}", document.text);
+}
+
+#[test]
+fn arabic_ligatures_are_in_the_order_of_reading() {
+    let text = read_file("arabic").text;
+    for word in ["الإنتاجية", "المشكلات", "ولا"] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+}
+
+/// A document of many pages that all show this.
+fn long(pages: usize, content: &str) -> Vec<u8> {
+    let kids: Vec<String> = (0..pages).map(|page| format!("{} 0 R", page + 5)).collect();
+    let mut text = format!(
+        "%PDF-1.4\n1 0 obj <</Type /Catalog /Pages 2 0 R>> endobj\n\
+         2 0 obj <</Type /Pages /Kids [{}] /Count {pages} /MediaBox [0 0 612 792] /Resources <</Font <</F1 3 0 R>>>>>> endobj\n\
+         3 0 obj <</Type /Font /Subtype /Type1 /BaseFont /Helvetica>> endobj\n\
+         4 0 obj <</Length {}>> stream\n{content}\nendstream endobj\n",
+        kids.join(" "),
+        content.len()
+    );
+    for page in 0..pages {
+        text.push_str(&format!("{} 0 obj <</Type /Page /Parent 2 0 R /Contents 4 0 R>> endobj\n", page + 5));
+    }
+    text.push_str("trailer <</Root 1 0 R>>\n");
+    text.into_bytes()
+}
+
+fn lines(count: usize) -> String {
+    let lines: String = (0..count)
+        .map(|line| {
+            format!(
+                "1 0 0 1 72 {} Tm (Line {line} of the contract says what the party pays for it.) Tj\n",
+                700 - 12 * line
+            )
+        })
+        .collect();
+    format!("BT /F1 10 Tf {lines} ET")
+}
+
+#[test]
+fn what_was_read_in_time_is_kept_and_the_rest_named() {
+    let bytes = long(20_000, &lines(40));
+    let limits = Limits::default().pages(100_000).cpu(Duration::from_millis(2_000));
+    let document = read_with("a.pdf", &bytes, &limits).unwrap();
+    let read = document.pages.len();
+    assert!(read > 0 && read < 20_000, "{read}");
+    let named = format!("pages {} to 20000 of 20000 pages were left out: ", read + 1);
+    assert!(document.warnings[0].starts_with(&named), "{:?}", document.warnings);
+    let none = read_with("a.pdf", &bytes, &Limits::default().cpu(Duration::ZERO)).unwrap_err();
+    assert_eq!(none.kind, ExtractErrorKind::Timeout);
+}
+
+#[test]
+fn what_there_is_room_for_is_kept_and_the_rest_named() {
+    let document = read_with("a.pdf", &long(9, &lines(20)), &Limits::default().output(4_000)).unwrap();
+    assert!((2_000..=4_000).contains(&document.text.len()));
+    let warning = document.warnings.last().unwrap();
+    assert!(warning.starts_with("pages 4 to 9 of 9 pages were left out"), "{warning}");
+    let few = read_with("a.pdf", &long(9, &lines(20)), &Limits::default().pages(7)).unwrap();
+    assert_eq!(few.pages.len(), 7);
+    assert!(
+        few.warnings[0].starts_with("pages 8 to 9 of 9 pages were left out: the file has more than 7 pages")
+    );
+}
+
+#[test]
+fn running_lines_are_kept_once() {
+    let pages: Vec<String> = (1..=6)
+        .map(|page| {
+            format!(
+                "BT /F1 9 Tf 1 0 0 1 72 760 Tm (Contract no. ZK-2291) Tj 1 0 0 1 300 30 Tm (Page {page} of 6) Tj \
+                 /F1 11 Tf 1 0 0 1 72 600 Tm (What the party number {page} says goes on from page to) Tj ET"
+            )
+        })
+        .collect();
+    let pages: Vec<&str> = pages.iter().map(String::as_str).collect();
+    let document = read("a.pdf", pdf(&pages)).unwrap();
+    assert_eq!(document.text.matches("ZK-2291").count(), 1);
+    assert_eq!(document.text.matches("of 6").count(), 1);
+    assert_eq!(document.text.matches("goes on from page to").count(), 6);
+}
+
+#[test]
+fn comments_are_read_with_their_author() {
+    let page = "BT /F1 12 Tf 72 700 Td (The ceiling of the penalty.) Tj ET";
+    let text = String::from_utf8(pdf(&[page])).unwrap();
+    let marked = text.replace(
+        "/Type /Page /Parent",
+        "/Type /Page /Annots [<</Type /Annot /Subtype /Text /Rect [0 0 9 9] /T (Ada) /Contents (Is this legal?)>>] /Parent",
+    );
+    assert!(read("a.pdf", marked).unwrap().text.ends_with("\n\nComment (Ada): Is this legal?"));
+}
