@@ -13,9 +13,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// Between two looks at the queue at least.
 const PAUSE: Duration = Duration::from_millis(60);
 /// Between two looks at the queue at most.
-const MAX_PAUSE: Duration = Duration::from_secs(5);
-/// A look may take this share of the time.
-const SHARE: u32 = 10;
+const MAX_PAUSE: Duration = Duration::from_secs(20);
+/// A look may take this share of the time: it costs the more, the more files there
+/// are, and the cost of a file must not grow with them.
+const SHARE: u32 = 30;
 /// Documents that are fetched beside each other.
 const TOGETHER: usize = 8;
 

@@ -84,6 +84,11 @@ impl Failure {
         Some(wait.as_millis().div_ceil(1_000).try_into().unwrap_or(1))
     }
 
+    /// Whether the connection is closed behind it: for who finds no room.
+    pub(crate) fn closes(&self) -> bool {
+        self.closes
+    }
+
     /// The response in `format`.
     pub(crate) fn response_as(&self, format: ErrorFormat) -> Response {
         match format {

@@ -98,7 +98,8 @@ impl RequestContext {
         }
         let (id, error) = (self.id.to_str().unwrap_or_default(), &failure.error);
         let code = error.kind().as_str();
-        if failure.status().is_server_error() {
+        // Who finds no room comes in crowds, and must not fill the log too.
+        if failure.status().is_server_error() && !failure.closes() {
             tracing::error!(request_id = id, method = %self.method, code, cause = ?error, "request failed");
         } else {
             tracing::debug!(request_id = id, method = %self.method, code, cause = ?error, "request refused");
