@@ -20,6 +20,9 @@ use crate::knowledge::{HitExplanation, RankedChunks, ScoredChunk, SearchMode};
 /// same ones however many hits are asked for.
 pub(super) const MEASURED: usize = 100;
 
+/// A deviation below this is rounding: such scores are the same.
+const MIN_DEVIATION: f32 = 1e-5;
+
 /// A chunk that one of the retrievers found.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Candidate {
@@ -113,10 +116,15 @@ struct Spread {
 
 impl Spread {
     /// `w` of `w · cosine + (1 − w) · words`, with the weights in the proportion
-    /// `1 / deviation`; a half where both are without any.
+    /// `1 / deviation`. Scores that are all the same leave it to the others; where
+    /// both are, it makes no difference.
     fn cosine_weight(&self) -> f32 {
-        let sum = self.cosine + self.words;
-        if sum > 0.0 { self.words / sum } else { 0.5 }
+        match (self.cosine > MIN_DEVIATION, self.words > MIN_DEVIATION) {
+            (true, true) => self.words / (self.cosine + self.words),
+            (true, false) => 1.0,
+            (false, true) => 0.0,
+            (false, false) => 0.5,
+        }
     }
 }
 
@@ -229,6 +237,9 @@ mod tests {
     fn equal_scores_of_one_retriever_leave_it_to_the_other() {
         let same = text(&[scored(1, 2.0), scored(2, 2.0)], 4.0);
         let (weight, all) = fuse(SearchMode::Hybrid, &same, &[(1, 0.2), (2, 0.3)]);
+        assert_eq!((weight, order(&all)), (1.0, vec![2, 1]));
+        let apart = text(&[scored(1, 2.0), scored(2, 1.0)], 4.0);
+        let (weight, all) = fuse(SearchMode::Hybrid, &apart, &[(2, 0.3), (1, 0.3)]);
         assert_eq!((weight, order(&all)), (0.0, vec![1, 2]));
         let (weight, all) = fuse(SearchMode::Hybrid, &same, &[(1, 0.3), (2, 0.3)]);
         assert_eq!((weight, order(&all)), (0.5, vec![1, 2]));
