@@ -67,9 +67,19 @@ def visible(text: str, path: Path) -> str:
     return text
 
 
+def mail_bytes(path: Path) -> bytes:
+    """A mail that was saved in UTF-16 as one in UTF-8."""
+    data = path.read_bytes()
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16").encode()
+    if b"\0" in data[:16]:
+        return data.decode("utf-16-be" if data[0] == 0 else "utf-16-le").encode()
+    return data
+
+
 def mail_parts(path: Path) -> str:
     """Subject and text of a mail and of the messages and texts in it."""
-    message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+    message = email.message_from_bytes(mail_bytes(path), policy=email.policy.default)
     said: list[str] = []
 
     def text_of(part) -> str:
@@ -117,7 +127,7 @@ def mail_header(path: Path) -> str:
                 for inner in part.get_payload():
                     add(inner)
 
-    add(email.message_from_bytes(path.read_bytes(), policy=email.policy.default))
+    add(email.message_from_bytes(mail_bytes(path), policy=email.policy.default))
     return "\n".join(said)
 
 
