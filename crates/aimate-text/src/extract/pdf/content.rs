@@ -145,11 +145,7 @@ impl<'a, 'r> Runner<'a, 'r> {
                 break;
             }
             match operator {
-                Operator::SaveState(_) => {
-                    if saved.len() < MAX_STATES {
-                        saved.push(state.clone());
-                    }
-                }
+                Operator::SaveState(_) if saved.len() < MAX_STATES => saved.push(state.clone()),
                 Operator::RestoreState(_) => {
                     if let Some(last) = saved.pop() {
                         state = last;

@@ -53,7 +53,7 @@ impl<'a> Fonts<'a> {
                 };
                 Some(font.get_font_data())
             }),
-            maps: Arc::new(|name| load_embedded(name)),
+            maps: Arc::new(load_embedded),
             loaded: HashMap::new(),
             by_id: HashMap::new(),
         }

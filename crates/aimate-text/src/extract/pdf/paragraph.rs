@@ -137,7 +137,7 @@ fn begins(above: &Line, line: &Line, pitch: f64, start: f64) -> bool {
         && line.start - start < 4.0 * size
         && above.start - start < 0.3 * size
         && !runs_left(&line.text)
-        && above.text.ends_with(|one: char| matches!(one, '.' | '!' | '?' | ':' | '”' | '"' | '。'));
+        && above.text.ends_with(['.', '!', '?', ':', '”', '"', '。']);
     is_far || is_other_size || is_other_weight || is_row || is_indented
 }
 

@@ -168,7 +168,7 @@ fn join(mut segments: Vec<Segment>) -> Vec<Segment> {
                     (last.base - segment.base).abs() < last.size.min(segment.size) * 0.15
                 }) =>
             {
-                line.push(segment)
+                line.push(segment);
             }
             _ => lines.push(vec![segment]),
         }
@@ -187,7 +187,7 @@ fn join(mut segments: Vec<Segment>) -> Vec<Segment> {
                         gap < WIDEST_GAP * size && (gap > -0.5 * size || segment.letters.len() < 3)
                     } =>
                 {
-                    last.append(segment)
+                    last.append(segment);
                 }
                 _ => joined.push(segment),
             }
