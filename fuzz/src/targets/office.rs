@@ -53,7 +53,7 @@ pub(super) const RTF: Target = Target {
 
 /// The file gives sound text or an error that is not a crash.
 pub fn rtf(input: &[u8]) {
-    read("a.rtf", &[b"{\\rtf1 ", input].concat());
+    read("a.rtf", &[&b"{\\rtf1 "[..], input].concat());
 }
 
 /// The parts of an OpenDocument text, in the order of an input.
@@ -124,7 +124,7 @@ pub(super) const DOC: Target = Target {
     run: doc,
     seeds: || {
         let mut main = vec![0; 0x400];
-        for (at, bytes) in [(0, &[0xec, 0xa5, 0xc1][..]), (0x4c, &[9]), (0x1a6, &[21])] {
+        for (at, bytes) in [(0, &[0xec, 0xa5, 0xc1][..]), (0x4c, &[9][..]), (0x1a6, &[21][..])] {
             main.splice(at..at + bytes.len(), bytes.iter().copied());
         }
         main.extend(b"a\x13b\x14c\x15\x07\x07\r");
@@ -147,8 +147,8 @@ pub(super) const PPT: Target = Target {
     run: ppt,
     seeds: || {
         let atom = [&[0, 0, 0xa8, 0x0f, 1, 0, 0, 0, b'a'][..]].concat();
-        let outer = [&[0x0f, 0, 0x0d, 0xf0, 9, 0, 0, 0], &atom[..]].concat();
-        let edit = [&[0, 0, 0xf5, 0x0f, 28, 0, 0, 0][..], &[0; 28]].concat();
+        let outer = [&[0x0f, 0, 0x0d, 0xf0, 9, 0, 0, 0][..], &atom[..]].concat();
+        let edit = [&[0, 0, 0xf5, 0x0f, 28, 0, 0, 0][..], &[0; 28][..]].concat();
         vec![parts(&[outer, edit].concat(), &[0; 24])]
     },
     words: &[

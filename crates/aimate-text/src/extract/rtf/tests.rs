@@ -11,7 +11,7 @@ fn paragraphs_are_read_in_their_encodings() {
     let rtf = r"{\rtf1\ansi\ansicpg1250\deff0{\fonttbl{\f0\fcharset238 Arial;}{\f1\fcharset204 Arial CYR;}}
 {\*\generator x;}{\info{\title Z\'e1kon}{\author A}}\pard\f0 P\'f8\'edloha\par {\f1\'c4\'ee\'e3\'ee\'e2\'ee\'f0}\par
 \u321?\u-257?\uc2\u8211 \'96\'96 \uc0\u55357\u56832 end\par}";
-    assert_eq!(text(rtf), "Příloha\n\nДоговор\n\nł\u{fffd}–  😀end".replace('\u{fffd}', ""));
+    assert_eq!(text(rtf), "Příloha\n\nДоговор\n\nŁ– 😀end");
     assert_eq!(read(rtf.as_bytes(), &Limits::default()).unwrap().title.as_deref(), Some("Zákon"));
 }
 
