@@ -212,12 +212,15 @@ impl SourceFile {
     }
 
     /// Reads a file of Office before 2007, or the OLE container of an encrypted newer
-    /// one. The names of its streams, in UTF-16, tell which.
+    /// one. The names of its streams tell which; in a damaged file they are looked for
+    /// in UTF-16.
     fn old_office(&self, limits: &Limits) -> Result<Extracted, ExtractError> {
         let bytes = self.bytes(limits.memory / 4)?;
         let has = |stream: &str| {
-            let name: Vec<u8> = stream.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect();
-            media::find(&bytes, &name).is_some() && self.has_stream(stream, limits).unwrap_or(true)
+            self.has_stream(stream, limits).unwrap_or_else(|| {
+                let name: Vec<u8> = stream.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect();
+                media::find(&bytes, &name).is_some()
+            })
         };
         if has("EncryptedPackage") {
             let what = if self.media_type == media::OLE { "Office document" } else { self.noun() };
@@ -404,8 +407,8 @@ impl SourceFile {
         Err(unsupported(media::PPT))
     }
 
-    /// Whether a stream stands in the file itself, not in an object within it; a
-    /// damaged file tells by its bytes alone.
+    /// Whether a stream stands in the file itself, not in an object within it,
+    /// however its name is written; `None` where the file is damaged.
     #[cfg(feature = "extract-office")]
     fn has_stream(&self, name: &str, limits: &Limits) -> Option<bool> {
         ole::OleFile::open(&self.source, "Office document", limits).ok().map(|container| container.has(name))

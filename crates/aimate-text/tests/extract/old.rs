@@ -180,6 +180,13 @@ fn presentation_without_a_directory_is_read_in_any_order() {
 }
 
 #[test]
+fn names_of_streams_can_be_in_capitals() {
+    let stream = record(0xf, 0x03ee, &record(0xf, 0xf00d, &text_box(4, "Loud words")));
+    let document = read("a.ppt", compound(&[("POWERPOINT DOCUMENT", &stream)])).unwrap();
+    assert_eq!(document.text, "Loud words");
+}
+
+#[test]
 fn damaged_old_files_are_damaged() {
     for (name, stream) in [("WordDocument", "a.doc"), ("PowerPoint Document", "a.ppt")] {
         for bytes in [&b""[..], b"\xec\xa5", &[0xff; 600], &[0; 600]] {
