@@ -242,11 +242,18 @@ async fn read_through(file: &Path) -> Result<Option<String>> {
     Ok(keys)
 }
 
+/// Whether a database is there, but not all of it: SQLite says of pages beyond the
+/// file's end that they are corrupt (11) or cannot be read (10).
+fn is_cut(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
+    code.is_some_and(|code| matches!(code & 0xff, 10 | 11))
+}
+
 async fn open_backup(file: &Path) -> Result<SqliteConnection> {
-    let none = |error| {
-        let error: sqlx::Error = error;
-        Error::invalid(format!("{} is no backup that `aimate backup` has made", file.display()))
-            .with_source(error)
+    let none = |error: sqlx::Error| {
+        let (file, is_cut) = (file.display(), is_cut(&error));
+        let what = if is_cut { "damaged" } else { "no backup that `aimate backup` has made" };
+        Error::invalid(format!("{file} is {what}")).with_source(error)
     };
     if !file.is_file() {
         return Err(Error::not_found(format!("there is no file {}", file.display())));
