@@ -86,6 +86,27 @@ impl Tokenizer {
         is_mergeable.then(|| saturate(encoder.encode_ordinary(text).len()))
     }
 
+    /// Returns the text of these token ids, with U+FFFD for what is half of a
+    /// character; `None` without a public vocabulary, or for an id that it has not.
+    /// It may load the vocabulary, as counting does.
+    pub fn decode(self, ids: &[u32]) -> Option<String> {
+        #[cfg(feature = "tiktoken")]
+        {
+            let encoder = match self {
+                Self::Estimate => return None,
+                Self::O200k => tiktoken_rs::o200k_base_singleton(),
+                Self::Cl100k => tiktoken_rs::cl100k_base_singleton(),
+            };
+            let bytes = encoder.decode_bytes(ids).ok()?;
+            Some(String::from_utf8_lossy(&bytes).into_owned())
+        }
+        #[cfg(not(feature = "tiktoken"))]
+        {
+            let _ = ids;
+            None
+        }
+    }
+
     /// Loads the vocabulary; does nothing for the estimate or the second time.
     pub fn load(self) {
         self.count("");
@@ -109,10 +130,10 @@ static LOADED_O200K: AtomicBool = AtomicBool::new(false);
 static LOADED_CL100K: AtomicBool = AtomicBool::new(false);
 
 /// Returns the context window of model families whose servers do not report it,
-/// from OpenAI's model pages.
+/// from the vendors' model pages; where a family has several, the smallest.
 pub fn known_window(model: &str) -> Option<u32> {
     let name = model.rsplit('/').next().unwrap_or(model).to_ascii_lowercase();
-    let windows: [(&str, u32); 12] = [
+    let windows: [(&str, u32); 41] = [
         ("gpt-5", 400_000),
         ("gpt-4.1", 1_047_576),
         ("gpt-4.5", 128_000),
@@ -125,6 +146,35 @@ pub fn known_window(model: &str) -> Option<u32> {
         ("o1", 200_000),
         ("o3", 200_000),
         ("o4", 200_000),
+        ("claude", 200_000),
+        ("gemini", 1_048_576),
+        ("gemma-3", 131_072),
+        ("gemma3", 131_072),
+        ("deepseek", 65_536),
+        ("kimi-k2", 131_072),
+        ("moonshot-v1-8k", 8_192),
+        ("moonshot-v1-32k", 32_768),
+        ("moonshot-v1-128k", 131_072),
+        ("mistral-large", 131_072),
+        ("mistral-medium", 131_072),
+        ("mistral-small", 32_768),
+        ("ministral", 131_072),
+        ("codestral", 32_768),
+        ("magistral", 40_960),
+        ("grok", 131_072),
+        ("sonar", 127_000),
+        ("command-a", 256_000),
+        ("command-r", 128_000),
+        ("glm-4.5", 131_072),
+        ("glm-4.6", 200_000),
+        ("minimax-m", 196_608),
+        ("qwen-max", 32_768),
+        ("qwen-plus", 131_072),
+        ("llama-3.1", 131_072),
+        ("llama-3.2", 131_072),
+        ("llama-3.3", 131_072),
+        ("nova-pro", 300_000),
+        ("nova-lite", 300_000),
     ];
     windows.into_iter().find(|(prefix, _)| name.starts_with(prefix)).map(|(_, window)| window)
 }
@@ -166,6 +216,14 @@ mod tests {
         assert_eq!(Tokenizer::for_model("openai/o3"), Tokenizer::O200k);
         assert_eq!(Tokenizer::for_model("gpt-4-turbo"), Tokenizer::Cl100k);
         assert_eq!(Tokenizer::for_model("llama3.2"), Tokenizer::Estimate);
+    }
+
+    #[cfg(feature = "tiktoken")]
+    #[test]
+    fn ids_become_their_text() {
+        assert_eq!(Tokenizer::Cl100k.decode(&[15339, 1917]).as_deref(), Some("hello world"));
+        assert_eq!(Tokenizer::Cl100k.decode(&[9_000_000]), None);
+        assert_eq!(Tokenizer::Estimate.decode(&[1]), None);
     }
 
     #[test]
