@@ -96,7 +96,7 @@ async fn marks_of_an_answer_become_citations() {
     assert_eq!(codes, ["citation_unknown", "quote_not_found"]);
     let ChatEvent::Finished(finished) = events.last().unwrap() else { panic!("{events:?}") };
     let Part::Text { text } = &finished.message.content[0] else { panic!() };
-    assert!(text.ends_with("[1]. And."), "{text}");
+    assert!(text.ends_with("[1]. And [9]."), "{text}");
     let cited = citations(&finished.message);
     assert_eq!(cited.len(), 1);
     assert_eq!(cited[0].quotes.iter().map(|quote| quote.found).collect::<Vec<_>>(), [true, false]);

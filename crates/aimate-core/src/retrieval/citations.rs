@@ -2,12 +2,15 @@
 //! writes.
 //!
 //! A model is told to write `[2]` where it relies on passage 2. When the answer
-//! is complete, each mark is resolved: one that names no passage is removed, and
-//! where a quotation stands before a mark it is looked up in the passage.
+//! is complete, each mark is resolved, and where a quotation stands before a mark it
+//! is looked up in the passage. What may be something else than a mark, such as an
+//! interval, an index or code, stays as it is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use aimate_text::tokens::Tokenizer;
+use pulldown_cmark::{Event, Parser, Tag};
 
 use crate::message::{Citation, Part, Quote};
 
@@ -117,8 +120,8 @@ fn sentence_before(text: &str, end: usize) -> &str {
 /// An answer with its marks resolved.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Resolved {
-    /// The answer: text without marks that name nothing, and after the last part
-    /// the passages it cites, by number.
+    /// The answer: its text, and after the last part the passages it cites, by
+    /// number.
     pub(crate) content: Vec<Part>,
     /// Numbers that name no passage.
     pub(crate) unknown: Vec<u32>,
@@ -138,7 +141,7 @@ pub(crate) fn resolve(content: Vec<Part>, passages: &[Citation]) -> Resolved {
     for part in content {
         let part = match part {
             Part::Text { text } => {
-                for mark in marks(&text) {
+                for mark in marks(&text, |n| passages.iter().any(|passage| passage.n == *n)) {
                     for n in mark.numbers {
                         sentences.entry(n).or_insert_with(|| sentence_before(&text, mark.start).to_owned());
                     }
@@ -174,25 +177,24 @@ fn resolve_text(
 ) -> String {
     let mut out = String::with_capacity(text.len());
     let mut from = 0;
-    for mark in marks(text) {
+    let is_known = |n: &u32| passages.iter().any(|passage| passage.n == *n);
+    for mark in marks(text, is_known) {
+        if !mark.numbers.iter().all(is_known) {
+            resolved.unknown.extend(mark.numbers);
+            continue;
+        }
+        let known = &mark.numbers;
         let Some(before) = text.get(from..mark.start) else { continue };
-        let (known, unknown): (Vec<u32>, Vec<u32>) =
-            mark.numbers.iter().partition(|n| passages.iter().any(|passage| passage.n == **n));
         let quote = quote_before(text.get(..mark.start).unwrap_or_default());
-        for n in &known {
+        for n in known {
             let quotes = cited.entry(*n).or_default();
             if let (Some(quote), Some(passage)) = (quote, passages.iter().find(|passage| passage.n == *n)) {
                 quotes.push(find_quote(quote, passage));
             }
         }
-        resolved.unknown.extend(&unknown);
-        if known.is_empty() {
-            out.push_str(before.trim_end_matches(' '));
-        } else {
-            out.push_str(before);
-            for n in known {
-                out.push_str(&format!("[{n}]"));
-            }
+        out.push_str(before);
+        for n in known {
+            out.push_str(&format!("[{n}]"));
         }
         from = mark.end;
     }
@@ -207,37 +209,53 @@ struct Mark {
     numbers: Vec<u32>,
 }
 
-/// The marks of a text outside code.
-fn marks(text: &str) -> Vec<Mark> {
-    let mut marks = Vec::new();
-    let mut in_code = false;
+/// The marks of a text: those whose numbers are all known, and those of one number
+/// that is not. None is glued to a word, in code or a link.
+fn marks(text: &str, is_known: impl Fn(&u32) -> bool) -> Vec<Mark> {
+    let code = code(text);
+    let mut marks: Vec<Mark> = Vec::new();
     let mut at = 0;
-    while let Some(rest) = text.get(at..)
-        && let Some(next) = rest.find(['[', '`'])
-    {
-        let start = at + next;
+    while let Some(start) = text.get(at..).and_then(|rest| rest.find('[')).map(|next| at + next) {
         at = start + 1;
-        if rest.as_bytes().get(next) == Some(&b'`') {
-            in_code = !in_code;
-            continue;
-        }
-        let Some(inner) = text.get(at..).and_then(|rest| rest.split_once(']')).map(|(inner, _)| inner) else {
-            break;
-        };
+        let Some((inner, after)) = text.get(at..).and_then(|rest| rest.split_once(']')) else { break };
+        let end = at + inner.len() + 1;
         let numbers: Option<Vec<u32>> =
             inner.split([',', ';']).map(|n| n.trim().trim_start_matches('^').parse().ok()).collect();
-        let end = at + inner.len() + 1;
-        let is_link =
-            text.get(end..).is_some_and(|rest| rest.starts_with(['(', ':']) && !rest.starts_with(": "));
-        if let Some(numbers) = numbers
-            && !in_code
-            && !is_link
-        {
+        let Some(numbers) = numbers.filter(|numbers| !numbers.contains(&0)) else { continue };
+        let before = text.get(..start).and_then(|before| before.chars().next_back());
+        let follows_mark = marks.last().is_some_and(|mark| mark.end == start);
+        let is_glued = before.is_some_and(is_of_word)
+            || (before == Some(']') && !follows_mark)
+            || after.starts_with(is_of_word);
+        let is_link = after.starts_with('(')
+            || (after.starts_with(':') && !after.starts_with(": "))
+            || after.starts_with(": http");
+        let is_code = code.iter().any(|range| range.contains(&start));
+        let is_mark = numbers.iter().all(&is_known) || matches!(numbers.as_slice(), [1..100]);
+        if is_mark && !is_glued && !is_link && !is_code {
             marks.push(Mark { start, end, numbers });
             at = end;
         }
     }
     marks
+}
+
+/// Whether a bracket beside `c` belongs to a word, as in `x[3]`. Scripts that put no
+/// spaces between words are none to judge by.
+fn is_of_word(c: char) -> bool {
+    let is_spaceless =
+        matches!(c, '\u{E00}'..='\u{EFF}' | '\u{1000}'..='\u{109F}' | '\u{1780}'..='\u{17FF}' | '\u{2E80}'..);
+    c == '_' || (c.is_alphanumeric() && !is_spaceless)
+}
+
+/// Where code is in a text, as CommonMark has it.
+fn code(text: &str) -> Vec<Range<usize>> {
+    if !text.contains(['`', '~', '\t']) && !text.contains("    ") {
+        return Vec::new();
+    }
+    let events = Parser::new(text).into_offset_iter();
+    let is_code = |event: &Event<'_>| matches!(event, Event::Code(_) | Event::Start(Tag::CodeBlock(_)));
+    events.filter(|(event, _)| is_code(event)).map(|(_, range)| range).collect()
 }
 
 /// The quotation that ends shortly before the end of `text`, in the same line.
@@ -343,11 +361,38 @@ mod tests {
     }
 
     #[test]
-    fn marks_that_name_nothing_are_taken_out() {
+    fn mark_that_names_nothing_stays_and_is_told() {
         let resolved = answer("In May [7]. See [this](http://example.org), `a[1]` and [note].");
-        assert_eq!(text(&resolved), "In May. See [this](http://example.org), `a[1]` and [note].");
+        assert_eq!(text(&resolved), "In May [7]. See [this](http://example.org), `a[1]` and [note].");
         assert_eq!(resolved.unknown, [7]);
         assert!(cited(&resolved).is_empty());
+    }
+
+    #[test]
+    fn what_may_be_no_mark_stays() {
+        for text_alone in [
+            "in [0, 1], prices in [10, 20] euros, see item x[2] and [2024]",
+            "a stray ` and\n\n```\na[1] = [1]\n```\n",
+            "~~~\nsee [1]\n~~~",
+            "code:\n\n    see [1]\n",
+            "``a ` [1]``",
+            "[1, 99] and [1]st, [note][1], f(x)_[1] and слово[1]",
+            "[1]: https://example.org",
+        ] {
+            let resolved = answer(text_alone);
+            assert_eq!(text(&resolved), text_alone);
+            assert!(cited(&resolved).is_empty() && resolved.unknown.is_empty(), "{text_alone}");
+        }
+        for (written, count) in [
+            ("五月进行维修[1]。", 1),
+            ("In May.[1][2]", 2),
+            ("(see [2])", 1),
+            ("**May** [1]", 1),
+            ("a ` b [1]", 1),
+        ] {
+            let resolved = answer(written);
+            assert_eq!((text(&resolved), cited(&resolved).len()), (written, count));
+        }
     }
 
     #[test]
@@ -391,7 +436,7 @@ mod tests {
 
     #[test]
     fn what_is_no_mark_stays_as_it_is() {
-        for text_alone in ["[", "[1", "[,]", "[]", "[a]", "`[1]", "[99999999999999999999]", "[-1]", "1]"] {
+        for text_alone in ["[", "[1", "[,]", "[]", "[a]", "`[1]`", "[99999999999999999999]", "[-1]", "1]"] {
             let resolved = answer(text_alone);
             assert_eq!(text(&resolved), text_alone);
             assert!(cited(&resolved).is_empty() && resolved.unknown.is_empty(), "{text_alone}");
@@ -404,7 +449,7 @@ mod tests {
             ("[[[1]]]", "[[[1]]]", vec![1]),
             ("”[1]", "”[1]", vec![1]),
             ("“”[1]", "“”[1]", vec![1]),
-            ("[1][2][3]", "[1][2]", vec![1, 2]),
+            ("[1][2][3]", "[1][2][3]", vec![1, 2]),
             ("[^1]", "[1]", vec![1]),
             ("[1;2]", "[1][2]", vec![1, 2]),
         ] {
