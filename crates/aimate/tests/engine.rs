@@ -284,8 +284,7 @@ async fn stream_that_breaks_off_is_interrupted_with_its_prefix() {
 
 #[tokio::test]
 async fn tool_calls_come_whole_and_their_results_go_back() {
-    let call =
-        ToolCall { id: "c1".into(), name: "weather".into(), arguments: serde_json::json!({"at": "Bonn"}) };
+    let call = ToolCall::new("c1", "weather", serde_json::json!({"at": "Bonn"}));
     let script = vec![
         Step::Say(ProviderEvent::ToolCall(call.clone())),
         Step::Say(ProviderEvent::Finish(FinishReason::Stop)),

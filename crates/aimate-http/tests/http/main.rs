@@ -11,6 +11,10 @@ mod common;
 mod connection;
 mod conversation;
 mod document;
+mod families;
+#[path = "../../../aimate-providers/tests/families/mod.rs"]
+#[allow(dead_code, reason = "the providers' own tests read the rest of a row")]
+mod family_rows;
 mod knowledge;
 mod knowledge_search;
 mod knowledge_turn;
@@ -20,3 +24,4 @@ mod middleware;
 mod openai;
 mod server;
 mod turn;
+mod wire;

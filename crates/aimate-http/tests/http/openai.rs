@@ -40,7 +40,7 @@ fn told(chunks: &[Value], field: &str) -> String {
 
 fn call() -> Step {
     let arguments = json!({"zone": "UTC"});
-    Step::Say(ProviderEvent::ToolCall(ToolCall { id: "c1".into(), name: "time".into(), arguments }))
+    Step::Say(ProviderEvent::ToolCall(ToolCall::new("c1", "time", arguments)))
 }
 
 #[tokio::test]
@@ -142,7 +142,7 @@ async fn request_reaches_the_model_as_it_was_meant() {
             {"role": "developer", "content": "Be brief."},
             {"role": "user", "content": [
                 {"type": "text", "text": "see"},
-                {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}},
+                {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="}},
             ]},
             {"role": "assistant", "content": null, "tool_calls": [
                 {"id": "c1", "type": "function", "function": {"name": "time", "arguments": "{}"}},
@@ -158,7 +158,9 @@ async fn request_reaches_the_model_as_it_was_meant() {
     use MessageRole::{Assistant, System, Tool, User};
     let roles: Vec<_> = asked.messages.iter().map(|message| message.role).collect();
     assert_eq!((asked.model.as_str(), roles), ("test", vec![System, User, Assistant, Tool]));
-    assert!(matches!(&asked.messages[1].content[1], Part::Image { data: Some(data), .. } if data == "aGk="));
+    assert!(
+        matches!(&asked.messages[1].content[1], Part::Image { data: Some(data), .. } if data == "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==")
+    );
     assert_eq!((asked.sampling.max_tokens, asked.sampling.stop), (Some(9), vec!["END".to_owned()]));
     assert!(asked.response_format.is_some());
     assert_eq!(Value::Object(asked.extra), json!({"top_k": 4}));
@@ -335,12 +337,6 @@ async fn embeddings_are_numbers_or_base64() {
     assert_eq!(unpacked, numbers);
     let short = bench.post(at, body(json!("a"), json!({"dimensions": 3, "user": "x"}))).await.json();
     assert_eq!(short["data"][0]["embedding"].as_array().unwrap().len(), 3);
-    for tokens in [json!([1, 2]), json!([[1, 2], [3]])] {
-        assert_eq!(
-            bench.post(at, body(tokens, json!({}))).await.openai_error(422, "unsupported")["param"],
-            "input"
-        );
-    }
     for wrong in [json!([]), json!(""), json!(7), json!(["a", ""]), json!(null)] {
         bench.post(at, body(wrong, json!({}))).await.openai_error(400, "invalid");
     }

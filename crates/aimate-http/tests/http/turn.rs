@@ -233,7 +233,7 @@ async fn fifty_duplicates_are_one_run() {
 
 #[tokio::test]
 async fn tool_calls_come_back_and_take_results() {
-    let call = ToolCall { id: "c1".into(), name: "time".into(), arguments: json!({"zone": "UTC"}) };
+    let call = ToolCall::new("c1", "time", json!({"zone": "UTC"}));
     let bench = bench([vec![Step::Say(ProviderEvent::ToolCall(call)), end()], answer("noon")]).await;
     let at = bench.conversation().await;
     let turn = json!({"content": "time?", "tools": [{"name": "time", "parameters": {"type": "object"}}]});

@@ -8,9 +8,14 @@
 )]
 
 mod embeddings;
+#[path = "../families/mod.rs"]
+mod families;
+#[path = "families.rs"]
+mod family_chats;
 mod models;
 mod ollama;
 mod openai_errors;
+mod openai_odd;
 mod openai_request;
 mod openai_stream;
 mod openrouter;

@@ -54,7 +54,7 @@ async fn any_split_gives_the_same_events() {
     ]
     .map(|line| format!("{line}\r\n"))
     .concat();
-    let call = ToolCall { id: "call_1".into(), name: "f".into(), arguments: json!({"x": 1}) };
+    let call = ToolCall::new("call_1", "f", json!({"x": 1}));
     let expected = [
         Reasoning("Hm ä".into()),
         Text("Grüße 😀".into()),
@@ -108,6 +108,7 @@ async fn everything_is_sent_under_ollamas_names() {
             description: "d".into(),
             parameters: json!({"type": "object"}),
             strict: None,
+            extra: serde_json::Map::new(),
         }],
         response_format: Some(ResponseFormat::JsonSchema {
             name: "s".into(),
@@ -148,6 +149,7 @@ async fn choice_of_tools_is_kept_as_far_as_ollama_can() {
         description: String::new(),
         parameters: Value::Null,
         strict: None,
+        extra: serde_json::Map::new(),
     };
     let request =
         |choice| ChatRequest { tools: vec![tool("f"), tool("g")], tool_choice: Some(choice), ..question() };
@@ -163,8 +165,8 @@ async fn choice_of_tools_is_kept_as_far_as_ollama_can() {
 
 #[tokio::test]
 async fn calls_results_and_images_become_messages() {
-    let call = ToolCall { id: "a".into(), name: "weather".into(), arguments: json!({"x": 1}) };
-    let broken = ToolCall { id: "b".into(), name: "weather".into(), arguments: json!("{oops") };
+    let call = ToolCall::new("a", "weather", json!({"x": 1}));
+    let broken = ToolCall::new("b", "weather", json!("{oops"));
     let mut request = question();
     request.messages = vec![
         message(
@@ -211,9 +213,7 @@ async fn image_by_address_is_unsupported() {
 async fn calls_come_whole_and_get_ids() {
     let line = r#"{"message":{"role":"assistant","content":"","tool_calls":[{"function":{"name":"f","arguments":{"x":"a\u0000"}}},{"id":"own","function":{"name":"g","arguments":"{\"y\":2}"}},{"function":{"name":"h"}}]},"done":false}"#;
     let found = read(&[line, DONE]).await;
-    let call = |id: &str, name: &str, arguments| {
-        ProviderEvent::ToolCall(ToolCall { id: id.into(), name: name.into(), arguments })
-    };
+    let call = |id: &str, name: &str, arguments| ProviderEvent::ToolCall(ToolCall::new(id, name, arguments));
     let calls = [
         call("call_1", "f", json!({"x": "a"})),
         call("own", "g", json!({"y": 2})),

@@ -49,7 +49,7 @@ async fn each_status_has_its_kind_and_its_retries() {
         let (found, message, asked) = status(code, r#"{"error":{"message":"because"}}"#).await;
         assert_eq!((found, asked), (kind, tries), "{code}: {message}");
         assert!(message.contains(&code.to_string()), "{message}");
-        assert_eq!(message.contains("because"), !matches!(code, 301 | 307 | 401 | 403), "{message}");
+        assert_eq!(message.contains("because"), !matches!(code, 301 | 307), "{message}");
     }
 }
 
@@ -61,10 +61,20 @@ async fn refused_key_has_a_fixed_sentence() {
     let (_, message, _) = status(401, &body).await;
     assert_eq!(
         message,
-        "connection `here`: the server refused the key (401); put the right one into the connection"
+        "connection `here`: the server refused the key (401); put the right one into the connection: Incorrect \
+         API key provided: [key]"
     );
+    // Nor is a part of it shown.
+    for part in ["sk-ca***cdef", "sk-canary-0123...", "****cdef", "canary-0123456789"] {
+        let body = format!(r#"{{"error":{{"message":"Bad key {part} here"}}}}"#);
+        let (_, message, _) = status(401, &body).await;
+        assert!(message.ends_with("Bad key [key] here"), "{message}");
+    }
     let (kind, message, _) = status(403, "<html>denied</html>").await;
-    assert!(kind == ErrorKind::Upstream && message.contains("refused the key (403)"), "{message}");
+    assert!(
+        kind == ErrorKind::Upstream && message.ends_with("does not allow this request (403)"),
+        "{message}"
+    );
 }
 
 #[tokio::test]
@@ -72,7 +82,14 @@ async fn program_reads_why_a_server_refused() {
     let json = &[("content-type", "application/json")];
     for (code, body, reason) in [
         (401, "{}", Some(ErrorReason::KeyRefused)),
-        (403, "{}", Some(ErrorReason::KeyRefused)),
+        (403, "{}", None),
+        (403, r#"{"error":{"code":"invalid_api_key","message":"x"}}"#, Some(ErrorReason::KeyRefused)),
+        (
+            400,
+            r#"{"code":"x","error":"Incorrect API key provided: sk***ef."}"#,
+            Some(ErrorReason::KeyRefused),
+        ),
+        (400, r#"{"error":{"message":"Could not process image"}}"#, Some(ErrorReason::ImageRefused)),
         (404, r#"{"error":{"code":"model_not_found","message":"x"}}"#, Some(ErrorReason::UnknownModel)),
         (
             400,
@@ -139,6 +156,36 @@ async fn too_long_prompt_is_a_context_overflow() {
 }
 
 #[tokio::test]
+async fn model_that_is_being_loaded_is_waited_for() {
+    let loading =
+        answer(503, &[], r#"{"error":{"code":503,"message":"Loading model","type":"unavailable_error"}}"#);
+    let good = json(r#"{"choices":[{"message":{"content":"ok"}}]}"#);
+    let mut scripts = vec![loading.clone(); 9];
+    scripts.push(good);
+    let server = Server::start(scripts).await;
+    drop(provider(&OPENAI).chat(&server.endpoint(OPENAI), &question()).await.unwrap());
+    assert_eq!(server.asked().len(), 10);
+    let server = Server::once(loading).await;
+    let mut endpoint = server.endpoint(OPENAI);
+    endpoint.settings.first_byte_timeout_ms = Some(100);
+    let error = provider(&OPENAI).chat(&endpoint, &question()).await.err().unwrap();
+    assert!(error.kind() == ErrorKind::Unavailable && error.message().contains("Loading model"), "{error}");
+}
+
+#[tokio::test]
+async fn address_that_may_lack_its_version_is_told() {
+    for script in [answer(404, &[], "{}"), answer(200, &[("content-type", "text/html")], "<html>")] {
+        let server = Server::once(script).await;
+        let mut endpoint = server.endpoint(OPENAI);
+        let error = provider(&OPENAI).chat(&endpoint, &question()).await.err().unwrap();
+        assert!(error.message().contains(&format!("try `{}/v1`", server.url)), "{error}");
+        endpoint.url += "/v1";
+        let error = provider(&OPENAI).chat(&endpoint, &question()).await.err().unwrap();
+        assert!(!error.message().contains("try `"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn bodies_that_are_no_json_stay_out_of_the_sentence() {
     for (code, body) in [
         (502, "<html><body>Bad Gateway</body></html>"),
@@ -190,7 +237,7 @@ async fn error_forms_of_many_servers_are_read() {
         assert!(message.ends_with("(400): bad day"), "{message}");
     }
     let (kind, message, _) = status(422, r#"{"detail":[{"loc":["body"],"msg":"wrong"}]}"#).await;
-    assert!(kind == ErrorKind::Invalid && message.ends_with("(422)"), "{message}");
+    assert!(kind == ErrorKind::Invalid && message.ends_with("(422): body: wrong"), "{message}");
 }
 
 #[tokio::test]

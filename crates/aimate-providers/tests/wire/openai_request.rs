@@ -34,6 +34,7 @@ fn weather() -> ToolSpec {
         description: "Tells.".into(),
         parameters: json!({"type": "object"}),
         strict: Some(true),
+        extra: serde_json::Map::new(),
     }
 }
 
@@ -73,7 +74,13 @@ async fn everything_is_sent_under_openais_names() {
     let request = ChatRequest {
         tools: vec![
             weather(),
-            ToolSpec { name: "f".into(), description: String::new(), parameters: Value::Null, strict: None },
+            ToolSpec {
+                name: "f".into(),
+                description: String::new(),
+                parameters: Value::Null,
+                strict: None,
+                extra: serde_json::Map::new(),
+            },
         ],
         tool_choice: Some(ToolChoice::Tool("weather".into())),
         parallel_tool_calls: Some(false),
@@ -160,7 +167,7 @@ async fn images_go_by_address_or_as_data() {
 
 #[tokio::test]
 async fn calls_and_results_become_messages() {
-    let call = |id: &str, arguments| Part::ToolCall(ToolCall { id: id.into(), name: "f".into(), arguments });
+    let call = |id: &str, arguments| Part::ToolCall(ToolCall::new(id, "f", arguments));
     let result = |id: &str, output| Part::ToolResult { id: id.into(), output, is_error: false };
     let mut request = question();
     request.messages = vec![

@@ -237,7 +237,7 @@ pub(crate) fn question() -> ChatRequest {
 }
 
 pub(crate) fn message(role: MessageRole, content: Vec<Part>) -> ChatMessage {
-    ChatMessage { role, content }
+    ChatMessage::new(role, content)
 }
 
 /// All events, or those before the error with the error.
