@@ -17,7 +17,7 @@ use crate::find::{FoundServer, configured, find, preferred};
 use crate::reading::Reading;
 
 /// The names that the environment may hold; see the README.
-const KNOWN: [&str; 29] = [
+const KNOWN: [&str; 31] = [
     "AIMATE_READ_DEPTH",
     "AIMATE_READ_FILE",
     "AIMATE_READ_MEMORY",
@@ -37,6 +37,8 @@ const KNOWN: [&str; 29] = [
     "AIMATE_EMBEDDER",
     "AIMATE_EMBEDDER_SCRIPTS",
     "AIMATE_MODEL_DIR",
+    "AIMATE_MODEL_TIMEOUT",
+    "AIMATE_PROXY",
     "AIMATE_RERANKER_URL",
     "AIMATE_RERANKER_MODEL",
     "AIMATE_RERANKER_KEY",
@@ -114,7 +116,18 @@ impl Config {
         for (name, url) in configured() {
             policy = policy.allow_host_of(&url).map_err(|error| wrong(name, &error))?;
         }
-        Ok(Transport::new().policy(policy))
+        let mut transport = Transport::new();
+        if let Ok(url) = std::env::var("AIMATE_PROXY") {
+            policy = policy.allow_host_of(&url).map_err(|error| wrong("AIMATE_PROXY", &error))?;
+            transport = transport.proxy(url);
+        }
+        if let Ok(seconds) = std::env::var("AIMATE_MODEL_TIMEOUT") {
+            let seconds = seconds.trim().parse().map_err(|_| {
+                Error::invalid("AIMATE_MODEL_TIMEOUT: is not a number of seconds, such as `600`")
+            })?;
+            transport = transport.patience(Duration::from_secs(seconds));
+        }
+        Ok(transport.policy(policy))
     }
 
     /// An engine builder with everything that is configured, and the model servers that are found.

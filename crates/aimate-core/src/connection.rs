@@ -36,25 +36,37 @@ names! {
     }
 }
 
+/// The name of the field for the tokens of an answer at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum MaxTokensField {
+    /// `max_tokens`, which most servers know.
+    MaxTokens,
+    /// `max_completion_tokens`, which OpenAI wants for models that reason.
+    MaxCompletionTokens,
+}
+
 /// Fine-tuning of a connection; every field has a default.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ConnectionSettings {
-    /// Tokens of the context window to ask for and to fit prompts to, where the
-    /// server does not say; also asked for where the server
-    /// takes that. Default: what the model list says, else 8192.
+    /// Tokens of the context window to ask for, where the server takes that, and
+    /// to fit prompts to. Default: what the model list says, else what is known of
+    /// the model's family; where nothing is known, prompts are not cut.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub context_window: Option<u32>,
     /// Milliseconds to wait for the connection to be made. Default 5,000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connect_timeout_ms: Option<u64>,
-    /// Milliseconds to wait for the first byte of an answer. Default 300,000
-    /// (a local model may have to be loaded first).
+    /// Milliseconds that a server may be silent before the first content of an
+    /// answer, or load a model. Default: what the process is told, else 300,000, and
+    /// 1,800,000 for a server on this machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_byte_timeout_ms: Option<u64>,
-    /// Milliseconds without a byte after which a stream counts as broken.
-    /// Default 60,000.
+    /// Milliseconds without a byte after which a stream counts as broken, once its
+    /// content has begun. Default: as for `first_byte_timeout_ms`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_timeout_ms: Option<u64>,
     /// How often a call is tried again before its first token. Default 2.
@@ -67,6 +79,18 @@ pub struct ConnectionSettings {
     /// parts, for servers that refuse lists. Default: a string.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text_as_parts: Option<bool>,
+    /// The name of the field for the tokens of an answer at most. Default: the
+    /// caller's, else the one that the server is known or has shown to take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens_field: Option<MaxTokensField>,
+    /// Whether to ask for the usage of a stream with `stream_options`. Default:
+    /// yes, unless the server has refused it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream_options: Option<bool>,
+    /// The proxy to the server, such as `http://proxy.example.org:3128`; empty for
+    /// none. Default: the one that the process is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
     /// How long Ollama keeps the model loaded, such as `5m`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_alive: Option<String>,
@@ -209,10 +233,11 @@ impl NewConnection {
     /// provider's profile says.
     pub(crate) fn validated(self, profile: &ProviderProfile) -> Result<Self> {
         check_name(&self.name)?;
-        check_key(self.api_key.as_ref())?;
+        let api_key = clean_key(self.api_key)?.filter(|key| !key.expose().is_empty());
         self.settings.check()?;
         let url = validated_url(&profile.address, self.url.as_deref())?;
-        Ok(Self { url, ..self })
+        check_settings(&self.settings)?;
+        Ok(Self { url, api_key, ..self })
     }
 }
 
@@ -243,17 +268,49 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// A key can be sent in a header.
-pub(crate) fn check_key(key: Option<&Secret>) -> Result<()> {
-    match key {
-        Some(key) if key.expose().chars().any(|c| c.is_control() || !c.is_ascii()) => {
-            Err(Error::field("api_key", "has characters that no key has; copy it again without line breaks"))
-        }
-        Some(key) if key.expose().len() > 4096 => {
-            Err(Error::field("api_key", "is longer than 4096 characters"))
-        }
-        _ => Ok(()),
+/// The key as its server means it: without what is pasted along with it, such as
+/// `Bearer `, quotation marks and white space.
+///
+/// # Errors
+/// `Invalid` if it cannot be sent in a header.
+pub(crate) fn clean_key(key: Option<Secret>) -> Result<Option<Secret>> {
+    let Some(key) = key else { return Ok(None) };
+    let pasted = key.expose().trim().trim_matches(['"', '\'', '`']).trim();
+    let bare = ["authorization:", "bearer "].into_iter().fold(pasted, |text, prefix| {
+        let is_there = text.get(..prefix.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(prefix));
+        text.get(prefix.len()..).filter(|_| is_there).unwrap_or(text).trim()
+    });
+    let key = Secret::new(bare);
+    check_key(&key)?;
+    Ok(Some(key))
+}
+
+/// What of the settings is not plain from their types.
+pub(crate) fn check_settings(settings: &ConnectionSettings) -> Result<()> {
+    let Some(proxy) = settings.proxy.as_deref().filter(|proxy| !proxy.is_empty()) else { return Ok(()) };
+    let is_url = url::Url::parse(proxy)
+        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.host_str().is_some());
+    if is_url {
+        Ok(())
+    } else {
+        Err(Error::field("settings.proxy", "is not an address such as `http://proxy.example.org:3128`"))
     }
+}
+
+/// A key can be sent in a header.
+fn check_key(key: &Secret) -> Result<()> {
+    let wrong = |why: &str| Err(Error::field("api_key", why));
+    let text = key.expose();
+    if text.chars().any(|c| c.is_control() || !c.is_ascii()) {
+        return wrong("has characters that no key has; copy it again without line breaks");
+    }
+    if text.contains(' ') {
+        return wrong("has spaces within it; copy it again");
+    }
+    if text.len() > 4096 {
+        return wrong("is longer than 4096 characters");
+    }
+    Ok(())
 }
 
 /// What an address is like where a provider has no default one.
@@ -284,8 +341,22 @@ pub(crate) fn validated_url(rule: &AddressRule, url: Option<&str>) -> Result<Opt
     if parsed.query().is_some() || parsed.fragment().is_some() {
         return Err(Error::field("url", format!("has a query or fragment; it should be {}", example())));
     }
-    Ok(Some(parsed.as_str().trim_end_matches('/').to_owned()))
+    let url = parsed.as_str().trim_end_matches('/');
+    // The address of one call, copied out of an example.
+    let base = CALLS.into_iter().find_map(|call| url.strip_suffix(call)).unwrap_or(url);
+    Ok(Some(base.trim_end_matches('/').to_owned()))
 }
+
+/// What the addresses of calls end in, after the address of the server.
+const CALLS: [&str; 7] = [
+    "/chat/completions",
+    "/completions",
+    "/embeddings",
+    "/responses",
+    "/models",
+    "/api/chat",
+    "/api/generate",
+];
 
 /// The origin (scheme, host, port) that a key is bound to.
 pub(crate) fn origin(url: Option<&str>) -> String {
@@ -349,6 +420,32 @@ mod tests {
     fn slash_at_the_end_is_dropped() {
         let url = validated_url(&AddressRule::Optional, Some("http://localhost:11434/")).unwrap();
         assert_eq!(url.as_deref(), Some("http://localhost:11434"));
+    }
+
+    #[test]
+    fn address_of_a_call_becomes_that_of_its_server() {
+        for (given, kept) in [
+            ("http://h:1/v1/chat/completions", "http://h:1/v1"),
+            ("http://h:1/v1/chat/completions/", "http://h:1/v1"),
+            ("http://h:1/v1/models", "http://h:1/v1"),
+            ("http://h:11434/api/chat", "http://h:11434"),
+            ("http://h:1/v1", "http://h:1/v1"),
+        ] {
+            assert_eq!(validated_url(&AddressRule::Optional, Some(given)).unwrap().as_deref(), Some(kept));
+        }
+    }
+
+    #[test]
+    fn pasted_key_is_cleaned() {
+        for pasted in
+            [" sk-1\n", "Bearer sk-1", "bearer  sk-1 ", "\"sk-1\"", "Authorization: Bearer sk-1", "sk-1"]
+        {
+            assert_eq!(clean_key(Some(Secret::new(pasted))).unwrap().unwrap().expose(), "sk-1", "{pasted}");
+        }
+        for wrong in ["sk 1", "sk-\u{2026}", "sk-\n1"] {
+            assert!(clean_key(Some(Secret::new(wrong))).is_err(), "{wrong}");
+        }
+        assert_eq!(clean_key(Some(Secret::new(" "))).unwrap().unwrap().expose(), "");
     }
 
     #[test]

@@ -105,8 +105,19 @@ pub enum ErrorReason {
     NoEncryptionKey,
     /// The model server has no model of this name.
     UnknownModel,
+    /// The model server cannot do with a picture of the prompt.
+    ImageRefused,
     /// The embedder that a collection names is not loaded in this process.
     EmbedderNotLoaded,
+}
+
+/// What a model server says of a prompt that does not fit, in its own tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overflow {
+    /// The model's window.
+    pub window: u32,
+    /// The prompt, where the server says it.
+    pub prompt: Option<u32>,
 }
 
 /// One field of a request that is wrong.
@@ -132,6 +143,7 @@ struct Repr {
     message: Cow<'static, str>,
     fields: Vec<FieldError>,
     retry_after: Option<Duration>,
+    overflow: Option<Overflow>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -154,6 +166,7 @@ impl Error {
             message: message.into(),
             fields: Vec::new(),
             retry_after: None,
+            overflow: None,
             source: None,
         }))
     }
@@ -234,6 +247,13 @@ impl Error {
         self
     }
 
+    /// Says by how much the prompt does not fit.
+    #[must_use]
+    pub fn with_overflow(mut self, overflow: Overflow) -> Self {
+        self.0.overflow = Some(overflow);
+        self
+    }
+
     /// What kind of failure this is.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
@@ -253,6 +273,11 @@ impl Error {
     /// [`ErrorKind::Invalid`].
     pub fn fields(&self) -> &[FieldError] {
         &self.0.fields
+    }
+
+    /// By how much a prompt does not fit, where the model server said so.
+    pub fn overflow(&self) -> Option<Overflow> {
+        self.0.overflow
     }
 
     /// How long to wait before trying again, where the other side said so.

@@ -23,6 +23,7 @@ pub mod engine;
 mod error;
 pub mod file;
 mod id;
+mod image;
 mod keyring;
 pub mod knowledge;
 pub mod limit;
@@ -49,7 +50,7 @@ pub mod workspace;
 
 pub use clock::{Clock, ClockAndIds, Ids, RandomIds, SystemClock, Timestamp};
 pub use engine::{Answer, Engine, EngineBuilder};
-pub use error::{Error, ErrorKind, ErrorReason, FieldError, Result};
+pub use error::{Error, ErrorKind, ErrorReason, FieldError, Overflow, Result};
 pub use id::{
     BlobId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId, FileId, MessageId, PromptId,
     RunId, SessionId, SpaceId, TenantId, UsageId, UserId, WorkerId, WorkspaceId,

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::{ChunkId, ConversationId, DocumentId, FileId, MessageId};
+pub use crate::image::InlineImage;
 use crate::limit;
 use crate::text::names;
 use crate::usage::{Cost, TokenUsage};
@@ -63,9 +64,19 @@ pub struct ToolCall {
     pub name: String,
     /// The arguments: an object; a string if the model wrote invalid JSON.
     pub arguments: Value,
+    /// What the provider wants back with the call, unchanged, under its own names;
+    /// only the connection that made the call gets it.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    pub extra: Map<String, Value>,
 }
 
 impl ToolCall {
+    /// A call with nothing beside its arguments.
+    pub fn new(id: impl Into<String>, name: impl Into<String>, arguments: Value) -> Self {
+        Self { id: id.into(), name: name.into(), arguments, extra: Map::new() }
+    }
+
     /// The arguments as OpenAI's wire format wants them: JSON in a string.
     pub fn arguments_json(&self) -> String {
         match &self.arguments {
@@ -206,6 +217,13 @@ pub enum Part {
     },
     /// A source of the answer.
     Citation(Citation),
+    /// What else a provider sent with its answer, under its own names: pictures,
+    /// sounds, the sources of a search.
+    Extra {
+        /// The fields as the provider sent them.
+        #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+        fields: Map<String, Value>,
+    },
 }
 
 impl Part {
@@ -219,6 +237,7 @@ impl Part {
         match self {
             Self::Text { text } | Self::Reasoning { text, .. } => text.len(),
             Self::ToolCall(call) => call.arguments_json().len(),
+            Self::Extra { fields } => fields.values().map(|value| value.to_string().len()).sum(),
             _ => 0,
         }
     }
@@ -313,11 +332,11 @@ pub fn normalize_content(path: &str, content: &mut [Part]) -> Result<()> {
                 bytes += text.len();
             }
             Part::Image { url, data, media_type } => {
-                check_image(&format!("{path}[{n}]"), url.as_deref(), data.as_deref(), media_type.as_deref())?;
+                check_image(&format!("{path}[{n}]"), url.as_deref(), data, media_type)?;
             }
             Part::ToolResult { output, .. } => bytes += output.to_string().len(),
             Part::ToolCall(call) => bytes += call.arguments.to_string().len(),
-            Part::File { .. } | Part::Citation(_) => {}
+            Part::File { .. } | Part::Citation(_) | Part::Extra { .. } => {}
         }
     }
     if bytes > limit::MESSAGE {
@@ -338,17 +357,21 @@ pub fn normalize_content(path: &str, content: &mut [Part]) -> Result<()> {
     }
 }
 
-fn check_image(path: &str, url: Option<&str>, data: Option<&str>, media_type: Option<&str>) -> Result<()> {
-    match (url, data) {
+/// Checks a picture, and mends an inline one as [`InlineImage`] does.
+fn check_image(
+    path: &str,
+    url: Option<&str>,
+    data: &mut Option<String>,
+    media_type: &mut Option<String>,
+) -> Result<()> {
+    match (url, data.as_deref()) {
         (Some(url), None) if url.starts_with("https://") || url.starts_with("http://") => Ok(()),
         (Some(_), None) => Err(Error::field(path, "has a `url` that is not an http(s) address")),
-        (None, Some(data)) if data.len() > limit::IMAGE => Err(Error::too_large(format!(
-            "`{path}` has {} bytes of image data; the most is {}",
-            data.len(),
-            limit::IMAGE
-        ))),
-        (None, Some(_)) if media_type.is_some_and(|kind| kind.starts_with("image/")) => Ok(()),
-        (None, Some(_)) => Err(Error::field(path, "needs a `media_type` such as `image/png` beside `data`")),
+        (None, Some(found)) => {
+            let image = InlineImage::read(path, found, media_type.as_deref().unwrap_or_default())?;
+            (*data, *media_type) = (Some(image.data), Some(image.media_type));
+            Ok(())
+        }
         _ => Err(Error::field(path, "needs exactly one of `url` and `data`")),
     }
 }
@@ -361,8 +384,7 @@ mod tests {
     fn arguments_keep_what_the_model_wrote() {
         assert_eq!(ToolCall::parse_arguments(""), serde_json::json!({}));
         assert_eq!(ToolCall::parse_arguments("{\"a\":1}"), serde_json::json!({"a": 1}));
-        let broken =
-            ToolCall { id: "1".into(), name: "f".into(), arguments: ToolCall::parse_arguments("{oops") };
+        let broken = ToolCall::new("1", "f", ToolCall::parse_arguments("{oops"));
         assert_eq!(broken.arguments_json(), "{oops");
     }
 
@@ -390,7 +412,8 @@ mod tests {
             )
         };
         assert!(image(Some("https://example.org/a.png"), None).is_ok());
-        assert!(image(None, Some("aGk=")).is_ok());
+        assert!(image(None, Some("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==")).is_ok());
+        assert!(image(None, Some("aGk=")).is_err());
         assert!(image(None, None).is_err());
         assert!(image(Some("https://a"), Some("aGk=")).is_err());
         assert!(image(Some("file:///etc/passwd"), None).is_err());

@@ -14,6 +14,7 @@ use crate::secret::Secret;
 use crate::usage::TokenUsage;
 use crate::warning::WarningCode;
 
+pub use crate::connection::MaxTokensField;
 pub use crate::profile::{AddressRule, ProviderId, ProviderProfile};
 
 /// A model server as a call needs it: where, with which key, how patient.
@@ -38,6 +39,16 @@ pub struct ChatMessage {
     pub role: MessageRole,
     /// What is said.
     pub content: Vec<Part>,
+    /// The whole message as the caller wrote it in OpenAI's format, where that says
+    /// more than `content`; OpenAI-like servers get it as it is.
+    pub verbatim: Option<Box<Value>>,
+}
+
+impl ChatMessage {
+    /// A message of these parts.
+    pub fn new(role: MessageRole, content: Vec<Part>) -> Self {
+        Self { role, content, verbatim: None }
+    }
 }
 
 /// A tool that the model may call.
@@ -55,6 +66,11 @@ pub struct ToolSpec {
     /// Whether arguments must follow the schema exactly, where the provider can.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strict: Option<bool>,
+    /// More fields of the tool, handed on to OpenAI-like servers as they are; those
+    /// of its function stand in an object `function`.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    pub extra: Map<String, Value>,
 }
 
 /// Whether the model must, may or must not call a tool.
@@ -149,6 +165,9 @@ pub struct ChatRequest {
     /// What the answer may take. The engine holds every answer to it; a provider
     /// holds what it has to collect before it is an event, such as arguments.
     pub limits: AnswerLimits,
+    /// The name by which the caller gave `sampling.max_tokens`, for servers that
+    /// know only one of them.
+    pub max_tokens_field: Option<MaxTokensField>,
     /// Fields of OpenAI's request that aiMate has no name for, handed on to
     /// OpenAI-like servers as they are.
     pub extra: Map<String, Value>,
@@ -171,6 +190,37 @@ pub enum FinishReason {
 }
 
 impl FinishReason {
+    /// The reason that a provider's word stands for, in whatever case; `None` for
+    /// one that stands for none, such as `null`.
+    pub fn named(word: &str) -> Option<Self> {
+        let word = word.trim();
+        match word.to_ascii_lowercase().as_str() {
+            "" | "null" | "none" | "undefined" | "unspecified" | "finish_reason_unspecified" => None,
+            _ => Some(word.to_owned().into()),
+        }
+    }
+
+    /// Whether it is a failure of the server: the answer broke off.
+    pub fn is_failure(&self) -> bool {
+        const FAILURES: [&str; 12] = [
+            "error",
+            "abort",
+            "cancel",
+            "fail",
+            "timeout",
+            "timed_out",
+            "interrupt",
+            "overload",
+            "unavailable",
+            "insufficient",
+            "malformed",
+            "disconnect",
+        ];
+        let Self::Other(word) = self else { return false };
+        let word = word.to_ascii_lowercase();
+        FAILURES.iter().any(|failure| word.contains(failure))
+    }
+
     /// OpenAI's name for it.
     pub fn as_str(&self) -> &str {
         match self {
@@ -183,13 +233,52 @@ impl FinishReason {
     }
 }
 
+/// Vendors have their own words: `MAX_TOKENS`, `SAFETY`, `eos_token`, `end_turn`.
 impl From<String> for FinishReason {
     fn from(name: String) -> Self {
-        match name.as_str() {
-            "stop" => Self::Stop,
-            "length" => Self::Length,
-            "tool_calls" | "function_call" => Self::ToolCalls,
-            "content_filter" => Self::ContentFilter,
+        const FAILURE_OR_ITS_OWN: [&str; 5] = ["error", "malformed", "cancel", "abort", "unexpected"];
+        const FILTERS: [&str; 18] = [
+            "filter",
+            "safety",
+            "recitation",
+            "blocklist",
+            "blocked",
+            "prohibited",
+            "spii",
+            "refus",
+            "guardrail",
+            "toxic",
+            "sensitive",
+            "moderat",
+            "policy",
+            "censor",
+            "violation",
+            "risk",
+            "image_other",
+            "no_image",
+        ];
+        const LENGTHS: [&str; 8] =
+            ["length", "max_", "maxtokens", "max tokens", "token_limit", "limit", "trunc", "context_window"];
+        let word = name.trim().to_ascii_lowercase().replace('-', "_");
+        let word = word.rsplit('.').next().unwrap_or(&word);
+        let word = word.strip_prefix("finish_reason_").unwrap_or(word);
+        let has = |parts: &[&str]| parts.iter().any(|part| word.contains(part));
+        match word {
+            "stop" | "stop_sequence" | "stop_token" | "stopped" | "end_turn" | "end" | "ended" | "eos"
+            | "eos_token" | "eos_found" | "end_of_text" | "endoftext" | "end_of_turn" | "end_of_sequence"
+            | "complete" | "completed" | "done" | "finish" | "finished" | "normal" | "success" => Self::Stop,
+            "tool_calls" | "tool_call" | "tool_use" | "function_call" | "function_calls" | "tools" => {
+                Self::ToolCalls
+            }
+            _ if word != "error_limit" && has(&FAILURE_OR_ITS_OWN) => {
+                if has(&["toxic"]) {
+                    Self::ContentFilter
+                } else {
+                    Self::Other(name)
+                }
+            }
+            _ if has(&FILTERS) => Self::ContentFilter,
+            _ if has(&LENGTHS) => Self::Length,
             _ => Self::Other(name),
         }
     }
@@ -210,6 +299,11 @@ pub enum ProviderEvent {
     ReasoningDetails(Value),
     /// More text; never empty.
     Text(String),
+    /// All text so far was reasoning: the server separated them too late.
+    TextWasReasoning,
+    /// What else there is of the answer, under the provider's names: pictures,
+    /// sounds, the sources of a search.
+    Extra(Map<String, Value>),
     /// A whole call of a tool.
     ToolCall(ToolCall),
     /// What was used, as far as the provider says; the last one counts.

@@ -13,9 +13,15 @@ open_names! {
         ToolCallTruncated = "tool_call_truncated",
         /// The answer reached a limit of this server and was cut there.
         AnswerCut = "answer_cut",
+        /// A piece of the answer could not be read.
+        AnswerIncomplete = "answer_incomplete",
+        /// A picture that the model server refused is left out of the prompt.
+        ImageLeftOut = "image_left_out",
+        /// The provider takes no such field, so it was left out of the request.
+        FieldIgnored = "field_ignored",
         /// Passages could not be looked for everywhere, or not in every way.
         Retrieval = "retrieval",
-        /// The answer cites a passage that there is not.
+        /// The answer may cite a passage that there is not.
         CitationUnknown = "citation_unknown",
         /// The answer quotes what its passage does not say.
         QuoteNotFound = "quote_not_found",

@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Duration, timeout};
 
@@ -248,6 +249,15 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
         return Err(Error::invalid(what.to_owned()).into());
     }
     Err(Error::field(path, what).into())
+}
+
+/// Reads a part of a body that stands at `path`.
+pub(crate) fn part<T: DeserializeOwned>(part: &Value, path: &str) -> Result<T> {
+    serde_path_to_error::deserialize(part).map_err(|error| {
+        let inner = error.path().to_string();
+        let path = if inner == "." { path.to_owned() } else { format!("{path}.{inner}") };
+        Error::field(path, error.inner().to_string()).into()
+    })
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod completion;
 mod embedding;
 mod function;
 mod message;
+pub(crate) mod number;
 mod parsed;
 mod request;
 mod schema;

@@ -27,7 +27,8 @@ pub(crate) trait Frames: Send + 'static {
     fn push(&mut self, piece: Bytes);
     /// Returns the next complete frame; `None` until more is pushed.
     fn next(&mut self) -> Result<Option<Frame>, TooLong>;
-    /// Returns the last frame of a body that ends without terminating it.
+    /// Returns the next of the last frames of a body that ends without terminating
+    /// them; `None` when there are no more.
     fn rest(&mut self) -> Option<Frame>;
 }
 
@@ -86,7 +87,8 @@ impl Lines {
     }
 }
 
-/// One JSON object per line; blank lines are skipped.
+/// One JSON object per line; blank lines are skipped, and so is what some proxies
+/// put around each to make it an event.
 #[derive(Default)]
 pub(crate) struct JsonLines(Lines);
 
@@ -97,24 +99,38 @@ impl Frames for JsonLines {
 
     fn next(&mut self) -> Result<Option<Frame>, TooLong> {
         while let Some(line) = self.0.next()? {
-            if !line.trim_ascii().is_empty() {
-                return Ok(Some(Frame { event: Bytes::new(), data: line }));
+            if let Some(data) = json_of_line(&line) {
+                return Ok(Some(Frame { event: Bytes::new(), data }));
             }
         }
         Ok(None)
     }
 
     fn rest(&mut self) -> Option<Frame> {
-        let data = self.0.rest();
-        (!data.trim_ascii().is_empty()).then(|| Frame { event: Bytes::new(), data })
+        json_of_line(&self.0.rest()).map(|data| Frame { event: Bytes::new(), data })
     }
 }
 
-/// Server-sent events as the HTML standard defines them, with two exceptions: an
-/// event that lacks its blank line at the end of the body is still dispatched,
-/// and a line that begins with `{` is data, since some proxies write their errors
-/// that way.
+/// What a line has of JSON; `None` for one that has nothing to say.
+fn json_of_line(line: &Bytes) -> Option<Bytes> {
+    let text = line.trim_ascii();
+    let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
+    let text = text.strip_prefix(b"data:").unwrap_or(text).trim_ascii();
+    let is_note =
+        [&b":"[..], b"event:", b"id:", b"retry:", b"[DONE]"].into_iter().any(|name| text.starts_with(name));
+    (!text.is_empty() && !is_note).then(|| line.slice_ref(text))
+}
+
+/// Maximum bytes of a body that is JSON instead of events.
+const JSON_LIMIT: usize = 64 * 1024 * 1024;
+
+/// Server-sent events as the HTML standard defines them, with these exceptions: an
+/// event that lacks its blank line at the end of the body is still dispatched; a
+/// line that begins with `{` is data, since some proxies write their errors that
+/// way; events may be parted by single line ends; `[DONE]` needs no blank line; and
+/// a body that begins with JSON is JSON, whatever its media type says.
 pub(crate) struct Events {
+    body: BodyForm,
     lines: Lines,
     is_first_line: bool,
     event: Bytes,
@@ -124,9 +140,19 @@ pub(crate) struct Events {
     joined: BytesMut,
 }
 
+/// What a body turned out to be.
+enum BodyForm {
+    /// Nothing but white space so far.
+    Blank,
+    Lines,
+    /// JSON so far, all of it; the end of its first line is not before this place.
+    Json(BytesMut, usize),
+}
+
 impl Default for Events {
     fn default() -> Self {
         Self {
+            body: BodyForm::Blank,
             lines: Lines { return_ends: true, ..Lines::default() },
             is_first_line: true,
             event: Bytes::new(),
@@ -138,10 +164,32 @@ impl Default for Events {
 
 impl Frames for Events {
     fn push(&mut self, piece: Bytes) {
-        self.lines.push(piece);
+        match &mut self.body {
+            BodyForm::Lines => self.lines.push(piece),
+            BodyForm::Json(body, _) => {
+                body.extend_from_slice(&piece);
+                self.json_lines();
+            }
+            BodyForm::Blank => {
+                let is_blank = |byte: &&u8| byte.is_ascii_whitespace() || b"\xEF\xBB\xBF".contains(byte);
+                match piece.iter().find(|byte| !is_blank(byte)) {
+                    Some(b'{' | b'[') => {
+                        self.body = BodyForm::Json(BytesMut::from(&piece[..]), 0);
+                        self.json_lines();
+                        return;
+                    }
+                    Some(_) => self.body = BodyForm::Lines,
+                    None => {}
+                }
+                self.lines.push(piece);
+            }
+        }
     }
 
     fn next(&mut self) -> Result<Option<Frame>, TooLong> {
+        if matches!(&self.body, BodyForm::Json(body, _) if body.len() > JSON_LIMIT) {
+            return Err(TooLong);
+        }
         while let Some(line) = self.lines.next()? {
             if let Some(frame) = self.line(line)? {
                 return Ok(Some(frame));
@@ -151,6 +199,9 @@ impl Frames for Events {
     }
 
     fn rest(&mut self) -> Option<Frame> {
+        if let BodyForm::Json(body, _) = &mut self.body {
+            return json_frame(body);
+        }
         let line = self.lines.rest();
         if !line.is_empty() {
             self.line(line).ok()?;
@@ -159,7 +210,37 @@ impl Frames for Events {
     }
 }
 
+/// Takes the next JSON value out of a body; what is no JSON is one frame.
+fn json_frame(body: &mut BytesMut) -> Option<Frame> {
+    let begin =
+        body.iter().position(|byte| !byte.is_ascii_whitespace() && !b"\xEF\xBB\xBF".contains(byte))?;
+    body.advance(begin);
+    let mut values = serde_json::Deserializer::from_slice(body).into_iter::<serde::de::IgnoredAny>();
+    let end = match values.next() {
+        Some(Ok(_)) => values.byte_offset(),
+        _ => body.len(),
+    };
+    Some(Frame { event: Bytes::new(), data: body.split_to(end).freeze() })
+}
+
 impl Events {
+    /// Reads a body line by line that is a JSON value in its first line, and more
+    /// after it: the answers of some servers are lines of JSON.
+    fn json_lines(&mut self) {
+        let BodyForm::Json(body, from) = &mut self.body else { return };
+        let Some(end) = body.get(*from..).and_then(|rest| memchr::memchr(b'\n', rest)) else {
+            *from = body.len();
+            return;
+        };
+        *from += end;
+        let (line, rest) = body.split_at(*from);
+        let line = line.trim_ascii().strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line);
+        if !rest.trim_ascii().is_empty() && serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok() {
+            self.lines.push(std::mem::take(body).freeze());
+            self.body = BodyForm::Lines;
+        }
+    }
+
     fn line(&mut self, mut line: Bytes) -> Result<Option<Frame>, TooLong> {
         if std::mem::take(&mut self.is_first_line) && line.starts_with(b"\xEF\xBB\xBF") {
             line.advance(3);
@@ -168,17 +249,36 @@ impl Events {
             return Ok(self.dispatch());
         }
         if line.starts_with(b"data:") {
-            self.add(value(line, 5))?;
+            return self.data(value(line, 5));
         } else if line.starts_with(b"event:") {
             self.event = value(line, 6);
         } else if line.starts_with(b"{") {
-            self.add(line)?;
+            return self.data(line);
+        } else if line.starts_with(b"error:") {
+            // llama.cpp's own field.
+            self.event = Bytes::from_static(b"error");
+            return self.data(value(line, 6));
         } else if &line[..] == b"data" {
             self.add(Bytes::new())?;
         } else if &line[..] == b"event" {
             self.event = Bytes::new();
         }
         Ok(None)
+    }
+
+    /// Adds a line of data. It begins another event if what came before is whole.
+    fn data(&mut self, value: Bytes) -> Result<Option<Frame>, TooLong> {
+        let begins = value.starts_with(b"{") || value.starts_with(b"[DONE]");
+        let before = if begins && self.joined.is_empty() && self.data.as_deref().is_some_and(is_whole) {
+            self.dispatch()
+        } else {
+            None
+        };
+        self.add(value)?;
+        if before.is_none() && self.joined.is_empty() && self.data.as_deref() == Some(b"[DONE]") {
+            return Ok(self.dispatch());
+        }
+        Ok(before)
     }
 
     fn add(&mut self, value: Bytes) -> Result<(), TooLong> {
@@ -203,6 +303,11 @@ impl Events {
         let data = self.data.take()?;
         Some(Frame { event, data: if joined.is_empty() { data } else { joined } })
     }
+}
+
+/// Whether an event's data needs no further line.
+fn is_whole(data: &[u8]) -> bool {
+    data.starts_with(b"{") && serde_json::from_slice::<serde::de::IgnoredAny>(data).is_ok()
 }
 
 /// What follows a field's name of `length` bytes, without one space.
@@ -234,7 +339,9 @@ mod tests {
                 keep(frame);
             }
         }
-        frames.rest().map(&mut keep);
+        while let Some(frame) = frames.rest() {
+            keep(frame);
+        }
         all
     }
 
@@ -252,6 +359,26 @@ mod tests {
             ["{\"a\":\"ä€😀\"}", "one\ntwo", "three", "{\"error\":\"x\"}", "", "[DONE]"]
         );
         assert_eq!(split::<Events>(&[TRANSCRIPT.as_bytes()])[1].0, "error");
+    }
+
+    #[test]
+    fn events_may_be_parted_by_single_line_ends() {
+        let body = "data: {\"a\":1}\ndata: {\"a\":\ndata: 2}\ndata: [DONE]\n";
+        assert_eq!(data::<Events>(body), ["{\"a\":1}", "{\"a\":\n2}\n[DONE]"]);
+        let body = "data: {\"a\":1}\nevent: x\ndata: {\"a\":2}\ndata: [DONE]\n";
+        assert_eq!(data::<Events>(body), ["{\"a\":1}", "{\"a\":2}", "[DONE]"]);
+    }
+
+    #[test]
+    fn body_of_json_is_one_frame_or_one_for_each_value() {
+        let pretty = " \n{\n  \"a\": [\n1]\n}\n";
+        assert_eq!(data::<Events>(pretty), [pretty.trim()]);
+        assert_eq!(data::<Events>("{\"a\":1}\n{\"a\":2}\n"), ["{\"a\":1}", "{\"a\":2}"]);
+        assert_eq!(data::<Events>("{\"a\":1}{\"a\":2}"), ["{\"a\":1}", "{\"a\":2}"]);
+        assert_eq!(data::<Events>("{\"a\":1}\n\ndata: [DONE]\n"), ["{\"a\":1}", "[DONE]"]);
+        assert_eq!(data::<Events>("[{\"a\""), ["[{\"a\""]);
+        let single: Vec<&[u8]> = pretty.as_bytes().chunks(1).collect();
+        assert_eq!(split::<Events>(&single), split::<Events>(&[pretty.as_bytes()]));
     }
 
     #[test]

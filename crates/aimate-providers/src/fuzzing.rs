@@ -29,7 +29,9 @@ fn frames<F: Frames + Default>(pieces: &[&[u8]]) -> Option<Vec<(Bytes, Bytes)>> 
             all.push((event, data));
         }
     }
-    all.extend(frames.rest().map(|Frame { event, data }| (event, data)));
+    while let Some(Frame { event, data }) = frames.rest() {
+        all.push((event, data));
+    }
     Some(all)
 }
 
@@ -45,6 +47,7 @@ pub fn thoughts(pieces: &[&str]) -> (String, String) {
         match event {
             ProviderEvent::Reasoning(piece) => reasoning.push_str(&piece),
             ProviderEvent::Text(piece) => text.push_str(&piece),
+            ProviderEvent::TextWasReasoning => reasoning.push_str(&std::mem::take(&mut text)),
             _ => {}
         }
     }

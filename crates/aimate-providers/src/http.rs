@@ -2,16 +2,19 @@
 //! with deadlines, retries and limits.
 
 mod address_guard;
+mod compression;
 mod deadline;
 mod fetch;
 mod response;
 mod retry;
 mod upstream_errors;
+mod vendor_error;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use aimate_core::connection::ConnectionSettings;
 use aimate_core::provider::Endpoint;
 use aimate_core::{Error, Result};
 use bytes::Bytes;
@@ -27,11 +30,15 @@ pub(crate) use retry::retry_after;
 pub(crate) use upstream_errors::UpstreamErrors;
 
 const CONNECT_MS: u64 = 5_000;
-const FIRST_BYTE_MS: u64 = 300_000;
-const IDLE_MS: u64 = 60_000;
+/// How long a server may be silent where neither the connection nor the transport
+/// says.
+const PATIENCE: Duration = Duration::from_secs(5 * 60);
+/// The same for one on this machine, which may have to load a model first and
+/// reads long prompts slowly.
+const LOCAL_PATIENCE: Duration = Duration::from_secs(30 * 60);
 const RETRIES: u32 = 2;
 const BACKOFF: Duration = Duration::from_millis(250);
-/// Maximum clients that are kept for connect timeouts other than the default.
+/// Maximum clients that are kept for other connect timeouts and proxies.
 const MAX_CLIENTS: usize = 64;
 /// Maximum bytes read of an error body: 8 KiB and the longest key, so that a key
 /// in the first 8 KiB is not cut before it is redacted.
@@ -40,21 +47,23 @@ const MAX_ERROR_BODY: usize = 12 * 1024;
 pub(crate) const MAX_BODY: usize = 64 * 1024 * 1024;
 
 /// The HTTP client of all providers: one pool of connections that follows no
-/// redirects (a key must not reach another server), uses no proxy, stores no
-/// cookies and reads no environment variables. Clones share the pool.
+/// redirects (a key must not reach another server), uses no proxy unless told to,
+/// stores no cookies and reads no environment variables. Clones share the pool.
 #[derive(Clone)]
 pub struct Transport(Arc<Inner>);
 
 struct Inner {
     backoff: Duration,
+    patience: Option<Duration>,
+    proxy: Option<String>,
     guard: Arc<AddressGuard>,
     /// For where a public address leads on to.
     public_guard: Arc<AddressGuard>,
     tls: OnceLock<rustls::ClientConfig>,
-    default_client: OnceLock<Option<Client>>,
     public_client: OnceLock<Option<Client>>,
-    /// Clients by connect timeout, which reqwest has no setting of a request for.
-    by_timeout: Mutex<HashMap<u64, Client>>,
+    /// Clients by what reqwest has no setting of a request for: connect timeout in
+    /// milliseconds and proxy.
+    clients: Mutex<HashMap<(u64, Option<String>), Client>>,
 }
 
 impl Default for Transport {
@@ -66,52 +75,98 @@ impl Default for Transport {
 impl Transport {
     /// A transport with an empty pool. The client is made at the first call.
     pub fn new() -> Self {
-        Self::over(BACKOFF, Arc::new(AddressGuard::new(AddressPolicy::any())))
+        Self::over(Inner {
+            backoff: BACKOFF,
+            patience: None,
+            proxy: None,
+            guard: Arc::new(AddressGuard::new(AddressPolicy::any())),
+            public_guard: Arc::new(AddressGuard::new(AddressPolicy::any())),
+            public_client: OnceLock::new(),
+            tls: OnceLock::new(),
+            clients: Mutex::default(),
+        })
     }
 
     /// Sets the maximum wait before the first retry; it doubles with each further
     /// one. Default: 250 ms.
     #[must_use]
     pub fn backoff(self, backoff: Duration) -> Self {
-        Self::over(backoff, self.0.guard.clone())
+        Self::over(Inner { backoff, ..self.settings() })
+    }
+
+    /// Sets how long a server may be silent, before its answer and within it, where
+    /// the connection does not say. Default: 5 minutes, and 30 for a server on this
+    /// machine.
+    #[must_use]
+    pub fn patience(self, patience: Duration) -> Self {
+        Self::over(Inner { patience: Some(patience), ..self.settings() })
+    }
+
+    /// Sets the proxy of every connection that does not name its own, such as
+    /// `http://proxy.example.org:3128`. Default: none; no environment variable is
+    /// read. The address policy holds for the proxy too.
+    #[must_use]
+    pub fn proxy(self, url: impl Into<String>) -> Self {
+        Self::over(Inner { proxy: Some(url.into()), ..self.settings() })
     }
 
     /// Sets the addresses that may be reached. Default: [`AddressPolicy::any`].
     #[must_use]
     pub fn policy(self, policy: AddressPolicy) -> Self {
-        Self::over(self.0.backoff, Arc::new(AddressGuard::new(policy)))
+        Self::over(Inner { guard: Arc::new(AddressGuard::new(policy)), ..self.settings() })
     }
 
-    /// A transport with an empty pool over `guard`.
-    fn over(backoff: Duration, guard: Arc<AddressGuard>) -> Self {
-        Self(Arc::new(Inner {
-            backoff,
-            public_guard: Arc::new(guard.public()),
-            guard,
-            tls: OnceLock::new(),
-            default_client: OnceLock::new(),
+    fn over(inner: Inner) -> Self {
+        Self(Arc::new(Inner { public_guard: Arc::new(inner.guard.public()), ..inner }))
+    }
+
+    /// The settings of this transport without its clients.
+    fn settings(&self) -> Inner {
+        Inner {
+            backoff: self.0.backoff,
+            patience: self.0.patience,
+            proxy: self.0.proxy.clone(),
+            guard: self.0.guard.clone(),
+            public_guard: self.0.public_guard.clone(),
             public_client: OnceLock::new(),
-            by_timeout: Mutex::new(HashMap::new()),
-        }))
+            tls: OnceLock::new(),
+            clients: Mutex::default(),
+        }
     }
 
     /// Sends `call` and waits for the head of the response, with retries.
     pub(crate) async fn send(&self, call: &Call<'_>) -> Result<ResponseBody> {
+        self.try_send(call).await.map_err(|refused| refused.error)
+    }
+
+    /// Sends `call` as [`Transport::send`] does; a refusal says which fields of the
+    /// request it names.
+    pub(crate) async fn try_send(&self, call: &Call<'_>) -> Result<ResponseBody, Refused> {
         let (url, headers) = (call.url()?, call.headers()?);
         self.0.guard.check(&url).map_err(|refused| call.errors().forbidden(&refused))?;
-        let client = self.client(call.endpoint.settings.connect_timeout_ms.unwrap_or(CONNECT_MS))?;
-        let retries = call.endpoint.settings.retries.unwrap_or(RETRIES);
+        let settings = &call.endpoint.settings;
+        let client = self.client_of(call)?;
+        let retries = settings.retries.unwrap_or(RETRIES);
+        let silence = Silence::new(settings, self.0.patience.unwrap_or_else(|| patience(&url)));
+        let begun_at = tokio::time::Instant::now();
         let mut attempt = 0;
         loop {
             let mut request = Request::new(call.method.clone(), url.clone());
             request.headers_mut().clone_from(&headers);
             *request.body_mut() = call.body.clone().map(Into::into);
-            let failure = match call.attempt(&client, request).await {
+            let failure = match call.attempt(&client, request, silence).await {
                 Ok(response) => return Ok(response),
                 Err(failure) => failure,
             };
+            // A model that is being loaded is worth as much patience as one that is slow.
+            let retries =
+                if failure.is_loading && !call.model.is_empty() && begun_at.elapsed() < silence.first {
+                    u32::MAX
+                } else {
+                    retries
+                };
             let Some(wait) = failure.wait(attempt, retries, self.0.backoff) else {
-                return Err(failure.error);
+                return Err(Refused { error: failure.error, said: failure.said });
             };
             tracing::debug!(
                 connection = %call.endpoint.name, attempt, wait_ms = wait.as_millis(), error = %failure.error,
@@ -122,50 +177,113 @@ impl Transport {
         }
     }
 
-    /// Returns the client with a connect timeout of `timeout` milliseconds.
-    fn client(&self, timeout: u64) -> Result<Client> {
-        let broken = || Error::internal("the HTTP client could not be created");
-        if timeout == CONNECT_MS {
-            return self
-                .0
-                .default_client
-                .get_or_init(|| self.make(CONNECT_MS, &self.0.guard).ok())
-                .clone()
-                .ok_or_else(broken);
+    /// Returns the client of a call.
+    fn client_of(&self, call: &Call<'_>) -> Result<Client> {
+        let settings = &call.endpoint.settings;
+        let proxy = settings.proxy.as_ref().or(self.0.proxy.as_ref()).filter(|url| !url.is_empty());
+        if let Some(proxy) = proxy {
+            let url = Url::parse(proxy).map_err(|error| {
+                Error::invalid(format!("connection `{}`: its proxy is no url: {error}", call.endpoint.name))
+            })?;
+            self.0.guard.check(&url).map_err(|refused| call.errors().forbidden(&refused))?;
         }
-        let mut by_timeout = self.0.by_timeout.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = by_timeout.get(&timeout) {
+        self.client(settings.connect_timeout_ms.unwrap_or(CONNECT_MS), proxy.cloned())
+    }
+
+    /// Returns the client with a connect timeout of `timeout` milliseconds over a
+    /// proxy.
+    fn client(&self, timeout: u64, proxy: Option<String>) -> Result<Client> {
+        let key = (timeout, proxy);
+        let mut clients = self.0.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
         }
-        if by_timeout.len() >= MAX_CLIENTS {
-            by_timeout.clear();
+        if clients.len() >= MAX_CLIENTS {
+            clients.clear();
         }
-        let client = self.make(timeout, &self.0.guard).map_err(|error| broken().with_source(error))?;
-        by_timeout.insert(timeout, client.clone());
+        let client = self.make(timeout, key.1.as_deref(), &self.0.guard).map_err(|error| {
+            Error::internal("the HTTP client could not be created").with_source(error.without_url())
+        })?;
+        clients.insert(key, client.clone());
         Ok(client)
     }
 
     /// Returns the client that reaches public addresses alone.
     fn public_client(&self) -> Result<Client> {
-        let client = self.0.public_client.get_or_init(|| self.make(CONNECT_MS, &self.0.public_guard).ok());
+        let client =
+            self.0.public_client.get_or_init(|| self.make(CONNECT_MS, None, &self.0.public_guard).ok());
         client.clone().ok_or_else(|| Error::internal("the HTTP client could not be created"))
     }
 
     #[allow(clippy::disallowed_methods, reason = "the one place that makes an HTTP client")]
-    fn make(&self, connect_timeout_ms: u64, guard: &Arc<AddressGuard>) -> reqwest::Result<Client> {
-        Client::builder()
+    fn make(
+        &self,
+        connect_timeout_ms: u64,
+        proxy: Option<&str>,
+        guard: &Arc<AddressGuard>,
+    ) -> reqwest::Result<Client> {
+        let builder = match proxy {
+            Some(url) => Client::builder().proxy(reqwest::Proxy::all(url)?),
+            None => Client::builder().no_proxy(),
+        };
+        builder
             .tls_backend_preconfigured(self.0.tls.get_or_init(tls).clone())
             .connect_timeout(Duration::from_millis(connect_timeout_ms))
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .referer(false)
-            .no_proxy()
             .dns_resolver(guard.clone())
             .tcp_nodelay(true)
             .pool_max_idle_per_host(4_096)
             .pool_idle_timeout(Duration::from_secs(30))
             .user_agent(concat!("aimate/", env!("CARGO_PKG_VERSION")))
             .build()
+    }
+}
+
+/// How long a server at `url` may be silent.
+fn patience(url: &Url) -> Duration {
+    let is_local = match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    if is_local { LOCAL_PATIENCE } else { PATIENCE }
+}
+
+/// How long a server may be silent: before the first content of its answer, and
+/// from then on.
+#[derive(Clone, Copy, Debug)]
+struct Silence {
+    first: Duration,
+    idle: Duration,
+}
+
+impl Silence {
+    fn new(settings: &ConnectionSettings, patience: Duration) -> Self {
+        let set = |ms: Option<u64>| ms.map_or(patience, Duration::from_millis);
+        Self { first: set(settings.first_byte_timeout_ms), idle: set(settings.idle_timeout_ms) }
+    }
+}
+
+/// A call that failed.
+pub(crate) struct Refused {
+    pub(crate) error: Error,
+    /// What the server said, in lower case; empty if it did not refuse the request.
+    said: String,
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self { error, said: String::new() }
+    }
+}
+
+impl Refused {
+    /// Whether the server refused the request and named this field of it.
+    pub(crate) fn names(&self, field: &str) -> bool {
+        memchr::memmem::find(self.said.as_bytes(), field.as_bytes()).is_some()
     }
 }
 
@@ -204,7 +322,12 @@ impl<'a> Call<'a> {
     }
 
     /// A POST of JSON; `model` is for error messages.
-    pub(crate) fn post(endpoint: &'a Endpoint, path: &'a str, model: &'a str, body: Vec<u8>) -> Self {
+    pub(crate) fn post(
+        endpoint: &'a Endpoint,
+        path: &'a str,
+        model: &'a str,
+        body: impl Into<Bytes>,
+    ) -> Self {
         Self { endpoint, model, method: Method::POST, path, body: Some(body.into()), extra_headers: &[] }
     }
 
@@ -261,30 +384,30 @@ impl<'a> Call<'a> {
         })
     }
 
-    async fn attempt(&self, client: &Client, request: Request) -> Result<ResponseBody, AttemptError> {
+    async fn attempt(
+        &self,
+        client: &Client,
+        request: Request,
+        silence: Silence,
+    ) -> Result<ResponseBody, AttemptError> {
         let errors = self.errors();
-        let mut deadline = Box::pin(tokio::time::sleep(self.first_byte()));
+        let mut deadline = Box::pin(tokio::time::sleep_until(deadline::after(silence.first)));
         let response = tokio::select! {
             biased;
             response = client.execute(request) => response,
             () = &mut deadline => {
-                return Err(AttemptError::permanent(errors.timeout("did not begin to answer", self.first_byte())));
+                return Err(AttemptError::permanent(errors.timeout("did not begin to answer", silence.first)));
             }
         };
         let response = response.map_err(|error| match RefusedAddress::in_source_of(&error) {
             Some(refused) => AttemptError::permanent(errors.forbidden(refused)),
             None => AttemptError::transient(errors.unreachable(error)),
         })?;
-        let idle = Duration::from_millis(self.endpoint.settings.idle_timeout_ms.unwrap_or(IDLE_MS));
-        let mut response = ResponseBody::new(errors, response, deadline, self.first_byte(), idle);
+        let mut response = ResponseBody::new(errors, response, deadline, silence.first, silence.idle);
         if response.status().is_success() {
             return Ok(response);
         }
         let body = response.read_prefix(MAX_ERROR_BODY).await;
         Err(AttemptError::from_response(&response, self.path, &body))
-    }
-
-    fn first_byte(&self) -> Duration {
-        Duration::from_millis(self.endpoint.settings.first_byte_timeout_ms.unwrap_or(FIRST_BYTE_MS))
     }
 }

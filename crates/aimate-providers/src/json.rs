@@ -6,9 +6,9 @@ use std::borrow::Cow;
 use std::fmt;
 
 use aimate_core::message::ToolCall;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// A string, borrowed where possible. `null` and unexpected types are empty, a
 /// number is its digits, a list of parts is the concatenation of their `text`.
@@ -51,10 +51,11 @@ pub(crate) fn clean_value(value: &mut Value) {
 
 /// Parses the arguments that a model wrote, without NUL characters.
 pub(crate) fn arguments(text: &str) -> Value {
-    let mut value = match ToolCall::parse_arguments(text.trim()) {
+    let text = text.trim();
+    let mut value = match parse_lone(text) {
         Value::Null => Value::Object(serde_json::Map::new()),
         // Some servers encode the object as a string twice.
-        Value::String(inner) if inner.trim_start().starts_with('{') => ToolCall::parse_arguments(&inner),
+        Value::String(inner) if inner.trim_start().starts_with('{') => parse_lone(&inner),
         value @ (Value::Object(_) | Value::String(_)) => value,
         other => Value::String(other.to_string()),
     };
@@ -62,17 +63,94 @@ pub(crate) fn arguments(text: &str) -> Value {
     value
 }
 
-/// Parses `data`; invalid UTF-8 becomes U+FFFD instead of an error.
+/// Parses `data`, and says whether its texts may have halves of characters (see
+/// [`halves`](crate::halves)). What is JSON of another shape is given the one that
+/// `T` has by `shape`, which leaves out what does not fit; its text is kept in
+/// `mended`.
 pub(crate) fn parse<'a, T: Deserialize<'a>>(
     data: &'a [u8],
-    repaired: &'a mut String,
-) -> serde_json::Result<T> {
-    match serde_json::from_slice(data) {
-        Err(_) if std::str::from_utf8(data).is_err() => {
-            *repaired = String::from_utf8_lossy(data).into_owned();
-            serde_json::from_str(repaired)
+    mended: &'a mut String,
+    shape: fn(&mut Value),
+) -> serde_json::Result<(T, bool)> {
+    let error = match serde_json::from_slice(data) {
+        Ok(parsed) => return Ok((parsed, false)),
+        Err(error) => error,
+    };
+    let kept = crate::halves::keep(data);
+    let has_halves = kept.as_bytes() != data;
+    let Ok(mut value) = serde_json::from_str::<Value>(&kept) else { return Err(error) };
+    shape(&mut value);
+    *mended = value.to_string();
+    serde_json::from_str(mended).map(|parsed| (parsed, has_halves))
+}
+
+/// Makes the field a list of objects: one object becomes a list, what is no object
+/// goes.
+pub(crate) fn shape_list(map: &mut Map<String, Value>, name: &str, shape: fn(&mut Map<String, Value>)) {
+    let items = match map.remove(name) {
+        Some(Value::Array(items)) => items,
+        Some(item @ Value::Object(_)) => vec![item],
+        _ => return,
+    };
+    let objects = items.into_iter().filter_map(|item| match item {
+        Value::Object(mut item) => {
+            shape(&mut item);
+            Some(Value::Object(item))
         }
-        parsed => parsed,
+        _ => None,
+    });
+    let objects = objects.collect();
+    map.insert(name.to_owned(), Value::Array(objects));
+}
+
+/// Removes the field unless it is an object, and gives that its shape.
+pub(crate) fn shape_object(map: &mut Map<String, Value>, name: &str, shape: fn(&mut Map<String, Value>)) {
+    match map.get_mut(name) {
+        Some(Value::Object(inner)) => shape(inner),
+        _ => drop(map.remove(name)),
+    }
+}
+
+/// Whether a field says something: not `null`, `false`, `""`, `{}` or `[]`.
+pub(crate) fn says_something(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::String(text) => !text.trim().is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        _ => true,
+    }
+}
+
+/// The text in a value of whatever shape: itself, its parts one after the other, or
+/// what its field of text says.
+pub(crate) fn text_in(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        Value::Array(parts) => parts.iter().map(text_in).collect(),
+        Value::Object(fields) => {
+            let names = ["text", "content", "thinking", "reasoning", "summary", "value"];
+            names.into_iter().find_map(|name| fields.get(name)).map(text_in).unwrap_or_default()
+        }
+        _ => String::new(),
+    }
+}
+
+/// Parses arguments; a half of a character in a text becomes U+FFFD.
+fn parse_lone(text: &str) -> Value {
+    match ToolCall::parse_arguments(text) {
+        Value::String(raw) if raw == text && (text.contains("\\ud") || text.contains("\\uD")) => {
+            let mut value = ToolCall::parse_arguments(&crate::halves::keep(text.as_bytes()));
+            match &mut value {
+                Value::String(_) => Value::String(raw),
+                _ => {
+                    crate::halves::replace_in(&mut value);
+                    value
+                }
+            }
+        }
+        value => value,
     }
 }
 
@@ -114,25 +192,19 @@ impl<'de> Visitor<'de> for TextVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Self::Value, A::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum ContentPart {
-            Text { text: String },
-            Other(IgnoredAny),
-        }
         let mut all = String::new();
-        while let Some(part) = parts.next_element::<ContentPart>()? {
-            match part {
-                ContentPart::Text { text } => all.push_str(&text),
-                ContentPart::Other(IgnoredAny) => {}
-            }
+        while let Some(part) = parts.next_element::<Value>()? {
+            all.push_str(&text_in(&part));
         }
         Ok(Text(Cow::Owned(all)))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Text::default())
+        let mut fields = Map::new();
+        while let Some((name, value)) = map.next_entry()? {
+            fields.insert(name, value);
+        }
+        Ok(Text(Cow::Owned(text_in(&Value::Object(fields)))))
     }
 }
 
@@ -217,6 +289,7 @@ mod tests {
         assert_eq!(text("null"), "");
         assert_eq!(text("7"), "7");
         assert_eq!(text("{\"a\":[1]}"), "");
+        assert_eq!(text("{\"text\":[\"a\",{\"text\":\"b\"}]}"), "ab");
         assert_eq!(text("[{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"image\"},{\"text\":\"b\"}]"), "ab");
         assert_eq!(text("\"a\\u0000b\""), "ab");
     }
@@ -239,12 +312,14 @@ mod tests {
         assert_eq!(arguments("[1]"), serde_json::json!("[1]"));
         assert_eq!(arguments("{\"a\":\"x\\u0000y\"}"), serde_json::json!({"a": "xy"}));
         assert_eq!(arguments("{oops"), serde_json::json!("{oops"));
+        assert_eq!(arguments(r#"{"a":"x\ud83d"}"#), serde_json::json!({"a": "x\u{FFFD}"}));
+        assert_eq!(arguments(r#"{"a":"\ud83d\ude00"}"#), serde_json::json!({"a": "😀"}));
     }
 
     #[test]
     fn invalid_utf8_is_repaired() {
-        let mut repaired = String::new();
-        let text: Text<'_> = parse(b"\"a\xFFb\"", &mut repaired).unwrap();
-        assert_eq!(text.0, "a\u{FFFD}b");
+        let mut mended = String::new();
+        let (text, has_halves): (Text<'_>, _) = parse(b"\"a\xFFb\"", &mut mended, |_| {}).unwrap();
+        assert_eq!(crate::halves::Joiner::default().join(text.clean(), has_halves), "a\u{FFFD}b");
     }
 }

@@ -26,6 +26,7 @@ mod frame;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod halves;
 mod http;
 mod json;
 #[cfg(feature = "local")]

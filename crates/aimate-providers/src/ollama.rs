@@ -15,7 +15,6 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::frame::Frame;
 use crate::http::{Call, MAX_BODY, Transport, UpstreamErrors};
 use crate::json::{Number, list};
 use crate::{stream, vector};
@@ -59,8 +58,8 @@ impl ChatProvider for Ollama {
         if request.stream {
             return Ok(stream::streaming(response, decoder));
         }
-        let data = response.read_all(MAX_BODY).await?;
-        stream::single(&response.errors, &Frame { data, ..Frame::default() }, decoder)
+        let body = response.read_all(MAX_BODY).await?;
+        stream::whole(&response.errors, body, decoder)
     }
 
     async fn models(&self, endpoint: &Endpoint) -> Result<Vec<ListedModel>> {

@@ -2,34 +2,41 @@
 //! many others.
 
 pub(crate) mod calls;
+mod content;
 pub(crate) mod decode;
 mod dialect;
 pub(crate) mod embeddings;
 pub(crate) mod encode;
+mod learned;
 pub(crate) mod models;
+mod opaque;
+mod usage;
+mod verbatim;
 pub(crate) mod wire;
 
-use aimate_core::Result;
 use aimate_core::provider::{
     ChatProvider, ChatRequest, Embeddings, Endpoint, ListedModel, ProviderProfile, ProviderStream,
 };
+use aimate_core::{Error, Result};
 use async_trait::async_trait;
+use bytes::Bytes;
 
-use crate::frame::Frame;
-use crate::http::{Call, MAX_BODY, Transport};
+use crate::http::{Call, MAX_BODY, ResponseBody, Transport};
 use crate::stream;
 pub(crate) use dialect::Dialect;
+pub(crate) use learned::Learned;
 
 /// Servers that speak OpenAI's chat API.
 #[derive(Clone)]
 pub struct OpenAi {
     transport: Transport,
+    learned: Learned,
 }
 
 impl OpenAi {
     /// Over `transport`.
     pub fn new(transport: Transport) -> Self {
-        Self { transport }
+        Self { transport, learned: Learned::default() }
     }
 }
 
@@ -40,7 +47,7 @@ impl ChatProvider for OpenAi {
     }
 
     async fn chat(&self, endpoint: &Endpoint, request: &ChatRequest) -> Result<ProviderStream> {
-        chat(&self.transport, Dialect::OpenAi, endpoint, request).await
+        chat(&self.transport, &self.learned, Dialect::OpenAi, endpoint, request).await
     }
 
     async fn models(&self, endpoint: &Endpoint) -> Result<Vec<ListedModel>> {
@@ -58,27 +65,66 @@ impl ChatProvider for OpenAi {
     }
 }
 
+/// Times that one question is sent again in another form, after a refusal.
+const MAX_FORMS: usize = 4;
+
 /// Calls the model and returns its events, streamed or from one body. Some servers
-/// send one body although a stream was requested.
+/// send one body although a stream was requested, or the other way round.
 pub(crate) async fn chat(
     transport: &Transport,
+    learned: &Learned,
     dialect: Dialect,
     endpoint: &Endpoint,
     request: &ChatRequest,
 ) -> Result<ProviderStream> {
-    let body = encode::body(dialect, endpoint, request)?;
-    let call =
-        Call::post(endpoint, "/chat/completions", &request.model, body).with_headers(dialect.headers());
-    let mut response = transport.send(&call).await?;
-    let decoder = decode::OpenAiDecoder::new(dialect, request);
+    let mut response = send(transport, learned, dialect, endpoint, request).await?;
     if response.is("text/html") {
         return Err(response.errors.web_page());
     }
-    if request.stream && !response.is("application/json") {
+    let decoder = decode::OpenAiDecoder::new(request);
+    // An error that is said at once has a status of its own.
+    if request.stream && !(response.is("application/json") && response.begins_with_json().await?) {
         return Ok(stream::streaming(response, decoder));
     }
-    let data = response.read_all(MAX_BODY).await?;
-    stream::single(&response.errors, &Frame { data, ..Frame::default() }, decoder.whole())
+    let body = response.read_all(MAX_BODY).await?;
+    stream::whole(&response.errors, body, decoder)
+}
+
+/// Sends the question. What the server refuses is left out or named otherwise, and
+/// once it takes that, from then on.
+async fn send(
+    transport: &Transport,
+    learned: &Learned,
+    dialect: Dialect,
+    endpoint: &Endpoint,
+    request: &ChatRequest,
+) -> Result<ResponseBody> {
+    let known = learned.of(endpoint, &request.model);
+    let mut takes = known;
+    let mut first = None;
+    for _ in 0..=MAX_FORMS {
+        let body: Bytes = encode::body(dialect, endpoint, request, takes)?.into();
+        let call = Call::post(endpoint, "/chat/completions", &request.model, body.clone());
+        match transport.try_send(&call.with_headers(dialect.headers())).await {
+            Ok(response) => {
+                if takes != known {
+                    tracing::info!(connection = %endpoint.name, model = %request.model, ?takes, "a model server takes less than was sent");
+                    learned.keep(endpoint, &request.model, takes);
+                }
+                return Ok(response);
+            }
+            Err(refused) => {
+                let next = takes.after(&refused, request, &body);
+                // Another form that is refused too says nothing of the first.
+                first.get_or_insert(refused.error);
+                match next {
+                    Some(next) => takes = next,
+                    None => break,
+                }
+            }
+        }
+    }
+    Err(first.unwrap_or_else(|| Error::internal("no form of the question was sent")))
 }
 
 /// Lists the models of a server.

@@ -7,18 +7,19 @@ use aimate_core::provider::{
 use async_trait::async_trait;
 
 use crate::http::Transport;
-use crate::openai::{self, Dialect, embeddings};
+use crate::openai::{self, Dialect, Learned, embeddings};
 
 /// OpenRouter.
 #[derive(Clone)]
 pub struct OpenRouter {
     transport: Transport,
+    learned: Learned,
 }
 
 impl OpenRouter {
     /// Over `transport`.
     pub fn new(transport: Transport) -> Self {
-        Self { transport }
+        Self { transport, learned: Learned::default() }
     }
 }
 
@@ -29,7 +30,7 @@ impl ChatProvider for OpenRouter {
     }
 
     async fn chat(&self, endpoint: &Endpoint, request: &ChatRequest) -> Result<ProviderStream> {
-        openai::chat(&self.transport, Dialect::OpenRouter, endpoint, request).await
+        openai::chat(&self.transport, &self.learned, Dialect::OpenRouter, endpoint, request).await
     }
 
     async fn models(&self, endpoint: &Endpoint) -> Result<Vec<ListedModel>> {

@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use aimate_core::provider::{ProviderEvent, ProviderStream};
 use aimate_core::{Error, Result};
+use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 
 use crate::frame::{Frame, Frames};
 use crate::http::{ResponseBody, UpstreamErrors};
 
-/// How long to wait for the usage after the finish reason: some servers never
-/// send it, and some never end the stream.
-const USAGE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long to wait for more after the finish reason: some servers never end the
+/// stream, and others give a reason long before they have finished.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Bytes of a streamed answer at most, with all that surrounds it: a server that
 /// sends without ever saying anything must end.
@@ -25,9 +26,9 @@ pub(crate) type EventQueue = VecDeque<ProviderEvent>;
 /// What may follow a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flow {
-    /// Anything.
+    /// What might follow before.
     More,
-    /// The usage at most: the model has finished.
+    /// Little: the server gave a reason for the end.
     Finishing,
     /// Nothing: the server said so.
     Done,
@@ -62,16 +63,44 @@ pub(crate) fn streaming<D: Decoder>(response: ResponseBody, decoder: D) -> Provi
     stream::poll_fn(move |cx| pin!(reader.next()).poll(cx)).boxed()
 }
 
-/// Returns the events of a response that is one frame.
-pub(crate) fn single<D: Decoder>(
+/// Returns the events of a response that has arrived.
+///
+/// # Errors
+/// What the server says in place of an answer.
+pub(crate) fn whole<D: Decoder>(
     errors: &UpstreamErrors,
-    frame: &Frame,
+    body: Bytes,
     mut decoder: D,
 ) -> Result<ProviderStream> {
     let mut queue = EventQueue::with_capacity(4);
-    decoder.frame(errors, frame, &mut queue)?;
-    decoder.end(errors, &mut queue)?;
-    Ok(stream::iter(queue.into_iter().map(Ok)).boxed())
+    let Err(error) = read_whole(errors, body, &mut decoder, &mut queue) else {
+        return Ok(stream::iter(queue.into_iter().map(Ok)).boxed());
+    };
+    decoder.fail(&mut queue);
+    let has_said =
+        |event: &ProviderEvent| matches!(event, ProviderEvent::Text(_) | ProviderEvent::Reasoning(_));
+    if !queue.iter().any(has_said) {
+        return Err(error);
+    }
+    Ok(stream::iter(queue.into_iter().map(Ok).chain([Err(error)])).boxed())
+}
+
+fn read_whole<D: Decoder>(
+    errors: &UpstreamErrors,
+    body: Bytes,
+    decoder: &mut D,
+    queue: &mut EventQueue,
+) -> Result<()> {
+    let mut frames = D::Frames::default();
+    frames.push(body);
+    loop {
+        let next = frames.next().map_err(|_| errors.too_long_frame())?;
+        let Some(frame) = next.or_else(|| frames.rest()) else { break };
+        if decoder.frame(errors, &frame, queue)? == Flow::Done {
+            break;
+        }
+    }
+    decoder.end(errors, queue)
 }
 
 struct EventReader<D: Decoder> {
@@ -93,6 +122,7 @@ impl<D: Decoder> EventReader<D> {
     async fn next(&mut self) -> Option<Result<ProviderEvent>> {
         loop {
             if let Some(event) = self.queue.pop_front() {
+                self.response.begin();
                 return Some(Ok(event));
             }
             if let Some(error) = self.error.take() {
@@ -142,19 +172,18 @@ impl<D: Decoder> EventReader<D> {
                 self.flow = Flow::Done;
                 self.end()?;
             }
-            Flow::Finishing if self.flow == Flow::More => {
+            Flow::Finishing => {
                 self.flow = Flow::Finishing;
-                self.response.finish_within(USAGE_TIMEOUT);
+                self.response.finish_within(FINISH_TIMEOUT);
             }
-            Flow::Finishing => {}
         }
         Ok(())
     }
 
-    /// Decodes a last frame that lacks its terminator if it is complete; half a
-    /// frame means that the response was cut off.
+    /// Decodes the last frames that lack their terminator if they are complete; half
+    /// a frame means that the response was cut off.
     fn end_of_body(&mut self) -> Result<()> {
-        if let Some(frame) = self.frames.rest() {
+        while let Some(frame) = self.frames.rest() {
             let is_whole = !frame.data.starts_with(b"{")
                 || serde_json::from_slice::<serde::de::IgnoredAny>(&frame.data).is_ok();
             if is_whole {
@@ -162,8 +191,11 @@ impl<D: Decoder> EventReader<D> {
             } else if self.flow == Flow::More {
                 return Err(self.response.errors.truncated());
             }
+            if self.is_over {
+                return Ok(());
+            }
         }
-        if self.is_over { Ok(()) } else { self.end() }
+        self.end()
     }
 
     fn end(&mut self) -> Result<()> {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::collections::HashSet;
 
 use crate::error::{Error, Result};
-use crate::message::{Message, MessageRole, MessageStatus, Part};
+use crate::message::{Message, MessageRole, MessageStatus, Part, ToolCall};
 use crate::prompt::Prompt;
 use crate::provider::ChatMessage;
 use crate::retrieval::citations::with_passages;
@@ -20,6 +20,10 @@ pub(crate) const MAX_MESSAGES: u32 = 2_000;
 
 /// Tokens kept for the answer where the caller sets no `max_tokens`.
 const ANSWER: u32 = 4_096;
+
+/// The largest window that models have: what is read of a branch where the model's
+/// is not known.
+const LARGEST_WINDOW: u32 = 2 << 20;
 
 /// How many tokens a prompt may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +39,12 @@ impl Budget {
     pub(crate) fn new(window: u32, max_tokens: Option<u32>) -> Self {
         let answer = max_tokens.unwrap_or(ANSWER.min(window / 4)).min(window / 2);
         Self { window, answer }
+    }
+
+    /// For a model of which no window is known: nothing is refused or left out but
+    /// what no model reads.
+    pub(crate) fn unknown(max_tokens: Option<u32>) -> Self {
+        Self::new(LARGEST_WINDOW, max_tokens.or(Some(0)))
     }
 
     /// Tokens of the prompt at most.
@@ -55,6 +65,9 @@ pub(crate) struct PromptInputs<'a> {
     pub(crate) path: &'a [Message],
     /// How many of the path are new: these always go in.
     pub(crate) new: usize,
+    /// The connection that is asked: what a provider wants back goes to none but
+    /// the one that it came from.
+    pub(crate) connection: &'a str,
 }
 
 /// A prompt, and the manifest of what went into it.
@@ -79,7 +92,7 @@ pub(crate) fn message_tokens(tokenizer: Tokenizer, content: &[Part]) -> u32 {
                 Value::String(text) => tokenizer.count(text),
                 other => tokenizer.count(&other.to_string()),
             },
-            Part::Reasoning { .. } | Part::File { .. } | Part::Citation(_) => 0,
+            Part::Reasoning { .. } | Part::File { .. } | Part::Citation(_) | Part::Extra { .. } => 0,
         })
     })
 }
@@ -122,7 +135,7 @@ pub(crate) fn build(inputs: &PromptInputs<'_>, tokenizer: Tokenizer, budget: Bud
         "tokens": tokens, "included": included, "dropped": dropped,
     });
     let mut messages: Vec<_> = system.into_iter().collect();
-    messages.extend(pair_tool_calls(kept.iter().chain(new)));
+    messages.extend(pair_tool_calls(kept.iter().chain(new), inputs.connection));
     Ok(Context { messages, tokens, manifest })
 }
 
@@ -149,8 +162,7 @@ fn system_message(
     if let Some(text) = inputs.conversation {
         add(text, &|tokens| json!({"kind": "system", "of": "conversation", "tokens": tokens}));
     }
-    (!texts.is_empty())
-        .then(|| ChatMessage { role: MessageRole::System, content: vec![Part::text(texts.join("\n\n"))] })
+    (!texts.is_empty()).then(|| ChatMessage::new(MessageRole::System, vec![Part::text(texts.join("\n\n"))]))
 }
 
 /// The index of the first message of `history` that is shown.
@@ -189,10 +201,10 @@ fn dropped(last: Option<&Message>, kept: usize, kept_tokens: u64) -> Vec<Value> 
     ]
 }
 
-/// The messages as a provider accepts them: none empty, every tool result right
-/// after its call, every call with its result. What has lost its counterpart is
-/// left out.
-fn pair_tool_calls<'a>(path: impl Iterator<Item = &'a Message>) -> Vec<ChatMessage> {
+/// The messages as a provider accepts them: none empty, no two of one role in a
+/// row, every tool result right after its call, every call with its result. What has
+/// lost its counterpart is left out, and so are pictures that a server refused.
+fn pair_tool_calls<'a>(path: impl Iterator<Item = &'a Message>, connection: &str) -> Vec<ChatMessage> {
     let path: Vec<_> = path.filter(|message| message.status != MessageStatus::Streaming).collect();
     let mut out: Vec<ChatMessage> = Vec::with_capacity(path.len());
     let mut open = HashSet::new();
@@ -200,20 +212,120 @@ fn pair_tool_calls<'a>(path: impl Iterator<Item = &'a Message>) -> Vec<ChatMessa
         let content: Vec<_> = if message.role == MessageRole::Assistant {
             let answered = answered(path.get(n + 1..).unwrap_or_default());
             open = call_ids(&message.content).filter(|id| answered.contains(id)).collect();
-            message.content.iter().filter(|part| is_answered(part, &open)).cloned().collect()
+            let is_its = is_of(message, connection);
+            let parts = message.content.iter().filter(|part| is_answered(part, &open));
+            parts.filter_map(|part| if is_its { Some(part.clone()) } else { without_opaque(part) }).collect()
         } else {
-            with_passages(message.content.iter().filter(|part| belongs(part, &open)))
+            let is_refused = path.get(n + 1).is_some_and(|answer| has_refused_image(answer));
+            let parts = message.content.iter().filter(|part| belongs(part, &open));
+            let mut content = with_passages(parts);
+            if is_refused {
+                content.iter_mut().for_each(leave_out_image);
+            }
+            content
         };
         let says_something = content.iter().any(|part| match part {
             Part::Text { text } => !text.is_empty(),
-            Part::Reasoning { .. } | Part::Citation(_) => false,
+            Part::Reasoning { .. } | Part::Citation(_) | Part::Extra { .. } => false,
             _ => true,
         });
         if says_something {
-            out.push(ChatMessage { role: message.role, content });
+            push(&mut out, message.role, content);
         }
     }
     out
+}
+
+/// Adds a message; it joins the one before if that has its role, since many models
+/// take only prompts whose roles alternate. An answer that failed or said nothing
+/// leaves two questions in a row.
+fn push(out: &mut Vec<ChatMessage>, role: MessageRole, content: Vec<Part>) {
+    let Some(last) = out.last_mut().filter(|last| last.role == role && role != MessageRole::Tool) else {
+        return out.push(ChatMessage::new(role, content));
+    };
+    let mut content = content.into_iter();
+    match (last.content.last_mut(), content.next()) {
+        (Some(Part::Text { text }), Some(Part::Text { text: more })) => {
+            text.push_str("\n\n");
+            text.push_str(&more);
+        }
+        (_, first) => last.content.extend(first),
+    }
+    last.content.extend(content);
+}
+
+/// Whether a model of `connection` wrote the message.
+fn is_of(message: &Message, connection: &str) -> bool {
+    message
+        .model
+        .as_deref()
+        .and_then(|model| model.split_once('/'))
+        .is_some_and(|(name, _)| name == connection)
+}
+
+/// A part of an answer without what only its own provider may see.
+fn without_opaque(part: &Part) -> Option<Part> {
+    match part {
+        Part::Reasoning { .. } => None,
+        Part::ToolCall(call) => {
+            Some(Part::ToolCall(ToolCall::new(&call.id, &call.name, call.arguments.clone())))
+        }
+        other => Some(other.clone()),
+    }
+}
+
+/// The field in a failed answer that says why later prompts leave the pictures of
+/// its question out.
+const IMAGE_REFUSED: &str = "image_refused";
+
+/// What is stored in an answer that failed because the server refused a picture.
+pub(crate) fn image_refused() -> Part {
+    Part::Extra { fields: serde_json::Map::from_iter([(IMAGE_REFUSED.to_owned(), true.into())]) }
+}
+
+fn has_refused_image(answer: &Message) -> bool {
+    let is_mark = |part: &Part| matches!(part, Part::Extra { fields } if fields.contains_key(IMAGE_REFUSED));
+    answer.role == MessageRole::Assistant && answer.content.iter().any(is_mark)
+}
+
+/// How many pictures of the path are left out, because a server refused them.
+pub(crate) fn refused_images(path: &[Message]) -> usize {
+    let pairs = path.iter().zip(path.iter().skip(1)).filter(|(_, answer)| has_refused_image(answer));
+    let parts = pairs.flat_map(|(question, _)| &question.content);
+    parts.filter(|part| matches!(part, Part::Image { .. })).count()
+}
+
+fn leave_out_image(part: &mut Part) {
+    if matches!(part, Part::Image { .. }) {
+        *part = Part::text("[a picture that could not be read]");
+    }
+}
+
+/// A prompt without its oldest turns, of at most about `tokens`, and how many
+/// messages were left out; `None` where nothing can be.
+pub(crate) fn without_oldest(
+    messages: &[ChatMessage],
+    tokenizer: Tokenizer,
+    tokens: u64,
+) -> Option<(Vec<ChatMessage>, usize)> {
+    let system = messages.iter().take_while(|message| message.role == MessageRole::System).count();
+    let (system, turns) = messages.split_at_checked(system)?;
+    let cost = |message: &ChatMessage| u64::from(message_tokens(tokenizer, &message.content));
+    let mut left: u64 = messages.iter().map(cost).sum();
+    let last = turns.iter().rposition(|message| message.role == MessageRole::User)?;
+    let mut cut = 0;
+    for (n, message) in turns.iter().enumerate().take(last + 1) {
+        let opens = message.role == MessageRole::User;
+        if opens && n > 0 {
+            cut = n;
+            if left <= tokens {
+                break;
+            }
+        }
+        left -= cost(message);
+    }
+    let kept = turns.get(cut..).filter(|_| cut > 0)?;
+    Some((system.iter().chain(kept).cloned().collect(), cut))
 }
 
 fn call_ids(content: &[Part]) -> impl Iterator<Item = &str> {

@@ -11,7 +11,7 @@ fn path(roles: &str) -> Vec<Message> {
     let mut path: Vec<Message> = Vec::new();
     for (n, role) in roles.chars().enumerate() {
         path_stats = path_stats.child(10);
-        let call = ToolCall { id: "call".into(), name: "f".into(), arguments: json!({}) };
+        let call = ToolCall::new("call", "f", json!({}));
         let (role, part) = match role {
             'u' => (MessageRole::User, Part::text(format!("q{n}"))),
             'a' => (MessageRole::Assistant, Part::text(format!("a{n}"))),
@@ -40,7 +40,7 @@ fn path(roles: &str) -> Vec<Message> {
 }
 
 fn sources(path: &[Message]) -> PromptInputs<'_> {
-    PromptInputs { engine: None, prompts: &[], conversation: None, path, new: 1 }
+    PromptInputs { engine: None, prompts: &[], conversation: None, path, new: 1, connection: "lab" }
 }
 
 fn built(path: &[Message], window: u32) -> Context {
@@ -85,8 +85,8 @@ fn tool_results_stay_with_their_calls() {
     use MessageRole::{Assistant, Tool, User};
     assert_eq!(roles, [User, Assistant, Tool, Assistant, User]);
     // A call that was never answered, and a result without a call, are left out.
-    assert_eq!(texts(&built(&path("ucu"), 1_000)), ["q0", "q2"]);
-    assert_eq!(texts(&built(&path("utu"), 1_000)), ["q0", "q2"]);
+    assert_eq!(texts(&built(&path("ucu"), 1_000)), ["q0\n\nq2"]);
+    assert_eq!(texts(&built(&path("utu"), 1_000)), ["q0\n\nq2"]);
 }
 
 #[test]
@@ -153,5 +153,72 @@ fn empty_and_unfinished_answers_are_not_shown() {
     let mut path = path("uauau");
     path[1].status = MessageStatus::Streaming;
     path[3].content.clear();
-    assert_eq!(texts(&built(&path, 1_000)), ["q0", "q2", "q4"]);
+    assert_eq!(texts(&built(&path, 1_000)), ["q0\n\nq2\n\nq4"]);
+}
+
+#[test]
+fn roles_alternate_whatever_became_of_the_answers() {
+    let thought = Part::Reasoning { text: "hm".into(), details: None };
+    for content in [vec![], vec![Part::text("")], vec![thought], vec![image_refused()]] {
+        for status in [MessageStatus::Failed, MessageStatus::Cancelled, MessageStatus::Complete] {
+            let mut path = path("uauau");
+            path[1].content.clone_from(&content);
+            path[1].status = status;
+            path[2]
+                .content
+                .insert(0, Part::Image { url: Some("https://a".into()), data: None, media_type: None });
+            let context = built(&path, 1_000);
+            let roles: Vec<_> = context.messages.iter().map(|message| message.role).collect();
+            use MessageRole::{Assistant, User};
+            assert_eq!(roles, [User, Assistant, User], "{content:?}");
+            assert_eq!(context.messages[0].content.len(), 3);
+        }
+    }
+}
+
+#[test]
+fn what_a_provider_wants_back_goes_to_no_other() {
+    let mut path = path("uctau");
+    let details = Part::Reasoning { text: "hm".into(), details: Some(json!(["sealed"])) };
+    path[1].content.insert(0, details.clone());
+    let Part::ToolCall(call) = &mut path[1].content[1] else { panic!() };
+    call.extra.insert("extra_content".into(), json!({"google": {"thought_signature": "s"}}));
+    let sealed = |model: &str| {
+        path[1].model = Some(model.to_owned());
+        let messages = built(&path, 1_000).messages;
+        let json = format!("{:?}", messages[1].content);
+        (json.contains("sealed"), json.contains("thought_signature"))
+    };
+    let mut sealed = sealed;
+    assert_eq!(sealed("lab/m"), (true, true));
+    assert_eq!(sealed("lab/another"), (true, true));
+    assert_eq!(sealed("other/m"), (false, false));
+    assert_eq!(sealed("lab"), (false, false));
+}
+
+#[test]
+fn refused_picture_is_left_out_of_later_prompts() {
+    let mut path = path("uau");
+    path[0].content.push(Part::Image { url: Some("https://a".into()), data: None, media_type: None });
+    path[1].content = vec![image_refused()];
+    path[1].status = MessageStatus::Failed;
+    let context = built(&path, 1_000);
+    assert!(
+        !context
+            .messages
+            .iter()
+            .flat_map(|message| &message.content)
+            .any(|part| matches!(part, Part::Image { .. }))
+    );
+    assert_eq!(refused_images(&path), 1);
+}
+
+#[test]
+fn oldest_turns_are_left_out_of_a_prompt_that_overflowed() {
+    let messages = built(&path("uauctau"), 1_000).messages;
+    let all =
+        |tokens| without_oldest(&messages, Tokenizer::Estimate, tokens).map(|(kept, cut)| (kept.len(), cut));
+    assert_eq!(all(0), Some((1, 6)));
+    assert_eq!(all(25), Some((5, 2)));
+    assert_eq!(without_oldest(&messages[6..], Tokenizer::Estimate, 0), None);
 }

@@ -12,13 +12,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::answer_limits::PIECE;
 use super::channel::Channel;
-use super::context::message_tokens;
+use super::context::{image_refused, message_tokens};
 use super::event::{ChatEvent, Finished, Started};
 use super::log::Log;
-use super::model_call::ModelCall;
+use super::model_call::{ModelCall, trimmed};
 use super::transcript::Transcript;
 use crate::clock::{ClockAndIds, Timestamp};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, ErrorReason, Result};
 use crate::message::{Message, Part};
 use crate::model::Prices;
 use crate::provider::{FinishReason, ProviderEvent, ProviderStream};
@@ -100,6 +100,8 @@ struct End {
     status: RunStatus,
     reason: Option<FinishReason>,
     error: Option<RunError>,
+    /// Later prompts leave the pictures of the question out.
+    is_image_refused: bool,
 }
 
 impl End {
@@ -108,11 +110,17 @@ impl End {
             status: RunStatus::Cancelled,
             reason: Some(FinishReason::Other("cancelled".to_owned())),
             error: None,
+            is_image_refused: false,
         }
     }
 
     fn interrupted(error: &Error) -> Self {
-        Self { status: RunStatus::Interrupted, reason: None, error: Some(error.into()) }
+        Self {
+            status: RunStatus::Interrupted,
+            reason: None,
+            error: Some(error.into()),
+            is_image_refused: false,
+        }
     }
 }
 
@@ -127,7 +135,7 @@ struct PartialAnswer {
 impl Driver {
     /// Drives the run to its end. `call` is dropped as soon as the model has
     /// been asked: a long stream holds no prompt in memory.
-    pub(crate) async fn drive(mut self, call: ModelCall, accounting: Accounting) {
+    pub(crate) async fn drive(mut self, mut call: ModelCall, accounting: Accounting) {
         let asked = tokio::select! {
             biased;
             () = self.channel.cancel.cancelled() => Err(End::cancelled()),
@@ -139,8 +147,16 @@ impl Driver {
         drop((call.endpoint, call.explain, call.request.messages));
         let end = match asked {
             Err(end) => end,
-            Ok(stream) => self.follow(stream, &mut answer).await,
+            Ok((stream, left_out)) => {
+                if left_out > 0 {
+                    self.channel.publish([trimmed(left_out)]);
+                }
+                self.follow(stream, &mut answer).await
+            }
         };
+        if end.is_image_refused {
+            answer.transcript.mark(image_refused());
+        }
         let usage = accounting.final_usage(&answer).await;
         self.finish(answer.transcript, usage, end, accounting.tokenizer).await;
     }
@@ -205,6 +221,8 @@ impl Driver {
                     answer.reason = Some(reason);
                     continue;
                 }
+                Ok(ProviderEvent::TextWasReasoning) => ChatEvent::TextWasReasoning,
+                Ok(ProviderEvent::Extra(fields)) => ChatEvent::Extra { fields },
                 Err(error) => {
                     outcome = Err(error);
                     break;
@@ -332,7 +350,7 @@ fn join(last: &mut ChatEvent, event: ChatEvent) -> Option<ChatEvent> {
 fn citation_warnings(resolved: &Resolved) -> Vec<ChatEvent> {
     let unknown = resolved.unknown.iter().map(|n| ChatEvent::Warning {
         code: WarningCode::CitationUnknown,
-        detail: format!("the answer cited [{n}], but there is no such passage; the mark was taken out"),
+        detail: format!("the answer cited [{n}], but there is no such passage"),
     });
     let misquoted = resolved.misquoted.iter().map(|(n, quote)| ChatEvent::Warning {
         code: WarningCode::QuoteNotFound,
@@ -469,7 +487,7 @@ fn ended(answer: &PartialAnswer) -> End {
     } else {
         reason
     };
-    End { status: RunStatus::Completed, reason: Some(reason), error: None }
+    End { status: RunStatus::Completed, reason: Some(reason), error: None, is_image_refused: false }
 }
 
 /// The end by an error: what had begun is interrupted, what had not has failed.
@@ -477,5 +495,6 @@ fn failed(error: &Error, began: bool) -> End {
     let broke_off = matches!(error.kind(), ErrorKind::Upstream | ErrorKind::Timeout | ErrorKind::Unavailable);
     let status = if began && broke_off { RunStatus::Interrupted } else { RunStatus::Failed };
     tracing::warn!(code = error.kind().as_str(), cause = ?error, "a run did not succeed");
-    End { status, reason: None, error: Some(error.into()) }
+    let is_image_refused = error.reason() == Some(ErrorReason::ImageRefused);
+    End { status, reason: None, error: Some(error.into()), is_image_refused }
 }

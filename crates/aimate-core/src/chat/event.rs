@@ -35,6 +35,16 @@ pub enum ChatEvent {
         /// The piece.
         text: String,
     },
+    /// All text so far was reasoning: the model's server told it too late. The
+    /// stored answer has it so.
+    TextWasReasoning,
+    /// What else there is of the answer, under the provider's names: pictures,
+    /// sounds, the sources of a search.
+    Extra {
+        /// The fields as the provider sent them.
+        #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+        fields: serde_json::Map<String, Value>,
+    },
     /// The model called a tool.
     ToolCalled {
         /// The whole call.
@@ -113,6 +123,8 @@ impl ChatEvent {
             Self::Retrieved { .. } => "retrieved",
             Self::Reasoning { .. } => "reasoning",
             Self::Text { .. } => "text",
+            Self::TextWasReasoning => "text_was_reasoning",
+            Self::Extra { .. } => "extra",
             Self::ToolCalled { .. } => "tool_called",
             Self::ApprovalRequired { .. } => "approval_required",
             Self::ToolReturned { .. } => "tool_returned",
@@ -133,6 +145,8 @@ impl ChatEvent {
                 Self::ToolReturned { output, .. } => output.to_string().len(),
                 Self::Warning { detail, .. } | Self::Error { detail, .. } => detail.len(),
                 Self::Started(_) => FIELDS,
+                Self::TextWasReasoning => 0,
+                Self::Extra { fields } => fields.values().map(|value| value.to_string().len()).sum(),
                 Self::Finished(finished) => finished.message.content.iter().map(Part::bytes).sum(),
             }
     }

@@ -2,11 +2,16 @@
 
 use std::sync::Arc;
 
+use aimate_text::tokens::Tokenizer;
+use futures_util::stream::{self, StreamExt};
 use tokio::time::timeout_at;
 
 use super::answer_limits::too_slow;
-use crate::error::{Error, Result};
+use super::context::{self, Budget};
+use super::event::ChatEvent;
+use crate::error::{Error, ErrorKind, Result};
 use crate::provider::{ChatProvider, ChatRequest, Endpoint, ProviderStream};
+use crate::warning::WarningCode;
 
 /// Adds to a server's refusal what the engine knows of its models.
 pub(crate) type ExplainRefusal = Box<dyn Fn(Error) -> Error + Send + Sync>;
@@ -17,18 +22,61 @@ pub(crate) struct ModelCall {
     pub(crate) endpoint: Endpoint,
     pub(crate) request: ChatRequest,
     pub(crate) explain: ExplainRefusal,
+    pub(crate) tokenizer: Tokenizer,
+    /// Tokens of the prompt as aiMate counts them.
+    pub(crate) prompt_tokens: u64,
 }
 
 impl ModelCall {
-    /// Asks the model; the answer keeps to the limits of the request.
+    /// Asks the model, and once more without the oldest turns if the server says
+    /// that the prompt does not fit: it knows its window better than any list.
+    /// Returns the answer and how many messages were left out.
     ///
     /// # Errors
     /// What the server says; see [`ChatProvider::chat`]. `Timeout` if it has not
     /// begun to answer in the time of an answer.
-    pub(crate) async fn send(&self) -> Result<ProviderStream> {
-        ask(self.provider.as_ref(), &self.endpoint, &self.request)
-            .await
-            .map_err(|error| (self.explain)(error))
+    pub(crate) async fn send(&mut self) -> Result<(ProviderStream, usize)> {
+        let error = match self.begin().await {
+            Ok(stream) => return Ok((stream, 0)),
+            Err(error) => error,
+        };
+        if error.kind() == ErrorKind::ContextOverflow {
+            let tokens = self.fitting_tokens(&error);
+            let messages = &self.request.messages;
+            if let Some((messages, left_out)) = context::without_oldest(messages, self.tokenizer, tokens) {
+                tracing::info!(connection = %self.endpoint.name, left_out, "a prompt did not fit; sent again without its oldest messages");
+                self.request.messages = messages;
+                // The first refusal says more than one of the shortened prompt.
+                return match self.begin().await {
+                    Ok(stream) => Ok((stream, left_out)),
+                    Err(_) => Err((self.explain)(error)),
+                };
+            }
+        }
+        Err((self.explain)(error))
+    }
+
+    /// Asks the model and waits for the first event of the answer: some servers
+    /// refuse a prompt there.
+    async fn begin(&self) -> Result<ProviderStream> {
+        let mut stream = ask(self.provider.as_ref(), &self.endpoint, &self.request).await?;
+        match stream.next().await {
+            Some(Err(error)) if error.kind() == ErrorKind::ContextOverflow => Err(error),
+            first => Ok(stream::iter(first).chain(stream).boxed()),
+        }
+    }
+
+    /// Tokens, as aiMate counts them, that a prompt may have after this refusal: by
+    /// the server's own numbers with a tenth to spare and place for the answer, else
+    /// half of what it was.
+    fn fitting_tokens(&self, error: &Error) -> u64 {
+        let Some(overflow) = error.overflow() else { return self.prompt_tokens / 2 };
+        let budget = Budget::new(overflow.window, self.request.sampling.max_tokens).prompt();
+        let ours = match overflow.prompt {
+            Some(prompt) => budget.saturating_mul(self.prompt_tokens) / u64::from(prompt.max(1)),
+            None => budget,
+        };
+        (ours - ours / 10).min(self.prompt_tokens / 10 * 9)
     }
 }
 
@@ -46,5 +94,16 @@ pub(crate) async fn ask(
     match timeout_at(deadline, provider.chat(endpoint, request)).await {
         Ok(stream) => Ok(limits.hold(stream?, deadline)),
         Err(_) => Err(too_slow(limits.time)),
+    }
+}
+
+/// The warning of a prompt that was sent again without its oldest messages.
+pub(crate) fn trimmed(left_out: usize) -> ChatEvent {
+    ChatEvent::Warning {
+        code: WarningCode::ContextTruncated,
+        detail: format!(
+            "The model's window is smaller than the prompt: the oldest {left_out} messages were left out. Set the \
+             connection's `context_window` to what the model reads."
+        ),
     }
 }

@@ -27,6 +27,8 @@ impl Transcript {
             ChatEvent::ToolCalled { call } => {
                 self.parts.push(Part::ToolCall(ToolCall::clone(call)));
             }
+            ChatEvent::TextWasReasoning => self.text_was_reasoning(),
+            ChatEvent::Extra { fields } => self.parts.push(Part::Extra { fields: fields.clone() }),
             ChatEvent::Retrieved { citations } => {
                 self.passages.clone_from(citations);
             }
@@ -37,6 +39,16 @@ impl Transcript {
     /// Takes what the provider wants back with the reasoning.
     pub(crate) fn details(&mut self, details: Value) {
         self.reason("", Some(details));
+    }
+
+    fn text_was_reasoning(&mut self) {
+        for part in std::mem::take(&mut self.parts) {
+            match part {
+                Part::Text { text } => self.reason(&text, None),
+                Part::Reasoning { text, details } => self.reason(&text, details),
+                other => self.parts.push(other),
+            }
+        }
     }
 
     fn reason(&mut self, more: &str, more_details: Option<Value>) {
@@ -52,6 +64,11 @@ impl Transcript {
         } else {
             self.parts.push(Part::Reasoning { text: more.to_owned(), details: more_details });
         }
+    }
+
+    /// Adds a part that the engine itself wants to find again.
+    pub(crate) fn mark(&mut self, part: Part) {
+        self.parts.push(part);
     }
 
     /// Whether it is empty.
@@ -92,6 +109,17 @@ mod tests {
             transcript.into_answer().content,
             [reasoning("hm"), Part::text("ab"), reasoning("x"), Part::text("c")]
         );
+    }
+
+    #[test]
+    fn text_that_was_reasoning_becomes_it() {
+        let mut transcript = Transcript::default();
+        let text = |text: &str| ChatEvent::Text { text: text.into() };
+        for event in [text("so"), text(" it is"), ChatEvent::TextWasReasoning, text("Yes.")] {
+            transcript.apply(&event);
+        }
+        let reasoning = Part::Reasoning { text: "so it is".into(), details: None };
+        assert_eq!(transcript.into_answer().content, [reasoning, Part::text("Yes.")]);
     }
 
     #[test]

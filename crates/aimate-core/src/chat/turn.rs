@@ -67,7 +67,7 @@ fn role_of(content: &[Part]) -> Result<MessageRole> {
                     "this version takes no files yet; send text or an image",
                 ));
             }
-            Part::Reasoning { .. } | Part::ToolCall(_) | Part::Citation(_) => {
+            Part::Reasoning { .. } | Part::ToolCall(_) | Part::Citation(_) | Part::Extra { .. } => {
                 "is a part that only answers have; send `text`, `image` or `tool_result`"
             }
         };

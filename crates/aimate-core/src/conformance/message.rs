@@ -67,7 +67,14 @@ pub async fn every_part_reads_back(stores: &Stores) {
             id: "c1".into(),
             name: "f".into(),
             arguments: json!({"n": 0.1, "b": 1e21}),
+            extra: serde_json::Map::from_iter([(
+                "extra_content".into(),
+                json!({"google": {"thought_signature": "s=="}}),
+            )]),
         }),
+        Part::Extra {
+            fields: serde_json::Map::from_iter([("images".into(), json!([{"type": "image_url"}]))]),
+        },
         Part::ToolResult { id: "c1".into(), output: json!("plain"), is_error: true },
         Part::Citation(Citation {
             n: 1,

@@ -6,6 +6,7 @@ use aimate_text::tokens::Tokenizer;
 
 use super::held::Hold;
 use super::resolve::ResolvedModel;
+use super::title::title;
 use super::{Answer, Engine};
 use crate::chat::channel::Channel;
 use crate::chat::context::{self, Budget, MAX_MESSAGES, message_tokens};
@@ -24,20 +25,18 @@ use crate::run::{AbandonedRun, BeginRun, Begun, Run, RunStatus};
 use crate::scope::Scope;
 use crate::warning::WarningCode;
 
-/// The context window of a model of which none is known.
-pub(super) const UNKNOWN_WINDOW: u32 = 8_192;
+/// The window that a branch is read for before it is known which model answers.
+const FIRST_WINDOW: u32 = 8_192;
 /// Bytes of text from which on tokens are counted off the async threads.
 const LONG_TEXT: usize = 32 * 1024;
-/// Characters of a title taken from the first message.
-const TITLE: usize = 60;
 
 /// A turn that is ready to be stored and asked.
 struct Prepared {
     begin: BeginRun,
     call: ModelCall,
     accounting: Accounting,
-    /// What finding passages could not do.
-    warnings: Vec<String>,
+    /// What could not be done for the prompt.
+    warnings: Vec<(WarningCode, String)>,
     /// Until the run is driven, nobody may take it for abandoned.
     hold: Hold<RunId>,
 }
@@ -130,9 +129,7 @@ impl Engine {
         if !call.request.passages.is_empty() {
             events.push(ChatEvent::Retrieved { citations: call.request.passages.clone() });
         }
-        events.extend(
-            warnings.into_iter().map(|detail| ChatEvent::Warning { code: WarningCode::Retrieval, detail }),
-        );
+        events.extend(warnings.into_iter().map(|(code, detail)| ChatEvent::Warning { code, detail }));
         channel.publish(events);
         let tasks = inner.tasks.clone();
         let end = EndRun { engine: self.for_task(), channel: channel.clone(), run: run.clone() };
@@ -160,8 +157,8 @@ impl Engine {
         };
         let (mut branch, target) = self.branch(scope, &turn, named).await?;
         let tokenizer = Tokenizer::for_model(&target.model_id);
-        let window = target.window().unwrap_or(UNKNOWN_WINDOW);
-        let budget = Budget::new(window, turn.sampling.max_tokens);
+        let window = target.window();
+        let budget = budget(window, turn.sampling.max_tokens);
         let mut new = self.new_messages(&branch, &turn, tokenizer).await?;
         let collections = Self::collections_for(&turn, &target);
         let found = self
@@ -178,6 +175,7 @@ impl Engine {
                 path: &branch.path,
                 // The question that is answered again always goes in.
                 new: new.len().max(1),
+                connection: &target.connection.name,
             },
             tokenizer,
             budget,
@@ -185,7 +183,12 @@ impl Engine {
         let endpoint = self.endpoint(scope, &target.connection)?;
         let provider = self.inner.providers.get(&endpoint.provider)?.provider.clone();
         let mut manifest = context.manifest;
-        let warnings = found.describe(&mut manifest);
+        let mut warnings: Vec<_> = found
+            .describe(&mut manifest)
+            .into_iter()
+            .map(|detail| (WarningCode::Retrieval, detail))
+            .collect();
+        warnings.extend(refused_pictures(&branch.path));
         let passages = branch.path.last().map(|last| passages_of(&last.content)).unwrap_or_default();
         let id = self.inner.sources.id();
         // Before the run has a time: see `Engine::recover`.
@@ -200,14 +203,16 @@ impl Engine {
             response_format: turn.response_format,
             passages,
             sampling: turn.sampling,
-            context_window: Some(window),
+            context_window: window,
             stream: turn.stream,
             limits: self.inner.answer_limits,
+            max_tokens_field: None,
             extra: turn.extra,
         };
-        let accounting = Accounting { prices: target.prices(), tokenizer, prompt_tokens: context.tokens };
+        let prompt_tokens = context.tokens;
+        let accounting = Accounting { prices: target.prices(), tokenizer, prompt_tokens };
         let explain = Box::new(move |error| target.explain(error));
-        let call = ModelCall { provider, endpoint, request, explain };
+        let call = ModelCall { provider, endpoint, request, explain, tokenizer, prompt_tokens };
         Ok(Prepared { begin, call, accounting, warnings, hold })
     }
 
@@ -235,7 +240,7 @@ impl Engine {
         };
         let tokens = match &named {
             Some(target) => prompt_budget(target, turn),
-            None => Budget::new(UNKNOWN_WINDOW, None).prompt(),
+            None => Budget::new(FIRST_WINDOW, None).prompt(),
         };
         let conversations = &self.inner.stores.conversations;
         let mut window = conversations.window(scope, id, leaf, tokens, MAX_MESSAGES).await?;
@@ -268,17 +273,32 @@ impl Engine {
         Branch { conversation, is_new: true, prompts: Vec::new(), path: Vec::new() }
     }
 
+    /// The model that answered last. The conversation goes to no other connection by
+    /// itself: its history may not be meant for another company.
     async fn last_target(&self, scope: &Scope, window: &Window) -> Result<ResolvedModel> {
-        let last = window.messages.iter().rev().find(|message| message.model.is_some());
-        if let Some(Message { model: Some(model), status, .. }) = last
-            && let Ok(target) = self.resolve_model(scope, Some(model)).await
-            && !target.is_fallback()
-            // One that is not listed goes on if it has answered before.
-            && (target.model.is_some() || *status != MessageStatus::Failed)
-        {
+        let mut answers = window.messages.iter().rev().filter(|message| message.model.is_some());
+        let Some(last) = answers.next() else { return self.resolve_model(scope, None).await };
+        let label = last.model.as_deref().unwrap_or_default();
+        let target = match self.resolve_in_connection(scope, label).await {
+            Ok(target) => target,
+            Err(error) => return Err(error),
+        };
+        if target.is_fallback() {
+            // It stands in where there is no model, and told nobody anything.
+            return self.resolve_model(scope, None).await;
+        }
+        // One that is not listed goes on if it has answered before.
+        if target.model.is_some() || last.status != MessageStatus::Failed {
             return Ok(target);
         }
-        self.resolve_model(scope, None).await
+        let connection = label.split_once('/').map_or("", |(connection, _)| connection);
+        let earlier = answers.filter_map(|message| message.model.as_deref()).find(|earlier| {
+            *earlier != label && earlier.split_once('/').is_some_and(|(name, _)| name == connection)
+        });
+        match earlier {
+            Some(earlier) => self.resolve_in_connection(scope, earlier).await,
+            None => Ok(target),
+        }
     }
 
     async fn new_messages(&self, branch: &Branch, turn: &Turn, tokenizer: Tokenizer) -> Result<Vec<Message>> {
@@ -407,8 +427,20 @@ impl Drop for EndRun {
 }
 
 fn prompt_budget(target: &ResolvedModel, turn: &Turn) -> u64 {
-    let window = target.window().unwrap_or(UNKNOWN_WINDOW);
-    Budget::new(window, turn.sampling.max_tokens).prompt()
+    budget(target.window(), turn.sampling.max_tokens).prompt()
+}
+
+/// The budget of a window, or of one that is not known.
+pub(super) fn budget(window: Option<u32>, max_tokens: Option<u32>) -> Budget {
+    window.map_or_else(|| Budget::unknown(max_tokens), |window| Budget::new(window, max_tokens))
+}
+
+/// The warning of pictures that a server refused before.
+fn refused_pictures(path: &[Message]) -> Option<(WarningCode, String)> {
+    let count = context::refused_images(path);
+    let detail =
+        format!("{count} of the conversation's pictures are left out: the model server refused them");
+    (count > 0).then_some((WarningCode::ImageLeftOut, detail))
 }
 
 /// Whether the window leaves out the beginning of its branch.
@@ -437,19 +469,6 @@ fn history(mut messages: Vec<Message>, input: &TurnInput) -> Result<Vec<Message>
         ));
     }
     Ok(messages)
-}
-
-/// A title out of the first user message: its first line, cut at a word.
-fn title(messages: &[Message]) -> Option<String> {
-    let first = messages.iter().find(|message| message.role == MessageRole::User)?;
-    let text = text_of(&first.content);
-    let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
-    if line.chars().count() <= TITLE {
-        return Some(line.to_owned());
-    }
-    let cut: String = line.chars().take(TITLE).collect();
-    let whole = cut.rsplit_once(' ').map_or(cut.as_str(), |(words, _)| words);
-    Some(format!("{whole}…"))
 }
 
 #[cfg(test)]

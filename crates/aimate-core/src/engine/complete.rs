@@ -6,16 +6,15 @@ use std::task::{Context, Poll};
 use futures_util::Stream;
 
 use super::Engine;
-use super::chat::UNKNOWN_WINDOW;
+use super::chat::budget;
 use super::usage_guard::UsageGuard;
-use crate::chat::context::Budget;
 use crate::chat::model_call::ask;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::message::{Citation, Part};
 use crate::provider::{ChatRequest, Embeddings, ProviderEvent, ProviderStream};
 use crate::scope::Scope;
 use crate::usage::{TokenUsage, UsageOutcome};
-use aimate_text::tokens::{MESSAGE_OVERHEAD, estimate};
+use aimate_text::tokens::{MESSAGE_OVERHEAD, Tokenizer, estimate};
 
 /// One call of a model that is not stored.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +44,9 @@ pub struct EmbeddingRequest {
     pub model: Option<String>,
     /// The texts.
     pub texts: Vec<String>,
+    /// Texts as token ids of OpenAI's `cl100k_base`, in place of `texts`: they are
+    /// embedded as the texts that they stand for.
+    pub tokens: Vec<Vec<u32>>,
     /// Numbers of each vector, where the model lets one choose.
     pub dimensions: Option<u32>,
 }
@@ -53,6 +55,12 @@ impl EmbeddingRequest {
     /// A request for the vectors of `texts`.
     pub fn new<T: Into<String>>(texts: impl IntoIterator<Item = T>) -> Self {
         Self { texts: texts.into_iter().map(Into::into).collect(), ..Self::default() }
+    }
+
+    /// A request for the vectors of texts that are given as token ids of
+    /// `cl100k_base`.
+    pub fn of_tokens(tokens: impl IntoIterator<Item = Vec<u32>>) -> Self {
+        Self { tokens: tokens.into_iter().collect(), ..Self::default() }
     }
 
     /// By this model.
@@ -140,8 +148,7 @@ impl Engine {
         let mut request = completion.request;
         request.context_window = target.window();
         if let Some(collections) = completion.knowledge.as_ref().filter(|named| !named.is_empty()) {
-            let window = request.context_window.unwrap_or(UNKNOWN_WINDOW);
-            let tokens = Budget::new(window, request.sampling.max_tokens).prompt();
+            let tokens = budget(request.context_window, request.sampling.max_tokens).prompt();
             self.retriever(scope).show_passages(collections, &mut request, tokens).await?;
         }
         let passages = request.passages.clone();
@@ -162,10 +169,13 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound` if there is no such model; `Unsupported` if its provider makes
-    /// no vectors; what the server says.
+    /// no vectors; `Invalid` for token ids that are none; what the server says.
     pub async fn embed(&self, scope: &Scope, request: EmbeddingRequest) -> Result<EmbeddingResponse> {
         self.accepting()?;
-        let EmbeddingRequest { model, texts, dimensions } = request;
+        let EmbeddingRequest { model, mut texts, tokens, dimensions } = request;
+        if !tokens.is_empty() {
+            texts.extend(self.decoded(tokens).await?);
+        }
         let target = self.resolve_model(scope, model.as_deref()).await?;
         let endpoint = self.endpoint(scope, &target.connection)?;
         let provider = &self.inner.providers.get(&endpoint.provider)?.provider;
@@ -182,6 +192,25 @@ impl Engine {
         let Embeddings { vectors, usage: reported } = outcome.map_err(|error| target.explain(error))?;
         let usage = reported.bounded(&usage.usage());
         Ok(EmbeddingResponse { model: target.label(), vectors, usage })
+    }
+}
+
+impl Engine {
+    /// The texts that these token ids stand for; off the async threads, since the
+    /// vocabulary may have to be loaded.
+    async fn decoded(&self, tokens: Vec<Vec<u32>>) -> Result<Vec<String>> {
+        let decode = move || -> Option<Vec<String>> {
+            tokens.iter().map(|ids| Tokenizer::Cl100k.decode(ids)).collect()
+        };
+        let decoded = self.inner.tasks.spawn_blocking(decode).await;
+        decoded
+            .map_err(|error| Error::internal("token ids could not be read").with_source(error))?
+            .ok_or_else(|| {
+                Error::field(
+                    "input",
+                    "has token ids that are none of `cl100k_base`, or this build reads none; send text",
+                )
+            })
     }
 }
 

@@ -5,8 +5,8 @@ use serde::Serialize;
 use super::Engine;
 use super::endpoint::{binding, no_keys};
 use crate::connection::{
-    Connection, ConnectionChange, ConnectionStatus, NewConnection, check_key, check_name, origin,
-    validated_url,
+    Connection, ConnectionChange, ConnectionStatus, NewConnection, check_name, check_settings, clean_key,
+    origin, validated_url,
 };
 use crate::error::Result;
 use crate::id::ConnectionId;
@@ -119,9 +119,9 @@ impl Connections {
             next.settings = settings;
         }
         let moved = origin(stored.url.as_deref()) != origin(next.url.as_deref());
+        check_settings(&next.settings)?;
         if change.api_key.is_some() || moved {
-            check_key(change.api_key.as_ref())?;
-            self.set_key(&mut next, change.api_key)?;
+            self.set_key(&mut next, clean_key(change.api_key)?)?;
         }
         if moved || next.has_key != stored.has_key {
             next.status = ConnectionStatus::Unknown;

@@ -20,6 +20,7 @@ mod resolve;
 mod run;
 mod shutdown;
 mod stored_answer;
+mod title;
 mod usage_guard;
 mod usage_recorder;
 mod worker;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Engine;
 use super::catalog::Catalog;
-use crate::connection::Connection;
+use crate::connection::{Connection, ConnectionStatus};
 use crate::error::{Error, ErrorKind, ErrorReason, Result};
 use crate::model::{Capability, Model, Prices};
 use crate::provider::ProviderId;
@@ -115,13 +115,15 @@ impl Catalog {
         }
     }
 
-    fn find(self: &Arc<Self>, name: &str) -> Result<ResolvedModel, Miss> {
+    /// The model that `name` means. `may_guess` for one that no list has: the lists
+    /// were read again.
+    fn find(self: &Arc<Self>, name: &str, may_guess: bool) -> Result<ResolvedModel, Miss> {
         let named = name.split_once('/').and_then(|(connection, model)| {
             Some((self.connections.iter().find(|known| known.name == connection)?, model))
         });
         match named {
             Some((connection, model)) => self.find_in(connection, model),
-            None => self.find_bare(name),
+            None => self.find_bare(name, may_guess),
         }
     }
 
@@ -152,7 +154,7 @@ impl Catalog {
         }
     }
 
-    fn find_bare(self: &Arc<Self>, name: &str) -> Result<ResolvedModel, Miss> {
+    fn find_bare(self: &Arc<Self>, name: &str, may_guess: bool) -> Result<ResolvedModel, Miss> {
         let having = |is_it: &dyn Fn(&Connection) -> bool| -> Vec<_> {
             self.enabled().filter(|connection| is_it(connection)).collect()
         };
@@ -163,8 +165,14 @@ impl Catalog {
         match found.as_slice() {
             [connection] => self.find_in(connection, name),
             [] => match having(&|c| !self.is_fallback(c) && !self.has_models(c)).as_slice() {
-                // A server without a model list may have any model.
-                [only] => self.find_in(only, name),
+                // A server without a model list may have any model; but one that is
+                // down is not asked before the others.
+                [only]
+                    if having(&|c| !self.is_fallback(c)).len() == 1
+                        || (may_guess && only.status != ConnectionStatus::Unreachable) =>
+                {
+                    self.find_in(only, name)
+                }
                 _ => Err(self.no_such_model(name)),
             },
             several => Err(Miss::Final(Error::invalid(format!(
@@ -237,11 +245,36 @@ fn proposals(names: Vec<String>) -> Option<String> {
 }
 
 impl Engine {
+    /// The model of a stored label, `CONNECTION/MODEL`, in the very connection that
+    /// it names.
+    ///
+    /// # Errors
+    /// `Invalid` on `model` if that connection is not there any more or disabled: the
+    /// caller has to name another one.
+    pub(super) async fn resolve_in_connection(&self, scope: &Scope, label: &str) -> Result<ResolvedModel> {
+        let name = label.split_once('/').map_or(label, |(name, _)| name);
+        let catalog = self.catalog(scope).await?;
+        let connection = catalog.connections.iter().find(|known| known.name == name);
+        let gone = match connection {
+            None => "is not there any more",
+            Some(connection) if !connection.is_enabled => "is disabled",
+            Some(_) => return self.resolve_model(scope, Some(label)).await,
+        };
+        Err(Error::field(
+            "model",
+            format!(
+                "is missing: connection `{}`, which answered before, {gone}, and a conversation goes to no other \
+                 connection by itself; name the model that answers from now on",
+                shorten(name, 200)
+            ),
+        ))
+    }
+
     /// The model that `name` means in this scope, or the default one.
     pub(super) async fn resolve_model(&self, scope: &Scope, name: Option<&str>) -> Result<ResolvedModel> {
         let catalog = self.catalog(scope).await?;
         let Some(name) = name else { return self.default_model(scope, &catalog).await };
-        match catalog.find(name) {
+        match catalog.find(name, false) {
             Ok(found) if found.model.is_some() => Ok(found),
             Ok(found) if catalog.has_models(&found.connection) => {
                 self.refresh_if_older(scope, &found.connection, UNLISTED_AGE);
@@ -251,14 +284,14 @@ impl Engine {
             // the first call waits.
             Ok(found) => {
                 self.refresh_once(scope, &found.connection).await;
-                self.catalog(scope).await?.find(name).map_err(Miss::error)
+                self.catalog(scope).await?.find(name, true).map_err(Miss::error)
             }
             Err(Miss::Final(error)) => Err(error),
             Err(Miss::Unlisted(connections, error)) => {
                 let readings =
                     connections.iter().map(|connection| self.refresh_soon(scope, connection).wait());
                 futures_util::future::join_all(readings).await;
-                self.catalog(scope).await?.find(name).map_err(|_| error)
+                self.catalog(scope).await?.find(name, true).map_err(|_| error)
             }
         }
     }

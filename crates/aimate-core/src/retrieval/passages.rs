@@ -95,6 +95,8 @@ impl Retriever<'_> {
         request.passages.clone_from(&selection.citations);
         let parts = last.content.drain(..).chain(selection.citations.into_iter().map(Part::Citation));
         last.content = citations::with_passages(&parts.collect::<Vec<_>>());
+        // It no longer says what the caller wrote.
+        last.verbatim = None;
         Ok(())
     }
 

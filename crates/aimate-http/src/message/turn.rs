@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use super::{TurnRequest, accepts_stream, client_id};
 use crate::content::Content;
 use crate::error::Result;
+use crate::openai::number::Whole;
 
 /// A question and how it is to be answered.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -56,18 +57,23 @@ pub(crate) struct TurnBody {
     temperature: Option<f64>,
     /// Nucleus: the share of probability to pick from, 0 to 1.
     top_p: Option<f64>,
-    /// Tokens of the answer at most.
-    max_tokens: Option<u32>,
+    /// Tokens of the answer at most; -1 is no limit.
+    #[schema(value_type = Option<i64>)]
+    max_tokens: Option<Whole>,
     /// Texts that end the answer.
     stop: Vec<String>,
     /// The seed of the randomness.
-    seed: Option<i64>,
+    #[schema(value_type = Option<i64>)]
+    seed: Option<Whole>,
     /// Penalty on frequent tokens, -2 to 2.
     frequency_penalty: Option<f64>,
     /// Penalty on tokens that occurred, -2 to 2.
     presence_penalty: Option<f64>,
     /// How much to think: `low`, `medium`, `high`, or what the provider takes.
     reasoning_effort: Option<String>,
+    /// More fields for the model server, under its own names, such as `top_k`.
+    #[schema(value_type = Object)]
+    extra: Map<String, Value>,
 }
 
 /// Text, or a list of parts.
@@ -126,13 +132,14 @@ impl TurnBody {
         turn = turn.on_disconnect(self.on_disconnect).sampling(Sampling {
             temperature: self.temperature,
             top_p: self.top_p,
-            max_tokens: self.max_tokens,
+            max_tokens: self.max_tokens.map_or(Ok(None), |limit| limit.limit("max_tokens"))?,
             stop: self.stop,
-            seed: self.seed,
+            seed: self.seed.map(|seed| seed.0),
             frequency_penalty: self.frequency_penalty,
             presence_penalty: self.presence_penalty,
             reasoning_effort: self.reasoning_effort,
         });
+        turn.extra = self.extra;
         turn.parent = self.parent_id;
         turn.model = self.model;
         turn.knowledge = self.knowledge;

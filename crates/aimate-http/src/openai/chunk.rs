@@ -1,12 +1,14 @@
 //! OpenAI's answers, serialized by hand into one buffer: the fields that are the
 //! same in every chunk of a stream are serialized once and copied.
 
+use std::collections::BTreeMap;
+
 use aimate_core::message::{Citation, ToolCall};
 use aimate_core::provider::FinishReason;
 use aimate_core::usage::TokenUsage;
 use aimate_core::{ClockAndIds, ConversationId, Error};
 use bytes::{BufMut, Bytes, BytesMut};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::completion::ChatCompletion;
@@ -105,10 +107,19 @@ impl ChunkWriter {
     }
 
     pub(crate) fn reasoning_details(&mut self, out: &mut BytesMut, details: &Value) {
-        self.delta(out, |out| {
-            out.put_slice(b"\"reasoning_details\":");
-            put(out, details);
-        });
+        self.delta(out, |out| write_details(out, details, b""));
+    }
+
+    /// What else there is of the answer, under the provider's names.
+    pub(crate) fn extra(&mut self, out: &mut BytesMut, fields: &Map<String, Value>) {
+        let (of_message, of_answer) = split_extra(fields);
+        self.begin(out);
+        out.put_slice(&self.head);
+        out.put_slice(b"{\"index\":0,\"delta\":");
+        put(out, &of_message);
+        out.put_slice(b",\"logprobs\":null,\"finish_reason\":null}]");
+        write_fields(out, &of_answer);
+        out.put_slice(if self.include_usage { b",\"usage\":null}\n\n" } else { b"}\n\n".as_slice() });
     }
 
     /// A tool call, whole in one chunk: its arguments are not streamed.
@@ -188,8 +199,9 @@ impl ChunkWriter {
 
 /// Serializes a whole answer.
 pub(crate) fn write_completion(head: &CompletionHead, completion: &ChatCompletion) -> Bytes {
-    let ChatCompletion { text, reasoning, reasoning_details, calls, finish_reason, usage, citations } =
+    let ChatCompletion { text, reasoning, reasoning_details, calls, finish_reason, usage, citations, extra } =
         completion;
+    let (of_message, mut of_answer) = split_extra(extra);
     let mut buffer = BytesMut::with_capacity(768 + text.len() + reasoning.len());
     let out = &mut buffer;
     head.write(out, "chat.completion");
@@ -205,9 +217,9 @@ pub(crate) fn write_completion(head: &CompletionHead, completion: &ChatCompletio
         put(out, reasoning);
     }
     if let Some(details) = reasoning_details {
-        out.put_slice(b",\"reasoning_details\":");
-        put(out, details);
+        write_details(out, details, b",");
     }
+    write_fields(out, &of_message);
     if !calls.is_empty() {
         out.put_slice(b",\"tool_calls\":[");
         for (n, call) in calls.iter().enumerate() {
@@ -220,7 +232,11 @@ pub(crate) fn write_completion(head: &CompletionHead, completion: &ChatCompletio
     out.put_slice(b"},\"logprobs\":null");
     write_finish_reason(out, finish_reason.as_ref().unwrap_or(&FinishReason::Stop), !calls.is_empty());
     out.put_slice(b"]");
+    if !citations.is_empty() {
+        of_answer.remove("citations");
+    }
     write_citations(out, citations);
+    write_fields(out, &of_answer);
     out.put_slice(b",\"usage\":");
     put(out, &Usage::from(usage));
     out.put_slice(b"}");
@@ -235,6 +251,42 @@ fn write_citations(out: &mut BytesMut, citations: &[Citation]) {
     }
 }
 
+/// Fields by their names.
+type Fields<'a> = BTreeMap<&'a str, &'a Value>;
+
+/// What of a provider's extra fields stands in the message, and what beside it.
+fn split_extra(fields: &Map<String, Value>) -> (Fields<'_>, Fields<'_>) {
+    let all = fields.iter().map(|(name, value)| (name.as_str(), value));
+    all.filter(|(name, _)| !matches!(*name, "choices" | "id" | "object" | "created" | "model" | "usage"))
+        .partition(|(name, _)| matches!(*name, "images" | "audio" | "annotations" | "parts" | "references"))
+}
+
+/// Writes `,"name":value` for each field.
+fn write_fields(out: &mut BytesMut, fields: &Fields<'_>) {
+    for (name, value) in fields {
+        out.put_slice(b",");
+        put(out, name);
+        out.put_slice(b":");
+        put(out, value);
+    }
+}
+
+/// Writes what a provider wants back with its reasoning, after `before`: a list
+/// under the name it has at OpenRouter, else the fields under their own names.
+fn write_details(out: &mut BytesMut, details: &Value, before: &[u8]) {
+    let Value::Object(fields) = details else {
+        out.put_slice(before);
+        out.put_slice(b"\"reasoning_details\":");
+        return put(out, details);
+    };
+    for (n, (name, value)) in fields.iter().enumerate() {
+        out.put_slice(if n > 0 { b"," } else { before });
+        put(out, name);
+        out.put_slice(b":");
+        put(out, value);
+    }
+}
+
 /// Writes the fields of a tool call, without its braces.
 fn write_call(out: &mut BytesMut, call: &ToolCall) {
     out.put_slice(b"\"id\":");
@@ -244,6 +296,13 @@ fn write_call(out: &mut BytesMut, call: &ToolCall) {
     out.put_slice(b",\"arguments\":");
     put(out, &call.arguments_json());
     out.put_slice(b"}");
+    let is_other = |name: &str| !matches!(name, "id" | "type" | "function" | "index");
+    for (name, value) in call.extra.iter().filter(|(name, _)| is_other(name)) {
+        out.put_slice(b",");
+        put(out, name);
+        out.put_slice(b":");
+        put(out, value);
+    }
 }
 
 /// Writes the finish reason and the end of the choice. OpenAI has four reasons;

@@ -7,7 +7,7 @@ use aimate_core::provider::{FinishReason, ProviderEvent};
 use aimate_core::usage::TokenUsage;
 use aimate_core::{Error, WarningCode};
 use futures_util::StreamExt;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::error::Result;
 
@@ -21,6 +21,8 @@ pub(crate) struct ChatCompletion {
     pub(super) finish_reason: Option<FinishReason>,
     pub(super) usage: TokenUsage,
     pub(super) citations: Vec<Citation>,
+    /// What else the provider sent, under its own names.
+    pub(super) extra: Map<String, Value>,
 }
 
 impl ChatCompletion {
@@ -37,6 +39,11 @@ impl ChatCompletion {
                 Ok(ProviderEvent::Text(text)) => all.text.push_str(&text),
                 Ok(ProviderEvent::Reasoning(text)) => all.reasoning.push_str(&text),
                 Ok(ProviderEvent::ReasoningDetails(details)) => all.reasoning_details = Some(details),
+                Ok(ProviderEvent::TextWasReasoning) => {
+                    let text = std::mem::take(&mut all.text);
+                    all.reasoning.push_str(&text);
+                }
+                Ok(ProviderEvent::Extra(fields)) => all.extra.extend(fields),
                 Ok(ProviderEvent::ToolCall(call)) => all.calls.push(call),
                 Ok(ProviderEvent::Warning { code, detail }) => log_warning(&code, &detail),
                 Ok(ProviderEvent::Finish(reason)) => all.finish_reason = Some(reason),
@@ -67,6 +74,7 @@ impl From<Finished> for ChatCompletion {
                 }
                 Part::ToolCall(call) => all.calls.push(call),
                 Part::Citation(citation) => all.citations.push(citation),
+                Part::Extra { fields } => all.extra.extend(fields),
                 _ => {}
             }
         }

@@ -9,7 +9,7 @@ use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{BufMut, Bytes, BytesMut};
-use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -17,7 +17,7 @@ use super::schema::{EmbeddingList, EmbeddingUsage};
 use super::write::put;
 use crate::app::App;
 use crate::content::Content;
-use crate::error::{Failure, Result};
+use crate::error::Result;
 use crate::json::{self, Json};
 use crate::scope::Caller;
 
@@ -29,7 +29,8 @@ const MAX_TEXTS: usize = 2_048;
 pub(crate) struct EmbeddingBody {
     /// The model, as `CONNECTION/MODEL` or a bare name.
     model: Option<String>,
-    /// A text, or up to 2,048 of them. Token ids are not supported.
+    /// A text, or up to 2,048 of them. Token ids of `cl100k_base`, as some clients
+    /// send them, are read as the text that they stand for.
     #[schema(value_type = InputSchema)]
     input: Content<Input>,
     /// The encoding of the vectors; default `float`.
@@ -64,7 +65,8 @@ pub(crate) enum InputSchema {
 #[derive(Debug)]
 enum Input {
     Text(String),
-    Tokens,
+    Token(u32),
+    Tokens(Vec<u32>),
 }
 
 impl<'de> Deserialize<'de> for Input {
@@ -86,13 +88,16 @@ impl<'de> Visitor<'de> for InputVisitor {
         Ok(Input::Text(text.to_owned()))
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Input, E> {
-        Ok(Input::Tokens)
+    fn visit_u64<E: de::Error>(self, id: u64) -> Result<Input, E> {
+        u32::try_from(id).map(Input::Token).map_err(|_| E::custom("is no token id"))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut tokens: A) -> Result<Input, A::Error> {
-        while tokens.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Input::Tokens)
+        let mut ids = Vec::new();
+        while let Some(id) = tokens.next_element()? {
+            ids.push(id);
+        }
+        Ok(Input::Tokens(ids))
     }
 }
 
@@ -104,31 +109,45 @@ pub(crate) async fn embeddings(
     Caller(scope): Caller,
     Json(body): Json<EmbeddingBody>,
 ) -> Result<Response> {
-    let mut request = EmbeddingRequest::new(texts(body.input)?);
+    let mut request = request(body.input)?;
     request.model = body.model;
     request.dimensions = body.dimensions;
     let response = app.engine.embed(&scope, request).await?;
     Ok(json::bytes(write(&response, body.encoding_format.unwrap_or_default())))
 }
 
-fn texts(input: Content<Input>) -> Result<Vec<String>> {
+fn request(input: Content<Input>) -> Result<EmbeddingRequest> {
     let items = input.into_parts(Input::Text);
+    let mixed = || Error::field("input", "mixes texts and token ids");
+    // A list of ids is one text.
+    if !items.is_empty() && items.iter().all(|item| matches!(item, Input::Token(_))) {
+        let ids =
+            items.into_iter().filter_map(|item| if let Input::Token(id) = item { Some(id) } else { None });
+        return Ok(EmbeddingRequest::of_tokens([ids.collect()]));
+    }
     if items.is_empty() || items.len() > MAX_TEXTS {
         let message = format!("has {} texts; it must have 1 to {MAX_TEXTS}", items.len());
         return Err(Error::field("input", message).into());
     }
-    items
-        .into_iter()
-        .map(|item| match item {
-            Input::Text(text) if text.is_empty() => Err(Error::field("input", "has an empty text").into()),
-            Input::Text(text) => Ok(text),
-            Input::Tokens => Err(Failure::unsupported(
-                "input",
-                "must be text: token ids mean something else to each model \
-                 (LangChain sends text with `check_embedding_ctx_length=False`)",
-            )),
-        })
-        .collect()
+    let (mut texts, mut tokens) = (Vec::new(), Vec::new());
+    for item in items {
+        match item {
+            Input::Text(text) if text.is_empty() => {
+                return Err(Error::field("input", "has an empty text").into());
+            }
+            Input::Tokens(ids) if ids.is_empty() => {
+                return Err(Error::field("input", "has an empty list of ids").into());
+            }
+            Input::Text(text) => texts.push(text),
+            Input::Tokens(ids) => tokens.push(ids),
+            Input::Token(_) => return Err(mixed().into()),
+        }
+    }
+    match (texts.is_empty(), tokens.is_empty()) {
+        (false, true) => Ok(EmbeddingRequest::new(texts)),
+        (true, false) => Ok(EmbeddingRequest::of_tokens(tokens)),
+        _ => Err(mixed().into()),
+    }
 }
 
 fn write(response: &EmbeddingResponse, encoding: Encoding) -> Bytes {

@@ -3,7 +3,7 @@
 use aimate_core::Error;
 use aimate_core::provider::{ResponseFormat, ToolChoice, ToolSpec};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::error::{Failure, Result};
@@ -16,6 +16,10 @@ pub(crate) struct WireTool {
     kind: String,
     /// The function.
     function: Option<ToolSpecBody>,
+    /// More fields, handed on to OpenAI-compatible servers.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    extra: Map<String, Value>,
 }
 
 /// A function that the model may call.
@@ -30,6 +34,10 @@ pub(crate) struct ToolSpecBody {
     parameters: Option<Value>,
     /// Whether the arguments must follow the schema exactly.
     strict: Option<bool>,
+    /// More fields, handed on to OpenAI-compatible servers.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    extra: Map<String, Value>,
 }
 
 /// The format of the answer.
@@ -62,11 +70,16 @@ impl WireTool {
         }
         let function =
             self.function.ok_or_else(|| Error::field(format!("tools[{n}].function"), "is missing"))?;
+        let mut extra = self.extra;
+        if !function.extra.is_empty() {
+            extra.insert("function".to_owned(), function.extra.into());
+        }
         Ok(ToolSpec {
             name: function.name,
             description: function.description.unwrap_or_default(),
             parameters: function.parameters.unwrap_or_default(),
             strict: function.strict,
+            extra,
         })
     }
 }
@@ -77,7 +90,8 @@ pub(super) fn tool_choice(choice: &Value) -> Result<ToolChoice> {
     match (choice.as_str(), named()) {
         (Some("auto"), _) => Ok(ToolChoice::Auto),
         (Some("none"), _) => Ok(ToolChoice::None),
-        (Some("required"), _) => Ok(ToolChoice::Required),
+        // Mistral's word for it is `any`.
+        (Some("required" | "any"), _) => Ok(ToolChoice::Required),
         (_, Some(name)) => Ok(ToolChoice::Tool(name.to_owned())),
         _ => Err(Error::field(
             "tool_choice",

@@ -1,7 +1,7 @@
 //! OpenAI's messages.
 
 use aimate_core::Error;
-use aimate_core::message::{MessageRole, Part, ToolCall, text_of};
+use aimate_core::message::{InlineImage, MessageRole, Part, ToolCall, text_of};
 use aimate_core::provider::ChatMessage;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -9,8 +9,12 @@ use utoipa::ToSchema;
 
 use crate::content::Content;
 use crate::error::{Failure, Result};
+use crate::json;
 
 /// One message of a chat.
+///
+/// Fields that are not listed are handed on to OpenAI-compatible servers, those of
+/// parts and calls too.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct WireMessage {
     /// The role.
@@ -87,51 +91,112 @@ pub(crate) struct WireCall {
 struct WireFunctionCall {
     /// The tool's name.
     name: String,
-    /// The arguments, as JSON in a string.
+    /// The arguments, as JSON in a string; an object is taken too.
     #[serde(default)]
-    arguments: String,
+    #[schema(value_type = String)]
+    arguments: Value,
+}
+
+/// Reads the message at position `n`.
+pub(super) fn message(written: Value, n: usize) -> Result<ChatMessage> {
+    let read: WireMessage = json::part(&written, &format!("messages[{n}]"))?;
+    let mut message = read.into_message(n)?;
+    message.verbatim = verbatim(written).map(Box::new);
+    Ok(message)
+}
+
+/// The message as it was written, if the engine's own types hold less than that.
+fn verbatim(mut written: Value) -> Option<Value> {
+    let fields = written.as_object_mut()?;
+    fields.retain(|_, value| !value.is_null());
+    // Not every server knows the newer name of `system`.
+    if fields.get("role").is_some_and(|role| role == "developer") {
+        fields.insert("role".to_owned(), "system".into());
+    }
+    let has_only = |value: &Value, names: &[&str]| {
+        value.as_object().is_some_and(|fields| fields.keys().all(|name| names.contains(&name.as_str())))
+    };
+    let is_plain_part = |part: &Value| match part.get("type").and_then(Value::as_str) {
+        Some("text") => has_only(part, &["type", "text"]),
+        Some("image_url") => {
+            has_only(part, &["type", "image_url"])
+                && part.get("image_url").is_some_and(|image| has_only(image, &["url"]))
+        }
+        _ => false,
+    };
+    let is_plain_call = |call: &Value| {
+        has_only(call, &["id", "type", "function"])
+            && call.get("function").is_some_and(|function| has_only(function, &["name", "arguments"]))
+    };
+    let is_plain = fields.iter().all(|(name, value)| match name.as_str() {
+        "role" | "tool_call_id" => true,
+        "content" => match value {
+            Value::Array(parts) => {
+                let texts = parts.iter().filter(|part| part.get("text").is_some()).count();
+                parts.iter().all(is_plain_part) && (texts < 2 || texts < parts.len())
+            }
+            _ => true,
+        },
+        "tool_calls" => value.as_array().is_some_and(|calls| calls.iter().all(is_plain_call)),
+        _ => false,
+    });
+    // An assistant's message without content is none to the engine.
+    let says = |name: &str| {
+        fields.get(name).is_some_and(|value| value.as_array().is_none_or(|list| !list.is_empty()))
+    };
+    if !says("content") && !says("tool_calls") {
+        fields.insert("content".to_owned(), "".into());
+        return Some(written);
+    }
+    (!is_plain).then_some(written)
 }
 
 impl WireMessage {
     /// Converts the message at position `n`.
-    pub(super) fn into_message(self, n: usize) -> Result<ChatMessage> {
+    fn into_message(self, n: usize) -> Result<ChatMessage> {
         let (role, has_content) = (self.role, self.content.is_some());
         let parts = parts(self.content, n)?;
         if !has_content && role != WireRole::Assistant {
             return Err(Error::field(format!("messages[{n}].content"), "is missing").into());
         }
-        let (role, content) = match role {
-            WireRole::System | WireRole::Developer => (MessageRole::System, parts),
-            WireRole::User => (MessageRole::User, parts),
-            WireRole::Tool => {
-                let missing = || Error::field(format!("messages[{n}].tool_call_id"), "is missing");
-                let result = Part::ToolResult {
-                    id: self.tool_call_id.ok_or_else(missing)?,
-                    output: Value::String(text_of(&parts)),
-                    is_error: false,
-                };
-                (MessageRole::Tool, vec![result])
-            }
-            WireRole::Assistant => {
-                let text = self.reasoning_content.or(self.reasoning);
-                let mut content = reasoning(text, self.reasoning_details);
-                content.extend(parts);
-                let calls = self.tool_calls.unwrap_or_default();
-                content.extend(calls.into_iter().map(WireCall::into_part));
-                (MessageRole::Assistant, content)
-            }
-        };
-        Ok(ChatMessage { role, content })
+        let (role, content) =
+            match role {
+                WireRole::System | WireRole::Developer => (MessageRole::System, parts),
+                WireRole::User => (MessageRole::User, parts),
+                WireRole::Tool => {
+                    let missing = || Error::field(format!("messages[{n}].tool_call_id"), "is missing");
+                    let result = Part::ToolResult {
+                        id: self.tool_call_id.ok_or_else(missing)?,
+                        output: Value::String(text_of(&parts)),
+                        is_error: false,
+                    };
+                    (MessageRole::Tool, vec![result])
+                }
+                WireRole::Assistant => {
+                    let text = self.reasoning_content.or(self.reasoning);
+                    let mut content = reasoning(text, self.reasoning_details);
+                    // The empty text of an assistant that only called tools is none.
+                    let has_calls = self.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty());
+                    content.extend(parts.into_iter().filter(|part| {
+                        !has_calls || !matches!(part, Part::Text { text } if text.is_empty())
+                    }));
+                    let calls = self.tool_calls.unwrap_or_default();
+                    content.extend(calls.into_iter().map(WireCall::into_part));
+                    (MessageRole::Assistant, content)
+                }
+            };
+        Ok(ChatMessage::new(role, content))
     }
 }
 
 impl WireCall {
     fn into_part(self) -> Part {
-        Part::ToolCall(ToolCall {
-            id: self.id,
-            arguments: ToolCall::parse_arguments(&self.function.arguments),
-            name: self.function.name,
-        })
+        let arguments = match self.function.arguments {
+            Value::String(text) => ToolCall::parse_arguments(&text),
+            Value::Null => ToolCall::parse_arguments(""),
+            other => other,
+        };
+        Part::ToolCall(ToolCall::new(self.id, self.function.name, arguments))
     }
 }
 
@@ -147,8 +212,6 @@ fn reasoning(text: Option<String>, details: Option<Value>) -> Vec<Part> {
 fn parts(content: Option<Content<WirePart>>, n: usize) -> Result<Vec<Part>> {
     match content {
         None => Ok(Vec::new()),
-        // The empty text of an assistant that only called tools.
-        Some(Content::Text(text)) if text.is_empty() => Ok(Vec::new()),
         Some(Content::Text(text)) => Ok(vec![Part::text(text)]),
         Some(Content::Parts(parts)) => parts
             .into_iter()
@@ -181,16 +244,12 @@ fn image(path: &str, url: String) -> Result<Part> {
     if url.starts_with("https://") || url.starts_with("http://") {
         return Ok(Part::Image { url: Some(url), data: None, media_type: None });
     }
-    let inline = url
-        .strip_prefix("data:")
-        .and_then(|rest| rest.split_once(";base64,"))
-        .filter(|(media_type, _)| media_type.starts_with("image/"));
+    let inline = url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"));
     match inline {
-        Some((media_type, data)) => Ok(Part::Image {
-            url: None,
-            data: Some(data.to_owned()),
-            media_type: Some(media_type.to_owned()),
-        }),
+        Some((media_type, data)) => {
+            let image = InlineImage::read(path, data, media_type)?;
+            Ok(Part::Image { url: None, data: Some(image.data), media_type: Some(image.media_type) })
+        }
         None => Err(Error::field(path, "must be an http(s) address or `data:image/…;base64,…`").into()),
     }
 }
@@ -201,17 +260,21 @@ mod tests {
     use serde_json::json;
 
     fn convert(message: Value) -> Result<ChatMessage> {
-        serde_json::from_value::<WireMessage>(message).unwrap().into_message(0)
+        super::message(message, 0)
     }
 
     #[test]
     fn inline_image_keeps_data_and_type() {
-        let url = json!({"url": "data:image/png;base64,aGk=", "detail": "low"});
+        let png =
+            "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==";
+        let url = json!({"url": format!("data:image/png;base64,{png}"), "detail": "low"});
         let message = convert(json!({"role": "user", "content": [
             {"type": "text", "text": "see"}, {"type": "image_url", "image_url": url},
         ]}));
-        let Part::Image { data, media_type, url } = &message.unwrap().content[1] else { panic!() };
-        assert_eq!((data.as_deref(), media_type.as_deref()), (Some("aGk="), Some("image/png")));
+        let message = message.unwrap();
+        assert_eq!(message.verbatim.as_ref().unwrap()["content"][1]["image_url"]["detail"], "low");
+        let Part::Image { data, media_type, url } = &message.content[1] else { panic!() };
+        assert_eq!((data.as_deref(), media_type.as_deref()), (Some(png), Some("image/png")));
         assert!(url.is_none());
     }
 
@@ -225,6 +288,33 @@ mod tests {
         let result = convert(json!({"role": "tool", "tool_call_id": "c", "content": "7"})).unwrap();
         assert_eq!(result.role, MessageRole::Tool);
         assert!(convert(json!({"role": "tool", "content": "7"})).is_err());
+    }
+
+    #[test]
+    fn what_the_engine_has_no_name_for_is_kept_as_it_was_written() {
+        for written in [
+            json!({"role": "user", "content": "a", "name": "ann"}),
+            json!({"role": "assistant", "content": "a", "prefix": true}),
+            json!({"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}),
+            json!({"role": "user", "content": [{"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}]}),
+            json!({"role": "assistant", "content": "a", "reasoning_content": "hm"}),
+            json!({"role": "assistant", "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"},
+                "extra_content": {"google": {"thought_signature": "s"}}}]}),
+        ] {
+            assert_eq!(convert(written.clone()).unwrap().verbatim.as_deref(), Some(&written));
+        }
+        for plain in [
+            json!({"role": "user", "content": "a", "name": null}),
+            json!({"role": "user", "content": [{"type": "text", "text": "a"}]}),
+            json!({"role": "tool", "tool_call_id": "c", "content": "7"}),
+        ] {
+            assert_eq!(convert(plain).unwrap().verbatim, None);
+        }
+        let empty = convert(json!({"role": "user", "content": ""})).unwrap();
+        assert_eq!(empty.content, [Part::text("")]);
+        let null = convert(json!({"role": "assistant", "content": null})).unwrap();
+        assert_eq!(null.verbatim.as_deref(), Some(&json!({"role": "assistant", "content": ""})));
+        assert!(convert(json!({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,data:image/png;base64,!!"}}]})).is_err());
     }
 
     #[test]

@@ -82,8 +82,7 @@ mod tests {
     use aimate_core::message::Part;
 
     fn chat(roles: &[MessageRole]) -> Vec<ChatMessage> {
-        let message =
-            |role: &MessageRole| ChatMessage { role: *role, content: vec![Part::text(role.as_str())] };
+        let message = |role: &MessageRole| ChatMessage::new(*role, vec![Part::text(role.as_str())]);
         roles.iter().map(message).collect()
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use aimate_core::provider::{ChatRequest, Sampling};
+use aimate_core::provider::{ChatRequest, MaxTokensField, Sampling};
 use aimate_core::{ConversationId, Error};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,9 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::function::{WireFormat, WireTool, tool_choice};
-use super::message::WireMessage;
+#[allow(unused_imports, reason = "the schema names it")]
+use super::message::{WireMessage, message};
+use super::number::Whole;
 use super::parsed::ParsedRequest;
 use crate::content::Content;
 use crate::error::{Failure, Result};
@@ -24,7 +26,7 @@ pub(crate) struct ChatBody {
     model: Option<String>,
     /// The chat, oldest message first.
     #[schema(value_type = Vec<WireMessage>, min_items = 1)]
-    messages: Option<Vec<WireMessage>>,
+    messages: Option<Vec<Value>>,
     /// Whether the answer is streamed; default false.
     stream: Option<bool>,
     /// Options of a stream.
@@ -41,15 +43,18 @@ pub(crate) struct ChatBody {
     temperature: Option<f64>,
     /// Nucleus sampling: the probability mass to sample from, 0 to 1.
     top_p: Option<f64>,
-    /// Maximum tokens of the answer.
-    max_tokens: Option<u32>,
+    /// Maximum tokens of the answer; -1 is no limit.
+    #[schema(value_type = Option<i64>)]
+    max_tokens: Option<Whole>,
     /// The newer name of `max_tokens`; it takes precedence.
-    max_completion_tokens: Option<u32>,
+    #[schema(value_type = Option<i64>)]
+    max_completion_tokens: Option<Whole>,
     /// A stop sequence, or several.
     #[schema(value_type = Option<StopSchema>)]
     stop: Option<Content<String>>,
     /// The random seed.
-    seed: Option<i64>,
+    #[schema(value_type = Option<i64>)]
+    seed: Option<Whole>,
     /// Penalty on frequent tokens, -2 to 2.
     frequency_penalty: Option<f64>,
     /// Penalty on tokens that have occurred, -2 to 2.
@@ -57,13 +62,13 @@ pub(crate) struct ChatBody {
     /// Reasoning effort.
     reasoning_effort: Option<String>,
     /// Number of answers: only 1 is supported.
-    #[schema(minimum = 1, maximum = 1)]
-    n: Option<u32>,
+    #[schema(minimum = 1, maximum = 1, value_type = Option<u32>)]
+    n: Option<Whole>,
     /// Not supported; leave it out.
     logprobs: Option<bool>,
     /// Not supported; leave it out.
-    #[schema(maximum = 0)]
-    top_logprobs: Option<u32>,
+    #[schema(maximum = 0, value_type = Option<u32>)]
+    top_logprobs: Option<Whole>,
     /// Whether question and answer are stored: default false under `/v1`, true
     /// under `/api/v1`.
     pub(super) store: Option<bool>,
@@ -154,9 +159,16 @@ impl ChatBody {
         let messages = messages
             .into_iter()
             .enumerate()
-            .map(|(n, message)| message.into_message(n))
+            .map(|(n, written)| message(written, n))
             .collect::<Result<_>>()?;
         let tools = self.tools.unwrap_or_default().into_iter().enumerate();
+        let (max_tokens, max_tokens_field) = match (self.max_completion_tokens, self.max_tokens) {
+            (Some(limit), _) => {
+                (limit.limit("max_completion_tokens")?, Some(MaxTokensField::MaxCompletionTokens))
+            }
+            (None, Some(limit)) => (limit.limit("max_tokens")?, Some(MaxTokensField::MaxTokens)),
+            (None, None) => (None, None),
+        };
         let request = ChatRequest {
             messages,
             tools: tools.map(|(n, tool)| tool.into_tool(n)).collect::<Result<_>>()?,
@@ -166,14 +178,15 @@ impl ChatBody {
             sampling: Sampling {
                 temperature: self.temperature,
                 top_p: self.top_p,
-                max_tokens: self.max_completion_tokens.or(self.max_tokens),
+                max_tokens,
                 stop: self.stop.map_or_else(Vec::new, |stop| stop.into_parts(|text| text)),
-                seed: self.seed,
+                seed: self.seed.map(|seed| seed.0),
                 frequency_penalty: self.frequency_penalty,
                 presence_penalty: self.presence_penalty,
                 reasoning_effort: self.reasoning_effort,
             },
             stream: self.stream.unwrap_or(false),
+            max_tokens_field,
             extra: self.extra,
             ..ChatRequest::default()
         };
@@ -191,9 +204,9 @@ impl ChatBody {
     /// ignore them would be a wrong answer without a sign.
     fn check_supported(&self) -> Result<()> {
         let refused = [
-            ("n", self.n.is_some_and(|n| n != 1), "must be 1; send the request again for another answer"),
+            ("n", self.n.is_some_and(|n| n.0 != 1), "must be 1; send the request again for another answer"),
             ("logprobs", self.logprobs == Some(true), "is not supported; leave it out"),
-            ("top_logprobs", self.top_logprobs.is_some_and(|n| n > 0), "is not supported; leave it out"),
+            ("top_logprobs", self.top_logprobs.is_some_and(|n| n.0 > 0), "is not supported; leave it out"),
             ("audio", self.extra.contains_key("audio"), "is not supported; answers are text"),
             ("functions", self.extra.contains_key("functions"), "is not supported; use `tools`"),
             (
@@ -231,6 +244,28 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(Value::Object(parsed.request.extra), json!({"min_p": 0.1}));
+    }
+
+    #[test]
+    fn numbers_are_taken_as_the_major_servers_take_them() {
+        let with = |name: &str, value: Value| {
+            let body = json!({"messages": [{"role": "user", "content": "a"}], name: value});
+            parse(body).map(|parsed| parsed.request)
+        };
+        let limit = |value| with("max_tokens", value).map(|request| request.sampling.max_tokens);
+        assert_eq!(limit(json!(-1)).unwrap(), None);
+        assert_eq!(limit(json!(100.0)).unwrap(), Some(100));
+        assert_eq!(limit(json!("100")).unwrap(), Some(100));
+        assert_eq!(limit(json!(1e15)).unwrap(), Some(u32::MAX));
+        assert!(limit(json!(-2)).is_err());
+        assert!(limit(json!(1.5)).is_err());
+        assert!(limit(json!("many")).is_err());
+        assert_eq!(with("seed", json!(42.0)).unwrap().sampling.seed, Some(42));
+        assert_eq!(with("seed", json!(-1)).unwrap().sampling.seed, Some(-1));
+        assert!(with("n", json!(1.0)).is_ok());
+        let named = |name: &str| with(name, json!(5)).unwrap().max_tokens_field;
+        assert_eq!(named("max_tokens"), Some(MaxTokensField::MaxTokens));
+        assert_eq!(named("max_completion_tokens"), Some(MaxTokensField::MaxCompletionTokens));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use aimate_core::chat::event::ChatEvent;
 use aimate_core::engine::{CompletionStream, NumberedEvents};
+use aimate_core::message::Part;
 use aimate_core::provider::ProviderEvent;
 use aimate_core::{Answer, Error};
 use bytes::BytesMut;
@@ -41,6 +42,9 @@ impl CompletionStreamBody {
             Ok(ProviderEvent::Text(text)) => chunks.text(out, &text),
             Ok(ProviderEvent::Reasoning(text)) => chunks.reasoning(out, &text),
             Ok(ProviderEvent::ReasoningDetails(details)) => chunks.reasoning_details(out, &details),
+            // What was sent cannot be taken back.
+            Ok(ProviderEvent::TextWasReasoning) => {}
+            Ok(ProviderEvent::Extra(fields)) => chunks.extra(out, &fields),
             Ok(ProviderEvent::ToolCall(call)) => chunks.call(out, &call),
             Ok(ProviderEvent::Warning { code, detail }) => log_warning(&code, &detail),
             Ok(ProviderEvent::Finish(reason)) => chunks.finish(reason),
@@ -156,7 +160,13 @@ impl StoredCompletionBody {
             ChatEvent::Text { text } => chunks.text(out, text),
             ChatEvent::Reasoning { text } => chunks.reasoning(out, text),
             ChatEvent::ToolCalled { call } => chunks.call(out, call),
+            ChatEvent::Extra { fields } => chunks.extra(out, fields),
             ChatEvent::Finished(finished) => {
+                let details = finished.message.content.iter().filter_map(|part| match part {
+                    Part::Reasoning { details, .. } => details.as_ref(),
+                    _ => None,
+                });
+                details.for_each(|details| chunks.reasoning_details(out, details));
                 chunks.finish(finished.finish_reason.clone());
                 chunks.end(out, &finished.usage);
             }
@@ -165,6 +175,7 @@ impl StoredCompletionBody {
             }
             ChatEvent::Retrieved { citations } => chunks.citations(citations),
             ChatEvent::Started(_)
+            | ChatEvent::TextWasReasoning
             | ChatEvent::ApprovalRequired { .. }
             | ChatEvent::ToolReturned { .. }
             | ChatEvent::Warning { .. } => {}

@@ -102,7 +102,7 @@ async fn send(
         }
     };
     let (guard, client) = match reach {
-        Reach::Policy => (&transport.0.guard, transport.client(CONNECT_MS)?),
+        Reach::Policy => (&transport.0.guard, transport.client(CONNECT_MS, None)?),
         Reach::Public => (&transport.0.public_guard, transport.public_client()?),
     };
     guard.check(url).map_err(|found| refused(&found))?;

@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use reqwest::{Response, StatusCode};
 
+use super::compression::{Broken, Decompressor};
 use super::deadline::{Deadline, after};
 use super::upstream_errors::UpstreamErrors;
 
@@ -20,10 +21,17 @@ pub(crate) struct ResponseBody {
     /// The errors of this server.
     pub(crate) errors: UpstreamErrors,
     response: Response,
+    decompressor: Decompressor,
     deadline: Deadline,
     /// How long the deadline is: the first-byte timeout, then `idle`.
     wait: Duration,
+    /// How long the server may be silent before its answer has begun.
+    first: Duration,
+    /// And from then on.
     idle: Duration,
+    /// A piece has arrived.
+    has_arrived: bool,
+    /// The answer has begun, with its first content.
     has_begun: bool,
     /// The idle deadline was set, and nothing was heard since. The deadline runs only
     /// while it waits: a slow reader is not a slow server.
@@ -31,13 +39,16 @@ pub(crate) struct ResponseBody {
     /// The deadline is for all of the rest and no longer moves.
     is_deadline_fixed: bool,
     is_closing: bool,
+    /// What was read and is to be read again.
+    ahead: Option<Bytes>,
     /// How many more pieces [`ResponseBody::close`] reads.
     pieces_to_skip: u8,
 }
 
 impl ResponseBody {
     /// A response whose first byte must arrive before `deadline`, `wait` after the
-    /// call, and each further piece within `idle`.
+    /// call, each further piece within `wait` too, and once the answer has begun
+    /// within `idle`.
     pub(super) fn new(
         errors: UpstreamErrors,
         response: Response,
@@ -45,16 +56,21 @@ impl ResponseBody {
         wait: Duration,
         idle: Duration,
     ) -> Self {
+        let decompressor = Decompressor::new(response.headers());
         Self {
             errors,
             response,
+            decompressor,
             deadline,
             wait,
+            first: wait,
             idle,
+            has_arrived: false,
             has_begun: false,
             is_waiting: false,
             is_deadline_fixed: false,
             is_closing: false,
+            ahead: None,
             pieces_to_skip: 16,
         }
     }
@@ -75,26 +91,75 @@ impl ResponseBody {
             .is_some_and(|found| found.eq_ignore_ascii_case(media_type.as_bytes()))
     }
 
-    /// Returns the next piece of the body; `None` at its end.
+    /// The answer has begun: what follows must arrive within the idle timeout. What
+    /// comes before, such as a role, may be long before the first word.
+    pub(crate) fn begin(&mut self) {
+        self.has_begun = true;
+    }
+
+    /// Returns the next piece of the body, decompressed; `None` at its end.
     ///
     /// # Errors
-    /// `Timeout` after the first-byte deadline or, from then on, the idle one;
-    /// `Upstream` if the connection fails.
+    /// `Timeout` after the first-byte timeout or, once the answer has begun, the
+    /// idle one; `Upstream` if the connection fails or the compression is broken or
+    /// unknown.
     pub(crate) async fn piece(&mut self) -> Result<Option<Bytes>> {
-        let piece = poll_fn(|cx| self.poll_piece(cx)).await?;
-        piece.map_err(|error| self.errors.truncated().with_source(error.without_url()))
+        if let Some(piece) = self.ahead.take() {
+            return Ok(Some(piece));
+        }
+        loop {
+            match self.decompressor.next() {
+                Ok(Some(piece)) => return Ok(Some(piece)),
+                Ok(None) => {}
+                Err(broken) => return Err(self.broken(&broken)),
+            }
+            let piece = poll_fn(|cx| self.poll_piece(cx)).await?;
+            self.has_arrived = true;
+            match piece.map_err(|error| self.errors.truncated().with_source(error.without_url()))? {
+                Some(piece) => self.decompressor.push(piece),
+                None => return self.decompressor.end().map(|()| None).map_err(|broken| self.broken(&broken)),
+            }
+        }
+    }
+
+    fn broken(&self, broken: &Broken) -> aimate_core::Error {
+        match broken {
+            Broken::Unknown(name) => self.errors.error(
+                aimate_core::ErrorKind::Upstream,
+                format_args!("the server compressed its answer with `{name}`, which was not asked for"),
+            ),
+            Broken::Data => self.errors.truncated(),
+        }
+    }
+
+    /// Whether the first bytes are JSON; waits for them. They are read again.
+    pub(crate) async fn begins_with_json(&mut self) -> Result<bool> {
+        let mut blank = BytesMut::new();
+        while let Some(piece) = self.piece().await? {
+            blank.extend_from_slice(&piece);
+            let is_blank = |byte: &&u8| byte.is_ascii_whitespace() || b"\xEF\xBB\xBF".contains(byte);
+            if let Some(first) = blank.iter().find(|byte| !is_blank(byte)) {
+                let is_json = matches!(first, b'{' | b'[');
+                self.ahead = Some(blank.freeze());
+                return Ok(is_json);
+            }
+            if blank.len() > 64 * 1024 {
+                blank.clear();
+            }
+        }
+        Ok(true)
     }
 
     /// Notes that something was said: the idle deadline begins anew. Comments, which
     /// some servers send for ever, say nothing.
     pub(crate) fn heard(&mut self) {
-        self.has_begun = true;
         self.is_waiting = false;
     }
 
     /// A piece of a body that is read whole, where each says something.
     async fn whole_piece(&mut self) -> Result<Option<Bytes>> {
         let piece = self.piece().await;
+        self.begin();
         self.heard();
         piece
     }
@@ -104,9 +169,9 @@ impl ResponseBody {
         if let Poll::Ready(piece) = pin!(self.response.chunk()).poll(cx) {
             return Poll::Ready(Ok(piece));
         }
-        if self.has_begun && !self.is_deadline_fixed && !std::mem::replace(&mut self.is_waiting, true) {
-            self.wait = self.idle;
-            self.deadline.as_mut().reset(after(self.idle));
+        if self.has_arrived && !self.is_deadline_fixed && !std::mem::replace(&mut self.is_waiting, true) {
+            self.wait = if self.has_begun { self.idle } else { self.first };
+            self.deadline.as_mut().reset(after(self.wait));
         }
         ready!(self.deadline.as_mut().poll(cx));
         let what =
@@ -135,7 +200,10 @@ impl ResponseBody {
         let Some(second) = self.whole_piece().await? else {
             return Ok(first);
         };
-        let mut all = BytesMut::with_capacity(announced.unwrap_or(first.len() + second.len()));
+        if first.len() + second.len() > limit {
+            return Err(self.errors.too_long(limit));
+        }
+        let mut all = BytesMut::with_capacity(announced.unwrap_or(0).max(first.len() + second.len()));
         all.extend_from_slice(&first);
         all.extend_from_slice(&second);
         while let Some(piece) = self.whole_piece().await? {

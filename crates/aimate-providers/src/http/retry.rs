@@ -24,35 +24,43 @@ pub(crate) struct AttemptError {
     /// The error of the call if there is no other attempt.
     pub(crate) error: Error,
     is_retryable: bool,
+    /// The server is loading the model.
+    pub(super) is_loading: bool,
+    /// What the server said where it refused the request, in lower case.
+    pub(super) said: String,
 }
 
 impl AttemptError {
     /// An error that another attempt would repeat.
     pub(super) fn permanent(error: Error) -> Self {
-        Self { error, is_retryable: false }
+        Self { error, is_retryable: false, is_loading: false, said: String::new() }
     }
 
     /// An error that another attempt may not have.
     pub(super) fn transient(error: Error) -> Self {
-        Self { error, is_retryable: true }
+        Self { is_retryable: true, ..Self::permanent(error) }
     }
 
     /// The error of a response that is not a success.
     pub(super) fn from_response(response: &ResponseBody, path: &str, body: &[u8]) -> Self {
         let (status, headers) = (response.status(), response.headers());
         let wait = retry_after(headers);
-        let refusal = response.errors.status_error(status.as_u16(), path, body);
+        let is_page = response.is("text/html");
+        let refusal = response.errors.status_error(status.as_u16(), path, body, is_page);
         let error = match wait {
             Some(wait) if refusal.error.kind().retryable() => refusal.error.with_retry_after(wait),
             _ => refusal.error,
         };
-        let is_retryable = !refusal.is_permanent
-            && match headers.get("x-should-retry").map(|value| value.as_bytes()) {
-                Some(b"false") => false,
-                Some(b"true") => status.is_server_error() || is_transient(status),
-                _ => is_transient(status),
-            };
-        Self { error, is_retryable }
+        let is_retryable = refusal.is_loading
+            || !refusal.is_permanent
+                && match headers.get("x-should-retry").map(|value| value.as_bytes()) {
+                    Some(b"false") => false,
+                    Some(b"true") => status.is_server_error() || is_transient(status),
+                    _ => is_transient(status),
+                };
+        let is_refused = matches!(status.as_u16(), 400 | 404 | 405 | 415 | 422 | 500 | 501);
+        let said = if is_refused { String::from_utf8_lossy(body).to_lowercase() } else { String::new() };
+        Self { error, is_retryable, is_loading: refusal.is_loading, said }
     }
 
     /// Returns how long to wait before attempt `attempt + 1`; `None` to give up.

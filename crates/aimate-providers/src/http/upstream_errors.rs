@@ -8,6 +8,7 @@ use aimate_core::{Error, ErrorKind, ErrorReason, Secret};
 use serde_json::Value;
 
 use super::address_guard::RefusedAddress;
+use super::vendor_error::VendorError;
 
 /// Maximum characters of a vendor's own message.
 const MAX_VENDOR_MESSAGE: usize = 300;
@@ -22,6 +23,8 @@ pub(crate) struct UpstreamErrors {
     name: String,
     model: String,
     key: Option<Secret>,
+    /// What the connection's url might lack.
+    hint: Option<String>,
 }
 
 /// The error of a status or of an error object.
@@ -29,19 +32,18 @@ pub(crate) struct Refusal {
     pub(crate) error: Error,
     /// Because of the account, the key or the prompt: a retry cannot succeed.
     pub(crate) is_permanent: bool,
-}
-
-/// A vendor's description of an error.
-#[derive(Default)]
-struct VendorError {
-    /// Its code and its type, in lower case.
-    codes: [String; 2],
-    message: String,
+    /// Because the server is loading the model: a retry will succeed.
+    pub(crate) is_loading: bool,
 }
 
 impl UpstreamErrors {
     pub(crate) fn new(endpoint: &Endpoint, model: &str) -> Self {
-        Self { name: endpoint.name.clone(), model: model.to_owned(), key: endpoint.api_key.clone() }
+        Self {
+            name: endpoint.name.clone(),
+            model: model.to_owned(),
+            key: endpoint.api_key.clone(),
+            hint: hint(endpoint),
+        }
     }
 
     /// "connection `NAME`: `sentence`".
@@ -57,9 +59,13 @@ impl UpstreamErrors {
 
     /// The response is a web page.
     pub(crate) fn web_page(&self) -> Error {
+        let hint = self.hint();
         self.error(
             ErrorKind::Upstream,
-            "the server answered with a web page; the connection's url should be that of its API, which often ends in `/v1`",
+            format_args!(
+                "the server answered with a web page; the connection's url should be that of its API, which often \
+                 ends in `/v1`{hint}"
+            ),
         )
     }
 
@@ -68,6 +74,43 @@ impl UpstreamErrors {
         self.error(
             ErrorKind::Upstream,
             "the server answered with nothing; the prompt may be too long for the model",
+        )
+    }
+
+    /// The response has nothing of an answer; `data` is what it has.
+    pub(crate) fn no_answer(&self, data: &[u8]) -> Error {
+        if data.starts_with(b"<") {
+            return self.web_page();
+        }
+        let body = serde_json::from_slice(data).unwrap_or(Value::Null);
+        let vendor = VendorError::new(&body);
+        if !vendor.message.is_empty() {
+            return self.error_object(&body);
+        }
+        let what = if body.is_object() {
+            "the response has no `choices`"
+        } else {
+            "the response does not follow OpenAI's API"
+        };
+        self.invalid_response(what, data)
+    }
+
+    /// Whether JSON in place of an answer is an error.
+    pub(crate) fn is_error(&self, body: &Value) -> bool {
+        VendorError::new(body).is_error(body)
+    }
+
+    /// Logs a piece of a response that cannot be read.
+    pub(crate) fn log_unread(&self, data: &[u8]) {
+        tracing::warn!(connection = %self.name, data = %self.for_log(data), "a piece of an answer cannot be read; it is skipped");
+    }
+
+    /// The model's server says that it broke off.
+    pub(crate) fn broke_off(&self, reason: &str) -> Error {
+        let reason = self.redact(reason).chars().filter(|c| !c.is_control()).take(60).collect::<String>();
+        self.error(
+            ErrorKind::Upstream,
+            format_args!("the server failed in the middle of its answer (`{reason}`); try again"),
         )
     }
 
@@ -114,14 +157,18 @@ impl UpstreamErrors {
         self.error(kind, sentence).with_source(error)
     }
 
-    /// The error of a status that is not a success.
-    pub(crate) fn status_error(&self, status: u16, path: &str, body: &[u8]) -> Refusal {
-        let vendor = serde_json::from_slice(body).map(|body| VendorError::new(&body)).unwrap_or_default();
+    /// The error of a status that is not a success; `is_page` for HTML.
+    pub(crate) fn status_error(&self, status: u16, path: &str, body: &[u8], is_page: bool) -> Refusal {
+        let vendor = match serde_json::from_slice(body) {
+            Ok(body) => VendorError::new(&body),
+            Err(_) if is_page => VendorError::default(),
+            Err(_) => VendorError::of_text(&String::from_utf8_lossy(body)),
+        };
         let refusal = self.refuse(status, path, &vendor);
         Refusal { error: refusal.error.with_source(self.for_log(body)), ..refusal }
     }
 
-    /// The error of an error object in the middle of a response.
+    /// The error of an error object in place of an answer or in the middle of it.
     pub(crate) fn error_object(&self, error: &Value) -> Error {
         let vendor = VendorError::new(error);
         let refusal = self.refuse(vendor.status(), "", &vendor);
@@ -133,55 +180,79 @@ impl UpstreamErrors {
             ContextOverflow, Invalid, NotFound, RateLimited, Timeout, TooLarge, Unsupported, Upstream,
         };
         let said = self.quoted(vendor);
+        let shown = if status == 0 { String::new() } else { format!(" ({status})") };
         let model =
             if self.model.is_empty() { String::new() } else { format!(" for model `{}`", self.model) };
-        let is_out_of_credits =
-            status == 402 || vendor.has_code(&["insufficient_quota", "insufficient_credits"]);
+        let is_out_of_credits = status == 402 || vendor.is_out_of_credits();
+        let is_key = status == 401 || (matches!(status, 0 | 400 | 403) && vendor.is_key());
+        let is_loading = matches!(status, 0 | 425 | 503) && vendor.is_loading();
         let (kind, sentence) = match status {
             300..400 => (
                 Upstream,
                 format!("the server redirects ({status}); put the final address into the connection's url"),
             ),
-            401 | 403 => (
+            _ if is_out_of_credits => (Upstream, format!("the account has no credits left{shown}{said}")),
+            _ if is_key => (
                 Upstream,
-                format!("the server refused the key ({status}); put the right one into the connection"),
+                format!("the server refused the key{shown}; put the right one into the connection{said}"),
             ),
-            _ if is_out_of_credits => (Upstream, format!("the account has no credits left ({status}){said}")),
-            400 | 413 | 422 | 500 if vendor.is_overflow() => {
+            403 => (Upstream, format!("the server does not allow this request (403){said}")),
+            0 | 400 | 404 | 413 | 422 | 500..504 if vendor.is_overflow() => {
                 (ContextOverflow, format!("the prompt does not fit the window of the model{model}{said}"))
             }
             404 | 405 if self.model.is_empty() => (
                 NotFound,
-                format!("the server knows no `{path}` ({status}); the connection's url is wrong{said}"),
+                format!(
+                    "the server knows no `{path}` ({status}); the connection's url is wrong{}{said}",
+                    self.hint()
+                ),
             ),
             404 => (
                 NotFound,
-                format!("the server has no model `{}`, or another address ({status}){said}", self.model),
+                format!(
+                    "the server has no model `{}`, or another address (404){}{said}",
+                    self.model,
+                    self.hint()
+                ),
             ),
             400 | 422 if vendor.is_unknown_model() && !self.model.is_empty() => {
                 (NotFound, format!("the server has no model `{}` ({status}){said}", self.model))
             }
-            408 | 504 => (Timeout, format!("the server took too long ({status}){said}")),
+            _ if is_loading => {
+                (ErrorKind::Unavailable, format!("the server is still loading the model{model}{shown}{said}"))
+            }
+            408 | 504 | 524 => (Timeout, format!("the server took too long ({status}){said}")),
             413 => (TooLarge, format!("the request is too large for the server (413){said}")),
             429 => (RateLimited, format!("the server has too many requests (429){said}")),
+            405 => (Invalid, format!("the server refused the request{model} (405){}{said}", self.hint())),
             501 => (Unsupported, format!("the server cannot do this (501){said}")),
             400..500 => (Invalid, format!("the server refused the request{model} ({status}){said}")),
             0 => (Upstream, format!("the server failed in the middle of its answer{said}")),
             _ => (Upstream, format!("the server failed ({status}){said}")),
         };
         let reason = match kind {
-            Upstream if matches!(status, 401 | 403) => Some(ErrorReason::KeyRefused),
+            Upstream if is_key && !is_out_of_credits => Some(ErrorReason::KeyRefused),
             NotFound if !self.model.is_empty() => Some(ErrorReason::UnknownModel),
+            Invalid | Unsupported | Upstream if vendor.is_about_image() => Some(ErrorReason::ImageRefused),
             _ => None,
         };
-        let error = self.error(kind, sentence);
-        Refusal {
-            error: match reason {
-                Some(reason) => error.with_reason(reason),
-                None => error,
-            },
-            is_permanent: is_out_of_credits || matches!(status, 401 | 403) || kind == ContextOverflow,
+        let mut error = self.error(kind, sentence);
+        if let Some(reason) = reason {
+            error = error.with_reason(reason);
         }
+        if let Some(overflow) = vendor.overflow().filter(|_| kind == ContextOverflow) {
+            error = error.with_overflow(overflow);
+        }
+        Refusal {
+            error,
+            is_permanent: is_out_of_credits || is_key || status == 403 || kind == ContextOverflow,
+            is_loading,
+        }
+    }
+
+    /// "; try `…/v1`", where the connection's url might lack it.
+    fn hint(&self) -> String {
+        self.hint.as_ref().map(|url| format!("; try `{url}`")).unwrap_or_default()
     }
 
     /// Returns ": " and the vendor's message, on one line, short and redacted.
@@ -192,6 +263,9 @@ impl UpstreamErrors {
             .filter(|word| !word.is_empty())
             .collect();
         let line = self.redact(&words.join(" "));
+        let words: Vec<_> =
+            line.split(' ').map(|word| if self.is_part_of_key(word) { "[key]" } else { word }).collect();
+        let line = words.join(" ");
         match line.chars().next() {
             None | Some('<') => String::new(),
             Some(_) if line.chars().count() > MAX_VENDOR_MESSAGE => {
@@ -199,6 +273,21 @@ impl UpstreamErrors {
             }
             Some(_) => format!(": {line}"),
         }
+    }
+
+    /// Whether a word shows a part of the key, as in `sk-pr***cdef`.
+    fn is_part_of_key(&self, word: &str) -> bool {
+        let Some(key) = self.key.as_ref().map(Secret::expose) else { return false };
+        let is_masked =
+            word.contains("**") || word.contains("...") || word.contains('…') || word.contains("xxx");
+        let shares = |length: usize| {
+            key.is_ascii()
+                && key
+                    .as_bytes()
+                    .windows(length)
+                    .any(|part| memchr::memmem::find(word.as_bytes(), part).is_some())
+        };
+        is_masked && shares(3)
     }
 
     /// Redacted before it is cut: a cut key would no longer be recognized.
@@ -213,95 +302,12 @@ impl UpstreamErrors {
     }
 }
 
-impl VendorError {
-    /// Reads `{"error": {…}}`, `{"error": "…"}`, `{"message": "…"}`,
-    /// `{"detail": "…"}`, or the inner object alone.
-    fn new(body: &Value) -> Self {
-        let inner = match body.get("error") {
-            Some(error) if !error.is_null() => error,
-            _ => body,
-        };
-        let text = |value: Option<&Value>| match value {
-            Some(Value::String(text)) => text.clone(),
-            Some(Value::Number(number)) => number.to_string(),
-            _ => String::new(),
-        };
-        let message = match inner {
-            Value::String(message) => message.clone(),
-            _ => ["message", "detail", "error"]
-                .into_iter()
-                .map(|name| text(inner.get(name)))
-                .find(|text| !text.is_empty())
-                .unwrap_or_default(),
-        };
-        Self { codes: ["code", "type"].map(|name| text(inner.get(name)).to_ascii_lowercase()), message }
-    }
-
-    fn has_code(&self, codes: &[&str]) -> bool {
-        self.codes.iter().any(|code| codes.contains(&code.as_str()))
-    }
-
-    /// Returns the status that an error object stands for; 0 if it does not say.
-    fn status(&self) -> u16 {
-        let number =
-            self.codes.iter().find_map(|code| code.parse().ok()).filter(|code| (400..600).contains(code));
-        match number {
-            Some(status) => status,
-            None if self.is_overflow() => 400,
-            None if self.has_code(&[
-                "rate_limit_exceeded",
-                "rate_limit_error",
-                "rate_limited",
-                "too_many_requests",
-            ]) =>
-            {
-                429
-            }
-            None if self.has_code(&["invalid_api_key", "authentication_error"]) => 401,
-            None if self.has_code(&["model_not_found", "not_found_error"]) => 404,
-            None if self.has_code(&["invalid_request_error", "invalid_prompt"]) => 400,
-            None if self.has_code(&["timeout", "timeout_error"]) => 504,
-            None => 0,
-        }
-    }
-
-    /// Whether the server does not know the model: not all of them report it with
-    /// status 404.
-    fn is_unknown_model(&self) -> bool {
-        const CODES: [&str; 5] = [
-            "model_not_found",
-            "model_not_available",
-            "unknown_model",
-            "invalid_model",
-            "deploymentnotfound",
-        ];
-        const PHRASES: [&str; 5] = [
-            "not a valid model id",
-            "model not found",
-            "model not exist",
-            "invalid model name",
-            "no such model",
-        ];
-        let message = self.message.to_ascii_lowercase();
-        self.has_code(&CODES) || PHRASES.iter().any(|phrase| message.contains(phrase))
-    }
-
-    fn is_overflow(&self) -> bool {
-        const PHRASES: [&str; 9] = [
-            "context length",
-            "context_length",
-            "context window",
-            "context size",
-            "maximum context",
-            "prompt is too long",
-            "prompt too long",
-            "input length exceeds",
-            "too many tokens",
-        ];
-        let message = self.message.to_ascii_lowercase();
-        self.codes
-            .iter()
-            .any(|code| code.starts_with("context_length") || code == "exceed_context_size_error")
-            || PHRASES.iter().any(|phrase| message.contains(phrase))
-    }
+/// What the url of a connection might lack: most servers have their API below
+/// `/v1`.
+fn hint(endpoint: &Endpoint) -> Option<String> {
+    let url = endpoint.url.trim_end_matches('/');
+    let is_versioned = url.split('/').any(|part| {
+        part.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    });
+    (endpoint.provider.as_str() == "openai" && !is_versioned && !url.is_empty()).then(|| format!("{url}/v1"))
 }

@@ -4,14 +4,17 @@ use aimate_core::message::ToolCall;
 use aimate_core::provider::{ChatRequest, FinishReason, ProviderEvent};
 use aimate_core::usage::TokenUsage;
 use aimate_core::{Result, WarningCode};
+use bytes::Bytes;
 use serde::Deserialize;
-use serde_json::Value;
-use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use super::encode::SentPrompt;
 use crate::frame::{Frame, JsonLines};
+use crate::halves::{Joiner, replace_in};
 use crate::http::UpstreamErrors;
-use crate::json::{Number, Text, arguments, clean_value, list, parse};
+use crate::json::{
+    Number, Text, arguments, clean, clean_value, list, parse, says_something, shape_list, shape_object,
+};
 use crate::openai::calls::CallIds;
 use crate::stream::{Decoder, EventQueue, Flow};
 use crate::think_tags::ThinkTagParser;
@@ -46,23 +49,42 @@ struct LineMessage<'a> {
 struct LineToolCall<'a> {
     #[serde(borrow, default)]
     id: Text<'a>,
-    #[serde(borrow)]
+    #[serde(borrow, default)]
     function: LineFunction<'a>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct LineFunction<'a> {
     #[serde(borrow, default)]
     name: Text<'a>,
-    #[serde(borrow, default)]
-    arguments: Option<&'a RawValue>,
+    #[serde(default)]
+    arguments: Option<Value>,
+    /// A signature of the model's provider, behind Ollama's cloud.
+    #[serde(flatten)]
+    extra: Map<String, Value>,
+}
+
+/// Gives JSON the shape of [`ChatLine`] and leaves out what does not fit.
+fn shape(value: &mut Value) {
+    let Value::Object(line) = value else { return };
+    if line.get("done").is_some_and(|done| !done.is_boolean()) {
+        line.remove("done");
+    }
+    shape_object(line, "message", |message| {
+        shape_list(message, "tool_calls", |call| shape_object(call, "function", |_| {}));
+    });
 }
 
 /// Decodes one answer, which is complete once a line says `done`.
 pub(super) struct OllamaDecoder {
     sent: SentPrompt,
     ids: CallIds,
+    text: Joiner,
+    thought: Joiner,
     think_tags: ThinkTagParser,
+    has_said: bool,
+    /// The first line that could not be read.
+    unread: Option<Bytes>,
     calls: Vec<ToolCall>,
     usage: Option<TokenUsage>,
     reason: Option<FinishReason>,
@@ -74,7 +96,11 @@ impl OllamaDecoder {
         Self {
             sent,
             ids: CallIds::new(request),
+            text: Joiner::default(),
+            thought: Joiner::default(),
             think_tags: ThinkTagParser::default(),
+            has_said: false,
+            unread: None,
             calls: Vec::new(),
             usage: None,
             reason: None,
@@ -82,16 +108,57 @@ impl OllamaDecoder {
         }
     }
 
-    fn message(&mut self, message: LineMessage<'_>, events: &mut EventQueue) {
-        if !message.thinking.is_empty() {
-            events.push_back(ProviderEvent::Reasoning(message.thinking.clean()));
+    fn message(&mut self, message: LineMessage<'_>, has_halves: bool, events: &mut EventQueue) {
+        let thought = self.thought.join(message.thinking.clean(), has_halves);
+        if !thought.is_empty() {
+            self.has_said = true;
+            self.think_tags.has_thoughts();
+            events.push_back(ProviderEvent::Reasoning(thought));
         }
-        self.think_tags.push(message.content.clean(), events);
+        let text = self.text.join(message.content.clean(), has_halves);
+        self.has_said |= !text.is_empty();
+        self.think_tags.push(text, events);
         for call in message.tool_calls {
+            let LineFunction { name, arguments: given, mut extra } = call.function;
+            let name = clean(name.0);
+            if name.trim().is_empty() {
+                continue;
+            }
             let id = self.ids.unique(call.id.clean());
-            let arguments = call.function.arguments.map_or_else(|| arguments(""), call_arguments);
-            self.calls.push(ToolCall { id, name: call.function.name.clean(), arguments });
+            let arguments = given.map_or_else(|| arguments(""), call_arguments);
+            extra.retain(|name, value| says_something(value) && name != "index" && name != "description");
+            self.calls.push(ToolCall { id, name, arguments, extra });
         }
+    }
+
+    /// Says what of the request Ollama cannot do.
+    fn begin(&self, events: &mut EventQueue) {
+        if self.sent.is_choice_lost {
+            events.push_back(ProviderEvent::Warning {
+                code: WarningCode::ToolChoiceIgnored,
+                detail: "Ollama cannot be told that a tool must be called; the model may answer without."
+                    .into(),
+            });
+        }
+        if !self.sent.ignored.is_empty() {
+            events.push_back(ProviderEvent::Warning {
+                code: WarningCode::FieldIgnored,
+                detail: format!(
+                    "Ollama has nothing for {}; it was left out of the request.",
+                    self.sent.ignored
+                ),
+            });
+        }
+    }
+
+    fn finish_texts(&mut self, events: &mut EventQueue) {
+        let rest = self.thought.end();
+        if !rest.is_empty() {
+            events.push_back(ProviderEvent::Reasoning(rest));
+        }
+        let rest = self.text.end();
+        self.think_tags.push(rest, events);
+        self.think_tags.finish(events);
     }
 
     fn finish(&mut self, line: &ChatLine<'_>, events: &mut EventQueue) {
@@ -114,10 +181,7 @@ impl OllamaDecoder {
                 ),
             });
         }
-        self.reason = Some(match line.done_reason.0.as_ref() {
-            "" => FinishReason::Stop,
-            reason => FinishReason::from(reason.to_owned()),
-        });
+        self.reason = Some(FinishReason::named(line.done_reason.0.as_ref()).unwrap_or(FinishReason::Stop));
     }
 
     /// Whether Ollama silently truncated the prompt: it read as many tokens as the
@@ -130,14 +194,15 @@ impl OllamaDecoder {
     }
 }
 
-fn call_arguments(json: &RawValue) -> Value {
-    match serde_json::from_str(json.get()) {
-        Ok(Value::String(text)) => arguments(&text),
-        Ok(mut value @ Value::Object(_)) => {
+fn call_arguments(json: Value) -> Value {
+    match json {
+        Value::String(text) => arguments(&text),
+        mut value @ Value::Object(_) => {
             clean_value(&mut value);
+            replace_in(&mut value);
             value
         }
-        _ => arguments(json.get()),
+        other => arguments(&other.to_string()),
     }
 }
 
@@ -145,34 +210,35 @@ impl Decoder for OllamaDecoder {
     type Frames = JsonLines;
 
     fn frame(&mut self, errors: &UpstreamErrors, frame: &Frame, events: &mut EventQueue) -> Result<Flow> {
-        let data = frame.data.trim_ascii();
-        let mut repaired = String::new();
-        let mut line: ChatLine<'_> = match parse(data, &mut repaired) {
-            Ok(line) => line,
-            Err(_) if data.is_empty() => return Err(errors.empty_response()),
-            Err(_) if data.starts_with(b"<") => return Err(errors.web_page()),
-            Err(error) => {
-                return Err(errors.invalid_response(
-                    format_args!("the response does not follow Ollama's API ({error})"),
-                    data,
-                ));
+        let data = frame.data.slice_ref(frame.data.trim_ascii());
+        let mut mended = String::new();
+        let parsed: (ChatLine<'_>, bool) = match parse(&data, &mut mended, shape) {
+            Ok(parsed) => parsed,
+            Err(_) => {
+                if self.unread.is_none() && !data.is_empty() {
+                    errors.log_unread(&data);
+                    self.unread = Some(data);
+                }
+                return Ok(Flow::More);
             }
         };
-        if let Some(error) = line.error.take().filter(|error| !error.is_null()) {
-            return Err(errors.error_object(&error));
+        let (mut line, has_halves) = parsed;
+        if line.error.take().is_some_and(|error| says_something(&error)) {
+            return Err(errors.error_object(&serde_json::from_slice(&data).unwrap_or_default()));
         }
         if line.message.is_none() && line.done.is_none() {
-            return Err(errors.invalid_response("the response has no `message`", data));
+            let body = serde_json::from_slice(&data).unwrap_or_default();
+            if errors.is_error(&body) {
+                return Err(errors.error_object(&body));
+            }
+            self.unread.get_or_insert(data);
+            return Ok(Flow::More);
         }
-        if !std::mem::replace(&mut self.has_begun, true) && self.sent.is_choice_lost {
-            events.push_back(ProviderEvent::Warning {
-                code: WarningCode::ToolChoiceIgnored,
-                detail: "Ollama cannot be told that a tool must be called; the model may answer without."
-                    .into(),
-            });
+        if !std::mem::replace(&mut self.has_begun, true) {
+            self.begin(events);
         }
         if let Some(message) = line.message.take() {
-            self.message(message, events);
+            self.message(message, has_halves, events);
         }
         if line.done != Some(true) {
             return Ok(Flow::More);
@@ -183,20 +249,30 @@ impl Decoder for OllamaDecoder {
 
     fn end(&mut self, errors: &UpstreamErrors, events: &mut EventQueue) -> Result<()> {
         if !self.has_begun {
-            return Err(errors.empty_response());
+            return Err(match &self.unread {
+                Some(data) => errors.no_answer(data),
+                None => errors.empty_response(),
+            });
         }
         let Some(reason) = self.reason.take() else {
             return Err(errors.truncated());
         };
-        self.think_tags.finish(events);
+        if reason.is_failure() {
+            return Err(errors.broke_off(reason.as_str()));
+        }
+        self.finish_texts(events);
         let reason = if self.calls.is_empty() { reason } else { FinishReason::ToolCalls };
+        let is_empty = !self.has_said && self.calls.is_empty() && reason == FinishReason::Stop;
         events.extend(self.calls.drain(..).map(ProviderEvent::ToolCall));
         events.extend(self.usage.take().map(ProviderEvent::Usage));
+        if is_empty {
+            return Err(errors.empty_response());
+        }
         events.push_back(ProviderEvent::Finish(reason));
         Ok(())
     }
 
     fn fail(&mut self, events: &mut EventQueue) {
-        self.think_tags.finish(events);
+        self.finish_texts(events);
     }
 }

@@ -14,7 +14,7 @@ use crate::openai::encode::{no_file, output_text, tool};
 const DEFAULT_WINDOW: u32 = 8_192;
 
 /// What was sent, to compare with what the server says it has read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct SentPrompt {
     /// The requested context window.
     pub(super) window: u32,
@@ -22,6 +22,8 @@ pub(super) struct SentPrompt {
     pub(super) tokens: u64,
     /// Whether a tool call was required, which Ollama cannot express.
     pub(super) is_choice_lost: bool,
+    /// The fields that Ollama has nothing for.
+    pub(super) ignored: String,
 }
 
 /// The request's body.
@@ -30,12 +32,14 @@ pub(super) struct SentPrompt {
 /// `Unsupported` if a message holds a file or an image by address.
 pub(super) fn body(endpoint: &Endpoint, request: &ChatRequest) -> Result<(Vec<u8>, SentPrompt)> {
     let settings = &endpoint.settings;
-    let window = request.context_window.or(settings.context_window).unwrap_or(DEFAULT_WINDOW);
+    let asked = option(request, "num_ctx").and_then(|window| u32::try_from(window.as_u64()?).ok());
+    let window = asked.or(request.context_window).or(settings.context_window).unwrap_or(DEFAULT_WINDOW);
     let messages = messages(&request.messages)?;
     let sent = SentPrompt {
         window,
         tokens: estimate(&messages),
         is_choice_lost: matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Tool(_))),
+        ignored: ignored(request),
     };
     let mut body = Map::new();
     body.insert("model".into(), json!(request.model));
@@ -50,6 +54,8 @@ pub(super) fn body(endpoint: &Endpoint, request: &ChatRequest) -> Result<(Vec<u8
     body.extend(settings.keep_alive.as_ref().map(|time| ("keep_alive".into(), json!(time))));
     let effort = request.sampling.reasoning_effort.as_deref();
     body.extend(effort.map(|effort| ("think".into(), think(&request.model, effort))));
+    let own = FIELDS.into_iter().filter_map(|name| Some((name.to_owned(), request.extra.get(name)?.clone())));
+    body.extend(own);
     Ok((Value::Object(body).to_string().into_bytes(), sent))
 }
 
@@ -76,7 +82,58 @@ fn options(request: &ChatRequest, window: u32) -> Value {
     if !sampling.stop.is_empty() {
         options.insert("stop".into(), json!(sampling.stop));
     }
+    for name in OPTIONS {
+        if let Some(value) = option(request, name) {
+            options.insert(name.into(), value.clone());
+        }
+    }
+    let others = request.extra.get("options").and_then(Value::as_object).into_iter().flatten();
+    for (name, value) in others {
+        options.insert(name.clone(), value.clone());
+    }
+    options.insert("num_ctx".into(), window.into());
     Value::Object(options)
+}
+
+/// Ollama's own fields of a request, and its own options.
+const FIELDS: [&str; 4] = ["keep_alive", "think", "truncate", "shift"];
+const OPTIONS: [&str; 20] = [
+    "top_k",
+    "min_p",
+    "typical_p",
+    "tfs_z",
+    "repeat_penalty",
+    "repeat_last_n",
+    "num_ctx",
+    "num_predict",
+    "num_keep",
+    "num_batch",
+    "num_gpu",
+    "main_gpu",
+    "num_thread",
+    "use_mmap",
+    "use_mlock",
+    "mirostat",
+    "mirostat_tau",
+    "mirostat_eta",
+    "penalize_newline",
+    "low_vram",
+];
+
+/// An option of Ollama's in the request: among `options`, or beside them.
+fn option<'a>(request: &'a ChatRequest, name: &str) -> Option<&'a Value> {
+    request.extra.get("options").and_then(|options| options.get(name)).or_else(|| request.extra.get(name))
+}
+
+/// The fields of the request that Ollama has nothing for, as a text.
+fn ignored(request: &ChatRequest) -> String {
+    // What says nothing of the answer is not missed.
+    const HARMLESS: [&str; 6] =
+        ["user", "metadata", "safety_identifier", "prompt_cache_key", "service_tier", "store"];
+    let names = request.extra.keys().map(String::as_str);
+    let names = names
+        .filter(|name| *name != "options" && ![&FIELDS[..], &OPTIONS, &HARMLESS].concat().contains(name));
+    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 fn format(format: &ResponseFormat) -> Value {
@@ -133,7 +190,7 @@ fn add<'a>(
                 let name = tools.get(id.as_str()).copied().unwrap_or_default();
                 all.push(json!({"role": "tool", "tool_name": name, "tool_call_id": id, "content": output_text(output)}));
             }
-            Part::Image { .. } | Part::Citation(_) => {}
+            Part::Image { .. } | Part::Citation(_) | Part::Extra { .. } => {}
         }
     }
     all.extend(pending.message(role));
@@ -158,7 +215,7 @@ impl OllamaMessage<'_> {
         }
         let mut message = Map::new();
         message.insert("role".into(), json!(role));
-        message.insert("content".into(), self.texts.join("\n").into());
+        message.insert("content".into(), self.texts.concat().into());
         if !self.images.is_empty() {
             message.insert("images".into(), json!(self.images));
         }

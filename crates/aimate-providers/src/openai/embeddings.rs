@@ -8,7 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::dialect::Dialect;
-use super::wire::Usage;
+use super::usage::Usage;
 use crate::http::{Call, MAX_BODY, Transport, UpstreamErrors};
 use crate::json::{Number, list};
 use crate::vector;

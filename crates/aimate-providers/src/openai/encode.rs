@@ -1,10 +1,12 @@
 //! Serializes OpenAI's chat request.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
-use aimate_core::connection::ConnectionSettings;
 use aimate_core::message::{MessageRole, Part, ToolCall};
-use aimate_core::provider::{ChatMessage, ChatRequest, Endpoint, ResponseFormat, ToolChoice, ToolSpec};
+use aimate_core::provider::{
+    ChatMessage, ChatRequest, Endpoint, MaxTokensField, ResponseFormat, ToolChoice, ToolSpec,
+};
 use aimate_core::{Error, Result};
 use reqwest::Url;
 use serde::ser::{SerializeMap, SerializeSeq};
@@ -12,34 +14,52 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::dialect::Dialect;
+use super::learned::{ReasoningField, Takes};
+use super::verbatim::verbatim;
 
-/// The request's body.
+/// The request's body for a server that takes this.
 ///
 /// # Errors
 /// `Unsupported` if a message holds a file.
-pub(crate) fn body(dialect: Dialect, endpoint: &Endpoint, request: &ChatRequest) -> Result<Vec<u8>> {
-    let messages = Messages::new(dialect, &endpoint.settings, &request.messages)?;
-    let body = Body { dialect, request, messages, limit_name: limit_name(dialect, &endpoint.url) };
+pub(crate) fn body(
+    dialect: Dialect,
+    endpoint: &Endpoint,
+    request: &ChatRequest,
+    takes: Takes,
+) -> Result<Vec<u8>> {
+    let settings = &endpoint.settings;
+    let as_parts = if takes.is_text_only { Some(false) } else { settings.text_as_parts };
+    let messages = Messages::new(dialect, takes, as_parts, &request.messages)?;
+    let known = if is_openai(dialect, &endpoint.url) {
+        MaxTokensField::MaxCompletionTokens
+    } else {
+        MaxTokensField::MaxTokens
+    };
+    let max_tokens =
+        settings.max_tokens_field.or(takes.max_tokens).or(request.max_tokens_field).unwrap_or(known);
+    let asks_usage = settings.stream_options.unwrap_or(!takes.no_stream_options);
+    let body = Body { dialect, request, messages, max_tokens, asks_usage };
     serde_json::to_vec(&body)
         .map_err(|error| Error::internal("the request cannot be written as JSON").with_source(error))
 }
 
-/// Returns the name of the field for the maximum tokens. OpenAI itself (and Azure's
-/// OpenAI) takes `max_completion_tokens` for every model and refuses the older
-/// `max_tokens` for those that reason; most others know only `max_tokens`.
-fn limit_name(dialect: Dialect, url: &str) -> &'static str {
+/// Whether the server is OpenAI's own (or Azure's), which takes
+/// `max_completion_tokens` for every model and refuses the older `max_tokens` for
+/// those that reason; most others know only `max_tokens`.
+fn is_openai(dialect: Dialect, url: &str) -> bool {
     let host =
         Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_ascii_lowercase)).unwrap_or_default();
     let is_openai =
         host == "api.openai.com" || host.ends_with(".api.openai.com") || host.ends_with(".openai.azure.com");
-    if dialect == Dialect::OpenAi && is_openai { "max_completion_tokens" } else { "max_tokens" }
+    dialect == Dialect::OpenAi && is_openai
 }
 
 struct Body<'a> {
     dialect: Dialect,
     request: &'a ChatRequest,
     messages: Messages<'a>,
-    limit_name: &'static str,
+    max_tokens: MaxTokensField,
+    asks_usage: bool,
 }
 
 impl Serialize for Body<'_> {
@@ -50,7 +70,9 @@ impl Serialize for Body<'_> {
         fields.put("messages", &self.messages)?;
         if request.stream {
             fields.put("stream", &true)?;
-            fields.put("stream_options", &json!({"include_usage": true}))?;
+            if self.asks_usage {
+                fields.put("stream_options", &json!({"include_usage": true}))?;
+            }
         } else {
             fields.put("stream", &false)?;
         }
@@ -77,7 +99,11 @@ impl Body<'_> {
         let sampling = &self.request.sampling;
         fields.some("temperature", sampling.temperature.as_ref())?;
         fields.some("top_p", sampling.top_p.as_ref())?;
-        fields.some(self.limit_name, sampling.max_tokens.as_ref())?;
+        let max_tokens = match self.max_tokens {
+            MaxTokensField::MaxTokens => "max_tokens",
+            MaxTokensField::MaxCompletionTokens => "max_completion_tokens",
+        };
+        fields.some(max_tokens, sampling.max_tokens.as_ref())?;
         fields.some("stop", (!sampling.stop.is_empty()).then_some(&sampling.stop))?;
         fields.some("seed", sampling.seed.as_ref())?;
         fields.some("frequency_penalty", sampling.frequency_penalty.as_ref())?;
@@ -119,6 +145,8 @@ struct WireTool<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     function: WireFunction<'a>,
+    #[serde(flatten)]
+    extra: BTreeMap<&'a str, &'a Value>,
 }
 
 #[derive(Serialize)]
@@ -129,6 +157,8 @@ struct WireFunction<'a> {
     parameters: Cow<'a, Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     strict: Option<bool>,
+    #[serde(flatten)]
+    extra: BTreeMap<&'a str, &'a Value>,
 }
 
 /// Converts a tool to the form of OpenAI and Ollama.
@@ -137,8 +167,23 @@ pub(crate) fn tool(tool: &ToolSpec) -> impl Serialize {
         Value::Null => Cow::Owned(json!({"type": "object", "properties": {}})),
         schema => Cow::Borrowed(schema),
     };
-    let ToolSpec { name, description, strict, .. } = tool;
-    WireTool { kind: "function", function: WireFunction { name, description, parameters, strict: *strict } }
+    let ToolSpec { name, description, strict, extra, .. } = tool;
+    let of_function = extra.get("function").and_then(Value::as_object).into_iter().flatten();
+    WireTool {
+        kind: "function",
+        function: WireFunction {
+            name,
+            description,
+            parameters,
+            strict: *strict,
+            extra: of_function.map(|(name, value)| (name.as_str(), value)).collect(),
+        },
+        extra: extra
+            .iter()
+            .filter(|(name, _)| *name != "function")
+            .map(|(name, value)| (name.as_str(), value))
+            .collect(),
+    }
 }
 
 fn tool_choice(choice: &ToolChoice) -> Value {
@@ -163,7 +208,15 @@ fn format(format: &ResponseFormat) -> Value {
 }
 
 /// The prompt in OpenAI's form: results of tools become messages of their own.
-struct Messages<'a>(Vec<WireMessage<'a>>);
+struct Messages<'a>(Vec<Outgoing<'a>>);
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Outgoing<'a> {
+    Built(WireMessage<'a>),
+    /// As the caller wrote it.
+    Verbatim(Cow<'a, Value>),
+}
 
 #[derive(Serialize)]
 struct WireMessage<'a> {
@@ -174,8 +227,9 @@ struct WireMessage<'a> {
     tool_calls: Vec<WireCall<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_call_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reasoning_details: Option<&'a Value>,
+    /// What the provider wants back with an answer of its own.
+    #[serde(flatten)]
+    opaque: BTreeMap<&'a str, Cow<'a, Value>>,
 }
 
 #[derive(Serialize)]
@@ -191,7 +245,10 @@ enum WirePart<'a> {
     ImageData { media_type: &'a str, data: &'a str },
 }
 
-struct WireCall<'a>(&'a ToolCall);
+struct WireCall<'a> {
+    call: &'a ToolCall,
+    with_extra: bool,
+}
 
 impl Serialize for Messages<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -202,18 +259,31 @@ impl Serialize for Messages<'_> {
 }
 
 impl<'a> Messages<'a> {
-    fn new(dialect: Dialect, settings: &ConnectionSettings, messages: &'a [ChatMessage]) -> Result<Self> {
+    fn new(
+        dialect: Dialect,
+        takes: Takes,
+        as_parts: Option<bool>,
+        messages: &'a [ChatMessage],
+    ) -> Result<Self> {
         let mut all = Self(Vec::with_capacity(messages.len()));
-        let as_parts = settings.text_as_parts.unwrap_or(false);
         for message in messages {
-            all.add(dialect, as_parts, message)?;
+            match &message.verbatim {
+                Some(message) => all.0.push(Outgoing::Verbatim(verbatim(takes, as_parts, message))),
+                None => all.add(dialect, takes, as_parts.unwrap_or(false), message)?,
+            }
         }
         Ok(all)
     }
 
     /// Adds `message`; a result of a tool inside it ends one wire message and
     /// what follows begins the next.
-    fn add(&mut self, dialect: Dialect, as_parts: bool, message: &'a ChatMessage) -> Result<()> {
+    fn add(
+        &mut self,
+        dialect: Dialect,
+        takes: Takes,
+        as_parts: bool,
+        message: &'a ChatMessage,
+    ) -> Result<()> {
         let mut builder = MessageBuilder::new(message.role);
         for part in &message.content {
             match part {
@@ -223,21 +293,18 @@ impl<'a> Messages<'a> {
                     let media_type = media_type.as_deref().unwrap_or("image/png");
                     builder.parts.push(WirePart::ImageData { media_type, data });
                 }
-                Part::Image { .. } | Part::Citation(_) => {}
+                Part::Image { .. } | Part::Citation(_) | Part::Extra { .. } => {}
                 Part::File { name, .. } => return Err(no_file(name)),
-                Part::Reasoning { details, .. } if dialect == Dialect::OpenRouter => {
-                    builder.reasoning_details = details.as_ref().or(builder.reasoning_details);
-                }
-                Part::Reasoning { .. } => {}
-                Part::ToolCall(call) => builder.calls.push(WireCall(call)),
+                Part::Reasoning { text, details } => builder.reasoning(text, details.as_ref()),
+                Part::ToolCall(call) => builder.calls.push(WireCall { call, with_extra: !takes.no_opaque }),
                 Part::ToolResult { id, output, .. } => {
                     let before = std::mem::replace(&mut builder, MessageBuilder::new(message.role));
-                    self.0.extend(before.message(as_parts));
-                    self.0.push(result(id, output));
+                    self.0.extend(before.message(dialect, takes, as_parts).map(Outgoing::Built));
+                    self.0.push(Outgoing::Built(result(id, output)));
                 }
             }
         }
-        self.0.extend(builder.message(as_parts));
+        self.0.extend(builder.message(dialect, takes, as_parts).map(Outgoing::Built));
         Ok(())
     }
 }
@@ -247,30 +314,60 @@ struct MessageBuilder<'a> {
     role: MessageRole,
     parts: Vec<WirePart<'a>>,
     calls: Vec<WireCall<'a>>,
-    reasoning_details: Option<&'a Value>,
+    thoughts: Vec<&'a str>,
+    details: Option<&'a Value>,
 }
 
 impl<'a> MessageBuilder<'a> {
     fn new(role: MessageRole) -> Self {
-        Self { role, parts: Vec::new(), calls: Vec::new(), reasoning_details: None }
+        Self { role, parts: Vec::new(), calls: Vec::new(), thoughts: Vec::new(), details: None }
+    }
+
+    fn reasoning(&mut self, text: &'a str, details: Option<&'a Value>) {
+        if !text.is_empty() {
+            self.thoughts.push(text);
+        }
+        self.details = details.or(self.details);
     }
 
     /// Returns `None` if the message is empty.
-    fn message(self, as_parts: bool) -> Option<WireMessage<'a>> {
+    fn message(self, dialect: Dialect, takes: Takes, as_parts: bool) -> Option<WireMessage<'a>> {
         if self.parts.is_empty() && self.calls.is_empty() {
             return None;
         }
+        let opaque = self.opaque(dialect, takes);
         // Text between tool results is the assistant's.
         let role = if self.role == MessageRole::Tool { MessageRole::Assistant } else { self.role };
         // Assistants write only text, which no server expects in parts.
         let content = content(self.parts, as_parts && role == MessageRole::User, role == MessageRole::User);
-        Some(WireMessage {
-            role,
-            content,
-            tool_calls: self.calls,
-            tool_call_id: None,
-            reasoning_details: self.reasoning_details,
-        })
+        Some(WireMessage { role, content, tool_calls: self.calls, tool_call_id: None, opaque })
+    }
+
+    /// What the provider wants back: its own details, and the reasoning itself
+    /// beside calls of tools, where the model goes on with it.
+    fn opaque(&self, dialect: Dialect, takes: Takes) -> BTreeMap<&'a str, Cow<'a, Value>> {
+        let mut opaque = BTreeMap::new();
+        if !takes.no_opaque {
+            match self.details {
+                Some(Value::Object(fields)) => {
+                    opaque.extend(fields.iter().map(|(name, value)| (name.as_str(), Cow::Borrowed(value))));
+                }
+                Some(details) => drop(opaque.insert("reasoning_details", Cow::Borrowed(details))),
+                None => {}
+            }
+        }
+        let name = match (takes.reasoning, dialect) {
+            (ReasoningField::None, _) => None,
+            (_, Dialect::OpenRouter) => opaque.is_empty().then_some("reasoning"),
+            (ReasoningField::WithCalls | ReasoningField::Always, Dialect::OpenAi) => {
+                Some("reasoning_content")
+            }
+        };
+        let is_wanted = !self.calls.is_empty() || takes.reasoning == ReasoningField::Always;
+        if let Some(name) = name.filter(|_| is_wanted && !self.thoughts.is_empty()) {
+            opaque.insert(name, Cow::Owned(self.thoughts.concat().into()));
+        }
+        opaque
     }
 }
 
@@ -288,7 +385,7 @@ fn content(mut parts: Vec<WirePart<'_>>, as_parts: bool, with_images: bool) -> O
             let texts = several
                 .iter()
                 .filter_map(|part| if let WirePart::Text(text) = part { Some(*text) } else { None });
-            Some(Content::Text(Cow::Owned(texts.collect::<Vec<_>>().join("\n"))))
+            Some(Content::Text(Cow::Owned(texts.collect())))
         }
     }
 }
@@ -307,7 +404,7 @@ fn result<'a>(id: &'a str, output: &'a Value) -> WireMessage<'a> {
         content: Some(Content::Text(output_text(output))),
         tool_calls: Vec::new(),
         tool_call_id: Some(id),
-        reasoning_details: None,
+        opaque: BTreeMap::new(),
     }
 }
 
@@ -350,11 +447,16 @@ impl Serialize for WireCall<'_> {
             name: &'a str,
             arguments: String,
         }
-        let function = WireFunctionCall { name: &self.0.name, arguments: self.0.arguments_json() };
-        let mut map = serializer.serialize_map(Some(3))?;
-        map.serialize_entry("id", &self.0.id)?;
+        let call = self.call;
+        let function = WireFunctionCall { name: &call.name, arguments: call.arguments_json() };
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("id", &call.id)?;
         map.serialize_entry("type", "function")?;
         map.serialize_entry("function", &function)?;
+        let is_other = |name: &str| !matches!(name, "id" | "type" | "function" | "index");
+        for (name, value) in call.extra.iter().filter(|(name, _)| self.with_extra && is_other(name)) {
+            map.serialize_entry(name, value)?;
+        }
         map.end()
     }
 }
@@ -364,13 +466,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn limit_has_the_name_that_the_server_takes() {
-        let name = |url| limit_name(Dialect::OpenAi, url);
-        assert_eq!(name("https://api.openai.com/v1"), "max_completion_tokens");
-        assert_eq!(name("https://eu.api.openai.com/v1"), "max_completion_tokens");
-        assert_eq!(name("https://me.openai.azure.com/openai/v1"), "max_completion_tokens");
-        assert_eq!(name("http://127.0.0.1:1234/v1"), "max_tokens");
-        assert_eq!(name("https://evilapi.openai.com.example/v1"), "max_tokens");
-        assert_eq!(limit_name(Dialect::OpenRouter, "https://api.openai.com/v1"), "max_tokens");
+    fn openai_is_known_by_its_host() {
+        let is_openai = |url| is_openai(Dialect::OpenAi, url);
+        assert!(is_openai("https://api.openai.com/v1"));
+        assert!(is_openai("https://eu.api.openai.com/v1"));
+        assert!(is_openai("https://me.openai.azure.com/openai/v1"));
+        assert!(!is_openai("http://127.0.0.1:1234/v1"));
+        assert!(!is_openai("https://evilapi.openai.com.example/v1"));
+        assert!(!super::is_openai(Dialect::OpenRouter, "https://api.openai.com/v1"));
     }
 }

@@ -303,8 +303,11 @@ impl Net {
             answers: answers.iter().map(|answer| answer.to_vec()).collect(),
             asked: AtomicUsize::new(0),
         });
-        let transport =
-            Transport::over(Duration::from_millis(1), Arc::new(AddressGuard::over(policy, dns.clone())));
+        let transport = Transport::over(crate::http::Inner {
+            backoff: Duration::from_millis(1),
+            guard: Arc::new(AddressGuard::over(policy, dns.clone())),
+            ..Transport::new().settings()
+        });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (port, asked) = (listener.local_addr().unwrap().port(), Arc::<Mutex<Vec<_>>>::default());
         let seen = asked.clone();
