@@ -231,8 +231,9 @@ pub struct SearchExplanation {
     /// What no BM25 score reaches for the question; 0 if nothing was looked for by
     /// words.
     pub max_bm25: f32,
-    /// The weight of the cosine in a fused score, from 0 to 1: it makes cosine and
-    /// BM25 count as much as they differ between the best hundred of each.
+    /// The weight of the cosine in a fused score, from 0 to 1: the more, the less
+    /// the cosines of the best hundred candidates of each retriever differ and the
+    /// further the best one stands out, compared with their BM25.
     pub cosine_weight: f32,
     /// Chunks of the collections.
     pub chunks: u64,

@@ -2,14 +2,13 @@
 //!
 //! The scores of both are put on a scale from 0 to 1: the cosine as it is, BM25
 //! divided by what no passage can reach for the question. A candidate's score is
-//! their weighted mean. The weight is the question's own: both count as much as they
-//! differ between the candidates, by their standard deviations. So candidates are
-//! ordered exactly as by the sum of their z-scores (Montague and Aslam 2001,
-//! "Relevance Score Normalization for Metasearch"), but a score means the same in
-//! every search.
+//! their weighted mean. The weight is the question's own: candidates are ordered
+//! exactly as by the sum of their z-scores (Montague and Aslam 2001, "Relevance Score
+//! Normalization for Metasearch"), each retriever's times the square of its best one's.
+//! But a score means the same in every search.
 //!
 //! With a fixed weight, words that most passages have would outweigh a clear lead in
-//! meaning.
+//! meaning. Who has a passage that stands out knows more than who has many alike.
 
 use std::collections::HashMap;
 
@@ -69,7 +68,7 @@ impl Found<'_> {
         }
         // A chunk without a vector, of a collection without an embedder, is neither
         // better nor worse by its meaning.
-        let unknown = self.spread().mean_cosine;
+        let unknown = self.spread().cosine.mean;
         let candidates = found.into_iter().map(|(chunk, mut explain)| {
             explain.cosine = self.cosines.get(&chunk).copied();
             let words = explain.bm25.map_or(0.0, |bm25| self.share(bm25));
@@ -91,7 +90,7 @@ impl Found<'_> {
     /// How much the scores differ. A chunk that was not found by words has 0 there.
     ///
     /// Sums run in the order of the ranks, so that they come out the same each time.
-    fn spread(&self) -> Spread {
+    fn spread(&self) -> Spreads {
         let text = || self.text.best.iter().take(MEASURED);
         let by_words: HashMap<ChunkId, f32> = text().map(|scored| (scored.chunk, scored.score)).collect();
         let vector = self.vector.iter().take(MEASURED).map(|scored| scored.chunk);
@@ -100,43 +99,56 @@ impl Found<'_> {
         let words: Vec<f32> =
             chunks.iter().map(|chunk| by_words.get(chunk).map_or(0.0, |bm25| self.share(*bm25))).collect();
         let cosines: Vec<f32> = chunks.iter().filter_map(|chunk| self.cosines.get(chunk).copied()).collect();
-        let (mean_cosine, cosine) = mean_and_deviation(&cosines);
-        Spread { mean_cosine, cosine, words: mean_and_deviation(&words).1 }
+        Spreads { cosine: Spread::of(&cosines), words: Spread::of(&words) }
     }
 }
 
-/// How much scores differ between the candidates.
+/// How the scores of both retrievers lie over the candidates, each on its scale.
+struct Spreads {
+    cosine: Spread,
+    words: Spread,
+}
+
+impl Spreads {
+    /// `w` of `w · cosine + (1 − w) · words`. Scores that are all the same leave it
+    /// to the others; where both are, it makes no difference.
+    fn cosine_weight(&self) -> f32 {
+        let (cosine, words) = (self.cosine.pull(), self.words.pull());
+        if cosine + words > 0.0 { cosine / (cosine + words) } else { 0.5 }
+    }
+}
+
+/// How scores lie.
+#[derive(Default)]
 struct Spread {
-    mean_cosine: f32,
-    /// The standard deviation of the cosines.
-    cosine: f32,
-    /// The standard deviation of the scores by words, on their scale from 0 to 1.
-    words: f32,
+    mean: f32,
+    /// The standard deviation.
+    deviation: f32,
+    best: f32,
 }
 
 impl Spread {
-    /// `w` of `w · cosine + (1 − w) · words`, with the weights in the proportion
-    /// `1 / deviation`. Scores that are all the same leave it to the others; where
-    /// both are, it makes no difference.
-    fn cosine_weight(&self) -> f32 {
-        match (self.cosine > MIN_DEVIATION, self.words > MIN_DEVIATION) {
-            (true, true) => self.words / (self.cosine + self.words),
-            (true, false) => 1.0,
-            (false, true) => 0.0,
-            (false, false) => 0.5,
-        }
+    fn of(values: &[f32]) -> Self {
+        #[allow(clippy::cast_precision_loss, reason = "some hundred values")]
+        let count = values.len().max(1) as f64;
+        let mean = values.iter().copied().map(f64::from).sum::<f64>() / count;
+        let square = |value: &f32| (f64::from(*value) - mean).powi(2);
+        let deviation = (values.iter().map(square).sum::<f64>() / count).sqrt();
+        let best = values.iter().copied().reduce(f32::max).unwrap_or_default();
+        #[allow(clippy::cast_possible_truncation, reason = "scores are from -1 to 1")]
+        let narrow = |value: f64| value as f32;
+        Self { mean: narrow(mean), deviation: narrow(deviation), best }
     }
-}
 
-fn mean_and_deviation(values: &[f32]) -> (f32, f32) {
-    #[allow(clippy::cast_precision_loss, reason = "some hundred values")]
-    let count = values.len().max(1) as f64;
-    let mean = values.iter().copied().map(f64::from).sum::<f64>() / count;
-    let square = |value: &f32| (f64::from(*value) - mean).powi(2);
-    let deviation = (values.iter().map(square).sum::<f64>() / count).sqrt();
-    #[allow(clippy::cast_possible_truncation, reason = "scores are from -1 to 1")]
-    let narrow = |value: f64| value as f32;
-    (narrow(mean), narrow(deviation))
+    /// What a score is multiplied by: `1 / deviation` makes z-scores of both, and
+    /// these count by the square of the best one's.
+    fn pull(&self) -> f32 {
+        if self.deviation < MIN_DEVIATION {
+            return 0.0;
+        }
+        let lead = (self.best - self.mean) / self.deviation;
+        lead * lead / self.deviation
+    }
 }
 
 /// Reorders the best `limit` so that they differ from each other: maximal
@@ -266,15 +278,20 @@ mod tests {
             let (_, all) = fuse(SearchMode::Hybrid, &text(&best, 10.0), &near);
             let cosine = |c: &Candidate| f64::from(c.explain.cosine.unwrap());
             let words = |c: &Candidate| f64::from(c.explain.bm25.unwrap_or(0.0));
-            let deviation = |of: &dyn Fn(&Candidate) -> f64| {
+            // Mean and deviation of a retriever's scores, and the z-score of its best.
+            let spread = |of: &dyn Fn(&Candidate) -> f64| {
                 let mean = all.iter().map(of).sum::<f64>() / all.len() as f64;
-                (all.iter().map(|c| (of(c) - mean).powi(2)).sum::<f64>() / all.len() as f64).sqrt()
+                let square = |c: &Candidate| (of(c) - mean).powi(2);
+                let deviation = (all.iter().map(square).sum::<f64>() / all.len() as f64).sqrt();
+                let best = all.iter().map(of).fold(f64::MIN, f64::max);
+                (deviation, (best - mean) / deviation)
             };
-            let (a, b) = (deviation(&cosine), deviation(&words));
+            let ((a, lead_a), (b, lead_b)) = (spread(&cosine), spread(&words));
             prop_assume!(a > 1e-3 && b > 1e-3);
             for pair in all.windows(2) {
-                let z = |c: &Candidate| cosine(c) / a + words(c) / b;
-                prop_assert!(z(&pair[0]) >= z(&pair[1]) - 1e-3, "{pair:?}");
+                let z = |c: &Candidate| lead_a.powi(2) * cosine(c) / a + lead_b.powi(2) * words(c) / b;
+                let (one, next) = (z(&pair[0]), z(&pair[1]));
+                prop_assert!(one >= next - 1e-3 * next.abs().max(1.0), "{pair:?}");
                 prop_assert!(pair[0].score >= pair[1].score && (0.0..=1.0).contains(&pair[1].score));
             }
         }
