@@ -172,14 +172,17 @@ impl Frames for Events {
             }
             BodyForm::Blank => {
                 let is_blank = |byte: &&u8| byte.is_ascii_whitespace() || b"\xEF\xBB\xBF".contains(byte);
-                match piece.iter().find(|byte| !is_blank(byte)) {
-                    Some(b'{' | b'[') => {
-                        self.body = BodyForm::Json(BytesMut::from(&piece[..]), 0);
+                let begin = piece.iter().position(|byte| !is_blank(&byte)).unwrap_or(piece.len());
+                match piece.get(begin..) {
+                    Some(json @ [b'{' | b'[', ..]) => {
+                        // Part of a byte order mark may be there.
+                        self.lines = Lines { return_ends: true, ..Lines::default() };
+                        self.body = BodyForm::Json(BytesMut::from(json), 0);
                         self.json_lines();
                         return;
                     }
-                    Some(_) => self.body = BodyForm::Lines,
-                    None => {}
+                    Some([_, ..]) => self.body = BodyForm::Lines,
+                    _ => {}
                 }
                 self.lines.push(piece);
             }
@@ -203,8 +206,10 @@ impl Frames for Events {
             return json_frame(body);
         }
         let line = self.lines.rest();
-        if !line.is_empty() {
-            self.line(line).ok()?;
+        if !line.is_empty()
+            && let Some(frame) = self.line(line).ok()?
+        {
+            return Some(frame);
         }
         self.dispatch()
     }

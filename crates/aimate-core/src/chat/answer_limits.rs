@@ -262,7 +262,12 @@ mod tests {
     }
 
     fn call(arguments: serde_json::Value) -> ProviderEvent {
-        ProviderEvent::ToolCall(ToolCall { id: "1".into(), name: "a".into(), arguments })
+        ProviderEvent::ToolCall(ToolCall {
+            id: "1".into(),
+            name: "a".into(),
+            arguments,
+            extra: serde_json::Map::new(),
+        })
     }
 
     async fn held(limits: AnswerLimits, events: Vec<ProviderEvent>) -> Vec<ProviderEvent> {

@@ -49,7 +49,7 @@ async fn answer_cites_what_was_retrieved() {
     }
     assert!(shown(&library).contains("serviced in May by the owner"));
     let finished = &told.last().unwrap().data["message"];
-    assert_eq!(text(finished), "It is “serviced in May by the owner” [1]. And.");
+    assert_eq!(text(finished), "It is “serviced in May by the owner” [1]. And [9].");
     let cited = citations(finished);
     assert_eq!((cited.len(), &cited[0]["chunk_id"]), (1, &retrieved["chunk_id"]));
     assert_eq!(cited[0]["quotes"][0]["found"], true);

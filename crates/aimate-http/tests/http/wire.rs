@@ -6,7 +6,7 @@ use crate::families::{Server, bench, said, sse, whole};
 
 const OK: &str = r#"{"choices":[{"index":0,"delta":{"content":"ok"},"finish_reason":"stop"}]}"#;
 
-fn chat(messages: Value) -> Value {
+fn chat(messages: &Value) -> Value {
     json!({"model": "lab/m", "messages": messages})
 }
 
@@ -23,7 +23,7 @@ async fn fields_of_messages_are_handed_on_as_they_are() {
         {"role": "user", "content": ""},
         {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://example.org/a.png", "detail": "low"}}]},
     ]);
-    let mut body = chat(messages.clone());
+    let mut body = chat(&messages);
     body["tools"] = json!([{"type": "function", "function": {"name": "f", "parameters": {}, "x": 1}, "cache_control": {"type": "ephemeral"}}]);
     body["max_completion_tokens"] = json!(7.0);
     body["seed"] = json!(42.0);
@@ -157,7 +157,7 @@ async fn thoughts_told_too_late_are_sorted_in_the_stored_message() {
     let server = Server::start(vec![sse(&late), sse(&late), sse(&[OK])]).await;
     let bench = bench(&[("lab", "openai", &server)]).await;
     let reply =
-        bench.post("/v1/chat/completions", chat(json!([{"role": "user", "content": "2+2"}]))).await.json();
+        bench.post("/v1/chat/completions", chat(&json!([{"role": "user", "content": "2+2"}]))).await.json();
     let message = &reply["choices"][0]["message"];
     assert_eq!(
         (&message["content"], &message["reasoning_content"]),
@@ -197,7 +197,7 @@ async fn ollamas_own_options_arrive_there() {
     let server = Server::start(vec![whole(line)]).await;
     let bench = bench(&[("lab", "ollama", &server)]).await;
     let options = json!({"top_k": 5, "min_p": 0.1, "num_ctx": 4096, "repeat_penalty": 1.2, "keep_alive": "9m", "think": false});
-    let mut body = chat(json!([{"role": "user", "content": "Hi"}]));
+    let mut body = chat(&json!([{"role": "user", "content": "Hi"}]));
     body.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
     assert_eq!(bench.post("/v1/chat/completions", body).await.status, 200);
     let conversation = bench.conversation().await;

@@ -133,12 +133,18 @@ impl ResponseBody {
     }
 
     /// Whether the first bytes are JSON; waits for them. They are read again.
+    ///
+    /// # Errors
+    /// `Upstream` if they are those of a web page.
     pub(crate) async fn begins_with_json(&mut self) -> Result<bool> {
         let mut blank = BytesMut::new();
         while let Some(piece) = self.piece().await? {
             blank.extend_from_slice(&piece);
             let is_blank = |byte: &&u8| byte.is_ascii_whitespace() || b"\xEF\xBB\xBF".contains(byte);
             if let Some(first) = blank.iter().find(|byte| !is_blank(byte)) {
+                if *first == b'<' {
+                    return Err(self.errors.web_page());
+                }
                 let is_json = matches!(first, b'{' | b'[');
                 self.ahead = Some(blank.freeze());
                 return Ok(is_json);

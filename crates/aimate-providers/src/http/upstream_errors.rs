@@ -263,8 +263,8 @@ impl UpstreamErrors {
             .filter(|word| !word.is_empty())
             .collect();
         let line = self.redact(&words.join(" "));
-        let words: Vec<_> =
-            line.split(' ').map(|word| if self.is_part_of_key(word) { "[key]" } else { word }).collect();
+        let is_key = |word: &str| word.contains("[key]") || self.is_part_of_key(word);
+        let words: Vec<_> = line.split(' ').map(|word| if is_key(word) { "[key]" } else { word }).collect();
         let line = words.join(" ");
         match line.chars().next() {
             None | Some('<') => String::new(),

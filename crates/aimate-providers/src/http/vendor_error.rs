@@ -69,7 +69,8 @@ impl VendorError {
     /// Reads a body that is no JSON; a web page says nothing.
     pub(super) fn of_text(text: &str) -> Self {
         let text = text.trim();
-        let message = if text.contains('<') || text.contains('{') { String::new() } else { text.to_owned() };
+        let is_markup = text.starts_with('<') || text.contains("</") || text.contains('{');
+        let message = if is_markup { String::new() } else { text.to_owned() };
         Self { message, ..Self::default() }
     }
 

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::wire::{CallPiece, FunctionPiece};
-use crate::halves::{Joiner, replace_in};
+use crate::halves::{Joiner, keep, replace_in};
 use crate::json::{arguments, clean, clean_value, says_something};
 use crate::stream::EventQueue;
 
@@ -241,7 +241,12 @@ impl OpenCall {
             self.name.push_str(name);
         }
         let Some(json) = piece.arguments.map(RawValue::get) else { return };
-        match serde_json::from_str::<Value>(json) {
+        let (value, has_halves) = match serde_json::from_str::<Value>(json) {
+            Ok(value) => (Ok(value), has_halves),
+            // Nobody has looked at the escapes in a raw value before.
+            Err(_) => (serde_json::from_str(&keep(json.as_bytes())), true),
+        };
+        match value {
             Ok(Value::String(text)) => self.json.push_str(&self.joiner.join(text, has_halves)),
             Ok(Value::Null) => {}
             Ok(mut value @ Value::Object(_)) => {

@@ -135,7 +135,7 @@ async fn choice_without_tools_is_not_sent() {
 #[tokio::test]
 async fn text_alone_is_a_string_unless_parts_are_wanted() {
     let request = of(MessageRole::User, vec![Part::text("a"), Part::text("b")]);
-    assert_eq!(sent(&request).await["messages"], json!([{"role": "user", "content": "a\nb"}]));
+    assert_eq!(sent(&request).await["messages"], json!([{"role": "user", "content": "ab"}]));
     let (body, _) = sent_to(&request, |endpoint| {
         endpoint.settings.text_as_parts = Some(true);
     })
@@ -190,7 +190,8 @@ async fn calls_and_results_become_messages() {
     let wire_call = |id: &str, arguments: &str| json!({"id": id, "type": "function", "function": {"name": "f", "arguments": arguments}});
     let expected = json!([
         {"role": "system", "content": "Be brief."},
-        {"role": "assistant", "content": "Let me see.", "tool_calls": [wire_call("a", "{\"x\":1}"), wire_call("b", "{oops")]},
+        {"role": "assistant", "content": "Let me see.", "reasoning_content": "Hm", "reasoning_details": [1],
+            "tool_calls": [wire_call("a", "{\"x\":1}"), wire_call("b", "{oops")]},
         {"role": "tool", "tool_call_id": "a", "content": "sunny"},
         {"role": "tool", "tool_call_id": "b", "content": "{\"t\":2}"},
         {"role": "assistant", "content": null, "tool_calls": [wire_call("c", "{}")]},

@@ -14,7 +14,7 @@ const FINISH: &str = r#"{"choices":[{"index":0,"delta":{"role":"assistant","cont
 
 #[tokio::test]
 async fn headers_and_reasoning_are_sent() {
-    let server = Server::once(sse(&[FINISH])).await;
+    let server = Server::once(sse(&[r#"{"choices":[{"index":0,"delta":{"content":"ok"}}]}"#, FINISH])).await;
     let mut request = ChatRequest {
         sampling: Sampling {
             reasoning_effort: Some("high".into()),

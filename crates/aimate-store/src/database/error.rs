@@ -37,7 +37,7 @@ impl DbError {
     #[cfg(feature = "sqlite")]
     pub(crate) fn trouble(&self) -> Error {
         match self {
-            Self::Db(error) => Error::unavailable(trouble(error)),
+            Self::Db(error) => Error::unavailable(trouble(error)).with_source(error.to_string()),
             Self::Other(error) => Error::unavailable(error.message().to_owned()),
             Self::RowCount { .. } | Self::ForeignKey(_) | Self::Unique(_) => {
                 Error::unavailable("the write was not stored; try again")

@@ -98,7 +98,10 @@ impl Job {
         let result = match (self.result, lost) {
             (Some(Err(error)), _) => Err(error),
             (Some(result), None) => result,
-            (_, Some(lost)) => Err(Error::new(lost.kind(), lost.message().to_owned()).into()),
+            (_, Some(lost)) => {
+                let cause = std::error::Error::source(lost).unwrap_or(lost).to_string();
+                Err(Error::new(lost.kind(), lost.message().to_owned()).with_source(cause).into())
+            }
             (None, None) => Err(Error::unavailable("the write was not stored; try again").into()),
         };
         // A caller that stopped waiting does not want to know.
