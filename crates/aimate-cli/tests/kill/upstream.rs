@@ -194,15 +194,17 @@ fn vector(text: &str) -> Vec<f64> {
     (0..16).map(|_| random.within(0..1_000) as f64 - 500.5).collect()
 }
 
-/// The text of the last message of the user.
+/// What the user asked last: the end of their last message, which begins with an
+/// earlier question where that was answered with nothing.
 fn question(request: &Value) -> String {
     let messages = request["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
     let last = messages.iter().rev().find(|message| message["role"] == "user");
-    match last.map(|message| &message["content"]) {
-        Some(Value::String(text)) => text.clone(),
-        Some(parts) => parts[0]["text"].as_str().unwrap_or_default().to_owned(),
-        None => String::new(),
-    }
+    let text = match last.map(|message| &message["content"]) {
+        Some(Value::String(text)) => text.as_str(),
+        Some(parts) => parts[0]["text"].as_str().unwrap_or_default(),
+        None => "",
+    };
+    text.rsplit("\n\n").next().unwrap_or_default().to_owned()
 }
 
 async fn chunk(stream: &mut BufReader<TcpStream>, delta: &Value, reason: &Value) -> std::io::Result<()> {
