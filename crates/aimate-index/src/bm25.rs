@@ -95,9 +95,9 @@ pub fn top_k(
 
 /// What no score for the question reaches: that of a chunk which says each of its
 /// terms endlessly often. A score divided by it is the part of the question, by
-/// the rarity of its terms, that a chunk is about.
+/// the rarity of its terms, that a chunk is about. 0 where there are no chunks.
 pub fn max_score(weights: &[u32], statistics: CollectionStatistics, segments: &[SegmentMatches<'_>]) -> f32 {
-    factors(weights, statistics, segments).iter().sum()
+    if statistics.chunks == 0 { 0.0 } else { factors(weights, statistics, segments).iter().sum() }
 }
 
 fn factors(weights: &[u32], statistics: CollectionStatistics, segments: &[SegmentMatches<'_>]) -> Vec<f32> {

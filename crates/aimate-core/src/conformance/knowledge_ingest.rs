@@ -101,7 +101,9 @@ pub async fn several_documents_are_published_together(stores: &Stores) {
     done.sort();
     assert_eq!(done, fences.iter().map(|fence| fence.document).collect::<Vec<_>>());
     assert_eq!(fixture.found(&fixture.me, &fixture.target(), "apple").await.len(), 20);
-    assert_eq!(fixture.found(&fixture.me, &fixture.target(), "number7").await, ["apple number7"]);
+    // All have the word before the number; one has both.
+    let found = fixture.found(&fixture.me, &fixture.target(), "number7").await;
+    assert_eq!(found.first().map(String::as_str), Some("apple number7"));
     fixture.is_tidy().await;
 }
 

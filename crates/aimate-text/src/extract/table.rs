@@ -9,7 +9,9 @@ mod tests;
 
 use csv::{ReaderBuilder, StringRecord};
 
-pub(super) use cell::{Cell, CellKind, Hint, Origin, kind_of, one_line};
+pub(super) use cell::Cell;
+#[cfg(feature = "extract-office")]
+pub(super) use cell::{CellKind, Hint, Origin, kind_of, one_line};
 pub(super) use rows::Rows;
 
 use super::document::{Extracted, TextKind};
