@@ -60,7 +60,7 @@ pub(super) async fn find(
         let spaces: Vec<Uuid> = spaces.iter().map(|space| space.0).collect();
         let best = rank(cosines(store, scope, spaces, query, chunks).await?, limit);
         let chunks = listed.iter().map(|(segment, _)| segment.chunks).sum();
-        return Ok(RankedChunks { best, max_score: 1.0, chunks, filtered });
+        return Ok(RankedChunks { best, max_score: if chunks == 0 { 0.0 } else { 1.0 }, chunks, filtered });
     }
     Err(contention_error())
 }
