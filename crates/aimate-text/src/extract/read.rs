@@ -216,34 +216,44 @@ impl SourceFile {
     /// in UTF-16.
     fn old_office(&self, limits: &Limits) -> Result<Extracted, ExtractError> {
         let bytes = self.bytes(limits.memory / 4)?;
-        let has = |stream: &str| {
-            self.has_stream(stream, limits).unwrap_or_else(|| {
-                let name: Vec<u8> = stream.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect();
-                media::find(&bytes, &name).is_some()
-            })
+        let is_in_bytes = |stream: &str| {
+            let name: Vec<u8> = stream.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect();
+            media::find(&bytes, &name).is_some()
         };
-        if has("EncryptedPackage") {
+        let [encrypted, workbook, older_workbook, message, document, presentation] =
+            self.has_streams(limits).unwrap_or_else(|| OFFICE_STREAMS.map(is_in_bytes));
+        if encrypted {
             let what = if self.media_type == media::OLE { "Office document" } else { self.noun() };
             return Err(error::encrypted(what));
         }
-        if has("Workbook") || has("Book") {
+        if workbook || older_workbook {
             drop(bytes);
             return self.old_workbook(limits);
         }
-        if has("__properties_version1.0") {
+        if message {
             return outlook(&bytes, limits);
         }
-        if has("WordDocument") {
+        if document {
             drop(bytes);
             return self.old_document(limits);
         }
-        if has("PowerPoint Document") {
+        if presentation {
             drop(bytes);
             return self.old_presentation(limits);
         }
         Err(unsupported(media::OLE))
     }
 }
+
+/// The streams by which a file of Office before 2007 is known.
+const OFFICE_STREAMS: [&str; 6] = [
+    "EncryptedPackage",
+    "Workbook",
+    "Book",
+    "__properties_version1.0",
+    "WordDocument",
+    "PowerPoint Document",
+];
 
 fn too_long(what: &str, length: u64, max: u64) -> Result<(), ExtractError> {
     if length <= max {
@@ -407,15 +417,16 @@ impl SourceFile {
         Err(unsupported(media::PPT))
     }
 
-    /// Whether a stream stands in the file itself, not in an object within it,
-    /// however its name is written; `None` where the file is damaged.
+    /// Which of [`OFFICE_STREAMS`] stand in the file itself, not in an object within
+    /// it, however their names are written; `None` where the file is damaged.
     #[cfg(feature = "extract-office")]
-    fn has_stream(&self, name: &str, limits: &Limits) -> Option<bool> {
-        ole::OleFile::open(&self.source, "Office document", limits).ok().map(|container| container.has(name))
+    fn has_streams(&self, limits: &Limits) -> Option<[bool; OFFICE_STREAMS.len()]> {
+        let container = ole::OleFile::open(&self.source, "Office document", limits).ok()?;
+        Some(OFFICE_STREAMS.map(|name| container.has(name)))
     }
 
     #[cfg(not(feature = "extract-office"))]
-    fn has_stream(&self, _: &str, _: &Limits) -> Option<bool> {
+    fn has_streams(&self, _: &Limits) -> Option<[bool; OFFICE_STREAMS.len()]> {
         None
     }
 }
