@@ -171,8 +171,7 @@ impl Frames for Events {
                 self.json_lines();
             }
             BodyForm::Blank => {
-                let is_blank = |byte: &&u8| byte.is_ascii_whitespace() || b"\xEF\xBB\xBF".contains(byte);
-                let begin = piece.iter().position(|byte| !is_blank(&byte)).unwrap_or(piece.len());
+                let begin = begin_of_text(&piece).unwrap_or(piece.len());
                 match piece.get(begin..) {
                     Some(json @ [b'{' | b'[', ..]) => {
                         // Part of a byte order mark may be there.
@@ -215,11 +214,15 @@ impl Frames for Events {
     }
 }
 
+/// Where a body says something, after white space and byte order marks, whole or
+/// in part.
+pub(crate) fn begin_of_text(body: &[u8]) -> Option<usize> {
+    body.iter().position(|byte| !byte.is_ascii_whitespace() && !b"\xEF\xBB\xBF".contains(byte))
+}
+
 /// Takes the next JSON value out of a body; what is no JSON is one frame.
 fn json_frame(body: &mut BytesMut) -> Option<Frame> {
-    let begin =
-        body.iter().position(|byte| !byte.is_ascii_whitespace() && !b"\xEF\xBB\xBF".contains(byte))?;
-    body.advance(begin);
+    body.advance(begin_of_text(body)?);
     let mut values = serde_json::Deserializer::from_slice(body).into_iter::<serde::de::IgnoredAny>();
     let end = match values.next() {
         Some(Ok(_)) => values.byte_offset(),
@@ -239,7 +242,6 @@ impl Events {
         };
         *from += end;
         let (line, rest) = body.split_at(*from);
-        let line = line.trim_ascii().strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line);
         if !rest.trim_ascii().is_empty() && serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok() {
             self.lines.push(std::mem::take(body).freeze());
             self.body = BodyForm::Lines;

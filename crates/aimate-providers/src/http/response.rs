@@ -13,6 +13,7 @@ use reqwest::{Response, StatusCode};
 use super::compression::{Broken, Decompressor};
 use super::deadline::{Deadline, after};
 use super::upstream_errors::UpstreamErrors;
+use crate::frame::begin_of_text;
 
 /// The response to a call whose head has arrived. Dropping it closes the
 /// connection, unless the body was read to its end: that is how a cancelled run
@@ -140,8 +141,7 @@ impl ResponseBody {
         let mut blank = BytesMut::new();
         while let Some(piece) = self.piece().await? {
             blank.extend_from_slice(&piece);
-            let is_blank = |byte: &&u8| byte.is_ascii_whitespace() || b"\xEF\xBB\xBF".contains(byte);
-            if let Some(first) = blank.iter().find(|byte| !is_blank(byte)) {
+            if let Some(first) = begin_of_text(&blank).and_then(|at| blank.get(at)) {
                 if *first == b'<' {
                     return Err(self.errors.web_page());
                 }
