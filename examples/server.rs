@@ -19,5 +19,5 @@ async fn main() -> Result<()> {
     println!("http://127.0.0.1:3100/docs");
     let stop = async { tokio::signal::ctrl_c().await.unwrap_or_default() };
     // `http::router` gives the axum router instead, to nest in one of your own.
-    http::serve(listener, engine, http::Options::default(), stop).await.map_err(failed)
+    http::serve(listener, engine, http::Options::local(), stop).await.map_err(failed)
 }

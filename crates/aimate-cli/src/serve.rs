@@ -63,7 +63,7 @@ fn room(arguments: &ServeArguments) -> Room {
 
 fn options(arguments: &ServeArguments, room: Room) -> Result<http::Options> {
     let origins = arguments.allowed_origins.iter().map(|origin| origin.trim());
-    let options = http::Options::default()
+    let options = http::Options::local()
         .allowed_origins(origins.filter(|origin| !origin.is_empty()))
         .max_connections(room.connections)
         .max_listeners(room.listeners)

@@ -174,6 +174,8 @@ impl Error {
     constructors! {
         /// [`ErrorKind::Invalid`].
         invalid = Invalid;
+        /// [`ErrorKind::Unauthenticated`].
+        unauthenticated = Unauthenticated;
         /// [`ErrorKind::Forbidden`].
         forbidden = Forbidden;
         /// [`ErrorKind::NotFound`].

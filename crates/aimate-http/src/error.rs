@@ -137,6 +137,12 @@ impl Failure {
     }
 }
 
+/// `error` as a response for routes of an application: its status, and its sentence
+/// as an RFC 9457 problem, as under `/api/v1`.
+pub fn problem(error: Error) -> Response {
+    Failure::from(error).response_as(ErrorFormat::Problem)
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self { error, status: None, param: None, closes: false }

@@ -9,6 +9,6 @@ pub fn is_answered(host: &[u8], origin: Option<&[u8]>, allowed_origins: &[String
     if let Some(origin) = origin {
         request = request.header(http::header::ORIGIN, origin);
     }
-    let options = Options { allowed_origins: allowed_origins.to_vec(), ..Options::default() };
+    let options = Options { allowed_origins: allowed_origins.to_vec(), ..Options::local() };
     request.body(()).is_ok_and(|request| crate::origin::check(&options, &request).is_ok())
 }

@@ -9,7 +9,7 @@
 //! # async fn example(engine: aimate_core::Engine) -> std::io::Result<()> {
 //! use aimate_http::Options;
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
-//! aimate_http::serve(listener, engine, Options::default(), async {
+//! aimate_http::serve(listener, engine, Options::local(), async {
 //!     // Completes when the server should shut down.
 //!     std::future::pending().await
 //! })
@@ -40,6 +40,7 @@ mod message;
 mod metrics;
 mod middleware;
 mod model;
+mod mount;
 mod openai;
 mod openapi;
 mod options;
@@ -55,9 +56,14 @@ mod sse;
 mod usage;
 mod workspace;
 
+pub use error::problem;
 pub use options::Options;
 pub use router::router;
+pub use scope::{Callers, ScopeResolver};
 pub use serve::serve;
+pub use sse::{last_event_id, sse};
 
 #[doc(no_inline)]
 pub use aimate_core::Engine;
+#[doc(no_inline)]
+pub use async_trait::async_trait;

@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::error::{ErrorFormat, Failure};
-use crate::origin;
+use crate::{mount, origin};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Whose pages may embed a response without asking: `<img>` and `<script>` send no
@@ -35,7 +35,8 @@ const MAX_REQUEST_ID: usize = 128;
 /// Runs the rest of the router for `request` and finishes its response.
 pub(crate) async fn handle(State(app): State<App>, request: Request, next: Next) -> Response {
     let context = RequestContext::new(&app, &request);
-    let response = match origin::check(&app.options, &request) {
+    let prefix = mount::prefix(&request).to_owned();
+    let mut response = match origin::check(&app.options, &request) {
         Err(error) => Failure::from(error).into_response(),
         // A bug in one handler must not close the connection, which other
         // requests may be using, without an answer.
@@ -44,6 +45,7 @@ pub(crate) async fn handle(State(app): State<App>, request: Request, next: Next)
                 .into_response()
         }),
     };
+    mount::complete_location(&prefix, &mut response);
     context.finish(response)
 }
 

@@ -18,7 +18,8 @@ use crate::{json, model, openai};
     info(
         title = "aiMate",
         description = "Chat with any model server, stored and resumable: the product's own API under `/api/v1`, \
-            an OpenAI-compatible one under `/v1`. Local mode needs no credential and ignores any.",
+            an OpenAI-compatible one under `/v1`. Local mode needs no credential and ignores any; an application \
+            that has the API within it says what it needs.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     tags(
@@ -48,9 +49,15 @@ pub(crate) fn base() -> OpenApiDocument {
 #[derive(Clone)]
 pub(crate) struct SerializedDocument(Bytes);
 
-impl IntoResponse for SerializedDocument {
-    fn into_response(self) -> Response {
-        json::bytes(self.0)
+impl SerializedDocument {
+    /// The document of a router that is nested under `prefix`.
+    pub(crate) fn under(&self, prefix: &str) -> Response {
+        if prefix.is_empty() {
+            return json::bytes(self.0.clone());
+        }
+        let servers = serde_json::json!([{ "url": prefix }]);
+        let members = self.0.strip_prefix(b"{").unwrap_or_default();
+        json::bytes([format!("{{\"servers\":{servers},").as_bytes(), members].concat().into())
     }
 }
 
@@ -78,6 +85,7 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 fn failures(has_body: bool) -> Vec<(&'static str, &'static str)> {
     let mut failures = vec![
         ("400", "The request is invalid."),
+        ("401", "Nobody is signed in with this request."),
         ("403", "Not allowed, or not from this host or origin."),
         ("404", "Not found."),
         ("405", "The path does not support this method."),

@@ -1,24 +1,26 @@
 //! Options of the router and the server.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
 use http::uri::Authority;
 
+use crate::scope::{Callers, ScopeResolver};
+
 /// Options of the router and the server; every field has a default.
 ///
 /// ```
-/// let options = aimate_http::Options::default().max_connections(100);
+/// let options = aimate_http::Options::local().max_connections(100);
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
-    /// Local mode: one user, no login, and only requests whose `Host` is a
-    /// loopback address, against DNS rebinding. Default: true.
+    /// Who asks. Default: whom a middleware of the application names, else nobody.
     ///
-    /// Without it requests for any host are answered, still as the local user:
-    /// put a proxy that authenticates callers in front.
-    pub local: bool,
+    /// In local mode only requests are answered whose `Host` is a loopback address,
+    /// against DNS rebinding.
+    pub callers: Callers,
     /// Origins of web pages that may call the API, such as
     /// `https://app.example.org`; compared exactly. One that is none, such as
     /// `null`, is ignored with a warning; see [`Options::check`]. Default: none.
@@ -59,7 +61,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            local: true,
+            callers: Callers::default(),
             allowed_origins: Vec::new(),
             body_limit: 32 * 1024 * 1024,
             bodies_limit: 128 * 1024 * 1024,
@@ -89,10 +91,22 @@ impl Options {
         }
     }
 
-    /// Sets [`Options::local`].
+    /// The options of local mode: one user, no login, and only requests whose `Host`
+    /// is a loopback address.
+    pub fn local() -> Self {
+        Self::default().callers(Callers::Local)
+    }
+
+    /// Sets [`Options::callers`].
     #[must_use]
-    pub fn local(self, local: bool) -> Self {
-        Self { local, ..self }
+    pub fn callers(self, callers: Callers) -> Self {
+        Self { callers, ..self }
+    }
+
+    /// Lets `resolver` say who asks.
+    #[must_use]
+    pub fn resolver(self, resolver: Arc<dyn ScopeResolver>) -> Self {
+        self.callers(Callers::Resolver(resolver))
     }
 
     /// Sets [`Options::allowed_origins`].

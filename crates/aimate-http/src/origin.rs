@@ -19,7 +19,7 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// `Host` that is not loopback (a DNS rebinding attack names the attacker's).
 pub(crate) fn check<B>(options: &Options, request: &http::Request<B>) -> Result<()> {
     let host = host(request);
-    if options.local && !host.as_ref().is_some_and(is_loopback) {
+    if options.callers.is_local() && !host.as_ref().is_some_and(is_loopback) {
         return Err(Error::forbidden(
             "this server is in local mode, where the `Host` of a request must be 127.0.0.1, localhost \
              or [::1]",
@@ -51,7 +51,7 @@ fn may_change(options: &Options, headers: &HeaderMap, host: Option<&Authority>) 
         .get_all(&SEC_FETCH_SITE)
         .iter()
         .any(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"));
-    !is_from_elsewhere && (!options.local || origin.is_none_or(|origin| is_own(origin, host)))
+    !is_from_elsewhere && (!options.callers.is_local() || origin.is_none_or(|origin| is_own(origin, host)))
 }
 
 /// The host that the request names. HTTP/1.1 clients send a path and `Host`;
@@ -119,7 +119,7 @@ mod tests {
         if let Some(origin) = origin {
             request = request.header(ORIGIN, origin);
         }
-        let options = Options::default().allowed_origins(vec!["https://app.example.org".to_owned()]);
+        let options = Options::local().allowed_origins(vec!["https://app.example.org".to_owned()]);
         check(&options, &request.body(()).unwrap()).is_ok()
     }
 
@@ -169,8 +169,7 @@ mod tests {
 
     #[test]
     fn null_on_the_list_allows_nothing() {
-        let options =
-            Options::default().allowed_origins(["null", "*", "https://*.example.org", "app.example"]);
+        let options = Options::local().allowed_origins(["null", "*", "https://*.example.org", "app.example"]);
         for origin in ["null", "*", "https://*.example.org", "app.example", "https://a.example.org"] {
             assert!(!may_post(&options, &[("origin", origin)]), "{origin}");
         }
@@ -179,7 +178,7 @@ mod tests {
 
     #[test]
     fn one_of_two_origins_does_not_count() {
-        let options = Options::default();
+        let options = Options::local();
         let own = ("origin", "http://127.0.0.1:3000");
         assert!(may_post(&options, &[own]));
         assert!(!may_post(&options, &[own, ("origin", "https://evil.example")]));
@@ -189,7 +188,7 @@ mod tests {
     #[test]
     fn browser_says_where_a_request_without_origin_comes_from() {
         let site = |site| ("sec-fetch-site", site);
-        for (local, options) in [(true, Options::default()), (false, Options::default().local(false))] {
+        for (local, options) in [(true, Options::local()), (false, Options::default())] {
             for known in ["same-origin", "none"] {
                 assert!(may_post(&options, &[site(known)]), "{known}");
             }

@@ -1,6 +1,7 @@
 //! Every route, and nothing else.
 
 use axum::Router;
+use axum::extract::Request;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{any, get, post};
 use http::{Method, StatusCode, Uri};
@@ -17,16 +18,47 @@ use crate::error::Failure;
 use crate::knowledge::{collection, document, original, search};
 use crate::options::Options;
 use crate::{
-    connection, conversation, health, message, middleware, model, openai, openapi, origin, prompt, run,
-    usage, workspace,
+    connection, conversation, health, message, middleware, model, mount, openai, openapi, origin, prompt,
+    run, usage, workspace,
 };
 
-/// Returns the routes of `engine`, to serve or to merge into another router.
+/// Returns the routes of `engine`, to serve, to merge into another router or to nest
+/// in one under a prefix, whatever state that router has.
 ///
 /// They are `/api/v1/…`, `/v1/…`, `/health`, `/ready`, `/metrics`,
 /// `/openapi.json` and (feature `docs`) `/docs`; every other path is left to the
-/// application.
-pub fn router(engine: Engine, options: Options) -> Router {
+/// application. Who asks, [`Options::callers`] says: by default, the
+/// [`Scope`](aimate_core::Scope) that a middleware of the application puts into a
+/// request's extensions. A request without one is answered with `401`.
+///
+/// ```
+/// use aimate_core::{Engine, Scope};
+/// use aimate_http::Options;
+/// use axum::Router;
+/// use axum::extract::{Request, State};
+/// use axum::middleware::{Next, from_fn_with_state};
+/// use axum::response::Response;
+///
+/// # #[derive(Clone)]
+/// # struct Helpdesk { engine: Engine }
+/// # impl Helpdesk { fn signed_in(&self, _: &Request) -> Option<Scope> { None } }
+/// async fn sign_in(State(app): State<Helpdesk>, mut request: Request, next: Next) -> Response {
+///     if let Some(scope) = app.signed_in(&request) {
+///         request.extensions_mut().insert(scope);
+///     }
+///     next.run(request).await
+/// }
+///
+/// fn routes(app: Helpdesk) -> Router {
+///     let ai = aimate_http::router(app.engine.clone(), Options::default())
+///         .layer(from_fn_with_state(app.clone(), sign_in));
+///     Router::<Helpdesk>::new().nest("/ai", ai).with_state(app)
+/// }
+/// ```
+pub fn router<S>(engine: Engine, options: Options) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
     let app = App::new(engine, options);
     with_middleware(app.clone(), routes(app))
 }
@@ -34,7 +66,7 @@ pub fn router(engine: Engine, options: Options) -> Router {
 /// Returns [`router`] with a fallback, for a server of its own.
 pub(crate) fn standalone(engine: Engine, options: Options) -> Router {
     let app = App::new(engine, options);
-    let mut router = routes(app.clone()).fallback(not_found);
+    let mut router = routes::<()>(app.clone()).fallback(not_found);
     if cfg!(feature = "docs") {
         let docs = || async { axum::response::Redirect::temporary("/docs/") };
         router = router.route("/", get(docs));
@@ -88,7 +120,7 @@ fn documented_routes() -> OpenApiRouter<App> {
     resources.merge(streams)
 }
 
-fn routes(app: App) -> Router {
+fn routes<S: Clone + Send + Sync + 'static>(app: App) -> Router<S> {
     let (router, document) = documented_routes().split_for_parts();
     let document = openapi::finish(document);
     let router = router
@@ -96,7 +128,7 @@ fn routes(app: App) -> Router {
         // `openapi::Base` documents these routes under their public paths.
         .route("/api/v1/models/{*rest}", post(model::switch))
         .route("/v1/models/{*id}", get(openai::model))
-        .route("/openapi.json", get(move || async move { document.clone() }))
+        .route("/openapi.json", get(move |request: Request| async move { document.under(mount::prefix(&request)) }))
         .method_not_allowed_fallback(not_allowed)
         .with_state(app);
     let router = ["/api/v1", "/v1"].into_iter().fold(router, |router, root| {
@@ -108,7 +140,7 @@ fn routes(app: App) -> Router {
     router
 }
 
-fn with_middleware(app: App, router: Router) -> Router {
+fn with_middleware<S: Clone + Send + Sync + 'static>(app: App, router: Router<S>) -> Router<S> {
     let cors = origin::cors(&app.options);
     let router = router.layer(from_fn_with_state(app, middleware::handle));
     match cors {

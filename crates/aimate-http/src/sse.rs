@@ -19,7 +19,6 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::app::{App, Seat};
-use crate::error::Result;
 use crate::event_frame::{LargeEvents, write_event};
 use crate::metrics::OpenStream;
 
@@ -29,18 +28,40 @@ const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
 /// Initial capacity of a stream's buffer, in bytes: about twenty small events.
 const INITIAL_CAPACITY: usize = 1024;
 
-/// Returns the id of the last event that the client has received.
+/// The events of `answer` as server-sent events, for routes of an application:
+/// `id` is the sequence number, `event` the event's type, `data` its JSON, as in
+/// `GET /api/v1/runs/{id}/events`. A comment every 15 s keeps the connection open.
+///
+/// A client that comes back sends the header `Last-Event-ID`; see
+/// [`last_event_id`] and [`Runs::attach`](aimate_core::engine::Runs::attach). How
+/// many clients may listen at once is the application's to say.
+///
+/// ```
+/// # use aimate_core::{Engine, Scope, chat::Turn};
+/// # use axum::response::Response;
+/// async fn ask(engine: Engine, scope: Scope, question: String) -> Response {
+///     match engine.chat(&scope, Turn::new(question)).await {
+///         Ok(answer) => aimate_http::sse(answer),
+///         Err(error) => aimate_http::problem(error),
+///     }
+/// }
+/// ```
+pub fn sse(answer: Answer) -> Response {
+    stream_of(AnswerEvents::new(Arc::default(), answer), None)
+}
+
+/// The sequence number of the last event that a client of [`sse`] has received:
+/// its header `Last-Event-ID`, if it has one.
 ///
 /// # Errors
 /// `Invalid` if it is not a number.
-pub(crate) fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>> {
+pub fn last_event_id(headers: &HeaderMap) -> aimate_core::Result<Option<u64>> {
     let Some(value) = headers.get("last-event-id").filter(|value| !value.is_empty()) else {
         return Ok(None);
     };
     let id = value.to_str().ok().and_then(|text| text.trim().parse().ok());
-    Ok(Some(
-        id.ok_or_else(|| Error::field("Last-Event-ID", "must be the `id` of an event, which is a number"))?,
-    ))
+    id.map(Some)
+        .ok_or_else(|| Error::field("Last-Event-ID", "must be the `id` of an event, which is a number"))
 }
 
 /// A source of server-sent events.
@@ -59,14 +80,17 @@ pub(crate) trait SseSource: Send + 'static {
 
 /// The events of a run as a response.
 pub(crate) fn answer(app: &App, answer: Answer, seat: Seat) -> Response {
-    response(app, AnswerEvents::new(app, answer), seat)
+    response(app, AnswerEvents::new(app.large_events.clone(), answer), seat)
 }
 
 /// The remaining events of a finished run; `204` if there are none, which keeps
 /// a browser's `EventSource` from reconnecting.
 pub(crate) async fn finished_answer(app: &App, mut answer: Answer, seat: Seat) -> Response {
     match answer.next_batch().await {
-        Some(events) => response(app, AnswerEvents { events, ..AnswerEvents::new(app, answer) }, seat),
+        Some(events) => {
+            let source = AnswerEvents::new(app.large_events.clone(), answer);
+            response(app, AnswerEvents { events, ..source }, seat)
+        }
         None => StatusCode::NO_CONTENT.into_response(),
     }
 }
@@ -83,8 +107,8 @@ struct AnswerEvents {
 }
 
 impl AnswerEvents {
-    fn new(app: &App, answer: Answer) -> Self {
-        Self { answer, events: Vec::new(), large: app.large_events.clone(), last: None, shared: None }
+    fn new(large: Arc<LargeEvents>, answer: Answer) -> Self {
+        Self { answer, events: Vec::new(), large, last: None, shared: None }
     }
 }
 
@@ -115,13 +139,16 @@ impl SseSource for AnswerEvents {
 /// A response that streams the events of `source`. Dropping its body drops
 /// `source` and gives the seat back.
 pub(crate) fn response<S: SseSource>(app: &App, source: S, seat: Seat) -> Response {
+    stream_of(source, Some((app.metrics.open_stream(), seat)))
+}
+
+fn stream_of<S: SseSource>(source: S, held: Option<(OpenStream, Seat)>) -> Response {
     let body = SseBody {
         source,
         buffer: BytesMut::with_capacity(INITIAL_CAPACITY),
         keep_alive: Box::pin(sleep(KEEP_ALIVE_AFTER)),
         last_frame: Instant::now(),
-        _open: app.metrics.open_stream(),
-        _seat: seat,
+        _held: held,
     };
     let frames = stream::unfold(body, |mut body| async move {
         let frame = body.next_frame().await?;
@@ -145,8 +172,8 @@ struct SseBody<S> {
     /// update per token.
     keep_alive: Pin<Box<Sleep>>,
     last_frame: Instant,
-    _open: OpenStream,
-    _seat: Seat,
+    /// Its count among the open streams, and its seat.
+    _held: Option<(OpenStream, Seat)>,
 }
 
 impl<S: SseSource> SseBody<S> {

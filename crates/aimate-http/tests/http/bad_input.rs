@@ -244,7 +244,7 @@ async fn other_media_types_are_refused() {
 
 #[tokio::test]
 async fn large_body_is_refused_before_it_is_parsed() {
-    let options = aimate_http::Options::default().body_limit(1_000);
+    let options = aimate_http::Options::local().body_limit(1_000);
     let bench = crate::common::bench_with([], options).await;
     let large = "x".repeat(2_000);
     bench.post("/api/v1/conversations", json!({"title": large})).await.problem(413, "too_large");

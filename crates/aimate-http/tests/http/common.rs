@@ -56,7 +56,7 @@ pub(crate) fn builder(store: aimate_store::Store, provider: Arc<ScriptedProvider
 }
 
 pub(crate) async fn bench(scripts: impl IntoIterator<Item = Vec<Step>>) -> Bench {
-    bench_with(scripts, Options::default()).await
+    bench_with(scripts, Options::local()).await
 }
 
 pub(crate) async fn bench_with(scripts: impl IntoIterator<Item = Vec<Step>>, options: Options) -> Bench {

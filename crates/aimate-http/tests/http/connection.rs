@@ -120,7 +120,7 @@ async fn models_are_listed_switched_and_refreshed() {
 
 #[tokio::test]
 async fn any_credential_is_ignored_in_local_mode() {
-    let bench = bench_with([], Options::default()).await;
+    let bench = bench_with([], Options::local()).await;
     for credential in ["Bearer nonsense", "Basic eDp5", ""] {
         let mut request = crate::common::request(http::Method::GET, "/api/v1/connections", None);
         request.headers_mut().insert("authorization", credential.parse().unwrap());

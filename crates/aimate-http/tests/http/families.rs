@@ -96,7 +96,7 @@ pub(crate) async fn bench(connections: &[(&str, &'static str, &Server)]) -> Benc
         builder = builder.connection(connection.api_key(Secret::new("sk-canary-0123456789abcdef")));
     }
     let engine = builder.build().await.unwrap();
-    let router = aimate_http::router(engine.clone(), Options::default());
+    let router = aimate_http::router(engine.clone(), Options::local());
     Bench { engine, provider: ScriptedProvider::new([]), router }
 }
 

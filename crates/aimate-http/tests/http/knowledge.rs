@@ -32,7 +32,7 @@ pub(crate) struct Library {
 }
 
 pub(crate) async fn library() -> Library {
-    library_with([], Options::default(), |builder| builder).await
+    library_with([], Options::local(), |builder| builder).await
 }
 
 pub(crate) async fn library_with(
@@ -476,7 +476,7 @@ async fn unreadable_document_fails_with_a_reason() {
 
 #[tokio::test]
 async fn cancel_and_delete() {
-    let library = library_with([], Options::default(), |builder| builder.readers(0)).await;
+    let library = library_with([], Options::local(), |builder| builder.readers(0)).await;
     let bench = &library.bench;
     let at = library.collection("manuals").await;
     let body = json!({"name": "boiler.md", "text": BOILER});

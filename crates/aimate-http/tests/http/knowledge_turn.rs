@@ -12,7 +12,7 @@ const QUESTION: &str = "When is the boiler in the cellar serviced?";
 
 async fn library(answers: &[&str]) -> Library {
     let library =
-        library_with(answers.iter().map(|text| answer(text)), Options::default(), |builder| builder).await;
+        library_with(answers.iter().map(|text| answer(text)), Options::local(), |builder| builder).await;
     library.manuals().await;
     library
 }

@@ -149,7 +149,7 @@ async fn unknown_collection_takes_no_bytes() {
 
 #[tokio::test]
 async fn file_may_be_larger_than_other_bodies() {
-    let options = Options::default().body_limit(1_000);
+    let options = Options::local().body_limit(1_000);
     let library = library_with([], options, |builder| builder.readers(0)).await;
     let path = format!("{}/documents", library.collection("manuals").await);
     let large = json!({"name": "a", "text": "x".repeat(2_000)});
@@ -190,7 +190,7 @@ async fn sender_that_breaks_off_leaves_nothing() {
 
 #[tokio::test]
 async fn slow_sender_is_given_up() {
-    let options = Options::default().body_timeout(Duration::from_millis(100));
+    let options = Options::local().body_timeout(Duration::from_millis(100));
     let library = library_with([], options, |builder| builder).await;
     let path = format!("{}/documents", library.collection("manuals").await);
     let hanging = stream::iter([Ok::<_, Infallible>(Bytes::from(begun()))]).chain(stream::pending());
@@ -235,7 +235,7 @@ async fn client_that_goes_leaves_nothing() {
     let address = listener.local_addr().unwrap();
     let engine = library.bench.engine.clone();
     #[expect(clippy::disallowed_methods, reason = "the test is the process here")]
-    tokio::spawn(aimate_http::serve(listener, engine, Options::default(), std::future::pending()));
+    tokio::spawn(aimate_http::serve(listener, engine, Options::local(), std::future::pending()));
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let head = format!(
         "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-length: 1000000\r\n\

@@ -32,7 +32,7 @@ impl Fetcher for OnePage {
 }
 
 async fn online() -> (Library, String) {
-    let library = library_with([], Options::default(), |builder| builder.fetcher(Arc::new(OnePage))).await;
+    let library = library_with([], Options::local(), |builder| builder.fetcher(Arc::new(OnePage))).await;
     let at = format!("{}/documents", library.collection("pages").await);
     (library, at)
 }

@@ -11,6 +11,7 @@ mod common;
 mod connection;
 mod conversation;
 mod document;
+mod embedded;
 mod families;
 #[path = "../../../aimate-providers/tests/families/mod.rs"]
 #[allow(dead_code, reason = "the providers' own tests read the rest of a row")]

@@ -27,7 +27,7 @@ async fn only_loopback_hosts_are_answered() {
         assert!(problem["detail"].as_str().unwrap().contains("127.0.0.1"));
     }
     asked("rebound.example", "/v1/models").await.openai_error(403, "forbidden");
-    let open = bench_with([], Options::default().local(false)).await;
+    let open = bench_with([], Options::default()).await;
     let mut request = request(Method::GET, "/health", None);
     request.headers_mut().insert("host", "aimate.example.org".parse().unwrap());
     assert_eq!(open.ask(request).await.status, 200);
@@ -54,7 +54,7 @@ async fn page_of_another_origin_changes_and_reads_nothing() {
 #[tokio::test]
 async fn only_listed_origins_get_cors_headers() {
     let allowed = "https://app.example.org";
-    let options = Options::default().allowed_origins([allowed, "*"]);
+    let options = Options::local().allowed_origins([allowed, "*"]);
     let bench = bench_with([], options).await;
     let listed = bench.ask(from_page(Method::POST, allowed)).await;
     assert_eq!(listed.status, 201);
@@ -132,7 +132,7 @@ async fn panic_is_an_answer() {
         .build()
         .await
         .unwrap();
-    let router = aimate_http::router(engine.clone(), Options::default());
+    let router = aimate_http::router(engine.clone(), Options::local());
     let bench = Bench { engine, provider: aimate_core::testing::ScriptedProvider::new([]), router };
     let list = bench.get("/api/v1/connections").await.json();
     let id = list["data"][0]["id"].as_str().unwrap();
@@ -165,7 +165,7 @@ async fn router_goes_into_another_one() {
     let own = axum::Router::new()
         .route("/mine", axum::routing::get(|| async { "mine" }))
         .fallback(|| async { (http::StatusCode::NOT_FOUND, "nothing of mine") });
-    let router = own.merge(aimate_http::router(engine.clone(), Options::default()));
+    let router = own.merge(aimate_http::router(engine.clone(), Options::local()));
     let bench = Bench { engine, provider: aimate_core::testing::ScriptedProvider::new([]), router };
     assert_eq!(bench.get("/mine").await.body, "mine");
     assert_eq!(bench.get("/other").await.body, "nothing of mine");

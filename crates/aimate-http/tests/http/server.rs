@@ -106,7 +106,7 @@ fn unchunked(answer: &str) -> String {
 
 #[tokio::test]
 async fn every_address_is_answered() {
-    let server = server([], Options::default()).await;
+    let server = server([], Options::local()).await;
     assert!(server.ask("GET", "/health", None).await.starts_with("HTTP/1.1 200"));
     let nowhere = server.ask("GET", "/nowhere", None).await;
     assert!(nowhere.starts_with("HTTP/1.1 404") && nowhere.contains("application/problem+json"), "{nowhere}");
@@ -117,7 +117,7 @@ async fn every_address_is_answered() {
 async fn pieces_arrive_as_they_are_said() {
     let server = server(
         [vec![say("first"), Step::Wait(Duration::from_millis(300)), say("second"), end()]],
-        Options::default(),
+        Options::local(),
     )
     .await;
     let at = server.conversation().await;
@@ -131,7 +131,7 @@ async fn pieces_arrive_as_they_are_said() {
 
 #[tokio::test]
 async fn client_that_goes_stops_a_passing_answer() {
-    let server = server([vec![say("a"), Step::Hang]], Options::default()).await;
+    let server = server([vec![say("a"), Step::Hang]], Options::local()).await;
     let body = json!({"messages": [{"role": "user", "content": "x"}], "stream": true});
     let mut stream = server.begin("POST", "/v1/chat/completions", Some(body)).await;
     read_to(&mut stream, "\"a\"").await;
@@ -144,7 +144,7 @@ async fn client_that_goes_stops_a_passing_answer() {
 #[tokio::test]
 async fn client_that_goes_stops_an_answer_that_wants_it() {
     let hang = || vec![say("a"), Step::Hang];
-    let server = server([hang(), hang()], Options::default()).await;
+    let server = server([hang(), hang()], Options::local()).await;
     for stream in [true, false] {
         let at = server.conversation().await;
         let turn = json!({"content": "x", "on_disconnect": "cancel", "stream": stream});
@@ -158,7 +158,7 @@ async fn client_that_goes_stops_an_answer_that_wants_it() {
 #[tokio::test]
 async fn stop_lets_answers_end() {
     let script = vec![say("a"), Step::Wait(Duration::from_millis(300)), say("b"), end()];
-    let mut server = server([script], Options::default()).await;
+    let mut server = server([script], Options::local()).await;
     let at = server.conversation().await;
     let mut idle = server.connect().await;
     let mut stream = server.begin("POST", &format!("{at}/messages"), Some(json!({"content": "x"}))).await;
@@ -181,7 +181,7 @@ async fn stop_lets_answers_end() {
 
 #[tokio::test]
 async fn stop_interrupts_what_does_not_end() {
-    let options = Options::default().drain(Duration::from_millis(100));
+    let options = Options::local().drain(Duration::from_millis(100));
     let mut server = server([vec![say("half"), Step::Hang]], options).await;
     let at = server.conversation().await;
     let mut stream = server.begin("POST", &format!("{at}/messages"), Some(json!({"content": "x"}))).await;
@@ -195,7 +195,7 @@ async fn stop_interrupts_what_does_not_end() {
 
 #[tokio::test]
 async fn slow_heads_are_cut_off() {
-    let options = Options::default().header_timeout(Duration::from_millis(200));
+    let options = Options::local().header_timeout(Duration::from_millis(200));
     let server = server([], options).await;
     let mut slow = server.connect().await;
     slow.write_all(b"GET /health HTTP/1.1\r\nhost: loc").await.unwrap();
@@ -206,7 +206,7 @@ async fn slow_heads_are_cut_off() {
 
 #[tokio::test]
 async fn slow_bodies_are_cut_off() {
-    let options = Options::default().body_timeout(Duration::from_millis(200));
+    let options = Options::local().body_timeout(Duration::from_millis(200));
     let server = server([], options).await;
     let mut slow = server.connect().await;
     let head = "POST /api/v1/workspaces HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
@@ -216,7 +216,7 @@ async fn slow_bodies_are_cut_off() {
 
 #[tokio::test]
 async fn connections_beyond_the_most_are_told_so() {
-    let options = Options::default().max_connections(1);
+    let options = Options::local().max_connections(1);
     let server = server([answer("x")], options).await;
     let first = server.connect().await;
     until(async || server.ask("GET", "/health", None).await.starts_with("HTTP/1.1 503")).await;
@@ -231,7 +231,7 @@ async fn connections_beyond_the_most_are_told_so() {
 
 #[tokio::test]
 async fn listeners_beyond_the_most_are_refused_and_others_answered() {
-    let options = Options::default().max_listeners(2);
+    let options = Options::local().max_listeners(2);
     let server = server([vec![say("a"), Step::Hang]], options).await;
     let path = format!("{}/messages", server.conversation().await);
     let mut first = server.begin("POST", &path, Some(json!({"content": "q"}))).await;
@@ -266,7 +266,7 @@ async fn listeners_beyond_the_most_are_refused_and_others_answered() {
 
 #[tokio::test]
 async fn large_bodies_share_their_room_and_leave_small_ones_theirs() {
-    let server = server([], Options::default().bodies_limit(1 << 20)).await;
+    let server = server([], Options::local().bodies_limit(1 << 20)).await;
     let head = "POST /api/v1/workspaces HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 2000000\r\n\r\n";
     let large = json!({"name": "x", "description": " ".repeat(500_000)});
     let mut holding = None;
@@ -297,7 +297,7 @@ async fn large_bodies_share_their_room_and_leave_small_ones_theirs() {
 
 #[tokio::test]
 async fn client_that_reads_nothing_is_let_go() {
-    let options = Options::default().write_timeout(Duration::from_millis(300));
+    let options = Options::local().write_timeout(Duration::from_millis(300));
     let long = "x".repeat(64 * 1024);
     let mut script: Vec<_> = (0..63).map(|_| say(&long)).collect();
     script.push(end());
