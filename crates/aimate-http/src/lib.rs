@@ -24,6 +24,7 @@
 //! `/api/v1` and ignored, as OpenAI does, under `/v1`.
 
 mod app;
+mod callers;
 mod client_stream;
 mod connection;
 mod content;
@@ -56,10 +57,10 @@ mod sse;
 mod usage;
 mod workspace;
 
+pub use callers::{Callers, ScopeResolver};
 pub use error::problem;
 pub use options::Options;
 pub use router::router;
-pub use scope::{Callers, ScopeResolver};
 pub use serve::serve;
 pub use sse::{last_event_id, sse};
 

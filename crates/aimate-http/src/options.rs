@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use http::uri::Authority;
 
-use crate::scope::{Callers, ScopeResolver};
+use crate::callers::{Callers, ScopeResolver};
 
 /// Options of the router and the server; every field has a default.
 ///
