@@ -1,4 +1,4 @@
-//! Lists the migrations for `migrate.rs`, which embeds them.
+//! Lists the migrations for `migrations.rs`, which embeds them.
 #![expect(
     clippy::disallowed_methods,
     reason = "cargo tells a build script where to write by its environment"
@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             .map(|entry| Ok(entry?.path()))
             .collect::<std::io::Result<Vec<PathBuf>>>()?;
         files.sort();
-        writeln!(code, "#[cfg(feature = \"{folder}\")]\nconst {name}: &[(i64, &str, &str)] = &[")?;
+        writeln!(code, "#[cfg(feature = \"{folder}\")]\npub(crate) const {name}: &[Embedded] = &[")?;
         for file in files {
             let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
             let (version, description) = stem.split_once('_').ok_or("a migration is NNNN_<noun>.sql")?;

@@ -66,7 +66,7 @@ pub(crate) async fn restore(arguments: RestoreArguments) -> Result<ExitCode> {
     };
     let target = RestoreTarget {
         database,
-        blobs: config.data_dir.join("blobs"),
+        blobs: config.blobs(),
         keys: config.key_path(),
         replace: arguments.replace,
     };

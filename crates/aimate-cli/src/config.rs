@@ -60,6 +60,12 @@ pub(crate) struct Config {
     /// The folder of the database file, the documents' bytes and the encryption key
     #[arg(long, env = "AIMATE_DATA_DIR", default_value = "aimate-data")]
     pub(crate) data_dir: PathBuf,
+    /// PostgreSQL: the schema that the tables are in, made if it is not there
+    #[arg(long, env = "DATABASE_SCHEMA", value_name = "NAME")]
+    pub(crate) database_schema: Option<String>,
+    /// What the tables' names begin with, in a database that an application has tables in
+    #[arg(long, env = "DATABASE_TABLE_PREFIX", value_name = "PREFIX")]
+    pub(crate) table_prefix: Option<String>,
     /// Connections to the database
     #[arg(long, env = "DATABASE_POOL_SIZE")]
     pub(crate) pool_size: Option<u32>,
@@ -91,6 +97,11 @@ impl Config {
             .unwrap_or_else(|| format!("sqlite:{}", self.data_dir.join("aimate.db").display()))
     }
 
+    /// The folder of the documents' bytes.
+    pub(crate) fn blobs(&self) -> PathBuf {
+        self.data_dir.join(format!("{}blobs", self.table_prefix.as_deref().unwrap_or_default()))
+    }
+
     /// Opens the database. The bytes of documents are kept in the data folder,
     /// but for a database in memory, with which they go.
     pub(crate) async fn connect(&self, migrate: bool) -> Result<Store> {
@@ -99,7 +110,9 @@ impl Config {
             pool_size: self.pool_size,
             timeout: Duration::from_millis(self.database_timeout),
             migrate,
-            blobs: (!url.ends_with(":memory:")).then(|| self.data_dir.join("blobs")),
+            blobs: (!url.ends_with(":memory:")).then(|| self.blobs()),
+            schema: self.database_schema.clone().filter(|name| !name.is_empty()),
+            table_prefix: self.table_prefix.clone(),
             ..Options::default()
         };
         aimate::store::connect_with(&url, options).await
@@ -296,6 +309,8 @@ mod tests {
     #[test]
     fn broken_list_of_private_hosts_is_told() {
         let config = |list: &str| Config {
+            database_schema: None,
+            table_prefix: None,
             database: None,
             data_dir: PathBuf::new(),
             pool_size: None,
@@ -319,6 +334,8 @@ mod tests {
         let store = aimate::store::connect("sqlite::memory:").await.unwrap();
         let folder = std::env::temp_dir().join(format!("aimate-key-{}", std::process::id()));
         let config = Config {
+            database_schema: None,
+            table_prefix: None,
             database: None,
             data_dir: folder.clone(),
             pool_size: None,

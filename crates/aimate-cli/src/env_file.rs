@@ -10,10 +10,12 @@ use std::sync::OnceLock;
 use aimate::{Error, Result};
 
 /// The settings of the README that do not begin with `AIMATE_`.
-const SETTINGS: [&str; 13] = [
+const SETTINGS: [&str; 15] = [
     "AI_PROVIDER",
     "ALLOWED_ORIGINS",
     "DATABASE_POOL_SIZE",
+    "DATABASE_SCHEMA",
+    "DATABASE_TABLE_PREFIX",
     "DATABASE_TIMEOUT",
     "DATABASE_URL",
     "ENCRYPTION_KEY",

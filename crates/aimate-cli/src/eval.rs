@@ -106,6 +106,8 @@ pub(crate) async fn eval(arguments: EvalArguments) -> Result<()> {
     let scratch = Scratch::new()?;
     let is_own = arguments.database.as_ref().is_none_or(|url| url.is_empty());
     let config = Config {
+        database_schema: None,
+        table_prefix: None,
         database: arguments.database.clone().filter(|_| !is_own),
         data_dir: if is_own { scratch.0.clone() } else { arguments.data_dir.clone() },
         pool_size: None,

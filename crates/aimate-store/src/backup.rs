@@ -16,15 +16,19 @@ use std::time::Duration;
 use aimate_core::knowledge::BlobStore;
 use aimate_core::{Error, Result, SystemClock, Timestamp, WorkerId};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _, query, query_scalar};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Connection as _, SqlSafeStr as _, SqlStr, query, query_scalar,
+};
 
-use crate::database::{Database, Sql, failure};
+use crate::database::{Database, Names, Sql, failure};
 use crate::{SqlStore, Store};
 
 pub use restore::{RestoreTarget, restore};
 
 /// The version of the file's shape.
 const FORMAT: &str = "1";
+/// What the manifest calls the prefix of the tables' names.
+const TABLE_PREFIX: &str = "table_prefix";
 /// How often a backup says that it is still being made.
 const BEAT_EVERY: Duration = Duration::from_secs(5);
 
@@ -80,7 +84,7 @@ impl Store {
         let keeping = Keeping::begin(&self.0).await?;
         let part = beside(file, ".part");
         let written = tokio::select! {
-            written = write(path, &part, self.0.blobs.as_ref(), keys) => written,
+            written = write(path, &db.names, &part, self.0.blobs.as_ref(), keys) => written,
             error = keeping.go_on(&self.0) => Err(error),
         };
         keeping.end(&self.0).await;
@@ -158,7 +162,13 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Off)
 }
 
-async fn write(database: &Path, part: &Path, blobs: &dyn BlobStore, keys: Option<&str>) -> Result<Backup> {
+async fn write(
+    database: &Path,
+    names: &Names,
+    part: &Path,
+    blobs: &dyn BlobStore,
+    keys: Option<&str>,
+) -> Result<Backup> {
     // Empty, and its owner's alone, before anything is in it.
     make_private(part).map_err(|error| not_written(part, error))?;
     let mut live = SqliteConnectOptions::new().filename(database).connect().await.map_err(failure)?;
@@ -169,8 +179,8 @@ async fn write(database: &Path, part: &Path, blobs: &dyn BlobStore, keys: Option
     let mut copy = options(part).connect().await.map_err(failure)?;
     for statement in [
         // Processes of another time.
-        query("DELETE FROM workers"),
-        query("DELETE FROM loose_blobs"),
+        query(renamed(names, "DELETE FROM workers")),
+        query(renamed(names, "DELETE FROM loose_blobs")),
         query("CREATE TABLE backup_manifest (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) STRICT"),
         query(
             "CREATE TABLE backup_bytes (tenant_id BLOB NOT NULL, id BLOB NOT NULL, piece INTEGER NOT NULL, \
@@ -179,16 +189,34 @@ async fn write(database: &Path, part: &Path, blobs: &dyn BlobStore, keys: Option
     ] {
         statement.execute(&mut copy).await.map_err(failure)?;
     }
-    let mut backup = bytes::copy(&mut copy, blobs).await?;
+    let mut backup = bytes::copy(&mut copy, names, blobs).await?;
     backup.has_keys = keys.is_some();
     let made = now().0.to_string();
-    let manifest = [("format", FORMAT), ("version", env!("CARGO_PKG_VERSION")), ("made_at", &made)];
+    let manifest = [
+        ("format", FORMAT),
+        ("version", env!("CARGO_PKG_VERSION")),
+        ("made_at", &made),
+        (TABLE_PREFIX, names.prefix()),
+    ];
     for (name, value) in manifest.into_iter().chain(keys.map(|keys| ("keys", keys))) {
         let insert = query("INSERT INTO backup_manifest (name, value) VALUES ($1, $2)");
         insert.bind(name).bind(value).execute(&mut copy).await.map_err(failure)?;
     }
     copy.close().await.map_err(failure)?;
     Ok(backup)
+}
+
+/// `text` for a file whose tables have these names.
+#[expect(clippy::disallowed_methods, reason = "the store's own text, with other names")]
+fn renamed(names: &Names, text: &'static str) -> SqlStr {
+    AssertSqlSafe(names.rewrite(text)).into_sql_str()
+}
+
+/// What the tables of a backup are called.
+async fn names_in(backup: &mut SqliteConnection) -> Result<Names> {
+    let prefix = query_scalar("SELECT value FROM backup_manifest WHERE name = $1").bind(TABLE_PREFIX);
+    let prefix: Option<String> = prefix.fetch_optional(backup).await.map_err(failure)?;
+    Names::new(prefix.as_deref())
 }
 
 fn make_private(part: &Path) -> std::io::Result<()> {

@@ -31,6 +31,10 @@ pub(crate) async fn open(url: &str, options: &Options) -> Result<SqlStore> {
     ))
 }
 
+/// Opens the PostgreSQL database of an application's pool.
+#[cfg(feature = "postgres")]
+pub(crate) use postgres::from_pool;
+
 #[cfg(not(all(feature = "sqlite", feature = "postgres")))]
 fn not_built_in(database: &str, _: &str, _: &Options) -> Error {
     Error::invalid(format!("this build cannot open {database} databases; use one with that feature"))

@@ -4,6 +4,8 @@
 //! reads the rows that come back. Which driver runs them is decided here.
 
 mod error;
+mod gate;
+mod names;
 mod pool;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
@@ -24,6 +26,8 @@ use postgres::Postgres;
 use sqlite::Sqlite;
 
 pub(crate) use error::{DbError, failure};
+pub(crate) use gate::SchemaGate;
+pub(crate) use names::{Names, check_schema, made_by};
 #[cfg(feature = "postgres")]
 pub(crate) use pool::Pool;
 pub(crate) use row::{Row, each};

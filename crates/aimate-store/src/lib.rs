@@ -36,6 +36,7 @@ mod file;
 mod knowledge;
 mod message;
 mod migrate;
+mod migrations;
 mod model;
 mod page;
 mod path;
@@ -72,11 +73,13 @@ pub struct Options {
     /// may take three times as long. Default: 10 s.
     pub timeout: Duration,
     /// Whether to bring the schema up to date while connecting. Default: true.
+    /// Without it, a store whose schema is not up to date tells so
+    /// ([`Store::pending`]) and does nothing else until [`Store::migrate`].
     pub migrate: bool,
-    /// The folder that keeps the bytes of documents. Default: `NAME.blobs`
-    /// beside a SQLite file, a folder that goes with the store for SQLite in
+    /// The folder that keeps the bytes of documents, for one set of tables. Default:
+    /// `NAME.blobs` beside a SQLite file (`NAME.PREFIXblobs` with a prefix), a folder that goes with the store for SQLite in
     /// memory, `aimate-data/blobs` for PostgreSQL, in which
-    /// each database has a folder of its own. Processes that share a
+    /// each database, schema and prefix has a folder of its own. Processes that share a
     /// database share the folder too.
     pub blobs: Option<PathBuf>,
     /// Keeps the bytes of documents instead of a folder: object storage, say
@@ -86,6 +89,13 @@ pub struct Options {
     pub index_cache: usize,
     /// Where the ids of index segments come from. Default: [`RandomIds`].
     pub ids: Arc<dyn Ids>,
+    /// Of PostgreSQL: the schema that the tables are in, such as `ai`; made if it is
+    /// not there and `migrate` says so. Default: the first of the `search_path`.
+    pub schema: Option<String>,
+    /// What the names of tables and indexes begin with, such as `ai_`, so that they
+    /// stand beside an application's own. Default: nothing. Another prefix is
+    /// another set of tables.
+    pub table_prefix: Option<String>,
 }
 
 impl Default for Options {
@@ -98,6 +108,8 @@ impl Default for Options {
             blob_store: None,
             index_cache: 128 << 20,
             ids: Arc::new(RandomIds),
+            schema: None,
+            table_prefix: None,
         }
     }
 }
@@ -110,6 +122,8 @@ impl std::fmt::Debug for Options {
             .field("migrate", &self.migrate)
             .field("blobs", &self.blobs)
             .field("index_cache", &self.index_cache)
+            .field("schema", &self.schema)
+            .field("table_prefix", &self.table_prefix)
             .finish_non_exhaustive()
     }
 }
@@ -154,9 +168,27 @@ pub async fn connect(url: &str) -> Result<Store> {
 /// [`connect`], with options.
 ///
 /// # Errors
-/// See [`connect`].
+/// See [`connect`]; `Conflict` if a table or index of an application is in the way,
+/// and `Invalid` for a schema or prefix that is no name.
 pub async fn connect_with(url: &str, options: Options) -> Result<Store> {
     connect::open(url, &options).await.map(|sql| Store(Arc::new(sql)))
+}
+
+/// Opens the PostgreSQL database of an application's pool and brings the schema up
+/// to date. [`Options::schema`] or [`Options::table_prefix`] keep aiMate's tables
+/// apart from the application's.
+///
+/// aiMate's work runs on the pool's connections, at most [`Options::pool_size`] at
+/// once, and leaves their settings as they were: each unit is a transaction with
+/// settings of its own, which costs two round trips more than on connections of a
+/// store that was opened by its address. One connection beside the pool shows that
+/// this process lives.
+///
+/// # Errors
+/// See [`connect_with`].
+#[cfg(feature = "postgres")]
+pub async fn from_pool(pool: sqlx::PgPool, options: Options) -> Result<Store> {
+    connect::from_pool(pool, &options).await.map(|sql| Store(Arc::new(sql)))
 }
 
 /// An open database. Clones share it.

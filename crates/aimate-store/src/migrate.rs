@@ -10,29 +10,46 @@ pub(crate) mod postgres;
 pub(crate) mod sqlite;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use aimate_core::{Error, Result};
-use sqlx::SqlStr;
 use sqlx::migrate::{AppliedMigration, Migrate, MigrateError, Migration, MigrationType, Migrator};
+use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
 
-use crate::database::{Database, failure};
-
-/// Our own: the database may be an application's, with migrations of its own.
-const TABLE: &str = "aimate_migrations";
-
-// `SQLITE` and `POSTGRES`: version, description and text of each migration.
-include!(concat!(env!("OUT_DIR"), "/migrations.rs"));
+use crate::database::{Database, Names, failure, made_by};
+use crate::migrations::{Embedded, TABLE};
 
 /// What `sqlx::migrate!` makes. That macro is not used because it builds both
 /// drivers, with SQLite's C code, a second time for the compiler.
-fn migrator(embedded: &[(i64, &'static str, &'static str)]) -> Migrator {
+fn migrator(embedded: &[Embedded], names: &Names) -> Migrator {
     let migrations = embedded.iter().map(|(version, description, sql)| {
-        let (description, sql) = (Cow::Borrowed(*description), SqlStr::from_static(sql));
-        Migration::new(*version, description, MigrationType::Simple, sql, false)
+        let sql = names.literal(sql).map_or(SqlStr::from_static(sql), rewritten);
+        Migration::new(*version, Cow::Borrowed(*description), MigrationType::Simple, sql, false)
     });
     let mut migrator = Migrator { migrations: migrations.collect(), ..Migrator::DEFAULT };
-    migrator.dangerous_set_table_name(TABLE);
+    migrator.dangerous_set_table_name(names.of(TABLE));
     migrator
+}
+
+#[expect(clippy::disallowed_methods, reason = "an embedded text with other names, which were checked")]
+fn rewritten(text: Arc<str>) -> SqlStr {
+    AssertSqlSafe(text).into_sql_str()
+}
+
+/// What the missing migrations make, as it is called in the database.
+fn to_be_made(embedded: &[Embedded], names: &Names, missing: &[String]) -> Vec<String> {
+    let is_missing = |version: i64| missing.iter().any(|name| name.starts_with(&format!("{version:04}_")));
+    let missing = embedded.iter().filter(|(version, ..)| is_missing(*version));
+    missing.flat_map(|(_, _, sql)| made_by(sql)).map(|name| names.of(name)).collect()
+}
+
+/// What `name` says that somebody else has made.
+fn in_the_way(name: &str) -> Error {
+    Error::conflict(format!(
+        "the database has a table or index `{name}` already, which is not aiMate's: give aiMate's a schema \
+         (PostgreSQL) or a prefix of their own (`schema` and `table_prefix` of the store's options, \
+         `DATABASE_SCHEMA` and `DATABASE_TABLE_PREFIX`)"
+    ))
 }
 
 /// Applies what is missing; returns its names.
@@ -59,7 +76,7 @@ pub(crate) async fn pending(database: &Database) -> Result<Vec<String>> {
 /// `exists`.
 async fn missing(migrator: &Migrator, connection: &mut impl Migrate, exists: bool) -> Result<Vec<String>> {
     let applied = match exists {
-        true => connection.list_applied_migrations(TABLE).await.map_err(failed)?,
+        true => connection.list_applied_migrations(&migrator.table_name).await.map_err(failed)?,
         false => Vec::new(),
     };
     compare(migrator, &applied)

@@ -11,7 +11,7 @@ use sqlx::{Row as _, query, query_scalar};
 use uuid::Uuid;
 
 use super::Backup;
-use crate::database::failure;
+use crate::database::{Names, failure};
 
 /// Bytes of a row.
 const PIECE: usize = 1 << 20;
@@ -29,13 +29,15 @@ pub(super) struct PackedDocument {
 /// The documents after this one, in the order of their blobs.
 pub(super) async fn after(
     connection: &mut SqliteConnection,
+    names: &Names,
     blob: Option<Blob>,
 ) -> Result<Vec<PackedDocument>> {
     let (tenant, id) = blob.map_or((Uuid::nil(), Uuid::nil()), |blob| (blob.tenant.0, blob.id.0));
-    let rows = query(
+    let rows = query(super::renamed(
+        names,
         "SELECT tenant_id, blob_id, name, size, content_hash FROM documents \
          WHERE (tenant_id, blob_id) > ($1, $2) ORDER BY tenant_id, blob_id LIMIT $3",
-    );
+    ));
     let rows = rows.bind(tenant).bind(id).bind(AT_ONCE).fetch_all(connection).await.map_err(failure)?;
     let packed = |row: &sqlx::sqlite::SqliteRow| {
         Ok(PackedDocument {
@@ -49,11 +51,15 @@ pub(super) async fn after(
 }
 
 /// Copies the bytes of all documents of the backup into it.
-pub(super) async fn copy(copy: &mut SqliteConnection, blobs: &dyn BlobStore) -> Result<Backup> {
+pub(super) async fn copy(
+    copy: &mut SqliteConnection,
+    names: &Names,
+    blobs: &dyn BlobStore,
+) -> Result<Backup> {
     let (mut backup, mut last) = (Backup::default(), None);
     query("BEGIN").execute(&mut *copy).await.map_err(failure)?;
     loop {
-        let documents = after(copy, last).await?;
+        let documents = after(copy, names, last).await?;
         let Some(end) = documents.last() else { break };
         last = Some(end.blob);
         for document in documents {
@@ -123,9 +129,10 @@ pub(super) async fn piece(
 
 /// That the bytes in the backup are those of its documents.
 pub(super) async fn check(connection: &mut SqliteConnection, file: &Path) -> Result<()> {
+    let names = super::names_in(connection).await?;
     let mut last = None;
     loop {
-        let documents = after(connection, last).await?;
+        let documents = after(connection, &names, last).await?;
         let Some(end) = documents.last() else { return Ok(()) };
         last = Some(end.blob);
         for document in documents {

@@ -9,7 +9,8 @@ use futures_util::stream::{self, StreamExt as _};
 use sqlx::{ConnectOptions as _, Connection as _, query, query_scalar};
 
 use super::{
-    Backup, beside, bytes, make_private, not_written, now, open_backup, options, read_through, sync_folder,
+    Backup, beside, bytes, make_private, names_in, not_written, now, open_backup, options, read_through,
+    sync_folder,
 };
 use crate::DiskBlobs;
 use crate::database::failure;
@@ -96,8 +97,9 @@ async fn unpack(
 
     let mut backup = Backup { has_keys: keys.is_some(), ..Backup::default() };
     let (mut packed, folder, mut last) = (open_backup(file).await?, DiskBlobs::new(blobs), None);
+    let names = names_in(&mut packed).await?;
     loop {
-        let documents = bytes::after(&mut packed, last).await?;
+        let documents = bytes::after(&mut packed, &names, last).await?;
         let Some(end) = documents.last() else { break };
         last = Some(end.blob);
         for document in documents {

@@ -9,7 +9,7 @@ use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::database::sqlite::{Sqlite, writer_options};
-use crate::database::{Database, Sql, each};
+use crate::database::{Database, Names, Sql, each};
 use crate::knowledge::{DiskBlobs, IndexCache};
 use crate::{Info, Kind, Options, SqlStore, migrate};
 
@@ -26,26 +26,33 @@ pub(super) async fn open(path: &str, options: &Options) -> Result<SqlStore> {
             "a SQLite address is `sqlite:` and the path of a file, without options; or `sqlite::memory:`",
         ));
     }
+    if options.schema.is_some() {
+        return Err(Error::field("schema", "is for PostgreSQL; a SQLite file takes a `table_prefix`"));
+    }
+    let names = Names::new(options.table_prefix.as_deref())?;
     let path = (path != ":memory:").then(|| PathBuf::from(path));
     if let Some(path) = &path {
         prepare_file(path).map_err(|error| not_opened(path, &error.to_string()).with_source(error))?;
     }
     let mut connection = open_writer(path.as_deref(), options.timeout).await?;
     // Nobody else can bring a database in memory up to date.
-    if options.migrate || path.is_none() {
-        migrate::sqlite::run(&mut connection).await?;
+    let missing = if options.migrate || path.is_none() {
+        migrate::sqlite::run(&mut connection, &names).await?;
+        Vec::new()
     } else {
-        migrate::sqlite::check(&mut connection).await?;
-    }
+        migrate::sqlite::check(&mut connection, &names).await?
+    };
     let folder = || match (&options.blobs, &path) {
         (Some(folder), _) => DiskBlobs::new(folder),
-        (None, Some(path)) => DiskBlobs::new(beside(path, ".blobs")),
+        (None, Some(path)) => DiskBlobs::new(beside(path, &format!(".{}blobs", names.prefix()))),
         (None, None) => DiskBlobs::temporary(),
     };
     let blobs = options.blob_store.clone().unwrap_or_else(|| Arc::new(folder()));
     let address = path.as_ref().map_or(":memory:".to_owned(), |path| path.display().to_string());
     let readers = options.pool_size.unwrap_or(4);
-    let database = Database::Sqlite(Sqlite::new(connection, path, readers, options.timeout));
+    let database = Sqlite::new(connection, path, readers, options.timeout, names);
+    database.gate.set_missing(&missing);
+    let database = Database::Sqlite(database);
     let index = IndexCache::new(options.index_cache);
     Ok(SqlStore { database, address, blobs, index, ids: Arc::clone(&options.ids) })
 }

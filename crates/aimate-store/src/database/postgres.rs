@@ -8,27 +8,34 @@ use futures_util::TryStreamExt as _;
 use futures_util::future::BoxFuture;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection};
 use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Connection, Either, Executor as _, SqlSafeStr as _, SqlStr, query,
-    query_with, raw_sql,
+    AssertSqlSafe, ConnectOptions as _, Connection, Either, Executor as _, PgPool, SqlSafeStr as _, SqlStr,
+    query, query_with, raw_sql,
 };
 
 use super::pool::{Pool, Poolable};
 use super::task::Tasks;
-use super::{DbError, DialectText, Expected, Outcome, Row, Statement, Value};
+use super::{DbError, DialectText, Expected, Names, Outcome, Row, SchemaGate, Statement, Value};
 use crate::Kind;
 use crate::worker::LivenessLocks;
 
 impl Poolable for PgConnection {
-    type Options = PgConnectOptions;
+    type Options = SessionOptions;
 
     /// One plan for each statement, whatever its values: the planner would take
     /// a tenant that came after the last ANALYZE for one without rows, and any
     /// index for as good as the right one. It is also what the tests look at. And
     /// the isolation that the statements are written for, whatever the server's
     /// default is. In one message, so that a proxy cannot come between.
-    async fn open(options: &PgConnectOptions) -> sqlx::Result<Self> {
-        let mut connection = options.connect().await?;
-        connection.execute(raw_sql(SESSION)).await?;
+    #[expect(clippy::disallowed_methods, reason = "the schema's name was checked")]
+    async fn open(options: &SessionOptions) -> sqlx::Result<Self> {
+        let mut connection = options.connect.connect().await?;
+        match &options.schema {
+            None => connection.execute(raw_sql(SESSION)).await?,
+            Some(schema) => {
+                let session = format!("{SESSION}; {}", search_path(schema, false));
+                connection.execute(raw_sql(AssertSqlSafe(session))).await?
+            }
+        };
         Ok(connection)
     }
 
@@ -41,12 +48,38 @@ impl Poolable for PgConnection {
     }
 }
 
+/// How a session is opened.
+pub(crate) struct SessionOptions {
+    pub(crate) connect: PgConnectOptions,
+    /// The schema that goes first.
+    pub(crate) schema: Option<String>,
+}
+
+/// Puts `schema` before the search path, for the session or a transaction.
+fn search_path(schema: &str, is_local: bool) -> String {
+    format!("SELECT set_config('search_path', '{schema}, ' || current_setting('search_path'), {is_local})")
+}
+
+/// Begins a transaction on an application's connection, with settings of its own.
+fn begin_borrowed(schema: Option<&str>) -> String {
+    let begin = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL plan_cache_mode = force_generic_plan";
+    match schema {
+        None => begin.to_owned(),
+        Some(schema) => format!("{begin}; {}", search_path(schema, true)),
+    }
+}
+
 const SESSION: &str = "SET plan_cache_mode = force_generic_plan; \
      SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED";
 
 /// A PostgreSQL server.
 pub(crate) struct Postgres {
     pub(crate) pool: Pool<PgConnection>,
+    /// An application's pool, whose connections are used instead, and what begins a
+    /// transaction there.
+    borrowed: Option<(PgPool, Arc<str>)>,
+    pub(crate) names: Names,
+    pub(crate) gate: SchemaGate,
     pub(crate) tasks: Tasks,
     pub(crate) workers: LivenessLocks<PgConnection>,
     /// How long work on a connection may take: a server behind a cut link does
@@ -55,15 +88,29 @@ pub(crate) struct Postgres {
 }
 
 impl Postgres {
-    pub(crate) fn new(pool: Pool<PgConnection>, deadline: Duration) -> Self {
-        Self { pool, tasks: Tasks::default(), workers: LivenessLocks::default(), deadline }
+    pub(crate) fn new(pool: Pool<PgConnection>, names: Names, deadline: Duration) -> Self {
+        Self {
+            pool,
+            borrowed: None,
+            names,
+            gate: SchemaGate::default(),
+            tasks: Tasks::default(),
+            workers: LivenessLocks::default(),
+            deadline,
+        }
+    }
+
+    /// Lets work run on an application's connections.
+    pub(crate) fn borrowing(self, pool: PgPool, schema: Option<&str>) -> Self {
+        Self { borrowed: Some((pool, begin_borrowed(schema).into())), ..self }
     }
 
     /// Runs statements that only read. If the connection turns out to be lost
     /// (the server was restarted), once more on a new one: a read may be
     /// repeated, a write may have been stored before its answer was lost.
     pub(crate) async fn read_all(&self, statements: Vec<Statement>) -> Result<Vec<Outcome>> {
-        let statements: Arc<[Statement]> = statements.into();
+        self.gate.check()?;
+        let statements: Arc<[Statement]> = self.named(statements).into();
         match self.run_each(Arc::clone(&statements)).await {
             Err(error) if error.is_lost() => Ok(self.run_each(statements).await?),
             result => Ok(result?),
@@ -72,6 +119,8 @@ impl Postgres {
 
     /// Runs statements as one unit.
     pub(crate) async fn store(&self, statements: Vec<Statement>) -> Result<Vec<Outcome>, DbError> {
+        self.gate.check()?;
+        let statements = self.named(statements);
         match &*statements {
             [one] if !matches!(one.expected, Expected::Touched(_)) => self.run_each(statements.into()).await,
             _ => {
@@ -80,7 +129,17 @@ impl Postgres {
         }
     }
 
+    fn named(&self, statements: Vec<Statement>) -> Vec<Statement> {
+        if self.names.are_plain() {
+            return statements;
+        }
+        statements.into_iter().map(|statement| statement.named(&self.names, Kind::Postgres)).collect()
+    }
+
     async fn run_each(&self, statements: Arc<[Statement]>) -> Result<Vec<Outcome>, DbError> {
+        if self.borrowed.is_some() {
+            return self.in_transaction(|connection| Box::pin(run_all(connection, statements))).await;
+        }
         self.work(|connection| Box::pin(run_all(connection, statements))).await
     }
 
@@ -89,9 +148,13 @@ impl Postgres {
         &self,
         work: impl for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, DbError>> + Send + 'static,
     ) -> Result<T, DbError> {
+        let borrowed = self.borrowed.as_ref().map(|(_, begin)| Arc::clone(begin));
         self.work(|connection| {
             Box::pin(async {
-                query("BEGIN").execute(&mut *connection).await?;
+                match borrowed {
+                    None => query("BEGIN").execute(&mut *connection).await?,
+                    Some(begin) => connection.execute(raw_sql(built(begin))).await?,
+                };
                 let result = work(&mut *connection).await;
                 let end = query(if result.is_ok() { "COMMIT" } else { "ROLLBACK" });
                 match end.execute(connection).await {
@@ -115,6 +178,21 @@ impl Postgres {
     ) -> Result<T, DbError> {
         let permit = self.pool.permit().await?;
         let deadline = self.deadline;
+        if let Some((pool, _)) = &self.borrowed {
+            let pool = pool.clone();
+            let work = async move {
+                // Held until the connection is given back.
+                let _permit = permit;
+                let mut connection = pool.acquire().await?;
+                let late = |_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()).into());
+                let result = tokio::time::timeout(deadline, work(&mut connection)).await.unwrap_or_else(late);
+                if result.as_ref().is_err_and(DbError::is_lost) {
+                    connection.close_on_drop();
+                }
+                result
+            };
+            return self.tasks.run(work).await;
+        }
         self.tasks
             .run(async move {
                 let mut connection = permit.connection().await?;
@@ -151,10 +229,15 @@ pub(crate) async fn run(connection: &mut PgConnection, statement: &Statement) ->
     let outcome = match (statement.text(Kind::Postgres), &*statement.values) {
         (None, _) => return Ok(Outcome::default()),
         (Some(DialectText::Copy(text)), [Value::Bytes(Some(rows))]) => copy(connection, text, rows).await?,
+        (Some(DialectText::BuiltCopy(text)), [Value::Bytes(Some(rows))]) => {
+            copy(connection, &text, rows).await?
+        }
         (Some(DialectText::Literal(text) | DialectText::Copy(text)), values) => {
             fetch(connection, SqlStr::from_static(text), values).await?
         }
-        (Some(DialectText::Built(text)), values) => fetch(connection, built(text), values).await?,
+        (Some(DialectText::Built(text) | DialectText::BuiltCopy(text)), values) => {
+            fetch(connection, built(text), values).await?
+        }
     };
     statement.expected.check(&outcome)?;
     Ok(outcome)

@@ -15,7 +15,8 @@ use sqlx::{ConnectOptions as _, Connection};
 use super::error::failure;
 use super::pool::{Pool, Poolable};
 use super::task::Tasks;
-use super::{DbError, Outcome, Statement};
+use super::{DbError, Names, Outcome, SchemaGate, Statement};
+use crate::Kind;
 use crate::worker::LivenessLocks;
 use statement_batch::StatementBatch;
 use watched_file::WatchedFile;
@@ -59,6 +60,8 @@ pub(crate) struct Sqlite {
     timeout: Duration,
     tasks: Tasks,
     pub(crate) workers: LivenessLocks<std::fs::File>,
+    pub(crate) names: Names,
+    pub(crate) gate: SchemaGate,
 }
 
 /// How the connection that writes is opened.
@@ -93,6 +96,7 @@ impl Sqlite {
         path: Option<PathBuf>,
         readers: u32,
         timeout: Duration,
+        names: Names,
     ) -> Self {
         let tasks = Tasks::default();
         let file = path.as_deref().map(WatchedFile::new);
@@ -105,6 +109,8 @@ impl Sqlite {
             timeout,
             tasks,
             workers: LivenessLocks::default(),
+            names,
+            gate: SchemaGate::default(),
         }
     }
 
@@ -134,7 +140,9 @@ impl Sqlite {
         let Some(readers) = &self.readers else {
             return Ok(self.store(statements).await?);
         };
+        self.gate.check()?;
         self.check_file()?;
+        let statements = self.named(statements);
         let permit = readers.permit().await?;
         self.tasks
             .run(async move {
@@ -151,7 +159,15 @@ impl Sqlite {
 
     /// Runs statements as one unit.
     pub(crate) async fn store(&self, statements: Vec<Statement>) -> Result<Vec<Outcome>, DbError> {
-        self.writer.submit(statements).await
+        self.gate.check()?;
+        self.writer.submit(self.named(statements)).await
+    }
+
+    fn named(&self, statements: Vec<Statement>) -> Vec<Statement> {
+        if self.names.are_plain() {
+            return statements;
+        }
+        statements.into_iter().map(|statement| statement.named(&self.names, Kind::Sqlite)).collect()
     }
 
     /// The writer is closed last: it leaves one whole file, if no other process has

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Bind, DbError, Row, Sql, Value};
+use super::{Bind, DbError, Names, Row, Sql, Value};
 use crate::Kind;
 
 /// A statement with its values, in the order of `$1`, `$2` and so on.
@@ -17,6 +17,8 @@ pub(crate) struct Statement {
 enum Text {
     Literal(Sql),
     Built(Arc<str>),
+    /// A `COPY` under other names.
+    BuiltCopy(Arc<str>),
 }
 
 /// A statement's text on one database.
@@ -26,6 +28,7 @@ pub(crate) enum DialectText {
     /// PostgreSQL's `COPY … FROM STDIN (FORMAT binary)`.
     Copy(&'static str),
     Built(Arc<str>),
+    BuiltCopy(Arc<str>),
 }
 
 /// What has to come of a statement, so that its transaction is stored.
@@ -45,9 +48,30 @@ impl Statement {
     pub(crate) fn text(&self, kind: Kind) -> Option<DialectText> {
         match &self.text {
             Text::Built(text) => Some(DialectText::Built(Arc::clone(text))),
+            Text::BuiltCopy(text) => Some(DialectText::BuiltCopy(Arc::clone(text))),
             Text::Literal(sql @ Sql::Copy(_)) => sql.text(kind).map(DialectText::Copy),
             Text::Literal(sql) => sql.text(kind).map(DialectText::Literal),
         }
+    }
+
+    /// The statement with `names` for the tables of one database.
+    pub(crate) fn named(mut self, names: &Names, kind: Kind) -> Self {
+        if names.are_plain() {
+            return self;
+        }
+        let text = match &self.text {
+            Text::Built(text) => Some(Text::Built(names.rewrite(text).into())),
+            Text::BuiltCopy(_) => None,
+            Text::Literal(sql) => sql.text(kind).and_then(|text| names.literal(text)).map(|text| match sql {
+                Sql::Copy(_) => Text::BuiltCopy(text),
+                _ => Text::Built(text),
+            }),
+        };
+        // What has no text on this database is passed over there.
+        if let Some(text) = text {
+            self.text = text;
+        }
+        self
     }
 
     /// Gives the next parameter its value.

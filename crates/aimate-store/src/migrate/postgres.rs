@@ -3,40 +3,63 @@
 use aimate_core::{Error, Result};
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnection;
-use sqlx::{Connection as _, Row as _};
+use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 
-use super::{POSTGRES, TABLE, failed, migrator, missing};
-use crate::database::failure;
+use super::{failed, in_the_way, migrator, missing, to_be_made};
 use crate::database::postgres::Postgres;
+use crate::database::{Names, failure};
+use crate::migrations::{POSTGRES, TABLE};
 
-fn migrations() -> Migrator {
-    migrator(POSTGRES)
+fn migrations(names: &Names) -> Migrator {
+    migrator(POSTGRES, names)
 }
 
 /// Applies what is missing; returns its names.
 pub(super) async fn migrate(db: &Postgres) -> Result<Vec<String>> {
     let mut connection = db.pool.open().await.map_err(failure)?;
-    let names = run(&mut connection).await?;
+    let missing = run(&mut connection, &db.names).await?;
     let _ = connection.close().await;
-    Ok(names)
+    db.gate.set_missing(&[]);
+    Ok(missing)
 }
 
 /// The names of what is missing.
 pub(super) async fn pending(db: &Postgres) -> Result<Vec<String>> {
-    check(&mut db.pool.open().await.map_err(failure)?).await
+    let missing = check(&mut db.pool.open().await.map_err(failure)?, &db.names).await?;
+    db.gate.set_missing(&missing);
+    Ok(missing)
 }
 
 /// Applies what is missing, each in its own transaction.
-pub(crate) async fn run(connection: &mut PgConnection) -> Result<Vec<String>> {
-    let names = check(connection).await?;
-    if !names.is_empty() {
+pub(crate) async fn run(connection: &mut PgConnection, names: &Names) -> Result<Vec<String>> {
+    let mut missing = check(connection, names).await?;
+    if !missing.is_empty() {
         check_vector(connection).await?;
-        migrations().run_direct(None, &mut *connection, false).await.map_err(failed)?;
+        if let Some(name) = made_before(connection, to_be_made(POSTGRES, names, &missing)).await? {
+            // Another process may have been at it since.
+            missing = check(connection, names).await?;
+            if to_be_made(POSTGRES, names, &missing).contains(&name) {
+                return Err(in_the_way(&name));
+            }
+        }
+        migrations(names).run_direct(None, &mut *connection, false).await.map_err(failed)?;
     }
-    if names.first().is_some_and(|name| name.starts_with("0001")) {
-        seed_statistics(connection).await;
+    if missing.first().is_some_and(|name| name.starts_with("0001")) {
+        seed_statistics(connection, names).await;
     }
-    Ok(names)
+    Ok(missing)
+}
+
+/// The first of `names` that the schema has already.
+async fn made_before(connection: &mut PgConnection, names: Vec<String>) -> Result<Option<String>> {
+    sqlx::query_scalar(
+        "SELECT c.relname::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         WHERE n.nspname = current_schema() AND c.relname = ANY($1) ORDER BY 1 LIMIT 1",
+    )
+    .bind(names)
+    .fetch_optional(connection)
+    .await
+    .map_err(failure)
 }
 
 /// Whether the extension for vectors, if the database has it, is one that the
@@ -48,10 +71,19 @@ async fn check_vector(connection: &mut PgConnection) -> Result<()> {
          FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace \
          WHERE e.extname = 'vector'",
     )
-    .fetch_optional(connection)
+    .fetch_optional(&mut *connection)
     .await
     .map_err(failure)?;
-    let Some(row) = row else { return Ok(()) };
+    let Some(row) = row else {
+        // Not in a schema of our own, where other schemas would not find it. Where it
+        // cannot be made, the migration says so.
+        let made =
+            sqlx::raw_sql("CREATE EXTENSION IF NOT EXISTS vector SCHEMA public").execute(connection).await;
+        if let Err(error) = made {
+            tracing::debug!(%error, "the extension was not made in the schema `public`");
+        }
+        return Ok(());
+    };
     let (version, schema): (String, String) =
         (row.try_get("version").map_err(failure)?, row.try_get("schema").map_err(failure)?);
     match (row.try_get("is_seen").map_err(failure)?, row.try_get("has_halves").map_err(failure)?) {
@@ -69,8 +101,10 @@ async fn check_vector(connection: &mut PgConnection) -> Result<()> {
 
 /// Tells the planner of an empty database what to expect. Without it all works,
 /// slower.
-async fn seed_statistics(connection: &mut PgConnection) {
-    let seeded = sqlx::raw_sql(include_str!("../statistics.sql")).execute(&mut *connection).await;
+#[expect(clippy::disallowed_methods, reason = "the store's own text, with other names")]
+async fn seed_statistics(connection: &mut PgConnection, names: &Names) {
+    let statistics = AssertSqlSafe(names.rewrite(include_str!("../statistics.sql")));
+    let seeded = sqlx::raw_sql(statistics).execute(&mut *connection).await;
     if let Err(error) = seeded {
         tracing::debug!(%error, "the planner's statistics were not seeded");
         // Of no use outside the transaction that failed.
@@ -79,11 +113,15 @@ async fn seed_statistics(connection: &mut PgConnection) {
 }
 
 /// The names of what is missing, if the schema is one that this version knows.
-pub(crate) async fn check(connection: &mut PgConnection) -> Result<Vec<String>> {
-    let exists = sqlx::query("SELECT 1 WHERE to_regclass($1) IS NOT NULL")
-        .bind(TABLE)
-        .fetch_optional(&mut *connection)
-        .await
-        .map_err(failure)?;
-    missing(&migrations(), connection, exists.is_some()).await
+pub(crate) async fn check(connection: &mut PgConnection, names: &Names) -> Result<Vec<String>> {
+    // Of this schema: one further down the path is another store's.
+    let exists = sqlx::query(
+        "SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         WHERE n.nspname = current_schema() AND c.relname = $1",
+    )
+    .bind(names.of(TABLE))
+    .fetch_optional(&mut *connection)
+    .await
+    .map_err(failure)?;
+    missing(&migrations(names), connection, exists.is_some()).await
 }

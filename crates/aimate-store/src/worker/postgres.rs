@@ -9,6 +9,7 @@ use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
+use crate::Kind;
 use crate::database::postgres::{Postgres, run};
 use crate::database::{DbError, Row, Sql, Statement};
 
@@ -60,17 +61,19 @@ impl Postgres {
     /// Renews the worker's lease; returns its runs that are to stop. A session
     /// that is lost is replaced, and with it the lock.
     pub(super) async fn beat(&self, worker: WorkerId) -> Result<Vec<Row>> {
+        self.gate.check()?;
         let (pool, locks) = (self.pool.clone(), Arc::clone(&self.workers.0));
+        let statement = BEAT.bind(worker).bind(lock_key(worker)).named(&self.names, Kind::Postgres);
         let rows = self.tasks.run(async move {
             let mut locks = locks.lock().await;
             let mut beaten = match locks.remove(&worker) {
-                Some(session) => beat(session, worker).await,
+                Some(session) => beat(session, &statement).await,
                 None => Err(sqlx::Error::WorkerCrashed.into()),
             };
             if beaten.as_ref().is_err_and(DbError::is_lost) {
                 let mut session = pool.open().await?;
                 run(&mut session, &LOCK.bind(lock_key(worker))).await?;
-                beaten = beat(session, worker).await;
+                beaten = beat(session, &statement).await;
             }
             let (session, rows) = beaten?;
             locks.insert(worker, session);
@@ -105,9 +108,8 @@ impl Postgres {
 }
 
 /// Gives the session back if it is still of use.
-async fn beat(mut session: PgConnection, worker: WorkerId) -> Result<(PgConnection, Vec<Row>), DbError> {
-    let statement: Statement = BEAT.bind(worker).bind(lock_key(worker));
-    match tokio::time::timeout(BEAT_TIMEOUT, run(&mut session, &statement)).await {
+async fn beat(mut session: PgConnection, statement: &Statement) -> Result<(PgConnection, Vec<Row>), DbError> {
+    match tokio::time::timeout(BEAT_TIMEOUT, run(&mut session, statement)).await {
         Ok(outcome) => Ok((session, outcome?.rows)),
         Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()).into()),
     }

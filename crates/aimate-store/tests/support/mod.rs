@@ -14,7 +14,7 @@ pub(crate) mod sources;
 pub(crate) mod statements;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aimate_core::{Ids as _, RandomIds};
@@ -88,6 +88,16 @@ impl Schema {
         format!("{head}@{address}/{tail}")
     }
 
+    /// A folder for the bytes of its documents.
+    pub(crate) fn blobs(&self) -> &Path {
+        &self.blobs.0
+    }
+
+    /// What it is called.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The server's `HOST:PORT`.
     pub(crate) fn address(&self) -> &str {
         self.server.split_once('@').unwrap().1.split('/').next().unwrap()
@@ -139,6 +149,11 @@ impl<'s> OwnDatabase<'s> {
         format!("postgres://{0}@{1}/{0}", self.0.name, self.0.address())
     }
 
+    /// For the server's administrator.
+    pub(crate) fn url_of_admin(&self) -> String {
+        format!("{}/{}", self.0.server.rsplit_once('/').unwrap().0, self.0.name)
+    }
+
     pub(crate) async fn drop(self) {
         self.0.run(format!("DROP DATABASE {} WITH (FORCE)", self.0.name)).await;
         self.0.run(format!("DROP ROLE {}", self.0.name)).await;
@@ -147,7 +162,17 @@ impl<'s> OwnDatabase<'s> {
 
 /// Runs `test` on a new schema of each server.
 pub(crate) async fn on_each_server(test: impl AsyncFn(&Schema)) {
-    for server in servers() {
+    on_servers(servers(), test).await;
+}
+
+/// Runs `test` on a new schema of the first server, where another one would show
+/// the same.
+pub(crate) async fn on_first_server(test: impl AsyncFn(&Schema)) {
+    on_servers(servers().into_iter().take(1), test).await;
+}
+
+async fn on_servers(servers: impl IntoIterator<Item = String>, test: impl AsyncFn(&Schema)) {
+    for server in servers {
         println!("on {}", server.rsplit('@').next().unwrap_or_default());
         let schema = Schema::new(&server).await;
         test(&schema).await;

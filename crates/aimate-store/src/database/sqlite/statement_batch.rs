@@ -38,7 +38,7 @@ impl StatementBatch {
                     continue;
                 }
                 Some(DialectText::Literal(text) | DialectText::Copy(text)) => sql.push(text, bound),
-                Some(DialectText::Built(text)) => sql.push_built(&text, bound),
+                Some(DialectText::Built(text) | DialectText::BuiltCopy(text)) => sql.push_built(&text, bound),
             }
             bound += statement.values.len();
             for value in statement.values {

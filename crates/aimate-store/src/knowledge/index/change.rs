@@ -51,9 +51,9 @@ const ADD_BLOCKS: Sql = Sql::Each {
 const ADD_CODES: Sql =
     Sql::Same("INSERT INTO segment_codes (tenant_id, segment_id, space_id, codes) VALUES ($1, $2, $3, $4)");
 const DOCUMENTS_OF: Sql = Sql::Each {
-    sqlite: "SELECT segment_id, count(*) AS documents FROM documents WHERE tenant_id = $1 \
+    sqlite: "SELECT segment_id, count(*) AS document_count FROM documents WHERE tenant_id = $1 \
         AND segment_id IN (SELECT unhex(value) FROM json_each($2)) GROUP BY segment_id",
-    postgres: "SELECT segment_id, count(*) AS documents FROM documents \
+    postgres: "SELECT segment_id, count(*) AS document_count FROM documents \
         WHERE tenant_id = $1 AND segment_id = ANY($2) GROUP BY segment_id",
 };
 
@@ -93,7 +93,7 @@ impl IndexChange {
         change.removed = leaving.keys().copied().collect();
         // A segment that all documents leave need not be read.
         let rows = store.database.read(DOCUMENTS_OF.bind(scope.tenant).bind(change.removed.clone())).await?;
-        let counts = rows.iter().map(|row| Ok((row.get("segment_id")?, row.get("documents")?)));
+        let counts = rows.iter().map(|row| Ok((row.get("segment_id")?, row.get("document_count")?)));
         let counts: HashMap<Uuid, u64> = counts.collect::<Result<_>>()?;
         let stays = |id: &Uuid| {
             counts.get(id).copied().unwrap_or(0) > leaving.get(id).map_or(0, |leaving| leaving.len() as u64)
