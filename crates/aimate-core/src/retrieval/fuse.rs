@@ -4,11 +4,14 @@
 //! divided by what no passage can reach for the question. A candidate's score is
 //! their weighted mean. The weight is the question's own: candidates are ordered
 //! exactly as by the sum of their z-scores (Montague and Aslam 2001, "Relevance Score
-//! Normalization for Metasearch"), each retriever's times the square of its best one's.
-//! But a score means the same in every search.
+//! Normalization for Metasearch"), each retriever's times its best one's, and those of
+//! the cosines times [`TRUST`] of the best cosine. But a score means the same in every
+//! search.
 //!
 //! With a fixed weight, words that most passages have would outweigh a clear lead in
-//! meaning. Who has a passage that stands out knows more than who has many alike.
+//! meaning. Who has a passage that stands out knows more than who has many alike. And
+//! a best cosine that is low tells that nothing means what was asked, or that the
+//! embedder cannot tell.
 
 use std::collections::HashMap;
 
@@ -18,6 +21,11 @@ use crate::knowledge::{HitExplanation, RankedChunks, ScoredChunk, SearchMode};
 /// Candidates of each retriever, the best ones, whose scores set the weight: the
 /// same ones however many hits are asked for.
 pub(super) const MEASURED: usize = 100;
+
+/// How many times as much the cosines count as the words, where the best cosine is 1.
+/// Measured on five collections of English and German texts and of code with a small
+/// embedder: nDCG@10 stays within a hundredth for 3 to 4.
+const TRUST: f32 = 3.5;
 
 /// A deviation below this is rounding: such scores are the same.
 const MIN_DEVIATION: f32 = 1e-5;
@@ -113,7 +121,7 @@ impl Spreads {
     /// `w` of `w · cosine + (1 − w) · words`. Scores that are all the same leave it
     /// to the others; where both are, it makes no difference.
     fn cosine_weight(&self) -> f32 {
-        let (cosine, words) = (self.cosine.pull(), self.words.pull());
+        let (cosine, words) = (TRUST * self.cosine.best.max(0.0) * self.cosine.pull(), self.words.pull());
         if cosine + words > 0.0 { cosine / (cosine + words) } else { 0.5 }
     }
 }
@@ -141,13 +149,13 @@ impl Spread {
     }
 
     /// What a score is multiplied by: `1 / deviation` makes z-scores of both, and
-    /// these count by the square of the best one's.
+    /// these count by the best one's.
     fn pull(&self) -> f32 {
         if self.deviation < MIN_DEVIATION {
             return 0.0;
         }
         let lead = (self.best - self.mean) / self.deviation;
-        lead * lead / self.deviation
+        lead / self.deviation
     }
 }
 
@@ -213,12 +221,13 @@ mod tests {
 
     #[test]
     fn scores_are_weighted_by_their_spread() {
-        // BM25 on its scale: .8, .4, 0: deviation .3266. Cosines .1, .5, .9: the same.
+        // BM25 on its scale: .8, .4, 0: deviation .3266. Cosines .1, .5, .9: the same,
+        // and 3.5 · .9 times as much.
         let text = text(&[scored(1, 8.0), scored(2, 4.0)], 10.0);
         let (weight, all) = fuse(SearchMode::Hybrid, &text, &[(1, 0.1), (2, 0.5), (3, 0.9)]);
-        assert!((weight - 0.5).abs() < 1e-6);
+        assert!((weight - 3.15 / 4.15).abs() < 1e-5);
         let scores: Vec<_> = all.iter().map(|c| (c.score * 1_000.0).round()).collect();
-        assert_eq!(scores, vec![450.0; 3]);
+        assert_eq!(scores, [683.0, 476.0, 269.0]);
         let explain = |n| &all.iter().find(|found| found.chunk.0.as_u128() == n).unwrap().explain;
         assert_eq!((explain(2).text_rank, explain(2).vector_rank), (Some(2), Some(2)));
         assert_eq!((explain(3).bm25, explain(3).cosine), (None, Some(0.9)));
@@ -262,8 +271,10 @@ mod tests {
     fn chunk_without_a_vector_is_judged_by_its_words() {
         let words = text(&[scored(1, 6.0), scored(2, 5.0), scored(3, 1.0)], 8.0);
         let (_, all) = fuse(SearchMode::Hybrid, &words, &[(2, 0.3), (3, 0.4), (4, 0.2)]);
-        assert_eq!(order(&all)[..2], [1, 2]);
-        assert_eq!(all[0].explain.cosine, None);
+        // The second has the mean cosine too, and fewer words.
+        let place = |n| order(&all).iter().position(|found| *found == n);
+        assert!(place(1) < place(2), "{:?}", order(&all));
+        assert_eq!(all[place(1).unwrap()].explain.cosine, None);
     }
 
     proptest! {
@@ -279,18 +290,19 @@ mod tests {
             let (_, all) = fuse(SearchMode::Hybrid, &text(&best, 10.0), &near);
             let cosine = |c: &Candidate| f64::from(c.explain.cosine.unwrap());
             let words = |c: &Candidate| f64::from(c.explain.bm25.unwrap_or(0.0));
-            // Mean and deviation of a retriever's scores, and the z-score of its best.
+            // Deviation of a retriever's scores, the z-score of its best, and that.
             let spread = |of: &dyn Fn(&Candidate) -> f64| {
                 let mean = all.iter().map(of).sum::<f64>() / all.len() as f64;
                 let square = |c: &Candidate| (of(c) - mean).powi(2);
                 let deviation = (all.iter().map(square).sum::<f64>() / all.len() as f64).sqrt();
                 let best = all.iter().map(of).fold(f64::MIN, f64::max);
-                (deviation, (best - mean) / deviation)
+                (deviation, (best - mean) / deviation, best)
             };
-            let ((a, lead_a), (b, lead_b)) = (spread(&cosine), spread(&words));
+            let ((a, lead_a, best), (b, lead_b, _)) = (spread(&cosine), spread(&words));
             prop_assume!(a > 1e-3 && b > 1e-3);
+            let trust = f64::from(TRUST) * best.max(0.0);
             for pair in all.windows(2) {
-                let z = |c: &Candidate| lead_a.powi(2) * cosine(c) / a + lead_b.powi(2) * words(c) / b;
+                let z = |c: &Candidate| trust * lead_a * cosine(c) / a + lead_b * words(c) / b;
                 let (one, next) = (z(&pair[0]), z(&pair[1]));
                 prop_assert!(one >= next - 1e-3 * next.abs().max(1.0), "{pair:?}");
                 prop_assert!(pair[0].score >= pair[1].score && (0.0..=1.0).contains(&pair[1].score));
