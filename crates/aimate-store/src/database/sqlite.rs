@@ -102,7 +102,7 @@ impl Sqlite {
         let file = path.as_deref().map(WatchedFile::new);
         let reopen = path.as_deref().map(|path| writer_options(Some(path), timeout));
         Self {
-            writer: Writer::start(&tasks, writer, file.clone(), reopen, timeout),
+            writer: Writer::start(&tasks, writer, file.clone(), reopen, timeout, !names.are_plain()),
             readers: path.as_deref().map(|path| Pool::new(reader_options(path, timeout), readers, timeout)),
             file,
             path,

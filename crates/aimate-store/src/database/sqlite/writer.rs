@@ -8,7 +8,7 @@
 //! undone by itself, back to its savepoint; one statement needs none, because
 //! SQLite undoes a failed statement.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aimate_core::Error;
 use sqlx::query;
@@ -29,6 +29,11 @@ const BATCH: usize = 64;
 /// How long nothing is written until the log is moved into the database's file: a
 /// copy of that file alone then has everything.
 const IDLE: Duration = Duration::from_secs(1);
+/// How long at most the file is left to others after a transaction, where an
+/// application writes it too: as long as the transaction had it. SQLite's others do not
+/// queue for the file but look again now and then, and never find it free under a writer
+/// that goes on at once.
+const LEFT_TO_OTHERS: Duration = Duration::from_millis(20);
 /// Jobs that wait at most; then callers wait for a place.
 const QUEUE: usize = 1024;
 
@@ -48,10 +53,11 @@ impl Writer {
         file: Option<WatchedFile>,
         reopen: Option<SqliteConnectOptions>,
         timeout: Duration,
+        is_shared: bool,
     ) -> Self {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let closing = CancellationToken::new();
-        tasks.start(serve(connection, file, reopen, jobs, closing.clone()));
+        tasks.start(serve(connection, file, reopen, jobs, closing.clone(), is_shared));
         Self { queue, closing, timeout }
     }
 
@@ -84,6 +90,7 @@ async fn serve(
     reopen: Option<SqliteConnectOptions>,
     mut jobs: mpsc::Receiver<Job>,
     closing: CancellationToken,
+    is_shared: bool,
 ) {
     let mut batch = Vec::with_capacity(BATCH);
     let mut is_checkpointed = true;
@@ -94,9 +101,13 @@ async fn serve(
                 if count == 0 {
                     break;
                 }
+                let start = Instant::now();
                 let lost = run_on(&mut connection, file.as_ref(), reopen.as_ref(), &mut batch).await.err();
                 batch.drain(..).for_each(|job| job.reply(lost.as_ref()));
                 is_checkpointed = file.is_none();
+                if is_shared {
+                    tokio::time::sleep(start.elapsed().min(LEFT_TO_OTHERS)).await;
+                }
             }
             () = closing.cancelled(), if !jobs.is_closed() => jobs.close(),
             () = tokio::time::sleep(IDLE), if !is_checkpointed => {
