@@ -4,14 +4,9 @@
 
 use std::sync::Arc;
 
-use aimate::connection::NewConnection;
 use aimate::message::text_of;
-use aimate::provider::{
-    ChatProvider, ChatRequest, Endpoint, FinishReason, ListedModel, ProviderEvent, ProviderStream,
-};
-use aimate::{Engine, Result, Turn};
-use async_trait::async_trait;
-use futures_util::{StreamExt, stream};
+use aimate::provider::{ChatProvider, ChatRequest, Endpoint, FinishReason, ProviderEvent, ProviderStream};
+use aimate::{Engine, Result, StreamExt, Turn, async_trait, stream};
 
 /// Says the question back, word by word.
 struct Parrot;
@@ -25,22 +20,22 @@ impl ChatProvider for Parrot {
         events.push(Ok(ProviderEvent::Finish(FinishReason::Stop)));
         Ok(stream::iter(events).boxed())
     }
-
-    async fn models(&self, _endpoint: &Endpoint) -> Result<Vec<ListedModel>> {
-        Ok(vec![ListedModel { id: "grey".to_owned(), ..ListedModel::default() }])
-    }
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let engine = Engine::builder()
         .store(aimate::store::connect("sqlite::memory:").await?)
-        .provider("parrot", Arc::new(Parrot))
-        .connection(NewConnection::new("mine", "parrot"))
+        .provider_named("parrot", Arc::new(Parrot))
         .build()
         .await?;
     let me = engine.local_scope().await?;
-    let answer = engine.chat(&me, Turn::new("Is anybody there?").model("mine/grey")).await?;
+    let answer = engine.chat(&me, Turn::new("Is anybody there?").model("parrot/grey")).await?;
     println!("{}", text_of(&answer.message().await?.content));
     Ok(())
+}
+
+#[test]
+fn runs() -> Result<()> {
+    main()
 }

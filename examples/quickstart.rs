@@ -10,6 +10,7 @@ async fn main() -> Result<()> {
     let engine = Engine::builder()
         .store(aimate::store::connect("sqlite:quickstart.db").await?)
         .connection(aimate::providers::ollama("http://127.0.0.1:11434"))
+        .connection(aimate::providers::builtin())
         .build()
         .await?;
     let me = engine.local_scope().await?;

@@ -152,6 +152,8 @@ impl Config {
         let mut builder = Engine::builder()
             .store(store)
             .providers(aimate::providers::with(&transport))
+            // Who runs the binary alone is told how to connect a model.
+            .connection(aimate::providers::builtin())
             .keys(keys)
             .fetcher(Arc::new(transport.clone()))
             .answer_limits(self.answer_limits())

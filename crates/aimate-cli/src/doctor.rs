@@ -113,6 +113,7 @@ async fn stored(
     let mut builder = Engine::builder()
         .store(store.clone())
         .providers(providers::with(&transport))
+        .connection(providers::builtin())
         .keys(arguments.config.keys(store).await?)
         .readers(0);
     for FoundServer { connection, .. } in found {

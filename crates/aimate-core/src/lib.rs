@@ -12,6 +12,7 @@
 //!   terms, a sentence for people, and for some an [`ErrorReason`] that programs
 //!   act on. Nobody acts on the sentence.
 
+mod caught;
 pub mod chat;
 mod clock;
 #[cfg(feature = "testing")]

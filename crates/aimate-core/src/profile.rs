@@ -130,9 +130,9 @@ pub struct ProviderProfile {
     /// The end of a listed model's name that callers may leave out, such as
     /// `:latest`. Default: none.
     pub optional_suffix: Option<Cow<'static, str>>,
-    /// Whether it stands in where there is no model. It is connected under its
-    /// own name in every tenant, comes after all other models, and, having
-    /// nothing else to answer from, gets passages of all collections unless a
+    /// Whether it stands in where there is no model. It answers only where the
+    /// application or a user has connected it, comes after all other models, and,
+    /// having nothing else to answer from, gets passages of all collections unless a
     /// turn says otherwise. Default: no.
     pub is_fallback: bool,
 }

@@ -339,6 +339,13 @@ pub struct ListedModel {
     pub prices: Option<Prices>,
 }
 
+impl ListedModel {
+    /// A model of which the server says nothing but its id.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self { id: id.into(), ..Self::default() }
+    }
+}
+
 /// Vectors for a list of texts.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Embeddings {
@@ -348,8 +355,37 @@ pub struct Embeddings {
     pub usage: TokenUsage,
 }
 
+/// The model that a provider lists which does not say otherwise.
+pub const ONLY_MODEL: &str = "default";
+
 /// What speaks to the model servers of one kind; an engine knows it by the
 /// [`ProviderId`] under which it is registered.
+///
+/// One method is enough; every other one has a default. A model of one's own needs
+/// no server, no address and no key: see
+/// [`EngineBuilder::provider_named`](crate::EngineBuilder::provider_named).
+///
+/// ```
+/// use aimate_core::Result;
+/// use aimate_core::provider::{
+///     ChatProvider, ChatRequest, Endpoint, FinishReason, ProviderEvent, ProviderStream,
+/// };
+/// use futures_util::{StreamExt, stream};
+///
+/// struct Echo;
+///
+/// #[async_trait::async_trait]
+/// impl ChatProvider for Echo {
+///     async fn chat(&self, _: &Endpoint, request: &ChatRequest) -> Result<ProviderStream> {
+///         let said = ProviderEvent::Text(format!("{} messages", request.messages.len()));
+///         Ok(stream::iter([Ok(said), Ok(ProviderEvent::Finish(FinishReason::Stop))]).boxed())
+///     }
+/// }
+/// ```
+///
+/// A provider that panics, breaks off or never ends costs the call that asked it,
+/// and no other: the answer ends with an error, or is cut at its
+/// [`AnswerLimits`].
 ///
 /// Implementations translate: they hold no state of a conversation, and every
 /// call has deadlines (see [`ConnectionSettings`]). They retry only before the
@@ -364,8 +400,13 @@ pub trait ChatProvider: Send + Sync {
     /// Asks the model. Fails here if the server refuses or cannot be reached;
     /// what fails later comes as the stream's last item.
     async fn chat(&self, endpoint: &Endpoint, request: &ChatRequest) -> Result<ProviderStream>;
-    /// The server's models, with what it says about them.
-    async fn models(&self, endpoint: &Endpoint) -> Result<Vec<ListedModel>>;
+    /// The server's models, with what it says about them. Default: one, named
+    /// [`ONLY_MODEL`], for a provider with nothing to choose from. A model that is
+    /// not listed may be named nonetheless: [`ChatProvider::chat`] is asked for it.
+    async fn models(&self, endpoint: &Endpoint) -> Result<Vec<ListedModel>> {
+        let _ = endpoint;
+        Ok(vec![ListedModel::new(ONLY_MODEL)])
+    }
     /// Vectors for `texts`, in batches the server takes. Default: `Unsupported`,
     /// for a provider that makes none. `Upstream` if a vector is missing, has another
     /// length than the first or holds a number that is not finite.

@@ -116,7 +116,9 @@ pub fn openrouter(key: impl Into<String>) -> ConnectionConfig {
 }
 
 /// A connection named `builtin` that needs no server: aiMate itself says that no
-/// model is connected and how to connect one.
+/// model is connected and how to connect one, or quotes the user's documents. It
+/// answers only in an engine that was given this connection; any other says in an
+/// error that no model answers.
 pub fn builtin() -> ConnectionConfig {
     configured(NewConnection::new("builtin", BUILTIN), "")
 }

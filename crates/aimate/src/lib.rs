@@ -25,7 +25,9 @@
 //!
 //! This crate gathers the others and has no code of its own: the engine and its
 //! nouns from [`aimate_core`], [`providers`], [`text`], [`index`] and, with their
-//! features, [`store`], [`sync`] and [`http`].
+//! features, [`store`], [`sync`] and [`http`]; and what a port is implemented with:
+//! [`async_trait`](macro@async_trait), [`Stream`], [`StreamExt`], [`stream`],
+//! [`serde_json`] and [`uuid`].
 
 pub use aimate_core::chat::event::ChatEvent;
 pub use aimate_core::chat::{AnswerLimits, InputMessage, OnDisconnect, Turn, TurnInput};
@@ -54,3 +56,8 @@ pub use aimate_store as store;
 #[cfg(feature = "sync")]
 pub use aimate_sync as sync;
 pub use aimate_text as text;
+// What the ports are written with, so that an adapter needs no dependency but this
+// one, in the versions that fit.
+pub use async_trait::async_trait;
+pub use futures_util::{Stream, StreamExt, stream};
+pub use {serde_json, uuid};

@@ -8,10 +8,17 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::caught::caught_now;
 use crate::error::{Error, Result};
 use crate::message::ToolCall;
 use crate::provider::{FinishReason, ProviderEvent, ProviderStream};
 use crate::warning::WarningCode;
+
+/// How long an answer that is whole may go on with what belongs to it, such as its
+/// usage.
+const AFTER_FINISH: Duration = Duration::from_secs(10);
+/// Events in a row that bring nothing, after which other tasks have their turn.
+const MAX_EMPTY: usize = 64;
 
 /// Bytes of one piece of text; a longer one is handed on in several.
 pub(crate) const PIECE: usize = 16 * 1024;
@@ -99,6 +106,7 @@ impl AnswerLimits {
             limits: self,
             deadline,
             sleep,
+            is_whole: false,
         }
         .boxed()
     }
@@ -115,11 +123,14 @@ struct LimitedAnswer {
     left: AnswerLimits,
     deadline: Instant,
     sleep: Pin<Box<Sleep>>,
+    /// Whether the provider said that the answer is whole.
+    is_whole: bool,
 }
 
 impl LimitedAnswer {
     fn take(&mut self, event: ProviderEvent) {
         match event {
+            ProviderEvent::Text(text) | ProviderEvent::Reasoning(text) if text.is_empty() => {}
             ProviderEvent::Text(text) => {
                 let left = std::mem::take(&mut self.left.text);
                 self.left.text =
@@ -141,6 +152,12 @@ impl LimitedAnswer {
                 }
             }
             ProviderEvent::ToolCall(call) => self.take_call(call),
+            ProviderEvent::Finish(reason) => {
+                self.is_whole = true;
+                self.deadline = self.deadline.min(Instant::now() + AFTER_FINISH);
+                self.sleep.as_mut().reset(self.deadline);
+                self.ready.push_back(ProviderEvent::Finish(reason));
+            }
             event => self.ready.push_back(event),
         }
     }
@@ -197,6 +214,10 @@ impl LimitedAnswer {
 
     /// Ends an answer that takes too long. One that has not begun is none.
     fn run_out(&mut self) -> Option<Error> {
+        if self.is_whole {
+            self.stream = None;
+            return None;
+        }
         let has_begun = (self.left.text, self.left.reasoning, self.left.calls)
             != (self.limits.text, self.limits.reasoning, self.limits.calls);
         if has_begun {
@@ -213,6 +234,7 @@ impl Stream for LimitedAnswer {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
+        let mut taken = 0;
         loop {
             if let Some(event) = this.ready.pop_front() {
                 return Poll::Ready(Some(Ok(event)));
@@ -220,8 +242,20 @@ impl Stream for LimitedAnswer {
             let Some(stream) = &mut this.stream else { return Poll::Ready(None) };
             // A server that is never silent must not outlive its time either.
             let is_over = Instant::now() >= this.deadline;
-            match if is_over { Poll::Pending } else { stream.as_mut().poll_next(context) } {
-                Poll::Ready(Some(Ok(event))) => this.take(event),
+            match if is_over { Poll::Pending } else { next_of(stream, context) } {
+                // A provider that is always ready and says nothing must not keep
+                // other tasks from their turn.
+                Poll::Ready(Some(Ok(event))) if taken < MAX_EMPTY => {
+                    this.take(event);
+                    taken += 1;
+                }
+                Poll::Ready(Some(Ok(event))) => {
+                    this.take(event);
+                    if this.ready.is_empty() {
+                        context.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                }
                 Poll::Ready(end) => {
                     this.stream = None;
                     return Poll::Ready(end);
@@ -235,6 +269,14 @@ impl Stream for LimitedAnswer {
             }
         }
     }
+}
+
+/// What a provider's stream has; its panic ends the answer with an error.
+fn next_of(stream: &mut ProviderStream, context: &mut Context<'_>) -> Poll<Option<Result<ProviderEvent>>> {
+    caught_now(|| stream.as_mut().poll_next(context)).unwrap_or_else(|panic| {
+        let error = Error::upstream("the model's provider broke down within its answer: it panicked");
+        Poll::Ready(Some(Err(error.with_source(panic))))
+    })
 }
 
 /// The error of an answer that had no time to begin.
@@ -337,6 +379,42 @@ mod tests {
             limits.hold(endless.boxed(), limits.deadline()).map(Result::unwrap).collect().await;
         assert_eq!(events[events.len() - 2..], cut("10 s for an answer"));
         assert!((9..=10).contains(&(events.len() - 2)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn answer_that_is_whole_waits_for_its_usage_and_no_longer() {
+        let limits = AnswerLimits::default();
+        let finish = ProviderEvent::Finish(FinishReason::Stop);
+        let stream = stream::iter([Ok(text("a")), Ok(finish.clone())]).chain(stream::pending()).boxed();
+        let begun = Instant::now();
+        let events: Vec<_> = limits.hold(stream, limits.deadline()).map(Result::unwrap).collect().await;
+        assert_eq!(events, [text("a"), finish]);
+        assert_eq!(begun.elapsed(), AFTER_FINISH);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn provider_that_says_nothing_without_end_runs_out_of_time() {
+        let limits = AnswerLimits::default().time(Duration::from_secs(10));
+        let empty = stream::repeat_with(|| Ok(text(""))).boxed();
+        let mut events = limits.hold(empty, limits.deadline());
+        // Time goes on only if the stream lets other tasks have their turn.
+        tokio::time::timeout(Duration::from_secs(5), events.next()).await.unwrap_err();
+        tokio::time::advance(Duration::from_secs(10)).await;
+        let error = events.next().await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), crate::ErrorKind::Timeout);
+        assert!(events.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn panic_of_a_provider_is_the_last_item() {
+        let limits = AnswerLimits::default();
+        let stream = stream::iter([1, 0]).map(|n| Ok(text((10 / n).to_string())));
+        let mut events = limits.hold(stream.boxed(), limits.deadline());
+        assert_eq!(events.next().await.unwrap().unwrap(), text("10"));
+        let error = events.next().await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), crate::ErrorKind::Upstream);
+        assert!(error.message().contains("panicked"), "{error}");
+        assert!(events.next().await.is_none());
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,6 +9,7 @@ use tokio::time::timeout_at;
 use super::answer_limits::too_slow;
 use super::context::{self, Budget};
 use super::event::ChatEvent;
+use crate::caught::{Panicked, caught};
 use crate::error::{Error, ErrorKind, Result};
 use crate::provider::{ChatProvider, ChatRequest, Endpoint, ProviderStream};
 use crate::warning::WarningCode;
@@ -91,10 +92,18 @@ pub(crate) async fn ask(
 ) -> Result<ProviderStream> {
     let limits = request.limits;
     let deadline = limits.deadline();
-    match timeout_at(deadline, provider.chat(endpoint, request)).await {
-        Ok(stream) => Ok(limits.hold(stream?, deadline)),
+    let asked = caught(async { provider.chat(endpoint, request).await });
+    match timeout_at(deadline, asked).await {
+        Ok(Ok(stream)) => Ok(limits.hold(stream?, deadline)),
+        Ok(Err(panic)) => Err(broken(endpoint, panic)),
         Err(_) => Err(too_slow(limits.time)),
     }
+}
+
+/// The error of a call in which a provider panicked.
+pub(crate) fn broken(endpoint: &Endpoint, panic: Panicked) -> Error {
+    Error::upstream(format!("connection `{}`: its provider broke down: it panicked", endpoint.name))
+        .with_source(panic)
 }
 
 /// The warning of a prompt that was sent again without its oldest messages.

@@ -92,6 +92,30 @@ impl EngineBuilder {
         self
     }
 
+    /// Registers a provider and connects it under the same name, without an address
+    /// or a key: `NAME/MODEL` is answered by it from then on. Replaces an earlier
+    /// provider and an earlier connection of the name; a
+    /// [`connection`](Self::connection) of it that is added later may have an address,
+    /// a key and settings.
+    ///
+    /// ```no_run
+    /// # use std::sync::Arc;
+    /// # use aimate_core::provider::ChatProvider;
+    /// # async fn example(stores: aimate_core::Stores, acme: Arc<dyn ChatProvider>) -> aimate_core::Result<()> {
+    /// use aimate_core::{Engine, chat::Turn};
+    /// let engine = Engine::builder().store(stores).provider_named("acme-llm", acme).build().await?;
+    /// let me = engine.local_scope().await?;
+    /// let answer = engine.chat(&me, Turn::new("Hello").model("acme-llm/large")).await?;
+    /// # let _ = answer;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn provider_named(self, name: impl Into<ProviderId>, provider: Arc<dyn ChatProvider>) -> Self {
+        let id = name.into();
+        let connection = NewConnection::new(id.as_str(), id.clone());
+        self.provider(id, provider).connection(connection)
+    }
+
     /// Registers several providers at once.
     #[must_use]
     pub fn providers(
@@ -247,7 +271,8 @@ impl EngineBuilder {
         if let Some(preferred) = &self.preferred {
             providers.get(preferred)?;
         }
-        let connections = configured(self.connections, &providers)?;
+        let connections = self.connections.into_iter().map(|connection| providers.validated(connection));
+        let connections = connections.collect::<Result<_>>()?;
         let default = self.embedders.first().map_or("none", |first| first.model().name.as_str()).to_owned();
         let knowledge = KnowledgeServices {
             embedders: self.embedders,
@@ -298,17 +323,6 @@ impl EngineBuilder {
         worker.start_removing();
         Ok(engine)
     }
-}
-
-/// The application's connections and those of the fallback providers, checked
-/// and complete.
-fn configured(connections: Vec<NewConnection>, providers: &Providers) -> Result<Vec<NewConnection>> {
-    let missing: Vec<_> = providers
-        .fallbacks()
-        .filter(|id| !connections.iter().any(|connection| connection.provider == **id))
-        .map(|id| NewConnection::new(id.as_str(), id.clone()))
-        .collect();
-    connections.into_iter().chain(missing).map(|connection| providers.validated(connection)).collect()
 }
 
 impl std::fmt::Debug for EngineBuilder {

@@ -94,6 +94,7 @@ impl Engine {
         if self.add_configured(scope, &connections).await? {
             connections = self.all_connections(scope).await?;
         }
+        connections.retain(|connection| !self.is_left_over(connection));
         let models = inner.stores.models.list(scope).await?;
         let catalog = Arc::new(Catalog {
             read_at: now,
@@ -110,6 +111,15 @@ impl Engine {
             known.insert(key, catalog.clone());
         }
         Ok(catalog)
+    }
+
+    /// Whether an earlier process stored this connection to what stands in for a
+    /// model, and this one was not asked to have it.
+    fn is_left_over(&self, connection: &Connection) -> bool {
+        let is_fallback = self.inner.providers.profile(&connection.provider).is_fallback;
+        is_fallback
+            && connection.is_shared
+            && !self.inner.configured.iter().any(|configured| configured.name == connection.name)
     }
 
     async fn all_connections(&self, scope: &Scope) -> Result<Vec<Connection>> {

@@ -19,7 +19,7 @@ use crate::conversation::{Conversation, DEFAULT_TITLE, NewConversation, Window};
 use crate::error::{Error, Result};
 use crate::id::RunId;
 use crate::message::{Message, MessageRole, MessageStatus, Part, PathStats, text_of};
-use crate::provider::ChatRequest;
+use crate::provider::{ChatRequest, ProviderId};
 use crate::retrieval::citations::passages_of;
 use crate::run::{AbandonedRun, BeginRun, Begun, Run, RunStatus};
 use crate::scope::Scope;
@@ -279,12 +279,12 @@ impl Engine {
         let mut answers = window.messages.iter().rev().filter(|message| message.model.is_some());
         let Some(last) = answers.next() else { return self.resolve_model(scope, None).await };
         let label = last.model.as_deref().unwrap_or_default();
-        let target = match self.resolve_in_connection(scope, label).await {
-            Ok(target) => target,
-            Err(error) => return Err(error),
-        };
-        if target.is_fallback() {
+        if self.stood_in(scope, label).await? {
             // It stands in where there is no model, and told nobody anything.
+            return self.resolve_model(scope, None).await;
+        }
+        let target = self.resolve_in_connection(scope, label).await?;
+        if target.is_fallback() {
             return self.resolve_model(scope, None).await;
         }
         // One that is not listed goes on if it has answered before.
@@ -299,6 +299,18 @@ impl Engine {
             Some(earlier) => self.resolve_in_connection(scope, earlier).await,
             None => Ok(target),
         }
+    }
+
+    /// Whether the model of a stored label stood in where there was none and is not
+    /// connected any more; told by the name under which its provider is registered.
+    async fn stood_in(&self, scope: &Scope, label: &str) -> Result<bool> {
+        let name = label.split_once('/').map_or(label, |(name, _)| name);
+        let is_fallback = |id: &ProviderId| self.inner.providers.profile(id).is_fallback;
+        if !name.parse::<ProviderId>().is_ok_and(|id| is_fallback(&id)) {
+            return Ok(false);
+        }
+        let catalog = self.catalog(scope).await?;
+        Ok(!catalog.connections.iter().any(|connection| connection.name == name))
     }
 
     async fn new_messages(&self, branch: &Branch, turn: &Turn, tokenizer: Tokenizer) -> Result<Vec<Message>> {

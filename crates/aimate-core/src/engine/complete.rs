@@ -8,7 +8,8 @@ use futures_util::Stream;
 use super::Engine;
 use super::chat::budget;
 use super::usage_guard::UsageGuard;
-use crate::chat::model_call::ask;
+use crate::caught::caught;
+use crate::chat::model_call::{ask, broken};
 use crate::error::{Error, Result};
 use crate::message::{Citation, Part};
 use crate::provider::{ChatRequest, Embeddings, ProviderEvent, ProviderStream};
@@ -181,7 +182,8 @@ impl Engine {
         let provider = &self.inner.providers.get(&endpoint.provider)?.provider;
         let mut usage = self.usage_guard(scope, target.label(), target.prices());
         usage.prompt_tokens = texts.iter().map(|text| u64::from(estimate(text))).sum();
-        let outcome = provider.embed(&endpoint, &target.model_id, &texts, dimensions).await;
+        let made = async { provider.embed(&endpoint, &target.model_id, &texts, dimensions).await };
+        let outcome = caught(made).await.unwrap_or_else(|panic| Err(broken(&endpoint, panic)));
         match &outcome {
             Ok(embeddings) => {
                 usage.outcome = UsageOutcome::Completed;

@@ -9,6 +9,8 @@ use tokio::sync::watch;
 use super::Engine;
 use super::catalog::Catalog;
 use super::provider::RegisteredProvider;
+use crate::caught::caught;
+use crate::chat::model_call::broken;
 use crate::clock::Timestamp;
 use crate::connection::{Connection, ConnectionStatus};
 use crate::error::{Error, ErrorKind, ErrorReason, Result};
@@ -107,7 +109,8 @@ impl Engine {
     async fn listed(&self, scope: &Scope, connection: &Connection) -> Result<Vec<Model>> {
         let endpoint = self.endpoint(scope, connection)?;
         let RegisteredProvider { provider, profile } = self.inner.providers.get(&connection.provider)?;
-        let listed = provider.models(&endpoint).await?;
+        let listed = caught(async { provider.models(&endpoint).await }).await;
+        let listed = listed.unwrap_or_else(|panic| Err(broken(&endpoint, panic)))?;
         if listed.is_empty() {
             return Err(Error::upstream(format!(
                 "connection `{}`: the server lists no models",

@@ -57,11 +57,6 @@ impl Providers {
         }
     }
 
-    /// The names of the providers that are connected without being asked to.
-    pub(super) fn fallbacks(&self) -> impl Iterator<Item = &ProviderId> {
-        self.registered.iter().filter(|(_, registered)| registered.profile.is_fallback).map(|(id, _)| id)
-    }
-
     fn not_registered(&self, id: &ProviderId) -> String {
         let names: Vec<_> = self.registered.keys().map(|id| format!("`{id}`")).collect();
         if names.is_empty() {

@@ -234,7 +234,34 @@ impl Catalog {
                 let model = self.models_of(connection).find(chats)?;
                 Some(self.resolved(connection, Some(model), &model.model_id))
             })
-            .ok_or_else(|| Error::not_found("there is no model; add a connection to a model server"))
+            .ok_or_else(|| self.no_model())
+    }
+
+    /// Why no model answers, and what would help.
+    fn no_model(&self) -> Error {
+        const ADD: &str = "add a connection to a model server";
+        let servers: Vec<_> = self.enabled().filter(|c| !self.is_fallback(c)).collect();
+        if servers.is_empty() {
+            return Error::not_found(format!("no model server is connected; {ADD}"));
+        }
+        if servers.iter().any(|connection| self.has_models(connection)) {
+            return Error::not_found("no listed model that chats is enabled; enable one, or name a model");
+        }
+        let named = |status: ConnectionStatus, why: &str| {
+            let of = servers.iter().filter(|connection| connection.status == status);
+            let names: Vec<_> = of.map(|connection| format!("`{}`", connection.name)).collect();
+            (!names.is_empty()).then(|| format!("{} {why}", names.join(", ")))
+        };
+        let why: Vec<_> = [
+            named(ConnectionStatus::Unreachable, "cannot be reached or lists no models"),
+            named(ConnectionStatus::NeedsKey, "refuses the key or has none"),
+            named(ConnectionStatus::Unknown, "has not answered yet"),
+            named(ConnectionStatus::Ok, "lists no models"),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        Error::unavailable(format!("no model server answers: {}; start it, or {ADD}", why.join("; ")))
     }
 }
 

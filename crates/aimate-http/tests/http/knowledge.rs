@@ -47,7 +47,7 @@ pub(crate) async fn library_with(
     let store = aimate_store::connect_with("sqlite::memory:", blobs).await.unwrap();
     let provider = ScriptedProvider::new(scripts);
     let builder = builder(store.clone(), provider.clone())
-        .provider(aimate_providers::BUILTIN, Arc::new(aimate_providers::Builtin))
+        .provider_named(aimate_providers::BUILTIN, Arc::new(aimate_providers::Builtin))
         .embedder(Arc::new(HashEmbedder::new("hash", 256)));
     let engine = more(builder).build().await.unwrap();
     let router = aimate_http::router(engine.clone(), options);
