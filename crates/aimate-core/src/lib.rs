@@ -31,6 +31,7 @@ pub mod limit;
 mod media_type;
 pub mod message;
 pub mod model;
+pub mod observer;
 mod page;
 mod profile;
 pub mod prompt;

@@ -94,19 +94,28 @@ impl ToolCall {
     }
 }
 
-/// A passage of a document that an answer relies on.
+/// A passage that an answer relies on: of a document, or of a source of the
+/// application's own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct Citation {
     /// Its number in the answer, from 1.
     pub n: u32,
-    /// The document.
-    pub document_id: DocumentId,
+    /// The document; absent for a source of the application's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document_id: Option<DocumentId>,
     /// The chunk of the document.
-    pub chunk_id: ChunkId,
-    /// The document's title.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chunk_id: Option<ChunkId>,
+    /// The title of the document or source.
     pub title: String,
+    /// The application's own key of where the passage stands; absent for a document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Where people can read it, if the application says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
     /// The page, slide or sheet, from 1, where the format has them: that of its
     /// first quotation, else the one on which the passage begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -133,9 +142,11 @@ impl Citation {
     pub fn new(n: u32, document: DocumentId, chunk: ChunkId, title: &str, text: &str) -> Self {
         Self {
             n,
-            document_id: document,
-            chunk_id: chunk,
+            document_id: Some(document),
+            chunk_id: Some(chunk),
             title: title.to_owned(),
+            source: None,
+            url: None,
             page: None,
             start: 0,
             end: text.chars().count() as u64,

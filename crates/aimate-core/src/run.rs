@@ -203,6 +203,22 @@ pub struct FinishRun {
     pub now: Timestamp,
 }
 
+impl FinishRun {
+    /// The run as it is stored then, without its manifest.
+    pub(crate) fn ended(&self, run: Run) -> Run {
+        Run {
+            status: self.status,
+            error: self.error.clone(),
+            finish_reason: self.finish_reason.clone(),
+            usage: Some(self.usage.usage),
+            context: Value::Null,
+            attempt: self.attempt,
+            finished_at: Some(self.now),
+            ..run
+        }
+    }
+}
+
 /// Where runs and their event logs are kept. Every method sees those of the
 /// scope's user; a foreign or unknown id is `NotFound`.
 #[async_trait]

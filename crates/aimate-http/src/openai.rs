@@ -89,7 +89,9 @@ async fn complete(app: &App, scope: &Scope, parsed: ParsedRequest, seat: Seat) -
     }
     let include_usage = parsed.include_usage;
     let is_streamed = parsed.request.stream;
-    let completion = Completion { model: parsed.model, request: parsed.request, knowledge: parsed.knowledge };
+    let mut completion = Completion::new(parsed.request);
+    completion.model = parsed.model;
+    completion.knowledge = parsed.knowledge;
     let stream = app.engine.complete(scope, completion).await?;
     let head = CompletionHead::new(app.engine.sources(), stream.model(), None);
     if is_streamed {

@@ -475,7 +475,7 @@ async fn refusal_of_an_unlisted_model_proposes_the_nearest_names() {
     assert_eq!(error.message(), "no such model; the nearest listed are `lab/tiny`");
     // Of a listed model the server knows better.
     assert_eq!(ask("lab/tiny").await.message(), "no such model");
-    let completion = aimate::engine::Completion { model: Some("lab/tests".to_owned()), ..Default::default() };
+    let completion = aimate::engine::Completion::default().model("lab/tests");
     let error = bench.engine.complete(&bench.me, completion).await.unwrap_err();
     assert_eq!(error.message(), "no such model; the nearest listed are `lab/test`");
 }

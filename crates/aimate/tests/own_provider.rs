@@ -121,14 +121,14 @@ async fn ends_with(does: Does) -> (Error, String, MessageStatus) {
 #[tokio::test]
 async fn panic_before_the_answer_fails_the_run() {
     let (error, text, status) = ends_with(Does::PanicAtOnce).await;
-    assert_eq!((error.kind(), text.as_str(), status), (ErrorKind::Upstream, "", MessageStatus::Failed));
+    assert_eq!((error.kind(), text.as_str(), status), (ErrorKind::Internal, "", MessageStatus::Failed));
     assert_eq!(error.message(), "connection `acme-llm`: its provider broke down: it panicked");
 }
 
 #[tokio::test]
 async fn panic_within_the_answer_keeps_what_came() {
     let (error, text, status) = ends_with(Does::PanicLater).await;
-    assert_eq!((error.kind(), text.as_str(), status), (ErrorKind::Upstream, "1", MessageStatus::Interrupted));
+    assert_eq!((error.kind(), text.as_str(), status), (ErrorKind::Internal, "1", MessageStatus::Failed));
     assert!(error.message().contains("panicked"), "{error}");
 }
 
@@ -166,10 +166,10 @@ async fn answer_that_is_whole_stays_whole_whatever_follows() {
 
 #[tokio::test]
 async fn plain_call_of_a_broken_provider_is_an_error_and_counted() {
-    let call = || Completion { model: Some("acme-llm/x".to_owned()), ..Completion::default() };
+    let call = || Completion::default().model("acme-llm/x");
     let at_once = bench(Does::PanicAtOnce).await;
     let error = at_once.engine.complete(&at_once.me, call()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Upstream);
+    assert_eq!(error.kind(), ErrorKind::Internal);
     let sums = at_once.engine.usage(&at_once.me, &UsageFilter::default()).await.unwrap();
     assert_eq!(sums.iter().map(|sum| (sum.key.as_str(), sum.calls)).collect::<Vec<_>>(), [("acme-llm/x", 1)]);
     let later = bench(Does::PanicLater).await;
@@ -200,7 +200,7 @@ async fn panic_of_lists_and_vectors_is_an_error() {
     let test = connections.test(broken.id).await.unwrap();
     assert!(!test.ok && test.error.unwrap().contains("panicked"));
     let request = EmbeddingRequest::new(["a"]).model("broken/x");
-    assert_eq!(bench.engine.embed(&bench.me, request).await.unwrap_err().kind(), ErrorKind::Upstream);
+    assert_eq!(bench.engine.embed(&bench.me, request).await.unwrap_err().kind(), ErrorKind::Internal);
 }
 
 /// A server that is down.

@@ -274,7 +274,7 @@ impl Stream for LimitedAnswer {
 /// What a provider's stream has; its panic ends the answer with an error.
 fn next_of(stream: &mut ProviderStream, context: &mut Context<'_>) -> Poll<Option<Result<ProviderEvent>>> {
     caught_now(|| stream.as_mut().poll_next(context)).unwrap_or_else(|panic| {
-        let error = Error::upstream("the model's provider broke down within its answer: it panicked");
+        let error = Error::internal("the model's provider broke down within its answer: it panicked");
         Poll::Ready(Some(Err(error.with_source(panic))))
     })
 }
@@ -397,8 +397,12 @@ mod tests {
         let limits = AnswerLimits::default().time(Duration::from_secs(10));
         let empty = stream::repeat_with(|| Ok(text(""))).boxed();
         let mut events = limits.hold(empty, limits.deadline());
-        // Time goes on only if the stream lets other tasks have their turn.
-        tokio::time::timeout(Duration::from_secs(5), events.next()).await.unwrap_err();
+        tokio::select! {
+            biased;
+            event = events.next() => panic!("{event:?}"),
+            // Others have their turn meanwhile.
+            () = tokio::task::yield_now() => {}
+        }
         tokio::time::advance(Duration::from_secs(10)).await;
         let error = events.next().await.unwrap().unwrap_err();
         assert_eq!(error.kind(), crate::ErrorKind::Timeout);
@@ -412,7 +416,7 @@ mod tests {
         let mut events = limits.hold(stream.boxed(), limits.deadline());
         assert_eq!(events.next().await.unwrap().unwrap(), text("10"));
         let error = events.next().await.unwrap().unwrap_err();
-        assert_eq!(error.kind(), crate::ErrorKind::Upstream);
+        assert_eq!(error.kind(), crate::ErrorKind::Internal);
         assert!(error.message().contains("panicked"), "{error}");
         assert!(events.next().await.is_none());
     }

@@ -21,6 +21,7 @@ use crate::clock::{ClockAndIds, Timestamp};
 use crate::error::{Error, ErrorKind, ErrorReason, Result};
 use crate::message::{Message, Part};
 use crate::model::Prices;
+use crate::observer::Notices;
 use crate::provider::{FinishReason, ProviderEvent, ProviderStream};
 use crate::retrieval::citations::Resolved;
 use crate::run::{EventBatch, FinishRun, Run, RunError, RunStatus, RunStore};
@@ -93,6 +94,7 @@ pub(crate) struct Driver {
     /// Fires when the process must end before the run does.
     pub(crate) interrupt: CancellationToken,
     pub(crate) log: Log,
+    pub(crate) notices: Notices,
 }
 
 /// How an answer ended.
@@ -105,22 +107,17 @@ struct End {
 }
 
 impl End {
+    fn of(status: RunStatus) -> Self {
+        Self { status, reason: None, error: None, is_image_refused: false }
+    }
+
     fn cancelled() -> Self {
-        Self {
-            status: RunStatus::Cancelled,
-            reason: Some(FinishReason::Other("cancelled".to_owned())),
-            error: None,
-            is_image_refused: false,
-        }
+        let reason = Some(FinishReason::Other("cancelled".to_owned()));
+        Self { reason, ..Self::of(RunStatus::Cancelled) }
     }
 
     fn interrupted(error: &Error) -> Self {
-        Self {
-            status: RunStatus::Interrupted,
-            reason: None,
-            error: Some(error.into()),
-            is_image_refused: false,
-        }
+        Self { error: Some(error.into()), ..Self::of(RunStatus::Interrupted) }
     }
 }
 
@@ -260,7 +257,10 @@ impl Driver {
                 deleted()
             }
             Err(error) => unstored_end(&error),
-            Ok(()) => final_event(&self.run, &self.answer, finish),
+            Ok(()) => {
+                self.notices.run_finished(self.channel.scope, &self.run, &finish);
+                final_event(&self.run, &self.answer, finish)
+            }
         };
         self.channel.publish([last]);
     }
@@ -268,8 +268,12 @@ impl Driver {
     /// Stores the usage of a call whose conversation was deleted meanwhile.
     async fn record_usage(&self, record: &UsageRecord) {
         let record = UsageRecord { run_id: None, conversation_id: None, ..record.clone() };
-        if let Err(error) = self.usage.record(&[(self.channel.scope, record)]).await {
-            tracing::error!(%error, run = %self.run.id, "the usage of a deleted answer is lost");
+        let scope = self.channel.scope;
+        match self.usage.record(&[(scope, record.clone())]).await {
+            Ok(()) => self.notices.usage_recorded(scope, &record),
+            Err(error) => {
+                tracing::error!(%error, run = %self.run.id, "the usage of a deleted answer is lost")
+            }
         }
     }
 
@@ -362,13 +366,7 @@ fn citation_warnings(resolved: &Resolved) -> Vec<ChatEvent> {
 /// The last event of a run that `finish` ends.
 fn final_event(run: &Run, answer: &Message, finish: FinishRun) -> ChatEvent {
     let usage = finish.usage.usage;
-    let run = Run {
-        status: finish.status,
-        error: finish.error,
-        finish_reason: finish.finish_reason,
-        usage: Some(usage),
-        ..run.clone()
-    };
+    let run = finish.ended(run.clone());
     let answer = Message {
         content: finish.content,
         status: finish.status.message_status(),
@@ -409,15 +407,18 @@ pub(crate) fn final_of(run: &Run, answer: &Message) -> ChatEvent {
 fn deleted() -> ChatEvent {
     tracing::debug!("an answer's conversation was deleted while it was written");
     let error = Error::not_found("the conversation was deleted while the answer was written");
-    let error = RunError::from(&error);
-    ChatEvent::Error { code: error.code, detail: error.detail, retryable: error.retryable }
+    failure(&error)
 }
 
 /// The last event of a run whose end could not be stored.
 fn unstored_end(error: &Error) -> ChatEvent {
     tracing::error!(%error, cause = ?error, "the end of a run could not be stored");
-    let error = RunError::from(error);
-    ChatEvent::Error { code: error.code, detail: error.detail, retryable: error.retryable }
+    failure(error)
+}
+
+fn failure(error: &Error) -> ChatEvent {
+    let RunError { code, detail, retryable } = error.into();
+    ChatEvent::Error { code, detail, retryable }
 }
 
 /// Stores the end, again and again while the database is away: the answer
@@ -467,9 +468,8 @@ fn without_content(finish: &FinishRun, error: &Error) -> FinishRun {
 }
 
 fn database_away() -> Error {
-    Error::unavailable(
-        "the database has been away for too long to keep this answer; what came before is stored",
-    )
+    let why = "the database has been away for too long to keep this answer; what came before is stored";
+    Error::unavailable(why)
 }
 
 fn shutting_down() -> Error {

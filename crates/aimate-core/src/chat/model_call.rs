@@ -102,7 +102,7 @@ pub(crate) async fn ask(
 
 /// The error of a call in which a provider panicked.
 pub(crate) fn broken(endpoint: &Endpoint, panic: Panicked) -> Error {
-    Error::upstream(format!("connection `{}`: its provider broke down: it panicked", endpoint.name))
+    Error::internal(format!("connection `{}`: its provider broke down: it panicked", endpoint.name))
         .with_source(panic)
 }
 

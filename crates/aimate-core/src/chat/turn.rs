@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use crate::id::{ConversationId, MessageId, WorkspaceId};
+use crate::knowledge::SourcePassage;
 use crate::limit;
 use crate::message::{MessageRole, Part, normalize_content};
 use crate::provider::{ResponseFormat, Sampling, ToolChoice, ToolSpec};
@@ -116,6 +117,12 @@ pub struct Turn {
     /// empty list is none. Default: none, but all of the user's for `builtin`,
     /// which has nothing else to answer from.
     pub knowledge: Option<Vec<String>>,
+    /// Searches of the application's own, by the names under which they are
+    /// registered, that are asked for passages too. Default: none.
+    pub retrievers: Vec<String>,
+    /// Passages of the application's own that the model is shown, before any that are
+    /// found. What is more than a third of the prompt is left out, with a warning.
+    pub passages: Vec<SourcePassage>,
     /// How words are picked.
     pub sampling: Sampling,
     /// Tools the model may call; the calls come back to the caller.
@@ -158,6 +165,8 @@ impl Turn {
             parent: None,
             model: None,
             knowledge: None,
+            retrievers: Vec::new(),
+            passages: Vec::new(),
             sampling: Sampling::default(),
             tools: Vec::new(),
             tool_choice: None,
@@ -210,6 +219,21 @@ impl Turn {
     #[must_use]
     pub fn knowledge<T: Into<String>>(mut self, collections: impl IntoIterator<Item = T>) -> Self {
         self.knowledge = Some(collections.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// With passages of these searches of the application's own, in place of all
+    /// before.
+    #[must_use]
+    pub fn retrievers<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
+        self.retrievers = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// With these passages of the application's own, in place of all before.
+    #[must_use]
+    pub fn passages(mut self, passages: impl IntoIterator<Item = SourcePassage>) -> Self {
+        self.passages = passages.into_iter().collect();
         self
     }
 
@@ -292,7 +316,16 @@ impl Turn {
                 normalize_content("content", content)?;
                 role_of(content)?;
             }
-            TurnInput::Regenerate(_) => {}
+            TurnInput::Regenerate(_) => {
+                let given =
+                    [("passages", self.passages.is_empty()), ("retrievers", self.retrievers.is_empty())];
+                if let Some((name, _)) = given.into_iter().find(|(_, is_empty)| !is_empty) {
+                    return Err(Error::field(
+                        name,
+                        "is not taken here: the same question is answered again, with the passages that it has",
+                    ));
+                }
+            }
         }
         if !matches!(self.input, TurnInput::Messages(_)) && self.conversation.is_none() {
             return Err(Error::invalid("an edit or regeneration needs its conversation"));
@@ -321,6 +354,8 @@ impl Turn {
         hash.field("parent", &self.parent, &default.parent);
         hash.field("model", &self.model, &default.model);
         hash.field("knowledge", &self.knowledge, &default.knowledge);
+        hash.field("retrievers", &self.retrievers, &default.retrievers);
+        hash.field("passages", &self.passages, &default.passages);
         hash.field("sampling", &self.sampling, &default.sampling);
         hash.field("tools", &self.tools, &default.tools);
         hash.field("tool_choice", &self.tool_choice, &default.tool_choice);

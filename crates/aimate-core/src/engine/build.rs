@@ -1,6 +1,6 @@
 //! Putting an engine together.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -24,13 +24,19 @@ use crate::clock::ClockAndIds;
 use crate::connection::NewConnection;
 use crate::error::{Error, Result};
 use crate::keyring::KeyRing;
-use crate::knowledge::{Embedder, Fetcher, Reranker, Scripts};
+use crate::knowledge::{Embedder, Fetcher, Reranker, Retriever, Scripts};
+use crate::limit;
+use crate::observer::{Observer, Observers};
 use crate::provider::{ChatProvider, ProviderId};
 
 /// How long a worker counts as alive after it last said so.
 const LEASE: Duration = Duration::from_secs(30);
 /// Documents that are read at once.
 const READERS: usize = 2;
+/// How long an application's own search may take.
+const RETRIEVER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an observer may take to allow a turn.
+const OBSERVER_TIMEOUT: Duration = Duration::from_secs(1);
 /// Answers that may be written at once.
 const MAX_RUNS: usize = 10_000;
 
@@ -74,6 +80,10 @@ pub struct EngineBuilder {
     extractor: Option<Extractor>,
     fetcher: Option<Arc<dyn Fetcher>>,
     readers: Option<usize>,
+    retrievers: BTreeMap<String, Arc<dyn Retriever>>,
+    retriever_timeout: Option<Duration>,
+    observers: Vec<Arc<dyn Observer>>,
+    observer_timeout: Option<Duration>,
 }
 
 impl EngineBuilder {
@@ -231,6 +241,40 @@ impl EngineBuilder {
         self
     }
 
+    /// A search of the application's own, which turns ask for passages by this name
+    /// ([`Turn::retrievers`](crate::chat::Turn::retrievers)); a turn that names none
+    /// asks none. Replaces an earlier one of the same name.
+    #[must_use]
+    pub fn retriever(mut self, name: impl Into<String>, retriever: Arc<dyn Retriever>) -> Self {
+        self.retrievers.insert(name.into(), retriever);
+        self
+    }
+
+    /// How long a retriever may take; what it finds after that is not waited for, and
+    /// the turn goes on with a warning. Default: 10 s.
+    #[must_use]
+    pub fn retriever_timeout(mut self, timeout: Duration) -> Self {
+        self.retriever_timeout = Some(timeout);
+        self
+    }
+
+    /// Adds an observer: what may refuse a turn, and is told of what happens. Those
+    /// that were added before stay.
+    #[must_use]
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observers.push(observer);
+        self
+    }
+
+    /// How long an observer may take to say whether a turn is allowed
+    /// ([`Observer::before_turn`]); after that the turn goes on, or is refused
+    /// ([`Observer::fail_closed`]). Default: 1 s.
+    #[must_use]
+    pub fn observer_timeout(mut self, timeout: Duration) -> Self {
+        self.observer_timeout = Some(timeout);
+        self
+    }
+
     /// What reads documents. Default: in this process, where a hostile file can
     /// take the process with it; see
     /// [`Extractor::with_worker`](aimate_text::extract::Extractor::with_worker).
@@ -273,6 +317,9 @@ impl EngineBuilder {
         }
         let connections = self.connections.into_iter().map(|connection| providers.validated(connection));
         let connections = connections.collect::<Result<_>>()?;
+        for name in self.retrievers.keys() {
+            limit::name("retriever", name, limit::NAME)?;
+        }
         let default = self.embedders.first().map_or("none", |first| first.model().name.as_str()).to_owned();
         let knowledge = KnowledgeServices {
             embedders: self.embedders,
@@ -282,14 +329,18 @@ impl EngineBuilder {
             extractor: self.extractor.unwrap_or_else(|| Extractor::in_process(Limits::default())),
             fetcher: self.fetcher,
             readers: self.readers.unwrap_or(READERS),
+            retrievers: self.retrievers,
+            retriever_timeout: self.retriever_timeout.unwrap_or(RETRIEVER_TIMEOUT),
             added: Notify::new(),
             space_made: Notify::new(),
             held: Held::default(),
             bytes: BlobServices::default(),
         };
+        let observers = Observers::start(self.observers, self.observer_timeout.unwrap_or(OBSERVER_TIMEOUT));
         let inner = Arc::new(Inner {
             knowledge,
-            usage_recorder: UsageRecorder::start(stores.usage.clone()),
+            usage_recorder: UsageRecorder::start(stores.usage.clone(), observers.notices.clone()),
+            observers,
             worker: self.sources.id(),
             stores,
             providers: Arc::new(providers),

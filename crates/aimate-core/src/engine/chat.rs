@@ -19,6 +19,7 @@ use crate::conversation::{Conversation, DEFAULT_TITLE, NewConversation, Window};
 use crate::error::{Error, Result};
 use crate::id::RunId;
 use crate::message::{Message, MessageRole, MessageStatus, Part, PathStats, text_of};
+use crate::observer::TurnSummary;
 use crate::provider::{ChatRequest, ProviderId};
 use crate::retrieval::citations::passages_of;
 use crate::run::{AbandonedRun, BeginRun, Begun, Run, RunStatus};
@@ -59,8 +60,8 @@ impl Engine {
     /// # Errors
     /// `Invalid`, `TooLarge`; `NotFound` for an unknown conversation, message
     /// or model; `ContextOverflow`; `Conflict` while the message to be answered
-    /// is being written, or if `client_id` was used for another turn;
-    /// `Unavailable` while draining. Nothing is stored then. What fails after
+    /// is being written, or if `client_id` was used for another turn; `Forbidden` or
+    /// `RateLimited` as an observer says; `Unavailable` while draining. Nothing is stored then. What fails after
     /// that comes as the last event.
     pub async fn chat(&self, scope: &Scope, turn: Turn) -> Result<Answer> {
         self.accepting()?;
@@ -142,6 +143,7 @@ impl Engine {
             answer,
             interrupt: inner.interrupt.clone(),
             log: Log::new(Arc::new(move |save| tasks.spawn(save))),
+            notices: inner.observers.notices.clone(),
         };
         inner.tasks.spawn(async move {
             let _end = end;
@@ -150,20 +152,21 @@ impl Engine {
         listener
     }
 
-    async fn prepare(&self, scope: &Scope, turn: Turn) -> Result<Prepared> {
+    async fn prepare(&self, scope: &Scope, mut turn: Turn) -> Result<Prepared> {
         let named = match &turn.model {
             Some(model) => Some(self.resolve_model(scope, Some(model)).await?),
             None => None,
         };
         let (mut branch, target) = self.branch(scope, &turn, named).await?;
+        self.inner.observers.before_turn(scope, || summary(&turn, target.label())).await?;
         let tokenizer = Tokenizer::for_model(&target.model_id);
         let window = target.window();
         let budget = budget(window, turn.sampling.max_tokens);
         let mut new = self.new_messages(&branch, &turn, tokenizer).await?;
-        let collections = Self::collections_for(&turn, &target);
+        let sources = self.passage_sources(&mut turn, &target)?;
         let found = self
-            .retriever(scope)
-            .add_passages(&branch.path, &mut new, collections, tokenizer, budget.prompt())
+            .knowledge_search(scope)
+            .add_passages(&branch.path, &mut new, sources, tokenizer, budget.prompt())
             .await?;
         let system = turn.system_prompt.clone().or_else(|| branch.conversation.system_prompt.clone());
         branch.path.extend(new.iter().cloned());
@@ -435,6 +438,23 @@ impl Drop for EndRun {
                 }
             });
         }
+    }
+}
+
+/// What observers are shown of a turn.
+fn summary(turn: &Turn, model: String) -> TurnSummary {
+    let question = match &turn.input {
+        TurnInput::Messages(messages) => messages.last().map(|message| text_of(&message.content)),
+        TurnInput::Edit(_, content) => Some(text_of(content)),
+        TurnInput::Regenerate(_) => None,
+    };
+    TurnSummary {
+        conversation_id: turn.conversation,
+        workspace_id: turn.workspace,
+        model,
+        question: question.unwrap_or_default(),
+        client_id: turn.client_id.clone(),
+        is_stored: true,
     }
 }
 

@@ -11,14 +11,27 @@ use super::usage_guard::UsageGuard;
 use crate::caught::caught;
 use crate::chat::model_call::{ask, broken};
 use crate::error::{Error, Result};
-use crate::message::{Citation, Part};
-use crate::provider::{ChatRequest, Embeddings, ProviderEvent, ProviderStream};
+use crate::knowledge::SourcePassage;
+use crate::message::{Citation, MessageRole, Part, text_of};
+use crate::observer::TurnSummary;
+use crate::provider::{ChatMessage, ChatRequest, Embeddings, ProviderEvent, ProviderStream};
 use crate::scope::Scope;
 use crate::usage::{TokenUsage, UsageOutcome};
 use aimate_text::tokens::{MESSAGE_OVERHEAD, Tokenizer, estimate};
 
 /// One call of a model that is not stored.
+///
+/// ```
+/// use aimate_core::engine::Completion;
+/// use aimate_core::message::{MessageRole, Part};
+/// use aimate_core::provider::{ChatMessage, ChatRequest};
+/// let question = ChatMessage::new(MessageRole::User, vec![Part::text("When is the boiler serviced?")]);
+/// let request = ChatRequest { messages: vec![question], stream: true, ..ChatRequest::default() };
+/// let call = Completion::new(request).model("ollama/llama3.2").knowledge(["manuals"]);
+/// # let _ = call;
+/// ```
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Completion {
     /// The model, as `CONNECTION/MODEL` or a bare name; default: the first
     /// active one.
@@ -28,6 +41,47 @@ pub struct Completion {
     /// The collections, by id or name, whose passages are put before the last
     /// user message; an empty list is none. Default: none.
     pub knowledge: Option<Vec<String>>,
+    /// Searches of the application's own that are asked for passages too, by their
+    /// names. Default: none.
+    pub retrievers: Vec<String>,
+    /// Passages of the application's own, before any that are found.
+    pub passages: Vec<SourcePassage>,
+}
+
+impl Completion {
+    /// A call of the default model, without passages.
+    pub fn new(request: ChatRequest) -> Self {
+        Self { request, ..Self::default() }
+    }
+
+    /// Of this model.
+    #[must_use]
+    pub fn model(mut self, model: impl Into<String>) -> Self {
+        self.model = Some(model.into());
+        self
+    }
+
+    /// With passages of these collections, by id or name; with none of an empty
+    /// list.
+    #[must_use]
+    pub fn knowledge<T: Into<String>>(mut self, collections: impl IntoIterator<Item = T>) -> Self {
+        self.knowledge = Some(collections.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// With passages of these searches of the application's own.
+    #[must_use]
+    pub fn retrievers<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
+        self.retrievers = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// With these passages of the application's own.
+    #[must_use]
+    pub fn passages(mut self, passages: impl IntoIterator<Item = SourcePassage>) -> Self {
+        self.passages = passages.into_iter().collect();
+        self
+    }
 }
 
 /// Texts that a model of a connection embeds.
@@ -97,6 +151,7 @@ pub struct CompletionStream {
     stream: ProviderStream,
     usage: UsageGuard,
     passages: Vec<Citation>,
+    warnings: Vec<String>,
 }
 
 impl CompletionStream {
@@ -108,6 +163,11 @@ impl CompletionStream {
     /// The passages that the model was shown; `[n]` in its answer is number n.
     pub fn passages(&self) -> &[Citation] {
         &self.passages
+    }
+
+    /// What could not be done when passages were looked for, in sentences.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// What was used so far: final once the stream has ended.
@@ -140,17 +200,27 @@ impl Engine {
     /// as they are: nothing is cut to the window.
     ///
     /// # Errors
-    /// `NotFound` if there is no such model; what the server says.
+    /// `NotFound` if there is no such model or retriever; `Forbidden` or `RateLimited`
+    /// as an observer says; what the server says.
     pub async fn complete(&self, scope: &Scope, completion: Completion) -> Result<CompletionStream> {
         self.accepting()?;
         let target = self.resolve_model(scope, completion.model.as_deref()).await?;
         let endpoint = self.endpoint(scope, &target.connection)?;
         let provider = &self.inner.providers.get(&endpoint.provider)?.provider;
         let mut request = completion.request;
+        let summary = || TurnSummary {
+            model: target.label(),
+            question: question(&request).map(|message| text_of(&message.content)).unwrap_or_default(),
+            ..TurnSummary::default()
+        };
+        self.inner.observers.before_turn(scope, summary).await?;
         request.context_window = target.window();
-        if let Some(collections) = completion.knowledge.as_ref().filter(|named| !named.is_empty()) {
+        let collections = completion.knowledge.filter(|named| !named.is_empty());
+        let sources = self.sources_of(collections, &completion.retrievers, completion.passages)?;
+        let mut warnings = Vec::new();
+        if !sources.is_empty() {
             let tokens = budget(request.context_window, request.sampling.max_tokens).prompt();
-            self.retriever(scope).show_passages(collections, &mut request, tokens).await?;
+            warnings = self.knowledge_search(scope).show_passages(sources, &mut request, tokens).await?;
         }
         let passages = request.passages.clone();
         let mut usage = self.usage_guard(scope, target.label(), target.prices());
@@ -158,7 +228,7 @@ impl Engine {
         request.model.clone_from(&target.model_id);
         request.limits = self.inner.answer_limits;
         match ask(provider.as_ref(), &endpoint, &request).await {
-            Ok(stream) => Ok(CompletionStream { stream, usage, passages }),
+            Ok(stream) => Ok(CompletionStream { stream, usage, passages, warnings }),
             Err(error) => {
                 usage.outcome = UsageOutcome::Failed;
                 Err(target.explain(error))
@@ -214,6 +284,11 @@ impl Engine {
                 )
             })
     }
+}
+
+/// The last message of the user.
+fn question(request: &ChatRequest) -> Option<&ChatMessage> {
+    request.messages.iter().rev().find(|message| message.role == MessageRole::User)
 }
 
 fn prompt_estimate(request: &ChatRequest) -> u64 {

@@ -128,16 +128,17 @@ impl Conversations {
         let citations =
             parts.filter_map(|part| if let Part::Citation(one) = part { Some(one) } else { None });
         let citations: Vec<_> = citations.collect();
-        if citations.is_empty() {
-            return Ok(());
-        }
-        let mut chunks: Vec<_> = citations.iter().map(|one| one.chunk_id).collect();
+        // What comes from a source of the application's own is its to tell.
+        let mut chunks: Vec<_> = citations.iter().filter_map(|one| one.chunk_id).collect();
         chunks.sort_unstable();
         chunks.dedup();
+        if chunks.is_empty() {
+            return Ok(());
+        }
         let there = self.engine.inner.stores.index.passages(&self.scope, &chunks).await?;
         let there: HashSet<_> = there.into_iter().map(|passage| passage.chunk.id).collect();
         for one in citations {
-            one.is_stale = !there.contains(&one.chunk_id);
+            one.is_stale = one.chunk_id.is_some_and(|chunk| !there.contains(&chunk));
         }
         Ok(())
     }

@@ -45,6 +45,7 @@ use crate::connection::NewConnection;
 use crate::error::{Error, Result};
 use crate::id::{RunId, TenantId, UserId, WorkerId};
 use crate::keyring::KeyRing;
+use crate::observer::Observers;
 use crate::provider::ProviderId;
 use crate::scope::{Role, Scope};
 use crate::usage::{UsageFilter, UsageSum};
@@ -120,6 +121,7 @@ struct Inner {
     catalogs: catalog::Catalogs,
     model_lists: model_list::ModelLists,
     usage_recorder: usage_recorder::UsageRecorder,
+    observers: Observers,
     knowledge: knowledge::KnowledgeServices,
     /// Every task the engine starts, so that shutting down waits for them.
     tasks: TaskTracker,
@@ -178,6 +180,12 @@ impl Engine {
         }
         self.inner.usage_recorder.flush().await;
         self.inner.stores.usage.summarize(scope, filter).await
+    }
+
+    /// How many notices observers were not told of: their queue was full, or they took
+    /// too long.
+    pub fn dropped_notices(&self) -> u64 {
+        self.inner.observers.notices.dropped()
     }
 
     /// Answers if the database does.

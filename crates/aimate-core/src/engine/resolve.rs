@@ -330,7 +330,8 @@ impl Engine {
             // A server whose list was never read may have a real model.
             other => {
                 self.refresh_unread(scope, catalog).await;
-                self.catalog(scope).await?.default_model(preferred).or(other)
+                // What is known by now says better why there is none.
+                self.catalog(scope).await?.default_model(preferred).or_else(|error| other.map_err(|_| error))
             }
         }
     }

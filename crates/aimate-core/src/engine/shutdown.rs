@@ -67,6 +67,11 @@ async fn end_when_stopped(inner: Arc<Inner>, _ended: DropGuard) {
         Ok(())
     })
     .await;
+    in_time("telling observers of the last events", async {
+        inner.observers.notices.flush().await;
+        Ok(())
+    })
+    .await;
     in_time("handing documents back to the queue", inner.stores.queue.release_documents(inner.worker)).await;
     in_time("leaving as a worker", inner.stores.workers.leave(inner.worker)).await;
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::observer::Notices;
 use crate::scope::Scope;
 use crate::usage::{UsageRecord, UsageStore};
 
@@ -30,9 +31,9 @@ impl UsageRecorder {
     /// Starts the task that stores what is recorded. It ends with the recorder,
     /// after everything else of the engine.
     #[expect(clippy::disallowed_methods, reason = "it takes records while the engine's task set ends")]
-    pub(super) fn start(store: Arc<dyn UsageStore>) -> Self {
+    pub(super) fn start(store: Arc<dyn UsageStore>, notices: Notices) -> Self {
         let (entries, queue) = mpsc::unbounded_channel();
-        tokio::spawn(store_records(store, queue));
+        tokio::spawn(store_records(store, queue, notices));
         Self { entries }
     }
 
@@ -53,7 +54,11 @@ impl UsageRecorder {
     }
 }
 
-async fn store_records(store: Arc<dyn UsageStore>, mut queue: mpsc::UnboundedReceiver<Entry>) {
+async fn store_records(
+    store: Arc<dyn UsageStore>,
+    mut queue: mpsc::UnboundedReceiver<Entry>,
+    notices: Notices,
+) {
     let mut batch = Vec::new();
     // Of the first record of a batch: a steady stream of records must not put it off.
     let mut due = tokio::time::Instant::now();
@@ -61,19 +66,19 @@ async fn store_records(store: Arc<dyn UsageStore>, mut queue: mpsc::UnboundedRec
         let entry = tokio::select! {
             entry = queue.recv() => entry,
             () = tokio::time::sleep_until(due), if !batch.is_empty() => {
-                store_batch(store.as_ref(), &mut batch).await;
+                store_batch(store.as_ref(), &mut batch, &notices).await;
                 continue;
             }
         };
         let Some(entry) = entry else {
-            return store_batch(store.as_ref(), &mut batch).await;
+            return store_batch(store.as_ref(), &mut batch, &notices).await;
         };
         if batch.is_empty() {
             due = tokio::time::Instant::now() + LINGER;
         }
         let flush = take(entry, &mut batch);
         if flush.is_some() || batch.len() >= BATCH {
-            store_batch(store.as_ref(), &mut batch).await;
+            store_batch(store.as_ref(), &mut batch, &notices).await;
         }
         if let Some(done) = flush {
             let _ = done.send(());
@@ -91,13 +96,16 @@ fn take(entry: Entry, batch: &mut Vec<(Scope, UsageRecord)>) -> Option<oneshot::
     }
 }
 
-async fn store_batch(store: &dyn UsageStore, batch: &mut Vec<(Scope, UsageRecord)>) {
+async fn store_batch(store: &dyn UsageStore, batch: &mut Vec<(Scope, UsageRecord)>, notices: &Notices) {
     if batch.is_empty() {
         return;
     }
     for attempt in 1..=TRIES {
         match store.record(batch).await {
-            Ok(()) => break,
+            Ok(()) => {
+                batch.iter().for_each(|(scope, record)| notices.usage_recorded(*scope, record));
+                break;
+            }
             Err(error) if attempt == TRIES || !error.kind().retryable() => {
                 tracing::error!(%error, records = batch.len(), "usage records are lost");
                 break;

@@ -137,7 +137,11 @@ impl Engine {
         match self.inner.stores.runs.finish(&scope, &finish).await {
             // Somebody deleted the conversation, or ended the run, meanwhile.
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Conflict) => Ok(()),
-            outcome => outcome,
+            outcome => {
+                outcome?;
+                self.inner.observers.notices.run_finished(scope, &run, &finish);
+                Ok(())
+            }
         }
     }
 

@@ -13,6 +13,7 @@ mod filter;
 mod index;
 mod ingest;
 mod maintenance;
+mod retriever;
 mod script;
 mod search;
 mod space;
@@ -32,6 +33,7 @@ pub use filter::{Filter, FilterField, FilterSubject};
 pub use index::{Passage, RankedChunks, ScoredChunk, SearchIndex, SearchScope};
 pub use ingest::{ClaimedDocument, Fence, Finish, IngestQueue, IngestStore, Publication, PublishedDocument};
 pub use maintenance::{MaintenanceStore, ReferencedBlob};
+pub use retriever::{PassageChunk, Retriever, SourcePassage};
 pub use script::{Script, Scripts};
 pub use search::{
     HitExplanation, SearchExplanation, SearchHit, SearchMode, SearchRequest, SearchResponse, Timings,

@@ -320,9 +320,11 @@ mod tests {
     fn passage(n: u32, text: &str) -> Citation {
         Citation {
             n,
-            document_id: uuid::Uuid::nil().into(),
-            chunk_id: uuid::Uuid::nil().into(),
+            document_id: Some(uuid::Uuid::nil().into()),
+            chunk_id: Some(uuid::Uuid::nil().into()),
             title: "Manual".to_owned(),
+            source: None,
+            url: None,
             page: Some(3),
             start: 100,
             end: 100 + text.chars().count() as u64,

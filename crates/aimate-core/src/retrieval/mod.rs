@@ -1,15 +1,19 @@
 //! Retrieval: from a question to cited passages.
 //!
-//! [`Retriever::search`] runs two retrievers beside each other, one by words
+//! [`KnowledgeSearch::search`] runs two retrievers beside each other, one by words
 //! (BM25) and one by meaning (vectors), and `fuse` makes one ranking of the
-//! two. `passages` chooses what the model of a turn is shown; `citations` writes
-//! it into the prompt and resolves the marks of the answer.
+//! two. `sources` brings in passages of the application's own; `passages` chooses
+//! what the model of a turn is shown; `citations` writes it into the prompt and
+//! resolves the marks of the answer.
 
 pub(crate) mod citations;
 mod fuse;
 mod passages;
 mod rerank;
 mod search;
+mod sources;
+
+pub(crate) use sources::{NamedRetriever, PassageSources};
 
 use async_trait::async_trait;
 
@@ -19,7 +23,7 @@ use crate::knowledge::{EmbeddingModel, Reranker};
 use crate::scope::Scope;
 
 /// Searches the collections of one user.
-pub(crate) struct Retriever<'a> {
+pub(crate) struct KnowledgeSearch<'a> {
     pub(crate) scope: &'a Scope,
     pub(crate) stores: &'a Stores,
     pub(crate) embedder: &'a dyn QueryEmbedder,

@@ -3,7 +3,7 @@
 use aimate_text::tokens::Tokenizer;
 use serde_json::{Value, json};
 
-use super::{Retriever, citations};
+use super::{KnowledgeSearch, PassageSources, citations, sources};
 use crate::error::Result;
 use crate::knowledge::{SearchHit, SearchRequest};
 use crate::message::{Citation, Message, MessageRole, Part, text_of};
@@ -47,25 +47,29 @@ struct Selection {
     warnings: Vec<String>,
 }
 
-impl Retriever<'_> {
+impl KnowledgeSearch<'_> {
     /// Finds passages for the last of the new messages of a branch and adds them
-    /// to it. Without `collections`, or where that message is no question, there
-    /// are none.
+    /// to it. Without `sources`, or where that message is no question, there are
+    /// none.
     pub(crate) async fn add_passages(
         &self,
         path: &[Message],
         new: &mut [Message],
-        collections: Option<Vec<String>>,
+        sources: PassageSources,
         tokenizer: Tokenizer,
         prompt_tokens: u64,
     ) -> Result<TurnPassages> {
-        let (Some(collections), Some((last, before))) = (collections, new.split_last_mut()) else {
+        if sources.is_empty() {
             return Ok(TurnPassages::default());
-        };
+        }
+        let Some((last, before)) = new.split_last_mut() else { return Ok(TurnPassages::default()) };
         let Some(query) = query(path.iter().chain(&*before), last) else {
-            return Ok(TurnPassages::default());
+            let is_lost = !sources.given.is_empty();
+            let lost =
+                is_lost.then(|| "the turn's passages were left out: it ends with no question".to_owned());
+            return Ok(TurnPassages { account: None, warnings: lost.into_iter().collect() });
         };
-        let selection = self.select(&collections, query, tokenizer, prompt_tokens).await?;
+        let selection = self.select(sources, query, tokenizer, prompt_tokens).await?;
         let tokens = citations::passage_tokens(tokenizer, &selection.citations);
         let account = json!({
             "query": selection.query, "passages": selection.citations.len(), "tokens": tokens,
@@ -76,67 +80,143 @@ impl Retriever<'_> {
         Ok(TurnPassages { account: Some(account), warnings: selection.warnings })
     }
 
-    /// Puts passages for the last user message of a prompt in front of it.
+    /// Puts passages for the last user message of a prompt in front of it; returns
+    /// what could not be done.
     pub(crate) async fn show_passages(
         &self,
-        collections: &[String],
+        sources: PassageSources,
         request: &mut ChatRequest,
         prompt_tokens: u64,
-    ) -> Result<()> {
+    ) -> Result<Vec<String>> {
         let mut messages = request.messages.iter_mut().rev();
         let Some(last) = messages.find(|message| message.role == MessageRole::User) else {
-            return Ok(());
+            return Ok(Vec::new());
         };
         let query = text_of(&last.content);
         if query.trim().is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        let selection = self.select(collections, query, Tokenizer::Estimate, prompt_tokens).await?;
+        let selection = self.select(sources, query, Tokenizer::Estimate, prompt_tokens).await?;
         request.passages.clone_from(&selection.citations);
         let parts = last.content.drain(..).chain(selection.citations.into_iter().map(Part::Citation));
         last.content = citations::with_passages(&parts.collect::<Vec<_>>());
         // It no longer says what the caller wrote.
         last.verbatim = None;
-        Ok(())
+        Ok(selection.warnings)
     }
 
-    /// The best passages for a question that fit a third of `prompt_tokens`.
+    /// The passages for a question that fit a third of `prompt_tokens`: first those
+    /// that came with it, then the best ones that are found, each source's in turn.
     async fn select(
         &self,
-        collections: &[String],
+        mut sources: PassageSources,
         query: String,
         tokenizer: Tokenizer,
         prompt_tokens: u64,
     ) -> Result<Selection> {
+        let query: String = query.chars().take(MAX_QUERY).collect();
+        let mut warnings = Vec::new();
+        let given = std::mem::take(&mut sources.given);
+        let given = self.cleaned("the turn", given, &mut warnings).await?;
+        let (known, retrieved) = tokio::try_join!(
+            self.find(sources.collections.as_deref(), &query),
+            self.retrieve_all(&sources, &query, MAX_PASSAGES, &mut warnings),
+        )?;
+        let mut found = vec![known.0];
+        found.extend(
+            retrieved.into_iter().map(|passages| passages.into_iter().map(sources::citation).collect()),
+        );
+        warnings.extend(known.1);
+        let mut room = Room::new(tokenizer, prompt_tokens / 3);
+        let instruction = room.taken;
+        let mut citations = Vec::new();
+        let mut left_out = 0;
+        for passage in given.into_iter().map(sources::citation) {
+            match room.take(passage, citations.len()) {
+                Some(passage) => citations.push(passage),
+                None => left_out += 1,
+            }
+        }
+        if left_out > 0 {
+            warnings.push(format!(
+                "the turn: {left_out} of the passages are left out: they are more than a third of the prompt"
+            ));
+        }
+        room.max = room.max.min(room.taken - instruction + MAX_TOKENS);
+        let found = in_turn(found);
+        let (count, before) = (found.len(), citations.len());
+        for passage in found.into_iter().take(MAX_PASSAGES as usize) {
+            let Some(passage) = room.take(passage, citations.len()) else { break };
+            citations.push(passage);
+        }
+        left_out += count - (citations.len() - before);
+        Ok(Selection { citations, query, left_out, warnings })
+    }
+
+    /// What is found in collections, and what could not be done.
+    async fn find(
+        &self,
+        collections: Option<&[String]>,
+        query: &str,
+    ) -> Result<(Vec<Citation>, Vec<String>)> {
+        let Some(collections) = collections else { return Ok((Vec::new(), Vec::new())) };
         let request = SearchRequest {
             collections: collections.to_vec(),
             limit: Some(MAX_PASSAGES),
-            ..SearchRequest::new(query.chars().take(MAX_QUERY).collect::<String>())
+            ..SearchRequest::new(query)
         };
         let found = self.search(&request).await?;
-        let max = MAX_TOKENS.min(prompt_tokens / 3);
-        let count = found.hits.len();
-        let mut passages: Vec<Citation> = Vec::with_capacity(count);
-        let mut tokens = u64::from(tokenizer.count(citations::INSTRUCTION));
-        for (n, hit) in (1..).zip(found.hits) {
-            let next = citation(n, hit);
-            tokens += u64::from(tokenizer.count(&citations::render(&next)));
-            if tokens > max {
-                break;
-            }
-            passages.push(next);
-        }
-        let left_out = count - passages.len();
-        Ok(Selection { citations: passages, query: request.query, left_out, warnings: found.warnings })
+        Ok((found.hits.into_iter().map(citation).collect(), found.warnings))
     }
 }
 
-fn citation(n: u32, hit: SearchHit) -> Citation {
+/// The tokens that passages may take.
+struct Room {
+    tokenizer: Tokenizer,
+    taken: u64,
+    max: u64,
+}
+
+impl Room {
+    fn new(tokenizer: Tokenizer, max: u64) -> Self {
+        Self { tokenizer, taken: u64::from(tokenizer.count(citations::INSTRUCTION)), max }
+    }
+
+    /// The passage under the number after `before`, if there is room for it.
+    fn take(&mut self, passage: Citation, before: usize) -> Option<Citation> {
+        let n = u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1);
+        let passage = Citation { n, ..passage };
+        let tokens = u64::from(self.tokenizer.count(&citations::render(&passage)));
+        if self.taken + tokens > self.max {
+            return None;
+        }
+        self.taken += tokens;
+        Some(passage)
+    }
+}
+
+/// The first of each list, then the second of each, and so on: scores of several
+/// searches do not compare.
+fn in_turn(lists: Vec<Vec<Citation>>) -> Vec<Citation> {
+    let mut lists: Vec<_> = lists.into_iter().map(Vec::into_iter).collect();
+    let mut all = Vec::new();
+    loop {
+        let before = all.len();
+        all.extend(lists.iter_mut().filter_map(Iterator::next));
+        if all.len() == before {
+            return all;
+        }
+    }
+}
+
+fn citation(hit: SearchHit) -> Citation {
     Citation {
-        n,
-        document_id: hit.document_id,
-        chunk_id: hit.chunk_id,
+        n: 0,
+        document_id: Some(hit.document_id),
+        chunk_id: Some(hit.chunk_id),
         title: hit.title,
+        source: None,
+        url: None,
         page: hit.page,
         start: hit.start,
         end: hit.end,

@@ -1,7 +1,7 @@
 //! Reranking: the best candidates ordered by a model that reads question and
 //! passage together.
 
-use super::Retriever;
+use super::KnowledgeSearch;
 use super::fuse::Candidate;
 use crate::error::Result;
 use crate::knowledge::{Chunk, Reranker, SearchRequest};
@@ -9,7 +9,7 @@ use crate::knowledge::{Chunk, Reranker, SearchRequest};
 /// Candidates that a reranker reads at most.
 const MAX_RERANKED: usize = 50;
 
-impl Retriever<'_> {
+impl KnowledgeSearch<'_> {
     /// Orders the best candidates by the reranker, if there is one and the
     /// request wants it; returns whether it was asked. What goes wrong is a
     /// warning: the order of the fusion is a good answer too.

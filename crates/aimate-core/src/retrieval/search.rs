@@ -6,7 +6,7 @@ use std::time::Duration;
 use aimate_index::analysis::Terms;
 use tokio::time::Instant;
 
-use super::Retriever;
+use super::KnowledgeSearch;
 use super::fuse::{self, Candidate, Found};
 use crate::error::{Error, Result};
 use crate::id::{ChunkId, SpaceId};
@@ -52,7 +52,7 @@ struct Query<'a> {
     max: u32,
 }
 
-impl Retriever<'_> {
+impl KnowledgeSearch<'_> {
     /// Finds the passages that answer a question best; see
     /// [`Knowledge::search`](crate::engine::Knowledge::search).
     pub(crate) async fn search(&self, request: &SearchRequest) -> Result<SearchResponse> {

@@ -1,6 +1,7 @@
 //! What a turn takes.
 
 use aimate_core::chat::{InputMessage, OnDisconnect, Turn, TurnInput};
+use aimate_core::knowledge::SourcePassage;
 use aimate_core::message::Part;
 use aimate_core::provider::{ResponseFormat, Sampling, ToolChoice, ToolSpec};
 use aimate_core::{ConversationId, Error, MessageId};
@@ -31,6 +32,11 @@ pub(crate) struct TurnBody {
     /// empty list is none. Default: none, but all for the model
     /// `builtin`, which has nothing else to answer from.
     knowledge: Option<Vec<String>>,
+    /// Searches of the application that are asked for passages too, by their names;
+    /// default: none.
+    retrievers: Vec<String>,
+    /// Passages that the model is shown before any that are found; default: none.
+    passages: Vec<SourcePassage>,
     /// Tools that the model may call; the calls come back to the caller, who
     /// sends their results as `tool_result` parts.
     tools: Vec<ToolSpec>,
@@ -108,6 +114,8 @@ impl TurnBody {
             ("parent_id", self.parent_id.is_some()),
             ("metadata", !self.metadata.is_empty()),
             ("knowledge", self.knowledge.is_some()),
+            ("retrievers", !self.retrievers.is_empty()),
+            ("passages", !self.passages.is_empty()),
         ];
         match given.into_iter().find(|(_, is_given)| *is_given) {
             None => Ok(()),
@@ -143,6 +151,8 @@ impl TurnBody {
         turn.parent = self.parent_id;
         turn.model = self.model;
         turn.knowledge = self.knowledge;
+        turn.retrievers = self.retrievers;
+        turn.passages = self.passages;
         turn.system_prompt = self.system_prompt;
         turn.tool_choice = self.tool_choice;
         turn.parallel_tool_calls = self.parallel_tool_calls;

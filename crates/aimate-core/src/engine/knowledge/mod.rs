@@ -7,7 +7,7 @@ mod ingest;
 mod search;
 mod space;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use crate::id::{CollectionId, DocumentId};
 use crate::knowledge::{
     BlobContent, ByteStream, Chunk, Collection, CollectionChange, DEFAULT_COLLECTION, Document,
     DocumentError, DocumentErrorCode, DocumentFilter, DocumentMove, DocumentStatus, Embedder, EmbeddingSpace,
-    Fetcher, NewCollection, NewDocument, Reranker, Scripts, SpaceStatus,
+    Fetcher, NewCollection, NewDocument, Reranker, Retriever, Scripts, SpaceStatus,
 };
 use crate::media_type::MediaType;
 use crate::page::{Page, PageRequest};
@@ -49,6 +49,10 @@ pub(super) struct KnowledgeServices {
     pub(super) fetcher: Option<Arc<dyn Fetcher>>,
     /// Documents that are read at once; 0: this process reads none.
     pub(super) readers: usize,
+    /// Searches of the application's own, by name.
+    pub(super) retrievers: BTreeMap<String, Arc<dyn Retriever>>,
+    /// How long each of them may take.
+    pub(super) retriever_timeout: Duration,
     /// Fires when a document was added.
     pub(super) added: Notify,
     /// Fires when a space was made.

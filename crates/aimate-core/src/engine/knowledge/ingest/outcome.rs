@@ -4,6 +4,7 @@ use super::super::super::Engine;
 use super::parsed::ParsedDocument;
 use super::retry::{MAX_TRIES, retry_delay};
 use crate::error::{Error, ErrorKind};
+use crate::id::DocumentId;
 use crate::knowledge::{DocumentError, DocumentStatus, Fence, Finish};
 use crate::scope::Scope;
 
@@ -58,7 +59,21 @@ impl Engine {
             Err(error) => {
                 tracing::warn!(%error, document = %fence.document, "the end of a document could not be stored");
             }
+            Ok(()) if matches!(finish, Finish::Failed(_)) => self.tell_ended(scope, &[fence.document]).await,
             Ok(()) => {}
+        }
+    }
+
+    /// Tells observers how the work on documents ended, as the store has it: what
+    /// somebody deleted or replaced meanwhile has no end.
+    pub(super) async fn tell_ended(&self, scope: &Scope, documents: &[DocumentId]) {
+        let notices = &self.inner.observers.notices;
+        if notices.is_empty() {
+            return;
+        }
+        match self.inner.stores.documents.get_many(scope, documents).await {
+            Ok(found) => found.into_iter().for_each(|document| notices.document_ended(*scope, document)),
+            Err(error) => tracing::warn!(%error, "observers are not told of documents"),
         }
     }
 }

@@ -55,8 +55,9 @@ impl Engine {
         let documents = documents.collect();
         let now = self.inner.sources.now();
         let publication = Publication { collection, documents, vectors: Vec::new(), now };
-        if let Err(error) = self.inner.stores.ingest.publish(scope, &publication).await {
-            self.retry_or_fail_all(group, &error).await;
+        match self.inner.stores.ingest.publish(scope, &publication).await {
+            Ok(published) => self.tell_ended(scope, &published).await,
+            Err(error) => self.retry_or_fail_all(group, &error).await,
         }
     }
 
