@@ -63,6 +63,19 @@ pub(crate) fn metadata(path: &str, metadata: &Map<String, Value>) -> Result<()> 
     Ok(())
 }
 
+/// Each of these tags once, without NUL; at most 50 of 1 to 100 characters.
+pub(crate) fn distinct_tags(path: &str, given: Vec<String>) -> Result<Vec<String>> {
+    tags(path, &given)?;
+    let mut distinct: Vec<String> = Vec::with_capacity(given.len());
+    for tag in given {
+        let tag = without_nul(&tag).into_owned();
+        if !distinct.contains(&tag) {
+            distinct.push(tag);
+        }
+    }
+    Ok(distinct)
+}
+
 /// At most 50 tags of 1 to 100 characters.
 pub(crate) fn tags(path: &str, tags: &[String]) -> Result<()> {
     if tags.len() > TAGS {

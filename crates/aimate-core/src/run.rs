@@ -129,6 +129,9 @@ pub struct Run {
     /// SHA-256 over the turn that `client_id` was first used with.
     #[serde(skip)]
     pub client_hash: Option<Vec<u8>>,
+    /// What the application wants its usage summed by.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// When it was stored.
     pub created_at: Timestamp,
     /// When it ended.

@@ -30,6 +30,7 @@ use crate::workspace::WorkspaceStore;
 /// | [`MaintenanceStore`] | `doctor` looks over all tenants. |
 /// | [`BlobStore`] | A [`Blob`](crate::knowledge::Blob) names its tenant, and comes from a document that was read with a scope. |
 /// | [`UsageStore::record`] | Each record carries its scope: one batch is of many users. |
+/// | [`UsageStore::summarize_all`] | The operator's bill is over all tenants. |
 ///
 /// Start from the stores of one adapter and put others in place of some:
 ///

@@ -1,11 +1,14 @@
 //! Usage: what answers used and cost.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::clock::Timestamp;
-use crate::error::Result;
-use crate::id::{ConversationId, RunId, UsageId};
+use crate::error::{Error, Result};
+use crate::id::{ConversationId, RunId, TenantId, UsageId, UserId};
+use crate::page::{Page, PageRequest};
 use crate::scope::Scope;
 use crate::text::names;
 
@@ -123,6 +126,9 @@ pub struct UsageRecord {
     pub conversation_id: Option<ConversationId>,
     /// The model, as `CONNECTION/MODEL`.
     pub model: String,
+    /// What the application wants it summed by ([`Turn::tag`](crate::chat::Turn::tag)).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// How it ended.
     pub outcome: UsageOutcome,
     /// What it used.
@@ -131,39 +137,189 @@ pub struct UsageRecord {
     pub created_at: Timestamp,
 }
 
+/// A usage record in a list, with whose it is.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ListedUsage {
+    /// The user who asked.
+    pub user_id: UserId,
+    /// The record.
+    #[serde(flatten)]
+    pub record: UsageRecord,
+}
+
 /// What a usage report is grouped by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum UsageGroup {
-    /// One row for each model.
+    /// By model.
     #[default]
     Model,
-    /// One row for each user.
+    /// By user.
     User,
-    /// One row for each day in UTC.
+    /// By day in UTC.
     Day,
+    /// By conversation; what is not stored has none.
+    Conversation,
+    /// By tag: a call with several counts in the row of each, one without any in a
+    /// row of its own.
+    Tag,
+    /// By tenant, for the operator alone
+    /// ([`Engine::usage_of_all`](crate::Engine::usage_of_all)).
+    Tenant,
 }
 
-names! { UsageGroup { Model = "model", User = "user", Day = "day" } }
+names! {
+    UsageGroup {
+        Model = "model", User = "user", Day = "day", Conversation = "conversation", Tag = "tag",
+        Tenant = "tenant",
+    }
+}
 
-/// Which usage is reported.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// Which usage is reported, and how it is summed; every field narrows it down.
+///
+/// ```
+/// use aimate_core::usage::{UsageFilter, UsageGroup};
+/// let filter = UsageFilter::new().group_by([UsageGroup::User, UsageGroup::Day]).tag("ticket:42");
+/// # let _ = filter;
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct UsageFilter {
     /// From this moment on; `None` from the beginning.
     pub from: Option<Timestamp>,
     /// Before this moment; `None` until now.
     pub to: Option<Timestamp>,
-    /// What the rows stand for.
-    pub group_by: UsageGroup,
+    /// What a row stands for: one row for each combination that there is. None: one
+    /// row for everything. Default: the model. Lists of records take no notice of it.
+    pub group_by: Vec<UsageGroup>,
+    /// Of this tenant; for the operator.
+    pub tenant: Option<TenantId>,
+    /// Of this user; a user sees none but their own.
+    pub user: Option<UserId>,
+    /// Of this model, as `CONNECTION/MODEL`.
+    pub model: Option<String>,
+    /// With this tag.
+    pub tag: Option<String>,
+    /// Of this run.
+    pub run: Option<RunId>,
+    /// Of this conversation.
+    pub conversation: Option<ConversationId>,
 }
 
-/// One row of a usage report: sums over its group.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+impl Default for UsageFilter {
+    fn default() -> Self {
+        Self {
+            from: None,
+            to: None,
+            group_by: vec![UsageGroup::default()],
+            tenant: None,
+            user: None,
+            model: None,
+            tag: None,
+            run: None,
+            conversation: None,
+        }
+    }
+}
+
+macro_rules! setters {
+    ($($(#[$doc:meta])* $field:ident: $type:ty;)*) => {$(
+        $(#[$doc])*
+        #[must_use]
+        pub fn $field(mut self, $field: impl Into<$type>) -> Self {
+            self.$field = Some($field.into());
+            self
+        }
+    )*};
+}
+
+impl UsageFilter {
+    /// Everything that the scope may see, by model.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// With a row for each combination of these, in place of the model; with one row
+    /// for everything, of none.
+    #[must_use]
+    pub fn group_by(mut self, groups: impl IntoIterator<Item = UsageGroup>) -> Self {
+        self.group_by = groups.into_iter().collect();
+        self
+    }
+
+    setters! {
+        /// From this moment on.
+        from: Timestamp;
+        /// Before this moment.
+        to: Timestamp;
+        /// Of this tenant, for the operator.
+        tenant: TenantId;
+        /// Of this user.
+        user: UserId;
+        /// Of this model, as `CONNECTION/MODEL`.
+        model: String;
+        /// With this tag.
+        tag: String;
+        /// Of this run.
+        run: RunId;
+        /// Of this conversation.
+        conversation: ConversationId;
+    }
+
+    /// The filter with each grouping once, if its period is one.
+    pub(crate) fn checked(&self) -> Result<Self> {
+        if let (Some(from), Some(to)) = (self.from, self.to)
+            && from >= to
+        {
+            return Err(Error::field("from", "is not before `to`"));
+        }
+        let mut filter = self.clone();
+        let mut seen = HashSet::new();
+        filter.group_by.retain(|group| seen.insert(*group));
+        Ok(filter)
+    }
+
+    /// [`checked`](Self::checked) for a caller within a tenant.
+    pub(crate) fn checked_for(&self, scope: &Scope) -> Result<Self> {
+        let filter = self.checked()?;
+        if filter.group_by.contains(&UsageGroup::Tenant) {
+            return Err(Error::field("group_by", "`tenant` is for the operator; a caller sees one tenant"));
+        }
+        if filter.tenant.is_some_and(|tenant| tenant != scope.tenant) {
+            return Err(Error::field("tenant", "is another one; a caller sees their own"));
+        }
+        Ok(filter)
+    }
+}
+
+/// One row of a usage report: sums over its group. What it is not grouped by is
+/// absent, and so is what the calls of its group do not have.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UsageSum {
-    /// The model, the user's id or the day.
+    /// What the row stands for in the first grouping: the model, the user's id, the
+    /// day and so on. Empty without a grouping, or where it has none.
     pub key: String,
+    /// The tenant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant_id: Option<TenantId>,
+    /// The user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<UserId>,
+    /// The model, as `CONNECTION/MODEL`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The day in UTC, such as `2026-01-31`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub day: Option<String>,
+    /// The conversation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conversation_id: Option<ConversationId>,
+    /// The tag.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
     /// How many calls.
     pub calls: u64,
     /// Tokens read.
@@ -179,6 +335,28 @@ pub struct UsageSum {
     pub estimated_calls: u64,
 }
 
+impl UsageSum {
+    /// With the key of the first of these groupings.
+    #[must_use]
+    pub fn with_key(mut self, groups: &[UsageGroup]) -> Self {
+        self.key = groups.first().map(|group| self.of(*group)).unwrap_or_default();
+        self
+    }
+
+    /// What the row stands for in a grouping; empty where it has none.
+    pub fn of(&self, group: UsageGroup) -> String {
+        match group {
+            UsageGroup::Model => self.model.clone(),
+            UsageGroup::User => self.user_id.map(|id| id.to_string()),
+            UsageGroup::Day => self.day.clone(),
+            UsageGroup::Conversation => self.conversation_id.map(|id| id.to_string()),
+            UsageGroup::Tag => self.tag.clone(),
+            UsageGroup::Tenant => self.tenant_id.map(|id| id.to_string()),
+        }
+        .unwrap_or_default()
+    }
+}
+
 /// Where usage is kept. A run's record is stored by
 /// [`RunStore::finish`](crate::run::RunStore::finish), in the same commit.
 #[async_trait]
@@ -186,9 +364,21 @@ pub trait UsageStore: Send + Sync {
     /// Stores the records of calls that belong to no run, all or none. A
     /// record whose id is already stored is skipped, so a retry is safe.
     async fn record(&self, records: &[(Scope, UsageRecord)]) -> Result<()>;
-    /// Sums of the scope's user, or of the whole tenant for an admin; ordered
-    /// by key, at most 1,000 rows.
+    /// Sums of the scope's user, or for an admin of the whole tenant or the filter's
+    /// user; at most 10,000 rows, in any order. Another tenant or user than the scope
+    /// may see has none. A record with several tags counts in the row of each.
     async fn summarize(&self, scope: &Scope, filter: &UsageFilter) -> Result<Vec<UsageSum>>;
+    /// Sums over all tenants, or the filter's, for the operator; at most 10,000 rows,
+    /// in any order.
+    async fn summarize_all(&self, filter: &UsageFilter) -> Result<Vec<UsageSum>>;
+    /// The records that [`summarize`](Self::summarize) sums, newest first (then by id,
+    /// descending). The cursor is `(created_at, id)`.
+    async fn records(
+        &self,
+        scope: &Scope,
+        filter: &UsageFilter,
+        page: PageRequest,
+    ) -> Result<Page<ListedUsage>>;
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! The OpenAPI document, and the page that shows it.
 
-use aimate_core::usage::UsageGroup;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use utoipa::OpenApi;
@@ -36,7 +35,7 @@ use crate::{json, model, openai};
         (name = "service", description = "The server itself."),
     ),
     paths(model::enable, model::disable, openai::model),
-    components(schemas(Problem<'static>, OpenAiError<'static>, UsageGroup)),
+    components(schemas(Problem<'static>, OpenAiError<'static>)),
 )]
 struct Base;
 

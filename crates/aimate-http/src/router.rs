@@ -102,6 +102,7 @@ fn documented_routes() -> OpenApiRouter<App> {
         .routes(routes!(document::chunks))
         .routes(routes!(search::search))
         .routes(routes!(usage::summarize))
+        .routes(routes!(usage::records))
         .routes(routes!(openai::models))
         .layer(compression());
     let streams = OpenApiRouter::new()

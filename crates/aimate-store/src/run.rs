@@ -14,12 +14,12 @@ use crate::value::{count, json, text};
 
 const GET: Sql = Sql::Same(
     "SELECT id, conversation_id, user_message_id, message_id, status, model, error, finish_reason, usage, \
-     context, worker_id, attempt, client_id, client_hash, created_at, finished_at \
+     context, worker_id, attempt, client_id, client_hash, tags, created_at, finished_at \
      FROM runs WHERE tenant_id = $1 AND user_id = $2 AND id = $3",
 );
 const GET_BY_CLIENT: Sql = Sql::Same(
     "SELECT id, conversation_id, user_message_id, message_id, status, model, error, finish_reason, usage, \
-     context, worker_id, attempt, client_id, client_hash, created_at, finished_at \
+     context, worker_id, attempt, client_id, client_hash, tags, created_at, finished_at \
      FROM runs WHERE tenant_id = $1 AND user_id = $2 AND client_id = $3",
 );
 const REQUEST_CANCEL: Sql = Sql::Same(
@@ -70,6 +70,7 @@ pub(crate) fn run(row: &Row) -> Result<Run> {
         attempt: row.get("attempt")?,
         client_id: row.maybe("client_id")?,
         client_hash: row.maybe("client_hash")?,
+        tags: row.json("tags")?,
         created_at: row.get("created_at")?,
         finished_at: row.maybe("finished_at")?,
     })

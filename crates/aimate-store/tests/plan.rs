@@ -71,12 +71,12 @@ async fn all_calls(stores: &Stores) {
     stores.models.replace(me, connection.id, &[world::model(&connection, "m")], at(1)).await.unwrap();
     stores.models.set_active(me, connection.id, "m", false).await.unwrap();
     for scope in [w.me, w.admin] {
-        stores
-            .usage
-            .summarize(&scope, &UsageFilter { from: Some(at(0)), ..UsageFilter::default() })
-            .await
-            .unwrap();
+        let filter = UsageFilter::new().from(at(0)).tag("t");
+        stores.usage.summarize(&scope, &filter).await.unwrap();
+        stores.usage.records(&scope, &filter, page).await.unwrap();
+        stores.usage.records(&scope, &filter, later(talk.id.0)).await.unwrap();
     }
+    stores.usage.summarize_all(&UsageFilter::new().from(at(0))).await.unwrap();
     w.begun().await;
     stores.workspaces.delete(me, workspace.id).await.unwrap();
     c.delete(me, talk.id).await.unwrap();

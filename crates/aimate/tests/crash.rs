@@ -15,6 +15,7 @@ use std::time::Duration;
 use aimate::message::MessageStatus;
 use aimate::run::RunStatus;
 use aimate::testing::{ScriptedProvider, Step};
+use aimate::usage::{UsageFilter, UsageOutcome};
 use aimate::{ChatEvent, ConversationId, Engine, PageRequest, RunId, Stores, Turn};
 use common::{builder, events, said, say, text};
 
@@ -27,7 +28,7 @@ fn crash(url: &str) -> (ConversationId, RunId) {
         let stores: Stores = aimate::store::connect(url).await.unwrap().into();
         let engine = builder(&ScriptedProvider::new([script])).store(stores.clone()).build().await.unwrap();
         let me = engine.local_scope().await.unwrap();
-        let listener = engine.chat(&me, Turn::new("q")).await.unwrap();
+        let listener = engine.chat(&me, Turn::new("q").tag("ticket:42")).await.unwrap();
         let ids = (listener.conversation_id(), listener.run_id());
         // Until the text is checkpointed.
         let is_logged = async || {
@@ -70,6 +71,14 @@ fn next_process_marks_the_answer_and_keeps_its_text() {
         let stored = engine.runs(&me).get(run).await.unwrap();
         assert_eq!(stored.status, RunStatus::Interrupted);
         assert!(stored.usage.unwrap().estimated);
+        assert_eq!(stored.tags, ["ticket:42"]);
+        let filter = UsageFilter::new().tag("ticket:42");
+        let records = engine.usage_records(&me, &filter, PageRequest::default()).await.unwrap().data;
+        assert_eq!(records.len(), 1);
+        assert_eq!(
+            (records[0].record.run_id, records[0].record.outcome),
+            (Some(run), UsageOutcome::Interrupted)
+        );
 
         let told = events(engine.runs(&me).attach(run, 0).await.unwrap()).await;
         assert_eq!(said(&told), "kept text");

@@ -299,6 +299,7 @@ impl Driver {
                 run_id: Some(self.run.id),
                 conversation_id: Some(self.run.conversation_id),
                 model: self.run.model.clone(),
+                tags: self.run.tags.clone(),
                 outcome: end.status.usage_outcome(),
                 usage,
                 created_at: now,

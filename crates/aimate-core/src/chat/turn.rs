@@ -140,6 +140,9 @@ pub struct Turn {
     pub stream: bool,
     /// What happens when nobody listens any more.
     pub on_disconnect: OnDisconnect,
+    /// What the application wants the turn's usage summed by, such as `ticket:42`: at
+    /// most 50 of 1 to 100 characters. Kept with the run and with its usage.
+    pub tags: Vec<String>,
     /// The caller's own id of the turn: sent twice, it is answered once.
     pub client_id: Option<String>,
 }
@@ -175,6 +178,7 @@ impl Turn {
             extra: Map::new(),
             stream: true,
             on_disconnect: OnDisconnect::Continue,
+            tags: Vec::new(),
             client_id: None,
         }
     }
@@ -293,6 +297,13 @@ impl Turn {
         self
     }
 
+    /// With one more tag, by which its usage can be summed.
+    #[must_use]
+    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+        self.tags.push(tag.into());
+        self
+    }
+
     /// With the caller's own id.
     #[must_use]
     pub fn client_id(mut self, id: impl Into<String>) -> Self {
@@ -333,6 +344,7 @@ impl Turn {
         if let Some(text) = &self.system_prompt {
             limit::text("system_prompt", text, limit::PROMPT)?;
         }
+        self.tags = limit::distinct_tags("tags", std::mem::take(&mut self.tags))?;
         if let Some(id) = &self.client_id {
             limit::name("client_id", id, limit::CLIENT_ID)?;
         }
@@ -364,6 +376,7 @@ impl Turn {
         hash.field("extra", &self.extra, &default.extra);
         hash.field("stream", &self.stream, &default.stream);
         hash.field("on_disconnect", &self.on_disconnect, &default.on_disconnect);
+        hash.field("tags", &self.tags, &default.tags);
         hash.0.finalize().to_vec()
     }
 }

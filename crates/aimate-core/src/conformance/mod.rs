@@ -202,6 +202,11 @@ macro_rules! conformance_tests {
                 recording_again_changes_nothing
                 sums_are_exact
                 counts_that_no_call_has_break_no_sum
+                several_groupings_make_a_row_for_each_combination
+                call_counts_for_each_of_its_tags
+                usage_is_narrowed_down
+                records_are_listed_newest_first_and_by_page
+                operator_sees_the_sums_of_tenants
             }
             file {
                 created_file_is_found

@@ -211,6 +211,7 @@ pub fn finish(begin: &BeginRun, text: &str, events: EventBatch) -> FinishRun {
             run_id: Some(run.id),
             conversation_id: Some(run.conversation_id),
             model: run.model.clone(),
+            tags: run.tags.clone(),
             outcome: RunStatus::Completed.usage_outcome(),
             usage: tokens(20, 7),
             created_at: at(200),
@@ -297,6 +298,7 @@ impl<'s> World<'s> {
             attempt: 1,
             client_id: None,
             client_hash: None,
+            tags: vec!["ticket:1".into()],
             created_at: at(100),
             finished_at: None,
         };

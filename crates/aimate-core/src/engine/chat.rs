@@ -404,6 +404,7 @@ impl Engine {
             attempt: 1,
             client_id: turn.client_id.clone(),
             client_hash: None,
+            tags: turn.tags.clone(),
             created_at: now,
             finished_at: None,
         };
@@ -453,6 +454,7 @@ fn summary(turn: &Turn, model: String) -> TurnSummary {
         workspace_id: turn.workspace,
         model,
         question: question.unwrap_or_default(),
+        tags: turn.tags.clone(),
         client_id: turn.client_id.clone(),
         is_stored: true,
     }

@@ -12,6 +12,7 @@ use crate::caught::caught;
 use crate::chat::model_call::{ask, broken};
 use crate::error::{Error, Result};
 use crate::knowledge::SourcePassage;
+use crate::limit;
 use crate::message::{Citation, MessageRole, Part, text_of};
 use crate::observer::TurnSummary;
 use crate::provider::{ChatMessage, ChatRequest, Embeddings, ProviderEvent, ProviderStream};
@@ -46,6 +47,9 @@ pub struct Completion {
     pub retrievers: Vec<String>,
     /// Passages of the application's own, before any that are found.
     pub passages: Vec<SourcePassage>,
+    /// What the application wants its usage summed by, as for a
+    /// [`Turn`](crate::chat::Turn).
+    pub tags: Vec<String>,
 }
 
 impl Completion {
@@ -80,6 +84,13 @@ impl Completion {
     #[must_use]
     pub fn passages(mut self, passages: impl IntoIterator<Item = SourcePassage>) -> Self {
         self.passages = passages.into_iter().collect();
+        self
+    }
+
+    /// With one more tag, by which its usage can be summed.
+    #[must_use]
+    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+        self.tags.push(tag.into());
         self
     }
 }
@@ -204,12 +215,14 @@ impl Engine {
     /// as an observer says; what the server says.
     pub async fn complete(&self, scope: &Scope, completion: Completion) -> Result<CompletionStream> {
         self.accepting()?;
+        let tags = limit::distinct_tags("tags", completion.tags)?;
         let target = self.resolve_model(scope, completion.model.as_deref()).await?;
         let endpoint = self.endpoint(scope, &target.connection)?;
         let provider = &self.inner.providers.get(&endpoint.provider)?.provider;
         let mut request = completion.request;
         let summary = || TurnSummary {
             model: target.label(),
+            tags: tags.clone(),
             question: question(&request).map(|message| text_of(&message.content)).unwrap_or_default(),
             ..TurnSummary::default()
         };
@@ -224,6 +237,7 @@ impl Engine {
         }
         let passages = request.passages.clone();
         let mut usage = self.usage_guard(scope, target.label(), target.prices());
+        usage.tags.clone_from(&tags);
         usage.prompt_tokens = prompt_estimate(&request);
         request.model.clone_from(&target.model_id);
         request.limits = self.inner.answer_limits;

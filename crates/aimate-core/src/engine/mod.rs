@@ -21,6 +21,7 @@ mod run;
 mod shutdown;
 mod stored_answer;
 mod title;
+mod usage;
 mod usage_guard;
 mod usage_recorder;
 mod worker;
@@ -48,7 +49,6 @@ use crate::keyring::KeyRing;
 use crate::observer::Observers;
 use crate::provider::ProviderId;
 use crate::scope::{Role, Scope};
-use crate::usage::{UsageFilter, UsageSum};
 use crate::user::User;
 
 pub use crate::chat::event::NumberedEvents;
@@ -166,20 +166,6 @@ impl Engine {
     /// The engine's clock and ids, for faces that need a time or an id.
     pub fn sources(&self) -> &ClockAndIds {
         &self.inner.sources
-    }
-
-    /// What calls used and cost, in sums; see [`UsageFilter`].
-    ///
-    /// # Errors
-    /// What the store says.
-    pub async fn usage(&self, scope: &Scope, filter: &UsageFilter) -> Result<Vec<UsageSum>> {
-        if let (Some(from), Some(to)) = (filter.from, filter.to)
-            && from >= to
-        {
-            return Err(Error::field("from", "is not before `to`"));
-        }
-        self.inner.usage_recorder.flush().await;
-        self.inner.stores.usage.summarize(scope, filter).await
     }
 
     /// How many notices observers were not told of: their queue was full, or they took

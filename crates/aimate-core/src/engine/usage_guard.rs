@@ -16,6 +16,8 @@ pub(super) struct UsageGuard {
     engine: Engine,
     scope: Scope,
     pub(super) model: String,
+    /// What the application wants the call summed by.
+    pub(super) tags: Vec<String>,
     prices: Option<Prices>,
     /// Tokens of the prompt as aiMate counts them.
     pub(super) prompt_tokens: u64,
@@ -32,6 +34,7 @@ impl Engine {
             engine: self.clone(),
             scope: *scope,
             model,
+            tags: Vec::new(),
             prices,
             prompt_tokens: 0,
             answer_tokens: 0,
@@ -85,6 +88,7 @@ impl Drop for UsageGuard {
                 run_id: None,
                 conversation_id: None,
                 model: std::mem::take(&mut self.model),
+                tags: std::mem::take(&mut self.tags),
                 outcome: self.outcome,
                 usage: self.usage(),
                 created_at: inner.sources.now(),

@@ -127,6 +127,7 @@ impl Engine {
                 run_id: Some(run.id),
                 conversation_id: Some(run.conversation_id),
                 model: run.model.clone(),
+                tags: run.tags.clone(),
                 outcome: RunStatus::Interrupted.usage_outcome(),
                 usage,
                 created_at: now,

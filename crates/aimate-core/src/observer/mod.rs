@@ -26,6 +26,8 @@ pub struct TurnSummary {
     /// The text of the last message that is to be answered; empty where an earlier
     /// question is answered again.
     pub question: String,
+    /// What the application wants its usage summed by.
+    pub tags: Vec<String>,
     /// The caller's own id of the turn.
     pub client_id: Option<String>,
     /// Whether question and answer will be stored. A plain call

@@ -54,6 +54,9 @@ pub(crate) struct TurnBody {
     /// What happens when nobody listens any more; default `continue`.
     #[schema(required = false)]
     on_disconnect: OnDisconnect,
+    /// What the turn's usage can be summed by, such as `ticket:42`: at most 50 of 1 to
+    /// 100 characters.
+    tags: Vec<String>,
     /// The caller's own id of the turn: sent twice, it is answered once.
     client_id: Option<String>,
     /// Free for the application, at most 64 KiB as JSON; kept with the message.
@@ -150,6 +153,7 @@ impl TurnBody {
         turn.extra = self.extra;
         turn.parent = self.parent_id;
         turn.model = self.model;
+        turn.tags = self.tags;
         turn.knowledge = self.knowledge;
         turn.retrievers = self.retrievers;
         turn.passages = self.passages;

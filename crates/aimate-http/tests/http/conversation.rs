@@ -128,6 +128,33 @@ async fn usage_is_summed() {
 }
 
 #[tokio::test]
+async fn usage_is_summed_by_several_and_listed_one_by_one() {
+    let bench = bench([answer("one"), answer("two")]).await;
+    let at = bench.conversation().await;
+    let body = json!({"content": "a", "stream": false, "tags": ["ticket:42", "b"]});
+    assert_eq!(bench.post(&format!("{at}/messages"), body).await.status, 200);
+    bench.say(&at, "b").await;
+    let sums = bench.get("/api/v1/usage?group_by=tag,model").await.json();
+    let rows: Vec<_> =
+        sums["data"].as_array().unwrap().iter().map(|row| (&row["tag"], &row["calls"])).collect();
+    let (one, none) = (json!(1), Value::Null);
+    assert_eq!(rows, [(&none, &one), (&json!("b"), &one), (&json!("ticket:42"), &one)]);
+    assert_eq!(sums["data"][1]["model"], "lab/test");
+    let tagged = bench.get("/api/v1/usage/records?tag=ticket:42").await.json();
+    assert_eq!(tagged["data"][0]["tags"], json!(["ticket:42", "b"]));
+    assert!(tagged["data"][0]["user_id"].is_string() && tagged["data"][0]["usage"].is_object());
+    let first = bench.get("/api/v1/usage/records?limit=1").await.json();
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let next = bench.get(&format!("/api/v1/usage/records?limit=1&cursor={cursor}")).await.json();
+    assert_eq!((&next["data"][0], &next["next_cursor"]), (&tagged["data"][0], &none));
+    bench.get("/api/v1/usage?group_by=tenant").await.problem(400, "invalid");
+    bench.get("/api/v1/usage?group_by=tag,").await.problem(400, "invalid");
+    bench.get("/api/v1/usage/records?cursor=x").await.problem(400, "invalid");
+    let body = json!({"content": "a", "tags": ["x".repeat(101)]});
+    bench.post(&format!("{at}/messages"), body).await.problem(400, "invalid");
+}
+
+#[tokio::test]
 async fn long_branch_is_paged_from_its_end() {
     let bench = bench([answer("1"), answer("2"), answer("3")]).await;
     let at = bench.conversation().await;

@@ -94,6 +94,7 @@ async fn contract_is_routed() {
         "GET /api/v1/knowledge/documents/{id}/chunks",
         "POST /api/v1/knowledge/search",
         "GET /api/v1/usage",
+        "GET /api/v1/usage/records",
         "POST /v1/chat/completions",
         "GET /v1/models",
         "GET /v1/models/{id}",

@@ -18,12 +18,12 @@ use crate::{Kind, SqlStore};
 /// statement, so the run may come before what it refers to.
 ///
 /// `$4` to `$14` are the run's, `$15` to `$27` the messages', `$28` to `$30` the
-/// new title, the same folded, and the one that it replaces.
+/// new title, the same folded, and the one that it replaces, `$31` the run's tags.
 const POSTGRES_BEGIN: Sql = Sql::Postgres(
     "WITH run AS ( \
         INSERT INTO runs (tenant_id, user_id, conversation_id, id, user_message_id, message_id, status, model, \
-        context, worker_id, attempt, client_id, client_hash, created_at, is_cancel_requested) \
-        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, false \
+        context, worker_id, attempt, client_id, client_hash, created_at, is_cancel_requested, tags) \
+        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, false, $31 \
         FROM conversations WHERE tenant_id = $1 AND user_id = $2 AND id = $3 \
         ON CONFLICT (tenant_id, user_id, client_id) WHERE client_id IS NOT NULL DO NOTHING RETURNING id), \
      said AS ( \
@@ -41,12 +41,12 @@ const POSTGRES_BEGIN: Sql = Sql::Postgres(
      SELECT id FROM run",
 );
 
-/// The same with a new conversation, whose are `$28` to `$37`.
+/// The same with a new conversation, whose are `$28` to `$37`; `$38` are the run's tags.
 const POSTGRES_BEGIN_NEW: Sql = Sql::Postgres(
     "WITH run AS ( \
         INSERT INTO runs (tenant_id, user_id, conversation_id, id, user_message_id, message_id, status, model, \
-        context, worker_id, attempt, client_id, client_hash, created_at, is_cancel_requested) \
-        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, false \
+        context, worker_id, attempt, client_id, client_hash, created_at, is_cancel_requested, tags) \
+        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, false, $38 \
         ON CONFLICT (tenant_id, user_id, client_id) WHERE client_id IS NOT NULL DO NOTHING RETURNING id), \
      said AS ( \
         INSERT INTO messages (tenant_id, conversation_id, id, parent_id, role, content, status, model, usage, \
@@ -64,8 +64,8 @@ const POSTGRES_BEGIN_NEW: Sql = Sql::Postgres(
 
 const SQLITE_RUN: Sql = Sql::Sqlite(
     "INSERT INTO runs (tenant_id, user_id, conversation_id, id, user_message_id, message_id, status, model, \
-     context, worker_id, attempt, client_id, client_hash, created_at, is_cancel_requested) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, false)",
+     context, worker_id, attempt, client_id, client_hash, created_at, is_cancel_requested, tags) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, false, $15)",
 );
 const SQLITE_TOUCH: Sql = Sql::Sqlite(
     "UPDATE conversations SET active_leaf_id = $4, updated_at = $5, message_count = message_count + $6, \
@@ -125,7 +125,8 @@ fn postgres(scope: &Scope, begin: &BeginRun, messages: &[&Message]) -> Result<St
     let sql = if begin.create.is_some() { POSTGRES_BEGIN_NEW } else { POSTGRES_BEGIN };
     let statement = bind_arrays(run(sql, scope, &begin.run)?, messages)?.expect_returned();
     let Some(new) = &begin.create else {
-        return Ok(statement.bind(maybe_text(begin.title.as_ref())).bind(folded(begin)).bind(DEFAULT_TITLE));
+        let titled = statement.bind(maybe_text(begin.title.as_ref())).bind(folded(begin)).bind(DEFAULT_TITLE);
+        return Ok(titled.bind(json(&begin.run.tags)?));
     };
     Ok(statement
         .bind(new.workspace_id)
@@ -137,7 +138,8 @@ fn postgres(scope: &Scope, begin: &BeginRun, messages: &[&Message]) -> Result<St
         .bind(json(&new.tags)?)
         .bind(json(&new.metadata)?)
         .bind(new.created_at)
-        .bind(new.updated_at))
+        .bind(new.updated_at)
+        .bind(json(&begin.run.tags)?))
 }
 
 fn sqlite(scope: &Scope, begin: &BeginRun, messages: &[&Message]) -> Result<Vec<Statement>> {
@@ -155,7 +157,7 @@ fn sqlite(scope: &Scope, begin: &BeginRun, messages: &[&Message]) -> Result<Vec<
     for message in messages {
         statements.push(sqlite_insert(scope.tenant, begin.run.conversation_id, message)?);
     }
-    statements.push(run(SQLITE_RUN, scope, &begin.run)?);
+    statements.push(run(SQLITE_RUN, scope, &begin.run)?.bind(json(&begin.run.tags)?));
     if begin.create.is_none() {
         let touch = SQLITE_TOUCH
             .scoped(scope)

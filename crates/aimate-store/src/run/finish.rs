@@ -9,7 +9,7 @@ use crate::{Kind, SqlStore};
 
 /// All of it in one statement, for one round trip; it returns a row if the run
 /// was ended. `$1` to `$4` find the run, `$5` to `$9` end it, `$10` to `$14` are
-/// the answer's, `$15` to `$24` the usage record's, `$25` to `$27` the events'.
+/// the answer's, `$15` to `$24` and `$28` the usage record's, `$25` to `$27` the events'.
 const POSTGRES_FINISH: Sql = Sql::Postgres(
     "WITH ended AS ( \
         UPDATE runs SET status = $5, error = $6, finish_reason = $7, usage = $8, finished_at = $9 \
@@ -23,8 +23,8 @@ const POSTGRES_FINISH: Sql = Sql::Postgres(
         AND messages.id = ended.message_id), \
      used AS ( \
         INSERT INTO usage_records (tenant_id, user_id, id, run_id, conversation_id, model, outcome, \
-        input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, is_estimated, created_at) \
-        SELECT $1, $2, $15, $16, $17, $13, $18, $19, $20, $21, $22, $14, $23, $24 FROM ended), \
+        input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, is_estimated, created_at, tags) \
+        SELECT $1, $2, $15, $16, $17, $13, $18, $19, $20, $21, $22, $14, $23, $24, $28 FROM ended), \
      logged AS ( \
         INSERT INTO run_events (tenant_id, run_id, first_seq, last_seq, events) \
         SELECT $1, $3, $25, $26, $27 FROM ended WHERE $27::jsonb IS NOT NULL \
@@ -49,8 +49,8 @@ const SQLITE_ANSWER: Sql = Sql::Sqlite(
 );
 const SQLITE_USE: Sql = Sql::Sqlite(
     "INSERT INTO usage_records (tenant_id, user_id, id, run_id, conversation_id, model, outcome, \
-     input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, is_estimated, created_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+     input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, is_estimated, created_at, tags) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
 );
 const SQLITE_LOG: Sql = Sql::Sqlite(
     "INSERT INTO run_events (tenant_id, run_id, first_seq, last_seq, events) VALUES ($1, $2, $3, $4, $5) \
@@ -101,6 +101,7 @@ fn postgres(scope: &Scope, finish: &FinishRun) -> Result<Statement> {
         .bind(count(finish.events.first))
         .bind(count(finish.events.last()))
         .bind(events(finish)?)
+        .bind(json(&finish.usage.tags)?)
         .expect_returned())
 }
 
@@ -129,7 +130,8 @@ fn sqlite(scope: &Scope, finish: &FinishRun) -> Result<Vec<Statement>> {
         .bind(count(usage.reasoning_tokens))
         .bind(usage.cost.map(|cost| cost.0))
         .bind(usage.estimated)
-        .bind(record.created_at);
+        .bind(record.created_at)
+        .bind(json(&record.tags)?);
     let logged = events(finish)?.map(|events| {
         let log = SQLITE_LOG.bind(scope.tenant).bind(finish.id);
         log.bind(count(finish.events.first)).bind(count(finish.events.last())).bind(events)
