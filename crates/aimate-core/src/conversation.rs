@@ -49,7 +49,13 @@ pub struct Conversation {
 }
 
 /// Parameters for creating a conversation.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+///
+/// ```
+/// use aimate_core::conversation::NewConversation;
+/// let new = NewConversation::new().title("The pump").tag("ticket:42");
+/// # let _ = new;
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct NewConversation {
@@ -69,6 +75,53 @@ pub struct NewConversation {
 }
 
 impl NewConversation {
+    /// A conversation with every default.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Under this title.
+    #[must_use]
+    pub fn title(mut self, title: impl Into<String>) -> Self {
+        self.title = Some(title.into());
+        self
+    }
+
+    /// With these instructions.
+    #[must_use]
+    pub fn system_prompt(mut self, text: impl Into<String>) -> Self {
+        self.system_prompt = Some(text.into());
+        self
+    }
+
+    /// In this workspace.
+    #[must_use]
+    pub fn workspace(mut self, id: WorkspaceId) -> Self {
+        self.workspace_id = Some(id);
+        self
+    }
+
+    /// Kept at the top.
+    #[must_use]
+    pub fn pinned(mut self) -> Self {
+        self.is_pinned = true;
+        self
+    }
+
+    /// With one more label.
+    #[must_use]
+    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+        self.tags.push(tag.into());
+        self
+    }
+
+    /// With this metadata in place of all before.
+    #[must_use]
+    pub fn metadata(mut self, metadata: Map<String, Value>) -> Self {
+        self.metadata = metadata;
+        self
+    }
+
     /// Checks the limits of every field.
     ///
     /// # Errors

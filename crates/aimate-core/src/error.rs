@@ -109,6 +109,8 @@ pub enum ErrorReason {
     ImageRefused,
     /// The embedder that a collection names is not loaded in this process.
     EmbedderNotLoaded,
+    /// The model's answer is no value of the type that was asked for.
+    NotOfType,
 }
 
 /// What a model server says of a prompt that does not fit, in its own tokens.

@@ -153,6 +153,9 @@ pub struct BeginRun {
     pub answer: Message,
     /// The run.
     pub run: Run,
+    /// A run that is over and gives its `client_id` to this one, which answers the same
+    /// turn anew.
+    pub replaces: Option<RunId>,
 }
 
 /// What [`RunStore::begin`] did.
@@ -229,7 +232,10 @@ pub trait RunStore: Send + Sync {
     /// Stores a turn: the conversation if it is new, the caller's messages, the
     /// answer's placeholder and the run; makes the answer the active leaf and
     /// sets `updated_at`. All or nothing, at most one round trip on a server
-    /// database. `NotFound` if the conversation or a parent is not there.
+    /// database. `NotFound` if the conversation or a parent is not there. A run that is
+    /// replaced loses its `client_id` in the same commit; where it does not have it any
+    /// more, or is not over, nothing is stored: the run that has it is
+    /// [`Begun::Existing`], and without one that is a `Conflict`.
     async fn begin(&self, scope: &Scope, begin: &BeginRun) -> Result<Begun>;
     /// The run with this id.
     async fn get(&self, scope: &Scope, id: RunId) -> Result<Run>;

@@ -1,5 +1,5 @@
 //! `/api/v1/conversations/{id}/messages`: the messages of a conversation, and
-//! the turns that add to them.
+//! the turns that add to them; `/api/v1/messages`: the turn that starts one.
 
 mod turn;
 
@@ -58,6 +58,25 @@ pub(crate) async fn list(
     Ok(List::of(&list, conversations.messages(id, query.leaf, page).await?))
 }
 
+/// Starts a conversation with a message and answers it: as a stream of events, or with
+/// `"stream": false` as the finished message. `conversation` may give its title, labels
+/// and so on.
+#[utoipa::path(post, path = "/api/v1/messages", tag = "messages",
+    params(("idempotency-key" = Option<String>, Header, description = "Like `client_id`")),
+    request_body = TurnBody,
+    responses((status = 200, content((ChatEvent = "text/event-stream"), (Message = "application/json")))))]
+pub(crate) async fn start(
+    State(app): State<App>,
+    Caller(scope): Caller,
+    headers: HeaderMap,
+    Json(mut body): Json<TurnBody>,
+) -> Result<Response> {
+    let seat = app.seat()?;
+    let messages = TurnInput::Messages(vec![body.message()?]);
+    let TurnRequest { turn, stream } = body.turn(None, messages, &headers)?;
+    respond(&app, app.engine.chat(&scope, turn).await?, stream, seat).await
+}
+
 /// Adds a message and answers it: as a stream of events, or with
 /// `"stream": false` as the finished message.
 #[utoipa::path(post, path = "/api/v1/conversations/{id}/messages", tag = "messages",
@@ -74,7 +93,7 @@ pub(crate) async fn create(
 ) -> Result<Response> {
     let seat = app.seat()?;
     let messages = TurnInput::Messages(vec![body.message()?]);
-    let TurnRequest { turn, stream } = body.turn(id, messages, &headers)?;
+    let TurnRequest { turn, stream } = body.turn(Some(id), messages, &headers)?;
     respond(&app, app.engine.chat(&scope, turn).await?, stream, seat).await
 }
 
@@ -92,7 +111,7 @@ pub(crate) async fn regenerate(
 ) -> Result<Response> {
     let seat = app.seat()?;
     body.has_no_content()?;
-    let TurnRequest { turn, stream } = body.turn(id, TurnInput::Regenerate(message), &headers)?;
+    let TurnRequest { turn, stream } = body.turn(Some(id), TurnInput::Regenerate(message), &headers)?;
     respond(&app, app.engine.chat(&scope, turn).await?, stream, seat).await
 }
 
@@ -111,7 +130,7 @@ pub(crate) async fn edit(
 ) -> Result<Response> {
     let seat = app.seat()?;
     let input = TurnInput::Edit(message, body.content()?);
-    let TurnRequest { turn, stream } = body.turn(id, input, &headers)?;
+    let TurnRequest { turn, stream } = body.turn(Some(id), input, &headers)?;
     match app.engine.edit(&scope, turn).await? {
         Edited::Question(answer) => respond(&app, answer, stream, seat).await,
         Edited::Answer(message) => Ok(Json(*message).into_response()),

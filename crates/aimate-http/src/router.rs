@@ -106,6 +106,7 @@ fn documented_routes() -> OpenApiRouter<App> {
         .routes(routes!(openai::models))
         .layer(compression());
     let streams = OpenApiRouter::new()
+        .routes(routes!(message::start))
         .routes(routes!(message::list, message::create))
         .routes(routes!(message::regenerate))
         .routes(routes!(message::edit))

@@ -60,4 +60,6 @@ pub use aimate_text as text;
 // one, in the versions that fit.
 pub use async_trait::async_trait;
 pub use futures_util::{Stream, StreamExt, stream};
+#[cfg(feature = "schemars")]
+pub use schemars;
 pub use {serde_json, uuid};

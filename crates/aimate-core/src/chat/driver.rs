@@ -469,8 +469,7 @@ fn without_content(finish: &FinishRun, error: &Error) -> FinishRun {
 }
 
 fn database_away() -> Error {
-    let why = "the database has been away for too long to keep this answer; what came before is stored";
-    Error::unavailable(why)
+    Error::unavailable("the database was away for too long to keep this answer; what came before is stored")
 }
 
 fn shutting_down() -> Error {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use crate::conversation::NewConversation;
 use crate::error::{Error, Result};
 use crate::id::{ConversationId, MessageId, WorkspaceId};
 use crate::knowledge::SourcePassage;
@@ -25,6 +26,9 @@ pub enum OnDisconnect {
 }
 
 names! { OnDisconnect { Continue = "continue", Cancel = "cancel" } }
+
+/// What the hash of a turn begins with: which fields count, and how.
+const HASH_VERSION: &[u8] = b"aimate/turn/1";
 
 /// One message a caller adds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -101,6 +105,9 @@ pub enum TurnInput {
 pub struct Turn {
     /// The conversation; `None` starts a new one.
     pub conversation: Option<ConversationId>,
+    /// What a new conversation is like: its title, labels, metadata and so on; `None`
+    /// for every default. The turn's own `workspace` and `system_prompt` go first.
+    pub new_conversation: Option<NewConversation>,
     /// The workspace of a new conversation.
     pub workspace: Option<WorkspaceId>,
     /// The system prompt of a new conversation; for an existing one it replaces
@@ -143,8 +150,15 @@ pub struct Turn {
     /// What the application wants the turn's usage summed by, such as `ticket:42`: at
     /// most 50 of 1 to 100 characters. Kept with the run and with its usage.
     pub tags: Vec<String>,
-    /// The caller's own id of the turn: sent twice, it is answered once.
+    /// The caller's own id of the turn: sent twice, it is answered once. The same id
+    /// with another turn is a `Conflict`; a turn is another one if any of its fields
+    /// differs but this one and `retry`.
     pub client_id: Option<String>,
+    /// Whether a turn of this `client_id` that was answered without success (it failed,
+    /// was cancelled, or was interrupted by a crash) is answered anew: as another
+    /// answer to the same question, beside the one before. Without it, the answer
+    /// that is stored comes back, whatever it is.
+    pub retry: bool,
 }
 
 impl Turn {
@@ -162,6 +176,7 @@ impl Turn {
     pub fn of(input: TurnInput) -> Self {
         Self {
             conversation: None,
+            new_conversation: None,
             workspace: None,
             system_prompt: None,
             input,
@@ -180,6 +195,7 @@ impl Turn {
             on_disconnect: OnDisconnect::Continue,
             tags: Vec::new(),
             client_id: None,
+            retry: false,
         }
     }
 
@@ -187,6 +203,13 @@ impl Turn {
     #[must_use]
     pub fn conversation(mut self, id: ConversationId) -> Self {
         self.conversation = Some(id);
+        self
+    }
+
+    /// In a new conversation like this.
+    #[must_use]
+    pub fn new_conversation(mut self, new: NewConversation) -> Self {
+        self.new_conversation = Some(new);
         self
     }
 
@@ -311,6 +334,27 @@ impl Turn {
         self
     }
 
+    /// Answered anew where its `client_id` was answered without success.
+    #[must_use]
+    pub fn retry(mut self) -> Self {
+        self.retry = true;
+        self
+    }
+
+    /// The same question of a stored turn, to be answered anew beside `answer`.
+    pub(crate) fn again(self, conversation: ConversationId, answer: MessageId) -> Self {
+        Self {
+            conversation: Some(conversation),
+            new_conversation: None,
+            workspace: None,
+            input: TurnInput::Regenerate(answer),
+            parent: None,
+            retrievers: Vec::new(),
+            passages: Vec::new(),
+            ..self
+        }
+    }
+
     /// The turn with its content cleaned, if it is within the limits.
     pub(crate) fn validated(mut self) -> Result<Self> {
         match &mut self.input {
@@ -341,6 +385,16 @@ impl Turn {
         if !matches!(self.input, TurnInput::Messages(_)) && self.conversation.is_none() {
             return Err(Error::invalid("an edit or regeneration needs its conversation"));
         }
+        match (&self.new_conversation, self.conversation) {
+            (Some(_), Some(_)) => {
+                return Err(Error::field("conversation", "is not taken here: the turn continues one"));
+            }
+            (Some(new), None) => new.check()?,
+            (None, _) => {}
+        }
+        if self.retry && self.client_id.is_none() {
+            return Err(Error::field("retry", "needs the `client_id` of the turn that is to be tried again"));
+        }
         if let Some(text) = &self.system_prompt {
             limit::text("system_prompt", text, limit::PROMPT)?;
         }
@@ -354,11 +408,12 @@ impl Turn {
     /// SHA-256 over the turn, to tell a repeated `client_id` from a reused one.
     ///
     /// Hashes are stored, so a turn has the same one in every version: each field
-    /// that is not at its default goes in under its name. A field that is added
-    /// to [`Turn`] is added here, and changes no hash of a turn without it.
+    /// that is not at its default goes in under its name, all but `client_id` and
+    /// `retry`. A field that is added to [`Turn`] is added here, and changes no hash
+    /// of a turn without it. Another way to hash begins with another [`HASH_VERSION`].
     pub(crate) fn hash(&self) -> Vec<u8> {
         let default = Self::of(TurnInput::Messages(Vec::new()));
-        let mut hash = TurnHash(Sha256::new_with_prefix(b"aimate/turn/1"));
+        let mut hash = TurnHash(Sha256::new_with_prefix(HASH_VERSION));
         hash.field("conversation", &self.conversation, &default.conversation);
         hash.field("workspace", &self.workspace, &default.workspace);
         hash.field("system_prompt", &self.system_prompt, &default.system_prompt);
@@ -376,6 +431,7 @@ impl Turn {
         hash.field("extra", &self.extra, &default.extra);
         hash.field("stream", &self.stream, &default.stream);
         hash.field("on_disconnect", &self.on_disconnect, &default.on_disconnect);
+        hash.field("new_conversation", &self.new_conversation, &default.new_conversation);
         hash.field("tags", &self.tags, &default.tags);
         hash.0.finalize().to_vec()
     }

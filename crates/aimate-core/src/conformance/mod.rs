@@ -148,6 +148,7 @@ macro_rules! conformance_tests {
                 refused_turn_stores_nothing
                 taken_ids_conflict
                 events_read_back
+                retried_turn_takes_over_its_client_id
                 checkpoint_again_changes_nothing
                 grown_checkpoint_replaces_its_former_self
                 finish_stores_the_answer

@@ -240,6 +240,48 @@ pub async fn events_read_back(stores: &Stores) {
     assert_eq!(some, [text_events(2, &["b", "c"]), text_events(4, &["d"])]);
 }
 
+pub async fn retried_turn_takes_over_its_client_id(stores: &Stores) {
+    let w = World::new(stores).await;
+    let talk = w.conversation("talk").await;
+    let mut first = w.turn(talk.id, None);
+    first.run.client_id = Some("once".into());
+    first.run.client_hash = Some(vec![1]);
+    stores.runs.begin(&w.me, &first).await.unwrap();
+    let again = |of: &BeginRun| {
+        let mut again = w.turn(talk.id, None);
+        let question = &first.messages[0];
+        again.answer.parent_id = Some(question.id);
+        again.run.user_message_id = Some(question.id);
+        again.run.client_id = Some("once".into());
+        again.run.client_hash = Some(vec![1]);
+        BeginRun { messages: Vec::new(), replaces: Some(of.run.id), ..again }
+    };
+    let has = async || stores.runs.of_client(&w.me, "once").await.unwrap().map(|run| run.id);
+    // One that is not over keeps its id.
+    let Begun::Existing(run) = stores.runs.begin(&w.me, &again(&first)).await.unwrap() else { panic!() };
+    assert_eq!(run.id, first.run.id);
+    stores.runs.finish(&w.me, &finish(&first, "x", text_events(1, &["x"]))).await.unwrap();
+    let second = again(&first);
+    assert_eq!(stores.runs.begin(&w.me, &second).await.unwrap(), Begun::New);
+    assert_eq!(has().await, Some(second.run.id));
+    let replaced = stores.runs.get(&w.me, first.run.id).await.unwrap();
+    assert_eq!((replaced.client_id, replaced.client_hash), (None, None));
+    // Whoever tries the same at the same moment finds that it was done.
+    let Begun::Existing(run) = stores.runs.begin(&w.me, &again(&first)).await.unwrap() else { panic!() };
+    assert_eq!(run.id, second.run.id);
+    let page = stores.conversations.messages(&w.me, talk.id, None, PageRequest::first(9)).await.unwrap();
+    let siblings = &page.data[1].sibling_ids;
+    assert_eq!(siblings.as_slice(), [first.answer.id, second.answer.id]);
+    // A run of nobody, and of somebody else, is none to replace.
+    let mut other = again(&first);
+    other.run.client_id = Some("other".into());
+    refused(stores.runs.begin(&w.me, &other).await, ErrorKind::Conflict);
+    for scope in w.others() {
+        assert!(stores.runs.begin(&scope, &again(&second)).await.is_err());
+    }
+    assert_eq!(has().await, Some(second.run.id));
+}
+
 pub async fn checkpoint_again_changes_nothing(stores: &Stores) {
     let w = World::new(stores).await;
     let turn = w.begun().await;

@@ -302,7 +302,7 @@ impl<'s> World<'s> {
             created_at: at(100),
             finished_at: None,
         };
-        BeginRun { create: None, title: None, messages: vec![question], answer, run }
+        BeginRun { create: None, title: None, messages: vec![question], answer, run, replaces: None }
     }
 
     /// A stored turn in a new conversation.

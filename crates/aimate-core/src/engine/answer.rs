@@ -87,7 +87,13 @@ impl Answer {
     /// The next event; `None` after the last one. Dropping the future loses
     /// nothing.
     pub async fn next(&mut self) -> Option<ChatEvent> {
-        poll_fn(|context| self.poll_event(context)).await
+        poll_fn(|context| self.poll_event(context)).await.map(|(_, event)| event)
+    }
+
+    /// The events with their sequence numbers, one by one: what a face sends as the
+    /// id of each, and [`Runs::attach`](super::Runs::attach) goes on after.
+    pub fn numbered(self) -> NumberedAnswer {
+        NumberedAnswer(self)
     }
 
     /// All events that are there, at least one, with their sequence numbers;
@@ -120,17 +126,15 @@ impl Answer {
         Err(Error::internal("the run ended without a last event"))
     }
 
-    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<ChatEvent>> {
+    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<(u64, ChatEvent)>> {
         if self.ready.is_empty() {
             match ready!(self.poll_batch(context)) {
                 Some(events) => self.ready = events.into(),
                 None => return Poll::Ready(None),
             }
         }
-        let event = self.ready.pop_front().map(|(_, event)| event);
-        Poll::Ready(
-            event.map(|event| Arc::try_unwrap(event).unwrap_or_else(|shared| ChatEvent::clone(&shared))),
-        )
+        let owned = |event| Arc::try_unwrap(event).unwrap_or_else(|shared| ChatEvent::clone(&shared));
+        Poll::Ready(self.ready.pop_front().map(|(n, event)| (n, owned(event))))
     }
 
     fn poll_batch(&mut self, context: &mut Context<'_>) -> Poll<Option<NumberedEvents>> {
@@ -172,7 +176,27 @@ impl Stream for Answer {
     type Item = ChatEvent;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<ChatEvent>> {
-        self.get_mut().poll_event(context)
+        self.get_mut().poll_event(context).map(|next| next.map(|(_, event)| event))
+    }
+}
+
+/// An [`Answer`] whose events come with their sequence numbers; see
+/// [`Answer::numbered`].
+#[derive(Debug)]
+pub struct NumberedAnswer(Answer);
+
+impl NumberedAnswer {
+    /// The answer, from its next event on.
+    pub fn into_inner(self) -> Answer {
+        self.0
+    }
+}
+
+impl Stream for NumberedAnswer {
+    type Item = (u64, ChatEvent);
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.get_mut().0.poll_event(context)
     }
 }
 

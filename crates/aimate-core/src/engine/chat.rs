@@ -5,6 +5,7 @@ use std::sync::Arc;
 use aimate_text::tokens::Tokenizer;
 
 use super::held::Hold;
+use super::replay::Tried;
 use super::resolve::ResolvedModel;
 use super::title::title;
 use super::{Answer, Engine};
@@ -73,11 +74,18 @@ impl Engine {
         let client_id = turn.client_id.clone();
         let client_hash = client_id.is_some().then(|| turn.hash());
         let on_disconnect = turn.on_disconnect;
+        let (turn, replaces) = match self.tried_before(scope, turn, client_hash.as_deref()).await? {
+            Tried::Answered(run) => return self.replay(scope, &run, client_hash.as_deref()),
+            Tried::Failed(run, turn) => (*turn, Some(run)),
+            Tried::Not(turn) => (*turn, None),
+        };
         let mut prepared = match self.prepare(scope, turn).await {
             Ok(prepared) => prepared,
+            Err(error) if replaces.is_some() => return Err(error),
             Err(error) => return self.same_turn(scope, client_id, client_hash, error).await,
         };
         prepared.begin.run.client_hash.clone_from(&client_hash);
+        prepared.begin.replaces = replaces;
         let (engine, scope) = (self.clone(), *scope);
         // In the engine's own task: a caller who goes away between the commit
         // and the first token must not leave a run that nobody drives.
@@ -88,33 +96,6 @@ impl Engine {
             }
         });
         begun.await.map_err(|error| Error::internal("the turn could not be started").with_source(error))?
-    }
-
-    /// The answer to a turn that cannot be begun because it already was: sent
-    /// again while it is answered, it stands in its own way.
-    async fn same_turn(
-        &self,
-        scope: &Scope,
-        client_id: Option<String>,
-        client_hash: Option<Vec<u8>>,
-        error: Error,
-    ) -> Result<Answer> {
-        let Some(client_id) = client_id else { return Err(error) };
-        match self.inner.stores.runs.of_client(scope, &client_id).await? {
-            Some(run) => self.replay(scope, &run, client_hash.as_deref()),
-            None => Err(error),
-        }
-    }
-
-    /// The answer of a stored turn, for a caller who sends the same turn again.
-    fn replay(&self, scope: &Scope, run: &Run, client_hash: Option<&[u8]>) -> Result<Answer> {
-        if run.client_hash.as_deref() != client_hash {
-            return Err(Error::conflict(
-                "this `client_id` was used for another turn; use a new one for a new turn",
-            ));
-        }
-        let live = self.inner.channel(scope, run.id);
-        Ok(Answer::new(self.clone(), *scope, run, 0, live))
     }
 
     fn start(&self, scope: Scope, on_disconnect: crate::chat::OnDisconnect, prepared: Prepared) -> Answer {
@@ -268,10 +249,11 @@ impl Engine {
     }
 
     fn new_branch(&self, turn: &Turn) -> Branch {
+        let new = turn.new_conversation.clone().unwrap_or_default();
         let conversation = self.new_conversation(NewConversation {
-            workspace_id: turn.workspace,
-            system_prompt: turn.system_prompt.clone(),
-            ..NewConversation::default()
+            workspace_id: turn.workspace.or(new.workspace_id),
+            system_prompt: turn.system_prompt.clone().or(new.system_prompt),
+            ..new
         });
         Branch { conversation, is_new: true, prompts: Vec::new(), path: Vec::new() }
     }
@@ -413,7 +395,8 @@ impl Engine {
             title: title.clone().unwrap_or_else(|| DEFAULT_TITLE.to_owned()),
             ..branch.conversation.clone()
         });
-        BeginRun { title: if branch.is_new { None } else { title }, create, messages, answer, run }
+        let title = if branch.is_new { None } else { title };
+        BeginRun { title, create, messages, answer, run, replaces: None }
     }
 }
 

@@ -9,6 +9,8 @@ mod connection;
 mod conversation;
 mod edit;
 mod endpoint;
+#[cfg(feature = "schemars")]
+mod extract;
 mod held;
 mod knowledge;
 mod model;
@@ -16,6 +18,7 @@ mod model_list;
 mod prompt;
 mod provider;
 mod ready;
+mod replay;
 mod resolve;
 mod run;
 mod shutdown;
@@ -52,7 +55,7 @@ use crate::scope::{Role, Scope};
 use crate::user::User;
 
 pub use crate::chat::event::NumberedEvents;
-pub use answer::Answer;
+pub use answer::{Answer, NumberedAnswer};
 pub use build::{ConnectionConfig, EngineBuilder};
 pub use complete::{Completion, CompletionStream, EmbeddingRequest, EmbeddingResponse};
 pub use connection::{ConnectionTest, Connections};
@@ -226,9 +229,11 @@ impl std::fmt::Debug for Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::usage::UsageFilter;
 
     const fn is_shared<T: Send + Sync + Clone + 'static>() {}
     const fn is_sent<T: Send + 'static>() {}
+    const fn is_synced<T: Send + Sync + 'static>() {}
 
     /// Applications keep these in their state and move them between tasks. It is
     /// the compiler that checks them.
@@ -244,7 +249,16 @@ mod tests {
         is_shared::<crate::chat::Turn>();
         is_sent::<EngineBuilder>();
         is_sent::<Answer>();
+        is_sent::<NumberedAnswer>();
         is_sent::<CompletionStream>();
-        is_sent::<Error>();
+        is_shared::<Completion>();
+        is_shared::<crate::Stores>();
+        is_shared::<crate::KeyRing>();
+        is_shared::<crate::Secret>();
+        is_shared::<UsageFilter>();
+        is_shared::<crate::knowledge::SourcePassage>();
+        is_shared::<crate::observer::TurnSummary>();
+        is_shared::<crate::chat::event::ChatEvent>();
+        is_synced::<Error>();
     };
 }

@@ -1,6 +1,7 @@
 //! What a turn takes.
 
 use aimate_core::chat::{InputMessage, OnDisconnect, Turn, TurnInput};
+use aimate_core::conversation::NewConversation;
 use aimate_core::knowledge::SourcePassage;
 use aimate_core::message::Part;
 use aimate_core::provider::{ResponseFormat, Sampling, ToolChoice, ToolSpec};
@@ -59,6 +60,11 @@ pub(crate) struct TurnBody {
     tags: Vec<String>,
     /// The caller's own id of the turn: sent twice, it is answered once.
     client_id: Option<String>,
+    /// Whether a turn of this `client_id` that was answered without success is answered
+    /// anew, beside the answer before; else that answer comes back.
+    retry: bool,
+    /// What the new conversation is like, where the turn starts one.
+    conversation: Option<NewConversation>,
     /// Free for the application, at most 64 KiB as JSON; kept with the message.
     #[schema(value_type = Object)]
     metadata: Map<String, Value>,
@@ -128,10 +134,10 @@ impl TurnBody {
         }
     }
 
-    /// The turn that `input` makes in a conversation.
+    /// The turn that `input` makes in a conversation, or in a new one.
     pub(super) fn turn(
         self,
-        conversation: ConversationId,
+        conversation: Option<ConversationId>,
         input: TurnInput,
         headers: &HeaderMap,
     ) -> Result<TurnRequest> {
@@ -139,7 +145,10 @@ impl TurnBody {
             return Err(Error::field("parent_id", "is not taken here: the message has its place").into());
         }
         let stream = self.stream.unwrap_or_else(|| accepts_stream(headers));
-        let mut turn = Turn::of(input).conversation(conversation).tools(self.tools).stream(stream);
+        let mut turn = Turn::of(input).tools(self.tools).stream(stream);
+        turn.conversation = conversation;
+        turn.new_conversation = self.conversation;
+        turn.retry = self.retry;
         turn = turn.on_disconnect(self.on_disconnect).sampling(Sampling {
             temperature: self.temperature,
             top_p: self.top_p,

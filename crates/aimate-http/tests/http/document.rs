@@ -61,6 +61,7 @@ async fn contract_is_routed() {
         "PUT /api/v1/conversations/{id}",
         "PATCH /api/v1/conversations/{id}",
         "DELETE /api/v1/conversations/{id}",
+        "POST /api/v1/messages",
         "GET /api/v1/conversations/{id}/messages",
         "POST /api/v1/conversations/{id}/messages",
         "POST /api/v1/conversations/{id}/messages/{mid}/regenerate",

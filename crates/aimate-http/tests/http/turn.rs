@@ -30,6 +30,33 @@ async fn resumed(bench: &Bench, run: &str, after: u64) -> Vec<Event> {
 }
 
 #[tokio::test]
+async fn turn_starts_a_conversation() {
+    let broken = vec![say("half"), Step::Fail(Error::upstream("cut"))];
+    let bench = bench([broken, answer("whole")]).await;
+    let body = json!({"content": "a", "client_id": "once", "conversation": {"title": "The pump", "tags": ["t"],
+        "metadata": {"ticket": 42}}});
+    let events = bench.post("/api/v1/messages", body.clone()).await.events();
+    let at = format!("/api/v1/conversations/{}", events[0].data["conversation_id"].as_str().unwrap());
+    let stored = bench.get(&at).await.json();
+    assert_eq!(
+        (&stored["title"], &stored["tags"], &stored["metadata"]["ticket"]),
+        (&json!("The pump"), &json!(["t"]), &json!(42))
+    );
+    assert_eq!(events.last().unwrap().name, "error");
+    // The same question anew, beside the answer that broke off.
+    let mut again = body.clone();
+    again["retry"] = json!(true);
+    again["stream"] = json!(false);
+    let message = bench.post("/api/v1/messages", again.clone()).await.json();
+    assert_eq!(text(&message), "whole");
+    let listed = bench.get(&format!("{at}/messages")).await.json();
+    assert_eq!(listed["data"][1]["sibling_ids"].as_array().unwrap().len(), 2);
+    bench.post(&format!("{at}/messages"), body).await.problem(400, "invalid");
+    again.as_object_mut().unwrap().remove("client_id");
+    bench.post("/api/v1/messages", again).await.problem(400, "invalid");
+}
+
+#[tokio::test]
 async fn stream_is_numbered_and_ends_once() {
     let bench = bench([answer("The boiler is serviced in May.")]).await;
     let at = bench.conversation().await;

@@ -62,6 +62,12 @@ const POSTGRES_BEGIN_NEW: Sql = Sql::Postgres(
      SELECT id FROM run",
 );
 
+/// Takes `client_id` `$4` from run `$3`, which is over, so that another may have it.
+const RELEASE: Sql = Sql::Same(
+    "UPDATE runs SET client_id = NULL, client_hash = NULL \
+     WHERE tenant_id = $1 AND user_id = $2 AND id = $3 AND client_id = $4 AND finished_at IS NOT NULL",
+);
+
 const SQLITE_RUN: Sql = Sql::Sqlite(
     "INSERT INTO runs (tenant_id, user_id, conversation_id, id, user_message_id, message_id, status, model, \
      context, worker_id, attempt, client_id, client_hash, created_at, is_cancel_requested, tags) \
@@ -78,10 +84,14 @@ impl SqlStore {
     /// See [`RunStore::begin`](aimate_core::run::RunStore::begin).
     pub(super) async fn begin_run(&self, scope: &Scope, begin: &BeginRun) -> Result<Begun> {
         let messages: Vec<&Message> = begin.messages.iter().chain([&begin.answer]).collect();
-        let statements = match self.kind() {
+        let mut statements = match self.kind() {
             Kind::Sqlite => sqlite(scope, begin, &messages)?,
             Kind::Postgres => vec![postgres(scope, begin, &messages)?],
         };
+        if let Some(replaced) = begin.replaces {
+            let release = RELEASE.scoped(scope).bind(replaced).bind(maybe_text(begin.run.client_id.as_ref()));
+            statements.insert(0, release.expect_touched(1));
+        }
         let error = match self.database.transaction_of(statements).await {
             Ok(_) => return Ok(Begun::New),
             Err(error) => error,
@@ -89,6 +99,9 @@ impl SqlStore {
         match error {
             DbError::RowCount { .. } => match self.run_of_client(scope, &begin.run).await? {
                 Some(run) => Ok(Begun::Existing(Box::new(run))),
+                None if begin.replaces.is_some() => Err(Error::conflict(
+                    "the answer that is to be tried again is not there any more, or belongs to another turn",
+                )),
                 None => Err(Error::missing("conversation", begin.run.conversation_id)),
             },
             DbError::Unique(_) => match self.run_of_client(scope, &begin.run).await? {
