@@ -12,6 +12,7 @@ use crate::message::Message;
 use crate::page::{Page, PageRequest};
 use crate::prompt::Prompt;
 use crate::scope::Scope;
+use crate::setters::setters;
 
 /// The title of a conversation that nobody named.
 pub const DEFAULT_TITLE: &str = "New Conversation";
@@ -80,20 +81,6 @@ impl NewConversation {
         Self::default()
     }
 
-    /// Under this title.
-    #[must_use]
-    pub fn title(mut self, title: impl Into<String>) -> Self {
-        self.title = Some(title.into());
-        self
-    }
-
-    /// With these instructions.
-    #[must_use]
-    pub fn system_prompt(mut self, text: impl Into<String>) -> Self {
-        self.system_prompt = Some(text.into());
-        self
-    }
-
     /// In this workspace.
     #[must_use]
     pub fn workspace(mut self, id: WorkspaceId) -> Self {
@@ -115,11 +102,13 @@ impl NewConversation {
         self
     }
 
-    /// With this metadata in place of all before.
-    #[must_use]
-    pub fn metadata(mut self, metadata: Map<String, Value>) -> Self {
-        self.metadata = metadata;
-        self
+    setters! {
+        /// Under this title.
+        optional title: String;
+        /// With these instructions.
+        optional system_prompt: String;
+        /// With this metadata in place of all before.
+        plain metadata: Map<String, Value>;
     }
 
     /// Checks the limits of every field.
@@ -170,6 +159,30 @@ fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
 }
 
 impl ConversationChange {
+    /// A change of nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    setters! {
+        /// To this title.
+        optional title: String;
+        /// To these instructions; an empty text removes them.
+        optional system_prompt: String;
+        /// Into this workspace, or out of its own.
+        optional workspace_id: Option<WorkspaceId>;
+        /// To the top, or not.
+        optional is_pinned: bool;
+        /// Put away, or not.
+        optional is_archived: bool;
+        /// To these labels.
+        optional tags: Vec<String>;
+        /// To this metadata.
+        optional metadata: Map<String, Value>;
+        /// To the branch that ends with this message.
+        optional active_leaf_id: MessageId;
+    }
+
     /// Checks the limits of every field that is given.
     ///
     /// # Errors
@@ -197,6 +210,26 @@ pub struct ConversationFilter {
     pub is_pinned: Option<bool>,
     /// Only those of this workspace.
     pub workspace_id: Option<WorkspaceId>,
+}
+
+impl ConversationFilter {
+    /// All of them.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    setters! {
+        /// Whose title contains this, whatever the case.
+        optional query: String;
+        /// With this label.
+        optional tag: String;
+        /// That are put away, or are not.
+        optional is_archived: bool;
+        /// That are kept at the top, or are not.
+        optional is_pinned: bool;
+        /// Of this workspace.
+        optional workspace_id: WorkspaceId;
+    }
 }
 
 /// What a turn is built on: see [`ConversationStore::window`].

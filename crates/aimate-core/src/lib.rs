@@ -41,6 +41,7 @@ pub mod run;
 mod scope;
 mod secret;
 pub mod session;
+mod setters;
 mod stores;
 #[cfg(feature = "testing")]
 pub mod testing;

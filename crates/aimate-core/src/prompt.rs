@@ -10,6 +10,7 @@ use crate::id::{PromptId, WorkspaceId};
 use crate::limit;
 use crate::page::{Page, PageRequest};
 use crate::scope::Scope;
+use crate::setters::setters;
 
 /// A stored system prompt.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -54,6 +55,18 @@ fn yes() -> bool {
 }
 
 impl NewPrompt {
+    /// An active prompt of the user.
+    pub fn new(title: impl Into<String>, content: impl Into<String>) -> Self {
+        Self { workspace_id: None, title: title.into(), content: content.into(), is_active: true }
+    }
+
+    setters! {
+        /// Of this workspace.
+        optional workspace_id: WorkspaceId;
+        /// That opens prompts, or does not.
+        plain is_active: bool;
+    }
+
     /// Checks the limits of every field.
     ///
     /// # Errors
@@ -78,6 +91,20 @@ pub struct PromptChange {
 }
 
 impl PromptChange {
+    /// A change of nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    setters! {
+        /// To this title.
+        optional title: String;
+        /// To this content.
+        optional content: String;
+        /// To one that opens prompts, or does not.
+        optional is_active: bool;
+    }
+
     /// Checks the limits of every field that is given.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::message::{Citation, MessageRole, Part, ToolCall};
 use crate::model::{Capability, Prices};
 use crate::secret::Secret;
+use crate::setters::setters;
 use crate::usage::TokenUsage;
 use crate::warning::WarningCode;
 
@@ -71,6 +72,20 @@ pub struct ToolSpec {
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub extra: Map<String, Value>,
+}
+
+impl ToolSpec {
+    /// A tool that takes arguments of this JSON Schema.
+    pub fn new(name: impl Into<String>, parameters: Value) -> Self {
+        Self { name: name.into(), description: String::new(), parameters, strict: None, extra: Map::new() }
+    }
+
+    setters! {
+        /// With what it does, for the model.
+        plain description: String;
+        /// With arguments that must follow the schema exactly, or need not.
+        optional strict: bool;
+    }
 }
 
 /// Whether the model must, may or must not call a tool.
@@ -138,6 +153,32 @@ pub struct Sampling {
     pub reasoning_effort: Option<String>,
 }
 
+impl Sampling {
+    /// Words picked as the provider does by default.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    setters! {
+        /// With this randomness, 0 to 2.
+        optional temperature: f64;
+        /// Out of this share of probability, 0 to 1.
+        optional top_p: f64;
+        /// With an answer of so many tokens at most.
+        optional max_tokens: u32;
+        /// Until one of these texts.
+        plain stop: Vec<String>;
+        /// With this seed.
+        optional seed: i64;
+        /// With this penalty on frequent tokens, -2 to 2.
+        optional frequency_penalty: f64;
+        /// With this penalty on tokens that occurred, -2 to 2.
+        optional presence_penalty: f64;
+        /// After so much thought: `low`, `medium`, `high`, or what the provider takes.
+        optional reasoning_effort: String;
+    }
+}
+
 /// One question to a model.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ChatRequest {
@@ -171,6 +212,28 @@ pub struct ChatRequest {
     /// Fields of OpenAI's request that aiMate has no name for, handed on to
     /// OpenAI-like servers as they are.
     pub extra: Map<String, Value>,
+}
+
+impl ChatRequest {
+    /// A prompt, oldest message first, to be answered as a stream.
+    pub fn new(messages: Vec<ChatMessage>) -> Self {
+        Self { messages, stream: true, ..Self::default() }
+    }
+
+    setters! {
+        /// With these tools.
+        plain tools: Vec<ToolSpec>;
+        /// With this choice of tools.
+        optional tool_choice: ToolChoice;
+        /// With an answer of this form.
+        optional response_format: ResponseFormat;
+        /// With words picked in this way.
+        plain sampling: Sampling;
+        /// With an answer in pieces, or whole.
+        plain stream: bool;
+        /// With more fields for OpenAI-like servers.
+        plain extra: Map<String, Value>;
+    }
 }
 
 /// Why a model stopped.
@@ -343,6 +406,17 @@ impl ListedModel {
     /// A model of which the server says nothing but its id.
     pub fn new(id: impl Into<String>) -> Self {
         Self { id: id.into(), ..Self::default() }
+    }
+
+    setters! {
+        /// Shown under this name.
+        plain name: String;
+        /// With a context window of so many tokens.
+        optional context_window: u32;
+        /// That can do this.
+        plain capabilities: Vec<Capability>;
+        /// At these prices.
+        optional prices: Prices;
     }
 }
 

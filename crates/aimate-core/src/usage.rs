@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::id::{ConversationId, RunId, TenantId, UsageId, UserId};
 use crate::page::{Page, PageRequest};
 use crate::scope::Scope;
+use crate::setters::setters;
 use crate::text::names;
 
 /// An amount of US dollars, kept as whole billionths so that sums are exact;
@@ -224,17 +225,6 @@ impl Default for UsageFilter {
     }
 }
 
-macro_rules! setters {
-    ($($(#[$doc:meta])* $field:ident: $type:ty;)*) => {$(
-        $(#[$doc])*
-        #[must_use]
-        pub fn $field(mut self, $field: impl Into<$type>) -> Self {
-            self.$field = Some($field.into());
-            self
-        }
-    )*};
-}
-
 impl UsageFilter {
     /// Everything that the scope may see, by model.
     pub fn new() -> Self {
@@ -251,21 +241,21 @@ impl UsageFilter {
 
     setters! {
         /// From this moment on.
-        from: Timestamp;
+        optional from: Timestamp;
         /// Before this moment.
-        to: Timestamp;
+        optional to: Timestamp;
         /// Of this tenant, for the operator.
-        tenant: TenantId;
+        optional tenant: TenantId;
         /// Of this user.
-        user: UserId;
+        optional user: UserId;
         /// Of this model, as `CONNECTION/MODEL`.
-        model: String;
+        optional model: String;
         /// With this tag.
-        tag: String;
+        optional tag: String;
         /// Of this run.
-        run: RunId;
+        optional run: RunId;
         /// Of this conversation.
-        conversation: ConversationId;
+        optional conversation: ConversationId;
     }
 
     /// The filter with each grouping once, if its period is one.

@@ -10,6 +10,7 @@ use crate::id::WorkspaceId;
 use crate::limit;
 use crate::page::{Page, PageRequest};
 use crate::scope::Scope;
+use crate::setters::setters;
 
 /// A named group of conversations and prompts of one user.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,6 +52,18 @@ pub struct NewWorkspace {
 }
 
 impl NewWorkspace {
+    /// A workspace of this name.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), description: String::new(), metadata: Map::new() }
+    }
+
+    setters! {
+        /// With this description.
+        plain description: String;
+        /// With this metadata.
+        plain metadata: Map<String, Value>;
+    }
+
     /// Checks the limits of every field.
     ///
     /// # Errors
@@ -79,6 +92,22 @@ pub struct WorkspaceChange {
 }
 
 impl WorkspaceChange {
+    /// A change of nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    setters! {
+        /// To this name.
+        optional name: String;
+        /// To this description.
+        optional description: String;
+        /// Put away, or not.
+        optional is_archived: bool;
+        /// To this metadata.
+        optional metadata: Map<String, Value>;
+    }
+
     /// Checks the limits of every field that is given.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use crate::knowledge::SourcePassage;
 use crate::limit;
 use crate::message::{MessageRole, Part, normalize_content};
 use crate::provider::{ResponseFormat, Sampling, ToolChoice, ToolSpec};
+use crate::setters::setters;
 use crate::text::names;
 
 /// What happens to a run when nobody listens to it any more.
@@ -45,6 +46,11 @@ impl InputMessage {
     /// A message without metadata.
     pub fn new(role: MessageRole, content: Vec<Part>) -> Self {
         Self { role, content, metadata: Map::new() }
+    }
+
+    setters! {
+        /// With this metadata.
+        plain metadata: Map<String, Value>;
     }
 
     /// What a person or their application says in a conversation: results of
