@@ -92,6 +92,8 @@ async fn complete(app: &App, scope: &Scope, parsed: ParsedRequest, seat: Seat) -
     let mut completion = Completion::new(parsed.request);
     completion.model = parsed.model;
     completion.knowledge = parsed.knowledge;
+    completion.retrievers = parsed.retrievers;
+    completion.tags = parsed.tags;
     let stream = app.engine.complete(scope, completion).await?;
     let head = CompletionHead::new(app.engine.sources(), stream.model(), None);
     if is_streamed {

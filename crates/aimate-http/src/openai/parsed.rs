@@ -15,6 +15,8 @@ pub(crate) struct ParsedRequest {
     pub(super) include_usage: bool,
     pub(super) conversation: Option<ConversationId>,
     pub(super) knowledge: Option<Vec<String>>,
+    pub(super) retrievers: Vec<String>,
+    pub(super) tags: Vec<String>,
     pub(super) metadata: Map<String, Value>,
 }
 
@@ -51,6 +53,8 @@ impl ParsedRequest {
         turn.conversation = self.conversation;
         turn.model = self.model;
         turn.knowledge = self.knowledge;
+        turn.retrievers = self.retrievers;
+        turn.tags = self.tags;
         turn.system_prompt = system_prompt;
         turn.tool_choice = tool_choice;
         turn.parallel_tool_calls = parallel_tool_calls;

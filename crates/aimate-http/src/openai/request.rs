@@ -81,6 +81,11 @@ pub(crate) struct ChatBody {
     /// is none. Default: none, but all for the model `builtin` when question
     /// and answer are stored.
     knowledge: Option<Vec<String>>,
+    /// Searches of the application to retrieve passages from too, by their names.
+    retrievers: Option<Vec<String>>,
+    /// What the usage can be summed by, such as `ticket:42`: at most 50 of 1 to 100
+    /// characters.
+    tags: Option<Vec<String>>,
     /// All other fields.
     #[schema(ignore)]
     extra: Map<String, Value>,
@@ -144,7 +149,7 @@ impl<'de> Visitor<'de> for ChatBodyVisitor {
             model messages stream stream_options tools tool_choice parallel_tool_calls
             response_format temperature top_p max_tokens max_completion_tokens stop seed
             frequency_penalty presence_penalty reasoning_effort n logprobs top_logprobs store
-            metadata conversation_id knowledge);
+            metadata conversation_id knowledge retrievers tags);
         Ok(body)
     }
 }
@@ -196,6 +201,8 @@ impl ChatBody {
             include_usage: self.stream_options.and_then(|options| options.include_usage).unwrap_or(false),
             conversation: self.conversation_id,
             knowledge: self.knowledge,
+            retrievers: self.retrievers.unwrap_or_default(),
+            tags: self.tags.unwrap_or_default(),
             metadata: self.metadata.unwrap_or_default(),
         })
     }

@@ -147,6 +147,10 @@ async fn usage_is_summed_by_several_and_listed_one_by_one() {
     let cursor = first["next_cursor"].as_str().unwrap();
     let next = bench.get(&format!("/api/v1/usage/records?limit=1&cursor={cursor}")).await.json();
     assert_eq!((&next["data"][0], &next["next_cursor"]), (&tagged["data"][0], &none));
+    let passing = json!({"messages": [{"role": "user", "content": "b"}], "tags": ["plain"]});
+    assert_eq!(bench.post("/v1/chat/completions", passing).await.status, 200);
+    let plain = bench.get("/api/v1/usage/records?tag=plain").await.json();
+    assert_eq!(plain["data"].as_array().unwrap().len(), 1);
     bench.get("/api/v1/usage?group_by=tenant").await.problem(400, "invalid");
     bench.get("/api/v1/usage?group_by=tag,").await.problem(400, "invalid");
     bench.get("/api/v1/usage/records?cursor=x").await.problem(400, "invalid");

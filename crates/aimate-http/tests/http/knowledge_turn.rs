@@ -1,5 +1,9 @@
 //! Answers out of the knowledge.
 
+use std::sync::Arc;
+
+use aimate_core::Scope;
+use aimate_core::knowledge::{Retriever, SourcePassage};
 use aimate_core::message::text_of;
 use aimate_core::testing::answer;
 use aimate_http::Options;
@@ -148,6 +152,52 @@ async fn completions_are_shown_passages() {
         let body = json!({"messages": [{"role": "user", "content": "x"}], "knowledge": wrong});
         bench.post("/v1/chat/completions", body).await.openai_error(400, "invalid");
     }
+}
+
+/// A search of the application's own.
+struct Tickets;
+
+#[async_trait::async_trait]
+impl Retriever for Tickets {
+    async fn retrieve(&self, _: &Scope, _: &str, _: u32) -> aimate_core::Result<Vec<SourcePassage>> {
+        Ok(vec![SourcePassage::new("ticket:1", "The pump was new in 2020.")])
+    }
+}
+
+#[tokio::test]
+async fn passages_of_the_application_are_cited_on_both_faces() {
+    let library = library_with([answer("In March [1].")], Options::default(), |builder| {
+        builder.retriever("tickets", Arc::new(Tickets))
+    })
+    .await;
+    let bench = &library.bench;
+    let at = bench.conversation().await;
+    let given = json!([{"source": "ticket:42", "text": "The pump was replaced in March.", "title": "Ticket 42",
+        "url": "https://helpdesk.example.org/42"}]);
+    let body = json!({"content": QUESTION, "stream": false, "passages": given, "retrievers": ["tickets"]});
+    let message = bench.post(&format!("{at}/messages"), body).await.json();
+    let citation = citations(&message)[0];
+    assert_eq!(
+        (&citation["source"], &citation["url"]),
+        (&json!("ticket:42"), &json!("https://helpdesk.example.org/42"))
+    );
+    assert!(citation.get("document_id").is_none() && citation.get("chunk_id").is_none());
+    assert!(shown(&library).contains("[2] ticket:1\nThe pump was new in 2020."));
+    for (field, wrong, status) in [
+        ("passages", json!([{"source": "a"}]), 400),
+        ("passages", json!([{"source": "a", "text": "b", "chunk": "c"}]), 400),
+        ("retrievers", json!(["nobody"]), 404),
+    ] {
+        let body = json!({"content": QUESTION, field: wrong});
+        assert_eq!(bench.post(&format!("{at}/messages"), body).await.status, status, "{field}");
+    }
+    let id = message["id"].as_str().unwrap();
+    let again = json!({"passages": given});
+    bench.post(&format!("{at}/messages/{id}/regenerate"), again).await.problem(400, "invalid");
+    let body = json!({"messages": [{"role": "user", "content": QUESTION}], "retrievers": ["tickets"]});
+    let reply = bench.post("/v1/chat/completions", body).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    assert!(shown(&library).contains("[1] ticket:1\nThe pump was new in 2020."));
 }
 
 #[tokio::test]
