@@ -213,7 +213,7 @@ fn listed(row: &Row) -> Result<ListedUsage> {
         output_tokens: row.get("output_tokens")?,
         cached_tokens: row.get("cached_tokens")?,
         reasoning_tokens: row.get("reasoning_tokens")?,
-        cost: row.maybe("cost")?.map(Cost),
+        cost: row.maybe("cost")?,
         estimated: row.get("is_estimated")?,
     };
     let record = UsageRecord {

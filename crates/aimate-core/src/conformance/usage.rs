@@ -1,5 +1,5 @@
 use super::world::{World, at, id, tokens};
-use crate::id::{ConversationId, RunId};
+use crate::id::{ConversationId, RunId, UserId};
 use crate::usage::{
     Cost, ListedUsage, TokenUsage, UsageFilter, UsageGroup, UsageOutcome, UsageRecord, UsageSum,
 };
@@ -219,7 +219,7 @@ pub async fn usage_is_narrowed_down(stores: &Stores) {
     }
     for (scope, filter) in [
         (w.me, all().user(w.other.user)),
-        (w.admin, all().user(id())),
+        (w.admin, all().user(id::<UserId>())),
         (w.admin, all().tenant(w.stranger.tenant)),
     ] {
         assert_eq!(stores.usage.records(&scope, &filter, PageRequest::default()).await.unwrap().data, []);
@@ -278,6 +278,6 @@ pub async fn operator_sees_the_sums_of_tenants(stores: &Stores) {
     let one = by(groups).tenant(w.stranger.tenant).tag("x");
     let sums = stores.usage.summarize_all(&one).await.unwrap();
     assert_eq!(sums.iter().map(|sum| sum.input_tokens).collect::<Vec<_>>(), [32]);
-    let none = by(groups).tenant(w.me.tenant).user(id());
+    let none = by(groups).tenant(w.me.tenant).user(id::<UserId>());
     assert_eq!(stores.usage.summarize_all(&none).await.unwrap(), []);
 }

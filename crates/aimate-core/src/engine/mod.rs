@@ -253,7 +253,7 @@ mod tests {
         is_sent::<CompletionStream>();
         is_shared::<Completion>();
         is_shared::<crate::Stores>();
-        is_shared::<crate::KeyRing>();
+        is_synced::<crate::KeyRing>();
         is_shared::<crate::Secret>();
         is_shared::<UsageFilter>();
         is_shared::<crate::knowledge::SourcePassage>();

@@ -3,7 +3,7 @@
 use aimate_core::usage::Cost;
 use aimate_core::{
     BlobId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId, Error, FileId, MessageId,
-    PromptId, Result, RunId, SessionId, SpaceId, TenantId, Timestamp, UserId, WorkerId, WorkspaceId,
+    PromptId, Result, RunId, SessionId, SpaceId, TenantId, Timestamp, UsageId, UserId, WorkerId, WorkspaceId,
 };
 use serde::de::DeserializeOwned;
 use sqlx::types::Json;
@@ -113,6 +113,7 @@ cells! {
     ConversationId: Uuid, ConversationId;
     MessageId: Uuid, MessageId;
     RunId: Uuid, RunId;
+    UsageId: Uuid, UsageId;
     FileId: Uuid, FileId;
     CollectionId: Uuid, CollectionId;
     DocumentId: Uuid, DocumentId;
