@@ -5,8 +5,7 @@
 use std::sync::Arc;
 
 use aimate::knowledge::{EmbedPurpose, Embedder, EmbeddingModel, SearchMode, SearchRequest};
-use aimate::{Engine, Result};
-use async_trait::async_trait;
+use aimate::{Engine, Result, async_trait};
 
 /// Hashes three letters at a time, so that words of one family are near each
 /// other: no match for a model, but it needs none.
@@ -36,15 +35,6 @@ impl Trigrams {
 impl Embedder for Trigrams {
     fn model(&self) -> &EmbeddingModel {
         &self.0
-    }
-
-    /// What is longer is cut before it comes here, counted as below.
-    fn max_tokens(&self) -> usize {
-        512
-    }
-
-    fn count_tokens(&self, text: &str) -> usize {
-        text.split_whitespace().count()
     }
 
     /// The engine scales the vectors to length 1.

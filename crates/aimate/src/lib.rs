@@ -27,7 +27,7 @@
 //! nouns from [`aimate_core`], [`providers`], [`text`], [`index`] and, with their
 //! features, [`store`], [`sync`] and [`http`]; and what a port is implemented with:
 //! [`async_trait`](macro@async_trait), [`Stream`], [`StreamExt`], [`stream`],
-//! [`serde_json`] and [`uuid`].
+//! [`serde_json`], [`bytes`] and [`uuid`].
 
 pub use aimate_core::chat::event::ChatEvent;
 pub use aimate_core::chat::{AnswerLimits, InputMessage, OnDisconnect, Turn, TurnInput};
@@ -62,4 +62,4 @@ pub use async_trait::async_trait;
 pub use futures_util::{Stream, StreamExt, stream};
 #[cfg(feature = "schemars")]
 pub use schemars;
-pub use {serde_json, uuid};
+pub use {bytes, serde_json, uuid};

@@ -1,6 +1,7 @@
 //! Embedders: what turns texts into vectors, and rerankers: what reads a
 //! question and a passage together.
 
+use aimate_text::tokens::estimate;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
@@ -40,10 +41,15 @@ pub enum EmbedPurpose {
 pub trait Embedder: Send + Sync {
     /// The model, always the same for one embedder.
     fn model(&self) -> &EmbeddingModel;
-    /// Tokens of a text at most; what is longer is cut by the model.
-    fn max_tokens(&self) -> usize;
-    /// Tokens of `text` as the model counts them.
-    fn count_tokens(&self, text: &str) -> usize;
+    /// Tokens of a text at most; what is longer is cut by the model. Default: 512.
+    fn max_tokens(&self) -> usize {
+        512
+    }
+    /// Tokens of `text` as the model counts them. Default: an estimate, a little more
+    /// than most models count.
+    fn count_tokens(&self, text: &str) -> usize {
+        estimate(text) as usize
+    }
     /// The scripts that the model reads. Default: all. What is mostly in others is
     /// searched for by words alone, and cut into chunks without asking this model.
     fn scripts(&self) -> Scripts {
@@ -57,8 +63,10 @@ pub trait Embedder: Send + Sync {
 /// Orders passages by how well they answer a question, reading both together.
 #[async_trait]
 pub trait Reranker: Send + Sync {
-    /// Its name, for `explain`.
-    fn name(&self) -> &str;
+    /// Its name, for `explain`. Default: `reranker`.
+    fn name(&self) -> &str {
+        "reranker"
+    }
     /// One score for each passage, in their order; a higher one is better.
     async fn rerank(&self, query: &str, passages: &[String]) -> Result<Vec<f32>>;
 }

@@ -30,15 +30,16 @@ enum Notice {
     DocumentEnded(Scope, Arc<Document>),
 }
 
-enum Entry {
-    Notice(Notice),
+/// What waits in the queue of an observer.
+enum QueuedNotice {
+    Tell(Notice),
     Flush(oneshot::Sender<()>),
 }
 
 /// The way to the observers' queues. Cloning gives the same queues.
 #[derive(Clone, Default)]
 pub(crate) struct Notices {
-    queues: Arc<[mpsc::Sender<Entry>]>,
+    queues: Arc<[mpsc::Sender<QueuedNotice>]>,
     dropped: Arc<AtomicU64>,
 }
 
@@ -77,7 +78,7 @@ impl Notices {
     pub(crate) async fn flush(&self) {
         join_all(self.queues.iter().map(|queue| async {
             let (done, wait) = oneshot::channel();
-            if queue.send(Entry::Flush(done)).await.is_ok() {
+            if queue.send(QueuedNotice::Flush(done)).await.is_ok() {
                 // The task answers or has ended; both mean there is nothing to wait for.
                 let _ = wait.await;
             }
@@ -87,7 +88,7 @@ impl Notices {
 
     fn tell(&self, notice: &Notice) {
         for queue in self.queues.iter() {
-            if queue.try_send(Entry::Notice(notice.clone())).is_err() {
+            if queue.try_send(QueuedNotice::Tell(notice.clone())).is_err() {
                 self.drop_one();
             }
         }
@@ -179,10 +180,14 @@ fn is_refusal(error: &Error) -> bool {
 }
 
 /// Tells one observer what comes, one notice after the other.
-async fn tell(observer: Arc<dyn Observer>, mut entries: mpsc::Receiver<Entry>, dropped: Arc<AtomicU64>) {
+async fn tell(
+    observer: Arc<dyn Observer>,
+    mut entries: mpsc::Receiver<QueuedNotice>,
+    dropped: Arc<AtomicU64>,
+) {
     while let Some(entry) = entries.recv().await {
         match entry {
-            Entry::Notice(notice) => {
+            QueuedNotice::Tell(notice) => {
                 let told = caught(async { notice.tell(observer.as_ref()).await });
                 match timeout(PATIENCE, told).await {
                     Ok(Ok(())) => {}
@@ -196,7 +201,7 @@ async fn tell(observer: Arc<dyn Observer>, mut entries: mpsc::Receiver<Entry>, d
                     }
                 }
             }
-            Entry::Flush(done) => drop(done.send(())),
+            QueuedNotice::Flush(done) => drop(done.send(())),
         }
     }
     // Its own end may panic too.
