@@ -45,8 +45,8 @@ pub trait Embedder: Send + Sync {
     fn max_tokens(&self) -> usize {
         512
     }
-    /// Tokens of `text` as the model counts them. Default: an estimate, a little more
-    /// than most models count.
+    /// Tokens of `text` as the model counts them. Default: an estimate, a quarter for
+    /// each ASCII character and one for each other.
     fn count_tokens(&self, text: &str) -> usize {
         estimate(text) as usize
     }
