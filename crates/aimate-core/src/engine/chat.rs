@@ -392,7 +392,7 @@ impl Engine {
         };
         let title = (branch.conversation.title == DEFAULT_TITLE).then(|| title(&messages)).flatten();
         let create = branch.is_new.then(|| Conversation {
-            title: title.clone().unwrap_or_else(|| DEFAULT_TITLE.to_owned()),
+            title: title.clone().unwrap_or_else(|| branch.conversation.title.clone()),
             ..branch.conversation.clone()
         });
         let title = if branch.is_new { None } else { title };

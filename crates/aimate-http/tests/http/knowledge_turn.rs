@@ -166,10 +166,11 @@ impl Retriever for Tickets {
 
 #[tokio::test]
 async fn passages_of_the_application_are_cited_on_both_faces() {
-    let library = library_with([answer("In March [1].")], Options::default(), |builder| {
+    let library = library_with([answer("In March [1].")], Options::local(), |builder| {
         builder.retriever("tickets", Arc::new(Tickets))
     })
     .await;
+    library.manuals().await;
     let bench = &library.bench;
     let at = bench.conversation().await;
     let given = json!([{"source": "ticket:42", "text": "The pump was replaced in March.", "title": "Ticket 42",

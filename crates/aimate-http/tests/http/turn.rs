@@ -46,9 +46,8 @@ async fn turn_starts_a_conversation() {
     // The same question anew, beside the answer that broke off.
     let mut again = body.clone();
     again["retry"] = json!(true);
-    again["stream"] = json!(false);
-    let message = bench.post("/api/v1/messages", again.clone()).await.json();
-    assert_eq!(text(&message), "whole");
+    let events = bench.post("/api/v1/messages", again.clone()).await.events();
+    assert_eq!(text(&events.last().unwrap().data["message"]), "whole");
     let listed = bench.get(&format!("{at}/messages")).await.json();
     assert_eq!(listed["data"][1]["sibling_ids"].as_array().unwrap().len(), 2);
     bench.post(&format!("{at}/messages"), body).await.problem(400, "invalid");
