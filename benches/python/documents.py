@@ -9,6 +9,11 @@ installed here, and compared with a reference:
 - of an e-mail, what Python's `email` package finds in its parts;
 - of a text in a folder named for an encoding (as chardet's test corpus is), its
   right decoding;
+- of a workbook, where LibreOffice is installed, its cells as LibreOffice shows them.
+  A cell counts as found as it is shown (`15.5%`, `14 Mar 2025`), as it is kept
+  (`0.155`), or as its date in the order of the calendar: other readers write
+  what is kept, so what two of them agree on are the digits behind `15.5%` and the
+  `00:00:00` of each date, which nobody sees or looks for;
 - else the words that two of the other readers agree on, of each as many as the
   second of them found. Files without two readers, or with fewer than five such
   words, are left out and counted.
@@ -16,7 +21,9 @@ installed here, and compared with a reference:
 `recall`: the share of the reference's words that were found. `precision`: the
 share of the found words that the reference has, or any other reader. `order`: of
 the words that stand once in both texts, the share that can be kept in the order
-of the reference, or of the other readers (their median). Other readers help to
+of the reference, or of the other readers (their median). In a table a word is not
+wrong for standing on many lines: a reader may write the names of the columns on
+each row. Other readers help to
 make the reference that they are measured by, which is to their favour. What a
 reader refuses counts as nothing found.
 """
@@ -35,7 +42,9 @@ import subprocess
 import sys
 import unicodedata
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import peers
 
@@ -141,7 +150,24 @@ def aimate(program: Path, path: Path) -> tuple[str | None, str]:
     return answer["document"]["text"], ""
 
 
-def reference_of(path: Path, kind: str) -> str | None:
+def right_of(path: Path, kind: str, counts: list[Counter], cache: Path | None) -> tuple["Right", list[str] | None]:
+    """What is right to find in a file, and the order of it where one is known."""
+    cells = cached(cache, "cells", path, kind, peers.cells) if kind in peers.SHEETS else None
+    if cells is not None:
+        shown = [word for ways in cells for word in words_of(ways[0])]
+        return Right(Counter(), [[Counter(words_of(way)) for way in ways] for ways in cells]), shown
+    text = text_of(path, kind)
+    if text is not None:
+        words = words_of(text)
+        return Right(Counter(words)), words
+    if len(counts) < 2:
+        return Right(Counter()), None
+    # Of each word, as many as the second best reader found.
+    every = set().union(*counts)
+    return Right(+Counter({word: sorted((c[word] for c in counts), reverse=True)[1] for word in every})), None
+
+
+def text_of(path: Path, kind: str) -> str | None:
     beside = path.with_name(path.name + ".expected.txt")
     if beside.exists():
         return beside.read_text("utf-8")
@@ -152,17 +178,45 @@ def reference_of(path: Path, kind: str) -> str | None:
     return None
 
 
+class Right:
+    """What is right to find in a file: words, or cells that can be written in several ways."""
+
+    def __init__(self, words: Counter, cells: list[list[Counter]] | None = None) -> None:
+        # The longest first: a number alone must not take the digits of a date.
+        self.words, self.cells = words, sorted(cells or [], key=lambda ways: -ways[0].total())
+
+    def for_reader(self, counts: Counter) -> Counter:
+        """The words by which a reader that found these is measured: of each cell in the
+        way that it wrote it, else as it is shown."""
+        left, wanted = Counter(counts), Counter(self.words)
+        for ways in self.cells:
+            found = next((way for way in ways if way <= left), ways[0])
+            left -= found
+            wanted += found
+        return wanted
+
+    def total(self) -> int:
+        return self.words.total() + sum(ways[0].total() for ways in self.cells)
+
+    def all(self) -> Counter:
+        return sum((way for ways in self.cells for way in ways), Counter(self.words))
+
+
 class Score:
     def __init__(self) -> None:
         self.recall, self.precision, self.order, self.refused = [], [], [], 0
 
-    def add(self, text: str | None, reference: Counter, known: Counter, orders: list[list[str]]) -> dict:
+    def add(self, text: str | None, right: Right, known: Counter, orders: list[list[str]], is_table: bool) -> dict:
         words = words_of(text or "")
         counts = Counter(words)
+        reference = right.for_reader(counts)
         recall = (counts & reference).total() / reference.total()
         self.recall.append(recall)
         self.refused += text is None
         if words:
+            if is_table:
+                lines = Counter(word for line in (text or "").splitlines() for word in set(words_of(line)))
+                known = known | Counter({word: lines[word] for word in known})
             self.precision.append((counts & known).total() / len(words))
         order = [score for other in orders if (score := in_order(words, other)) is not None]
         if order:
@@ -221,35 +275,25 @@ def main() -> None:
         scores = {name: Score() for name in ["aimate", *readers]}
         left_out = 0
         for path in files:
-            texts = {name: cached(arguments.cache, workers[name], path, kind) for name in readers}
-            right = reference_of(path, kind)
+            texts = {name: cached(arguments.cache, name, path, kind, workers[name].read) for name in readers}
             lists = {name: words_of(text) for name, text in texts.items() if text}
             counts = [Counter(words) for words in lists.values()]
-            known = Counter()
+            right, order = right_of(path, kind, counts, arguments.cache)
+            known = right.all()
             for count in counts:
                 known |= count
-            if right is not None:
-                reference = Counter(words_of(right))
-                known |= reference
-                if kind == "eml":
-                    known |= Counter(words_of(peers.mail_header(path)))
-            else:
-                # Of each word, as many as the second best reader found.
-                reference = Counter(
-                    {word: sorted((c[word] for c in counts), reverse=True)[1] for word in known}
-                    if len(counts) > 1
-                    else {}
-                )
-                reference = +reference
-            if reference.total() < LEAST_WORDS:
+            if kind == "eml":
+                known |= Counter(words_of(peers.mail_header(path)))
+            if right.total() < LEAST_WORDS:
                 left_out += 1
                 continue
             text, error = aimate(arguments.aimate, path)
             for name, score in scores.items():
-                orders = [words_of(right)] if right is not None else [w for n, w in lists.items() if n != name]
-                said = score.add(text if name == "aimate" else texts[name], reference, known, orders)
+                orders = [order] if order is not None else [w for n, w in lists.items() if n != name]
+                is_table = kind in peers.SHEETS or kind == "csv"
+                said = score.add(text if name == "aimate" else texts[name], right, known, orders, is_table)
                 if name == "aimate":
-                    each.append({"kind": kind, "path": str(path), "words": reference.total(), "error": error, **said})
+                    each.append({"kind": kind, "path": str(path), "words": right.total(), "error": error, **said})
         for name, score in scores.items():
             if score.recall:
                 print(f"| {kind} | {len(score.recall)} | {name} | " + " | ".join(score.row()) + " |", flush=True)
@@ -261,17 +305,17 @@ def main() -> None:
         arguments.json.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in each) + "\n")
 
 
-def cached(folder: Path | None, worker: Worker, path: Path, kind: str) -> str | None:
+def cached(folder: Path | None, reader: str, path: Path, kind: str, read: Callable[[Path, str], Any]) -> Any:
     if folder is None:
-        return worker.read(path, kind)
-    name = hashlib.sha256(f"{worker.reader} {kind} {path.resolve()}".encode()).hexdigest()
+        return read(path, kind)
+    name = hashlib.sha256(f"{reader} {kind} {path.resolve()}".encode()).hexdigest()
     file = folder / name[:2] / name
     if file.exists():
         return json.loads(file.read_text())
-    text = worker.read(path, kind)
+    said = read(path, kind)
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(text))
-    return text
+    file.write_text(json.dumps(said))
+    return said
 
 
 if __name__ == "__main__":

@@ -1,14 +1,21 @@
 """Other readers of documents, each as a function from a file to its text."""
 
+import atexit
 import codecs
 import contextlib
+import csv
 import email
 import email.policy
+import functools
 import html
 import importlib.util
+import os
 import re
+import resource
 import shutil
+import signal
 import subprocess
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +41,7 @@ KINDS = {
     "odt": "odt",
     "odp": "odp",
 }
+SHEETS = frozenset({"xlsx", "xls", "xlsb", "ods"})
 BY_EXTENSION = {extension: kind for kind, all_of in KINDS.items() for extension in all_of.split()}
 
 
@@ -129,6 +137,82 @@ def mail_header(path: Path) -> str:
 
     add(email.message_from_bytes(mail_bytes(path), policy=email.policy.default))
     return "\n".join(said)
+
+
+def cells(path: Path, kind: str) -> list[list[str]] | None:
+    """Each cell of a workbook in the ways to write it that are right: as its program
+    shows it, as it is kept, and of a moment the order of the calendar too. None where
+    LibreOffice is not installed or does not read the file."""
+    if shutil.which("soffice") is None:
+        return None
+    shown, kept = (sheets_of(path, as_shown) for as_shown in ("true", "false"))
+    if not shown:
+        return None
+    ways = []
+    for name, rows in shown.items():
+        for at, row in enumerate(rows):
+            exact = kept.get(name, [])[at : at + 1] or [row]
+            for one, other in zip(row, exact[0], strict=False):
+                if one.strip() or other.strip():
+                    ways.append(list(dict.fromkeys([one, other, *moments(one, other)])))
+    return ways
+
+
+def sheets_of(path: Path, as_shown: str) -> dict[str, list[list[str]]]:
+    """The rows of each sheet, written by LibreOffice."""
+    # Between tabs, in UTF-8, every sheet into a file of its own.
+    form = f"csv:Text - txt - csv (StarCalc):9,34,76,1,,1033,false,true,{as_shown},false,false,-1"
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        # A profile of its own: a LibreOffice that is open would be handed the work.
+        profile = f"-env:UserInstallation=file://{profile_folder()}"
+        command = ["soffice", profile, "--headless", "--convert-to", form, "--outdir", f"{folder}/out", str(path)]
+        run_limited(command, 90)
+        sheets = {}
+        for file in sorted(Path(folder, "out").glob("*")):
+            with file.open(encoding="utf-8", errors="replace", newline="") as lines:
+                sheets[file.name] = list(csv.reader(lines, delimiter="\t"))
+        return sheets
+
+
+def run_limited(command: list[str], seconds: int) -> None:
+    """Runs a program with its children, and ends them all: a file that was made to cost
+    much must not cost the machine."""
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+
+    process = subprocess.Popen(command, start_new_session=True, preexec_fn=limit, **quiet)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@functools.cache
+def profile_folder() -> str:
+    folder = tempfile.mkdtemp(prefix="soffice-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def moments(shown: str, kept: str) -> list[str]:
+    """Other ways to write the date and time of a cell that says as much as it shows."""
+    date = r"(?P<m>\d\d)/(?P<d>\d\d)/(?P<y>\d{4})"
+    by_year = r"\d{4}[-/]\d\d[-/]\d\d"
+    parts = re.fullmatch(rf"(?:{date}|(?P<date>{by_year}))(?: (?P<clock>\d\d:\d\d)(?P<second>:\d\d))?", kept)
+    if parts is None:
+        return []
+    date = parts["date"] or f"{parts['y']}-{parts['m']}-{parts['d']}"
+    clock, second = parts["clock"], parts["second"]
+    has_clock = ":" in shown and clock is not None
+    if not has_clock:
+        return [date]
+    times = [clock + second, *([clock] if second == ":00" else [])]
+    is_clock_alone = re.fullmatch(r"[\d:. ]+([AP]M)?", shown) is not None
+    midnight = [date] if clock == "00:00" and second == ":00" else []
+    return [f"{date} {time}" for time in times] + midnight + (times if is_clock_alone else [])
 
 
 def pypdf(path: Path, kind: str) -> str:
