@@ -111,6 +111,28 @@ pub(super) fn clock(value: f64) -> Option<String> {
     })
 }
 
+/// The part of a time that letters such as `hh` mean; `has_halves`: with the hours
+/// of a half day.
+pub(super) fn clock_part(value: f64, letters: &str, has_halves: bool) -> String {
+    let of_day = seconds(value).rem_euclid(86_400);
+    let hour = match of_day / 3_600 {
+        hour if has_halves => (hour + 11) % 12 + 1,
+        hour => hour,
+    };
+    let number = match letters.chars().next() {
+        Some('h') => hour,
+        Some('m') => of_day / 60 % 60,
+        _ => of_day % 60,
+    };
+    let places = letters.len().min(2);
+    format!("{number:0>places$}")
+}
+
+/// The half of the day.
+pub(super) fn half(value: f64) -> &'static str {
+    if seconds(value).rem_euclid(86_400) < 43_200 { "AM" } else { "PM" }
+}
+
 /// A length of time in hours.
 pub(super) fn duration(value: f64) -> Option<String> {
     if !value.is_finite() || value.abs() >= MAX_DAY {
