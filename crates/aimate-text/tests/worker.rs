@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use aimate_text::extract::ExtractErrorKind::{Crashed, Damaged, Encrypted, Io, NoText, Timeout, TooLarge};
-use aimate_text::extract::{ExtractError, Extracted, Extractor, Limits, extract, worker_main};
+use aimate_text::extract::{ExtractError, Extracted, Extractor, Limits, ReadProgress, extract, worker_main};
 use libtest_mimic::{Arguments, Trial};
 
 use support::{GOOD, Temporary, file, pdf, word};
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     }
     // One at a time: a script that another thread still writes cannot be started.
     let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
-    let tests: [(&str, fn()); 11] = [
+    let tests: [(&str, fn()); 12] = [
         ("worker_reads_what_this_process_reads", worker_reads_what_this_process_reads),
         ("errors_come_back_as_they_are", errors_come_back_as_they_are),
         ("memory_is_limited", memory_is_limited),
@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         ("ends_of_a_worker_are_told_apart", ends_of_a_worker_are_told_apart),
         ("worker_that_says_too_much_is_stopped", worker_that_says_too_much_is_stopped),
         ("dropped_future_kills_the_worker", dropped_future_kills_the_worker),
+        ("worker_says_how_far_it_has_come", worker_says_how_far_it_has_come),
         ("plain_text_needs_no_worker", plain_text_needs_no_worker),
         ("extractor_without_worker_reads_all", extractor_without_worker_reads_all),
     ];
@@ -155,6 +156,36 @@ fn worker_that_says_too_much_is_stopped() {
     // Complaints are cut, not an error.
     let text = "yes 2>/dev/null | head -c 1000000 >&2; exit 77";
     assert_eq!(failure(text, Limits::default()).kind, TooLarge);
+}
+
+fn worker_says_how_far_it_has_come() {
+    // It waits until somebody has seen how far it is.
+    let place = Temporary::new(b"");
+    let path = place.0.display().to_string();
+    let wait = format!("while [ ! -s {path} ]; do sleep 0.01; done");
+    let worker = script(&format!(
+        "echo '{{\"progress\":0.25}}'; {wait}; echo '{{\"progress\":0.1}}'; \
+         echo '{{\"failed\":{{\"kind\":\"damaged\",\"message\":\"x\"}}}}'"
+    ));
+    let progress = ReadProgress::default();
+    run(async {
+        let extractor = Extractor::with_worker(worker.0.clone(), Limits::default());
+        let tides = file("tides.pdf");
+        let reading = extractor.extract_watched(&tides, "tides.pdf", None, &progress);
+        let seen = async {
+            until(|| progress.fraction() == 0.25).await;
+            std::fs::write(&place.0, "seen").unwrap();
+        };
+        let (outcome, ()) = tokio::join!(reading, seen);
+        assert_eq!(outcome.unwrap_err().kind, Damaged);
+    });
+    assert_eq!(progress.fraction(), 0.25);
+    // One that reads for longer than it waits before it says so.
+    let progress = ReadProgress::default();
+    let extractor = Extractor::with_worker(here(), Limits::default().ratio(1_000_000));
+    let long = Temporary::new(&word(&"<w:p><w:r><w:t>x</w:t></w:r></w:p>".repeat(200_000)));
+    run(extractor.extract_watched(&long.0, "a.docx", None, &progress)).unwrap();
+    assert!(progress.fraction() > 0.0, "it took less than a quarter of a second");
 }
 
 fn dropped_future_kills_the_worker() {

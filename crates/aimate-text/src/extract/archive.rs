@@ -8,7 +8,7 @@ use zip::result::ZipError;
 use super::error::ExtractError;
 use super::limits::Limits;
 use super::source::{Opened, Source};
-use super::{decode, error};
+use super::{decode, error, progress};
 
 /// Unpacked bytes below which the ratio is not checked.
 const MIN_CHECKED: u64 = 1 << 20;
@@ -28,7 +28,15 @@ impl Archive {
     /// Opens the archive in `source`, called `what` ("Word document") in errors.
     pub(super) fn open(source: &Source, what: &'static str, limits: &Limits) -> Result<Self, ExtractError> {
         let packed = source.length()?;
-        let zip = ZipArchive::new(source.open()?).map_err(|failure| failed(what, failure))?;
+        let mut zip = ZipArchive::new(source.open()?).map_err(|failure| failed(what, failure))?;
+        // The text of a document is in these parts.
+        let is_text = |name: &str| [".xml", ".xhtml", ".html"].iter().any(|end| name.ends_with(end));
+        let names: Vec<String> = zip.file_names().flatten().map(Into::into).collect();
+        let lengths = names.iter().filter(|name| is_text(name)).filter_map(|name| {
+            let index = zip.index_for_name(name)?;
+            zip.by_index_raw(index).ok().map(|part| part.size())
+        });
+        progress::expect(lengths.fold(0, u64::saturating_add));
         // A part is held in memory while it is read, once as bytes, once as text.
         Ok(Self { zip, what, ratio: limits.ratio, largest: limits.memory / 4, packed, unpacked: 0 })
     }

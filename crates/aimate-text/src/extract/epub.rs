@@ -10,7 +10,7 @@ use super::limits::Limits;
 use super::output::Output;
 use super::source::Source;
 use super::xml::{Node, Walker};
-use super::{error, media};
+use super::{error, media, progress};
 
 const WHAT: &str = "EPUB book";
 
@@ -25,10 +25,11 @@ pub(super) fn read(source: &Source, limits: &Limits) -> Result<Extracted, Extrac
         output.title(title);
     }
     let mut is_flat = false;
-    for (number, name) in (1..).zip(&book.spine) {
+    for (number, name) in (1_u32..).zip(&book.spine) {
         if output.is_cut() {
             break;
         }
+        progress::reached(number as usize - 1, book.spine.len());
         let Some(text) = archive.text(name)? else {
             output.warn(format!("part {number} is missing from the file"));
             continue;

@@ -12,9 +12,10 @@ use super::document::Extracted;
 use super::error;
 use super::error::{ExtractError, ExtractErrorKind};
 use super::limits::Limits;
-use super::read::{SourceFile, extract, read_on_thread};
+use super::progress::ReadProgress;
+use super::read::{SourceFile, extract_watched, read_on_thread};
 use super::source::Source;
-use super::worker::{ARGUMENT, OUT_OF_MEMORY, Request, parse};
+use super::worker::{ARGUMENT, OUT_OF_MEMORY, Request, parse, take_progress};
 
 /// Maximum bytes of a response besides the text: the pages and headings.
 const MAX_METADATA: usize = 32 << 20;
@@ -63,6 +64,19 @@ impl Extractor {
         name: &str,
         media_type: Option<&str>,
     ) -> Result<Extracted, ExtractError> {
+        self.extract_watched(path, name, media_type, &ReadProgress::default()).await
+    }
+
+    /// As [`extract`](Self::extract), and tells `progress` how far it has come: PDFs
+    /// and books by their pages, old workbooks by their sheets, other office files by
+    /// their bytes.
+    pub async fn extract_watched(
+        &self,
+        path: &Path,
+        name: &str,
+        media_type: Option<&str>,
+        progress: &ReadProgress,
+    ) -> Result<Extracted, ExtractError> {
         let permit = Arc::clone(&self.permits).acquire_owned().await;
         // Invariant: the semaphore is never closed.
         let permit = permit.map_err(|_| error::crashed("no more documents are read"))?;
@@ -74,21 +88,23 @@ impl Extractor {
         };
         let Some(worker) = &self.worker else {
             // Work whose caller has gone keeps its permit until it ends.
+            let progress = progress.clone();
             let work = blocking(move || {
                 let _permit = permit;
                 let Request { path, name, media_type, limits } = request;
-                extract(&path, &name, media_type.as_deref(), &limits)
+                extract_watched(&path, &name, media_type.as_deref(), &limits, &progress)
             });
             return self.in_time(work).await;
         };
+        let watched = progress.clone();
         let (request, read) = blocking(move || {
-            let read = read_harmless(&request);
+            let read = read_harmless(&request, &watched);
             Ok((request, read))
         })
         .await?;
         match read {
             ReadIn::ThisProcess(outcome) => outcome,
-            ReadIn::Worker(noun) => self.in_worker(worker, &request, noun).await,
+            ReadIn::Worker(noun) => self.in_worker(worker, &request, noun, progress).await,
         }
     }
 
@@ -97,9 +113,10 @@ impl Extractor {
         worker: &Path,
         request: &Request,
         noun: &'static str,
+        progress: &ReadProgress,
     ) -> Result<Extracted, ExtractError> {
         let mut child = start(worker)?;
-        let outcome = self.in_time(self.converse(&mut child, request, noun)).await;
+        let outcome = self.in_time(self.converse(&mut child, request, noun, progress)).await;
         // It has exited by itself, unless it took too long or wrote too much.
         let _ = child.kill().await;
         outcome
@@ -110,6 +127,7 @@ impl Extractor {
         child: &mut Child,
         request: &Request,
         noun: &'static str,
+        progress: &ReadProgress,
     ) -> Result<Extracted, ExtractError> {
         let mut line = serde_json::to_vec(request).map_err(|failure| error::io(&failure.into()))?;
         line.push(b'\n');
@@ -122,7 +140,7 @@ impl Extractor {
         let _ = input.write_all(&line).await;
         drop(input);
         let max = self.limits.output.saturating_add(MAX_METADATA);
-        let (response, stderr) = tokio::join!(collect(output, max, false), collect(stderr, MAX_STDERR, true));
+        let (response, stderr) = tokio::join!(response(output, max, progress), complaints(stderr));
         let Some(response) = response else {
             return Err(error::crashed(format!("the reader of the {noun} answered more than it may")));
         };
@@ -130,7 +148,7 @@ impl Extractor {
         if let Some(outcome) = parse(response) {
             return outcome;
         }
-        let stderr = String::from_utf8_lossy(&stderr.unwrap_or_default()).into_owned();
+        let stderr = String::from_utf8_lossy(&stderr).into_owned();
         tracing::warn!(%status, stderr = stderr.trim(), noun, "the extract worker exited without a response");
         Err(self.exit_error(status, &stderr, noun))
     }
@@ -194,10 +212,10 @@ enum ReadIn {
     Worker(&'static str),
 }
 
-fn read_harmless(request: &Request) -> ReadIn {
+fn read_harmless(request: &Request, progress: &ReadProgress) -> ReadIn {
     let Request { path, name, media_type, limits } = request;
     match SourceFile::open(Source::File(path.clone()), name, media_type.as_deref(), limits) {
-        Ok(file) if file.is_harmless() => ReadIn::ThisProcess(read_on_thread(&file, limits)),
+        Ok(file) if file.is_harmless() => ReadIn::ThisProcess(read_on_thread(&file, limits, progress)),
         Ok(file) => ReadIn::Worker(file.noun()),
         Err(failure) => ReadIn::ThisProcess(Err(failure)),
     }
@@ -232,21 +250,30 @@ fn start(worker: &Path) -> Result<Child, ExtractError> {
     })
 }
 
-/// Reads to the end. Beyond `max` bytes it returns `None`, or discards the rest if
-/// `may_cut`.
-async fn collect(mut from: impl AsyncRead + Unpin, max: usize, may_cut: bool) -> Option<Vec<u8>> {
+/// Reads the response of a worker, and before it how far the worker has come; `None`
+/// beyond `max` bytes.
+async fn response(mut from: impl AsyncRead + Unpin, max: usize, progress: &ReadProgress) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut buffer = vec![0; 64 << 10];
     loop {
         match from.read(&mut buffer).await {
             Ok(0) | Err(_) => return Some(bytes),
-            Ok(read) => {
-                let room = max.saturating_sub(bytes.len());
-                if read > room && !may_cut {
-                    return None;
-                }
-                bytes.extend_from_slice(buffer.get(..read.min(room)).unwrap_or_default());
-            }
+            Ok(read) if read > max.saturating_sub(bytes.len()) => return None,
+            Ok(read) => bytes.extend_from_slice(buffer.get(..read).unwrap_or_default()),
+        }
+        if let Some(fraction) = take_progress(&mut bytes) {
+            progress.raise(fraction);
         }
     }
+}
+
+/// Reads what a worker complains of, and throws away what is too much of it.
+async fn complaints(mut from: impl AsyncRead + Unpin) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut buffer = vec![0; 4 << 10];
+    while let Ok(read @ 1..) = from.read(&mut buffer).await {
+        let room = MAX_STDERR.saturating_sub(bytes.len());
+        bytes.extend_from_slice(buffer.get(..read.min(room)).unwrap_or_default());
+    }
+    bytes
 }

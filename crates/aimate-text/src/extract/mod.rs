@@ -57,6 +57,7 @@ mod pdf;
 mod ppt;
 #[cfg(feature = "extract-office")]
 mod pptx;
+mod progress;
 mod read;
 #[cfg(feature = "extract-office")]
 mod rtf;
@@ -73,5 +74,6 @@ pub use error::{ExtractError, ExtractErrorKind};
 pub use extractor::Extractor;
 pub use limits::Limits;
 pub use media::media_type;
+pub use progress::ReadProgress;
 pub use read::extract;
 pub use worker::worker_main;

@@ -39,7 +39,7 @@ use super::limits::Limits;
 use super::line::clean_line;
 use super::output::Output;
 use super::source::Source;
-use super::{error, media};
+use super::{error, media, progress};
 
 pub(super) fn read(source: &Source, limits: &Limits) -> Result<Extracted, ExtractError> {
     let clock = Stopwatch::new(limits.cpu, limits.wall);
@@ -67,6 +67,7 @@ fn read_pages(pdf: &Pdf, limits: &Limits, clock: &Stopwatch, report: &mut Report
     let mut pages = Vec::new();
     let mut length = 0;
     for (number, page) in (1..).zip(pdf.pages().iter()) {
+        progress::reached(pages.len(), pdf.pages().len());
         if clock.is_over() {
             report.out_of_time(number);
             break;

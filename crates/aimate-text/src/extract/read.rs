@@ -16,6 +16,7 @@ use super::mail;
 use super::output::Output;
 #[cfg(feature = "extract-pdf")]
 use super::pdf;
+use super::progress::{self, ReadProgress};
 use super::source::Source;
 use super::{decode, error, json, markdown, media, table};
 #[cfg(feature = "extract-office")]
@@ -34,8 +35,19 @@ pub fn extract(
     media_type: Option<&str>,
     limits: &Limits,
 ) -> Result<Extracted, ExtractError> {
+    extract_watched(path, name, media_type, limits, &ReadProgress::default())
+}
+
+/// As [`extract`], and tells `progress` how far it has come.
+pub(super) fn extract_watched(
+    path: &Path,
+    name: &str,
+    media_type: Option<&str>,
+    limits: &Limits,
+    progress: &ReadProgress,
+) -> Result<Extracted, ExtractError> {
     let file = SourceFile::open(Source::File(path.to_owned()), name, media_type, limits)?;
-    read_on_thread(&file, limits)
+    read_on_thread(&file, limits, progress)
 }
 
 /// The stack size of the thread that reads a document: parsers recurse as deep as
@@ -43,11 +55,15 @@ pub fn extract(
 pub(super) const STACK: usize = 64 << 20;
 
 /// Reads on a thread with a large stack and converts its panic to an error.
-pub(super) fn read_on_thread(file: &SourceFile, limits: &Limits) -> Result<Extracted, ExtractError> {
+pub(super) fn read_on_thread(
+    file: &SourceFile,
+    limits: &Limits,
+    progress: &ReadProgress,
+) -> Result<Extracted, ExtractError> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("extract".to_owned()).stack_size(STACK);
-        let reading =
-            thread.spawn_scoped(scope, || file.read(limits)).map_err(|failure| error::io(&failure))?;
+        let read = || progress::watched(progress, || file.read(limits));
+        let reading = thread.spawn_scoped(scope, read).map_err(|failure| error::io(&failure))?;
         reading.join().unwrap_or_else(|_| {
             let noun = file.noun();
             Err(error::crashed(format!(
@@ -298,7 +314,8 @@ fn attached(
     bytes: Vec<u8>,
     limits: &Limits,
 ) -> Result<Extracted, ExtractError> {
-    SourceFile::open(Source::Memory(bytes.into()), name, declared, limits)?.read(limits)
+    let file = SourceFile::open(Source::Memory(bytes.into()), name, declared, limits)?;
+    progress::aside(|| file.read(limits))
 }
 
 #[cfg(feature = "extract-mail")]

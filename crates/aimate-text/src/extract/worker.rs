@@ -3,13 +3,17 @@
 use std::io::{self, BufRead, Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::document::Extracted;
 use super::error::ExtractError;
 use super::limits::Limits;
-use super::read::extract;
+use super::progress::ReadProgress;
+use super::read::extract_watched;
 
 /// The argument that runs an executable as the worker.
 pub(super) const ARGUMENT: &str = "extract-worker";
@@ -36,6 +40,18 @@ enum WorkerResponse {
     Failed(ExtractError),
 }
 
+/// How far a worker has come, as a line of JSON before its response.
+#[derive(Serialize, Deserialize)]
+struct ProgressLine {
+    progress: f32,
+}
+
+/// How such a line begins, and how long it is at most.
+const PROGRESS: &[u8] = b"{\"progress\":";
+const MAX_PROGRESS: usize = 64;
+/// How often a worker says how far it has come.
+const TELL: Duration = Duration::from_millis(250);
+
 /// The `main` of a worker: reads a request from standard input, limits the
 /// resources of this process, extracts the document and writes the response to
 /// standard output.
@@ -58,8 +74,56 @@ fn work() -> io::Result<()> {
     io::stdin().lock().take(MAX_REQUEST).read_line(&mut line)?;
     let request: Request = serde_json::from_str(&line)?;
     limit(&request.limits)?;
-    let outcome = extract(&request.path, &request.name, request.media_type.as_deref(), &request.limits);
-    respond(outcome, &mut io::stdout().lock())
+    let progress = ReadProgress::default();
+    let is_read = Arc::new(AtomicBool::new(false));
+    // Without it nobody knows how far it has come, and nothing else.
+    let _ = tell(progress.clone(), Arc::clone(&is_read));
+    let Request { path, name, media_type, limits } = &request;
+    let outcome = extract_watched(path, name, media_type.as_deref(), limits, &progress);
+    let mut output = io::stdout().lock();
+    is_read.store(true, Ordering::Release);
+    respond(outcome, &mut output)
+}
+
+/// Says how far reading has come, from a thread of its own, until `is_read`.
+fn tell(progress: ReadProgress, is_read: Arc<AtomicBool>) -> io::Result<()> {
+    let telling = move || {
+        let mut told = 0.0;
+        loop {
+            std::thread::sleep(TELL);
+            let fraction = progress.fraction();
+            let mut output = io::stdout().lock();
+            // Nothing may stand in the response, which is written under the same lock.
+            if is_read.load(Ordering::Acquire) {
+                return;
+            }
+            if fraction > told {
+                told = fraction;
+                let is_told = serde_json::to_writer(&mut output, &ProgressLine { progress: fraction })
+                    .is_ok()
+                    && output.write_all(b"\n").and_then(|()| output.flush()).is_ok();
+                // Nobody listens any more.
+                if !is_told {
+                    return;
+                }
+            }
+        }
+    };
+    std::thread::Builder::new().name("progress".to_owned()).stack_size(256 << 10).spawn(telling).map(|_| ())
+}
+
+/// Takes the lines that say how far a worker has come from the beginning of its output,
+/// and returns what the last whole one of them says.
+pub(super) fn take_progress(bytes: &mut Vec<u8>) -> Option<f32> {
+    let (mut taken, mut last) = (0, None);
+    while let Some(rest) = bytes.get(taken..).filter(|rest| rest.starts_with(PROGRESS)) {
+        let Some(end) = rest.iter().take(MAX_PROGRESS).position(|byte| *byte == b'\n') else { break };
+        let line = rest.get(..end).unwrap_or_default();
+        let Ok(ProgressLine { progress }) = serde_json::from_slice(line) else { break };
+        (taken, last) = (taken + end + 1, Some(progress));
+    }
+    bytes.drain(..taken);
+    last
 }
 
 fn respond(outcome: Result<Extracted, ExtractError>, output: &mut impl Write) -> io::Result<()> {
@@ -156,4 +220,26 @@ fn memory_pages() -> io::Result<(u64, u64)> {
     let mut numbers = text.split_ascii_whitespace().map_while(|number| number.parse().ok());
     let (mapped, used) = (numbers.next(), numbers.next());
     mapped.zip(used).ok_or_else(|| io::Error::other("/proc/self/statm has no numbers"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_taken_from_before_a_response() {
+        for (said, progress, left) in [
+            ("", None, ""),
+            ("{\"progress\":0.25}\n", Some(0.25), ""),
+            ("{\"progress\":0.25}\n{\"progress\":0.5}\n{\"fai", Some(0.5), "{\"fai"),
+            // The rest of the line comes later.
+            ("{\"progress\":0.25}\n{\"progress\":0.", Some(0.25), "{\"progress\":0."),
+            ("{\"failed\":1}\n{\"progress\":0.5}\n", None, "{\"failed\":1}\n{\"progress\":0.5}\n"),
+            ("{\"progress\":x}\n", None, "{\"progress\":x}\n"),
+        ] {
+            let mut bytes = said.as_bytes().to_vec();
+            assert_eq!(take_progress(&mut bytes), progress, "{said}");
+            assert_eq!(bytes, left.as_bytes(), "{said}");
+        }
+    }
 }

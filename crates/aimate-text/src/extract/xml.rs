@@ -9,6 +9,7 @@ use quick_xml::reader::Reader;
 use super::error;
 use super::error::ExtractError;
 use super::limits::Limits;
+use super::progress;
 
 /// What comes next in a part. Names are without their prefix.
 pub(super) enum Node<'a> {
@@ -57,17 +58,27 @@ pub(super) struct Walker<'a> {
     what: &'static str,
     depth: usize,
     max_depth: usize,
+    /// How many bytes were told of as read.
+    told: usize,
 }
+
+/// Bytes that are told of at once.
+const STEP: usize = 32 << 10;
 
 impl<'a> Walker<'a> {
     pub(super) fn new(text: &'a str, what: &'static str, limits: &Limits) -> Self {
         let mut reader = Reader::from_str(text);
         reader.config_mut().expand_empty_elements = true;
-        Self { reader, what, depth: 0, max_depth: limits.depth }
+        Self { reader, what, depth: 0, max_depth: limits.depth, told: 0 }
     }
 
     /// The next event; `None` at the end of the part.
     pub(super) fn next(&mut self) -> Result<Option<Node<'a>>, ExtractError> {
+        let read = self.position().saturating_sub(self.told);
+        if read > STEP {
+            progress::advance(read as u64);
+            self.told = self.position();
+        }
         loop {
             let event = self.reader.read_event().map_err(|failure| error::damaged(self.what, failure))?;
             return Ok(Some(match event {
