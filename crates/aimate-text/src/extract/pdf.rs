@@ -21,6 +21,7 @@ mod running;
 mod segment;
 mod stopwatch;
 mod string;
+mod vertical;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -45,6 +45,31 @@ fn number_under_two_columns_does_not_mix_them() {
 }
 
 #[test]
+fn headings_of_columns_are_read_with_their_columns() {
+    let at = |x: u32, y: u32, text: &str| format!("1 0 0 1 {x} {y} Tm ({text}) Tj ");
+    let mut page = "BT /F1 11 Tf ".to_owned();
+    page += &at(60, 740, "Module One: planning of the") + &at(320, 740, "Module Two: building of the");
+    page += &at(60, 727, "eastern harbour wall") + &at(320, 727, "western harbour wall");
+    for line in 0..12 {
+        page += &at(60, 690 - 14 * line, &format!("left line {line} says what the planners do"));
+        page += &at(320, 690 - 14 * line, &format!("right line {line} says what builders do"));
+    }
+    let text = read("a.pdf", pdf(&[&format!("{page} ET")])).unwrap().text;
+    assert_order(
+        &text,
+        &["Module One", "eastern", "left line 0", "left line 11", "Module Two", "western", "right line 0"],
+    );
+    // The title of a book and the number of its page are of no column.
+    let edges = page
+        .replace("Module One: planning of the", "Harbours")
+        .replace("320 740 Tm (Module Two: building of the", "530 740 Tm (17")
+        .replace("eastern harbour wall", "")
+        .replace("western harbour wall", "");
+    let text = read("a.pdf", pdf(&[&format!("{edges} ET")])).unwrap().text;
+    assert_order(&text, &["Harbours", "17", "left line 0", "left line 11", "right line 0"]);
+}
+
+#[test]
 fn rows_of_a_table_on_a_turned_page_are_rows() {
     let text = read_file("landscape-table").text;
     assert!(

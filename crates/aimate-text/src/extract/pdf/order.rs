@@ -13,7 +13,18 @@ const MAX_GAPS: usize = 256;
 pub(super) fn regions(mut segments: Vec<Segment>) -> Vec<Vec<Segment>> {
     segments.sort_by(|a, b| b.base.total_cmp(&a.base).then(a.start.total_cmp(&b.start)));
     let mut regions = Vec::new();
-    let (head, foot) = margins(&segments);
+    let (mut head, mut foot) = margins(&segments);
+    if let Some(gutter) = segments.get(head..foot).and_then(gutter) {
+        let start = segments.get(head..foot).map_or(f64::MAX, |body| right_start(body, gutter.at));
+        let belongs =
+            |part: Option<&[Segment]>| part.is_some_and(|part| is_of_columns(part, gutter.at, start));
+        if belongs(segments.get(..head)) {
+            head = 0;
+        }
+        if belongs(segments.get(foot..)) {
+            foot = segments.len();
+        }
+    }
     let last = segments.split_off(foot);
     let body = segments.split_off(head);
     for part in [segments, body, last] {
@@ -45,6 +56,22 @@ fn margins(segments: &[Segment]) -> (usize, usize) {
         .and_then(|at| lines.get(at))
         .map_or(segments.len(), |line| line.end);
     (head.min(foot), foot)
+}
+
+/// Where what stands to the right of a gap starts.
+fn right_start(segments: &[Segment], at: f64) -> f64 {
+    let right = segments.iter().filter(|segment| middle(segment) > at);
+    right.map(|segment| segment.start).fold(f64::MAX, f64::min)
+}
+
+/// Whether the first or last lines of a page are those of its columns: both have some,
+/// and those of the right one start where it does, unlike a number at the edge.
+fn is_of_columns(part: &[Segment], at: f64, start: f64) -> bool {
+    let crosses = |segment: &Segment| segment.start < at - 1.0 && segment.end > at + 1.0;
+    let size = part.iter().map(|segment| segment.size).fold(0.0, f64::max);
+    part.iter().any(|segment| segment.end <= at + 1.0)
+        && !part.iter().any(crosses)
+        && (right_start(part, at) - start).abs() < 0.5 * size
 }
 
 /// The segments that share a baseline.

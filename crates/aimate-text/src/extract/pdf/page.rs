@@ -11,7 +11,7 @@ use super::content::Runner;
 use super::font::Fonts;
 use super::paragraph::{PageParagraph, paragraphs};
 use super::stopwatch::Stopwatch;
-use super::{line, order, segment};
+use super::{line, order, segment, vertical};
 
 /// The text of a page.
 pub(super) struct PageText {
@@ -54,7 +54,8 @@ pub(super) fn read<'a>(
     let mut runner = Runner::new(fonts, hidden_layers, clock, bounds.inflate(1.0, 1.0));
     runner.run(&content(page), page.resources(), matrix);
     let notes = annotation::read(page, matrix, &mut runner);
-    let found = runner.finish();
+    let mut found = runner.finish();
+    vertical::turn(&mut found.glyphs);
     let groups = segment::groups(found.glyphs);
     let (bottom, top) = groups.first().map_or((bounds.y0, bounds.y1), |group| {
         let up = Affine::rotate(-group.direction.atan2());
