@@ -22,20 +22,26 @@ pub(super) fn read(source: &Source, limits: &Limits) -> Result<Extracted, Extrac
         header.old_text(&main)?
     } else {
         let table = container.need(if header.uses_table_1 { "1Table" } else { "0Table" })?;
-        pieces(&main, &table, limits)?
+        pieces(&main, &table, limits, &mut output)?
     };
-    let stories = Stories::of(&main, header.is_old);
-    let mut units = Units { text: &text, at: 0 };
-    write(&units.take(stories.main), "", &mut output)?;
+    let outcome = write_stories(&text, &Stories::of(&main, header.is_old), &mut output);
+    output.keep(outcome)?;
+    output.finish(media::DOC, TextKind::Plain)
+}
+
+/// Writes the body, and what stands beside it.
+fn write_stories(text: &str, stories: &Stories, output: &mut Output) -> Result<(), ExtractError> {
+    let mut units = Units { text, at: 0 };
+    write(&units.take(stories.main), "", output)?;
     let footnotes = units.take(stories.footnotes);
     let headers = units.take(stories.headers);
     units.take(stories.macros);
     let comments = units.take(stories.comments);
     let endnotes = units.take(stories.endnotes);
     let boxes = units.take(stories.boxes);
-    write(&boxes, "", &mut output)?;
+    write(&boxes, "", output)?;
     for (notes, name) in [(footnotes, "Footnote"), (endnotes, "Endnote"), (comments, "Comment")] {
-        write(&notes, name, &mut output)?;
+        write(&notes, name, output)?;
     }
     let mut seen: Vec<String> = Vec::new();
     for line in lines(&headers) {
@@ -46,7 +52,7 @@ pub(super) fn read(source: &Source, limits: &Limits) -> Result<Extracted, Extrac
             seen.push(line);
         }
     }
-    output.finish(media::DOC, TextKind::Plain)
+    Ok(())
 }
 
 /// What the head of the main stream says.
@@ -118,7 +124,7 @@ struct TextPiece {
     place: u32,
 }
 
-fn pieces(main: &[u8], table: &[u8], limits: &Limits) -> Result<String, ExtractError> {
+fn pieces(main: &[u8], table: &[u8], limits: &Limits, output: &mut Output) -> Result<String, ExtractError> {
     let (at, length) = (size_at(main, 0x1a2).unwrap_or(0), size_at(main, 0x1a6).unwrap_or(0));
     let table = table.get(at..at.saturating_add(length).min(table.len())).unwrap_or_default();
     let pieces = piece_table(table);
@@ -139,7 +145,8 @@ fn pieces(main: &[u8], table: &[u8], limits: &Limits) -> Result<String, ExtractE
         }
         // Pieces can show the same bytes again and again.
         if text.len() > limits.output.saturating_mul(2) {
-            return Err(error::too_much_text(limits.output));
+            output.cut_short();
+            break;
         }
     }
     Ok(text)

@@ -82,6 +82,23 @@ impl<'a> Body<'a> {
     }
 
     fn write(mut self) -> Result<(), ExtractError> {
+        let outcome = self.stories();
+        self.output.keep(outcome)?;
+        let warnings = [
+            (self.pictures, "pictures", "were not read; text in them needs OCR (text recognition)"),
+            (self.objects, "embedded objects", "were not read; upload the files that they were made of"),
+            (self.chunks, "documents in the document", "were not read; upload them by themselves"),
+        ];
+        for (count, what, left) in warnings {
+            if count > 0 {
+                self.output.warn(format!("{count} {what} {left}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The body, and what stands beside it.
+    fn stories(&mut self) -> Result<(), ExtractError> {
         let text = self.archive.need(&self.part)?;
         self.body(&text)?;
         for (kind, read) in
@@ -98,18 +115,7 @@ impl<'a> Body<'a> {
         for comment in std::mem::take(&mut self.comments).into_values() {
             self.output.paragraph(&comment)?;
         }
-        self.edges()?;
-        let warnings = [
-            (self.pictures, "pictures", "were not read; text in them needs OCR (text recognition)"),
-            (self.objects, "embedded objects", "were not read; upload the files that they were made of"),
-            (self.chunks, "documents in the document", "were not read; upload them by themselves"),
-        ];
-        for (count, what, left) in warnings {
-            if count > 0 {
-                self.output.warn(format!("{count} {what} {left}"));
-            }
-        }
-        Ok(())
+        self.edges()
     }
 
     /// The headers and footers, each different line once.
@@ -131,24 +137,33 @@ impl<'a> Body<'a> {
 
     fn body(&mut self, text: &str) -> Result<(), ExtractError> {
         let mut walker = Walker::new(text, WHAT, self.limits);
+        let outcome = self.blocks(&mut walker);
+        if outcome.is_err() && self.output.is_cut() {
+            self.output.read_until(walker.position() as f64 / text.len().max(1) as f64);
+        }
+        outcome
+    }
+
+    fn blocks(&mut self, walker: &mut Walker<'_>) -> Result<(), ExtractError> {
         while let Some(node) = walker.next()? {
+            self.output.check_time()?;
             let Node::Start(element) = node else { continue };
             match element.name() {
                 "p" => {
-                    let paragraph = Paragraph::read(&mut walker)?;
+                    let paragraph = Paragraph::read(walker)?;
                     self.write_paragraph(&paragraph)?;
                     self.write_beside(&paragraph)?;
                 }
                 "tbl" => {
                     let mut beside = Paragraph::default();
-                    let rows = self.table(&mut walker, &mut beside)?;
+                    let rows = self.table(walker, &mut beside)?;
                     self.was_item = false;
                     self.write_table(&rows)?;
                     self.write_beside(&beside)?;
                 }
                 // A formula between paragraphs.
                 "oMath" => {
-                    let text = super::equation::read(&mut walker)?;
+                    let text = super::equation::read(walker)?;
                     self.output.paragraph(&text)?;
                 }
                 "altChunk" => self.chunk(&element)?,
@@ -391,6 +406,12 @@ fn write_chunk(part: &str, bytes: &[u8], output: &mut Output, limits: &Limits) -
             let page = super::html::HtmlPage::read(&text, super::html::ContentScope::Whole, is_xml, limits);
             output.end_paragraph();
             page.write(output)?;
+            output.end_line();
+            Ok(true)
+        }
+        media::RTF => {
+            output.end_paragraph();
+            super::rtf::write(bytes, output, limits)?;
             output.end_line();
             Ok(true)
         }

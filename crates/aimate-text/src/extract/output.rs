@@ -57,6 +57,8 @@ pub(super) struct Output {
     deadline: Deadline,
     pieces: u32,
     cut: Option<Cut>,
+    /// The share of the document that was read before it was cut.
+    share: Option<f64>,
 }
 
 /// Why a text is not whole.
@@ -80,6 +82,7 @@ impl Output {
             deadline: Deadline::new(limits),
             pieces: 0,
             cut: None,
+            share: None,
         }
     }
 
@@ -137,6 +140,25 @@ impl Output {
     /// Whether no more is taken.
     pub(super) fn is_cut(&self) -> bool {
         self.cut.is_some()
+    }
+
+    /// Says which share of the document, 0 to 1, was read before it was cut.
+    pub(super) fn read_until(&mut self, share: f64) {
+        self.share = Some(share);
+    }
+
+    /// What of the document is left out: by the section that it begins in, and about
+    /// how much of it, where these are known.
+    fn rest(&self, last: Option<&Heading>) -> String {
+        let under = last.map(|heading| format!("begins under \"{}\"", heading.title));
+        // A part of a percent is still left out.
+        let percent = self.share.map(|share| ((1.0 - share.clamp(0.0, 1.0)) * 100.0).ceil().max(1.0));
+        let about = percent.map(|percent| format!("is about {percent:.0}% of the document"));
+        match (under, about) {
+            (Some(under), Some(about)) => format!("the rest, which {under} and {about},"),
+            (Some(what), None) | (None, Some(what)) => format!("the rest, which {what},"),
+            (None, None) => "the rest".to_owned(),
+        }
     }
 
     /// Says that the file has more than was given to this text.
@@ -253,28 +275,10 @@ impl Output {
     pub(super) fn finish(mut self, media_type: &str, kind: TextKind) -> Result<Extracted, ExtractError> {
         self.text.truncate(self.text.trim_end().len());
         if !self.text.chars().any(is_visible) {
-            return Err(error::no_text("the file holds no text"));
-        }
-        match self.cut {
-            Some(Cut::Length) => self.warnings.insert(
-                0,
-                format!(
-                    "the document has more than {} of text, the most that is read of one; the rest is left out: split it",
-                    error::size(self.max as u64)
-                ),
-            ),
-            Some(Cut::Pages) => self.warnings.insert(
-                0,
-                format!(
-                    "the document has more than {} pages, the most that are read of one; the rest is left out: split it",
-                    self.max_pages
-                ),
-            ),
-            Some(Cut::Time) => self.warnings.insert(
-                0,
-                "reading took as long as it may; the rest of the document is left out: split it".to_owned(),
-            ),
-            None => {}
+            return Err(match self.cut {
+                Some(Cut::Time) => error::too_slow(self.deadline.allowed),
+                _ => error::no_text("the file holds no text"),
+            });
         }
         let end = self.text.len();
         for page in &mut self.pages {
@@ -283,10 +287,27 @@ impl Output {
         let headings = match kind {
             TextKind::Markdown => markdown::headings(&self.text),
             TextKind::Plain | TextKind::Code => {
-                self.headings.retain(|heading| heading.start < end);
-                self.headings
+                let mut headings = std::mem::take(&mut self.headings);
+                headings.retain(|heading| heading.start < end);
+                headings
             }
         };
+        let rest = self.rest(headings.last());
+        let warning = match self.cut {
+            Some(Cut::Length) => Some(format!(
+                "the document has more than {} of text, the most that is read of one; {rest} is left out: split it",
+                error::size(self.max as u64)
+            )),
+            Some(Cut::Pages) => Some(format!(
+                "the document has more than {} pages, the most that are read of one; {rest} is left out: split it",
+                self.max_pages
+            )),
+            Some(Cut::Time) => {
+                Some(format!("reading took as long as it may; {rest} is left out: split the document"))
+            }
+            None => None,
+        };
+        self.warnings.splice(0..0, warning);
         // The first sheet of a workbook does not say what the workbook is.
         let first =
             headings.first().filter(|_| kind == TextKind::Markdown).map(|heading| heading.title.clone());

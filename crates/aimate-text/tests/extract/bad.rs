@@ -122,8 +122,35 @@ fn text_that_grows_beyond_the_limit_is_stopped() {
     let json = format!("{{\"{}\":{{\"b\":1,\"c\":2,\"d\":3}}}}", "a".repeat(900));
     let cut = read_with("a.json", json.as_bytes(), &limits).unwrap();
     assert_eq!((cut.text.len(), cut.warnings.len()), (1_000, 1));
-    let body = "<w:p><w:r><w:t>twelve chars</w:t></w:r></w:p>".repeat(100);
-    assert_eq!(read_with("a.docx", &word(&body), &limits).unwrap_err().kind, TooLarge);
+}
+
+#[test]
+fn word_document_is_cut_and_says_what_is_left_out() {
+    let paragraph = |style: &str, text: &str| {
+        format!("<w:p><w:pPr><w:outlineLvl w:val=\"{style}\"/></w:pPr><w:r><w:t>{text}</w:t></w:r></w:p>")
+    };
+    let section = |name: &str| paragraph("0", name) + &paragraph("9", "twelve chars").repeat(50);
+    let body = ["One", "Two", "Three", "Four"].map(section).concat();
+    let cut = read_with("a.docx", &word(&body), &Limits::default().output(1_000)).unwrap();
+    assert!((986..=1_000).contains(&cut.text.len()), "{}", cut.text.len());
+    assert!(cut.text.starts_with("# One\n\ntwelve chars\n\ntwelve") && cut.text.contains("# Two\n\ntwelve"));
+    let [warning] = cut.warnings.as_slice() else { panic!("{:?}", cut.warnings) };
+    let expected = "the document has more than 1000 bytes of text, the most that is read of one; the rest, which \
+                    begins under \"Two\" and is about ";
+    let rest = warning.strip_prefix(expected).unwrap_or_else(|| panic!("{warning}"));
+    let (percent, end) = rest.split_once('%').unwrap();
+    // 70 of 200 paragraphs were read.
+    assert!((62..=68).contains(&percent.parse::<u32>().unwrap()), "{warning}");
+    assert_eq!(end, " of the document, is left out: split it");
+    let whole = read("a.docx", word(&body)).unwrap();
+    assert_eq!((whole.text.matches("twelve").count(), whole.warnings.len()), (200, 0));
+}
+
+#[test]
+fn old_word_document_is_cut() {
+    let document = read_with("a.doc", &bytes("office/rules.doc"), &Limits::default().output(30)).unwrap();
+    assert!(document.text.len() <= 30);
+    assert!(document.warnings[0].contains("more than 30 bytes of text"), "{:?}", document.warnings);
 }
 
 #[test]
