@@ -1,16 +1,17 @@
 //! Workbooks: each sheet a page under its name, each row a line.
 
 mod cells;
+mod escape;
+mod hidden;
 mod merges;
 mod ods;
 mod styles;
+mod xls;
 mod xlsx;
 
 use std::fmt::Display;
 
-use calamine::{
-    Data, DataRef, Dimensions, ExcelDateTime, Reader, Sheet, SheetType, SheetVisible, Xls, XlsError, Xlsb,
-};
+use calamine::{Data, DataRef, ExcelDateTime, Reader, Sheet, SheetType, SheetVisible, Xls, XlsError, Xlsb};
 
 use super::archive::Archive;
 use super::document::{Extracted, TextKind};
@@ -20,8 +21,10 @@ use super::number::{Format, plain};
 use super::output::Output;
 use super::source::{Opened, Source};
 use super::table::{Cell, CellKind, Hint, Origin, RowStyle, Rows, kind_of, one_line, shortest};
-use super::{error, media, odf, ooxml};
+use super::{error, media, odf, ooxml, progress};
 use merges::{Area, MAX_COLUMNS, Merges, column};
+use styles::CellStyles;
+use xls::Looks;
 
 pub(super) fn read(
     source: &Source,
@@ -72,9 +75,8 @@ pub(super) fn read(
                 XlsError::Password => error::encrypted(what),
                 other => failed(&other),
             })?;
-            write_ranges(&mut output, &mut book, what, |book, name| {
-                book.merge_cells_by_sheet_name(name).unwrap_or_default()
-            })?;
+            let looks = Looks::read(source, limits)?;
+            write_ranges(&mut output, &mut book, &looks, what)?;
         }
     }
     output.finish(media_type, TextKind::Plain)
@@ -163,10 +165,11 @@ fn write_sheets(
 ) -> Result<(), ExtractError> {
     let is_of_cells = |sheet: &Sheet| !matches!(sheet.typ, SheetType::ChartSheet | SheetType::Vba);
     let is_alone = sheets.iter().filter(|sheet| is_of_cells(sheet)).count() == 1;
-    for (number, sheet) in (1..).zip(sheets) {
+    for (number, sheet) in (1_u32..).zip(sheets) {
         if output.is_cut() {
             break;
         }
+        progress::reached(number as usize - 1, sheets.len());
         let head = SheetHead {
             number,
             name: &sheet.name,
@@ -188,33 +191,64 @@ fn write_sheets(
     Ok(())
 }
 
-fn write_ranges<R>(
+fn write_ranges(
     output: &mut Output,
-    book: &mut R,
+    book: &mut Xls<Opened>,
+    looks: &Looks,
     what: &'static str,
-    merges: impl Fn(&R, &str) -> Vec<Dimensions>,
-) -> Result<(), ExtractError>
-where
-    R: Reader<Opened>,
-    R::Error: Display,
-{
+) -> Result<(), ExtractError> {
     let sheets = book.sheets_metadata().to_vec();
+    let is_1904 = book.has_1904_epoch();
+    let mut hidden = Vec::new();
     write_sheets(output, &sheets, |name, rows| {
         let range = book.worksheet_range(name).map_err(|failure| failed(what, &failure))?;
-        let areas = merges(book, name).into_iter();
+        let areas = book.merge_cells_by_sheet_name(name).unwrap_or_default().into_iter();
         let mut merges = Merges::new(areas.map(|area| Area { first: area.start, last: area.end }).collect());
+        let mut sheet = looks.sheet(sheets.iter().position(|sheet| sheet.name == name).unwrap_or(usize::MAX));
         let (top, left) = range.start().unwrap_or_default();
         for (row, values) in (top..).zip(range.rows()) {
             let mut cells = vec![Cell::default(); usize::try_from(left).unwrap_or(0).min(MAX_COLUMNS)];
-            cells.extend(values.iter().map(cell));
+            for (column, value) in (left..).zip(values) {
+                let cell = looked(value, sheet.style(row, column), &looks.styles, is_1904);
+                if cell.kind != CellKind::Empty {
+                    sheet.hidden.cell(column);
+                }
+                cells.push(cell);
+            }
             let has_own = cells.iter().any(|cell| cell.kind != CellKind::Empty);
+            sheet.hidden.rows(u32::from(has_own && sheet.is_hidden(row)));
             merges.fill(row, &mut cells);
             if has_own || !cells.iter().any(|cell| cell.origin != Origin::Own) {
                 rows.row(cells)?;
             }
         }
+        // A table that is too long with its names is read a second time.
+        hidden.retain(|(of, _)| of != name);
+        hidden.push((name.to_owned(), sheet.hidden));
         Ok(())
-    })
+    })?;
+    for (name, hidden) in hidden {
+        hidden.warn(&name, output);
+    }
+    Ok(())
+}
+
+/// A value of a sheet of before 2007 as its style shows it.
+fn looked(value: &Data, style: Option<usize>, styles: &CellStyles, is_1904: bool) -> Cell {
+    let Some(style) = style else { return cell(value) };
+    let number = match value {
+        Data::Float(number) => Some(*number),
+        // Invariant: they were kept in thirty bits.
+        Data::Int(number) => Some(*number as f64),
+        Data::DateTime(moment) => Some(moment.as_f64()),
+        _ => None,
+    };
+    let mut shown = cell(value);
+    if let Some(number) = number {
+        (shown.text, shown.kind) = styles.format(style).show(number, is_1904);
+    }
+    shown.hint = if shown.kind == CellKind::Empty { Hint::None } else { styles.hint(style) };
+    shown
 }
 
 /// Gathers cells into rows; the rows and columns between them are not held.

@@ -82,6 +82,42 @@ fn values_are_shown_as_in_the_program() {
 }
 
 #[test]
+fn hidden_rows_and_columns_are_read_and_named() {
+    let kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/worksheet";
+    let relations = format!(
+        "<Relationships><Relationship Id=\"a\" Type=\"{kind}\" Target=\"sheet.xml\"/></Relationships>"
+    );
+    let cell =
+        |place: &str, text: &str| format!("<c r=\"{place}\" t=\"inlineStr\"><is><t>{text}</t></is></c>");
+    let rows = [
+        ("", vec![cell("A1", "Bolt"), cell("C1", "steel")]),
+        // A filter took it out.
+        ("hidden=\"1\"", vec![cell("A2", "Nut"), cell("B2", "brass")]),
+        ("hidden=\"true\"", vec![]),
+        ("hidden=\"0\"", vec![cell("A4", "Nail")]),
+    ];
+    let rows: String = (1..)
+        .zip(&rows)
+        .map(|(row, (look, cells))| format!("<row r=\"{row}\" {look}>{}</row>", cells.concat()))
+        .collect();
+    let sheet = format!(
+        "<worksheet><cols><col min=\"1\" max=\"1\" width=\"8\"/><col min=\"2\" max=\"5\" hidden=\"1\"/></cols>\
+         <sheetData>{rows}</sheetData></worksheet>"
+    );
+    let file = archive(&[
+        ("xl/workbook.xml", b"<workbook><sheets><sheet name=\"Stock\" r:id=\"a\"/></sheets></workbook>"),
+        ("xl/_rels/workbook.xml.rels", relations.as_bytes()),
+        ("xl/sheet.xml", sheet.as_bytes()),
+    ]);
+    let document = read("a.xlsx", file).unwrap();
+    assert_eq!(document.text, "Stock\nBolt\t\tsteel\nNut\tbrass\nNail");
+    assert_eq!(
+        document.warnings,
+        ["1 row and 2 columns of the sheet \"Stock\" are hidden in its program; they were read"]
+    );
+}
+
+#[test]
 fn clauses_have_the_numbers_that_word_shows() {
     assert_eq!(
         text("outline-numbering.docx"),
@@ -180,10 +216,12 @@ fn documents_within_a_document_are_read() {
     let relations = format!(
         "<Relationships><Relationship Id=\"a\" Type=\"{kind}\" Target=\"part.html\"/>\
          <Relationship Id=\"b\" Type=\"{kind}\" Target=\"part.docx\"/>\
-         <Relationship Id=\"c\" Type=\"{kind}\" Target=\"part.bin\"/></Relationships>"
+         <Relationship Id=\"c\" Type=\"{kind}\" Target=\"part.bin\"/>\
+         <Relationship Id=\"d\" Type=\"{kind}\" Target=\"part.rtf\"/></Relationships>"
     );
     let body = "<w:document xmlns:w=\"w\" xmlns:r=\"r\"><w:body><w:p><w:r><w:t>One</w:t></w:r></w:p>\
-                <w:altChunk r:id=\"a\"/><w:altChunk r:id=\"b\"/><w:altChunk r:id=\"c\"/></w:body></w:document>";
+                <w:altChunk r:id=\"a\"/><w:altChunk r:id=\"b\"/><w:altChunk r:id=\"c\"/><w:altChunk r:id=\"d\"/>\
+                <w:p><w:r><w:t>Five</w:t></w:r></w:p></w:body></w:document>";
     let inner = word("<w:p><w:r><w:t>Three</w:t></w:r></w:p>");
     let file = archive(&[
         ("word/document.xml", body.as_bytes()),
@@ -191,8 +229,9 @@ fn documents_within_a_document_are_read() {
         ("word/part.html", b"<html><body><p>Two</p></body></html>"),
         ("word/part.docx", &inner),
         ("word/part.bin", b"\x7fELF\x00\x01"),
+        ("word/part.rtf", b"{\\rtf1\\ansi Fou\\'72\\par}"),
     ]);
     let document = read("a.docx", file).unwrap();
-    assert_eq!(document.text, "One\n\nTwo\n\nThree");
+    assert_eq!(document.text, "One\n\nTwo\n\nThree\n\nFour\n\nFive");
     assert_eq!(document.warnings, ["1 documents in the document were not read; upload them by themselves"]);
 }

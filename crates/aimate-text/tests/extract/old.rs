@@ -4,7 +4,7 @@ use std::io::{Cursor, Write};
 
 use aimate_text::extract::{ExtractErrorKind, Extracted, TextKind};
 
-use crate::support::{archive, bytes, read};
+use crate::support::{archive, bytes, read, sheet};
 
 fn document(name: &str) -> Extracted {
     read(name, bytes(&format!("office/{name}"))).unwrap()
@@ -83,6 +83,36 @@ fn old_workbooks_have_their_merged_and_hidden_cells() {
     let document = document("rates.xls");
     assert!(document.text.contains("Grade: Director; City: Bergen"), "{}", document.text);
     assert!(document.text.contains("Old (hidden sheet)\nItem: Bolt; Price: 1.5"), "{}", document.text);
+}
+
+#[test]
+fn old_workbooks_show_values_as_their_program_does() {
+    let document = document("formats.xls");
+    assert_eq!(
+        document.text,
+        "Budget\nProject: Mill; Start: 2025-03-14 (14-Mar-25); Share: 15.5%; Cost: 12,500.50 EUR; Owner: Ilse\n\
+         Project: Dam; Start: 2025-04-01 (1-Apr-25); Share: 100.0%; Cost: -20.00 EUR; Owner: Tom"
+    );
+    assert_eq!(
+        document.warnings,
+        ["1 row and 1 column of the sheet \"Budget\" are hidden in its program; they were read"]
+    );
+}
+
+#[test]
+fn hidden_rows_and_columns_of_opendocument_are_named() {
+    let rows = "<table:table-column/><table:table-column table:visibility=\"collapse\" table:number-columns-repeated=\"2\"/>\
+        <table:table-row><table:table-cell><text:p>Bolt</text:p></table:table-cell><table:table-cell>\
+        <text:p>steel</text:p></table:table-cell></table:table-row>\
+        <table:table-row table:visibility=\"filter\" table:number-rows-repeated=\"2\"><table:table-cell>\
+        <text:p>Nut</text:p></table:table-cell></table:table-row>\
+        <table:table-row table:visibility=\"collapse\" table:number-rows-repeated=\"1000\"><table:table-cell/></table:table-row>";
+    let document = read("a.ods", sheet(rows)).unwrap();
+    assert_eq!(document.text, "A\nBolt\tsteel\nNut\nNut");
+    assert_eq!(
+        document.warnings,
+        ["2 rows and 1 column of the sheet \"A\" are hidden in its program; they were read"]
+    );
 }
 
 #[test]

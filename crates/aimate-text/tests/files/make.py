@@ -71,3 +71,16 @@ for name in ["report.docx", "plan.pptx"]:
     z = zipfile.ZipFile(f"{out}/{name}"); parts = [(i, z.read(i)) for i in z.infolist() if "thumbnail" not in i.filename]; z.close()
     with zipfile.ZipFile(f"{out}/{name}", "w", zipfile.ZIP_DEFLATED, compresslevel=9) as z:
         for i, data in parts: z.writestr(i.filename, data)
+
+# Number formats, and rows and columns that are hidden, in a workbook of before 2007.
+import datetime, xlwt
+w = xlwt.Workbook(); s = w.add_sheet("Budget")
+bold = xlwt.easyxf("font: bold on")
+for c, name in enumerate(["Project", "Start", "Share", "Cost", "Owner"]): s.write(0, c, name, bold)
+style = lambda code: xlwt.easyxf(num_format_str=code)
+rows = [("Mill", datetime.date(2025, 3, 14), 0.155, 12500.5, "Ilse"), ("Dam", datetime.date(2025, 4, 1), 1, -20, "Tom")]
+for r, (project, start, share, cost, owner) in enumerate(rows, 1):
+    s.write(r, 0, project); s.write(r, 1, start, style("D-MMM-YY")); s.write(r, 2, share, style("0.0%"))
+    s.write(r, 3, cost, style('#,##0.00 "EUR"')); s.write(r, 4, owner)
+s.row(2).hidden = True; s.row(2).height_mismatch = True; s.col(4).hidden = True
+w.save(f"{out}/office/formats.xls")

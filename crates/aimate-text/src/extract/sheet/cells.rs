@@ -9,6 +9,8 @@ use super::super::line::clean_line;
 use super::super::ooxml::Relations;
 use super::super::table::{Cell, CellKind, Hint, Origin, Rows, kind_of, one_line};
 use super::super::xml::{Element, Node, Walker};
+use super::escape::unescaped;
+use super::hidden::Met;
 use super::merges::{Area, MAX_COLUMNS, MAX_MERGES, Merges};
 use super::styles::Shared;
 
@@ -185,7 +187,7 @@ fn rich_text(walker: &mut Walker<'_>) -> Result<String, ExtractError> {
     Ok(text)
 }
 
-/// Writes the rows of a sheet and returns how many formulas have no stored value.
+/// Writes the rows of a sheet.
 pub(super) fn write(
     text: &str,
     shared: &Shared,
@@ -193,7 +195,7 @@ pub(super) fn write(
     rows: &mut Rows<'_>,
     what: &'static str,
     limits: &Limits,
-) -> Result<usize, ExtractError> {
+) -> Result<Met, ExtractError> {
     let mut walker = Walker::new(text, what, limits);
     let mut sheet = Sheet {
         shared,
@@ -203,7 +205,8 @@ pub(super) fn write(
         row: 0,
         cells: Vec::new(),
         next: 0,
-        formulas: 0,
+        is_hidden: false,
+        met: Met::default(),
     };
     let mut row = 0;
     while let Some(node) = walker.next()? {
@@ -213,21 +216,33 @@ pub(super) fn write(
                 let number = element.attribute("r").and_then(|number| number.parse::<u32>().ok());
                 row = number.and_then(|number| number.checked_sub(1)).unwrap_or(row);
                 sheet.go_to(row, rows)?;
+                sheet.is_hidden = is_on(&element, "hidden");
                 row = row.saturating_add(1);
+            }
+            "col" if is_on(&element, "hidden") => {
+                let number =
+                    |name: &str| element.attribute(name).and_then(|number| number.parse::<u32>().ok());
+                if let (Some(first), Some(last)) = (number("min"), number("max")) {
+                    sheet.met.hidden.add_columns(first.saturating_sub(1), last.saturating_sub(1));
+                }
             }
             "c" => {
                 let start = CellStart::of(&element);
                 sheet.cell(&start, &mut walker, rows)?;
             }
             // What follows is not of cells; the walker need not see it.
-            "sheetPr" | "cols" | "sheetViews" | "mergeCells" | "conditionalFormatting" | "extLst" => {
+            "sheetPr" | "sheetViews" | "mergeCells" | "conditionalFormatting" | "extLst" => {
                 walker.skip()?;
             }
             _ => {}
         }
     }
     sheet.go_to(u32::MAX, rows)?;
-    Ok(sheet.formulas)
+    Ok(sheet.met)
+}
+
+fn is_on(element: &Element<'_>, name: &str) -> bool {
+    element.attribute(name).is_some_and(|on| on == "1" || on == "true")
 }
 
 struct Sheet<'a> {
@@ -239,7 +254,9 @@ struct Sheet<'a> {
     row: u32,
     cells: Vec<Cell>,
     next: u32,
-    formulas: usize,
+    /// Whether that row is hidden.
+    is_hidden: bool,
+    met: Met,
 }
 
 /// The attributes of a cell.
@@ -310,7 +327,7 @@ impl Sheet<'_> {
         if row != self.row.saturating_add(1) && !self.merges.covers(self.row.saturating_add(1)) {
             rows.end_table()?;
         }
-        (self.row, self.next) = (row, 0);
+        (self.row, self.next, self.is_hidden) = (row, 0, false);
         Ok(())
     }
 
@@ -327,6 +344,7 @@ impl Sheet<'_> {
         }
         let mut cells = std::mem::take(&mut self.cells);
         let has_own = cells.iter().any(|cell| cell.kind != CellKind::Empty);
+        self.met.hidden.rows(u32::from(has_own && self.is_hidden));
         self.merges.fill(self.row, &mut cells);
         if has_own || !cells.iter().any(|cell| cell.origin != Origin::Own) {
             rows.row(cells)?;
@@ -359,7 +377,7 @@ impl Sheet<'_> {
         }
         let (text, kind) = match formula {
             Some(formula) if value.trim().is_empty() && start.kind != Stored::Result => {
-                self.formulas += 1;
+                self.met.formulas += 1;
                 let formula = one_line(&formula);
                 // Of formulas that are copied along cells only the first is spelled out.
                 (
@@ -372,6 +390,7 @@ impl Sheet<'_> {
         if text.is_empty() {
             return Ok(());
         }
+        self.met.hidden.cell(column);
         let is_header = self.surroundings.is_header(row, column);
         let hint = if is_header { Hint::Header } else { self.shared.styles.hint(start.style) };
         if let Some(cell) = place(&mut self.cells, column) {
@@ -442,33 +461,6 @@ fn position(reference: &str) -> Option<(u32, u32)> {
     Some((row.checked_sub(1)?, column.checked_sub(1)?))
 }
 
-/// A text whose control characters are written as `_x000D_`.
-pub(super) fn unescaped(text: String) -> String {
-    if !text.contains("_x") {
-        return text;
-    }
-    let mut plain = String::new();
-    let mut rest = text.as_str();
-    while let Some(at) = rest.find("_x") {
-        let (before, from) = rest.split_at(at);
-        plain.push_str(before);
-        let code = from.get(2..6).filter(|_| from.get(6..7) == Some("_"));
-        let character = code.and_then(|code| u32::from_str_radix(code, 16).ok()).and_then(char::from_u32);
-        match character {
-            Some(character) => {
-                plain.push(character);
-                rest = from.get(7..).unwrap_or_default();
-            }
-            None => {
-                plain.push_str("_x");
-                rest = from.get(2..).unwrap_or_default();
-            }
-        }
-    }
-    plain.push_str(rest);
-    plain
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -481,10 +473,5 @@ mod tests {
             assert_eq!(position(wrong), None, "{wrong}");
         }
         assert_eq!(area("B2:A1"), None);
-    }
-
-    #[test]
-    fn escaped_characters_are_written_out() {
-        assert_eq!(unescaped("a_x000D_b_x_x0041_é_xZZZZ_".to_owned()), "a\rb_xAé_xZZZZ_");
     }
 }

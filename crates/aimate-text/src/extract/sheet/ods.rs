@@ -8,6 +8,7 @@ use super::super::line::clean_line;
 use super::super::output::Output;
 use super::super::table::{Cell, CellKind, Rows, kind_of, one_line, shortest};
 use super::super::xml::{Element, Node, Walker};
+use super::hidden::Met;
 use super::merges::{Area, MAX_COLUMNS, Merges, column};
 use super::{SheetHead, has_usual_name};
 
@@ -36,13 +37,14 @@ pub(super) fn write(
             break;
         }
         let outcome = head.write(output, |output| {
-            let mut found = 0;
+            let mut met = Met::default();
             shortest(output, |output, style| {
                 let mut rows = Rows::new(output, style);
-                found = write_rows(sheet.text, &mut rows, what, limits)?;
+                met = write_rows(sheet.text, &mut rows, what, limits)?;
                 rows.end()
             })?;
-            formulas += found;
+            met.hidden.warn(&sheet.name, output);
+            formulas += met.formulas;
             Ok(())
         });
         output.keep(outcome)?;
@@ -92,20 +94,25 @@ fn write_rows(
     rows: &mut Rows<'_>,
     what: &'static str,
     limits: &Limits,
-) -> Result<usize, ExtractError> {
+) -> Result<Met, ExtractError> {
     let mut walker = Walker::new(text, what, limits);
     let mut merges = Merges::new(Vec::new());
-    let (mut row, mut formulas) = (0_u32, 0);
+    let (mut row, mut next_column, mut met) = (0_u32, 0_u32, Met::default());
     while let Some(node) = walker.next()? {
         let Node::Start(element) = node else { continue };
         match element.name() {
             "table-row" => {
                 let copies = number(&element, "number-rows-repeated");
+                let is_hidden = is_hidden(&element);
                 let mut line = OdsRow { row, merges: &mut merges, cells: Vec::new(), next: 0, formulas: 0 };
                 line.read(&mut walker)?;
-                formulas += line.formulas;
+                met.formulas += line.formulas;
                 let cells = line.cells;
                 if cells.iter().any(|cell| cell.kind != CellKind::Empty) {
+                    met.hidden.rows(if is_hidden { copies } else { 0 });
+                    for (column, _) in (0..).zip(&cells).filter(|(_, cell)| cell.kind != CellKind::Empty) {
+                        met.hidden.cell(column);
+                    }
                     for copy in 0..copies.min(MAX_ROWS) {
                         let mut cells = cells.clone();
                         merges.fill(row.saturating_add(copy), &mut cells);
@@ -116,12 +123,24 @@ fn write_rows(
                 }
                 row = row.saturating_add(copies);
             }
+            "table-column" => {
+                let first = next_column;
+                next_column = first.saturating_add(number(&element, "number-columns-repeated"));
+                if is_hidden(&element) {
+                    met.hidden.add_columns(first, next_column.saturating_sub(1));
+                }
+            }
             // Pictures and forms of the sheet.
-            "shapes" | "forms" | "table-columns" | "table-column" | "named-expressions" => walker.skip()?,
+            "shapes" | "forms" | "named-expressions" => walker.skip()?,
             _ => {}
         }
     }
-    Ok(formulas)
+    Ok(met)
+}
+
+/// Whether a row or column is folded up, or taken out by a filter.
+fn is_hidden(element: &Element<'_>) -> bool {
+    element.attribute("visibility").is_some_and(|shown| shown != "visible")
 }
 
 fn number(element: &Element<'_>, name: &str) -> u32 {

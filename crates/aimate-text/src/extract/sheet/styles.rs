@@ -25,7 +25,7 @@ pub(super) struct CellStyles {
 
 impl CellStyles {
     pub(super) fn read(text: &str, what: &'static str, limits: &Limits) -> Result<Self, ExtractError> {
-        let mut styles = Self { general: Format::built_in(0), ..Self::default() };
+        let mut styles = Self::default();
         let mut walker = Walker::new(text, what, limits);
         let (mut fonts, mut fills): (Vec<bool>, Vec<bool>) = (Vec::new(), Vec::new());
         let mut group = String::new();
@@ -64,10 +64,16 @@ impl CellStyles {
                 _ => {}
             }
         }
-        for (id, _) in &styles.styles {
-            styles.formats.entry(*id).or_insert_with(|| Format::built_in(*id));
+        Ok(Self::of(styles.styles, styles.formats))
+    }
+
+    /// The number of a format and the looks of each style, and the formats that are
+    /// not built in.
+    pub(super) fn of(styles: Vec<(u32, Hint)>, mut formats: HashMap<u32, Format>) -> Self {
+        for (id, _) in &styles {
+            formats.entry(*id).or_insert_with(|| Format::built_in(*id));
         }
-        Ok(styles)
+        Self { styles, formats, general: Format::built_in(0) }
     }
 
     pub(super) fn format(&self, style: usize) -> &Format {

@@ -9,6 +9,8 @@ use super::super::output::Output;
 use super::super::table::{Rows, shortest};
 use super::super::xml::{Node, Walker};
 use super::cells::{self, Notes, Surroundings};
+use super::escape::unescaped;
+use super::hidden::Met;
 use super::styles::{CellStyles, Shared};
 use super::{SheetHead, has_usual_name};
 
@@ -102,7 +104,7 @@ fn strings(text: &str, limits: &Limits) -> Result<Vec<String>, ExtractError> {
             "si" => strings.push(String::new()),
             "rPh" => walker.skip()?,
             "t" => {
-                let text = cells::unescaped(walker.inner_text()?);
+                let text = unescaped(walker.inner_text()?);
                 if let Some(string) = strings.last_mut() {
                     string.push_str(&text);
                 }
@@ -133,7 +135,7 @@ fn write_sheet(
         return Ok(0);
     };
     let relations = Relations::of(archive, &entry.part, WHAT, limits)?;
-    let mut formulas = 0;
+    let mut met = Met::default();
     if entry.kind != "chartsheet" {
         let mut surroundings = Surroundings::read(&text, WHAT, limits)?;
         surroundings.notes = Notes::read(archive, &relations, WHAT, limits)?;
@@ -144,14 +146,15 @@ fn write_sheet(
         }
         shortest(output, |output, style| {
             let mut rows = Rows::new(output, style);
-            formulas = cells::write(&text, shared, &surroundings, &mut rows, WHAT, limits)?;
+            met = cells::write(&text, shared, &surroundings, &mut rows, WHAT, limits)?;
             rows.end()
         })?;
+        met.hidden.warn(&entry.name, output);
     }
     for drawing in relations.all_of_type("drawing") {
         write_drawing(archive, &drawing, output, limits)?;
     }
-    Ok(formulas)
+    Ok(met.formulas)
 }
 
 /// The text boxes of a sheet and what its charts are called; their figures are in
