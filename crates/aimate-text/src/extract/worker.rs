@@ -49,8 +49,10 @@ struct ProgressLine {
 /// How such a line begins, and how long it is at most.
 const PROGRESS: &[u8] = b"{\"progress\":";
 const MAX_PROGRESS: usize = 64;
-/// How often a worker says how far it has come.
-const TELL: Duration = Duration::from_millis(250);
+/// How often a worker looks at its memory, and after how many looks it says how far it
+/// has come.
+const TICK: Duration = Duration::from_millis(10);
+const TELL: u32 = 25;
 
 /// The `main` of a worker: reads a request from standard input, limits the
 /// resources of this process, extracts the document and writes the response to
@@ -76,8 +78,7 @@ fn work() -> io::Result<()> {
     limit(&request.limits)?;
     let progress = ReadProgress::default();
     let is_read = Arc::new(AtomicBool::new(false));
-    // Without it nobody knows how far it has come, and nothing else.
-    let _ = tell(progress.clone(), Arc::clone(&is_read));
+    watch(request.limits.memory, progress.clone(), Arc::clone(&is_read))?;
     let Request { path, name, media_type, limits } = &request;
     let outcome = extract_watched(path, name, media_type.as_deref(), limits, &progress);
     let mut output = io::stdout().lock();
@@ -85,31 +86,33 @@ fn work() -> io::Result<()> {
     respond(outcome, &mut output)
 }
 
-/// Says how far reading has come, from a thread of its own, until `is_read`.
-fn tell(progress: ReadProgress, is_read: Arc<AtomicBool>) -> io::Result<()> {
-    let telling = move || {
+/// Watches the reading from a thread of its own: exits when it uses more memory than
+/// allowed, and says how far it has come until `is_read`. One thread for both, since
+/// each costs address space, which is limited.
+fn watch(max: u64, progress: ReadProgress, is_read: Arc<AtomicBool>) -> io::Result<()> {
+    let watching = move || {
         let mut told = 0.0;
-        loop {
-            std::thread::sleep(TELL);
+        for tick in 1_u32.. {
+            std::thread::sleep(TICK);
+            check_memory(max);
             let fraction = progress.fraction();
-            let mut output = io::stdout().lock();
-            // Nothing may stand in the response, which is written under the same lock.
-            if is_read.load(Ordering::Acquire) {
-                return;
-            }
-            if fraction > told {
+            if tick.is_multiple_of(TELL) && fraction > told && tell(fraction, &is_read).is_ok() {
                 told = fraction;
-                let is_told = serde_json::to_writer(&mut output, &ProgressLine { progress: fraction })
-                    .is_ok()
-                    && output.write_all(b"\n").and_then(|()| output.flush()).is_ok();
-                // Nobody listens any more.
-                if !is_told {
-                    return;
-                }
             }
         }
     };
-    std::thread::Builder::new().name("progress".to_owned()).stack_size(256 << 10).spawn(telling).map(|_| ())
+    std::thread::Builder::new().name("watch".to_owned()).stack_size(256 << 10).spawn(watching).map(|_| ())
+}
+
+fn tell(fraction: f32, is_read: &AtomicBool) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    // Nothing may stand in the response, which is written under the same lock.
+    if is_read.load(Ordering::Acquire) {
+        return Ok(());
+    }
+    serde_json::to_writer(&mut output, &ProgressLine { progress: fraction })?;
+    output.write_all(b"\n")?;
+    output.flush()
 }
 
 /// Takes the lines that say how far a worker has come from the beginning of its output,
@@ -186,7 +189,6 @@ fn limit(limits: &Limits) -> io::Result<()> {
     {
         let mapped = memory_pages()?.0 * rustix::param::page_size() as u64;
         set(Resource::As, mapped + limits.memory + super::read::STACK as u64)?;
-        watch(limits.memory)?;
     }
     Ok(())
 }
@@ -199,19 +201,16 @@ fn limit(_: &Limits) -> io::Result<()> {
 /// Exits when the process uses more memory than allowed. `RLIMIT_AS` does not see
 /// memory within address space that the allocator had reserved before.
 #[cfg(target_os = "linux")]
-fn watch(max: u64) -> io::Result<()> {
+fn check_memory(max: u64) {
     let page = rustix::param::page_size() as u64;
-    let watching = move || {
-        loop {
-            match memory_pages() {
-                Ok((_, used)) if used.saturating_mul(page) <= max => {}
-                _ => std::process::exit(i32::from(OUT_OF_MEMORY)),
-            }
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-    };
-    std::thread::Builder::new().name("memory".to_owned()).stack_size(256 << 10).spawn(watching).map(|_| ())
+    match memory_pages() {
+        Ok((_, used)) if used.saturating_mul(page) <= max => {}
+        _ => std::process::exit(i32::from(OUT_OF_MEMORY)),
+    }
 }
+
+#[cfg(not(target_os = "linux"))]
+fn check_memory(_: u64) {}
 
 /// How many pages this process has mapped, and how many are in memory.
 #[cfg(target_os = "linux")]

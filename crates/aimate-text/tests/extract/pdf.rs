@@ -48,8 +48,10 @@ fn number_under_two_columns_does_not_mix_them() {
 fn headings_of_columns_are_read_with_their_columns() {
     let at = |x: u32, y: u32, text: &str| format!("1 0 0 1 {x} {y} Tm ({text}) Tj ");
     let mut page = "BT /F1 11 Tf ".to_owned();
-    page += &at(60, 740, "Module One: planning of the") + &at(320, 740, "Module Two: building of the");
-    page += &at(60, 727, "eastern harbour wall") + &at(320, 727, "western harbour wall");
+    page += &at(60, 740, "Module One: planning of the");
+    page += &at(320, 740, "Module Two: building of the");
+    page += &at(60, 727, "eastern harbour wall");
+    page += &at(320, 727, "western harbour wall");
     for line in 0..12 {
         page += &at(60, 690 - 14 * line, &format!("left line {line} says what the planners do"));
         page += &at(320, 690 - 14 * line, &format!("right line {line} says what builders do"));

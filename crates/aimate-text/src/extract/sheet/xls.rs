@@ -55,7 +55,7 @@ impl Looks {
             None => file.need("Book")?,
         };
         let mut globals = Globals::default();
-        for (number, data) in Records::new(&stream) {
+        for (number, data) in BiffRecords::new(&stream) {
             match number {
                 kind::END => break,
                 _ => globals.record(number, data),
@@ -79,7 +79,7 @@ impl Looks {
         let mut looks = SheetLooks::default();
         let Some(start) = self.sheets.get(number) else { return looks };
         let mut depth = 0_usize;
-        for (number, data) in Records::new(self.stream.get(*start..).unwrap_or_default()) {
+        for (number, data) in BiffRecords::new(self.stream.get(*start..).unwrap_or_default()) {
             match number {
                 kind::BEGIN => depth += 1,
                 kind::END if depth <= 1 => break,
@@ -213,17 +213,17 @@ impl Globals {
 }
 
 /// The records of a stream: a number, a length, and so many bytes.
-struct Records<'a> {
+struct BiffRecords<'a> {
     rest: &'a [u8],
 }
 
-impl<'a> Records<'a> {
+impl<'a> BiffRecords<'a> {
     fn new(stream: &'a [u8]) -> Self {
         Self { rest: stream }
     }
 }
 
-impl<'a> Iterator for Records<'a> {
+impl<'a> Iterator for BiffRecords<'a> {
     type Item = (u16, &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -248,7 +248,7 @@ mod tests {
             }
         }
         assert!(looks.hidden_rows.is_empty());
-        assert!(Records::new(&[9, 8, 200, 0, 1]).next().is_none());
+        assert!(BiffRecords::new(&[9, 8, 200, 0, 1]).next().is_none());
     }
 
     #[test]
