@@ -190,16 +190,20 @@ class Right:
         way that it wrote it, else as it is shown."""
         left, wanted = Counter(counts), Counter(self.words)
         for ways in self.cells:
-            found = next((way for way in ways if way <= left), ways[0])
-            left -= found
-            wanted += found
+            found = next((way for way in ways if all(left[word] >= count for word, count in way.items())), ways[0])
+            left.subtract(found)
+            wanted.update(found)
         return wanted
 
     def total(self) -> int:
         return self.words.total() + sum(ways[0].total() for ways in self.cells)
 
     def all(self) -> Counter:
-        return sum((way for ways in self.cells for way in ways), Counter(self.words))
+        every = Counter(self.words)
+        for ways in self.cells:
+            for way in ways:
+                every.update(way)
+        return every
 
 
 class Score:
