@@ -14,6 +14,8 @@ mod eval;
 mod extract;
 mod find;
 mod ingest;
+mod log;
+mod metrics;
 mod reading;
 mod search;
 mod serve;
@@ -83,7 +85,13 @@ fn main() -> ExitCode {
     // Before the arguments are read: they take their defaults from it.
     let env_file = env_file::load(std::env::args_os());
     let arguments = Cli::parse();
-    start_log();
+    let _log = match log::start() {
+        Ok(log) => log,
+        Err(error) => {
+            eprintln!("aimate: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     match env_file {
         Ok(None) => {}
         Ok(Some(left)) => {
@@ -157,20 +165,6 @@ async fn migrate(config: &Config) -> Result<()> {
     say(&format!("{}: the schema is up to date", store.info().await?.address));
     store.close().await;
     Ok(())
-}
-
-fn start_log() {
-    let filter = ["AIMATE_LOG", "RUST_LOG"]
-        .into_iter()
-        .find_map(|name| std::env::var(name).ok())
-        .unwrap_or_else(|| "warn,aimate=info".to_owned());
-    let filter = tracing_subscriber::EnvFilter::new(filter);
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if std::env::var("AIMATE_LOG_FORMAT").is_ok_and(|format| format == "json") {
-        log.json().init();
-    } else {
-        log.init();
-    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use aimate::{Engine, Error, Result, http};
 use crate::config::Config;
 use crate::descriptors::Room;
 use crate::find::FoundServer;
+use crate::metrics;
 use crate::terminal::{plain, say};
 
 /// What `serve` takes.
@@ -39,6 +40,8 @@ pub(crate) async fn serve(arguments: ServeArguments) -> Result<()> {
     let options = options(&arguments, room)?;
     only_local(address, std::env::var("JWT_SECRET").is_ok_and(|secret| !secret.is_empty()))?;
     let (builder, found) = arguments.config.engine().await?;
+    let recorded = metrics::install()?;
+    let options = options.more_metrics(move || recorded.render());
     let engine = builder.max_runs(room.runs).build().await?;
     let listener = tokio::net::TcpListener::bind(address).await.map_err(|error| {
         let port = address.port();

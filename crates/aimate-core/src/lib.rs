@@ -30,6 +30,7 @@ pub mod knowledge;
 pub mod limit;
 mod media_type;
 pub mod message;
+pub mod metrics;
 pub mod model;
 pub mod observer;
 mod page;

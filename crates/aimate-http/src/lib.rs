@@ -59,7 +59,7 @@ mod workspace;
 
 pub use callers::{Callers, ScopeResolver};
 pub use error::problem;
-pub use options::Options;
+pub use options::{MoreMetrics, Options};
 pub use router::router;
 pub use serve::serve;
 pub use sse::{last_event_id, sse};

@@ -18,6 +18,7 @@ use futures_util::FutureExt;
 use http::header::{ALLOW, CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue, Method};
 use tokio::time::Instant;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::app::App;
@@ -36,14 +37,17 @@ const MAX_REQUEST_ID: usize = 128;
 pub(crate) async fn handle(State(app): State<App>, request: Request, next: Next) -> Response {
     let context = RequestContext::new(&app, &request);
     let prefix = mount::prefix(&request).to_owned();
+    let span = context.span();
     let mut response = match origin::check(&app.options, &request) {
         Err(error) => Failure::from(error).into_response(),
         // A bug in one handler must not close the connection, which other
         // requests may be using, without an answer.
-        Ok(()) => AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| {
-            Failure::from(Error::internal("the server failed unexpectedly; see its log for details"))
-                .into_response()
-        }),
+        Ok(()) => {
+            AssertUnwindSafe(next.run(request).instrument(span)).catch_unwind().await.unwrap_or_else(|_| {
+                Failure::from(Error::internal("the server failed unexpectedly; see its log for details"))
+                    .into_response()
+            })
+        }
     };
     mount::complete_location(&prefix, &mut response);
     context.finish(response)
@@ -69,6 +73,17 @@ impl RequestContext {
             format: ErrorFormat::of(request.uri().path()),
             id: request_id(app, request),
         }
+    }
+
+    /// The span of the request: its route, not its path, which may name what is
+    /// somebody's.
+    fn span(&self) -> tracing::Span {
+        tracing::info_span!(
+            "request",
+            request_id = self.id.to_str().unwrap_or_default(),
+            method = %self.method,
+            route = self.route.as_ref().map_or("unmatched", MatchedPath::as_str),
+        )
     }
 
     /// Writes the error body, counts the request and adds the common headers.

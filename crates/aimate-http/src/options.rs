@@ -52,10 +52,29 @@ pub struct Options {
     /// is closed. It can resume an event stream. Default: 60 s. For
     /// [`serve`](crate::serve) only.
     pub write_timeout: Duration,
+    /// More of Prometheus' text format for `/metrics`: what the application's recorder
+    /// has of the engine and of itself; see [`aimate_core::metrics`]. Default: none.
+    pub more_metrics: Option<MoreMetrics>,
     /// How long running answers may continue at shutdown; those unfinished by
     /// then are stored as `interrupted`. Default: 25 s, which fits into the 30 s
     /// that Kubernetes grants. For [`serve`](crate::serve) only.
     pub drain: Duration,
+}
+
+/// Renders metrics in Prometheus' text format.
+#[derive(Clone)]
+pub struct MoreMetrics(Arc<dyn Fn() -> String + Send + Sync>);
+
+impl MoreMetrics {
+    pub(crate) fn render(&self) -> String {
+        (self.0)()
+    }
+}
+
+impl std::fmt::Debug for MoreMetrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MoreMetrics(..)")
+    }
 }
 
 impl Default for Options {
@@ -71,6 +90,7 @@ impl Default for Options {
             max_connections: 10_000,
             max_listeners: 7_500,
             write_timeout: Duration::from_secs(60),
+            more_metrics: None,
             drain: Duration::from_secs(25),
         }
     }
@@ -161,6 +181,12 @@ impl Options {
     #[must_use]
     pub fn write_timeout(self, timeout: Duration) -> Self {
         Self { write_timeout: timeout, ..self }
+    }
+
+    /// Sets [`Options::more_metrics`].
+    #[must_use]
+    pub fn more_metrics(self, render: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        Self { more_metrics: Some(MoreMetrics(Arc::new(render))), ..self }
     }
 
     /// Sets [`Options::drain`].

@@ -17,9 +17,12 @@ mod statement;
 mod task;
 mod value;
 
-use aimate_core::{Error, Result};
+use std::time::Instant;
 
-use crate::Kind;
+use aimate_core::{Error, Result};
+use tracing::Instrument as _;
+
+use crate::{Kind, metrics};
 #[cfg(feature = "postgres")]
 use postgres::Postgres;
 #[cfg(feature = "sqlite")]
@@ -73,12 +76,15 @@ impl Database {
         statements: [Statement; N],
     ) -> Result<[Vec<Row>; N]> {
         let statements = Vec::from(statements);
-        let outcomes = match self {
-            #[cfg(feature = "sqlite")]
-            Self::Sqlite(db) => db.read_all(statements).await?,
-            #[cfg(feature = "postgres")]
-            Self::Postgres(db) => db.read_all(statements).await?,
-        };
+        let outcomes = self.measured("read", N, async {
+            match self {
+                #[cfg(feature = "sqlite")]
+                Self::Sqlite(db) => db.read_all(statements).await,
+                #[cfg(feature = "postgres")]
+                Self::Postgres(db) => db.read_all(statements).await,
+            }
+        });
+        let outcomes = outcomes.await?;
         array(outcomes.into_iter().map(|outcome| outcome.rows))
     }
 
@@ -105,12 +111,28 @@ impl Database {
 
     /// [`Database::transaction`] of as many statements as there are.
     pub(crate) async fn transaction_of(&self, statements: Vec<Statement>) -> Result<Vec<Outcome>, DbError> {
-        match self {
-            #[cfg(feature = "sqlite")]
-            Self::Sqlite(db) => db.store(statements).await,
-            #[cfg(feature = "postgres")]
-            Self::Postgres(db) => db.store(statements).await,
-        }
+        let stored = self.measured("write", statements.len(), async {
+            match self {
+                #[cfg(feature = "sqlite")]
+                Self::Sqlite(db) => db.store(statements).await,
+                #[cfg(feature = "postgres")]
+                Self::Postgres(db) => db.store(statements).await,
+            }
+        });
+        stored.await
+    }
+
+    /// Runs `unit` in a span of its own and measures it.
+    async fn measured<T, E>(
+        &self,
+        work: &'static str,
+        statements: usize,
+        unit: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let start = Instant::now();
+        let outcome = unit.instrument(tracing::debug_span!("database", work, statements)).await;
+        metrics::worked(self.kind(), work, start.elapsed());
+        outcome
     }
 }
 

@@ -35,6 +35,7 @@ mod database;
 mod file;
 mod knowledge;
 mod message;
+mod metrics;
 mod migrate;
 mod migrations;
 mod model;

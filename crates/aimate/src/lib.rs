@@ -40,8 +40,8 @@ pub use aimate_core::{
     WorkspaceId,
 };
 pub use aimate_core::{
-    chat, connection, conversation, engine, file, knowledge, limit, message, model, observer, prompt,
-    provider, run, session, usage, user, workspace,
+    chat, connection, conversation, engine, file, knowledge, limit, message, metrics, model, observer,
+    prompt, provider, run, session, usage, user, workspace,
 };
 #[cfg(feature = "testing")]
 pub use aimate_core::{conformance, testing};

@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::answer_limits::PIECE;
+use super::call_trace::CallTrace;
 use super::channel::Channel;
 use super::context::{image_refused, message_tokens};
 use super::event::{ChatEvent, Finished, Started};
@@ -122,8 +124,8 @@ impl End {
 }
 
 /// What the model has produced so far.
-#[derive(Default)]
 struct PartialAnswer {
+    trace: CallTrace,
     transcript: Transcript,
     usage: Option<TokenUsage>,
     reason: Option<FinishReason>,
@@ -133,13 +135,16 @@ impl Driver {
     /// Drives the run to its end. `call` is dropped as soon as the model has
     /// been asked: a long stream holds no prompt in memory.
     pub(crate) async fn drive(mut self, mut call: ModelCall, accounting: Accounting) {
+        let trace = CallTrace::chat(&call.endpoint, &call.request.model);
+        let span = trace.span();
         let asked = tokio::select! {
             biased;
             () = self.channel.cancel.cancelled() => Err(End::cancelled()),
             () = self.interrupt.cancelled() => Err(End::interrupted(&shutting_down())),
-            stream = call.send() => stream.map_err(|error| failed(&error, false)),
+            stream = call.send().instrument(span.clone()) => stream.map_err(|error| failed(&error, false)),
         };
-        let mut answer = PartialAnswer::default();
+        let mut answer =
+            PartialAnswer { trace, transcript: Transcript::default(), usage: None, reason: None };
         answer.transcript.apply(&ChatEvent::Retrieved { citations: call.request.passages });
         drop((call.endpoint, call.explain, call.request.messages));
         let end = match asked {
@@ -148,13 +153,19 @@ impl Driver {
                 if left_out > 0 {
                     self.channel.publish([trimmed(left_out)]);
                 }
-                self.follow(stream, &mut answer).await
+                self.follow(stream, &mut answer).instrument(span).await
             }
         };
         if end.is_image_refused {
             answer.transcript.mark(image_refused());
         }
         let usage = accounting.final_usage(&answer).await;
+        if let Some(reason) = &answer.reason {
+            answer.trace.stopped(reason);
+        }
+        answer.trace.end(end.status.usage_outcome(), &usage);
+        // Its span ends here: the rest is no matter of the model.
+        drop(answer.trace);
         self.finish(answer.transcript, usage, end, accounting.tokenizer).await;
     }
 
@@ -238,6 +249,7 @@ impl Driver {
             self.log.note(event);
         }
         if !events.is_empty() {
+            answer.trace.content();
             self.channel.publish(events);
         }
         outcome

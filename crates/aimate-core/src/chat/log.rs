@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::channel::Channel;
 use super::event::ChatEvent;
 use crate::error::{ErrorKind, Result};
+use crate::metrics;
 use crate::run::{EventBatch, Run, RunStore};
 
 /// How long published text may stay out of the log.
@@ -80,6 +81,7 @@ impl Log {
             Some((last, task)) => {
                 let (last, outcome) = (*last, task.await);
                 self.saving = None;
+                metrics::checkpoint(matches!(outcome, Ok(Ok(()))));
                 match outcome {
                     Ok(Ok(())) => channel.logged(last),
                     // Deleting a conversation stops its answers, in other processes too.

@@ -1,6 +1,7 @@
 //! A turn of a conversation: from the question to the stored answer.
 
 pub(crate) mod answer_limits;
+pub(crate) mod call_trace;
 pub(crate) mod channel;
 pub(crate) mod context;
 pub(crate) mod driver;

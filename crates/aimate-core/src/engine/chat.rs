@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use aimate_text::tokens::Tokenizer;
+use tracing::Instrument as _;
+use tracing::field::{self, Empty};
 
 use super::held::Hold;
 use super::replay::Tried;
@@ -20,6 +22,7 @@ use crate::conversation::{Conversation, DEFAULT_TITLE, NewConversation, Window};
 use crate::error::{Error, Result};
 use crate::id::RunId;
 use crate::message::{Message, MessageRole, MessageStatus, Part, PathStats, text_of};
+use crate::metrics;
 use crate::observer::TurnSummary;
 use crate::provider::{ChatRequest, ProviderId};
 use crate::retrieval::citations::passages_of;
@@ -65,6 +68,18 @@ impl Engine {
     /// `RateLimited` as an observer says; `Unavailable` while draining. Nothing is stored then. What fails after
     /// that comes as the last event.
     pub async fn chat(&self, scope: &Scope, turn: Turn) -> Result<Answer> {
+        let span = tracing::info_span!(
+            "turn",
+            tenant = %scope.tenant,
+            user = %scope.user,
+            conversation_id = Empty,
+            run_id = Empty,
+            model = Empty,
+        );
+        self.answer(scope, turn).instrument(span).await
+    }
+
+    async fn answer(&self, scope: &Scope, turn: Turn) -> Result<Answer> {
         self.accepting()?;
         if self.running() >= self.inner.max_runs {
             return Err(Error::unavailable("too many answers are being written; try again in a moment")
@@ -89,13 +104,17 @@ impl Engine {
         let (engine, scope) = (self.clone(), *scope);
         // In the engine's own task: a caller who goes away between the commit
         // and the first token must not leave a run that nobody drives.
-        let begun = self.inner.tasks.spawn(async move {
+        let begin = async move {
             match engine.inner.stores.runs.begin(&scope, &prepared.begin).await? {
                 Begun::New => Ok(engine.start(scope, on_disconnect, prepared)),
                 Begun::Existing(run) => engine.replay(&scope, &run, client_hash.as_deref()),
             }
-        });
-        begun.await.map_err(|error| Error::internal("the turn could not be started").with_source(error))?
+        };
+        self.inner
+            .tasks
+            .spawn(begin.in_current_span())
+            .await
+            .map_err(|error| Error::internal("the turn could not be started").with_source(error))?
     }
 
     fn start(&self, scope: Scope, on_disconnect: crate::chat::OnDisconnect, prepared: Prepared) -> Answer {
@@ -104,7 +123,12 @@ impl Engine {
         // It is stored; a thousand open streams need not hold it in memory too.
         run.context = serde_json::json!(accounting.prompt_tokens);
         let channel = Arc::new(Channel::new(scope, run.conversation_id, on_disconnect));
-        inner.channels().insert(run.id, channel.clone());
+        let running = {
+            let mut channels = inner.channels();
+            channels.insert(run.id, channel.clone());
+            channels.len()
+        };
+        metrics::running(running);
         drop(hold);
         let listener = Answer::new(self.clone(), scope, &run, 0, Some(channel.clone()));
         let mut events = vec![ChatEvent::Started(Box::new(started(&run)))];
@@ -126,10 +150,11 @@ impl Engine {
             log: Log::new(Arc::new(move |save| tasks.spawn(save))),
             notices: inner.observers.notices.clone(),
         };
-        inner.tasks.spawn(async move {
+        let drive = async move {
             let _end = end;
             driver.drive(call, accounting).await;
-        });
+        };
+        inner.tasks.spawn(drive.in_current_span());
         listener
     }
 
@@ -177,6 +202,10 @@ impl Engine {
         let id = self.inner.sources.id();
         // Before the run has a time: see `Engine::recover`.
         let hold = self.inner.beginning.hold(id);
+        let span = tracing::Span::current();
+        span.record("run_id", field::display(id.0));
+        span.record("conversation_id", field::display(branch.conversation.id));
+        span.record("model", target.label());
         let begin = self.begin_run(id, &branch, &turn, new, &target, manifest);
         let request = ChatRequest {
             model: target.model_id.clone(),
@@ -410,7 +439,12 @@ struct EndRun {
 
 impl Drop for EndRun {
     fn drop(&mut self) {
-        self.engine.inner.channels().remove(&self.run.id);
+        let running = {
+            let mut channels = self.engine.inner.channels();
+            channels.remove(&self.run.id);
+            channels.len()
+        };
+        metrics::running(running);
         // Without a runtime the process is ending; the next one finds the run.
         if !self.channel.end() && tokio::runtime::Handle::try_current().is_ok() {
             tracing::error!(run = %self.run.id, "a run's driver failed");

@@ -4,11 +4,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_util::Stream;
+use tracing::Instrument as _;
 
 use super::Engine;
 use super::chat::budget;
 use super::usage_guard::UsageGuard;
 use crate::caught::caught;
+use crate::chat::call_trace::CallTrace;
 use crate::chat::model_call::{ask, broken};
 use crate::error::{Error, Result};
 use crate::knowledge::SourcePassage;
@@ -236,12 +238,13 @@ impl Engine {
             warnings = self.knowledge_search(scope).show_passages(sources, &mut request, tokens).await?;
         }
         let passages = request.passages.clone();
-        let mut usage = self.usage_guard(scope, target.label(), target.prices());
+        let trace = CallTrace::chat(&endpoint, &target.model_id);
+        let mut usage = self.usage_guard(scope, target.label(), target.prices(), trace);
         usage.tags.clone_from(&tags);
         usage.prompt_tokens = prompt_estimate(&request);
         request.model.clone_from(&target.model_id);
         request.limits = self.inner.answer_limits;
-        match ask(provider.as_ref(), &endpoint, &request).await {
+        match ask(provider.as_ref(), &endpoint, &request).instrument(usage.span()).await {
             Ok(stream) => Ok(CompletionStream { stream, usage, passages, warnings }),
             Err(error) => {
                 usage.outcome = UsageOutcome::Failed;
@@ -264,10 +267,12 @@ impl Engine {
         let target = self.resolve_model(scope, model.as_deref()).await?;
         let endpoint = self.endpoint(scope, &target.connection)?;
         let provider = &self.inner.providers.get(&endpoint.provider)?.provider;
-        let mut usage = self.usage_guard(scope, target.label(), target.prices());
+        let trace = CallTrace::embeddings(&endpoint, &target.model_id);
+        let mut usage = self.usage_guard(scope, target.label(), target.prices(), trace);
         usage.prompt_tokens = texts.iter().map(|text| u64::from(estimate(text))).sum();
         let made = async { provider.embed(&endpoint, &target.model_id, &texts, dimensions).await };
-        let outcome = caught(made).await.unwrap_or_else(|panic| Err(broken(&endpoint, panic)));
+        let outcome =
+            caught(made.instrument(usage.span())).await.unwrap_or_else(|panic| Err(broken(&endpoint, panic)));
         match &outcome {
             Ok(embeddings) => {
                 usage.outcome = UsageOutcome::Completed;

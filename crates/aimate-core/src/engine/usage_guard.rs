@@ -4,6 +4,7 @@
 use aimate_text::tokens::estimate;
 
 use super::Engine;
+use crate::chat::call_trace::CallTrace;
 use crate::error::Result;
 use crate::model::Prices;
 use crate::provider::ProviderEvent;
@@ -25,11 +26,18 @@ pub(super) struct UsageGuard {
     /// What the provider says.
     pub(super) reported: Option<TokenUsage>,
     pub(super) outcome: UsageOutcome,
+    trace: CallTrace,
 }
 
 impl Engine {
     /// A guard for one call of `model`.
-    pub(super) fn usage_guard(&self, scope: &Scope, model: String, prices: Option<Prices>) -> UsageGuard {
+    pub(super) fn usage_guard(
+        &self,
+        scope: &Scope,
+        model: String,
+        prices: Option<Prices>,
+        trace: CallTrace,
+    ) -> UsageGuard {
         UsageGuard {
             engine: self.clone(),
             scope: *scope,
@@ -40,13 +48,28 @@ impl Engine {
             answer_tokens: 0,
             reported: None,
             outcome: UsageOutcome::Cancelled,
+            trace,
         }
     }
 }
 
 impl UsageGuard {
+    /// The span of the call.
+    pub(super) fn span(&self) -> tracing::Span {
+        self.trace.span()
+    }
+
     /// Notes an item of the answer's stream, or its end.
     pub(super) fn observe(&mut self, item: Option<&Result<ProviderEvent>>) {
+        if let Some(Ok(event)) = item {
+            match event {
+                ProviderEvent::Text(_) | ProviderEvent::Reasoning(_) | ProviderEvent::ToolCall(_) => {
+                    self.trace.content();
+                }
+                ProviderEvent::Finish(reason) => self.trace.stopped(reason),
+                _ => {}
+            }
+        }
         match item {
             Some(Ok(ProviderEvent::Text(text) | ProviderEvent::Reasoning(text))) => {
                 self.answer_tokens += u64::from(estimate(text));
@@ -81,6 +104,8 @@ impl UsageGuard {
 impl Drop for UsageGuard {
     fn drop(&mut self) {
         let inner = &self.engine.inner;
+        let usage = self.usage();
+        self.trace.end(self.outcome, &usage);
         inner.usage_recorder.record(
             self.scope,
             UsageRecord {
@@ -90,7 +115,7 @@ impl Drop for UsageGuard {
                 model: std::mem::take(&mut self.model),
                 tags: std::mem::take(&mut self.tags),
                 outcome: self.outcome,
-                usage: self.usage(),
+                usage,
                 created_at: inner.sources.now(),
             },
         );

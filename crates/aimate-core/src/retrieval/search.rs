@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use aimate_index::analysis::Terms;
 use tokio::time::Instant;
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use super::KnowledgeSearch;
 use super::fuse::{self, Candidate, Found};
@@ -12,8 +14,9 @@ use crate::error::{Error, Result};
 use crate::id::{ChunkId, SpaceId};
 use crate::knowledge::{
     CollectionConfig, EmbeddingModel, Passage, RankedChunks, ScoredChunk, SearchExplanation, SearchHit,
-    SearchMode, SearchRequest, SearchResponse, SearchScope,
+    SearchMode, SearchRequest, SearchResponse, SearchScope, Timings,
 };
+use crate::metrics;
 
 /// Candidates of each retriever at least.
 const MIN_CANDIDATES: usize = fuse::MEASURED;
@@ -56,6 +59,11 @@ impl KnowledgeSearch<'_> {
     /// Finds the passages that answer a question best; see
     /// [`Knowledge::search`](crate::engine::Knowledge::search).
     pub(crate) async fn search(&self, request: &SearchRequest) -> Result<SearchResponse> {
+        let span = tracing::info_span!("retrieval", mode = %request.mode, collections = Empty, hits = Empty);
+        self.search_within(request).instrument(span).await
+    }
+
+    async fn search_within(&self, request: &SearchRequest) -> Result<SearchResponse> {
         request.check()?;
         let start = Instant::now();
         let collections = self.collections(request).await?;
@@ -87,11 +95,15 @@ impl KnowledgeSearch<'_> {
             self.diversify(request, &mut candidates, &vector).await?;
         }
         let hits = self.hits(request, candidates).await?;
+        let span = tracing::Span::current();
+        span.record("collections", query.scope.collections.len());
+        span.record("hits", hits.len());
         let mut explain = explain(query.terms, &text, vector);
         explain.cosine_weight = cosine_weight;
         explain.below_min_score = below_min_score;
         explain.timings.rerank_ms = milliseconds(rerank_time);
         explain.timings.total_ms = milliseconds(start.elapsed());
+        measure(&explain.timings);
         Ok(SearchResponse { hits, warnings, explain: request.explain.then_some(explain) })
     }
 
@@ -239,6 +251,20 @@ impl KnowledgeSearch<'_> {
         let chunks: Vec<_> = chunks.collect();
         let passages = self.stores.index.passages(self.scope, &chunks).await?;
         Ok(passages.into_iter().map(|passage| (passage.chunk.id, passage)).collect())
+    }
+}
+
+/// Hands what took time to the application's recorder. What was not done took none.
+fn measure(timings: &Timings) {
+    let legs = [
+        ("text", timings.text_ms),
+        ("embed", timings.embed_ms),
+        ("vector", timings.vector_ms),
+        ("rerank", timings.rerank_ms),
+        ("total", timings.total_ms),
+    ];
+    for (leg, milliseconds) in legs.into_iter().filter(|(_, milliseconds)| *milliseconds > 0.0) {
+        metrics::searched(leg, Duration::from_secs_f32(milliseconds / 1_000.0));
     }
 }
 

@@ -17,6 +17,8 @@ use aimate_core::{Error, Result};
 use aimate_interleave::{Mutex, MutexGuard};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::{Kind, metrics};
+
 /// A connection that was idle for this long is pinged before it is used again:
 /// firewalls drop idle ones without a word.
 const PING_AFTER: Duration = Duration::from_secs(15);
@@ -33,6 +35,9 @@ pub(crate) struct Pool<C: Poolable>(Arc<Shared<C>>);
 
 /// A connection that a pool can hold.
 pub(crate) trait Poolable: Sized + Send {
+    /// What it is a connection to.
+    const DATABASE: Kind;
+
     /// How one is opened.
     type Options: Send + Sync;
 
@@ -90,7 +95,9 @@ impl<C: Poolable> Pool<C> {
     /// part of a call alone runs in the caller's own future: dropping it here
     /// leaves nothing half done.
     pub(crate) async fn permit(&self) -> Result<PoolPermit<C>> {
+        let start = Instant::now();
         let permit = tokio::time::timeout(self.0.timeout, Arc::clone(&self.0.permits).acquire_owned()).await;
+        metrics::waited(C::DATABASE, start.elapsed());
         match permit {
             Ok(Ok(permit)) => Ok(PoolPermit { permit, pool: self.clone() }),
             Ok(Err(_)) => Err(Error::unavailable("the store is closed")),

@@ -20,6 +20,7 @@ use crate::worker::LivenessLocks;
 
 impl Poolable for PgConnection {
     type Options = SessionOptions;
+    const DATABASE: Kind = Kind::Postgres;
 
     /// One plan for each statement, whatever its values: the planner would take
     /// a tenant that came after the last ANALYZE for one without rows, and any

@@ -24,6 +24,7 @@ use writer::Writer;
 
 impl Poolable for SqliteConnection {
     type Options = SqliteConnectOptions;
+    const DATABASE: Kind = Kind::Sqlite;
 
     async fn open(options: &SqliteConnectOptions) -> sqlx::Result<Self> {
         options.connect().await

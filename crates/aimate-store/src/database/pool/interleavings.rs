@@ -12,6 +12,7 @@ struct Counted(Arc<AtomicUsize>);
 
 impl Poolable for Counted {
     type Options = Arc<AtomicUsize>;
+    const DATABASE: Kind = Kind::Postgres;
 
     async fn open(open: &Arc<AtomicUsize>) -> sqlx::Result<Self> {
         yield_now().await;

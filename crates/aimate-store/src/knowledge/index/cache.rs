@@ -14,6 +14,8 @@ use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use tokio::sync::{Mutex, MutexGuard};
 use uuid::Uuid;
 
+use crate::metrics;
+
 /// Parts of the cache that are locked apart. Few, because a block has to fit into
 /// one of them: with four, the largest block is a quarter of the cache.
 const SHARDS: usize = 4;
@@ -97,7 +99,9 @@ impl IndexCache {
     }
 
     pub(in crate::knowledge) fn get(&self, key: &CacheKey) -> Option<CachedBlock> {
-        self.entries.get(key)
+        let found = self.entries.get(key);
+        metrics::looked_up(found.is_some());
+        found
     }
 
     pub(in crate::knowledge) fn insert(&self, key: CacheKey, block: CachedBlock) {

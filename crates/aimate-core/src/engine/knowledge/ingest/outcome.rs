@@ -6,6 +6,7 @@ use super::retry::{MAX_TRIES, retry_delay};
 use crate::error::{Error, ErrorKind};
 use crate::id::DocumentId;
 use crate::knowledge::{DocumentError, DocumentStatus, Fence, Finish};
+use crate::metrics;
 use crate::scope::Scope;
 
 impl Engine {
@@ -59,7 +60,11 @@ impl Engine {
             Err(error) => {
                 tracing::warn!(%error, document = %fence.document, "the end of a document could not be stored");
             }
-            Ok(()) if matches!(finish, Finish::Failed(_)) => self.tell_ended(scope, &[fence.document]).await,
+            Ok(()) if matches!(finish, Finish::Retry { .. }) => metrics::document_ended("retried"),
+            Ok(()) if matches!(finish, Finish::Failed(_)) => {
+                metrics::document_ended("failed");
+                self.tell_ended(scope, &[fence.document]).await;
+            }
             Ok(()) => {}
         }
     }

@@ -9,6 +9,7 @@ use super::parsed::ParsedDocument;
 use crate::error::ErrorKind;
 use crate::id::CollectionId;
 use crate::knowledge::{Publication, PublishedDocument};
+use crate::metrics;
 use crate::scope::Scope;
 
 /// Publications in a collection before its index is merged, if documents keep
@@ -52,11 +53,15 @@ impl Engine {
             warnings: std::mem::take(&mut document.warnings),
             chunks: std::mem::take(&mut document.chunks),
         });
-        let documents = documents.collect();
+        let documents: Vec<_> = documents.collect();
+        let chunks = documents.iter().map(|document| document.chunks.len()).sum();
         let now = self.inner.sources.now();
         let publication = Publication { collection, documents, vectors: Vec::new(), now };
         match self.inner.stores.ingest.publish(scope, &publication).await {
-            Ok(published) => self.tell_ended(scope, &published).await,
+            Ok(published) => {
+                metrics::published(published.len(), chunks);
+                self.tell_ended(scope, &published).await;
+            }
             Err(error) => self.retry_or_fail_all(group, &error).await,
         }
     }

@@ -14,6 +14,7 @@ use super::retry::MAX_TRIES;
 use crate::error::Result;
 use crate::id::{CollectionId, DocumentId};
 use crate::knowledge::{ClaimedDocument, DocumentErrorCode, Fence, SpaceStatus};
+use crate::metrics;
 use crate::scope::Scope;
 
 /// How often the queue is looked at when nobody in this process adds anything.
@@ -39,6 +40,7 @@ pub(super) async fn run(engine: Engine, readers: usize, parsed: mpsc::Sender<Par
             }
         };
         if claimed.is_empty() {
+            metrics::documents_waiting(engine.inner.knowledge.held.all().len());
             limit = readers;
             tokio::select! {
                 () = engine.inner.knowledge.added.notified() => {}
@@ -51,8 +53,13 @@ pub(super) async fn run(engine: Engine, readers: usize, parsed: mpsc::Sender<Par
             let hold = engine.inner.knowledge.held.hold(claimed.document.id);
             (claimed, hold)
         });
+        metrics::documents_waiting(engine.inner.knowledge.held.all().len());
         let mut destinations = Destinations::default();
         for (document, hold) in held.collect::<Vec<_>>() {
+            metrics::document_taken(
+                engine.inner.sources.now().since(document.document.updated_at),
+                document.document.size,
+            );
             let destination = destinations.of(&engine, &document).await;
             let Ok(slot) = slots.clone().acquire_owned().await else { return };
             let (engine, parsed, room) = (engine.clone(), parsed.clone(), room.clone());
