@@ -13,6 +13,12 @@ async fn main() -> Result<()> {
         .connection(aimate::providers::builtin())
         .build()
         .await?;
+    talk(&engine).await?;
+    engine.drain(std::time::Duration::from_secs(5)).await;
+    Ok(())
+}
+
+async fn talk(engine: &Engine) -> Result<()> {
     let me = engine.local_scope().await?;
 
     let mut conversation = None;
@@ -31,6 +37,12 @@ async fn main() -> Result<()> {
         }
         println!();
     }
-    engine.drain(std::time::Duration::from_secs(5)).await;
     Ok(())
+}
+
+#[tokio::test]
+async fn talks() -> Result<()> {
+    let store = aimate::store::connect("sqlite::memory:").await?;
+    let engine = Engine::builder().store(store).connection(aimate::providers::builtin()).build().await?;
+    talk(&engine).await
 }

@@ -63,3 +63,9 @@ pub use futures_util::{Stream, StreamExt, stream};
 #[cfg(feature = "schemars")]
 pub use schemars;
 pub use {bytes, serde_json, uuid};
+
+/// The first programs of the README and of the guide, as a newcomer copies them.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+#[doc = include_str!("../../../docs/embedding.md")]
+struct Documents;

@@ -1,6 +1,6 @@
 //! A provider that an application brings along: registered and connected in one
 //! line, and no danger to anybody else's answer.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 mod common;
 
@@ -243,7 +243,7 @@ async fn without_a_model_the_error_says_what_is_missing() {
 
 #[tokio::test]
 async fn builtin_of_an_earlier_process_answers_nobody_any_more() {
-    let folder = std::env::temp_dir().join(format!("aimate-builtin-{}", aimate::uuid::Uuid::now_v7()));
+    let folder = std::env::temp_dir().join(format!("aimate-builtin-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let url = format!("sqlite:{}", folder.join("db").display());
     let build = async |builder: aimate::EngineBuilder| {

@@ -1,6 +1,12 @@
 //! Passages of the application's own: given with a turn, or found by a search of its
 //! own, and cited as those of the knowledge are.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "these are tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "these are tests"
+)]
 
 mod common;
 
