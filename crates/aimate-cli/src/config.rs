@@ -17,7 +17,7 @@ use crate::find::{FoundServer, configured, find, preferred};
 use crate::reading::Reading;
 
 /// The names that the environment may hold; see the README.
-const KNOWN: [&str; 31] = [
+const KNOWN: [&str; 32] = [
     "AIMATE_READ_DEPTH",
     "AIMATE_READ_FILE",
     "AIMATE_READ_MEMORY",

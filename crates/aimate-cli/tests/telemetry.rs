@@ -1,7 +1,13 @@
 //! What the command tells of its work: spans in the log and to a collector, and
 //! metrics.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
 
 #[path = "common/command.rs"]
 mod command;

@@ -11,10 +11,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
+use super::accounting::{Accounting, counted};
 use super::answer_limits::PIECE;
 use super::call_trace::CallTrace;
 use super::channel::Channel;
-use super::context::{image_refused, message_tokens};
+use super::context::image_refused;
 use super::event::{ChatEvent, Finished, Started};
 use super::log::Log;
 use super::model_call::{ModelCall, trimmed};
@@ -22,7 +23,6 @@ use super::transcript::Transcript;
 use crate::clock::{ClockAndIds, Timestamp};
 use crate::error::{Error, ErrorKind, ErrorReason, Result};
 use crate::message::{Message, Part};
-use crate::model::Prices;
 use crate::observer::Notices;
 use crate::provider::{FinishReason, ProviderEvent, ProviderStream};
 use crate::retrieval::citations::Resolved;
@@ -38,51 +38,6 @@ const READY_BYTES: usize = 64 * 1024;
 /// How long an answer waits for a database that stores nothing, once as much is
 /// unlogged as may be.
 const DATABASE_PATIENCE: Duration = Duration::from_secs(60);
-/// Bytes of an answer from which on its tokens are counted off the async threads.
-const LONG_TEXT: usize = 32 * 1024;
-
-/// How the usage of a call is counted where the provider does not report it.
-pub(crate) struct Accounting {
-    pub(crate) prices: Option<Prices>,
-    pub(crate) tokenizer: Tokenizer,
-    /// Tokens of the prompt as aiMate counted them.
-    pub(crate) prompt_tokens: u64,
-}
-
-impl Accounting {
-    /// The usage to record: what the provider said, else what aiMate counts; with
-    /// a cost where the provider reports one or the model has prices.
-    async fn final_usage(&self, answer: &PartialAnswer) -> TokenUsage {
-        let is_possible = |usage: &TokenUsage| usage.bounded(&TokenUsage::default()) == *usage;
-        let mut usage = match answer.usage {
-            Some(usage) if is_possible(&usage) => usage,
-            reported => {
-                let (tokens, _) = counted(self.tokenizer, answer.transcript.parts().to_vec()).await;
-                let counted = TokenUsage {
-                    input_tokens: self.prompt_tokens,
-                    output_tokens: u64::from(tokens),
-                    estimated: true,
-                    ..TokenUsage::default()
-                };
-                reported.map_or(counted, |reported| reported.bounded(&counted))
-            }
-        };
-        usage.cost = usage.cost.or_else(|| self.prices.map(|prices| prices.cost(&usage)));
-        usage
-    }
-}
-
-/// The tokens of an answer; a long one is counted off the async threads.
-async fn counted(tokenizer: Tokenizer, content: Vec<Part>) -> (u32, Vec<Part>) {
-    if content.iter().map(Part::bytes).sum::<usize>() <= LONG_TEXT {
-        return (message_tokens(tokenizer, &content), content);
-    }
-    let content = Arc::new(content);
-    let parts = content.clone();
-    let count = tokio::task::spawn_blocking(move || message_tokens(tokenizer, &parts)).await;
-    let count = count.unwrap_or_else(|_| message_tokens(Tokenizer::Estimate, &content));
-    (count, Arc::unwrap_or_clone(content))
-}
 
 /// All that drives one run.
 pub(crate) struct Driver {
@@ -159,7 +114,7 @@ impl Driver {
         if end.is_image_refused {
             answer.transcript.mark(image_refused());
         }
-        let usage = accounting.final_usage(&answer).await;
+        let usage = accounting.final_usage(answer.usage, &answer.transcript).await;
         if let Some(reason) = &answer.reason {
             answer.trace.stopped(reason);
         }
@@ -284,7 +239,7 @@ impl Driver {
         match self.usage.record(&[(scope, record.clone())]).await {
             Ok(()) => self.notices.usage_recorded(scope, &record),
             Err(error) => {
-                tracing::error!(%error, run = %self.run.id, "the usage of a deleted answer is lost")
+                tracing::error!(%error, run = %self.run.id, "the usage of a deleted answer is lost");
             }
         }
     }

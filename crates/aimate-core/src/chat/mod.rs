@@ -1,5 +1,6 @@
 //! A turn of a conversation: from the question to the stored answer.
 
+pub(crate) mod accounting;
 pub(crate) mod answer_limits;
 pub(crate) mod call_trace;
 pub(crate) mod channel;

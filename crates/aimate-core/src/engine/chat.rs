@@ -6,14 +6,16 @@ use aimate_text::tokens::Tokenizer;
 use tracing::Instrument as _;
 use tracing::field::{self, Empty};
 
+use super::end_run::EndRun;
 use super::held::Hold;
 use super::replay::Tried;
 use super::resolve::ResolvedModel;
 use super::title::title;
 use super::{Answer, Engine};
+use crate::chat::accounting::Accounting;
 use crate::chat::channel::Channel;
 use crate::chat::context::{self, Budget, MAX_MESSAGES, message_tokens};
-use crate::chat::driver::{Accounting, Driver, started};
+use crate::chat::driver::{Driver, started};
 use crate::chat::event::ChatEvent;
 use crate::chat::log::Log;
 use crate::chat::model_call::ModelCall;
@@ -26,7 +28,7 @@ use crate::metrics;
 use crate::observer::TurnSummary;
 use crate::provider::{ChatRequest, ProviderId};
 use crate::retrieval::citations::passages_of;
-use crate::run::{AbandonedRun, BeginRun, Begun, Run, RunStatus};
+use crate::run::{BeginRun, Begun, Run, RunStatus};
 use crate::scope::Scope;
 use crate::warning::WarningCode;
 
@@ -426,36 +428,6 @@ impl Engine {
         });
         let title = if branch.is_new { None } else { title };
         BeginRun { title, create, messages, answer, run, replaces: None }
-    }
-}
-
-/// Removes a run from the engine's list when its driver is gone. A driver that
-/// panicked has published no end: the run is then ended like one of a dead process.
-struct EndRun {
-    engine: Engine,
-    channel: Arc<Channel>,
-    run: Run,
-}
-
-impl Drop for EndRun {
-    fn drop(&mut self) {
-        let running = {
-            let mut channels = self.engine.inner.channels();
-            channels.remove(&self.run.id);
-            channels.len()
-        };
-        metrics::running(running);
-        // Without a runtime the process is ending; the next one finds the run.
-        if !self.channel.end() && tokio::runtime::Handle::try_current().is_ok() {
-            tracing::error!(run = %self.run.id, "a run's driver failed");
-            let engine = self.engine.clone();
-            let abandoned = AbandonedRun { scope: self.channel.scope, run: self.run.clone() };
-            self.engine.inner.tasks.spawn(async move {
-                if let Err(error) = engine.end_abandoned(abandoned).await {
-                    tracing::error!(%error, "ending a failed run failed too");
-                }
-            });
-        }
     }
 }
 

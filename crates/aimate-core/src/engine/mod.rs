@@ -8,6 +8,7 @@ mod complete;
 mod connection;
 mod conversation;
 mod edit;
+mod end_run;
 mod endpoint;
 #[cfg(feature = "schemars")]
 mod extract;

@@ -81,7 +81,7 @@ impl KnowledgeSearch<'_> {
         for (name, found) in join_all(asked).await {
             match found {
                 Ok(found) => {
-                    all.push(self.cleaned(&format!("the retriever `{name}`"), found, warnings).await?)
+                    all.push(self.cleaned(&format!("the retriever `{name}`"), found, warnings).await?);
                 }
                 Err(why) => warnings.push(format!("the retriever `{name}` gave no passages: {why}")),
             }
