@@ -1,6 +1,7 @@
 //! An engine on an in-memory store with a provider that plays scripts.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(clippy::expect_used, reason = "tests fail by panicking")]
 
 use std::sync::Arc;
 use std::time::Duration;
