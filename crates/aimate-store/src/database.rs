@@ -75,6 +75,7 @@ impl Database {
         &self,
         statements: [Statement; N],
     ) -> Result<[Vec<Row>; N]> {
+        self.gate().check()?;
         let statements = Vec::from(statements);
         let outcomes = self.measured("read", N, async {
             match self {
@@ -111,6 +112,7 @@ impl Database {
 
     /// [`Database::transaction`] of as many statements as there are.
     pub(crate) async fn transaction_of(&self, statements: Vec<Statement>) -> Result<Vec<Outcome>, DbError> {
+        self.gate().check()?;
         let stored = self.measured("write", statements.len(), async {
             match self {
                 #[cfg(feature = "sqlite")]
@@ -120,6 +122,26 @@ impl Database {
             }
         });
         stored.await
+    }
+
+    /// The rows of a statement about the database itself, which needs no table.
+    pub(crate) async fn look(&self, statement: Statement) -> Result<Vec<Row>> {
+        let outcomes = match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(db) => db.read_all(vec![statement]).await?,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(db) => db.read_all(vec![statement]).await?,
+        };
+        Ok(outcomes.into_iter().flat_map(|outcome| outcome.rows).collect())
+    }
+
+    fn gate(&self) -> &SchemaGate {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(db) => &db.gate,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(db) => &db.gate,
+        }
     }
 
     /// Runs `unit` in a span of its own and measures it.

@@ -167,8 +167,8 @@ async fn check_encoding(connection: &mut PgConnection, address: &str) -> Result<
 
 /// What `doctor` tells of it.
 pub(super) async fn info(store: &SqlStore) -> Result<Info> {
-    let row = store.database.read_first(SETTINGS.unbound()).await?;
-    let row = row.ok_or_else(|| failure(sqlx::Error::RowNotFound))?;
+    let rows = store.database.look(SETTINGS.unbound()).await?;
+    let row = rows.into_iter().next().ok_or_else(|| failure(sqlx::Error::RowNotFound))?;
     Ok(Info {
         kind: Kind::Postgres,
         version: row.get("version")?,

@@ -106,7 +106,7 @@ async fn open_writer(path: Option<&Path>, timeout: Duration) -> Result<SqliteCon
 
 /// What is wrong with the database's file.
 pub(super) async fn damage(store: &SqlStore) -> Result<Vec<String>> {
-    let rows = store.database.read(CHECK.unbound()).await?;
+    let rows = store.database.look(CHECK.unbound()).await?;
     let found: Vec<String> = each(&rows, |row| row.get("integrity_check"))?;
     Ok(found.into_iter().filter(|found| found != "ok").collect())
 }
@@ -121,8 +121,8 @@ fn not_opened(path: &Path, why: &str) -> Error {
 
 /// What `doctor` tells of it.
 pub(super) async fn info(store: &SqlStore, db: &Sqlite) -> Result<Info> {
-    let row = store.database.read_first(SQLITE_VERSION.unbound()).await?;
-    let version = row.map(|row| row.get("version")).transpose()?.unwrap_or_default();
+    let rows = store.database.look(SQLITE_VERSION.unbound()).await?;
+    let version = rows.first().map(|row| row.get("version")).transpose()?.unwrap_or_default();
     let memory = "the database is in memory: everything is gone when the process ends";
     let warnings = db.path().is_none().then(|| memory.to_owned()).into_iter().collect();
     Ok(Info { kind: Kind::Sqlite, version, pgvector: None, address: store.address.clone(), warnings })

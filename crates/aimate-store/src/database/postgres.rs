@@ -110,7 +110,6 @@ impl Postgres {
     /// (the server was restarted), once more on a new one: a read may be
     /// repeated, a write may have been stored before its answer was lost.
     pub(crate) async fn read_all(&self, statements: Vec<Statement>) -> Result<Vec<Outcome>> {
-        self.gate.check()?;
         let statements: Arc<[Statement]> = self.named(statements).into();
         match self.run_each(Arc::clone(&statements)).await {
             Err(error) if error.is_lost() => Ok(self.run_each(statements).await?),
@@ -120,7 +119,6 @@ impl Postgres {
 
     /// Runs statements as one unit.
     pub(crate) async fn store(&self, statements: Vec<Statement>) -> Result<Vec<Outcome>, DbError> {
-        self.gate.check()?;
         let statements = self.named(statements);
         match &*statements {
             [one] if !matches!(one.expected, Expected::Touched(_)) => self.run_each(statements.into()).await,

@@ -141,7 +141,6 @@ impl Sqlite {
         let Some(readers) = &self.readers else {
             return Ok(self.store(statements).await?);
         };
-        self.gate.check()?;
         self.check_file()?;
         let statements = self.named(statements);
         let permit = readers.permit().await?;
@@ -160,7 +159,6 @@ impl Sqlite {
 
     /// Runs statements as one unit.
     pub(crate) async fn store(&self, statements: Vec<Statement>) -> Result<Vec<Outcome>, DbError> {
-        self.gate.check()?;
         self.writer.submit(self.named(statements)).await
     }
 

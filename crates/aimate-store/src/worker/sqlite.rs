@@ -20,6 +20,7 @@ const OTHERS: Sql = Sql::Sqlite("SELECT id FROM workers WHERE id <> $1");
 impl Sqlite {
     /// Renews the worker's lease; returns its runs that are to stop.
     pub(super) async fn beat(&self, worker: WorkerId, now: Timestamp) -> Result<Vec<Row>> {
+        self.gate.check()?;
         self.store(vec![BEAT.bind(worker).bind(now)]).await?;
         let outcomes = self.read_all(vec![CANCEL_REQUESTED.bind(worker)]).await?;
         Ok(outcomes.into_iter().flat_map(|outcome| outcome.rows).collect())
