@@ -111,6 +111,9 @@ pub enum ErrorReason {
     EmbedderNotLoaded,
     /// The model's answer is no value of the type that was asked for.
     NotOfType,
+    /// The user may not act: they or their tenant are disabled or being deleted, or
+    /// there is no such user.
+    UserInactive,
 }
 
 /// What a model server says of a prompt that does not fit, in its own tokens.

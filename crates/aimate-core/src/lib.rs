@@ -44,6 +44,7 @@ mod secret;
 pub mod session;
 mod setters;
 mod stores;
+pub mod tenant;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod text;

@@ -56,7 +56,12 @@ pub(crate) fn name(path: &str, name: &str, max: usize) -> Result<()> {
 
 /// `metadata` is at most 64 KiB as JSON.
 pub(crate) fn metadata(path: &str, metadata: &Map<String, Value>) -> Result<()> {
-    let bytes = serde_json::to_string(metadata).map_or(0, |json| json.len());
+    json(path, metadata)
+}
+
+/// `value` is at most 64 KiB as JSON.
+pub(crate) fn json(path: &str, value: &impl serde::Serialize) -> Result<()> {
+    let bytes = serde_json::to_string(value).map_or(0, |json| json.len());
     if bytes > METADATA {
         return Err(Error::field(path, format!("has {bytes} bytes as JSON; the most is {METADATA}")));
     }

@@ -303,6 +303,9 @@ pub trait WorkerStore: Send + Sync {
         held: &[RunId],
         limit: u32,
     ) -> Result<Vec<AbandonedRun>>;
+    /// Asks `worker` itself to stop the runs of users who may not act any more: they or
+    /// their tenant are disabled, being deleted or gone.
+    async fn cancel_of_inactive(&self, worker: WorkerId) -> Result<()>;
     /// Ends the worker; its unfinished runs are abandoned.
     async fn leave(&self, worker: WorkerId) -> Result<()>;
     /// Deletes the event logs of runs that finished before `before`.

@@ -13,6 +13,7 @@ use crate::model::ModelStore;
 use crate::prompt::PromptStore;
 use crate::run::{RunStore, WorkerStore};
 use crate::session::SessionStore;
+use crate::tenant::TenantStore;
 use crate::usage::UsageStore;
 use crate::user::UserStore;
 use crate::workspace::WorkspaceStore;
@@ -25,6 +26,7 @@ use crate::workspace::WorkspaceStore;
 ///
 /// | port or method | why it has no scope |
 /// |---|---|
+/// | [`TenantStore`] | The operator's, who stands above all tenants. |
 /// | [`WorkerStore`] | The leases of processes; it returns the scope of each run it hands out. |
 /// | [`IngestQueue`] | Work for a process; it returns the scope of all that it hands out. |
 /// | [`MaintenanceStore`] | `doctor` looks over all tenants. |
@@ -45,6 +47,8 @@ use crate::workspace::WorkspaceStore;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Stores {
+    /// Tenants.
+    pub tenants: Arc<dyn TenantStore>,
     /// Users.
     pub users: Arc<dyn UserStore>,
     /// Logins.
@@ -90,7 +94,8 @@ impl Stores {
     /// databases keep.
     pub fn new<S>(store: Arc<S>, blobs: Arc<dyn BlobStore>) -> Self
     where
-        S: UserStore
+        S: TenantStore
+            + UserStore
             + SessionStore
             + WorkspaceStore
             + PromptStore
@@ -111,6 +116,7 @@ impl Stores {
             + 'static,
     {
         Self {
+            tenants: store.clone(),
             users: store.clone(),
             sessions: store.clone(),
             workspaces: store.clone(),

@@ -44,6 +44,7 @@ mod path;
 mod prompt;
 mod run;
 mod session;
+mod tenant;
 mod usage;
 mod user;
 mod value;

@@ -1,31 +1,70 @@
 //! Users.
 
-use aimate_core::user::{User, UserChange, UserStore};
+use aimate_core::user::{EnsuredUser, Standing, User, UserChange, UserStore};
 use aimate_core::{Error, Page, PageRequest, Result, Scope, Timestamp, UserId};
 use async_trait::async_trait;
+use uuid::Uuid;
 
 use crate::SqlStore;
 use crate::database::{Row, Sql, each};
 use crate::page::{after, or_not_found, page_by_id, rows_of, touched_or_not_found};
 use crate::value::{json, maybe_json, maybe_text, text};
 
+/// A tenant has a row from its first user on.
+const CREATE_TENANT: Sql = Sql::Same(
+    "INSERT INTO tenants (tenant_id, key, name, is_active, created_at, updated_at) \
+     VALUES ($1, $2, $3, true, $4, $4) ON CONFLICT (tenant_id) DO NOTHING",
+);
+/// Whoever begins to delete the tenant waits for this transaction, or it for them.
+const LOCK_TENANT: Sql = Sql::Postgres("SELECT tenant_id FROM tenants WHERE tenant_id = $1 FOR SHARE");
+/// Nobody, while the user `$2` or the tenant is being deleted.
 const CREATE: Sql = Sql::Same(
-    "INSERT INTO users (tenant_id, id, email, name, role, is_active, settings, created_at, updated_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    "INSERT INTO users (tenant_id, id, key, email, name, role, is_active, settings, created_at, updated_at) \
+     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10 WHERE NOT EXISTS (SELECT 1 FROM deletions d \
+     WHERE d.tenant_id = $1 AND d.user_id IN ($2, $11) AND d.finished_at IS NULL)",
+);
+/// The same, or another name `$8` and role `$9` for one who is there.
+const ENSURE: Sql = Sql::Each {
+    sqlite: "INSERT INTO users (tenant_id, id, key, name, role, is_active, settings, created_at, updated_at) \
+        SELECT $1, $2, $3, $4, $5, true, '{}', $6, $6 WHERE NOT EXISTS (SELECT 1 FROM deletions d \
+        WHERE d.tenant_id = $1 AND d.user_id IN ($2, $7) AND d.finished_at IS NULL) \
+        ON CONFLICT (tenant_id, id) DO UPDATE SET name = COALESCE($8, users.name), \
+        role = COALESCE($9, users.role), updated_at = excluded.updated_at \
+        RETURNING name, role, is_active, false AS is_being_deleted, \
+        (SELECT t.is_active FROM tenants t WHERE t.tenant_id = $1) IS NOT FALSE AS tenant_is_active",
+    postgres: "INSERT INTO users (tenant_id, id, key, name, role, is_active, settings, created_at, updated_at) \
+        SELECT $1, $2, $3, $4, $5, true, '{}'::jsonb, $6, $6 WHERE NOT EXISTS (SELECT 1 FROM deletions d \
+        WHERE d.tenant_id = $1 AND d.user_id IN ($2, $7) AND d.finished_at IS NULL) \
+        ON CONFLICT (tenant_id, id) DO UPDATE SET name = COALESCE($8, users.name), \
+        role = COALESCE($9, users.role), updated_at = excluded.updated_at \
+        RETURNING name, role, is_active, false AS is_being_deleted, \
+        (SELECT t.is_active FROM tenants t WHERE t.tenant_id = $1) IS NOT FALSE AS tenant_is_active",
+};
+const STANDING: Sql = Sql::Same(
+    "SELECT u.name, u.role, u.is_active, t.is_active IS NOT FALSE AS tenant_is_active, \
+     EXISTS (SELECT 1 FROM deletions d WHERE d.tenant_id = $1 AND d.user_id IN ($2, $3) \
+     AND d.finished_at IS NULL) AS is_being_deleted \
+     FROM users u LEFT JOIN tenants t ON t.tenant_id = u.tenant_id WHERE u.tenant_id = $1 AND u.id = $2",
 );
 const GET: Sql = Sql::Same(
-    "SELECT id, email, name, role, is_active, settings, created_at, updated_at \
+    "SELECT id, key, email, name, role, is_active, settings, created_at, updated_at \
      FROM users WHERE tenant_id = $1 AND id = $2",
 );
 const LIST: Sql = Sql::Same(
-    "SELECT id, email, name, role, is_active, settings, created_at, updated_at \
+    "SELECT id, key, email, name, role, is_active, settings, created_at, updated_at \
      FROM users WHERE tenant_id = $1 AND id > $2 ORDER BY id LIMIT $3",
 );
 const UPDATE: Sql = Sql::Same(
     "UPDATE users SET name = COALESCE($3, name), role = COALESCE($4, role), \
      is_active = COALESCE($5, is_active), settings = COALESCE($6, settings), updated_at = $7 \
      WHERE tenant_id = $1 AND id = $2 \
-     RETURNING id, email, name, role, is_active, settings, created_at, updated_at",
+     RETURNING id, key, email, name, role, is_active, settings, created_at, updated_at",
+);
+/// The running answers of a user who may not act.
+const CANCEL_RUNS: Sql = Sql::Same(
+    "UPDATE runs SET is_cancel_requested = true WHERE tenant_id = $1 AND user_id = $2 \
+     AND finished_at IS NULL \
+     AND EXISTS (SELECT 1 FROM users u WHERE u.tenant_id = $1 AND u.id = $2 AND NOT u.is_active)",
 );
 /// Nobody adds a document of the user's meanwhile, whose bytes nobody would know of.
 const LOCK: Sql = Sql::Postgres("SELECT id FROM users WHERE tenant_id = $1 AND id = $2 FOR UPDATE");
@@ -39,6 +78,7 @@ const DELETE: Sql = Sql::Same("DELETE FROM users WHERE tenant_id = $1 AND id = $
 fn user(row: &Row) -> Result<User> {
     Ok(User {
         id: row.get("id")?,
+        key: row.maybe("key")?,
         email: row.maybe("email")?,
         name: row.get("name")?,
         role: row.name("role")?,
@@ -49,22 +89,73 @@ fn user(row: &Row) -> Result<User> {
     })
 }
 
+fn standing(row: &Row) -> Result<Standing> {
+    Ok(Standing {
+        name: row.get("name")?,
+        role: row.name("role")?,
+        is_active: row.get("is_active")?,
+        tenant_is_active: row.get("tenant_is_active")?,
+        is_being_deleted: row.get("is_being_deleted")?,
+    })
+}
+
+fn being_deleted() -> Error {
+    Error::conflict("the user, or the whole tenant, is being deleted; try again when that is over")
+}
+
 #[async_trait]
 impl UserStore for SqlStore {
     async fn create(&self, scope: &Scope, user: &User) -> Result<()> {
+        let create_tenant =
+            CREATE_TENANT.bind(scope.tenant).bind(None::<&str>).bind("").bind(user.created_at);
         let create = CREATE
             .bind(scope.tenant)
             .bind(user.id)
+            .bind(maybe_text(user.key.as_ref()))
             .bind(maybe_text(user.email.as_ref()))
             .bind(text(&user.name))
             .bind(user.role.as_str())
             .bind(user.is_active)
             .bind(json(&user.settings)?)
             .bind(user.created_at)
-            .bind(user.updated_at);
-        let taken = || Error::conflict("there is a user with this e-mail address already");
-        self.database.execute(create).await.map_err(|error| error.on_unique(taken))?;
+            .bind(user.updated_at)
+            .bind(Uuid::nil())
+            .expect_touched(1);
+        let taken = || Error::conflict("there is a user with this id or e-mail address already");
+        self.database
+            .transaction([create_tenant, LOCK_TENANT.bind(scope.tenant), create])
+            .await
+            .map_err(|error| error.on_unique(taken).on_row_count(being_deleted))?;
         Ok(())
+    }
+
+    async fn ensure(&self, scope: &Scope, ensured: &EnsuredUser, now: Timestamp) -> Result<Standing> {
+        let create_tenant = CREATE_TENANT
+            .bind(scope.tenant)
+            .bind(ensured.tenant_key.as_str())
+            .bind(ensured.tenant_key.as_str())
+            .bind(now);
+        let ensure = ENSURE
+            .scoped(scope)
+            .bind(ensured.user_key.as_str())
+            .bind(text(ensured.name.as_ref().unwrap_or(&ensured.user_key)))
+            .bind(ensured.role.unwrap_or_default().as_str())
+            .bind(now)
+            .bind(Uuid::nil())
+            .bind(maybe_text(ensured.name.as_ref()))
+            .bind(ensured.role.map(|role| role.as_str()))
+            .expect_returned();
+        let [_, _, ensured] = self
+            .database
+            .transaction([create_tenant, LOCK_TENANT.bind(scope.tenant), ensure])
+            .await
+            .map_err(|error| error.on_row_count(being_deleted))?;
+        standing(or_not_found(ensured.rows.first(), being_deleted)?)
+    }
+
+    async fn standing(&self, scope: &Scope) -> Result<Option<Standing>> {
+        let row = self.database.read_first(STANDING.scoped(scope).bind(Uuid::nil())).await?;
+        row.as_ref().map(standing).transpose()
     }
 
     async fn get(&self, scope: &Scope, id: UserId) -> Result<User> {
@@ -87,8 +178,9 @@ impl UserStore for SqlStore {
             .bind(change.is_active)
             .bind(maybe_json(change.settings.as_ref())?)
             .bind(now);
-        let rows = self.database.write(update).await?;
-        user(or_not_found(rows.first(), || Error::missing("user", id))?)
+        let cancel_runs = CANCEL_RUNS.bind(scope.tenant).bind(id);
+        let [updated, _] = self.database.transaction([update, cancel_runs]).await?;
+        user(or_not_found(updated.rows.first(), || Error::missing("user", id))?)
     }
 
     async fn delete(&self, scope: &Scope, id: UserId) -> Result<()> {

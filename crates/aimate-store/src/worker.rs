@@ -92,6 +92,15 @@ const CLAIM_UNHELD: Sql = Sql::Each {
         finish_reason, usage, context, worker_id, attempt, client_id, client_hash, tags, created_at, finished_at, \
         (SELECT u.role FROM users u WHERE u.tenant_id = runs.tenant_id AND u.id = runs.user_id) AS role",
 };
+const CANCEL_OF_INACTIVE: Sql = Sql::Same(
+    "UPDATE runs SET is_cancel_requested = true \
+     WHERE worker_id = $1 AND finished_at IS NULL AND NOT is_cancel_requested AND ( \
+        NOT EXISTS (SELECT 1 FROM users u \
+            WHERE u.tenant_id = runs.tenant_id AND u.id = runs.user_id AND u.is_active) \
+        OR EXISTS (SELECT 1 FROM tenants t WHERE t.tenant_id = runs.tenant_id AND NOT t.is_active) \
+        OR EXISTS (SELECT 1 FROM deletions d \
+            WHERE d.tenant_id = runs.tenant_id AND d.user_id IN (runs.user_id, $2) AND d.finished_at IS NULL))",
+);
 const LEAVE: Sql = Sql::Same("DELETE FROM workers WHERE id = $1");
 
 const CLEAR_LOGS: Sql = Sql::Same(
@@ -162,6 +171,11 @@ impl WorkerStore for SqlStore {
         let held: Vec<Uuid> = held.iter().map(|id| id.0).collect();
         let claim = CLAIM_UNHELD.bind(worker).bind(limit).bind(begun_before).bind(held);
         each(&self.database.write(claim).await?, abandoned)
+    }
+
+    async fn cancel_of_inactive(&self, worker: WorkerId) -> Result<()> {
+        self.database.execute(CANCEL_OF_INACTIVE.bind(worker).bind(Uuid::nil())).await?;
+        Ok(())
     }
 
     async fn leave(&self, worker: WorkerId) -> Result<()> {

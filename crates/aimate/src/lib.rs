@@ -41,7 +41,7 @@ pub use aimate_core::{
 };
 pub use aimate_core::{
     chat, connection, conversation, engine, file, knowledge, limit, message, metrics, model, observer,
-    prompt, provider, run, session, usage, user, workspace,
+    prompt, provider, run, session, tenant, usage, user, workspace,
 };
 #[cfg(feature = "testing")]
 pub use aimate_core::{conformance, testing};

@@ -7,7 +7,7 @@ use aimate::engine::Completion;
 use aimate::provider::ChatRequest;
 use aimate::testing::answer;
 use aimate::usage::{UsageFilter, UsageGroup};
-use aimate::{ErrorKind, PageRequest, Role, Scope, StreamExt, Turn};
+use aimate::{ErrorKind, PageRequest, Role, StreamExt, Turn};
 use common::{Bench, bench, events};
 
 async fn ask(bench: &Bench, turn: Turn) {
@@ -81,7 +81,8 @@ async fn sums_are_ordered_by_their_groupings() {
 
 #[tokio::test]
 async fn tenants_are_the_operators() {
-    let bench = bench([]).await;
+    let mut bench = bench([]).await;
+    bench.me = bench.engine.scope("acme", "root").role(Role::Admin).ensure().await.unwrap();
     ask(&bench, Turn::new("q")).await;
     let filter = UsageFilter::new().group_by([UsageGroup::Tenant]);
     let error = bench.engine.usage(&bench.me, &filter).await.unwrap_err();
@@ -91,12 +92,11 @@ async fn tenants_are_the_operators() {
         sums.iter().map(|sum| (sum.tenant_id, sum.calls)).collect::<Vec<_>>(),
         [(Some(bench.me.tenant), 1)]
     );
-    let stranger = Scope { tenant: aimate::TenantId(aimate::uuid::Uuid::from_u128(7)), ..bench.me };
+    let stranger = bench.engine.scope("other", "root").role(Role::Admin).ensure().await.unwrap();
     let theirs = UsageFilter::new().tenant(bench.me.tenant);
     let error = bench.engine.usage_records(&stranger, &theirs, PageRequest::default()).await.unwrap_err();
     assert_eq!(error.fields()[0].path, "tenant");
-    let other =
-        Scope { user: aimate::UserId(aimate::uuid::Uuid::from_u128(7)), role: Role::User, ..bench.me };
+    let other = bench.engine.scope("acme", "other").ensure().await.unwrap();
     let mine = UsageFilter::new().user(bench.me.user);
     assert_eq!(bench.engine.usage(&other, &mine).await.unwrap(), []);
 }

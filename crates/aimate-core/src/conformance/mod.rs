@@ -42,6 +42,7 @@ pub mod model;
 pub mod prompt;
 pub mod run;
 pub mod session;
+pub mod tenant;
 pub mod usage;
 pub mod user;
 pub mod worker;
@@ -73,6 +74,18 @@ macro_rules! conformance_tests {
                 users_are_listed_oldest_first
                 update_changes_what_is_given
                 deleted_user_takes_all_they_own
+                ensured_user_is_there
+                ensuring_again_changes_what_is_given
+                parallel_calls_ensure_one_user
+                standing_tells_who_may_act
+                disabled_user_is_to_stop
+            }
+            tenant {
+                first_user_makes_their_tenant
+                tenants_are_listed_by_id
+                update_changes_what_is_given
+                absent_tenant_is_not_found
+                users_of_a_disabled_tenant_are_to_stop
             }
             session {
                 created_session_is_found
@@ -172,6 +185,7 @@ macro_rules! conformance_tests {
                 abandoned_run_tells_its_scope
                 cancel_reaches_the_owner
                 cancel_of_a_finished_run_changes_nothing
+                runs_of_inactive_users_are_to_stop
                 logs_of_finished_runs_are_cleared
                 ping_answers
             }

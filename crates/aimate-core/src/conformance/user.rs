@@ -4,8 +4,8 @@ use crate::file::File;
 use crate::scope::Role;
 use crate::session::Session;
 use crate::usage::UsageFilter;
-use crate::user::UserChange;
-use crate::{PageRequest, Stores, UserId};
+use crate::user::{EnsuredUser, UserChange};
+use crate::{PageRequest, Scope, Stores, TenantId, UserId};
 
 pub async fn created_user_is_found(stores: &Stores) {
     let w = World::new(stores).await;
@@ -114,4 +114,86 @@ pub async fn deleted_user_takes_all_they_own(stores: &Stores) {
     let sums = stores.usage.summarize(&w.admin, &UsageFilter::default()).await.unwrap();
     assert_eq!(sums[0].calls, 1);
     stores.users.get(&w.stranger, w.me.user).await.unwrap();
+}
+
+fn ensured(name: Option<&str>, role: Option<Role>) -> EnsuredUser {
+    let name = name.map(Into::into);
+    EnsuredUser { tenant_key: "acme".into(), user_key: "u-17".into(), name, role }
+}
+
+fn of_keys() -> Scope {
+    let tenant = TenantId::of_key("acme");
+    Scope { tenant, user: UserId::of_key(tenant, "u-17"), role: Role::User }
+}
+
+pub async fn ensured_user_is_there(stores: &Stores) {
+    let w = World::new(stores).await;
+    let scope = of_keys();
+    assert_eq!(stores.users.standing(&scope).await.unwrap(), None);
+    let standing = stores.users.ensure(&scope, &ensured(None, None), at(1)).await.unwrap();
+    assert_eq!((standing.name.as_str(), standing.role), ("u-17", Role::User));
+    assert!(standing.is_active && standing.tenant_is_active && !standing.is_being_deleted);
+    assert_eq!(stores.users.standing(&scope).await.unwrap(), Some(standing));
+    let stored = stores.users.get(&scope, scope.user).await.unwrap();
+    assert_eq!((stored.id, stored.key.as_deref(), stored.email), (scope.user, Some("u-17"), None));
+    assert_eq!((stored.created_at, stored.settings), (at(1), serde_json::json!({})));
+    // The same user id in another tenant is somebody else.
+    let elsewhere = Scope { user: scope.user, ..w.stranger };
+    assert_eq!(stores.users.standing(&elsewhere).await.unwrap(), None);
+    stores.users.ensure(&w.stranger, &ensured(Some("Eve"), None), at(2)).await.unwrap();
+    assert_eq!(stores.users.get(&w.me, w.me.user).await.unwrap().name, "Ada");
+    assert_eq!(stores.users.standing(&w.stranger).await.unwrap().unwrap().name, "Eve");
+}
+
+pub async fn ensuring_again_changes_what_is_given(stores: &Stores) {
+    let scope = of_keys();
+    let admin = Some(Role::Admin);
+    for (name, role, expected) in [
+        (Some("Ann"), admin, ("Ann", Role::Admin)),
+        (None, None, ("Ann", Role::Admin)),
+        (Some("Anne"), None, ("Anne", Role::Admin)),
+        (None, Some(Role::User), ("Anne", Role::User)),
+    ] {
+        let standing = stores.users.ensure(&scope, &ensured(name, role), at(2)).await.unwrap();
+        assert_eq!((standing.name.as_str(), standing.role), expected);
+        assert_eq!(stores.users.standing(&scope).await.unwrap(), Some(standing));
+    }
+    // Whether one may act is no matter of being ensured.
+    let change = UserChange { is_active: Some(false), ..UserChange::default() };
+    stores.users.update(&scope, scope.user, &change, at(3)).await.unwrap();
+    assert!(!stores.users.ensure(&scope, &ensured(None, admin), at(4)).await.unwrap().is_active);
+}
+
+pub async fn parallel_calls_ensure_one_user(stores: &Stores) {
+    let scope = of_keys();
+    let ensured = ensured(Some("Ann"), None);
+    let calls = (0..20).map(|n| stores.users.ensure(&scope, &ensured, at(n)));
+    for standing in futures_util::future::join_all(calls).await {
+        assert_eq!(standing.unwrap().name, "Ann");
+    }
+    assert_eq!(all(|page| stores.users.list(&scope, page)).await.len(), 1);
+}
+
+pub async fn standing_tells_who_may_act(stores: &Stores) {
+    let w = World::new(stores).await;
+    let standing = stores.users.standing(&w.admin).await.unwrap().unwrap();
+    assert_eq!((standing.name.as_str(), standing.role, standing.is_active), ("Ada", Role::Admin, true));
+    let change = UserChange { is_active: Some(false), ..UserChange::default() };
+    stores.users.update(&w.me, w.me.user, &change, at(1)).await.unwrap();
+    assert!(!stores.users.standing(&w.me).await.unwrap().unwrap().is_active);
+    for scope in w.others() {
+        assert!(stores.users.standing(&scope).await.unwrap().unwrap().is_active);
+    }
+    stores.users.delete(&w.me, w.me.user).await.unwrap();
+    assert_eq!(stores.users.standing(&w.me).await.unwrap(), None);
+}
+
+pub async fn disabled_user_is_to_stop(stores: &Stores) {
+    let w = World::new(stores).await;
+    let begin = w.begun().await;
+    let change = UserChange { is_active: Some(false), ..UserChange::default() };
+    stores.users.update(&w.me, w.other.user, &change, at(1)).await.unwrap();
+    assert!(stores.workers.beat(w.worker, at(1)).await.unwrap().is_empty());
+    stores.users.update(&w.me, w.me.user, &change, at(1)).await.unwrap();
+    assert_eq!(stores.workers.beat(w.worker, at(1)).await.unwrap(), [begin.run.id]);
 }

@@ -6,6 +6,8 @@ use futures_util::future::join;
 use super::world::{World, at, finish, id, refused, text_events};
 use crate::error::ErrorKind;
 use crate::run::{BeginRun, FinishRun, RunStatus};
+use crate::tenant::TenantChange;
+use crate::user::UserChange;
 use crate::{RunId, Scope, Stores, Timestamp, WorkerId};
 
 /// No worker of a case is late.
@@ -190,4 +192,28 @@ pub async fn logs_of_finished_runs_are_cleared(stores: &Stores) {
 
 pub async fn ping_answers(stores: &Stores) {
     stores.workers.ping().await.unwrap();
+}
+
+pub async fn runs_of_inactive_users_are_to_stop(stores: &Stores) {
+    let w = World::new(stores).await;
+    let workers = &stores.workers;
+    workers.cancel_of_inactive(w.worker).await.unwrap();
+    let disabled = UserChange { is_active: Some(false), ..UserChange::default() };
+    stores.users.update(&w.me, w.me.user, &disabled, at(1)).await.unwrap();
+    // Begun by a process that did not know of it yet.
+    let late = w.begun().await;
+    assert!(workers.beat(w.worker, at(1)).await.unwrap().is_empty());
+    workers.cancel_of_inactive(joined(&w).await).await.unwrap();
+    assert!(workers.beat(w.worker, at(1)).await.unwrap().is_empty());
+    workers.cancel_of_inactive(w.worker).await.unwrap();
+    assert_eq!(workers.beat(w.worker, at(1)).await.unwrap(), [late.run.id]);
+    stores.runs.finish(&w.me, &finish(&late, "x", text_events(1, &["x"]))).await.unwrap();
+
+    let enabled = UserChange { is_active: Some(true), ..UserChange::default() };
+    stores.users.update(&w.me, w.me.user, &enabled, at(2)).await.unwrap();
+    let closed = TenantChange { is_active: Some(false), ..TenantChange::default() };
+    stores.tenants.update(w.me.tenant, &closed, at(2)).await.unwrap();
+    let late = w.begun().await;
+    workers.cancel_of_inactive(w.worker).await.unwrap();
+    assert_eq!(workers.beat(w.worker, at(2)).await.unwrap(), [late.run.id]);
 }

@@ -81,6 +81,7 @@ where
 pub fn user(email: Option<&str>, role: Role) -> User {
     User {
         id: id(),
+        key: None,
         email: email.map(Into::into),
         name: "Ada".into(),
         role,

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::access::Access;
 use super::catalog::Catalogs;
 use super::held::Held;
 use super::knowledge::{BlobServices, KnowledgeServices};
@@ -357,6 +358,7 @@ impl EngineBuilder {
             stored_answers: std::sync::Mutex::default(),
             beginning: Held::default(),
             readiness: Readiness::default(),
+            access: Access::default(),
             catalogs: Catalogs::default(),
             model_lists: ModelLists::default(),
             tasks: TaskTracker::new(),

@@ -70,6 +70,7 @@ impl Engine {
     /// `RateLimited` as an observer says; `Unavailable` while draining. Nothing is stored then. What fails after
     /// that comes as the last event.
     pub async fn chat(&self, scope: &Scope, turn: Turn) -> Result<Answer> {
+        self.admit(scope).await?;
         let span = tracing::info_span!(
             "turn",
             tenant = %scope.tenant,

@@ -216,6 +216,7 @@ impl Engine {
     /// `NotFound` if there is no such model or retriever; `Forbidden` or `RateLimited`
     /// as an observer says; what the server says.
     pub async fn complete(&self, scope: &Scope, completion: Completion) -> Result<CompletionStream> {
+        self.admit(scope).await?;
         self.accepting()?;
         let tags = limit::distinct_tags("tags", completion.tags)?;
         let target = self.resolve_model(scope, completion.model.as_deref()).await?;
@@ -259,6 +260,19 @@ impl Engine {
     /// `NotFound` if there is no such model; `Unsupported` if its provider makes
     /// no vectors; `Invalid` for token ids that are none; what the server says.
     pub async fn embed(&self, scope: &Scope, request: EmbeddingRequest) -> Result<EmbeddingResponse> {
+        self.admit(scope).await?;
+        self.embed_admitted(scope, request).await
+    }
+}
+
+impl Engine {
+    /// [`Engine::embed`] for a call that was let in before, or for the work on documents
+    /// that were added then.
+    pub(super) async fn embed_admitted(
+        &self,
+        scope: &Scope,
+        request: EmbeddingRequest,
+    ) -> Result<EmbeddingResponse> {
         self.accepting()?;
         let EmbeddingRequest { model, mut texts, tokens, dimensions } = request;
         if !tokens.is_empty() {
@@ -284,9 +298,7 @@ impl Engine {
         let usage = reported.bounded(&usage.usage());
         Ok(EmbeddingResponse { model: target.label(), vectors, usage })
     }
-}
 
-impl Engine {
     /// The texts that these token ids stand for; off the async threads, since the
     /// vocabulary may have to be loaded.
     async fn decoded(&self, tokens: Vec<Vec<u32>>) -> Result<Vec<String>> {

@@ -51,6 +51,7 @@ impl Connections {
     /// `Invalid`, `Conflict` if the user has one of that name, `Unavailable` if
     /// it has a key and no encryption key is configured.
     pub async fn create(&self, new: NewConnection) -> Result<Connection> {
+        self.engine.admit(&self.scope).await?;
         let inner = &self.engine.inner;
         let new = inner.providers.validated(new)?;
         let now = inner.sources.now();
@@ -82,6 +83,7 @@ impl Connections {
     /// # Errors
     /// `NotFound` if the user sees none with this id.
     pub async fn get(&self, id: ConnectionId) -> Result<Connection> {
+        self.engine.admit(&self.scope).await?;
         self.engine.inner.stores.connections.get(&self.scope, id).await
     }
 
@@ -90,6 +92,7 @@ impl Connections {
     /// # Errors
     /// What the store says.
     pub async fn list(&self, page: PageRequest) -> Result<Page<Connection>> {
+        self.engine.admit(&self.scope).await?;
         // Reading the catalog stores configured connections that are new here.
         self.engine.catalog(&self.scope).await?;
         self.engine.inner.stores.connections.list(&self.scope, page).await
@@ -102,6 +105,7 @@ impl Connections {
     /// `Invalid`, `NotFound`, `Conflict` if the name is taken or somebody
     /// changed it at the same time.
     pub async fn update(&self, id: ConnectionId, change: ConnectionChange) -> Result<Connection> {
+        self.engine.admit(&self.scope).await?;
         let inner = &self.engine.inner;
         let stored = inner.stores.connections.get(&self.scope, id).await?;
         let read_at = stored.updated_at;
@@ -137,6 +141,7 @@ impl Connections {
     /// # Errors
     /// `NotFound`.
     pub async fn delete(&self, id: ConnectionId) -> Result<()> {
+        self.engine.admit(&self.scope).await?;
         self.engine.inner.stores.connections.delete(&self.scope, id).await?;
         self.engine.inner.catalogs.forget(self.scope.tenant);
         Ok(())
@@ -147,6 +152,7 @@ impl Connections {
     /// # Errors
     /// `NotFound`; the result says whether the server failed.
     pub async fn test(&self, id: ConnectionId) -> Result<ConnectionTest> {
+        self.engine.admit(&self.scope).await?;
         self.get(id).await?;
         let begun = tokio::time::Instant::now();
         let outcome = self.engine.models(&self.scope).refresh(id).await;

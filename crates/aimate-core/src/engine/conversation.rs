@@ -51,6 +51,7 @@ impl Conversations {
     /// # Errors
     /// `Invalid`, naming the field; `NotFound` if the workspace is not the user's.
     pub async fn create(&self, new: NewConversation) -> Result<Conversation> {
+        self.engine.admit(&self.scope).await?;
         new.check()?;
         let conversation = self.engine.new_conversation(new);
         self.engine.inner.stores.conversations.create(&self.scope, &conversation).await?;
@@ -62,6 +63,7 @@ impl Conversations {
     /// # Errors
     /// `NotFound`.
     pub async fn get(&self, id: ConversationId) -> Result<Conversation> {
+        self.engine.admit(&self.scope).await?;
         self.engine.inner.stores.conversations.get(&self.scope, id).await
     }
 
@@ -70,6 +72,7 @@ impl Conversations {
     /// # Errors
     /// What the store says.
     pub async fn list(&self, filter: &ConversationFilter, page: PageRequest) -> Result<Page<Conversation>> {
+        self.engine.admit(&self.scope).await?;
         self.engine.inner.stores.conversations.list(&self.scope, filter, page).await
     }
 
@@ -78,6 +81,7 @@ impl Conversations {
     /// # Errors
     /// `Invalid`; `NotFound` if it, the workspace or the leaf is not there.
     pub async fn update(&self, id: ConversationId, change: ConversationChange) -> Result<Conversation> {
+        self.engine.admit(&self.scope).await?;
         change.check()?;
         let inner = &self.engine.inner;
         inner.stores.conversations.update(&self.scope, id, &change, inner.sources.now()).await
@@ -88,6 +92,7 @@ impl Conversations {
     /// # Errors
     /// `NotFound`.
     pub async fn delete(&self, id: ConversationId) -> Result<()> {
+        self.engine.admit(&self.scope).await?;
         let inner = &self.engine.inner;
         inner.stores.conversations.delete(&self.scope, id).await?;
         for channel in inner.channels().values().filter(|channel| channel.conversation == id) {
@@ -101,6 +106,7 @@ impl Conversations {
     /// # Errors
     /// `NotFound`.
     pub async fn message(&self, id: ConversationId, message: MessageId) -> Result<Message> {
+        self.engine.admit(&self.scope).await?;
         let mut message = self.engine.inner.stores.conversations.message(&self.scope, id, message).await?;
         self.mark_stale([&mut message]).await?;
         Ok(message)
@@ -117,6 +123,7 @@ impl Conversations {
         leaf: Option<MessageId>,
         page: PageRequest,
     ) -> Result<Page<ListedMessage>> {
+        self.engine.admit(&self.scope).await?;
         let mut page = self.engine.inner.stores.conversations.messages(&self.scope, id, leaf, page).await?;
         self.mark_stale(page.data.iter_mut().map(|listed| &mut listed.message)).await?;
         Ok(page)
@@ -156,6 +163,7 @@ impl Conversations {
         message: MessageId,
         mut content: Vec<Part>,
     ) -> Result<Message> {
+        self.engine.admit(&self.scope).await?;
         normalize_content("content", &mut content)?;
         if let Some(n) = content.iter().position(|part| !matches!(part, Part::Text { .. })) {
             return Err(Error::field(
@@ -193,6 +201,7 @@ impl Conversations {
     /// # Errors
     /// `NotFound`; `Conflict` while the message is being written.
     pub async fn fork(&self, id: ConversationId, message: MessageId) -> Result<Conversation> {
+        self.engine.admit(&self.scope).await?;
         let inner = &self.engine.inner;
         let stored = self.get(id).await?;
         if self.message(id, message).await?.status == MessageStatus::Streaming {

@@ -25,6 +25,7 @@ impl Engine {
     /// [`Conversations::edit_answer`](super::Conversations::edit_answer) for an
     /// answer.
     pub async fn edit(&self, scope: &Scope, turn: Turn) -> Result<Edited> {
+        self.admit(scope).await?;
         let (Some(id), TurnInput::Edit(message, content)) = (turn.conversation, &turn.input) else {
             return Err(Error::invalid("an edit names its conversation and its message"));
         };

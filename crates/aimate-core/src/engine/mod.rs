@@ -1,5 +1,6 @@
 //! The engine: the one object an application holds.
 
+mod access;
 mod answer;
 mod build;
 mod catalog;
@@ -22,12 +23,15 @@ mod ready;
 mod replay;
 mod resolve;
 mod run;
+mod scope;
 mod shutdown;
 mod stored_answer;
+mod tenant;
 mod title;
 mod usage;
 mod usage_guard;
 mod usage_recorder;
+mod user;
 mod worker;
 mod workspace;
 
@@ -66,6 +70,9 @@ pub use knowledge::{Knowledge, MAX_BYTES};
 pub use model::{Models, OfferedModel};
 pub use prompt::Prompts;
 pub use run::Runs;
+pub use scope::ScopeBuilder;
+pub use tenant::{TenantRef, Tenants};
+pub use user::Users;
 pub use workspace::Workspaces;
 
 /// The tenant and user of local mode, the same in every database.
@@ -122,6 +129,7 @@ struct Inner {
     /// Runs that are being stored.
     beginning: held::Held<RunId>,
     readiness: ready::Readiness,
+    access: access::Access,
     catalogs: catalog::Catalogs,
     model_lists: model_list::ModelLists,
     usage_recorder: usage_recorder::UsageRecorder,
@@ -153,6 +161,7 @@ impl Engine {
         let now = self.inner.sources.now();
         let user = User {
             id: scope.user,
+            key: None,
             email: None,
             name: "Local user".to_owned(),
             role: Role::Admin,
@@ -246,6 +255,9 @@ mod tests {
         is_shared::<Models>();
         is_shared::<Prompts>();
         is_shared::<Runs>();
+        is_shared::<ScopeBuilder>();
+        is_shared::<Tenants>();
+        is_shared::<Users>();
         is_shared::<Workspaces>();
         is_shared::<crate::chat::Turn>();
         is_sent::<EngineBuilder>();

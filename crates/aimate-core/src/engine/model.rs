@@ -78,6 +78,7 @@ impl Models {
     /// # Errors
     /// What the store says; a server that cannot be reached is no error.
     pub async fn list(&self) -> Result<Vec<OfferedModel>> {
+        self.engine.admit(&self.scope).await?;
         let (engine, scope) = (&self.engine, &self.scope);
         let mut catalog = engine.catalog(scope).await?;
         if catalog.enabled().any(|connection| connection.models_fetched_at.is_none()) {
@@ -95,6 +96,7 @@ impl Models {
     /// # Errors
     /// `NotFound` if there is none; `Invalid` if a bare name is several's.
     pub async fn get(&self, id: &str) -> Result<OfferedModel> {
+        self.engine.admit(&self.scope).await?;
         let all = self.list().await?;
         let catalog = self.engine.catalog(&self.scope).await?;
         // The name as it stands in a list goes before one that may be shortened.
@@ -128,6 +130,7 @@ impl Models {
     /// # Errors
     /// `NotFound` if there is no such model; what the store says.
     pub async fn set_active(&self, id: &str, is_active: bool) -> Result<OfferedModel> {
+        self.engine.admit(&self.scope).await?;
         let model = self.get(id).await?;
         let store = &self.engine.inner.stores.models;
         store.set_active(&self.scope, model.connection_id, &model.model_id, is_active).await?;
@@ -141,6 +144,7 @@ impl Models {
     /// # Errors
     /// `NotFound` if there is no such connection; what the server or store says.
     pub async fn refresh(&self, connection: ConnectionId) -> Result<Vec<OfferedModel>> {
+        self.engine.admit(&self.scope).await?;
         self.engine.refresh_models(&self.scope, connection).await?;
         let catalog = self.engine.catalog(&self.scope).await?;
         Ok(offered(&catalog).into_iter().filter(|model| model.connection_id == connection).collect())

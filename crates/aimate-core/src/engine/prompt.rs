@@ -28,6 +28,7 @@ impl Prompts {
     /// # Errors
     /// `Invalid`, naming the field; `NotFound` if the workspace is not the user's.
     pub async fn create(&self, new: NewPrompt) -> Result<Prompt> {
+        self.engine.admit(&self.scope).await?;
         new.check()?;
         let inner = &self.engine.inner;
         let now = inner.sources.now();
@@ -49,6 +50,7 @@ impl Prompts {
     /// # Errors
     /// `NotFound`.
     pub async fn get(&self, id: PromptId) -> Result<Prompt> {
+        self.engine.admit(&self.scope).await?;
         self.engine.inner.stores.prompts.get(&self.scope, id).await
     }
 
@@ -57,6 +59,7 @@ impl Prompts {
     /// # Errors
     /// What the store says.
     pub async fn list(&self, workspace: Option<WorkspaceId>, page: PageRequest) -> Result<Page<Prompt>> {
+        self.engine.admit(&self.scope).await?;
         self.engine.inner.stores.prompts.list(&self.scope, workspace, page).await
     }
 
@@ -65,6 +68,7 @@ impl Prompts {
     /// # Errors
     /// `Invalid`, `NotFound`.
     pub async fn update(&self, id: PromptId, change: PromptChange) -> Result<Prompt> {
+        self.engine.admit(&self.scope).await?;
         change.check()?;
         let inner = &self.engine.inner;
         inner.stores.prompts.update(&self.scope, id, &change, inner.sources.now()).await
@@ -75,6 +79,7 @@ impl Prompts {
     /// # Errors
     /// `NotFound`.
     pub async fn delete(&self, id: PromptId) -> Result<()> {
+        self.engine.admit(&self.scope).await?;
         self.engine.inner.stores.prompts.delete(&self.scope, id).await
     }
 }

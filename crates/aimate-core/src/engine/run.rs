@@ -26,6 +26,7 @@ impl Runs {
     /// # Errors
     /// `NotFound`.
     pub async fn get(&self, id: RunId) -> Result<Run> {
+        self.engine.admit(&self.scope).await?;
         self.engine.inner.stores.runs.get(&self.scope, id).await
     }
 
@@ -35,6 +36,7 @@ impl Runs {
     /// # Errors
     /// `NotFound`.
     pub async fn attach(&self, id: RunId, after: u64) -> Result<Answer> {
+        self.engine.admit(&self.scope).await?;
         let run = self.get(id).await?;
         let live = self.engine.inner.channel(&self.scope, id);
         Ok(Answer::new(self.engine.clone(), self.scope, &run, after, live))
@@ -46,6 +48,7 @@ impl Runs {
     /// # Errors
     /// `NotFound`.
     pub async fn cancel(&self, id: RunId) -> Result<Run> {
+        self.engine.admit(&self.scope).await?;
         let inner = &self.engine.inner;
         match inner.channel(&self.scope, id) {
             Some(channel) => channel.cancel.cancel(),

@@ -13,6 +13,7 @@ impl Engine {
     /// # Errors
     /// `Invalid` for a period that is none, or a tenant; what the store says.
     pub async fn usage(&self, scope: &Scope, filter: &UsageFilter) -> Result<Vec<UsageSum>> {
+        self.admit(scope).await?;
         let filter = filter.checked_for(scope)?;
         self.inner.usage_recorder.flush().await;
         Ok(ordered(self.inner.stores.usage.summarize(scope, &filter).await?, &filter))
@@ -29,6 +30,7 @@ impl Engine {
         filter: &UsageFilter,
         page: PageRequest,
     ) -> Result<Page<ListedUsage>> {
+        self.admit(scope).await?;
         let filter = filter.checked_for(scope)?;
         self.inner.usage_recorder.flush().await;
         self.inner.stores.usage.records(scope, &filter, page).await

@@ -23,6 +23,10 @@ const KEEP_LOGS: Duration = Duration::from_secs(3_600);
 /// Beats between two looks for abandoned runs (and signs of life of an idle
 /// worker), and between two clearings of logs.
 const LOOK_EVERY: u64 = 10;
+/// Beats between two looks for running answers of users who may not act any more.
+/// Disabling a user cancels what runs then; this finds what another process, which
+/// did not know of it yet, began after that.
+const JUDGE_EVERY: u64 = 4;
 const CLEAR_EVERY: u64 = 1_200;
 
 impl Engine {
@@ -62,6 +66,9 @@ impl Engine {
     async fn beat(&self, count: u64) -> Result<()> {
         let inner = &self.inner;
         let now = inner.sources.now();
+        if count.is_multiple_of(JUDGE_EVERY) && self.running() > 0 {
+            inner.stores.workers.cancel_of_inactive(inner.worker).await?;
+        }
         for run in inner.stores.workers.beat(inner.worker, now).await? {
             if let Some(channel) = inner.channels().get(&run) {
                 channel.cancel.cancel();

@@ -27,6 +27,7 @@ impl Workspaces {
     /// # Errors
     /// `Invalid`, naming the field.
     pub async fn create(&self, new: NewWorkspace) -> Result<Workspace> {
+        self.engine.admit(&self.scope).await?;
         new.check()?;
         let inner = &self.engine.inner;
         let now = inner.sources.now();
@@ -49,6 +50,7 @@ impl Workspaces {
     /// # Errors
     /// `NotFound`.
     pub async fn get(&self, id: WorkspaceId) -> Result<Workspace> {
+        self.engine.admit(&self.scope).await?;
         self.engine.inner.stores.workspaces.get(&self.scope, id).await
     }
 
@@ -57,6 +59,7 @@ impl Workspaces {
     /// # Errors
     /// What the store says.
     pub async fn list(&self, page: PageRequest) -> Result<Page<Workspace>> {
+        self.engine.admit(&self.scope).await?;
         self.engine.inner.stores.workspaces.list(&self.scope, page).await
     }
 
@@ -65,6 +68,7 @@ impl Workspaces {
     /// # Errors
     /// `Invalid`, `NotFound`.
     pub async fn update(&self, id: WorkspaceId, change: WorkspaceChange) -> Result<Workspace> {
+        self.engine.admit(&self.scope).await?;
         change.check()?;
         let inner = &self.engine.inner;
         inner.stores.workspaces.update(&self.scope, id, &change, inner.sources.now()).await
@@ -75,6 +79,7 @@ impl Workspaces {
     /// # Errors
     /// `NotFound`.
     pub async fn delete(&self, id: WorkspaceId) -> Result<()> {
+        self.engine.admit(&self.scope).await?;
         self.engine.inner.stores.workspaces.delete(&self.scope, id).await
     }
 }

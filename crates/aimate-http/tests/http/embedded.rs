@@ -72,6 +72,7 @@ async fn user(engine: &Engine, store: &aimate_store::Store, name: &str) -> Scope
     let scope = Scope { tenant, user, role: Role::Admin };
     let row = User {
         id: user,
+        key: None,
         email: None,
         name: name.to_owned(),
         role: Role::Admin,

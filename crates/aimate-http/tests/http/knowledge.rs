@@ -94,6 +94,7 @@ impl Library {
         let scope = Scope { tenant: mine.tenant, user, role: Role::User };
         let row = User {
             id: user,
+            key: None,
             email: Some("neighbour@example.org".to_owned()),
             name: "Neighbour".to_owned(),
             role: Role::User,

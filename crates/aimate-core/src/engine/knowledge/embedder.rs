@@ -32,7 +32,7 @@ impl Engine {
             .with_reason(ErrorReason::EmbedderNotLoaded));
         }
         let request = EmbeddingRequest::new(["How long is a vector?"]).model(name);
-        let EmbeddingResponse { model: name, vectors, .. } = self.embed(scope, request).await?;
+        let EmbeddingResponse { model: name, vectors, .. } = self.embed_admitted(scope, request).await?;
         let dimensions = vectors.first().map_or(0, Vec::len);
         if !(1..=MAX_DIMENSIONS).contains(&dimensions) {
             return Err(Error::upstream(format!(
@@ -97,7 +97,7 @@ impl Embedder for Remote {
 
     async fn embed(&self, texts: &[String], _: EmbedPurpose) -> Result<Vec<Vec<f32>>> {
         let request = EmbeddingRequest::new(texts).model(&self.model.name);
-        Ok(self.engine.embed(&self.scope, request).await?.vectors)
+        Ok(self.engine.embed_admitted(&self.scope, request).await?.vectors)
     }
 }
 

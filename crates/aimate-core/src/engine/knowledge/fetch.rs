@@ -21,6 +21,7 @@ impl Knowledge {
         url: &str,
         mut new: NewDocument,
     ) -> Result<Document> {
+        self.engine.admit(&self.scope).await?;
         self.engine.accepting()?;
         let inner = &self.engine.inner;
         let fetcher = inner.knowledge.fetcher.as_ref().ok_or_else(|| {

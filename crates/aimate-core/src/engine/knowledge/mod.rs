@@ -85,6 +85,7 @@ impl Knowledge {
     /// if there is no such embedder; what a model server says when it is asked
     /// how long its vectors are.
     pub async fn create_collection(&self, new: NewCollection) -> Result<Collection> {
+        self.engine.admit(&self.scope).await?;
         new.check()?;
         let inner = &self.engine.inner;
         let (id, now) = (inner.sources.id(), inner.sources.now());
@@ -119,6 +120,7 @@ impl Knowledge {
     /// # Errors
     /// `NotFound`.
     pub async fn collection(&self, id_or_name: &str) -> Result<Collection> {
+        self.engine.admit(&self.scope).await?;
         let stores = &self.engine.inner.stores;
         if let Ok(id) = id_or_name.parse::<CollectionId>() {
             return stores.collections.get(&self.scope, id).await;
@@ -149,6 +151,7 @@ impl Knowledge {
     /// # Errors
     /// What the store says.
     pub async fn collections(&self, page: PageRequest) -> Result<Page<Collection>> {
+        self.engine.admit(&self.scope).await?;
         self.engine.inner.stores.collections.list(&self.scope, page).await
     }
 
@@ -158,6 +161,7 @@ impl Knowledge {
     /// # Errors
     /// `Invalid`, naming the field; `NotFound`; `Conflict` if the name is taken.
     pub async fn update_collection(&self, id: CollectionId, change: CollectionChange) -> Result<Collection> {
+        self.engine.admit(&self.scope).await?;
         change.check()?;
         let inner = &self.engine.inner;
         let now = inner.sources.now();
@@ -174,6 +178,7 @@ impl Knowledge {
     /// # Errors
     /// `NotFound`.
     pub async fn spaces(&self, id: CollectionId) -> Result<Vec<EmbeddingSpace>> {
+        self.engine.admit(&self.scope).await?;
         self.engine.inner.stores.spaces.list(&self.scope, id).await
     }
 
@@ -182,6 +187,7 @@ impl Knowledge {
     /// # Errors
     /// `NotFound`.
     pub async fn delete_collection(&self, id: CollectionId) -> Result<()> {
+        self.engine.admit(&self.scope).await?;
         let blobs = self.engine.inner.stores.collections.delete(&self.scope, id).await?;
         self.engine.remove_bytes(!blobs.is_empty()).await;
         Ok(())
@@ -199,6 +205,7 @@ impl Knowledge {
         new: NewDocument,
         bytes: ByteStream<'_>,
     ) -> Result<Document> {
+        self.engine.admit(&self.scope).await?;
         self.engine.accepting()?;
         new.check()?;
         let inner = &self.engine.inner;
@@ -278,6 +285,7 @@ impl Knowledge {
     /// # Errors
     /// `NotFound`.
     pub async fn document(&self, id: DocumentId) -> Result<Document> {
+        self.engine.admit(&self.scope).await?;
         self.engine.inner.stores.documents.get(&self.scope, id).await
     }
 
@@ -286,6 +294,7 @@ impl Knowledge {
     /// # Errors
     /// What the store says.
     pub async fn documents(&self, filter: &DocumentFilter, page: PageRequest) -> Result<Page<Document>> {
+        self.engine.admit(&self.scope).await?;
         self.engine.inner.stores.documents.list(&self.scope, filter, page).await
     }
 
@@ -308,6 +317,7 @@ impl Knowledge {
     /// # Errors
     /// `NotFound`.
     pub async fn chunks(&self, id: DocumentId, from: u32, limit: u32) -> Result<Vec<Chunk>> {
+        self.engine.admit(&self.scope).await?;
         let limit = limit.clamp(1, PageRequest::MAX_LIMIT);
         self.engine.inner.stores.documents.chunks(&self.scope, id, from, limit).await
     }
@@ -371,6 +381,7 @@ impl Knowledge {
     /// # Errors
     /// `NotFound`.
     pub async fn cancel(&self, id: DocumentId) -> Result<Document> {
+        self.engine.admit(&self.scope).await?;
         let reason = DocumentError {
             code: DocumentErrorCode::Cancelled,
             detail: "somebody stopped it before it was read; add it again to read it".to_owned(),
@@ -386,6 +397,7 @@ impl Knowledge {
     /// `NotFound` if one is not there; `Conflict` if a source is one of a
     /// document that is not moved. Nothing is changed then.
     pub async fn rename_documents(&self, moves: &[DocumentMove]) -> Result<()> {
+        self.engine.admit(&self.scope).await?;
         let inner = &self.engine.inner;
         inner.stores.documents.rename(&self.scope, moves, inner.sources.now()).await
     }
@@ -405,6 +417,7 @@ impl Knowledge {
     /// # Errors
     /// What the store says.
     pub async fn delete_many(&self, ids: &[DocumentId]) -> Result<()> {
+        self.engine.admit(&self.scope).await?;
         let blobs = self.engine.inner.stores.documents.delete(&self.scope, ids).await?;
         self.engine.remove_bytes(!blobs.is_empty()).await;
         Ok(())

@@ -22,6 +22,7 @@ impl Knowledge {
     /// what an embedder or reranker says, but for mode `hybrid`, which goes on
     /// with what it has and says so in `warnings`.
     pub async fn search(&self, request: &SearchRequest) -> Result<SearchResponse> {
+        self.engine.admit(&self.scope).await?;
         self.engine.knowledge_search(&self.scope).search(request).await
     }
 }
