@@ -19,6 +19,7 @@ mod clock;
 pub mod conformance;
 pub mod connection;
 pub mod conversation;
+pub mod deletion;
 
 pub mod engine;
 mod error;

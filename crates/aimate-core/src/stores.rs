@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::connection::ConnectionStore;
 use crate::conversation::ConversationStore;
+use crate::deletion::DeletionStore;
 use crate::file::FileStore;
 use crate::knowledge::{
     BlobStore, CollectionStore, DocumentStore, EmbeddingSpaceStore, IngestQueue, IngestStore,
@@ -27,6 +28,7 @@ use crate::workspace::WorkspaceStore;
 /// | port or method | why it has no scope |
 /// |---|---|
 /// | [`TenantStore`] | The operator's, who stands above all tenants. |
+/// | [`DeletionStore`] | The engine asks who may delete; it says what goes. |
 /// | [`WorkerStore`] | The leases of processes; it returns the scope of each run it hands out. |
 /// | [`IngestQueue`] | Work for a process; it returns the scope of all that it hands out. |
 /// | [`MaintenanceStore`] | `doctor` looks over all tenants. |
@@ -51,6 +53,8 @@ pub struct Stores {
     pub tenants: Arc<dyn TenantStore>,
     /// Users.
     pub users: Arc<dyn UserStore>,
+    /// Deletions of tenants and users.
+    pub deletions: Arc<dyn DeletionStore>,
     /// Logins.
     pub sessions: Arc<dyn SessionStore>,
     /// Workspaces.
@@ -96,6 +100,7 @@ impl Stores {
     where
         S: TenantStore
             + UserStore
+            + DeletionStore
             + SessionStore
             + WorkspaceStore
             + PromptStore
@@ -118,6 +123,7 @@ impl Stores {
         Self {
             tenants: store.clone(),
             users: store.clone(),
+            deletions: store.clone(),
             sessions: store.clone(),
             workspaces: store.clone(),
             prompts: store.clone(),

@@ -26,7 +26,7 @@ const HANDLES: [&str; 9] = [
 ];
 
 /// Calls that nobody has to be let in for.
-const OPEN: [(&str, &str); 5] = [
+const OPEN: [(&str, &str); 6] = [
     // The one user of local mode is made by it.
     ("Engine", "local_scope"),
     // Of the process, not of a user.
@@ -35,6 +35,7 @@ const OPEN: [(&str, &str); 5] = [
     ("Engine", "drain"),
     // The operator's.
     ("Engine", "usage_of_all"),
+    ("Engine", "sweep"),
 ];
 
 /// Types that only the operator holds, and builders that are checked elsewhere.

@@ -32,6 +32,7 @@ mod connect;
 mod connection;
 mod conversation;
 mod database;
+mod deletion;
 mod file;
 mod knowledge;
 mod message;

@@ -1,12 +1,12 @@
 //! Users.
 
 use aimate_core::user::{EnsuredUser, Standing, User, UserChange, UserStore};
-use aimate_core::{Error, Page, PageRequest, Result, Scope, Timestamp, UserId};
+use aimate_core::{Error, Page, PageRequest, Result, Scope, TenantId, Timestamp, UserId};
 use async_trait::async_trait;
 use uuid::Uuid;
 
 use crate::SqlStore;
-use crate::database::{Row, Sql, each};
+use crate::database::{Row, Sql, Statement, each};
 use crate::page::{after, or_not_found, page_by_id, rows_of, touched_or_not_found};
 use crate::value::{json, maybe_json, maybe_text, text};
 
@@ -87,6 +87,11 @@ fn user(row: &Row) -> Result<User> {
         created_at: row.get("created_at")?,
         updated_at: row.get("updated_at")?,
     })
+}
+
+/// The statements that delete a user with all that is theirs, in one commit.
+pub(crate) fn deletion(tenant: TenantId, id: UserId) -> [Statement; 3] {
+    [LOCK, LOOSEN, DELETE].map(|statement| statement.bind(tenant).bind(id))
 }
 
 fn standing(row: &Row) -> Result<Standing> {
@@ -184,10 +189,7 @@ impl UserStore for SqlStore {
     }
 
     async fn delete(&self, scope: &Scope, id: UserId) -> Result<()> {
-        let [_, _, deleted] = self
-            .database
-            .transaction([LOCK, LOOSEN, DELETE].map(|statement| statement.bind(scope.tenant).bind(id)))
-            .await?;
+        let [_, _, deleted] = self.database.transaction(deletion(scope.tenant, id)).await?;
         touched_or_not_found(deleted.touched, || Error::missing("user", id))
     }
 }

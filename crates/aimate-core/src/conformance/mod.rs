@@ -26,6 +26,7 @@
 
 pub mod connection;
 pub mod conversation;
+pub mod deletion;
 pub mod file;
 pub mod knowledge_blob;
 pub mod knowledge_collection;
@@ -86,6 +87,16 @@ macro_rules! conformance_tests {
                 update_changes_what_is_given
                 absent_tenant_is_not_found
                 users_of_a_disabled_tenant_are_to_stop
+            }
+            deletion {
+                deleted_user_leaves_nothing
+                deleted_tenant_leaves_nothing
+                what_is_being_deleted_takes_no_new_work
+                large_conversation_goes_in_small_steps
+                key_starts_afresh_after_its_deletion
+                deletion_of_a_dead_worker_is_taken_over
+                absent_target_is_not_found
+                receipts_are_cleared
             }
             session {
                 created_session_is_found

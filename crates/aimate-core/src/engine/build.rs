@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::access::Access;
 use super::catalog::Catalogs;
+use super::deletion::DeletionServices;
 use super::held::Held;
 use super::knowledge::{BlobServices, KnowledgeServices};
 use super::model_list::ModelLists;
@@ -359,6 +360,7 @@ impl EngineBuilder {
             beginning: Held::default(),
             readiness: Readiness::default(),
             access: Access::default(),
+            deletions: DeletionServices::default(),
             catalogs: Catalogs::default(),
             model_lists: ModelLists::default(),
             tasks: TaskTracker::new(),
@@ -374,6 +376,7 @@ impl EngineBuilder {
         worker.start_worker().await?;
         worker.start_ingest();
         worker.start_removing();
+        worker.start_deleting();
         Ok(engine)
     }
 }

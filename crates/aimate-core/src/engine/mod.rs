@@ -8,6 +8,7 @@ mod chat;
 mod complete;
 mod connection;
 mod conversation;
+mod deletion;
 mod edit;
 mod end_run;
 mod endpoint;
@@ -65,6 +66,7 @@ pub use build::{ConnectionConfig, EngineBuilder};
 pub use complete::{Completion, CompletionStream, EmbeddingRequest, EmbeddingResponse};
 pub use connection::{ConnectionTest, Connections};
 pub use conversation::Conversations;
+pub use deletion::{Deleted, Swept};
 pub use edit::Edited;
 pub use knowledge::{Knowledge, MAX_BYTES};
 pub use model::{Models, OfferedModel};
@@ -130,6 +132,7 @@ struct Inner {
     beginning: held::Held<RunId>,
     readiness: ready::Readiness,
     access: access::Access,
+    deletions: deletion::DeletionServices,
     catalogs: catalog::Catalogs,
     model_lists: model_list::ModelLists,
     usage_recorder: usage_recorder::UsageRecorder,

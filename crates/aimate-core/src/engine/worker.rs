@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 
 use super::Engine;
+use super::deletion::KEEP_RECEIPTS;
 use crate::chat::context::message_tokens;
 use crate::chat::transcript::Transcript;
 use crate::clock::Timestamp;
@@ -79,6 +80,7 @@ impl Engine {
         }
         if count.is_multiple_of(CLEAR_EVERY) {
             inner.stores.workers.clear_logs(now.minus(KEEP_LOGS)).await?;
+            inner.stores.deletions.clear(now.minus(KEEP_RECEIPTS)).await?;
         }
         Ok(())
     }

@@ -46,6 +46,7 @@ const EXPIRED_CANDIDATES: Sql = Sql::Postgres(
      AND (EXISTS (SELECT 1 FROM runs r WHERE r.finished_at IS NULL AND r.worker_id = w.id) \
         OR EXISTS (SELECT 1 FROM documents d WHERE d.status = 'processing' AND d.worker_id = w.id) \
         OR EXISTS (SELECT 1 FROM spaces s WHERE s.status = 'building' AND s.worker_id = w.id) \
+        OR EXISTS (SELECT 1 FROM deletions x WHERE x.finished_at IS NULL AND x.worker_id = w.id) \
         OR EXISTS (SELECT 1 FROM loose_blobs l WHERE l.worker_id = w.id)) \
      AND NOT EXISTS (SELECT 1 FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted \
         AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()) \

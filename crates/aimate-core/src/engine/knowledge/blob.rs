@@ -156,7 +156,7 @@ impl Engine {
 
     /// Removes what a commit has just put on the list, if it has, and waits for
     /// it. What cannot be removed now stays on the list.
-    pub(super) async fn remove_bytes(&self, any: bool) {
+    pub(in super::super) async fn remove_bytes(&self, any: bool) {
         if any {
             let engine = self.for_task();
             // Goes on if the caller goes away.

@@ -1,0 +1,242 @@
+//! Deletions of users and tenants, in steps.
+//!
+//! Nothing is remembered of where a deletion stands: each step looks what is left. A
+//! tenant goes user by user, and then what no user has. A step deletes of several
+//! tables, leaves first, so that no foreign key has to delete much by itself.
+
+mod knowledge;
+mod owned;
+mod shared;
+mod talk;
+
+use std::time::Duration;
+
+use aimate_core::deletion::{DeletedCounts, Deletion, DeletionStep, DeletionStore, DeletionTarget};
+use aimate_core::{Error, Result, TenantId, Timestamp, UserId, WorkerId};
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use crate::SqlStore;
+use crate::database::{Row, Sql, Statement, each};
+use crate::page::or_not_found;
+
+/// How long a deletion waits for running answers to end.
+const MAX_WAIT: Duration = Duration::from_secs(5);
+
+/// Nobody is made in the tenant meanwhile.
+const LOCK_TENANT: Sql = Sql::Postgres("SELECT tenant_id FROM tenants WHERE tenant_id = $1 FOR UPDATE");
+/// Of user `$2`, or (if that is `$5`, which is all zeros) of the tenant.
+const BEGIN: Sql = Sql::Each {
+    sqlite: "INSERT INTO deletions (tenant_id, user_id, worker_id, counts, started_at, updated_at) \
+        SELECT $1, $2, $3, '{}', $4, $4 WHERE \
+        EXISTS (SELECT 1 FROM users u WHERE u.tenant_id = $1 AND u.id = $2 AND $2 <> $5) \
+        OR EXISTS (SELECT 1 FROM tenants t WHERE t.tenant_id = $1 AND $2 = $5) \
+        ON CONFLICT (tenant_id, user_id) DO UPDATE SET worker_id = excluded.worker_id, counts = excluded.counts, \
+        started_at = excluded.started_at, updated_at = excluded.updated_at, finished_at = NULL \
+        WHERE deletions.finished_at IS NOT NULL",
+    postgres: "INSERT INTO deletions (tenant_id, user_id, worker_id, counts, started_at, updated_at) \
+        SELECT $1, $2, $3, '{}'::jsonb, $4, $4 WHERE \
+        EXISTS (SELECT 1 FROM users u WHERE u.tenant_id = $1 AND u.id = $2 AND $2 <> $5) \
+        OR EXISTS (SELECT 1 FROM tenants t WHERE t.tenant_id = $1 AND $2 = $5) \
+        ON CONFLICT (tenant_id, user_id) DO UPDATE SET worker_id = excluded.worker_id, counts = excluded.counts, \
+        started_at = excluded.started_at, updated_at = excluded.updated_at, finished_at = NULL \
+        WHERE deletions.finished_at IS NOT NULL",
+};
+const CANCEL_RUNS: Sql = Sql::Same(
+    "UPDATE runs SET is_cancel_requested = true WHERE tenant_id = $1 AND finished_at IS NULL \
+     AND (user_id = $2 OR $2 = $3) AND EXISTS (SELECT 1 FROM deletions d \
+     WHERE d.tenant_id = $1 AND d.user_id = $2 AND d.finished_at IS NULL)",
+);
+const FIND: Sql =
+    Sql::Same("SELECT counts, started_at, finished_at FROM deletions WHERE tenant_id = $1 AND user_id = $2");
+const RUNNING: Sql = Sql::Same(
+    "SELECT 1 AS found FROM runs WHERE tenant_id = $1 AND finished_at IS NULL \
+     AND (user_id = $2 OR $2 = $3) LIMIT 1",
+);
+/// Of a tenant, whoever is left.
+const NEXT_USER: Sql =
+    Sql::Same("SELECT id FROM users WHERE tenant_id = $1 AND (id = $2 OR $2 = $3) ORDER BY id LIMIT 1");
+/// Adds what the statement before deleted; PostgreSQL does both in one.
+const COUNT: Sql = Sql::Sqlite(
+    "UPDATE deletions SET counts = json_set(counts, '$.' || $3, COALESCE(counts ->> $3, 0) + changes()) \
+     WHERE tenant_id = $1 AND user_id = $2",
+);
+const TOUCH: Sql =
+    Sql::Same("UPDATE deletions SET updated_at = $3 WHERE tenant_id = $1 AND user_id = $2 RETURNING counts");
+/// Not while there are bytes: their row tells that they are to be removed.
+const DELETE_TENANT: Sql = Sql::Same(
+    "DELETE FROM tenants WHERE tenant_id = $1 AND $2 = $3 \
+     AND NOT EXISTS (SELECT 1 FROM users u WHERE u.tenant_id = $1) \
+     AND NOT EXISTS (SELECT 1 FROM connections c WHERE c.tenant_id = $1 AND c.user_id IS NULL) \
+     AND NOT EXISTS (SELECT 1 FROM loose_blobs l WHERE l.tenant_id = $1)",
+);
+const FINISH: Sql = Sql::Same(
+    "UPDATE deletions SET finished_at = $4, updated_at = $4 \
+     WHERE tenant_id = $1 AND user_id = $2 AND finished_at IS NULL \
+     AND NOT EXISTS (SELECT 1 FROM users u WHERE u.tenant_id = $1 AND u.id = $2) \
+     AND ($2 <> $3 OR NOT EXISTS (SELECT 1 FROM tenants t WHERE t.tenant_id = $1))",
+);
+/// Most of the time there is none, which costs no write.
+const ANY: Sql = Sql::Same("SELECT 1 AS found FROM deletions WHERE finished_at IS NULL LIMIT 1");
+/// PostgreSQL judges a row that changed before it was locked again for a scalar
+/// subquery, but not for `NOT EXISTS`.
+const TAKE_OVER: Sql = Sql::Same(
+    "UPDATE deletions SET worker_id = $1 WHERE finished_at IS NULL AND (worker_id = $1 \
+     OR (SELECT w.id FROM workers w WHERE w.id = deletions.worker_id) IS NULL) RETURNING tenant_id, user_id",
+);
+const CLEAR: Sql = Sql::Same("DELETE FROM deletions WHERE finished_at < $1");
+/// What calls under way recorded after their tenant was gone, while its receipt says
+/// that it was deleted.
+const CLEAR_LATE_USAGE: Sql = Sql::Each {
+    sqlite: "DELETE FROM usage_records WHERE rowid IN (SELECT r.rowid FROM deletions d CROSS JOIN usage_records r \
+        WHERE d.finished_at IS NOT NULL AND d.user_id = $1 AND r.tenant_id = d.tenant_id \
+        AND NOT EXISTS (SELECT 1 FROM tenants t WHERE t.tenant_id = d.tenant_id) LIMIT 500)",
+    postgres: "DELETE FROM usage_records WHERE (tenant_id, id) IN (SELECT r.tenant_id, r.id FROM deletions d \
+        CROSS JOIN LATERAL (SELECT u.tenant_id, u.id FROM usage_records u WHERE u.tenant_id = d.tenant_id LIMIT 500) r \
+        WHERE d.finished_at IS NOT NULL AND d.user_id = $1 \
+        AND NOT EXISTS (SELECT 1 FROM tenants t WHERE t.tenant_id = d.tenant_id) LIMIT 500)",
+};
+
+/// What goes at a time.
+struct Going<'t> {
+    target: &'t DeletionTarget,
+    /// Whose rows these steps are about.
+    user: UserId,
+}
+
+impl Going<'_> {
+    /// A statement whose `$1` is the tenant, `$2` the user whose rows go, and `$3` the
+    /// user of the deletion's row, with the one that counts for SQLite.
+    fn counted(&self, sql: Sql, noun: &'static str) -> [Statement; 2] {
+        let delete = sql.bind(self.target.tenant).bind(self.user).bind(key(self.target));
+        [delete, COUNT.bind(self.target.tenant).bind(key(self.target)).bind(noun)]
+    }
+
+    /// A statement of these three that counts nothing.
+    fn uncounted(&self, sql: Sql) -> Statement {
+        sql.bind(self.target.tenant).bind(self.user).bind(key(self.target))
+    }
+}
+
+/// The user of the deletion's row.
+fn key(target: &DeletionTarget) -> Uuid {
+    target.user.map_or(Uuid::nil(), |user| user.0)
+}
+
+fn of(target: &DeletionTarget, sql: Sql) -> Statement {
+    sql.bind(target.tenant).bind(key(target))
+}
+
+fn deletion(target: &DeletionTarget, row: &Row) -> Result<Deletion> {
+    Ok(Deletion {
+        target: *target,
+        counts: row.json("counts")?,
+        started_at: row.get("started_at")?,
+        finished_at: row.maybe("finished_at")?,
+    })
+}
+
+fn missing(target: &DeletionTarget) -> Error {
+    match target.user {
+        Some(user) => Error::missing("user", user),
+        None => Error::missing("tenant", target.tenant),
+    }
+}
+
+#[async_trait]
+impl DeletionStore for SqlStore {
+    async fn begin(&self, target: &DeletionTarget, worker: WorkerId, now: Timestamp) -> Result<Deletion> {
+        if target.user.is_some_and(|user| user.0.is_nil()) {
+            return Err(missing(target));
+        }
+        let begin = of(target, BEGIN).bind(worker).bind(now).bind(Uuid::nil());
+        let cancel_runs = of(target, CANCEL_RUNS).bind(Uuid::nil());
+        self.database.transaction([LOCK_TENANT.bind(target.tenant), begin, cancel_runs]).await?;
+        self.find(target).await?.ok_or_else(|| missing(target))
+    }
+
+    async fn find(&self, target: &DeletionTarget) -> Result<Option<Deletion>> {
+        let row = self.database.read_first(of(target, FIND)).await?;
+        row.as_ref().map(|row| deletion(target, row)).transpose()
+    }
+
+    async fn step(&self, target: &DeletionTarget, now: Timestamp) -> Result<DeletionStep> {
+        let before = self.find(target).await?.ok_or_else(|| missing(target))?;
+        if before.finished_at.is_some() {
+            return Ok(DeletionStep::Empty);
+        }
+        let [running, next] = self
+            .database
+            .read_each([RUNNING, NEXT_USER].map(|sql| of(target, sql).bind(Uuid::nil())))
+            .await?;
+        if !running.is_empty() && now.since(before.started_at) < MAX_WAIT {
+            return Ok(DeletionStep::Waiting);
+        }
+        if let Some(row) = next.first() {
+            let going = Going { target, user: row.get("id")? };
+            for statements in
+                [talk::statements(&going), knowledge::statements(&going), owned::statements(&going)]
+            {
+                if self.some_went(&before, statements, now).await? {
+                    return Ok(DeletionStep::Deleted);
+                }
+            }
+            self.some_went(&before, owned::last(&going), now).await?;
+            return Ok(DeletionStep::Deleted);
+        }
+        if target.user.is_none() {
+            let going = Going { target, user: UserId(Uuid::nil()) };
+            if self.some_went(&before, shared::statements(&going), now).await? {
+                return Ok(DeletionStep::Deleted);
+            }
+        }
+        Ok(DeletionStep::Empty)
+    }
+
+    async fn finish(&self, target: &DeletionTarget, now: Timestamp) -> Result<Deletion> {
+        let delete_tenant = of(target, DELETE_TENANT).bind(Uuid::nil());
+        let finish = of(target, FINISH).bind(Uuid::nil()).bind(now);
+        self.database.transaction([LOCK_TENANT.bind(target.tenant), delete_tenant, finish]).await?;
+        self.find(target).await?.ok_or_else(|| missing(target))
+    }
+
+    async fn take_over(
+        &self,
+        worker: WorkerId,
+        now: Timestamp,
+        lease: Duration,
+    ) -> Result<Vec<DeletionTarget>> {
+        if self.database.read_first(ANY.unbound()).await?.is_none() {
+            return Ok(Vec::new());
+        }
+        let rows = SqlStore::take_over(self, worker, now, lease, TAKE_OVER.bind(worker)).await?;
+        each(&rows, |row| {
+            let (tenant, user): (TenantId, UserId) = (row.get("tenant_id")?, row.get("user_id")?);
+            Ok(DeletionTarget { tenant, user: Some(user).filter(|user| !user.0.is_nil()) })
+        })
+    }
+
+    async fn clear(&self, before: Timestamp) -> Result<()> {
+        self.database.transaction([CLEAR_LATE_USAGE.bind(Uuid::nil()), CLEAR.bind(before)]).await?;
+        Ok(())
+    }
+}
+
+impl SqlStore {
+    /// Runs the statements of a step in one commit; whether they deleted anything.
+    async fn some_went(
+        &self,
+        before: &Deletion,
+        mut statements: Vec<Statement>,
+        now: Timestamp,
+    ) -> Result<bool> {
+        statements.push(of(&before.target, TOUCH).bind(now).expect_returned());
+        let outcomes = self.database.transaction_of(statements).await.map_err(|error| {
+            // Somebody else's work on it is over.
+            error.on_row_count(|| missing(&before.target))
+        })?;
+        let row = outcomes.last().and_then(|touched| touched.rows.first());
+        let after: DeletedCounts = or_not_found(row, || missing(&before.target))?.json("counts")?;
+        Ok(after != before.counts)
+    }
+}

@@ -1,0 +1,105 @@
+//! What else a user owns, and at last the user.
+
+use super::Going;
+use crate::database::{Sql, Statement};
+use crate::user;
+
+const SESSIONS: Sql = Sql::Each {
+    sqlite: "DELETE FROM sessions WHERE rowid IN (SELECT s.rowid FROM sessions s WHERE s.tenant_id = $1 AND s.user_id \
+        = $2 LIMIT 200)",
+    postgres: "WITH gone AS (DELETE FROM sessions WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT s.ctid FROM sessions \
+        s WHERE s.tenant_id = $1 AND s.user_id = $2 LIMIT 200)) RETURNING 1) UPDATE deletions SET counts = \
+        jsonb_set(counts, '{sessions}', to_jsonb(COALESCE((counts ->> 'sessions')::bigint, 0) + (SELECT count(*) \
+        FROM gone))) WHERE tenant_id = $1 AND user_id = $3",
+};
+const FILES: Sql = Sql::Each {
+    sqlite: "DELETE FROM files WHERE rowid IN (SELECT f.rowid FROM files f WHERE f.tenant_id = $1 AND f.user_id = $2 \
+        LIMIT 200)",
+    postgres: "WITH gone AS (DELETE FROM files WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT f.ctid FROM files f \
+        WHERE f.tenant_id = $1 AND f.user_id = $2 LIMIT 200)) RETURNING 1) UPDATE deletions SET counts = \
+        jsonb_set(counts, '{files}', to_jsonb(COALESCE((counts ->> 'files')::bigint, 0) + (SELECT count(*) FROM \
+        gone))) WHERE tenant_id = $1 AND user_id = $3",
+};
+const PROMPTS: Sql = Sql::Each {
+    sqlite: "DELETE FROM prompts WHERE rowid IN (SELECT p.rowid FROM prompts p WHERE p.tenant_id = $1 AND p.user_id = \
+        $2 LIMIT 200)",
+    postgres: "WITH gone AS (DELETE FROM prompts WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT p.ctid FROM prompts p \
+        WHERE p.tenant_id = $1 AND p.user_id = $2 LIMIT 200)) RETURNING 1) UPDATE deletions SET counts = \
+        jsonb_set(counts, '{prompts}', to_jsonb(COALESCE((counts ->> 'prompts')::bigint, 0) + (SELECT count(*) \
+        FROM gone))) WHERE tenant_id = $1 AND user_id = $3",
+};
+const WORKSPACES: Sql = Sql::Each {
+    sqlite: "DELETE FROM workspaces WHERE rowid IN (SELECT w.rowid FROM workspaces w WHERE w.tenant_id = $1 AND \
+        w.user_id = $2 AND NOT EXISTS (SELECT 1 FROM conversations c WHERE c.tenant_id = $1 AND c.user_id = $2 \
+        AND c.workspace_id = w.id) LIMIT 200)",
+    postgres: "WITH gone AS (DELETE FROM workspaces WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT w.ctid FROM \
+        workspaces w WHERE w.tenant_id = $1 AND w.user_id = $2 AND NOT EXISTS (SELECT 1 FROM conversations c \
+        WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.workspace_id = w.id) LIMIT 200)) RETURNING 1) UPDATE \
+        deletions SET counts = jsonb_set(counts, '{workspaces}', to_jsonb(COALESCE((counts ->> \
+        'workspaces')::bigint, 0) + (SELECT count(*) FROM gone))) WHERE tenant_id = $1 AND user_id = $3",
+};
+const MODELS: Sql = Sql::Each {
+    sqlite: "DELETE FROM models WHERE rowid IN (SELECT m.rowid FROM (SELECT c.rowid AS place, c.id FROM connections c \
+        WHERE c.tenant_id = $1 AND c.user_id = $2 ORDER BY c.name LIMIT 50) b CROSS JOIN models m WHERE \
+        m.tenant_id = $1 AND m.connection_id = b.id LIMIT 300)",
+    postgres: "WITH gone AS (DELETE FROM models WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT m.ctid FROM (SELECT \
+        c.ctid AS place, c.id FROM connections c WHERE c.tenant_id = $1 AND c.user_id = $2 ORDER BY c.name LIMIT \
+        50) b CROSS JOIN models m WHERE m.tenant_id = $1 AND m.connection_id = b.id LIMIT 300)) RETURNING 1) \
+        UPDATE deletions SET counts = jsonb_set(counts, '{models}', to_jsonb(COALESCE((counts ->> \
+        'models')::bigint, 0) + (SELECT count(*) FROM gone))) WHERE tenant_id = $1 AND user_id = $3",
+};
+const CONNECTIONS: Sql = Sql::Each {
+    sqlite: "DELETE FROM connections WHERE rowid IN (SELECT b.place FROM (SELECT c.rowid AS place, c.id FROM \
+        connections c WHERE c.tenant_id = $1 AND c.user_id = $2 ORDER BY c.name LIMIT 50) b WHERE NOT EXISTS \
+        (SELECT 1 FROM models m WHERE m.tenant_id = $1 AND m.connection_id = b.id))",
+    postgres: "WITH gone AS (DELETE FROM connections WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT b.place FROM \
+        (SELECT c.ctid AS place, c.id FROM connections c WHERE c.tenant_id = $1 AND c.user_id = $2 ORDER BY \
+        c.name LIMIT 50) b WHERE NOT EXISTS (SELECT 1 FROM models m WHERE m.tenant_id = $1 AND m.connection_id = \
+        b.id))) RETURNING 1) UPDATE deletions SET counts = jsonb_set(counts, '{connections}', \
+        to_jsonb(COALESCE((counts ->> 'connections')::bigint, 0) + (SELECT count(*) FROM gone))) WHERE tenant_id \
+        = $1 AND user_id = $3",
+};
+/// The tenant's accounts stay whole, and name nobody.
+const ANONYMISE_USAGE: Sql = Sql::Each {
+    sqlite: "UPDATE usage_records SET user_id = zeroblob(16), run_id = NULL, conversation_id = NULL WHERE rowid IN \
+        (SELECT r.rowid FROM usage_records r WHERE r.tenant_id = $1 AND r.user_id = $2 LIMIT 300)",
+    postgres: "WITH gone AS (UPDATE usage_records SET user_id = '00000000-0000-0000-0000-000000000000', run_id = NULL, \
+        conversation_id = NULL WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT r.ctid FROM usage_records r \
+        WHERE r.tenant_id = $1 AND r.user_id = $2 LIMIT 300)) RETURNING 1) UPDATE deletions SET counts = \
+        jsonb_set(counts, '{anonymised_usage_records}', to_jsonb(COALESCE((counts ->> \
+        'anonymised_usage_records')::bigint, 0) + (SELECT count(*) FROM gone))) WHERE tenant_id = $1 AND user_id \
+        = $3",
+};
+const COUNT_USER: Sql = Sql::Each {
+    sqlite: "UPDATE deletions SET counts = json_set(counts, '$.users', COALESCE(counts ->> 'users', 0) + 1) WHERE \
+        tenant_id = $1 AND user_id = $3 AND EXISTS (SELECT 1 FROM users u WHERE u.tenant_id = $1 AND u.id = $2)",
+    postgres: "UPDATE deletions SET counts = jsonb_set(counts, '{users}', to_jsonb(COALESCE((counts ->> \
+        'users')::bigint, 0) + 1)) WHERE tenant_id = $1 AND user_id = $3 AND EXISTS (SELECT 1 FROM users u WHERE \
+        u.tenant_id = $1 AND u.id = $2)",
+};
+
+pub(super) fn statements(going: &Going<'_>) -> Vec<Statement> {
+    let mut statements = Vec::new();
+    for (sql, noun) in [
+        (SESSIONS, "sessions"),
+        (FILES, "files"),
+        (PROMPTS, "prompts"),
+        (WORKSPACES, "workspaces"),
+        (MODELS, "models"),
+        (CONNECTIONS, "connections"),
+    ] {
+        statements.extend(going.counted(sql, noun));
+    }
+    // Those of a tenant go as a whole, in the end.
+    if going.target.user.is_some() {
+        statements.extend(going.counted(ANONYMISE_USAGE, "anonymised_usage_records"));
+    }
+    statements
+}
+
+/// The user, and whatever came in between: no more than a few rows.
+pub(super) fn last(going: &Going<'_>) -> Vec<Statement> {
+    let mut statements = vec![going.uncounted(COUNT_USER)];
+    statements.extend(user::deletion(going.target.tenant, going.user));
+    statements
+}

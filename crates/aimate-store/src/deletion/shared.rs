@@ -1,0 +1,40 @@
+//! What a tenant has beside its users.
+
+use super::Going;
+use crate::database::{Sql, Statement};
+
+const MODELS: Sql = Sql::Each {
+    sqlite: "DELETE FROM models WHERE rowid IN (SELECT m.rowid FROM (SELECT c.rowid AS place, c.id FROM connections c \
+        WHERE c.tenant_id = $1 AND c.user_id IS NULL ORDER BY c.name LIMIT 50) b CROSS JOIN models m WHERE \
+        m.tenant_id = $1 AND m.connection_id = b.id AND $2 IS NOT NULL LIMIT 300)",
+    postgres: "WITH gone AS (DELETE FROM models WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT m.ctid FROM (SELECT \
+        c.ctid AS place, c.id FROM connections c WHERE c.tenant_id = $1 AND c.user_id IS NULL ORDER BY c.name \
+        LIMIT 50) b CROSS JOIN models m WHERE m.tenant_id = $1 AND m.connection_id = b.id AND $2::uuid IS NOT NULL \
+        LIMIT 300)) RETURNING 1) UPDATE deletions SET counts = jsonb_set(counts, '{models}', \
+        to_jsonb(COALESCE((counts ->> 'models')::bigint, 0) + (SELECT count(*) FROM gone))) WHERE tenant_id = $1 \
+        AND user_id = $3",
+};
+const CONNECTIONS: Sql = Sql::Each {
+    sqlite: "DELETE FROM connections WHERE rowid IN (SELECT b.place FROM (SELECT c.rowid AS place, c.id FROM \
+        connections c WHERE c.tenant_id = $1 AND c.user_id IS NULL ORDER BY c.name LIMIT 50) b WHERE $2 IS NOT \
+        NULL AND NOT EXISTS (SELECT 1 FROM models m WHERE m.tenant_id = $1 AND m.connection_id = b.id))",
+    postgres: "WITH gone AS (DELETE FROM connections WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT b.place FROM \
+        (SELECT c.ctid AS place, c.id FROM connections c WHERE c.tenant_id = $1 AND c.user_id IS NULL ORDER BY \
+        c.name LIMIT 50) b WHERE $2::uuid IS NOT NULL AND NOT EXISTS (SELECT 1 FROM models m WHERE m.tenant_id = $1 \
+        AND m.connection_id = b.id))) RETURNING 1) UPDATE deletions SET counts = jsonb_set(counts, \
+        '{connections}', to_jsonb(COALESCE((counts ->> 'connections')::bigint, 0) + (SELECT count(*) FROM \
+        gone))) WHERE tenant_id = $1 AND user_id = $3",
+};
+const USAGE: Sql = Sql::Each {
+    sqlite: "DELETE FROM usage_records WHERE rowid IN (SELECT r.rowid FROM usage_records r WHERE r.tenant_id = $1 AND \
+        $2 IS NOT NULL ORDER BY r.created_at LIMIT 300)",
+    postgres: "WITH gone AS (DELETE FROM usage_records WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT r.ctid FROM \
+        usage_records r WHERE r.tenant_id = $1 AND $2::uuid IS NOT NULL ORDER BY r.created_at LIMIT 300)) RETURNING 1) \
+        UPDATE deletions SET counts = jsonb_set(counts, '{usage_records}', to_jsonb(COALESCE((counts ->> \
+        'usage_records')::bigint, 0) + (SELECT count(*) FROM gone))) WHERE tenant_id = $1 AND user_id = $3",
+};
+
+pub(super) fn statements(going: &Going<'_>) -> Vec<Statement> {
+    let counted = [(MODELS, "models"), (CONNECTIONS, "connections"), (USAGE, "usage_records")];
+    counted.into_iter().flat_map(|(sql, noun)| going.counted(sql, noun)).collect()
+}
