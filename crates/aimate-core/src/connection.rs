@@ -193,6 +193,10 @@ pub struct NewConnection {
     /// Whether its models are offered; default true.
     #[serde(default = "yes")]
     pub is_enabled: bool,
+    /// Whether all users of the tenant see and use it, key included, and only an admin
+    /// changes it; default false. Only an admin may ask for that.
+    #[serde(default)]
+    pub shared: bool,
     /// Fine-tuning.
     #[serde(default)]
     pub settings: ConnectionSettings,
@@ -211,8 +215,16 @@ impl NewConnection {
             url: None,
             api_key: None,
             is_enabled: true,
+            shared: false,
             settings: ConnectionSettings::default(),
         }
+    }
+
+    /// For all users of the tenant.
+    #[must_use]
+    pub fn shared(mut self) -> Self {
+        self.shared = true;
+        self
     }
 
     /// With the server's address.

@@ -126,7 +126,7 @@ pub trait DeletionStore: Send + Sync {
         now: Timestamp,
         lease: Duration,
     ) -> Result<Vec<DeletionTarget>>;
-    /// Deletes the receipts of what was over before `before`, and usage records that
-    /// came late for tenants that are gone, at most some hundred.
+    /// Deletes the receipts of what was over before `before`, and the usage records that
+    /// calls under way stored when their tenant was gone already.
     async fn clear(&self, before: Timestamp) -> Result<()>;
 }

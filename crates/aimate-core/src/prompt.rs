@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::id::{PromptId, WorkspaceId};
 use crate::limit;
 use crate::page::{Page, PageRequest};
@@ -27,6 +27,9 @@ pub struct Prompt {
     pub content: String,
     /// Whether it is sent with each turn of its workspace.
     pub is_active: bool,
+    /// Whether all users of the tenant see it; only an admin changes it then.
+    #[serde(default)]
+    pub is_shared: bool,
     /// When it was made; a workspace's prompts are sent in this order.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -48,6 +51,11 @@ pub struct NewPrompt {
     /// Whether it is sent with each turn of its workspace; default true.
     #[serde(default = "yes")]
     pub is_active: bool,
+    /// Whether all users of the tenant see it in their libraries, and only an admin
+    /// changes it; default false. Only an admin may ask for that; a workspace has no
+    /// shared ones.
+    #[serde(default)]
+    pub shared: bool,
 }
 
 fn yes() -> bool {
@@ -55,9 +63,17 @@ fn yes() -> bool {
 }
 
 impl NewPrompt {
-    /// An active prompt of the user.
+    /// An active prompt of the user's library.
     pub fn new(title: impl Into<String>, content: impl Into<String>) -> Self {
-        Self { workspace_id: None, title: title.into(), content: content.into(), is_active: true }
+        let (title, content) = (title.into(), content.into());
+        Self { workspace_id: None, title, content, is_active: true, shared: false }
+    }
+
+    /// For all users of the tenant.
+    #[must_use]
+    pub fn shared(mut self) -> Self {
+        self.shared = true;
+        self
     }
 
     setters! {
@@ -73,6 +89,9 @@ impl NewPrompt {
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid), naming the field.
     pub fn check(&self) -> Result<()> {
         limit::name("title", &self.title, limit::NAME)?;
+        if self.shared && self.workspace_id.is_some() {
+            return Err(Error::field("shared", "is for prompts of the library; a workspace is of one user"));
+        }
         limit::name("content", &self.content, limit::PROMPT)
     }
 }
@@ -115,7 +134,11 @@ impl PromptChange {
     }
 }
 
-/// Where prompts are kept. Every method sees those of the scope's user.
+/// Where prompts are kept. Every method sees those of the scope's user; `get` and
+/// `list` see what the tenant shares as well: prompts of [`UserId::SHARED`], which are
+/// made and changed in [`Scope::shared`].
+///
+/// [`UserId::SHARED`]: crate::UserId::SHARED
 #[async_trait]
 pub trait PromptStore: Send + Sync {
     /// Stores a new prompt. `Conflict` if the id is taken; `NotFound` if its
@@ -123,7 +146,8 @@ pub trait PromptStore: Send + Sync {
     async fn create(&self, scope: &Scope, prompt: &Prompt) -> Result<()>;
     /// The prompt with this id; `NotFound` if the user has none.
     async fn get(&self, scope: &Scope, id: PromptId) -> Result<Prompt>;
-    /// The user's prompts, oldest first; only those of `workspace` if given.
+    /// The user's prompts and the shared ones, oldest first; only those of `workspace`
+    /// if given.
     async fn list(
         &self,
         scope: &Scope,

@@ -17,6 +17,15 @@ pub struct Scope {
     pub role: Role,
 }
 
+impl Scope {
+    /// The scope of what the tenant shares: rows that it owns itself
+    /// ([`UserId::SHARED`]). For adapters and the engine; no user acts in it.
+    #[must_use]
+    pub fn shared(&self) -> Self {
+        Self { user: UserId::SHARED, ..*self }
+    }
+}
+
 /// What a user may do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -54,6 +54,10 @@ pub struct UserChange {
 }
 
 impl UserId {
+    /// Stands for the tenant itself: the owner of the collections and prompts that all
+    /// its users share. Nobody acts as this one, and no list of users has it.
+    pub const SHARED: Self = Self(uuid::Uuid::nil());
+
     /// The id of the user whom the application calls `key`, in `tenant`: the same
     /// in every process and database, so that nobody has to look it up.
     ///

@@ -66,7 +66,7 @@ const TOUCH: Sql =
 /// Not while there are bytes: their row tells that they are to be removed.
 const DELETE_TENANT: Sql = Sql::Same(
     "DELETE FROM tenants WHERE tenant_id = $1 AND $2 = $3 \
-     AND NOT EXISTS (SELECT 1 FROM users u WHERE u.tenant_id = $1) \
+     AND (SELECT u.id FROM users u WHERE u.tenant_id = $1 ORDER BY u.id LIMIT 1) IS NULL \
      AND NOT EXISTS (SELECT 1 FROM connections c WHERE c.tenant_id = $1 AND c.user_id IS NULL) \
      AND NOT EXISTS (SELECT 1 FROM loose_blobs l WHERE l.tenant_id = $1)",
 );
@@ -85,16 +85,19 @@ const TAKE_OVER: Sql = Sql::Same(
      OR (SELECT w.id FROM workers w WHERE w.id = deletions.worker_id) IS NULL) RETURNING tenant_id, user_id",
 );
 const CLEAR: Sql = Sql::Same("DELETE FROM deletions WHERE finished_at < $1");
-/// What calls under way recorded after their tenant was gone, while its receipt says
-/// that it was deleted.
+/// Tenants that are gone, whose receipt is about to go too.
+const GONE: Sql = Sql::Same(
+    "SELECT d.tenant_id FROM deletions d WHERE d.finished_at < $1 AND d.user_id = $2 \
+     AND NOT EXISTS (SELECT 1 FROM tenants t WHERE t.tenant_id = d.tenant_id) LIMIT 100",
+);
+/// What calls that were under way recorded when their tenant was gone already.
 const CLEAR_LATE_USAGE: Sql = Sql::Each {
-    sqlite: "DELETE FROM usage_records WHERE rowid IN (SELECT r.rowid FROM deletions d CROSS JOIN usage_records r \
-        WHERE d.finished_at IS NOT NULL AND d.user_id = $1 AND r.tenant_id = d.tenant_id \
-        AND NOT EXISTS (SELECT 1 FROM tenants t WHERE t.tenant_id = d.tenant_id) LIMIT 500)",
-    postgres: "DELETE FROM usage_records WHERE (tenant_id, id) IN (SELECT r.tenant_id, r.id FROM deletions d \
-        CROSS JOIN LATERAL (SELECT u.tenant_id, u.id FROM usage_records u WHERE u.tenant_id = d.tenant_id LIMIT 500) r \
-        WHERE d.finished_at IS NOT NULL AND d.user_id = $1 \
-        AND NOT EXISTS (SELECT 1 FROM tenants t WHERE t.tenant_id = d.tenant_id) LIMIT 500)",
+    sqlite: "DELETE FROM usage_records WHERE rowid IN (SELECT r.rowid FROM usage_records r \
+        WHERE r.tenant_id = $1 AND NOT EXISTS (SELECT 1 FROM tenants t WHERE t.tenant_id = $1) \
+        ORDER BY r.created_at LIMIT 300)",
+    postgres: "DELETE FROM usage_records WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT r.ctid \
+        FROM usage_records r WHERE r.tenant_id = $1 \
+        AND NOT EXISTS (SELECT 1 FROM tenants t WHERE t.tenant_id = $1) ORDER BY r.created_at LIMIT 300))",
 };
 
 /// What goes at a time.
@@ -120,7 +123,7 @@ impl Going<'_> {
 
 /// The user of the deletion's row.
 fn key(target: &DeletionTarget) -> Uuid {
-    target.user.map_or(Uuid::nil(), |user| user.0)
+    target.user.unwrap_or(UserId::SHARED).0
 }
 
 fn of(target: &DeletionTarget, sql: Sql) -> Statement {
@@ -146,11 +149,11 @@ fn missing(target: &DeletionTarget) -> Error {
 #[async_trait]
 impl DeletionStore for SqlStore {
     async fn begin(&self, target: &DeletionTarget, worker: WorkerId, now: Timestamp) -> Result<Deletion> {
-        if target.user.is_some_and(|user| user.0.is_nil()) {
+        if target.user.is_some_and(|user| user == UserId::SHARED) {
             return Err(missing(target));
         }
-        let begin = of(target, BEGIN).bind(worker).bind(now).bind(Uuid::nil());
-        let cancel_runs = of(target, CANCEL_RUNS).bind(Uuid::nil());
+        let begin = of(target, BEGIN).bind(worker).bind(now).bind(UserId::SHARED);
+        let cancel_runs = of(target, CANCEL_RUNS).bind(UserId::SHARED);
         self.database.transaction([LOCK_TENANT.bind(target.tenant), begin, cancel_runs]).await?;
         self.find(target).await?.ok_or_else(|| missing(target))
     }
@@ -167,7 +170,7 @@ impl DeletionStore for SqlStore {
         }
         let [running, next] = self
             .database
-            .read_each([RUNNING, NEXT_USER].map(|sql| of(target, sql).bind(Uuid::nil())))
+            .read_each([RUNNING, NEXT_USER].map(|sql| of(target, sql).bind(UserId::SHARED)))
             .await?;
         if !running.is_empty() && now.since(before.started_at) < MAX_WAIT {
             return Ok(DeletionStep::Waiting);
@@ -185,7 +188,7 @@ impl DeletionStore for SqlStore {
             return Ok(DeletionStep::Deleted);
         }
         if target.user.is_none() {
-            let going = Going { target, user: UserId(Uuid::nil()) };
+            let going = Going { target, user: UserId::SHARED };
             if self.some_went(&before, shared::statements(&going), now).await? {
                 return Ok(DeletionStep::Deleted);
             }
@@ -194,8 +197,8 @@ impl DeletionStore for SqlStore {
     }
 
     async fn finish(&self, target: &DeletionTarget, now: Timestamp) -> Result<Deletion> {
-        let delete_tenant = of(target, DELETE_TENANT).bind(Uuid::nil());
-        let finish = of(target, FINISH).bind(Uuid::nil()).bind(now);
+        let delete_tenant = of(target, DELETE_TENANT).bind(UserId::SHARED);
+        let finish = of(target, FINISH).bind(UserId::SHARED).bind(now);
         self.database.transaction([LOCK_TENANT.bind(target.tenant), delete_tenant, finish]).await?;
         self.find(target).await?.ok_or_else(|| missing(target))
     }
@@ -212,12 +215,16 @@ impl DeletionStore for SqlStore {
         let rows = SqlStore::take_over(self, worker, now, lease, TAKE_OVER.bind(worker)).await?;
         each(&rows, |row| {
             let (tenant, user): (TenantId, UserId) = (row.get("tenant_id")?, row.get("user_id")?);
-            Ok(DeletionTarget { tenant, user: Some(user).filter(|user| !user.0.is_nil()) })
+            Ok(DeletionTarget { tenant, user: Some(user).filter(|user| *user != UserId::SHARED) })
         })
     }
 
     async fn clear(&self, before: Timestamp) -> Result<()> {
-        self.database.transaction([CLEAR_LATE_USAGE.bind(Uuid::nil()), CLEAR.bind(before)]).await?;
+        let gone = self.database.read(GONE.bind(before).bind(UserId::SHARED)).await?;
+        for tenant in each(&gone, |row| row.get::<TenantId>("tenant_id"))? {
+            while self.database.execute(CLEAR_LATE_USAGE.bind(tenant)).await? > 0 {}
+        }
+        self.database.execute(CLEAR.bind(before)).await?;
         Ok(())
     }
 }

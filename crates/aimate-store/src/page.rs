@@ -23,6 +23,23 @@ pub(crate) fn page_by_id<T>(rows: Vec<T>, page: PageRequest, id: impl Fn(&T) -> 
     Page::of(rows, page.limit, |row| Cursor { at: Timestamp(0), id: id(row) })
 }
 
+/// The page out of several lists of which each is ordered by id and has as many rows
+/// as a page needs.
+pub(crate) fn merged_page<T>(
+    mut rows: Vec<T>,
+    page: PageRequest,
+    is_descending: bool,
+    id: impl Fn(&T) -> Uuid,
+) -> Page<T> {
+    rows.sort_by_key(&id);
+    if is_descending {
+        rows.reverse();
+    }
+    rows.dedup_by_key(|row| id(row));
+    rows.truncate(page.limit as usize + 1);
+    page_by_id(rows, page, id)
+}
+
 /// Turns "no row" into `missing`.
 pub(crate) fn or_not_found<T>(row: Option<T>, missing: impl FnOnce() -> Error) -> Result<T> {
     row.ok_or_else(missing)

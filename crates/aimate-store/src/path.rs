@@ -143,6 +143,7 @@ fn prompt(row: &Row) -> Result<Option<Prompt>> {
         title: row.get("prompt_title")?,
         content: row.get("prompt_content")?,
         is_active: true,
+        is_shared: false,
         created_at: row.get("prompt_created_at")?,
         updated_at: row.get("prompt_updated_at")?,
     }))

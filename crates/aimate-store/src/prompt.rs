@@ -1,12 +1,13 @@
 //! Prompts.
 
 use aimate_core::prompt::{Prompt, PromptChange, PromptStore};
-use aimate_core::{Error, Page, PageRequest, PromptId, Result, Scope, Timestamp, WorkspaceId};
+use aimate_core::{Error, Page, PageRequest, PromptId, Result, Scope, Timestamp, UserId, WorkspaceId};
 use async_trait::async_trait;
 
 use crate::SqlStore;
 use crate::database::{Row, Sql, each};
-use crate::page::{after, or_not_found, page_by_id, rows_of, touched_or_not_found};
+use crate::page::{after, merged_page, or_not_found, rows_of, touched_or_not_found};
+use crate::user::{create_shared, owners};
 use crate::value::{maybe_text, text};
 
 const CREATE: Sql = Sql::Same(
@@ -34,13 +35,14 @@ const UPDATE: Sql = Sql::Same(
 );
 const DELETE: Sql = Sql::Same("DELETE FROM prompts WHERE tenant_id = $1 AND user_id = $2 AND id = $3");
 
-fn prompt(row: &Row) -> Result<Prompt> {
+fn prompt(owner: &Scope, row: &Row) -> Result<Prompt> {
     Ok(Prompt {
         id: row.get("id")?,
         workspace_id: row.maybe("workspace_id")?,
         title: row.get("title")?,
         content: row.get("content")?,
         is_active: row.get("is_active")?,
+        is_shared: owner.user == UserId::SHARED,
         created_at: row.get("created_at")?,
         updated_at: row.get("updated_at")?,
     })
@@ -62,13 +64,17 @@ impl PromptStore for SqlStore {
             Some(id) => Error::missing("workspace", id),
             None => Error::missing("user", scope.user),
         };
-        self.database.execute(create).await.map_err(|error| error.on_foreign_key(missing))?;
+        let statements = create_shared(scope, prompt.created_at).into_iter().chain([create]).collect();
+        self.database.transaction_of(statements).await.map_err(|error| error.on_foreign_key(missing))?;
         Ok(())
     }
 
     async fn get(&self, scope: &Scope, id: PromptId) -> Result<Prompt> {
-        let row = self.database.read_first(GET.scoped(scope).bind(id)).await?;
-        prompt(&or_not_found(row, || Error::missing("prompt", id))?)
+        let owners = owners(scope);
+        let found = self.database.read_each(owners.map(|owner| GET.scoped(&owner).bind(id))).await?;
+        let found = owners.iter().zip(&found).find_map(|(owner, rows)| Some((owner, rows.first()?)));
+        let (owner, row) = or_not_found(found, || Error::missing("prompt", id))?;
+        prompt(owner, row)
     }
 
     async fn list(
@@ -77,12 +83,19 @@ impl PromptStore for SqlStore {
         workspace: Option<WorkspaceId>,
         page: PageRequest,
     ) -> Result<Page<Prompt>> {
-        let list = match workspace {
-            None => LIST.scoped(scope),
-            Some(workspace) => LIST_OF_WORKSPACE.scoped(scope).bind(workspace),
-        };
-        let rows = self.database.read(list.bind(after(page)).bind(rows_of(page))).await?;
-        Ok(page_by_id(each(&rows, prompt)?, page, |prompt| prompt.id.0))
+        let owners = owners(scope);
+        let lists = owners.map(|owner| {
+            let list = match workspace {
+                None => LIST.scoped(&owner),
+                Some(workspace) => LIST_OF_WORKSPACE.scoped(&owner).bind(workspace),
+            };
+            list.bind(after(page)).bind(rows_of(page))
+        });
+        let mut prompts = Vec::new();
+        for (owner, rows) in owners.iter().zip(&self.database.read_each(lists).await?) {
+            prompts.extend(each(rows, |row| prompt(owner, row))?);
+        }
+        Ok(merged_page(prompts, page, false, |prompt| prompt.id.0))
     }
 
     async fn update(
@@ -100,7 +113,7 @@ impl PromptStore for SqlStore {
             .bind(change.is_active)
             .bind(now);
         let rows = self.database.write(update).await?;
-        prompt(or_not_found(rows.first(), || Error::missing("prompt", id))?)
+        prompt(scope, or_not_found(rows.first(), || Error::missing("prompt", id))?)
     }
 
     async fn delete(&self, scope: &Scope, id: PromptId) -> Result<()> {

@@ -3,7 +3,6 @@
 use aimate_core::user::{EnsuredUser, Standing, User, UserChange, UserStore};
 use aimate_core::{Error, Page, PageRequest, Result, Scope, TenantId, Timestamp, UserId};
 use async_trait::async_trait;
-use uuid::Uuid;
 
 use crate::SqlStore;
 use crate::database::{Row, Sql, Statement, each};
@@ -89,6 +88,30 @@ fn user(row: &Row) -> Result<User> {
     })
 }
 
+/// The user who stands for the tenant itself: what is shared hangs on their row, and
+/// goes with the tenant alone.
+const CREATE_SHARED: Sql = Sql::Each {
+    sqlite: "INSERT INTO users (tenant_id, id, name, role, is_active, settings, created_at, updated_at) \
+        VALUES ($1, $2, '', 'user', false, '{}', $3, $3) ON CONFLICT (tenant_id, id) DO NOTHING",
+    postgres: "INSERT INTO users (tenant_id, id, name, role, is_active, settings, created_at, updated_at) \
+        VALUES ($1, $2, '', 'user', false, '{}'::jsonb, $3, $3) ON CONFLICT (tenant_id, id) DO NOTHING",
+};
+
+/// Makes the row that shared things hang on, if the scope is theirs.
+pub(crate) fn create_shared(scope: &Scope, now: Timestamp) -> Option<Statement> {
+    (scope.user == UserId::SHARED).then(|| CREATE_SHARED.scoped(scope).bind(now))
+}
+
+/// Whose rows a scope sees: the user's own, and those that the tenant shares.
+pub(crate) fn owners(scope: &Scope) -> [Scope; 2] {
+    [*scope, scope.shared()]
+}
+
+/// `NotFound` for the user who stands for the tenant: nobody sees them.
+fn check_person(id: UserId) -> Result<()> {
+    if id == UserId::SHARED { Err(Error::missing("user", id)) } else { Ok(()) }
+}
+
 /// The statements that delete a user with all that is theirs, in one commit.
 pub(crate) fn deletion(tenant: TenantId, id: UserId) -> [Statement; 3] {
     [LOCK, LOOSEN, DELETE].map(|statement| statement.bind(tenant).bind(id))
@@ -124,7 +147,7 @@ impl UserStore for SqlStore {
             .bind(json(&user.settings)?)
             .bind(user.created_at)
             .bind(user.updated_at)
-            .bind(Uuid::nil())
+            .bind(UserId::SHARED)
             .expect_touched(1);
         let taken = || Error::conflict("there is a user with this id or e-mail address already");
         self.database
@@ -146,7 +169,7 @@ impl UserStore for SqlStore {
             .bind(text(ensured.name.as_ref().unwrap_or(&ensured.user_key)))
             .bind(ensured.role.unwrap_or_default().as_str())
             .bind(now)
-            .bind(Uuid::nil())
+            .bind(UserId::SHARED)
             .bind(maybe_text(ensured.name.as_ref()))
             .bind(ensured.role.map(|role| role.as_str()))
             .expect_returned();
@@ -159,11 +182,15 @@ impl UserStore for SqlStore {
     }
 
     async fn standing(&self, scope: &Scope) -> Result<Option<Standing>> {
-        let row = self.database.read_first(STANDING.scoped(scope).bind(Uuid::nil())).await?;
+        if scope.user == UserId::SHARED {
+            return Ok(None);
+        }
+        let row = self.database.read_first(STANDING.scoped(scope).bind(UserId::SHARED)).await?;
         row.as_ref().map(standing).transpose()
     }
 
     async fn get(&self, scope: &Scope, id: UserId) -> Result<User> {
+        check_person(id)?;
         let row = self.database.read_first(GET.bind(scope.tenant).bind(id)).await?;
         user(&or_not_found(row, || Error::missing("user", id))?)
     }
@@ -175,6 +202,7 @@ impl UserStore for SqlStore {
     }
 
     async fn update(&self, scope: &Scope, id: UserId, change: &UserChange, now: Timestamp) -> Result<User> {
+        check_person(id)?;
         let update = UPDATE
             .bind(scope.tenant)
             .bind(id)
@@ -189,6 +217,7 @@ impl UserStore for SqlStore {
     }
 
     async fn delete(&self, scope: &Scope, id: UserId) -> Result<()> {
+        check_person(id)?;
         let [_, _, deleted] = self.database.transaction(deletion(scope.tenant, id)).await?;
         touched_or_not_found(deleted.touched, || Error::missing("user", id))
     }

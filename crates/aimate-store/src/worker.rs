@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aimate_core::run::{AbandonedRun, WorkerStore};
-use aimate_core::{Result, RunId, Scope, Timestamp, WorkerId};
+use aimate_core::{Result, RunId, Scope, Timestamp, UserId, WorkerId};
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 use uuid::Uuid;
@@ -174,7 +174,7 @@ impl WorkerStore for SqlStore {
     }
 
     async fn cancel_of_inactive(&self, worker: WorkerId) -> Result<()> {
-        self.database.execute(CANCEL_OF_INACTIVE.bind(worker).bind(Uuid::nil())).await?;
+        self.database.execute(CANCEL_OF_INACTIVE.bind(worker).bind(UserId::SHARED)).await?;
         Ok(())
     }
 

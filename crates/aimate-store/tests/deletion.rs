@@ -72,12 +72,7 @@ async fn fill(engine: &Engine, scope: &Scope, size: usize) {
         .create(NewWorkspace { name: "w".into(), ..NewWorkspace::default() })
         .await
         .unwrap();
-    let prompt = NewPrompt {
-        workspace_id: Some(workspace.id),
-        title: "t".into(),
-        content: "c".into(),
-        is_active: true,
-    };
+    let prompt = NewPrompt { workspace_id: Some(workspace.id), ..NewPrompt::new("t", "c") };
     engine.prompts(scope).create(prompt).await.unwrap();
     let own = NewConnection::new("own", "scripted").url("http://127.0.0.1:9/v1");
     let own = engine.connections(scope).create(own).await.unwrap();
@@ -321,8 +316,11 @@ async fn kill_between_steps_loses_nothing() {
         let others = rows(&place, kind, eve.tenant, None).await;
         drop(first);
         let target = aimate_core::deletion::DeletionTarget { tenant: ann.tenant, user: None };
+        let stores = store.stores();
+        let deletion = async || stores.deletions.find(&target).await.unwrap();
         let mut met = 0;
         for kill in 0..kills {
+            let before = deletion().await;
             let mut child = Command::new(std::env::current_exe().unwrap())
                 .args(["--exact", "child_that_deletes", "--ignored", "--nocapture"])
                 .env("AIMATE_DELETION_URL", &place.url)
@@ -331,16 +329,14 @@ async fn kill_between_steps_loses_nothing() {
                 .stderr(Stdio::null())
                 .spawn()
                 .unwrap();
-            // Killed a little after it has begun.
+            // Killed as soon as something more is gone, or a little later.
             let begun = Instant::now();
-            while store.stores().deletions.find(&target).await.unwrap().is_none()
-                && begun.elapsed() < PATIENCE
-            {
-                tokio::time::sleep(Duration::from_millis(2)).await;
+            while deletion().await == before {
+                assert!(begun.elapsed() < PATIENCE, "it deletes nothing");
+                tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            tokio::time::sleep(Duration::from_millis(5 + 17 * (kill % 4))).await;
-            let is_over =
-                store.stores().deletions.find(&target).await.unwrap().unwrap().finished_at.is_some();
+            tokio::time::sleep(Duration::from_millis(5 * (kill % 3))).await;
+            let is_over = deletion().await.unwrap().finished_at.is_some();
             met += u64::from(!is_over);
             child.kill().unwrap();
             child.wait().unwrap();
@@ -349,10 +345,10 @@ async fn kill_between_steps_loses_nothing() {
             }
         }
         assert!(met > 0, "no kill met a deletion: the test tests nothing");
-        let before = store.stores().deletions.find(&target).await.unwrap().unwrap().counts;
+        let at_last = deletion().await.unwrap().counts;
         let last = engine(&store).await;
         let deleted = tokio::time::timeout(PATIENCE, last.tenants().delete("acme")).await.unwrap().unwrap();
-        println!("{kind:?}: {met} kills, {} messages were gone at the last one", before.messages);
+        println!("{kind:?}: {met} kills, {} messages were gone at the last one", at_last.messages);
         // Each row was counted once, whoever deleted it.
         let counts = deleted.counts;
         assert_eq!((counts.users, counts.conversations, counts.messages, counts.documents), (1, 40, 160, 40));
@@ -360,7 +356,7 @@ async fn kill_between_steps_loses_nothing() {
         assert_eq!(blobs_of(&store, ann.tenant).await, 0);
         assert_eq!(rows(&place, kind, eve.tenant, None).await, others);
         assert_eq!(blobs_of(&store, eve.tenant).await, 3);
-        drop(last);
+        drop((last, stores));
         store.close().await;
     })
     .await;

@@ -308,8 +308,11 @@ async fn no_statement_scans_on_postgres() {
         assert!(statements.len() > 100, "{}", statements.len());
         statements.extend(in_sources(On::Postgres));
 
+        let bounded = bounded(On::Postgres);
         let mut bad = Vec::new();
         for text in &statements {
+            // There are few of them here: reading all costs less than finding ten.
+            let small = bounded.contains(text).then_some("collections");
             let explain = AssertSqlSafe(format!("EXPLAIN (GENERIC_PLAN) {text}"));
             let rows = match sqlx::raw_sql(explain).fetch_all(&mut session).await {
                 Ok(rows) => rows,
@@ -322,6 +325,7 @@ async fn no_statement_scans_on_postgres() {
                 let step: String = row.get(0);
                 if TABLES
                     .iter()
+                    .filter(|table| small != Some(**table))
                     .any(|table| step.contains(&format!("Seq Scan on {table} ")))
                     // A walk up a path reads the path, not its conversation.
                     || (text.contains("WITH RECURSIVE") && step.contains("Hash"))

@@ -212,7 +212,7 @@ async fn calls(engine: &Engine, scope: &Scope) -> Vec<(&'static str, Option<Erro
     let (connections, models) = (engine.connections(scope), engine.models(scope));
     let (workspaces, knowledge, users) =
         (engine.workspaces(scope), engine.knowledge(scope), engine.users(scope));
-    let prompt = NewPrompt { workspace_id: None, title: "t".into(), content: "c".into(), is_active: true };
+    let prompt = NewPrompt::new("t", "c");
     let workspace = NewWorkspace { name: "w".into(), ..NewWorkspace::default() };
     let connection = aimate::connection::NewConnection::new("c", "scripted").url("http://127.0.0.1:9/v1");
     calls! {

@@ -118,6 +118,7 @@ fn system_prompts_come_first_and_in_order() {
         title: "tone".into(),
         content: "be kind".into(),
         is_active: true,
+        is_shared: false,
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
     };

@@ -94,7 +94,7 @@ pub async fn deleted_user_leaves_nothing(stores: &Stores) {
     let filter = UsageFilter::new().group_by([UsageGroup::User]);
     let sums = stores.usage.summarize(&w.admin, &filter).await.unwrap();
     assert_eq!((sums.len(), sums[0].calls), (1, 1));
-    assert_eq!(sums[0].user_id, Some(UserId(uuid::Uuid::nil())));
+    assert_eq!(sums[0].user_id, Some(UserId::SHARED));
     // Nobody else lost anything.
     stores.conversations.get(&w.other, theirs.id).await.unwrap();
     stores.connections.get(&w.other, shared.id).await.unwrap();
@@ -221,7 +221,7 @@ pub async fn absent_target_is_not_found(stores: &Stores) {
     let w = World::new(stores).await;
     let absent = DeletionTarget { user: Some(id()), ..user(&w.me) };
     let nowhere = DeletionTarget { tenant: id(), user: None };
-    let nobody = DeletionTarget { user: Some(UserId(uuid::Uuid::nil())), ..user(&w.me) };
+    let nobody = DeletionTarget { user: Some(UserId::SHARED), ..user(&w.me) };
     for target in [absent, nowhere, nobody] {
         missing(stores.deletions.begin(&target, w.worker, at(0)).await);
         missing(stores.deletions.step(&target, at(0)).await);

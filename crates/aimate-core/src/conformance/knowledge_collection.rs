@@ -1,8 +1,11 @@
-use super::knowledge_world::{Fixture, collection, space};
+use super::knowledge_world::{EAST, Fixture, chunk_id, collection, document, space};
 use super::world::{World, all, at, id, missing, refused};
 use crate::error::ErrorKind;
-use crate::knowledge::{Chunking, Collection, CollectionChange, CollectionConfig, SpaceStatus};
-use crate::{CollectionId, PageRequest, Stores};
+use crate::knowledge::{
+    Chunking, Collection, CollectionChange, CollectionConfig, DocumentError, DocumentFilter, SearchScope,
+    SpaceStatus,
+};
+use crate::{CollectionId, PageRequest, Scope, Stores, UserId};
 
 pub async fn created_collection_is_found(stores: &Stores) {
     let w = World::new(stores).await;
@@ -142,4 +145,91 @@ pub async fn deleted_collection_takes_all_that_is_in_it(stores: &Stores) {
     missing(stores.spaces.list(&fixture.me, fixture.collection).await);
     assert_eq!(fixture.found(&fixture.me, &fixture.target(), "apple").await, Vec::<String>::new());
     fixture.is_tidy().await;
+}
+
+/// A user's own collection "shelf" with "apple mine", and a shared one of the same name
+/// with "apple ours", whose fixture is returned.
+async fn shared(stores: &Stores) -> (Fixture<'_>, CollectionId) {
+    let own = Fixture::with_space(stores).await;
+    own.ready("mine", &["apple mine"]).await;
+    let (owner, mine) = (own.me.shared(), own.collection);
+    let mut shelf = Collection { is_shared: true, ..collection("shelf") };
+    shelf.space = Some(space(shelf.id, "local/a", SpaceStatus::Active));
+    stores.collections.create(&owner, &shelf).await.unwrap();
+    let again = Collection { id: id(), space: None, ..shelf.clone() };
+    refused(stores.collections.create(&owner, &again).await, ErrorKind::Conflict);
+    let space = shelf.space.as_ref().map(|space| space.id);
+    let fixture = Fixture { me: owner, collection: shelf.id, space, ..own };
+    fixture.ready("ours", &["apple ours"]).await;
+    (fixture, mine)
+}
+
+pub async fn shared_collection_is_read_by_all(stores: &Stores) {
+    let (fixture, mine) = shared(stores).await;
+    let (w, id, spaces) = (&fixture.world, fixture.collection, [fixture.space.unwrap()]);
+    let filter = DocumentFilter { collection: Some(id), ..DocumentFilter::default() };
+    let (c, d, page) = (&stores.collections, &stores.documents, PageRequest::default());
+    for scope in [w.me, w.other, w.admin] {
+        let found = c.get(&scope, id).await.unwrap();
+        assert!(found.is_shared && found.document_count == 1, "{found:?}");
+        assert!(c.config(&scope, id).await.unwrap().is_shared);
+        assert!(c.list(&scope, page).await.unwrap().data.contains(&found));
+        assert!(c.newest_configs(&scope).await.unwrap().iter().any(|config| config.id == id));
+        assert_eq!(stores.spaces.list(&scope, id).await.unwrap()[0].id, spaces[0]);
+        let listed = d.list(&scope, &filter, page).await.unwrap().data;
+        let ours = d.get(&scope, listed[0].id).await.unwrap();
+        assert_eq!((listed.len(), ours.name.as_str()), (1, "ours"));
+        assert_eq!(d.get_many(&scope, &[ours.id]).await.unwrap(), listed);
+        assert_eq!(d.chunks(&scope, ours.id, 0, 10).await.unwrap()[0].text, "apple ours");
+        assert_eq!(fixture.found(&scope, &fixture.target(), "apple").await, ["apple ours"]);
+        let chunk = [chunk_id(ours.id, "apple ours")];
+        let near = stores.index.find_vector(&scope, &fixture.target(), &spaces, &EAST, 5).await.unwrap();
+        assert_eq!(near.best[0].chunk, chunk[0]);
+        assert_eq!(stores.index.cosines(&scope, &spaces, &EAST, &chunk).await.unwrap().len(), 1);
+        assert_eq!(stores.index.vectors(&scope, &spaces, &chunk).await.unwrap().len(), 1);
+        assert_eq!(stores.index.passages(&scope, &chunk).await.unwrap().len(), 1);
+    }
+    missing(c.get(&w.stranger, id).await);
+    assert!(fixture.found(&w.stranger, &fixture.target(), "apple").await.is_empty());
+    // By name, a user's own comes before it; both are listed and searched together.
+    for (scope, expected) in [(w.me, mine), (w.other, id)] {
+        assert_eq!(c.get_by_name(&scope, "shelf").await.unwrap().unwrap().id, expected);
+        assert_eq!(c.configs(&scope, &["shelf".into()]).await.unwrap()[0].id, expected);
+    }
+    assert_eq!(all(|page| c.list(&w.me, page)).await.len(), 2);
+    let any = DocumentFilter::default();
+    assert_eq!(all(|page| d.list(&w.me, &any, page)).await.len(), 2);
+    let both = SearchScope { collections: vec![mine, id], filter: None };
+    assert_eq!(fixture.found(&w.me, &both, "apple").await.len(), 2);
+    assert_eq!(fixture.found(&w.other, &both, "apple").await, ["apple ours"]);
+}
+
+pub async fn shared_collection_is_changed_by_its_owner_alone(stores: &Stores) {
+    let (fixture, _) = shared(stores).await;
+    let (w, id) = (&fixture.world, fixture.collection);
+    let (c, d) = (&stores.collections, &stores.documents);
+    let waiting = fixture.add("waiting").await;
+    let reason = DocumentError { code: "cancelled".into(), detail: "x".into() };
+    for scope in [w.me, w.other, w.admin, w.stranger] {
+        missing(c.update(&scope, id, &CollectionChange::default(), at(1)).await);
+        missing(c.delete(&scope, id).await);
+        missing(d.begin_upload(&scope, id, super::world::id(), w.worker).await);
+        missing(d.add(&scope, &document(id, "x")).await);
+        missing(d.cancel(&scope, waiting.id, &reason, at(1)).await);
+        assert!(d.delete(&scope, &[waiting.id]).await.unwrap().is_empty());
+        missing(stores.spaces.deactivate(&scope, id).await);
+    }
+    let owner: Scope = fixture.me;
+    d.cancel(&owner, waiting.id, &reason, at(1)).await.unwrap();
+    // Whoever goes, it stays; and its owner is no person.
+    for scope in [w.me, w.admin] {
+        stores.users.delete(&scope, scope.user).await.unwrap();
+    }
+    assert_eq!(fixture.found(&w.other, &fixture.target(), "apple").await, ["apple ours"]);
+    assert_eq!(stores.users.list(&w.other, PageRequest::default()).await.unwrap().data.len(), 1);
+    missing(stores.users.get(&w.other, UserId::SHARED).await);
+    missing(stores.users.delete(&w.other, UserId::SHARED).await);
+    assert_eq!(stores.users.standing(&owner).await.unwrap(), None);
+    c.delete(&owner, id).await.unwrap();
+    missing(c.get(&w.other, id).await);
 }

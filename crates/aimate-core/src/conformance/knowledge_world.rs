@@ -38,6 +38,7 @@ pub fn collection(name: &str) -> Collection {
         chunking: Chunking { size: 500, overlap: 50 },
         space: None,
         metadata: Map::from_iter([("n".into(), Value::from(1))]),
+        is_shared: false,
         document_count: 0,
         chunk_count: 0,
         created_at: at(0),

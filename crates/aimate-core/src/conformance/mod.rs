@@ -124,6 +124,7 @@ macro_rules! conformance_tests {
                 prompts_are_listed_oldest_first
                 update_changes_what_is_given
                 deleted_prompt_is_gone
+                shared_prompt_is_read_by_all
             }
             conversation {
                 created_conversation_is_found
@@ -250,6 +251,8 @@ macro_rules! conformance_tests {
                 update_changes_what_is_given
                 collection_counts_what_is_in_it
                 deleted_collection_takes_all_that_is_in_it
+                shared_collection_is_read_by_all
+                shared_collection_is_changed_by_its_owner_alone
             }
             knowledge_document {
                 added_document_waits

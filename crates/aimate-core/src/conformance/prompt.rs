@@ -77,3 +77,25 @@ pub async fn deleted_prompt_is_gone(stores: &Stores) {
     missing(stores.prompts.get(&w.me, prompt.id).await);
     missing(stores.prompts.delete(&w.me, prompt.id).await);
 }
+
+pub async fn shared_prompt_is_read_by_all(stores: &Stores) {
+    let w = World::new(stores).await;
+    let mine = created(&w, None, "mine").await;
+    let ours = Prompt { is_shared: true, ..prompt(None, "ours") };
+    stores.prompts.create(&w.admin.shared(), &ours).await.unwrap();
+    for scope in w.others().into_iter().chain([w.me]).filter(|scope| scope.tenant == w.me.tenant) {
+        assert_eq!(stores.prompts.get(&scope, ours.id).await.unwrap(), ours);
+        missing(stores.prompts.update(&scope, ours.id, &PromptChange::default(), at(1)).await);
+        missing(stores.prompts.delete(&scope, ours.id).await);
+    }
+    missing(stores.prompts.get(&w.stranger, ours.id).await);
+    let more = created(&w, None, "more").await;
+    assert_eq!(all(|page| stores.prompts.list(&w.me, None, page)).await, [mine, ours.clone(), more]);
+    assert_eq!(all(|page| stores.prompts.list(&w.other, None, page)).await, std::slice::from_ref(&ours));
+    stores.users.delete(&w.admin, w.admin.user).await.unwrap();
+    let change = PromptChange { title: Some("changed".into()), ..PromptChange::default() };
+    let changed = stores.prompts.update(&w.me.shared(), ours.id, &change, at(1)).await.unwrap();
+    assert!(changed.is_shared && changed.title == "changed");
+    stores.prompts.delete(&w.me.shared(), ours.id).await.unwrap();
+    missing(stores.prompts.get(&w.other, ours.id).await);
+}

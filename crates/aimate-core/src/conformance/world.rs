@@ -112,6 +112,7 @@ pub fn prompt(workspace: Option<WorkspaceId>, title: &str) -> Prompt {
         title: title.into(),
         content: format!("You are {title}."),
         is_active: true,
+        is_shared: false,
         created_at: at(0),
         updated_at: at(0),
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::Engine;
 use crate::clock::Timestamp;
-use crate::error::{Error, ErrorReason, Result};
+use crate::error::{Error, ErrorKind, ErrorReason, Result};
 use crate::id::{TenantId, UserId};
 use crate::scope::{Role, Scope};
 use crate::user::Standing;
@@ -122,6 +122,46 @@ impl Engine {
                 channel.cancel.cancel();
             }
         }
+    }
+}
+
+/// Whose a new thing is: the user's, or, if an admin shares it, the tenant's.
+///
+/// # Errors
+/// `Forbidden` for others, naming `what`: "a collection".
+pub(super) fn owner(scope: &Scope, is_shared: bool, what: &str) -> Result<Scope> {
+    match (is_shared, scope.role) {
+        (false, _) => Ok(*scope),
+        (true, Role::Admin) => Ok(scope.shared()),
+        (true, Role::User) => {
+            Err(Error::forbidden(format!("only an admin of the tenant shares {what} with all its users")))
+        }
+    }
+}
+
+/// Refuses to change what is shared, unless to an admin.
+///
+/// # Errors
+/// `Forbidden`, naming the noun.
+pub(super) fn may_change(scope: &Scope, is_shared: bool, noun: &str) -> Result<()> {
+    if is_shared && scope.role != Role::Admin {
+        return Err(Error::forbidden(format!(
+            "the {noun} is shared by all users of the tenant; only an admin changes it"
+        )));
+    }
+    Ok(())
+}
+
+/// The scope in which something is changed that the user's own scope does not have:
+/// the tenant's, if `shared` (the look for it there) found it.
+///
+/// # Errors
+/// `missing` if it did not; `Forbidden` unless to an admin; what the store says.
+pub(super) fn shared_owner(scope: &Scope, noun: &str, missing: Error, shared: Result<()>) -> Result<Scope> {
+    match shared {
+        Ok(()) => may_change(scope, true, noun).map(|()| scope.shared()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(missing),
+        Err(error) => Err(error),
     }
 }
 

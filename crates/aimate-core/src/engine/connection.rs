@@ -3,12 +3,13 @@
 use serde::Serialize;
 
 use super::Engine;
+use super::access::{may_change, owner};
 use super::endpoint::{binding, no_keys};
 use crate::connection::{
     Connection, ConnectionChange, ConnectionStatus, NewConnection, check_name, check_settings, clean_key,
     origin, validated_url,
 };
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::id::ConnectionId;
 use crate::page::{Page, PageRequest};
 use crate::scope::Scope;
@@ -44,17 +45,18 @@ impl Engine {
 }
 
 impl Connections {
-    /// Stores a connection of the user. Its models are read when they are first
+    /// Stores a connection of the user, or of all users of the tenant. Its models are read when they are first
     /// asked for, or by [`Connections::test`].
     ///
     /// # Errors
-    /// `Invalid`, `Conflict` if the user has one of that name, `Unavailable` if
-    /// it has a key and no encryption key is configured.
+    /// `Invalid`, `Conflict` if its owner has one of that name, `Forbidden` if it is to
+    /// be shared and the scope is no admin's, `Unavailable` if it has a key and no encryption key is configured.
     pub async fn create(&self, new: NewConnection) -> Result<Connection> {
         self.engine.admit(&self.scope).await?;
         let inner = &self.engine.inner;
         let new = inner.providers.validated(new)?;
         let now = inner.sources.now();
+        owner(&self.scope, new.shared, "a connection")?;
         let mut connection = Connection {
             id: inner.sources.id(),
             name: new.name,
@@ -64,7 +66,7 @@ impl Connections {
             key_hint: None,
             sealed_key: None,
             is_enabled: new.is_enabled,
-            is_shared: false,
+            is_shared: new.shared,
             settings: new.settings,
             status: ConnectionStatus::Unknown,
             models_fetched_at: None,
@@ -102,12 +104,13 @@ impl Connections {
     /// with it: a key never goes to a server it was not given for.
     ///
     /// # Errors
-    /// `Invalid`, `NotFound`, `Conflict` if the name is taken or somebody
-    /// changed it at the same time.
+    /// `Invalid`, `NotFound`, `Forbidden` if it is shared and the scope is no admin's,
+    /// `Conflict` if the name is taken or somebody changed it at the same time.
     pub async fn update(&self, id: ConnectionId, change: ConnectionChange) -> Result<Connection> {
         self.engine.admit(&self.scope).await?;
         let inner = &self.engine.inner;
         let stored = inner.stores.connections.get(&self.scope, id).await?;
+        may_change(&self.scope, stored.is_shared, "connection")?;
         let read_at = stored.updated_at;
         let mut next = Connection { updated_at: inner.sources.now(), ..stored.clone() };
         if let Some(name) = change.name {
@@ -139,10 +142,17 @@ impl Connections {
     /// the process starts again with it.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound`; `Forbidden` if it is shared and the scope is no admin's.
     pub async fn delete(&self, id: ConnectionId) -> Result<()> {
         self.engine.admit(&self.scope).await?;
-        self.engine.inner.stores.connections.delete(&self.scope, id).await?;
+        let store = &self.engine.inner.stores.connections;
+        match store.delete(&self.scope, id).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                may_change(&self.scope, store.get(&self.scope, id).await?.is_shared, "connection")?;
+                return Err(error);
+            }
+            deleted => deleted?,
+        }
         self.engine.inner.catalogs.forget(self.scope.tenant);
         Ok(())
     }

@@ -22,7 +22,8 @@ pub const DEFAULT_COLLECTION: &str = "documents";
 pub struct Collection {
     /// Its id.
     pub id: CollectionId,
-    /// The name, 1 to 200 characters; no two collections of a user share one.
+    /// The name, 1 to 200 characters; no two collections of a user share one, nor two
+    /// shared ones. By name, a user's own comes before the shared one.
     pub name: String,
     /// What is in it.
     pub description: String,
@@ -34,6 +35,10 @@ pub struct Collection {
     /// Free for the application.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub metadata: Map<String, Value>,
+    /// Whether all users of the tenant search and read it; only an admin changes it and
+    /// what is in it then.
+    #[serde(default)]
+    pub is_shared: bool,
     /// How many documents it has.
     pub document_count: u64,
     /// How many chunks can be found in it.
@@ -49,6 +54,8 @@ pub struct Collection {
 pub struct CollectionConfig {
     /// Its id.
     pub id: CollectionId,
+    /// Whether all users of the tenant see it.
+    pub is_shared: bool,
     /// How its documents are cut into chunks.
     pub chunking: Chunking,
     /// The active space and its model, if it has one.
@@ -72,6 +79,11 @@ pub struct NewCollection {
     /// `CONNECTION/MODEL`. Default: the engine's.
     #[serde(default)]
     pub embedder: Option<String>,
+    /// Whether all users of the tenant search and read it, and only an admin changes it
+    /// and what is in it; default false. Only an admin may ask for that. Its embedder is
+    /// one that is shared, too.
+    #[serde(default)]
+    pub shared: bool,
     /// Free for the application, at most 64 KiB as JSON.
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
@@ -82,6 +94,13 @@ impl NewCollection {
     /// One with this name and defaults.
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), ..Self::default() }
+    }
+
+    /// For all users of the tenant.
+    #[must_use]
+    pub fn shared(mut self) -> Self {
+        self.shared = true;
+        self
     }
 
     /// Checks the limits of every field.
@@ -138,6 +157,12 @@ fn check_chunking(chunking: Chunking) -> Result<()> {
 
 /// Stores collections. Every method sees those of the scope's user; a foreign
 /// or unknown id is `NotFound`.
+///
+/// What only reads sees what the tenant shares as well: collections of
+/// [`UserId::SHARED`], which are made and changed in [`Scope::shared`]. So it is with
+/// their documents, spaces and chunks.
+///
+/// [`UserId::SHARED`]: crate::UserId::SHARED
 #[async_trait]
 pub trait CollectionStore: Send + Sync {
     /// Stores a new collection together with its active space, if it has one.
@@ -145,7 +170,8 @@ pub trait CollectionStore: Send + Sync {
     async fn create(&self, scope: &Scope, collection: &Collection) -> Result<()>;
     /// The collection with this id.
     async fn get(&self, scope: &Scope, id: CollectionId) -> Result<Collection>;
-    /// The collection of this name; `None` if there is none.
+    /// The collection of this name, the user's own before a shared one; `None` if
+    /// there is none.
     async fn get_by_name(&self, scope: &Scope, name: &str) -> Result<Option<Collection>>;
     /// The configuration of the collection with this id.
     async fn config(&self, scope: &Scope, id: CollectionId) -> Result<CollectionConfig>;
@@ -153,10 +179,10 @@ pub trait CollectionStore: Send + Sync {
     /// `ids_or_names`. What parses as an id is one, all else is a name.
     /// `NotFound`, saying which, if one is not there.
     async fn configs(&self, scope: &Scope, ids_or_names: &[String]) -> Result<Vec<CollectionConfig>>;
-    /// The configurations of the user's [`PageRequest::MAX_LIMIT`] newest
-    /// collections, newest first.
+    /// The configurations of the [`PageRequest::MAX_LIMIT`] newest collections that the
+    /// user sees, newest first.
     async fn newest_configs(&self, scope: &Scope) -> Result<Vec<CollectionConfig>>;
-    /// The user's collections, newest first.
+    /// The user's collections and the shared ones, newest first.
     async fn list(&self, scope: &Scope, page: PageRequest) -> Result<Page<Collection>>;
     /// Applies all of `change` except the embedder, sets `updated_at` to `now`
     /// and returns the collection as it is then. `Conflict` if another

@@ -266,7 +266,8 @@ pub struct DocumentMove {
 }
 
 /// Stores documents. Every method sees those of the scope's user; a foreign or
-/// unknown id is `NotFound`.
+/// unknown id is `NotFound`. What only reads sees those of shared collections as well;
+/// see [`CollectionStore`](super::CollectionStore).
 ///
 /// A document that is `pending` is also the job of reading it; see
 /// [`IngestQueue`](super::IngestQueue).

@@ -55,8 +55,8 @@ pub struct Passage {
     pub name: String,
 }
 
-/// Finds chunks. Every method sees what is the scope's user's: foreign and
-/// unknown collections, spaces and chunks hold nothing, which is no error.
+/// Finds chunks. Every method sees what is the scope's user's or shared by the tenant:
+/// foreign and unknown collections, spaces and chunks hold nothing, which is no error.
 ///
 /// A chunk is found only once its document was published, and no longer once
 /// the document is replaced or deleted: at every moment a search sees all of a

@@ -59,7 +59,7 @@ pub struct SpaceVectors {
 }
 
 /// Stores embedding spaces. Every method sees those of the scope's user; a
-/// foreign or unknown id is `NotFound`.
+/// foreign or unknown id is `NotFound`. `list` sees those of shared collections as well.
 ///
 /// A collection has at most one space that is
 /// [`Active`](SpaceStatus::Active), and at every moment each findable chunk has

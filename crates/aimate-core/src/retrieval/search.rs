@@ -21,10 +21,11 @@ use crate::metrics;
 /// Candidates of each retriever at least.
 const MIN_CANDIDATES: usize = fuse::MEASURED;
 
-/// The spaces of one search that share a model: the question is embedded once
-/// for all of them.
+/// The spaces of one search that share a model, of the user's own collections or of
+/// those that the tenant shares: the question is embedded once for all of them.
 struct ModelSpaces {
     model: EmbeddingModel,
+    is_shared: bool,
     spaces: Vec<SpaceId>,
 }
 
@@ -174,7 +175,9 @@ impl KnowledgeSearch<'_> {
         all: &mut VectorResults,
     ) -> Result<()> {
         let start = Instant::now();
-        let vector = self.embedder.embed_query(self.scope, &group.model, &query.request.query).await?;
+        // A connection of the user's may have the name of the shared one.
+        let owner = if group.is_shared { self.scope.shared() } else { *self.scope };
+        let vector = self.embedder.embed_query(&owner, &group.model, &query.request.query).await?;
         all.embed_time += start.elapsed();
         let start = Instant::now();
         let index = &self.stores.index;
@@ -270,10 +273,12 @@ fn measure(timings: &Timings) {
 
 fn group_by_model(collections: &[CollectionConfig]) -> Vec<ModelSpaces> {
     let mut groups: Vec<ModelSpaces> = Vec::new();
-    for (space, model) in collections.iter().filter_map(|collection| collection.space.as_ref()) {
-        match groups.iter_mut().find(|group| group.model == *model) {
+    for collection in collections {
+        let Some((space, model)) = &collection.space else { continue };
+        let is_shared = collection.is_shared;
+        match groups.iter_mut().find(|group| group.model == *model && group.is_shared == is_shared) {
             Some(group) => group.spaces.push(*space),
-            None => groups.push(ModelSpaces { model: model.clone(), spaces: vec![*space] }),
+            None => groups.push(ModelSpaces { model: model.clone(), is_shared, spaces: vec![*space] }),
         }
     }
     groups

@@ -127,3 +127,36 @@ async fn any_credential_is_ignored_in_local_mode() {
         assert_eq!(bench.ask(request).await.status, 200);
     }
 }
+
+#[tokio::test]
+async fn what_is_shared_says_so() {
+    let bench = bench([]).await;
+    for (path, own, listed) in [
+        ("/api/v1/connections", json!({"name": "a", "provider": "ollama"}), "NewConnection"),
+        ("/api/v1/prompts", json!({"title": "a", "content": "b"}), "NewPrompt"),
+        ("/api/v1/knowledge/collections", json!({"name": "a", "embedder": "none"}), "NewCollection"),
+    ] {
+        let reply = bench.post(path, own.clone()).await;
+        assert_eq!(
+            (reply.status.as_u16(), &reply.json()["is_shared"]),
+            (201, &json!(false)),
+            "{}",
+            reply.body
+        );
+        let mut shared = own;
+        shared["shared"] = json!(true);
+        let reply = bench.post(path, shared).await;
+        assert_eq!(
+            (reply.status.as_u16(), &reply.json()["is_shared"]),
+            (201, &json!(true)),
+            "{}",
+            reply.body
+        );
+        let at = reply.header("location").to_owned();
+        assert_eq!(bench.get(&at).await.json()["is_shared"], true);
+        let api = bench.get("/openapi.json").await.json();
+        let schemas = &api["components"]["schemas"];
+        assert_eq!(schemas[listed]["properties"]["shared"]["type"], "boolean", "{listed}");
+        assert_eq!(bench.delete(&at).await.status, 204);
+    }
+}

@@ -1,5 +1,7 @@
 //! What else a user owns, and at last the user.
 
+use aimate_core::UserId;
+
 use super::Going;
 use crate::database::{Sql, Statement};
 use crate::user;
@@ -99,7 +101,10 @@ pub(super) fn statements(going: &Going<'_>) -> Vec<Statement> {
 
 /// The user, and whatever came in between: no more than a few rows.
 pub(super) fn last(going: &Going<'_>) -> Vec<Statement> {
-    let mut statements = vec![going.uncounted(COUNT_USER)];
+    let mut statements = Vec::new();
+    if going.user != UserId::SHARED {
+        statements.push(going.uncounted(COUNT_USER));
+    }
     statements.extend(user::deletion(going.target.tenant, going.user));
     statements
 }

@@ -3,12 +3,13 @@
 use aimate_core::knowledge::{
     Blob, Chunking, Collection, CollectionChange, CollectionConfig, CollectionStore, EmbeddingSpace,
 };
-use aimate_core::{CollectionId, Error, Page, PageRequest, Result, Scope, Timestamp};
+use aimate_core::{CollectionId, Error, Page, PageRequest, Result, Scope, Timestamp, UserId};
 use async_trait::async_trait;
 
 use super::rows::{blob, model};
 use crate::database::{Array, Row, Sql, Statement, each};
-use crate::page::{before, or_not_found, page_by_id, rows_of, touched_or_not_found};
+use crate::page::{before, merged_page, or_not_found, rows_of, touched_or_not_found};
+use crate::user::{create_shared, owners};
 use crate::value::{json, maybe_json, maybe_text, text};
 use crate::{Kind, SqlStore};
 
@@ -111,7 +112,7 @@ const DELETE_DOCUMENTS: Sql = Sql::Each {
 };
 const DELETE: Sql = Sql::Same("DELETE FROM collections WHERE tenant_id = $1 AND user_id = $2 AND id = $3");
 
-fn collection(row: &Row) -> Result<Collection> {
+fn collection(owner: &Scope, row: &Row) -> Result<Collection> {
     let chunk_count = row.get("chunk_count")?;
     Ok(Collection {
         id: row.get("id")?,
@@ -120,6 +121,7 @@ fn collection(row: &Row) -> Result<Collection> {
         chunking: Chunking { size: row.get("chunk_size")?, overlap: row.get("chunk_overlap")? },
         space: active_space(row, chunk_count)?,
         metadata: row.json("metadata")?,
+        is_shared: owner.user == UserId::SHARED,
         document_count: row.get("document_count")?,
         chunk_count,
         created_at: row.get("created_at")?,
@@ -141,13 +143,14 @@ fn active_space(row: &Row, chunk_count: u64) -> Result<Option<EmbeddingSpace>> {
     }))
 }
 
-fn config(row: &Row) -> Result<CollectionConfig> {
+fn config(owner: &Scope, row: &Row) -> Result<CollectionConfig> {
     let space = match row.maybe("space_id")? {
         Some(id) => Some((id, model(row)?)),
         None => None,
     };
     let chunking = Chunking { size: row.get("chunk_size")?, overlap: row.get("chunk_overlap")? };
-    Ok(CollectionConfig { id: row.get("id")?, chunking, space })
+    let is_shared = owner.user == UserId::SHARED;
+    Ok(CollectionConfig { id: row.get("id")?, is_shared, chunking, space })
 }
 
 #[async_trait]
@@ -164,7 +167,8 @@ impl CollectionStore for SqlStore {
             .bind(collection.created_at)
             .bind(collection.updated_at);
         let space = collection.space.as_ref().map(|space| create_space(scope, collection.id, space));
-        let statements = std::iter::once(create).chain(space).collect();
+        let owner = create_shared(scope, collection.created_at);
+        let statements = owner.into_iter().chain([create]).chain(space).collect();
         let missing = || Error::missing("user", scope.user);
         self.database.transaction_of(statements).await.map_err(|error| error.on_foreign_key(missing))?;
         Ok(())
@@ -175,13 +179,14 @@ impl CollectionStore for SqlStore {
     }
 
     async fn get_by_name(&self, scope: &Scope, name: &str) -> Result<Option<Collection>> {
-        let row = self.database.read_first(GET_BY_NAME.scoped(scope).bind(text(name))).await?;
-        row.as_ref().map(collection).transpose()
+        let found = first(self, scope, |owner| GET_BY_NAME.scoped(owner).bind(text(name))).await?;
+        found.map(|(owner, row)| collection(&owner, &row)).transpose()
     }
 
     async fn config(&self, scope: &Scope, id: CollectionId) -> Result<CollectionConfig> {
-        let row = self.database.read_first(CONFIG.scoped(scope).bind(id)).await?;
-        config(&or_not_found(row, || Error::missing("collection", id))?)
+        let found = first(self, scope, |owner| CONFIG.scoped(owner).bind(id)).await?;
+        let (owner, row) = or_not_found(found, || Error::missing("collection", id))?;
+        config(&owner, &row)
     }
 
     async fn configs(&self, scope: &Scope, ids_or_names: &[String]) -> Result<Vec<CollectionConfig>> {
@@ -189,14 +194,15 @@ impl CollectionStore for SqlStore {
     }
 
     async fn newest_configs(&self, scope: &Scope) -> Result<Vec<CollectionConfig>> {
-        let newest = NEWEST_CONFIGS.scoped(scope).bind(PageRequest::MAX_LIMIT);
-        each(&self.database.read(newest).await?, config)
+        let newest =
+            all(self, scope, config, |owner| NEWEST_CONFIGS.scoped(owner).bind(PageRequest::MAX_LIMIT));
+        let page = PageRequest::first(PageRequest::MAX_LIMIT);
+        Ok(merged_page(newest.await?, page, true, |config| config.id.0).data)
     }
 
     async fn list(&self, scope: &Scope, page: PageRequest) -> Result<Page<Collection>> {
-        let list = LIST.scoped(scope).bind(before(page)).bind(rows_of(page));
-        let collections = each(&self.database.read(list).await?, collection)?;
-        Ok(page_by_id(collections, page, |collection| collection.id.0))
+        let list = |owner: &Scope| LIST.scoped(owner).bind(before(page)).bind(rows_of(page));
+        Ok(merged_page(all(self, scope, collection, list).await?, page, true, |collection| collection.id.0))
     }
 
     async fn update(
@@ -248,8 +254,36 @@ fn create_space(scope: &Scope, collection: CollectionId, space: &EmbeddingSpace)
 }
 
 async fn get(store: &SqlStore, scope: &Scope, id: CollectionId) -> Result<Collection> {
-    let row = store.database.read_first(GET.scoped(scope).bind(id)).await?;
-    collection(&or_not_found(row, || Error::missing("collection", id))?)
+    let found = first(store, scope, |owner| GET.scoped(owner).bind(id)).await?;
+    let (owner, row) = or_not_found(found, || Error::missing("collection", id))?;
+    collection(&owner, &row)
+}
+
+/// The first row that the user, or else the tenant, owns.
+async fn first(
+    store: &SqlStore,
+    scope: &Scope,
+    statement: impl Fn(&Scope) -> Statement,
+) -> Result<Option<(Scope, Row)>> {
+    let owners = owners(scope);
+    let found = store.database.read_each(owners.map(|owner| statement(&owner))).await?;
+    Ok(owners.into_iter().zip(found).find_map(|(owner, rows)| Some((owner, rows.into_iter().next()?))))
+}
+
+/// The rows that the user owns, and then those that the tenant does.
+async fn all<T>(
+    store: &SqlStore,
+    scope: &Scope,
+    of: impl Fn(&Scope, &Row) -> Result<T>,
+    statement: impl Fn(&Scope) -> Statement,
+) -> Result<Vec<T>> {
+    let owners = owners(scope);
+    let found = store.database.read_each(owners.map(|owner| statement(&owner))).await?;
+    let mut all = Vec::new();
+    for (owner, rows) in owners.iter().zip(&found) {
+        all.extend(each(rows, |row| of(owner, row))?);
+    }
+    Ok(all)
 }
 
 async fn configs(store: &SqlStore, scope: &Scope, ids_or_names: &[String]) -> Result<Vec<CollectionConfig>> {
@@ -260,13 +294,17 @@ async fn configs(store: &SqlStore, scope: &Scope, ids_or_names: &[String]) -> Re
             Err(_) => names.push(text(wanted).into_owned()),
         }
     }
-    let configs = CONFIGS.scoped(scope).bind(ids);
-    let configs = match store.database.kind() {
-        Kind::Sqlite => configs.bind(json(&names)?),
-        Kind::Postgres => configs.bind(Array::texts(names)),
+    let names_as_json = json(&names)?;
+    let statement = |owner: &Scope| {
+        let configs = CONFIGS.scoped(owner).bind(ids.clone());
+        match store.database.kind() {
+            Kind::Sqlite => configs.bind(names_as_json.clone()),
+            Kind::Postgres => configs.bind(Array::texts(names.clone())),
+        }
     };
-    let rows = store.database.read(configs).await?;
-    let configs = each(&rows, |row| Ok((row.get::<String>("name")?, config(row)?)))?;
+    // The user's own come first, and so hide the shared ones of the same name.
+    let named = |owner: &Scope, row: &Row| Ok((row.get::<String>("name")?, config(owner, row)?));
+    let configs = all(store, scope, named, statement).await?;
     let in_order = ids_or_names.iter().map(|wanted| {
         let is_wanted = |(name, config): &&(String, CollectionConfig)| match wanted.parse::<CollectionId>() {
             Ok(id) => config.id == id,

@@ -5,7 +5,7 @@ mod delete;
 use std::collections::HashMap;
 
 use aimate_core::knowledge::{
-    Blob, Chunk, CollectionStore, Document, DocumentError, DocumentFilter, DocumentMove, DocumentStore,
+    Blob, Chunk, Document, DocumentError, DocumentFilter, DocumentMove, DocumentStore,
 };
 use aimate_core::{
     BlobId, CollectionId, DocumentId, Error, Page, PageRequest, Result, Scope, Timestamp, WorkerId,
@@ -14,10 +14,11 @@ use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::loose;
 use super::rows::{chunk, document};
-use crate::database::{Array, DbError, Sql, each};
-use crate::page::{before, or_not_found, page_by_id, rows_of};
+use super::{loose, ownership};
+use crate::database::{Array, DbError, Sql, Statement, each};
+use crate::page::{before, merged_page, or_not_found, rows_of};
+use crate::user::owners;
 use crate::value::{count, json, text};
 use crate::{Kind, SqlStore};
 
@@ -140,7 +141,7 @@ impl DocumentStore for SqlStore {
 
     async fn get_many(&self, scope: &Scope, ids: &[DocumentId]) -> Result<Vec<Document>> {
         let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
-        each(&self.database.read(GET_MANY.scoped(scope).bind(ids)).await?, document)
+        all(self, scope, |owner| GET_MANY.scoped(owner).bind(ids.clone())).await
     }
 
     async fn get_by_source(
@@ -149,8 +150,9 @@ impl DocumentStore for SqlStore {
         collection: CollectionId,
         source: &str,
     ) -> Result<Option<Document>> {
-        let by_source = GET_BY_SOURCE.scoped(scope).bind(collection).bind(source_hash(&text(source)));
-        self.database.read_first(by_source).await?.as_ref().map(document).transpose()
+        let hash = source_hash(&text(source));
+        let by_source = |owner: &Scope| GET_BY_SOURCE.scoped(owner).bind(collection).bind(hash.as_str());
+        Ok(all(self, scope, by_source).await?.into_iter().next())
     }
 
     async fn list(
@@ -159,18 +161,20 @@ impl DocumentStore for SqlStore {
         filter: &DocumentFilter,
         page: PageRequest,
     ) -> Result<Page<Document>> {
-        let list = if filter.collection.is_some() { LIST_OF_COLLECTION } else { LIST };
-        let mut list = list
-            .scoped(scope)
-            .bind(before(page))
-            .bind(rows_of(page))
-            .bind(filter.status.map(|status| status.as_str()))
-            .bind(filter.source_prefix.as_ref().map(|prefix| text(prefix)));
-        if let Some(collection) = filter.collection {
-            list = list.bind(collection);
-        }
-        let documents = each(&self.database.read(list).await?, document)?;
-        Ok(page_by_id(documents, page, |document| document.id.0))
+        let list = |owner: &Scope| {
+            let list = if filter.collection.is_some() { LIST_OF_COLLECTION } else { LIST };
+            let list = list
+                .scoped(owner)
+                .bind(before(page))
+                .bind(rows_of(page))
+                .bind(filter.status.map(|status| status.as_str()))
+                .bind(filter.source_prefix.as_ref().map(|prefix| text(prefix)));
+            match filter.collection {
+                Some(collection) => list.bind(collection),
+                None => list,
+            }
+        };
+        Ok(merged_page(all(self, scope, list).await?, page, true, |document| document.id.0))
     }
 
     async fn rename(&self, scope: &Scope, moves: &[DocumentMove], now: Timestamp) -> Result<()> {
@@ -192,8 +196,9 @@ impl DocumentStore for SqlStore {
     }
 
     async fn chunks(&self, scope: &Scope, id: DocumentId, from: u32, limit: u32) -> Result<Vec<Chunk>> {
-        let chunks = CHUNKS.scoped(scope).bind(id).bind(from).bind(limit);
-        let chunks = each(&self.database.read(chunks).await?, chunk)?;
+        let of = owners(scope).map(|owner| CHUNKS.scoped(&owner).bind(id).bind(from).bind(limit));
+        let [mine, shared] = self.database.read_each(of).await?;
+        let chunks = each(if mine.is_empty() { &shared } else { &mine }, chunk)?;
         if chunks.is_empty() {
             get(self, scope, id).await?;
         }
@@ -239,7 +244,7 @@ async fn add(store: &SqlStore, scope: &Scope, new: &Document) -> Result<(Documen
         }
         // One of its two conditions does not hold.
         Err(DbError::RowCount { .. }) => {
-            CollectionStore::config(store, scope, new.collection_id).await?;
+            ownership::check_collection(store, scope, new.collection_id).await?;
             Err(Error::unavailable(
                 "this process counted as gone while the document was uploaded, and its bytes were dropped; add \
                  it again",
@@ -250,8 +255,19 @@ async fn add(store: &SqlStore, scope: &Scope, new: &Document) -> Result<(Documen
 }
 
 async fn get(store: &SqlStore, scope: &Scope, id: DocumentId) -> Result<Document> {
-    let row = store.database.read_first(GET.scoped(scope).bind(id)).await?;
-    document(&or_not_found(row, || Error::missing("document", id))?)
+    let found = all(store, scope, |owner| GET.scoped(owner).bind(id)).await?;
+    or_not_found(found.into_iter().next(), || Error::missing("document", id))
+}
+
+/// The documents that the user owns, and then those of shared collections.
+async fn all(
+    store: &SqlStore,
+    scope: &Scope,
+    statement: impl Fn(&Scope) -> Statement,
+) -> Result<Vec<Document>> {
+    let [mut mine, shared] = store.database.read_each(owners(scope).map(|owner| statement(&owner))).await?;
+    mine.extend(shared);
+    each(&mine, document)
 }
 
 async fn rename(store: &SqlStore, scope: &Scope, moves: &[DocumentMove], now: Timestamp) -> Result<()> {
@@ -303,7 +319,10 @@ async fn cancel(
             document(or_not_found(cancelled.rows.first(), || Error::missing("document", id))?)
         }
         // It was over already, or is not the user's.
-        Err(DbError::RowCount { .. }) => get(store, scope, id).await,
+        Err(DbError::RowCount { .. }) => {
+            ownership::check_document(store, scope, id).await?;
+            get(store, scope, id).await
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -9,7 +9,7 @@ mod sqlite;
 use std::collections::HashSet;
 
 use aimate_core::knowledge::Filter;
-use aimate_core::{CollectionId, DocumentId, Result, Scope};
+use aimate_core::{CollectionId, DocumentId, Result, Scope, UserId};
 
 use crate::database::{Builder, Statement};
 use crate::{Kind, SqlStore};
@@ -34,7 +34,8 @@ pub(super) async fn allowed(
 
 fn statement<D: Dialect>(scope: &Scope, collections: &[CollectionId], filter: &Filter) -> Result<Statement> {
     let mut query = Builder::new("SELECT d.id FROM documents d WHERE d.tenant_id = ");
-    query.bind(scope.tenant).push(" AND d.user_id = ").bind(scope.user);
+    query.bind(scope.tenant).push(" AND d.user_id IN (").bind(scope.user);
+    query.push(", ").bind(UserId::SHARED).push(")");
     query.push(" AND d.segment_id IS NOT NULL AND d.collection_id ");
     D::among(&mut query, collections.iter().map(|id| id.0).collect());
     query.push(" AND ");

@@ -5,7 +5,7 @@ mod text;
 mod vector;
 
 use aimate_core::knowledge::{Passage, RankedChunks, ScoredChunk, SearchIndex, SearchScope};
-use aimate_core::{ChunkId, CollectionId, Result, Scope, SpaceId};
+use aimate_core::{ChunkId, CollectionId, Result, Scope, SpaceId, UserId};
 use aimate_index::analysis::Terms;
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -19,12 +19,12 @@ const PASSAGES: Sql = Sql::Each {
     sqlite: "SELECT k.id, k.document_id, k.position, k.content, k.headings, k.page, k.starts_at, k.ends_at, \
         d.collection_id, d.title, d.name FROM chunks k \
         JOIN documents d ON d.tenant_id = k.tenant_id AND d.id = k.document_id \
-        WHERE k.tenant_id = $1 AND d.user_id = $2 AND d.segment_id IS NOT NULL \
+        WHERE k.tenant_id = $1 AND d.user_id IN ($2, $4) AND d.segment_id IS NOT NULL \
         AND k.id IN (SELECT unhex(value) FROM json_each($3))",
     postgres: "SELECT k.id, k.document_id, k.position, k.content, k.headings, k.page, k.starts_at, k.ends_at, \
         d.collection_id, d.title, d.name FROM chunks k \
         JOIN documents d ON d.tenant_id = k.tenant_id AND d.id = k.document_id \
-        WHERE k.tenant_id = $1 AND d.user_id = $2 AND d.segment_id IS NOT NULL AND k.id = ANY($3)",
+        WHERE k.tenant_id = $1 AND d.user_id IN ($2, $4) AND d.segment_id IS NOT NULL AND k.id = ANY($3)",
 };
 
 #[async_trait]
@@ -71,7 +71,8 @@ impl SearchIndex for SqlStore {
     }
 
     async fn passages(&self, scope: &Scope, chunks: &[ChunkId]) -> Result<Vec<Passage>> {
-        each(&self.database.read(PASSAGES.scoped(scope).bind(chunk_ids(chunks))).await?, passage)
+        let passages = PASSAGES.scoped(scope).bind(chunk_ids(chunks)).bind(UserId::SHARED);
+        each(&self.database.read(passages).await?, passage)
     }
 
     async fn merge(&self, scope: &Scope, collection: CollectionId) -> Result<bool> {

@@ -15,6 +15,7 @@ use super::rows::{passage, space};
 use super::vector;
 use crate::SqlStore;
 use crate::database::{Sql, each};
+use crate::user::owners;
 use crate::value::text;
 
 /// While a space is built, all its vectors count. Later those in the index do, which
@@ -102,11 +103,15 @@ const KNOWN_CHUNKS: Sql = Sql::Each {
 #[async_trait]
 impl EmbeddingSpaceStore for SqlStore {
     async fn list(&self, scope: &Scope, collection: CollectionId) -> Result<Vec<EmbeddingSpace>> {
-        let spaces = each(&self.database.read(LIST.scoped(scope).bind(collection)).await?, space)?;
-        if spaces.is_empty() {
+        let [mut rows, shared] =
+            self.database.read_each(owners(scope).map(|owner| LIST.scoped(&owner).bind(collection))).await?;
+        if rows.is_empty() {
+            rows = shared;
+        }
+        if rows.is_empty() && check_collection(self, &scope.shared(), collection).await.is_err() {
             check_collection(self, scope, collection).await?;
         }
-        Ok(spaces)
+        each(&rows, space)
     }
 
     async fn create(&self, scope: &Scope, space: &EmbeddingSpace) -> Result<()> {

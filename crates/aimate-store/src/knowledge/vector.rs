@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use aimate_core::knowledge::{ScoredChunk, SpaceVectors};
-use aimate_core::{ChunkId, DocumentId, Error, Result, Scope, SpaceId};
+use aimate_core::{ChunkId, DocumentId, Error, Result, Scope, SpaceId, UserId};
 use aimate_index::{half_vector, quantize};
 use uuid::Uuid;
 
@@ -18,7 +18,7 @@ use crate::{Kind, SqlStore};
 const AT_ONCE: usize = 2048;
 
 // These four read vectors of the chunks `$4` in those of the spaces `$3` that are
-// the user's. `CROSS JOIN` keeps SQLite's planner to this order: by the keys of the
+// the user's, or, for a search, shared by the tenant. `CROSS JOIN` keeps SQLite's planner to this order: by the keys of the
 // few spaces and chunks, never by all of a space.
 
 const PRESENT: Sql = Sql::Each {
@@ -35,20 +35,19 @@ const PRESENT: Sql = Sql::Each {
 const LOAD: Sql = Sql::Each {
     sqlite: "SELECT v.chunk_id, v.vector FROM json_each($3) w CROSS JOIN spaces s CROSS JOIN collections c \
         CROSS JOIN vectors v WHERE s.tenant_id = $1 AND s.id = unhex(w.value) \
-        AND c.tenant_id = $1 AND c.user_id = $2 AND c.id = s.collection_id \
+        AND c.tenant_id = $1 AND c.user_id IN ($2, $5) AND c.id = s.collection_id \
         AND v.tenant_id = $1 AND v.space_id = s.id \
         AND v.chunk_id IN (SELECT unhex(value) FROM json_each($4))",
-    postgres: "SELECT v.chunk_id, halfvec_send(v.vector) AS vector \
-        FROM spaces s CROSS JOIN collections c CROSS JOIN vectors v \
-        WHERE s.tenant_id = $1 AND s.id = ANY($3) \
-        AND c.tenant_id = $1 AND c.user_id = $2 AND c.id = s.collection_id \
+    postgres: "SELECT v.chunk_id, halfvec_send(v.vector) AS vector FROM spaces s CROSS JOIN vectors v \
+        WHERE s.tenant_id = $1 AND s.id = ANY($3) AND (SELECT c.user_id FROM collections c \
+        WHERE c.tenant_id = $1 AND c.id = s.collection_id) IN ($2, $5) \
         AND v.tenant_id = $1 AND v.space_id = s.id AND v.chunk_id = ANY($4)",
 };
 /// In spaces of `$5` dimensions; the cosines are computed here.
 const SQLITE_COMPARED: Sql = Sql::Sqlite(
     "SELECT v.chunk_id, v.vector FROM json_each($3) w CROSS JOIN spaces s CROSS JOIN collections c \
      CROSS JOIN vectors v WHERE s.tenant_id = $1 AND s.id = unhex(w.value) \
-     AND c.tenant_id = $1 AND c.user_id = $2 AND c.id = s.collection_id \
+     AND c.tenant_id = $1 AND c.user_id IN ($2, $6) AND c.id = s.collection_id \
      AND v.tenant_id = $1 AND v.space_id = s.id \
      AND v.chunk_id IN (SELECT unhex(value) FROM json_each($4)) AND s.dimensions = $5",
 );
@@ -56,9 +55,8 @@ const SQLITE_COMPARED: Sql = Sql::Sqlite(
 /// whose length is 1 it is the inner product, which `<#>` gives with a minus sign.
 const POSTGRES_COSINES: Sql = Sql::Postgres(
     "SELECT v.chunk_id, -(v.vector <#> $6::real[]::halfvec) AS score \
-     FROM spaces s CROSS JOIN collections c CROSS JOIN vectors v \
-     WHERE s.tenant_id = $1 AND s.id = ANY($3) \
-     AND c.tenant_id = $1 AND c.user_id = $2 AND c.id = s.collection_id \
+     FROM spaces s CROSS JOIN vectors v WHERE s.tenant_id = $1 AND s.id = ANY($3) \
+     AND (SELECT c.user_id FROM collections c WHERE c.tenant_id = $1 AND c.id = s.collection_id) IN ($2, $7) \
      AND v.tenant_id = $1 AND v.space_id = s.id AND v.chunk_id = ANY($4) AND s.dimensions = $5",
 );
 
@@ -187,7 +185,7 @@ pub(super) async fn load(
     chunks: Vec<Uuid>,
 ) -> Result<Vec<(ChunkId, Vec<f32>)>> {
     let kind = store.database.kind();
-    let rows = store.database.read(LOAD.scoped(scope).bind(spaces).bind(chunks)).await?;
+    let rows = store.database.read(LOAD.scoped(scope).bind(spaces).bind(chunks).bind(UserId::SHARED)).await?;
     each(&rows, |row| Ok((row.get("chunk_id")?, vector(row, kind)?)))
 }
 
@@ -241,6 +239,7 @@ pub(super) async fn cosines(
     match store.database.kind() {
         Kind::Sqlite => {
             let compared = SQLITE_COMPARED.scoped(scope).bind(spaces).bind(chunks).bind(dimensions);
+            let compared = compared.bind(UserId::SHARED);
             each(&store.database.read(compared).await?, |row| {
                 let score = half_vector::dot(&question, &vector(row, Kind::Sqlite)?);
                 Ok(ScoredChunk { chunk: row.get("chunk_id")?, score })
@@ -248,7 +247,7 @@ pub(super) async fn cosines(
         }
         Kind::Postgres => {
             let cosines = POSTGRES_COSINES.scoped(scope).bind(spaces).bind(chunks).bind(dimensions);
-            let rows = store.database.read(cosines.bind(Array::Reals(question))).await?;
+            let rows = store.database.read(cosines.bind(Array::Reals(question)).bind(UserId::SHARED)).await?;
             each(&rows, |row| Ok(ScoredChunk { chunk: row.get("chunk_id")?, score: row.get("score")? }))
         }
     }

@@ -32,7 +32,7 @@ impl Knowledge {
         NewDocument { name: if is_named { new.name.clone() } else { url.to_owned() }, ..new.clone() }
             .check()?;
         // Before anything is fetched: a wrong id should cost nothing.
-        inner.stores.collections.config(&self.scope, collection).await?;
+        self.owner_of(collection).await?;
         let fetched = fetcher.fetch(url, MAX_BYTES).await?;
         if !is_named {
             new.name = fetched.name;

@@ -16,6 +16,7 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use tokio::sync::Notify;
 
 use super::Engine;
+use super::access::{may_change, owner, shared_owner};
 use super::held::Held;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{CollectionId, DocumentId};
@@ -26,7 +27,7 @@ use crate::knowledge::{
 };
 use crate::media_type::MediaType;
 use crate::page::{Page, PageRequest};
-use crate::scope::Scope;
+use crate::scope::{Role, Scope};
 
 pub(super) use blob::BlobServices;
 use blob::Upload;
@@ -82,15 +83,16 @@ impl Knowledge {
     ///
     /// # Errors
     /// `Invalid`, naming the field; `Conflict` if the name is taken; `NotFound`
-    /// if there is no such embedder; what a model server says when it is asked
-    /// how long its vectors are.
+    /// if there is no such embedder; `Forbidden` if it is to be shared and the scope is
+    /// no admin's; what a model server says when it is asked how long its vectors are.
     pub async fn create_collection(&self, new: NewCollection) -> Result<Collection> {
         self.engine.admit(&self.scope).await?;
         new.check()?;
         let inner = &self.engine.inner;
         let (id, now) = (inner.sources.id(), inner.sources.now());
+        let owner = owner(&self.scope, new.shared, "a collection")?;
         let name = new.embedder.as_deref().unwrap_or(&inner.knowledge.default_embedder);
-        let model = self.engine.embedding_model(&self.scope, name).await?;
+        let model = self.engine.embedding_model(&owner, name).await?;
         let collection = Collection {
             id,
             name: new.name,
@@ -106,12 +108,13 @@ impl Knowledge {
                 created_at: now,
             }),
             metadata: new.metadata,
+            is_shared: new.shared,
             document_count: 0,
             chunk_count: 0,
             created_at: now,
             updated_at: now,
         };
-        inner.stores.collections.create(&self.scope, &collection).await?;
+        inner.stores.collections.create(&owner, &collection).await?;
         Ok(collection)
     }
 
@@ -130,13 +133,15 @@ impl Knowledge {
         })
     }
 
-    /// The collection of this name, made with defaults if there is none.
+    /// The collection of this name, made with defaults if there is none. Where there is
+    /// only a shared one, which the user may not add to, one of their own is made.
     ///
     /// # Errors
     /// See [`Knowledge::create_collection`].
     pub async fn collection_or_new(&self, name: &str) -> Result<Collection> {
         match self.collection(name).await {
             Err(error) if error.kind() == ErrorKind::NotFound && name.parse::<CollectionId>().is_err() => {}
+            Ok(found) if may_change(&self.scope, found.is_shared, "collection").is_err() => {}
             found => return found,
         }
         match self.create_collection(NewCollection::new(name)).await {
@@ -146,7 +151,7 @@ impl Knowledge {
         }
     }
 
-    /// The user's collections, newest first.
+    /// The user's collections and those that the tenant shares, newest first.
     ///
     /// # Errors
     /// What the store says.
@@ -159,17 +164,19 @@ impl Knowledge {
     /// means.
     ///
     /// # Errors
-    /// `Invalid`, naming the field; `NotFound`; `Conflict` if the name is taken.
+    /// `Invalid`, naming the field; `NotFound`; `Forbidden` if it is shared and the scope
+    /// is no admin's; `Conflict` if the name is taken.
     pub async fn update_collection(&self, id: CollectionId, change: CollectionChange) -> Result<Collection> {
         self.engine.admit(&self.scope).await?;
         change.check()?;
         let inner = &self.engine.inner;
         let now = inner.sources.now();
-        inner.stores.collections.update(&self.scope, id, &change, now).await?;
+        let owner = self.owner_of(id).await?;
+        inner.stores.collections.update(&owner, id, &change, now).await?;
         if let Some(name) = &change.embedder {
-            self.engine.change_model(&self.scope, id, name).await?;
+            self.engine.change_model(&owner, id, name).await?;
         }
-        inner.stores.collections.get(&self.scope, id).await
+        inner.stores.collections.get(&owner, id).await
     }
 
     /// The collection's spaces, newest first: the active one, one that is being
@@ -185,20 +192,35 @@ impl Knowledge {
     /// Deletes a collection with all its documents.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound`; `Forbidden` if it is shared and the scope is no admin's.
     pub async fn delete_collection(&self, id: CollectionId) -> Result<()> {
         self.engine.admit(&self.scope).await?;
-        let blobs = self.engine.inner.stores.collections.delete(&self.scope, id).await?;
+        let owner = self.owner_of(id).await?;
+        let blobs = self.engine.inner.stores.collections.delete(&owner, id).await?;
         self.engine.remove_bytes(!blobs.is_empty()).await;
         Ok(())
+    }
+
+    /// The scope that owns a collection which the user may change.
+    async fn owner_of(&self, id: CollectionId) -> Result<Scope> {
+        let config = self.engine.inner.stores.collections.config(&self.scope, id).await?;
+        may_change(&self.scope, config.is_shared, "collection")?;
+        Ok(if config.is_shared { self.scope.shared() } else { self.scope })
+    }
+
+    /// The scope that owns a document which is not the user's own.
+    async fn shared_owner(&self, id: DocumentId, missing: Error) -> Result<Scope> {
+        let found = self.engine.inner.stores.documents.get(&self.scope.shared(), id).await;
+        shared_owner(&self.scope, "document's collection", missing, found.map(drop))
     }
 
     /// Adds a document: keeps its bytes and puts it in the queue. It is
     /// `pending` then; [`Knowledge::wait`] waits until it can be found.
     ///
     /// # Errors
-    /// `Invalid`; `NotFound` if there is no such collection; `TooLarge`; an error
-    /// of `bytes`. Nothing is stored then.
+    /// `Invalid`; `NotFound` if there is no such collection; `Forbidden` if it is shared
+    /// and the scope is no admin's; `TooLarge`; an error of `bytes`. Nothing is stored
+    /// then.
     pub async fn add(
         &self,
         collection: CollectionId,
@@ -211,7 +233,13 @@ impl Knowledge {
         let inner = &self.engine.inner;
         // Before the bytes are taken: a wrong id should cost nothing, and a crash
         // from here on leaves nothing.
-        let upload = Upload::begin(&self.engine, &self.scope, collection).await?;
+        let (owner, upload) = match Upload::begin(&self.engine, &self.scope, collection).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let owner = self.owner_of(collection).await?;
+                (owner, Upload::begin(&self.engine, &owner, collection).await?)
+            }
+            begun => (self.scope, begun?),
+        };
         let stored = inner.stores.blobs.put(upload.blob(), bytes, MAX_BYTES).await?;
         let now = inner.sources.now();
         let document = Document {
@@ -233,7 +261,7 @@ impl Knowledge {
             created_at: now,
             updated_at: now,
         };
-        let knowledge = self.clone();
+        let knowledge = Self { scope: owner, ..self.clone() };
         // In the engine's own task: a caller who goes away now must not leave it
         // open whether the document is stored.
         let stored = inner.tasks.spawn(async move { knowledge.store_document(&document, upload).await });
@@ -387,7 +415,14 @@ impl Knowledge {
             detail: "somebody stopped it before it was read; add it again to read it".to_owned(),
         };
         let inner = &self.engine.inner;
-        inner.stores.documents.cancel(&self.scope, id, &reason, inner.sources.now()).await
+        let (store, now) = (&inner.stores.documents, inner.sources.now());
+        match store.cancel(&self.scope, id, &reason, now).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let owner = self.shared_owner(id, error).await?;
+                store.cancel(&owner, id, &reason, now).await
+            }
+            cancelled => cancelled,
+        }
     }
 
     /// Gives documents other names and sources without reading them again, in
@@ -399,26 +434,40 @@ impl Knowledge {
     pub async fn rename_documents(&self, moves: &[DocumentMove]) -> Result<()> {
         self.engine.admit(&self.scope).await?;
         let inner = &self.engine.inner;
-        inner.stores.documents.rename(&self.scope, moves, inner.sources.now()).await
+        let (store, now) = (&inner.stores.documents, inner.sources.now());
+        match (store.rename(&self.scope, moves, now).await, moves.first()) {
+            // All of them are in shared collections, or none is moved.
+            (Err(error), Some(first)) if error.kind() == ErrorKind::NotFound => {
+                let owner = self.shared_owner(first.id, error).await?;
+                store.rename(&owner, moves, now).await
+            }
+            (renamed, _) => renamed,
+        }
     }
 
     /// Deletes a document: its bytes, text, chunks, vectors and index entries.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound`; `Forbidden` if it is in a shared collection and the scope is no
+    /// admin's.
     pub async fn delete(&self, id: DocumentId) -> Result<()> {
-        self.document(id).await?;
+        let found = self.document(id).await?;
+        self.owner_of(found.collection_id).await?;
         self.delete_many(&[id]).await
     }
 
-    /// Deletes several documents together; ids that are not there are passed
-    /// over.
+    /// Deletes several documents together; ids that are not there, or that the user may
+    /// not delete, are passed over. An admin's own and the shared ones go in two commits.
     ///
     /// # Errors
     /// What the store says.
     pub async fn delete_many(&self, ids: &[DocumentId]) -> Result<()> {
         self.engine.admit(&self.scope).await?;
-        let blobs = self.engine.inner.stores.documents.delete(&self.scope, ids).await?;
+        let store = &self.engine.inner.stores.documents;
+        let mut blobs = store.delete(&self.scope, ids).await?;
+        if self.scope.role == Role::Admin && blobs.len() < ids.len() {
+            blobs.extend(store.delete(&self.scope.shared(), ids).await?);
+        }
         self.engine.remove_bytes(!blobs.is_empty()).await;
         Ok(())
     }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use aimate_core::knowledge::SearchScope;
-use aimate_core::{CollectionId, Error, Result, Scope, SpaceId};
+use aimate_core::{CollectionId, Error, Result, Scope, SpaceId, UserId};
 use aimate_index::{SegmentHeader, analysis};
 use uuid::Uuid;
 
@@ -20,10 +20,10 @@ use crate::value::{count, json};
 const LIST: Sql = Sql::Each {
     sqlite: "SELECT g.id, g.chunk_count, g.total_length FROM collections c \
         JOIN segments g ON g.tenant_id = c.tenant_id AND g.collection_id = c.id \
-        WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id IN (SELECT unhex(value) FROM json_each($3))",
+        WHERE c.tenant_id = $1 AND c.user_id IN ($2, $4) AND c.id IN (SELECT unhex(value) FROM json_each($3))",
     postgres: "SELECT g.id, g.chunk_count, g.total_length FROM collections c \
         JOIN segments g ON g.tenant_id = c.tenant_id AND g.collection_id = c.id \
-        WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = ANY($3)",
+        WHERE c.tenant_id = $1 AND c.user_id IN ($2, $4) AND c.id = ANY($3)",
 };
 const LIST_OF_SPACES: Sql = Sql::Each {
     sqlite: "SELECT g.id, g.chunk_count, g.total_length, s.id AS space_id, EXISTS (SELECT 1 \
@@ -31,14 +31,15 @@ const LIST_OF_SPACES: Sql = Sql::Each {
         AS has_codes FROM spaces s \
         JOIN collections c ON c.tenant_id = s.tenant_id AND c.id = s.collection_id \
         JOIN segments g ON g.tenant_id = c.tenant_id AND g.collection_id = c.id \
-        WHERE s.tenant_id = $1 AND c.user_id = $2 AND c.id IN (SELECT unhex(value) FROM json_each($3)) \
+        WHERE s.tenant_id = $1 AND c.user_id IN ($2, $6) AND c.id IN (SELECT unhex(value) FROM json_each($3)) \
         AND s.id IN (SELECT unhex(value) FROM json_each($4)) AND s.dimensions = $5",
     postgres: "SELECT g.id, g.chunk_count, g.total_length, s.id AS space_id, EXISTS (SELECT 1 \
         FROM segment_codes x WHERE x.tenant_id = $1 AND x.segment_id = g.id AND x.space_id = s.id) \
         AS has_codes FROM spaces s \
         JOIN collections c ON c.tenant_id = s.tenant_id AND c.id = s.collection_id \
         JOIN segments g ON g.tenant_id = c.tenant_id AND g.collection_id = c.id \
-        WHERE s.tenant_id = $1 AND c.user_id = $2 AND c.id = ANY($3) AND s.id = ANY($4) AND s.dimensions = $5",
+        WHERE s.tenant_id = $1 AND c.user_id IN ($2, $6) AND c.id = ANY($3) AND s.id = ANY($4) \
+        AND s.dimensions = $5",
 };
 /// One row without a segment if the collection has none.
 const SIZES: Sql = Sql::Same(
@@ -92,13 +93,13 @@ impl ListedSegment {
     }
 }
 
-/// The segments of the target's collections, as far as they are the user's.
+/// The segments of the target's collections, as far as they are the user's or shared.
 pub(in crate::knowledge) async fn list(
     store: &SqlStore,
     scope: &Scope,
     target: &SearchScope,
 ) -> Result<Vec<ListedSegment>> {
-    let rows = store.database.read(LIST.scoped(scope).bind(collections(target))).await?;
+    let rows = store.database.read(LIST.scoped(scope).bind(collections(target)).bind(UserId::SHARED)).await?;
     each(&rows, ListedSegment::of)
 }
 
@@ -112,7 +113,12 @@ pub(in crate::knowledge) async fn list_of_spaces(
     dimensions: usize,
 ) -> Result<Vec<(ListedSegment, Option<Uuid>)>> {
     let spaces: Vec<Uuid> = spaces.iter().map(|space| space.0).collect();
-    let list = LIST_OF_SPACES.scoped(scope).bind(collections(target)).bind(spaces).bind(count(dimensions));
+    let list = LIST_OF_SPACES
+        .scoped(scope)
+        .bind(collections(target))
+        .bind(spaces)
+        .bind(count(dimensions))
+        .bind(UserId::SHARED);
     each(&store.database.read(list).await?, |row| {
         let space = row.get::<bool>("has_codes")?.then(|| row.get("space_id"));
         Ok((ListedSegment::of(row)?, space.transpose()?))
