@@ -273,7 +273,7 @@ async fn sweeping_ends_what_a_process_left() {
         let first = engine(&store).await;
         let ann = first.scope("acme", "ann").ensure().await.unwrap();
         fill(&first, &ann, 3).await;
-        drop(first);
+        first.drain(Duration::ZERO).await;
         // A process that began it and died at once.
         let (stores, dead) = (store.stores(), Uuid::from_u128(9).into());
         let target = aimate_core::deletion::DeletionTarget { tenant: ann.tenant, user: None };
@@ -314,7 +314,7 @@ async fn kill_between_steps_loses_nothing() {
         fill(&first, &ann, 40).await;
         fill(&first, &eve, 3).await;
         let others = rows(&place, kind, eve.tenant, None).await;
-        drop(first);
+        first.drain(Duration::ZERO).await;
         let target = aimate_core::deletion::DeletionTarget { tenant: ann.tenant, user: None };
         let stores = store.stores();
         let deletion = async || stores.deletions.find(&target).await.unwrap();
