@@ -36,7 +36,7 @@ pub(super) struct DeletionServices {
 }
 
 /// The receipt of a deletion.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Deleted {
     /// How many of each noun are gone.
@@ -48,7 +48,7 @@ pub struct Deleted {
 }
 
 /// What [`Engine::sweep`] removed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Swept {
     /// Deletions of users and tenants that were brought to their end.
