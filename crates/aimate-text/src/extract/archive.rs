@@ -1,5 +1,7 @@
 //! ZIP archives, with limits on the ratio and the size of what is unpacked.
 
+use std::cell::OnceCell;
+use std::collections::HashMap;
 use std::io::Read;
 
 use zip::ZipArchive;
@@ -22,6 +24,9 @@ pub(super) struct Archive {
     largest: u64,
     packed: u64,
     unpacked: u64,
+    /// The places of parts by their names in small letters, made when a name is not
+    /// found as it is: documents ask for many parts that they need not have.
+    by_small_name: OnceCell<HashMap<String, usize>>,
 }
 
 impl Archive {
@@ -38,7 +43,15 @@ impl Archive {
         });
         progress::expect(lengths.fold(0, u64::saturating_add));
         // A part is held in memory while it is read, once as bytes, once as text.
-        Ok(Self { zip, what, ratio: limits.ratio, largest: limits.memory / 4, packed, unpacked: 0 })
+        Ok(Self {
+            zip,
+            what,
+            ratio: limits.ratio,
+            largest: limits.memory / 4,
+            packed,
+            unpacked: 0,
+            by_small_name: OnceCell::new(),
+        })
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
@@ -49,10 +62,16 @@ impl Archive {
     /// the separators of Windows.
     fn index(&self, name: &str) -> Option<usize> {
         self.zip.index_for_name(name).or_else(|| {
-            let is_same = |found: &str| found.replace('\\', "/").eq_ignore_ascii_case(name);
-            let mut names = self.zip.file_names().flatten();
-            let found = names.find(|found| is_same(found))?;
-            self.zip.index_for_name(&found)
+            let small = self.by_small_name.get_or_init(|| {
+                let mut small = HashMap::new();
+                for name in self.zip.file_names().flatten() {
+                    if let Some(index) = self.zip.index_for_name(&name) {
+                        small.entry(small_name(&name)).or_insert(index);
+                    }
+                }
+                small
+            });
+            small.get(&small_name(name)).copied()
         })
     }
 
@@ -126,6 +145,12 @@ impl Archive {
     }
 }
 
+fn small_name(name: &str) -> String {
+    #[cfg(test)]
+    tests::NAMES.with(|names| names.set(names.get() + 1));
+    name.replace('\\', "/").to_ascii_lowercase()
+}
+
 fn failed(what: &'static str, failure: ZipError) -> ExtractError {
     match failure {
         ZipError::UnsupportedArchive(ZipError::PASSWORD_REQUIRED) | ZipError::InvalidPassword => {
@@ -158,7 +183,43 @@ pub(super) fn resolve(from: &str, target: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::resolve;
+    use std::cell::Cell;
+    use std::io::Write;
+
+    use zip::write::SimpleFileOptions;
+
+    use super::*;
+
+    thread_local! {
+        /// How many names were compared.
+        pub(super) static NAMES: Cell<usize> = const { Cell::new(0) };
+    }
+
+    fn archive(parts: usize) -> Archive {
+        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        for number in 0..parts {
+            zip.start_file(format!("XL\\Sheet{number}.xml"), SimpleFileOptions::default()).unwrap();
+            zip.write_all(b"<a/>").unwrap();
+        }
+        let bytes = zip.finish().unwrap().into_inner();
+        Archive::open(&Source::Memory(bytes.into()), "ZIP archive", &Limits::default()).unwrap()
+    }
+
+    #[test]
+    fn work_for_many_small_parts_grows_as_their_number_does() {
+        let names = [2_000, 4_000, 8_000].map(|parts| {
+            let mut archive = archive(parts);
+            NAMES.set(0);
+            for number in 0..parts {
+                assert!(archive.text(&format!("xl/sheet{number}.xml")).unwrap().is_some());
+                // Most parts have none of these.
+                assert!(!archive.has(&format!("xl/_rels/sheet{number}.xml.rels")));
+            }
+            NAMES.get()
+        });
+        // Each name of the archive once, each name that is asked for once.
+        assert_eq!(names, [6_000, 12_000, 24_000]);
+    }
 
     #[test]
     fn targets_are_relative_to_their_source() {
