@@ -113,6 +113,29 @@ fn codes_without_a_map_are_read_by_the_font() {
 }
 
 #[test]
+fn glyphs_behind_a_map_are_read_by_the_font() {
+    assert_eq!(read_file("gid-map").text, "Harbour fee 421");
+}
+
+#[test]
+fn characters_of_a_collection_of_adobe_need_no_map_of_their_own() {
+    // Codes of Adobe-Japan1 itself, and of an encoding that leads to it.
+    for (encoding, code) in [("Identity-H", "034b034d09b60a64"), ("90ms-RKSJ-H", "82a082a2938c8b9e")] {
+        let font = format!(
+            "<< /Type /Font /Subtype /Type0 /BaseFont /Ryumin-Light /Encoding /{encoding} /DescendantFonts [<< /Type /Font \
+             /Subtype /CIDFontType0 /BaseFont /Ryumin-Light /CIDSystemInfo << /Registry (Adobe) /Ordering (Japan1) \
+             /Supplement 2 >> /DW 1000 >>] >>"
+        );
+        let helvetica = "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>";
+        let file = String::from_utf8(pdf(&[&format!("BT /F1 12 Tf 72 700 Td <{code}> Tj ET")])).unwrap();
+        // Its table of objects is wrong now, and made anew.
+        let text = read("a.pdf", file.replace(helvetica, &font)).unwrap().text;
+        assert_eq!(text.get(..6), Some("あい"), "{encoding}: {text}");
+        assert_eq!(text.chars().count(), 4, "{encoding}: {text}");
+    }
+}
+
+#[test]
 fn values_of_form_fields_are_read_where_they_stand() {
     let text = read_file("form-fields").text;
     assert_order(

@@ -1,4 +1,4 @@
-# Makes the files in crates/aimate-text/tests/files. Needs: pypdf reportlab python-docx python-pptx openpyxl xlwt odfpy msoffcrypto-tool cryptography
+# Makes the files in crates/aimate-text/tests/files. Needs: pypdf reportlab python-docx python-pptx openpyxl xlwt odfpy msoffcrypto-tool cryptography fonttools
 import datetime, io, sys, zipfile
 out = sys.argv[1]
 from docx import Document
@@ -84,3 +84,37 @@ for r, (project, start, share, cost, owner) in enumerate(rows, 1):
     s.write(r, 3, cost, style('#,##0.00 "EUR"')); s.write(r, 4, owner)
 s.row(2).hidden = True; s.row(2).height_mismatch = True; s.col(4).hidden = True
 w.save(f"{out}/office/formats.xls")
+
+# A TrueType font whose codes reach its glyphs by a CIDToGIDMap alone, without ToUnicode.
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
+import struct, zlib
+letters = "Harbou fe124"  # glyph n + 1 shows letter n
+names = [".notdef"] + [f"g{n}" for n in range(len(letters))]
+def square():
+    pen = TTGlyphPen(None); pen.moveTo((0, 0)); pen.lineTo((400, 0)); pen.lineTo((400, 600)); pen.closePath(); return pen.glyph()
+f = FontBuilder(1000, isTTF=True); f.setupGlyphOrder(names)
+f.setupCharacterMap({ord(c): f"g{n}" for n, c in enumerate(letters)})
+f.setupGlyf({name: square() for name in names}); f.setupHorizontalMetrics({name: (500, 0) for name in names})
+f.setupHorizontalHeader(ascent=800, descent=-200); f.setupNameTable({"familyName": "Pier"}); f.setupOS2(); f.setupPost()
+b = io.BytesIO(); f.save(b); font = zlib.compress(b.getvalue(), 9)
+# CID 40 + n is glyph n + 1, from the last one to the first.
+gids = {40 + n: len(letters) - n for n in range(len(letters))}
+cids = {letters[gid - 1]: cid for cid, gid in gids.items()}
+gid_map = zlib.compress(b"".join(struct.pack(">H", gids.get(cid, 0)) for cid in range(60)), 9)
+content = b"BT /F1 12 Tf 72 700 Td <" + b"".join(b"%04x" % cids[c] for c in "Harbour fee 421") + b"> Tj ET"
+def stream(data, more=b""): return b"<< /Length %d %s >>\nstream\n%s\nendstream" % (len(data), more, data)
+objects = [b"<< /Type /Catalog /Pages 2 0 R >>", b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+    b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>", stream(content),
+    b"<< /Type /Font /Subtype /Type0 /BaseFont /AAAAAA+Pier /Encoding /Identity-H /DescendantFonts [6 0 R] >>",
+    b"<< /Type /Font /Subtype /CIDFontType2 /BaseFont /AAAAAA+Pier /CIDSystemInfo << /Registry (Adobe) /Ordering (Identity) /Supplement 0 >> "
+    b"/DW 500 /FontDescriptor 7 0 R /CIDToGIDMap 9 0 R >>",
+    b"<< /Type /FontDescriptor /FontName /AAAAAA+Pier /Flags 4 /FontBBox [0 0 400 600] /ItalicAngle 0 /Ascent 800 /Descent -200 "
+    b"/CapHeight 600 /StemV 80 /FontFile2 8 0 R >>", stream(font, b"/Filter /FlateDecode /Length1 %d" % len(b.getvalue())),
+    stream(gid_map, b"/Filter /FlateDecode")]
+out_pdf = b"%PDF-1.4\n"; places = []
+for n, o in enumerate(objects, 1): places.append(len(out_pdf)); out_pdf += b"%d 0 obj\n%s\nendobj\n" % (n, o)
+table = len(out_pdf); out_pdf += b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
+out_pdf += b"".join(b"%010d 00000 n \n" % p for p in places)
+out_pdf += b"trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, table)
+open(f"{out}/pdf/gid-map.pdf", "wb").write(out_pdf)
