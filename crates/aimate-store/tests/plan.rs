@@ -126,6 +126,7 @@ async fn knowledge_calls(stores: &Stores) {
     {
         let fence = fixture.fence(fixture.add("work").await.id).await;
         let vectors = fixture.publication(vec![fixture.published(fence, &["x"])]).vectors;
+        stores.ingest.mark_reading(me, fence, 0.25).await.unwrap();
         stores.ingest.mark_progress(me, fixture.collection, &[(fence, 0.0)]).await.unwrap();
         stores.ingest.store_vectors(me, fixture.collection, &[(fence, 0.5)], &vectors).await.unwrap();
         stores.ingest.finish(me, fence, &finish, at(1)).await.unwrap();

@@ -407,3 +407,45 @@ async fn scores_are_from_0_to_1_in_every_mode() {
         }
     }
 }
+
+/// The child process says how far it is and waits for the one that looks.
+#[cfg(unix)]
+#[tokio::test]
+async fn progress_moves_while_a_document_is_read() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = std::env::temp_dir().join(format!("aimate-reading-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (worker, seen) = (folder.join("worker"), folder.join("seen"));
+    let script = format!(
+        "#!/bin/sh\necho '{{\"progress\":0.5}}'\nwhile [ ! -e {} ]; do sleep 0.05; done\n\
+         echo '{{\"failed\":{{\"kind\":\"no_text\",\"message\":\"blank\"}}}}'\n",
+        seen.display()
+    );
+    std::fs::write(&worker, script).unwrap();
+    std::fs::set_permissions(&worker, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let extractor =
+        aimate::text::extract::Extractor::with_worker(worker, aimate::text::extract::Limits::default());
+    let bench = Bench::with([], |builder| builder.extractor(extractor)).await;
+    let knowledge = bench.engine.knowledge(&bench.me);
+    let collection = knowledge.collection_or_new("documents").await.unwrap();
+    let bytes = aimate::stream::iter([Ok(b"%PDF-1.4".as_slice().into())]);
+    let bytes = aimate::StreamExt::boxed(bytes);
+    let added = knowledge.add(collection.id, NewDocument::new("a.pdf"), bytes).await.unwrap();
+    assert_eq!(added.progress, 0.0);
+    let moved = async {
+        loop {
+            let document = knowledge.document(added.id).await.unwrap();
+            if document.progress > 0.0 {
+                return (document.status, document.progress);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    // Half of it is read, and reading is half of the work.
+    let moved = tokio::time::timeout(PATIENCE, moved).await.unwrap();
+    assert_eq!(moved, (DocumentStatus::Processing, 0.25));
+    std::fs::write(&seen, "").unwrap();
+    assert_eq!(knowledge.wait(added.id).await.unwrap_err().kind(), ErrorKind::Invalid);
+    std::fs::remove_dir_all(folder).unwrap();
+}

@@ -156,6 +156,20 @@ pub async fn marked_progress_is_shown(stores: &Stores) {
     missing(stores.ingest.mark_progress(&fixture.me, id(), &fences).await);
 }
 
+pub async fn reading_is_shown(stores: &Stores) {
+    let fixture = Fixture::new(stores).await;
+    let added = fixture.add("a").await;
+    let fence = fixture.fence(added.id).await;
+    assert!(stores.ingest.mark_reading(&fixture.me, fence, 0.25).await.unwrap());
+    let shown = fixture.get(added.id).await;
+    assert_eq!((shown.status, shown.progress), (DocumentStatus::Processing, 0.25));
+    let former = Fence { attempt: fence.attempt + 1, ..fence };
+    assert!(!stores.ingest.mark_reading(&fixture.me, former, 0.5).await.unwrap());
+    assert_eq!(fixture.get(added.id).await, shown);
+    let unknown = Fence { document: id(), attempt: 1 };
+    missing(stores.ingest.mark_reading(&fixture.me, unknown, 0.5).await.map(drop));
+}
+
 pub async fn failed_document_keeps_what_was_findable(stores: &Stores) {
     let fixture = Fixture::with_space(stores).await;
     let source = Document { source: Some("s".into()), ..document(fixture.collection, "a") };
@@ -200,6 +214,7 @@ pub async fn others_publish_nothing(stores: &Stores) {
                 .await,
         );
         missing(stores.ingest.mark_progress(&scope, fixture.collection, &[(fence, 0.1)]).await);
+        missing(stores.ingest.mark_reading(&scope, fence, 0.1).await.map(drop));
         missing(stores.ingest.finish(&scope, fence, &Finish::Failed(failure()), at(30)).await);
         // The collection is not there for them.
         match stores.ingest.publish(&scope, &publication).await {

@@ -103,6 +103,10 @@ pub async fn who_comes_on_is_tried_anew(stores: &Stores) {
         .collect();
     let marked = stores.ingest.mark_progress(&fixture.me, fixture.collection, &read).await.unwrap();
     assert_eq!(marked, [first.id]);
+    // One that is still being read can crash its reader, however far it has come.
+    let attempt = claimed_now.iter().find(|claimed| claimed.document.id == second.id).unwrap().attempt;
+    let fence = Fence { document: second.id, attempt };
+    assert!(stores.ingest.mark_reading(&fixture.me, fence, 0.4).await.unwrap());
     let heir = joined(stores).await;
     stores.workers.leave(fixture.world.worker).await.unwrap();
     let tries: Vec<_> = claimed(stores, heir, 10).await.iter().map(|c| (c.document.id, c.tries)).collect();

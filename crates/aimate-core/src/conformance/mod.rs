@@ -296,6 +296,7 @@ macro_rules! conformance_tests {
                 several_documents_are_published_together
                 stored_vectors_wait_for_publication
                 marked_progress_is_shown
+                reading_is_shown
                 failed_document_keeps_what_was_findable
                 others_publish_nothing
                 vectors_do_not_go_into_a_foreign_space

@@ -45,7 +45,8 @@ pub struct Document {
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<DocumentError>,
-    /// The share of its chunks that are embedded, 0 to 1.
+    /// How far the work on it has come, 0 to 1: the first half is reading it, the second
+    /// the share of its chunks that are embedded.
     pub progress: f32,
     /// How many of its chunks can be found.
     pub chunk_count: u32,

@@ -91,6 +91,10 @@ pub trait IngestStore: Send + Sync {
     /// Which of `chunks` have a vector in the space, in any order: what a former
     /// attempt stored need not be embedded again.
     async fn embedded(&self, scope: &Scope, space: SpaceId, chunks: &[ChunkId]) -> Result<Vec<ChunkId>>;
+    /// Sets the progress (0 to 1) of a document that is being read. Its retry count
+    /// stays: one that has come far can still crash its reader. Returns whether its
+    /// fence holds; where it does not, the document is left as it is.
+    async fn mark_reading(&self, scope: &Scope, fence: Fence, progress: f32) -> Result<bool>;
     /// Sets the progress (0 to 1) of documents that a worker read and resets
     /// their retry count, so that a crash while others are embedded is not
     /// charged to them. Atomic. A document whose fence does not hold is left as

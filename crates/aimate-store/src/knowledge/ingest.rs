@@ -24,6 +24,10 @@ impl IngestStore for SqlStore {
         Ok(present)
     }
 
+    async fn mark_reading(&self, scope: &Scope, fence: Fence, progress: f32) -> Result<bool> {
+        progress::mark_reading(self, scope, fence, progress).await
+    }
+
     async fn mark_progress(
         &self,
         scope: &Scope,

@@ -28,6 +28,11 @@ const MARK_PROGRESS: Sql = Sql::Each {
         AND documents.attempt = (r.value ->> 1)::bigint AND documents.status || '' = 'processing' \
         RETURNING documents.id",
 };
+/// The retry counter stays.
+const MARK_READING: Sql = Sql::Same(
+    "UPDATE documents SET progress = $5 \
+     WHERE tenant_id = $1 AND user_id = $2 AND id = $3 AND attempt = $4 AND status || '' = 'processing' RETURNING id",
+);
 const FAIL: Sql = Sql::Same(
     "UPDATE documents SET status = 'failed', error = $5, worker_id = NULL, updated_at = $6 \
      WHERE tenant_id = $1 AND user_id = $2 AND id = $3 AND attempt = $4 AND status || '' = 'processing'",
@@ -41,6 +46,21 @@ const RETRY: Sql = Sql::Same(
 /// A row of [`MARK_PROGRESS`].
 fn progress_row((fence, progress): &(Fence, f32)) -> impl Serialize + use<> {
     (fence.document.0.simple(), fence.attempt, *progress)
+}
+
+/// See [`IngestStore::mark_reading`](aimate_core::knowledge::IngestStore::mark_reading).
+pub(super) async fn mark_reading(
+    store: &SqlStore,
+    scope: &Scope,
+    fence: Fence,
+    progress: f32,
+) -> Result<bool> {
+    let mark = MARK_READING.scoped(scope).bind(fence.document).bind(fence.attempt).bind(f64::from(progress));
+    if store.database.write(mark).await?.is_empty() {
+        check_document(store, scope, fence.document).await?;
+        return Ok(false);
+    }
+    Ok(true)
 }
 
 /// See [`IngestStore::mark_progress`](aimate_core::knowledge::IngestStore::mark_progress).

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::super::super::Engine;
 use super::batch::{EmbeddingBatcher, PendingChunk};
-use super::parsed::ParsedDocument;
+use super::parsed::{ParsedDocument, READING};
 use crate::error::Result;
 use crate::id::{DocumentId, SpaceId};
 use crate::knowledge::{Fence, SpaceVectors};
@@ -79,7 +79,7 @@ impl Engine {
             waiting.iter_mut().filter(|document| !document.is_marked).collect();
         for alike in unmarked.chunk_by(|one, other| one.is_beside(other)) {
             let Some(ParsedDocument { scope, collection, .. }) = alike.first() else { continue };
-            let fences: Vec<(Fence, f32)> = alike.iter().map(|document| (document.fence, 0.0)).collect();
+            let fences: Vec<(Fence, f32)> = alike.iter().map(|document| (document.fence, READING)).collect();
             if let Err(error) = self.inner.stores.ingest.mark_progress(scope, *collection, &fences).await {
                 tracing::debug!(%error, "that documents were parsed could not be stored");
             }
@@ -203,6 +203,7 @@ impl Progress {
     #[allow(clippy::cast_precision_loss, reason = "a share for people")]
     fn of(&self, document: DocumentId) -> f32 {
         let (done, all) = self.of.get(&document).copied().unwrap_or_default();
-        (self.nth as f32 + done as f32 / all.max(1) as f32) / self.spaces.max(1) as f32
+        let embedded = (self.nth as f32 + done as f32 / all.max(1) as f32) / self.spaces.max(1) as f32;
+        READING + (1.0 - READING) * embedded
     }
 }

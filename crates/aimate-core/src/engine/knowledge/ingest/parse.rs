@@ -1,10 +1,12 @@
 //! Extracting a document's text and cutting it into chunks.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aimate_index::analysis::analyze;
-use aimate_text::extract::Extracted;
+use aimate_text::extract::{ExtractError, Extracted, ReadProgress};
 use aimate_text::split::split;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
@@ -12,13 +14,19 @@ use tokio::sync::Semaphore;
 use super::super::super::Engine;
 use super::super::super::held::Hold;
 use super::local_file::LocalFile;
-use super::parsed::{IngestError, MAX_CHUNKS_IN_FLIGHT, ParsedDocument};
+use super::parsed::{IngestError, MAX_CHUNKS_IN_FLIGHT, ParsedDocument, READING};
 use crate::error::Error;
 use crate::id::{DocumentId, SpaceId};
 use crate::knowledge::{
     Chunk, Chunking, ClaimedDocument, DocumentErrorCode, Embedder, Fence, NewChunk, Scripts,
 };
+use crate::scope::Scope;
 
+/// How often it is shown how far a document is read: one that is read sooner costs no
+/// round trip.
+const SHOW_INTERVAL: Duration = Duration::from_secs(1);
+/// What must have been read since it was shown last.
+const LEAST_SHOWN: f32 = 0.01;
 /// Tokens kept free in each chunk for the title and headings that are embedded
 /// with it.
 const HEADING_TOKENS: usize = 32;
@@ -45,7 +53,8 @@ impl Engine {
         let inner = &self.inner;
         let file = LocalFile::of(self.document_bytes(&scope, &document).await?).await?;
         let said = Some(document.media_type.as_str()).filter(|media| *media != UNKNOWN_MEDIA_TYPE);
-        let text = inner.knowledge.extractor.extract(file.path(), &document.name, said).await?;
+        let fence = Fence { document: document.id, attempt };
+        let text = self.read_text(&scope, fence, file.path(), &document.name, said).await?;
         drop(file);
         let title = title(&text, &document.name);
         let (media_type, warnings) = (text.media_type.clone(), text.warnings.clone());
@@ -71,7 +80,7 @@ impl Engine {
         Ok(ParsedDocument {
             scope,
             collection: document.collection_id,
-            fence: Fence { document: document.id, attempt },
+            fence,
             tries,
             spaces: destination.spaces.clone(),
             title,
@@ -82,6 +91,38 @@ impl Engine {
             _room: room,
             _hold: hold,
         })
+    }
+}
+
+impl Engine {
+    /// Reads a document's text, and shows meanwhile how far that has come.
+    async fn read_text(
+        &self,
+        scope: &Scope,
+        fence: Fence,
+        path: &Path,
+        name: &str,
+        media_type: Option<&str>,
+    ) -> Result<Extracted, ExtractError> {
+        let progress = ReadProgress::default();
+        let reading = self.inner.knowledge.extractor.extract_watched(path, name, media_type, &progress);
+        tokio::pin!(reading);
+        let mut shown = 0.0;
+        loop {
+            tokio::select! {
+                outcome = &mut reading => return outcome,
+                () = tokio::time::sleep(SHOW_INTERVAL) => {}
+            }
+            let now = progress.fraction() * READING;
+            if now - shown < LEAST_SHOWN {
+                continue;
+            }
+            match self.inner.stores.ingest.mark_reading(scope, fence, now).await {
+                Ok(_) => shown = now,
+                // It is read all the same; who asks sees less.
+                Err(error) => tracing::debug!(%error, "how far a document is read could not be stored"),
+            }
+        }
     }
 }
 

@@ -16,6 +16,9 @@ use crate::scope::Scope;
 /// is alone. With their terms they take about 5 KB each.
 pub(super) const MAX_CHUNKS_IN_FLIGHT: u32 = 2_048;
 
+/// The share of the work on a document that reading it is shown as.
+pub(super) const READING: f32 = 0.5;
+
 /// A document that is parsed and waits to be embedded.
 pub(super) struct ParsedDocument {
     pub(super) scope: Scope,
