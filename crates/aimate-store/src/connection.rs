@@ -1,12 +1,15 @@
 //! Connections.
 
 use aimate_core::connection::{Connection, ConnectionStore};
-use aimate_core::{ConnectionId, Error, ErrorKind, Page, PageRequest, Result, Role, Scope, Timestamp};
+use aimate_core::{
+    ConnectionId, Error, ErrorKind, Page, PageRequest, Result, Role, Scope, Timestamp, UserId,
+};
 use async_trait::async_trait;
 
 use crate::SqlStore;
 use crate::database::{Row, Sql, Statement, each};
 use crate::page::{or_not_found, page_by_id, rows_of, touched_or_not_found};
+use crate::user::{being_deleted, tenant_lock};
 use crate::value::{json, maybe_text, text};
 
 /// Owned by `$2`: nobody if it is shared.
@@ -14,6 +17,15 @@ const CREATE: Sql = Sql::Same(
     "INSERT INTO connections (tenant_id, user_id, id, name, provider, url, key_hint, sealed_key, is_enabled, \
      settings, status, models_fetched_at, stale_since, created_at, updated_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+);
+/// The same for a shared one: not in a tenant that is gone or being deleted, whose next
+/// one would inherit it.
+const CREATE_SHARED: Sql = Sql::Same(
+    "INSERT INTO connections (tenant_id, user_id, id, name, provider, url, key_hint, sealed_key, is_enabled, \
+     settings, status, models_fetched_at, stale_since, created_at, updated_at) \
+     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15 FROM tenants t \
+     WHERE t.tenant_id = $1 AND NOT EXISTS (SELECT 1 FROM deletions d WHERE d.tenant_id = $1 \
+     AND d.user_id = $16 AND d.finished_at IS NULL)",
 );
 const GET: Sql = Sql::Same(
     "SELECT id, user_id, name, provider, url, key_hint, sealed_key, is_enabled, settings, status, \
@@ -124,9 +136,17 @@ impl ConnectionStore for SqlStore {
             return Err(Error::forbidden("only an admin shares a connection with all users"));
         }
         let owner = (!connection.is_shared).then_some(scope.user);
-        let create = bind(CREATE.bind(scope.tenant).bind(owner).bind(connection.id), connection)?;
-        self.database.execute(create).await.map_err(|error| {
-            error.on_unique(|| name_taken(connection)).on_foreign_key(|| Error::missing("user", scope.user))
+        let sql = if connection.is_shared { CREATE_SHARED } else { CREATE };
+        let create = bind(sql.bind(scope.tenant).bind(owner).bind(connection.id), connection)?;
+        let statements = match connection.is_shared {
+            true => vec![tenant_lock(scope), create.bind(UserId::SHARED).expect_touched(1)],
+            false => vec![create],
+        };
+        self.database.transaction_of(statements).await.map_err(|error| {
+            error
+                .on_unique(|| name_taken(connection))
+                .on_foreign_key(|| Error::missing("user", scope.user))
+                .on_row_count(being_deleted)
         })?;
         Ok(())
     }

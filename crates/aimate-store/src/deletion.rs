@@ -84,12 +84,22 @@ const TAKE_OVER: Sql = Sql::Same(
     "UPDATE deletions SET worker_id = $1 WHERE finished_at IS NULL AND (worker_id = $1 \
      OR (SELECT w.id FROM workers w WHERE w.id = deletions.worker_id) IS NULL) RETURNING tenant_id, user_id",
 );
-const CLEAR: Sql = Sql::Same("DELETE FROM deletions WHERE finished_at < $1");
-/// Tenants that are gone, whose receipt is about to go too.
-const GONE: Sql = Sql::Same(
-    "SELECT d.tenant_id FROM deletions d WHERE d.finished_at < $1 AND d.user_id = $2 \
-     AND NOT EXISTS (SELECT 1 FROM tenants t WHERE t.tenant_id = d.tenant_id) LIMIT 100",
+const CLEAR: Sql =
+    Sql::Same("DELETE FROM deletions WHERE tenant_id = $1 AND user_id = $2 AND finished_at < $3");
+/// Receipts that are about to go.
+const OLD: Sql = Sql::Same(
+    "SELECT tenant_id, user_id FROM deletions WHERE finished_at < $1 ORDER BY finished_at LIMIT 100",
 );
+/// The same of a user who is gone: it names nobody.
+const ANONYMISE_LATE_USAGE: Sql = Sql::Each {
+    sqlite: "UPDATE usage_records SET user_id = zeroblob(16), run_id = NULL, conversation_id = NULL \
+        WHERE rowid IN (SELECT r.rowid FROM usage_records r WHERE r.tenant_id = $1 AND r.user_id = $2 \
+        AND NOT EXISTS (SELECT 1 FROM users u WHERE u.tenant_id = $1 AND u.id = $2) LIMIT 300)",
+    postgres: "UPDATE usage_records SET user_id = '00000000-0000-0000-0000-000000000000', run_id = NULL, \
+        conversation_id = NULL WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT r.ctid FROM usage_records r \
+        WHERE r.tenant_id = $1 AND r.user_id = $2 \
+        AND NOT EXISTS (SELECT 1 FROM users u WHERE u.tenant_id = $1 AND u.id = $2) LIMIT 300))",
+};
 /// What calls that were under way recorded when their tenant was gone already.
 const CLEAR_LATE_USAGE: Sql = Sql::Each {
     sqlite: "DELETE FROM usage_records WHERE rowid IN (SELECT r.rowid FROM usage_records r \
@@ -220,12 +230,22 @@ impl DeletionStore for SqlStore {
     }
 
     async fn clear(&self, before: Timestamp) -> Result<()> {
-        let gone = self.database.read(GONE.bind(before).bind(UserId::SHARED)).await?;
-        for tenant in each(&gone, |row| row.get::<TenantId>("tenant_id"))? {
-            while self.database.execute(CLEAR_LATE_USAGE.bind(tenant)).await? > 0 {}
+        loop {
+            let old = self.database.read(OLD.bind(before)).await?;
+            let old =
+                each(&old, |row| Ok((row.get::<TenantId>("tenant_id")?, row.get::<UserId>("user_id")?)))?;
+            if old.is_empty() {
+                return Ok(());
+            }
+            for (tenant, user) in old {
+                if user == UserId::SHARED {
+                    while self.database.execute(CLEAR_LATE_USAGE.bind(tenant)).await? > 0 {}
+                } else {
+                    while self.database.execute(ANONYMISE_LATE_USAGE.bind(tenant).bind(user)).await? > 0 {}
+                }
+                self.database.execute(CLEAR.bind(tenant).bind(user).bind(before)).await?;
+            }
         }
-        self.database.execute(CLEAR.bind(before)).await?;
-        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use aimate_core::model::{Model, ModelStore};
-use aimate_core::{ConnectionId, Error, Result, Scope, Timestamp};
+use aimate_core::{ConnectionId, Error, Result, Role, Scope, Timestamp};
 use async_trait::async_trait;
 use serde_json::json as object;
 
@@ -19,10 +19,11 @@ const LIST: Sql = Sql::Same(
         UNION ALL SELECT id FROM connections WHERE tenant_id = $1 AND user_id IS NULL) \
      ORDER BY connection_id, model_id",
 );
+/// `$6` says that the user is an admin, who may change what is shared.
 const SET_ACTIVE: Sql = Sql::Same(
     "UPDATE models SET is_active = $5 WHERE tenant_id = $1 AND connection_id = $3 AND model_id = $4 \
      AND EXISTS (SELECT 1 FROM connections c \
-        WHERE c.tenant_id = $1 AND (c.user_id = $2 OR c.user_id IS NULL) AND c.id = $3) \
+        WHERE c.tenant_id = $1 AND (c.user_id = $2 OR ($6 AND c.user_id IS NULL)) AND c.id = $3) \
      RETURNING connection_id, model_id, name, context_window, capabilities, is_active, prices",
 );
 
@@ -112,7 +113,12 @@ impl ModelStore for SqlStore {
         model_id: &str,
         is_active: bool,
     ) -> Result<Model> {
-        let set = SET_ACTIVE.scoped(scope).bind(connection).bind(text(model_id)).bind(is_active);
+        let set = SET_ACTIVE
+            .scoped(scope)
+            .bind(connection)
+            .bind(text(model_id))
+            .bind(is_active)
+            .bind(scope.role == Role::Admin);
         let rows = self.database.write(set).await?;
         model(or_not_found(rows.first(), || Error::missing("model", model_id))?)
     }

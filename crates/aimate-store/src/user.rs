@@ -92,14 +92,27 @@ fn user(row: &Row) -> Result<User> {
 /// goes with the tenant alone.
 const CREATE_SHARED: Sql = Sql::Each {
     sqlite: "INSERT INTO users (tenant_id, id, name, role, is_active, settings, created_at, updated_at) \
-        VALUES ($1, $2, '', 'user', false, '{}', $3, $3) ON CONFLICT (tenant_id, id) DO NOTHING",
+        SELECT $1, $2, '', 'user', false, '{}', $3, $3 FROM tenants t WHERE t.tenant_id = $1 \
+        AND NOT EXISTS (SELECT 1 FROM deletions d WHERE d.tenant_id = $1 AND d.user_id = $2 \
+        AND d.finished_at IS NULL) ON CONFLICT (tenant_id, id) DO NOTHING",
     postgres: "INSERT INTO users (tenant_id, id, name, role, is_active, settings, created_at, updated_at) \
-        VALUES ($1, $2, '', 'user', false, '{}'::jsonb, $3, $3) ON CONFLICT (tenant_id, id) DO NOTHING",
+        SELECT $1, $2, '', 'user', false, '{}'::jsonb, $3::bigint, $3 FROM tenants t WHERE t.tenant_id = $1 \
+        AND NOT EXISTS (SELECT 1 FROM deletions d WHERE d.tenant_id = $1 AND d.user_id = $2 \
+        AND d.finished_at IS NULL) ON CONFLICT (tenant_id, id) DO NOTHING",
 };
 
-/// Makes the row that shared things hang on, if the scope is theirs.
-pub(crate) fn create_shared(scope: &Scope, now: Timestamp) -> Option<Statement> {
-    (scope.user == UserId::SHARED).then(|| CREATE_SHARED.scoped(scope).bind(now))
+/// Makes the row that shared things hang on, if the scope is theirs; not in a tenant
+/// that is gone or being deleted, whose next one would inherit it.
+pub(crate) fn create_shared(scope: &Scope, now: Timestamp) -> Vec<Statement> {
+    if scope.user != UserId::SHARED {
+        return Vec::new();
+    }
+    vec![tenant_lock(scope), CREATE_SHARED.scoped(scope).bind(now)]
+}
+
+/// Keeps the scope's tenant where it is until the transaction is over.
+pub(crate) fn tenant_lock(scope: &Scope) -> Statement {
+    LOCK_TENANT.bind(scope.tenant).expect_returned()
 }
 
 /// Whose rows a scope sees: the user's own, and those that the tenant shares.
@@ -127,7 +140,7 @@ fn standing(row: &Row) -> Result<Standing> {
     })
 }
 
-fn being_deleted() -> Error {
+pub(crate) fn being_deleted() -> Error {
     Error::conflict("the user, or the whole tenant, is being deleted; try again when that is over")
 }
 
@@ -151,7 +164,7 @@ impl UserStore for SqlStore {
             .expect_touched(1);
         let taken = || Error::conflict("there is a user with this id or e-mail address already");
         self.database
-            .transaction([create_tenant, LOCK_TENANT.bind(scope.tenant), create])
+            .transaction([create_tenant, tenant_lock(scope), create])
             .await
             .map_err(|error| error.on_unique(taken).on_row_count(being_deleted))?;
         Ok(())
@@ -175,7 +188,7 @@ impl UserStore for SqlStore {
             .expect_returned();
         let [_, _, ensured] = self
             .database
-            .transaction([create_tenant, LOCK_TENANT.bind(scope.tenant), ensure])
+            .transaction([create_tenant, tenant_lock(scope), ensure])
             .await
             .map_err(|error| error.on_row_count(being_deleted))?;
         standing(or_not_found(ensured.rows.first(), being_deleted)?)

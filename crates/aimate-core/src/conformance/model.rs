@@ -73,6 +73,10 @@ pub async fn models_of_others_are_hidden(stores: &Stores) {
     stores.models.replace(&w.admin, shared.id, &[model(&shared, "s")], at(1)).await.unwrap();
     assert_eq!(stores.models.list(&w.other).await.unwrap(), [model(&shared, "s")]);
     assert_eq!(stores.models.list(&w.stranger).await.unwrap(), []);
+    // Who may not manage what is shared switches nothing off for the others.
+    missing(stores.models.set_active(&w.other, shared.id, "s", false).await);
+    assert_eq!(stores.models.list(&w.me).await.unwrap().last().unwrap(), &model(&shared, "s"));
+    stores.models.set_active(&w.admin, shared.id, "s", false).await.unwrap();
 }
 
 pub async fn absent_model_is_not_found(stores: &Stores) {

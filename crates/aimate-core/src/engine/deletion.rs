@@ -27,6 +27,8 @@ pub(super) const KEEP_RECEIPTS: Duration = Duration::from_secs(3_600);
 const SETTLE: Duration = Duration::from_secs(2);
 /// Blobs that are looked up at once.
 const TOGETHER: usize = 1_000;
+/// Steps of one deletion before it is the turn of the next.
+const STEPS_AT_ONCE: usize = 50;
 
 /// What of the engine serves deletions.
 #[derive(Default)]
@@ -211,26 +213,38 @@ impl Engine {
                 Ok(false) => waiting += 1,
                 // Another process has finished it.
                 Err(error) if error.kind() == crate::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
+                // The others go on.
+                Err(error) => {
+                    tracing::warn!(%error, cause = ?error, "deleting a user or tenant failed; trying again");
+                    waiting += 1;
+                }
             }
         }
         Ok((finished, waiting))
     }
 
-    /// Deletes until nothing is left, or something has to be waited for; returns whether
-    /// it is over.
+    /// Deletes until nothing is left, or something has to be waited for, or it is the
+    /// turn of others; returns whether it is over.
     async fn carry_out(&self, target: &DeletionTarget) -> Result<bool> {
         let deletions = &self.inner.stores.deletions;
+        let mut steps = 0;
         loop {
             match deletions.step(target, self.inner.sources.now()).await? {
-                DeletionStep::Deleted => {}
+                DeletionStep::Deleted => steps += 1,
                 DeletionStep::Waiting => return Ok(false),
                 DeletionStep::Empty => break,
+            }
+            if steps == STEPS_AT_ONCE {
+                self.inner.deletions.begun.notify_one();
+                return Ok(false);
             }
         }
         // Before it counts as over, its bytes are gone too.
         self.remove_bytes(true).await;
         let deletion = deletions.finish(target, self.inner.sources.now()).await?;
+        // A key that is used again starts afresh.
+        self.inner.access.forget(target.tenant, target.user);
+        self.inner.catalogs.forget(target.tenant);
         Ok(deletion.finished_at.is_some())
     }
 }

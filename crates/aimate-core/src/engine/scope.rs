@@ -82,10 +82,11 @@ impl ScopeBuilder {
             Some(standing) => standing,
             None => {
                 let standing = users.ensure(&scope, ensured, now).await?;
-                // What is kept of the user is as they were before.
+                // What is kept of the user is as they were before. What they are now is
+                // kept by the next call: somebody may have changed it since.
                 access.forget(tenant, Some(user));
-                let moment = access.moment();
-                return Self::kept(engine, scope, moment, standing);
+                let standing = may_act(Some(standing))?;
+                return Ok(Scope { role: standing.role, ..scope });
             }
         };
         Self::kept(engine, scope, moment, standing)

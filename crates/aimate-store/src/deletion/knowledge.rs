@@ -100,7 +100,8 @@ const COLLECTIONS: Sql = Sql::Each {
 };
 
 pub(super) fn statements(going: &Going<'_>) -> Vec<Statement> {
-    let mut statements = Vec::new();
+    // First, as whoever writes the index does it.
+    let mut statements = vec![going.uncounted(LOCK_COLLECTIONS)];
     for (sql, noun) in
         [(BLOCKS, "segment_blocks"), (SEGMENTS, "segments"), (VECTORS, "vectors"), (CHUNKS, "chunks")]
     {
@@ -108,7 +109,6 @@ pub(super) fn statements(going: &Going<'_>) -> Vec<Statement> {
     }
     statements.extend([going.uncounted(LOOSEN), going.uncounted(COUNT_BYTES)]);
     statements.extend(going.counted(DOCUMENTS, "documents"));
-    statements.push(going.uncounted(LOCK_COLLECTIONS));
     statements.extend(going.counted(COLLECTIONS, "collections"));
     statements
 }
