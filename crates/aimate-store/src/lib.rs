@@ -184,8 +184,9 @@ pub async fn connect_with(url: &str, options: Options) -> Result<Store> {
 ///
 /// aiMate's work runs on the pool's connections, at most [`Options::pool_size`] at
 /// once, and leaves their settings as they were: each unit is a transaction with
-/// settings of its own, which costs two round trips more than on connections of a
-/// store that was opened by its address. One connection beside the pool shows that
+/// settings of its own. That costs two round trips more than on connections of a
+/// store that was opened by its address, and those that the pool itself makes when it
+/// gives a connection out and takes it back. One connection beside the pool shows that
 /// this process lives.
 ///
 /// # Errors

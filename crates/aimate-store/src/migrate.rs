@@ -10,6 +10,7 @@ pub(crate) mod postgres;
 pub(crate) mod sqlite;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use aimate_core::{Error, Result};
@@ -39,8 +40,12 @@ fn rewritten(text: Arc<str>) -> SqlStr {
 /// What the missing migrations make, as it is called in the database.
 fn to_be_made(embedded: &[Embedded], names: &Names, missing: &[String]) -> Vec<String> {
     let is_missing = |version: i64| missing.iter().any(|name| name.starts_with(&format!("{version:04}_")));
-    let missing = embedded.iter().filter(|(version, ..)| is_missing(*version));
-    missing.flat_map(|(_, _, sql)| made_by(sql)).map(|name| names.of(name)).collect()
+    let (missing, applied): (Vec<_>, Vec<_>) =
+        embedded.iter().partition(|(version, ..)| is_missing(*version));
+    // What an earlier one made, a later one may make anew.
+    let ours: HashSet<_> = applied.into_iter().flat_map(|(_, _, sql)| made_by(sql)).collect();
+    let made = missing.into_iter().flat_map(|(_, _, sql)| made_by(sql));
+    made.filter(|name| !ours.contains(name)).map(|name| names.of(name)).collect()
 }
 
 /// What `name` says that somebody else has made.

@@ -231,6 +231,48 @@ async fn store_that_is_not_migrated_says_so() {
     .await;
 }
 
+#[tokio::test]
+async fn schema_that_is_not_there_yet_is_not_taken_for_another() {
+    support::on_each_server(async |schema| {
+        // The next one on the search path has a store of its own.
+        connect(&schema.url()).await.unwrap().close().await;
+        let own = format!("{}_ai", schema.name());
+        let waiting = || Options { schema: Some(own.clone()), migrate: false, ..Options::default() };
+        let store = connect_with(&schema.url(), waiting()).await.unwrap();
+        assert_ne!(store.pending().await.unwrap(), [""; 0]);
+        assert_eq!(store.stores().workers.ping().await.err().unwrap().kind(), ErrorKind::Unavailable);
+        assert_ne!(store.migrate().await.unwrap(), [""; 0]);
+        store.stores().workers.ping().await.unwrap();
+        store.close().await;
+        let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = $1 AND tablename = 'users'";
+        let made: i64 =
+            sqlx::query_scalar(tables).bind(&own).fetch_one(&mut schema.session().await).await.unwrap();
+        assert_eq!(made, 1);
+        drop_schema(schema, &own).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn migration_that_broke_off_goes_on() {
+    support::on_each_server(async |schema| {
+        connect(&schema.url()).await.unwrap().close().await;
+        // As if it had been killed before the last migrations that make an index anew.
+        let mut session = schema.session().await;
+        session.execute("DELETE FROM aimate_migrations WHERE version >= 12").await.unwrap();
+        session.execute(AS_BEFORE_12).await.unwrap();
+        let made = connect(&schema.url()).await;
+        assert!(made.is_ok(), "{:?}", made.err());
+        made.unwrap().close().await;
+    })
+    .await;
+}
+
+/// Undoes what the migrations from 0012 on have made.
+const AS_BEFORE_12: &str = "DROP TABLE deletions, tenants; ALTER TABLE users DROP COLUMN key; \
+    ALTER TABLE usage_records DROP COLUMN tags; ALTER TABLE runs DROP COLUMN tags; \
+    DROP INDEX usage_records_of_all; DROP INDEX segment_codes_space_id; CREATE INDEX segment_codes_space_id ON segment_codes (tenant_id, space_id)";
+
 fn some_scope() -> aimate_core::Scope {
     use aimate_core::{Role, TenantId, UserId};
     let id = "00000000-0000-7000-8000-000000000001".parse().unwrap();

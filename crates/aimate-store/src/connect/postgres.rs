@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aimate_core::{Error, Result};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{AssertSqlSafe, Connection as _, PgPool};
+use sqlx::{Connection as _, PgPool};
 
 use crate::database::postgres::{Postgres, SessionOptions};
 use crate::database::{Database, Names, Pool, Row, Sql, check_schema, failure};
@@ -58,64 +58,33 @@ async fn open_with(
     check_version(&connection, &address)?;
     check_encoding(&mut connection, &address).await?;
     if let Some(schema) = &options.schema {
-        prepare_schema(&mut connection, schema, options.migrate).await?;
+        migrate::postgres::prepare_schema(&mut connection, schema, options.migrate).await?;
     }
+    let schema = options.schema.as_deref();
     let missing = if options.migrate {
-        migrate::postgres::run(&mut connection, &names).await?;
+        migrate::postgres::run(&mut connection, &names, schema).await?;
         Vec::new()
     } else {
-        migrate::postgres::check(&mut connection, &names).await?
+        migrate::postgres::check(&mut connection, &names, schema).await?
     };
     // Not for the pool: a migration that broke off may have left its lock.
     let _ = connection.close().await;
-    let database = finish(Postgres::new(pool, names, 3 * options.timeout));
+    let database = finish(Postgres::new(pool, names, options.schema.clone(), 3 * options.timeout));
     database.gate.set_missing(&missing);
     let database = Database::Postgres(database);
-    // One folder serves several databases and schemas: each has its own part of it.
-    let own =
-        options.schema.iter().map(String::as_str).chain([prefix.as_str()]).filter(|name| !name.is_empty());
-    let part = own.fold(address.clone(), |part, name| format!("{part}-{name}"));
-    let part = part.replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "-");
+    // One folder serves several databases, schemas and prefixes: each has its own part of
+    // it, which the `+` keeps apart.
+    let mut part = address.replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "-");
+    for (what, name) in [("schema", options.schema.as_deref().unwrap_or_default()), ("prefix", &*prefix)] {
+        if !name.is_empty() {
+            part = format!("{part}+{what}.{name}");
+        }
+    }
     let folder = options.blobs.clone().unwrap_or_else(|| "aimate-data/blobs".into()).join(part);
     let blobs = options.blob_store.clone().unwrap_or_else(|| Arc::new(DiskBlobs::new(folder)));
     let index = IndexCache::new(options.index_cache);
     let ids = Arc::clone(&options.ids);
     Ok(SqlStore { database, address, blobs, index, ids })
-}
-
-/// Makes the schema if it is not there and may be made.
-#[expect(clippy::disallowed_methods, reason = "the schema's name was checked")]
-async fn prepare_schema(connection: &mut PgConnection, schema: &str, may_make: bool) -> Result<()> {
-    let exists =
-        "SELECT has_schema_privilege(oid, 'USAGE, CREATE') FROM pg_catalog.pg_namespace WHERE nspname = $1";
-    let query = sqlx::query_scalar(exists).bind(schema);
-    let is_ours: Option<bool> = query.fetch_optional(&mut *connection).await.map_err(failure)?;
-    match is_ours {
-        Some(true) => Ok(()),
-        Some(false) => Err(Error::invalid(format!(
-            "this user may not make tables in the schema `{schema}`: let its owner run \
-             `GRANT USAGE, CREATE ON SCHEMA {schema} TO` this user"
-        ))),
-        // Then it has no tables either, and all migrations are missing.
-        None if !may_make => Ok(()),
-        None => {
-            // `IF NOT EXISTS`: another process may be at it.
-            let make = AssertSqlSafe(format!("CREATE SCHEMA IF NOT EXISTS {schema}"));
-            match sqlx::raw_sql(make).execute(connection).await {
-                Ok(_) => Ok(()),
-                Err(error) => match error.as_database_error().and_then(|error| error.code()).as_deref() {
-                    Some("42501") => Err(Error::invalid(format!(
-                        "this user may not make the schema `{schema}`: let one who may run \
-                         `CREATE SCHEMA {schema} AUTHORIZATION` this user"
-                    ))
-                    .with_source(error)),
-                    // Made at the same moment.
-                    Some("23505" | "42P06") => Ok(()),
-                    _ => Err(failure(error)),
-                },
-            }
-        }
-    }
 }
 
 /// A parser's error could repeat what it parsed; its kind is enough.

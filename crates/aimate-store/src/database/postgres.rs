@@ -1,11 +1,12 @@
 //! Running statements on PostgreSQL.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aimate_core::Result;
-use futures_util::TryStreamExt as _;
 use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, TryStreamExt as _};
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection};
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection, Either, Executor as _, PgPool, SqlSafeStr as _, SqlStr,
@@ -15,8 +16,8 @@ use sqlx::{
 use super::pool::{Pool, Poolable};
 use super::task::Tasks;
 use super::{DbError, DialectText, Expected, Names, Outcome, Row, SchemaGate, Statement, Value};
-use crate::Kind;
 use crate::worker::LivenessLocks;
+use crate::{Kind, metrics};
 
 impl Poolable for PgConnection {
     type Options = SessionOptions;
@@ -58,7 +59,10 @@ pub(crate) struct SessionOptions {
 
 /// Puts `schema` before the search path, for the session or a transaction.
 fn search_path(schema: &str, is_local: bool) -> String {
-    format!("SELECT set_config('search_path', '{schema}, ' || current_setting('search_path'), {is_local})")
+    format!(
+        "SELECT set_config('search_path', concat_ws(', ', '{schema}', nullif(current_setting('search_path'), '')), \
+         {is_local})"
+    )
 }
 
 /// Begins a transaction on an application's connection, with settings of its own.
@@ -79,6 +83,7 @@ pub(crate) struct Postgres {
     /// An application's pool, whose connections are used instead, and what begins a
     /// transaction there.
     borrowed: Option<(PgPool, Arc<str>)>,
+    pub(crate) schema: Option<String>,
     pub(crate) names: Names,
     pub(crate) gate: SchemaGate,
     pub(crate) tasks: Tasks,
@@ -89,10 +94,16 @@ pub(crate) struct Postgres {
 }
 
 impl Postgres {
-    pub(crate) fn new(pool: Pool<PgConnection>, names: Names, deadline: Duration) -> Self {
+    pub(crate) fn new(
+        pool: Pool<PgConnection>,
+        names: Names,
+        schema: Option<String>,
+        deadline: Duration,
+    ) -> Self {
         Self {
             pool,
             borrowed: None,
+            schema,
             names,
             gate: SchemaGate::default(),
             tasks: Tasks::default(),
@@ -152,7 +163,13 @@ impl Postgres {
             Box::pin(async {
                 match borrowed {
                     None => query("BEGIN").execute(&mut *connection).await?,
-                    Some(begin) => connection.execute(raw_sql(built(begin))).await?,
+                    Some(begin) => {
+                        let begun = connection.execute(raw_sql(built(begin))).await;
+                        // It may be in a transaction already: it counts as lost.
+                        begun.map_err(|error| {
+                            sqlx::Error::Protocol(format!("a transaction did not begin: {error}"))
+                        })?
+                    }
                 };
                 let result = work(&mut *connection).await;
                 let end = query(if result.is_ok() { "COMMIT" } else { "ROLLBACK" });
@@ -182,13 +199,25 @@ impl Postgres {
             let work = async move {
                 // Held until the connection is given back.
                 let _permit = permit;
+                let start = Instant::now();
                 let mut connection = pool.acquire().await?;
+                metrics::waited(Kind::Postgres, start.elapsed());
                 let late = |_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()).into());
-                let result = tokio::time::timeout(deadline, work(&mut connection)).await.unwrap_or_else(late);
-                if result.as_ref().is_err_and(DbError::is_lost) {
-                    connection.close_on_drop();
+                let work = AssertUnwindSafe(tokio::time::timeout(deadline, work(&mut connection)));
+                match work.catch_unwind().await {
+                    Ok(outcome) => {
+                        let result = outcome.unwrap_or_else(late);
+                        if result.as_ref().is_err_and(DbError::is_lost) {
+                            connection.close_on_drop();
+                        }
+                        result
+                    }
+                    // In the middle of a transaction, which nobody else must get into.
+                    Err(panic) => {
+                        connection.close_on_drop();
+                        std::panic::resume_unwind(panic)
+                    }
                 }
-                result
             };
             return self.tasks.run(work).await;
         }

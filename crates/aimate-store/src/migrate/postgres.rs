@@ -17,7 +17,10 @@ fn migrations(names: &Names) -> Migrator {
 /// Applies what is missing; returns its names.
 pub(super) async fn migrate(db: &Postgres) -> Result<Vec<String>> {
     let mut connection = db.pool.open().await.map_err(failure)?;
-    let missing = run(&mut connection, &db.names).await?;
+    if let Some(schema) = &db.schema {
+        prepare_schema(&mut connection, schema, true).await?;
+    }
+    let missing = run(&mut connection, &db.names, db.schema.as_deref()).await?;
     let _ = connection.close().await;
     db.gate.set_missing(&[]);
     Ok(missing)
@@ -25,19 +28,23 @@ pub(super) async fn migrate(db: &Postgres) -> Result<Vec<String>> {
 
 /// The names of what is missing.
 pub(super) async fn pending(db: &Postgres) -> Result<Vec<String>> {
-    let missing = check(&mut db.pool.open().await.map_err(failure)?, &db.names).await?;
+    let missing = check(&mut db.pool.open().await.map_err(failure)?, &db.names, db.schema.as_deref()).await?;
     db.gate.set_missing(&missing);
     Ok(missing)
 }
 
 /// Applies what is missing, each in its own transaction.
-pub(crate) async fn run(connection: &mut PgConnection, names: &Names) -> Result<Vec<String>> {
-    let mut missing = check(connection, names).await?;
+pub(crate) async fn run(
+    connection: &mut PgConnection,
+    names: &Names,
+    schema: Option<&str>,
+) -> Result<Vec<String>> {
+    let mut missing = check(connection, names, schema).await?;
     if !missing.is_empty() {
         check_vector(connection).await?;
-        if let Some(name) = made_before(connection, to_be_made(POSTGRES, names, &missing)).await? {
+        if let Some(name) = made_before(connection, to_be_made(POSTGRES, names, &missing), schema).await? {
             // Another process may have been at it since.
-            missing = check(connection, names).await?;
+            missing = check(connection, names, schema).await?;
             if to_be_made(POSTGRES, names, &missing).contains(&name) {
                 return Err(in_the_way(&name));
             }
@@ -51,15 +58,59 @@ pub(crate) async fn run(connection: &mut PgConnection, names: &Names) -> Result<
 }
 
 /// The first of `names` that the schema has already.
-async fn made_before(connection: &mut PgConnection, names: Vec<String>) -> Result<Option<String>> {
+async fn made_before(
+    connection: &mut PgConnection,
+    names: Vec<String>,
+    schema: Option<&str>,
+) -> Result<Option<String>> {
     sqlx::query_scalar(
         "SELECT c.relname::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-         WHERE n.nspname = current_schema() AND c.relname = ANY($1) ORDER BY 1 LIMIT 1",
+         WHERE n.nspname = COALESCE($2, current_schema()) AND c.relname = ANY($1) ORDER BY 1 LIMIT 1",
     )
     .bind(names)
+    .bind(schema)
     .fetch_optional(connection)
     .await
     .map_err(failure)
+}
+
+/// Makes the schema if it is not there and may be made.
+#[expect(clippy::disallowed_methods, reason = "the schema's name was checked")]
+pub(crate) async fn prepare_schema(
+    connection: &mut PgConnection,
+    schema: &str,
+    may_make: bool,
+) -> Result<()> {
+    let exists = "SELECT has_schema_privilege(oid, 'USAGE') AND (NOT $2 OR has_schema_privilege(oid, 'CREATE')) \
+        FROM pg_catalog.pg_namespace WHERE nspname = $1";
+    let query = sqlx::query_scalar(exists).bind(schema).bind(may_make);
+    let is_ours: Option<bool> = query.fetch_optional(&mut *connection).await.map_err(failure)?;
+    match is_ours {
+        Some(true) => Ok(()),
+        Some(false) => Err(Error::invalid(format!(
+            "this user may not make tables in the schema `{schema}`: let its owner run \
+             `GRANT USAGE, CREATE ON SCHEMA {schema} TO` this user"
+        ))),
+        // Then it has no tables either, and all migrations are missing.
+        None if !may_make => Ok(()),
+        None => {
+            // `IF NOT EXISTS`: another process may be at it.
+            let make = AssertSqlSafe(format!("CREATE SCHEMA IF NOT EXISTS {schema}"));
+            match sqlx::raw_sql(make).execute(connection).await {
+                Ok(_) => Ok(()),
+                Err(error) => match error.as_database_error().and_then(|error| error.code()).as_deref() {
+                    Some("42501") => Err(Error::invalid(format!(
+                        "this user may not make the schema `{schema}`: let one who may run \
+                         `CREATE SCHEMA {schema} AUTHORIZATION` this user"
+                    ))
+                    .with_source(error)),
+                    // Made at the same moment.
+                    Some("23505" | "42P06") => Ok(()),
+                    _ => Err(failure(error)),
+                },
+            }
+        }
+    }
 }
 
 /// Whether the extension for vectors, if the database has it, is one that the
@@ -113,13 +164,18 @@ async fn seed_statistics(connection: &mut PgConnection, names: &Names) {
 }
 
 /// The names of what is missing, if the schema is one that this version knows.
-pub(crate) async fn check(connection: &mut PgConnection, names: &Names) -> Result<Vec<String>> {
+pub(crate) async fn check(
+    connection: &mut PgConnection,
+    names: &Names,
+    schema: Option<&str>,
+) -> Result<Vec<String>> {
     // Of this schema: one further down the path is another store's.
     let exists = sqlx::query(
         "SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-         WHERE n.nspname = current_schema() AND c.relname = $1",
+         WHERE n.nspname = COALESCE($2, current_schema()) AND c.relname = $1",
     )
     .bind(names.of(TABLE))
+    .bind(schema)
     .fetch_optional(&mut *connection)
     .await
     .map_err(failure)?;
