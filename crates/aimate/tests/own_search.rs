@@ -14,7 +14,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aimate::engine::Completion;
-use aimate::knowledge::{Retriever, SearchRequest, SourcePassage};
+use aimate::knowledge::{
+    DocumentStatus, EmbedPurpose, Embedder, EmbeddingModel, NewCollection, NewDocument, Retriever,
+    SearchMode, SearchRequest, SourcePassage,
+};
 use aimate::message::{Citation, Message, MessageRole, Part, text_of};
 use aimate::provider::{ChatMessage, ChatRequest};
 use aimate::testing::{Step, answer};
@@ -297,4 +300,43 @@ async fn retriever_without_a_name_is_refused() {
     let store = aimate::store::connect("sqlite::memory:").await.unwrap();
     let builder = Engine::builder().store(store).retriever(" ", Arc::new(Asked));
     assert_eq!(builder.build().await.unwrap_err().kind(), ErrorKind::Invalid);
+}
+
+/// An embedder with a bug.
+struct BrokenEmbedder(EmbeddingModel);
+
+#[async_trait]
+impl Embedder for BrokenEmbedder {
+    fn model(&self) -> &EmbeddingModel {
+        &self.0
+    }
+
+    async fn embed(&self, _: &[String], _: EmbedPurpose) -> Result<Vec<Vec<f32>>> {
+        panic!("a bug")
+    }
+}
+
+#[tokio::test]
+async fn embedder_that_panics_keeps_no_other_document_waiting() {
+    let model = EmbeddingModel { name: "local/broken".to_owned(), dimensions: 8, version: "1".to_owned() };
+    let bench = Bench::with([], |builder| builder.embedder(Arc::new(BrokenEmbedder(model)))).await;
+    let knowledge = bench.engine.knowledge(&bench.me);
+    let broken = knowledge.create_collection(NewCollection::new("broken")).await.unwrap();
+    let sound = knowledge.create_collection(NewCollection::new("sound").embedder("none")).await.unwrap();
+    let add = async |collection, name: &str| {
+        let text = "The boiler is serviced in May.".to_owned();
+        knowledge.add_text_to(collection, NewDocument::new(name), text).await.unwrap()
+    };
+    add(broken.id, "a.md").await;
+    for n in 0..3 {
+        let document = add(sound.id, &format!("{n}.md")).await;
+        let waited = tokio::time::timeout(Duration::from_secs(20), knowledge.wait(document.id)).await;
+        assert_eq!(waited.unwrap().unwrap().status, DocumentStatus::Ready);
+    }
+    let request = SearchRequest::new("boiler").collections(["broken"]).mode(SearchMode::Vector);
+    let error = knowledge.search(&request).await.unwrap_err();
+    assert!(error.message().contains("it panicked"), "{error}");
+    // The other way still answers.
+    let request = SearchRequest::new("boiler").collections(["sound"]);
+    assert_eq!(knowledge.search(&request).await.unwrap().hits.len(), 3);
 }

@@ -1,6 +1,7 @@
 //! One call of a model.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aimate_text::tokens::Tokenizer;
 use futures_util::stream::{self, StreamExt};
@@ -104,6 +105,15 @@ pub(crate) async fn ask(
 pub(crate) fn broken(endpoint: &Endpoint, panic: Panicked) -> Error {
     Error::internal(format!("connection `{}`: its provider broke down: it panicked", endpoint.name))
         .with_source(panic)
+}
+
+/// How long a model or an embedder may take for the vectors of one call: one that hangs
+/// must not keep all documents waiting.
+pub(crate) const EMBED_PATIENCE: Duration = Duration::from_secs(600);
+
+/// The error of one that took longer.
+pub(crate) fn no_vectors(name: &str) -> Error {
+    Error::timeout(format!("`{name}` made no vectors in {} s", EMBED_PATIENCE.as_secs()))
 }
 
 /// The warning of a prompt that was sent again without its oldest messages.

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_util::Stream;
+use tokio::time::timeout;
 use tracing::Instrument as _;
 
 use super::Engine;
@@ -11,7 +12,7 @@ use super::chat::budget;
 use super::usage_guard::UsageGuard;
 use crate::caught::caught;
 use crate::chat::call_trace::CallTrace;
-use crate::chat::model_call::{ask, broken};
+use crate::chat::model_call::{EMBED_PATIENCE, ask, broken, no_vectors};
 use crate::error::{Error, Result};
 use crate::knowledge::SourcePassage;
 use crate::limit;
@@ -285,8 +286,11 @@ impl Engine {
         let mut usage = self.usage_guard(scope, target.label(), target.prices(), trace);
         usage.prompt_tokens = texts.iter().map(|text| u64::from(estimate(text))).sum();
         let made = async { provider.embed(&endpoint, &target.model_id, &texts, dimensions).await };
-        let outcome =
-            caught(made.instrument(usage.span())).await.unwrap_or_else(|panic| Err(broken(&endpoint, panic)));
+        let made = timeout(EMBED_PATIENCE, caught(made.instrument(usage.span()))).await;
+        let outcome = match made {
+            Ok(made) => made.unwrap_or_else(|panic| Err(broken(&endpoint, panic))),
+            Err(_) => Err(no_vectors(&target.label())),
+        };
         match &outcome {
             Ok(embeddings) => {
                 usage.outcome = UsageOutcome::Completed;

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::Engine;
 use super::catalog::Catalog;
@@ -21,6 +22,8 @@ use crate::scope::{Role, Scope};
 
 /// How long a caller waits for a list that was never read.
 const WAIT: Duration = Duration::from_secs(5);
+/// How long reading a list may take.
+const LIST_PATIENCE: Duration = Duration::from_secs(60);
 /// How soon the same server is asked again.
 const AGAIN: Duration = Duration::from_secs(10);
 
@@ -109,8 +112,17 @@ impl Engine {
     async fn listed(&self, scope: &Scope, connection: &Connection) -> Result<Vec<Model>> {
         let endpoint = self.endpoint(scope, connection)?;
         let RegisteredProvider { provider, profile } = self.inner.providers.get(&connection.provider)?;
-        let listed = caught(async { provider.models(&endpoint).await }).await;
-        let listed = listed.unwrap_or_else(|panic| Err(broken(&endpoint, panic)))?;
+        let listing = caught(async { provider.models(&endpoint).await });
+        let listed = match timeout(LIST_PATIENCE, listing).await {
+            Ok(listed) => listed.unwrap_or_else(|panic| Err(broken(&endpoint, panic)))?,
+            Err(_) => {
+                return Err(Error::timeout(format!(
+                    "connection `{}`: its provider listed no models in {} s",
+                    connection.name,
+                    LIST_PATIENCE.as_secs()
+                )));
+            }
+        };
         if listed.is_empty() {
             return Err(Error::upstream(format!(
                 "connection `{}`: the server lists no models",

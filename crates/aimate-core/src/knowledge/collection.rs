@@ -96,6 +96,21 @@ impl NewCollection {
         Self { name: name.into(), ..Self::default() }
     }
 
+    /// With vectors of this model: `local`, `none` (text search alone) or
+    /// `CONNECTION/MODEL`.
+    #[must_use]
+    pub fn embedder(mut self, name: impl Into<String>) -> Self {
+        self.embedder = Some(name.into());
+        self
+    }
+
+    /// With a description.
+    #[must_use]
+    pub fn description(mut self, text: impl Into<String>) -> Self {
+        self.description = text.into();
+        self
+    }
+
     /// For all users of the tenant.
     #[must_use]
     pub fn shared(mut self) -> Self {

@@ -1,8 +1,13 @@
 //! Reranking: the best candidates ordered by a model that reads question and
 //! passage together.
 
+use std::time::Duration;
+
+use tokio::time::timeout;
+
 use super::KnowledgeSearch;
 use super::fuse::Candidate;
+use crate::caught::caught;
 use crate::error::Result;
 use crate::knowledge::{Chunk, Reranker, SearchRequest};
 
@@ -46,9 +51,22 @@ impl KnowledgeSearch<'_> {
     }
 }
 
+/// How long a reranker may take.
+const RERANK_PATIENCE: Duration = Duration::from_secs(60);
+
 /// The reranker's scores, one finite number for each text, or why there are none.
 async fn scores(reranker: &dyn Reranker, query: &str, texts: &[String]) -> Result<Vec<f32>, String> {
-    let scores = reranker.rerank(query, texts).await.map_err(|error| error.to_string())?;
+    let reading = async { reranker.rerank(query, texts).await };
+    let scores = match timeout(RERANK_PATIENCE, caught(reading)).await {
+        Ok(Ok(scores)) => scores.map_err(|error| error.to_string())?,
+        Ok(Err(panic)) => {
+            tracing::error!(%panic, reranker = reranker.name(), "a reranker panicked");
+            return Err(format!("`{}` broke down: it panicked", reranker.name()));
+        }
+        Err(_) => {
+            return Err(format!("`{}` took longer than {} s", reranker.name(), RERANK_PATIENCE.as_secs()));
+        }
+    };
     if scores.len() == texts.len() && scores.iter().all(|score| score.is_finite()) {
         return Ok(scores);
     }

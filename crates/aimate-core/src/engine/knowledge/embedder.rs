@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use aimate_text::tokens::Tokenizer;
 use async_trait::async_trait;
+use tokio::time::timeout;
 
 use super::super::{EmbeddingRequest, EmbeddingResponse, Engine};
+use crate::caught::caught;
+use crate::chat::model_call::{EMBED_PATIENCE, no_vectors};
 use crate::error::{Error, ErrorReason, Result};
 use crate::knowledge::{EmbedPurpose, Embedder, EmbeddingModel, Scripts};
 use crate::scope::Scope;
@@ -109,7 +112,14 @@ pub(super) async fn embed_checked(
     purpose: EmbedPurpose,
 ) -> Result<Vec<Vec<f32>>> {
     let EmbeddingModel { name, dimensions, .. } = embedder.model();
-    let mut vectors = embedder.embed(texts, purpose).await?;
+    let embedding = async { embedder.embed(texts, purpose).await };
+    let mut vectors = match timeout(EMBED_PATIENCE, caught(embedding)).await {
+        Ok(Ok(vectors)) => vectors?,
+        Ok(Err(panic)) => {
+            return Err(Error::upstream(format!("`{name}` broke down: it panicked")).with_source(panic));
+        }
+        Err(_) => return Err(no_vectors(name)),
+    };
     if vectors.len() != texts.len() {
         let (want, got) = (texts.len(), vectors.len());
         return Err(Error::upstream(format!("`{name}` made {got} vectors for {want} texts")));
