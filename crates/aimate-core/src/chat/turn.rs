@@ -429,6 +429,14 @@ impl Turn {
         hash.field("knowledge", &self.knowledge, &default.knowledge);
         hash.field("retrievers", &self.retrievers, &default.retrievers);
         hash.field("passages", &self.passages, &default.passages);
+        let chunks: Vec<_> = self
+            .passages
+            .iter()
+            .map(|passage| passage.chunk.map(|chunk| (chunk.document_id, chunk.chunk_id, chunk.start)))
+            .collect();
+        if chunks.iter().any(Option::is_some) {
+            hash.field("passage_chunks", &chunks, &Vec::new());
+        }
         hash.field("sampling", &self.sampling, &default.sampling);
         hash.field("tools", &self.tools, &default.tools);
         hash.field("tool_choice", &self.tool_choice, &default.tool_choice);

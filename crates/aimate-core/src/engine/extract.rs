@@ -40,7 +40,8 @@ impl Engine {
             Ok(value) => return Ok(value),
             Err(wrong) => wrong,
         };
-        tracing::info!(run_of = %first.message.id, %wrong, "an answer is not of its type; it is asked for once more");
+        // What is wrong may quote the answer, which is not the log's.
+        tracing::info!(run_of = %first.message.id, "an answer is not of its type; it is asked for once more");
         let second = self.chat(scope, repair(turn, &first, &wrong)).await?.finished().await?;
         value(&second).map_err(|wrong| {
             Error::upstream(format!("the model's answer is no `{name}`, nor is its second one: {wrong}"))
@@ -56,6 +57,7 @@ fn repair(turn: Turn, first: &Finished, wrong: &str) -> Turn {
     );
     let message = InputMessage::new(MessageRole::User, vec![Part::text(told)]);
     let client_id = turn.client_id.map(|id| format!("{id}/again"));
+    let client_id = client_id.filter(|id| id.chars().count() <= limit::CLIENT_ID);
     Turn {
         conversation: Some(first.message.conversation_id),
         new_conversation: None,
@@ -67,8 +69,8 @@ fn repair(turn: Turn, first: &Finished, wrong: &str) -> Turn {
         knowledge: Some(Vec::new()),
         retrievers: Vec::new(),
         passages: Vec::new(),
-        client_id: client_id.filter(|id| id.chars().count() <= limit::CLIENT_ID),
-        retry: false,
+        retry: turn.retry && client_id.is_some(),
+        client_id,
         ..turn
     }
 }
