@@ -62,7 +62,7 @@ pub use error::problem;
 pub use options::{MoreMetrics, Options};
 pub use router::router;
 pub use serve::serve;
-pub use sse::{last_event_id, sse};
+pub use sse::{last_event_id, sse, sse_resumed};
 
 #[doc(no_inline)]
 pub use aimate_core::Engine;

@@ -33,7 +33,7 @@ const INITIAL_CAPACITY: usize = 1024;
 /// `GET /api/v1/runs/{id}/events`. A comment every 15 s keeps the connection open.
 ///
 /// A client that comes back sends the header `Last-Event-ID`; see
-/// [`last_event_id`] and [`Runs::attach`](aimate_core::engine::Runs::attach). How
+/// [`last_event_id`], [`sse_resumed`] and [`Runs::attach`](aimate_core::engine::Runs::attach). How
 /// many clients may listen at once is the application's to say.
 ///
 /// ```
@@ -48,6 +48,18 @@ const INITIAL_CAPACITY: usize = 1024;
 /// ```
 pub fn sse(answer: Answer) -> Response {
     stream_of(AnswerEvents::new(Arc::default(), answer), None)
+}
+
+/// [`sse`] for a client that came back: an answer that has nothing more to say is a `204`,
+/// which keeps a browser's `EventSource` from coming back again. Waits for the first event.
+pub async fn sse_resumed(mut answer: Answer) -> Response {
+    match answer.next_batch().await {
+        Some(events) => {
+            let source = AnswerEvents::new(Arc::default(), answer);
+            stream_of(AnswerEvents { events, ..source }, None)
+        }
+        None => StatusCode::NO_CONTENT.into_response(),
+    }
 }
 
 /// The sequence number of the last event that a client of [`sse`] has received:
