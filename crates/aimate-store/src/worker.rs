@@ -116,9 +116,6 @@ const PING: Sql = Sql::Each {
     sqlite: "SELECT 0 AS is_standby",
     postgres: "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean AS is_standby",
 };
-/// Leaves all in the database's file, if nobody reads at this moment.
-const CHECKPOINT: Sql = Sql::Sqlite("PRAGMA wal_checkpoint(TRUNCATE)");
-
 /// The user whose work a claimed row is.
 pub(crate) fn owner(row: &Row) -> Result<Scope> {
     Ok(Scope { tenant: row.get("tenant_id")?, user: row.get("user_id")?, role: row.name("role")? })
@@ -184,9 +181,7 @@ impl WorkerStore for SqlStore {
             #[cfg(feature = "sqlite")]
             Database::Sqlite(db) => {
                 db.unlock_worker(worker).await;
-                if let Err(error) = self.database.write(CHECKPOINT.unbound()).await {
-                    tracing::debug!(?error, "a checkpoint failed; the next process makes it");
-                }
+                db.leave_whole().await;
             }
             #[cfg(feature = "postgres")]
             Database::Postgres(db) => db.unlock_worker(worker).await,

@@ -51,6 +51,9 @@ const WRITER_CACHE: &str = "-16384";
 /// of 4 KiB each.
 const CHECKPOINT_EVERY: &str = "4000";
 
+/// How long one that leaves waits for those who read or write.
+const LEAVING: Duration = Duration::from_secs(1);
+
 /// A SQLite database.
 pub(crate) struct Sqlite {
     writer: Writer,
@@ -167,6 +170,22 @@ impl Sqlite {
             return statements;
         }
         statements.into_iter().map(|statement| statement.named(&self.names, Kind::Sqlite)).collect()
+    }
+
+    /// Leaves all in the database's file, if nobody reads at this moment. On a connection
+    /// of its own: among the writes of others it would find the database busy with them,
+    /// and take them along.
+    pub(crate) async fn leave_whole(&self) {
+        let Some(options) = self.reopen_options() else { return };
+        let options = options.create_if_missing(false).busy_timeout(LEAVING);
+        let work = async {
+            let mut connection = options.connect().await?;
+            sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await?;
+            Connection::close(connection).await
+        };
+        if let Err(error) = work.await {
+            tracing::debug!(%error, "a checkpoint failed; the next process makes it");
+        }
     }
 
     /// The writer is closed last: it leaves one whole file, if no other process has
