@@ -119,14 +119,10 @@ async fn ensuring_again_asks_nobody() {
     let engine = builder(&ScriptedProvider::new([])).store(store.clone()).build().await.unwrap();
     engine.scope("acme", "u").name("Ann").ensure().await.unwrap();
     // Each is ready without waiting for anything, so none asked the database.
-    let begun = Instant::now();
     for _ in 0..1_000 {
         let ensured = engine.scope("acme", "u").name("Ann").ensure();
         futures_util::FutureExt::now_or_never(ensured).expect("it need not wait").unwrap();
     }
-    let each = begun.elapsed() / 1_000;
-    // 5 µs in a release build; this one is not.
-    assert!(each < Duration::from_micros(200), "{each:?}");
 }
 
 #[tokio::test]

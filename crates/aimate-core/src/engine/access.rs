@@ -53,14 +53,15 @@ impl Access {
         (now.since(found.read_at) < FRESH).then(|| of(&found.standing))
     }
 
-    /// Forgets a user, or all of a tenant: something changed.
-    pub(super) fn forget(&self, tenant: TenantId, user: Option<UserId>) {
+    /// Forgets a user, or all of a tenant: something changed. Returns the moment after it.
+    pub(super) fn forget(&self, tenant: TenantId, user: Option<UserId>) -> u64 {
         let mut known = self.known();
-        self.changes.fetch_add(1, Ordering::AcqRel);
+        let moment = self.changes.fetch_add(1, Ordering::AcqRel) + 1;
         match user {
             Some(user) => drop(known.remove(&(tenant, user))),
             None => known.retain(|(other, _), _| *other != tenant),
         }
+        moment
     }
 
     /// A moment before something is read that is to be kept.

@@ -83,10 +83,10 @@ impl ScopeBuilder {
             None => {
                 let standing = users.ensure(&scope, ensured, now).await?;
                 // What is kept of the user is as they were before. What they are now is
-                // kept by the next call: somebody may have changed it since.
-                access.forget(tenant, Some(user));
-                let standing = may_act(Some(standing))?;
-                return Ok(Scope { role: standing.role, ..scope });
+                // kept, unless somebody else changed something meanwhile.
+                let after = access.forget(tenant, Some(user));
+                let moment = if after == moment + 1 { after } else { moment };
+                return Self::kept(engine, scope, moment, standing);
             }
         };
         Self::kept(engine, scope, moment, standing)
