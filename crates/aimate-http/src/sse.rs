@@ -52,12 +52,9 @@ pub fn sse(answer: Answer) -> Response {
 
 /// [`sse`] for a client that came back: an answer that has nothing more to say is a `204`,
 /// which keeps a browser's `EventSource` from coming back again. Waits for the first event.
-pub async fn sse_resumed(mut answer: Answer) -> Response {
-    match answer.next_batch().await {
-        Some(events) => {
-            let source = AnswerEvents::new(Arc::default(), answer);
-            stream_of(AnswerEvents { events, ..source }, None)
-        }
+pub async fn sse_resumed(answer: Answer) -> Response {
+    match AnswerEvents::begun(Arc::default(), answer).await {
+        Some(source) => stream_of(source, None),
         None => StatusCode::NO_CONTENT.into_response(),
     }
 }
@@ -97,12 +94,9 @@ pub(crate) fn answer(app: &App, answer: Answer, seat: Seat) -> Response {
 
 /// The remaining events of a finished run; `204` if there are none, which keeps
 /// a browser's `EventSource` from reconnecting.
-pub(crate) async fn finished_answer(app: &App, mut answer: Answer, seat: Seat) -> Response {
-    match answer.next_batch().await {
-        Some(events) => {
-            let source = AnswerEvents::new(app.large_events.clone(), answer);
-            response(app, AnswerEvents { events, ..source }, seat)
-        }
+pub(crate) async fn finished_answer(app: &App, answer: Answer, seat: Seat) -> Response {
+    match AnswerEvents::begun(app.large_events.clone(), answer).await {
+        Some(source) => response(app, source, seat),
         None => StatusCode::NO_CONTENT.into_response(),
     }
 }
@@ -121,6 +115,12 @@ struct AnswerEvents {
 impl AnswerEvents {
     fn new(large: Arc<LargeEvents>, answer: Answer) -> Self {
         Self { answer, events: Vec::new(), large, last: None, shared: None }
+    }
+
+    /// With the first events read ahead; `None` if there are none any more.
+    async fn begun(large: Arc<LargeEvents>, mut answer: Answer) -> Option<Self> {
+        let events = answer.next_batch().await?;
+        Some(Self { events, ..Self::new(large, answer) })
     }
 }
 
