@@ -76,16 +76,7 @@ impl Database {
         statements: [Statement; N],
     ) -> Result<[Vec<Row>; N]> {
         self.gate().check()?;
-        let statements = Vec::from(statements);
-        let outcomes = self.measured("read", N, async {
-            match self {
-                #[cfg(feature = "sqlite")]
-                Self::Sqlite(db) => db.read_all(statements).await,
-                #[cfg(feature = "postgres")]
-                Self::Postgres(db) => db.read_all(statements).await,
-            }
-        });
-        let outcomes = outcomes.await?;
+        let outcomes = self.measured("read", N, self.read_all(statements.into())).await?;
         array(outcomes.into_iter().map(|outcome| outcome.rows))
     }
 
@@ -126,13 +117,17 @@ impl Database {
 
     /// The rows of a statement about the database itself, which needs no table.
     pub(crate) async fn look(&self, statement: Statement) -> Result<Vec<Row>> {
-        let outcomes = match self {
-            #[cfg(feature = "sqlite")]
-            Self::Sqlite(db) => db.read_all(vec![statement]).await?,
-            #[cfg(feature = "postgres")]
-            Self::Postgres(db) => db.read_all(vec![statement]).await?,
-        };
+        let outcomes = self.read_all(vec![statement]).await?;
         Ok(outcomes.into_iter().flat_map(|outcome| outcome.rows).collect())
+    }
+
+    async fn read_all(&self, statements: Vec<Statement>) -> Result<Vec<Outcome>> {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(db) => db.read_all(statements).await,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(db) => db.read_all(statements).await,
+        }
     }
 
     fn gate(&self) -> &SchemaGate {
