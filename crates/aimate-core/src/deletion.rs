@@ -64,6 +64,10 @@ pub struct DeletedCounts {
     /// Usage records that stay in the tenant's accounts and name nobody any more:
     /// those of a user.
     pub anonymised_usage_records: u64,
+    /// Records of the audit log that are gone: those of a tenant.
+    pub audit_records: u64,
+    /// Records of the tenant's audit log that stay, without what they knew of a user.
+    pub redacted_audit_records: u64,
     /// Bytes of the documents.
     pub bytes: u64,
 }

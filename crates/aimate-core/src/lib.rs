@@ -12,6 +12,7 @@
 //!   terms, a sentence for people, and for some an [`ErrorReason`] that programs
 //!   act on. Nobody acts on the sentence.
 
+pub mod audit;
 mod caught;
 pub mod chat;
 mod clock;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::audit::AuditStore;
 use crate::connection::ConnectionStore;
 use crate::conversation::ConversationStore;
 use crate::deletion::DeletionStore;
@@ -89,6 +90,8 @@ pub struct Stores {
     pub queue: Arc<dyn IngestQueue>,
     /// What nothing refers to.
     pub maintenance: Arc<dyn MaintenanceStore>,
+    /// What happened that matters for security.
+    pub audit: Arc<dyn AuditStore>,
     /// The bytes of documents.
     pub blobs: Arc<dyn BlobStore>,
 }
@@ -118,6 +121,7 @@ impl Stores {
             + IngestStore
             + IngestQueue
             + MaintenanceStore
+            + AuditStore
             + 'static,
     {
         Self {
@@ -140,7 +144,8 @@ impl Stores {
             index: store.clone(),
             ingest: store.clone(),
             queue: store.clone(),
-            maintenance: store,
+            maintenance: store.clone(),
+            audit: store,
             blobs,
         }
     }

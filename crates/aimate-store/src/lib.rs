@@ -26,6 +26,7 @@
 #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
 compile_error!("aimate-store needs a database: turn on its feature `sqlite`, `postgres` or both");
 
+mod audit;
 #[cfg(feature = "sqlite")]
 mod backup;
 mod connect;
@@ -207,6 +208,8 @@ struct SqlStore {
     blobs: Arc<dyn BlobStore>,
     index: knowledge::IndexCache,
     ids: Arc<dyn Ids>,
+    /// Held by whoever appends to an audit log.
+    audit_turn: tokio::sync::Mutex<()>,
 }
 
 impl SqlStore {

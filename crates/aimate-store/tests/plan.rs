@@ -7,6 +7,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use aimate_core::audit::AuditFilter;
 use aimate_core::conformance::knowledge_world::{self as library, EAST, Fixture, LONG};
 use aimate_core::conformance::world::{self, World, at, id};
 use aimate_core::conversation::ConversationFilter;
@@ -69,6 +70,19 @@ async fn all_calls(stores: &Stores) {
     stores.workers.cancel_of_inactive(w.worker).await.unwrap();
     stores.workers.clear_logs(at(1)).await.unwrap();
     stores.users.standing(me).await.unwrap();
+    stores.audit.append(me, &world::audit_record(me)).await.unwrap();
+    stores.audit.read(me, 0, 10).await.unwrap();
+    let (actor, target, action) = (Some(me.user), Some(me.user.0), Some("user.login".to_owned()));
+    for (actor, target, action) in [
+        (None, None, None),
+        (actor, target, action.clone()),
+        (None, target, action.clone()),
+        (None, None, action),
+    ] {
+        let mut filter = AuditFilter::default();
+        (filter.actor, filter.target, filter.action) = (actor, target, action);
+        stores.audit.list(me, &filter, page).await.unwrap();
+    }
     stores.tenants.list(page).await.unwrap();
     stores.tenants.update(w.stranger.tenant, &TenantChange::default(), at(1)).await.unwrap();
 

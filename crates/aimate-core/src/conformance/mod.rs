@@ -24,6 +24,7 @@
     reason = "these are tests; the name of a case is its rule"
 )]
 
+pub mod audit;
 pub mod connection;
 pub mod conversation;
 pub mod deletion;
@@ -97,6 +98,15 @@ macro_rules! conformance_tests {
                 deletion_of_a_dead_worker_is_taken_over
                 absent_target_is_not_found
                 receipts_are_cleared
+            }
+            audit {
+                records_are_numbered_and_chained
+                appends_at_the_same_moment_make_one_chain
+                records_are_listed_newest_first
+                filter_narrows_the_list_down
+                other_tenant_sees_no_record
+                absent_tenant_has_no_log
+                deleted_user_leaves_the_chain_whole
             }
             session {
                 created_session_is_found

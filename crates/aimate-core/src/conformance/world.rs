@@ -5,6 +5,7 @@ use std::future::Future;
 
 use serde_json::{Map, json};
 
+use crate::audit::{AuditEvent, NewAuditRecord, action};
 use crate::clock::{Ids as _, RandomIds, Timestamp};
 use crate::connection::{Connection, ConnectionSettings, ConnectionStatus};
 use crate::conversation::Conversation;
@@ -320,4 +321,10 @@ impl<'s> World<'s> {
         self.stores.connections.create(&self.me, &connection).await.unwrap();
         connection
     }
+}
+
+/// The record of a login of the scope's user.
+pub fn audit_record(scope: &Scope) -> NewAuditRecord {
+    let event = AuditEvent::new(action::LOGIN).actor(scope.user).target("user", scope.user);
+    NewAuditRecord::of(event.detail("ip", "192.0.2.1"), at(1)).unwrap()
 }

@@ -84,7 +84,7 @@ async fn open_with(
     let blobs = options.blob_store.clone().unwrap_or_else(|| Arc::new(DiskBlobs::new(folder)));
     let index = IndexCache::new(options.index_cache);
     let ids = Arc::clone(&options.ids);
-    Ok(SqlStore { database, address, blobs, index, ids })
+    Ok(SqlStore { database, address, blobs, index, ids, audit_turn: Default::default() })
 }
 
 /// A parser's error could repeat what it parsed; its kind is enough.

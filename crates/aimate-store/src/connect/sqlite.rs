@@ -54,7 +54,14 @@ pub(super) async fn open(path: &str, options: &Options) -> Result<SqlStore> {
     database.gate.set_missing(&missing);
     let database = Database::Sqlite(database);
     let index = IndexCache::new(options.index_cache);
-    Ok(SqlStore { database, address, blobs, index, ids: Arc::clone(&options.ids) })
+    Ok(SqlStore {
+        database,
+        address,
+        blobs,
+        index,
+        ids: Arc::clone(&options.ids),
+        audit_turn: Default::default(),
+    })
 }
 
 /// The path whose name goes on with `ending`: no two databases share it.

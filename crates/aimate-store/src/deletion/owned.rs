@@ -72,6 +72,25 @@ const ANONYMISE_USAGE: Sql = Sql::Each {
         'anonymised_usage_records')::bigint, 0) + (SELECT count(*) FROM gone))) WHERE tenant_id = $1 AND user_id \
         = $3",
 };
+/// What was done by or to the user stays in the tenant's log; where from goes.
+const REDACT_AUDIT: Sql = Sql::Each {
+    sqlite: "UPDATE audit_records SET detail = NULL, salt = NULL WHERE rowid IN (SELECT a.rowid FROM audit_records a \
+        WHERE a.tenant_id = $1 AND a.actor_id = $2 AND a.detail IS NOT NULL LIMIT 300)",
+    postgres: "WITH gone AS (UPDATE audit_records SET detail = NULL, salt = NULL WHERE tenant_id = $1 AND ctid = \
+        ANY(ARRAY(SELECT a.ctid FROM audit_records a WHERE a.tenant_id = $1 AND a.actor_id = $2 AND a.detail IS NOT \
+        NULL LIMIT 300)) RETURNING 1) UPDATE deletions SET counts = jsonb_set(counts, '{redacted_audit_records}', \
+        to_jsonb(COALESCE((counts ->> 'redacted_audit_records')::bigint, 0) + (SELECT count(*) FROM gone))) WHERE \
+        tenant_id = $1 AND user_id = $3",
+};
+const REDACT_AUDIT_OF_TARGET: Sql = Sql::Each {
+    sqlite: "UPDATE audit_records SET detail = NULL, salt = NULL WHERE rowid IN (SELECT a.rowid FROM audit_records a \
+        WHERE a.tenant_id = $1 AND a.target_id = $2 AND a.detail IS NOT NULL LIMIT 300)",
+    postgres: "WITH gone AS (UPDATE audit_records SET detail = NULL, salt = NULL WHERE tenant_id = $1 AND ctid = \
+        ANY(ARRAY(SELECT a.ctid FROM audit_records a WHERE a.tenant_id = $1 AND a.target_id = $2 AND a.detail IS NOT \
+        NULL LIMIT 300)) RETURNING 1) UPDATE deletions SET counts = jsonb_set(counts, '{redacted_audit_records}', \
+        to_jsonb(COALESCE((counts ->> 'redacted_audit_records')::bigint, 0) + (SELECT count(*) FROM gone))) WHERE \
+        tenant_id = $1 AND user_id = $3",
+};
 const COUNT_USER: Sql = Sql::Each {
     sqlite: "UPDATE deletions SET counts = json_set(counts, '$.users', COALESCE(counts ->> 'users', 0) + 1) WHERE \
         tenant_id = $1 AND user_id = $3 AND EXISTS (SELECT 1 FROM users u WHERE u.tenant_id = $1 AND u.id = $2)",
@@ -95,6 +114,8 @@ pub(super) fn statements(going: &Going<'_>) -> Vec<Statement> {
     // Those of a tenant go as a whole, in the end.
     if going.target.user.is_some() {
         statements.extend(going.counted(ANONYMISE_USAGE, "anonymised_usage_records"));
+        statements.extend(going.counted(REDACT_AUDIT, "redacted_audit_records"));
+        statements.extend(going.counted(REDACT_AUDIT_OF_TARGET, "redacted_audit_records"));
     }
     statements
 }

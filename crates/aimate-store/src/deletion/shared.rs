@@ -34,7 +34,22 @@ const USAGE: Sql = Sql::Each {
         'usage_records')::bigint, 0) + (SELECT count(*) FROM gone))) WHERE tenant_id = $1 AND user_id = $3",
 };
 
+const AUDIT: Sql = Sql::Each {
+    sqlite: "DELETE FROM audit_records WHERE rowid IN (SELECT a.rowid FROM audit_records a WHERE a.tenant_id = $1 AND \
+        $2 IS NOT NULL ORDER BY a.sequence LIMIT 300)",
+    postgres: "WITH gone AS (DELETE FROM audit_records WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT a.ctid FROM \
+        audit_records a WHERE a.tenant_id = $1 AND $2::uuid IS NOT NULL ORDER BY a.sequence LIMIT 300)) RETURNING 1) \
+        UPDATE deletions SET counts = jsonb_set(counts, '{audit_records}', \
+        to_jsonb(COALESCE((counts ->> 'audit_records')::bigint, 0) + (SELECT count(*) FROM gone))) WHERE tenant_id = \
+        $1 AND user_id = $3",
+};
+
 pub(super) fn statements(going: &Going<'_>) -> Vec<Statement> {
-    let counted = [(MODELS, "models"), (CONNECTIONS, "connections"), (USAGE, "usage_records")];
+    let counted = [
+        (MODELS, "models"),
+        (CONNECTIONS, "connections"),
+        (USAGE, "usage_records"),
+        (AUDIT, "audit_records"),
+    ];
     counted.into_iter().flat_map(|(sql, noun)| going.counted(sql, noun)).collect()
 }

@@ -1,0 +1,75 @@
+//! What aiMate itself records, as [`AuditEvent::new`](super::AuditEvent::new) takes it.
+//! Applications may record actions of their own.
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        $($(#[$doc])* pub const $name: &str = $text;)*
+        /// All of these.
+        pub const ALL: &[&str] = &[$($text),*];
+    };
+}
+
+actions! {
+    /// Somebody signed in.
+    LOGIN = "user.login";
+    /// Somebody failed to sign in.
+    LOGIN_FAILED = "user.login_failed";
+    /// Too many failures: the account is locked for a time.
+    LOGIN_LOCKED = "user.locked";
+    /// The lock of an account was taken away.
+    LOGIN_UNLOCKED = "user.unlocked";
+    /// A session was ended: by its user, by an admin, or because its refresh token was used twice.
+    SESSION_ENDED = "session.ended";
+    /// A refresh token came a second time: somebody may have stolen it.
+    REFRESH_REUSED = "session.refresh_reused";
+    /// A user was made.
+    USER_CREATED = "user.created";
+    /// A user's password was changed.
+    PASSWORD_CHANGED = "user.password_changed";
+    /// A user got another role.
+    ROLE_CHANGED = "user.role_changed";
+    /// A user may not act any more.
+    USER_DISABLED = "user.disabled";
+    /// A user may act again.
+    USER_ENABLED = "user.enabled";
+    /// A user was deleted with all that was theirs.
+    USER_DELETED = "user.deleted";
+    /// An API token was made.
+    TOKEN_CREATED = "token.created";
+    /// An API token was revoked.
+    TOKEN_REVOKED = "token.revoked";
+    /// An invitation was made.
+    INVITE_CREATED = "invite.created";
+    /// A connection got a key, or another one.
+    KEY_SET = "connection.key_set";
+    /// A connection lost its key.
+    KEY_REMOVED = "connection.key_removed";
+    /// A connection was made.
+    CONNECTION_CREATED = "connection.created";
+    /// A connection was deleted.
+    CONNECTION_DELETED = "connection.deleted";
+    /// Sealed keys were sealed anew with another encryption key.
+    KEYS_ROTATED = "keys.rotated";
+    /// Somebody became a member of a workspace, or got another role in it.
+    MEMBER_SET = "workspace.member_set";
+    /// Somebody is no member of a workspace any more.
+    MEMBER_REMOVED = "workspace.member_removed";
+    /// A workspace was deleted.
+    WORKSPACE_DELETED = "workspace.deleted";
+    /// The members of a group changed.
+    GROUP_CHANGED = "group.changed";
+    /// A conversation was shared by a link.
+    SHARE_CREATED = "share.created";
+    /// Such a link was revoked.
+    SHARE_REVOKED = "share.revoked";
+    /// A budget was made or changed.
+    BUDGET_SET = "budget.set";
+    /// A budget was deleted.
+    BUDGET_DELETED = "budget.deleted";
+    /// A price was set.
+    PRICE_SET = "price.set";
+    /// The tenant was disabled.
+    TENANT_DISABLED = "tenant.disabled";
+    /// The tenant may act again.
+    TENANT_ENABLED = "tenant.enabled";
+}
