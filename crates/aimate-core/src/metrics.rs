@@ -23,6 +23,7 @@
 //! | `aimate_database_wait_seconds` | histogram | `database` | until a connection was free |
 //! | `aimate_database_seconds` | histogram | `database`, `work` | one unit of work, `read` or `write`, with its wait |
 //! | `aimate_index_cache_total` | counter | `outcome` | parts of the index: `hit`, `miss` |
+//! | `aimate_audit_failures_total` | counter | | audit events that could not be stored, and are in the log alone |
 
 use std::time::Duration;
 
@@ -65,6 +66,7 @@ pub fn describe() {
     );
     describe_histogram!("aimate_database_seconds", Unit::Seconds, "One unit of work on the database.");
     describe_counter!("aimate_index_cache_total", "Parts of the search index that were looked up in memory.");
+    describe_counter!("aimate_audit_failures_total", "Audit events that could not be stored.");
 }
 
 /// A call of a model that has ended.
@@ -129,4 +131,9 @@ pub(crate) fn document_ended(outcome: &'static str) {
 pub(crate) fn published(documents: usize, chunks: usize) {
     counter!("aimate_documents_total", "outcome" => "ready").increment(documents as u64);
     counter!("aimate_chunks_total").increment(chunks as u64);
+}
+
+/// An audit event could not be stored.
+pub(crate) fn audit_failed() {
+    counter!("aimate_audit_failures_total").increment(1);
 }

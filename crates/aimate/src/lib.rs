@@ -40,7 +40,7 @@ pub use aimate_core::{
     WorkspaceId,
 };
 pub use aimate_core::{
-    chat, connection, conversation, deletion, engine, file, knowledge, limit, message, metrics, model,
+    audit, chat, connection, conversation, deletion, engine, file, knowledge, limit, message, metrics, model,
     observer, prompt, provider, run, session, tenant, usage, user, workspace,
 };
 #[cfg(feature = "testing")]

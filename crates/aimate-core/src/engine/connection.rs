@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::Engine;
 use super::access::{may_change, owner};
 use super::endpoint::{binding, no_keys};
+use crate::audit::{AuditEvent, action};
 use crate::connection::{
     Connection, ConnectionChange, ConnectionStatus, NewConnection, check_name, check_settings, clean_key,
     origin, validated_url,
@@ -77,6 +78,7 @@ impl Connections {
         self.set_key(&mut connection, new.api_key)?;
         inner.stores.connections.create(&self.scope, &connection).await?;
         inner.catalogs.forget(self.scope.tenant);
+        self.audit(action::CONNECTION_CREATED, &connection).await;
         Ok(connection)
     }
 
@@ -135,6 +137,11 @@ impl Connections {
         }
         inner.stores.connections.update(&self.scope, &next, read_at).await?;
         inner.catalogs.forget(self.scope.tenant);
+        match (stored.has_key, next.has_key) {
+            _ if next.sealed_key == stored.sealed_key => {}
+            (_, true) => self.audit(action::KEY_SET, &next).await,
+            (_, false) => self.audit(action::KEY_REMOVED, &next).await,
+        }
         Ok(next)
     }
 
@@ -154,6 +161,8 @@ impl Connections {
             deleted => deleted?,
         }
         self.engine.inner.catalogs.forget(self.scope.tenant);
+        let event = AuditEvent::new(action::CONNECTION_DELETED).target("connection", id);
+        self.engine.audit_of(&self.scope, event).await;
         Ok(())
     }
 
@@ -181,6 +190,16 @@ impl Connections {
                 error: Some(error.message().to_owned()),
             },
         })
+    }
+
+    /// Records what was done to a connection: where it leads and who has it, not its key.
+    async fn audit(&self, action: &str, connection: &Connection) {
+        let event = AuditEvent::new(action)
+            .target("connection", connection.id)
+            .detail("origin", origin(connection.url.as_deref()))
+            .detail("has_key", connection.has_key)
+            .detail("is_shared", connection.is_shared);
+        self.engine.audit_of(&self.scope, event).await;
     }
 
     fn set_key(&self, connection: &mut Connection, key: Option<Secret>) -> Result<()> {

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use super::Engine;
 use super::tenant::{TenantRef, Tenants};
 use super::user::Users;
+use crate::audit::{AuditEvent, action};
 use crate::clock::Timestamp;
 use crate::deletion::{DeletedCounts, Deletion, DeletionStep, DeletionTarget};
 use crate::error::{Error, Result};
@@ -78,7 +79,11 @@ impl Users {
     /// ends before the deletion does.
     pub async fn delete(&self, id: UserId) -> Result<Deleted> {
         self.engine.admit_admin(&self.scope, "deletes its users").await?;
-        self.engine.delete_and_wait(DeletionTarget { tenant: self.scope.tenant, user: Some(id) }).await
+        let event = AuditEvent::new(action::USER_DELETED).target("user", id);
+        let target = DeletionTarget { tenant: self.scope.tenant, user: Some(id) };
+        let deleted = self.engine.delete_and_wait(target).await?;
+        self.engine.audit_of(&self.scope, event).await;
+        Ok(deleted)
     }
 }
 

@@ -1,6 +1,7 @@
 //! All tenants, for the operator.
 
 use super::Engine;
+use crate::audit::{AuditEvent, action};
 use crate::error::Result;
 use crate::id::TenantId;
 use crate::page::{Page, PageRequest};
@@ -71,6 +72,10 @@ impl Tenants {
         inner.access.forget(id, None);
         if !tenant.is_active {
             self.engine.cancel_answers(id, None);
+        }
+        if let Some(is_active) = change.is_active {
+            let action = if is_active { action::TENANT_ENABLED } else { action::TENANT_DISABLED };
+            self.engine.record_audit(id, AuditEvent::new(action)).await;
         }
         Ok(tenant)
     }

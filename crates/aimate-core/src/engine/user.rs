@@ -1,6 +1,7 @@
 //! The users of a tenant, for its admins.
 
 use super::Engine;
+use crate::audit::{AuditEvent, action};
 use crate::error::{Error, Result};
 use crate::id::UserId;
 use crate::page::{Page, PageRequest};
@@ -57,6 +58,15 @@ impl Users {
         inner.access.forget(self.scope.tenant, Some(id));
         if !user.is_active {
             self.engine.cancel_answers(self.scope.tenant, Some(id));
+        }
+        if let Some(role) = change.role {
+            let event =
+                AuditEvent::new(action::ROLE_CHANGED).target("user", id).detail("role", role.as_str());
+            self.engine.audit_of(&self.scope, event).await;
+        }
+        if let Some(is_active) = change.is_active {
+            let action = if is_active { action::USER_ENABLED } else { action::USER_DISABLED };
+            self.engine.audit_of(&self.scope, AuditEvent::new(action).target("user", id)).await;
         }
         Ok(user)
     }
