@@ -24,6 +24,7 @@
 //! `/api/v1` and ignored, as OpenAI does, under `/v1`.
 
 mod app;
+mod audit;
 mod callers;
 mod client_stream;
 mod connection;

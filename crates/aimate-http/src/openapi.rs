@@ -31,6 +31,7 @@ use crate::{json, model, openai};
         (name = "workspaces", description = "Groups of conversations and prompts."),
         (name = "prompts", description = "Stored system prompts."),
         (name = "usage", description = "Tokens and cost of model calls."),
+        (name = "audit", description = "What happened that matters for security."),
         (name = "chat", description = "OpenAI's chat completions and embeddings."),
         (name = "service", description = "The server itself."),
     ),

@@ -18,8 +18,8 @@ use crate::error::Failure;
 use crate::knowledge::{collection, document, original, search};
 use crate::options::Options;
 use crate::{
-    connection, conversation, health, message, middleware, model, mount, openai, openapi, origin, prompt,
-    run, usage, workspace,
+    audit, connection, conversation, health, message, middleware, model, mount, openai, openapi, origin,
+    prompt, run, usage, workspace,
 };
 
 /// Returns the routes of `engine`, to serve, to merge into another router or to nest
@@ -103,6 +103,7 @@ fn documented_routes() -> OpenApiRouter<App> {
         .routes(routes!(search::search))
         .routes(routes!(usage::summarize))
         .routes(routes!(usage::records))
+        .routes(routes!(audit::list))
         .routes(routes!(openai::models))
         .layer(compression());
     let streams = OpenApiRouter::new()
