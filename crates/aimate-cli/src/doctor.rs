@@ -4,13 +4,14 @@ mod knowledge;
 
 use std::process::ExitCode;
 
+use aimate::audit::AuditHead;
 use aimate::providers;
-use aimate::{Engine, Result, Scope};
+use aimate::{Engine, PageRequest, Result, Scope};
 
 use crate::config::Config;
 use crate::embedder::Embedders;
 use crate::find::{FoundServer, find};
-use crate::terminal::say;
+use crate::terminal::{plain, say};
 
 /// What `doctor` takes.
 #[derive(Debug, clap::Args)]
@@ -18,6 +19,12 @@ pub(crate) struct DoctorArguments {
     /// Remove what is left over: rows and files that nothing needs
     #[arg(long)]
     repair: bool,
+    /// Look whether the audit logs are those that were written
+    #[arg(long)]
+    audit: bool,
+    /// With `--audit`: the newest record as it was told before, which must still be there
+    #[arg(long, value_name = "NUMBER:HASH", requires = "audit")]
+    audit_head: Option<AuditHead>,
     #[command(flatten)]
     config: Config,
 }
@@ -129,6 +136,9 @@ async fn stored(
         knowledge::remote_embedder(report, &engine, &me, &arguments.config.embedding).await;
         knowledge::documents(report, &engine.knowledge(&me)).await?;
         knowledge::bytes(report, &store.stores()).await?;
+        if arguments.audit {
+            audit(report, &engine, &me, arguments.audit_head).await?;
+        }
         knowledge::left_over(report, &store.stores(), arguments.repair).await
     };
     let outcome = Box::pin(outcome).await;
@@ -149,6 +159,41 @@ async fn connections(report: &mut Report, engine: &Engine, me: &Scope) -> Result
         }
     }
     Ok(())
+}
+
+/// Looks at the chain of every tenant's audit log. `noted` is a head of this server's own.
+async fn audit(report: &mut Report, engine: &Engine, me: &Scope, noted: Option<AuditHead>) -> Result<()> {
+    let tenants = engine.tenants();
+    let mut page = PageRequest::first(PageRequest::MAX_LIMIT);
+    loop {
+        let found = tenants.list(page).await?;
+        for tenant in found.data {
+            let noted = noted.filter(|_| tenant.id == me.tenant);
+            let chain = tenants.verify_audit(tenant.id, noted).await?;
+            let name = tenant.key.map_or_else(|| tenant.id.to_string(), |key| key);
+            match chain.fault {
+                None => {
+                    let what = format!(
+                        "{} records of {}, whole; the newest is {}",
+                        chain.records,
+                        plain(&name),
+                        chain.head
+                    );
+                    report.fine("audit", &what);
+                }
+                Some(fault) => {
+                    report.problem(
+                        "audit",
+                        &format!("the log of {} is not the one that was written: {fault}", plain(&name)),
+                    );
+                }
+            }
+        }
+        match found.next {
+            Some(next) => page.after = Some(next),
+            None => return Ok(()),
+        }
+    }
 }
 
 struct Report {

@@ -21,6 +21,7 @@ use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use command::{Folder, err, out};
+use sqlx::Connection as _;
 
 const BUILTIN: (&str, &str) = ("AI_PROVIDER", "builtin");
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -62,6 +63,17 @@ impl Folder {
     /// The files with the documents' bytes.
     fn blobs(&self) -> Vec<PathBuf> {
         files(&self.data("blobs"))
+    }
+
+    /// Changes the database behind everybody's back.
+    fn sql(&self, statement: &'static str) {
+        let url = format!("sqlite:{}", self.data("aimate.db").display());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut session = sqlx::SqliteConnection::connect(&url).await.unwrap();
+            sqlx::raw_sql(statement).execute(&mut session).await.unwrap();
+            session.close().await.unwrap();
+        });
     }
 
     fn finds(&self, arguments: &[&str]) {
@@ -310,6 +322,34 @@ fn doctor_finds_bytes_that_are_not_those_that_were_stored() {
     let told = folder.well(&["doctor", "--repair"]);
     assert!(told.contains("1 file among the documents' bytes"), "{told}");
     assert!(folder.data("blobs/notes.txt").exists());
+}
+
+#[test]
+fn doctor_finds_an_audit_record_that_was_changed() {
+    let folder = Folder::filled("doctor-audit");
+    let server = Server::start(&folder);
+    for name in ["one", "two", "three"] {
+        let body = format!(
+            r#"{{"name":"{name}","provider":"openai","url":"http://127.0.0.1:9/v1","is_enabled":false}}"#
+        );
+        let made = server.ask("POST /api/v1/connections", &body);
+        assert!(made.starts_with("HTTP/1.1 201"), "{made}");
+    }
+    assert!(
+        server.ask("GET /api/v1/audit?action=connection.created&limit=1", "").contains("next_cursor\":\"")
+    );
+    server.stop();
+    let told = folder.well(&["doctor", "--audit"]);
+    assert!(told.contains("3 records") && told.contains("the newest is 3:"), "{told}");
+    let head = told.split("the newest is ").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
+    folder.well(&["doctor", "--audit", "--audit-head", &head]);
+    folder.sql("UPDATE audit_records SET actor_id = zeroblob(16) WHERE sequence = 2");
+    let told = folder.ill(&["doctor", "--audit"]);
+    assert!(told.contains("record 2, or the hash before it, was changed"), "{told}");
+    folder.sql("DELETE FROM audit_records WHERE sequence > 1");
+    folder.well(&["doctor", "--audit"]);
+    let told = folder.ill(&["doctor", "--audit", "--audit-head", &head]);
+    assert!(told.contains("record 2 is missing"), "{told}");
 }
 
 #[test]
