@@ -16,6 +16,7 @@ mod families;
 #[path = "../../../aimate-providers/tests/families/mod.rs"]
 #[allow(dead_code, reason = "the providers' own tests read the rest of a row")]
 mod family_rows;
+mod isolation;
 mod knowledge;
 mod knowledge_search;
 mod knowledge_turn;
