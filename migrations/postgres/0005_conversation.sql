@@ -1,4 +1,4 @@
--- Trees of messages.
+-- Trees of messages. `user_id` made it; in a workspace its members share it.
 CREATE TABLE conversations (
     tenant_id      uuid    NOT NULL,
     id             uuid    NOT NULL,
@@ -19,13 +19,13 @@ CREATE TABLE conversations (
     PRIMARY KEY (tenant_id, id),
     CONSTRAINT conversations_user FOREIGN KEY (tenant_id, user_id)
         REFERENCES users (tenant_id, id) ON DELETE CASCADE,
-    CONSTRAINT conversations_workspace FOREIGN KEY (tenant_id, user_id, workspace_id)
-        REFERENCES workspaces (tenant_id, user_id, id)
+    CONSTRAINT conversations_workspace FOREIGN KEY (tenant_id, workspace_id)
+        REFERENCES workspaces (tenant_id, id)
 );
 
 CREATE INDEX conversations_by_change ON conversations (tenant_id, user_id, updated_at DESC, id DESC);
 CREATE INDEX conversations_of_workspace
-    ON conversations (tenant_id, user_id, workspace_id, updated_at DESC, id DESC)
+    ON conversations (tenant_id, workspace_id, updated_at DESC, id DESC)
     WHERE workspace_id IS NOT NULL;
 
 -- The parent's key has no cascade: messages go with their conversation, and a

@@ -3,11 +3,13 @@
 
 CREATE EXTENSION IF NOT EXISTS vector;
 
--- A set of documents that is searched together.
+-- A set of documents that is searched together. `user_id` made it; in a workspace its
+-- members share it.
 CREATE TABLE collections (
     tenant_id     uuid   NOT NULL,
     id            uuid   NOT NULL,
     user_id       uuid   NOT NULL,
+    workspace_id  uuid,
     name          text   NOT NULL,
     description   text   NOT NULL,
     chunk_size    bigint NOT NULL,
@@ -17,9 +19,13 @@ CREATE TABLE collections (
     updated_at    bigint NOT NULL,
     PRIMARY KEY (tenant_id, id),
     CONSTRAINT collections_user FOREIGN KEY (tenant_id, user_id)
-        REFERENCES users (tenant_id, id) ON DELETE CASCADE
+        REFERENCES users (tenant_id, id) ON DELETE CASCADE,
+    CONSTRAINT collections_workspace FOREIGN KEY (tenant_id, workspace_id)
+        REFERENCES workspaces (tenant_id, id)
 );
-CREATE UNIQUE INDEX collections_name ON collections (tenant_id, user_id, name);
+CREATE UNIQUE INDEX collections_name ON collections (tenant_id, user_id, name) WHERE workspace_id IS NULL;
+CREATE UNIQUE INDEX collections_workspace_name ON collections (tenant_id, workspace_id, name)
+    WHERE workspace_id IS NOT NULL;
 CREATE INDEX collections_user_id ON collections (tenant_id, user_id, id);
 
 -- Vectors of one model over one collection.

@@ -1,8 +1,10 @@
--- Configured model servers: of one user, or (no user) shared by the tenant.
+-- Configured model servers: of one user, of a workspace (where `user_id` made it),
+-- or (no user) shared by the tenant.
 CREATE TABLE connections (
     tenant_id         BLOB    NOT NULL,
     id                BLOB    NOT NULL,
     user_id           BLOB,
+    workspace_id      BLOB,
     name              TEXT    NOT NULL,
     provider          TEXT    NOT NULL,
     url               TEXT,
@@ -17,9 +19,15 @@ CREATE TABLE connections (
     updated_at        INTEGER NOT NULL,
     PRIMARY KEY (tenant_id, id),
     CONSTRAINT connections_user FOREIGN KEY (tenant_id, user_id)
-        REFERENCES users (tenant_id, id) ON DELETE CASCADE
+        REFERENCES users (tenant_id, id) ON DELETE CASCADE,
+    CONSTRAINT connections_workspace FOREIGN KEY (tenant_id, workspace_id)
+        REFERENCES workspaces (tenant_id, id) ON DELETE CASCADE
 ) STRICT;
 
--- Two indexes, because NULL never equals NULL in a unique one.
-CREATE UNIQUE INDEX connections_own_name ON connections (tenant_id, user_id, name) WHERE user_id IS NOT NULL;
+-- An index for each kind of owner, because NULL never equals NULL in a unique one.
+CREATE UNIQUE INDEX connections_own_name ON connections (tenant_id, user_id, name)
+    WHERE user_id IS NOT NULL AND workspace_id IS NULL;
+CREATE UNIQUE INDEX connections_workspace_name ON connections (tenant_id, workspace_id, name)
+    WHERE workspace_id IS NOT NULL;
 CREATE UNIQUE INDEX connections_shared_name ON connections (tenant_id, name) WHERE user_id IS NULL;
+CREATE INDEX connections_of_user ON connections (tenant_id, user_id, id);

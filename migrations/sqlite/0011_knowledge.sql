@@ -1,11 +1,13 @@
 -- Knowledge: collections of documents, their chunks and vectors, and the index
 -- in which chunks are found.
 
--- A set of documents that is searched together.
+-- A set of documents that is searched together. `user_id` made it; in a workspace its
+-- members share it.
 CREATE TABLE collections (
     tenant_id     BLOB   NOT NULL,
     id            BLOB   NOT NULL,
     user_id       BLOB   NOT NULL,
+    workspace_id  BLOB,
     name          TEXT   NOT NULL,
     description   TEXT   NOT NULL,
     chunk_size    INTEGER NOT NULL,
@@ -15,9 +17,13 @@ CREATE TABLE collections (
     updated_at    INTEGER NOT NULL,
     PRIMARY KEY (tenant_id, id),
     CONSTRAINT collections_user FOREIGN KEY (tenant_id, user_id)
-        REFERENCES users (tenant_id, id) ON DELETE CASCADE
+        REFERENCES users (tenant_id, id) ON DELETE CASCADE,
+    CONSTRAINT collections_workspace FOREIGN KEY (tenant_id, workspace_id)
+        REFERENCES workspaces (tenant_id, id)
 ) STRICT;
-CREATE UNIQUE INDEX collections_name ON collections (tenant_id, user_id, name);
+CREATE UNIQUE INDEX collections_name ON collections (tenant_id, user_id, name) WHERE workspace_id IS NULL;
+CREATE UNIQUE INDEX collections_workspace_name ON collections (tenant_id, workspace_id, name)
+    WHERE workspace_id IS NOT NULL;
 CREATE INDEX collections_user_id ON collections (tenant_id, user_id, id);
 
 -- Vectors of one model over one collection.

@@ -134,20 +134,21 @@ impl PromptChange {
     }
 }
 
-/// Where prompts are kept. Every method sees those of the scope's user; `get` and
-/// `list` see what the tenant shares as well: prompts of [`UserId::SHARED`], which are
-/// made and changed in [`Scope::shared`].
+/// Where prompts are kept. Every method sees those of the scope's user and those of the
+/// workspaces they are a member of, which editors change: to a viewer that is
+/// `Forbidden`. `get` and `list` see what the tenant shares as well: prompts of
+/// [`UserId::SHARED`], which are made and changed in [`Scope::shared`].
 ///
 /// [`UserId::SHARED`]: crate::UserId::SHARED
 #[async_trait]
 pub trait PromptStore: Send + Sync {
-    /// Stores a new prompt. `Conflict` if the id is taken; `NotFound` if its
-    /// workspace is not the user's.
+    /// Stores a new prompt. `Conflict` if the id is taken; `NotFound` if the user is not in
+    /// its workspace.
     async fn create(&self, scope: &Scope, prompt: &Prompt) -> Result<()>;
     /// The prompt with this id; `NotFound` if the user has none.
     async fn get(&self, scope: &Scope, id: PromptId) -> Result<Prompt>;
-    /// The user's prompts and the shared ones, oldest first; only those of `workspace`
-    /// if given.
+    /// The prompts that the user made and the shared ones, oldest first; or all of
+    /// `workspace`, whoever made them.
     async fn list(
         &self,
         scope: &Scope,

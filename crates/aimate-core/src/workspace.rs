@@ -1,4 +1,4 @@
-//! Workspaces: named groups of conversations and prompts.
+//! Workspaces: named groups of conversations and prompts, which members share.
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use crate::page::{Page, PageRequest};
 use crate::scope::Scope;
 use crate::setters::setters;
 
-/// A named group of conversations and prompts of one user.
+/// A named group of conversations and prompts, which its members share.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Workspace {
@@ -22,6 +22,8 @@ pub struct Workspace {
     pub name: String,
     /// What it is for.
     pub description: String,
+    /// What the asking user may do in it.
+    pub role: WorkspaceRole,
     /// Whether it is put away; its conversations stay readable.
     pub is_archived: bool,
     /// Free for the application.
@@ -33,6 +35,23 @@ pub struct Workspace {
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+}
+
+/// What a member may do in a workspace; each may do what those before may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum WorkspaceRole {
+    /// Reads what belongs to it.
+    Viewer,
+    /// Also adds to it and changes what belongs to it.
+    Editor,
+    /// Also manages the workspace and its members.
+    Owner,
+}
+
+crate::text::names! {
+    WorkspaceRole { Viewer = "viewer", Editor = "editor", Owner = "owner" }
 }
 
 /// Parameters for creating a workspace.
@@ -121,16 +140,18 @@ impl WorkspaceChange {
     }
 }
 
-/// Where workspaces are kept. Every method sees those of the scope's user.
+/// Where workspaces are kept. Every method sees those that the scope's user is a
+/// member of; what takes a higher role than theirs is `Forbidden`.
 #[async_trait]
 pub trait WorkspaceStore: Send + Sync {
-    /// Stores a new workspace. `Conflict` if the id is taken.
+    /// Stores a new workspace, whose owner is the scope's user. `Conflict` if the id is
+    /// taken.
     async fn create(&self, scope: &Scope, workspace: &Workspace) -> Result<()>;
-    /// The workspace with this id; `NotFound` if the user has none.
+    /// The workspace with this id.
     async fn get(&self, scope: &Scope, id: WorkspaceId) -> Result<Workspace>;
     /// The user's workspaces, newest first.
     async fn list(&self, scope: &Scope, page: PageRequest) -> Result<Page<Workspace>>;
-    /// Applies `change` and sets `updated_at` to `now`; `NotFound` if absent.
+    /// Applies `change` and sets `updated_at` to `now`; for its owners.
     async fn update(
         &self,
         scope: &Scope,
@@ -138,7 +159,7 @@ pub trait WorkspaceStore: Send + Sync {
         change: &WorkspaceChange,
         now: Timestamp,
     ) -> Result<Workspace>;
-    /// Deletes the workspace and its prompts; its conversations stay, without
-    /// a workspace. `NotFound` if absent.
+    /// Deletes the workspace and its prompts; its conversations stay, without a
+    /// workspace, those of who made them. For its owners.
     async fn delete(&self, scope: &Scope, id: WorkspaceId) -> Result<()>;
 }

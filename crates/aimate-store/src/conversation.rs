@@ -7,33 +7,43 @@ use aimate_core::conversation::{
     Conversation, ConversationChange, ConversationFilter, ConversationStore, ListedMessage, Window,
 };
 use aimate_core::message::Message;
+use aimate_core::workspace::WorkspaceRole;
 use aimate_core::{
-    ConversationId, Cursor, Error, Ids, MessageId, Page, PageRequest, Result, Scope, Timestamp,
+    ConversationId, Cursor, Error, ErrorKind, Ids, MessageId, Page, PageRequest, Result, Scope, Timestamp,
 };
 use async_trait::async_trait;
 
 use crate::SqlStore;
-use crate::database::{Row, Sql, Statement, each};
+use crate::database::{DbError, Row, Sql, Statement, each};
 use crate::message::message;
-use crate::page::{before, or_not_found, rows_of, touched_or_not_found};
+use crate::page::{before, or_not_found, rows_of};
 use crate::value::{contains, count, json, maybe_json, maybe_text, text};
+use crate::workspace::too_little;
 
+/// In no workspace, or in one that the user may add to.
 const CREATE: Sql = Sql::Same(
     "INSERT INTO conversations (tenant_id, user_id, id, workspace_id, title, title_folded, system_prompt, \
      is_pinned, is_archived, tags, metadata, active_leaf_id, message_count, created_at, updated_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15 \
+     WHERE (SELECT a.role FROM workspace_access a \
+        WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = $4) <> 'viewer' OR $4 IS NULL",
 );
 const GET: Sql = Sql::Same(
     "SELECT id, workspace_id, title, system_prompt, is_pinned, is_archived, tags, metadata, active_leaf_id, \
      message_count, created_at, updated_at \
-     FROM conversations WHERE tenant_id = $1 AND user_id = $2 AND id = $3",
+     FROM conversations WHERE tenant_id = $1 AND id = $3 \
+     AND (conversations.workspace_id IS NULL AND conversations.user_id = $2 OR (SELECT a.role FROM workspace_access a \
+        WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = conversations.workspace_id) IS NOT NULL)",
 );
 /// Those that were changed before the cursor `$3`, `$4`. Conditions that are
-/// NULL are not asked for; no index serves them, so one statement does for all.
+/// NULL are not asked for; no index serves them, so one statement does for all. One in a
+/// workspace is left out if the user, who made it, was put out of there.
 const LIST: Sql = Sql::Each {
     sqlite: "SELECT id, workspace_id, title, system_prompt, is_pinned, is_archived, tags, metadata, \
         active_leaf_id, message_count, created_at, updated_at FROM conversations \
         WHERE tenant_id = $1 AND user_id = $2 AND (updated_at, id) < ($3, $4) \
+        AND (workspace_id IS NULL OR (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 \
+            AND a.user_id = $2 AND a.workspace_id = conversations.workspace_id) IS NOT NULL) \
         AND ($5 IS NULL OR is_archived = $5) AND ($6 IS NULL OR is_pinned = $6) \
         AND ($7 IS NULL OR EXISTS (SELECT 1 FROM json_each(tags) t WHERE t.value = $7)) \
         AND ($8 IS NULL OR title_folded LIKE $8 ESCAPE '\\') \
@@ -41,47 +51,67 @@ const LIST: Sql = Sql::Each {
     postgres: "SELECT id, workspace_id, title, system_prompt, is_pinned, is_archived, tags, metadata, \
         active_leaf_id, message_count, created_at, updated_at FROM conversations \
         WHERE tenant_id = $1 AND user_id = $2 AND (updated_at, id) < ($3, $4) \
+        AND (workspace_id IS NULL OR (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 \
+            AND a.user_id = $2 AND a.workspace_id = conversations.workspace_id) IS NOT NULL) \
         AND ($5::boolean IS NULL OR is_archived = $5) AND ($6::boolean IS NULL OR is_pinned = $6) \
         AND ($7::text IS NULL OR EXISTS (SELECT 1 FROM jsonb_array_elements_text(tags) AS t (value) \
             WHERE t.value = $7)) \
         AND ($8::text IS NULL OR title_folded LIKE $8 ESCAPE '\\') \
         ORDER BY updated_at DESC, id DESC LIMIT $9",
 };
-/// The same of workspace `$10`, which has an index of its own.
+/// All of workspace `$10`, which has an index of its own, if the user is in it.
 const LIST_OF_WORKSPACE: Sql = Sql::Each {
     sqlite: "SELECT id, workspace_id, title, system_prompt, is_pinned, is_archived, tags, metadata, \
         active_leaf_id, message_count, created_at, updated_at FROM conversations \
-        WHERE tenant_id = $1 AND user_id = $2 AND workspace_id = $10 AND (updated_at, id) < ($3, $4) \
+        WHERE tenant_id = $1 AND workspace_id = $10 AND (updated_at, id) < ($3, $4) \
+        AND (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 \
+            AND a.workspace_id = $10) IS NOT NULL \
         AND ($5 IS NULL OR is_archived = $5) AND ($6 IS NULL OR is_pinned = $6) \
         AND ($7 IS NULL OR EXISTS (SELECT 1 FROM json_each(tags) t WHERE t.value = $7)) \
         AND ($8 IS NULL OR title_folded LIKE $8 ESCAPE '\\') \
         ORDER BY updated_at DESC, id DESC LIMIT $9",
     postgres: "SELECT id, workspace_id, title, system_prompt, is_pinned, is_archived, tags, metadata, \
         active_leaf_id, message_count, created_at, updated_at FROM conversations \
-        WHERE tenant_id = $1 AND user_id = $2 AND workspace_id = $10 AND (updated_at, id) < ($3, $4) \
+        WHERE tenant_id = $1 AND workspace_id = $10 AND (updated_at, id) < ($3, $4) \
+        AND (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 \
+            AND a.workspace_id = $10) IS NOT NULL \
         AND ($5::boolean IS NULL OR is_archived = $5) AND ($6::boolean IS NULL OR is_pinned = $6) \
         AND ($7::text IS NULL OR EXISTS (SELECT 1 FROM jsonb_array_elements_text(tags) AS t (value) \
             WHERE t.value = $7)) \
         AND ($8::text IS NULL OR title_folded LIKE $8 ESCAPE '\\') \
         ORDER BY updated_at DESC, id DESC LIMIT $9",
 };
+/// Who made it puts it into a workspace where they may add to, or takes it out again;
+/// out of it an owner of the workspace does so too.
 const UPDATE: Sql = Sql::Same(
     "UPDATE conversations SET title = COALESCE($4, title), title_folded = COALESCE($5, title_folded), \
      workspace_id = CASE WHEN $6 THEN $7 ELSE workspace_id END, is_pinned = COALESCE($8, is_pinned), \
      is_archived = COALESCE($9, is_archived), tags = COALESCE($10, tags), \
      metadata = COALESCE($11, metadata), active_leaf_id = COALESCE($12, active_leaf_id), updated_at = $13, \
      system_prompt = NULLIF(COALESCE($14, system_prompt), '') \
-     WHERE tenant_id = $1 AND user_id = $2 AND id = $3 AND (EXISTS (SELECT 1 FROM messages m \
+     WHERE tenant_id = $1 AND id = $3 AND (EXISTS (SELECT 1 FROM messages m \
         WHERE m.tenant_id = $1 AND m.conversation_id = $3 AND m.id = $12) OR $12 IS NULL) \
+     AND (conversations.workspace_id IS NULL AND conversations.user_id = $2 OR (SELECT a.role FROM workspace_access a \
+        WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = conversations.workspace_id) <> 'viewer') \
+     AND ((SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 \
+        AND a.workspace_id = $7) <> 'viewer' OR $7 IS NULL) \
+     AND (NOT $6 OR user_id = $2 OR $7 IS NULL AND (SELECT a.role FROM workspace_access a \
+        WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = conversations.workspace_id) = 'owner') \
      RETURNING id, workspace_id, title, system_prompt, is_pinned, is_archived, tags, metadata, \
      active_leaf_id, message_count, created_at, updated_at",
 );
-const DELETE: Sql = Sql::Same("DELETE FROM conversations WHERE tenant_id = $1 AND user_id = $2 AND id = $3");
+const DELETE: Sql = Sql::Same(
+    "DELETE FROM conversations WHERE tenant_id = $1 AND id = $3 \
+     AND (conversations.workspace_id IS NULL AND conversations.user_id = $2 OR (SELECT a.role FROM workspace_access a \
+        WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = conversations.workspace_id) <> 'viewer')",
+);
 const MESSAGE: Sql = Sql::Same(
     "SELECT m.id, m.conversation_id, m.parent_id, m.role, m.content, m.status, m.model, m.usage, m.cost, \
      m.metadata, m.depth, m.tokens, m.path_tokens, m.created_at \
      FROM conversations c JOIN messages m ON m.tenant_id = c.tenant_id AND m.conversation_id = c.id \
-     WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3 AND m.id = $4",
+     WHERE c.tenant_id = $1 AND c.id = $3 AND m.id = $4 \
+     AND (c.workspace_id IS NULL AND c.user_id = $2 OR (SELECT a.role FROM workspace_access a \
+        WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL)",
 );
 
 /// The conversation of a row.
@@ -118,24 +148,18 @@ pub(crate) fn create(scope: &Scope, conversation: &Conversation) -> Result<State
         .bind(conversation.active_leaf_id)
         .bind(count(conversation.message_count))
         .bind(conversation.created_at)
-        .bind(conversation.updated_at))
-}
-
-/// What a violated foreign key of a new conversation means.
-pub(crate) fn missing_owner(scope: &Scope, conversation: &Conversation) -> Error {
-    match conversation.workspace_id {
-        Some(id) => Error::missing("workspace", id),
-        None => Error::missing("user", scope.user),
-    }
+        .bind(conversation.updated_at)
+        .expect_touched(1))
 }
 
 #[async_trait]
 impl ConversationStore for SqlStore {
     async fn create(&self, scope: &Scope, conversation: &Conversation) -> Result<()> {
         let empty = Conversation { active_leaf_id: None, message_count: 0, ..conversation.clone() };
-        let missing = || missing_owner(scope, conversation);
-        self.database.execute(create(scope, &empty)?).await.map_err(|error| error.on_foreign_key(missing))?;
-        Ok(())
+        match self.database.transaction([create(scope, &empty)?]).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.not_created(scope, conversation, error).await),
+        }
     }
 
     async fn get(&self, scope: &Scope, id: ConversationId) -> Result<Conversation> {
@@ -188,24 +212,15 @@ impl ConversationStore for SqlStore {
             .bind(change.active_leaf_id)
             .bind(now)
             .bind(maybe_text(change.system_prompt.as_ref()));
-        let missing = || match workspace {
-            Some(id) => Error::missing("workspace", id),
-            None => Error::missing("conversation", id),
-        };
-        let rows = self.database.write(update).await.map_err(|error| error.on_foreign_key(missing))?;
-        match (rows.first(), change.active_leaf_id) {
-            (Some(row), _) => conversation(row),
-            (None, Some(leaf)) => {
-                self.check_conversation(scope, id).await?;
-                Err(Error::missing("message", leaf))
-            }
-            (None, None) => Err(Error::missing("conversation", id)),
+        match self.database.write(update).await?.first() {
+            Some(row) => conversation(row),
+            None => Err(self.not_changed(scope, id, change).await),
         }
     }
 
     async fn delete(&self, scope: &Scope, id: ConversationId) -> Result<()> {
         let deleted = self.database.execute(DELETE.scoped(scope).bind(id)).await?;
-        touched_or_not_found(deleted, || Error::missing("conversation", id))
+        if deleted > 0 { Ok(()) } else { Err(self.not_their_conversation(scope, id).await) }
     }
 
     async fn message(&self, scope: &Scope, id: ConversationId, wanted: MessageId) -> Result<Message> {
@@ -261,4 +276,63 @@ impl SqlStore {
     pub(crate) async fn check_conversation(&self, scope: &Scope, id: ConversationId) -> Result<()> {
         ConversationStore::get(self, scope, id).await.map(drop)
     }
+
+    /// Why a conversation was not written to: `NotFound` to who does not see it,
+    /// `Forbidden` to viewers of its workspace.
+    pub(crate) async fn not_their_conversation(&self, scope: &Scope, id: ConversationId) -> Error {
+        match ConversationStore::get(self, scope, id).await {
+            Ok(Conversation { workspace_id: Some(workspace), .. }) => {
+                match self.workspace_role(scope, workspace).await {
+                    Ok(Some(role)) if role < WorkspaceRole::Editor => too_little(role, WorkspaceRole::Editor),
+                    Ok(_) => changed_meanwhile(),
+                    Err(error) => error,
+                }
+            }
+            Ok(_) => changed_meanwhile(),
+            Err(error) => error,
+        }
+    }
+
+    /// Why a change of a conversation was refused.
+    async fn not_changed(&self, scope: &Scope, id: ConversationId, change: &ConversationChange) -> Error {
+        let refused = self.not_their_conversation(scope, id).await;
+        if refused.kind() != ErrorKind::Unavailable {
+            return refused;
+        }
+        if let Some(Some(into)) = change.workspace_id {
+            match self.workspace_role(scope, into).await {
+                Ok(None) => return Error::missing("workspace", into),
+                Ok(Some(WorkspaceRole::Viewer)) => {
+                    return too_little(WorkspaceRole::Viewer, WorkspaceRole::Editor);
+                }
+                Ok(_) => {}
+                Err(error) => return error,
+            }
+        }
+        if let Some(leaf) = change.active_leaf_id
+            && let Err(missing) = ConversationStore::message(self, scope, id, leaf).await
+        {
+            return missing;
+        }
+        if change.workspace_id.is_some() {
+            return Error::forbidden(
+                "only who made the conversation puts it into a workspace; they or an owner take it out again",
+            );
+        }
+        refused
+    }
+
+    /// Why a new conversation was not stored.
+    pub(crate) async fn not_created(&self, scope: &Scope, new: &Conversation, error: DbError) -> Error {
+        match (error, new.workspace_id) {
+            (DbError::RowCount { .. }, Some(workspace)) => {
+                self.not_their_workspace(scope, workspace, WorkspaceRole::Editor).await
+            }
+            (error, _) => error.on_foreign_key(|| Error::missing("user", scope.user)).into(),
+        }
+    }
+}
+
+fn changed_meanwhile() -> Error {
+    Error::unavailable("the conversation changed at the same moment; try again")
 }

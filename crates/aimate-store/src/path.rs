@@ -12,7 +12,6 @@ use crate::SqlStore;
 use crate::conversation::conversation;
 use crate::database::{Row, Sql, each};
 use crate::message::message;
-use crate::page::or_not_found;
 use crate::value::count;
 
 /// From message `$4` (the active leaf if NULL) of conversation `$3` upwards:
@@ -28,7 +27,9 @@ const PATH: Sql = Sql::Each {
             m.metadata, m.depth, m.tokens, m.path_tokens, m.created_at, 1 AS n, m.tokens AS total \
             FROM conversations c JOIN messages m ON m.tenant_id = c.tenant_id AND m.conversation_id = c.id \
             AND m.id = COALESCE($4, c.active_leaf_id) \
-            WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3 \
+            WHERE c.tenant_id = $1 AND c.id = $3 \
+            AND (c.workspace_id IS NULL AND c.user_id = $2 OR (SELECT a.role FROM workspace_access a \
+                WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL) \
             UNION ALL \
             SELECT m.id, m.conversation_id, m.parent_id, m.role, m.content, m.status, m.model, m.usage, m.cost, \
             m.metadata, m.depth, m.tokens, m.path_tokens, m.created_at, path.n + 1, path.total + m.tokens \
@@ -41,7 +42,9 @@ const PATH: Sql = Sql::Each {
             m.metadata, m.depth, m.tokens, m.path_tokens, m.created_at, 1 AS n, m.tokens AS total \
             FROM conversations c JOIN messages m ON m.tenant_id = c.tenant_id AND m.conversation_id = c.id \
             AND m.id = COALESCE($4, c.active_leaf_id) \
-            WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3 \
+            WHERE c.tenant_id = $1 AND c.id = $3 \
+            AND (c.workspace_id IS NULL AND c.user_id = $2 OR (SELECT a.role FROM workspace_access a \
+                WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL) \
             UNION ALL \
             SELECT m.id, m.conversation_id, m.parent_id, m.role, m.content, m.status, m.model, m.usage, m.cost, \
             m.metadata, m.depth, m.tokens, m.path_tokens, m.created_at, path.n + 1, path.total + m.tokens \
@@ -58,7 +61,9 @@ const PATH_IDS: Sql = Sql::Each {
             SELECT m.id, m.parent_id, 1 AS n \
             FROM conversations c JOIN messages m ON m.tenant_id = c.tenant_id AND m.conversation_id = c.id \
             AND m.id = $4 \
-            WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3 \
+            WHERE c.tenant_id = $1 AND c.id = $3 \
+            AND (c.workspace_id IS NULL AND c.user_id = $2 OR (SELECT a.role FROM workspace_access a \
+                WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL) \
             UNION ALL \
             SELECT m.id, m.parent_id, path.n + 1 FROM path CROSS JOIN messages m \
             ON m.tenant_id = $1 AND m.conversation_id = $3 AND m.id = path.parent_id) \
@@ -67,7 +72,9 @@ const PATH_IDS: Sql = Sql::Each {
             SELECT m.id, m.parent_id, 1 AS n \
             FROM conversations c JOIN messages m ON m.tenant_id = c.tenant_id AND m.conversation_id = c.id \
             AND m.id = $4 \
-            WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3 \
+            WHERE c.tenant_id = $1 AND c.id = $3 \
+            AND (c.workspace_id IS NULL AND c.user_id = $2 OR (SELECT a.role FROM workspace_access a \
+                WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL) \
             UNION ALL \
             SELECT m.id, m.parent_id, path.n + 1 FROM path CROSS JOIN LATERAL (SELECT p.id, p.parent_id \
                 FROM messages p WHERE p.tenant_id = $1 AND p.conversation_id = $3 \
@@ -82,7 +89,9 @@ const PATH_SIZES: Sql = Sql::Each {
             SELECT m.parent_id, octet_length(m.content) AS bytes, 1 AS n \
             FROM conversations c JOIN messages m ON m.tenant_id = c.tenant_id AND m.conversation_id = c.id \
             AND m.id = COALESCE($4, c.active_leaf_id) \
-            WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3 \
+            WHERE c.tenant_id = $1 AND c.id = $3 \
+            AND (c.workspace_id IS NULL AND c.user_id = $2 OR (SELECT a.role FROM workspace_access a \
+                WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL) \
             UNION ALL \
             SELECT m.parent_id, octet_length(m.content), path.n + 1 FROM path CROSS JOIN messages m \
             ON m.tenant_id = $1 AND m.conversation_id = $3 AND m.id = path.parent_id \
@@ -92,7 +101,9 @@ const PATH_SIZES: Sql = Sql::Each {
             SELECT m.parent_id, octet_length(m.content::text) AS bytes, 1 AS n \
             FROM conversations c JOIN messages m ON m.tenant_id = c.tenant_id AND m.conversation_id = c.id \
             AND m.id = COALESCE($4, c.active_leaf_id) \
-            WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3 \
+            WHERE c.tenant_id = $1 AND c.id = $3 \
+            AND (c.workspace_id IS NULL AND c.user_id = $2 OR (SELECT a.role FROM workspace_access a \
+                WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL) \
             UNION ALL \
             SELECT m.parent_id, octet_length(m.content::text), path.n + 1 FROM path CROSS JOIN LATERAL ( \
                 SELECT p.parent_id, p.content FROM messages p WHERE p.tenant_id = $1 \
@@ -106,15 +117,17 @@ const PATH_SIZES: Sql = Sql::Each {
 const PAGE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// The conversation with its workspace's active prompts, a row for each; one
-/// row without a prompt if there is none.
+/// row without a prompt if there is none. For who may write to it.
 const HEAD: Sql = Sql::Same(
     "SELECT c.id, c.workspace_id, c.title, c.system_prompt, c.is_pinned, c.is_archived, c.tags, c.metadata, \
      c.active_leaf_id, c.message_count, c.created_at, c.updated_at, \
      p.id AS prompt_id, p.title AS prompt_title, p.content AS prompt_content, \
      p.created_at AS prompt_created_at, p.updated_at AS prompt_updated_at \
      FROM conversations c LEFT JOIN prompts p ON p.tenant_id = c.tenant_id \
-     AND p.user_id = c.user_id AND p.workspace_id = c.workspace_id AND p.is_active \
-     WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3 ORDER BY p.id",
+     AND p.workspace_id = c.workspace_id AND p.is_active \
+     WHERE c.tenant_id = $1 AND c.id = $3 \
+     AND (c.workspace_id IS NULL AND c.user_id = $2 OR (SELECT a.role FROM workspace_access a \
+        WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) <> 'viewer') ORDER BY p.id",
 );
 
 /// The ids of all children of the messages in `$3`, and of all roots if `$4`.
@@ -161,7 +174,7 @@ impl SqlStore {
     ) -> Result<Window> {
         let path = PATH.scoped(scope).bind(id).bind(leaf).bind(max.max(1)).bind(count(tokens));
         let [head, path] = self.database.read_each([HEAD.scoped(scope).bind(id), path]).await?;
-        let first = or_not_found(head.first(), || Error::missing("conversation", id))?;
+        let Some(first) = head.first() else { return Err(self.not_their_conversation(scope, id).await) };
         let window = Window {
             conversation: conversation(first)?,
             prompts: head.iter().filter_map(|row| prompt(row).transpose()).collect::<Result<_>>()?,

@@ -1,48 +1,63 @@
 //! Prompts.
 
 use aimate_core::prompt::{Prompt, PromptChange, PromptStore};
+use aimate_core::workspace::WorkspaceRole;
 use aimate_core::{Error, Page, PageRequest, PromptId, Result, Scope, Timestamp, UserId, WorkspaceId};
 use async_trait::async_trait;
 
 use crate::SqlStore;
-use crate::database::{Row, Sql, each};
-use crate::page::{after, merged_page, or_not_found, rows_of, touched_or_not_found};
+use crate::database::{DbError, Row, Sql, each};
+use crate::page::{after, merged_page, or_not_found, page_by_id, rows_of};
 use crate::user::{create_shared, owners};
 use crate::value::{maybe_text, text};
 
+/// In no workspace, or in one that the user may add to.
 const CREATE: Sql = Sql::Same(
     "INSERT INTO prompts (tenant_id, user_id, id, workspace_id, title, content, is_active, created_at, \
-     updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+     updated_at) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9 \
+     WHERE (SELECT a.role FROM workspace_access a \
+        WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = $4) <> 'viewer' OR $4 IS NULL",
 );
 const GET: Sql = Sql::Same(
-    "SELECT id, workspace_id, title, content, is_active, created_at, updated_at \
-     FROM prompts WHERE tenant_id = $1 AND user_id = $2 AND id = $3",
+    "SELECT id, user_id, workspace_id, title, content, is_active, created_at, updated_at \
+     FROM prompts WHERE tenant_id = $1 AND id = $3 AND (workspace_id IS NULL AND user_id IN ($2, $4) \
+     OR (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 \
+        AND a.workspace_id = prompts.workspace_id) IS NOT NULL)",
 );
 const LIST: Sql = Sql::Same(
-    "SELECT id, workspace_id, title, content, is_active, created_at, updated_at \
-     FROM prompts WHERE tenant_id = $1 AND user_id = $2 AND id > $3 ORDER BY id LIMIT $4",
+    "SELECT id, user_id, workspace_id, title, content, is_active, created_at, updated_at \
+     FROM prompts WHERE tenant_id = $1 AND user_id = $2 AND id > $3 AND (workspace_id IS NULL \
+     OR (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 \
+        AND a.workspace_id = prompts.workspace_id) IS NOT NULL) ORDER BY id LIMIT $4",
 );
 const LIST_OF_WORKSPACE: Sql = Sql::Same(
-    "SELECT id, workspace_id, title, content, is_active, created_at, updated_at \
-     FROM prompts WHERE tenant_id = $1 AND user_id = $2 AND workspace_id = $3 AND id > $4 \
-     ORDER BY id LIMIT $5",
+    "SELECT id, user_id, workspace_id, title, content, is_active, created_at, updated_at \
+     FROM prompts WHERE tenant_id = $1 AND workspace_id = $3 AND id > $4 \
+     AND (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 \
+        AND a.workspace_id = $3) IS NOT NULL ORDER BY id LIMIT $5",
 );
 const UPDATE: Sql = Sql::Same(
     "UPDATE prompts SET title = COALESCE($4, title), content = COALESCE($5, content), \
      is_active = COALESCE($6, is_active), updated_at = $7 \
-     WHERE tenant_id = $1 AND user_id = $2 AND id = $3 \
-     RETURNING id, workspace_id, title, content, is_active, created_at, updated_at",
+     WHERE tenant_id = $1 AND id = $3 AND (workspace_id IS NULL AND user_id = $2 \
+     OR (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 \
+        AND a.workspace_id = prompts.workspace_id) <> 'viewer') \
+     RETURNING id, user_id, workspace_id, title, content, is_active, created_at, updated_at",
 );
-const DELETE: Sql = Sql::Same("DELETE FROM prompts WHERE tenant_id = $1 AND user_id = $2 AND id = $3");
+const DELETE: Sql = Sql::Same(
+    "DELETE FROM prompts WHERE tenant_id = $1 AND id = $3 AND (workspace_id IS NULL AND user_id = $2 \
+     OR (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 \
+        AND a.workspace_id = prompts.workspace_id) <> 'viewer')",
+);
 
-fn prompt(owner: &Scope, row: &Row) -> Result<Prompt> {
+fn prompt(row: &Row) -> Result<Prompt> {
     Ok(Prompt {
         id: row.get("id")?,
         workspace_id: row.maybe("workspace_id")?,
         title: row.get("title")?,
         content: row.get("content")?,
         is_active: row.get("is_active")?,
-        is_shared: owner.user == UserId::SHARED,
+        is_shared: row.get::<UserId>("user_id")? == UserId::SHARED,
         created_at: row.get("created_at")?,
         updated_at: row.get("updated_at")?,
     })
@@ -60,21 +75,21 @@ impl PromptStore for SqlStore {
             .bind(prompt.is_active)
             .bind(prompt.created_at)
             .bind(prompt.updated_at);
-        let missing = || match prompt.workspace_id {
-            Some(id) => Error::missing("workspace", id),
-            None => Error::missing("user", scope.user),
-        };
+        let missing = || Error::missing("user", scope.user);
+        let create = create.expect_touched(1);
         let statements = create_shared(scope, prompt.created_at).into_iter().chain([create]).collect();
-        self.database.transaction_of(statements).await.map_err(|error| error.on_foreign_key(missing))?;
-        Ok(())
+        match (self.database.transaction_of(statements).await, prompt.workspace_id) {
+            (Ok(_), _) => Ok(()),
+            (Err(DbError::RowCount { .. }), Some(workspace)) => {
+                Err(self.not_their_workspace(scope, workspace, WorkspaceRole::Editor).await)
+            }
+            (Err(error), _) => Err(error.on_foreign_key(missing).into()),
+        }
     }
 
     async fn get(&self, scope: &Scope, id: PromptId) -> Result<Prompt> {
-        let owners = owners(scope);
-        let found = self.database.read_each(owners.map(|owner| GET.scoped(&owner).bind(id))).await?;
-        let found = owners.iter().zip(&found).find_map(|(owner, rows)| Some((owner, rows.first()?)));
-        let (owner, row) = or_not_found(found, || Error::missing("prompt", id))?;
-        prompt(owner, row)
+        let row = self.database.read_first(GET.scoped(scope).bind(id).bind(UserId::SHARED)).await?;
+        prompt(&or_not_found(row, || Error::missing("prompt", id))?)
     }
 
     async fn list(
@@ -83,17 +98,15 @@ impl PromptStore for SqlStore {
         workspace: Option<WorkspaceId>,
         page: PageRequest,
     ) -> Result<Page<Prompt>> {
-        let owners = owners(scope);
-        let lists = owners.map(|owner| {
-            let list = match workspace {
-                None => LIST.scoped(&owner),
-                Some(workspace) => LIST_OF_WORKSPACE.scoped(&owner).bind(workspace),
-            };
-            list.bind(after(page)).bind(rows_of(page))
-        });
+        if let Some(workspace) = workspace {
+            let list = LIST_OF_WORKSPACE.scoped(scope).bind(workspace).bind(after(page)).bind(rows_of(page));
+            let prompts = each(&self.database.read(list).await?, prompt)?;
+            return Ok(page_by_id(prompts, page, |prompt| prompt.id.0));
+        }
+        let lists = owners(scope).map(|owner| LIST.scoped(&owner).bind(after(page)).bind(rows_of(page)));
         let mut prompts = Vec::new();
-        for (owner, rows) in owners.iter().zip(&self.database.read_each(lists).await?) {
-            prompts.extend(each(rows, |row| prompt(owner, row))?);
+        for rows in &self.database.read_each(lists).await? {
+            prompts.extend(each(rows, prompt)?);
         }
         Ok(merged_page(prompts, page, false, |prompt| prompt.id.0))
     }
@@ -113,11 +126,27 @@ impl PromptStore for SqlStore {
             .bind(change.is_active)
             .bind(now);
         let rows = self.database.write(update).await?;
-        prompt(scope, or_not_found(rows.first(), || Error::missing("prompt", id))?)
+        match rows.first() {
+            Some(row) => prompt(row),
+            None => Err(self.not_their_prompt(scope, id).await),
+        }
     }
 
     async fn delete(&self, scope: &Scope, id: PromptId) -> Result<()> {
         let deleted = self.database.execute(DELETE.scoped(scope).bind(id)).await?;
-        touched_or_not_found(deleted, || Error::missing("prompt", id))
+        if deleted > 0 { Ok(()) } else { Err(self.not_their_prompt(scope, id).await) }
+    }
+}
+
+impl SqlStore {
+    /// Why a prompt was not changed.
+    async fn not_their_prompt(&self, scope: &Scope, id: PromptId) -> Error {
+        match PromptStore::get(self, scope, id).await {
+            Ok(Prompt { workspace_id: Some(workspace), .. }) => {
+                self.not_their_workspace(scope, workspace, WorkspaceRole::Editor).await
+            }
+            Ok(_) => Error::missing("prompt", id),
+            Err(error) => error,
+        }
     }
 }

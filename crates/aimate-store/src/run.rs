@@ -13,28 +13,50 @@ use crate::page::or_not_found;
 use crate::value::{count, json, text};
 
 const GET: Sql = Sql::Same(
+    "SELECT r.id, r.conversation_id, r.user_message_id, r.message_id, r.status, r.model, r.error, \
+     r.finish_reason, r.usage, r.context, r.worker_id, r.attempt, r.client_id, r.client_hash, r.tags, \
+     r.created_at, r.finished_at \
+     FROM runs r JOIN conversations c ON c.tenant_id = r.tenant_id AND c.id = r.conversation_id \
+     WHERE r.tenant_id = $1 AND r.id = $3 \
+     AND (c.workspace_id IS NULL AND c.user_id = $2 OR (SELECT a.role FROM workspace_access a \
+        WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL)",
+);
+/// The same of who asked for it, which may have no way to its conversation any more.
+const GET_OWN: Sql = Sql::Same(
     "SELECT id, conversation_id, user_message_id, message_id, status, model, error, finish_reason, usage, \
      context, worker_id, attempt, client_id, client_hash, tags, created_at, finished_at \
      FROM runs WHERE tenant_id = $1 AND user_id = $2 AND id = $3",
 );
 const GET_BY_CLIENT: Sql = Sql::Same(
-    "SELECT id, conversation_id, user_message_id, message_id, status, model, error, finish_reason, usage, \
-     context, worker_id, attempt, client_id, client_hash, tags, created_at, finished_at \
-     FROM runs WHERE tenant_id = $1 AND user_id = $2 AND client_id = $3",
+    "SELECT r.id, r.conversation_id, r.user_message_id, r.message_id, r.status, r.model, r.error, \
+     r.finish_reason, r.usage, r.context, r.worker_id, r.attempt, r.client_id, r.client_hash, r.tags, \
+     r.created_at, r.finished_at \
+     FROM runs r JOIN conversations c ON c.tenant_id = r.tenant_id AND c.id = r.conversation_id \
+     WHERE r.tenant_id = $1 AND r.user_id = $2 AND r.client_id = $3 \
+     AND (c.workspace_id IS NULL AND c.user_id = $2 OR (SELECT a.role FROM workspace_access a \
+        WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL)",
 );
 const REQUEST_CANCEL: Sql = Sql::Same(
     "UPDATE runs SET is_cancel_requested = true \
-     WHERE tenant_id = $1 AND user_id = $2 AND id = $3 AND finished_at IS NULL RETURNING status",
+     WHERE tenant_id = $1 AND id = $3 AND finished_at IS NULL AND EXISTS (SELECT 1 FROM conversations c \
+        WHERE c.tenant_id = $1 AND c.id = runs.conversation_id \
+        AND (c.workspace_id IS NULL AND c.user_id = $2 OR (SELECT a.role FROM workspace_access a \
+            WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) <> 'viewer')) \
+     RETURNING status",
 );
 
 /// Events that begin at or before `$4` and go on after it, and all that begin
 /// within the `$5` after it.
 const EVENTS: Sql = Sql::Same(
-    "SELECT e.first_seq, e.events FROM runs r LEFT JOIN run_events e \
+    "SELECT e.first_seq, e.events FROM runs r \
+     JOIN conversations c ON c.tenant_id = r.tenant_id AND c.id = r.conversation_id LEFT JOIN run_events e \
      ON e.tenant_id = r.tenant_id AND e.run_id = r.id AND e.last_seq > $4 AND e.first_seq <= $4 + $5 \
      AND e.first_seq >= COALESCE((SELECT max(b.first_seq) FROM run_events b WHERE b.tenant_id = $1 \
         AND b.run_id = $3 AND b.first_seq <= $4 + 1), 0) \
-     WHERE r.tenant_id = $1 AND r.user_id = $2 AND r.id = $3 ORDER BY e.first_seq",
+     WHERE r.tenant_id = $1 AND r.id = $3 \
+     AND (c.workspace_id IS NULL AND c.user_id = $2 OR (SELECT a.role FROM workspace_access a \
+        WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL) \
+     ORDER BY e.first_seq",
 );
 
 /// Stores events while `$4` is the attempt that owns the run. A batch that grew
@@ -122,7 +144,10 @@ impl RunStore for SqlStore {
         let rows = self.database.write(REQUEST_CANCEL.scoped(scope).bind(id)).await?;
         match rows.first() {
             Some(row) => row.name("status"),
-            None => RunStore::get(self, scope, id).await.map(|run| run.status),
+            None => match RunStore::get(self, scope, id).await? {
+                run if run.status.is_final() => Ok(run.status),
+                run => Err(self.not_their_conversation(scope, run.conversation_id).await),
+            },
         }
     }
 }
@@ -130,7 +155,8 @@ impl RunStore for SqlStore {
 impl SqlStore {
     /// `Conflict` unless `attempt` owns the run and it is not over.
     async fn check_owner(&self, scope: &Scope, id: RunId, attempt: u32) -> Result<()> {
-        let run = RunStore::get(self, scope, id).await?;
+        let row = self.database.read_first(GET_OWN.scoped(scope).bind(id)).await?;
+        let run = run(&or_not_found(row, || Error::missing("run", id))?)?;
         if run.status.is_final() {
             return Err(Error::conflict(format!("the run is over: it is {}", run.status)));
         }

@@ -6,9 +6,11 @@
 BEGIN;
 INSERT INTO users SELECT md5('t' || n % 2)::uuid, md5('u' || n)::uuid, NULL, '', 'user', true, '{}', 0, 0
     FROM generate_series(1, 20) n;
-INSERT INTO workspaces SELECT tenant_id, id, md5(id::text || n)::uuid, '', '', false, '{}', 0, 0
+INSERT INTO workspaces SELECT tenant_id, md5(id::text || n)::uuid, id, '', '', false, '{}', 0, 0
     FROM users, generate_series(1, 3) n;
-INSERT INTO prompts SELECT tenant_id, user_id, md5(id::text || n)::uuid, id, '', '', true, 0, 0
+INSERT INTO workspace_members SELECT tenant_id, id, user_id, 'user', 'owner', 0 FROM workspaces;
+INSERT INTO workspace_access SELECT tenant_id, user_id, id, 'owner' FROM workspaces;
+INSERT INTO prompts SELECT tenant_id, md5(id::text || n)::uuid, user_id, id, '', '', true, 0, 0
     FROM workspaces, generate_series(1, 2) n;
 INSERT INTO conversations SELECT tenant_id, md5(id::text || n)::uuid, id, NULL, '', '', NULL, false, false,
     '[]', '{}', NULL, 0, 0, n FROM users, generate_series(1, 10) n;
@@ -21,7 +23,7 @@ INSERT INTO runs SELECT tenant_id, md5(id::text || n)::uuid, user_id, id, NULL, 
 INSERT INTO run_events SELECT tenant_id, id, n, n, '[]' FROM runs, generate_series(1, 2) n;
 INSERT INTO usage_records SELECT tenant_id, id, user_id, id, conversation_id, model, 'completed', 0, 0, 0, 0,
     NULL, false, finished_at FROM runs;
-INSERT INTO collections SELECT tenant_id, md5(id::text || n)::uuid, id, n::text, '', 0, 0, '{}', 0, 0
+INSERT INTO collections SELECT tenant_id, md5(id::text || n)::uuid, id, NULL, n::text, '', 0, 0, '{}', 0, 0
     FROM users, generate_series(1, 2) n;
 INSERT INTO spaces SELECT tenant_id, md5(id::text || n)::uuid, id, '', 4, '', CASE n WHEN 1 THEN 'active'
     ELSE 'retired' END, NULL, NULL, 0 FROM collections, generate_series(1, 2) n;
@@ -42,7 +44,7 @@ INSERT INTO chunks SELECT tenant_id, md5(id::text || n)::uuid, id, n, '', '[]', 
 INSERT INTO vectors SELECT k.tenant_id, s.id, k.id, k.document_id, '[1,0,0,0]' FROM chunks k
     JOIN documents d ON d.tenant_id = k.tenant_id AND d.id = k.document_id
     JOIN spaces s ON s.tenant_id = d.tenant_id AND s.collection_id = d.collection_id;
-ANALYZE users, workspaces, prompts, conversations, messages, runs, run_events, usage_records, collections, spaces,
+ANALYZE users, workspaces, workspace_members, workspace_access, prompts, conversations, messages, runs, run_events, usage_records, collections, spaces,
     segments, segment_blocks, segment_codes, documents, chunks, vectors;
 -- Only these: another process may have begun to work on the new schema.
 DELETE FROM usage_records WHERE user_id IN (SELECT md5('u' || n)::uuid FROM generate_series(1, 20) n);

@@ -1,11 +1,11 @@
 //! Workspaces.
 
-use aimate_core::workspace::{Workspace, WorkspaceChange, WorkspaceStore};
+use aimate_core::workspace::{Workspace, WorkspaceChange, WorkspaceRole, WorkspaceStore};
 use aimate_core::{Error, Page, PageRequest, Result, Scope, Timestamp, WorkspaceId};
 use async_trait::async_trait;
 
 use crate::SqlStore;
-use crate::database::{Row, Sql, each};
+use crate::database::{DbError, Row, Sql, each};
 use crate::page::{before, or_not_found, page_by_id, rows_of};
 use crate::value::{json, maybe_json, maybe_text, text};
 
@@ -13,36 +13,57 @@ const CREATE: Sql = Sql::Same(
     "INSERT INTO workspaces (tenant_id, user_id, id, name, description, is_archived, metadata, created_at, \
      updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
 );
+/// Who makes a workspace is its first owner.
+const FIRST_MEMBER: Sql = Sql::Same(
+    "INSERT INTO workspace_members (tenant_id, member_id, workspace_id, created_at, kind, role) \
+     VALUES ($1, $2, $3, $4, 'user', 'owner')",
+);
+const FIRST_ACCESS: Sql = Sql::Same(
+    "INSERT INTO workspace_access (tenant_id, user_id, workspace_id, role) VALUES ($1, $2, $3, 'owner')",
+);
 const GET: Sql = Sql::Same(
-    "SELECT id, name, description, is_archived, metadata, created_at, updated_at, \
-     (SELECT count(*) FROM conversations c WHERE c.tenant_id = $1 AND c.user_id = $2 \
-      AND c.workspace_id = workspaces.id) AS conversation_count \
-     FROM workspaces WHERE tenant_id = $1 AND user_id = $2 AND id = $3",
+    "SELECT w.id, w.name, w.description, w.is_archived, w.metadata, w.created_at, w.updated_at, a.role, \
+     (SELECT count(*) FROM conversations c WHERE c.tenant_id = $1 AND c.workspace_id = w.id) \
+     AS conversation_count \
+     FROM workspace_access a JOIN workspaces w ON w.tenant_id = a.tenant_id AND w.id = a.workspace_id \
+     WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = $3",
 );
 const LIST: Sql = Sql::Same(
-    "SELECT id, name, description, is_archived, metadata, created_at, updated_at, \
-     (SELECT count(*) FROM conversations c WHERE c.tenant_id = $1 AND c.user_id = $2 \
-      AND c.workspace_id = workspaces.id) AS conversation_count \
-     FROM workspaces WHERE tenant_id = $1 AND user_id = $2 AND id < $3 ORDER BY id DESC LIMIT $4",
+    "SELECT w.id, w.name, w.description, w.is_archived, w.metadata, w.created_at, w.updated_at, a.role, \
+     (SELECT count(*) FROM conversations c WHERE c.tenant_id = $1 AND c.workspace_id = w.id) \
+     AS conversation_count \
+     FROM workspace_access a JOIN workspaces w ON w.tenant_id = a.tenant_id AND w.id = a.workspace_id \
+     WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id < $3 \
+     ORDER BY a.workspace_id DESC LIMIT $4",
 );
 const UPDATE: Sql = Sql::Same(
     "UPDATE workspaces SET name = COALESCE($4, name), description = COALESCE($5, description), \
      is_archived = COALESCE($6, is_archived), metadata = COALESCE($7, metadata), updated_at = $8 \
-     WHERE tenant_id = $1 AND user_id = $2 AND id = $3 \
-     RETURNING id, name, description, is_archived, metadata, created_at, updated_at, \
-     (SELECT count(*) FROM conversations c WHERE c.tenant_id = $1 AND c.user_id = $2 \
-      AND c.workspace_id = workspaces.id) AS conversation_count",
+     WHERE tenant_id = $1 AND id = $3 AND (SELECT a.role FROM workspace_access a \
+        WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = $3) = 'owner' \
+     RETURNING id, name, description, is_archived, metadata, created_at, updated_at, 'owner' AS role, \
+     (SELECT count(*) FROM conversations c WHERE c.tenant_id = $1 AND c.workspace_id = workspaces.id) \
+     AS conversation_count",
 );
 const LEAVE: Sql = Sql::Same(
-    "UPDATE conversations SET workspace_id = NULL WHERE tenant_id = $1 AND user_id = $2 AND workspace_id = $3",
+    "UPDATE conversations SET workspace_id = NULL WHERE tenant_id = $1 AND workspace_id = $3 \
+     AND (SELECT a.role FROM workspace_access a \
+        WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = $3) = 'owner'",
 );
-const DELETE: Sql = Sql::Same("DELETE FROM workspaces WHERE tenant_id = $1 AND user_id = $2 AND id = $3");
+const DELETE: Sql = Sql::Same(
+    "DELETE FROM workspaces WHERE tenant_id = $1 AND id = $3 AND (SELECT a.role FROM workspace_access a \
+        WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = $3) = 'owner'",
+);
+const ROLE: Sql = Sql::Same(
+    "SELECT role FROM workspace_access WHERE tenant_id = $1 AND user_id = $2 AND workspace_id = $3",
+);
 
 fn workspace(row: &Row) -> Result<Workspace> {
     Ok(Workspace {
         id: row.get("id")?,
         name: row.get("name")?,
         description: row.get("description")?,
+        role: row.name("role")?,
         is_archived: row.get("is_archived")?,
         metadata: row.json("metadata")?,
         conversation_count: row.get("conversation_count")?,
@@ -64,7 +85,10 @@ impl WorkspaceStore for SqlStore {
             .bind(workspace.created_at)
             .bind(workspace.updated_at);
         let missing = || Error::missing("user", scope.user);
-        self.database.execute(create).await.map_err(|error| error.on_foreign_key(missing))?;
+        let member = FIRST_MEMBER.scoped(scope).bind(workspace.id).bind(workspace.created_at);
+        let access = FIRST_ACCESS.scoped(scope).bind(workspace.id);
+        let stored = self.database.transaction([create, member, access]).await;
+        stored.map_err(|error| error.on_foreign_key(missing))?;
         Ok(())
     }
 
@@ -95,7 +119,10 @@ impl WorkspaceStore for SqlStore {
             .bind(maybe_json(change.metadata.as_ref())?)
             .bind(now);
         let rows = self.database.write(update).await?;
-        workspace(or_not_found(rows.first(), || Error::missing("workspace", id))?)
+        match rows.first() {
+            Some(row) => workspace(row),
+            None => Err(self.not_their_workspace(scope, id, WorkspaceRole::Owner).await),
+        }
     }
 
     async fn delete(&self, scope: &Scope, id: WorkspaceId) -> Result<()> {
@@ -104,9 +131,46 @@ impl WorkspaceStore for SqlStore {
         // The key is violated by a conversation that came into the workspace
         // between the two statements.
         let changed = || Error::unavailable("the workspace changed at the same moment; try again");
-        self.database.transaction([leave, delete]).await.map_err(|error| {
-            error.on_row_count(|| Error::missing("workspace", id)).on_foreign_key(changed)
-        })?;
-        Ok(())
+        match self.database.transaction([leave, delete]).await {
+            Ok(_) => Ok(()),
+            Err(DbError::RowCount { .. }) => {
+                Err(self.not_their_workspace(scope, id, WorkspaceRole::Owner).await)
+            }
+            Err(error) => Err(error.on_foreign_key(changed).into()),
+        }
     }
+}
+
+impl SqlStore {
+    /// What the scope's user may do in a workspace; `None` if they are not in it.
+    pub(crate) async fn workspace_role(
+        &self,
+        scope: &Scope,
+        id: WorkspaceId,
+    ) -> Result<Option<WorkspaceRole>> {
+        let row = self.database.read_first(ROLE.scoped(scope).bind(id)).await?;
+        row.map(|row| row.name("role")).transpose()
+    }
+
+    /// Why nothing was done in a workspace, which takes `least`: `NotFound` to who is not
+    /// in it, `Forbidden` to others.
+    pub(crate) async fn not_their_workspace(
+        &self,
+        scope: &Scope,
+        id: WorkspaceId,
+        least: WorkspaceRole,
+    ) -> Error {
+        match self.workspace_role(scope, id).await {
+            Ok(None) => Error::missing("workspace", id),
+            Ok(Some(role)) => too_little(role, least),
+            Err(error) => error,
+        }
+    }
+}
+
+/// What a member is told whose role is too low.
+pub(crate) fn too_little(role: WorkspaceRole, least: WorkspaceRole) -> Error {
+    Error::forbidden(format!(
+        "this takes the role {least} in the workspace, and yours is {role}; one of its owners can change that"
+    ))
 }

@@ -19,7 +19,7 @@ use crate::run::{BeginRun, EventBatch, FinishRun, Run, RunStatus};
 use crate::scope::{Role, Scope};
 use crate::usage::{TokenUsage, UsageRecord};
 use crate::user::User;
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, WorkspaceRole};
 use crate::{Stores, chat::event::ChatEvent};
 
 /// A tenant with two users, a namesake of the first in another tenant, and the
@@ -98,6 +98,7 @@ pub fn workspace(name: &str) -> Workspace {
         id: id(),
         name: name.into(),
         description: "what it is for".into(),
+        role: WorkspaceRole::Owner,
         is_archived: false,
         metadata: Map::from_iter([("n".into(), json!(1))]),
         conversation_count: 0,

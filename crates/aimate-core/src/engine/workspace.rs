@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::id::WorkspaceId;
 use crate::page::{Page, PageRequest};
 use crate::scope::Scope;
-use crate::workspace::{NewWorkspace, Workspace, WorkspaceChange};
+use crate::workspace::{NewWorkspace, Workspace, WorkspaceChange, WorkspaceRole};
 
 /// The workspaces of a scope; see [`Engine::workspaces`].
 #[derive(Clone, Debug)]
@@ -15,7 +15,7 @@ pub struct Workspaces {
 }
 
 impl Engine {
-    /// The workspaces of `scope`'s user.
+    /// The workspaces that `scope`'s user is a member of.
     pub fn workspaces(&self, scope: &Scope) -> Workspaces {
         Workspaces { engine: self.clone(), scope: *scope }
     }
@@ -35,6 +35,7 @@ impl Workspaces {
             id: inner.sources.id(),
             name: new.name,
             description: new.description,
+            role: WorkspaceRole::Owner,
             is_archived: false,
             metadata: new.metadata,
             conversation_count: 0,
@@ -66,7 +67,7 @@ impl Workspaces {
     /// Changes a workspace.
     ///
     /// # Errors
-    /// `Invalid`, `NotFound`.
+    /// `Invalid`, `NotFound`; `Forbidden` unless to its owners.
     pub async fn update(&self, id: WorkspaceId, change: WorkspaceChange) -> Result<Workspace> {
         self.engine.admit(&self.scope).await?;
         change.check()?;
@@ -74,10 +75,10 @@ impl Workspaces {
         inner.stores.workspaces.update(&self.scope, id, &change, inner.sources.now()).await
     }
 
-    /// Deletes a workspace and its prompts; its conversations stay.
+    /// Deletes a workspace and its prompts; its conversations stay those of who made them.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound`; `Forbidden` unless to its owners.
     pub async fn delete(&self, id: WorkspaceId) -> Result<()> {
         self.engine.admit(&self.scope).await?;
         self.engine.inner.stores.workspaces.delete(&self.scope, id).await

@@ -15,7 +15,10 @@ const POSTGRES_APPEND: Sql = Sql::Postgres(
     "WITH touched AS ( \
         UPDATE conversations SET active_leaf_id = $4, updated_at = $5, \
         message_count = message_count + cardinality($6::uuid[]) \
-        WHERE tenant_id = $1 AND user_id = $2 AND id = $3 RETURNING id), \
+        WHERE tenant_id = $1 AND id = $3 \
+        AND (conversations.workspace_id IS NULL AND conversations.user_id = $2 OR (SELECT a.role FROM workspace_access a \
+            WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = conversations.workspace_id) <> 'viewer') \
+        RETURNING id), \
      said AS ( \
         INSERT INTO messages (tenant_id, conversation_id, id, parent_id, role, content, status, model, usage, \
         cost, metadata, depth, tokens, path_tokens, created_at) \
@@ -26,7 +29,9 @@ const POSTGRES_APPEND: Sql = Sql::Postgres(
 );
 const SQLITE_TOUCH: Sql = Sql::Sqlite(
     "UPDATE conversations SET active_leaf_id = $4, updated_at = $5, message_count = message_count + $6 \
-     WHERE tenant_id = $1 AND user_id = $2 AND id = $3",
+     WHERE tenant_id = $1 AND id = $3 \
+     AND (conversations.workspace_id IS NULL AND conversations.user_id = $2 OR (SELECT a.role FROM workspace_access a \
+        WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = conversations.workspace_id) <> 'viewer')",
 );
 
 impl SqlStore {
@@ -59,7 +64,8 @@ impl SqlStore {
             Err(error @ DbError::ForeignKey(_)) => {
                 Err(self.missing_parent(scope, id, &messages, error).await)
             }
-            Err(error) => Err(error.on_row_count(|| Error::missing("conversation", id)).into()),
+            Err(DbError::RowCount { .. }) => Err(self.not_their_conversation(scope, id).await),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -4,8 +4,8 @@ use aimate_core::conversation::Conversation;
 use aimate_core::{ConversationId, Error, Ids, MessageId, Result, Scope};
 use uuid::Uuid;
 
-use super::{create, missing_owner};
-use crate::database::{Array, Sql};
+use super::create;
+use crate::database::{Array, DbError, Sql};
 use crate::value::json;
 use crate::{Kind, SqlStore};
 
@@ -80,13 +80,15 @@ impl SqlStore {
                     .bind(parents)
             }
         };
-        let statements = [create(scope, &forked)?.expect_touched(1), copy.expect_touched(copied)];
-        self.database.transaction(statements).await.map_err(|error| {
-            // The source may have been deleted since its path was read.
-            error
-                .on_row_count(|| Error::missing("conversation", id))
-                .on_foreign_key(|| missing_owner(scope, into))
-        })?;
-        Ok(forked)
+        let statements = [create(scope, &forked)?, copy.expect_touched(copied)];
+        match self.database.transaction(statements).await {
+            Ok(_) => Ok(forked),
+            Err(error @ DbError::RowCount { .. }) => {
+                // The source may have been deleted since its path was read.
+                self.check_conversation(scope, id).await?;
+                Err(self.not_created(scope, into, error).await)
+            }
+            Err(error) => Err(self.not_created(scope, into, error).await),
+        }
     }
 }

@@ -6,7 +6,7 @@ use aimate_core::message::Message;
 use aimate_core::run::{BeginRun, Begun, Run, RunStore};
 use aimate_core::{Error, Result, Scope};
 
-use crate::conversation::{create, missing_owner};
+use crate::conversation::create;
 use crate::database::{DbError, Sql, Statement};
 use crate::message::{bind_arrays, sqlite_insert};
 use crate::value::{count, json, maybe_text, text};
@@ -24,7 +24,9 @@ const POSTGRES_BEGIN: Sql = Sql::Postgres(
         INSERT INTO runs (tenant_id, user_id, conversation_id, id, user_message_id, message_id, status, model, \
         context, worker_id, attempt, client_id, client_hash, created_at, is_cancel_requested, tags) \
         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, false, $31 \
-        FROM conversations WHERE tenant_id = $1 AND user_id = $2 AND id = $3 \
+        FROM conversations WHERE tenant_id = $1 AND id = $3 \
+        AND (conversations.workspace_id IS NULL AND conversations.user_id = $2 OR (SELECT a.role FROM workspace_access a \
+            WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = conversations.workspace_id) <> 'viewer') \
         ON CONFLICT (tenant_id, user_id, client_id) WHERE client_id IS NOT NULL DO NOTHING RETURNING id), \
      said AS ( \
         INSERT INTO messages (tenant_id, conversation_id, id, parent_id, role, content, status, model, usage, \
@@ -37,7 +39,7 @@ const POSTGRES_BEGIN: Sql = Sql::Postgres(
         message_count = message_count + cardinality($15::uuid[]), \
         title = CASE WHEN $28::text IS NOT NULL AND title = $30 THEN $28 ELSE title END, \
         title_folded = CASE WHEN $28::text IS NOT NULL AND title = $30 THEN $29 ELSE title_folded END \
-        WHERE tenant_id = $1 AND user_id = $2 AND id = $3 AND EXISTS (SELECT 1 FROM run)) \
+        WHERE tenant_id = $1 AND id = $3 AND EXISTS (SELECT 1 FROM run)) \
      SELECT id FROM run",
 );
 
@@ -47,6 +49,8 @@ const POSTGRES_BEGIN_NEW: Sql = Sql::Postgres(
         INSERT INTO runs (tenant_id, user_id, conversation_id, id, user_message_id, message_id, status, model, \
         context, worker_id, attempt, client_id, client_hash, created_at, is_cancel_requested, tags) \
         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, false, $38 \
+        WHERE (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 \
+            AND a.workspace_id = $28) <> 'viewer' OR $28 IS NULL \
         ON CONFLICT (tenant_id, user_id, client_id) WHERE client_id IS NOT NULL DO NOTHING RETURNING id), \
      said AS ( \
         INSERT INTO messages (tenant_id, conversation_id, id, parent_id, role, content, status, model, usage, \
@@ -77,7 +81,9 @@ const SQLITE_TOUCH: Sql = Sql::Sqlite(
     "UPDATE conversations SET active_leaf_id = $4, updated_at = $5, message_count = message_count + $6, \
      title = CASE WHEN $7 IS NOT NULL AND title = $9 THEN $7 ELSE title END, \
      title_folded = CASE WHEN $7 IS NOT NULL AND title = $9 THEN $8 ELSE title_folded END \
-     WHERE tenant_id = $1 AND user_id = $2 AND id = $3",
+     WHERE tenant_id = $1 AND id = $3 \
+     AND (conversations.workspace_id IS NULL AND conversations.user_id = $2 OR (SELECT a.role FROM workspace_access a \
+        WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = conversations.workspace_id) <> 'viewer')",
 );
 
 impl SqlStore {
@@ -102,7 +108,10 @@ impl SqlStore {
                 None if begin.replaces.is_some() => Err(Error::conflict(
                     "the answer that is to be tried again is not there any more, or belongs to another turn",
                 )),
-                None => Err(Error::missing("conversation", begin.run.conversation_id)),
+                None => Err(match &begin.create {
+                    Some(new) => self.not_created(scope, new, error).await,
+                    None => self.not_their_conversation(scope, begin.run.conversation_id).await,
+                }),
             },
             DbError::Unique(_) => match self.run_of_client(scope, &begin.run).await? {
                 Some(run) => Ok(Begun::Existing(Box::new(run))),
@@ -125,7 +134,7 @@ impl SqlStore {
         let first = begin.messages.first().unwrap_or(&begin.answer);
         match (&begin.create, first.parent_id) {
             (Some(_), Some(parent)) => Error::missing("message", parent),
-            (Some(conversation), None) => error.on_foreign_key(|| missing_owner(scope, conversation)).into(),
+            (Some(conversation), None) => self.not_created(scope, conversation, error).await,
             (None, _) => {
                 let new: Vec<&Message> = begin.messages.iter().chain([&begin.answer]).collect();
                 self.missing_parent(scope, begin.run.conversation_id, &new, error).await
