@@ -10,6 +10,7 @@ use crate::limit;
 use crate::page::{Page, PageRequest};
 use crate::profile::{AddressRule, ProviderId, ProviderProfile};
 use crate::scope::Scope;
+use crate::sealing::Sealed;
 use crate::secret::Secret;
 use crate::text::names;
 
@@ -153,9 +154,9 @@ pub struct Connection {
     pub has_key: bool,
     /// The last four characters of the key.
     pub key_hint: Option<String>,
-    /// The key, sealed (see [`KeyRing`](crate::KeyRing)); never leaves the process.
+    /// The key, sealed; never leaves the process.
     #[serde(skip)]
-    pub sealed_key: Option<Vec<u8>>,
+    pub sealed_key: Option<Sealed>,
     /// Whether its models are offered.
     pub is_enabled: bool,
     /// Whether all users of the tenant see it; only an admin changes it then.
@@ -389,10 +390,11 @@ pub trait ConnectionStore: Send + Sync {
     async fn get(&self, scope: &Scope, id: ConnectionId) -> Result<Connection>;
     /// What the user sees, by name and then id; the cursor is the id alone.
     async fn list(&self, scope: &Scope, page: PageRequest) -> Result<Page<Connection>>;
-    /// Replaces the stored connection with `connection` (by its id) if its
-    /// stored `updated_at` is still `read_at`. `NotFound` if absent, `Conflict`
-    /// if it changed since or the name is taken.
-    async fn update(&self, scope: &Scope, connection: &Connection, read_at: Timestamp) -> Result<()>;
+    /// Replaces the stored connection with `connection` if its `updated_at` is still that of
+    /// `read`, the same connection as it was read. A sealed key that is the same in both
+    /// leaves the stored one as it is: it may have been resealed meanwhile. `NotFound` if
+    /// absent, `Conflict` if it changed since or the name is taken.
+    async fn update(&self, scope: &Scope, read: &Connection, connection: &Connection) -> Result<()>;
     /// Deletes the connection and its models.
     async fn delete(&self, scope: &Scope, id: ConnectionId) -> Result<()>;
 }

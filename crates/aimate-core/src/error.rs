@@ -205,6 +205,13 @@ impl Error {
         timeout = Timeout;
     }
 
+    /// A stored secret that cannot be opened, for [`ErrorReason::KeyUnavailable`]; `why` goes on
+    /// from "the stored key cannot be opened: ".
+    pub fn key_unavailable(why: &str) -> Self {
+        Self::unavailable(format!("the stored key cannot be opened: {why}; enter the key again"))
+            .with_reason(ErrorReason::KeyUnavailable)
+    }
+
     /// "No `noun` `id`", the one wording for what is absent or another's.
     pub fn missing(noun: &str, id: impl std::fmt::Display) -> Self {
         Self::not_found(format!("there is no {noun} {id}"))

@@ -42,6 +42,7 @@ pub mod provider;
 mod retrieval;
 pub mod run;
 mod scope;
+pub mod sealing;
 mod secret;
 pub mod session;
 mod setters;
@@ -62,7 +63,7 @@ pub use id::{
     BlobId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId, FileId, MessageId, PromptId,
     RunId, SessionId, SpaceId, TenantId, UsageId, UserId, WorkerId, WorkspaceId,
 };
-pub use keyring::{Binding, KeyRing};
+pub use keyring::KeyRing;
 pub use media_type::MediaType;
 pub use page::{Cursor, Page, PageRequest};
 pub use scope::{Role, Scope};

@@ -14,6 +14,7 @@ use crate::knowledge::{
 use crate::model::ModelStore;
 use crate::prompt::PromptStore;
 use crate::run::{RunStore, WorkerStore};
+use crate::sealing::SecretStore;
 use crate::session::SessionStore;
 use crate::tenant::TenantStore;
 use crate::usage::UsageStore;
@@ -33,6 +34,7 @@ use crate::workspace::WorkspaceStore;
 /// | [`WorkerStore`] | The leases of processes; it returns the scope of each run it hands out. |
 /// | [`IngestQueue`] | Work for a process; it returns the scope of all that it hands out. |
 /// | [`MaintenanceStore`] | `doctor` looks over all tenants. |
+/// | [`SecretStore`] | The operator rotates the keys of all tenants' secrets. |
 /// | [`BlobStore`] | A [`Blob`](crate::knowledge::Blob) names its tenant, and comes from a document that was read with a scope. |
 /// | [`UsageStore::record`] | Each record carries its scope: one batch is of many users. |
 /// | [`UsageStore::summarize_all`] | The operator's bill is over all tenants. |
@@ -88,6 +90,8 @@ pub struct Stores {
     pub ingest: Arc<dyn IngestStore>,
     /// Documents to read and spaces to build.
     pub queue: Arc<dyn IngestQueue>,
+    /// Sealed secrets, whatever they are of.
+    pub secrets: Arc<dyn SecretStore>,
     /// What nothing refers to.
     pub maintenance: Arc<dyn MaintenanceStore>,
     /// What happened that matters for security.
@@ -120,6 +124,7 @@ impl Stores {
             + SearchIndex
             + IngestStore
             + IngestQueue
+            + SecretStore
             + MaintenanceStore
             + AuditStore
             + 'static,
@@ -144,6 +149,7 @@ impl Stores {
             index: store.clone(),
             ingest: store.clone(),
             queue: store.clone(),
+            secrets: store.clone(),
             maintenance: store.clone(),
             audit: store,
             blobs,

@@ -1,65 +1,66 @@
 //! Connections.
 
 use aimate_core::connection::{Connection, ConnectionStore};
-use aimate_core::{
-    ConnectionId, Error, ErrorKind, Page, PageRequest, Result, Role, Scope, Timestamp, UserId,
-};
+use aimate_core::{ConnectionId, Error, ErrorKind, Page, PageRequest, Result, Role, Scope, UserId};
 use async_trait::async_trait;
 
 use crate::SqlStore;
 use crate::database::{Row, Sql, Statement, each};
 use crate::page::{or_not_found, page_by_id, rows_of, touched_or_not_found};
+use crate::secret::sealed;
 use crate::user::{being_deleted, tenant_lock};
 use crate::value::{json, maybe_text, text};
 
 /// Owned by `$2`: nobody if it is shared.
 const CREATE: Sql = Sql::Same(
     "INSERT INTO connections (tenant_id, user_id, id, name, provider, url, key_hint, sealed_key, is_enabled, \
-     settings, status, models_fetched_at, stale_since, created_at, updated_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+     settings, status, models_fetched_at, stale_since, created_at, updated_at, key_id) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
 );
 /// The same for a shared one: not in a tenant that is gone or being deleted, whose next
 /// one would inherit it.
 const CREATE_SHARED: Sql = Sql::Same(
     "INSERT INTO connections (tenant_id, user_id, id, name, provider, url, key_hint, sealed_key, is_enabled, \
-     settings, status, models_fetched_at, stale_since, created_at, updated_at) \
-     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15 FROM tenants t \
+     settings, status, models_fetched_at, stale_since, created_at, updated_at, key_id) \
+     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16 FROM tenants t \
      WHERE t.tenant_id = $1 AND NOT EXISTS (SELECT 1 FROM deletions d WHERE d.tenant_id = $1 \
-     AND d.user_id = $16 AND d.finished_at IS NULL)",
+     AND d.user_id = $17 AND d.finished_at IS NULL)",
 );
 const GET: Sql = Sql::Same(
     "SELECT id, user_id, name, provider, url, key_hint, sealed_key, is_enabled, settings, status, \
-     models_fetched_at, stale_since, created_at, updated_at FROM connections \
+     models_fetched_at, stale_since, created_at, updated_at, key_id FROM connections \
      WHERE tenant_id = $1 AND (user_id = $2 OR user_id IS NULL) AND id = $3",
 );
 /// The user's own and the shared ones, each by its index: with OR, SQLite reads
 /// those of all users.
 const LIST: Sql = Sql::Same(
     "SELECT id, user_id, name, provider, url, key_hint, sealed_key, is_enabled, settings, status, \
-     models_fetched_at, stale_since, created_at, updated_at FROM connections \
+     models_fetched_at, stale_since, created_at, updated_at, key_id FROM connections \
      WHERE tenant_id = $1 AND user_id = $2 \
      UNION ALL \
      SELECT id, user_id, name, provider, url, key_hint, sealed_key, is_enabled, settings, status, \
-     models_fetched_at, stale_since, created_at, updated_at FROM connections \
+     models_fetched_at, stale_since, created_at, updated_at, key_id FROM connections \
      WHERE tenant_id = $1 AND user_id IS NULL \
      ORDER BY name, id LIMIT $3",
 );
 /// The same after connection `$4`.
 const LIST_AFTER: Sql = Sql::Same(
     "SELECT id, user_id, name, provider, url, key_hint, sealed_key, is_enabled, settings, status, \
-     models_fetched_at, stale_since, created_at, updated_at FROM connections \
+     models_fetched_at, stale_since, created_at, updated_at, key_id FROM connections \
      WHERE tenant_id = $1 AND user_id = $2 \
      AND (name, id) > (SELECT c.name, c.id FROM connections c WHERE c.tenant_id = $1 AND c.id = $4) \
      UNION ALL \
      SELECT id, user_id, name, provider, url, key_hint, sealed_key, is_enabled, settings, status, \
-     models_fetched_at, stale_since, created_at, updated_at FROM connections \
+     models_fetched_at, stale_since, created_at, updated_at, key_id FROM connections \
      WHERE tenant_id = $1 AND user_id IS NULL \
      AND (name, id) > (SELECT c.name, c.id FROM connections c WHERE c.tenant_id = $1 AND c.id = $4) \
      ORDER BY name, id LIMIT $3",
 );
-/// `$4` says that the user is an admin, who may change shared ones.
+/// `$4` says that the user is an admin, who may change shared ones, `$19` that the sealed key
+/// stays: it may have been resealed since it was read.
 const UPDATE: Sql = Sql::Same(
-    "UPDATE connections SET name = $6, provider = $7, url = $8, key_hint = $9, sealed_key = $10, \
+    "UPDATE connections SET name = $6, provider = $7, url = $8, key_hint = $9, \
+     sealed_key = CASE WHEN $19 THEN sealed_key ELSE $10 END, key_id = CASE WHEN $19 THEN key_id ELSE $18 END, \
      is_enabled = $11, settings = $12, status = $13, models_fetched_at = $14, stale_since = $15, \
      created_at = $16, updated_at = $17 \
      WHERE tenant_id = $1 AND id = $3 AND (user_id = $2 OR ($4 AND user_id IS NULL)) AND updated_at = $5",
@@ -73,7 +74,7 @@ const MAY_CHANGE: Sql = Sql::Same(
 );
 
 fn connection(row: &Row) -> Result<Connection> {
-    let sealed_key: Option<Vec<u8>> = row.maybe("sealed_key")?;
+    let sealed_key = sealed(row, "sealed_key")?;
     Ok(Connection {
         id: row.get("id")?,
         name: row.get("name")?,
@@ -100,14 +101,15 @@ fn bind(statement: Statement, connection: &Connection) -> Result<Statement> {
         .bind(connection.provider.as_str())
         .bind(maybe_text(connection.url.as_ref()))
         .bind(maybe_text(connection.key_hint.as_ref()))
-        .bind(connection.sealed_key.as_deref())
+        .bind(connection.sealed_key.as_ref().map(|sealed| sealed.bytes.as_slice()))
         .bind(connection.is_enabled)
         .bind(json(&connection.settings)?)
         .bind(connection.status.as_str())
         .bind(connection.models_fetched_at)
         .bind(connection.stale_since)
         .bind(connection.created_at)
-        .bind(connection.updated_at))
+        .bind(connection.updated_at)
+        .bind(connection.sealed_key.as_ref().map(|sealed| sealed.key_id)))
 }
 
 fn is_admin(scope: &Scope) -> bool {
@@ -168,10 +170,11 @@ impl ConnectionStore for SqlStore {
         Ok(page_by_id(connections, page, |connection| connection.id.0))
     }
 
-    async fn update(&self, scope: &Scope, connection: &Connection, read_at: Timestamp) -> Result<()> {
+    async fn update(&self, scope: &Scope, read: &Connection, connection: &Connection) -> Result<()> {
         let id = connection.id;
-        let update = UPDATE.scoped(scope).bind(id).bind(is_admin(scope)).bind(read_at);
-        let updated = self.database.execute(bind(update, connection)?).await;
+        let update = UPDATE.scoped(scope).bind(id).bind(is_admin(scope)).bind(read.updated_at);
+        let keeps_key = read.sealed_key == connection.sealed_key;
+        let updated = self.database.execute(bind(update, connection)?.bind(keeps_key)).await;
         if updated.map_err(|error| error.on_unique(|| name_taken(connection)))? > 0 {
             return Ok(());
         }

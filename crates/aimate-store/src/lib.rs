@@ -45,6 +45,7 @@ mod page;
 mod path;
 mod prompt;
 mod run;
+mod secret;
 mod session;
 mod tenant;
 mod usage;

@@ -45,7 +45,7 @@ pub async fn others_see_nothing(stores: &Stores) {
     let changed = Connection { name: "theirs".into(), ..mine.clone() };
     for scope in w.others() {
         missing(stores.connections.get(&scope, mine.id).await);
-        missing(stores.connections.update(&scope, &changed, mine.updated_at).await);
+        missing(stores.connections.update(&scope, &mine, &changed).await);
         missing(stores.connections.delete(&scope, mine.id).await);
         assert!(stores.connections.list(&scope, PageRequest::default()).await.unwrap().data.is_empty());
     }
@@ -67,9 +67,9 @@ pub async fn shared_connection_is_changed_by_admins(stores: &Stores) {
     refused(stores.connections.create(&w.me, &mine).await, ErrorKind::Forbidden);
     let shared = shared(&w, "shared").await;
     let changed = Connection { name: "changed".into(), updated_at: at(1), ..shared.clone() };
-    missing(stores.connections.update(&w.me, &changed, shared.updated_at).await);
+    missing(stores.connections.update(&w.me, &shared, &changed).await);
     missing(stores.connections.delete(&w.me, shared.id).await);
-    stores.connections.update(&w.admin, &changed, shared.updated_at).await.unwrap();
+    stores.connections.update(&w.admin, &shared, &changed).await.unwrap();
     assert_eq!(stores.connections.get(&w.me, shared.id).await.unwrap(), changed);
     stores.connections.delete(&w.admin, shared.id).await.unwrap();
     missing(stores.connections.get(&w.admin, shared.id).await);
@@ -105,7 +105,7 @@ pub async fn update_replaces_it(stores: &Stores) {
         updated_at: at(5),
         ..before.clone()
     };
-    stores.connections.update(&w.me, &after, before.updated_at).await.unwrap();
+    stores.connections.update(&w.me, &before, &after).await.unwrap();
     assert_eq!(stores.connections.get(&w.me, before.id).await.unwrap(), after);
 }
 
@@ -113,11 +113,11 @@ pub async fn update_of_a_changed_connection_conflicts(stores: &Stores) {
     let w = World::new(stores).await;
     let (before, other) = (w.connection("before").await, w.connection("other").await);
     let first = Connection { is_enabled: false, updated_at: at(5), ..before.clone() };
-    stores.connections.update(&w.me, &first, before.updated_at).await.unwrap();
+    stores.connections.update(&w.me, &before, &first).await.unwrap();
     let second = Connection { url: None, updated_at: at(6), ..before.clone() };
-    refused(stores.connections.update(&w.me, &second, before.updated_at).await, ErrorKind::Conflict);
+    refused(stores.connections.update(&w.me, &before, &second).await, ErrorKind::Conflict);
     let taken = Connection { name: other.name, ..first.clone() };
-    refused(stores.connections.update(&w.me, &taken, first.updated_at).await, ErrorKind::Conflict);
+    refused(stores.connections.update(&w.me, &first, &taken).await, ErrorKind::Conflict);
     assert_eq!(stores.connections.get(&w.me, before.id).await.unwrap(), first);
 }
 
@@ -125,7 +125,7 @@ pub async fn absent_connection_is_not_found(stores: &Stores) {
     let w = World::new(stores).await;
     let absent = connection("absent");
     missing(stores.connections.get(&w.me, absent.id).await);
-    missing(stores.connections.update(&w.me, &absent, at(0)).await);
+    missing(stores.connections.update(&w.me, &absent, &absent).await);
     missing(stores.connections.delete(&w.me, absent.id).await);
     let after = crate::Cursor { at: crate::Timestamp(0), id: id() };
     let page = PageRequest { after: Some(after), ..PageRequest::default() };

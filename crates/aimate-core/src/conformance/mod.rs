@@ -43,6 +43,7 @@ pub mod message;
 pub mod model;
 pub mod prompt;
 pub mod run;
+pub mod secret;
 pub mod session;
 pub mod tenant;
 pub mod usage;
@@ -107,6 +108,13 @@ macro_rules! conformance_tests {
                 other_tenant_sees_no_record
                 absent_tenant_has_no_log
                 deleted_user_leaves_the_chain_whole
+            }
+            secret {
+                secrets_are_counted_by_key
+                secrets_are_listed_by_key_and_page
+                resealed_secret_is_stored
+                secret_that_changed_is_not_resealed
+                update_keeps_a_resealed_secret
             }
             session {
                 created_session_is_found

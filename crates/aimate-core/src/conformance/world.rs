@@ -17,6 +17,7 @@ use crate::page::{Page, PageRequest};
 use crate::prompt::Prompt;
 use crate::run::{BeginRun, EventBatch, FinishRun, Run, RunStatus};
 use crate::scope::{Role, Scope};
+use crate::sealing::Sealed;
 use crate::usage::{TokenUsage, UsageRecord};
 use crate::user::User;
 use crate::workspace::{Workspace, WorkspaceRole};
@@ -157,6 +158,11 @@ pub fn message(conversation: ConversationId, parent: Option<&Message>, text: &st
     }
 }
 
+/// What a key of this id sealed.
+pub fn sealed(key_id: u32) -> Sealed {
+    Sealed { key_id, bytes: vec![1, 0, 255] }
+}
+
 pub fn connection(name: &str) -> Connection {
     Connection {
         id: id(),
@@ -165,7 +171,7 @@ pub fn connection(name: &str) -> Connection {
         url: Some("https://api.example/v1".into()),
         has_key: true,
         key_hint: Some("1234".into()),
-        sealed_key: Some(vec![1, 0, 255]),
+        sealed_key: Some(sealed(1)),
         is_enabled: true,
         is_shared: false,
         settings: ConnectionSettings { retries: Some(3), ..ConnectionSettings::default() },

@@ -25,11 +25,11 @@ use crate::chat::AnswerLimits;
 use crate::clock::ClockAndIds;
 use crate::connection::NewConnection;
 use crate::error::{Error, Result};
-use crate::keyring::KeyRing;
 use crate::knowledge::{Embedder, Fetcher, Reranker, Retriever, Scripts};
 use crate::limit;
 use crate::observer::{Observer, Observers};
 use crate::provider::{ChatProvider, ProviderId};
+use crate::sealing::Sealer;
 
 /// How long a worker counts as alive after it last said so.
 const LEASE: Duration = Duration::from_secs(30);
@@ -68,7 +68,7 @@ pub struct EngineBuilder {
     stores: Option<Stores>,
     providers: HashMap<ProviderId, Arc<dyn ChatProvider>>,
     sources: ClockAndIds,
-    keys: Option<KeyRing>,
+    keys: Option<Sealer>,
     connections: Vec<NewConnection>,
     system_prompt: Option<String>,
     preferred: Option<ProviderId>,
@@ -152,11 +152,12 @@ impl EngineBuilder {
         self
     }
 
-    /// The keys that users' provider keys are sealed with. Without them a
-    /// connection with a key cannot be stored.
+    /// What users' provider keys are sealed with: a [`KeyRing`](crate::KeyRing), or another
+    /// [`KeyProvider`](crate::sealing::KeyProvider). Without it a connection with a key cannot
+    /// be stored.
     #[must_use]
-    pub fn keys(mut self, keys: KeyRing) -> Self {
-        self.keys = Some(keys);
+    pub fn keys(mut self, keys: impl Into<Sealer>) -> Self {
+        self.keys = Some(keys.into());
         self
     }
 

@@ -155,7 +155,7 @@ impl Engine {
                         is_enabled: stored.is_enabled,
                         ..self.configured_row(wanted)
                     };
-                    self.inner.stores.connections.update(&admin, &moved, stored.updated_at).await
+                    self.inner.stores.connections.update(&admin, stored, &moved).await
                 }
                 None => self.inner.stores.connections.create(&admin, &self.configured_row(wanted)).await,
             };

@@ -192,7 +192,7 @@ impl Engine {
             tokenizer,
             budget,
         )?;
-        let endpoint = self.endpoint(scope, &target.connection)?;
+        let endpoint = self.endpoint(scope, &target.connection).await?;
         let provider = self.inner.providers.get(&endpoint.provider)?.provider.clone();
         let mut manifest = context.manifest;
         let mut warnings: Vec<_> = found

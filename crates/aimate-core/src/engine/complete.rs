@@ -221,7 +221,7 @@ impl Engine {
         self.accepting()?;
         let tags = limit::distinct_tags("tags", completion.tags)?;
         let target = self.resolve_model(scope, completion.model.as_deref()).await?;
-        let endpoint = self.endpoint(scope, &target.connection)?;
+        let endpoint = self.endpoint(scope, &target.connection).await?;
         let provider = &self.inner.providers.get(&endpoint.provider)?.provider;
         let mut request = completion.request;
         let summary = || TurnSummary {
@@ -280,7 +280,7 @@ impl Engine {
             texts.extend(self.decoded(tokens).await?);
         }
         let target = self.resolve_model(scope, model.as_deref()).await?;
-        let endpoint = self.endpoint(scope, &target.connection)?;
+        let endpoint = self.endpoint(scope, &target.connection).await?;
         let provider = &self.inner.providers.get(&endpoint.provider)?.provider;
         let trace = CallTrace::embeddings(&endpoint, &target.model_id);
         let mut usage = self.usage_guard(scope, target.label(), target.prices(), trace);

@@ -75,7 +75,7 @@ impl Connections {
             created_at: now,
             updated_at: now,
         };
-        self.set_key(&mut connection, new.api_key)?;
+        self.set_key(&mut connection, new.api_key).await?;
         inner.stores.connections.create(&self.scope, &connection).await?;
         inner.catalogs.forget(self.scope.tenant);
         self.audit(action::CONNECTION_CREATED, &connection).await;
@@ -88,7 +88,8 @@ impl Connections {
     /// `NotFound` if the user sees none with this id.
     pub async fn get(&self, id: ConnectionId) -> Result<Connection> {
         self.engine.admit(&self.scope).await?;
-        self.engine.inner.stores.connections.get(&self.scope, id).await
+        let stored = self.engine.inner.stores.connections.get(&self.scope, id).await?;
+        Ok(self.shown(stored).await)
     }
 
     /// The user's own connections and the shared ones, by name.
@@ -99,11 +100,16 @@ impl Connections {
         self.engine.admit(&self.scope).await?;
         // Reading the catalog stores configured connections that are new here.
         self.engine.catalog(&self.scope).await?;
-        self.engine.inner.stores.connections.list(&self.scope, page).await
+        let mut listed = self.engine.inner.stores.connections.list(&self.scope, page).await?;
+        for connection in &mut listed.data {
+            *connection = self.shown(connection.clone()).await;
+        }
+        Ok(listed)
     }
 
-    /// Changes a connection. A new origin drops the key unless a new key comes
-    /// with it: a key never goes to a server it was not given for.
+    /// Changes a connection. A new origin, or another proxy to an address that is not
+    /// `https:`, drops the key unless a new key comes with it: a key never goes to a server
+    /// it was not given for.
     ///
     /// # Errors
     /// `Invalid`, `NotFound`, `Forbidden` if it is shared and the scope is no admin's,
@@ -113,7 +119,6 @@ impl Connections {
         let inner = &self.engine.inner;
         let stored = inner.stores.connections.get(&self.scope, id).await?;
         may_change(&self.scope, stored.is_shared, "connection")?;
-        let read_at = stored.updated_at;
         let mut next = Connection { updated_at: inner.sources.now(), ..stored.clone() };
         if let Some(name) = change.name {
             check_name(&name)?;
@@ -127,22 +132,27 @@ impl Connections {
             settings.check()?;
             next.settings = settings;
         }
-        let moved = origin(stored.url.as_deref()) != origin(next.url.as_deref());
+        let moved = is_moved(&stored, &next);
         check_settings(&next.settings)?;
-        if change.api_key.is_some() || moved {
-            self.set_key(&mut next, clean_key(change.api_key)?)?;
+        let is_given = change.api_key.is_some();
+        if is_given || moved {
+            self.set_key(&mut next, clean_key(change.api_key)?).await?;
+        } else {
+            self.renew_key(&mut next).await;
         }
-        if moved || next.has_key != stored.has_key {
+        if moved || is_given {
             next.status = ConnectionStatus::Unknown;
         }
-        inner.stores.connections.update(&self.scope, &next, read_at).await?;
+        inner.stores.connections.update(&self.scope, &stored, &next).await?;
         inner.catalogs.forget(self.scope.tenant);
-        match (stored.has_key, next.has_key) {
-            _ if next.sealed_key == stored.sealed_key => {}
-            (_, true) => self.audit(action::KEY_SET, &next).await,
-            (_, false) => self.audit(action::KEY_REMOVED, &next).await,
+        if is_given || moved {
+            match (stored.has_key, next.has_key) {
+                (false, false) => {}
+                (_, true) => self.audit(action::KEY_SET, &next).await,
+                (true, false) => self.audit(action::KEY_REMOVED, &next).await,
+            }
         }
-        Ok(next)
+        Ok(self.shown(next).await)
     }
 
     /// Deletes a connection and its models. A configured one comes back when
@@ -202,7 +212,7 @@ impl Connections {
         self.engine.audit_of(&self.scope, event).await;
     }
 
-    fn set_key(&self, connection: &mut Connection, key: Option<Secret>) -> Result<()> {
+    async fn set_key(&self, connection: &mut Connection, key: Option<Secret>) -> Result<()> {
         let key = key.filter(|key| !key.expose().is_empty());
         connection.has_key = key.is_some();
         connection.key_hint = key.as_ref().and_then(Secret::hint);
@@ -211,9 +221,45 @@ impl Connections {
             Some(key) => {
                 let keys = self.engine.inner.keys.as_ref().ok_or_else(no_keys)?;
                 let origin = origin(connection.url.as_deref());
-                Some(keys.seal(&key, &binding(&self.scope, connection, &origin))?)
+                Some(keys.seal(&key, &binding(&self.scope, connection, &origin)).await?)
             }
         };
         Ok(())
     }
+
+    /// Seals the key with the active encryption key if it is sealed with an older one, as the
+    /// row is written anyway. What cannot be opened stays as it is.
+    async fn renew_key(&self, connection: &mut Connection) {
+        let (Some(keys), Some(sealed)) = (&self.engine.inner.keys, &connection.sealed_key) else { return };
+        let is_active = |ids: &[u32]| ids.first() == Some(&sealed.key_id);
+        if keys.key_ids().await.is_ok_and(|ids| is_active(&ids)) {
+            return;
+        }
+        let origin = origin(connection.url.as_deref());
+        let binding = binding(&self.scope, connection, &origin);
+        let Ok(key) = keys.open(sealed, &binding).await else { return };
+        if let Ok(renewed) = keys.seal(&key, &binding).await {
+            connection.sealed_key = Some(renewed);
+        }
+    }
+
+    /// The connection as its user is shown it: one whose key this process has no encryption
+    /// key for needs it again.
+    async fn shown(&self, connection: Connection) -> Connection {
+        let Some(sealed) = &connection.sealed_key else { return connection };
+        let is_usable = match &self.engine.inner.keys {
+            // Whether the provider has it is not known while it does not answer.
+            Some(keys) => keys.key_ids().await.map_or(true, |ids| ids.contains(&sealed.key_id)),
+            None => false,
+        };
+        if is_usable { connection } else { Connection { status: ConnectionStatus::NeedsKey, ..connection } }
+    }
+}
+
+/// Whether a key of `stored` would be read by another server at `next`: one at another
+/// origin, or a proxy in between that sees what is not encrypted.
+fn is_moved(stored: &Connection, next: &Connection) -> bool {
+    let (from, to) = (origin(stored.url.as_deref()), origin(next.url.as_deref()));
+    let is_open = stored.sealed_key.is_some() && !to.starts_with("https:");
+    from != to || is_open && stored.settings.proxy != next.settings.proxy
 }

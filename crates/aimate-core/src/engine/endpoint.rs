@@ -1,11 +1,13 @@
 //! From a stored connection to the server that is called, with its key opened.
 
+use uuid::Uuid;
+
 use super::Engine;
 use crate::connection::{Connection, origin};
 use crate::error::{Error, ErrorReason, Result};
-use crate::keyring::Binding;
 use crate::provider::{AddressRule, Endpoint};
 use crate::scope::Scope;
+use crate::sealing::{Binding, SecretKind};
 
 impl Engine {
     /// The server of a connection, with its key opened.
@@ -13,18 +15,25 @@ impl Engine {
     /// # Errors
     /// `Unavailable` if its key cannot be used here; `Upstream` if it has none and
     /// needs one.
-    pub(super) fn endpoint(&self, scope: &Scope, connection: &Connection) -> Result<Endpoint> {
+    pub(super) async fn endpoint(&self, scope: &Scope, connection: &Connection) -> Result<Endpoint> {
         let configured = self
             .inner
             .configured
             .iter()
             .find(|c| connection.is_shared && c.name == connection.name && c.url == connection.url);
+        let mut settings = connection.settings.clone();
         let api_key = match (&connection.sealed_key, configured) {
             (Some(sealed), _) => {
                 let keys = self.inner.keys.as_ref().ok_or_else(no_keys)?;
-                Some(keys.open(sealed, &binding(scope, connection, &origin(connection.url.as_deref())))?)
+                let origin = origin(connection.url.as_deref());
+                Some(keys.open(sealed, &binding(scope, connection, &origin)).await?)
             }
-            (None, Some(configured)) => configured.api_key.clone(),
+            (None, Some(configured)) => {
+                // The operator's key takes the operator's way: a tenant's admin may change the
+                // row's settings, and a proxy of theirs would read it.
+                settings.proxy.clone_from(&configured.settings.proxy);
+                configured.api_key.clone()
+            }
             (None, None) if connection.has_key => {
                 return Err(Error::unavailable(format!(
                     "the key of connection `{}` was configured and never stored, and is not configured any \
@@ -48,7 +57,7 @@ impl Engine {
             provider: connection.provider.clone(),
             url: connection.url.clone().unwrap_or_default(),
             api_key,
-            settings: connection.settings.clone(),
+            settings,
         })
     }
 
@@ -65,13 +74,14 @@ impl Engine {
 
 /// What a connection's key is sealed for.
 pub(super) fn binding<'a>(scope: &Scope, connection: &Connection, origin: &'a str) -> Binding<'a> {
-    Binding {
-        table: "connections",
-        column: "sealed_key",
-        row: connection.id.uuid(),
-        owner: if connection.is_shared { scope.tenant.uuid() } else { scope.user.uuid() },
-        origin,
-    }
+    let owner = if connection.is_shared { scope.tenant.uuid() } else { scope.user.uuid() };
+    row_binding(SecretKind::ConnectionKey, connection.id.uuid(), owner, origin)
+}
+
+/// What the secret of a row is sealed for.
+pub(super) fn row_binding(kind: SecretKind, row: Uuid, owner: Uuid, origin: &str) -> Binding<'_> {
+    let (table, column) = kind.place();
+    Binding { purpose: kind.purpose(), table, column, row, owner, origin }
 }
 
 pub(super) fn no_keys() -> Error {

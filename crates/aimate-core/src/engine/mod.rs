@@ -16,6 +16,7 @@ mod endpoint;
 #[cfg(feature = "schemars")]
 mod extract;
 mod held;
+mod key_rotation;
 mod knowledge;
 mod model;
 mod model_list;
@@ -55,10 +56,10 @@ use crate::clock::ClockAndIds;
 use crate::connection::NewConnection;
 use crate::error::{Error, Result};
 use crate::id::{RunId, TenantId, UserId, WorkerId};
-use crate::keyring::KeyRing;
 use crate::observer::Observers;
 use crate::provider::ProviderId;
 use crate::scope::{Role, Scope};
+use crate::sealing::Sealer;
 use crate::user::User;
 
 pub use crate::chat::event::NumberedEvents;
@@ -69,6 +70,7 @@ pub use connection::{ConnectionTest, Connections};
 pub use conversation::Conversations;
 pub use deletion::{Deleted, Swept};
 pub use edit::Edited;
+pub use key_rotation::{KeyRotation, KeyState};
 pub use knowledge::{Knowledge, MAX_BYTES};
 pub use model::{Models, OfferedModel};
 pub use prompt::Prompts;
@@ -114,7 +116,7 @@ struct Inner {
     stores: Stores,
     providers: Arc<provider::Providers>,
     sources: ClockAndIds,
-    keys: Option<KeyRing>,
+    keys: Option<Sealer>,
     /// Connections of the builder: offered in every tenant, their keys in
     /// memory alone.
     configured: Vec<NewConnection>,
@@ -271,6 +273,7 @@ mod tests {
         is_shared::<Completion>();
         is_shared::<crate::Stores>();
         is_synced::<crate::KeyRing>();
+        is_synced::<crate::sealing::Sealer>();
         is_shared::<crate::Secret>();
         is_shared::<UsageFilter>();
         is_shared::<crate::knowledge::SourcePassage>();

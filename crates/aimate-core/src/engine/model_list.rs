@@ -110,7 +110,7 @@ impl Engine {
 
     /// What the connection's server lists; at least one model.
     async fn listed(&self, scope: &Scope, connection: &Connection) -> Result<Vec<Model>> {
-        let endpoint = self.endpoint(scope, connection)?;
+        let endpoint = self.endpoint(scope, connection).await?;
         let RegisteredProvider { provider, profile } = self.inner.providers.get(&connection.provider)?;
         let listing = caught(async { provider.models(&endpoint).await });
         let listed = match timeout(LIST_PATIENCE, listing).await {
@@ -141,10 +141,9 @@ impl Engine {
             }
             _ => ConnectionStatus::Unreachable,
         };
-        let read_at = found.updated_at;
         let now = inner.sources.now();
-        let marked = Connection { status, stale_since: found.stale_since.or(Some(now)), ..found };
-        match inner.stores.connections.update(admin, &marked, read_at).await {
+        let marked = Connection { status, stale_since: found.stale_since.or(Some(now)), ..found.clone() };
+        match inner.stores.connections.update(admin, &found, &marked).await {
             // Somebody changed or deleted it meanwhile: what they did counts.
             Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound) => Ok(()),
             outcome => outcome.map(|()| inner.catalogs.forget(admin.tenant)),
