@@ -6,12 +6,13 @@ use std::process::ExitCode;
 
 use aimate::audit::AuditHead;
 use aimate::providers;
+use aimate::sealing::SecretKind;
 use aimate::{Engine, PageRequest, Result, Scope};
 
 use crate::config::Config;
 use crate::embedder::Embedders;
 use crate::find::{FoundServer, find};
-use crate::terminal::{plain, say};
+use crate::terminal::{counted, plain, say};
 
 /// What `doctor` takes.
 #[derive(Debug, clap::Args)]
@@ -132,6 +133,7 @@ async fn stored(
     let engine = builder.build().await?;
     let me = engine.local_scope().await?;
     let outcome = async {
+        sealed(report, &engine, &store.stores()).await?;
         connections(report, &engine, &me).await?;
         knowledge::remote_embedder(report, &engine, &me, &arguments.config.embedding).await;
         knowledge::documents(report, &engine.knowledge(&me)).await?;
@@ -144,6 +146,29 @@ async fn stored(
     let outcome = Box::pin(outcome).await;
     engine.drain(std::time::Duration::ZERO).await;
     outcome
+}
+
+/// Secrets of all tenants that no configured key opens.
+async fn sealed(report: &mut Report, engine: &Engine, stores: &aimate::Stores) -> Result<()> {
+    for state in engine.key_states().await? {
+        if state.is_configured {
+            continue;
+        }
+        let mut names = Vec::new();
+        for kind in SecretKind::ALL {
+            let some = stores.secrets.sealed_with(kind, state.key_id, None, 5).await?;
+            names.extend(some.iter().map(|stored| format!("{} `{}`", kind.place().0, plain(&stored.name))));
+        }
+        let what = format!(
+            "{} sealed with encryption key {}, which is not configured, such as {}: put the key back into \
+             AIMATE_KEYS, or enter them again",
+            counted(state.secrets, "secret"),
+            state.key_id,
+            names.join(", ")
+        );
+        report.problem("keys", &what);
+    }
+    Ok(())
 }
 
 /// Asks the server of every stored connection for its models.

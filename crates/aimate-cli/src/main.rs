@@ -14,6 +14,7 @@ mod eval;
 mod extract;
 mod find;
 mod ingest;
+mod keys;
 mod log;
 mod metrics;
 mod reading;
@@ -73,6 +74,8 @@ enum Command {
     Extract(extract::ExtractArguments),
     /// Measure how well search finds, on a test collection with known answers
     Eval(eval::EvalArguments),
+    /// Show the encryption keys and what they seal, or seal everything with the active one
+    Keys(keys::KeysArguments),
     /// Check the database, the keys, the documents and the model servers, and say what to do
     Doctor(doctor::DoctorArguments),
 }
@@ -148,6 +151,7 @@ fn execute(arguments: Cli) -> Result<ExitCode> {
             Command::Search(arguments) => search::search(arguments).await.map(|()| ExitCode::SUCCESS),
             Command::Extract(arguments) => extract::extract(arguments).await,
             Command::Eval(arguments) => eval::eval(arguments).await.map(|()| ExitCode::SUCCESS),
+            Command::Keys(arguments) => keys::keys(&arguments).await,
             Command::Doctor(arguments) => doctor::doctor(&arguments).await,
         }
     });
