@@ -28,7 +28,13 @@ pub struct DeletedCounts {
     /// Users.
     pub users: u64,
     /// Logins.
+    pub logins: u64,
+    /// Sessions.
     pub sessions: u64,
+    /// API tokens.
+    pub api_tokens: u64,
+    /// Invites that they made.
+    pub invites: u64,
     /// Workspaces.
     pub workspaces: u64,
     /// Prompts.

@@ -66,6 +66,10 @@ ids! {
     UserId = "user";
     /// One login of a user.
     SessionId = "session";
+    /// An API token of a user.
+    ApiTokenId = "API token";
+    /// An invite to register.
+    InviteId = "invite";
     /// A workspace: a named group of conversations and prompts.
     WorkspaceId = "workspace";
     /// A stored system prompt.

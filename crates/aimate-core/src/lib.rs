@@ -12,6 +12,7 @@
 //!   terms, a sentence for people, and for some an [`ErrorReason`] that programs
 //!   act on. Nobody acts on the sentence.
 
+pub mod api_token;
 pub mod audit;
 mod caught;
 pub mod chat;
@@ -21,15 +22,18 @@ pub mod conformance;
 pub mod connection;
 pub mod conversation;
 pub mod deletion;
+mod email;
 
 pub mod engine;
 mod error;
 pub mod file;
 mod id;
 mod image;
+pub mod invite;
 mod keyring;
 pub mod knowledge;
 pub mod limit;
+pub mod login;
 mod media_type;
 pub mod message;
 pub mod metrics;
@@ -57,11 +61,12 @@ mod warning;
 pub mod workspace;
 
 pub use clock::{Clock, ClockAndIds, Ids, RandomIds, SystemClock, Timestamp};
+pub use email::EmailAddress;
 pub use engine::{Answer, Engine, EngineBuilder};
 pub use error::{Error, ErrorKind, ErrorReason, FieldError, Overflow, Result};
 pub use id::{
-    BlobId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId, FileId, MessageId, PromptId,
-    RunId, SessionId, SpaceId, TenantId, UsageId, UserId, WorkerId, WorkspaceId,
+    ApiTokenId, BlobId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId, FileId, InviteId,
+    MessageId, PromptId, RunId, SessionId, SpaceId, TenantId, UsageId, UserId, WorkerId, WorkspaceId,
 };
 pub use keyring::KeyRing;
 pub use media_type::MediaType;

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use crate::audit::AuditStore;
+use crate::api_token::ApiTokenStore;
 use crate::connection::ConnectionStore;
 use crate::conversation::ConversationStore;
 use crate::deletion::DeletionStore;
 use crate::file::FileStore;
+use crate::invite::InviteStore;
 use crate::knowledge::{
     BlobStore, CollectionStore, DocumentStore, EmbeddingSpaceStore, IngestQueue, IngestStore,
     MaintenanceStore, SearchIndex,
 };
+use crate::login::LoginStore;
 use crate::model::ModelStore;
 use crate::prompt::PromptStore;
 use crate::run::{RunStore, WorkerStore};
@@ -30,6 +33,8 @@ use crate::workspace::WorkspaceStore;
 /// | port or method | why it has no scope |
 /// |---|---|
 /// | [`TenantStore`] | The operator's, who stands above all tenants. |
+/// | [`LoginStore`] | Who signs in has no scope yet: an address leads to a tenant and a user. |
+/// | [`ApiTokenStore::find`] | A token leads to its tenant and user; the caller proves that it has the secret. |
 /// | [`DeletionStore`] | The engine asks who may delete; it says what goes. |
 /// | [`WorkerStore`] | The leases of processes; it returns the scope of each run it hands out. |
 /// | [`IngestQueue`] | Work for a process; it returns the scope of all that it hands out. |
@@ -58,8 +63,14 @@ pub struct Stores {
     pub users: Arc<dyn UserStore>,
     /// Deletions of tenants and users.
     pub deletions: Arc<dyn DeletionStore>,
-    /// Logins.
+    /// How users sign in.
+    pub logins: Arc<dyn LoginStore>,
+    /// Logins on one device each.
     pub sessions: Arc<dyn SessionStore>,
+    /// Credentials for programs.
+    pub api_tokens: Arc<dyn ApiTokenStore>,
+    /// Who may register.
+    pub invites: Arc<dyn InviteStore>,
     /// Workspaces.
     pub workspaces: Arc<dyn WorkspaceStore>,
     /// Prompts.
@@ -108,7 +119,10 @@ impl Stores {
         S: TenantStore
             + UserStore
             + DeletionStore
+            + LoginStore
             + SessionStore
+            + ApiTokenStore
+            + InviteStore
             + WorkspaceStore
             + PromptStore
             + ConversationStore
@@ -133,7 +147,10 @@ impl Stores {
             tenants: store.clone(),
             users: store.clone(),
             deletions: store.clone(),
+            logins: store.clone(),
             sessions: store.clone(),
+            api_tokens: store.clone(),
+            invites: store.clone(),
             workspaces: store.clone(),
             prompts: store.clone(),
             conversations: store.clone(),

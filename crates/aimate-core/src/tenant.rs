@@ -12,6 +12,8 @@ use crate::id::TenantId;
 use crate::limit;
 use crate::page::{Page, PageRequest};
 
+/// The tenant and user of local mode.
+pub(crate) const LOCAL: Uuid = Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001);
 /// Bytes of a key at most.
 const MAX_KEY: usize = 255;
 
@@ -57,6 +59,10 @@ impl TenantChange {
 }
 
 impl TenantId {
+    /// The tenant of local mode, and of a server with accounts: the same in every
+    /// database.
+    pub const LOCAL: Self = Self(LOCAL);
+
     /// The id of the tenant that the application calls `key`: the same in every
     /// process and database, so that nobody has to look it up.
     ///

@@ -58,6 +58,9 @@ impl UserId {
     /// its users share. Nobody acts as this one, and no list of users has it.
     pub const SHARED: Self = Self(uuid::Uuid::nil());
 
+    /// The one user of local mode, in [`TenantId::LOCAL`].
+    pub const LOCAL: Self = Self(crate::tenant::LOCAL);
+
     /// The id of the user whom the application calls `key`, in `tenant`: the same
     /// in every process and database, so that nobody has to look it up.
     ///

@@ -10,7 +10,7 @@ use syn::visit::{self, Visit};
 use syn::{Expr, ImplItem, Item, Type, Visibility};
 
 /// What lets a scope in.
-const GATES: [&str; 2] = ["admit", "admit_admin"];
+const GATES: [&str; 3] = ["admit", "admit_admin", "admit_as"];
 
 /// Types of the engine whose methods act for a user.
 const HANDLES: [&str; 9] = [

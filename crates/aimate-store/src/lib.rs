@@ -27,6 +27,7 @@
 compile_error!("aimate-store needs a database: turn on its feature `sqlite`, `postgres` or both");
 
 mod audit;
+mod api_token;
 #[cfg(feature = "sqlite")]
 mod backup;
 mod connect;
@@ -35,7 +36,9 @@ mod conversation;
 mod database;
 mod deletion;
 mod file;
+mod invite;
 mod knowledge;
+mod login;
 mod message;
 mod metrics;
 mod migrate;

@@ -74,7 +74,7 @@ const LOOSEN: Sql = Sql::Same(
 );
 const DELETE: Sql = Sql::Same("DELETE FROM users WHERE tenant_id = $1 AND id = $2");
 
-fn user(row: &Row) -> Result<User> {
+pub(crate) fn user(row: &Row) -> Result<User> {
     Ok(User {
         id: row.get("id")?,
         key: row.maybe("key")?,
@@ -115,6 +115,11 @@ pub(crate) fn tenant_lock(scope: &Scope) -> Statement {
     LOCK_TENANT.bind(scope.tenant).expect_returned()
 }
 
+/// Makes a row of the tenant if it has none yet.
+pub(crate) fn tenant_creation(tenant: TenantId, now: Timestamp) -> Statement {
+    CREATE_TENANT.bind(tenant).bind(None::<&str>).bind("").bind(now)
+}
+
 /// Whose rows a scope sees: the user's own, and those that the tenant shares.
 pub(crate) fn owners(scope: &Scope) -> [Scope; 2] {
     [*scope, scope.shared()]
@@ -147,8 +152,7 @@ pub(crate) fn being_deleted() -> Error {
 #[async_trait]
 impl UserStore for SqlStore {
     async fn create(&self, scope: &Scope, user: &User) -> Result<()> {
-        let create_tenant =
-            CREATE_TENANT.bind(scope.tenant).bind(None::<&str>).bind("").bind(user.created_at);
+        let create_tenant = tenant_creation(scope.tenant, user.created_at);
         let create = CREATE
             .bind(scope.tenant)
             .bind(user.id)

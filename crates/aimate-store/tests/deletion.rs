@@ -31,10 +31,11 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, SqliteConnect
 use uuid::Uuid;
 
 /// Tables that have no tenant, or keep what outlives one.
-const OTHERS: [(&str, &str); 3] = [
+const OTHERS: [(&str, &str); 4] = [
     ("aimate_migrations", "what the schema is"),
     ("workers", "processes, which serve all tenants"),
     ("deletions", "the receipt, for an hour"),
+    ("login_attempts", "of no tenant: most addresses that are tried lead to none"),
 ];
 
 /// Far more than anything takes: the machine may be busy.

@@ -35,7 +35,10 @@ async fn all_calls(stores: &Stores) {
     stores.prompts.create(me, &world::prompt(Some(workspace.id), "p")).await.unwrap();
     stores.prompts.list(me, None, page).await.unwrap();
     stores.prompts.list(me, Some(workspace.id), page).await.unwrap();
-    stores.sessions.list(me, page).await.unwrap();
+    stores.sessions.list(me, at(0), page).await.unwrap();
+    stores.api_tokens.list(me, page).await.unwrap();
+    stores.api_tokens.find("abcdefgh").await.unwrap();
+    stores.invites.list(me, page).await.unwrap();
     stores.files.list(me, page).await.unwrap();
     stores.users.list(me, page).await.unwrap();
 

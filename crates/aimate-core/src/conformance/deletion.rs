@@ -1,15 +1,20 @@
 use futures_util::future::join_all;
 
+use super::api_token::token;
+use super::invite::invite;
 use super::knowledge_world::{Fixture, LONG, hash};
-use super::world::{World, at, connection, finish, id, missing, model, prompt, refused, text_events};
+use super::world::{
+    World, at, connection, finish, id, missing, model, prompt, refused, session, text_events,
+};
 use crate::connection::Connection;
 use crate::deletion::{Deletion, DeletionStep, DeletionTarget};
 use crate::error::ErrorKind;
 use crate::file::File;
-use crate::session::Session;
+use crate::invite::Invite;
+use crate::login::Login;
 use crate::usage::{UsageFilter, UsageGroup};
 use crate::user::EnsuredUser;
-use crate::{PageRequest, Role, Scope, Stores, TenantId, Timestamp, UserId, WorkerId};
+use crate::{EmailAddress, PageRequest, Role, Scope, Stores, TenantId, Timestamp, UserId, WorkerId};
 
 /// After any wait for answers that run.
 const LATER: i64 = 1_000;
@@ -31,16 +36,21 @@ pub async fn fill(stores: &Stores, fixture: &Fixture<'_>) {
     stores.runs.finish(&w.me, &finish(&begin, "x", text_events(1, &["x"]))).await.unwrap();
     let mine = w.connection("mine").await;
     stores.models.replace(&w.me, mine.id, &[model(&mine, "m")], at(1)).await.unwrap();
-    let session = Session {
-        id: id(),
-        token_hash: vec![7; 32],
-        ip: None,
-        user_agent: None,
-        created_at: at(0),
-        last_activity_at: at(0),
-        expires_at: at(0),
-    };
+    let session = session();
     stores.sessions.create(&w.me, &session).await.unwrap();
+    stores.api_tokens.create(&w.me, &token("prefix")).await.unwrap();
+    let invite = Invite { user_id: Some(w.me.user), ..invite(1) };
+    stores.invites.create(&w.me, &invite).await.unwrap();
+    let email: EmailAddress = format!("{}@example.org", w.me.user).parse().unwrap();
+    let login = Login {
+        email,
+        tenant: w.me.tenant,
+        user: w.me.user,
+        password_hash: None,
+        created_at: at(0),
+        password_changed_at: at(0),
+    };
+    stores.logins.attach(&login).await.unwrap();
     let file = File {
         id: id(),
         name: "a.txt".into(),

@@ -25,10 +25,12 @@
 )]
 
 pub mod audit;
+pub mod api_token;
 pub mod connection;
 pub mod conversation;
 pub mod deletion;
 pub mod file;
+pub mod invite;
 pub mod knowledge_blob;
 pub mod knowledge_collection;
 pub mod knowledge_document;
@@ -39,6 +41,7 @@ pub mod knowledge_maintenance;
 pub mod knowledge_queue;
 pub mod knowledge_space;
 pub mod knowledge_world;
+pub mod login;
 pub mod message;
 pub mod model;
 pub mod prompt;
@@ -122,8 +125,47 @@ macro_rules! conformance_tests {
                 user_must_be_there
                 others_see_nothing
                 sessions_are_listed_newest_first
+                expired_and_oldest_sessions_make_room
+                renewed_session_has_the_next_token
+                reused_token_ends_the_session
+                parallel_renewals_give_one_token
                 touch_marks_the_use
                 deleted_session_is_gone
+                all_sessions_but_one_are_ended
+            }
+            login {
+                registered_account_is_found
+                taken_address_conflicts_in_any_tenant
+                first_account_becomes_admin_and_no_other
+                first_account_closes_the_door
+                invite_lets_one_in
+                nobody_registers_in_a_tenant_that_goes
+                login_is_attached_to_a_user_who_is_there
+                adopted_account_is_the_other_user
+                new_password_ends_other_sessions
+                rehash_keeps_a_password_that_changed
+                attempts_wait_longer_and_longer
+                attempts_at_once_are_no_more_than_allowed
+                refused_attempt_counts_nowhere
+                old_attempts_are_forgotten
+            }
+            api_token {
+                created_token_is_found_by_its_prefix
+                taken_id_conflicts
+                user_must_be_there
+                others_see_nothing
+                tokens_are_listed_newest_first
+                too_many_tokens_conflict
+                touch_marks_the_use
+                deleted_token_is_gone
+            }
+            invite {
+                created_invite_is_listed
+                taken_id_or_token_conflicts
+                tenant_and_user_must_be_there
+                other_tenant_sees_nothing
+                expired_invites_make_room
+                deleted_invite_is_gone
             }
             workspace {
                 created_workspace_is_found

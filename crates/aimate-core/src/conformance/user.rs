@@ -1,8 +1,7 @@
-use super::world::{World, all, at, finish, id, missing, refused, text_events, user};
+use super::world::{World, all, at, finish, id, missing, refused, session, text_events, user};
 use crate::error::ErrorKind;
 use crate::file::File;
 use crate::scope::Role;
-use crate::session::Session;
 use crate::usage::UsageFilter;
 use crate::user::{EnsuredUser, UserChange};
 use crate::{PageRequest, Scope, Stores, TenantId, UserId};
@@ -80,15 +79,7 @@ pub async fn deleted_user_takes_all_they_own(stores: &Stores) {
     let begin = w.begun().await;
     stores.runs.finish(&w.me, &finish(&begin, "x", text_events(1, &["x"]))).await.unwrap();
     let connection = w.connection("c").await;
-    let session = Session {
-        id: id(),
-        token_hash: vec![7; 32],
-        ip: None,
-        user_agent: None,
-        created_at: at(0),
-        last_activity_at: at(0),
-        expires_at: at(0),
-    };
+    let session = session();
     stores.sessions.create(&w.me, &session).await.unwrap();
     let file = File {
         id: id(),

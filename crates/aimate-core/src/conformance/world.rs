@@ -18,6 +18,7 @@ use crate::prompt::Prompt;
 use crate::run::{BeginRun, EventBatch, FinishRun, Run, RunStatus};
 use crate::scope::{Role, Scope};
 use crate::sealing::Sealed;
+use crate::session::Session;
 use crate::usage::{TokenUsage, UsageRecord};
 use crate::user::User;
 use crate::workspace::{Workspace, WorkspaceRole};
@@ -91,6 +92,21 @@ pub fn user(email: Option<&str>, role: Role) -> User {
         settings: json!({"theme": "dark"}),
         created_at: at(0),
         updated_at: at(0),
+    }
+}
+
+/// A session of a thousand seconds whose token has a hash of sevens.
+pub fn session() -> Session {
+    Session {
+        id: id(),
+        family_hash: vec![0, 1, 255],
+        token_hash: vec![7; 32],
+        ip: Some("127.0.0.1".into()),
+        user_agent: Some("curl".into()),
+        created_at: at(0),
+        renewed_at: at(0),
+        last_activity_at: at(0),
+        expires_at: at(1_000),
     }
 }
 

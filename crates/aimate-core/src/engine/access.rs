@@ -92,15 +92,33 @@ impl Engine {
     /// # Errors
     /// `Forbidden` with [`ErrorReason::UserInactive`]; what the store says.
     pub(super) async fn admit(&self, scope: &Scope) -> Result<()> {
+        self.admit_as(scope).await.map(drop)
+    }
+
+    /// [`Engine::admit`], and the role that the user has.
+    async fn admit_as(&self, scope: &Scope) -> Result<Role> {
         let access = &self.inner.access;
         let (now, moment) = (self.inner.sources.now(), access.moment());
-        if access.fresh(scope, now, |_| ()).is_some() {
-            return Ok(());
+        if let Some(role) = access.fresh(scope, now, |standing| standing.role) {
+            return Ok(role);
         }
-        let standing = self.inner.stores.users.standing(scope).await?;
-        let standing = may_act(standing)?;
+        let standing = may_act(self.inner.stores.users.standing(scope).await?)?;
+        let role = standing.role;
         access.keep(scope, now, moment, standing);
-        Ok(())
+        Ok(role)
+    }
+
+    /// The scope of a user who is there and may act, with the role that is stored: for
+    /// whoever has verified that it is they who ask. It is meant for every request: for
+    /// one who acted within the last 5 s it asks nobody.
+    ///
+    /// # Errors
+    /// `Forbidden` with [`ErrorReason::UserInactive`] if they are disabled, are being
+    /// deleted or are not there; what the store says.
+    pub async fn scope_of(&self, tenant: TenantId, user: UserId) -> Result<Scope> {
+        let scope = Scope { tenant, user, role: Role::User };
+        let role = self.admit_as(&scope).await?;
+        Ok(Scope { role, ..scope })
     }
 
     /// Lets an admin in.

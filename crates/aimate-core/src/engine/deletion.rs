@@ -98,6 +98,15 @@ impl Tenants {
         let TenantRef(tenant) = tenant.into();
         self.engine.delete_and_wait(DeletionTarget { tenant, user: None }).await
     }
+
+    /// Deletes a user of a tenant, as [`Users::delete`] does, without asking who wants it.
+    ///
+    /// # Errors
+    /// `NotFound`; `Unavailable` if the engine ends before the deletion does.
+    pub async fn delete_user(&self, tenant: impl Into<TenantRef>, user: UserId) -> Result<Deleted> {
+        let TenantRef(tenant) = tenant.into();
+        self.engine.delete_and_wait(DeletionTarget { tenant, user: Some(user) }).await
+    }
 }
 
 impl Engine {

@@ -47,7 +47,6 @@ use stored_answer::StoredAnswer;
 use tokio::sync::Semaphore;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
-use uuid::Uuid;
 
 use crate::Stores;
 use crate::chat::AnswerLimits;
@@ -79,9 +78,6 @@ pub use scope::ScopeBuilder;
 pub use tenant::{TenantRef, Tenants};
 pub use user::Users;
 pub use workspace::Workspaces;
-
-/// The tenant and user of local mode, the same in every database.
-const LOCAL: Uuid = Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001);
 
 /// The engine: stores, providers and the runs of this process.
 ///
@@ -163,7 +159,7 @@ impl Engine {
     /// # Errors
     /// What the store says.
     pub async fn local_scope(&self) -> Result<Scope> {
-        let scope = Scope { tenant: TenantId(LOCAL), user: UserId(LOCAL), role: Role::Admin };
+        let scope = Scope { tenant: TenantId::LOCAL, user: UserId::LOCAL, role: Role::Admin };
         let now = self.inner.sources.now();
         let user = User {
             id: scope.user,

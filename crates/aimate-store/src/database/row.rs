@@ -2,8 +2,9 @@
 
 use aimate_core::usage::Cost;
 use aimate_core::{
-    BlobId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId, Error, FileId, MessageId,
-    PromptId, Result, RunId, SessionId, SpaceId, TenantId, Timestamp, UsageId, UserId, WorkerId, WorkspaceId,
+    ApiTokenId, BlobId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId, EmailAddress, Error,
+    FileId, InviteId, MessageId, PromptId, Result, RunId, SessionId, SpaceId, TenantId, Timestamp, UsageId,
+    UserId, WorkerId, WorkspaceId,
 };
 use serde::de::DeserializeOwned;
 use sqlx::types::Json;
@@ -108,6 +109,8 @@ cells! {
     TenantId: Uuid, TenantId;
     UserId: Uuid, UserId;
     SessionId: Uuid, SessionId;
+    ApiTokenId: Uuid, ApiTokenId;
+    InviteId: Uuid, InviteId;
     WorkspaceId: Uuid, WorkspaceId;
     PromptId: Uuid, PromptId;
     ConversationId: Uuid, ConversationId;
@@ -131,4 +134,11 @@ cells! {
     bool: bool, |flag| flag;
     String: String, |text| text;
     Vec<u8>: Vec<u8>, |bytes| bytes;
+}
+
+impl Cell for EmailAddress {
+    fn read(row: &Row, column: &str) -> sqlx::Result<Option<Self>> {
+        let text = row.decode::<String>(column)?;
+        text.map(|text| text.parse()).transpose().map_err(|error| sqlx::Error::Decode(Box::new(error)))
+    }
 }

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use aimate_core::{
-    BlobId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId, FileId, MessageId, PromptId,
-    RunId, SessionId, SpaceId, TenantId, Timestamp, UsageId, UserId, WorkerId, WorkspaceId,
+    ApiTokenId, BlobId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId, FileId, InviteId,
+    MessageId, PromptId, RunId, SessionId, SpaceId, TenantId, Timestamp, UsageId, UserId, WorkerId,
+    WorkspaceId,
 };
 use sqlx::error::BoxDynError;
 use uuid::Uuid;
@@ -87,6 +88,8 @@ binds! {
     TenantId: Uuid, TenantId::uuid;
     UserId: Uuid, UserId::uuid;
     SessionId: Uuid, SessionId::uuid;
+    ApiTokenId: Uuid, ApiTokenId::uuid;
+    InviteId: Uuid, InviteId::uuid;
     WorkspaceId: Uuid, WorkspaceId::uuid;
     PromptId: Uuid, PromptId::uuid;
     ConversationId: Uuid, ConversationId::uuid;

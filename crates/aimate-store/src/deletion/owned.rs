@@ -14,6 +14,30 @@ const SESSIONS: Sql = Sql::Each {
         jsonb_set(counts, '{sessions}', to_jsonb(COALESCE((counts ->> 'sessions')::bigint, 0) + (SELECT count(*) \
         FROM gone))) WHERE tenant_id = $1 AND user_id = $3",
 };
+const LOGINS: Sql = Sql::Each {
+    sqlite: "DELETE FROM logins WHERE rowid IN (SELECT l.rowid FROM logins l WHERE l.tenant_id = $1 AND l.user_id = $2 \
+        LIMIT 200)",
+    postgres: "WITH gone AS (DELETE FROM logins WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT l.ctid FROM logins l \
+        WHERE l.tenant_id = $1 AND l.user_id = $2 LIMIT 200)) RETURNING 1) UPDATE deletions SET counts = \
+        jsonb_set(counts, '{logins}', to_jsonb(COALESCE((counts ->> 'logins')::bigint, 0) + (SELECT count(*) FROM \
+        gone))) WHERE tenant_id = $1 AND user_id = $3",
+};
+const API_TOKENS: Sql = Sql::Each {
+    sqlite: "DELETE FROM api_tokens WHERE rowid IN (SELECT a.rowid FROM api_tokens a WHERE a.tenant_id = $1 AND \
+        a.user_id = $2 LIMIT 200)",
+    postgres: "WITH gone AS (DELETE FROM api_tokens WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT a.ctid FROM \
+        api_tokens a WHERE a.tenant_id = $1 AND a.user_id = $2 LIMIT 200)) RETURNING 1) UPDATE deletions SET counts \
+        = jsonb_set(counts, '{api_tokens}', to_jsonb(COALESCE((counts ->> 'api_tokens')::bigint, 0) + (SELECT \
+        count(*) FROM gone))) WHERE tenant_id = $1 AND user_id = $3",
+};
+const INVITES: Sql = Sql::Each {
+    sqlite: "DELETE FROM invites WHERE rowid IN (SELECT i.rowid FROM invites i WHERE i.tenant_id = $1 AND i.user_id = \
+        $2 LIMIT 200)",
+    postgres: "WITH gone AS (DELETE FROM invites WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT i.ctid FROM invites i \
+        WHERE i.tenant_id = $1 AND i.user_id = $2 LIMIT 200)) RETURNING 1) UPDATE deletions SET counts = \
+        jsonb_set(counts, '{invites}', to_jsonb(COALESCE((counts ->> 'invites')::bigint, 0) + (SELECT count(*) \
+        FROM gone))) WHERE tenant_id = $1 AND user_id = $3",
+};
 const FILES: Sql = Sql::Each {
     sqlite: "DELETE FROM files WHERE rowid IN (SELECT f.rowid FROM files f WHERE f.tenant_id = $1 AND f.user_id = $2 \
         LIMIT 200)",
@@ -102,7 +126,10 @@ const COUNT_USER: Sql = Sql::Each {
 pub(super) fn statements(going: &Going<'_>) -> Vec<Statement> {
     let mut statements = Vec::new();
     for (sql, noun) in [
+        (LOGINS, "logins"),
         (SESSIONS, "sessions"),
+        (API_TOKENS, "api_tokens"),
+        (INVITES, "invites"),
         (FILES, "files"),
         (PROMPTS, "prompts"),
         (WORKSPACES, "workspaces"),
