@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::audit::AuditStore;
 use crate::api_token::ApiTokenStore;
+use crate::audit::AuditStore;
 use crate::connection::ConnectionStore;
 use crate::conversation::ConversationStore;
 use crate::deletion::DeletionStore;

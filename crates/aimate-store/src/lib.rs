@@ -26,8 +26,8 @@
 #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
 compile_error!("aimate-store needs a database: turn on its feature `sqlite`, `postgres` or both");
 
-mod audit;
 mod api_token;
+mod audit;
 #[cfg(feature = "sqlite")]
 mod backup;
 mod connect;

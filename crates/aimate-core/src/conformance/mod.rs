@@ -24,8 +24,8 @@
     reason = "these are tests; the name of a case is its rule"
 )]
 
-pub mod audit;
 pub mod api_token;
+pub mod audit;
 pub mod connection;
 pub mod conversation;
 pub mod deletion;

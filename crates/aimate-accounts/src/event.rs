@@ -1,0 +1,75 @@
+//! What happens to accounts, as the audit log of their tenant has it.
+
+use aimate_core::audit::{AuditEvent, action};
+use aimate_core::{ApiTokenId, InviteId, SessionId, UserId};
+
+/// Something that happened to an account. None has a secret or an address. What admins
+/// do with users, the engine records itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum AccountEvent {
+    /// An account was made: by its user, or by the operator.
+    Registered { user: UserId, by_operator: bool },
+    /// Somebody signed in.
+    SignedIn(UserId, SessionId),
+    /// Somebody failed to sign in, to the account of this user or to none.
+    SignInFailed(Option<UserId>),
+    /// A session was ended.
+    SessionEnded(UserId, SessionId),
+    /// An old refresh token was presented: its session was ended.
+    RefreshTokenReused(UserId, SessionId),
+    /// A user set another password.
+    PasswordChanged(UserId),
+    /// The operator set another password.
+    PasswordReset(UserId),
+    /// An API token was made.
+    ApiTokenMade(UserId, ApiTokenId),
+    /// An API token was deleted.
+    ApiTokenDeleted(UserId, ApiTokenId),
+    /// An invite was made, by an admin or the operator.
+    InviteMade(Option<UserId>, InviteId),
+    /// The operator disabled or enabled a user.
+    SetActive(UserId, bool),
+    /// The operator deleted a user with all they had.
+    UserDeleted(UserId),
+    /// The failed attempts for a user were forgiven, by an admin or the operator.
+    Unlocked(Option<UserId>, UserId),
+}
+
+impl AccountEvent {
+    /// The record of it.
+    pub(crate) fn record(self) -> AuditEvent {
+        let of = AuditEvent::new;
+        match self {
+            Self::Registered { user, by_operator: false } => {
+                of(action::USER_CREATED).actor(user).target("user", user.0)
+            }
+            Self::Registered { user, by_operator: true } => of(action::USER_CREATED).target("user", user.0),
+            Self::SignedIn(user, session) => of(action::LOGIN).actor(user).target("session", session.0),
+            Self::SignInFailed(Some(user)) => of(action::LOGIN_FAILED).target("user", user.0),
+            Self::SignInFailed(None) => of(action::LOGIN_FAILED),
+            Self::SessionEnded(user, session) => {
+                of(action::SESSION_ENDED).actor(user).target("session", session.0)
+            }
+            Self::RefreshTokenReused(user, session) => {
+                of(action::REFRESH_REUSED).target("session", session.0).detail("user_id", user.to_string())
+            }
+            Self::PasswordChanged(user) => of(action::PASSWORD_CHANGED).actor(user).target("user", user.0),
+            Self::PasswordReset(user) => of(action::PASSWORD_CHANGED).target("user", user.0),
+            Self::ApiTokenMade(user, token) => {
+                of(action::TOKEN_CREATED).actor(user).target("api_token", token.0)
+            }
+            Self::ApiTokenDeleted(user, token) => {
+                of(action::TOKEN_REVOKED).actor(user).target("api_token", token.0)
+            }
+            Self::InviteMade(Some(by), invite) => {
+                of(action::INVITE_CREATED).actor(by).target("invite", invite.0)
+            }
+            Self::InviteMade(None, invite) => of(action::INVITE_CREATED).target("invite", invite.0),
+            Self::SetActive(user, true) => of(action::USER_ENABLED).target("user", user.0),
+            Self::SetActive(user, false) => of(action::USER_DISABLED).target("user", user.0),
+            Self::UserDeleted(user) => of(action::USER_DELETED).target("user", user.0),
+            Self::Unlocked(Some(by), user) => of(action::LOGIN_UNLOCKED).actor(by).target("user", user.0),
+            Self::Unlocked(None, user) => of(action::LOGIN_UNLOCKED).target("user", user.0),
+        }
+    }
+}
