@@ -83,6 +83,9 @@ pub(crate) struct Config {
     /// Seconds that an answer may take; it is cut there
     #[arg(long, env = "AIMATE_ANSWER_SECONDS", default_value_t = 3_600, value_name = "SECONDS")]
     pub(crate) answer_seconds: u64,
+    /// Whether others than the operator may use it over the network.
+    #[arg(skip)]
+    pub(crate) serves_others: bool,
     #[command(flatten)]
     pub(crate) reading: Reading,
     #[command(flatten)]
@@ -119,20 +122,24 @@ impl Config {
         aimate::store::connect_with(&url, options).await
     }
 
-    /// What asks the model servers. Users' connections reach public addresses and
-    /// this machine; what else they may is the operator's to say.
+    /// What asks the model servers. The operator's own addresses reach whatever they name;
+    /// those of users reach public addresses and what the operator allows, which, as long as
+    /// the one user is the operator, is this machine and the hosts of the settings too.
     pub(crate) fn transport(&self) -> Result<Transport> {
         let wrong = |name: &str, error: &Error| Error::invalid(format!("{name}: {error}"));
         let mut policy = AddressPolicy::public_only()
-            .allow_loopback()
             .allow(self.allow_private.as_deref().unwrap_or_default())
             .map_err(|error| wrong("AIMATE_ALLOW_PRIVATE", &error))?;
+        if !self.serves_others {
+            policy = policy.allow_loopback();
+        }
         for (name, url) in configured() {
-            policy = policy.allow_host_of(&url).map_err(|error| wrong(name, &error))?;
+            let allowed = policy.clone().allow_host_of(&url).map_err(|error| wrong(name, &error))?;
+            policy = if self.serves_others { policy } else { allowed };
         }
         let mut transport = Transport::new();
         if let Ok(url) = std::env::var("AIMATE_PROXY") {
-            policy = policy.allow_host_of(&url).map_err(|error| wrong("AIMATE_PROXY", &error))?;
+            policy.clone().allow_host_of(&url).map_err(|error| wrong("AIMATE_PROXY", &error))?;
             transport = transport.proxy(url);
         }
         if let Ok(seconds) = std::env::var("AIMATE_MODEL_TIMEOUT") {
@@ -141,7 +148,7 @@ impl Config {
             })?;
             transport = transport.patience(Duration::from_secs(seconds));
         }
-        Ok(transport.policy(policy))
+        Ok(transport.untrusted_policy(policy))
     }
 
     /// An engine builder with everything that is configured, and the model servers that are found.
@@ -321,6 +328,7 @@ mod tests {
             allow_private: Some(list.to_owned()),
             answer_bytes: 1,
             answer_seconds: 1,
+            serves_others: false,
             reading: Reading::of_defaults(),
             embedding: Embedding::default(),
         };
@@ -346,6 +354,7 @@ mod tests {
             answer_bytes: 1,
             answer_seconds: 1,
             allow_private: None,
+            serves_others: false,
             reading: Reading::of_defaults(),
             embedding: Embedding::default(),
         };

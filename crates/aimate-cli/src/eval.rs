@@ -106,6 +106,7 @@ pub(crate) async fn eval(arguments: EvalArguments) -> Result<()> {
     let scratch = Scratch::new()?;
     let is_own = arguments.database.as_ref().is_none_or(|url| url.is_empty());
     let config = Config {
+        serves_others: false,
         database_schema: None,
         table_prefix: None,
         database: arguments.database.clone().filter(|_| !is_own),

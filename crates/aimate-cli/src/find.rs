@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use aimate::connection::NewConnection;
-use aimate::provider::{Endpoint, ProviderId};
+use aimate::provider::{AddressSource, Endpoint, ProviderId};
 use aimate::providers::{self, BUILTIN, OLLAMA, OPENAI, OPENROUTER, Transport};
 use aimate::{Error, Result, Secret};
 
@@ -83,6 +83,7 @@ async fn local(
         name: name.to_owned(),
         provider: provider.clone(),
         url: url.clone(),
+        address_source: AddressSource::Operator,
         api_key: None,
         settings: connection.settings.clone(),
     };

@@ -34,11 +34,13 @@ pub(crate) struct ServeArguments {
 }
 
 /// Starts the server and runs it until SIGTERM or Ctrl-C.
-pub(crate) async fn serve(arguments: ServeArguments) -> Result<()> {
+pub(crate) async fn serve(mut arguments: ServeArguments) -> Result<()> {
     let address = address(&arguments.addr, arguments.port).await?;
     let room = room(&arguments);
     let options = options(&arguments, room)?;
-    only_local(address, std::env::var("JWT_SECRET").is_ok_and(|secret| !secret.is_empty()))?;
+    let has_jwt_secret = std::env::var("JWT_SECRET").is_ok_and(|secret| !secret.is_empty());
+    arguments.config.serves_others = has_jwt_secret || !address.ip().is_loopback();
+    only_local(address, has_jwt_secret)?;
     let (builder, found) = arguments.config.engine().await?;
     let recorded = metrics::install()?;
     let options = options.more_metrics(move || recorded.render());

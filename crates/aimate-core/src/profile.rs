@@ -86,6 +86,16 @@ impl fmt::Display for ProviderId {
     }
 }
 
+/// Who gave an address that is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum AddressSource {
+    /// The operator: the program, its settings or its environment.
+    Operator,
+    /// Somebody else: what a user or a tenant's admin stored, or a page led to.
+    #[default]
+    Untrusted,
+}
+
 /// Whether connections of a provider have an address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

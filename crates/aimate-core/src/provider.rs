@@ -16,7 +16,7 @@ use crate::usage::TokenUsage;
 use crate::warning::WarningCode;
 
 pub use crate::connection::MaxTokensField;
-pub use crate::profile::{AddressRule, ProviderId, ProviderProfile};
+pub use crate::profile::{AddressRule, AddressSource, ProviderId, ProviderProfile};
 
 /// A model server as a call needs it: where, with which key, how patient.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub struct Endpoint {
     pub provider: ProviderId,
     /// The address without a slash at the end; empty where there is none.
     pub url: String,
+    /// Who gave the address, which decides what it may reach.
+    pub address_source: AddressSource,
     /// The key.
     pub api_key: Option<Secret>,
     /// Fine-tuning.

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use aimate_core::connection::ConnectionSettings;
-use aimate_core::provider::Endpoint;
+use aimate_core::provider::{AddressSource, Endpoint};
 use aimate_core::{Error, Result};
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -56,14 +56,32 @@ struct Inner {
     backoff: Duration,
     patience: Option<Duration>,
     proxy: Option<String>,
-    guard: Arc<AddressGuard>,
+    /// For addresses that the operator gave.
+    operator_guard: Arc<AddressGuard>,
+    /// For those of everybody else.
+    untrusted_guard: Arc<AddressGuard>,
     /// For where a public address leads on to.
     public_guard: Arc<AddressGuard>,
     tls: OnceLock<rustls::ClientConfig>,
     public_client: OnceLock<Option<Client>>,
     /// Clients by what reqwest has no setting of a request for: connect timeout in
-    /// milliseconds and proxy.
-    clients: Mutex<HashMap<(u64, Option<String>), Client>>,
+    /// milliseconds, proxy, and who gave the address.
+    clients: Mutex<HashMap<ClientKey, Client>>,
+}
+
+/// What one client is made for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct ClientKey {
+    connect_timeout_ms: u64,
+    proxy: Option<String>,
+    source: AddressSource,
+}
+
+impl ClientKey {
+    /// For pages of addresses that users give.
+    fn of_pages() -> Self {
+        Self { connect_timeout_ms: CONNECT_MS, proxy: None, source: AddressSource::Untrusted }
+    }
 }
 
 impl Default for Transport {
@@ -75,12 +93,14 @@ impl Default for Transport {
 impl Transport {
     /// A transport with an empty pool. The client is made at the first call.
     pub fn new() -> Self {
+        let untrusted = AddressPolicy::public_only().allow_loopback();
         Self::over(Inner {
             backoff: BACKOFF,
             patience: None,
             proxy: None,
-            guard: Arc::new(AddressGuard::new(AddressPolicy::any())),
-            public_guard: Arc::new(AddressGuard::new(AddressPolicy::any())),
+            operator_guard: Arc::new(AddressGuard::new(AddressPolicy::any())),
+            untrusted_guard: Arc::new(AddressGuard::new(untrusted).untrusted()),
+            public_guard: Arc::new(AddressGuard::new(AddressPolicy::public_only())),
             public_client: OnceLock::new(),
             tls: OnceLock::new(),
             clients: Mutex::default(),
@@ -110,14 +130,34 @@ impl Transport {
         Self::over(Inner { proxy: Some(url.into()), ..self.settings() })
     }
 
-    /// Sets the addresses that may be reached. Default: [`AddressPolicy::any`].
+    /// Sets what may be reached at addresses that the operator gave: those of configured
+    /// connections, of the reranker and of the proxy. Default: [`AddressPolicy::any`].
     #[must_use]
-    pub fn policy(self, policy: AddressPolicy) -> Self {
-        Self::over(Inner { guard: Arc::new(AddressGuard::new(policy)), ..self.settings() })
+    pub fn operator_policy(self, policy: AddressPolicy) -> Self {
+        Self::over(Inner { operator_guard: Arc::new(AddressGuard::new(policy)), ..self.settings() })
+    }
+
+    /// Sets what may be reached at addresses that anybody else gave: those of stored
+    /// connections, of documents that are added by their address, and what these lead on to.
+    /// Ports at which other protocols listen are refused in any case. Default: public
+    /// addresses and this machine; [`AddressPolicy::public_only`] is right where users are
+    /// strangers.
+    #[must_use]
+    pub fn untrusted_policy(self, policy: AddressPolicy) -> Self {
+        let guard = AddressGuard::new(policy).untrusted();
+        Self::over(Inner { untrusted_guard: Arc::new(guard), ..self.settings() })
     }
 
     fn over(inner: Inner) -> Self {
-        Self(Arc::new(Inner { public_guard: Arc::new(inner.guard.public()), ..inner }))
+        Self(Arc::new(Inner { public_guard: Arc::new(inner.untrusted_guard.public()), ..inner }))
+    }
+
+    /// The guard of addresses that `source` gave.
+    fn guard(&self, source: AddressSource) -> &Arc<AddressGuard> {
+        match source {
+            AddressSource::Operator => &self.0.operator_guard,
+            AddressSource::Untrusted => &self.0.untrusted_guard,
+        }
     }
 
     /// The settings of this transport without its clients.
@@ -126,7 +166,8 @@ impl Transport {
             backoff: self.0.backoff,
             patience: self.0.patience,
             proxy: self.0.proxy.clone(),
-            guard: self.0.guard.clone(),
+            operator_guard: self.0.operator_guard.clone(),
+            untrusted_guard: self.0.untrusted_guard.clone(),
             public_guard: self.0.public_guard.clone(),
             public_client: OnceLock::new(),
             tls: OnceLock::new(),
@@ -143,9 +184,10 @@ impl Transport {
     /// request it names.
     pub(crate) async fn try_send(&self, call: &Call<'_>) -> Result<ResponseBody, Refused> {
         let (url, headers) = (call.url()?, call.headers()?);
-        self.0.guard.check(&url).map_err(|refused| call.errors().forbidden(&refused))?;
+        let source = call.endpoint.address_source;
+        self.guard(source).check(&url).map_err(|refused| call.errors().forbidden(&refused))?;
         let settings = &call.endpoint.settings;
-        let client = self.client_of(call)?;
+        let client = self.client_of(call, &url).await?;
         let retries = settings.retries.unwrap_or(RETRIES);
         let silence = Silence::new(settings, self.0.patience.unwrap_or_else(|| patience(&url)));
         let begun_at = tokio::time::Instant::now();
@@ -177,23 +219,28 @@ impl Transport {
         }
     }
 
-    /// Returns the client of a call.
-    fn client_of(&self, call: &Call<'_>) -> Result<Client> {
+    /// Returns the client of a call to `url`.
+    async fn client_of(&self, call: &Call<'_>, url: &Url) -> Result<Client> {
         let settings = &call.endpoint.settings;
-        let proxy = settings.proxy.as_ref().or(self.0.proxy.as_ref()).filter(|url| !url.is_empty());
-        if let Some(proxy) = proxy {
-            let url = Url::parse(proxy).map_err(|error| {
-                Error::invalid(format!("connection `{}`: its proxy is no url: {error}", call.endpoint.name))
-            })?;
-            self.0.guard.check(&url).map_err(|refused| call.errors().forbidden(&refused))?;
-        }
-        self.client(settings.connect_timeout_ms.unwrap_or(CONNECT_MS), proxy.cloned())
+        let connect_timeout_ms = settings.connect_timeout_ms.unwrap_or(CONNECT_MS);
+        let (source, own) = (call.endpoint.address_source, settings.proxy.as_ref());
+        let Some(proxy) = own.or(self.0.proxy.as_ref()).filter(|url| !url.is_empty()) else {
+            return self.client(ClientKey { connect_timeout_ms, proxy: None, source });
+        };
+        let address = Url::parse(proxy).map_err(|error| {
+            Error::invalid(format!("connection `{}`: its proxy is no url: {error}", call.endpoint.name))
+        })?;
+        // A proxy of the connection is as trusted as the connection; another is the operator's.
+        let proxy_source = if own.is_some() { source } else { AddressSource::Operator };
+        let forbidden = |refused: RefusedAddress| call.errors().forbidden(&refused);
+        self.guard(proxy_source).check(&address).map_err(forbidden)?;
+        self.guard(source).check_behind_proxy(url).await.map_err(forbidden)?;
+        self.client(ClientKey { connect_timeout_ms, proxy: Some(proxy.clone()), source: proxy_source })
     }
 
-    /// Returns the client with a connect timeout of `timeout` milliseconds over a
-    /// proxy.
-    fn client(&self, timeout: u64, proxy: Option<String>) -> Result<Client> {
-        let key = (timeout, proxy);
+    /// Returns the client for what `key` says: its guard is that of the first address that is
+    /// connected to, the proxy's if there is one.
+    fn client(&self, key: ClientKey) -> Result<Client> {
         let mut clients = self.0.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
@@ -201,7 +248,8 @@ impl Transport {
         if clients.len() >= MAX_CLIENTS {
             clients.clear();
         }
-        let client = self.make(timeout, key.1.as_deref(), &self.0.guard).map_err(|error| {
+        let guard = self.guard(key.source);
+        let client = self.make(key.connect_timeout_ms, key.proxy.as_deref(), guard).map_err(|error| {
             Error::internal("the HTTP client could not be created").with_source(error.without_url())
         })?;
         clients.insert(key, client.clone());
@@ -347,6 +395,13 @@ impl<'a> Call<'a> {
             let name = &self.endpoint.name;
             return Err(Error::invalid(format!(
                 "connection `{name}`: its url should begin with `http://` or `https://`"
+            )));
+        }
+        let has_more = !url.username().is_empty() || url.password().is_some() || url.fragment().is_some();
+        if has_more && self.endpoint.address_source == AddressSource::Untrusted {
+            let name = &self.endpoint.name;
+            return Err(Error::invalid(format!(
+                "connection `{name}`: its url has credentials or a fragment"
             )));
         }
         Ok(url)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aimate_core::connection::ConnectionSettings;
 use aimate_core::knowledge::Reranker;
-use aimate_core::provider::{Endpoint, ProviderId};
+use aimate_core::provider::{AddressSource, Endpoint, ProviderId};
 use aimate_core::{Error, Result, Secret};
 use async_trait::async_trait;
 use serde::Deserialize;
@@ -53,6 +53,7 @@ impl HttpReranker {
             name: "reranker".to_owned(),
             provider: PROVIDER,
             url: url.strip_suffix("/rerank").unwrap_or(url).to_owned(),
+            address_source: AddressSource::Operator,
             api_key: None,
             settings: ConnectionSettings {
                 first_byte_timeout_ms: u64::try_from(TIMEOUT.as_millis()).ok(),

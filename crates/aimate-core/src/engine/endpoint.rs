@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::Engine;
 use crate::connection::{Connection, origin};
 use crate::error::{Error, ErrorReason, Result};
-use crate::provider::{AddressRule, Endpoint};
+use crate::provider::{AddressRule, AddressSource, Endpoint};
 use crate::scope::Scope;
 use crate::sealing::{Binding, SecretKind};
 
@@ -56,6 +56,10 @@ impl Engine {
             name: connection.name.clone(),
             provider: connection.provider.clone(),
             url: connection.url.clone().unwrap_or_default(),
+            address_source: match configured {
+                Some(_) => AddressSource::Operator,
+                None => AddressSource::Untrusted,
+            },
             api_key,
             settings,
         })

@@ -45,9 +45,9 @@ const MAX_OPENED: usize = 4_096;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Sealer(Arc<Inner>);
+pub struct Sealer(Arc<Vault>);
 
-struct Inner {
+struct Vault {
     provider: Arc<dyn KeyProvider>,
     memory: Mutex<Memory>,
 }
@@ -69,7 +69,7 @@ impl<P: KeyProvider + 'static> From<P> for Sealer {
 impl Sealer {
     /// Seals with the keys of `provider`.
     pub fn new(provider: Arc<dyn KeyProvider>) -> Self {
-        Self(Arc::new(Inner { provider, memory: Mutex::default() }))
+        Self(Arc::new(Vault { provider, memory: Mutex::default() }))
     }
 
     /// Seals `secret` for `binding` with the active key.

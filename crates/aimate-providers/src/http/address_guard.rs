@@ -8,6 +8,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use aimate_core::{Error, Result};
 use ipnet::IpNet;
@@ -22,7 +23,7 @@ use url::{Host, Url};
 /// use aimate_providers::{AddressPolicy, Transport};
 ///
 /// let policy = AddressPolicy::public_only().allow_loopback().allow("gpu-box, 10.2.0.0/16")?;
-/// let providers = aimate_providers::with(&Transport::new().policy(policy));
+/// let providers = aimate_providers::with(&Transport::new().untrusted_policy(policy));
 /// # Ok::<(), aimate_core::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -136,6 +137,8 @@ fn parse(entry: &str) -> Option<AllowEntry> {
 pub(super) struct AddressGuard {
     policy: Arc<AddressPolicy>,
     resolver: Arc<dyn Resolve>,
+    /// Whether nobody vouches for the addresses.
+    is_untrusted: bool,
 }
 
 impl AddressGuard {
@@ -144,16 +147,25 @@ impl AddressGuard {
     }
 
     fn over(policy: AddressPolicy, resolver: Arc<dyn Resolve>) -> Self {
-        Self { policy: Arc::new(policy), resolver }
+        Self { policy: Arc::new(policy), resolver, is_untrusted: false }
     }
 
     /// A guard that allows public addresses alone, whatever this one's policy lists.
     pub(super) fn public(&self) -> Self {
-        Self::over(AddressPolicy::public_only(), self.resolver.clone())
+        Self::over(AddressPolicy::public_only(), self.resolver.clone()).untrusted()
     }
 
-    /// Checks a literal address in `url`: the connector uses no resolver for one.
+    /// The guard of addresses that nobody vouches for.
+    pub(super) fn untrusted(self) -> Self {
+        Self { is_untrusted: true, ..self }
+    }
+
+    /// Checks a literal address in `url`, for which the connector uses no resolver, and the
+    /// port.
     pub(super) fn check(&self, url: &Url) -> std::result::Result<(), RefusedAddress> {
+        if let Some(port) = url.port().filter(|port| self.is_untrusted && OTHER_PROTOCOLS.contains(port)) {
+            return Err(RefusedAddress::Port(port));
+        }
         let address = match url.host() {
             Some(Host::Ipv4(address)) => IpAddr::V4(address),
             Some(Host::Ipv6(address)) => IpAddr::V6(address),
@@ -162,6 +174,50 @@ impl AddressGuard {
         if self.policy.allows(address) { Ok(()) } else { Err(RefusedAddress::Address(address)) }
     }
 }
+
+impl AddressGuard {
+    /// Checks the name in `url`, which a proxy will resolve, as well as this machine can: it is
+    /// refused if it resolves to a refused address here. A name that only the proxy knows is the
+    /// proxy's to judge, unless it says itself that it is of the inside.
+    pub(super) async fn check_behind_proxy(&self, url: &Url) -> std::result::Result<(), RefusedAddress> {
+        let Some(Host::Domain(host)) = url.host().filter(|_| self.is_untrusted) else { return Ok(()) };
+        let refused = || Err(RefusedAddress::Name(host.to_owned()));
+        if self.policy.names(host) {
+            return Ok(());
+        }
+        let Ok(name) = host.parse() else { return refused() };
+        let found = tokio::time::timeout(LOOKUP, self.resolve(name)).await;
+        let found = found.map(|found| found.map(|mut addresses| addresses.next().is_some()));
+        match found {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Err(error)) if error.downcast_ref::<RefusedAddress>().is_some() => refused(),
+            _ if self.policy.reach < AddressClass::Private && is_inside(host) => refused(),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// How long this machine may look for a name that a proxy will resolve.
+const LOOKUP: Duration = Duration::from_secs(2);
+
+/// Whether a name says itself that it is not of the public internet: one label, or below a name
+/// that is kept for networks of one's own (RFC 6762, RFC 8375, ICANN's `.internal`).
+fn is_inside(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let Some((_, last)) = host.rsplit_once('.') else { return true };
+    ["internal", "local", "localhost", "localdomain", "lan", "home", "corp", "intranet", "arpa"]
+        .iter()
+        .any(|inside| last.eq_ignore_ascii_case(inside))
+}
+
+/// Ports at which other protocols listen, some of which can be made to take a web request for
+/// their own: what browsers block (WHATWG Fetch, "port blocking").
+const OTHER_PROTOCOLS: [u16; 82] = [
+    1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104,
+    109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515,
+    526, 530, 531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049,
+    3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080,
+];
 
 impl Resolve for AddressGuard {
     fn resolve(&self, name: Name) -> Resolving {
@@ -199,6 +255,7 @@ impl Resolve for SystemResolver {
 pub(super) enum RefusedAddress {
     Address(IpAddr),
     Name(String),
+    Port(u16),
 }
 
 impl RefusedAddress {
@@ -222,6 +279,7 @@ impl fmt::Display for RefusedAddress {
                     "{address} is not a public address; `AIMATE_ALLOW_PRIVATE={address}` would allow it"
                 )
             }
+            Self::Port(port) => write!(f, "port {port} is of another protocol than the web's"),
             Self::Name(host) => write!(
                 f,
                 "`{host}` resolves to a private address; `AIMATE_ALLOW_PRIVATE={host}` would allow it, unless it is \
@@ -316,5 +374,7 @@ fn local_nat64(address: Ipv6Addr) -> AddressClass {
     places.into_iter().map(|place| classify_v4(place.into())).fold(AddressClass::Private, AddressClass::max)
 }
 
+#[cfg(test)]
+mod corpus;
 #[cfg(test)]
 mod tests;

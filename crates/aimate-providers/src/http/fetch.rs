@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::address_guard::{RefusedAddress, is_public};
 use super::deadline::after;
-use super::{CONNECT_MS, Transport};
+use super::{ClientKey, Transport};
 
 /// Maximum redirects.
 const MAX_REDIRECTS: usize = 5;
@@ -68,7 +68,7 @@ async fn fetch(transport: &Transport, url: &str, max: u64, timeouts: Timeouts) -
 /// Which addresses may be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reach {
-    /// Those of the transport's policy: a user named the address.
+    /// Those of the transport's policy for untrusted addresses: a user named this one.
     Policy,
     /// Public ones alone: a public server named it, and must not reach by this one
     /// what is private to it.
@@ -102,7 +102,7 @@ async fn send(
         }
     };
     let (guard, client) = match reach {
-        Reach::Policy => (&transport.0.guard, transport.client(CONNECT_MS, None)?),
+        Reach::Policy => (&transport.0.untrusted_guard, transport.client(ClientKey::of_pages())?),
         Reach::Public => (&transport.0.public_guard, transport.public_client()?),
     };
     guard.check(url).map_err(|found| refused(&found))?;

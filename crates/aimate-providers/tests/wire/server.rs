@@ -8,7 +8,8 @@ use std::time::Duration;
 use aimate_core::connection::ConnectionSettings;
 use aimate_core::message::{MessageRole, Part};
 use aimate_core::provider::{
-    ChatMessage, ChatProvider, ChatRequest, Endpoint, ProviderEvent, ProviderId, ProviderStream,
+    AddressSource, ChatMessage, ChatProvider, ChatRequest, Endpoint, ProviderEvent, ProviderId,
+    ProviderStream,
 };
 use aimate_core::{Error, Result, Secret};
 use aimate_providers::Transport;
@@ -217,6 +218,7 @@ pub(crate) fn endpoint_at(url: &str, provider: ProviderId) -> Endpoint {
         name: "here".into(),
         provider,
         url: url.to_owned(),
+        address_source: AddressSource::Operator,
         api_key: Some(Secret::new(CANARY)),
         settings: ConnectionSettings::default(),
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aimate_core::ErrorKind;
 use aimate_core::connection::ConnectionSettings;
-use aimate_core::provider::Endpoint;
+use aimate_core::provider::{AddressSource, Endpoint};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::AddressClass::{Loopback, Never, Private, Public};
@@ -305,7 +305,8 @@ impl Net {
         });
         let transport = Transport::over(crate::http::Inner {
             backoff: Duration::from_millis(1),
-            guard: Arc::new(AddressGuard::over(policy, dns.clone())),
+            operator_guard: Arc::new(AddressGuard::over(AddressPolicy::public_only(), dns.clone())),
+            untrusted_guard: Arc::new(AddressGuard::over(policy, dns.clone()).untrusted()),
             ..Transport::new().settings()
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -328,6 +329,7 @@ impl Net {
         let endpoint = Endpoint {
             name: "here".into(),
             provider: crate::OPENAI,
+            address_source: AddressSource::Untrusted,
             url: format!("http://{host}:{}/v1", self.port),
             api_key: None,
             settings: ConnectionSettings { connect_timeout_ms: Some(3_000), ..ConnectionSettings::default() },
@@ -429,6 +431,7 @@ async fn other_schemes_are_invalid() {
         let endpoint = Endpoint {
             name: "here".into(),
             provider: crate::OPENAI,
+            address_source: AddressSource::Untrusted,
             url: url.into(),
             api_key: None,
             settings: ConnectionSettings::default(),

@@ -49,7 +49,7 @@ async fn server(answers: &[&str]) -> PageServer {
 }
 
 fn local() -> Transport {
-    Transport::new().policy(AddressPolicy::public_only().allow_loopback())
+    Transport::new().untrusted_policy(AddressPolicy::public_only().allow_loopback())
 }
 
 fn page(headers: &str, body: &str) -> String {
@@ -115,7 +115,7 @@ async fn redirections_are_followed_five_times() {
 async fn refused_addresses_are_not_asked() {
     let server = server(&[&page("", "secret")]).await;
     let port = server.url.rsplit_once(':').unwrap().1.to_owned();
-    let public = Transport::new().policy(AddressPolicy::public_only());
+    let public = Transport::new().untrusted_policy(AddressPolicy::public_only());
     for url in [
         server.url.clone(),
         format!("http://localhost:{port}/"),
