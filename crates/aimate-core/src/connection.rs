@@ -301,12 +301,13 @@ pub(crate) fn clean_key(key: Option<Secret>) -> Result<Option<Secret>> {
 /// What of the settings is not plain from their types.
 pub(crate) fn check_settings(settings: &ConnectionSettings) -> Result<()> {
     let Some(proxy) = settings.proxy.as_deref().filter(|proxy| !proxy.is_empty()) else { return Ok(()) };
-    let is_url = url::Url::parse(proxy)
-        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.host_str().is_some());
-    if is_url {
-        Ok(())
-    } else {
-        Err(Error::field("settings.proxy", "is not an address such as `http://proxy.example.org:3128`"))
+    let wrong = |why: &str| Err(Error::field("settings.proxy", why));
+    match url::Url::parse(proxy) {
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+            wrong("has credentials in it, which settings do not keep; name a proxy that needs none")
+        }
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.host_str().is_some() => Ok(()),
+        _ => wrong("is not an address such as `http://proxy.example.org:3128`"),
     }
 }
 
