@@ -37,6 +37,8 @@ pub struct DeletedCounts {
     pub invites: u64,
     /// Workspaces.
     pub workspaces: u64,
+    /// Groups: those of a tenant.
+    pub groups: u64,
     /// Prompts.
     pub prompts: u64,
     /// Conversations.
@@ -45,6 +47,9 @@ pub struct DeletedCounts {
     pub messages: u64,
     /// Runs.
     pub runs: u64,
+    /// Runs in conversations that stay, because a workspace with another owner has them:
+    /// of who has the conversation from now on.
+    pub handed_over_runs: u64,
     /// Pieces of the event logs of runs.
     pub run_events: u64,
     /// Uploaded files.

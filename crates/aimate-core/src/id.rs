@@ -72,6 +72,10 @@ ids! {
     InviteId = "invite";
     /// A workspace: a named group of conversations and prompts.
     WorkspaceId = "workspace";
+    /// Users who are let into workspaces together.
+    GroupId = "group";
+    /// A member of a workspace: the id of a user or of a group.
+    MemberId = "member";
     /// A stored system prompt.
     PromptId = "prompt";
     /// A conversation: a tree of messages.
@@ -98,4 +102,16 @@ ids! {
     UsageId = "usage record";
     /// One process that owns runs.
     WorkerId = "worker";
+}
+
+impl From<UserId> for MemberId {
+    fn from(user: UserId) -> Self {
+        Self(user.0)
+    }
+}
+
+impl From<GroupId> for MemberId {
+    fn from(group: GroupId) -> Self {
+        Self(group.0)
+    }
 }

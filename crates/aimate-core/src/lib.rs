@@ -27,6 +27,7 @@ mod email;
 pub mod engine;
 mod error;
 pub mod file;
+pub mod group;
 mod id;
 mod image;
 pub mod invite;
@@ -65,8 +66,9 @@ pub use email::EmailAddress;
 pub use engine::{Answer, Engine, EngineBuilder};
 pub use error::{Error, ErrorKind, ErrorReason, FieldError, Overflow, Result};
 pub use id::{
-    ApiTokenId, BlobId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId, FileId, InviteId,
-    MessageId, PromptId, RunId, SessionId, SpaceId, TenantId, UsageId, UserId, WorkerId, WorkspaceId,
+    ApiTokenId, BlobId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId, FileId, GroupId,
+    InviteId, MemberId, MessageId, PromptId, RunId, SessionId, SpaceId, TenantId, UsageId, UserId, WorkerId,
+    WorkspaceId,
 };
 pub use keyring::KeyRing;
 pub use media_type::MediaType;

@@ -8,6 +8,7 @@ use crate::connection::ConnectionStore;
 use crate::conversation::ConversationStore;
 use crate::deletion::DeletionStore;
 use crate::file::FileStore;
+use crate::group::GroupStore;
 use crate::invite::InviteStore;
 use crate::knowledge::{
     BlobStore, CollectionStore, DocumentStore, EmbeddingSpaceStore, IngestQueue, IngestStore,
@@ -71,8 +72,10 @@ pub struct Stores {
     pub api_tokens: Arc<dyn ApiTokenStore>,
     /// Who may register.
     pub invites: Arc<dyn InviteStore>,
-    /// Workspaces.
+    /// Workspaces and who is in them.
     pub workspaces: Arc<dyn WorkspaceStore>,
+    /// Groups.
+    pub groups: Arc<dyn GroupStore>,
     /// Prompts.
     pub prompts: Arc<dyn PromptStore>,
     /// Conversations and messages.
@@ -124,6 +127,7 @@ impl Stores {
             + ApiTokenStore
             + InviteStore
             + WorkspaceStore
+            + GroupStore
             + PromptStore
             + ConversationStore
             + RunStore
@@ -152,6 +156,7 @@ impl Stores {
             api_tokens: store.clone(),
             invites: store.clone(),
             workspaces: store.clone(),
+            groups: store.clone(),
             prompts: store.clone(),
             conversations: store.clone(),
             runs: store.clone(),

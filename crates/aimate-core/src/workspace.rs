@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::clock::Timestamp;
 use crate::error::Result;
-use crate::id::WorkspaceId;
+use crate::id::{GroupId, MemberId, UserId, WorkspaceId};
 use crate::limit;
 use crate::page::{Page, PageRequest};
 use crate::scope::Scope;
@@ -52,6 +52,64 @@ pub enum WorkspaceRole {
 
 crate::text::names! {
     WorkspaceRole { Viewer = "viewer", Editor = "editor", Owner = "owner" }
+}
+
+/// What a member of a workspace is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum MemberKind {
+    /// One user.
+    #[default]
+    User,
+    /// All who are in a group.
+    Group,
+}
+
+crate::text::names! {
+    MemberKind { User = "user", Group = "group" }
+}
+
+/// Who is in a workspace.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct WorkspaceMember {
+    /// The id of the user or group.
+    pub id: MemberId,
+    /// Which of them it is.
+    pub kind: MemberKind,
+    /// What it is called.
+    pub name: String,
+    /// What they may do. Who is a member in several ways may do the most of it.
+    pub role: WorkspaceRole,
+    /// Since when.
+    pub created_at: Timestamp,
+}
+
+/// Who is to be in a workspace, and in which role.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NewWorkspaceMember {
+    /// The id of the user or group.
+    pub id: MemberId,
+    /// Which of them it is; default `user`.
+    #[serde(default)]
+    pub kind: MemberKind,
+    /// What they may do.
+    pub role: WorkspaceRole,
+}
+
+impl NewWorkspaceMember {
+    /// This user.
+    pub fn user(id: UserId, role: WorkspaceRole) -> Self {
+        Self { id: id.into(), kind: MemberKind::User, role }
+    }
+
+    /// All who are in this group.
+    pub fn group(id: GroupId, role: WorkspaceRole) -> Self {
+        Self { id: id.into(), kind: MemberKind::Group, role }
+    }
 }
 
 /// Parameters for creating a workspace.
@@ -162,4 +220,28 @@ pub trait WorkspaceStore: Send + Sync {
     /// Deletes the workspace and its prompts; its conversations stay, without a
     /// workspace, those of who made them. For its owners.
     async fn delete(&self, scope: &Scope, id: WorkspaceId) -> Result<()>;
+
+    /// Who is in the workspace, by their id.
+    async fn members(
+        &self,
+        scope: &Scope,
+        id: WorkspaceId,
+        page: PageRequest,
+    ) -> Result<Page<WorkspaceMember>>;
+    /// Makes a user of the tenant, or a group that the scope sees, a member, or gives a
+    /// member another role; for owners. What each user may do changes in the same commit,
+    /// which also asks the answers to stop whose askers may not write there any more.
+    /// `NotFound` if there is no such user or group; `Conflict` if the workspace would
+    /// have no user as an owner any more: a group may be empty.
+    async fn put_member(
+        &self,
+        scope: &Scope,
+        id: WorkspaceId,
+        member: &NewWorkspaceMember,
+        now: Timestamp,
+    ) -> Result<WorkspaceMember>;
+    /// Takes a user or group out of the workspace, as [`WorkspaceStore::put_member`] does;
+    /// for owners, and for each user themselves. What they made in it stays in it.
+    /// `NotFound` if they are no member by themselves.
+    async fn remove_member(&self, scope: &Scope, id: WorkspaceId, member: MemberId) -> Result<()>;
 }

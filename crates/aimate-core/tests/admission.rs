@@ -13,10 +13,11 @@ use syn::{Expr, ImplItem, Item, Type, Visibility};
 const GATES: [&str; 3] = ["admit", "admit_admin", "admit_as"];
 
 /// Types of the engine whose methods act for a user.
-const HANDLES: [&str; 9] = [
+const HANDLES: [&str; 10] = [
     "Connections",
     "Conversations",
     "Engine",
+    "Groups",
     "Knowledge",
     "Models",
     "Prompts",

@@ -35,6 +35,7 @@ mod event_frame;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod group;
 mod health;
 mod json;
 mod knowledge;

@@ -18,8 +18,8 @@ use crate::error::Failure;
 use crate::knowledge::{collection, document, original, search};
 use crate::options::Options;
 use crate::{
-    audit, connection, conversation, health, message, middleware, model, mount, openai, openapi, origin,
-    prompt, run, usage, workspace,
+    audit, connection, conversation, group, health, message, middleware, model, mount, openai, openapi,
+    origin, prompt, run, usage, workspace,
 };
 
 /// Returns the routes of `engine`, to serve, to merge into another router or to nest
@@ -90,6 +90,12 @@ fn documented_routes() -> OpenApiRouter<App> {
         .routes(routes!(run::cancel))
         .routes(routes!(workspace::list, workspace::create))
         .routes(routes!(workspace::get, workspace::update, workspace::delete))
+        .routes(routes!(workspace::members, workspace::put_member))
+        .routes(routes!(workspace::remove_member))
+        .routes(routes!(group::list, group::create))
+        .routes(routes!(group::get, group::update, group::delete))
+        .routes(routes!(group::members))
+        .routes(routes!(group::add_member, group::remove_member))
         .routes(routes!(prompt::list, prompt::create))
         .routes(routes!(prompt::get, prompt::update, prompt::delete))
         .routes(routes!(collection::list, collection::create))

@@ -1,7 +1,7 @@
 //! `/api/v1/workspaces`.
 
-use aimate_core::WorkspaceId;
-use aimate_core::workspace::{NewWorkspace, Workspace, WorkspaceChange};
+use aimate_core::workspace::{NewWorkspace, NewWorkspaceMember, Workspace, WorkspaceChange, WorkspaceMember};
+use aimate_core::{MemberId, WorkspaceId};
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
@@ -14,8 +14,9 @@ use crate::path::{Path, Query};
 use crate::scope::Caller;
 
 const LIST: &str = "workspaces";
+const MEMBERS: &str = "workspace_members";
 
-/// Lists the caller's workspaces, newest first.
+/// Lists the workspaces that the caller is in, newest first, with what they may do there.
 #[utoipa::path(get, path = "/api/v1/workspaces", tag = "workspaces", params(PageQuery),
     responses((status = 200, body = List<Workspace>)))]
 pub(crate) async fn list(
@@ -64,7 +65,7 @@ pub(crate) async fn update(
     Ok(Json(workspaces.update(id, change).await?))
 }
 
-/// Deletes a workspace and its prompts; its conversations stay.
+/// Deletes a workspace and its prompts; its conversations stay those of who made them.
 #[utoipa::path(delete, path = "/api/v1/workspaces/{id}", tag = "workspaces",
     params(("id" = WorkspaceId, Path)), responses((status = 204)))]
 pub(crate) async fn delete(
@@ -73,5 +74,43 @@ pub(crate) async fn delete(
     Path(id): Path<WorkspaceId>,
 ) -> Result<StatusCode> {
     app.engine.workspaces(&scope).delete(id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Lists who is in a workspace, by their id.
+#[utoipa::path(get, path = "/api/v1/workspaces/{id}/members", tag = "workspaces",
+    params(("id" = WorkspaceId, Path), PageQuery), responses((status = 200, body = List<WorkspaceMember>)))]
+pub(crate) async fn members(
+    State(app): State<App>,
+    Caller(scope): Caller,
+    Path(id): Path<WorkspaceId>,
+    Query(query): Query<PageQuery>,
+) -> Result<List<WorkspaceMember>> {
+    let page = app.engine.workspaces(&scope).members(id, query.page(MEMBERS)?).await?;
+    Ok(List::of(MEMBERS, page))
+}
+
+/// Lets a user or a group into a workspace, or gives them another role.
+#[utoipa::path(method(put, post), path = "/api/v1/workspaces/{id}/members", tag = "workspaces",
+    params(("id" = WorkspaceId, Path)), request_body = NewWorkspaceMember,
+    responses((status = 200, body = WorkspaceMember)))]
+pub(crate) async fn put_member(
+    State(app): State<App>,
+    Caller(scope): Caller,
+    Path(id): Path<WorkspaceId>,
+    Json(member): Json<NewWorkspaceMember>,
+) -> Result<Json<WorkspaceMember>> {
+    Ok(Json(app.engine.workspaces(&scope).put_member(id, member).await?))
+}
+
+/// Takes a user or a group out of a workspace; everybody may leave it themselves.
+#[utoipa::path(delete, path = "/api/v1/workspaces/{id}/members/{member}", tag = "workspaces",
+    params(("id" = WorkspaceId, Path), ("member" = MemberId, Path)), responses((status = 204)))]
+pub(crate) async fn remove_member(
+    State(app): State<App>,
+    Caller(scope): Caller,
+    Path((id, member)): Path<(WorkspaceId, MemberId)>,
+) -> Result<StatusCode> {
+    app.engine.workspaces(&scope).remove_member(id, member).await?;
     Ok(StatusCode::NO_CONTENT)
 }

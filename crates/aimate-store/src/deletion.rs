@@ -19,6 +19,7 @@ use uuid::Uuid;
 use crate::SqlStore;
 use crate::database::{Row, Sql, Statement, each};
 use crate::page::or_not_found;
+use crate::workspace::hand_over;
 
 /// How long a deletion waits for running answers to end.
 const MAX_WAIT: Duration = Duration::from_secs(5);
@@ -165,7 +166,11 @@ impl DeletionStore for SqlStore {
         }
         let begin = of(target, BEGIN).bind(worker).bind(now).bind(UserId::SHARED);
         let cancel_runs = of(target, CANCEL_RUNS).bind(UserId::SHARED);
-        self.database.transaction([LOCK_TENANT.bind(target.tenant), begin, cancel_runs]).await?;
+        let mut statements = vec![LOCK_TENANT.bind(target.tenant), begin, cancel_runs];
+        if let Some(user) = target.user {
+            statements.extend(hand_over::of_deleted(target.tenant, user));
+        }
+        self.database.transaction_of(statements).await?;
         self.find(target).await?.ok_or_else(|| missing(target))
     }
 

@@ -36,6 +36,7 @@ mod conversation;
 mod database;
 mod deletion;
 mod file;
+mod group;
 mod invite;
 mod knowledge;
 mod login;

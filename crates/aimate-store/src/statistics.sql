@@ -8,6 +8,8 @@ INSERT INTO users SELECT md5('t' || n % 2)::uuid, md5('u' || n)::uuid, NULL, '',
     FROM generate_series(1, 20) n;
 INSERT INTO workspaces SELECT tenant_id, md5(id::text || n)::uuid, id, '', '', false, '{}', 0, 0
     FROM users, generate_series(1, 3) n;
+INSERT INTO groups SELECT tenant_id, id, id::text, '', 0, 0 FROM users;
+INSERT INTO group_members SELECT tenant_id, id, id, 0 FROM users;
 INSERT INTO workspace_members SELECT tenant_id, id, user_id, 'user', 'owner', 0 FROM workspaces;
 INSERT INTO workspace_access SELECT tenant_id, user_id, id, 'owner' FROM workspaces;
 INSERT INTO prompts SELECT tenant_id, md5(id::text || n)::uuid, user_id, id, '', '', true, 0, 0
@@ -44,9 +46,10 @@ INSERT INTO chunks SELECT tenant_id, md5(id::text || n)::uuid, id, n, '', '[]', 
 INSERT INTO vectors SELECT k.tenant_id, s.id, k.id, k.document_id, '[1,0,0,0]' FROM chunks k
     JOIN documents d ON d.tenant_id = k.tenant_id AND d.id = k.document_id
     JOIN spaces s ON s.tenant_id = d.tenant_id AND s.collection_id = d.collection_id;
-ANALYZE users, workspaces, workspace_members, workspace_access, prompts, conversations, messages, runs, run_events, usage_records, collections, spaces,
+ANALYZE users, groups, group_members, workspaces, workspace_members, workspace_access, prompts, conversations, messages, runs, run_events, usage_records, collections, spaces,
     segments, segment_blocks, segment_codes, documents, chunks, vectors;
 -- Only these: another process may have begun to work on the new schema.
 DELETE FROM usage_records WHERE user_id IN (SELECT md5('u' || n)::uuid FROM generate_series(1, 20) n);
+DELETE FROM groups WHERE id IN (SELECT md5('u' || n)::uuid FROM generate_series(1, 20) n);
 DELETE FROM users WHERE id IN (SELECT md5('u' || n)::uuid FROM generate_series(1, 20) n);
 COMMIT;

@@ -8,6 +8,7 @@ use crate::SqlStore;
 use crate::database::{Row, Sql, Statement, each};
 use crate::page::{after, or_not_found, page_by_id, rows_of, touched_or_not_found};
 use crate::value::{json, maybe_json, maybe_text, text};
+use crate::workspace::hand_over;
 
 /// A tenant has a row from its first user on.
 const CREATE_TENANT: Sql = Sql::Same(
@@ -131,8 +132,13 @@ fn check_person(id: UserId) -> Result<()> {
 }
 
 /// The statements that delete a user with all that is theirs, in one commit.
-pub(crate) fn deletion(tenant: TenantId, id: UserId) -> [Statement; 3] {
-    [LOCK, LOOSEN, DELETE].map(|statement| statement.bind(tenant).bind(id))
+/// What they made in a workspace that has another owner stays there.
+pub(crate) fn deletion(tenant: TenantId, id: UserId) -> Vec<Statement> {
+    let of = |sql: Sql| sql.bind(tenant).bind(id);
+    let mut statements = vec![of(LOCK)];
+    statements.extend(hand_over::of_deleted(tenant, id));
+    statements.extend([of(LOOSEN), of(DELETE)]);
+    statements
 }
 
 fn standing(row: &Row) -> Result<Standing> {
@@ -235,7 +241,8 @@ impl UserStore for SqlStore {
 
     async fn delete(&self, scope: &Scope, id: UserId) -> Result<()> {
         check_person(id)?;
-        let [_, _, deleted] = self.database.transaction(deletion(scope.tenant, id)).await?;
-        touched_or_not_found(deleted.touched, || Error::missing("user", id))
+        let outcomes = self.database.transaction_of(deletion(scope.tenant, id)).await?;
+        let deleted = outcomes.last().map_or(0, |deleted| deleted.touched);
+        touched_or_not_found(deleted, || Error::missing("user", id))
     }
 }

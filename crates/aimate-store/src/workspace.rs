@@ -1,9 +1,15 @@
 //! Workspaces.
 
-use aimate_core::workspace::{Workspace, WorkspaceChange, WorkspaceRole, WorkspaceStore};
-use aimate_core::{Error, Page, PageRequest, Result, Scope, Timestamp, WorkspaceId};
+pub(crate) mod hand_over;
+mod member;
+
+use aimate_core::workspace::{
+    NewWorkspaceMember, Workspace, WorkspaceChange, WorkspaceMember, WorkspaceRole, WorkspaceStore,
+};
+use aimate_core::{Error, MemberId, Page, PageRequest, Result, Scope, Timestamp, WorkspaceId};
 use async_trait::async_trait;
 
+pub(crate) use self::member::{grant_user, lock, stop_runs};
 use crate::SqlStore;
 use crate::database::{DbError, Row, Sql, each};
 use crate::page::{before, or_not_found, page_by_id, rows_of};
@@ -50,6 +56,19 @@ const LEAVE: Sql = Sql::Same(
      AND (SELECT a.role FROM workspace_access a \
         WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = $3) = 'owner'",
 );
+/// One whose name its maker has already gets its id for a second name.
+const LEAVE_COLLECTIONS: Sql = Sql::Each {
+    sqlite: "UPDATE collections SET workspace_id = NULL, name = CASE WHEN EXISTS (SELECT 1 FROM collections o \
+        WHERE o.tenant_id = $1 AND o.user_id = collections.user_id AND o.name = collections.name \
+        AND o.workspace_id IS NULL) THEN name || ' (' || lower(hex(id)) || ')' ELSE name END \
+        WHERE tenant_id = $1 AND workspace_id = $3 AND (SELECT a.role FROM workspace_access a \
+        WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = $3) = 'owner'",
+    postgres: "UPDATE collections SET workspace_id = NULL, name = CASE WHEN EXISTS (SELECT 1 FROM collections o \
+        WHERE o.tenant_id = $1 AND o.user_id = collections.user_id AND o.name = collections.name \
+        AND o.workspace_id IS NULL) THEN name || ' (' || replace(id::text, '-', '') || ')' ELSE name END \
+        WHERE tenant_id = $1 AND workspace_id = $3 AND (SELECT a.role FROM workspace_access a \
+        WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = $3) = 'owner'",
+};
 const DELETE: Sql = Sql::Same(
     "DELETE FROM workspaces WHERE tenant_id = $1 AND id = $3 AND (SELECT a.role FROM workspace_access a \
         WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = $3) = 'owner'",
@@ -126,18 +145,41 @@ impl WorkspaceStore for SqlStore {
     }
 
     async fn delete(&self, scope: &Scope, id: WorkspaceId) -> Result<()> {
-        let leave = LEAVE.scoped(scope).bind(id);
+        let [leave, leave_collections] = [LEAVE, LEAVE_COLLECTIONS].map(|sql| sql.scoped(scope).bind(id));
         let delete = DELETE.scoped(scope).bind(id).expect_touched(1);
         // The key is violated by a conversation that came into the workspace
         // between the two statements.
         let changed = || Error::unavailable("the workspace changed at the same moment; try again");
-        match self.database.transaction([leave, delete]).await {
+        match self.database.transaction([leave, leave_collections, delete]).await {
             Ok(_) => Ok(()),
             Err(DbError::RowCount { .. }) => {
                 Err(self.not_their_workspace(scope, id, WorkspaceRole::Owner).await)
             }
             Err(error) => Err(error.on_foreign_key(changed).into()),
         }
+    }
+
+    async fn members(
+        &self,
+        scope: &Scope,
+        id: WorkspaceId,
+        page: PageRequest,
+    ) -> Result<Page<WorkspaceMember>> {
+        self.list_members(scope, id, page).await
+    }
+
+    async fn put_member(
+        &self,
+        scope: &Scope,
+        id: WorkspaceId,
+        member: &NewWorkspaceMember,
+        now: Timestamp,
+    ) -> Result<WorkspaceMember> {
+        self.store_member(scope, id, member, now).await
+    }
+
+    async fn remove_member(&self, scope: &Scope, id: WorkspaceId, member: MemberId) -> Result<()> {
+        self.delete_member(scope, id, member).await
     }
 }
 

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use aimate_core::chat::Turn;
 use aimate_core::connection::NewConnection;
 use aimate_core::conversation::ConversationFilter;
+use aimate_core::group::NewGroup;
 use aimate_core::knowledge::{BlobEntry, NewCollection, NewDocument};
 use aimate_core::prompt::NewPrompt;
 use aimate_core::testing::{HashEmbedder, ScriptedProvider, answer};
@@ -73,6 +74,10 @@ async fn fill(engine: &Engine, scope: &Scope, size: usize) {
         .create(NewWorkspace { name: "w".into(), ..NewWorkspace::default() })
         .await
         .unwrap();
+    if scope.role == Role::Admin {
+        let group = engine.groups(scope).create(NewGroup::new("g")).await.unwrap();
+        engine.groups(scope).add_member(group.id, scope.user).await.unwrap();
+    }
     let prompt = NewPrompt { workspace_id: Some(workspace.id), ..NewPrompt::new("t", "c") };
     engine.prompts(scope).create(prompt).await.unwrap();
     let own = NewConnection::new("own", "scripted").url("http://127.0.0.1:9/v1");

@@ -11,12 +11,14 @@ use aimate_core::audit::AuditFilter;
 use aimate_core::conformance::knowledge_world::{self as library, EAST, Fixture, LONG};
 use aimate_core::conformance::world::{self, World, at, id};
 use aimate_core::conversation::ConversationFilter;
+use aimate_core::group::Group;
 use aimate_core::knowledge::{
     Blob, CollectionChange, Document, DocumentError, DocumentFilter, DocumentMove, DocumentStatus, Filter,
     Finish, SearchScope, SpaceStatus, SpaceVectors,
 };
 use aimate_core::tenant::TenantChange;
 use aimate_core::usage::UsageFilter;
+use aimate_core::workspace::{NewWorkspaceMember, WorkspaceRole};
 use aimate_core::{Cursor, PageRequest, RandomIds, Stores};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, SqliteConnection};
 use support::sources::{self, On};
@@ -32,6 +34,30 @@ async fn all_calls(stores: &Stores) {
     let workspace = w.workspace("w").await;
     stores.workspaces.get(me, workspace.id).await.unwrap();
     stores.workspaces.list(me, page).await.unwrap();
+    let group = Group {
+        id: id(),
+        name: "g".into(),
+        description: String::new(),
+        member_count: 0,
+        created_at: at(0),
+        updated_at: at(0),
+    };
+    stores.groups.create(&w.admin, &group).await.unwrap();
+    stores.groups.add_member(&w.admin, group.id, me.user, at(0)).await.unwrap();
+    for scope in [me, &w.admin] {
+        stores.groups.list(scope, page).await.unwrap();
+        stores.groups.members(scope, group.id, page).await.unwrap();
+    }
+    for member in [
+        NewWorkspaceMember::user(w.admin.user, WorkspaceRole::Viewer),
+        NewWorkspaceMember::group(group.id, WorkspaceRole::Viewer),
+    ] {
+        stores.workspaces.put_member(me, workspace.id, &member, at(0)).await.unwrap();
+    }
+    stores.workspaces.members(me, workspace.id, page).await.unwrap();
+    stores.workspaces.remove_member(me, workspace.id, w.admin.user.into()).await.unwrap();
+    stores.groups.remove_member(&w.admin, group.id, me.user).await.unwrap();
+    stores.groups.delete(&w.admin, group.id).await.unwrap();
     stores.prompts.create(me, &world::prompt(Some(workspace.id), "p")).await.unwrap();
     stores.prompts.list(me, None, page).await.unwrap();
     stores.prompts.list(me, Some(workspace.id), page).await.unwrap();
@@ -332,7 +358,8 @@ async fn no_statement_scans_on_postgres() {
         let mut bad = Vec::new();
         for text in &statements {
             // There are few of them here: reading all costs less than finding ten.
-            let small: &[&str] = if bounded.contains(text) { &["collections", "workspaces"] } else { &[] };
+            let small: &[&str] =
+                if bounded.contains(text) { &["collections", "workspaces", "groups"] } else { &[] };
             let explain = AssertSqlSafe(format!("EXPLAIN (GENERIC_PLAN) {text}"));
             let rows = match sqlx::raw_sql(explain).fetch_all(&mut session).await {
                 Ok(rows) => rows,
@@ -360,11 +387,13 @@ async fn no_statement_scans_on_postgres() {
 }
 
 /// Those that may hold much.
-const TABLES: [&str; 17] = [
+const TABLES: [&str; 19] = [
     "users",
     "workspaces",
     "workspace_members",
     "workspace_access",
+    "groups",
+    "group_members",
     "conversations",
     "messages",
     "runs",
@@ -386,7 +415,10 @@ const FILL: &str = "
     INSERT INTO users SELECT tenant, md5('u' || n)::uuid, NULL, 'u', 'user', true, '{}', 0, 0
         FROM generate_series(1, 1000) n, (SELECT md5('t')::uuid AS tenant) t;
     INSERT INTO workspaces SELECT tenant_id, id, id, 'w', '', false, '{}', 0, 0 FROM users;
+    INSERT INTO groups SELECT tenant_id, md5('gr' || id)::uuid, id::text, '', 0, 0 FROM users;
+    INSERT INTO group_members SELECT tenant_id, md5('gr' || id)::uuid, id, 0 FROM users;
     INSERT INTO workspace_members SELECT tenant_id, id, user_id, 'user', 'owner', 0 FROM workspaces;
+    INSERT INTO workspace_members SELECT tenant_id, id, md5('gr' || id)::uuid, 'group', 'viewer', 0 FROM workspaces;
     INSERT INTO workspace_access SELECT tenant_id, user_id, id, 'owner' FROM workspaces;
     INSERT INTO prompts SELECT tenant_id, md5(id::text || n)::uuid, id, id, 'p', 'p', true, 0, 0
         FROM users, generate_series(1, 3) n;
@@ -423,5 +455,7 @@ const FILL: &str = "
         JOIN spaces s ON s.tenant_id = d.tenant_id AND s.collection_id = d.collection_id;
     INSERT INTO collections SELECT tenant_id, md5('e' || n || id)::uuid, id, NULL, 'e' || n, '', 500, 50, '{}', 0, 0
         FROM users, generate_series(1, 5) n;
+    INSERT INTO spaces SELECT tenant_id, md5('x' || id)::uuid, id, 'm', 4, '', 'active', NULL, NULL, 0
+        FROM collections WHERE name <> 'c';
     ANALYZE;
 ";

@@ -34,14 +34,14 @@ pub use aimate_core::chat::{AnswerLimits, InputMessage, OnDisconnect, Turn, Turn
 // A module for each noun: its types, its rules and the port it is stored through.
 pub use aimate_core::{
     Answer, BlobId, ChunkId, Clock, ClockAndIds, CollectionId, ConnectionId, ConversationId, Cursor,
-    DocumentId, Engine, EngineBuilder, Error, ErrorKind, ErrorReason, FieldError, FileId, Ids, KeyRing,
-    MediaType, MessageId, Page, PageRequest, PromptId, RandomIds, Result, Role, RunId, Scope, Secret,
-    SessionId, SpaceId, Stores, SystemClock, TenantId, Timestamp, UsageId, UserId, WarningCode, WorkerId,
-    WorkspaceId,
+    DocumentId, Engine, EngineBuilder, Error, ErrorKind, ErrorReason, FieldError, FileId, GroupId, Ids,
+    KeyRing, MediaType, MemberId, MessageId, Page, PageRequest, PromptId, RandomIds, Result, Role, RunId,
+    Scope, Secret, SessionId, SpaceId, Stores, SystemClock, TenantId, Timestamp, UsageId, UserId,
+    WarningCode, WorkerId, WorkspaceId,
 };
 pub use aimate_core::{
-    audit, chat, connection, conversation, deletion, engine, file, knowledge, limit, message, metrics, model,
-    observer, prompt, provider, run, sealing, session, tenant, usage, user, workspace,
+    audit, chat, connection, conversation, deletion, engine, file, group, knowledge, limit, message, metrics,
+    model, observer, prompt, provider, run, sealing, session, tenant, usage, user, workspace,
 };
 #[cfg(feature = "testing")]
 pub use aimate_core::{conformance, testing};

@@ -30,6 +30,7 @@ pub mod connection;
 pub mod conversation;
 pub mod deletion;
 pub mod file;
+pub mod group;
 pub mod invite;
 pub mod knowledge_blob;
 pub mod knowledge_collection;
@@ -48,6 +49,7 @@ pub mod prompt;
 pub mod run;
 pub mod secret;
 pub mod session;
+pub mod shared_workspace;
 pub mod tenant;
 pub mod usage;
 pub mod user;
@@ -175,6 +177,30 @@ macro_rules! conformance_tests {
                 update_changes_what_is_given
                 conversations_are_counted
                 deleted_workspace_frees_its_conversations
+            }
+            shared_workspace {
+                viewer_reads_what_belongs_to_it
+                viewer_changes_nothing
+                editor_writes
+                who_made_it_moves_it
+                who_is_put_out_sees_nothing
+                demoted_asker_is_to_stop
+                last_owner_stays
+                member_leaves
+                outsiders_find_no_workspace
+                only_users_of_the_tenant_are_let_in
+                what_a_deleted_user_made_stays
+                deleted_user_is_no_member
+            }
+            group {
+                created_group_is_found
+                taken_name_or_id_conflicts
+                others_see_nothing
+                groups_are_listed_newest_first
+                update_changes_what_is_given
+                members_come_and_go
+                highest_role_counts
+                new_member_of_a_group_is_in_its_workspaces
             }
             prompt {
                 created_prompt_is_found

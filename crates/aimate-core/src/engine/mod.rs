@@ -15,6 +15,7 @@ mod end_run;
 mod endpoint;
 #[cfg(feature = "schemars")]
 mod extract;
+mod group;
 mod held;
 mod key_rotation;
 mod knowledge;
@@ -69,6 +70,7 @@ pub use connection::{ConnectionTest, Connections};
 pub use conversation::Conversations;
 pub use deletion::{Deleted, Swept};
 pub use edit::Edited;
+pub use group::Groups;
 pub use key_rotation::{KeyRotation, KeyState};
 pub use knowledge::{Knowledge, MAX_BYTES};
 pub use model::{Models, OfferedModel};

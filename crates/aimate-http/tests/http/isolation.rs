@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use aimate_core::chat::Turn;
 use aimate_core::connection::NewConnection;
+use aimate_core::group::NewGroup;
 use aimate_core::knowledge::{NewCollection, NewDocument};
 use aimate_core::prompt::NewPrompt;
 use aimate_core::testing::{HashEmbedder, ScriptedProvider, answer};
@@ -55,6 +56,9 @@ fn body(method: &str, path: &str, field: &str, foreign: &Value) -> Option<Value>
             let messages = json!([{"role": "user", "content": "Mine?"}]);
             json!({"model": "lab/test", "messages": messages, "store": true, "conversation_id": foreign})
         }
+        // Owners let in whom they like: any user of their tenant, and no other
+        // (`only_users_of_the_tenant_are_let_in`).
+        (_, "/api/v1/workspaces/{id}/members", ".id") => return None,
         ("POST", "/api/v1/conversations", ".workspace_id") => json!({"workspace_id": foreign}),
         ("POST", "/api/v1/prompts", ".workspace_id") => {
             json!({"title": "Mine", "content": "Mine", "workspace_id": foreign})
@@ -115,6 +119,9 @@ impl Things {
         let secret = NewConnection::new(format!("secret-of-{name}"), OPENAI).url("http://127.0.0.1:9/v1");
         let connection = engine.connections(scope).create(secret).await.unwrap();
         let workspace = engine.workspaces(scope).create(NewWorkspace::new("Cellar")).await.unwrap();
+        let groups = engine.groups(&Scope { role: Role::Admin, ..*scope });
+        let group = groups.create(NewGroup::new(format!("group-of-{name}"))).await.unwrap();
+        groups.add_member(group.id, scope.user).await.unwrap();
         let prompt = engine.prompts(scope).create(NewPrompt::new("Brief", "Be brief.")).await.unwrap();
         let turn = Turn::new("When is the boiler serviced?").model("lab/test");
         let chat = engine.chat(scope, turn).await.unwrap();
@@ -139,6 +146,8 @@ impl Things {
             ("ChunkId", chunk.to_string()),
             ("FileId", scope.user.to_string()),
             ("UserId", scope.user.to_string()),
+            ("MemberId", scope.user.to_string()),
+            ("GroupId", group.id.to_string()),
             ("Model", format!("secret-of-{name}/test")),
         ];
         Self { ids: ids.into_iter().collect() }
@@ -371,6 +380,10 @@ async fn sec_t14_every_route_with_every_foreign_id_finds_nothing() {
             assert_eq!(reply.status, 200, "{at}: {}", reply.body);
         }
         for user in OTHERS {
+            // The groups of a tenant are its admins'.
+            if user == "root" && operation.path.starts_with("/api/v1/groups") {
+                continue;
+            }
             for (kind, id) in &anns.ids {
                 // A model's id has a slash, which no other path takes.
                 let is_model = operation.path_ids.iter().any(|(_, kind)| kind == "Model");
@@ -406,6 +419,7 @@ fn some_body(operation: &Operation) -> Option<Value> {
             json!({"content": "Mine?", "stream": false})
         }
         _ if path.ends_with("/regenerate") => json!({"stream": false}),
+        _ if path.ends_with("/members") => json!({"id": nobody, "role": "viewer"}),
         _ if path.ends_with("/documents") => json!({"name": "x.md", "text": "Mine."}),
         _ if path.ends_with("/fork") => json!({"message_id": nobody}),
         _ if operation.method == Method::POST => json!({}),

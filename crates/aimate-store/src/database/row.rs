@@ -3,8 +3,8 @@
 use aimate_core::usage::Cost;
 use aimate_core::{
     ApiTokenId, BlobId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId, EmailAddress, Error,
-    FileId, InviteId, MessageId, PromptId, Result, RunId, SessionId, SpaceId, TenantId, Timestamp, UsageId,
-    UserId, WorkerId, WorkspaceId,
+    FileId, GroupId, InviteId, MemberId, MessageId, PromptId, Result, RunId, SessionId, SpaceId, TenantId,
+    Timestamp, UsageId, UserId, WorkerId, WorkspaceId,
 };
 use serde::de::DeserializeOwned;
 use sqlx::types::Json;
@@ -112,6 +112,8 @@ cells! {
     ApiTokenId: Uuid, ApiTokenId;
     InviteId: Uuid, InviteId;
     WorkspaceId: Uuid, WorkspaceId;
+    GroupId: Uuid, GroupId;
+    MemberId: Uuid, MemberId;
     PromptId: Uuid, PromptId;
     ConversationId: Uuid, ConversationId;
     MessageId: Uuid, MessageId;

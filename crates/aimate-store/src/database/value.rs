@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use aimate_core::{
-    ApiTokenId, BlobId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId, FileId, InviteId,
-    MessageId, PromptId, RunId, SessionId, SpaceId, TenantId, Timestamp, UsageId, UserId, WorkerId,
-    WorkspaceId,
+    ApiTokenId, BlobId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId, FileId, GroupId,
+    InviteId, MemberId, MessageId, PromptId, RunId, SessionId, SpaceId, TenantId, Timestamp, UsageId, UserId,
+    WorkerId, WorkspaceId,
 };
 use sqlx::error::BoxDynError;
 use uuid::Uuid;
@@ -91,6 +91,8 @@ binds! {
     ApiTokenId: Uuid, ApiTokenId::uuid;
     InviteId: Uuid, InviteId::uuid;
     WorkspaceId: Uuid, WorkspaceId::uuid;
+    GroupId: Uuid, GroupId::uuid;
+    MemberId: Uuid, MemberId::uuid;
     PromptId: Uuid, PromptId::uuid;
     ConversationId: Uuid, ConversationId::uuid;
     MessageId: Uuid, MessageId::uuid;

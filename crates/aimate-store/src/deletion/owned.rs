@@ -115,6 +115,20 @@ const REDACT_AUDIT_OF_TARGET: Sql = Sql::Each {
         to_jsonb(COALESCE((counts ->> 'redacted_audit_records')::bigint, 0) + (SELECT count(*) FROM gone))) WHERE \
         tenant_id = $1 AND user_id = $3",
 };
+/// What they asked in conversations that stay, because they are others' in workspaces: it
+/// is of who has the conversation.
+const RUNS_OF_OTHERS: Sql = Sql::Each {
+    sqlite: "UPDATE runs SET user_id = (SELECT c.user_id FROM conversations c WHERE c.tenant_id = $1 AND c.id = \
+        runs.conversation_id), client_id = NULL, client_hash = NULL WHERE rowid IN (SELECT r.rowid FROM conversations c \
+        CROSS JOIN runs r WHERE c.tenant_id = $1 AND c.workspace_id IS NOT NULL AND c.user_id <> $2 AND r.tenant_id = $1 \
+        AND r.conversation_id = c.id AND r.user_id = $2 LIMIT 300)",
+    postgres: "WITH gone AS (UPDATE runs SET user_id = (SELECT c.user_id FROM conversations c WHERE c.tenant_id = $1 AND \
+        c.id = runs.conversation_id), client_id = NULL, client_hash = NULL WHERE tenant_id = $1 AND ctid = \
+        ANY(ARRAY(SELECT r.ctid FROM conversations c CROSS JOIN runs r WHERE c.tenant_id = $1 AND c.workspace_id IS NOT \
+        NULL AND c.user_id <> $2 AND r.tenant_id = $1 AND r.conversation_id = c.id AND r.user_id = $2 LIMIT 300)) \
+        RETURNING 1) UPDATE deletions SET counts = jsonb_set(counts, '{handed_over_runs}', to_jsonb(COALESCE((counts \
+        ->> 'handed_over_runs')::bigint, 0) + (SELECT count(*) FROM gone))) WHERE tenant_id = $1 AND user_id = $3",
+};
 const COUNT_USER: Sql = Sql::Each {
     sqlite: "UPDATE deletions SET counts = json_set(counts, '$.users', COALESCE(counts ->> 'users', 0) + 1) WHERE \
         tenant_id = $1 AND user_id = $3 AND EXISTS (SELECT 1 FROM users u WHERE u.tenant_id = $1 AND u.id = $2)",
@@ -140,6 +154,7 @@ pub(super) fn statements(going: &Going<'_>) -> Vec<Statement> {
     }
     // Those of a tenant go as a whole, in the end.
     if going.target.user.is_some() {
+        statements.extend(going.counted(RUNS_OF_OTHERS, "handed_over_runs"));
         statements.extend(going.counted(ANONYMISE_USAGE, "anonymised_usage_records"));
         statements.extend(going.counted(REDACT_AUDIT, "redacted_audit_records"));
         statements.extend(going.counted(REDACT_AUDIT_OF_TARGET, "redacted_audit_records"));

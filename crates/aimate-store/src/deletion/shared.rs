@@ -25,6 +25,15 @@ const CONNECTIONS: Sql = Sql::Each {
         '{connections}', to_jsonb(COALESCE((counts ->> 'connections')::bigint, 0) + (SELECT count(*) FROM \
         gone))) WHERE tenant_id = $1 AND user_id = $3",
 };
+/// With who is in them.
+const GROUPS: Sql = Sql::Each {
+    sqlite: "DELETE FROM groups WHERE rowid IN (SELECT g.rowid FROM groups g WHERE g.tenant_id = $1 AND $2 IS NOT NULL \
+        ORDER BY g.id LIMIT 200)",
+    postgres: "WITH gone AS (DELETE FROM groups WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT g.ctid FROM groups g \
+        WHERE g.tenant_id = $1 AND $2::uuid IS NOT NULL ORDER BY g.id LIMIT 200)) RETURNING 1) UPDATE deletions SET \
+        counts = jsonb_set(counts, '{groups}', to_jsonb(COALESCE((counts ->> 'groups')::bigint, 0) + (SELECT count(*) \
+        FROM gone))) WHERE tenant_id = $1 AND user_id = $3",
+};
 const USAGE: Sql = Sql::Each {
     sqlite: "DELETE FROM usage_records WHERE rowid IN (SELECT r.rowid FROM usage_records r WHERE r.tenant_id = $1 AND \
         $2 IS NOT NULL ORDER BY r.created_at LIMIT 300)",
@@ -48,6 +57,7 @@ pub(super) fn statements(going: &Going<'_>) -> Vec<Statement> {
     let counted = [
         (MODELS, "models"),
         (CONNECTIONS, "connections"),
+        (GROUPS, "groups"),
         (USAGE, "usage_records"),
         (AUDIT, "audit_records"),
     ];
