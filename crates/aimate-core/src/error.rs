@@ -114,6 +114,8 @@ pub enum ErrorReason {
     /// The user may not act: they or their tenant are disabled or being deleted, or
     /// there is no such user.
     UserInactive,
+    /// A budget that counts the call has too little left.
+    BudgetExceeded,
 }
 
 /// What a model server says of a prompt that does not fit, in its own tokens.

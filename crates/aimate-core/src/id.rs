@@ -100,6 +100,10 @@ ids! {
     ConnectionId = "connection";
     /// One usage record.
     UsageId = "usage record";
+    /// A limit of what calls may cost.
+    BudgetId = "budget";
+    /// What a model costs from a moment on.
+    PriceId = "price";
     /// One process that owns runs.
     WorkerId = "worker";
 }

@@ -14,6 +14,7 @@
 
 pub mod api_token;
 pub mod audit;
+pub mod budget;
 mod caught;
 pub mod chat;
 mod clock;
@@ -41,6 +42,7 @@ pub mod metrics;
 pub mod model;
 pub mod observer;
 mod page;
+pub mod price;
 mod profile;
 pub mod prompt;
 pub mod provider;
@@ -66,9 +68,9 @@ pub use email::EmailAddress;
 pub use engine::{Answer, Engine, EngineBuilder};
 pub use error::{Error, ErrorKind, ErrorReason, FieldError, Overflow, Result};
 pub use id::{
-    ApiTokenId, BlobId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId, FileId, GroupId,
-    InviteId, MemberId, MessageId, PromptId, RunId, SessionId, SpaceId, TenantId, UsageId, UserId, WorkerId,
-    WorkspaceId,
+    ApiTokenId, BlobId, BudgetId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId, FileId,
+    GroupId, InviteId, MemberId, MessageId, PriceId, PromptId, RunId, SessionId, SpaceId, TenantId, UsageId,
+    UserId, WorkerId, WorkspaceId,
 };
 pub use keyring::KeyRing;
 pub use media_type::MediaType;

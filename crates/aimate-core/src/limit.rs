@@ -14,6 +14,8 @@ pub const TITLE: usize = 500;
 pub const DESCRIPTION: usize = 10_000;
 /// Characters of a stored prompt.
 pub const PROMPT: usize = 100_000;
+/// Characters of a model's name, with its connection's.
+pub const MODEL: usize = 500;
 /// Bytes of all text of one message.
 pub const MESSAGE: usize = 4 * 1024 * 1024;
 /// Bytes of one image or other inline data of a message, after base64.

@@ -10,7 +10,7 @@ use crate::chat::event::ChatEvent;
 use crate::clock::Timestamp;
 use crate::conversation::Conversation;
 use crate::error::{ErrorKind, Result};
-use crate::id::{ConversationId, MessageId, RunId, WorkerId};
+use crate::id::{ConversationId, MessageId, RunId, WorkerId, WorkspaceId};
 use crate::message::{Message, MessageStatus, Part};
 use crate::provider::FinishReason;
 use crate::scope::Scope;
@@ -132,6 +132,10 @@ pub struct Run {
     /// What the application wants its usage summed by.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+    /// The workspace that its usage is counted for: that of the conversation when it
+    /// was stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workspace_id: Option<WorkspaceId>,
     /// When it was stored.
     pub created_at: Timestamp,
     /// When it ended.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::api_token::ApiTokenStore;
 use crate::audit::AuditStore;
+use crate::budget::BudgetStore;
 use crate::connection::ConnectionStore;
 use crate::conversation::ConversationStore;
 use crate::deletion::DeletionStore;
@@ -16,6 +17,7 @@ use crate::knowledge::{
 };
 use crate::login::LoginStore;
 use crate::model::ModelStore;
+use crate::price::PriceStore;
 use crate::prompt::PromptStore;
 use crate::run::{RunStore, WorkerStore};
 use crate::sealing::SecretStore;
@@ -90,6 +92,10 @@ pub struct Stores {
     pub models: Arc<dyn ModelStore>,
     /// What answers used.
     pub usage: Arc<dyn UsageStore>,
+    /// What calls may cost.
+    pub budgets: Arc<dyn BudgetStore>,
+    /// What models cost.
+    pub prices: Arc<dyn PriceStore>,
     /// Uploaded files.
     pub files: Arc<dyn FileStore>,
     /// Collections.
@@ -135,6 +141,8 @@ impl Stores {
             + ConnectionStore
             + ModelStore
             + UsageStore
+            + BudgetStore
+            + PriceStore
             + FileStore
             + CollectionStore
             + DocumentStore
@@ -164,6 +172,8 @@ impl Stores {
             connections: store.clone(),
             models: store.clone(),
             usage: store.clone(),
+            budgets: store.clone(),
+            prices: store.clone(),
             files: store.clone(),
             collections: store.clone(),
             documents: store.clone(),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
-use crate::id::{ConversationId, RunId, TenantId, UsageId, UserId};
+use crate::id::{ConversationId, RunId, TenantId, UsageId, UserId, WorkspaceId};
 use crate::page::{Page, PageRequest};
 use crate::scope::Scope;
 use crate::setters::setters;
@@ -130,6 +130,9 @@ pub struct UsageRecord {
     /// What the application wants it summed by ([`Turn::tag`](crate::chat::Turn::tag)).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+    /// The workspace of its conversation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace_id: Option<WorkspaceId>,
     /// How it ended.
     pub outcome: UsageOutcome,
     /// What it used.
@@ -166,6 +169,8 @@ pub enum UsageGroup {
     /// By tag: a call with several counts in the row of each, one without any in a
     /// row of its own.
     Tag,
+    /// By workspace; what is in none has none.
+    Workspace,
     /// By tenant, for the operator alone
     /// ([`Engine::usage_of_all`](crate::Engine::usage_of_all)).
     Tenant,
@@ -174,7 +179,7 @@ pub enum UsageGroup {
 names! {
     UsageGroup {
         Model = "model", User = "user", Day = "day", Conversation = "conversation", Tag = "tag",
-        Tenant = "tenant",
+        Workspace = "workspace", Tenant = "tenant",
     }
 }
 
@@ -310,6 +315,9 @@ pub struct UsageSum {
     /// The tag.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
+    /// The workspace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workspace_id: Option<WorkspaceId>,
     /// How many calls.
     pub calls: u64,
     /// Tokens read.
@@ -341,6 +349,7 @@ impl UsageSum {
             UsageGroup::Day => self.day.clone(),
             UsageGroup::Conversation => self.conversation_id.map(|id| id.to_string()),
             UsageGroup::Tag => self.tag.clone(),
+            UsageGroup::Workspace => self.workspace_id.map(|id| id.to_string()),
             UsageGroup::Tenant => self.tenant_id.map(|id| id.to_string()),
         }
         .unwrap_or_default()

@@ -13,6 +13,8 @@ open_names! {
         ToolCallTruncated = "tool_call_truncated",
         /// The answer reached a limit of this server and was cut there.
         AnswerCut = "answer_cut",
+        /// A budget is used up, and the answer was stopped there.
+        BudgetExceeded = "budget_exceeded",
         /// A piece of the answer could not be read.
         AnswerIncomplete = "answer_incomplete",
         /// A picture that the model server refused is left out of the prompt.

@@ -13,13 +13,15 @@ use syn::{Expr, ImplItem, Item, Type, Visibility};
 const GATES: [&str; 3] = ["admit", "admit_admin", "admit_as"];
 
 /// Types of the engine whose methods act for a user.
-const HANDLES: [&str; 10] = [
+const HANDLES: [&str; 12] = [
+    "Budgets",
     "Connections",
     "Conversations",
     "Engine",
     "Groups",
     "Knowledge",
     "Models",
+    "PriceTable",
     "Prompts",
     "Runs",
     "Users",

@@ -30,6 +30,7 @@ mod api_token;
 mod audit;
 #[cfg(feature = "sqlite")]
 mod backup;
+mod budget;
 mod connect;
 mod connection;
 mod conversation;
@@ -47,6 +48,7 @@ mod migrations;
 mod model;
 mod page;
 mod path;
+mod price;
 mod prompt;
 mod run;
 mod secret;

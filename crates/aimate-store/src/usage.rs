@@ -1,5 +1,8 @@
 //! Usage.
 
+use std::collections::BTreeMap;
+
+use aimate_core::budget::BudgetPeriod;
 use aimate_core::usage::{
     Cost, ListedUsage, TokenUsage, UsageFilter, UsageGroup, UsageRecord, UsageStore, UsageSum,
 };
@@ -7,42 +10,78 @@ use aimate_core::{Cursor, Page, PageRequest, Result, Role, Scope, Timestamp, Use
 use async_trait::async_trait;
 use serde_json::json as object;
 
-use crate::SqlStore;
+use crate::budget::{settled, subjects};
 use crate::database::{Row, Sql, Statement, each};
 use crate::page::{before, rows_of};
 use crate::value::{count, json, maybe_text};
+use crate::{Kind, SqlStore};
 
 /// Stores the records in the JSON of `$1`. One that is known is not stored again:
-/// the batch was sent before, and its acknowledgement was lost.
+/// the batch was sent before, and its acknowledgement was lost. PostgreSQL counts in the
+/// same statement what they cost in the budgets, of the day and the month that began at
+/// `$2` and `$3`, and gives back what was set aside; for SQLite see `budget::settled`.
 const RECORD: Sql = Sql::Each {
     sqlite: "INSERT INTO usage_records (tenant_id, user_id, id, run_id, conversation_id, model, outcome, \
-        input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, is_estimated, created_at, tags) \
+        input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, is_estimated, created_at, tags, workspace_id) \
         SELECT unhex(value ->> 0), unhex(value ->> 1), unhex(value ->> 2), unhex(value ->> 3), \
         unhex(value ->> 4), value ->> 5, value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, \
-        value ->> 11, value ->> 12, value ->> 13, value -> 14 FROM json_each($1) WHERE true \
+        value ->> 11, value ->> 12, value ->> 13, value -> 14, unhex(value ->> 15) FROM json_each($1) WHERE true \
         ON CONFLICT (tenant_id, id) DO NOTHING",
-    postgres: "INSERT INTO usage_records (tenant_id, user_id, id, run_id, conversation_id, model, outcome, \
-        input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, is_estimated, created_at, tags) \
-        SELECT (r.value ->> 0)::uuid, (r.value ->> 1)::uuid, (r.value ->> 2)::uuid, (r.value ->> 3)::uuid, \
-        (r.value ->> 4)::uuid, r.value ->> 5, r.value ->> 6, (r.value ->> 7)::bigint, (r.value ->> 8)::bigint, \
-        (r.value ->> 9)::bigint, (r.value ->> 10)::bigint, (r.value ->> 11)::bigint, \
-        (r.value ->> 12)::boolean, (r.value ->> 13)::bigint, r.value -> 14 FROM jsonb_array_elements($1::jsonb) AS r (value) \
-        ON CONFLICT (tenant_id, id) DO NOTHING",
+    postgres: "WITH called AS MATERIALIZED ( \
+            SELECT (r.value ->> 0)::uuid AS tenant_id, (r.value ->> 2)::uuid AS id, r.value AS value \
+            FROM jsonb_array_elements($1::jsonb) AS r (value)), \
+        stored AS ( \
+            INSERT INTO usage_records (tenant_id, user_id, id, run_id, conversation_id, model, outcome, \
+            input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, is_estimated, created_at, tags, \
+            workspace_id) \
+            SELECT c.tenant_id, (c.value ->> 1)::uuid, c.id, (c.value ->> 3)::uuid, (c.value ->> 4)::uuid, \
+            c.value ->> 5, c.value ->> 6, (c.value ->> 7)::bigint, (c.value ->> 8)::bigint, (c.value ->> 9)::bigint, \
+            (c.value ->> 10)::bigint, (c.value ->> 11)::bigint, (c.value ->> 12)::boolean, (c.value ->> 13)::bigint, \
+            c.value -> 14, (c.value ->> 15)::uuid FROM called c \
+            ON CONFLICT (tenant_id, id) DO NOTHING \
+            RETURNING tenant_id, id, COALESCE(cost, 0) AS cost, input_tokens + output_tokens AS tokens), \
+        gone AS (DELETE FROM budget_reservations v USING called c \
+            WHERE v.tenant_id = c.tenant_id AND v.call_id = c.id \
+            RETURNING v.tenant_id, v.budget_id, v.cost, v.tokens), \
+        back AS (SELECT o.tenant_id, o.budget_id, sum(o.cost)::bigint AS cost, sum(o.tokens)::bigint AS tokens \
+            FROM gone o GROUP BY o.tenant_id, o.budget_id), \
+        spent AS (SELECT b.tenant_id, b.id, sum(s.cost)::bigint AS cost, sum(s.tokens)::bigint AS tokens \
+            FROM stored s JOIN called c ON c.tenant_id = s.tenant_id AND c.id = s.id \
+            CROSS JOIN LATERAL jsonb_array_elements_text(c.value -> 16) AS n (subject) \
+            JOIN budgets b ON b.tenant_id = c.tenant_id AND b.subject = n.subject GROUP BY b.tenant_id, b.id), \
+        locked AS (SELECT b.tenant_id, b.id FROM budgets b WHERE (b.tenant_id, b.id) IN ( \
+                SELECT s.tenant_id, s.id FROM spent s UNION SELECT k.tenant_id, k.budget_id FROM back k) \
+            ORDER BY b.tenant_id, b.id FOR UPDATE) \
+        UPDATE budgets SET \
+        cost_spent = CASE WHEN budgets.begins_at < CASE budgets.period WHEN 'day' THEN $2::bigint ELSE $3::bigint END \
+            THEN COALESCE(s.cost, 0) \
+            WHEN budgets.begins_at = CASE budgets.period WHEN 'day' THEN $2::bigint ELSE $3::bigint END \
+            THEN budgets.cost_spent + COALESCE(s.cost, 0) ELSE budgets.cost_spent END, \
+        tokens_spent = CASE WHEN budgets.begins_at < CASE budgets.period WHEN 'day' THEN $2::bigint ELSE $3::bigint END \
+            THEN COALESCE(s.tokens, 0) \
+            WHEN budgets.begins_at = CASE budgets.period WHEN 'day' THEN $2::bigint ELSE $3::bigint END \
+            THEN budgets.tokens_spent + COALESCE(s.tokens, 0) ELSE budgets.tokens_spent END, \
+        begins_at = GREATEST(budgets.begins_at, CASE budgets.period WHEN 'day' THEN $2::bigint ELSE $3::bigint END), \
+        cost_reserved = budgets.cost_reserved - COALESCE(k.cost, 0), \
+        tokens_reserved = budgets.tokens_reserved - COALESCE(k.tokens, 0) \
+        FROM locked l LEFT JOIN spent s ON s.tenant_id = l.tenant_id AND s.id = l.id \
+        LEFT JOIN back k ON k.tenant_id = l.tenant_id AND k.budget_id = l.id \
+        WHERE budgets.tenant_id = l.tenant_id AND budgets.id = l.id",
 };
 
-// From `$1` to before `$2`, grouped by what `$3` to `$8` say (a record with several
-// tags counts in the sum of each), of model `$9`, run `$10`, conversation `$11` and tag
-// `$12` where they are given. Each has its index. A count that is in no call
+// From `$1` to before `$2`, grouped by what `$3` to `$9` say (a record with several
+// tags counts in the sum of each), of model `$10`, run `$11`, conversation `$12` and tag
+// `$13` where they are given. Each has its index. A count that is in no call
 // (`TokenUsage::MAX_TOKENS`; rows of older versions hold some) counts as that many, and
 // dollars are summed apart from their billionths, so that no sum leaves 64 bits.
 // PostgreSQL sums to numerics.
 
-/// Sums over user `$14` of tenant `$13`.
+/// Sums over user `$15` of tenant `$14`.
 const SUMS_OF_USER: Sql = Sql::Each {
     sqlite: "SELECT CASE WHEN $3 THEN u.model END AS model, CASE WHEN $4 THEN u.user_id END AS user_id, \
         CASE WHEN $5 THEN u.created_at / 86400000000 END AS day, \
         CASE WHEN $6 THEN u.conversation_id END AS conversation_id, t.value AS tag, \
-        CASE WHEN $8 THEN u.tenant_id END AS tenant_id, count(*) AS calls, \
+        CASE WHEN $8 THEN u.tenant_id END AS tenant_id, CASE WHEN $9 THEN u.workspace_id END AS workspace_id, count(*) AS calls, \
         CAST(sum(CASE WHEN u.input_tokens > 1000000000 THEN 1000000000 ELSE u.input_tokens END) AS BIGINT) AS input_tokens, \
         CAST(sum(CASE WHEN u.output_tokens > 1000000000 THEN 1000000000 ELSE u.output_tokens END) AS BIGINT) AS output_tokens, \
         CAST(sum(CASE WHEN u.cached_tokens > 1000000000 THEN 1000000000 ELSE u.cached_tokens END) AS BIGINT) AS cached_tokens, \
@@ -50,15 +89,15 @@ const SUMS_OF_USER: Sql = Sql::Each {
         CAST(COALESCE(sum(u.cost % 1000000000), 0) AS BIGINT) AS billionths, \
         CAST(sum(CASE WHEN u.is_estimated THEN 1 ELSE 0 END) AS BIGINT) AS estimated_calls \
         FROM usage_records u LEFT JOIN json_each(CASE WHEN $7 THEN u.tags ELSE '[]' END) AS t ON true \
-        WHERE u.tenant_id = $13 AND u.user_id = $14 AND u.created_at >= $1 AND u.created_at < $2 \
-        AND ($9 IS NULL OR u.model = $9) AND ($10 IS NULL OR u.run_id = $10) \
-        AND ($11 IS NULL OR u.conversation_id = $11) \
-        AND ($12 IS NULL OR EXISTS (SELECT 1 FROM json_each(u.tags) f WHERE f.value = $12)) \
-        GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6 LIMIT 10000",
+        WHERE u.tenant_id = $14 AND u.user_id = $15 AND u.created_at >= $1 AND u.created_at < $2 \
+        AND ($10 IS NULL OR u.model = $10) AND ($11 IS NULL OR u.run_id = $11) \
+        AND ($12 IS NULL OR u.conversation_id = $12) \
+        AND ($13 IS NULL OR EXISTS (SELECT 1 FROM json_each(u.tags) f WHERE f.value = $13)) \
+        GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY 1, 2, 3, 4, 5, 6, 7 LIMIT 10000",
     postgres: "SELECT CASE WHEN $3 THEN u.model END AS model, CASE WHEN $4 THEN u.user_id END AS user_id, \
         CASE WHEN $5 THEN u.created_at / 86400000000 END AS day, \
         CASE WHEN $6 THEN u.conversation_id END AS conversation_id, t.value AS tag, \
-        CASE WHEN $8 THEN u.tenant_id END AS tenant_id, count(*) AS calls, \
+        CASE WHEN $8 THEN u.tenant_id END AS tenant_id, CASE WHEN $9 THEN u.workspace_id END AS workspace_id, count(*) AS calls, \
         CAST(sum(CASE WHEN u.input_tokens > 1000000000 THEN 1000000000 ELSE u.input_tokens END) AS BIGINT) AS input_tokens, \
         CAST(sum(CASE WHEN u.output_tokens > 1000000000 THEN 1000000000 ELSE u.output_tokens END) AS BIGINT) AS output_tokens, \
         CAST(sum(CASE WHEN u.cached_tokens > 1000000000 THEN 1000000000 ELSE u.cached_tokens END) AS BIGINT) AS cached_tokens, \
@@ -67,18 +106,18 @@ const SUMS_OF_USER: Sql = Sql::Each {
         CAST(sum(CASE WHEN u.is_estimated THEN 1 ELSE 0 END) AS BIGINT) AS estimated_calls \
         FROM usage_records u LEFT JOIN LATERAL jsonb_array_elements_text( \
             CASE WHEN $7 THEN u.tags ELSE '[]'::jsonb END) AS t (value) ON true \
-        WHERE u.tenant_id = $13 AND u.user_id = $14 AND u.created_at >= $1 AND u.created_at < $2 \
-        AND ($9::text IS NULL OR u.model = $9) AND ($10::uuid IS NULL OR u.run_id = $10) \
-        AND ($11::uuid IS NULL OR u.conversation_id = $11) \
-        AND ($12::text IS NULL OR u.tags @> jsonb_build_array($12::text)) \
-        GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6 LIMIT 10000",
+        WHERE u.tenant_id = $14 AND u.user_id = $15 AND u.created_at >= $1 AND u.created_at < $2 \
+        AND ($10::text IS NULL OR u.model = $10) AND ($11::uuid IS NULL OR u.run_id = $11) \
+        AND ($12::uuid IS NULL OR u.conversation_id = $12) \
+        AND ($13::text IS NULL OR u.tags @> jsonb_build_array($13::text)) \
+        GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY 1, 2, 3, 4, 5, 6, 7 LIMIT 10000",
 };
-/// Sums over tenant `$13`.
+/// Sums over tenant `$14`.
 const SUMS_OF_TENANT: Sql = Sql::Each {
     sqlite: "SELECT CASE WHEN $3 THEN u.model END AS model, CASE WHEN $4 THEN u.user_id END AS user_id, \
         CASE WHEN $5 THEN u.created_at / 86400000000 END AS day, \
         CASE WHEN $6 THEN u.conversation_id END AS conversation_id, t.value AS tag, \
-        CASE WHEN $8 THEN u.tenant_id END AS tenant_id, count(*) AS calls, \
+        CASE WHEN $8 THEN u.tenant_id END AS tenant_id, CASE WHEN $9 THEN u.workspace_id END AS workspace_id, count(*) AS calls, \
         CAST(sum(CASE WHEN u.input_tokens > 1000000000 THEN 1000000000 ELSE u.input_tokens END) AS BIGINT) AS input_tokens, \
         CAST(sum(CASE WHEN u.output_tokens > 1000000000 THEN 1000000000 ELSE u.output_tokens END) AS BIGINT) AS output_tokens, \
         CAST(sum(CASE WHEN u.cached_tokens > 1000000000 THEN 1000000000 ELSE u.cached_tokens END) AS BIGINT) AS cached_tokens, \
@@ -86,15 +125,15 @@ const SUMS_OF_TENANT: Sql = Sql::Each {
         CAST(COALESCE(sum(u.cost % 1000000000), 0) AS BIGINT) AS billionths, \
         CAST(sum(CASE WHEN u.is_estimated THEN 1 ELSE 0 END) AS BIGINT) AS estimated_calls \
         FROM usage_records u LEFT JOIN json_each(CASE WHEN $7 THEN u.tags ELSE '[]' END) AS t ON true \
-        WHERE u.tenant_id = $13 AND u.created_at >= $1 AND u.created_at < $2 \
-        AND ($9 IS NULL OR u.model = $9) AND ($10 IS NULL OR u.run_id = $10) \
-        AND ($11 IS NULL OR u.conversation_id = $11) \
-        AND ($12 IS NULL OR EXISTS (SELECT 1 FROM json_each(u.tags) f WHERE f.value = $12)) \
-        GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6 LIMIT 10000",
+        WHERE u.tenant_id = $14 AND u.created_at >= $1 AND u.created_at < $2 \
+        AND ($10 IS NULL OR u.model = $10) AND ($11 IS NULL OR u.run_id = $11) \
+        AND ($12 IS NULL OR u.conversation_id = $12) \
+        AND ($13 IS NULL OR EXISTS (SELECT 1 FROM json_each(u.tags) f WHERE f.value = $13)) \
+        GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY 1, 2, 3, 4, 5, 6, 7 LIMIT 10000",
     postgres: "SELECT CASE WHEN $3 THEN u.model END AS model, CASE WHEN $4 THEN u.user_id END AS user_id, \
         CASE WHEN $5 THEN u.created_at / 86400000000 END AS day, \
         CASE WHEN $6 THEN u.conversation_id END AS conversation_id, t.value AS tag, \
-        CASE WHEN $8 THEN u.tenant_id END AS tenant_id, count(*) AS calls, \
+        CASE WHEN $8 THEN u.tenant_id END AS tenant_id, CASE WHEN $9 THEN u.workspace_id END AS workspace_id, count(*) AS calls, \
         CAST(sum(CASE WHEN u.input_tokens > 1000000000 THEN 1000000000 ELSE u.input_tokens END) AS BIGINT) AS input_tokens, \
         CAST(sum(CASE WHEN u.output_tokens > 1000000000 THEN 1000000000 ELSE u.output_tokens END) AS BIGINT) AS output_tokens, \
         CAST(sum(CASE WHEN u.cached_tokens > 1000000000 THEN 1000000000 ELSE u.cached_tokens END) AS BIGINT) AS cached_tokens, \
@@ -103,18 +142,18 @@ const SUMS_OF_TENANT: Sql = Sql::Each {
         CAST(sum(CASE WHEN u.is_estimated THEN 1 ELSE 0 END) AS BIGINT) AS estimated_calls \
         FROM usage_records u LEFT JOIN LATERAL jsonb_array_elements_text( \
             CASE WHEN $7 THEN u.tags ELSE '[]'::jsonb END) AS t (value) ON true \
-        WHERE u.tenant_id = $13 AND u.created_at >= $1 AND u.created_at < $2 \
-        AND ($9::text IS NULL OR u.model = $9) AND ($10::uuid IS NULL OR u.run_id = $10) \
-        AND ($11::uuid IS NULL OR u.conversation_id = $11) \
-        AND ($12::text IS NULL OR u.tags @> jsonb_build_array($12::text)) \
-        GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6 LIMIT 10000",
+        WHERE u.tenant_id = $14 AND u.created_at >= $1 AND u.created_at < $2 \
+        AND ($10::text IS NULL OR u.model = $10) AND ($11::uuid IS NULL OR u.run_id = $11) \
+        AND ($12::uuid IS NULL OR u.conversation_id = $12) \
+        AND ($13::text IS NULL OR u.tags @> jsonb_build_array($13::text)) \
+        GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY 1, 2, 3, 4, 5, 6, 7 LIMIT 10000",
 };
-/// Sums over all tenants, or tenant `$13`, and all users, or user `$14`.
+/// Sums over all tenants, or tenant `$14`, and all users, or user `$15`.
 const SUMS_OF_ALL: Sql = Sql::Each {
     sqlite: "SELECT CASE WHEN $3 THEN u.model END AS model, CASE WHEN $4 THEN u.user_id END AS user_id, \
         CASE WHEN $5 THEN u.created_at / 86400000000 END AS day, \
         CASE WHEN $6 THEN u.conversation_id END AS conversation_id, t.value AS tag, \
-        CASE WHEN $8 THEN u.tenant_id END AS tenant_id, count(*) AS calls, \
+        CASE WHEN $8 THEN u.tenant_id END AS tenant_id, CASE WHEN $9 THEN u.workspace_id END AS workspace_id, count(*) AS calls, \
         CAST(sum(CASE WHEN u.input_tokens > 1000000000 THEN 1000000000 ELSE u.input_tokens END) AS BIGINT) AS input_tokens, \
         CAST(sum(CASE WHEN u.output_tokens > 1000000000 THEN 1000000000 ELSE u.output_tokens END) AS BIGINT) AS output_tokens, \
         CAST(sum(CASE WHEN u.cached_tokens > 1000000000 THEN 1000000000 ELSE u.cached_tokens END) AS BIGINT) AS cached_tokens, \
@@ -122,16 +161,16 @@ const SUMS_OF_ALL: Sql = Sql::Each {
         CAST(COALESCE(sum(u.cost % 1000000000), 0) AS BIGINT) AS billionths, \
         CAST(sum(CASE WHEN u.is_estimated THEN 1 ELSE 0 END) AS BIGINT) AS estimated_calls \
         FROM usage_records u LEFT JOIN json_each(CASE WHEN $7 THEN u.tags ELSE '[]' END) AS t ON true \
-        WHERE u.created_at >= $1 AND u.created_at < $2 AND ($13 IS NULL OR u.tenant_id = $13) \
-        AND ($14 IS NULL OR u.user_id = $14) \
-        AND ($9 IS NULL OR u.model = $9) AND ($10 IS NULL OR u.run_id = $10) \
-        AND ($11 IS NULL OR u.conversation_id = $11) \
-        AND ($12 IS NULL OR EXISTS (SELECT 1 FROM json_each(u.tags) f WHERE f.value = $12)) \
-        GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6 LIMIT 10000",
+        WHERE u.created_at >= $1 AND u.created_at < $2 AND ($14 IS NULL OR u.tenant_id = $14) \
+        AND ($15 IS NULL OR u.user_id = $15) \
+        AND ($10 IS NULL OR u.model = $10) AND ($11 IS NULL OR u.run_id = $11) \
+        AND ($12 IS NULL OR u.conversation_id = $12) \
+        AND ($13 IS NULL OR EXISTS (SELECT 1 FROM json_each(u.tags) f WHERE f.value = $13)) \
+        GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY 1, 2, 3, 4, 5, 6, 7 LIMIT 10000",
     postgres: "SELECT CASE WHEN $3 THEN u.model END AS model, CASE WHEN $4 THEN u.user_id END AS user_id, \
         CASE WHEN $5 THEN u.created_at / 86400000000 END AS day, \
         CASE WHEN $6 THEN u.conversation_id END AS conversation_id, t.value AS tag, \
-        CASE WHEN $8 THEN u.tenant_id END AS tenant_id, count(*) AS calls, \
+        CASE WHEN $8 THEN u.tenant_id END AS tenant_id, CASE WHEN $9 THEN u.workspace_id END AS workspace_id, count(*) AS calls, \
         CAST(sum(CASE WHEN u.input_tokens > 1000000000 THEN 1000000000 ELSE u.input_tokens END) AS BIGINT) AS input_tokens, \
         CAST(sum(CASE WHEN u.output_tokens > 1000000000 THEN 1000000000 ELSE u.output_tokens END) AS BIGINT) AS output_tokens, \
         CAST(sum(CASE WHEN u.cached_tokens > 1000000000 THEN 1000000000 ELSE u.cached_tokens END) AS BIGINT) AS cached_tokens, \
@@ -140,17 +179,17 @@ const SUMS_OF_ALL: Sql = Sql::Each {
         CAST(sum(CASE WHEN u.is_estimated THEN 1 ELSE 0 END) AS BIGINT) AS estimated_calls \
         FROM usage_records u LEFT JOIN LATERAL jsonb_array_elements_text( \
             CASE WHEN $7 THEN u.tags ELSE '[]'::jsonb END) AS t (value) ON true \
-        WHERE u.created_at >= $1 AND u.created_at < $2 AND ($13::uuid IS NULL OR u.tenant_id = $13) \
-        AND ($14::uuid IS NULL OR u.user_id = $14) \
-        AND ($9::text IS NULL OR u.model = $9) AND ($10::uuid IS NULL OR u.run_id = $10) \
-        AND ($11::uuid IS NULL OR u.conversation_id = $11) \
-        AND ($12::text IS NULL OR u.tags @> jsonb_build_array($12::text)) \
-        GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6 LIMIT 10000",
+        WHERE u.created_at >= $1 AND u.created_at < $2 AND ($14::uuid IS NULL OR u.tenant_id = $14) \
+        AND ($15::uuid IS NULL OR u.user_id = $15) \
+        AND ($10::text IS NULL OR u.model = $10) AND ($11::uuid IS NULL OR u.run_id = $11) \
+        AND ($12::uuid IS NULL OR u.conversation_id = $12) \
+        AND ($13::text IS NULL OR u.tags @> jsonb_build_array($13::text)) \
+        GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY 1, 2, 3, 4, 5, 6, 7 LIMIT 10000",
 };
 /// The records of user `$11` of tenant `$10`, newest first.
 const RECORDS_OF_USER: Sql = Sql::Each {
     sqlite: "SELECT u.id, u.user_id, u.run_id, u.conversation_id, u.model, u.outcome, u.input_tokens, u.output_tokens, \
-        u.cached_tokens, u.reasoning_tokens, u.cost, u.is_estimated, u.created_at, u.tags FROM usage_records u \
+        u.cached_tokens, u.reasoning_tokens, u.cost, u.is_estimated, u.created_at, u.tags, u.workspace_id FROM usage_records u \
         WHERE u.tenant_id = $10 AND u.user_id = $11 AND u.created_at >= $1 AND u.created_at < $2 \
         AND (u.created_at, u.id) < ($3, $4) \
         AND ($5 IS NULL OR u.model = $5) AND ($6 IS NULL OR u.run_id = $6) \
@@ -158,7 +197,7 @@ const RECORDS_OF_USER: Sql = Sql::Each {
         AND ($8 IS NULL OR EXISTS (SELECT 1 FROM json_each(u.tags) f WHERE f.value = $8)) \
         ORDER BY u.created_at DESC, u.id DESC LIMIT $9",
     postgres: "SELECT u.id, u.user_id, u.run_id, u.conversation_id, u.model, u.outcome, u.input_tokens, u.output_tokens, \
-        u.cached_tokens, u.reasoning_tokens, u.cost, u.is_estimated, u.created_at, u.tags FROM usage_records u \
+        u.cached_tokens, u.reasoning_tokens, u.cost, u.is_estimated, u.created_at, u.tags, u.workspace_id FROM usage_records u \
         WHERE u.tenant_id = $10 AND u.user_id = $11 AND u.created_at >= $1 AND u.created_at < $2 \
         AND (u.created_at, u.id) < ($3, $4) \
         AND ($5::text IS NULL OR u.model = $5) AND ($6::uuid IS NULL OR u.run_id = $6) \
@@ -169,7 +208,7 @@ const RECORDS_OF_USER: Sql = Sql::Each {
 /// The records of tenant `$10`, newest first.
 const RECORDS_OF_TENANT: Sql = Sql::Each {
     sqlite: "SELECT u.id, u.user_id, u.run_id, u.conversation_id, u.model, u.outcome, u.input_tokens, u.output_tokens, \
-        u.cached_tokens, u.reasoning_tokens, u.cost, u.is_estimated, u.created_at, u.tags FROM usage_records u \
+        u.cached_tokens, u.reasoning_tokens, u.cost, u.is_estimated, u.created_at, u.tags, u.workspace_id FROM usage_records u \
         WHERE u.tenant_id = $10 AND u.created_at >= $1 AND u.created_at < $2 \
         AND (u.created_at, u.id) < ($3, $4) \
         AND ($5 IS NULL OR u.model = $5) AND ($6 IS NULL OR u.run_id = $6) \
@@ -177,7 +216,7 @@ const RECORDS_OF_TENANT: Sql = Sql::Each {
         AND ($8 IS NULL OR EXISTS (SELECT 1 FROM json_each(u.tags) f WHERE f.value = $8)) \
         ORDER BY u.created_at DESC, u.id DESC LIMIT $9",
     postgres: "SELECT u.id, u.user_id, u.run_id, u.conversation_id, u.model, u.outcome, u.input_tokens, u.output_tokens, \
-        u.cached_tokens, u.reasoning_tokens, u.cost, u.is_estimated, u.created_at, u.tags FROM usage_records u \
+        u.cached_tokens, u.reasoning_tokens, u.cost, u.is_estimated, u.created_at, u.tags, u.workspace_id FROM usage_records u \
         WHERE u.tenant_id = $10 AND u.created_at >= $1 AND u.created_at < $2 \
         AND (u.created_at, u.id) < ($3, $4) \
         AND ($5::text IS NULL OR u.model = $5) AND ($6::uuid IS NULL OR u.run_id = $6) \
@@ -197,6 +236,7 @@ fn sum(row: &Row, filter: &UsageFilter) -> Result<UsageSum> {
         day: row.maybe::<i64>("day")?.map(|day| Timestamp(day.saturating_mul(DAY)).day()),
         conversation_id: row.maybe("conversation_id")?,
         tag: row.maybe("tag")?,
+        workspace_id: row.maybe("workspace_id")?,
         calls: row.get("calls")?,
         input_tokens: row.get("input_tokens")?,
         output_tokens: row.get("output_tokens")?,
@@ -222,6 +262,7 @@ fn listed(row: &Row) -> Result<ListedUsage> {
         conversation_id: row.maybe("conversation_id")?,
         model: row.get("model")?,
         tags: row.json("tags")?,
+        workspace_id: row.maybe("workspace_id")?,
         outcome: row.name("outcome")?,
         usage,
         created_at: row.get("created_at")?,
@@ -240,6 +281,7 @@ fn sums(sql: Sql, filter: &UsageFilter) -> Statement {
         .bind(by(UsageGroup::Conversation))
         .bind(by(UsageGroup::Tag))
         .bind(by(UsageGroup::Tenant))
+        .bind(by(UsageGroup::Workspace))
         .bind(maybe_text(filter.model.as_ref()))
         .bind(filter.run)
         .bind(filter.conversation)
@@ -259,8 +301,8 @@ fn cost(dollars: i64, billionths: i64) -> Cost {
     Cost(dollars.saturating_mul(1_000_000_000).saturating_add(billionths))
 }
 
-/// The statement that stores records.
-fn record(records: &[(Scope, UsageRecord)]) -> Result<Statement> {
+/// The statement that stores records, which ended on the day that began at `day`.
+fn record(records: &[&(Scope, UsageRecord)], day: Timestamp) -> Result<Statement> {
     let rows = records.iter().map(|(scope, record)| {
         let usage = &record.usage;
         object!([
@@ -279,17 +321,38 @@ fn record(records: &[(Scope, UsageRecord)]) -> Result<Statement> {
             usage.estimated,
             record.created_at.0,
             record.tags,
+            record.workspace_id.map(|id| id.0.simple()),
+            subjects(scope, record),
         ])
     });
-    Ok(RECORD.bind(json(&rows.collect::<Vec<_>>())?))
+    let month = BudgetPeriod::Month.begin(day);
+    Ok(RECORD.bind(json(&rows.collect::<Vec<_>>())?).bind(day).bind(month))
+}
+
+/// The records by the days on which they ended, the first day first: of one day, but
+/// around midnight.
+fn by_day(records: &[(Scope, UsageRecord)]) -> BTreeMap<Timestamp, Vec<&(Scope, UsageRecord)>> {
+    let mut days = BTreeMap::<_, Vec<_>>::new();
+    for of_one in records {
+        days.entry(BudgetPeriod::Day.begin(of_one.1.created_at)).or_default().push(of_one);
+    }
+    days
 }
 
 #[async_trait]
 impl UsageStore for SqlStore {
     async fn record(&self, records: &[(Scope, UsageRecord)]) -> Result<()> {
-        if !records.is_empty() {
-            self.database.execute(record(records)?).await?;
+        if records.is_empty() {
+            return Ok(());
         }
+        let mut statements = match self.kind() {
+            Kind::Sqlite => settled(records.iter().map(|(scope, record)| (scope, record)))?,
+            Kind::Postgres => Vec::new(),
+        };
+        for (day, records) in by_day(records) {
+            statements.push(record(&records, day)?);
+        }
+        self.database.transaction_of(statements).await?;
         Ok(())
     }
 

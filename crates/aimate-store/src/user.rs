@@ -74,6 +74,10 @@ const LOOSEN: Sql = Sql::Same(
      WHERE tenant_id = $1 AND user_id = $2 ON CONFLICT (tenant_id, id) DO UPDATE SET worker_id = NULL",
 );
 const DELETE: Sql = Sql::Same("DELETE FROM users WHERE tenant_id = $1 AND id = $2");
+const DELETE_BUDGETS: Sql = Sql::Each {
+    sqlite: "DELETE FROM budgets WHERE tenant_id = $1 AND subject = 'user:' || lower(hex($2))",
+    postgres: "DELETE FROM budgets WHERE tenant_id = $1 AND subject = 'user:' || replace($2::uuid::text, '-', '')",
+};
 
 pub(crate) fn user(row: &Row) -> Result<User> {
     Ok(User {
@@ -137,7 +141,7 @@ pub(crate) fn deletion(tenant: TenantId, id: UserId) -> Vec<Statement> {
     let of = |sql: Sql| sql.bind(tenant).bind(id);
     let mut statements = vec![of(LOCK)];
     statements.extend(hand_over::of_deleted(tenant, id));
-    statements.extend([of(LOOSEN), of(DELETE)]);
+    statements.extend([of(LOOSEN), of(DELETE_BUDGETS), of(DELETE)]);
     statements
 }
 

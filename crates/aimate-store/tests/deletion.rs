@@ -17,11 +17,15 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aimate_core::budget::{Amount, BudgetLimits, BudgetSubject, NewBudget};
 use aimate_core::chat::Turn;
+use aimate_core::conformance::budget;
 use aimate_core::connection::NewConnection;
 use aimate_core::conversation::ConversationFilter;
 use aimate_core::group::NewGroup;
 use aimate_core::knowledge::{BlobEntry, NewCollection, NewDocument};
+use aimate_core::model::Prices;
+use aimate_core::price::NewPrice;
 use aimate_core::prompt::NewPrompt;
 use aimate_core::testing::{HashEmbedder, ScriptedProvider, answer};
 use aimate_core::workspace::NewWorkspace;
@@ -101,6 +105,16 @@ async fn fill(engine: &Engine, scope: &Scope, size: usize) {
     for document in documents {
         knowledge.wait(document.id).await.unwrap();
     }
+}
+
+/// A price, a budget and what is set aside in it.
+async fn spend(store: &Store, engine: &Engine, admin: &Scope) {
+    engine.prices(admin).create(NewPrice::new("lab/*", Prices::default())).await.unwrap();
+    let new = NewBudget::daily(BudgetSubject::Tenant, BudgetLimits::tokens(1_000_000));
+    engine.budgets(admin).create(new).await.unwrap();
+    let wanted = Amount { tokens: 1, ..Amount::default() };
+    let reserve = budget::reserve(admin, wanted, engine.sources().now());
+    store.stores().budgets.reserve(admin, &reserve).await.unwrap();
 }
 
 /// How many rows each table has of a tenant, or of a user.
@@ -186,6 +200,9 @@ async fn deleted_tenant_leaves_no_row_and_no_byte() {
         let eve = engine.scope("other", "eve").role(Role::Admin).ensure().await.unwrap();
         for scope in [&ann, &bob, &eve] {
             fill(&engine, scope, 5).await;
+        }
+        for scope in [&ann, &eve] {
+            spend(&store, &engine, scope).await;
         }
         let others = rows(&place, kind, eve.tenant, None).await;
         let before = rows(&place, kind, ann.tenant, None).await;

@@ -7,7 +7,7 @@ use aimate_text::tokens::Tokenizer;
 use super::context::message_tokens;
 use super::transcript::Transcript;
 use crate::message::Part;
-use crate::model::Prices;
+use crate::price::Pricing;
 use crate::usage::TokenUsage;
 
 /// Bytes of an answer from which on its tokens are counted off the async threads.
@@ -15,7 +15,7 @@ const LONG_TEXT: usize = 32 * 1024;
 
 /// How the usage of a call is counted where the provider does not report it.
 pub(crate) struct Accounting {
-    pub(crate) prices: Option<Prices>,
+    pub(crate) pricing: Pricing,
     pub(crate) tokenizer: Tokenizer,
     /// Tokens of the prompt as aiMate counted them.
     pub(crate) prompt_tokens: u64,
@@ -23,7 +23,8 @@ pub(crate) struct Accounting {
 
 impl Accounting {
     /// The usage to record: what the provider said, else what aiMate counts; with
-    /// a cost where the provider reports one or the model has prices.
+    /// a cost where an admin has set a price, the provider reports one or the model has
+    /// prices.
     pub(super) async fn final_usage(
         &self,
         reported: Option<TokenUsage>,
@@ -43,7 +44,7 @@ impl Accounting {
                 reported.map_or(counted, |reported| reported.bounded(&counted))
             }
         };
-        usage.cost = usage.cost.or_else(|| self.prices.map(|prices| prices.cost(&usage)));
+        usage.cost = self.pricing.cost(&usage);
         usage
     }
 }

@@ -27,7 +27,7 @@ const LARGEST_WINDOW: u32 = 2 << 20;
 
 /// How many tokens a prompt may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Budget {
+pub(crate) struct PromptBudget {
     /// The model's whole window.
     pub(crate) window: u32,
     /// What is kept for the answer: `max_tokens`, or 4,096, but at most half
@@ -35,7 +35,7 @@ pub(crate) struct Budget {
     pub(crate) answer: u32,
 }
 
-impl Budget {
+impl PromptBudget {
     pub(crate) fn new(window: u32, max_tokens: Option<u32>) -> Self {
         let answer = max_tokens.unwrap_or(ANSWER.min(window / 4)).min(window / 2);
         Self { window, answer }
@@ -102,7 +102,11 @@ pub(crate) fn message_tokens(tokenizer: Tokenizer, content: &[Part]) -> u32 {
 /// # Errors
 /// `ContextOverflow` if the system prompts and the new messages alone are more
 /// than the budget.
-pub(crate) fn build(inputs: &PromptInputs<'_>, tokenizer: Tokenizer, budget: Budget) -> Result<Context> {
+pub(crate) fn build(
+    inputs: &PromptInputs<'_>,
+    tokenizer: Tokenizer,
+    budget: PromptBudget,
+) -> Result<Context> {
     let mut included = Vec::new();
     let system = system_message(inputs, tokenizer, &mut included);
     let system_tokens: u64 = included.iter().filter_map(|entry| entry.get("tokens")?.as_u64()).sum();

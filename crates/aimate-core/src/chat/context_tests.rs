@@ -44,7 +44,7 @@ fn sources(path: &[Message]) -> PromptInputs<'_> {
 }
 
 fn built(path: &[Message], window: u32) -> Context {
-    let budget = Budget { window, answer: 0 };
+    let budget = PromptBudget { window, answer: 0 };
     build(&sources(path), Tokenizer::Estimate, budget).unwrap()
 }
 
@@ -128,7 +128,7 @@ fn system_prompts_come_first_and_in_order() {
         conversation: Some("conversation"),
         ..sources(&path)
     };
-    let context = build(&sources, Tokenizer::Estimate, Budget::new(8_192, None)).unwrap();
+    let context = build(&sources, Tokenizer::Estimate, PromptBudget::new(8_192, None)).unwrap();
     assert_eq!(texts(&context), ["engine\n\nbe kind\n\nconversation", "q0"]);
     let kinds: Vec<_> = context.manifest["included"].as_array().unwrap().iter().map(|e| &e["kind"]).collect();
     assert_eq!(kinds, ["system", "prompt", "system", "message"]);
@@ -137,16 +137,16 @@ fn system_prompts_come_first_and_in_order() {
 #[test]
 fn question_larger_than_the_window_is_refused() {
     let error =
-        build(&sources(&path("u")), Tokenizer::Estimate, Budget { window: 9, answer: 0 }).unwrap_err();
+        build(&sources(&path("u")), Tokenizer::Estimate, PromptBudget { window: 9, answer: 0 }).unwrap_err();
     assert_eq!(error.kind(), crate::ErrorKind::ContextOverflow);
 }
 
 #[test]
 fn answer_gets_a_share_of_the_window() {
-    assert_eq!(Budget::new(8_192, None).answer, 2_048);
-    assert_eq!(Budget::new(128_000, None).answer, 4_096);
-    assert_eq!(Budget::new(8_192, Some(100)).answer, 100);
-    assert_eq!(Budget::new(8_192, Some(100_000)).prompt(), 4_096);
+    assert_eq!(PromptBudget::new(8_192, None).answer, 2_048);
+    assert_eq!(PromptBudget::new(128_000, None).answer, 4_096);
+    assert_eq!(PromptBudget::new(8_192, Some(100)).answer, 100);
+    assert_eq!(PromptBudget::new(8_192, Some(100_000)).prompt(), 4_096);
 }
 
 #[test]

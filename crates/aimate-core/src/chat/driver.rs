@@ -262,11 +262,13 @@ impl Driver {
             tokens,
             content,
             usage: UsageRecord {
-                id: self.sources.id(),
+                // Under which a budget has something set aside for it.
+                id: self.run.id.0.into(),
                 run_id: Some(self.run.id),
                 conversation_id: Some(self.run.conversation_id),
                 model: self.run.model.clone(),
                 tags: self.run.tags.clone(),
+                workspace_id: self.run.workspace_id,
                 outcome: end.status.usage_outcome(),
                 usage,
                 created_at: now,

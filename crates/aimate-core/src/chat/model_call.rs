@@ -8,7 +8,7 @@ use futures_util::stream::{self, StreamExt};
 use tokio::time::timeout_at;
 
 use super::answer_limits::too_slow;
-use super::context::{self, Budget};
+use super::context::{self, PromptBudget};
 use super::event::ChatEvent;
 use crate::caught::{Panicked, caught};
 use crate::error::{Error, ErrorKind, Result};
@@ -18,12 +18,16 @@ use crate::warning::WarningCode;
 /// Adds to a server's refusal what the engine knows of its models.
 pub(crate) type ExplainRefusal = Box<dyn Fn(Error) -> Error + Send + Sync>;
 
+/// Holds an answer to the budgets that count it.
+pub(crate) type Meter = Box<dyn FnOnce(ProviderStream) -> ProviderStream + Send + Sync>;
+
 /// What a model is asked, and how it is reached.
 pub(crate) struct ModelCall {
     pub(crate) provider: Arc<dyn ChatProvider>,
     pub(crate) endpoint: Endpoint,
     pub(crate) request: ChatRequest,
     pub(crate) explain: ExplainRefusal,
+    pub(crate) meter: Option<Meter>,
     pub(crate) tokenizer: Tokenizer,
     /// Tokens of the prompt as aiMate counts them.
     pub(crate) prompt_tokens: u64,
@@ -38,6 +42,15 @@ impl ModelCall {
     /// What the server says; see [`ChatProvider::chat`]. `Timeout` if it has not
     /// begun to answer in the time of an answer.
     pub(crate) async fn send(&mut self) -> Result<(ProviderStream, usize)> {
+        let (stream, left_out) = self.ask_twice().await?;
+        let stream = match self.meter.take() {
+            Some(meter) => meter(stream),
+            None => stream,
+        };
+        Ok((stream, left_out))
+    }
+
+    async fn ask_twice(&mut self) -> Result<(ProviderStream, usize)> {
         let error = match self.begin().await {
             Ok(stream) => return Ok((stream, 0)),
             Err(error) => error,
@@ -73,7 +86,7 @@ impl ModelCall {
     /// half of what it was.
     fn fitting_tokens(&self, error: &Error) -> u64 {
         let Some(overflow) = error.overflow() else { return self.prompt_tokens / 2 };
-        let budget = Budget::new(overflow.window, self.request.sampling.max_tokens).prompt();
+        let budget = PromptBudget::new(overflow.window, self.request.sampling.max_tokens).prompt();
         let ours = match overflow.prompt {
             Some(prompt) => budget.saturating_mul(self.prompt_tokens) / u64::from(prompt.max(1)),
             None => budget,

@@ -26,6 +26,7 @@
 
 pub mod api_token;
 pub mod audit;
+pub mod budget;
 pub mod connection;
 pub mod conversation;
 pub mod deletion;
@@ -45,6 +46,7 @@ pub mod knowledge_world;
 pub mod login;
 pub mod message;
 pub mod model;
+pub mod price;
 pub mod prompt;
 pub mod run;
 pub mod secret;
@@ -320,6 +322,33 @@ macro_rules! conformance_tests {
                 usage_is_narrowed_down
                 records_are_listed_newest_first_and_by_page
                 operator_sees_the_sums_of_tenants
+            }
+            budget {
+                created_budget_is_found
+                taken_subject_conflicts
+                others_see_nothing
+                budgets_are_listed_oldest_first
+                update_sets_the_limits
+                deleted_budget_limits_nothing
+                new_budget_counts_what_was_spent
+                call_counts_in_every_budget_of_it
+                run_counts_where_its_end_is_stored
+                recording_again_counts_once
+                rest_is_granted
+                refused_call_has_nothing_set_aside
+                calls_at_once_get_no_more_than_there_is
+                budget_made_meanwhile_loses_no_call
+                released_call_gives_back
+                reservation_of_a_dead_process_expires
+                next_period_begins_anew
+                deleted_user_takes_their_budget
+            }
+            price {
+                created_price_is_found
+                taken_moment_conflicts
+                current_prices_are_those_of_now_and_later
+                deleted_price_is_gone
+                others_see_nothing
             }
             file {
                 created_file_is_found

@@ -12,6 +12,7 @@ fn record(model: &str, input: u64, at: Timestamp) -> UsageRecord {
         conversation_id: None,
         model: model.into(),
         tags: Vec::new(),
+        workspace_id: None,
         outcome: UsageOutcome::Completed,
         usage: tokens(input, 1),
         created_at: at,

@@ -238,6 +238,7 @@ pub fn finish(begin: &BeginRun, text: &str, events: EventBatch) -> FinishRun {
             conversation_id: Some(run.conversation_id),
             model: run.model.clone(),
             tags: run.tags.clone(),
+            workspace_id: run.workspace_id,
             outcome: RunStatus::Completed.usage_outcome(),
             usage: tokens(20, 7),
             created_at: at(200),
@@ -325,6 +326,7 @@ impl<'s> World<'s> {
             client_id: None,
             client_hash: None,
             tags: vec!["ticket:1".into()],
+            workspace_id: None,
             created_at: at(100),
             finished_at: None,
         };

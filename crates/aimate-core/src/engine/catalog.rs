@@ -1,4 +1,4 @@
-//! The connections and model lists of a scope, kept in memory for a few seconds
+//! The connections, model lists and prices of a scope, kept in memory for a few seconds
 //! so that a call need not ask the database.
 
 use std::collections::HashMap;
@@ -14,6 +14,7 @@ use crate::error::{ErrorKind, Result};
 use crate::id::{ConnectionId, TenantId, UserId};
 use crate::model::Model;
 use crate::page::PageRequest;
+use crate::price::ModelPrice;
 use crate::provider::ProviderProfile;
 use crate::scope::{Role, Scope};
 
@@ -49,6 +50,10 @@ pub(super) struct Catalog {
     read_at: Timestamp,
     pub(super) connections: Vec<Arc<Connection>>,
     pub(super) models: Vec<Model>,
+    /// Set by an admin, in force or to come.
+    pub(super) prices: Vec<ModelPrice>,
+    /// Whether the tenant has budgets: without any, calls need not ask for them.
+    pub(super) has_budgets: bool,
     providers: Arc<Providers>,
 }
 
@@ -95,11 +100,17 @@ impl Engine {
             connections = self.all_connections(scope).await?;
         }
         connections.retain(|connection| !self.is_left_over(connection));
-        let models = inner.stores.models.list(scope).await?;
+        let (models, prices, has_budgets) = tokio::try_join!(
+            inner.stores.models.list(scope),
+            inner.stores.prices.current(scope, now),
+            inner.stores.budgets.any(scope),
+        )?;
         let catalog = Arc::new(Catalog {
             read_at: now,
             connections: connections.into_iter().map(Arc::new).collect(),
             models,
+            prices,
+            has_budgets,
             providers: inner.providers.clone(),
         });
         let mut known = inner.catalogs.known();

@@ -6,21 +6,21 @@ use aimate_text::tokens::Tokenizer;
 use tracing::Instrument as _;
 use tracing::field::{self, Empty};
 
+use super::budget_hold::{BudgetHold, NewHold, Output};
 use super::end_run::EndRun;
 use super::held::Hold;
 use super::replay::Tried;
 use super::resolve::ResolvedModel;
-use super::title::title;
 use super::{Answer, Engine};
 use crate::chat::accounting::Accounting;
 use crate::chat::channel::Channel;
-use crate::chat::context::{self, Budget, MAX_MESSAGES, message_tokens};
+use crate::chat::context::{self, MAX_MESSAGES, PromptBudget, message_tokens};
 use crate::chat::driver::{Driver, started};
 use crate::chat::event::ChatEvent;
 use crate::chat::log::Log;
 use crate::chat::model_call::ModelCall;
 use crate::chat::{InputMessage, Turn, TurnInput};
-use crate::conversation::{Conversation, DEFAULT_TITLE, NewConversation, Window};
+use crate::conversation::{Conversation, NewConversation, Window};
 use crate::error::{Error, Result};
 use crate::id::RunId;
 use crate::message::{Message, MessageRole, MessageStatus, Part, PathStats, text_of};
@@ -28,7 +28,7 @@ use crate::metrics;
 use crate::observer::TurnSummary;
 use crate::provider::{ChatRequest, ProviderId};
 use crate::retrieval::citations::passages_of;
-use crate::run::{BeginRun, Begun, Run, RunStatus};
+use crate::run::{BeginRun, Begun};
 use crate::scope::Scope;
 use crate::warning::WarningCode;
 
@@ -46,16 +46,18 @@ struct Prepared {
     warnings: Vec<(WarningCode, String)>,
     /// Until the run is driven, nobody may take it for abandoned.
     hold: Hold<RunId>,
+    /// What is set aside for the call; given back if it does not take place.
+    budget: Option<BudgetHold>,
 }
 
 /// The branch a turn continues.
-struct Branch {
-    conversation: Conversation,
+pub(super) struct Branch {
+    pub(super) conversation: Conversation,
     /// Whether the turn creates it.
-    is_new: bool,
+    pub(super) is_new: bool,
     prompts: Vec<crate::prompt::Prompt>,
     /// Its messages, oldest first; the turn's own join them at the end.
-    path: Vec<Message>,
+    pub(super) path: Vec<Message>,
 }
 
 impl Engine {
@@ -122,7 +124,11 @@ impl Engine {
 
     fn start(&self, scope: Scope, on_disconnect: crate::chat::OnDisconnect, prepared: Prepared) -> Answer {
         let inner = &self.inner;
-        let Prepared { begin: BeginRun { answer, mut run, .. }, call, accounting, warnings, hold } = prepared;
+        let Prepared { begin, mut call, accounting, warnings, hold, budget } = prepared;
+        let BeginRun { answer, mut run, .. } = begin;
+        if let Some(budget) = budget {
+            call.limit(budget);
+        }
         // It is stored; a thousand open streams need not hold it in memory too.
         run.context = serde_json::json!(accounting.prompt_tokens);
         let channel = Arc::new(Channel::new(scope, run.conversation_id, on_disconnect));
@@ -226,10 +232,22 @@ impl Engine {
             extra: turn.extra,
         };
         let prompt_tokens = context.tokens;
-        let accounting = Accounting { prices: target.prices(), tokenizer, prompt_tokens };
+        let pricing = target.pricing(begin.run.created_at);
+        let accounting = Accounting { pricing, tokenizer, prompt_tokens };
+        let most = request.sampling.max_tokens;
+        let budget = NewHold {
+            call: id.0.into(),
+            target: &target,
+            pricing,
+            workspace: begin.run.workspace_id,
+            tags: &begin.run.tags,
+            prompt_tokens,
+            output: if request.stream { Output::Streamed(most) } else { Output::Whole(most) },
+        };
+        let budget = self.hold_budget(scope, budget).await?;
         let explain = Box::new(move |error| target.explain(error));
-        let call = ModelCall { provider, endpoint, request, explain, tokenizer, prompt_tokens };
-        Ok(Prepared { begin, call, accounting, warnings, hold })
+        let call = ModelCall { provider, endpoint, request, explain, meter: None, tokenizer, prompt_tokens };
+        Ok(Prepared { begin, call, accounting, warnings, hold, budget })
     }
 
     /// The branch the turn continues, and the model that answers: the named
@@ -256,7 +274,7 @@ impl Engine {
         };
         let tokens = match &named {
             Some(target) => prompt_budget(target, turn),
-            None => Budget::new(FIRST_WINDOW, None).prompt(),
+            None => PromptBudget::new(FIRST_WINDOW, None).prompt(),
         };
         let conversations = &self.inner.stores.conversations;
         let mut window = conversations.window(scope, id, leaf, tokens, MAX_MESSAGES).await?;
@@ -377,59 +395,6 @@ impl Engine {
             .await
             .map_err(|error| Error::internal("counting tokens failed").with_source(error))
     }
-
-    fn begin_run(
-        &self,
-        id: RunId,
-        branch: &Branch,
-        turn: &Turn,
-        messages: Vec<Message>,
-        target: &ResolvedModel,
-        manifest: serde_json::Value,
-    ) -> BeginRun {
-        let now = self.inner.sources.now();
-        let last = branch.path.last();
-        let answer = Message {
-            id: self.inner.sources.id(),
-            conversation_id: branch.conversation.id,
-            parent_id: last.map(|message| message.id),
-            role: MessageRole::Assistant,
-            content: Vec::new(),
-            status: MessageStatus::Streaming,
-            model: Some(target.label()),
-            usage: None,
-            cost: None,
-            metadata: serde_json::Map::new(),
-            created_at: now,
-            path_stats: last.map_or_else(PathStats::default, |message| message.path_stats).child(0),
-        };
-        let run = Run {
-            id,
-            conversation_id: branch.conversation.id,
-            user_message_id: last.map(|message| message.id),
-            message_id: answer.id,
-            status: RunStatus::Running,
-            model: target.label(),
-            error: None,
-            finish_reason: None,
-            usage: None,
-            context: manifest,
-            worker_id: self.inner.worker,
-            attempt: 1,
-            client_id: turn.client_id.clone(),
-            client_hash: None,
-            tags: turn.tags.clone(),
-            created_at: now,
-            finished_at: None,
-        };
-        let title = (branch.conversation.title == DEFAULT_TITLE).then(|| title(&messages)).flatten();
-        let create = branch.is_new.then(|| Conversation {
-            title: title.clone().unwrap_or_else(|| branch.conversation.title.clone()),
-            ..branch.conversation.clone()
-        });
-        let title = if branch.is_new { None } else { title };
-        BeginRun { title, create, messages, answer, run, replaces: None }
-    }
 }
 
 /// What observers are shown of a turn.
@@ -455,8 +420,8 @@ fn prompt_budget(target: &ResolvedModel, turn: &Turn) -> u64 {
 }
 
 /// The budget of a window, or of one that is not known.
-pub(super) fn budget(window: Option<u32>, max_tokens: Option<u32>) -> Budget {
-    window.map_or_else(|| Budget::unknown(max_tokens), |window| Budget::new(window, max_tokens))
+pub(super) fn budget(window: Option<u32>, max_tokens: Option<u32>) -> PromptBudget {
+    window.map_or_else(|| PromptBudget::unknown(max_tokens), |window| PromptBudget::new(window, max_tokens))
 }
 
 /// The warning of pictures that a server refused before.
@@ -497,6 +462,7 @@ fn history(mut messages: Vec<Message>, input: &TurnInput) -> Result<Vec<Message>
 
 #[cfg(test)]
 mod tests {
+    use super::super::title::title;
     use super::*;
 
     #[test]

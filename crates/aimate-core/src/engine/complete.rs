@@ -8,6 +8,7 @@ use tokio::time::timeout;
 use tracing::Instrument as _;
 
 use super::Engine;
+use super::budget_hold::{NewHold, Output, metered};
 use super::chat::budget;
 use super::usage_guard::UsageGuard;
 use crate::caught::caught;
@@ -240,14 +241,28 @@ impl Engine {
             warnings = self.knowledge_search(scope).show_passages(sources, &mut request, tokens).await?;
         }
         let passages = request.passages.clone();
+        let (call, pricing) = (self.inner.sources.id(), target.pricing(self.inner.sources.now()));
+        let prompt_tokens = prompt_estimate(&request);
+        let most = request.sampling.max_tokens;
+        let output = if request.stream { Output::Streamed(most) } else { Output::Whole(most) };
+        let hold =
+            NewHold { call, target: &target, pricing, workspace: None, tags: &tags, prompt_tokens, output };
+        let mut hold = self.hold_budget(scope, hold).await?;
         let trace = CallTrace::chat(&endpoint, &target.model_id);
-        let mut usage = self.usage_guard(scope, target.label(), target.prices(), trace);
+        let mut usage = self.usage_guard(scope, call, target.label(), pricing, trace);
         usage.tags.clone_from(&tags);
-        usage.prompt_tokens = prompt_estimate(&request);
+        usage.prompt_tokens = prompt_tokens;
         request.model.clone_from(&target.model_id);
         request.limits = self.inner.answer_limits;
+        let cap = hold.as_mut().and_then(|hold| hold.take_whole(&mut request));
         match ask(provider.as_ref(), &endpoint, &request).instrument(usage.span()).await {
-            Ok(stream) => Ok(CompletionStream { stream, usage, passages, warnings }),
+            Ok(stream) => {
+                let stream = match hold {
+                    Some(hold) => metered(stream, hold, cap.is_some()),
+                    None => stream,
+                };
+                Ok(CompletionStream { stream, usage, passages, warnings })
+            }
             Err(error) => {
                 usage.outcome = UsageOutcome::Failed;
                 Err(target.explain(error))
@@ -282,9 +297,18 @@ impl Engine {
         let target = self.resolve_model(scope, model.as_deref()).await?;
         let endpoint = self.endpoint(scope, &target.connection).await?;
         let provider = &self.inner.providers.get(&endpoint.provider)?.provider;
+        let (call, pricing) = (self.inner.sources.id(), target.pricing(self.inner.sources.now()));
+        let prompt_tokens = texts.iter().map(|text| u64::from(estimate(text))).sum();
+        let output = Output::None;
+        let hold =
+            NewHold { call, target: &target, pricing, workspace: None, tags: &[], prompt_tokens, output };
+        let mut hold = self.hold_budget(scope, hold).await?;
         let trace = CallTrace::embeddings(&endpoint, &target.model_id);
-        let mut usage = self.usage_guard(scope, target.label(), target.prices(), trace);
-        usage.prompt_tokens = texts.iter().map(|text| u64::from(estimate(text))).sum();
+        let mut usage = self.usage_guard(scope, call, target.label(), pricing, trace);
+        usage.prompt_tokens = prompt_tokens;
+        if let Some(hold) = &mut hold {
+            hold.take();
+        }
         let made = async { provider.embed(&endpoint, &target.model_id, &texts, dimensions).await };
         let made = timeout(EMBED_PATIENCE, caught(made.instrument(usage.span()))).await;
         let outcome = match made {

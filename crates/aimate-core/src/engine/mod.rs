@@ -3,6 +3,9 @@
 mod access;
 mod answer;
 mod audit;
+mod begin_run;
+mod budget;
+mod budget_hold;
 mod build;
 mod catalog;
 mod chat;
@@ -21,6 +24,7 @@ mod key_rotation;
 mod knowledge;
 mod model;
 mod model_list;
+mod price;
 mod prompt;
 mod provider;
 mod ready;
@@ -64,6 +68,7 @@ use crate::user::User;
 
 pub use crate::chat::event::NumberedEvents;
 pub use answer::{Answer, NumberedAnswer};
+pub use budget::Budgets;
 pub use build::{ConnectionConfig, EngineBuilder};
 pub use complete::{Completion, CompletionStream, EmbeddingRequest, EmbeddingResponse};
 pub use connection::{ConnectionTest, Connections};
@@ -74,6 +79,7 @@ pub use group::Groups;
 pub use key_rotation::{KeyRotation, KeyState};
 pub use knowledge::{Knowledge, MAX_BYTES};
 pub use model::{Models, OfferedModel};
+pub use price::PriceTable;
 pub use prompt::Prompts;
 pub use run::Runs;
 pub use scope::ScopeBuilder;
@@ -253,6 +259,8 @@ mod tests {
     /// the compiler that checks them.
     const _: () = {
         is_shared::<Engine>();
+        is_shared::<Budgets>();
+        is_shared::<PriceTable>();
         is_shared::<Connections>();
         is_shared::<Conversations>();
         is_shared::<Knowledge>();

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use super::Engine;
 use super::catalog::Catalog;
+use crate::clock::Timestamp;
 use crate::connection::{Connection, ConnectionStatus};
 use crate::error::{Error, ErrorKind, ErrorReason, Result};
-use crate::model::{Capability, Model, Prices};
+use crate::model::{Capability, Model};
+use crate::price::{Pricing, price_of};
 use crate::provider::ProviderId;
 use crate::scope::Scope;
 use crate::text::{shorten, similarity};
@@ -37,9 +39,17 @@ impl ResolvedModel {
         format!("{}/{}", self.connection.name, self.model_id)
     }
 
-    /// What it costs, where the list says.
-    pub(super) fn prices(&self) -> Option<Prices> {
-        self.model.as_ref().and_then(|model| model.prices)
+    /// What it costs at `now`.
+    pub(super) fn pricing(&self, now: Timestamp) -> Pricing {
+        Pricing {
+            set: price_of(&self.catalog.prices, &self.label(), now),
+            listed: self.model.as_ref().and_then(|model| model.prices),
+        }
+    }
+
+    /// Whether the tenant had any budget a moment ago.
+    pub(super) fn has_budgets(&self) -> bool {
+        self.catalog.has_budgets
     }
 
     /// Whether it only stands in where there is no model.
@@ -271,7 +281,24 @@ fn proposals(names: Vec<String>) -> Option<String> {
     (!names.is_empty()).then(|| format!("the nearest listed are {}", names.join(", ")))
 }
 
+impl Catalog {
+    /// What the model of a stored label costs at `now`, as far as it is known.
+    fn pricing(&self, label: &str, now: Timestamp) -> Pricing {
+        let listed = label.split_once('/').and_then(|(name, model_id)| {
+            let connection = self.connections.iter().find(|connection| connection.name == name)?;
+            self.models_of(connection).find(|model| model.model_id == model_id)?.prices
+        });
+        Pricing { set: price_of(&self.prices, label, now), listed }
+    }
+}
+
 impl Engine {
+    /// What the model of a stored label costs at `now`; nothing is known where it cannot
+    /// be looked up.
+    pub(super) async fn pricing_of(&self, scope: &Scope, label: &str, now: Timestamp) -> Pricing {
+        self.catalog(scope).await.map(|catalog| catalog.pricing(label, now)).unwrap_or_default()
+    }
+
     /// The model of a stored label, `CONNECTION/MODEL`, in the very connection that
     /// it names.
     ///

@@ -6,7 +6,8 @@ use aimate_text::tokens::estimate;
 use super::Engine;
 use crate::chat::call_trace::CallTrace;
 use crate::error::Result;
-use crate::model::Prices;
+use crate::id::UsageId;
+use crate::price::Pricing;
 use crate::provider::ProviderEvent;
 use crate::scope::Scope;
 use crate::usage::{TokenUsage, UsageOutcome, UsageRecord};
@@ -15,11 +16,13 @@ use crate::usage::{TokenUsage, UsageOutcome, UsageRecord};
 /// observed, the call counts as cancelled.
 pub(super) struct UsageGuard {
     engine: Engine,
+    /// The record's, under which a budget may have something set aside for the call.
+    id: UsageId,
     scope: Scope,
     pub(super) model: String,
     /// What the application wants the call summed by.
     pub(super) tags: Vec<String>,
-    prices: Option<Prices>,
+    pricing: Pricing,
     /// Tokens of the prompt as aiMate counts them.
     pub(super) prompt_tokens: u64,
     answer_tokens: u64,
@@ -34,16 +37,18 @@ impl Engine {
     pub(super) fn usage_guard(
         &self,
         scope: &Scope,
+        id: UsageId,
         model: String,
-        prices: Option<Prices>,
+        pricing: Pricing,
         trace: CallTrace,
     ) -> UsageGuard {
         UsageGuard {
             engine: self.clone(),
+            id,
             scope: *scope,
             model,
             tags: Vec::new(),
-            prices,
+            pricing,
             prompt_tokens: 0,
             answer_tokens: 0,
             reported: None,
@@ -96,7 +101,7 @@ impl UsageGuard {
             ..TokenUsage::default()
         };
         let mut usage = self.reported.map_or(counted, |reported| reported.bounded(&counted));
-        usage.cost = usage.cost.or_else(|| self.prices.map(|prices| prices.cost(&usage)));
+        usage.cost = self.pricing.cost(&usage);
         usage
     }
 }
@@ -109,11 +114,12 @@ impl Drop for UsageGuard {
         inner.usage_recorder.record(
             self.scope,
             UsageRecord {
-                id: inner.sources.id(),
+                id: self.id,
                 run_id: None,
                 conversation_id: None,
                 model: std::mem::take(&mut self.model),
                 tags: std::mem::take(&mut self.tags),
+                workspace_id: None,
                 outcome: self.outcome,
                 usage,
                 created_at: inner.sources.now(),

@@ -116,12 +116,13 @@ impl Engine {
         let error =
             Error::unavailable("the process that wrote this answer stopped before it was whole; ask again");
         let now: Timestamp = self.inner.sources.now();
-        let usage = TokenUsage {
+        let mut usage = TokenUsage {
             input_tokens: prompt_tokens(&run.context),
             output_tokens: u64::from(tokens),
             estimated: true,
             ..TokenUsage::default()
         };
+        usage.cost = self.pricing_of(&scope, &run.model, run.created_at).await.cost(&usage);
         tracing::info!(run = %run.id, tokens, "ended a run whose process is gone");
         let finish = FinishRun {
             id: run.id,
@@ -132,11 +133,12 @@ impl Engine {
             tokens,
             content,
             usage: UsageRecord {
-                id: self.inner.sources.id(),
+                id: run.id.0.into(),
                 run_id: Some(run.id),
                 conversation_id: Some(run.conversation_id),
                 model: run.model.clone(),
                 tags: run.tags.clone(),
+                workspace_id: run.workspace_id,
                 outcome: RunStatus::Interrupted.usage_outcome(),
                 usage,
                 created_at: now,

@@ -2,9 +2,9 @@
 
 use aimate_core::usage::Cost;
 use aimate_core::{
-    ApiTokenId, BlobId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId, EmailAddress, Error,
-    FileId, GroupId, InviteId, MemberId, MessageId, PromptId, Result, RunId, SessionId, SpaceId, TenantId,
-    Timestamp, UsageId, UserId, WorkerId, WorkspaceId,
+    ApiTokenId, BlobId, BudgetId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId,
+    EmailAddress, Error, FileId, GroupId, InviteId, MemberId, MessageId, PriceId, PromptId, Result, RunId,
+    SessionId, SpaceId, TenantId, Timestamp, UsageId, UserId, WorkerId, WorkspaceId,
 };
 use serde::de::DeserializeOwned;
 use sqlx::types::Json;
@@ -119,6 +119,8 @@ cells! {
     MessageId: Uuid, MessageId;
     RunId: Uuid, RunId;
     UsageId: Uuid, UsageId;
+    BudgetId: Uuid, BudgetId;
+    PriceId: Uuid, PriceId;
     FileId: Uuid, FileId;
     CollectionId: Uuid, CollectionId;
     DocumentId: Uuid, DocumentId;
@@ -131,6 +133,7 @@ cells! {
     u64: i64, |n| n.try_into().unwrap_or(0);
     u32: i64, |n| n.clamp(0, u32::MAX.into()).try_into().unwrap_or(0);
     f32: f64, |n| n as f32;
+    f64: f64, |n| n;
     Timestamp: i64, Timestamp;
     Cost: i64, Cost;
     bool: bool, |flag| flag;

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use aimate_core::{
-    ApiTokenId, BlobId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId, FileId, GroupId,
-    InviteId, MemberId, MessageId, PromptId, RunId, SessionId, SpaceId, TenantId, Timestamp, UsageId, UserId,
-    WorkerId, WorkspaceId,
+    ApiTokenId, BlobId, BudgetId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId, FileId,
+    GroupId, InviteId, MemberId, MessageId, PriceId, PromptId, RunId, SessionId, SpaceId, TenantId,
+    Timestamp, UsageId, UserId, WorkerId, WorkspaceId,
 };
 use sqlx::error::BoxDynError;
 use uuid::Uuid;
@@ -98,6 +98,8 @@ binds! {
     MessageId: Uuid, MessageId::uuid;
     RunId: Uuid, RunId::uuid;
     UsageId: Uuid, UsageId::uuid;
+    BudgetId: Uuid, BudgetId::uuid;
+    PriceId: Uuid, PriceId::uuid;
     FileId: Uuid, FileId::uuid;
     CollectionId: Uuid, CollectionId::uuid;
     DocumentId: Uuid, DocumentId::uuid;

@@ -18,12 +18,12 @@ use crate::{Kind, SqlStore};
 /// statement, so the run may come before what it refers to.
 ///
 /// `$4` to `$14` are the run's, `$15` to `$27` the messages', `$28` to `$30` the
-/// new title, the same folded, and the one that it replaces, `$31` the run's tags.
+/// new title, the same folded, and the one that it replaces, `$31` the run's tags, `$32` its workspace.
 const POSTGRES_BEGIN: Sql = Sql::Postgres(
     "WITH run AS ( \
         INSERT INTO runs (tenant_id, user_id, conversation_id, id, user_message_id, message_id, status, model, \
-        context, worker_id, attempt, client_id, client_hash, created_at, is_cancel_requested, tags) \
-        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, false, $31 \
+        context, worker_id, attempt, client_id, client_hash, created_at, is_cancel_requested, tags, workspace_id) \
+        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, false, $31, $32 \
         FROM conversations WHERE tenant_id = $1 AND id = $3 \
         AND (conversations.workspace_id IS NULL AND conversations.user_id = $2 OR (SELECT a.role FROM workspace_access a \
             WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = conversations.workspace_id) <> 'viewer') \
@@ -47,8 +47,8 @@ const POSTGRES_BEGIN: Sql = Sql::Postgres(
 const POSTGRES_BEGIN_NEW: Sql = Sql::Postgres(
     "WITH run AS ( \
         INSERT INTO runs (tenant_id, user_id, conversation_id, id, user_message_id, message_id, status, model, \
-        context, worker_id, attempt, client_id, client_hash, created_at, is_cancel_requested, tags) \
-        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, false, $38 \
+        context, worker_id, attempt, client_id, client_hash, created_at, is_cancel_requested, tags, workspace_id) \
+        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, false, $38, $28 \
         WHERE (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 \
             AND a.workspace_id = $28) <> 'viewer' OR $28 IS NULL \
         ON CONFLICT (tenant_id, user_id, client_id) WHERE client_id IS NOT NULL DO NOTHING RETURNING id), \
@@ -74,8 +74,8 @@ const RELEASE: Sql = Sql::Same(
 
 const SQLITE_RUN: Sql = Sql::Sqlite(
     "INSERT INTO runs (tenant_id, user_id, conversation_id, id, user_message_id, message_id, status, model, \
-     context, worker_id, attempt, client_id, client_hash, created_at, is_cancel_requested, tags) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, false, $15)",
+     context, worker_id, attempt, client_id, client_hash, created_at, is_cancel_requested, tags, workspace_id) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, false, $15, $16)",
 );
 const SQLITE_TOUCH: Sql = Sql::Sqlite(
     "UPDATE conversations SET active_leaf_id = $4, updated_at = $5, message_count = message_count + $6, \
@@ -148,7 +148,7 @@ fn postgres(scope: &Scope, begin: &BeginRun, messages: &[&Message]) -> Result<St
     let statement = bind_arrays(run(sql, scope, &begin.run)?, messages)?.expect_returned();
     let Some(new) = &begin.create else {
         let titled = statement.bind(maybe_text(begin.title.as_ref())).bind(folded(begin)).bind(DEFAULT_TITLE);
-        return Ok(titled.bind(json(&begin.run.tags)?));
+        return Ok(titled.bind(json(&begin.run.tags)?).bind(begin.run.workspace_id));
     };
     Ok(statement
         .bind(new.workspace_id)
@@ -179,7 +179,8 @@ fn sqlite(scope: &Scope, begin: &BeginRun, messages: &[&Message]) -> Result<Vec<
     for message in messages {
         statements.push(sqlite_insert(scope.tenant, begin.run.conversation_id, message)?);
     }
-    statements.push(run(SQLITE_RUN, scope, &begin.run)?.bind(json(&begin.run.tags)?));
+    statements
+        .push(run(SQLITE_RUN, scope, &begin.run)?.bind(json(&begin.run.tags)?).bind(begin.run.workspace_id));
     if begin.create.is_none() {
         let touch = SQLITE_TOUCH
             .scoped(scope)

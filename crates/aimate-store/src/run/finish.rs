@@ -3,13 +3,15 @@
 use aimate_core::run::FinishRun;
 use aimate_core::{Error, Result, Scope};
 
+use crate::budget::{Settled, settled};
 use crate::database::{DbError, Sql, Statement};
 use crate::value::{JsonText, count, json, maybe_json, text};
 use crate::{Kind, SqlStore};
 
 /// All of it in one statement, for one round trip; it returns a row if the run
 /// was ended. `$1` to `$4` find the run, `$5` to `$9` end it, `$10` to `$14` are
-/// the answer's, `$15` to `$24` and `$28` the usage record's, `$25` to `$27` the events'.
+/// the answer's, `$15` to `$24`, `$28` and `$29` the usage record's, `$25` to `$27` the
+/// events'; `$30` to `$33` say what the call adds to which budgets.
 const POSTGRES_FINISH: Sql = Sql::Postgres(
     "WITH ended AS ( \
         UPDATE runs SET status = $5, error = $6, finish_reason = $7, usage = $8, finished_at = $9 \
@@ -23,8 +25,36 @@ const POSTGRES_FINISH: Sql = Sql::Postgres(
         AND messages.id = ended.message_id), \
      used AS ( \
         INSERT INTO usage_records (tenant_id, user_id, id, run_id, conversation_id, model, outcome, \
-        input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, is_estimated, created_at, tags) \
-        SELECT $1, $2, $15, $16, $17, $13, $18, $19, $20, $21, $22, $14, $23, $24, $28 FROM ended), \
+        input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, is_estimated, created_at, tags, \
+        workspace_id) \
+        SELECT $1, $2, $15, $16, $17, $13, $18, $19, $20, $21, $22, $14, $23, $24, $28, $29 FROM ended), \
+     gone AS (DELETE FROM budget_reservations WHERE tenant_id = $1 AND call_id = $15 \
+        AND EXISTS (SELECT 1 FROM ended) RETURNING budget_id, cost, tokens), \
+     back AS (SELECT o.budget_id, sum(o.cost)::bigint AS cost, sum(o.tokens)::bigint AS tokens FROM gone o \
+        GROUP BY o.budget_id), \
+     counted AS (SELECT s.id FROM budgets s WHERE s.tenant_id = $1 \
+        AND s.subject = ANY(ARRAY(SELECT jsonb_array_elements_text($30::jsonb)))), \
+     locked AS (SELECT b.id FROM budgets b WHERE b.tenant_id = $1 AND EXISTS (SELECT 1 FROM ended) \
+        AND b.id IN (SELECT s.id FROM counted s UNION SELECT k.budget_id FROM back k) \
+        ORDER BY b.id FOR UPDATE), \
+     settled AS ( \
+        UPDATE budgets SET \
+        cost_spent = CASE WHEN s.id IS NULL THEN budgets.cost_spent \
+            WHEN budgets.begins_at < CASE budgets.period WHEN 'day' THEN $32::bigint ELSE $33::bigint END \
+            THEN COALESCE($14, 0) \
+            WHEN budgets.begins_at = CASE budgets.period WHEN 'day' THEN $32::bigint ELSE $33::bigint END \
+            THEN budgets.cost_spent + COALESCE($14, 0) ELSE budgets.cost_spent END, \
+        tokens_spent = CASE WHEN s.id IS NULL THEN budgets.tokens_spent \
+            WHEN budgets.begins_at < CASE budgets.period WHEN 'day' THEN $32::bigint ELSE $33::bigint END \
+            THEN $31::bigint \
+            WHEN budgets.begins_at = CASE budgets.period WHEN 'day' THEN $32::bigint ELSE $33::bigint END \
+            THEN budgets.tokens_spent + $31::bigint ELSE budgets.tokens_spent END, \
+        begins_at = CASE WHEN s.id IS NULL THEN budgets.begins_at ELSE GREATEST(budgets.begins_at, \
+            CASE budgets.period WHEN 'day' THEN $32::bigint ELSE $33::bigint END) END, \
+        cost_reserved = budgets.cost_reserved - COALESCE(k.cost, 0), \
+        tokens_reserved = budgets.tokens_reserved - COALESCE(k.tokens, 0) \
+        FROM locked l LEFT JOIN counted s ON s.id = l.id LEFT JOIN back k ON k.budget_id = l.id \
+        WHERE budgets.tenant_id = $1 AND budgets.id = l.id), \
      logged AS ( \
         INSERT INTO run_events (tenant_id, run_id, first_seq, last_seq, events) \
         SELECT $1, $3, $25, $26, $27 FROM ended WHERE $27::jsonb IS NOT NULL \
@@ -49,8 +79,8 @@ const SQLITE_ANSWER: Sql = Sql::Sqlite(
 );
 const SQLITE_USE: Sql = Sql::Sqlite(
     "INSERT INTO usage_records (tenant_id, user_id, id, run_id, conversation_id, model, outcome, \
-     input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, is_estimated, created_at, tags) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+     input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, is_estimated, created_at, tags, \
+     workspace_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
 );
 const SQLITE_LOG: Sql = Sql::Sqlite(
     "INSERT INTO run_events (tenant_id, run_id, first_seq, last_seq, events) VALUES ($1, $2, $3, $4, $5) \
@@ -82,6 +112,7 @@ impl SqlStore {
 
 fn postgres(scope: &Scope, finish: &FinishRun) -> Result<Statement> {
     let usage = &finish.usage.usage;
+    let settled = Settled::of(scope, &finish.usage)?;
     Ok(end(POSTGRES_FINISH, scope, finish)?
         .bind(json(&finish.content)?)
         .bind(finish.status.message_status().as_str())
@@ -102,6 +133,11 @@ fn postgres(scope: &Scope, finish: &FinishRun) -> Result<Statement> {
         .bind(count(finish.events.last()))
         .bind(events(finish)?)
         .bind(json(&finish.usage.tags)?)
+        .bind(finish.usage.workspace_id)
+        .bind(settled.subjects)
+        .bind(settled.tokens)
+        .bind(settled.day)
+        .bind(settled.month)
         .expect_returned())
 }
 
@@ -131,14 +167,19 @@ fn sqlite(scope: &Scope, finish: &FinishRun) -> Result<Vec<Statement>> {
         .bind(usage.cost.map(|cost| cost.0))
         .bind(usage.estimated)
         .bind(record.created_at)
-        .bind(json(&record.tags)?);
+        .bind(json(&record.tags)?)
+        .bind(record.workspace_id);
     let logged = events(finish)?.map(|events| {
         let log = SQLITE_LOG.bind(scope.tenant).bind(finish.id);
         log.bind(count(finish.events.first)).bind(count(finish.events.last())).bind(events)
     });
     let touch = SQLITE_TOUCH.bind(scope.tenant).bind(finish.id).bind(finish.now);
-    let statements = [Some(end(SQLITE_END, scope, finish)?), Some(answer), Some(used), logged, Some(touch)];
-    Ok(statements.into_iter().flatten().map(|statement| statement.expect_touched(1)).collect())
+    let expected = |statement: Statement| statement.expect_touched(1);
+    let mut statements = vec![expected(end(SQLITE_END, scope, finish)?), expected(answer)];
+    // Before the record is there.
+    statements.extend(settled([(scope, record)])?);
+    statements.extend([Some(used), logged, Some(touch)].into_iter().flatten().map(expected));
+    Ok(statements)
 }
 
 /// Binds what finds and ends the run.
