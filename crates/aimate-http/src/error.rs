@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aimate_core::{Error, ErrorKind, FieldError};
+use aimate_core::{Error, ErrorKind, ErrorReason, FieldError};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -17,6 +17,9 @@ pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 
 /// `Retry-After` of an error without a time of its own.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// OpenAI's clients try a 429 again, unless this says that it is of no use.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// How errors are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,9 +82,18 @@ impl Failure {
 
     /// Seconds to wait, for errors that may pass by themselves.
     fn retry_after(&self) -> Option<u64> {
+        // Who waits a second for a new month has it used up as before.
+        if self.is_used_up() {
+            return None;
+        }
         let waits = matches!(self.error.kind(), ErrorKind::RateLimited | ErrorKind::Unavailable);
         let wait = self.error.retry_after().or(waits.then_some(DEFAULT_RETRY_AFTER))?;
         Some(wait.as_millis().div_ceil(1_000).try_into().unwrap_or(1))
+    }
+
+    /// Whether a budget is used up.
+    fn is_used_up(&self) -> bool {
+        self.error.reason() == Some(ErrorReason::BudgetExceeded)
     }
 
     /// Whether the connection is closed behind it: for who finds no room.
@@ -111,6 +123,7 @@ impl Failure {
             detail: self.error.message(),
             code,
             errors: self.error.fields().iter().cloned().chain(from_param).collect(),
+            reason: reason(&self.error),
             retry_after: self.retry_after(),
         };
         self.response(&problem, "application/problem+json")
@@ -129,6 +142,9 @@ impl Failure {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
         if self.closes {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if self.is_used_up() {
+            headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
         }
         if let Some(seconds) = self.retry_after() {
             headers.insert(RETRY_AFTER, seconds.into());
@@ -212,6 +228,9 @@ pub(crate) struct Problem<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     errors: Vec<FieldError>,
+    /// What more a program may need to know: `budget_exceeded`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
     /// Seconds to wait before a retry.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u64>,
@@ -239,18 +258,32 @@ struct OpenAiErrorBody<'a> {
 impl<'a> OpenAiError<'a> {
     pub(crate) fn new(error: &'a Error, param: Option<&'a str>) -> Self {
         let named = error.fields().first().map(|field| field.path.as_str());
+        let is_used_up = error.reason() == Some(ErrorReason::BudgetExceeded);
         Self {
             error: OpenAiErrorBody {
                 message: error.message(),
-                kind: class(error.kind()),
+                kind: if is_used_up { NO_QUOTA } else { class(error.kind()) },
                 param: param.or(named),
                 code: match error.kind() {
-                    // The one code that clients act on: they shorten the prompt.
+                    // The codes that clients act on: they shorten the prompt, or do not try
+                    // again.
                     ErrorKind::ContextOverflow => "context_length_exceeded",
+                    ErrorKind::RateLimited if is_used_up => NO_QUOTA,
                     kind => kind.as_str(),
                 },
             },
         }
+    }
+}
+
+/// What OpenAI says where there is no money left.
+const NO_QUOTA: &str = "insufficient_quota";
+
+/// What a program may act on beside the kind.
+fn reason(error: &Error) -> Option<&'static str> {
+    match error.reason()? {
+        ErrorReason::BudgetExceeded => Some("budget_exceeded"),
+        _ => None,
     }
 }
 

@@ -25,6 +25,7 @@
 
 mod app;
 mod audit;
+mod budget;
 mod callers;
 mod client_stream;
 mod connection;
@@ -50,6 +51,7 @@ mod options;
 mod origin;
 mod page;
 mod path;
+mod price;
 mod prompt;
 mod router;
 mod run;

@@ -18,8 +18,8 @@ use crate::error::Failure;
 use crate::knowledge::{collection, document, original, search};
 use crate::options::Options;
 use crate::{
-    audit, connection, conversation, group, health, message, middleware, model, mount, openai, openapi,
-    origin, prompt, run, usage, workspace,
+    audit, budget, connection, conversation, group, health, message, middleware, model, mount, openai,
+    openapi, origin, price, prompt, run, usage, workspace,
 };
 
 /// Returns the routes of `engine`, to serve, to merge into another router or to nest
@@ -110,6 +110,10 @@ fn documented_routes() -> OpenApiRouter<App> {
         .routes(routes!(usage::summarize))
         .routes(routes!(usage::records))
         .routes(routes!(audit::list))
+        .routes(routes!(budget::list, budget::create))
+        .routes(routes!(budget::get, budget::update, budget::delete))
+        .routes(routes!(price::list, price::create))
+        .routes(routes!(price::delete))
         .routes(routes!(openai::models))
         .layer(compression());
     let streams = OpenApiRouter::new()

@@ -21,7 +21,7 @@ pub(crate) struct UsageQuery {
     from: Option<Timestamp>,
     /// End, exclusive, RFC 3339.
     to: Option<Timestamp>,
-    /// What each row sums: `model`, `user`, `day`, `conversation`, `tag`, or several of
+    /// What each row sums: `model`, `user`, `day`, `conversation`, `workspace`, `tag`, or several of
     /// them with commas between, a row for each combination; default `model`. A call
     /// with several tags counts for each.
     #[param(example = "user,day")]
@@ -101,7 +101,8 @@ pub(crate) async fn records(
 
 fn group(name: &str) -> Result<UsageGroup> {
     name.trim().parse().map_err(|_| {
-        let right = "`model`, `user`, `day`, `conversation` or `tag`, several with commas between";
+        let right =
+            "`model`, `user`, `day`, `conversation`, `workspace` or `tag`, several with commas between";
         Error::field(
             "group_by",
             format!("has `{}`; it is {right}", name.trim().chars().take(64).collect::<String>()),

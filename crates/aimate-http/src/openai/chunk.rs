@@ -306,10 +306,13 @@ fn write_call(out: &mut BytesMut, call: &ToolCall) {
 }
 
 /// Writes the finish reason and the end of the choice. OpenAI has four reasons;
-/// any other becomes `native_finish_reason` beside `stop`.
+/// any other becomes `native_finish_reason` beside `stop`, or `length` for one that says
+/// that a budget is used up.
 fn write_finish_reason(out: &mut BytesMut, reason: &FinishReason, has_calls: bool) {
     let name = match reason {
         FinishReason::Stop | FinishReason::Other(_) if has_calls => "tool_calls",
+        // It is not whole.
+        reason if reason.is_budget() => "length",
         FinishReason::Other(_) => "stop",
         reason => reason.as_str(),
     };

@@ -7,6 +7,7 @@
 )]
 
 mod bad_input;
+mod budget;
 mod common;
 mod connection;
 mod conversation;
