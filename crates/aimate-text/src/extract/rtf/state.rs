@@ -35,7 +35,7 @@ enum Destination {
 
 /// What holds until a group ends.
 #[derive(Clone, Copy)]
-struct Group {
+struct RtfGroup {
     destination: Destination,
     encoding: &'static Encoding,
     /// Characters after a `\u` that old readers show in its place.
@@ -46,8 +46,8 @@ struct Group {
 pub(super) struct RtfReader<'a> {
     writer: RtfWriter<'a>,
     limits: &'a Limits,
-    groups: Vec<Group>,
-    group: Group,
+    groups: Vec<RtfGroup>,
+    group: RtfGroup,
     default: &'static Encoding,
     fonts: HashMap<i32, &'static Encoding>,
     /// The font of text that names none.
@@ -68,7 +68,7 @@ pub(super) struct RtfReader<'a> {
 
 impl<'a> RtfReader<'a> {
     pub(super) fn new(output: &'a mut Output, limits: &'a Limits) -> Self {
-        let group = Group {
+        let group = RtfGroup {
             destination: Destination::Body,
             encoding: WINDOWS_1252,
             replacements: 1,
