@@ -118,7 +118,7 @@ impl AccessTokens {
             && claims.not_before.is_none_or(|at| at.timestamp() <= now.saturating_add(LEEWAY));
         let Read { iss, aud, sub, sid, tid } = &claims.custom;
         let is_ours = *iss == self.issuer && *aud == self.audience;
-        (is_of_now && is_ours).then(|| AccessTokenOf {
+        (is_of_now && is_ours).then_some(AccessTokenOf {
             tenant: TenantId(*tid),
             user: UserId(*sub),
             session: SessionId(*sid),

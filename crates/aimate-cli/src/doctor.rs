@@ -195,7 +195,7 @@ async fn audit(report: &mut Report, engine: &Engine, me: &Scope, noted: Option<A
         for tenant in found.data {
             let noted = noted.filter(|_| tenant.id == me.tenant);
             let chain = tenants.verify_audit(tenant.id, noted).await?;
-            let name = tenant.key.map_or_else(|| tenant.id.to_string(), |key| key);
+            let name = tenant.key.unwrap_or_else(|| tenant.id.to_string());
             match chain.fault {
                 None => {
                     let what = format!(

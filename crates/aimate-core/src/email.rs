@@ -117,7 +117,7 @@ fn mixes_scripts(word: &str) -> bool {
     let scripts: BTreeSet<String> =
         word.chars().filter_map(Script::of).map(|script| script.to_string()).collect();
     let is_within = |set: &&[&str]| scripts.iter().all(|script| set.contains(&script.as_str()));
-    scripts.len() > 1 && !TOGETHER.iter().any(|set| is_within(set))
+    scripts.len() > 1 && !TOGETHER.iter().any(is_within)
 }
 
 impl std::str::FromStr for EmailAddress {

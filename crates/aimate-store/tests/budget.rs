@@ -1,6 +1,12 @@
 //! Budgets through the engine, on both databases: nothing is spent beyond them, however
 //! calls end, and what they counted is what the usage records say.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "these are tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "these are tests"
+)]
 
 mod support;
 
@@ -301,10 +307,10 @@ async fn accounts_are_whole_however_answers_end() {
 
 /// Starts an answer in a runtime of its own, which is dropped while the model answers:
 /// every task of it ends without a word, as in a crash.
-fn crash(url: String) {
+fn crash(url: &str) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let store = aimate_store::connect(&url).await.unwrap();
+        let store = aimate_store::connect(url).await.unwrap();
         let bench = Bench::new(&store).await;
         bench.provider.push(vec![say("some"), Step::Hang]);
         let mut answer = bench.engine.chat(&bench.admin, Turn::new("q")).await.unwrap();
@@ -328,7 +334,7 @@ async fn killed(url: String) {
     let budget = first.budget(BudgetSubject::Tenant, BudgetLimits::dollars(1.0)).await;
     first.engine.drain(Duration::ZERO).await;
     let address = url.clone();
-    tokio::task::spawn_blocking(move || crash(address)).await.unwrap();
+    tokio::task::spawn_blocking(move || crash(&address)).await.unwrap();
     let stores = store.stores();
     assert!(stores.budgets.get(&first.admin, budget.id).await.unwrap().reserved.tokens > 1_000);
     let next = Bench::new(&store).await;

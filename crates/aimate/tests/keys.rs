@@ -20,12 +20,15 @@ use aimate::{
     Engine, ErrorReason, KeyRing, PageRequest, Result, Role, Scope, Secret, StreamExt, async_trait, stream,
 };
 
-/// Remembers the address, the proxy and the key of each call.
+/// The address, the proxy and the key of a call.
+type Call = (String, Option<String>, Option<String>);
+
+/// Remembers each call.
 #[derive(Default)]
-struct Seen(Mutex<Vec<(String, Option<String>, Option<String>)>>);
+struct Seen(Mutex<Vec<Call>>);
 
 impl Seen {
-    fn last(&self) -> (String, Option<String>, Option<String>) {
+    fn last(&self) -> Call {
         self.0.lock().unwrap().last().unwrap().clone()
     }
 

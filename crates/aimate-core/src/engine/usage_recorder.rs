@@ -18,7 +18,7 @@ const BATCH: usize = 500;
 const TRIES: u32 = 8;
 
 enum Entry {
-    Record(Scope, UsageRecord),
+    Record(Scope, Box<UsageRecord>),
     Flush(oneshot::Sender<()>),
 }
 
@@ -39,7 +39,7 @@ impl UsageRecorder {
 
     /// Records one call.
     pub(super) fn record(&self, scope: Scope, record: UsageRecord) {
-        if self.entries.send(Entry::Record(scope, record)).is_err() {
+        if self.entries.send(Entry::Record(scope, Box::new(record))).is_err() {
             tracing::error!("a usage record came after the async runtime ended and is lost");
         }
     }
@@ -89,7 +89,7 @@ async fn store_records(
 fn take(entry: Entry, batch: &mut Vec<(Scope, UsageRecord)>) -> Option<oneshot::Sender<()>> {
     match entry {
         Entry::Record(scope, record) => {
-            batch.push((scope, record));
+            batch.push((scope, *record));
             None
         }
         Entry::Flush(done) => Some(done),
