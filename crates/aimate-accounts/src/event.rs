@@ -15,6 +15,8 @@ pub(crate) enum AccountEvent {
     SignInFailed(Option<UserId>),
     /// A session was ended.
     SessionEnded(UserId, SessionId),
+    /// So many sessions of a user were ended at once, by themself.
+    SessionsEnded(UserId, u64),
     /// An old refresh token was presented: its session was ended.
     RefreshTokenReused(UserId, SessionId),
     /// A user set another password.
@@ -27,10 +29,14 @@ pub(crate) enum AccountEvent {
     ApiTokenDeleted(UserId, ApiTokenId),
     /// An invite was made, by an admin or the operator.
     InviteMade(Option<UserId>, InviteId),
+    /// An admin took an invite back.
+    InviteDeleted(UserId, InviteId),
     /// The operator disabled or enabled a user.
     SetActive(UserId, bool),
     /// The operator deleted a user with all they had.
     UserDeleted(UserId),
+    /// The operator made the user of local mode that of an account.
+    Adopted(UserId),
     /// The failed attempts for a user were forgiven, by an admin or the operator.
     Unlocked(Option<UserId>, UserId),
 }
@@ -50,6 +56,9 @@ impl AccountEvent {
             Self::SessionEnded(user, session) => {
                 of(action::SESSION_ENDED).actor(user).target("session", session.0)
             }
+            Self::SessionsEnded(user, count) => {
+                of(action::SESSION_ENDED).actor(user).target("user", user.0).detail("count", count)
+            }
             Self::RefreshTokenReused(user, session) => {
                 of(action::REFRESH_REUSED).target("session", session.0).detail("user_id", user.to_string())
             }
@@ -64,10 +73,14 @@ impl AccountEvent {
             Self::InviteMade(Some(by), invite) => {
                 of(action::INVITE_CREATED).actor(by).target("invite", invite.0)
             }
+            Self::InviteDeleted(by, invite) => {
+                of(action::INVITE_DELETED).actor(by).target("invite", invite.0)
+            }
             Self::InviteMade(None, invite) => of(action::INVITE_CREATED).target("invite", invite.0),
             Self::SetActive(user, true) => of(action::USER_ENABLED).target("user", user.0),
             Self::SetActive(user, false) => of(action::USER_DISABLED).target("user", user.0),
             Self::UserDeleted(user) => of(action::USER_DELETED).target("user", user.0),
+            Self::Adopted(user) => of(action::USER_ADOPTED).target("user", user.0),
             Self::Unlocked(Some(by), user) => of(action::LOGIN_UNLOCKED).actor(by).target("user", user.0),
             Self::Unlocked(None, user) => of(action::LOGIN_UNLOCKED).target("user", user.0),
         }

@@ -44,4 +44,4 @@ pub use accounts::{
     Registration, SignedIn,
 };
 pub use settings::{AccountSettings, RegistrationRule};
-pub use signing_secret::{SigningSecret, check_strength};
+pub use signing_secret::{SigningSecret, check_strength, is_well_known};

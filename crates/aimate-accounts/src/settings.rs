@@ -90,4 +90,28 @@ impl AccountSettings {
     pub fn access_ttl(self, access_ttl: Duration) -> Self {
         Self { access_ttl: access_ttl.min(MAX_ACCESS_TTL), ..self }
     }
+
+    /// Sets [`AccountSettings::refresh_ttl`].
+    #[must_use]
+    pub fn refresh_ttl(self, refresh_ttl: Duration) -> Self {
+        Self { refresh_ttl, ..self }
+    }
+
+    /// Sets [`AccountSettings::max_session`].
+    #[must_use]
+    pub fn max_session(self, max_session: Duration) -> Self {
+        Self { max_session, ..self }
+    }
+
+    /// Sets [`AccountSettings::invite_ttl`].
+    #[must_use]
+    pub fn invite_ttl(self, invite_ttl: Duration) -> Self {
+        Self { invite_ttl, ..self }
+    }
+
+    /// Sets [`AccountSettings::tenant`].
+    #[must_use]
+    pub fn tenant(self, tenant: TenantId) -> Self {
+        Self { tenant, ..self }
+    }
 }

@@ -75,9 +75,7 @@ pub fn check_strength(secret: &str) -> Result<()> {
     if secret.is_empty() {
         return weak("is empty");
     }
-    let folded: String =
-        secret.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
-    if folded == "secret" || WELL_KNOWN.iter().any(|known| folded.contains(known)) {
+    if is_well_known(secret) {
         return weak("is, or contains, one that everybody knows");
     }
     if secret.len() < MIN_BYTES {
@@ -87,6 +85,13 @@ pub fn check_strength(secret: &str) -> Result<()> {
         return weak("is long enough, but can be guessed: it is not random");
     }
     Ok(())
+}
+
+/// Whether a secret is, or contains, one of examples, manuals or other people's defaults.
+pub fn is_well_known(secret: &str) -> bool {
+    let folded: String =
+        secret.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+    folded == "secret" || WELL_KNOWN.iter().any(|known| folded.contains(known))
 }
 
 /// Shannon's entropy of the characters, in bits.

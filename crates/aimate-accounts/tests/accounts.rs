@@ -632,30 +632,3 @@ async fn sec_t09_no_credential_reaches_the_database_as_sql() {
     }
     assert!(house.is_good(&good).await);
 }
-
-/// Not a test of speed but its measure: run with `--nocapture`.
-#[tokio::test]
-async fn known_token_costs_little() {
-    let house = House::open().await;
-    let ada = house.register("ada@example.org").await;
-    let principal = house.accounts.authenticate(ada.access_token.expose()).await.unwrap();
-    let token = house.accounts.create_token(&principal, ApiTokenRequest::new("ci", [TokenScope::Read])).await;
-    let token = token.unwrap().secret;
-    for (name, credential) in [("access token", &ada.access_token), ("API token", &token)] {
-        house.is_good(credential).await;
-        let begun = Instant::now();
-        for _ in 0..2_000 {
-            assert!(house.is_good(credential).await);
-        }
-        println!("{name}: {:?} each", begun.elapsed() / 2_000);
-    }
-    let mut times = Vec::new();
-    for _ in 0..9 {
-        let begun = Instant::now();
-        house.login("ada@example.org", PASSWORD).await.unwrap();
-        times.push(begun.elapsed());
-    }
-    times.sort_unstable();
-    println!("login: {:?} at the median", times[4]);
-    assert!(times[4] < Duration::from_secs(3), "{times:?}");
-}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aimate_core::api_token::FoundToken;
 use aimate_core::session::Session;
-use aimate_core::{Error, ErrorKind, ErrorReason, Result, Scope, Timestamp};
+use aimate_core::{Error, ErrorKind, ErrorReason, Result, Scope, TenantId, Timestamp};
 
 use super::{Accounts, Credential, Principal};
 use crate::access_token::AccessTokenOf;
@@ -66,14 +66,14 @@ impl Accounts {
                 self.by_session(AccessTokenOf { tenant, user, session: *session }).await
             }
             Credential::ApiToken { id, prefix, .. } => {
-                let found = self.found(prefix).await?;
-                let found = found.into_iter().find(|found| found.token.id == *id);
-                self.of_token(found.ok_or_else(not_good)?).await
+                let found = self.found(prefix, |found| found.token.id == *id).await?;
+                self.of_token(found).await
             }
         }
     }
 
     async fn by_session(&self, of: AccessTokenOf) -> Result<Principal> {
+        self.check_tenant(of.tenant)?;
         let (sessions, now) = (&self.0.sessions, self.now());
         let scope = self.scope_of(of).await?;
         let known = match sessions.get(&of, now) {
@@ -102,25 +102,29 @@ impl Accounts {
 
     async fn by_api_token(&self, text: &str) -> Result<Principal> {
         let ApiTokenText { prefix, secret_hash } = ApiTokenText::parse(text).ok_or_else(not_good)?;
-        let (tokens, now) = (&self.0.api_tokens, self.now());
-        let is_it = |found: &FoundToken| token::is_same(&found.token.secret_hash, &secret_hash);
-        if let Some(KnownApiToken(known)) = tokens.get(&prefix, now)
-            && is_it(&known)
-        {
-            return self.of_token(known).await;
-        }
-        let moment = tokens.moment();
-        let found = self.found(&prefix).await?.into_iter().find(is_it).ok_or_else(not_good)?;
-        tokens.keep(prefix, KnownApiToken(found.clone()), now, moment);
+        let found =
+            self.found(&prefix, |found| token::is_same(&found.token.secret_hash, &secret_hash)).await?;
         self.of_token(found).await
     }
 
-    async fn found(&self, prefix: &str) -> Result<Vec<FoundToken>> {
-        self.0.stores.api_tokens.find(prefix).await
+    /// The token of this public part that `is_it`.
+    async fn found(&self, prefix: &str, is_it: impl Fn(&FoundToken) -> bool) -> Result<FoundToken> {
+        let (tokens, now) = (&self.0.api_tokens, self.now());
+        if let Some(KnownApiToken(known)) = tokens.get(prefix, now)
+            && is_it(&known)
+        {
+            return Ok(known);
+        }
+        let moment = tokens.moment();
+        let found = self.0.stores.api_tokens.find(prefix).await?.into_iter().find(is_it);
+        let found = found.ok_or_else(not_good)?;
+        tokens.keep(prefix.to_owned(), KnownApiToken(found.clone()), now, moment);
+        Ok(found)
     }
 
     async fn of_token(&self, found: FoundToken) -> Result<Principal> {
         let FoundToken { tenant, user, token } = found;
+        self.check_tenant(tenant)?;
         let now = self.now();
         if token.expires_at.is_some_and(|at| at <= now) {
             return Err(not_good());
@@ -139,6 +143,11 @@ impl Accounts {
         }
         let credential = Credential::ApiToken { id: token.id, prefix: token.prefix, scopes: token.scopes };
         Ok(Principal { scope, credential })
+    }
+
+    /// Whoever is of another tenant is nobody here, though the secret is the same.
+    pub(super) fn check_tenant(&self, tenant: TenantId) -> Result<()> {
+        if tenant == self.0.settings.tenant { Ok(()) } else { Err(not_good()) }
     }
 
     /// The scope of a token's user, as they are now.

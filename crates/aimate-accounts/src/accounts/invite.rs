@@ -48,7 +48,9 @@ impl Accounts {
     /// `Forbidden` if the principal is no admin; `NotFound`.
     pub async fn delete_invite(&self, principal: &Principal, id: InviteId) -> Result<()> {
         admin(&principal.scope, "deletes invites")?;
-        self.0.stores.invites.delete(&principal.scope, id).await
+        self.0.stores.invites.delete(&principal.scope, id).await?;
+        self.record(AccountEvent::InviteDeleted(principal.scope.user, id)).await;
+        Ok(())
     }
 
     /// The scope of the operator, in the tenant of all accounts.

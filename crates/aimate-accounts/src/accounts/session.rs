@@ -31,6 +31,7 @@ impl Accounts {
         let scope = &principal.scope;
         let ended = self.0.stores.sessions.delete_all(scope, keep).await?;
         self.0.sessions.forget(|of, _| of.user == scope.user && Some(of.session) != keep);
+        self.record(AccountEvent::SessionsEnded(scope.user, ended)).await;
         Ok(ended)
     }
 

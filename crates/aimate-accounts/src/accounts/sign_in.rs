@@ -147,6 +147,7 @@ impl Accounts {
         let limits: Vec<AttemptLimit> = [lockout::address_limit(email)].into_iter().chain(network).collect();
         self.attempt(&limits, now).await?;
         let found = self.0.stores.logins.find(email).await?;
+        let found = found.filter(|login| login.tenant == self.0.settings.tenant);
         let hash = found.as_ref().and_then(|login| login.password_hash.clone());
         let verified = self.0.passwords.verify(password, hash.as_ref()).await?;
         let (Some(login), Some(hash), true) = (&found, hash, verified != Verified::No) else {
@@ -227,6 +228,7 @@ impl Accounts {
     /// `Unauthenticated` for whatever is not good; what the stores say.
     pub async fn refresh(&self, refresh_token: &str, client: &Client) -> Result<SignedIn> {
         let token = RefreshToken::parse(refresh_token.trim()).ok_or_else(not_good)?;
+        self.check_tenant(token.tenant)?;
         let scope = self.0.engine.scope_of(token.tenant, token.user).await.map_err(or_not_good)?;
         let (now, next) = (self.now(), token.next()?);
         let renewal = Renewal {

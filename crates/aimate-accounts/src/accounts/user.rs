@@ -190,6 +190,15 @@ impl Accounts {
         self.unlock(None, id).await
     }
 
+    /// Forgives the failed attempts of an account.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn unlock_account(&self, email: &EmailAddress) -> Result<()> {
+        let id = self.login_of(email).await?.user;
+        self.unlock(None, id).await
+    }
+
     /// Makes the user of local mode this account's user, with all they have. Where the
     /// address has an account already, that one must have nothing of its own yet; else
     /// `password` is the new account's.
@@ -201,7 +210,7 @@ impl Accounts {
         let local = self.local_user().await?;
         let (tenant, now) = (self.0.settings.tenant, self.now());
         match self.0.stores.logins.find(email).await? {
-            Some(login) if login.user == local => {}
+            Some(login) if login.user == local => return self.find_user(email).await,
             Some(login) if login.tenant == tenant => {
                 self.has_nothing(&self.of(login.user)).await?;
                 self.0.stores.logins.adopt(tenant, login.user, local, now).await?;
@@ -222,6 +231,7 @@ impl Accounts {
                 self.0.stores.logins.attach(&login).await?;
             }
         }
+        self.record(AccountEvent::Adopted(local)).await;
         self.find_user(email).await
     }
 

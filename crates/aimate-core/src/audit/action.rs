@@ -34,12 +34,16 @@ actions! {
     USER_ENABLED = "user.enabled";
     /// A user was deleted with all that was theirs.
     USER_DELETED = "user.deleted";
+    /// The user of local mode, with all they had, became that of an account.
+    USER_ADOPTED = "user.adopted";
     /// An API token was made.
     TOKEN_CREATED = "token.created";
     /// An API token was revoked.
     TOKEN_REVOKED = "token.revoked";
     /// An invitation was made.
     INVITE_CREATED = "invite.created";
+    /// An invitation was taken back.
+    INVITE_DELETED = "invite.deleted";
     /// A connection got a key, or another one.
     KEY_SET = "connection.key_set";
     /// A connection lost its key.
