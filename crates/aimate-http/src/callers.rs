@@ -23,12 +23,26 @@ pub enum Callers {
     /// Local mode: one user, no login. Any credential is ignored, since SDKs insist
     /// on sending one. Only for a server on the loopback interface.
     Local,
+    /// Accounts: whoever shows an access token of a session or an API token, as
+    /// `Authorization: Bearer`, `x-api-key` or, of a browser, a cookie. The router has the
+    /// routes `/api/v1/auth/…`, `/api/v1/users` and `/api/v1/invites` too, which need no
+    /// caller where one registers, signs in or renews.
+    #[cfg(feature = "accounts")]
+    Accounts(aimate_accounts::Accounts),
 }
 
 impl Callers {
     /// Whether this is local mode.
     pub fn is_local(&self) -> bool {
         matches!(self, Self::Local)
+    }
+
+    /// Whether these are accounts.
+    pub(crate) fn are_accounts(&self) -> bool {
+        #[cfg(feature = "accounts")]
+        return matches!(self, Self::Accounts(_));
+        #[cfg(not(feature = "accounts"))]
+        false
     }
 }
 
@@ -38,6 +52,8 @@ impl std::fmt::Debug for Callers {
             Self::Extension => "Extension",
             Self::Resolver(_) => "Resolver(..)",
             Self::Local => "Local",
+            #[cfg(feature = "accounts")]
+            Self::Accounts(_) => "Accounts(..)",
         })
     }
 }

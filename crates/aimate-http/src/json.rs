@@ -23,6 +23,11 @@ use crate::error::{Failure, Result};
 const MAX_DRAIN: usize = 64 * 1024 * 1024;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Maximum bytes of the body of a request whose sender nobody knows yet: an extension of
+/// it.
+#[derive(Clone, Copy)]
+pub(crate) struct MaxBody(pub(crate) usize);
+
 /// A JSON body of a request or a response.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Json<T>(pub(crate) T);
@@ -123,7 +128,8 @@ fn not_json() -> Failure {
 /// Reads the whole body, within its limits of size and time. What it has beyond
 /// [`BODY_UNIT`] comes out of what all bodies together may have.
 async fn read(request: Request, app: &App) -> Result<Bytes> {
-    let limit = app.options.body_limit;
+    let own = request.extensions().get::<MaxBody>().map_or(usize::MAX, |most| most.0);
+    let limit = app.options.body_limit.min(own);
     let length = content_length(request.headers());
     let mut body = request.into_body();
     if length.is_some_and(|length| length > limit as u64) {

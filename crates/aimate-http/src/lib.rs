@@ -23,14 +23,23 @@
 //! change the fields that are present. Unknown fields are refused under
 //! `/api/v1` and ignored, as OpenAI does, under `/v1`.
 
+#[cfg(feature = "accounts")]
+mod access;
+#[cfg(feature = "accounts")]
+mod api_token;
 mod app;
 mod audit;
+#[cfg(feature = "accounts")]
+mod auth;
 mod budget;
 mod callers;
+mod client_address;
 mod client_stream;
 mod connection;
 mod content;
 mod conversation;
+#[cfg(feature = "accounts")]
+mod cookie;
 mod error;
 mod event_frame;
 #[cfg(feature = "fuzzing")]
@@ -38,6 +47,8 @@ mod event_frame;
 pub mod fuzzing;
 mod group;
 mod health;
+#[cfg(feature = "accounts")]
+mod invite;
 mod json;
 mod knowledge;
 mod message;
@@ -52,13 +63,21 @@ mod origin;
 mod page;
 mod path;
 mod price;
+#[cfg(feature = "accounts")]
+mod principal;
 mod prompt;
 mod router;
 mod run;
 mod scope;
 mod serve;
+#[cfg(feature = "accounts")]
+mod session;
 mod sse;
 mod usage;
+#[cfg(feature = "accounts")]
+mod user;
+#[cfg(feature = "accounts")]
+mod watched_body;
 mod workspace;
 
 pub use callers::{Callers, ScopeResolver};
@@ -68,6 +87,9 @@ pub use router::router;
 pub use serve::serve;
 pub use sse::{last_event_id, sse, sse_resumed};
 
+#[cfg(feature = "accounts")]
+#[doc(no_inline)]
+pub use aimate_accounts::Accounts;
 #[doc(no_inline)]
 pub use aimate_core::Engine;
 #[doc(no_inline)]

@@ -11,6 +11,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use aimate_core::Error;
+use aimate_core::audit::AuditOrigin;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -23,7 +24,7 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::error::{ErrorFormat, Failure};
-use crate::{mount, origin};
+use crate::{client_address, mount, origin};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Whose pages may embed a response without asking: `<img>` and `<script>` send no
@@ -34,23 +35,61 @@ const DATA_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 const MAX_REQUEST_ID: usize = 128;
 
 /// Runs the rest of the router for `request` and finishes its response.
-pub(crate) async fn handle(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(crate) async fn handle(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let context = RequestContext::new(&app, &request);
+    let watch = Watch::begin(&app, &mut request);
     let prefix = mount::prefix(&request).to_owned();
     let span = context.span();
+    let audit = context.audit_origin(&app, &request);
     let mut response = match origin::check(&app.options, &request) {
         Err(error) => Failure::from(error).into_response(),
         // A bug in one handler must not close the connection, which other
         // requests may be using, without an answer.
         Ok(()) => {
-            AssertUnwindSafe(next.run(request).instrument(span)).catch_unwind().await.unwrap_or_else(|_| {
+            let handled = audit.of(next.run(request).instrument(span));
+            AssertUnwindSafe(handled).catch_unwind().await.unwrap_or_else(|_| {
                 Failure::from(Error::internal("the server failed unexpectedly; see its log for details"))
                     .into_response()
             })
         }
     };
     mount::complete_location(&prefix, &mut response);
+    let response = watch.over(response, &context).await;
     context.finish(response)
+}
+
+/// Whom the handler lets in, so that a stream of theirs ends with their sign-in.
+#[cfg(feature = "accounts")]
+struct Watch(Option<(aimate_accounts::Accounts, crate::principal::PrincipalSlot)>);
+
+#[cfg(feature = "accounts")]
+impl Watch {
+    fn begin(app: &App, request: &mut Request) -> Self {
+        let crate::callers::Callers::Accounts(accounts) = &app.options.callers else { return Self(None) };
+        let slot = crate::principal::PrincipalSlot::default();
+        request.extensions_mut().insert(slot.clone());
+        Self(Some((accounts.clone(), slot)))
+    }
+
+    async fn over(self, response: Response, context: &RequestContext) -> Response {
+        let let_in = self.0.as_ref().and_then(|(accounts, slot)| Some((accounts, slot.get()?)));
+        let Some((accounts, let_in)) = let_in else { return response };
+        crate::watched_body::watch(response, accounts, let_in, context.format, context.started).await
+    }
+}
+
+#[cfg(not(feature = "accounts"))]
+struct Watch;
+
+#[cfg(not(feature = "accounts"))]
+impl Watch {
+    fn begin(_: &App, _: &mut Request) -> Self {
+        Self
+    }
+
+    async fn over(self, response: Response, _: &RequestContext) -> Response {
+        response
+    }
 }
 
 /// The part of a request that its response needs.
@@ -73,6 +112,12 @@ impl RequestContext {
             format: ErrorFormat::of(request.uri().path()),
             id: request_id(app, request),
         }
+    }
+
+    /// From where the request comes, for the audit log.
+    fn audit_origin(&self, app: &App, request: &Request) -> AuditOrigin {
+        let ip = client_address::of(&app.options, request.extensions(), request.headers());
+        AuditOrigin::new(ip.map(|ip| ip.to_string()), self.id.to_str().ok().map(str::to_owned))
     }
 
     /// The span of the request: its route, not its path, which may name what is

@@ -22,6 +22,8 @@ use crate::{json, model, openai};
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     tags(
+        (name = "auth", description = "Accounts: registering, signing in and out, sessions and API tokens."),
+        (name = "users", description = "Users and invites, for admins."),
         (name = "connections", description = "Model servers."),
         (name = "models", description = "The models of the model servers."),
         (name = "conversations", description = "Trees of messages."),
@@ -62,8 +64,12 @@ impl SerializedDocument {
     }
 }
 
-/// Adds the error responses of every operation and serializes the document.
-pub(crate) fn finish(mut document: OpenApiDocument) -> SerializedDocument {
+/// Adds the error responses of every operation, says of each whether it needs a
+/// credential, where there are accounts, and serializes the document.
+pub(crate) fn finish(mut document: OpenApiDocument, with_accounts: bool) -> SerializedDocument {
+    if with_accounts {
+        secure(&mut document);
+    }
     for (path, item) in &mut document.paths.paths {
         let Some(format) = ErrorFormat::of(path) else { continue };
         for operation in operations(item) {
@@ -77,6 +83,42 @@ pub(crate) fn finish(mut document: OpenApiDocument) -> SerializedDocument {
     }
     SerializedDocument(serde_json::to_vec(&document).unwrap_or_default().into())
 }
+
+/// Every operation needs a token, but those that are open.
+#[cfg(feature = "accounts")]
+fn secure(document: &mut OpenApiDocument) {
+    use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+
+    use crate::access::{self, Access};
+
+    const BEARER: &str = "bearer";
+    let scheme = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("An access token of a session, or an API token (`aim_…`)."))
+        .build();
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme(BEARER, SecurityScheme::Http(scheme));
+    document.security = Some(vec![SecurityRequirement::new(BEARER, Vec::<String>::new())]);
+    for (path, item) in &mut document.paths.paths {
+        let operations = [
+            (http::Method::GET, &mut item.get),
+            (http::Method::PUT, &mut item.put),
+            (http::Method::POST, &mut item.post),
+            (http::Method::DELETE, &mut item.delete),
+            (http::Method::PATCH, &mut item.patch),
+        ];
+        for (method, operation) in operations {
+            if let Some(operation) = operation
+                && access::of(&method, path) == Access::Open
+            {
+                operation.security = Some(Vec::new());
+            }
+        }
+    }
+}
+
+#[cfg(not(feature = "accounts"))]
+fn secure(_: &mut OpenApiDocument) {}
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten()

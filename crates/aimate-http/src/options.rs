@@ -25,6 +25,18 @@ pub struct Options {
     /// `https://app.example.org`; compared exactly. One that is none, such as
     /// `null`, is ignored with a warning; see [`Options::check`]. Default: none.
     pub allowed_origins: Vec<String>,
+    /// Hosts that requests may name, such as `chat.example.org`, with or without a port;
+    /// others are refused. Default: any, and in local mode those of the loopback
+    /// interface.
+    pub allowed_hosts: Vec<String>,
+    /// Proxies of the operator's own that every request passes, each of which adds the
+    /// address it came from to `X-Forwarded-For`. With too many, clients choose their
+    /// address themselves. Default: 0, the header means nothing.
+    pub proxies: usize,
+    /// Whether the cookies of accounts are marked `Secure`: over TLS alone. Default: they
+    /// are, unless a request names this machine itself (`localhost`) and no proxy had it
+    /// over TLS.
+    pub secure_cookies: Option<bool>,
     /// Maximum bytes of a request body. Default: 32 MiB, which leaves room for
     /// inline images. A document uploaded as a file may have
     /// [1 GiB](aimate_core::engine::MAX_BYTES).
@@ -82,6 +94,9 @@ impl Default for Options {
         Self {
             callers: Callers::default(),
             allowed_origins: Vec::new(),
+            allowed_hosts: Vec::new(),
+            proxies: 0,
+            secure_cookies: None,
             body_limit: 32 * 1024 * 1024,
             bodies_limit: 128 * 1024 * 1024,
             body_timeout: Duration::from_secs(60),
@@ -133,6 +148,24 @@ impl Options {
     #[must_use]
     pub fn allowed_origins(self, origins: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self { allowed_origins: origins.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// Sets [`Options::allowed_hosts`].
+    #[must_use]
+    pub fn allowed_hosts(self, hosts: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self { allowed_hosts: hosts.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// Sets [`Options::proxies`].
+    #[must_use]
+    pub fn proxies(self, proxies: usize) -> Self {
+        Self { proxies, ..self }
+    }
+
+    /// Sets [`Options::secure_cookies`].
+    #[must_use]
+    pub fn secure_cookies(self, are_secure: bool) -> Self {
+        Self { secure_cookies: Some(are_secure), ..self }
     }
 
     /// Sets [`Options::body_limit`].

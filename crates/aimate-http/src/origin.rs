@@ -25,6 +25,9 @@ pub(crate) fn check<B>(options: &Options, request: &http::Request<B>) -> Result<
              or [::1]",
         ));
     }
+    if !options.allowed_hosts.is_empty() && !host.as_ref().is_some_and(|host| is_allowed(host, options)) {
+        return Err(Error::forbidden("the `Host` of the request is not one that this server answers to"));
+    }
     // Two of them: servers differ in which one counts.
     if request.headers().get_all(ORIGIN).iter().count() > 1 {
         return Err(Error::forbidden("the request has more than one `Origin`"));
@@ -37,6 +40,39 @@ pub(crate) fn check<B>(options: &Options, request: &http::Request<B>) -> Result<
         ));
     }
     Ok(())
+}
+
+/// Refuses a change that came with a cookie, unless a page of this server's own or of a
+/// listed origin asks: browsers send cookies whoever asks.
+#[cfg(feature = "accounts")]
+pub(crate) fn check_cookie(options: &Options, method: &Method, headers: &HeaderMap) -> Result<()> {
+    if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
+        return Ok(());
+    }
+    let site = headers.get_all(&SEC_FETCH_SITE).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>();
+    let mut origins = headers.get_all(ORIGIN).iter();
+    let (origin, is_one) = (origins.next(), origins.next().is_none());
+    let is_known = match origin {
+        Some(origin) if is_listed(origin, options) => true,
+        // What the browser says counts before what can be compared: behind a proxy the
+        // server does not know its own origin.
+        _ if !site.is_empty() => site == [b"same-origin".as_slice()],
+        Some(origin) => is_own(origin, in_headers(headers).as_ref()),
+        None => false,
+    };
+    if is_known && is_one {
+        return Ok(());
+    }
+    Err(Error::forbidden(
+        "a change with a cookie must come from a page of this server: its `Origin` or `Sec-Fetch-Site` does not say so",
+    ))
+}
+
+/// Whether a host is one that the operator allows, at the port that they say, if they do.
+fn is_allowed(host: &Authority, options: &Options) -> bool {
+    options.allowed_hosts.iter().any(|allowed| {
+        allowed.eq_ignore_ascii_case(host.host()) || allowed.eq_ignore_ascii_case(host.as_str())
+    })
 }
 
 /// Whether a request that changes something comes from no page, or from one that
@@ -70,7 +106,7 @@ fn in_headers(headers: &HeaderMap) -> Option<Authority> {
     Authority::try_from(only.as_bytes()).ok()
 }
 
-fn is_loopback(host: &Authority) -> bool {
+pub(crate) fn is_loopback(host: &Authority) -> bool {
     let name = host.host();
     let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
     name.eq_ignore_ascii_case("localhost")
@@ -202,5 +238,58 @@ mod tests {
             let listed = options.allowed_origins(["https://a.example"]);
             assert!(may_post(&listed, &[("origin", "https://a.example"), site("cross-site")]));
         }
+    }
+
+    #[test]
+    fn only_allowed_hosts_are_answered() {
+        let options = Options::default().allowed_hosts(["chat.example.org", "10.0.0.1:3000"]);
+        let asked = |host: &str| {
+            check(&options, &http::Request::get("/").header(HOST, host).body(()).unwrap()).is_ok()
+        };
+        for host in ["chat.example.org", "CHAT.example.org:443", "10.0.0.1:3000"] {
+            assert!(asked(host), "{host}");
+        }
+        for host in ["example.org", "evil-chat.example.org", "chat.example.org.evil.example", "10.0.0.1", ""]
+        {
+            assert!(!asked(host), "{host}");
+        }
+    }
+
+    #[cfg(feature = "accounts")]
+    #[test]
+    fn sec_t25_cookie_changes_nothing_for_a_foreign_page() {
+        let options = Options::default().allowed_origins(["https://app.example.org"]);
+        let may = |headers: &[(&str, &str)]| {
+            let mut map = HeaderMap::new();
+            map.insert(HOST, "chat.example.org".parse().unwrap());
+            for (name, value) in headers {
+                map.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+            }
+            check_cookie(&options, &Method::POST, &map).is_ok()
+        };
+        let (origin, site) = ("origin", "sec-fetch-site");
+        for own in [
+            &[(origin, "https://chat.example.org")][..],
+            &[(site, "same-origin")],
+            &[(origin, "https://public.example"), (site, "same-origin")],
+            &[(origin, "https://app.example.org"), (site, "same-site")],
+        ] {
+            assert!(may(own), "{own:?}");
+        }
+        for foreign in [
+            &[][..],
+            &[(origin, "https://evil.example")],
+            &[(origin, "null")],
+            &[(site, "cross-site")],
+            &[(site, "same-site")],
+            &[(site, "none")],
+            &[(site, "same-origin"), (site, "cross-site")],
+            &[(origin, "https://chat.example.org"), (site, "cross-site")],
+            &[(origin, "https://chat.example.org"), (origin, "https://evil.example")],
+            &[(origin, "https://chat.example.org.evil.example")],
+        ] {
+            assert!(!may(foreign), "{foreign:?}");
+        }
+        assert!(check_cookie(&options, &Method::GET, &HeaderMap::new()).is_ok());
     }
 }

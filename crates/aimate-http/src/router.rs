@@ -76,7 +76,7 @@ pub(crate) fn standalone(engine: Engine, options: Options) -> Router {
 
 /// The documented routes. Lists and single resources are compressed on request;
 /// answers and streams are not, since compression would hold their events back.
-fn documented_routes() -> OpenApiRouter<App> {
+pub(crate) fn documented_routes(with_accounts: bool) -> OpenApiRouter<App> {
     let resources = OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(connection::list, connection::create))
         .routes(routes!(connection::get, connection::update, connection::delete))
@@ -115,6 +115,7 @@ fn documented_routes() -> OpenApiRouter<App> {
         .routes(routes!(price::list, price::create))
         .routes(routes!(price::delete))
         .routes(routes!(openai::models))
+        .merge(account_routes(with_accounts))
         .layer(compression());
     let streams = OpenApiRouter::new()
         .routes(routes!(message::start))
@@ -133,9 +134,40 @@ fn documented_routes() -> OpenApiRouter<App> {
     resources.merge(streams)
 }
 
+/// The routes of accounts, for a router that has any.
+#[cfg(feature = "accounts")]
+fn account_routes(are_there: bool) -> OpenApiRouter<App> {
+    use crate::{api_token, auth, invite, session, user};
+    if !are_there {
+        return OpenApiRouter::new();
+    }
+    OpenApiRouter::new()
+        .routes(routes!(auth::register))
+        .routes(routes!(auth::login))
+        .routes(routes!(auth::refresh))
+        .routes(routes!(auth::logout))
+        .routes(routes!(auth::me, auth::change_me))
+        .routes(routes!(auth::password))
+        .routes(routes!(session::list, session::delete_others))
+        .routes(routes!(session::delete))
+        .routes(routes!(api_token::list, api_token::create))
+        .routes(routes!(api_token::delete))
+        .routes(routes!(user::list))
+        .routes(routes!(user::get, user::update, user::delete))
+        .routes(routes!(user::unlock))
+        .routes(routes!(invite::list, invite::create))
+        .routes(routes!(invite::delete))
+}
+
+#[cfg(not(feature = "accounts"))]
+fn account_routes(_: bool) -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+}
+
 fn routes<S: Clone + Send + Sync + 'static>(app: App) -> Router<S> {
-    let (router, document) = documented_routes().split_for_parts();
-    let document = openapi::finish(document);
+    let with_accounts = app.options.callers.are_accounts();
+    let (router, document) = documented_routes(with_accounts).split_for_parts();
+    let document = openapi::finish(document, with_accounts);
     let router = router
         // Model ids contain slashes, which a route can only match by a wildcard;
         // `openapi::Base` documents these routes under their public paths.

@@ -8,6 +8,8 @@ use http::request::Parts;
 use crate::app::App;
 use crate::callers::Callers;
 use crate::error::Failure;
+#[cfg(feature = "accounts")]
+use crate::principal;
 
 /// The scope of the caller, from the request head alone, so that no body is read
 /// before its sender is known.
@@ -25,6 +27,8 @@ impl FromRequestParts<App> for Caller {
                 let local = app.local_scope.get_or_try_init(|| app.engine.local_scope()).await?;
                 Some(*local)
             }
+            #[cfg(feature = "accounts")]
+            Callers::Accounts(accounts) => Some(principal::authenticate(app, accounts, head).await?.scope),
         };
         Ok(Self(scope.ok_or_else(unknown)?))
     }

@@ -2,11 +2,16 @@
 
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aimate_core::Engine;
+use axum::extract::ConnectInfo;
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -145,9 +150,11 @@ impl Server {
         if let Err(error) = set_socket_options(&stream) {
             tracing::debug!(%error, "failed to set socket options");
         }
+        let peer = stream.peer_addr().ok();
         let connection = {
             let stream = ClientStream::new(stream, self.write_timeout);
-            self.http.serve_connection(TokioIo::new(stream), self.service.clone())
+            let service = PeerService { service: self.service.clone(), peer };
+            self.http.serve_connection(TokioIo::new(stream), service)
         };
         let connection = self.graceful.watch(connection);
         let abort = self.abort.clone();
@@ -170,6 +177,25 @@ impl Server {
         self.abort.cancel();
         self.connections.close();
         self.connections.wait().await;
+    }
+}
+
+/// The router for one connection: each of its requests knows the peer's address.
+struct PeerService {
+    service: TowerToHyperService<axum::Router>,
+    peer: Option<SocketAddr>,
+}
+
+impl Service<Request<Incoming>> for PeerService {
+    type Response = <TowerToHyperService<axum::Router> as Service<Request<Incoming>>>::Response;
+    type Error = <TowerToHyperService<axum::Router> as Service<Request<Incoming>>>::Error;
+    type Future = <TowerToHyperService<axum::Router> as Service<Request<Incoming>>>::Future;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        if let Some(peer) = self.peer {
+            request.extensions_mut().insert(ConnectInfo(peer));
+        }
+        self.service.call(request)
     }
 }
 

@@ -29,19 +29,22 @@
 //! [`async_trait`](macro@async_trait), [`Stream`], [`StreamExt`], [`stream`],
 //! [`serde_json`], [`bytes`] and [`uuid`].
 
+#[cfg(feature = "accounts")]
+pub use aimate_accounts as accounts;
 pub use aimate_core::chat::event::ChatEvent;
 pub use aimate_core::chat::{AnswerLimits, InputMessage, OnDisconnect, Turn, TurnInput};
 // A module for each noun: its types, its rules and the port it is stored through.
 pub use aimate_core::{
-    Answer, BlobId, ChunkId, Clock, ClockAndIds, CollectionId, ConnectionId, ConversationId, Cursor,
-    DocumentId, Engine, EngineBuilder, Error, ErrorKind, ErrorReason, FieldError, FileId, GroupId, Ids,
-    KeyRing, MediaType, MemberId, MessageId, Page, PageRequest, PromptId, RandomIds, Result, Role, RunId,
-    Scope, Secret, SessionId, SpaceId, Stores, SystemClock, TenantId, Timestamp, UsageId, UserId,
-    WarningCode, WorkerId, WorkspaceId,
+    Answer, ApiTokenId, BlobId, ChunkId, Clock, ClockAndIds, CollectionId, ConnectionId, ConversationId,
+    Cursor, DocumentId, EmailAddress, Engine, EngineBuilder, Error, ErrorKind, ErrorReason, FieldError,
+    FileId, GroupId, Ids, InviteId, KeyRing, MediaType, MemberId, MessageId, Page, PageRequest, PromptId,
+    RandomIds, Result, Role, RunId, Scope, Secret, SessionId, SpaceId, Stores, SystemClock, TenantId,
+    Timestamp, UsageId, UserId, WarningCode, WorkerId, WorkspaceId,
 };
 pub use aimate_core::{
-    audit, chat, connection, conversation, deletion, engine, file, group, knowledge, limit, message, metrics,
-    model, observer, prompt, provider, run, sealing, session, tenant, usage, user, workspace,
+    api_token, audit, chat, connection, conversation, deletion, engine, file, group, invite, knowledge,
+    limit, login, message, metrics, model, observer, prompt, provider, run, sealing, session, tenant, usage,
+    user, workspace,
 };
 #[cfg(feature = "testing")]
 pub use aimate_core::{conformance, testing};

@@ -8,6 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use aimate_accounts::{
+    AccountSettings, Accounts, ApiTokenRequest, Client, Credential, InviteRequest, SigningSecret,
+};
+use aimate_core::api_token::TokenScope;
 use aimate_core::chat::Turn;
 use aimate_core::connection::NewConnection;
 use aimate_core::group::NewGroup;
@@ -15,8 +19,8 @@ use aimate_core::knowledge::{NewCollection, NewDocument};
 use aimate_core::prompt::NewPrompt;
 use aimate_core::testing::{HashEmbedder, ScriptedProvider, answer};
 use aimate_core::workspace::NewWorkspace;
-use aimate_core::{Engine, Role, Scope};
-use aimate_http::{Options, ScopeResolver};
+use aimate_core::{Engine, Role, Scope, Secret, TenantId};
+use aimate_http::{Callers, Options};
 use aimate_providers::OPENAI;
 use http::Method;
 use serde_json::{Value, json};
@@ -37,6 +41,10 @@ const ADMINS_SEE: [(&str, &str); 3] =
 /// Things of a tenant, not of a user: its admins see and change them, whoever made them
 /// (`budget::budgets_are_of_one_tenant_and_for_its_admins`).
 const OF_TENANTS: [&str; 2] = ["/api/v1/budgets/{id}", "/api/v1/prices/{id}"];
+
+/// Routes below these are for admins, who see and change what is of their tenant: others
+/// of it are told so, and the admin of another finds nothing.
+const OF_ADMINS: [&str; 2] = ["/api/v1/users/", "/api/v1/invites/"];
 
 /// Fields that carry an id and look nothing up.
 const CARRIED: [(&str, &str); 4] = [
@@ -121,7 +129,14 @@ struct Things {
 }
 
 impl Things {
-    async fn of(engine: &Engine, provider: &ScriptedProvider, scope: &Scope, name: &str) -> Self {
+    async fn of(house: (&Engine, &Accounts), provider: &ScriptedProvider, token: &str, name: &str) -> Self {
+        let (engine, accounts) = house;
+        let principal = accounts.authenticate(token).await.unwrap();
+        let Credential::Session(session) = principal.credential else { panic!("{name} signed in") };
+        let new = ApiTokenRequest::new("ci", [TokenScope::Read]);
+        let api_token = accounts.create_token(&principal, new).await.unwrap().token;
+        let invite = accounts.invite_user(InviteRequest::default()).await.unwrap().invite;
+        let scope = &principal.scope;
         provider.push(answer("The boiler is serviced in May."));
         let secret = NewConnection::new(format!("secret-of-{name}"), OPENAI).url("http://127.0.0.1:9/v1");
         let connection = engine.connections(scope).create(secret).await.unwrap();
@@ -155,6 +170,9 @@ impl Things {
             ("UserId", scope.user.to_string()),
             ("MemberId", scope.user.to_string()),
             ("GroupId", group.id.to_string()),
+            ("SessionId", session.to_string()),
+            ("ApiTokenId", api_token.id.to_string()),
+            ("InviteId", invite.id.to_string()),
             ("Model", format!("secret-of-{name}/test")),
         ];
         Self { ids: ids.into_iter().collect() }
@@ -163,19 +181,12 @@ impl Things {
 
 struct House {
     bench: Bench,
+    /// The same engine, for those of the other tenant.
+    other: Bench,
     folder: PathBuf,
     things: BTreeMap<&'static str, Things>,
-}
-
-/// Takes the user's name for a credential.
-struct Names(BTreeMap<&'static str, Scope>);
-
-#[aimate_http::async_trait]
-impl ScopeResolver for Names {
-    async fn resolve(&self, head: &http::request::Parts) -> aimate_core::Result<Option<Scope>> {
-        let name = head.headers.get("x-user").and_then(|name| name.to_str().ok());
-        Ok(name.and_then(|name| self.0.get(name).copied()))
-    }
+    /// Access tokens.
+    tokens: BTreeMap<&'static str, Secret>,
 }
 
 impl House {
@@ -186,32 +197,44 @@ impl House {
         let store = aimate_store::connect(&url).await.unwrap();
         let provider = ScriptedProvider::new([]);
         let embedder = Arc::new(HashEmbedder::new("hash", 64));
-        let engine = builder(store, provider.clone()).embedder(embedder).build().await.unwrap();
-        let mut scopes = BTreeMap::new();
-        let mut things = BTreeMap::new();
+        let engine = builder(store.clone(), provider.clone()).embedder(embedder).build().await.unwrap();
+        let secret = SigningSecret::generate().unwrap();
+        let accounts_of = |tenant: &str| {
+            let settings = AccountSettings::new(secret.clone()).tenant(TenantId::of_key(tenant));
+            Accounts::new(engine.clone(), store.clone(), settings)
+        };
+        let (mut tokens, mut things) = (BTreeMap::new(), BTreeMap::new());
         for (name, tenant, role) in [
             ("ann", "acme", Role::User),
             ("bob", "acme", Role::User),
             ("root", "acme", Role::Admin),
             ("eve", "other", Role::Admin),
         ] {
-            let scope = engine.scope(tenant, name).role(role).ensure().await.unwrap();
-            scopes.insert(name, scope);
-            things.insert(name, Things::of(&engine, &provider, &scope, name).await);
+            let accounts = accounts_of(tenant);
+            let (email, password) = (format!("{name}@example.org"), Secret::new("correct horse battery"));
+            accounts.add_user(email.parse().unwrap(), None, role, &password).await.unwrap();
+            let signed_in = accounts.login(&email, &password, &Client::default()).await.unwrap();
+            let of = Things::of((&engine, &accounts), &provider, signed_in.access_token.expose(), name).await;
+            // The models of configured connections are read at the first look, which writes.
+            let principal = accounts.authenticate(signed_in.access_token.expose()).await.unwrap();
+            engine.models(&principal.scope).list().await.unwrap();
+            things.insert(name, of);
+            tokens.insert(name, signed_in.access_token);
         }
-        // The models of configured connections are read at the first look, which writes.
-        for scope in scopes.values() {
-            engine.models(scope).list().await.unwrap();
-        }
-        let options = Options::default().resolver(Arc::new(Names(scopes)));
-        let router = aimate_http::router(engine.clone(), options);
-        Self { bench: Bench { engine, provider, router }, folder, things }
+        let bench_of = |tenant: &str| {
+            let options = Options::default().callers(Callers::Accounts(accounts_of(tenant)));
+            let router = aimate_http::router(engine.clone(), options);
+            Bench { engine: engine.clone(), provider: provider.clone(), router }
+        };
+        Self { bench: bench_of("acme"), other: bench_of("other"), folder, things, tokens }
     }
 
     async fn ask(&self, user: &str, method: &Method, path: &str, body: Option<Value>) -> Reply {
         let mut request = request(method.clone(), path, body);
-        request.headers_mut().insert("x-user", user.parse().unwrap());
-        self.bench.ask(request).await
+        let credential = format!("Bearer {}", self.tokens[user].expose());
+        request.headers_mut().insert("authorization", credential.parse().unwrap());
+        let bench = if user == "eve" { &self.other } else { &self.bench };
+        bench.ask(request).await
     }
 
     async fn document(&self) -> Value {
@@ -240,6 +263,10 @@ struct Operation {
 impl Operation {
     fn is_in(&self, list: &[(&str, &str)]) -> bool {
         list.contains(&(self.method.as_str(), self.path.as_str()))
+    }
+
+    fn is_of_admins(&self) -> bool {
+        OF_ADMINS.iter().any(|root| self.path.starts_with(root))
     }
 
     /// The path with the ids that `id` gives.
@@ -333,6 +360,9 @@ fn fields(
     }
 }
 
+/// Columns that say when a credential was last used, which is written once a minute.
+const OF_USE: [&str; 2] = ["last_activity_at", "last_used_at"];
+
 /// Every row of the database but what the process itself writes now and then.
 async fn dump(folder: &Path) -> Vec<String> {
     let mut session =
@@ -346,7 +376,9 @@ async fn dump(folder: &Path) -> Vec<String> {
             sqlx::query("SELECT group_concat(quote(name), ', ') AS names FROM pragma_table_info($1)");
         let columns = columns.bind(&table).fetch_one(&mut session).await.unwrap();
         let columns: String = columns.get("names");
-        let quoted = columns.split(", ").map(|name| format!("quote({})", name.trim_matches('\'')));
+        let kept =
+            columns.split(", ").map(|name| name.trim_matches('\'')).filter(|name| !OF_USE.contains(name));
+        let quoted = kept.map(|name| format!("quote({name})"));
         let quoted: Vec<String> = quoted.collect();
         let select = format!("SELECT {} AS content FROM {table} ORDER BY 1", quoted.join(" || ',' || "));
         for row in sqlx::query(AssertSqlSafe(select)).fetch_all(&mut session).await.unwrap() {
@@ -386,12 +418,14 @@ async fn sec_t14_every_route_with_every_foreign_id_finds_nothing() {
         if operation.method == Method::GET {
             // The ids are real.
             let at = operation.at(|kind| &anns.ids[kind]);
-            let reply = house.ask("ann", &Method::GET, &at, None).await;
+            let who = if operation.is_of_admins() { "root" } else { "ann" };
+            let reply = house.ask(who, &Method::GET, &at, None).await;
             assert_eq!(reply.status, 200, "{at}: {}", reply.body);
         }
         for user in OTHERS {
-            // The groups of a tenant are its admins'.
-            if user == "root" && operation.path.starts_with("/api/v1/groups") {
+            // The groups, users and invites of a tenant are its admins'.
+            let is_theirs = operation.is_of_admins() || operation.path.starts_with("/api/v1/groups");
+            if user == "root" && is_theirs {
                 continue;
             }
             for (kind, id) in &anns.ids {
@@ -407,7 +441,16 @@ async fn sec_t14_every_route_with_every_foreign_id_finds_nothing() {
                 for at in BTreeSet::from([of_its_kind, of_one_kind]) {
                     let body = some_body(operation);
                     let reply = house.ask(user, &operation.method, &at, body).await;
-                    not_there(&reply, &format!("{user}: {} {at}", operation.method));
+                    let what = format!("{user}: {} {at}", operation.method);
+                    if user == "bob" && operation.is_of_admins() {
+                        assert_eq!(
+                            (reply.status.as_u16(), code(&reply).as_str()),
+                            (403, "forbidden"),
+                            "{what}"
+                        );
+                    } else {
+                        not_there(&reply, &what);
+                    }
                     asked += 1;
                 }
             }
@@ -530,4 +573,14 @@ async fn sec_t12_lists_and_searches_show_ones_own_alone() {
         assert!(!hits.is_empty(), "{user} finds nothing of their own");
         assert!(hits.iter().all(|hit| hit["collection_id"] == house.things[user].ids["CollectionId"]));
     }
+}
+
+#[tokio::test]
+async fn sec_t18_credential_of_another_tenant_is_nobodys() {
+    let house = House::new().await;
+    let eve = house.tokens["eve"].expose();
+    let mut request = request(Method::GET, "/api/v1/users", None);
+    request.headers_mut().insert("authorization", format!("Bearer {eve}").parse().unwrap());
+    house.bench.ask(request).await.problem(401, "unauthenticated");
+    assert_eq!(house.ask("eve", &Method::GET, "/api/v1/users", None).await.status, 200);
 }

@@ -6,6 +6,14 @@
     reason = "helpers of tests may say what they mean, as tests may"
 )]
 
+#[cfg(feature = "accounts")]
+mod account;
+#[cfg(feature = "accounts")]
+mod account_attack;
+#[cfg(feature = "accounts")]
+mod account_cost;
+#[cfg(feature = "accounts")]
+mod account_stream;
 mod bad_input;
 mod budget;
 mod common;
@@ -17,6 +25,7 @@ mod families;
 #[path = "../../../aimate-providers/tests/families/mod.rs"]
 #[allow(dead_code, reason = "the providers' own tests read the rest of a row")]
 mod family_rows;
+#[cfg(feature = "accounts")]
 mod isolation;
 mod knowledge;
 mod knowledge_search;

@@ -1,0 +1,64 @@
+//! The address of a client's machine.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::extract::ConnectInfo;
+use http::{Extensions, HeaderMap, HeaderName};
+
+use crate::options::Options;
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// Where a request comes from: the peer of its connection, as [`serve`](crate::serve) or
+/// axum's `into_make_service_with_connect_info` has it, or, behind
+/// [`Options::proxies`] of the operator's own, what they say. What a client writes there
+/// itself is to the left of that and does not count.
+pub(crate) fn of(options: &Options, extensions: &Extensions, headers: &HeaderMap) -> Option<IpAddr> {
+    let peer = extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+    let Some(back) = options.proxies.checked_sub(1) else { return peer };
+    let named: Vec<&str> = headers
+        .get_all(&FORWARDED_FOR)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .collect();
+    let client = named.iter().rev().nth(back).map(|address| address.trim());
+    client.and_then(address).or(peer)
+}
+
+/// An address, which some proxies write with a port.
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    bare.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(proxies: usize, forwarded: &[&str]) -> String {
+        let mut extensions = Extensions::new();
+        extensions.insert(ConnectInfo(SocketAddr::from(([10, 0, 0, 1], 9))));
+        let mut headers = HeaderMap::new();
+        for value in forwarded {
+            headers.append(FORWARDED_FOR, value.parse().unwrap());
+        }
+        let options = Options::default().proxies(proxies);
+        of(&options, &extensions, &headers).unwrap().to_string()
+    }
+
+    #[test]
+    fn clients_do_not_choose_their_address() {
+        assert_eq!(client(0, &["192.0.2.1"]), "10.0.0.1");
+        assert_eq!(client(1, &["192.0.2.1"]), "192.0.2.1");
+        assert_eq!(client(1, &["forged, 192.0.2.1"]), "192.0.2.1");
+        assert_eq!(client(1, &["forged", "203.0.113.9,192.0.2.1"]), "192.0.2.1");
+        assert_eq!(client(2, &["forged, 192.0.2.1, 10.0.0.2"]), "192.0.2.1");
+        for nothing in [&[][..], &["nonsense"], &[""]] {
+            assert_eq!(client(1, nothing), "10.0.0.1");
+        }
+        assert_eq!(client(1, &["[2001:db8::1]:443"]), "2001:db8::1");
+        assert_eq!(client(1, &["2001:db8::1"]), "2001:db8::1");
+        assert_eq!(client(1, &["192.0.2.1:443"]), "192.0.2.1");
+    }
+}

@@ -1,0 +1,87 @@
+//! The credentials of a browser: the same tokens as those of other clients, in cookies
+//! that no script can read.
+
+use aimate_accounts::SignedIn;
+use http::header::{COOKIE, HOST, SET_COOKIE};
+use http::uri::Authority;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::options::Options;
+use crate::origin;
+
+/// What proxies say of how a request came to them. Who lies in it gets a safer cookie.
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// The cookie of the access token.
+pub(crate) const ACCESS: &str = "aimate_access";
+/// The cookie of the refresh token, which goes to the routes of accounts alone.
+pub(crate) const REFRESH: &str = "aimate_refresh";
+
+/// The value of the only cookie of this name: of two, either may be a stranger's.
+pub(crate) fn read<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    let all = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let pairs = all.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let mut values = pairs.filter(|(found, _)| *found == name).map(|(_, value)| value);
+    values.next().filter(|_| values.next().is_none()).filter(|value| !value.is_empty())
+}
+
+/// Where the cookies go, and whether over TLS alone.
+pub(crate) struct CookieScope {
+    /// The prefix that the router is nested under.
+    pub(crate) prefix: String,
+    is_secure: bool,
+}
+
+impl CookieScope {
+    /// For a request: over TLS alone, as [`Options::secure_cookies`] says.
+    pub(crate) fn of(options: &Options, headers: &HeaderMap, prefix: String) -> Self {
+        let host = headers.get(HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
+        let is_here = host.as_ref().is_some_and(origin::is_loopback);
+        let came_over_tls = headers.get(FORWARDED_PROTO).is_some_and(|scheme| scheme == "https");
+        let is_secure = options.secure_cookies.unwrap_or(!is_here || came_over_tls);
+        Self { prefix, is_secure }
+    }
+
+    /// Sets the cookies of somebody who signed in.
+    pub(crate) fn set(&self, headers: &mut HeaderMap, signed_in: &SignedIn) {
+        let session = signed_in.session.expires_at.since(signed_in.session.renewed_at).as_secs();
+        let access = signed_in.access_token.expose();
+        self.add(headers, ACCESS, access, signed_in.expires_in.as_secs());
+        self.add(headers, REFRESH, signed_in.refresh_token.expose(), session);
+    }
+
+    /// Takes the cookies away.
+    pub(crate) fn clear(&self, headers: &mut HeaderMap) {
+        self.add(headers, ACCESS, "", 0);
+        self.add(headers, REFRESH, "", 0);
+    }
+
+    fn add(&self, headers: &mut HeaderMap, name: &str, value: &str, max_age: u64) {
+        let path = match name {
+            REFRESH => format!("{}/api/v1/auth", self.prefix),
+            _ => format!("{}/", self.prefix),
+        };
+        let secure = if self.is_secure { "; Secure" } else { "" };
+        let cookie =
+            format!("{name}={value}; Path={path}; Max-Age={max_age}; HttpOnly; SameSite=Lax{secure}");
+        // Invariant: tokens are base64url, and a path has come in as one.
+        if let Ok(mut cookie) = HeaderValue::from_str(&cookie) {
+            cookie.set_sensitive(true);
+            headers.append(SET_COOKIE, cookie);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cookie_is_read_if_there_is_one() {
+        let mut headers = HeaderMap::new();
+        headers.append(COOKIE, "a=1; aimate_access=x.y.z;b=2".parse().unwrap());
+        assert_eq!(read(&headers, ACCESS), Some("x.y.z"));
+        assert_eq!(read(&headers, REFRESH), None);
+        headers.append(COOKIE, "aimate_access=other".parse().unwrap());
+        assert_eq!(read(&headers, ACCESS), None);
+    }
+}

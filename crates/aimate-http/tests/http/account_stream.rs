@@ -1,0 +1,153 @@
+//! Streams and answers end with the sign-in of who listens.
+
+use std::time::Duration;
+
+use aimate_core::testing::Step;
+use axum::body::Body;
+use http::Method;
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::account::{PASSWORD, api_token, by, house, register, text, with};
+use crate::common::{Bench, end, say, until};
+
+/// The rest of a stream, which has to end within five seconds.
+async fn rest(body: Body) -> String {
+    let collected = timeout(Duration::from_secs(5), body.collect()).await;
+    let Ok(bytes) = collected else { panic!("the stream does not end within five seconds") };
+    let bytes = bytes.unwrap().to_bytes();
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+async fn open_stream(bench: &Bench, headers: &[(&str, &str)], path: &str, body: Value) -> Body {
+    let response = bench.send(with(headers, Method::POST, path, Some(body))).await;
+    assert_eq!(response.status(), 200);
+    response.into_body()
+}
+
+#[tokio::test]
+async fn sec_t20_logout_ends_open_streams_and_not_the_run() {
+    let (bench, _) =
+        house([vec![say("half"), Step::Wait(Duration::from_secs(3)), say(" more"), end()]]).await;
+    let ada = register(&bench, "ada@example.org").await;
+    let access = text(&ada, "access_token").to_owned();
+    let login = json!({"email": "ada@example.org", "password": PASSWORD});
+    let other = bench.post("/api/v1/auth/login", login).await.json();
+    let bearer = format!("Bearer {access}");
+    let stream =
+        open_stream(&bench, &[("authorization", &bearer)], "/api/v1/messages", json!({"content": "x"})).await;
+    until(async || bench.engine.running() == 1).await;
+    assert_eq!(bench.ask(by(&access, Method::POST, "/api/v1/auth/logout", None)).await.status, 204);
+    let told = rest(stream).await;
+    let last = told.trim_end().rsplit("\n\n").next().unwrap();
+    assert!(last.contains("event: error") && last.contains("\"code\":\"unauthenticated\""), "{told}");
+    assert!(!told.contains(" more"));
+    until(async || bench.engine.running() == 0).await;
+    let other = text(&other, "access_token");
+    let list = bench.ask(by(other, Method::GET, "/api/v1/conversations", None)).await.json();
+    let at = format!("/api/v1/conversations/{}/messages", text(&list["data"][0], "id"));
+    let messages = bench.ask(by(other, Method::GET, &at, None)).await.json();
+    assert_eq!(messages["data"][1]["content"][0]["text"], "half more", "the run went on: {messages}");
+}
+
+#[tokio::test]
+async fn sec_t19_streams_end_with_the_standing_of_who_listens() {
+    for what in ["disabled", "deleted", "token", "demoted"] {
+        let (bench, _) = house([vec![say("half"), Step::Hang]]).await;
+        let ada = register(&bench, "ada@example.org").await;
+        let bob = register(&bench, "bob@example.org").await;
+        let (ada, access) = (text(&ada, "access_token"), text(&bob, "access_token").to_owned());
+        let token = api_token(&bench, &access, &["write"]).await;
+        let by_token = format!("Bearer {}", text(&token, "token"));
+        let chat =
+            json!({"model": "lab/test", "messages": [{"role": "user", "content": "x"}], "stream": true});
+        let user = format!("/api/v1/users/{}", text(&bob["user"], "id"));
+        if what == "demoted" {
+            let promoted = bench.ask(by(ada, Method::PATCH, &user, Some(json!({"role": "admin"})))).await;
+            assert_eq!(promoted.status, 200);
+        }
+        let stream = open_stream(&bench, &[("authorization", &by_token)], "/v1/chat/completions", chat).await;
+        let changed = match what {
+            "demoted" => bench.ask(by(ada, Method::PATCH, &user, Some(json!({"role": "user"})))).await,
+            "disabled" => bench.ask(by(ada, Method::PATCH, &user, Some(json!({"is_active": false})))).await,
+            "deleted" => bench.ask(by(ada, Method::DELETE, &user, None)).await,
+            _ => {
+                let at = format!("/api/v1/auth/tokens/{}", text(&token, "id"));
+                bench.ask(by(&access, Method::DELETE, &at, None)).await
+            }
+        };
+        assert!(changed.status.is_success(), "{what}: {}", changed.body);
+        let told = rest(stream).await;
+        assert!(told.contains("\"error\""), "{what}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn sec_t15_stream_of_another_user_is_not_found() {
+    let (bench, _) = house([vec![say("half"), Step::Hang]]).await;
+    let (ada, bob) = (register(&bench, "ada@example.org").await, register(&bench, "bob@example.org").await);
+    let (ada, bob) = (text(&ada, "access_token"), text(&bob, "access_token"));
+    let bearer = format!("Bearer {ada}");
+    let mut stream =
+        open_stream(&bench, &[("authorization", &bearer)], "/api/v1/messages", json!({"content": "x"})).await;
+    let first = stream.frame().await.unwrap().unwrap().into_data().unwrap();
+    let first = String::from_utf8(first.to_vec()).unwrap();
+    let run = &first.split_once("\"run_id\":\"").unwrap().1[..36];
+    for (method, path) in [
+        (Method::GET, format!("/api/v1/runs/{run}/events")),
+        (Method::GET, format!("/api/v1/runs/{run}")),
+        (Method::POST, format!("/api/v1/runs/{run}/cancel")),
+    ] {
+        bench.ask(by(bob, method, &path, None)).await.problem(404, "not_found");
+    }
+    assert_eq!(bench.engine.running(), 1);
+    let cancel = format!("/api/v1/runs/{run}/cancel");
+    assert_eq!(bench.ask(by(ada, Method::POST, &cancel, None)).await.status, 200);
+}
+
+#[tokio::test]
+async fn sec_t19_sessions_end_one_by_one_with_their_streams() {
+    for what in ["session", "sessions", "password"] {
+        let (bench, _) = house([vec![say("half"), Step::Hang]]).await;
+        let ada = register(&bench, "ada@example.org").await;
+        let bearer = format!("Bearer {}", text(&ada, "access_token"));
+        let login = json!({"email": "ada@example.org", "password": PASSWORD});
+        let other = bench.post("/api/v1/auth/login", login).await.json();
+        let other = text(&other, "access_token");
+        let sessions = bench.ask(by(other, Method::GET, "/api/v1/auth/sessions", None)).await.json();
+        let old = sessions["data"].as_array().unwrap().iter().find(|one| one["is_current"] == false).unwrap();
+        let stream =
+            open_stream(&bench, &[("authorization", &bearer)], "/api/v1/messages", json!({"content": "x"}))
+                .await;
+        let (method, path, body) = match what {
+            "session" => (Method::DELETE, format!("/api/v1/auth/sessions/{}", text(old, "id")), None),
+            "sessions" => (Method::DELETE, "/api/v1/auth/sessions".to_owned(), None),
+            _ => {
+                let body = json!({"current_password": PASSWORD, "new_password": "another horse battery"});
+                (Method::POST, "/api/v1/auth/password".to_owned(), Some(body))
+            }
+        };
+        let ended = bench.ask(by(other, method, &path, body)).await;
+        assert_eq!(ended.status, 204, "{what}: {}", ended.body);
+        assert!(rest(stream).await.contains("\"unauthenticated\""), "{what}");
+        assert_eq!(bench.ask(by(other, Method::GET, "/api/v1/auth/me", None)).await.status, 200, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn sec_t20_answer_that_took_long_is_not_given_to_who_signed_out() {
+    let (bench, _) = house([vec![Step::Wait(Duration::from_secs(2)), say("secret"), end()]]).await;
+    let ada = register(&bench, "ada@example.org").await;
+    let access = text(&ada, "access_token").to_owned();
+    let turn = json!({"content": "x", "stream": false});
+    let waiting = bench.ask(by(&access, Method::POST, "/api/v1/messages", Some(turn)));
+    let out = async {
+        until(async || bench.engine.running() == 1).await;
+        bench.ask(by(&access, Method::POST, "/api/v1/auth/logout", None)).await
+    };
+    let (answer, out) = tokio::join!(waiting, out);
+    assert_eq!(out.status, 204);
+    answer.problem(401, "unauthenticated");
+    assert!(!answer.body.contains("secret"));
+}
