@@ -3,6 +3,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "the binary is the one place that reads the environment")]
 
+mod account;
 mod backup;
 mod chat;
 mod config;
@@ -15,12 +16,15 @@ mod extract;
 mod find;
 mod ingest;
 mod keys;
+mod lifetime;
 mod log;
 mod metrics;
 mod reading;
 mod search;
 mod serve;
 mod terminal;
+mod token;
+mod user;
 mod wait;
 
 use std::process::ExitCode;
@@ -76,6 +80,12 @@ enum Command {
     Eval(eval::EvalArguments),
     /// Show the encryption keys and what they seal, or seal everything with the active one
     Keys(keys::KeysArguments),
+    /// Manage accounts
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// Manage API tokens of accounts
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// Check the database, the keys, the documents and the model servers, and say what to do
     Doctor(doctor::DoctorArguments),
 }
@@ -152,6 +162,8 @@ fn execute(arguments: Cli) -> Result<ExitCode> {
             Command::Extract(arguments) => extract::extract(arguments).await,
             Command::Eval(arguments) => eval::eval(arguments).await.map(|()| ExitCode::SUCCESS),
             Command::Keys(arguments) => keys::keys(&arguments).await,
+            Command::User(command) => user::user(command).await.map(|()| ExitCode::SUCCESS),
+            Command::Token(command) => token::token(command).await.map(|()| ExitCode::SUCCESS),
             Command::Doctor(arguments) => doctor::doctor(&arguments).await,
         }
     });
