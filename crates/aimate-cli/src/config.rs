@@ -17,7 +17,7 @@ use crate::find::{FoundServer, configured, find, preferred};
 use crate::reading::Reading;
 
 /// The names that the environment may hold; see the README.
-const KNOWN: [&str; 32] = [
+const KNOWN: [&str; 40] = [
     "AIMATE_READ_DEPTH",
     "AIMATE_READ_FILE",
     "AIMATE_READ_MEMORY",
@@ -31,6 +31,14 @@ const KNOWN: [&str; 32] = [
     "AIMATE_ANSWER_SECONDS",
     "AIMATE_MAX_CONNECTIONS",
     "AIMATE_ADDR",
+    "AIMATE_ALLOWED_HOSTS",
+    "AIMATE_PROXIES",
+    "AIMATE_REGISTRATION",
+    "AIMATE_SECURE_COOKIES",
+    "AIMATE_ACCESS_LIFETIME",
+    "AIMATE_SESSION_LIFETIME",
+    "AIMATE_SESSION_MAX",
+    "AIMATE_INVITE_LIFETIME",
     "AIMATE_DATA_DIR",
     "AIMATE_KEYS",
     "AIMATE_ALLOW_PRIVATE",
@@ -153,12 +161,18 @@ impl Config {
 
     /// An engine builder with everything that is configured, and the model servers that are found.
     pub(crate) async fn engine(&self) -> Result<(EngineBuilder, Vec<FoundServer>)> {
+        let (builder, found, _) = self.engine_and_store().await?;
+        Ok((builder, found))
+    }
+
+    /// [`Config::engine`], and the store that it is on.
+    pub(crate) async fn engine_and_store(&self) -> Result<(EngineBuilder, Vec<FoundServer>, Store)> {
         let transport = self.transport()?;
         let embedders = self.embedding.load().await?;
         let store = self.connect(true).await?;
         let keys = self.keys(&store).await?;
         let mut builder = Engine::builder()
-            .store(store)
+            .store(store.clone())
             .providers(aimate::providers::with(&transport))
             // Who runs the binary alone is told how to connect a model.
             .connection(aimate::providers::builtin())
@@ -180,7 +194,7 @@ impl Config {
         for FoundServer { connection, .. } in &found {
             builder = builder.connection(connection.clone());
         }
-        Ok((builder, found))
+        Ok((builder, found, store))
     }
 
     fn answer_limits(&self) -> AnswerLimits {

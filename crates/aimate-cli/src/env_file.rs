@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use aimate::{Error, Result};
 
 /// The settings of the README that do not begin with `AIMATE_`.
-const SETTINGS: [&str; 15] = [
+const SETTINGS: [&str; 16] = [
     "AI_PROVIDER",
     "ALLOWED_ORIGINS",
     "DATABASE_POOL_SIZE",
@@ -20,6 +20,7 @@ const SETTINGS: [&str; 15] = [
     "DATABASE_URL",
     "ENCRYPTION_KEY",
     "JWT_SECRET",
+    "JWT_SECRET_PREVIOUS",
     "OLLAMA_HOST",
     "OPENAI_API_KEY",
     "OPENAI_BASE_URL",

@@ -19,6 +19,7 @@ mod keys;
 mod lifetime;
 mod log;
 mod metrics;
+mod mode;
 mod reading;
 mod search;
 mod serve;

@@ -3,12 +3,15 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use aimate::accounts::{Accounts, RegistrationRule};
+use aimate::store::Store;
 use aimate::{Engine, Error, Result, http};
 
 use crate::config::Config;
 use crate::descriptors::Room;
 use crate::find::FoundServer;
 use crate::metrics;
+use crate::mode::{self, Mode, Secrets, SignInArguments};
 use crate::terminal::{plain, say};
 
 /// What `serve` takes.
@@ -23,6 +26,17 @@ pub(crate) struct ServeArguments {
     /// Origins whose pages may call the server, separated by commas
     #[arg(long, env = "ALLOWED_ORIGINS", value_delimiter = ',')]
     allowed_origins: Vec<String>,
+    /// Hosts that requests may name in server mode, separated by commas, such as `chat.example.org` [default: any]
+    #[arg(long, env = "AIMATE_ALLOWED_HOSTS", value_delimiter = ',')]
+    allowed_hosts: Vec<String>,
+    /// Proxies of yours before the server, each of which adds to `X-Forwarded-For`
+    #[arg(long, env = "AIMATE_PROXIES", default_value_t = 0)]
+    proxies: usize,
+    /// Whether the cookies of browsers go over TLS alone [default: unless a request names this machine itself]
+    #[arg(long, env = "AIMATE_SECURE_COOKIES", value_name = "true|false")]
+    secure_cookies: Option<bool>,
+    #[command(flatten)]
+    sign_in: SignInArguments,
     /// Open connections at most [default: what the limit of file descriptors leaves, at most 10,000]
     #[arg(long, env = "AIMATE_MAX_CONNECTIONS")]
     max_connections: Option<usize>,
@@ -37,14 +51,18 @@ pub(crate) struct ServeArguments {
 pub(crate) async fn serve(mut arguments: ServeArguments) -> Result<()> {
     let address = address(&arguments.addr, arguments.port).await?;
     let room = room(&arguments);
+    let mode = Mode::of(address, &Secrets::of_environment(), &arguments.sign_in)?;
+    if !mode.is_local() {
+        mode::check_encryption_key(&arguments.config)?;
+        mode::check_database_password(&arguments.config.database_url())?;
+    }
     let options = options(&arguments, room)?;
-    let has_jwt_secret = std::env::var("JWT_SECRET").is_ok_and(|secret| !secret.is_empty());
-    arguments.config.serves_others = has_jwt_secret || !address.ip().is_loopback();
-    only_local(address, has_jwt_secret)?;
-    let (builder, found) = arguments.config.engine().await?;
+    arguments.config.serves_others = !mode.is_local();
+    let (builder, found, store) = arguments.config.engine_and_store().await?;
     let recorded = metrics::install()?;
     let options = options.more_metrics(move || recorded.render());
     let engine = builder.max_runs(room.runs).build().await?;
+    let (options, told) = admit(options, mode, &engine, store).await?;
     let listener = tokio::net::TcpListener::bind(address).await.map_err(|error| {
         let port = address.port();
         Error::unavailable(format!(
@@ -55,8 +73,35 @@ pub(crate) async fn serve(mut arguments: ServeArguments) -> Result<()> {
         .with_source(error)
     })?;
     let address = listener.local_addr().unwrap_or(address);
-    tell(&arguments, address, &found);
+    tell(&arguments, address, &found, &told);
     run(listener, engine, options).await
+}
+
+/// Lets in whom the mode says, and says who that is.
+async fn admit(
+    options: http::Options,
+    mode: Mode,
+    engine: &Engine,
+    store: Store,
+) -> Result<(http::Options, String)> {
+    match mode {
+        Mode::Local => {
+            let told = "whoever is at this machine, without a login".to_owned();
+            Ok((options.callers(http::Callers::Local), told))
+        }
+        Mode::Server(settings) => {
+            let accounts = Accounts::new(engine.clone(), store, *settings);
+            let told = match (accounts.settings().registration, accounts.is_open().await?) {
+                (RegistrationRule::First, true) => {
+                    "accounts: none yet; the first who registers becomes the admin (`aimate user add --admin` makes one)"
+                }
+                (RegistrationRule::Open, _) => "accounts: anybody may register",
+                (RegistrationRule::Closed, _) => "accounts: `aimate user add` makes them",
+                _ => "accounts: who has an invite may register",
+            };
+            Ok((options.callers(http::Callers::Accounts(accounts)), told.to_owned()))
+        }
+    }
 }
 
 /// What the descriptors of this process leave, and no more than was asked for.
@@ -68,11 +113,18 @@ fn room(arguments: &ServeArguments) -> Room {
 
 fn options(arguments: &ServeArguments, room: Room) -> Result<http::Options> {
     let origins = arguments.allowed_origins.iter().map(|origin| origin.trim());
-    let options = http::Options::local()
+    let hosts = arguments.allowed_hosts.iter().map(|host| host.trim());
+    let options = http::Options::default()
+        .allowed_hosts(hosts.filter(|host| !host.is_empty()))
+        .proxies(arguments.proxies)
         .allowed_origins(origins.filter(|origin| !origin.is_empty()))
         .max_connections(room.connections)
         .max_listeners(room.listeners)
         .drain(Duration::from_secs(arguments.drain));
+    let options = match arguments.secure_cookies {
+        Some(are_secure) => options.secure_cookies(are_secure),
+        None => options,
+    };
     options.check().map_err(|error| Error::invalid(format!("ALLOWED_ORIGINS: {error}")))?;
     Ok(options)
 }
@@ -96,19 +148,7 @@ async fn address(addr: &str, port: Option<u16>) -> Result<SocketAddr> {
     Ok(address)
 }
 
-/// Without accounts, whoever reaches the server is its user: it must not be
-/// reachable from other machines.
-fn only_local(address: SocketAddr, has_jwt_secret: bool) -> Result<()> {
-    if address.ip().is_loopback() && !has_jwt_secret {
-        return Ok(());
-    }
-    Err(Error::unsupported(
-        "this version has no accounts yet, so it serves this machine alone: listen on a loopback address such \
-         as 127.0.0.1:3000, without JWT_SECRET",
-    ))
-}
-
-fn tell(arguments: &ServeArguments, address: SocketAddr, found: &[FoundServer]) {
+fn tell(arguments: &ServeArguments, address: SocketAddr, found: &[FoundServer], users: &str) {
     say(&format!("aiMate {}", env!("CARGO_PKG_VERSION")));
     let url = arguments.config.database_url();
     // A server's address may hold a password.
@@ -124,6 +164,7 @@ fn tell(arguments: &ServeArguments, address: SocketAddr, found: &[FoundServer]) 
         say(&format!("  models  {}", plain(told)));
     }
     say(&format!("  search  {}", arguments.config.embedding.told()));
+    say(&format!("  users   {users}"));
     say(&format!("  open    http://{address}/docs"));
     say(&format!("  OpenAI  http://{address}/v1"));
 }
@@ -149,15 +190,6 @@ async fn stop_signal() {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn other_machines_are_kept_out() {
-        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
-        assert!(only_local(at("127.0.0.1:3000"), false).is_ok());
-        assert!(only_local(at("[::1]:3000"), false).is_ok());
-        assert!(only_local(at("0.0.0.0:3000"), false).is_err());
-        assert!(only_local(at("127.0.0.1:3000"), true).is_err());
-    }
 
     #[tokio::test]
     async fn port_replaces_the_one_of_the_address() {

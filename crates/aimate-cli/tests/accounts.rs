@@ -93,3 +93,24 @@ fn local_data_is_adopted() {
     done(&folder.aimate(&["chat", "Hello"], &[("AI_PROVIDER", "builtin")]));
     assert_eq!(done(&folder.aimate(&["user", "list"], &[])).lines().count(), 1);
 }
+
+#[test]
+fn sec_t21_server_mode_refuses_secrets_that_can_be_guessed() {
+    let folder = Folder::new("secrets");
+    let good = "q0Zr5n2J8mYw1Xc7Vb3Kd9Lf6Hs4Tg0Pa5Ue2Ri8=";
+    for (environment, part) in [
+        (vec![("JWT_SECRET", "change_me_in_production")], "JWT_SECRET"),
+        (vec![("JWT_SECRET", "aimate_dev_secret")], "JWT_SECRET"),
+        (vec![("JWT_SECRET", "short")], "JWT_SECRET"),
+        (vec![("JWT_SECRET", good), ("JWT_SECRET_PREVIOUS", "x")], "JWT_SECRET_PREVIOUS"),
+        (vec![("JWT_SECRET", good), ("ENCRYPTION_KEY", "change_me_in_production")], "ENCRYPTION_KEY"),
+        (vec![("JWT_SECRET", good)], "ENCRYPTION_KEY"),
+        (vec![("JWT_SECRET", good), ("AIMATE_REGISTRATION", "everybody")], "registration"),
+    ] {
+        let told = refused(&folder.aimate(&["--addr", "127.0.0.1:0"], &environment));
+        assert!(told.contains(part), "{environment:?}: {told}");
+        for (_, value) in environment.iter().filter(|(_, value)| value.len() > 20) {
+            assert!(!told.contains(value), "{told}");
+        }
+    }
+}

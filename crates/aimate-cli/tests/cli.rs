@@ -60,7 +60,8 @@ fn serve_refuses_what_would_be_open_to_others() {
     {
         let refused = folder.aimate(&arguments, &environment);
         assert!(!refused.status.success());
-        assert!(err(&refused).contains("loopback"), "{}", err(&refused));
+        assert!(err(&refused).contains("JWT_SECRET"), "{}", err(&refused));
+        assert!(err(&refused).contains("openssl rand -base64 32"), "{}", err(&refused));
     }
 }
 
