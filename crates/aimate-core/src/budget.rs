@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
-use crate::id::{BudgetId, UsageId, UserId, WorkspaceId};
+use crate::id::{BudgetId, GroupId, UsageId, UserId, WorkspaceId};
 use crate::limit;
 use crate::page::{Page, PageRequest};
 use crate::scope::Scope;
@@ -32,8 +32,8 @@ pub enum BudgetSubject {
     Tenant,
     /// Those of a user.
     User(UserId),
-    /// Those of the members of a group, together.
-    Group(Uuid),
+    /// Those of the members of a group, together: who joins or leaves it is counted from then on.
+    Group(GroupId),
     /// Those in the conversations of a workspace.
     Workspace(WorkspaceId),
     /// Those of a model, as `CONNECTION/MODEL`, or of all models of a connection, as
@@ -87,7 +87,7 @@ impl std::fmt::Display for BudgetSubject {
         match self {
             Self::Tenant => f.write_str("tenant:"),
             Self::User(id) => write!(f, "user:{}", id.0.simple()),
-            Self::Group(id) => write!(f, "group:{}", id.simple()),
+            Self::Group(id) => write!(f, "group:{}", id.0.simple()),
             Self::Workspace(id) => write!(f, "workspace:{}", id.0.simple()),
             Self::Model(name) => write!(f, "model:{}", limit::without_nul(name)),
             Self::Tag(tag) => write!(f, "tag:{}", limit::without_nul(tag)),
@@ -105,7 +105,7 @@ impl FromStr for BudgetSubject {
         Ok(match kind {
             "tenant" => Self::Tenant,
             "user" => Self::User(id()?.into()),
-            "group" => Self::Group(id()?),
+            "group" => Self::Group(id()?.into()),
             "workspace" => Self::Workspace(id()?.into()),
             "model" => Self::Model(value.to_owned()),
             "tag" => Self::Tag(value.to_owned()),
@@ -114,8 +114,8 @@ impl FromStr for BudgetSubject {
     }
 }
 
-/// Who makes a call, of what: what says which budgets count it. Groups are not in
-/// it: the store knows who is a member.
+/// Who makes a call, of what: what says which budgets count it. The user's groups are
+/// not in it: the store knows who is a member.
 #[derive(Clone, Copy, Debug)]
 pub struct BudgetedCall<'c> {
     /// The user.
@@ -199,11 +199,14 @@ pub struct Amount {
 }
 
 impl Amount {
-    /// What `usage` adds to a budget.
+    /// What `usage` adds to a budget: of each kind of tokens and of dollars no more than a
+    /// call can have ([`TokenUsage::MAX_TOKENS`], [`TokenUsage::MAX_COST`]), so that no
+    /// record breaks a sum.
     pub fn of(usage: &TokenUsage) -> Self {
+        let tokens = |tokens: u64| tokens.min(TokenUsage::MAX_TOKENS);
         Self {
-            cost: usage.cost.unwrap_or_default(),
-            tokens: usage.input_tokens.saturating_add(usage.output_tokens),
+            cost: usage.cost.unwrap_or_default().clamp(Cost(0), TokenUsage::MAX_COST),
+            tokens: tokens(usage.input_tokens) + tokens(usage.output_tokens),
         }
     }
 }
@@ -386,8 +389,8 @@ pub trait BudgetStore: Send + Sync {
     ) -> Result<Budget>;
     /// Deletes the budget with what is set aside in it.
     async fn delete(&self, scope: &Scope, id: BudgetId) -> Result<()>;
-    /// Sets something aside in each budget that counts the call, or in none, if one of
-    /// them has less free than the least. Calls at the same moment, in several
+    /// Sets something aside in each budget that counts the call of the scope's user, those
+    /// of the user's groups too, or in none, if one of them has less free than the least. Calls at the same moment, in several
     /// processes, never get more together than there is. Of a budget whose counted
     /// period is over, the next one begins.
     async fn reserve(&self, scope: &Scope, reserve: &Reserve) -> Result<Reserved>;
@@ -430,7 +433,7 @@ mod tests {
         for subject in [
             BudgetSubject::Tenant,
             BudgetSubject::User(id.into()),
-            BudgetSubject::Group(id),
+            BudgetSubject::Group(id.into()),
             BudgetSubject::Workspace(id.into()),
             BudgetSubject::Model("openai/ft:a:b".into()),
             BudgetSubject::Tag("ticket:42".into()),

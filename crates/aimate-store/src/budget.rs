@@ -5,7 +5,7 @@ mod settle;
 use aimate_core::budget::{
     Amount, Budget, BudgetLimits, BudgetPeriod, BudgetStore, BudgetSubject, Reserve, Reserved,
 };
-use aimate_core::{BudgetId, Error, Page, PageRequest, Result, Scope, Timestamp, UsageId};
+use aimate_core::{BudgetId, Error, Page, PageRequest, Result, Scope, TenantId, Timestamp, UsageId};
 use async_trait::async_trait;
 use uuid::Uuid;
 
@@ -19,7 +19,7 @@ pub(crate) use settle::{Settled, settled, subjects};
 /// While the sum is made, no call is recorded that would be in neither.
 const LOCK_USAGE: Sql = Sql::Postgres("LOCK TABLE usage_records IN SHARE MODE");
 /// Counts the usage since `$7`: of user `$9`, workspace `$10`, model `$11`, models that
-/// begin with `$12`, tag `$13`.
+/// begin with `$12`, tag `$13`, who are in group `$14` today.
 const CREATE: Sql = Sql::Each {
     sqlite: "INSERT INTO budgets (tenant_id, id, subject, period, max_cost, max_tokens, begins_at, cost_spent, \
         tokens_spent, cost_reserved, tokens_reserved, created_at, updated_at) \
@@ -29,6 +29,8 @@ const CREATE: Sql = Sql::Each {
         AND ($9 IS NULL OR u.user_id = $9) AND ($10 IS NULL OR u.workspace_id = $10) \
         AND ($11 IS NULL OR u.model = $11) AND ($12 IS NULL OR substr(u.model, 1, length($12)) = $12) \
         AND ($13 IS NULL OR EXISTS (SELECT 1 FROM json_each(u.tags) f WHERE f.value = $13)) \
+        AND ($14 IS NULL OR u.user_id IN (SELECT m.user_id FROM group_members m WHERE m.tenant_id = $1 \
+            AND m.group_id = $14)) \
         RETURNING id, subject, period, max_cost, max_tokens, begins_at, cost_spent, tokens_spent, cost_reserved, \
         tokens_reserved, created_at, updated_at",
     postgres: "INSERT INTO budgets (tenant_id, id, subject, period, max_cost, max_tokens, begins_at, cost_spent, \
@@ -40,6 +42,8 @@ const CREATE: Sql = Sql::Each {
         AND ($9::uuid IS NULL OR u.user_id = $9) AND ($10::uuid IS NULL OR u.workspace_id = $10) \
         AND ($11::text IS NULL OR u.model = $11) AND ($12::text IS NULL OR starts_with(u.model, $12)) \
         AND ($13::text IS NULL OR u.tags @> jsonb_build_array($13::text)) \
+        AND ($14::uuid IS NULL OR u.user_id IN (SELECT m.user_id FROM group_members m WHERE m.tenant_id = $1 \
+            AND m.group_id = $14)) \
         RETURNING id, subject, period, max_cost, max_tokens, begins_at, cost_spent, tokens_spent, cost_reserved, \
         tokens_reserved, created_at, updated_at",
 };
@@ -58,8 +62,10 @@ const UPDATE: Sql = Sql::Same(
      tokens_reserved, created_at, updated_at",
 );
 const DELETE: Sql = Sql::Same("DELETE FROM budgets WHERE tenant_id = $1 AND id = $2");
+const DELETE_OF_SUBJECT: Sql = Sql::Same("DELETE FROM budgets WHERE tenant_id = $1 AND subject = $2");
 
-/// For call `$3`, the `$4`th time, in the budgets of subjects `$2`: cost `$5` and tokens
+/// For call `$3`, the `$4`th time, in the budgets of subjects `$2` and of the groups of
+/// user `$12`: cost `$5` and tokens
 /// `$6`, or what there is, but not less than `$7` and `$8`. `$9` and `$10` are when the
 /// day and the month began, `$11` is when it expires. The rows are locked by id, so
 /// that calls do not wait for each other in a circle.
@@ -73,7 +79,9 @@ const POSTGRES_RESERVE: Sql = Sql::Postgres(
         CASE WHEN b.begins_at < CASE b.period WHEN 'day' THEN $9::bigint ELSE $10::bigint END THEN 0 \
             ELSE b.tokens_spent END AS tokens_spent \
         FROM budgets b WHERE b.tenant_id = $1 \
-        AND b.subject = ANY(ARRAY(SELECT jsonb_array_elements_text($2::jsonb))) ORDER BY b.id FOR UPDATE), \
+        AND b.subject = ANY(ARRAY(SELECT jsonb_array_elements_text($2::jsonb) \
+            UNION ALL SELECT 'group:' || replace(m.group_id::text, '-', '') FROM group_members m \
+            WHERE m.tenant_id = $1 AND m.user_id = $12)) ORDER BY b.id FOR UPDATE), \
      granted AS MATERIALIZED ( \
         SELECT c.id, c.begins_at, c.cost_spent, c.tokens_spent, c.cost_reserved, c.tokens_reserved, \
         LEAST($5::bigint, c.max_cost - c.cost_spent - c.cost_reserved) AS cost, \
@@ -105,9 +113,13 @@ const SQLITE_SET_ASIDE: Sql = Sql::Sqlite(
         ELSE $10 END THEN 0 ELSE b.cost_spent END, $5)), \
      min($6, COALESCE(b.max_tokens - b.tokens_reserved - CASE WHEN b.begins_at < CASE b.period WHEN 'day' THEN $9 \
         ELSE $10 END THEN 0 ELSE b.tokens_spent END, $6)), $11 \
-     FROM budgets b WHERE b.tenant_id = $1 AND b.subject IN (SELECT value FROM json_each($2)) \
+     FROM budgets b WHERE b.tenant_id = $1 AND b.subject IN (SELECT value FROM json_each($2) \
+        UNION ALL SELECT 'group:' || lower(hex(m.group_id)) FROM group_members m WHERE m.tenant_id = $1 \
+        AND m.user_id = $12) \
      AND NOT EXISTS (SELECT 1 FROM budgets f WHERE f.tenant_id = $1 \
-        AND f.subject IN (SELECT value FROM json_each($2)) \
+        AND f.subject IN (SELECT value FROM json_each($2) \
+            UNION ALL SELECT 'group:' || lower(hex(m.group_id)) FROM group_members m WHERE m.tenant_id = $1 \
+            AND m.user_id = $12) \
         AND (f.max_cost - f.cost_reserved - CASE WHEN f.begins_at < CASE f.period WHEN 'day' THEN $9 \
             ELSE $10 END THEN 0 ELSE f.cost_spent END < $7 \
         OR f.max_tokens - f.tokens_reserved - CASE WHEN f.begins_at < CASE f.period WHEN 'day' THEN $9 \
@@ -124,8 +136,8 @@ const SQLITE_RESERVE: Sql = Sql::Sqlite(
      FROM budget_reservations v WHERE v.tenant_id = $1 AND v.call_id = $2 AND v.step = $3 \
      AND budgets.tenant_id = $1 AND budgets.id = v.budget_id",
 );
-/// The budgets of subjects `$2`, with what is set aside for call `$3`, and whether it
-/// was the `$4`th time.
+/// The budgets of subjects `$2` and of the groups of user `$5`, with what is set aside for
+/// call `$3`, and whether it was the `$4`th time.
 const SQLITE_RESERVED: Sql = Sql::Sqlite(
     "SELECT b.id, b.subject, b.period, b.max_cost, b.max_tokens, b.begins_at, b.cost_spent, b.tokens_spent, \
      b.cost_reserved, b.tokens_reserved, b.created_at, b.updated_at, \
@@ -135,7 +147,9 @@ const SQLITE_RESERVED: Sql = Sql::Sqlite(
         AND v.budget_id = b.id), 0) AS call_cost, \
      COALESCE((SELECT sum(v.tokens) FROM budget_reservations v WHERE v.tenant_id = $1 AND v.call_id = $3 \
         AND v.budget_id = b.id), 0) AS call_tokens \
-     FROM budgets b WHERE b.tenant_id = $1 AND b.subject IN (SELECT value FROM json_each($2))",
+     FROM budgets b WHERE b.tenant_id = $1 AND b.subject IN (SELECT value FROM json_each($2) \
+        UNION ALL SELECT 'group:' || lower(hex(m.group_id)) FROM group_members m WHERE m.tenant_id = $1 \
+        AND m.user_id = $5)",
 );
 
 /// Gives back what is set aside for call `$2`. What is deleted is counted by whoever
@@ -201,23 +215,27 @@ fn budget(row: &Row) -> Result<Budget> {
     })
 }
 
+/// Deletes the budgets of a subject that is deleted itself.
+pub(crate) fn deletion(tenant: TenantId, subject: &BudgetSubject) -> Statement {
+    DELETE_OF_SUBJECT.bind(tenant).bind(subject.to_string())
+}
+
 /// Binds what of the usage counts for a subject.
 fn counting(create: Statement, subject: &BudgetSubject) -> Statement {
-    let (mut user, mut workspace): (Option<Uuid>, Option<Uuid>) = (None, None);
+    let (mut user, mut workspace, mut group): (Option<Uuid>, Option<Uuid>, Option<Uuid>) = (None, None, None);
     let (mut model, mut beginning, mut tag) = (None, None, None);
     match subject {
         BudgetSubject::Tenant => {}
         BudgetSubject::User(id) => user = Some(id.0),
         BudgetSubject::Workspace(id) => workspace = Some(id.0),
-        // Nobody has such an id: a new group has spent nothing.
-        BudgetSubject::Group(id) => workspace = Some(*id),
+        BudgetSubject::Group(id) => group = Some(id.0),
         BudgetSubject::Model(name) => match name.strip_suffix("/*") {
             Some(connection) => beginning = Some(format!("{}/", text(connection))),
             None => model = Some(text(name).into_owned()),
         },
         BudgetSubject::Tag(name) => tag = Some(text(name).into_owned()),
     }
-    create.bind(user).bind(workspace).bind(model).bind(beginning).bind(tag)
+    create.bind(user).bind(workspace).bind(model).bind(beginning).bind(tag).bind(group)
 }
 
 /// Less than the least: which limit, if any, keeps `budget` from it.
@@ -320,7 +338,8 @@ impl SqlStore {
                 .bind(count(reserve.least.tokens))
                 .bind(day)
                 .bind(month)
-                .bind(reserve.expires_at))
+                .bind(reserve.expires_at)
+                .bind(scope.user))
         };
         let counted =
             SQLITE_RESERVE.bind(scope.tenant).bind(reserve.call).bind(reserve.step).bind(day).bind(month);
@@ -328,7 +347,8 @@ impl SqlStore {
             .bind(scope.tenant)
             .bind(json(&reserve.subjects)?)
             .bind(reserve.call)
-            .bind(reserve.step);
+            .bind(reserve.step)
+            .bind(scope.user);
         let outcomes = match self.kind() {
             crate::Kind::Postgres => self.database.transaction_of(vec![set_aside(POSTGRES_RESERVE)?]).await?,
             crate::Kind::Sqlite => {

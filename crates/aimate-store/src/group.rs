@@ -1,10 +1,12 @@
 //! Groups.
 
+use aimate_core::budget::BudgetSubject;
 use aimate_core::group::{Group, GroupChange, GroupMember, GroupStore};
 use aimate_core::{Error, GroupId, Page, PageRequest, Result, Role, Scope, Timestamp, UserId};
 use async_trait::async_trait;
 
 use crate::SqlStore;
+use crate::budget;
 use crate::database::{DbError, Row, Sql, Statement, each};
 use crate::page::{after, before, or_not_found, page_by_id, rows_of};
 use crate::value::{maybe_text, text};
@@ -172,7 +174,8 @@ impl GroupStore for SqlStore {
         let mut changes = vec![lock(scope), of(scope, FORGET, id), of(scope, GRANT, id)];
         changes.extend(hand_over::of_group(scope, id.0));
         let delete = of(scope, DELETE, id).expect_touched(1);
-        changes.extend([of(scope, LEAVE, id), delete, stop_runs(scope)]);
+        let budgets = budget::deletion(scope.tenant, &BudgetSubject::Group(id));
+        changes.extend([of(scope, LEAVE, id), budgets, delete, stop_runs(scope)]);
         let missing = || Error::missing("group", id);
         self.database.transaction_of(changes).await.map_err(|error| error.on_row_count(missing))?;
         Ok(())

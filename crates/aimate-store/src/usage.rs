@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aimate_core::budget::BudgetPeriod;
+use aimate_core::budget::{Amount, BudgetPeriod};
 use aimate_core::usage::{
     Cost, ListedUsage, TokenUsage, UsageFilter, UsageGroup, UsageRecord, UsageStore, UsageSum,
 };
@@ -39,15 +39,18 @@ const RECORD: Sql = Sql::Each {
             (c.value ->> 10)::bigint, (c.value ->> 11)::bigint, (c.value ->> 12)::boolean, (c.value ->> 13)::bigint, \
             c.value -> 14, (c.value ->> 15)::uuid FROM called c \
             ON CONFLICT (tenant_id, id) DO NOTHING \
-            RETURNING tenant_id, id, COALESCE(cost, 0) AS cost, input_tokens + output_tokens AS tokens), \
+            RETURNING tenant_id, id), \
         gone AS (DELETE FROM budget_reservations v USING called c \
             WHERE v.tenant_id = c.tenant_id AND v.call_id = c.id \
             RETURNING v.tenant_id, v.budget_id, v.cost, v.tokens), \
         back AS (SELECT o.tenant_id, o.budget_id, sum(o.cost)::bigint AS cost, sum(o.tokens)::bigint AS tokens \
             FROM gone o GROUP BY o.tenant_id, o.budget_id), \
-        spent AS (SELECT b.tenant_id, b.id, sum(s.cost)::bigint AS cost, sum(s.tokens)::bigint AS tokens \
+        spent AS (SELECT b.tenant_id, b.id, sum((c.value ->> 17)::bigint)::bigint AS cost, \
+            sum((c.value ->> 18)::bigint)::bigint AS tokens \
             FROM stored s JOIN called c ON c.tenant_id = s.tenant_id AND c.id = s.id \
-            CROSS JOIN LATERAL jsonb_array_elements_text(c.value -> 16) AS n (subject) \
+            CROSS JOIN LATERAL (SELECT jsonb_array_elements_text(c.value -> 16) \
+                UNION ALL SELECT 'group:' || replace(m.group_id::text, '-', '') FROM group_members m \
+                WHERE m.tenant_id = c.tenant_id AND m.user_id = (c.value ->> 1)::uuid) AS n (subject) \
             JOIN budgets b ON b.tenant_id = c.tenant_id AND b.subject = n.subject GROUP BY b.tenant_id, b.id), \
         locked AS (SELECT b.tenant_id, b.id FROM budgets b WHERE (b.tenant_id, b.id) IN ( \
                 SELECT s.tenant_id, s.id FROM spent s UNION SELECT k.tenant_id, k.budget_id FROM back k) \
@@ -305,6 +308,7 @@ fn cost(dollars: i64, billionths: i64) -> Cost {
 fn record(records: &[&(Scope, UsageRecord)], day: Timestamp) -> Result<Statement> {
     let rows = records.iter().map(|(scope, record)| {
         let usage = &record.usage;
+        let amount = Amount::of(usage);
         object!([
             scope.tenant.0.simple(),
             scope.user.0.simple(),
@@ -323,6 +327,8 @@ fn record(records: &[&(Scope, UsageRecord)], day: Timestamp) -> Result<Statement
             record.tags,
             record.workspace_id.map(|id| id.0.simple()),
             subjects(scope, record),
+            amount.cost.0,
+            count(amount.tokens),
         ])
     });
     let month = BudgetPeriod::Month.begin(day);

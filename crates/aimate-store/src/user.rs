@@ -1,10 +1,12 @@
 //! Users.
 
+use aimate_core::budget::BudgetSubject;
 use aimate_core::user::{EnsuredUser, Standing, User, UserChange, UserStore};
 use aimate_core::{Error, Page, PageRequest, Result, Scope, TenantId, Timestamp, UserId};
 use async_trait::async_trait;
 
 use crate::SqlStore;
+use crate::budget;
 use crate::database::{Row, Sql, Statement, each};
 use crate::page::{after, or_not_found, page_by_id, rows_of, touched_or_not_found};
 use crate::value::{json, maybe_json, maybe_text, text};
@@ -74,10 +76,6 @@ const LOOSEN: Sql = Sql::Same(
      WHERE tenant_id = $1 AND user_id = $2 ON CONFLICT (tenant_id, id) DO UPDATE SET worker_id = NULL",
 );
 const DELETE: Sql = Sql::Same("DELETE FROM users WHERE tenant_id = $1 AND id = $2");
-const DELETE_BUDGETS: Sql = Sql::Each {
-    sqlite: "DELETE FROM budgets WHERE tenant_id = $1 AND subject = 'user:' || lower(hex($2))",
-    postgres: "DELETE FROM budgets WHERE tenant_id = $1 AND subject = 'user:' || replace($2::uuid::text, '-', '')",
-};
 
 pub(crate) fn user(row: &Row) -> Result<User> {
     Ok(User {
@@ -141,7 +139,8 @@ pub(crate) fn deletion(tenant: TenantId, id: UserId) -> Vec<Statement> {
     let of = |sql: Sql| sql.bind(tenant).bind(id);
     let mut statements = vec![of(LOCK)];
     statements.extend(hand_over::of_deleted(tenant, id));
-    statements.extend([of(LOOSEN), of(DELETE_BUDGETS), of(DELETE)]);
+    let budgets = budget::deletion(tenant, &BudgetSubject::User(id));
+    statements.extend([of(LOOSEN), budgets, of(DELETE)]);
     statements
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod hand_over;
 mod member;
 
+use aimate_core::budget::BudgetSubject;
 use aimate_core::workspace::{
     NewWorkspaceMember, Workspace, WorkspaceChange, WorkspaceMember, WorkspaceRole, WorkspaceStore,
 };
@@ -11,6 +12,7 @@ use async_trait::async_trait;
 
 pub(crate) use self::member::{grant_user, lock, stop_runs};
 use crate::SqlStore;
+use crate::budget;
 use crate::database::{DbError, Row, Sql, each};
 use crate::page::{before, or_not_found, page_by_id, rows_of};
 use crate::value::{json, maybe_json, maybe_text, text};
@@ -150,7 +152,8 @@ impl WorkspaceStore for SqlStore {
         // The key is violated by a conversation that came into the workspace
         // between the two statements.
         let changed = || Error::unavailable("the workspace changed at the same moment; try again");
-        match self.database.transaction([leave, leave_collections, delete]).await {
+        let budgets = budget::deletion(scope.tenant, &BudgetSubject::Workspace(id));
+        match self.database.transaction([leave, leave_collections, delete, budgets]).await {
             Ok(_) => Ok(()),
             Err(DbError::RowCount { .. }) => {
                 Err(self.not_their_workspace(scope, id, WorkspaceRole::Owner).await)

@@ -1,5 +1,6 @@
 use futures_util::future::join_all;
 
+use super::group;
 use super::world::{World, all, at, finish, id, missing, refused, text_events, tokens};
 use crate::budget::{
     Amount, Budget, BudgetLimits, BudgetPeriod, BudgetSubject, BudgetedCall, Reserve, Reserved,
@@ -221,6 +222,7 @@ pub async fn new_budget_counts_what_was_spent(stores: &Stores) {
     let other_model = UsageRecord { model: "labs/m".into(), tags: vec!["u".into()], ..in_workspace.clone() };
     let other_model = UsageRecord { id: id(), workspace_id: None, ..other_model };
     stores.usage.record(&[(w.me, in_workspace), (w.me, other_model)]).await.unwrap();
+    let group = group::created(&w, "pumps", &[w.me.user]).await;
     for (subject, expected) in [
         (BudgetSubject::Tenant, amount(46, 460)),
         (BudgetSubject::User(w.me.user), amount(39, 390)),
@@ -229,6 +231,7 @@ pub async fn new_budget_counts_what_was_spent(stores: &Stores) {
         (BudgetSubject::Model("lab/*".into()), amount(29, 290)),
         (BudgetSubject::Tag("t".into()), amount(29, 290)),
         (BudgetSubject::Tag("v".into()), amount(0, 0)),
+        (BudgetSubject::Group(group.id), amount(39, 390)),
         (BudgetSubject::Group(id()), amount(0, 0)),
     ] {
         let made = created(&w, subject.clone(), BudgetLimits::tokens(1)).await;
@@ -240,11 +243,15 @@ pub async fn call_counts_in_every_budget_of_it(stores: &Stores) {
     let w = World::new(stores).await;
     let workspace: WorkspaceId = id();
     let limits = BudgetLimits { max_cost: Some(Cost(100)), max_tokens: Some(100) };
+    let ours = group::created(&w, "pumps", &[w.me.user, w.other.user]).await;
+    let theirs = group::created(&w, "boilers", &[w.other.user]).await;
     let mut budgets = Vec::new();
     for (subject, counts) in [
         (BudgetSubject::Tenant, true),
         (BudgetSubject::User(w.me.user), true),
         (BudgetSubject::User(w.other.user), false),
+        (BudgetSubject::Group(ours.id), true),
+        (BudgetSubject::Group(theirs.id), false),
         (BudgetSubject::Workspace(workspace), true),
         (BudgetSubject::Model("lab/m".into()), true),
         (BudgetSubject::Model("lab/*".into()), true),
@@ -257,7 +264,7 @@ pub async fn call_counts_in_every_budget_of_it(stores: &Stores) {
     let tags = ["t".to_owned()];
     let call = BudgetedCall { user: w.me.user, workspace: Some(workspace), model: "lab/m", tags: &tags };
     let reserve = Reserve { subjects: call.subjects(), ..reserve(&w.me, amount(8, 9), at(2)) };
-    assert_eq!(granted(&w, &reserve).await, [amount(8, 9); 6]);
+    assert_eq!(granted(&w, &reserve).await, [amount(8, 9); 7]);
     for (budget, counts) in &budgets {
         let expected = if *counts { amount(8, 9) } else { amount(0, 0) };
         assert_eq!(now_of(&w, budget).await, (amount(0, 0), expected), "{:?}", budget.subject);
@@ -275,6 +282,8 @@ pub async fn run_counts_where_its_end_is_stored(stores: &Stores) {
     let begin = w.begun().await;
     let budget = of_tokens(&w, 1_000).await;
     let mine = created(&w, BudgetSubject::User(w.me.user), BudgetLimits::dollars(1.0)).await;
+    let pumps = group::created(&w, "pumps", &[w.me.user]).await;
+    let ours = created(&w, BudgetSubject::Group(pumps.id), BudgetLimits::dollars(1.0)).await;
     let call = Reserve { call: begin.run.id.0.into(), ..reserve(&w.me, amount(5, 500), at(100)) };
     granted(&w, &call).await;
     granted(&w, &Reserve { step: 1, ..call }).await;
@@ -286,6 +295,9 @@ pub async fn run_counts_where_its_end_is_stored(stores: &Stores) {
     refused(stores.runs.finish(&w.me, &end).await, ErrorKind::Conflict);
     assert_eq!(now_of(&w, &budget).await, (amount(3, 27), amount(0, 0)));
     assert_eq!(now_of(&w, &mine).await, (amount(3, 27), amount(0, 0)));
+    assert_eq!(now_of(&w, &ours).await, (amount(3, 27), amount(0, 0)));
+    stores.groups.delete(&w.admin, pumps.id).await.unwrap();
+    missing(stores.budgets.get(&w.admin, ours.id).await);
     is_balanced(stores, &w.admin, true).await;
 }
 

@@ -15,7 +15,7 @@ fn group(name: &str) -> Group {
     }
 }
 
-async fn created(w: &World<'_>, name: &str, members: &[UserId]) -> Group {
+pub(super) async fn created(w: &World<'_>, name: &str, members: &[UserId]) -> Group {
     let group = group(name);
     w.stores.groups.create(&w.admin, &group).await.unwrap();
     for member in members {

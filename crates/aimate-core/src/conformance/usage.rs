@@ -1,4 +1,6 @@
+use super::budget::budget;
 use super::world::{World, at, id, tokens};
+use crate::budget::{Amount, BudgetLimits, BudgetPeriod, BudgetSubject};
 use crate::id::{ConversationId, RunId, UserId};
 use crate::usage::{
     Cost, ListedUsage, TokenUsage, UsageFilter, UsageGroup, UsageOutcome, UsageRecord, UsageSum,
@@ -127,7 +129,12 @@ pub async fn counts_that_no_call_has_break_no_sum(stores: &Stores) {
         record.usage.cached_tokens = u64::MAX;
         record.usage.cost = Some(Cost(i64::MAX));
     }
+    let budget = budget(BudgetSubject::Tenant, BudgetPeriod::Day, BudgetLimits::tokens(1));
+    stores.budgets.create(&w.admin, &budget).await.unwrap();
     store(&w, w.me, records).await;
+    let spent = stores.budgets.get(&w.admin, budget.id).await.unwrap().spent;
+    let cost = Cost(3 * TokenUsage::MAX_COST.0);
+    assert_eq!(spent, Amount { cost, tokens: 6 * TokenUsage::MAX_TOKENS });
     for group_by in [UsageGroup::Model, UsageGroup::User, UsageGroup::Day] {
         let sums = summarize(&w, w.me, by([group_by])).await;
         let most = 3 * TokenUsage::MAX_TOKENS;

@@ -24,8 +24,10 @@ const SPEND: Sql = Sql::Sqlite(
         WHEN begins_at = CASE period WHEN 'day' THEN $2 ELSE $3 END THEN tokens_spent + t.tokens ELSE tokens_spent END, \
      begins_at = max(begins_at, CASE period WHEN 'day' THEN $2 ELSE $3 END) \
      FROM (SELECT b.tenant_id AS tenant_id, b.id AS id, sum(c.value ->> 3) AS cost, sum(c.value ->> 4) AS tokens \
-        FROM json_each($1) c CROSS JOIN json_each(c.value -> 2) n CROSS JOIN budgets b \
-        WHERE b.tenant_id = unhex(c.value ->> 0) AND b.subject = n.value \
+        FROM json_each($1) c CROSS JOIN budgets b WHERE b.tenant_id = unhex(c.value ->> 0) \
+        AND b.subject IN (SELECT n.value FROM json_each(c.value -> 2) n \
+            UNION ALL SELECT 'group:' || lower(hex(m.group_id)) FROM group_members m \
+            WHERE m.tenant_id = unhex(c.value ->> 0) AND m.user_id = unhex(c.value ->> 5)) \
         AND NOT EXISTS (SELECT 1 FROM usage_records u WHERE u.tenant_id = unhex(c.value ->> 0) \
             AND u.id = unhex(c.value ->> 1)) GROUP BY b.tenant_id, b.id) t \
      WHERE budgets.tenant_id = t.tenant_id AND budgets.id = t.id",
@@ -48,6 +50,7 @@ const FORGET: Sql = Sql::Sqlite(
 pub(crate) struct Settled {
     /// Their subjects.
     pub(crate) subjects: JsonText,
+    pub(crate) cost: i64,
     pub(crate) tokens: i64,
     /// When the day and the month began in which the call ended.
     pub(crate) day: Timestamp,
@@ -56,16 +59,18 @@ pub(crate) struct Settled {
 
 impl Settled {
     pub(crate) fn of(scope: &Scope, record: &UsageRecord) -> Result<Self> {
+        let amount = Amount::of(&record.usage);
         Ok(Self {
             subjects: json(&subjects(scope, record))?,
-            tokens: count(Amount::of(&record.usage).tokens),
+            cost: amount.cost.0,
+            tokens: count(amount.tokens),
             day: BudgetPeriod::Day.begin(record.created_at),
             month: BudgetPeriod::Month.begin(record.created_at),
         })
     }
 }
 
-/// The subjects whose budgets count a call.
+/// The subjects whose budgets count a call, beside the groups of its user.
 pub(crate) fn subjects(scope: &Scope, record: &UsageRecord) -> Vec<String> {
     let (model, tags) = (record.model.as_str(), record.tags.as_slice());
     BudgetedCall { user: scope.user, workspace: record.workspace_id, model, tags }.subjects()
@@ -86,6 +91,7 @@ pub(crate) fn settled<'r>(
             subjects(scope, record),
             amount.cost.0,
             count(amount.tokens),
+            scope.user.0.simple(),
         ]);
         let day = BudgetPeriod::Day.begin(record.created_at);
         match days.iter_mut().find(|(other, _)| *other == day) {

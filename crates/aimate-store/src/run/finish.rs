@@ -11,7 +11,7 @@ use crate::{Kind, SqlStore};
 /// All of it in one statement, for one round trip; it returns a row if the run
 /// was ended. `$1` to `$4` find the run, `$5` to `$9` end it, `$10` to `$14` are
 /// the answer's, `$15` to `$24`, `$28` and `$29` the usage record's, `$25` to `$27` the
-/// events'; `$30` to `$33` say what the call adds to which budgets.
+/// events'; `$30` to `$34` say what the call adds to which budgets.
 const POSTGRES_FINISH: Sql = Sql::Postgres(
     "WITH ended AS ( \
         UPDATE runs SET status = $5, error = $6, finish_reason = $7, usage = $8, finished_at = $9 \
@@ -33,7 +33,9 @@ const POSTGRES_FINISH: Sql = Sql::Postgres(
      back AS (SELECT o.budget_id, sum(o.cost)::bigint AS cost, sum(o.tokens)::bigint AS tokens FROM gone o \
         GROUP BY o.budget_id), \
      counted AS (SELECT s.id FROM budgets s WHERE s.tenant_id = $1 \
-        AND s.subject = ANY(ARRAY(SELECT jsonb_array_elements_text($30::jsonb)))), \
+        AND s.subject = ANY(ARRAY(SELECT jsonb_array_elements_text($30::jsonb) \
+            UNION ALL SELECT 'group:' || replace(m.group_id::text, '-', '') FROM group_members m \
+            WHERE m.tenant_id = $1 AND m.user_id = $2))), \
      locked AS (SELECT b.id FROM budgets b WHERE b.tenant_id = $1 AND EXISTS (SELECT 1 FROM ended) \
         AND b.id IN (SELECT s.id FROM counted s UNION SELECT k.budget_id FROM back k) \
         ORDER BY b.id FOR UPDATE), \
@@ -41,9 +43,9 @@ const POSTGRES_FINISH: Sql = Sql::Postgres(
         UPDATE budgets SET \
         cost_spent = CASE WHEN s.id IS NULL THEN budgets.cost_spent \
             WHEN budgets.begins_at < CASE budgets.period WHEN 'day' THEN $32::bigint ELSE $33::bigint END \
-            THEN COALESCE($14, 0) \
+            THEN $34::bigint \
             WHEN budgets.begins_at = CASE budgets.period WHEN 'day' THEN $32::bigint ELSE $33::bigint END \
-            THEN budgets.cost_spent + COALESCE($14, 0) ELSE budgets.cost_spent END, \
+            THEN budgets.cost_spent + $34::bigint ELSE budgets.cost_spent END, \
         tokens_spent = CASE WHEN s.id IS NULL THEN budgets.tokens_spent \
             WHEN budgets.begins_at < CASE budgets.period WHEN 'day' THEN $32::bigint ELSE $33::bigint END \
             THEN $31::bigint \
@@ -138,6 +140,7 @@ fn postgres(scope: &Scope, finish: &FinishRun) -> Result<Statement> {
         .bind(settled.tokens)
         .bind(settled.day)
         .bind(settled.month)
+        .bind(settled.cost)
         .expect_returned())
 }
 
