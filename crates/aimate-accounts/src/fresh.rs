@@ -11,12 +11,12 @@ use std::time::Duration;
 use aimate_core::Timestamp;
 
 /// How much older than the database something may be: another process may have changed
-/// it. Less than five seconds, so that who looks each second knows it in time.
-const FRESH: Duration = Duration::from_secs(4);
+/// it. Who looks once a second knows it within five, also when much is going on.
+const FRESH: Duration = Duration::from_secs(3);
 /// Entries at most.
 const MAX_KNOWN: usize = 50_000;
 
-/// What was read, by key, for four seconds.
+/// What was read, by key, for three seconds.
 pub(crate) struct Fresh<K, V> {
     known: Mutex<HashMap<K, (Timestamp, V)>>,
     /// How often something was forgotten: what was read before that is old.
@@ -80,8 +80,8 @@ mod tests {
     fn what_is_read_is_known_for_a_while() {
         let fresh = Fresh::default();
         fresh.keep(1, 'a', Timestamp(0), fresh.moment());
-        assert_eq!(fresh.get(&1, Timestamp(3_999_999)), Some('a'));
-        assert_eq!(fresh.get(&1, Timestamp(4_000_000)), None);
+        assert_eq!(fresh.get(&1, Timestamp(2_999_999)), Some('a'));
+        assert_eq!(fresh.get(&1, Timestamp(3_000_000)), None);
     }
 
     #[test]

@@ -17,8 +17,8 @@ use crate::scope::{Role, Scope};
 use crate::user::Standing;
 
 /// How long a standing may be older than the database: another process may have
-/// changed it. Less than five seconds, so that who looks each second knows it in time.
-const FRESH: Duration = Duration::from_secs(4);
+/// changed it. Who looks once a second knows it within five, also when much is going on.
+const FRESH: Duration = Duration::from_secs(3);
 /// Standings kept at most.
 const MAX_KNOWN: usize = 50_000;
 
@@ -227,7 +227,7 @@ mod tests {
         let access = Access::default();
         let now = Timestamp(1_000_000_000);
         access.keep(&scope(1), now, access.moment(), standing());
-        assert!(access.fresh(&scope(1), now.plus(Duration::from_millis(3_999)), |_| ()).is_some());
+        assert!(access.fresh(&scope(1), now.plus(Duration::from_millis(2_999)), |_| ()).is_some());
         assert!(access.fresh(&scope(1), now.plus(FRESH), |_| ()).is_none());
         assert!(access.fresh(&scope(2), now, |_| ()).is_none());
     }

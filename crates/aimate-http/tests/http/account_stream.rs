@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use aimate_core::testing::Step;
+use aimate_accounts::{AccountSettings, Accounts, RegistrationRule, SigningSecret};
+use aimate_core::testing::{ScriptedProvider, Step};
+use aimate_http::{Callers, Options};
 use axum::body::Body;
 use http::Method;
 use http_body_util::BodyExt;
@@ -10,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::account::{PASSWORD, api_token, by, house, register, text, with};
-use crate::common::{Bench, end, say, until};
+use crate::common::{Bench, builder, end, say, until};
 
 /// The rest of a stream, which has to end within five seconds.
 async fn rest(body: Body) -> String {
@@ -150,4 +152,34 @@ async fn sec_t20_answer_that_took_long_is_not_given_to_who_signed_out() {
     assert_eq!(out.status, 204);
     answer.problem(401, "unauthenticated");
     assert!(!answer.body.contains("secret"));
+}
+
+#[tokio::test]
+async fn sec_t19_what_another_process_ended_is_known_within_five_seconds() {
+    let folder = std::env::temp_dir().join(format!("aimate-two-processes-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let url = format!("sqlite:{}", folder.join("aimate.db").display());
+    let secret = SigningSecret::generate().unwrap();
+    let served = async |scripts: Vec<Vec<Step>>| {
+        let store = aimate_store::connect(&url).await.unwrap();
+        let provider = ScriptedProvider::new(scripts);
+        let engine = builder(store.clone(), provider.clone()).build().await.unwrap();
+        let settings = AccountSettings::new(secret.clone()).registration(RegistrationRule::Open);
+        let accounts = Accounts::new(engine.clone(), store, settings);
+        let options = Options::default().callers(Callers::Accounts(accounts));
+        let router = aimate_http::router(engine.clone(), options);
+        Bench { engine, provider, router }
+    };
+    let (here, there) = (served(vec![vec![say("half"), Step::Hang]]).await, served(Vec::new()).await);
+    let ada = register(&there, "ada@example.org").await;
+    let access = text(&ada, "access_token").to_owned();
+    let bearer = format!("Bearer {access}");
+    let stream =
+        open_stream(&here, &[("authorization", &bearer)], "/api/v1/messages", json!({"content": "x"})).await;
+    assert_eq!(here.ask(by(&access, Method::GET, "/api/v1/auth/me", None)).await.status, 200);
+    let out = there.ask(by(&access, Method::POST, "/api/v1/auth/logout", None)).await;
+    assert_eq!(out.status, 204, "{}", out.body);
+    assert!(rest(stream).await.contains("\"unauthenticated\""));
+    here.ask(by(&access, Method::GET, "/api/v1/auth/me", None)).await.problem(401, "unauthenticated");
+    std::fs::remove_dir_all(folder).unwrap();
 }
