@@ -15,9 +15,9 @@ const MAKE_ONE: &str = "make one with `openssl rand -base64 32`";
 /// How people sign in, in server mode.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct SignInArguments {
-    /// Who may register: `first` (the first account, an admin; later ones with an invite), `open`, `invite` or
-    /// `closed`
-    #[arg(long, env = "AIMATE_REGISTRATION", default_value = "first", value_parser = registration)]
+    /// Who may register: `open` (anybody; the first account is an admin's), `first` (that one, later ones with an
+    /// invite), `invite` or `closed`
+    #[arg(long, env = "AIMATE_REGISTRATION", default_value = "open", value_parser = registration)]
     registration: RegistrationRule,
     /// How long an access token is good, at most `15m`
     #[arg(long, env = "AIMATE_ACCESS_LIFETIME", default_value = "15m", value_parser = access_lifetime)]

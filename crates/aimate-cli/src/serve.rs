@@ -95,7 +95,9 @@ async fn admit(
                 (RegistrationRule::First, true) => {
                     "accounts: none yet; the first who registers becomes the admin (`aimate user add --admin` makes one)"
                 }
-                (RegistrationRule::Open, _) => "accounts: anybody may register",
+                (RegistrationRule::Open, _) => {
+                    "accounts: anybody may register (AIMATE_REGISTRATION: first, invite or closed)"
+                }
                 (RegistrationRule::Closed, _) => "accounts: `aimate user add` makes them",
                 _ => "accounts: who has an invite may register",
             };
