@@ -26,6 +26,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 /// Maximum bytes of the body of a request whose sender nobody knows yet: an extension of
 /// it.
 #[derive(Clone, Copy)]
+#[cfg_attr(not(feature = "accounts"), allow(dead_code, reason = "only accounts serve whom nobody knows"))]
 pub(crate) struct MaxBody(pub(crate) usize);
 
 /// A JSON body of a request or a response.

@@ -17,8 +17,9 @@ use crate::{json, model, openai};
     info(
         title = "aiMate",
         description = "Chat with any model server, stored and resumable: the product's own API under `/api/v1`, \
-            an OpenAI-compatible one under `/v1`. Local mode needs no credential and ignores any; an application \
-            that has the API within it says what it needs.",
+            an OpenAI-compatible one under `/v1`. Local mode needs no credential and ignores any; with accounts, \
+            `POST /api/v1/auth/login` gives an access token for `Authorization: Bearer`, or with `\"cookie\": true` \
+            cookies for a page of this server; an application that has the API within it says what it needs.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     tags(
