@@ -5,6 +5,7 @@ mod settle;
 use aimate_core::budget::{
     Amount, Budget, BudgetLimits, BudgetPeriod, BudgetStore, BudgetSubject, Reserve, Reserved,
 };
+use aimate_core::usage::Cost;
 use aimate_core::{BudgetId, Error, Page, PageRequest, Result, Scope, TenantId, Timestamp, UsageId};
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -68,7 +69,8 @@ const DELETE_OF_SUBJECT: Sql = Sql::Same("DELETE FROM budgets WHERE tenant_id = 
 /// user `$12`: cost `$5` and tokens
 /// `$6`, or what there is, but not less than `$7` and `$8`. `$9` and `$10` are when the
 /// day and the month began, `$11` is when it expires. The rows are locked by id, so
-/// that calls do not wait for each other in a circle.
+/// that calls do not wait for each other in a circle. What costs nothing is never refused
+/// for want of dollars.
 const POSTGRES_RESERVE: Sql = Sql::Postgres(
     "WITH counted AS MATERIALIZED ( \
         SELECT b.id, b.subject, b.period, b.max_cost, b.max_tokens, b.cost_reserved, b.tokens_reserved, \
@@ -84,11 +86,11 @@ const POSTGRES_RESERVE: Sql = Sql::Postgres(
             WHERE m.tenant_id = $1 AND m.user_id = $12)) ORDER BY b.id FOR UPDATE), \
      granted AS MATERIALIZED ( \
         SELECT c.id, c.begins_at, c.cost_spent, c.tokens_spent, c.cost_reserved, c.tokens_reserved, \
-        LEAST($5::bigint, c.max_cost - c.cost_spent - c.cost_reserved) AS cost, \
-        LEAST($6::bigint, c.max_tokens - c.tokens_spent - c.tokens_reserved) AS tokens \
+        GREATEST(0, LEAST($5::bigint, c.max_cost - c.cost_spent - c.cost_reserved)) AS cost, \
+        GREATEST(0, LEAST($6::bigint, c.max_tokens - c.tokens_spent - c.tokens_reserved)) AS tokens \
         FROM counted c WHERE NOT EXISTS (SELECT 1 FROM counted f \
-            WHERE f.max_cost - f.cost_spent - f.cost_reserved < $7::bigint \
-            OR f.max_tokens - f.tokens_spent - f.tokens_reserved < $8::bigint)), \
+            WHERE ($7::bigint > 0 AND f.max_cost - f.cost_spent - f.cost_reserved < $7) \
+            OR ($8::bigint > 0 AND f.max_tokens - f.tokens_spent - f.tokens_reserved < $8))), \
      set_aside AS ( \
         INSERT INTO budget_reservations (tenant_id, call_id, budget_id, step, cost, tokens, expires_at) \
         SELECT $1, $3, g.id, $4, g.cost, g.tokens, $11 FROM granted g), \
@@ -109,10 +111,10 @@ const POSTGRES_RESERVE: Sql = Sql::Postgres(
 const SQLITE_SET_ASIDE: Sql = Sql::Sqlite(
     "INSERT INTO budget_reservations (tenant_id, call_id, budget_id, step, cost, tokens, expires_at) \
      SELECT $1, $3, b.id, $4, \
-     min($5, COALESCE(b.max_cost - b.cost_reserved - CASE WHEN b.begins_at < CASE b.period WHEN 'day' THEN $9 \
-        ELSE $10 END THEN 0 ELSE b.cost_spent END, $5)), \
-     min($6, COALESCE(b.max_tokens - b.tokens_reserved - CASE WHEN b.begins_at < CASE b.period WHEN 'day' THEN $9 \
-        ELSE $10 END THEN 0 ELSE b.tokens_spent END, $6)), $11 \
+     max(0, min($5, COALESCE(b.max_cost - b.cost_reserved - CASE WHEN b.begins_at < CASE b.period WHEN 'day' \
+        THEN $9 ELSE $10 END THEN 0 ELSE b.cost_spent END, $5))), \
+     max(0, min($6, COALESCE(b.max_tokens - b.tokens_reserved - CASE WHEN b.begins_at < CASE b.period WHEN 'day' \
+        THEN $9 ELSE $10 END THEN 0 ELSE b.tokens_spent END, $6))), $11 \
      FROM budgets b WHERE b.tenant_id = $1 AND b.subject IN (SELECT value FROM json_each($2) \
         UNION ALL SELECT 'group:' || lower(hex(m.group_id)) FROM group_members m WHERE m.tenant_id = $1 \
         AND m.user_id = $12) \
@@ -120,10 +122,10 @@ const SQLITE_SET_ASIDE: Sql = Sql::Sqlite(
         AND f.subject IN (SELECT value FROM json_each($2) \
             UNION ALL SELECT 'group:' || lower(hex(m.group_id)) FROM group_members m WHERE m.tenant_id = $1 \
             AND m.user_id = $12) \
-        AND (f.max_cost - f.cost_reserved - CASE WHEN f.begins_at < CASE f.period WHEN 'day' THEN $9 \
-            ELSE $10 END THEN 0 ELSE f.cost_spent END < $7 \
-        OR f.max_tokens - f.tokens_reserved - CASE WHEN f.begins_at < CASE f.period WHEN 'day' THEN $9 \
-            ELSE $10 END THEN 0 ELSE f.tokens_spent END < $8))",
+        AND (($7 > 0 AND f.max_cost - f.cost_reserved - CASE WHEN f.begins_at < CASE f.period WHEN 'day' THEN $9 \
+            ELSE $10 END THEN 0 ELSE f.cost_spent END < $7) \
+        OR ($8 > 0 AND f.max_tokens - f.tokens_reserved - CASE WHEN f.begins_at < CASE f.period WHEN 'day' THEN $9 \
+            ELSE $10 END THEN 0 ELSE f.tokens_spent END < $8)))",
 );
 /// Counts what call `$2` set aside the `$3`th time. `$4` and `$5` are when the day and
 /// the month began.
@@ -242,10 +244,11 @@ fn counting(create: Statement, subject: &BudgetSubject) -> Statement {
 fn lacks(budget: &Budget, least: &Amount) -> bool {
     let free = |max: i64, spent: i64, reserved: i64| max.saturating_sub(spent).saturating_sub(reserved);
     let Budget { limits, spent, reserved, .. } = budget;
-    limits.max_cost.is_some_and(|max| free(max.0, spent.cost.0, reserved.cost.0) < least.cost.0)
-        || limits.max_tokens.is_some_and(|max| {
-            free(count(max), count(spent.tokens), count(reserved.tokens)) < count(least.tokens)
-        })
+    let lacks_cost = |max: Cost| free(max.0, spent.cost.0, reserved.cost.0) < least.cost.0;
+    let lacks_tokens =
+        |max| free(count(max), count(spent.tokens), count(reserved.tokens)) < count(least.tokens);
+    (least.cost > Cost(0) && limits.max_cost.is_some_and(lacks_cost))
+        || (least.tokens > 0 && limits.max_tokens.is_some_and(lacks_tokens))
 }
 
 #[async_trait]

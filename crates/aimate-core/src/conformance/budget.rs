@@ -348,6 +348,18 @@ pub async fn refused_call_has_nothing_set_aside(stores: &Stores) {
     assert_eq!(granted(&w, &Reserve { least: amount(5, 1), ..call }).await.len(), 2);
 }
 
+pub async fn call_that_costs_nothing_is_not_refused(stores: &Stores) {
+    let w = World::new(stores).await;
+    let limits = BudgetLimits { max_cost: Some(Cost(10)), max_tokens: None };
+    let budget = created(&w, BudgetSubject::Tenant, limits).await;
+    // More than there was: the last call cost more than was set aside for it.
+    spent(&w, w.me, 15, 1, at(2)).await;
+    let call = |wanted, least| Reserve { least, ..reserve(&w.me, wanted, at(3)) };
+    assert!(is_refused(&w, &call(amount(1, 5), amount(1, 1))).await);
+    assert_eq!(granted(&w, &call(amount(0, 5), amount(0, 1))).await, [amount(0, 5)]);
+    assert_eq!(now_of(&w, &budget).await, (amount(15, 1), amount(0, 5)));
+}
+
 pub async fn calls_at_once_get_no_more_than_there_is(stores: &Stores) {
     let w = World::new(stores).await;
     let budget = of_tokens(&w, 100).await;

@@ -336,6 +336,7 @@ macro_rules! conformance_tests {
                 recording_again_counts_once
                 rest_is_granted
                 refused_call_has_nothing_set_aside
+                call_that_costs_nothing_is_not_refused
                 calls_at_once_get_no_more_than_there_is
                 budget_made_meanwhile_loses_no_call
                 released_call_gives_back
