@@ -72,6 +72,8 @@ actions! {
     BUDGET_DELETED = "budget.deleted";
     /// A price was set.
     PRICE_SET = "price.set";
+    /// A price was deleted.
+    PRICE_DELETED = "price.deleted";
     /// The tenant was disabled.
     TENANT_DISABLED = "tenant.disabled";
     /// The tenant may act again.

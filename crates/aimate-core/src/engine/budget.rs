@@ -1,6 +1,7 @@
 //! Managing the budgets of a tenant.
 
 use super::Engine;
+use crate::audit::{AuditEvent, action};
 use crate::budget::{Amount, Budget, BudgetLimits, BudgetSubject, NewBudget};
 use crate::error::Result;
 use crate::id::BudgetId;
@@ -35,14 +36,16 @@ impl Budgets {
     /// Makes a budget. What its subject has used in the period so far counts.
     ///
     /// # Errors
-    /// `Invalid`, naming the field; `NotFound` for a user who is not the tenant's;
+    /// `Invalid`, naming the field; `NotFound` for a user or a group that is not the tenant's;
     /// `Conflict` if the subject has one of this period; `Forbidden` unless to an admin.
     pub async fn create(&self, new: NewBudget) -> Result<Budget> {
         self.admit().await?;
         new.check()?;
         let inner = &self.engine.inner;
-        if let BudgetSubject::User(user) = new.subject {
-            inner.stores.users.get(&self.scope, user).await?;
+        match new.subject {
+            BudgetSubject::User(user) => drop(inner.stores.users.get(&self.scope, user).await?),
+            BudgetSubject::Group(group) => drop(inner.stores.groups.get(&self.scope, group).await?),
+            _ => {}
         }
         // Calls that are over count, recorded or about to be.
         inner.usage_recorder.flush().await;
@@ -60,7 +63,9 @@ impl Budgets {
         };
         let created = inner.stores.budgets.create(&self.scope, &budget).await;
         inner.catalogs.forget(self.scope.tenant);
-        created
+        let created = created?;
+        self.audit_set(&created).await;
+        Ok(created)
     }
 
     /// One budget, with what is spent and set aside now.
@@ -97,7 +102,9 @@ impl Budgets {
         limits.check()?;
         let inner = &self.engine.inner;
         let now = inner.sources.now();
-        Ok(inner.stores.budgets.update(&self.scope, id, &limits, now).await?.at(now))
+        let updated = inner.stores.budgets.update(&self.scope, id, &limits, now).await?.at(now);
+        self.audit_set(&updated).await;
+        Ok(updated)
     }
 
     /// Deletes a budget: nothing limits its subject any more.
@@ -108,7 +115,22 @@ impl Budgets {
         self.admit().await?;
         let deleted = self.engine.inner.stores.budgets.delete(&self.scope, id).await;
         self.engine.inner.catalogs.forget(self.scope.tenant);
-        deleted
+        deleted?;
+        let event = AuditEvent::new(action::BUDGET_DELETED).target("budget", id);
+        self.engine.audit_of(&self.scope, event).await;
+        Ok(())
+    }
+
+    /// Records what a budget is for, and its limits.
+    async fn audit_set(&self, budget: &Budget) {
+        let BudgetLimits { max_cost, max_tokens } = budget.limits;
+        let event = AuditEvent::new(action::BUDGET_SET)
+            .target("budget", budget.id)
+            .detail("subject", budget.subject.to_string())
+            .detail("period", budget.period.as_str())
+            .detail("max_cost", max_cost.map(|cost| cost.dollars()))
+            .detail("max_tokens", max_tokens);
+        self.engine.audit_of(&self.scope, event).await;
     }
 
     async fn admit(&self) -> Result<()> {

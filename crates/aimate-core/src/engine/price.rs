@@ -1,6 +1,7 @@
 //! Managing what models cost.
 
 use super::Engine;
+use crate::audit::{AuditEvent, action};
 use crate::error::Result;
 use crate::id::PriceId;
 use crate::limit;
@@ -44,7 +45,16 @@ impl PriceTable {
         };
         let created = inner.stores.prices.create(&self.scope, &price).await;
         inner.catalogs.forget(self.scope.tenant);
-        created.map(|()| price)
+        created?;
+        let event = AuditEvent::new(action::PRICE_SET)
+            .target("price", price.id)
+            .detail("model", price.model.as_str())
+            .detail("input", price.prices.input)
+            .detail("output", price.prices.output)
+            .detail("cached", price.prices.cached)
+            .detail("valid_from", price.valid_from.to_string());
+        self.engine.audit_of(&self.scope, event).await;
+        Ok(price)
     }
 
     /// The prices that were set, oldest first, also those that are over or to come.
@@ -65,6 +75,9 @@ impl PriceTable {
         self.engine.admit_admin(&self.scope, "sets prices").await?;
         let deleted = self.engine.inner.stores.prices.delete(&self.scope, id).await;
         self.engine.inner.catalogs.forget(self.scope.tenant);
-        deleted
+        deleted?;
+        let event = AuditEvent::new(action::PRICE_DELETED).target("price", id);
+        self.engine.audit_of(&self.scope, event).await;
+        Ok(())
     }
 }

@@ -101,6 +101,11 @@ async fn budget_is_set_seen_and_changed() {
     assert_eq!(bench.delete(&address).await.status, 204);
     bench.get(&address).await.problem(404, "not_found");
     assert_eq!(bench.post("/v1/chat/completions", body).await.status, 200);
+    let log = bench.get("/api/v1/audit").await.json();
+    let actions: Vec<_> = log["data"].as_array().unwrap().iter().map(|one| one["action"].clone()).collect();
+    assert_eq!(actions, ["budget.deleted", "budget.set", "budget.set"]);
+    let detail = &log["data"][2]["detail"];
+    assert_eq!((&detail["subject"], &detail["max_cost"]), (&json!("model:lab/*"), &json!(12.5)));
 }
 
 #[tokio::test]
@@ -168,6 +173,13 @@ async fn price_makes_the_cost() {
     assert_eq!(bench.get("/api/v1/prices").await.json()["data"].as_array().unwrap().len(), 1);
     assert_eq!(bench.delete(created.header("location")).await.status, 204);
     bench.delete(created.header("location")).await.problem(404, "not_found");
+    let log = bench.get("/api/v1/audit").await.json();
+    let actions: Vec<_> = log["data"].as_array().unwrap().iter().map(|one| one["action"].clone()).collect();
+    assert_eq!(actions, ["price.deleted", "price.set"]);
+    for group_by in ["day", "model", "user"] {
+        let sums = bench.get(&format!("/api/v1/usage?group_by={group_by}")).await.json();
+        assert_eq!(sums["data"][0]["cost"], answered["cost"], "{group_by}: {sums}");
+    }
     for (body, path) in [
         (json!({"model": "lab/*", "input": -1.0, "output": 2.0}), "input"),
         (json!({"model": "", "input": 1.0, "output": 2.0}), "model"),
