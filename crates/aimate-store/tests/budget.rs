@@ -130,6 +130,7 @@ async fn on_both(test: impl AsyncFn(&Store)) {
     let store = aimate_store::connect(&folder.url()).await.unwrap();
     test(&store).await;
     store.close().await;
+    support::ledger::is_balanced_on_sqlite(&folder.url()).await;
     support::on_each_server(async |schema| {
         let store = support::connected(schema).await;
         test(&store).await;

@@ -25,6 +25,7 @@ mod file {
         let store = aimate_store::connect(&folder.url()).await.unwrap();
         case(&store.stores()).await;
         store.close().await;
+        support::ledger::is_balanced_on_sqlite(&folder.url()).await;
     }
 
     aimate_core::conformance_tests!(in_a_file);

@@ -9,6 +9,7 @@
 )]
 
 pub(crate) mod knowledge;
+pub(crate) mod ledger;
 pub(crate) mod relay;
 pub(crate) mod sources;
 pub(crate) mod statements;
@@ -176,6 +177,7 @@ async fn on_servers(servers: impl IntoIterator<Item = String>, test: impl AsyncF
         println!("on {}", server.rsplit('@').next().unwrap_or_default());
         let schema = Schema::new(&server).await;
         test(&schema).await;
+        ledger::is_balanced_on_postgres(&mut schema.session().await).await;
         schema.drop().await;
     }
 }
