@@ -116,6 +116,8 @@ pub enum ErrorReason {
     UserInactive,
     /// A budget that counts the call has too little left.
     BudgetExceeded,
+    /// A user, or a whole tenant, keeps as much as they may.
+    QuotaExceeded,
 }
 
 /// What a model server says of a prompt that does not fit, in its own tokens.

@@ -231,7 +231,7 @@ pub(crate) struct Problem<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     errors: Vec<FieldError>,
-    /// What more a program may need to know: `budget_exceeded`.
+    /// What more a program may need to know: `budget_exceeded`, `quota_exceeded`.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
     /// Seconds to wait before a retry.
@@ -286,6 +286,7 @@ const NO_QUOTA: &str = "insufficient_quota";
 fn reason(error: &Error) -> Option<&'static str> {
     match error.reason()? {
         ErrorReason::BudgetExceeded => Some("budget_exceeded"),
+        ErrorReason::QuotaExceeded => Some("quota_exceeded"),
         _ => None,
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use aimate_core::engine::Knowledge;
 use aimate_core::knowledge::{
     Chunk, Document, DocumentFilter, DocumentStatus, EmbedPurpose, Embedder, EmbeddingModel, Fence, NewChunk,
-    NewCollection, Publication, PublishedDocument, SpaceVectors,
+    NewCollection, Publication, PublishedDocument, SpaceVectors, StorageQuotas,
 };
 use aimate_core::{ChunkId, CollectionId, DocumentId, Engine, PageRequest, Scope, WorkerId};
 use aimate_store::{Options, Store};
@@ -177,12 +177,12 @@ pub(super) async fn fill(shelf: &Shelf, data: &Arc<Data>) -> Result<Filled> {
         };
         async move { tokio::task::spawn_blocking(work).await }
     });
-    let mut batches = stream::iter(batches).buffered(2);
+    let (mut batches, quotas) = (stream::iter(batches).buffered(2), StorageQuotas::default());
     let mut places = HashMap::with_capacity(data.len());
     let mut published = 0;
     while let Some(batch) = batches.next().await {
         let batch = batch?;
-        let adding = batch.iter().map(|one| stores.documents.add(&shelf.scope, &one.document));
+        let adding = batch.iter().map(|one| stores.documents.add(&shelf.scope, &one.document, &quotas));
         stream::iter(adding).buffer_unordered(WRITERS).try_collect::<Vec<_>>().await?;
         let now = sources.now();
         let claimed = stores.queue.claim_documents(worker, now, LEASE, batch.len() as u32).await?;

@@ -214,7 +214,7 @@ pub async fn shared_collection_is_changed_by_its_owner_alone(stores: &Stores) {
         missing(c.update(&scope, id, &CollectionChange::default(), at(1)).await);
         missing(c.delete(&scope, id).await);
         missing(d.begin_upload(&scope, id, super::world::id(), w.worker).await);
-        missing(d.add(&scope, &document(id, "x")).await);
+        missing(d.add(&scope, &document(id, "x"), &crate::knowledge::StorageQuotas::default()).await);
         missing(d.cancel(&scope, waiting.id, &reason, at(1)).await);
         assert!(d.delete(&scope, &[waiting.id]).await.unwrap().is_empty());
         missing(stores.spaces.deactivate(&scope, id).await);

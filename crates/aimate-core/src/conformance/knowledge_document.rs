@@ -1,7 +1,9 @@
 use super::knowledge_world::{Fixture, LONG, collection, document};
 use super::world::{all, at, id, missing, refused};
 use crate::error::ErrorKind;
-use crate::knowledge::{Blob, Document, DocumentError, DocumentFilter, DocumentMove, DocumentStatus};
+use crate::knowledge::{
+    Blob, Document, DocumentError, DocumentFilter, DocumentMove, DocumentStatus, StorageQuotas,
+};
 use crate::{DocumentId, PageRequest, Stores};
 
 fn cancelled() -> DocumentError {
@@ -17,7 +19,7 @@ pub async fn added_document_waits(stores: &Stores) {
     let mut new = document(fixture.collection, "Größe — 会議.pdf");
     new.source = Some("https://example.org/ä".into());
     new.metadata.insert("nested".into(), serde_json::json!({"a": [1, 2.5, "x", null, true]}));
-    let (added, former) = stores.documents.add(&fixture.me, &new).await.unwrap();
+    let (added, former) = stores.documents.add(&fixture.me, &new, &StorageQuotas::default()).await.unwrap();
     assert_eq!((&added, former), (&new, None));
     assert_eq!(fixture.get(new.id).await, new);
     missing(stores.documents.get(&fixture.me, id()).await);
@@ -33,14 +35,14 @@ pub async fn document_of_a_foreign_collection_is_not_stored(stores: &Stores) {
     let fixture = Fixture::new(stores).await;
     for scope in fixture.world.others() {
         let theirs = document(fixture.collection, "theirs");
-        missing(stores.documents.add(&scope, &theirs).await);
+        missing(stores.documents.add(&scope, &theirs, &StorageQuotas::default()).await);
         missing(stores.documents.get(&scope, theirs.id).await);
         missing(stores.documents.get(&fixture.me, theirs.id).await);
     }
-    missing(stores.documents.add(&fixture.me, &document(id(), "nowhere")).await);
+    missing(stores.documents.add(&fixture.me, &document(id(), "nowhere"), &StorageQuotas::default()).await);
     let taken = fixture.add("taken").await;
     let again = Document { source: Some("s".into()), ..taken };
-    refused(stores.documents.add(&fixture.me, &again).await, ErrorKind::Conflict);
+    refused(stores.documents.add(&fixture.me, &again, &StorageQuotas::default()).await, ErrorKind::Conflict);
 }
 
 pub async fn same_source_is_the_same_document(stores: &Stores) {
@@ -56,7 +58,8 @@ pub async fn same_source_is_the_same_document(stores: &Stores) {
         ..document(fixture.collection, "second")
     };
     second.metadata.insert("k".into(), "v".into());
-    let (added, former) = stores.documents.add(&fixture.me, &second).await.unwrap();
+    let (added, former) =
+        stores.documents.add(&fixture.me, &second, &StorageQuotas::default()).await.unwrap();
     let expected = Document {
         id: ready.id,
         title: ready.title.clone(),
@@ -74,7 +77,7 @@ pub async fn same_source_is_the_same_document(stores: &Stores) {
     assert_eq!(fixture.found(&fixture.me, &fixture.target(), "apple").await, ["apple"]);
     // The same bytes again are another upload.
     let third = Document { blob_id: id(), ..second.clone() };
-    let (_, former) = stores.documents.add(&fixture.me, &third).await.unwrap();
+    let (_, former) = stores.documents.add(&fixture.me, &third, &StorageQuotas::default()).await.unwrap();
     assert_eq!(former, Some(Blob { tenant: fixture.me.tenant, id: second.blob_id }));
     let fence = fixture.fence(first.id).await;
     fixture.publish(fence, &["banana"]).await;
@@ -286,7 +289,7 @@ pub async fn upload_becomes_a_document(stores: &Stores) {
     let new = document(fixture.collection, "a");
     let (documents, worker) = (&stores.documents, fixture.world.worker);
     documents.begin_upload(&fixture.me, fixture.collection, new.blob_id, worker).await.unwrap();
-    let (added, _) = documents.add(&fixture.me, &new).await.unwrap();
+    let (added, _) = documents.add(&fixture.me, &new, &StorageQuotas::default()).await.unwrap();
     assert_eq!(added.blob_id, new.blob_id);
     // It is the document's now, whatever becomes of the upload and its worker.
     documents.give_up_upload(&fixture.me, new.blob_id).await.unwrap();
@@ -314,6 +317,6 @@ pub async fn upload_that_was_given_up_becomes_none(stores: &Stores) {
     documents.give_up_upload(&fixture.me, id()).await.unwrap();
     let blob = Blob { tenant: fixture.me.tenant, id: new.blob_id };
     assert_eq!(stores.queue.blobs_to_remove(worker, at(10), LONG, 10).await.unwrap(), [blob]);
-    refused(documents.add(&fixture.me, &new).await, ErrorKind::Unavailable);
+    refused(documents.add(&fixture.me, &new, &StorageQuotas::default()).await, ErrorKind::Unavailable);
     missing(documents.get(&fixture.me, new.id).await);
 }

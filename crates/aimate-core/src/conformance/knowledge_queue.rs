@@ -8,7 +8,7 @@ use super::knowledge_world::{Fixture, LONG, collection, document, space};
 use super::world::{World, at, id, missing, refused};
 use crate::error::ErrorKind;
 use crate::knowledge::{
-    Blob, ClaimedDocument, Document, DocumentError, DocumentStatus, Fence, Finish, SpaceStatus,
+    Blob, ClaimedDocument, Document, DocumentError, DocumentStatus, Fence, Finish, SpaceStatus, StorageQuotas,
 };
 use crate::{DocumentId, Scope, Stores, WorkerId};
 
@@ -49,7 +49,7 @@ pub async fn claimed_document_tells_its_scope(stores: &Stores) {
         let collection = collection("c");
         stores.collections.create(&scope, &collection).await.unwrap();
         let document = document(collection.id, "d");
-        stores.documents.add(&scope, &document).await.unwrap();
+        stores.documents.add(&scope, &document, &StorageQuotas::default()).await.unwrap();
         expected.push((scope, document.id));
     }
     let claimed = claimed(stores, w.worker, 10).await;
@@ -192,7 +192,7 @@ pub async fn upload_of_a_left_worker_is_removed(stores: &Stores) {
     let blob = Blob { tenant: fixture.me.tenant, id: upload.blob_id };
     assert_eq!(to_remove(stores, heir).await, [blob]);
     // The worker was only late: its bytes may be gone already.
-    refused(documents.add(&fixture.me, &upload).await, ErrorKind::Unavailable);
+    refused(documents.add(&fixture.me, &upload, &StorageQuotas::default()).await, ErrorKind::Unavailable);
     missing(documents.get(&fixture.me, upload.id).await);
     assert_eq!(to_remove(stores, heir).await, [blob]);
 }

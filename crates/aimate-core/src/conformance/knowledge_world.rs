@@ -13,7 +13,7 @@ use super::world::{World, at, id};
 use crate::id::{ChunkId, CollectionId, DocumentId, SpaceId};
 use crate::knowledge::{
     Chunk, Chunking, ClaimedDocument, Collection, Document, DocumentStatus, EmbeddingModel, EmbeddingSpace,
-    Fence, NewChunk, Publication, PublishedDocument, SearchScope, SpaceStatus, SpaceVectors,
+    Fence, NewChunk, Publication, PublishedDocument, SearchScope, SpaceStatus, SpaceVectors, StorageQuotas,
 };
 use crate::{Scope, Stores};
 
@@ -156,7 +156,7 @@ impl<'s> Fixture<'s> {
     }
 
     pub async fn add_this(&self, document: &Document) -> Document {
-        self.stores.documents.add(&self.me, document).await.unwrap().0
+        self.stores.documents.add(&self.me, document, &StorageQuotas::default()).await.unwrap().0
     }
 
     pub async fn get(&self, id: DocumentId) -> Document {

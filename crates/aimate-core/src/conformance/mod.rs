@@ -41,6 +41,7 @@ pub mod knowledge_index;
 pub mod knowledge_ingest;
 pub mod knowledge_maintenance;
 pub mod knowledge_queue;
+pub mod knowledge_quota;
 pub mod knowledge_space;
 pub mod knowledge_world;
 pub mod login;
@@ -438,6 +439,12 @@ macro_rules! conformance_tests {
                 documents_that_nobody_holds_are_claimed_again
                 bytes_are_removed_once_no_document_has_them
                 upload_of_a_left_worker_is_removed
+            }
+            knowledge_quota {
+                quota_is_kept_to_the_last_byte
+                replaced_document_counts_once
+                tenant_has_a_quota_of_its_own
+                uploads_at_once_keep_no_more_than_allowed
             }
             knowledge_space {
                 created_space_is_found

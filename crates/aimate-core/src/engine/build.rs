@@ -25,7 +25,7 @@ use crate::chat::AnswerLimits;
 use crate::clock::ClockAndIds;
 use crate::connection::NewConnection;
 use crate::error::{Error, Result};
-use crate::knowledge::{Embedder, Fetcher, Reranker, Retriever, Scripts};
+use crate::knowledge::{Embedder, Fetcher, Reranker, Retriever, Scripts, StorageQuotas};
 use crate::limit;
 use crate::observer::{Observer, Observers};
 use crate::provider::{ChatProvider, ProviderId};
@@ -75,6 +75,7 @@ pub struct EngineBuilder {
     lease: Option<Duration>,
     max_runs: Option<usize>,
     answer_limits: AnswerLimits,
+    storage_quotas: StorageQuotas,
     embedders: Vec<Arc<dyn Embedder>>,
     default_embedder: Option<String>,
     embedder_scripts: HashMap<String, Scripts>,
@@ -196,6 +197,15 @@ impl EngineBuilder {
     #[must_use]
     pub fn max_runs(mut self, count: usize) -> Self {
         self.max_runs = Some(count);
+        self
+    }
+
+    /// How many documents, and how many bytes of them, each user and each tenant may keep.
+    /// Default: as much as there is room for. With a quota, adding a document costs time in
+    /// proportion to the number of documents that it counts.
+    #[must_use]
+    pub fn storage_quotas(mut self, quotas: StorageQuotas) -> Self {
+        self.storage_quotas = quotas;
         self
     }
 
@@ -355,6 +365,7 @@ impl EngineBuilder {
             lease: self.lease.unwrap_or(LEASE),
             max_runs: self.max_runs.unwrap_or(MAX_RUNS),
             answer_limits: self.answer_limits,
+            storage_quotas: self.storage_quotas,
             channels: std::sync::Mutex::default(),
             log_readers: Semaphore::new(super::answer::READERS),
             stored_answers: std::sync::Mutex::default(),

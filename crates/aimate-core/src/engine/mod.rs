@@ -60,6 +60,7 @@ use crate::clock::ClockAndIds;
 use crate::connection::NewConnection;
 use crate::error::{Error, Result};
 use crate::id::{RunId, TenantId, UserId, WorkerId};
+use crate::knowledge::StorageQuotas;
 use crate::observer::Observers;
 use crate::provider::ProviderId;
 use crate::scope::{Role, Scope};
@@ -130,6 +131,7 @@ struct Inner {
     lease: Duration,
     max_runs: usize,
     answer_limits: AnswerLimits,
+    storage_quotas: StorageQuotas,
     channels: Mutex<HashMap<RunId, Arc<Channel>>>,
     /// Lets so many listeners read from the store at once.
     log_readers: Semaphore,

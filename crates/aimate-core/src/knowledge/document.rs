@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::Blob;
+use super::{Blob, StorageQuotas, StorageUse};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::{BlobId, ChunkId, CollectionId, DocumentId, WorkerId};
@@ -298,8 +298,19 @@ pub trait DocumentStore: Send + Sync {
     /// that it does not need any more on the list of what is to be removed.
     /// Returns the document as it is now, and those bytes. `NotFound` if the
     /// collection is not there, `Conflict` if the id is taken, `Unavailable` if
-    /// the upload was given up meanwhile.
-    async fn add(&self, scope: &Scope, document: &Document) -> Result<(Document, Option<Blob>)>;
+    /// the upload was given up meanwhile, and
+    /// [`StorageQuotas::refusal`](super::StorageQuotas::refusal) if more would be stored
+    /// than `quotas` allow: calls at the same moment, in several processes, never store
+    /// more together.
+    async fn add(
+        &self,
+        scope: &Scope,
+        document: &Document,
+        quotas: &StorageQuotas,
+    ) -> Result<(Document, Option<Blob>)>;
+    /// How much the user and their tenant keep. Costs time in proportion to the number of
+    /// the tenant's documents.
+    async fn storage(&self, scope: &Scope) -> Result<StorageUse>;
     /// The document with this id.
     async fn get(&self, scope: &Scope, id: DocumentId) -> Result<Document>;
     /// The documents with these ids, in any order. Those that are not there are

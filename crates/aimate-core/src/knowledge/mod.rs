@@ -13,6 +13,7 @@ mod filter;
 mod index;
 mod ingest;
 mod maintenance;
+mod quota;
 mod retriever;
 mod script;
 mod search;
@@ -33,6 +34,7 @@ pub use filter::{Filter, FilterField, FilterSubject};
 pub use index::{Passage, RankedChunks, ScoredChunk, SearchIndex, SearchScope};
 pub use ingest::{ClaimedDocument, Fence, Finish, IngestQueue, IngestStore, Publication, PublishedDocument};
 pub use maintenance::{MaintenanceStore, ReferencedBlob};
+pub use quota::{StorageAmount, StorageQuota, StorageQuotas, StorageUse};
 pub use retriever::{PassageChunk, Retriever, SourcePassage};
 pub use script::{Script, Scripts};
 pub use search::{

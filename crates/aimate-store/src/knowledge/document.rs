@@ -1,11 +1,13 @@
 //! Documents and their chunks.
 
 mod delete;
+mod quota;
 
 use std::collections::HashMap;
 
 use aimate_core::knowledge::{
-    Blob, Chunk, Document, DocumentError, DocumentFilter, DocumentMove, DocumentStore,
+    Blob, Chunk, Document, DocumentError, DocumentFilter, DocumentMove, DocumentStore, StorageQuotas,
+    StorageUse,
 };
 use aimate_core::{
     BlobId, CollectionId, DocumentId, Error, Page, PageRequest, Result, Scope, Timestamp, WorkerId,
@@ -131,8 +133,17 @@ impl DocumentStore for SqlStore {
         loose::give_up(self, scope, blob).await
     }
 
-    async fn add(&self, scope: &Scope, document: &Document) -> Result<(Document, Option<Blob>)> {
-        add(self, scope, document).await
+    async fn add(
+        &self,
+        scope: &Scope,
+        document: &Document,
+        quotas: &StorageQuotas,
+    ) -> Result<(Document, Option<Blob>)> {
+        add(self, scope, document, &quotas.of_owner(scope)).await
+    }
+
+    async fn storage(&self, scope: &Scope) -> Result<StorageUse> {
+        quota::storage(self, scope).await
     }
 
     async fn get(&self, scope: &Scope, id: DocumentId) -> Result<Document> {
@@ -211,11 +222,18 @@ fn source_hash(source: &str) -> String {
     format!("{:x}", Sha256::digest(source))
 }
 
-async fn add(store: &SqlStore, scope: &Scope, new: &Document) -> Result<(Document, Option<Blob>)> {
+async fn add(
+    store: &SqlStore,
+    scope: &Scope,
+    new: &Document,
+    quotas: &StorageQuotas,
+) -> Result<(Document, Option<Blob>)> {
     let source = new.source.as_ref().map(|source| text(source).into_owned());
     let hash = source.as_deref().map(source_hash);
     let blob = Blob { tenant: scope.tenant, id: new.blob_id };
-    let mut statements = vec![loose::end_upload(blob)];
+    let mut statements: Vec<Statement> = quota::before(scope, quotas).into_iter().collect();
+    statements.push(loose::end_upload(blob));
+    let place = statements.len();
     let add = ADD
         .scoped(scope)
         .bind(new.collection_id)
@@ -234,17 +252,22 @@ async fn add(store: &SqlStore, scope: &Scope, new: &Document) -> Result<(Documen
     statements.push(add.expect_returned());
     // Only one of the same source can be replaced.
     statements.extend(hash.map(|hash| loose::replaced(scope, new.collection_id, hash)));
+    statements.extend(quota::after(scope, quotas));
     match store.database.transaction_of(statements).await {
         Ok(outcomes) => {
-            let row = outcomes.get(1).and_then(|added| added.rows.first());
+            let row = outcomes.get(place).and_then(|added| added.rows.first());
             let row = or_not_found(row, || Error::missing("collection", new.collection_id))?;
             let document = document(row)?;
             let former = row.maybe("former_blob_id")?.filter(|former| *former != document.blob_id);
             Ok((document, former.map(|id| Blob { tenant: scope.tenant, id })))
         }
-        // One of its two conditions does not hold.
+        // One of its conditions does not hold.
         Err(DbError::RowCount { .. }) => {
             ownership::check_collection(store, scope, new.collection_id).await?;
+            let stored = quota::storage(store, scope).await?;
+            if quota::exceeds(quotas, &stored, new.size) {
+                return Err(quotas.refusal(&stored, new.size));
+            }
             Err(Error::unavailable(
                 "this process counted as gone while the document was uploaded, and its bytes were dropped; add \
                  it again",

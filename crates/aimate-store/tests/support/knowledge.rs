@@ -7,7 +7,7 @@ use std::time::Duration;
 use aimate_core::conformance::knowledge_world::{chunks, collection, document, space};
 use aimate_core::conformance::world::{World, at};
 use aimate_core::knowledge::{
-    Collection, Document, Fence, Publication, PublishedDocument, SpaceStatus, SpaceVectors,
+    Collection, Document, Fence, Publication, PublishedDocument, SpaceStatus, SpaceVectors, StorageQuotas,
 };
 use aimate_core::{CollectionId, DocumentId, ErrorKind, Scope, SpaceId, Stores};
 use uuid::Uuid;
@@ -108,7 +108,7 @@ impl<'s> Fixture<'s> {
                 source: Some(number.to_string()),
                 ..document(self.collection, parity)
             };
-            self.stores.documents.add(&self.me, &new).await.unwrap();
+            self.stores.documents.add(&self.me, &new, &StorageQuotas::default()).await.unwrap();
         }
         loop {
             let claimed = self

@@ -4,6 +4,7 @@ mod blob;
 mod embedder;
 mod fetch;
 mod ingest;
+mod room;
 mod search;
 mod space;
 
@@ -240,6 +241,7 @@ impl Knowledge {
             }
             begun => (self.scope, begun?),
         };
+        self.engine.has_room_for(&owner, new.source.is_some()).await?;
         let stored = inner.stores.blobs.put(upload.blob(), bytes, MAX_BYTES).await?;
         let now = inner.sources.now();
         let document = Document {
@@ -274,7 +276,8 @@ impl Knowledge {
         let inner = &self.engine.inner;
         // After an error the upload is given up: its bytes go unless the document
         // was stored all the same.
-        let (stored, former) = inner.stores.documents.add(&self.scope, document).await?;
+        let (stored, former) =
+            inner.stores.documents.add(&self.scope, document, &inner.storage_quotas).await?;
         upload.end();
         inner.knowledge.added.notify_one();
         self.engine.remove_bytes(former.is_some()).await;

@@ -1,0 +1,72 @@
+//! How much a user and a tenant keep, and whether it is within their quotas.
+
+use aimate_core::knowledge::{StorageAmount, StorageQuota, StorageQuotas, StorageUse};
+use aimate_core::{Result, Scope, UserId};
+
+use crate::SqlStore;
+use crate::database::{Row, Sql, Statement};
+use crate::value::count;
+
+/// One new document of a tenant after the other, so that each sees those before it.
+const LOCK: Sql = Sql::Postgres("SELECT tenant_id FROM tenants WHERE tenant_id = $1 FOR NO KEY UPDATE");
+/// A row if the user `$2` keeps at most `$3` documents and `$4` bytes.
+const USER_FITS: Sql = Sql::Same(
+    "SELECT count(*) AS documents FROM documents d WHERE d.tenant_id = $1 AND d.user_id = $2 \
+     HAVING count(*) <= $3 AND COALESCE(sum(d.size), 0) <= $4",
+);
+/// The same of the tenant, `$2` and `$3`.
+const TENANT_FITS: Sql = Sql::Same(
+    "SELECT count(*) AS documents FROM documents d WHERE d.tenant_id = $1 \
+     HAVING count(*) <= $2 AND COALESCE(sum(d.size), 0) <= $3",
+);
+const OF_USER: Sql = Sql::Each {
+    sqlite: "SELECT count(*) AS documents, COALESCE(sum(d.size), 0) AS bytes FROM documents d \
+        WHERE d.tenant_id = $1 AND d.user_id = $2",
+    postgres: "SELECT count(*) AS documents, COALESCE(sum(d.size), 0)::bigint AS bytes FROM documents d \
+        WHERE d.tenant_id = $1 AND d.user_id = $2",
+};
+const OF_TENANT: Sql = Sql::Each {
+    sqlite: "SELECT count(*) AS documents, COALESCE(sum(d.size), 0) AS bytes FROM documents d \
+        WHERE d.tenant_id = $1",
+    postgres: "SELECT count(*) AS documents, COALESCE(sum(d.size), 0)::bigint AS bytes FROM documents d \
+        WHERE d.tenant_id = $1",
+};
+
+/// What comes before a document is stored; nothing without a quota.
+pub(super) fn before(scope: &Scope, quotas: &StorageQuotas) -> Option<Statement> {
+    (!quotas.is_none()).then(|| LOCK.bind(scope.tenant))
+}
+
+/// What undoes it, if there is too much with it.
+pub(super) fn after(scope: &Scope, quotas: &StorageQuotas) -> impl Iterator<Item = Statement> {
+    let most = |statement: Statement, quota: &StorageQuota| {
+        let [documents, bytes] = [quota.documents, quota.bytes].map(|most| most.map_or(i64::MAX, count));
+        statement.bind(documents).bind(bytes).expect_returned()
+    };
+    let user = (!quotas.user.is_none()).then(|| most(USER_FITS.scoped(scope), &quotas.user));
+    let tenant = (!quotas.tenant.is_none()).then(|| most(TENANT_FITS.bind(scope.tenant), &quotas.tenant));
+    user.into_iter().chain(tenant)
+}
+
+/// Whether a document of so many bytes goes beyond a quota, beside what is stored now.
+pub(super) fn exceeds(quotas: &StorageQuotas, stored: &StorageUse, size: u64) -> bool {
+    let with_it = |stored: &StorageAmount| StorageAmount {
+        documents: stored.documents.saturating_add(1),
+        bytes: stored.bytes.saturating_add(size),
+    };
+    !quotas.user.allows(&with_it(&stored.user)) || !quotas.tenant.allows(&with_it(&stored.tenant))
+}
+
+fn stored(rows: &[Row]) -> Result<StorageAmount> {
+    let Some(row) = rows.first() else { return Ok(StorageAmount::default()) };
+    let number = |name: &str| row.get::<i64>(name).map(|number| number.try_into().unwrap_or(0));
+    Ok(StorageAmount { documents: number("documents")?, bytes: number("bytes")? })
+}
+
+/// See [`DocumentStore::storage`](aimate_core::knowledge::DocumentStore::storage).
+pub(super) async fn storage(store: &SqlStore, scope: &Scope) -> Result<StorageUse> {
+    let statements = [OF_USER.scoped(scope), OF_TENANT.bind(scope.tenant)];
+    let [user, tenant] = store.database.read_each(statements).await?;
+    let user = if scope.user == UserId::SHARED { StorageAmount::default() } else { stored(&user)? };
+    Ok(StorageUse { user, tenant: stored(&tenant)? })
+}
