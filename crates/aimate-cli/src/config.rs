@@ -17,7 +17,7 @@ use crate::find::{FoundServer, configured, find, preferred};
 use crate::reading::Reading;
 
 /// The names that the environment may hold; see the README.
-const KNOWN: [&str; 40] = [
+const KNOWN: [&str; 48] = [
     "AIMATE_READ_DEPTH",
     "AIMATE_READ_FILE",
     "AIMATE_READ_MEMORY",
@@ -30,6 +30,14 @@ const KNOWN: [&str; 40] = [
     "AIMATE_ANSWER_BYTES",
     "AIMATE_ANSWER_SECONDS",
     "AIMATE_MAX_CONNECTIONS",
+    "AIMATE_MAX_DATABASE_WORK",
+    "AIMATE_MAX_REQUESTS",
+    "AIMATE_MAX_STREAMS_PER_USER",
+    "AIMATE_RATE_LIMITS",
+    "AIMATE_TENANT_BYTES",
+    "AIMATE_TENANT_DOCUMENTS",
+    "AIMATE_USER_BYTES",
+    "AIMATE_USER_DOCUMENTS",
     "AIMATE_ADDR",
     "AIMATE_ALLOWED_HOSTS",
     "AIMATE_PROXIES",

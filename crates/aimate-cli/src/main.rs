@@ -17,6 +17,7 @@ mod find;
 mod ingest;
 mod keys;
 mod lifetime;
+mod limits;
 mod log;
 mod metrics;
 mod mode;
@@ -59,7 +60,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Start the HTTP server (the default command)
-    Serve(serve::ServeArguments),
+    Serve(Box<serve::ServeArguments>),
     /// Apply pending migrations and say which
     Migrate {
         #[command(flatten)]
@@ -152,8 +153,8 @@ fn execute(arguments: Cli) -> Result<ExitCode> {
         .build()
         .map_err(|error| Error::internal("the async runtime does not start").with_source(error))?;
     let code = runtime.block_on(async {
-        match arguments.command.unwrap_or(Command::Serve(arguments.serve)) {
-            Command::Serve(arguments) => serve::serve(arguments).await.map(|()| ExitCode::SUCCESS),
+        match arguments.command.unwrap_or(Command::Serve(Box::new(arguments.serve))) {
+            Command::Serve(arguments) => serve::serve(*arguments).await.map(|()| ExitCode::SUCCESS),
             Command::Migrate { config } => migrate(&config).await.map(|()| ExitCode::SUCCESS),
             Command::Backup(arguments) => backup::backup(arguments).await,
             Command::Restore(arguments) => backup::restore(arguments).await,

@@ -10,6 +10,7 @@ use aimate::{Engine, Error, Result, http};
 use crate::config::Config;
 use crate::descriptors::Room;
 use crate::find::FoundServer;
+use crate::limits::UserLimits;
 use crate::metrics;
 use crate::mode::{self, Mode, Secrets, SignInArguments};
 use crate::terminal::{plain, say};
@@ -44,6 +45,8 @@ pub(crate) struct ServeArguments {
     #[arg(long, default_value_t = 25)]
     drain: u64,
     #[command(flatten)]
+    limits: UserLimits,
+    #[command(flatten)]
     config: Config,
 }
 
@@ -56,12 +59,12 @@ pub(crate) async fn serve(mut arguments: ServeArguments) -> Result<()> {
         mode::check_encryption_key(&arguments.config)?;
         mode::check_database_password(&arguments.config.database_url())?;
     }
-    let options = options(&arguments, room)?;
+    let options = arguments.limits.options(options(&arguments, room)?, mode.is_local())?;
     arguments.config.serves_others = !mode.is_local();
     let (builder, found, store) = arguments.config.engine_and_store().await?;
     let recorded = metrics::install()?;
     let options = options.more_metrics(move || recorded.render());
-    let engine = builder.max_runs(room.runs).build().await?;
+    let engine = arguments.limits.engine(builder.max_runs(room.runs), mode.is_local()).build().await?;
     let (options, told) = admit(options, mode, &engine, store).await?;
     let listener = tokio::net::TcpListener::bind(address).await.map_err(|error| {
         let port = address.port();

@@ -23,6 +23,7 @@
 //! | `aimate_database_wait_seconds` | histogram | `database` | until a connection was free |
 //! | `aimate_database_seconds` | histogram | `database`, `work` | one unit of work, `read` or `write`, with its wait |
 //! | `aimate_index_cache_total` | counter | `outcome` | parts of the index: `hit`, `miss` |
+//! | `aimate_rate_limited_total` | counter | `class` | requests that a rate limit refused |
 //! | `aimate_audit_failures_total` | counter | | audit events that could not be stored, and are in the log alone |
 
 use std::time::Duration;
@@ -66,6 +67,7 @@ pub fn describe() {
     );
     describe_histogram!("aimate_database_seconds", Unit::Seconds, "One unit of work on the database.");
     describe_counter!("aimate_index_cache_total", "Parts of the search index that were looked up in memory.");
+    describe_counter!("aimate_rate_limited_total", "Requests that a rate limit refused.");
     describe_counter!("aimate_audit_failures_total", "Audit events that could not be stored.");
 }
 
@@ -131,6 +133,11 @@ pub(crate) fn document_ended(outcome: &'static str) {
 pub(crate) fn published(documents: usize, chunks: usize) {
     counter!("aimate_documents_total", "outcome" => "ready").increment(documents as u64);
     counter!("aimate_chunks_total").increment(chunks as u64);
+}
+
+/// A rate limit refused a request.
+pub(crate) fn rate_limited(class: &'static str) {
+    counter!("aimate_rate_limited_total", "class" => class).increment(1);
 }
 
 /// An audit event could not be stored.

@@ -314,6 +314,11 @@ pub trait WorkerStore: Send + Sync {
     async fn leave(&self, worker: WorkerId) -> Result<()>;
     /// Deletes the event logs of runs that finished before `before`.
     async fn clear_logs(&self, before: Timestamp) -> Result<()>;
+    /// Units of work of this process that wait for the database or are under way on it.
+    /// Default: 0, for a store that does not know.
+    fn database_work(&self) -> usize {
+        0
+    }
     /// Answers if the database does; for health checks.
     async fn ping(&self) -> Result<()>;
 }

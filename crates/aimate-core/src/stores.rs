@@ -19,6 +19,7 @@ use crate::login::LoginStore;
 use crate::model::ModelStore;
 use crate::price::PriceStore;
 use crate::prompt::PromptStore;
+use crate::rate_limit::LimitStore;
 use crate::run::{RunStore, WorkerStore};
 use crate::sealing::SecretStore;
 use crate::session::SessionStore;
@@ -44,6 +45,7 @@ use crate::workspace::WorkspaceStore;
 /// | [`MaintenanceStore`] | `doctor` looks over all tenants. |
 /// | [`SecretStore`] | The operator rotates the keys of all tenants' secrets. |
 /// | [`BlobStore`] | A [`Blob`](crate::knowledge::Blob) names its tenant, and comes from a document that was read with a scope. |
+/// | [`LimitStore`] | A process counts requests, also of machines that nobody is signed in on. |
 /// | [`UsageStore::record`] | Each record carries its scope: one batch is of many users. |
 /// | [`UsageStore::summarize_all`] | The operator's bill is over all tenants. |
 ///
@@ -96,6 +98,8 @@ pub struct Stores {
     pub budgets: Arc<dyn BudgetStore>,
     /// What models cost.
     pub prices: Arc<dyn PriceStore>,
+    /// How many requests may still come.
+    pub limits: Arc<dyn LimitStore>,
     /// Uploaded files.
     pub files: Arc<dyn FileStore>,
     /// Collections.
@@ -143,6 +147,7 @@ impl Stores {
             + UsageStore
             + BudgetStore
             + PriceStore
+            + LimitStore
             + FileStore
             + CollectionStore
             + DocumentStore
@@ -174,6 +179,7 @@ impl Stores {
             usage: store.clone(),
             budgets: store.clone(),
             prices: store.clone(),
+            limits: store.clone(),
             files: store.clone(),
             collections: store.clone(),
             documents: store.clone(),

@@ -46,7 +46,7 @@ const OPEN: [(&str, &str); 9] = [
 ];
 
 /// Types that only the operator holds, and builders that are checked elsewhere.
-const OPERATORS: [&str; 4] = ["EngineBuilder", "ScopeBuilder", "Tenants", "Answer"];
+const OPERATORS: [&str; 5] = ["EngineBuilder", "ScopeBuilder", "Tenants", "Answer", "RateLimiter"];
 
 /// What the body of a method calls on `self`.
 #[derive(Default)]

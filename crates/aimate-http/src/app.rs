@@ -3,7 +3,9 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use aimate_core::{Engine, Error, Scope};
+use aimate_core::engine::RateLimiter;
+use aimate_core::rate_limit::RateBucket;
+use aimate_core::{Engine, Error, ErrorKind, PerUser, Scope, UserPlace};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Duration;
 
@@ -11,11 +13,14 @@ use crate::error::{Failure, Result};
 use crate::event_frame::LargeEvents;
 use crate::metrics::Metrics;
 use crate::options::Options;
+use crate::work::{self, Work};
 
 /// The unit in which room for bodies is given; and what each may have without.
 pub(crate) const BODY_UNIT: usize = 64 * 1024;
 /// When somebody who found no seat may try again.
 const SEAT_RETRY_AFTER: Duration = Duration::from_secs(5);
+/// When somebody may who was refused because there is too much to do.
+const OVERLOAD_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The state of the router. Clones share it.
 #[derive(Clone)]
@@ -30,6 +35,9 @@ pub(crate) struct AppState {
     pub(crate) local_scope: OnceCell<Scope>,
     pub(crate) large_events: Arc<LargeEvents>,
     seats: Arc<Semaphore>,
+    user_seats: PerUser,
+    pub(crate) rate_limiter: RateLimiter,
+    pub(crate) work: Work,
     /// Room for what is large of requests' bodies while they arrive, a permit for
     /// [`BODY_UNIT`] bytes.
     pub(crate) body_room: Arc<Semaphore>,
@@ -37,7 +45,10 @@ pub(crate) struct AppState {
 
 /// A place among those who listen to events or wait for an answer, until it is
 /// dropped; see [`Options::max_listeners`].
-pub(crate) struct Seat(#[expect(dead_code, reason = "held until it is dropped")] OwnedSemaphorePermit);
+pub(crate) struct Seat {
+    _seat: OwnedSemaphorePermit,
+    _of_user: UserPlace,
+}
 
 impl App {
     pub(crate) fn new(engine: Engine, options: Options) -> Self {
@@ -47,6 +58,9 @@ impl App {
                 (options.bodies_limit / BODY_UNIT).min(Semaphore::MAX_PERMITS),
             )),
             seats: Arc::new(Semaphore::new(seats)),
+            user_seats: PerUser::default(),
+            rate_limiter: engine.rate_limiter(options.rate_limits),
+            work: Work::new(options.max_requests),
             large_events: Arc::default(),
             engine,
             options,
@@ -55,18 +69,68 @@ impl App {
         }))
     }
 
-    /// A seat for who listens or waits. It is taken before anything is begun, so
-    /// that who is refused can just try again.
+    /// A seat for who listens or waits, who is not in work any more. It is taken before
+    /// anything is begun, so that who is refused can just try again.
     ///
     /// # Errors
-    /// `Unavailable`, after which the connection is closed: those who come back
-    /// must not keep others out meanwhile.
-    pub(crate) fn seat(&self) -> Result<Seat> {
-        self.seats.clone().try_acquire_owned().map(Seat).map_err(|_| {
+    /// `RateLimited` if the user has as many as one may have. `Unavailable`, after which
+    /// the connection is closed: those who come back must not keep others out meanwhile.
+    pub(crate) fn seat(&self, scope: &Scope) -> Result<Seat> {
+        let of_user = self.options.max_listeners_per_user;
+        let place = self.user_seats.one_more(scope, of_user).ok_or_else(|| {
+            let error = format!(
+                "this user listens to or waits for {of_user} answers already, the most at once; end one of them"
+            );
+            Error::rate_limited(error).with_retry_after(SEAT_RETRY_AFTER)
+        })?;
+        let seat = self.seats.clone().try_acquire_owned().map_err(|_| {
             let most = self.options.max_listeners;
             let error =
                 format!("{most} clients listen or wait for answers already, the most; try again in a moment");
             Failure::closing(Error::unavailable(error).with_retry_after(SEAT_RETRY_AFTER))
+        })?;
+        work::end();
+        Ok(Seat { _seat: seat, _of_user: place })
+    }
+
+    /// Whether one more request can be taken in work.
+    ///
+    /// # Errors
+    /// `Unavailable`: there are as many as there may be, or too much waits for the
+    /// database.
+    pub(crate) fn has_room(&self) -> Result<()> {
+        let waiting = self.engine.database_work();
+        if self.work.has_room() && waiting <= self.options.max_database_work {
+            return Ok(());
+        }
+        Err(self.overloaded())
+    }
+
+    /// Takes the request that this task handles in work.
+    ///
+    /// # Errors
+    /// `Unavailable`: there are as many as there may be.
+    pub(crate) fn begin_work(&self) -> Result<()> {
+        if self.work.begin() { Ok(()) } else { Err(self.overloaded()) }
+    }
+
+    fn overloaded(&self) -> Failure {
+        self.metrics.refuse_overload();
+        let error = Error::unavailable("the server has more to do than it can; try again in a moment");
+        error.with_retry_after(OVERLOAD_RETRY_AFTER).into()
+    }
+
+    /// Lets a request of a bucket through.
+    ///
+    /// # Errors
+    /// `RateLimited`; what the store says.
+    pub(crate) async fn pass(&self, bucket: RateBucket) -> Result<()> {
+        let passed = self.rate_limiter.pass(bucket).await;
+        passed.map_err(|error| match self.rate_limiter.limits().of(bucket.class) {
+            Some(limit) if error.kind() == ErrorKind::RateLimited => {
+                Failure::rate_limited(error, bucket.class, limit)
+            }
+            _ => error.into(),
         })
     }
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aimate_core::rate_limit::{RateLimit, RequestClass};
 use aimate_core::{Error, ErrorKind, ErrorReason, FieldError};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -17,6 +18,9 @@ pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 
 /// `Retry-After` of an error without a time of its own.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// OpenAI's clients try a 429 again, unless this says that it is of no use.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
@@ -56,12 +60,19 @@ pub(crate) struct Failure {
     param: Option<String>,
     /// Whether the connection is closed behind it.
     closes: bool,
+    /// The rate limit that it exceeds.
+    rate: Option<(RequestClass, RateLimit)>,
 }
 
 impl Failure {
     /// A failure behind which the connection is closed.
     pub(crate) fn closing(error: Error) -> Self {
         Self { closes: true, ..Self::from(error) }
+    }
+
+    /// The refusal of a request by a rate limit.
+    pub(crate) fn rate_limited(error: Error, class: RequestClass, limit: RateLimit) -> Self {
+        Self { rate: Some((class, limit)), ..Self::from(error) }
     }
 
     /// A failure with another status than that of the error's kind.
@@ -151,8 +162,23 @@ impl Failure {
         }
         if let Some(seconds) = self.retry_after() {
             headers.insert(RETRY_AFTER, seconds.into());
+            for (name, value) in self.rate_headers(seconds) {
+                headers.insert(name, value);
+            }
         }
         response
+    }
+}
+
+impl Failure {
+    /// What the limit is and when there is more, as in
+    /// draft-ietf-httpapi-ratelimit-headers-10.
+    fn rate_headers(&self, seconds: u64) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        let headers = self.rate.map(|(class, limit)| {
+            let policy = format!("\"{class}\";q={};w=60", limit.per_minute);
+            [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, format!("\"{class}\";r=0;t={seconds}"))]
+        });
+        headers.into_iter().flatten().filter_map(|(name, value)| Some((name, value.try_into().ok()?)))
     }
 }
 
@@ -164,7 +190,7 @@ pub fn problem(error: Error) -> Response {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { error, status: None, param: None, closes: false }
+        Self { error, status: None, param: None, closes: false, rate: None }
     }
 }
 

@@ -70,7 +70,7 @@ pub(crate) async fn ready(State(app): State<App>) -> Response {
 #[utoipa::path(get, path = "/metrics", tag = "service",
     responses((status = 200, content_type = "text/plain", body = String)))]
 pub(crate) async fn metrics(State(app): State<App>) -> Response {
-    let mut text = app.metrics.render(app.engine.running());
+    let mut text = app.metrics.render(app.engine.running(), app.work.count());
     if let Some(more) = &app.options.more_metrics {
         text.push_str(&more.render());
     }

@@ -139,7 +139,7 @@ async fn read(request: Request, app: &App) -> Result<Bytes> {
     }
     let mut room = Vec::new();
     match timeout(app.options.body_timeout, read_within(&mut body, limit, app, &mut room)).await {
-        Ok(Ok(read)) => Ok(read),
+        Ok(Ok(read)) => app.begin_work().map(|()| read),
         Ok(Err(BodyError::TooLarge)) => {
             room.clear();
             drain(&mut body).await;

@@ -66,6 +66,7 @@ mod price;
 #[cfg(feature = "accounts")]
 mod principal;
 mod prompt;
+mod request_class;
 mod router;
 mod run;
 mod scope;
@@ -78,6 +79,7 @@ mod usage;
 mod user;
 #[cfg(feature = "accounts")]
 mod watched_body;
+mod work;
 mod workspace;
 
 pub use callers::{Callers, ScopeResolver};

@@ -71,7 +71,7 @@ pub(crate) async fn start(
     headers: HeaderMap,
     Json(mut body): Json<TurnBody>,
 ) -> Result<Response> {
-    let seat = app.seat()?;
+    let seat = app.seat(&scope)?;
     let messages = TurnInput::Messages(vec![body.message()?]);
     let TurnRequest { turn, stream } = body.turn(None, messages, &headers)?;
     respond(&app, app.engine.chat(&scope, turn).await?, stream, seat).await
@@ -91,7 +91,7 @@ pub(crate) async fn create(
     headers: HeaderMap,
     Json(mut body): Json<TurnBody>,
 ) -> Result<Response> {
-    let seat = app.seat()?;
+    let seat = app.seat(&scope)?;
     let messages = TurnInput::Messages(vec![body.message()?]);
     let TurnRequest { turn, stream } = body.turn(Some(id), messages, &headers)?;
     respond(&app, app.engine.chat(&scope, turn).await?, stream, seat).await
@@ -109,7 +109,7 @@ pub(crate) async fn regenerate(
     headers: HeaderMap,
     OptionalJson(body): OptionalJson<TurnBody>,
 ) -> Result<Response> {
-    let seat = app.seat()?;
+    let seat = app.seat(&scope)?;
     body.has_no_content()?;
     let TurnRequest { turn, stream } = body.turn(Some(id), TurnInput::Regenerate(message), &headers)?;
     respond(&app, app.engine.chat(&scope, turn).await?, stream, seat).await
@@ -128,7 +128,7 @@ pub(crate) async fn edit(
     headers: HeaderMap,
     Json(mut body): Json<TurnBody>,
 ) -> Result<Response> {
-    let seat = app.seat()?;
+    let seat = app.seat(&scope)?;
     let input = TurnInput::Edit(message, body.content()?);
     let TurnRequest { turn, stream } = body.turn(Some(id), input, &headers)?;
     match app.engine.edit(&scope, turn).await? {

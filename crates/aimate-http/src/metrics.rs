@@ -12,6 +12,8 @@ use http::Method;
 const REQUESTS: &str = "aimate_http_requests_total";
 const DURATION: &str = "aimate_http_request_duration_seconds";
 const STREAMS: &str = "aimate_http_streams_open";
+const REFUSED: &str = "aimate_http_overload_refusals_total";
+const IN_WORK: &str = "aimate_http_requests_in_work";
 const RUNS: &str = "aimate_runs_running";
 /// The upper bounds of the buckets of [`DURATION`], in seconds.
 const BOUNDS: [f64; 12] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
@@ -22,6 +24,8 @@ pub(crate) struct Metrics {
     /// By method and status, then by route: looking a series up allocates nothing.
     requests: RwLock<HashMap<(Method, u16), SeriesByRoute>>,
     streams: Arc<AtomicUsize>,
+    /// Requests that were refused because there was too much to do.
+    refused: AtomicU64,
 }
 
 type SeriesByRoute = HashMap<String, Arc<RequestSeries>>;
@@ -63,8 +67,13 @@ impl Metrics {
         OpenStream(Arc::clone(&self.streams))
     }
 
+    /// Counts a request that was refused because there was too much to do.
+    pub(crate) fn refuse_overload(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Returns the metrics in Prometheus' text format.
-    pub(crate) fn render(&self, running: usize) -> String {
+    pub(crate) fn render(&self, running: usize, in_work: usize) -> String {
         let requests = self.snapshot();
         let mut text = String::new();
         head(&mut text, REQUESTS, "counter", "Requests answered.");
@@ -78,6 +87,10 @@ impl Metrics {
         }
         head(&mut text, STREAMS, "gauge", "Event streams that are open.");
         line(&mut text, format_args!("{STREAMS} {}", self.streams.load(Ordering::Relaxed)));
+        head(&mut text, IN_WORK, "gauge", "Requests in work.");
+        line(&mut text, format_args!("{IN_WORK} {in_work}"));
+        head(&mut text, REFUSED, "counter", "Requests refused because there was too much to do.");
+        line(&mut text, format_args!("{REFUSED} {}", self.refused.load(Ordering::Relaxed)));
         head(&mut text, RUNS, "gauge", "Runs that are generating an answer.");
         line(&mut text, format_args!("{RUNS} {running}"));
         text
@@ -157,7 +170,7 @@ mod tests {
         for milliseconds in [1, 30, 60_000] {
             metrics.record_request(&Method::GET, "/a", 200, Duration::from_millis(milliseconds));
         }
-        let text = metrics.render(0);
+        let text = metrics.render(0, 0);
         let labels = "method=\"GET\",route=\"/a\",status=\"200\"";
         for line in [
             format!("{REQUESTS}{{{labels}}} 3"),
@@ -178,7 +191,7 @@ mod tests {
     fn route_cannot_break_out_of_its_label() {
         let metrics = Metrics::default();
         metrics.record_request(&Method::GET, "/a\"b\\c\nd", 200, Duration::ZERO);
-        assert!(metrics.render(0).contains(r#"route="/a\"b\\c\nd",status"#));
+        assert!(metrics.render(0, 0).contains(r#"route="/a\"b\\c\nd",status"#));
     }
 
     #[test]
@@ -188,16 +201,16 @@ mod tests {
             let method = Method::from_bytes(name.as_bytes()).unwrap();
             metrics.record_request(&method, "/a", 405, Duration::ZERO);
         }
-        assert!(metrics.render(0).contains("method=\"OPTIONS\",route=\"/a\",status=\"405\"} 2"));
+        assert!(metrics.render(0, 0).contains("method=\"OPTIONS\",route=\"/a\",status=\"405\"} 2"));
     }
 
     #[test]
     fn stream_is_open_until_it_is_dropped() {
         let metrics = Metrics::default();
         let stream = metrics.open_stream();
-        assert!(metrics.render(0).contains("aimate_http_streams_open 1\n"));
+        assert!(metrics.render(0, 0).contains("aimate_http_streams_open 1\n"));
         drop(stream);
-        assert!(metrics.render(2).contains("aimate_http_streams_open 0\n"));
-        assert!(metrics.render(2).contains("aimate_runs_running 2\n"));
+        assert!(metrics.render(2, 1).contains("aimate_http_streams_open 0\n"));
+        assert!(metrics.render(2, 1).contains("aimate_runs_running 2\n"));
     }
 }

@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 use aimate_core::Error;
 use aimate_core::audit::AuditOrigin;
+use aimate_core::rate_limit::RateBucket;
+use axum::body::HttpBody as _;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -24,7 +26,7 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::error::{ErrorFormat, Failure};
-use crate::{client_address, mount, origin};
+use crate::{client_address, mount, origin, request_class, work};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Whose pages may embed a response without asking: `<img>` and `<script>` send no
@@ -46,7 +48,7 @@ pub(crate) async fn handle(State(app): State<App>, mut request: Request, next: N
         // A bug in one handler must not close the connection, which other
         // requests may be using, without an answer.
         Ok(()) => {
-            let handled = audit.of(next.run(request).instrument(span));
+            let handled = audit.of(work::handling(let_in(&app, request, next).instrument(span)));
             AssertUnwindSafe(handled).catch_unwind().await.unwrap_or_else(|_| {
                 Failure::from(Error::internal("the server failed unexpectedly; see its log for details"))
                     .into_response()
@@ -90,6 +92,32 @@ impl Watch {
     async fn over(self, response: Response, _: &RequestContext) -> Response {
         response
     }
+}
+
+/// Runs the handler, if there is room for one more request, and the machine that it comes
+/// from has not sent too many that need nobody to be signed in.
+async fn let_in(app: &App, request: Request, next: Next) -> Response {
+    if let Err(failure) = has_place(app, &request) {
+        return failure.into_response();
+    }
+    let class = request_class::of_public(request.method(), request.uri().path());
+    let address = client_address::of(&app.options, request.extensions(), request.headers());
+    if let (Some(class), Some(address)) = (class, address)
+        && let Err(failure) = app.pass(RateBucket::of_address(address, class)).await
+    {
+        return failure.into_response();
+    }
+    next.run(request).await
+}
+
+/// Takes a place for a request that has come whole. One whose body is still to come gets
+/// it then: who sends slowly keeps nobody else out.
+fn has_place(app: &App, request: &Request) -> Result<(), Failure> {
+    if request_class::is_service(request.uri().path()) {
+        return Ok(());
+    }
+    app.has_room()?;
+    if request.body().is_end_stream() { app.begin_work() } else { Ok(()) }
 }
 
 /// The part of a request that its response needs.

@@ -74,7 +74,7 @@ async fn answer(
     store: bool,
 ) -> Result<Response> {
     let request = body.parse()?;
-    let seat = app.seat()?;
+    let seat = app.seat(scope)?;
     if store {
         complete_stored(app, scope, headers, request, seat).await
     } else {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aimate_core::rate_limit::RateLimits;
 use http::HeaderValue;
 use http::uri::Authority;
 
@@ -60,6 +61,22 @@ pub struct Options {
     /// further ones are answered with 503, so that other requests find a
     /// connection. Default: 7,500.
     pub max_listeners: usize,
+    /// Maximum of them of one user; further ones are answered with 429. Default: as many
+    /// as of all.
+    pub max_listeners_per_user: usize,
+    /// Maximum requests in work at once, from when a request has come whole until its
+    /// answer begins; who waits for a model is not in work. Further ones are answered with
+    /// 503 at once. `/health`, `/ready` and `/metrics` always answer. Default: 1,000.
+    pub max_requests: usize,
+    /// Maximum units of work on the database that wait or are under way, of requests and
+    /// of the engine itself, at which a request is still let in; further requests are
+    /// answered with 503. Default: 1,000.
+    pub max_database_work: usize,
+    /// How many requests of each class a user, or a machine that nobody is signed in on,
+    /// may send; further ones are answered with 429. The counts are kept in the store, for
+    /// all processes. A machine is known by the address that its connection comes from.
+    /// Default: [`RateLimits::NONE`].
+    pub rate_limits: RateLimits,
     /// How long a client may take none of what is sent to it; then its connection
     /// is closed. It can resume an event stream. Default: 60 s. For
     /// [`serve`](crate::serve) only.
@@ -104,6 +121,10 @@ impl Default for Options {
             header_timeout: Duration::from_secs(10),
             max_connections: 10_000,
             max_listeners: 7_500,
+            max_listeners_per_user: usize::MAX,
+            max_requests: 1_000,
+            max_database_work: 1_000,
+            rate_limits: RateLimits::NONE,
             write_timeout: Duration::from_secs(60),
             more_metrics: None,
             drain: Duration::from_secs(25),
@@ -208,6 +229,30 @@ impl Options {
     #[must_use]
     pub fn max_listeners(self, listeners: usize) -> Self {
         Self { max_listeners: listeners, ..self }
+    }
+
+    /// Sets [`Options::max_listeners_per_user`].
+    #[must_use]
+    pub fn max_listeners_per_user(self, listeners: usize) -> Self {
+        Self { max_listeners_per_user: listeners, ..self }
+    }
+
+    /// Sets [`Options::max_requests`].
+    #[must_use]
+    pub fn max_requests(self, requests: usize) -> Self {
+        Self { max_requests: requests, ..self }
+    }
+
+    /// Sets [`Options::max_database_work`].
+    #[must_use]
+    pub fn max_database_work(self, units: usize) -> Self {
+        Self { max_database_work: units, ..self }
+    }
+
+    /// Sets [`Options::rate_limits`].
+    #[must_use]
+    pub fn rate_limits(self, limits: RateLimits) -> Self {
+        Self { rate_limits: limits, ..self }
     }
 
     /// Sets [`Options::write_timeout`].

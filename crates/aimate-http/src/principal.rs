@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use aimate_accounts::{Accounts, Client, Credential, Principal};
 use aimate_core::api_token::TokenScope;
+use aimate_core::rate_limit::RateBucket;
 use aimate_core::{Error, Result};
 use axum::extract::{FromRequestParts, MatchedPath};
 use http::header::{AUTHORIZATION, USER_AGENT};
@@ -17,7 +18,7 @@ use crate::access::{self, Access};
 use crate::app::App;
 use crate::callers::Callers;
 use crate::error::Failure;
-use crate::{client_address, cookie, origin};
+use crate::{client_address, cookie, origin, request_class};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
@@ -50,6 +51,8 @@ impl FromRequestParts<App> for Known {
     async fn from_request_parts(head: &mut Parts, app: &App) -> Result<Self, Failure> {
         let accounts = accounts(app)?.clone();
         let principal = authenticate(app, &accounts, head).await?;
+        let class = request_class::of(&head.method, head.uri.path());
+        app.pass(RateBucket::of_user(&principal.scope, class)).await?;
         Ok(Self { accounts, principal })
     }
 }

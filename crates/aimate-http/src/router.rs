@@ -63,9 +63,8 @@ where
     with_middleware(app.clone(), routes(app))
 }
 
-/// Returns [`router`] with a fallback, for a server of its own.
-pub(crate) fn standalone(engine: Engine, options: Options) -> Router {
-    let app = App::new(engine, options);
+/// Returns the routes of [`router`] with a fallback, for a server of its own.
+pub(crate) fn standalone(app: App) -> Router {
     let mut router = routes::<()>(app.clone()).fallback(not_found);
     if cfg!(feature = "docs") {
         let docs = || async { axum::response::Redirect::temporary("/docs/") };

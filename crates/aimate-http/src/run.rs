@@ -51,7 +51,7 @@ pub(crate) async fn events(
     headers: HeaderMap,
 ) -> Result<Response> {
     let after = sse::last_event_id(&headers)?.or(query.after).unwrap_or(0);
-    let seat = app.seat()?;
+    let seat = app.seat(&scope)?;
     let runs = app.engine.runs(&scope);
     let is_over = runs.get(id).await?.status.is_final();
     let answer = runs.attach(id, after).await?;

@@ -1,6 +1,7 @@
 //! Authentication: the only place that turns a request into the [`Scope`] of who
 //! asks.
 
+use aimate_core::rate_limit::RateBucket;
 use aimate_core::{Error, Scope};
 use axum::extract::FromRequestParts;
 use http::request::Parts;
@@ -10,6 +11,7 @@ use crate::callers::Callers;
 use crate::error::Failure;
 #[cfg(feature = "accounts")]
 use crate::principal;
+use crate::request_class;
 
 /// The scope of the caller, from the request head alone, so that no body is read
 /// before its sender is known.
@@ -30,7 +32,10 @@ impl FromRequestParts<App> for Caller {
             #[cfg(feature = "accounts")]
             Callers::Accounts(accounts) => Some(principal::authenticate(app, accounts, head).await?.scope),
         };
-        Ok(Self(scope.ok_or_else(unknown)?))
+        let scope = scope.ok_or_else(unknown)?;
+        let class = request_class::of(&head.method, head.uri.path());
+        app.pass(RateBucket::of_user(&scope, class)).await?;
+        Ok(Self(scope))
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aimate_core::Engine;
+use aimate_core::engine::RateLimiter;
 use axum::extract::ConnectInfo;
 use http::Request;
 use hyper::body::Incoming;
@@ -23,6 +24,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::app::App;
 use crate::client_stream::ClientStream;
 use crate::options::Options;
 use crate::router;
@@ -80,6 +82,7 @@ pub async fn serve(
 
 struct Server {
     engine: Engine,
+    rate_limiter: RateLimiter,
     service: TowerToHyperService<axum::Router>,
     http: http1::Builder,
     write_timeout: Duration,
@@ -93,11 +96,13 @@ struct Server {
 
 impl Server {
     fn new(engine: Engine, options: &Options) -> Self {
-        let router = router::standalone(engine.clone(), options.clone());
+        let app = App::new(engine.clone(), options.clone());
+        let router = router::standalone(app.clone());
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(options.header_timeout).max_buf_size(MAX_BUFFER);
         Self {
             engine,
+            rate_limiter: app.rate_limiter.clone(),
             service: TowerToHyperService::new(router),
             http,
             write_timeout: options.write_timeout,
@@ -177,6 +182,7 @@ impl Server {
         self.abort.cancel();
         self.connections.close();
         self.connections.wait().await;
+        self.rate_limiter.give_back().await;
     }
 }
 

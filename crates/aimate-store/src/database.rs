@@ -5,6 +5,7 @@
 
 mod error;
 mod gate;
+mod load;
 mod names;
 mod pool;
 #[cfg(feature = "postgres")]
@@ -30,6 +31,7 @@ use sqlite::Sqlite;
 
 pub(crate) use error::{DbError, failure};
 pub(crate) use gate::SchemaGate;
+pub(crate) use load::Load;
 pub(crate) use names::{Names, check_schema, made_by};
 #[cfg(feature = "postgres")]
 pub(crate) use pool::Pool;
@@ -139,6 +141,16 @@ impl Database {
         }
     }
 
+    /// What waits for it or is under way.
+    pub(crate) fn load(&self) -> &Load {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(db) => &db.load,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(db) => &db.load,
+        }
+    }
+
     /// Runs `unit` in a span of its own and measures it.
     async fn measured<T, E>(
         &self,
@@ -146,6 +158,7 @@ impl Database {
         statements: usize,
         unit: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
+        let _unit = self.load().begin();
         let start = Instant::now();
         let outcome = unit.instrument(tracing::debug_span!("database", work, statements)).await;
         metrics::worked(self.kind(), work, start.elapsed());

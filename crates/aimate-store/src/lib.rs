@@ -50,6 +50,7 @@ mod page;
 mod path;
 mod price;
 mod prompt;
+mod rate_limit;
 mod run;
 mod secret;
 mod session;

@@ -76,6 +76,7 @@ const LOOSEN: Sql = Sql::Same(
      WHERE tenant_id = $1 AND user_id = $2 ON CONFLICT (tenant_id, id) DO UPDATE SET worker_id = NULL",
 );
 const DELETE: Sql = Sql::Same("DELETE FROM users WHERE tenant_id = $1 AND id = $2");
+const DELETE_LIMITS: Sql = Sql::Same("DELETE FROM rate_limits WHERE tenant_id = $1 AND user_id = $2");
 
 pub(crate) fn user(row: &Row) -> Result<User> {
     Ok(User {
@@ -140,7 +141,7 @@ pub(crate) fn deletion(tenant: TenantId, id: UserId) -> Vec<Statement> {
     let mut statements = vec![of(LOCK)];
     statements.extend(hand_over::of_deleted(tenant, id));
     let budgets = budget::deletion(tenant, &BudgetSubject::User(id));
-    statements.extend([of(LOOSEN), budgets, of(DELETE)]);
+    statements.extend([of(LOOSEN), budgets, of(DELETE_LIMITS), of(DELETE)]);
     statements
 }
 

@@ -194,6 +194,10 @@ impl WorkerStore for SqlStore {
         Ok(())
     }
 
+    fn database_work(&self) -> usize {
+        self.database.load().count()
+    }
+
     async fn ping(&self) -> Result<()> {
         // Of SQLite through the connection that writes, which looks at the file too:
         // that it can be read says little.

@@ -27,6 +27,7 @@ use aimate_core::knowledge::{BlobEntry, NewCollection, NewDocument};
 use aimate_core::model::Prices;
 use aimate_core::price::NewPrice;
 use aimate_core::prompt::NewPrompt;
+use aimate_core::rate_limit::{RateBucket, RateLimit, RequestClass};
 use aimate_core::testing::{HashEmbedder, ScriptedProvider, answer};
 use aimate_core::workspace::NewWorkspace;
 use aimate_core::{Engine, ErrorKind, PageRequest, Role, Scope, TenantId, UserId};
@@ -115,6 +116,8 @@ async fn spend(store: &Store, engine: &Engine, admin: &Scope) {
     let wanted = Amount { tokens: 1, ..Amount::default() };
     let reserve = budget::reserve(admin, wanted, engine.sources().now());
     store.stores().budgets.reserve(admin, &reserve).await.unwrap();
+    let (limit, bucket) = (RateLimit::per_minute(1), RateBucket::of_user(admin, RequestClass::Chat));
+    store.stores().limits.take(&bucket, limit, 1, engine.sources().now()).await.unwrap();
 }
 
 /// How many rows each table has of a tenant, or of a user.
@@ -207,7 +210,7 @@ async fn deleted_tenant_leaves_no_row_and_no_byte() {
         let others = rows(&place, kind, eve.tenant, None).await;
         let before = rows(&place, kind, ann.tenant, None).await;
         // Of what nobody has through the engine yet, nothing is there.
-        let empty = ["sessions", "files", "loose_blobs"];
+        let empty = ["api_tokens", "files", "invites", "logins", "loose_blobs", "sessions"];
         for (table, n) in &before {
             assert_eq!(*n > 0, !empty.contains(&table.as_str()), "{table}: {n}");
         }

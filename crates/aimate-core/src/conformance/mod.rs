@@ -49,6 +49,7 @@ pub mod message;
 pub mod model;
 pub mod price;
 pub mod prompt;
+pub mod rate_limit;
 pub mod run;
 pub mod secret;
 pub mod session;
@@ -351,6 +352,16 @@ macro_rules! conformance_tests {
                 current_prices_are_those_of_now_and_later
                 deleted_price_is_gone
                 others_see_nothing
+            }
+            rate_limit {
+                full_bucket_gives_its_burst
+                empty_bucket_fills_again
+                calls_at_once_get_no_more_than_there_is
+                buckets_are_apart
+                what_is_given_back_comes_again
+                another_limit_or_clock_locks_nobody_out
+                full_buckets_are_forgotten
+                deleted_user_takes_their_buckets
             }
             file {
                 created_file_is_found

@@ -1,16 +1,35 @@
 //! What a turn stores before its model is asked.
 
+use std::time::Duration;
+
 use super::Engine;
 use super::chat::Branch;
 use super::resolve::ResolvedModel;
 use super::title::title;
 use crate::chat::Turn;
 use crate::conversation::{Conversation, DEFAULT_TITLE};
+use crate::error::{Error, Result};
 use crate::id::RunId;
 use crate::message::{Message, MessageRole, MessageStatus, PathStats};
+use crate::per_user::UserPlace;
 use crate::run::{BeginRun, Run, RunStatus};
+use crate::scope::Scope;
 
 impl Engine {
+    /// A place among the answers of a user.
+    ///
+    /// # Errors
+    /// `RateLimited` if they have as many as they may.
+    pub(super) fn place_of_answer(&self, scope: &Scope) -> Result<UserPlace> {
+        let most = self.inner.max_runs_per_user;
+        self.inner.user_runs.one_more(scope, most).ok_or_else(|| {
+            Error::rate_limited(format!(
+                "{most} answers to this user are being written already, the most at once; wait for one, or cancel one"
+            ))
+            .with_retry_after(Duration::from_secs(5))
+        })
+    }
+
     /// The run `id` of a turn, with its messages and the place of its answer.
     pub(super) fn begin_run(
         &self,

@@ -28,6 +28,7 @@ use crate::error::{Error, Result};
 use crate::knowledge::{Embedder, Fetcher, Reranker, Retriever, Scripts, StorageQuotas};
 use crate::limit;
 use crate::observer::{Observer, Observers};
+use crate::per_user::PerUser;
 use crate::provider::{ChatProvider, ProviderId};
 use crate::sealing::Sealer;
 
@@ -74,6 +75,7 @@ pub struct EngineBuilder {
     preferred: Option<ProviderId>,
     lease: Option<Duration>,
     max_runs: Option<usize>,
+    max_runs_per_user: Option<usize>,
     answer_limits: AnswerLimits,
     storage_quotas: StorageQuotas,
     embedders: Vec<Arc<dyn Embedder>>,
@@ -197,6 +199,14 @@ impl EngineBuilder {
     #[must_use]
     pub fn max_runs(mut self, count: usize) -> Self {
         self.max_runs = Some(count);
+        self
+    }
+
+    /// How many answers of one user this process may write at once; a turn beyond it is
+    /// `RateLimited`. Default: as many as [`max_runs`](Self::max_runs).
+    #[must_use]
+    pub fn max_runs_per_user(mut self, count: usize) -> Self {
+        self.max_runs_per_user = Some(count);
         self
     }
 
@@ -364,6 +374,8 @@ impl EngineBuilder {
             preferred: self.preferred,
             lease: self.lease.unwrap_or(LEASE),
             max_runs: self.max_runs.unwrap_or(MAX_RUNS),
+            max_runs_per_user: self.max_runs_per_user.unwrap_or(usize::MAX),
+            user_runs: PerUser::default(),
             answer_limits: self.answer_limits,
             storage_quotas: self.storage_quotas,
             channels: std::sync::Mutex::default(),

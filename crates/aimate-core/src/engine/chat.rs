@@ -26,6 +26,7 @@ use crate::id::RunId;
 use crate::message::{Message, MessageRole, MessageStatus, Part, PathStats, text_of};
 use crate::metrics;
 use crate::observer::TurnSummary;
+use crate::per_user::UserPlace;
 use crate::provider::{ChatRequest, ProviderId};
 use crate::retrieval::citations::passages_of;
 use crate::run::{BeginRun, Begun};
@@ -48,6 +49,8 @@ struct Prepared {
     hold: Hold<RunId>,
     /// What is set aside for the call; given back if it does not take place.
     budget: Option<BudgetHold>,
+    /// Its place among the user's answers.
+    place: UserPlace,
 }
 
 /// The branch a turn continues.
@@ -99,7 +102,8 @@ impl Engine {
             Tried::Failed(run, turn) => (*turn, Some(run)),
             Tried::Not(turn) => (*turn, None),
         };
-        let mut prepared = match self.prepare(scope, turn).await {
+        let place = self.place_of_answer(scope)?;
+        let mut prepared = match self.prepare(scope, turn, place).await {
             Ok(prepared) => prepared,
             Err(error) if replaces.is_some() => return Err(error),
             Err(error) => return self.same_turn(scope, client_id, client_hash, error).await,
@@ -124,7 +128,7 @@ impl Engine {
 
     fn start(&self, scope: Scope, on_disconnect: crate::chat::OnDisconnect, prepared: Prepared) -> Answer {
         let inner = &self.inner;
-        let Prepared { begin, mut call, accounting, warnings, hold, budget } = prepared;
+        let Prepared { begin, mut call, accounting, warnings, hold, budget, place } = prepared;
         let BeginRun { answer, mut run, .. } = begin;
         if let Some(budget) = budget {
             call.limit(budget);
@@ -160,14 +164,14 @@ impl Engine {
             notices: inner.observers.notices.clone(),
         };
         let drive = async move {
-            let _end = end;
+            let (_end, _place) = (end, place);
             driver.drive(call, accounting).await;
         };
         inner.tasks.spawn(drive.in_current_span());
         listener
     }
 
-    async fn prepare(&self, scope: &Scope, mut turn: Turn) -> Result<Prepared> {
+    async fn prepare(&self, scope: &Scope, mut turn: Turn, place: UserPlace) -> Result<Prepared> {
         let named = match &turn.model {
             Some(model) => Some(self.resolve_model(scope, Some(model)).await?),
             None => None,
@@ -247,7 +251,7 @@ impl Engine {
         let budget = self.hold_budget(scope, budget).await?;
         let explain = Box::new(move |error| target.explain(error));
         let call = ModelCall { provider, endpoint, request, explain, meter: None, tokenizer, prompt_tokens };
-        Ok(Prepared { begin, call, accounting, warnings, hold, budget })
+        Ok(Prepared { begin, call, accounting, warnings, hold, budget, place })
     }
 
     /// The branch the turn continues, and the model that answers: the named

@@ -27,6 +27,7 @@ mod model_list;
 mod price;
 mod prompt;
 mod provider;
+mod rate_limiter;
 mod ready;
 mod replay;
 mod resolve;
@@ -62,6 +63,7 @@ use crate::error::{Error, Result};
 use crate::id::{RunId, TenantId, UserId, WorkerId};
 use crate::knowledge::StorageQuotas;
 use crate::observer::Observers;
+use crate::per_user::PerUser;
 use crate::provider::ProviderId;
 use crate::scope::{Role, Scope};
 use crate::sealing::Sealer;
@@ -82,6 +84,7 @@ pub use knowledge::{Knowledge, MAX_BYTES};
 pub use model::{Models, OfferedModel};
 pub use price::PriceTable;
 pub use prompt::Prompts;
+pub use rate_limiter::RateLimiter;
 pub use run::Runs;
 pub use scope::ScopeBuilder;
 pub use tenant::{TenantRef, Tenants};
@@ -130,6 +133,9 @@ struct Inner {
     worker: WorkerId,
     lease: Duration,
     max_runs: usize,
+    max_runs_per_user: usize,
+    /// Answers under way of each user.
+    user_runs: PerUser,
     answer_limits: AnswerLimits,
     storage_quotas: StorageQuotas,
     channels: Mutex<HashMap<RunId, Arc<Channel>>>,
@@ -207,6 +213,12 @@ impl Engine {
         self.inner.stores.workers.ping().await
     }
 
+    /// Units of work of this process that wait for the database or are under way on it, as
+    /// far as its store knows. A server that finds too many takes no more requests.
+    pub fn database_work(&self) -> usize {
+        self.inner.stores.workers.database_work()
+    }
+
     /// Whether the engine takes no new turns any more.
     pub fn is_draining(&self) -> bool {
         self.inner.draining.load(Ordering::Acquire)
@@ -268,6 +280,7 @@ mod tests {
         is_shared::<Knowledge>();
         is_shared::<Models>();
         is_shared::<Prompts>();
+        is_shared::<RateLimiter>();
         is_shared::<Runs>();
         is_shared::<ScopeBuilder>();
         is_shared::<Tenants>();

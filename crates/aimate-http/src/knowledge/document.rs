@@ -214,7 +214,7 @@ pub(crate) async fn events(
     if is_over && last_received == Some(event_id(&document)) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let seat = app.seat()?;
+    let seat = app.seat(&scope)?;
     Ok(sse::response(&app, DocumentChanges(knowledge.watch(id)), seat))
 }
 

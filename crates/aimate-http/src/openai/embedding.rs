@@ -109,6 +109,7 @@ pub(crate) async fn embeddings(
     Caller(scope): Caller,
     Json(body): Json<EmbeddingBody>,
 ) -> Result<Response> {
+    let _seat = app.seat(&scope)?;
     let mut request = request(body.input)?;
     request.model = body.model;
     request.dimensions = body.dimensions;

@@ -34,6 +34,8 @@ mod knowledge_upload;
 mod knowledge_url;
 mod middleware;
 mod openai;
+mod overload;
+mod rate_limit;
 mod server;
 mod turn;
 mod wire;

@@ -15,7 +15,7 @@ use sqlx::{
 
 use super::pool::{Pool, Poolable};
 use super::task::Tasks;
-use super::{DbError, DialectText, Expected, Names, Outcome, Row, SchemaGate, Statement, Value};
+use super::{DbError, DialectText, Expected, Load, Names, Outcome, Row, SchemaGate, Statement, Value};
 use crate::worker::LivenessLocks;
 use crate::{Kind, metrics};
 
@@ -86,6 +86,7 @@ pub(crate) struct Postgres {
     pub(crate) schema: Option<String>,
     pub(crate) names: Names,
     pub(crate) gate: SchemaGate,
+    pub(crate) load: Load,
     pub(crate) tasks: Tasks,
     pub(crate) workers: LivenessLocks<PgConnection>,
     /// How long work on a connection may take: a server behind a cut link does
@@ -106,6 +107,7 @@ impl Postgres {
             schema,
             names,
             gate: SchemaGate::default(),
+            load: Load::default(),
             tasks: Tasks::default(),
             workers: LivenessLocks::default(),
             deadline,

@@ -15,7 +15,7 @@ use sqlx::{ConnectOptions as _, Connection};
 use super::error::failure;
 use super::pool::{Pool, Poolable};
 use super::task::Tasks;
-use super::{DbError, Names, Outcome, SchemaGate, Statement};
+use super::{DbError, Load, Names, Outcome, SchemaGate, Statement};
 use crate::Kind;
 use crate::worker::LivenessLocks;
 use statement_batch::StatementBatch;
@@ -66,6 +66,7 @@ pub(crate) struct Sqlite {
     pub(crate) workers: LivenessLocks<std::fs::File>,
     pub(crate) names: Names,
     pub(crate) gate: SchemaGate,
+    pub(crate) load: Load,
 }
 
 /// How the connection that writes is opened.
@@ -115,6 +116,7 @@ impl Sqlite {
             workers: LivenessLocks::default(),
             names,
             gate: SchemaGate::default(),
+            load: Load::default(),
         }
     }
 

@@ -1,0 +1,88 @@
+//! Which rate limit a request counts for.
+
+use aimate_core::rate_limit::RequestClass;
+use http::Method;
+
+/// The class of a request of somebody who is known. `path` is the router's own, without
+/// the prefix that it is nested under.
+pub(crate) fn of(method: &Method, path: &str) -> RequestClass {
+    let parts: Vec<&str> = parts(path).collect();
+    let is_read = method == Method::GET || method == Method::HEAD;
+    match parts.as_slice() {
+        ["auth", "password"] => RequestClass::Auth,
+        ["knowledge", "search"] | ["conversations", "search"] => RequestClass::Search,
+        _ if is_read => RequestClass::Read,
+        ["messages"] | ["conversations", _, "messages", ..] | ["chat", "completions"] | ["embeddings"] => {
+            RequestClass::Chat
+        }
+        ["knowledge", "collections", _, "documents"] | ["files"] => RequestClass::Ingest,
+        _ => RequestClass::Write,
+    }
+}
+
+/// The class in which a request counts for the machine that it comes from: of routes that
+/// need nobody to be signed in, and do work.
+pub(crate) fn of_public(method: &Method, path: &str) -> Option<RequestClass> {
+    let mut parts = parts(path);
+    match (parts.next()?, parts.next()?) {
+        ("auth", "register" | "login" | "refresh" | "oidc") => Some(RequestClass::Auth),
+        ("shared", _) if method == Method::GET => Some(RequestClass::Read),
+        _ => None,
+    }
+}
+
+/// Whether a request is answered however much there is to do, because it tells how the
+/// server does.
+pub(crate) fn is_service(path: &str) -> bool {
+    matches!(path, "/health" | "/ready" | "/metrics")
+}
+
+fn parts(path: &str) -> impl Iterator<Item = &str> {
+    let path = path.strip_prefix("/api").unwrap_or(path);
+    path.strip_prefix("/v1/").unwrap_or_default().split('/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_of_routes() {
+        let class = |method: Method, path: &str| of(&method, path).as_str();
+        for (method, path, expected) in [
+            (Method::GET, "/api/v1/conversations", "read"),
+            (Method::POST, "/api/v1/conversations", "write"),
+            (Method::GET, "/api/v1/conversations/search", "search"),
+            (Method::GET, "/api/v1/conversations/1/messages", "read"),
+            (Method::POST, "/api/v1/conversations/1/messages", "chat"),
+            (Method::PUT, "/api/v1/conversations/1/messages/2", "chat"),
+            (Method::POST, "/api/v1/conversations/1/messages/2/regenerate", "chat"),
+            (Method::POST, "/api/v1/messages", "chat"),
+            (Method::POST, "/api/v1/chat/completions", "chat"),
+            (Method::POST, "/v1/chat/completions", "chat"),
+            (Method::POST, "/v1/embeddings", "chat"),
+            (Method::GET, "/v1/models", "read"),
+            (Method::POST, "/api/v1/knowledge/search", "search"),
+            (Method::POST, "/api/v1/knowledge/collections", "write"),
+            (Method::POST, "/api/v1/knowledge/collections/1/documents", "ingest"),
+            (Method::DELETE, "/api/v1/knowledge/documents/1", "write"),
+            (Method::POST, "/api/v1/auth/password", "auth"),
+            (Method::GET, "/api/v1/auth/me", "read"),
+        ] {
+            assert_eq!(class(method.clone(), path), expected, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn public_work_counts_for_the_machine() {
+        let class = |method: Method, path: &str| of_public(&method, path);
+        for path in ["register", "login", "refresh", "oidc/acme/callback"] {
+            let class = class(Method::POST, &format!("/api/v1/auth/{path}"));
+            assert_eq!(class, Some(RequestClass::Auth), "{path}");
+        }
+        assert_eq!(class(Method::GET, "/api/v1/shared/token"), Some(RequestClass::Read));
+        for path in ["/health", "/api/v1/auth/me", "/api/v1/auth/logout", "/v1/models", "/", "/login"] {
+            assert_eq!(class(Method::GET, path), None, "{path}");
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Ten times more than the server can do, on a real socket (P18). It takes half a minute,
+//! and says what it measured:
+//! `cargo nextest run --run-ignored only --no-capture -E 'test(sec_p18)'`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use aimate_core::rate_limit::RateLimits;
+use aimate_core::testing::ScriptedProvider;
+use aimate_core::{Ids as _, RandomIds};
+use aimate_http::{Options, serve};
+use futures_util::future::join_all;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::common::builder;
+
+/// Requests in work at most, and clients that keep the server just busy.
+const MOST: usize = 32;
+/// How long each load lasts.
+const TIME: Duration = Duration::from_secs(8);
+
+/// What clients saw.
+#[derive(Default)]
+struct Seen {
+    answered: AtomicU64,
+    /// In microseconds.
+    times: std::sync::Mutex<[Vec<u64>; 2]>,
+}
+
+impl Seen {
+    fn note(&self, status: u16, time: Duration) {
+        let is_refused = match status {
+            200 | 201 => false,
+            503 => true,
+            other => panic!("an answer of status {other}"),
+        };
+        if !is_refused {
+            self.answered.fetch_add(1, Ordering::Relaxed);
+        }
+        self.times.lock().unwrap()[usize::from(is_refused)].push(u64::try_from(time.as_micros()).unwrap());
+    }
+
+    /// The median, the 99th percentile and the most, in milliseconds.
+    fn percentiles(&self, of_refused: bool) -> (usize, [f64; 3]) {
+        let mut times = self.times.lock().unwrap()[usize::from(of_refused)].clone();
+        times.sort_unstable();
+        let at = |share: usize| times.get(times.len().saturating_sub(1) * share / 100).copied().unwrap_or(0);
+        (times.len(), [50, 99, 100].map(|share| at(share) as f64 / 1_000.0))
+    }
+
+    fn rate(&self) -> f64 {
+        self.answered.load(Ordering::Relaxed) as f64 / TIME.as_secs_f64()
+    }
+}
+
+/// One client on a connection of its own: a list, and every fourth time a new conversation.
+struct LoadClient {
+    address: SocketAddr,
+    stream: Option<TcpStream>,
+    sent: usize,
+}
+
+impl LoadClient {
+    async fn ask(&mut self) -> u16 {
+        let body = if self.sent.is_multiple_of(4) { "{}" } else { "" };
+        let method = if body.is_empty() { "GET" } else { "POST" };
+        self.sent += 1;
+        let request = format!(
+            "{method} /api/v1/conversations HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let stream = match &mut self.stream {
+            Some(stream) => stream,
+            none => none.insert(TcpStream::connect(self.address).await.unwrap()),
+        };
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut read = Vec::new();
+        loop {
+            assert_ne!(stream.read_buf(&mut read).await.unwrap(), 0, "the server hung up");
+            let text = String::from_utf8_lossy(&read);
+            let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+            let head = head.to_ascii_lowercase();
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+            if body.len() >= length.unwrap().parse::<usize>().unwrap() {
+                let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+                assert!(status != 503 || head.contains("retry-after: 1"), "{head}");
+                return status;
+            }
+        }
+    }
+}
+
+/// So many clients, each with a pause from one request to the next.
+async fn load(address: SocketAddr, clients: usize, pace: Duration) -> Arc<Seen> {
+    let seen = Arc::new(Seen::default());
+    let end = Instant::now() + TIME;
+    let clients = (0..clients).map(|n| {
+        let seen = seen.clone();
+        #[expect(clippy::disallowed_methods, reason = "the test is the process here")]
+        tokio::spawn(async move {
+            let mut client = LoadClient { address, stream: None, sent: n };
+            sleep(pace.mul_f64(n as f64 / clients as f64)).await;
+            while Instant::now() < end {
+                let start = Instant::now();
+                let status = client.ask().await;
+                seen.note(status, start.elapsed());
+                sleep_until(start + pace).await;
+            }
+        })
+    });
+    for client in join_all(clients).await {
+        client.unwrap();
+    }
+    seen
+}
+
+/// The time of `/health` meanwhile, at most.
+async fn slowest_health(address: SocketAddr) -> Duration {
+    let (mut slowest, end) = (Duration::ZERO, Instant::now() + TIME);
+    while Instant::now() < end {
+        let start = Instant::now();
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream
+            .write_all(b"GET /health HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n")
+            .await
+            .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        slowest = slowest.max(start.elapsed());
+        sleep(Duration::from_millis(50)).await;
+    }
+    slowest
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a load of half a minute, whose figures depend on what else the machine does"]
+async fn sec_p18_overload_is_refused_and_work_goes_on() {
+    let folder = std::env::temp_dir().join(format!("aimate-overload-{}", RandomIds.next().simple()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let store =
+        aimate_store::connect(&format!("sqlite:{}", folder.join("aimate.db").display())).await.unwrap();
+    let engine = builder(store, ScriptedProvider::new([])).build().await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    // The limits of users are on too, so that their cost is in the figures.
+    let limits: RateLimits = "read=6000000/100000,write=6000000/100000".parse().unwrap();
+    let options = Options::local().max_requests(MOST).rate_limits(limits);
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    #[expect(clippy::disallowed_methods, reason = "the test is the process here")]
+    let served = tokio::spawn(serve(listener, engine, options, async move {
+        let _ = stopped.await;
+    }));
+
+    let peak = load(address, MOST / 2, Duration::ZERO).await;
+    let (_, times) = peak.percentiles(false);
+    println!("peak: {:.0} requests/s, {times:?} ms (p50, p99, most)", peak.rate());
+    let clients = MOST * 10;
+    let pace = Duration::from_secs_f64(clients as f64 / (10.0 * peak.rate()));
+    let (over, health) = tokio::join!(load(address, clients, pace), slowest_health(address));
+    let (answered, times) = over.percentiles(false);
+    let (refused, refusals) = over.percentiles(true);
+    println!(
+        "overload: {} requests/s came, {:.0} were answered ({:.0} % of the peak) in {times:?} ms; {refused} were \
+         refused in {refusals:?} ms; /health took {health:?} at most",
+        (answered + refused) / 8,
+        over.rate(),
+        100.0 * over.rate() / peak.rate(),
+    );
+    assert!(over.rate() >= 0.8 * peak.rate(), "{} of {}", over.rate(), peak.rate());
+    let _ = stop.send(());
+    served.await.unwrap().unwrap();
+    let _ = std::fs::remove_dir_all(folder);
+}
