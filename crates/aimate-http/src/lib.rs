@@ -58,6 +58,7 @@ mod model;
 mod mount;
 mod openai;
 mod openapi;
+mod openapi_object;
 mod options;
 mod origin;
 mod page;

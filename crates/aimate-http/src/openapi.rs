@@ -9,7 +9,7 @@ use utoipa::openapi::{
 };
 
 use crate::error::{ErrorFormat, OpenAiError, Problem};
-use crate::{json, model, openai};
+use crate::{json, model, openai, openapi_object};
 
 /// The document without the routes that `router` adds.
 #[derive(OpenApi)]
@@ -70,6 +70,9 @@ impl SerializedDocument {
 pub(crate) fn finish(mut document: OpenApiDocument, with_accounts: bool) -> SerializedDocument {
     if with_accounts {
         secure(&mut document);
+    }
+    if let Some(components) = &mut document.components {
+        openapi_object::merge(components);
     }
     for (path, item) in &mut document.paths.paths {
         let Some(format) = ErrorFormat::of(path) else { continue };

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use axum::body::Body;
 use http::{Method, Request};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::common::{Bench, bench, request};
 
@@ -186,4 +186,18 @@ async fn service_tells_how_it_is() {
     bench.engine.drain(std::time::Duration::ZERO).await;
     let ready = bench.get("/ready").await;
     assert_eq!((ready.status.as_u16(), ready.json()["status"].as_str()), (503, Some("draining")));
+}
+
+#[tokio::test]
+async fn schema_of_the_document_is_one_object_and_not_several_that_refuse_each_other() {
+    let document = bench([]).await.get("/openapi.json").await.json();
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    let several: Vec<_> = schemas.iter().filter(|(_, schema)| schema.get("allOf").is_some()).collect();
+    assert!(several.is_empty(), "{several:?}");
+    let budget = &schemas["NewBudget"];
+    assert_eq!(budget["required"], json!(["subject", "period"]));
+    for field in ["subject", "period", "max_cost", "max_tokens"] {
+        assert!(budget["properties"][field].is_object(), "{field}: {budget}");
+    }
+    assert_eq!(budget["additionalProperties"], false);
 }
