@@ -329,6 +329,10 @@ async fn tokens_end_and_are_renewed() {
     let next = house.accounts.refresh(ada.refresh_token.expose(), &Client::default()).await.unwrap();
     assert_eq!(next.session.id, ada.session.id);
     assert!(house.is_good(&next.access_token).await);
+    // Another tab that asked at the same moment signs nobody out.
+    let second = house.accounts.refresh(ada.refresh_token.expose(), &Client::default()).await;
+    assert_eq!(kind(second), ErrorKind::Conflict);
+    assert!(house.is_good(&next.access_token).await);
     // A copy that is used after it: the family ends.
     house.pass(11);
     let copied = house.accounts.refresh(ada.refresh_token.expose(), &Client::default()).await;

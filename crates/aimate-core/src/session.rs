@@ -64,7 +64,7 @@ pub struct Renewal {
     /// How long after its beginning it ends in any case.
     pub max_age: Duration,
     /// A token that was good this long ago may be presented again by a client that
-    /// did not hear the answer: it is refused and nothing more.
+    /// did not hear the answer, or asked twice: it is refused and nothing more.
     pub grace: Duration,
 }
 
@@ -76,8 +76,10 @@ pub enum Renewed {
     /// An old token of the session was presented, which somebody has copied: the
     /// session is over.
     Reused,
-    /// There is no such session, the token was never one of it, or was good a moment
-    /// ago.
+    /// The token was good a moment ago: another request of the same client, such as that
+    /// of another tab, got the next one.
+    JustRenewed,
+    /// There is no such session, or the token was never one of it.
     Refused,
 }
 

@@ -191,7 +191,8 @@ pub(crate) async fn login(
 }
 
 /// Gives the next tokens for a refresh token, which is good once. One that was used
-/// before ends the session.
+/// before ends the session; of two requests at once, one is answered with `409` and nobody is
+/// signed out.
 #[utoipa::path(post, path = "/api/v1/auth/refresh", tag = "auth", request_body = Option<RefreshBody>,
     responses((status = 200, body = SignedInBody)))]
 pub(crate) async fn refresh(

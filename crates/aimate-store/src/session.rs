@@ -44,6 +44,11 @@ const END_REUSED: Sql = Sql::Same(
     "DELETE FROM sessions WHERE tenant_id = $1 AND user_id = $2 AND id = $3 AND family_hash = $4 \
      AND token_hash <> $5 AND renewed_at <= $6",
 );
+/// One that was renewed after `$6`, with another token than `$5`.
+const JUST_RENEWED: Sql = Sql::Same(
+    "SELECT id FROM sessions WHERE tenant_id = $1 AND user_id = $2 AND id = $3 AND family_hash = $4 \
+     AND token_hash <> $5 AND renewed_at > $6 AND expires_at > $7",
+);
 const TOUCH: Sql =
     Sql::Same("UPDATE sessions SET last_activity_at = $4 WHERE tenant_id = $1 AND user_id = $2 AND id = $3");
 const DELETE: Sql = Sql::Same("DELETE FROM sessions WHERE tenant_id = $1 AND user_id = $2 AND id = $3");
@@ -122,11 +127,14 @@ impl SessionStore for SqlStore {
             .bind(renewal.now)
             .bind(micros(renewal.lifetime))
             .bind(micros(renewal.max_age));
-        let end_reused = of(END_REUSED).bind(renewal.now.minus(renewal.grace));
-        let [renewed, ended] = self.database.transaction([renew, end_reused]).await?;
+        let a_moment_ago = renewal.now.minus(renewal.grace);
+        let end_reused = of(END_REUSED).bind(a_moment_ago);
+        let just_renewed = of(JUST_RENEWED).bind(a_moment_ago).bind(renewal.now);
+        let [renewed, ended, recent] = self.database.transaction([renew, end_reused, just_renewed]).await?;
         Ok(match renewed.rows.first() {
             Some(row) => Renewed::Session(Box::new(session(row)?)),
             None if ended.touched > 0 => Renewed::Reused,
+            None if !recent.rows.is_empty() => Renewed::JustRenewed,
             None => Renewed::Refused,
         })
     }

@@ -222,9 +222,11 @@ impl Accounts {
     }
 
     /// Gives the next tokens of a session for its refresh token, which is good once. An
-    /// old one has been copied: its session ends.
+    /// old one has been copied: its session ends. Of two requests at once, as two tabs of a
+    /// browser send them, one gets them.
     ///
     /// # Errors
+    /// `Conflict` for the other one, for ten seconds: nobody is signed out by it.
     /// `Unauthenticated` for whatever is not good; what the stores say.
     pub async fn refresh(&self, refresh_token: &str, client: &Client) -> Result<SignedIn> {
         let token = RefreshToken::parse(refresh_token.trim()).ok_or_else(not_good)?;
@@ -253,6 +255,9 @@ impl Accounts {
                 self.record(AccountEvent::RefreshTokenReused(token.user, token.session)).await;
                 Err(not_good())
             }
+            Renewed::JustRenewed => Err(Error::conflict(
+                "another request renewed this session a moment ago; go on with the tokens that it was given",
+            )),
             Renewed::Refused => Err(not_good()),
         }
     }

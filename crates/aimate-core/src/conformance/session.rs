@@ -123,7 +123,7 @@ pub async fn reused_token_ends_the_session(stores: &Stores) {
     stores.sessions.renew(&w.me, &renewal(&session, 7, 8, 100)).await.unwrap();
     // A client that did not hear the answer asks again.
     let renewed = stores.sessions.renew(&w.me, &renewal(&session, 7, 9, 109)).await.unwrap();
-    assert_eq!(renewed, Renewed::Refused);
+    assert_eq!(renewed, Renewed::JustRenewed);
     // Who does not know the family cannot end it.
     let foreign = Renewal { family_hash: vec![0; 32], ..renewal(&session, 7, 9, 200) };
     assert_eq!(stores.sessions.renew(&w.me, &foreign).await.unwrap(), Renewed::Refused);
@@ -144,8 +144,8 @@ pub async fn parallel_renewals_give_one_token(stores: &Stores) {
         .into_iter()
         .filter_map(|renewed| match renewed.unwrap() {
             Renewed::Session(session) => Some(session.token_hash),
-            Renewed::Refused => None,
-            Renewed::Reused => panic!("a retry at the same moment is no theft"),
+            Renewed::JustRenewed => None,
+            other => panic!("a retry at the same moment is no theft: {other:?}"),
         })
         .collect();
     assert_eq!(good, [stores.sessions.get(&w.me, session.id).await.unwrap().token_hash]);
