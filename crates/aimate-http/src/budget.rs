@@ -1,10 +1,13 @@
 //! `/api/v1/budgets`.
 
 use aimate_core::BudgetId;
-use aimate_core::budget::{Budget, BudgetLimits, NewBudget};
+use aimate_core::budget::{Budget, BudgetLimits, BudgetPeriod, BudgetSubject, NewBudget};
+use aimate_core::usage::Cost;
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
+use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::error::Result;
@@ -14,6 +17,33 @@ use crate::path::{Path, Query};
 use crate::scope::Caller;
 
 const LIST: &str = "budgets";
+
+/// A budget to make.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewBudgetBody {
+    /// Whose calls it counts.
+    subject: BudgetSubject,
+    /// How often it begins anew.
+    period: BudgetPeriod,
+    /// US dollars at most; absent for as many as there are. Calls whose price nobody knows
+    /// cost none.
+    #[schema(value_type = Option<f64>)]
+    max_cost: Option<Cost>,
+    /// Tokens read and written at most; absent for as many as there are.
+    max_tokens: Option<u64>,
+}
+
+/// What may be spent in a period.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BudgetLimitsBody {
+    /// US dollars at most; absent for as many as there are.
+    #[schema(value_type = Option<f64>)]
+    max_cost: Option<Cost>,
+    /// Tokens read and written at most; absent for as many as there are.
+    max_tokens: Option<u64>,
+}
 
 /// Lists the tenant's budgets, oldest first, with what is spent and set aside now; for
 /// admins.
@@ -29,13 +59,15 @@ pub(crate) async fn list(
 
 /// Limits what calls may cost in a day or a month in UTC; for admins. What was used in the
 /// period so far counts.
-#[utoipa::path(post, path = "/api/v1/budgets", tag = "usage", request_body = NewBudget,
+#[utoipa::path(post, path = "/api/v1/budgets", tag = "usage", request_body = NewBudgetBody,
     responses((status = 201, body = Budget)))]
 pub(crate) async fn create(
     State(app): State<App>,
     Caller(scope): Caller,
-    Json(new): Json<NewBudget>,
+    Json(body): Json<NewBudgetBody>,
 ) -> Result<Response> {
+    let limits = BudgetLimits { max_cost: body.max_cost, max_tokens: body.max_tokens };
+    let new = NewBudget { subject: body.subject, period: body.period, limits };
     let budget = app.engine.budgets(&scope).create(new).await?;
     Ok(json::created(&format!("/api/v1/budgets/{}", budget.id), budget))
 }
@@ -53,14 +85,15 @@ pub(crate) async fn get(
 
 /// Replaces what may be spent; for admins.
 #[utoipa::path(put, path = "/api/v1/budgets/{id}", tag = "usage",
-    params(("id" = BudgetId, Path)), request_body = BudgetLimits,
+    params(("id" = BudgetId, Path)), request_body = BudgetLimitsBody,
     responses((status = 200, body = Budget)))]
 pub(crate) async fn update(
     State(app): State<App>,
     Caller(scope): Caller,
     Path(id): Path<BudgetId>,
-    Json(limits): Json<BudgetLimits>,
+    Json(body): Json<BudgetLimitsBody>,
 ) -> Result<Json<Budget>> {
+    let limits = BudgetLimits { max_cost: body.max_cost, max_tokens: body.max_tokens };
     Ok(Json(app.engine.budgets(&scope).update(id, limits).await?))
 }
 
