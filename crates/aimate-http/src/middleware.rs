@@ -39,6 +39,11 @@ const MAX_REQUEST_ID: usize = 128;
 /// Runs the rest of the router for `request` and finishes its response.
 pub(crate) async fn handle(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let context = RequestContext::new(&app, &request);
+    let is_service = request_class::is_service(request.uri().path());
+    // Before anything is done for it: refusing has to cost far less than answering.
+    if !is_service && let Err(failure) = app.has_room() {
+        return context.finish(failure.into_response());
+    }
     let watch = Watch::begin(&app, &mut request);
     let prefix = mount::prefix(&request).to_owned();
     let span = context.span();
@@ -48,7 +53,7 @@ pub(crate) async fn handle(State(app): State<App>, mut request: Request, next: N
         // A bug in one handler must not close the connection, which other
         // requests may be using, without an answer.
         Ok(()) => {
-            let handled = audit.of(work::handling(let_in(&app, request, next).instrument(span)));
+            let handled = audit.of(work::handling(let_in(&app, is_service, request, next).instrument(span)));
             AssertUnwindSafe(handled).catch_unwind().await.unwrap_or_else(|_| {
                 Failure::from(Error::internal("the server failed unexpectedly; see its log for details"))
                     .into_response()
@@ -94,30 +99,23 @@ impl Watch {
     }
 }
 
-/// Runs the handler, if there is room for one more request, and the machine that it comes
-/// from has not sent too many that need nobody to be signed in.
-async fn let_in(app: &App, request: Request, next: Next) -> Response {
-    if let Err(failure) = has_place(app, &request) {
+/// Runs the handler, if there is a place in work, and the machine that the request comes
+/// from has not sent too many that need nobody to be signed in. A request whose body is
+/// still to come gets its place then: who sends slowly keeps nobody else out.
+async fn let_in(app: &App, is_service: bool, request: Request, next: Next) -> Response {
+    if !is_service
+        && request.body().is_end_stream()
+        && let Err(failure) = app.begin_work()
+    {
         return failure.into_response();
     }
-    let class = request_class::of_public(request.method(), request.uri().path());
-    let address = client_address::of(&app.options, request.extensions(), request.headers());
-    if let (Some(class), Some(address)) = (class, address)
+    if let Some(class) = request_class::of_public(request.method(), request.uri().path())
+        && let Some(address) = client_address::of(&app.options, request.extensions(), request.headers())
         && let Err(failure) = app.pass(RateBucket::of_address(address, class)).await
     {
         return failure.into_response();
     }
     next.run(request).await
-}
-
-/// Takes a place for a request that has come whole. One whose body is still to come gets
-/// it then: who sends slowly keeps nobody else out.
-fn has_place(app: &App, request: &Request) -> Result<(), Failure> {
-    if request_class::is_service(request.uri().path()) {
-        return Ok(());
-    }
-    app.has_room()?;
-    if request.body().is_end_stream() { app.begin_work() } else { Ok(()) }
 }
 
 /// The part of a request that its response needs.
