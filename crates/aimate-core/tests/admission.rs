@@ -121,7 +121,7 @@ fn quote(output: &syn::ReturnType) -> String {
 }
 
 #[test]
-fn every_call_of_a_user_is_let_in_first() {
+fn sec_t17_every_call_of_a_user_is_let_in_first() {
     let methods = methods();
     let open: BTreeSet<_> = OPEN.iter().map(|(of, name)| ((*of).to_owned(), (*name).to_owned())).collect();
     assert!(open.iter().all(|method| methods.contains_key(method)), "an open call is not there any more");

@@ -199,7 +199,7 @@ fn ports_are_small() {
 }
 
 #[test]
-fn methods_without_a_scope_are_those_that_are_listed() {
+fn sec_t17_methods_without_a_scope_are_those_that_are_listed() {
     let (fields, listed) = stores();
     let mut found = BTreeSet::new();
     for (port, methods) in ports(&fields.values().map(String::as_str).collect()) {
@@ -213,7 +213,7 @@ fn methods_without_a_scope_are_those_that_are_listed() {
 }
 
 #[test]
-fn each_method_with_a_scope_has_its_foreign_scope_case() {
+fn sec_t17_each_method_with_a_scope_has_its_foreign_scope_case() {
     let (fields, _) = stores();
     let ports = ports(&fields.values().map(String::as_str).collect());
     let mut visitor = ForeignCalls::default();

@@ -30,12 +30,12 @@ fn main() -> ExitCode {
     let tests: [(&str, fn()); 12] = [
         ("worker_reads_what_this_process_reads", worker_reads_what_this_process_reads),
         ("errors_come_back_as_they_are", errors_come_back_as_they_are),
-        ("memory_is_limited", memory_is_limited),
-        ("processor_time_is_limited", processor_time_is_limited),
-        ("time_is_limited", time_is_limited),
-        ("deep_pdf_ends_no_more_than_its_worker", deep_pdf_ends_no_more_than_its_worker),
+        ("sec_t33_memory_is_limited", sec_t33_memory_is_limited),
+        ("sec_t33_processor_time_is_limited", sec_t33_processor_time_is_limited),
+        ("sec_t33_time_is_limited", sec_t33_time_is_limited),
+        ("sec_t33_deep_pdf_ends_no_more_than_its_worker", sec_t33_deep_pdf_ends_no_more_than_its_worker),
         ("ends_of_a_worker_are_told_apart", ends_of_a_worker_are_told_apart),
-        ("worker_that_says_too_much_is_stopped", worker_that_says_too_much_is_stopped),
+        ("sec_t33_worker_that_says_too_much_is_stopped", sec_t33_worker_that_says_too_much_is_stopped),
         ("dropped_future_kills_the_worker", dropped_future_kills_the_worker),
         ("worker_says_how_far_it_has_come", worker_says_how_far_it_has_come),
         ("plain_text_needs_no_worker", plain_text_needs_no_worker),
@@ -91,7 +91,7 @@ fn errors_come_back_as_they_are() {
     assert!(locked.message.contains("password"));
 }
 
-fn memory_is_limited() {
+fn sec_t33_memory_is_limited() {
     // The reader of this format holds all elements at once.
     let bomb = Temporary::new("<p>x".repeat(3_000_000).as_bytes());
     let limits = Limits::default().memory(128 << 20);
@@ -100,7 +100,7 @@ fn memory_is_limited() {
     assert!(failure.message.contains("of memory"), "{failure}");
 }
 
-fn processor_time_is_limited() {
+fn sec_t33_processor_time_is_limited() {
     let long = Temporary::new(&word(&"<w:p><w:r><w:t></w:t></w:r></w:p>".repeat(3_000_000)));
     let limits = Limits::default().cpu(Duration::from_secs(1)).ratio(1_000_000);
     let failure = read(here(), &long.0, "a.docx", limits).unwrap_err();
@@ -108,14 +108,14 @@ fn processor_time_is_limited() {
     assert!(failure.message.contains("processor time"), "{failure}");
 }
 
-fn time_is_limited() {
+fn sec_t33_time_is_limited() {
     let start = Instant::now();
     let limits = Limits::default().wall(Duration::from_millis(200));
     assert_eq!(failure("sleep 60", limits).kind, Timeout);
     assert!(start.elapsed() < Duration::from_secs(10));
 }
 
-fn deep_pdf_ends_no_more_than_its_worker() {
+fn sec_t33_deep_pdf_ends_no_more_than_its_worker() {
     let deep = pdf(&[&format!("{}{}", "[".repeat(2_000_000), "]".repeat(2_000_000))]);
     let catalog = b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog /Pages ".to_vec();
     let nested = [
@@ -151,7 +151,7 @@ fn ends_of_a_worker_are_told_apart() {
     assert_eq!(nobody.unwrap_err().kind, Io);
 }
 
-fn worker_that_says_too_much_is_stopped() {
+fn sec_t33_worker_that_says_too_much_is_stopped() {
     assert_eq!(failure("exec yes", Limits::default().output(1_000)).kind, Crashed);
     // Complaints are cut, not an error.
     let text = "yes 2>/dev/null | head -c 1000000 >&2; exit 77";

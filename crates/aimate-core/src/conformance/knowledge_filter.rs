@@ -55,7 +55,7 @@ async fn shelf_of(stores: &Stores, all: Vec<Map<String, Value>>) -> (Fixture<'_>
     (fixture, documents)
 }
 
-pub async fn filters_mean_the_same_in_every_store(stores: &Stores) {
+pub async fn sec_t10_filters_mean_the_same_in_every_store(stores: &Stores) {
     let mut runner = TestRunner::deterministic();
     let all = (0..30).map(|_| metadata().new_tree(&mut runner).unwrap().current()).collect();
     let (fixture, documents) = shelf_of(stores, all).await;
@@ -94,7 +94,7 @@ pub async fn fields_of_the_document_are_filtered(stores: &Stores) {
     }
 }
 
-pub async fn filters_hold_no_sql(stores: &Stores) {
+pub async fn sec_t10_filters_hold_no_sql(stores: &Stores) {
     let metadata = Map::from_iter([("a".to_owned(), json!("x"))]);
     let (fixture, documents) = shelf_of(stores, vec![metadata]).await;
     for hostile in

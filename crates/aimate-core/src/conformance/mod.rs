@@ -400,9 +400,9 @@ macro_rules! conformance_tests {
                 upload_that_was_given_up_becomes_none
             }
             knowledge_filter {
-                filters_mean_the_same_in_every_store
+                sec_t10_filters_mean_the_same_in_every_store
                 fields_of_the_document_are_filtered
-                filters_hold_no_sql
+                sec_t10_filters_hold_no_sql
                 large_filter_is_answered
             }
             knowledge_index {

@@ -211,7 +211,7 @@ async fn address_that_is_none_is_refused() {
 }
 
 #[tokio::test]
-async fn body_that_is_no_json_is_refused() {
+async fn sec_t32_body_that_is_no_json_is_refused() {
     let bench = bench([]).await;
     let path = "/api/v1/conversations";
     for (body, says) in [
@@ -243,7 +243,7 @@ async fn other_media_types_are_refused() {
 }
 
 #[tokio::test]
-async fn large_body_is_refused_before_it_is_parsed() {
+async fn sec_t11_large_body_is_refused_before_it_is_parsed() {
     let options = aimate_http::Options::local().body_limit(1_000);
     let bench = crate::common::bench_with([], options).await;
     let large = "x".repeat(2_000);

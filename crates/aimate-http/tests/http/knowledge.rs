@@ -274,7 +274,7 @@ async fn wrong_texts_are_refused_and_nothing_is_stored() {
 }
 
 #[tokio::test]
-async fn names_are_never_paths() {
+async fn sec_t31_names_are_never_paths() {
     let library = library().await;
     let at = library.collection("manuals").await;
     for name in
@@ -395,7 +395,7 @@ async fn original_comes_back_as_it_was() {
 }
 
 #[tokio::test]
-async fn pages_that_could_run_scripts_are_saved() {
+async fn sec_t26_pages_that_could_run_scripts_are_saved() {
     let library = library().await;
     let at = library.collection("manuals").await;
     for (name, media_type) in [("a.html", "text/html"), ("a.svg", "image/svg+xml"), ("a.xml", "text/xml")] {
@@ -417,7 +417,7 @@ async fn pages_that_could_run_scripts_are_saved() {
 /// A browser splits a `Content-Type` at its comma and takes the last type, where
 /// a parser that looks for the first semicolon sees a PDF.
 #[tokio::test]
-async fn media_type_that_is_read_in_two_ways_is_neither_stored_nor_served() {
+async fn sec_t26_media_type_that_is_read_in_two_ways_is_neither_stored_nor_served() {
     let library = library().await;
     let at = format!("{}/documents", library.collection("manuals").await);
     let page = "<script>alert(document.domain)</script>";

@@ -110,7 +110,7 @@ async fn wrong_forms_are_refused_and_nothing_is_kept() {
 }
 
 #[tokio::test]
-async fn broken_boundaries_are_refused() {
+async fn sec_t32_broken_boundaries_are_refused() {
     let library = library().await;
     let path = format!("{}/documents", library.collection("manuals").await);
     let whole = form(&[("name=\"file\"; filename=\"a.md\"", BOILER.as_bytes())]);

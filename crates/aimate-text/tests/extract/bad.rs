@@ -76,7 +76,7 @@ fn what_is_not_read_says_what_would_be() {
 }
 
 #[test]
-fn archive_bomb_is_stopped() {
+fn sec_t33_archive_bomb_is_stopped() {
     // 1,000 to 1, and no end tag: it is stopped before it is parsed.
     let huge = vec![b' '; 64 << 20];
     let bomb = archive(&[("word/document.xml", &huge)]);
@@ -89,7 +89,7 @@ fn archive_bomb_is_stopped() {
 }
 
 #[test]
-fn entities_and_deep_nesting_are_stopped() {
+fn sec_t33_entities_and_deep_nesting_are_stopped() {
     let text = "<!DOCTYPE a [<!ENTITY a \"aaaa\"><!ENTITY b \"&a;&a;\">]><w:document><w:body>&b;</w:body></w:document>";
     assert_eq!(kind_of("a.docx", archive(&[("word/document.xml", text.as_bytes())])), TooLarge);
     for depth in [65, 100_000] {

@@ -161,7 +161,7 @@ fn mislabelled_file_is_read_as_what_it_is() {
 }
 
 #[test]
-fn hostile_names_do_no_harm() {
+fn sec_t31_hostile_names_do_no_harm() {
     let names = ["../../etc/passwd", "a\0b.md", "..\\..\\x.pdf", "", ".", "CON", &"n".repeat(4_000)];
     for name in names {
         assert_eq!(read(name, "hello").unwrap().text, "hello", "{name:?}");

@@ -46,7 +46,7 @@ fn name_decides_among_texts() {
 }
 
 #[test]
-fn hostile_names_do_no_harm() {
+fn sec_t31_hostile_names_do_no_harm() {
     for name in
         ["../../etc/passwd", "a\0.md", &"x".repeat(4_000), &format!("a.{}", "y".repeat(4_000)), ".", ".."]
     {
