@@ -4,6 +4,7 @@
 mod address_guard;
 mod compression;
 mod deadline;
+mod exchange;
 mod fetch;
 mod response;
 mod retry;
