@@ -377,4 +377,6 @@ fn local_nat64(address: Ipv6Addr) -> AddressClass {
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
+mod oracle;
+#[cfg(test)]
 mod tests;

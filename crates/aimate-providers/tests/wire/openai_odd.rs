@@ -240,6 +240,28 @@ async fn odd_shapes_cost_only_themselves() {
     assert!(matches!(&found[1], Warning { code: WarningCode::AnswerIncomplete, .. }), "{found:?}");
 }
 
+/// Events of a server of its own devising ran in the browser of one peer (CVE-2025-64496).
+#[tokio::test]
+async fn sec_t27_events_that_are_no_part_of_the_protocol_are_dropped() {
+    let names =
+        ["execute", "message", "started", "tool_called", "finished", "call:function", "x\u{0}y", "replace"];
+    for data in [
+        r#"{"type":"execute","data":{"code":"alert(1)"}}"#,
+        r#"{"event":{"type":"execute","data":{"code":"alert(1)"}}}"#,
+        r#"{"type":"finished","message":{"role":"assistant"},"finish_reason":"stop"}"#,
+        r#"{"type":"started","run_id":"0190a5d2-7c1e-7cc3-98c4-dc0c0c07398f"}"#,
+        r#"{"type":"tool_called","call":{"id":"a","name":"shell","arguments":{}}}"#,
+        r#"{"object":"aimate.event","text":"alert(1)"}"#,
+        "alert(1)",
+    ] {
+        for name in names {
+            let noise = format!("event: {name}\nid: 9\nretry: 1\ndata: {data}\n\n");
+            let body = format!("{noise}data: {HALLO}\n\n{noise}data: {FINISH}\n\n{noise}data: [DONE]\n\n");
+            assert_eq!(play(stream(&body)).await, [Text("Hallo".into()), STOP], "{name} {data}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn framing_is_told_by_the_first_bytes() {
     let single = format!("data: {HALLO}\ndata: {FINISH}\ndata: [DONE]\n");
