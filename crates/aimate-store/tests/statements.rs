@@ -18,6 +18,20 @@ fn every_statement_is_one_literal() {
     assert!(sources.statements.len() > 100, "{}", sources.statements.len());
 }
 
+/// The builds of pgvector's indexes are what CVE-2026-3172 is about.
+#[test]
+fn sec_t40_no_index_of_pgvector_is_built() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations/postgres");
+    let migrations = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let migrations = migrations.map(|path| std::fs::read_to_string(path).unwrap());
+    let texts: Vec<String> =
+        sources::statements().on(On::Postgres).map(str::to_owned).chain(migrations).collect();
+    assert!(texts.len() > 100, "{}", texts.len());
+    for text in texts.iter().map(|text| text.to_ascii_lowercase()) {
+        assert!(!text.contains("hnsw") && !text.contains("ivfflat"), "{text}");
+    }
+}
+
 #[tokio::test]
 #[expect(clippy::disallowed_methods, reason = "the texts are the store's own")]
 async fn every_statement_fits_the_schema_on_sqlite() {

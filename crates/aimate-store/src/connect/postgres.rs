@@ -138,12 +138,28 @@ async fn check_encoding(connection: &mut PgConnection, address: &str) -> Result<
 pub(super) async fn info(store: &SqlStore) -> Result<Info> {
     let rows = store.database.look(SETTINGS.unbound()).await?;
     let row = rows.into_iter().next().ok_or_else(|| failure(sqlx::Error::RowNotFound))?;
+    let (pgvector, mut warnings): (Option<String>, _) = (row.maybe("pgvector")?, warnings(&row)?);
+    warnings.extend(pgvector.as_deref().and_then(warning_of_vector));
     Ok(Info {
         kind: Kind::Postgres,
         version: row.get("version")?,
-        pgvector: row.maybe("pgvector")?,
+        pgvector,
         address: store.address.clone(),
-        warnings: warnings(&row)?,
+        warnings,
+    })
+}
+
+/// The first pgvector whose parallel build of an index keeps within its memory (CVE-2026-3172).
+const SAFE_PGVECTOR: [u32; 3] = [0, 8, 2];
+
+/// aiMate builds no index of pgvector's; others may, in the same database.
+fn warning_of_vector(version: &str) -> Option<String> {
+    let numbers: Vec<u32> = version.split('.').map_while(|number| number.parse().ok()).collect();
+    (numbers.as_slice() < SAFE_PGVECTOR.as_slice()).then(|| {
+        format!(
+            "pgvector {version} can leak other tables' data when an HNSW index is built (CVE-2026-3172); aiMate builds \
+             none, others in this database may: update it to 0.8.2 or newer (`ALTER EXTENSION vector UPDATE`)"
+        )
     })
 }
 
@@ -159,4 +175,19 @@ fn warnings(row: &Row) -> Result<Vec<String>> {
         }
     }
     Ok(warnings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sec_t40_old_pgvector_is_warned_of() {
+        for old in ["0.7.0", "0.8.0", "0.8.1", "0.8", ""] {
+            assert!(warning_of_vector(old).is_some_and(|told| told.contains("0.8.2")), "{old}");
+        }
+        for new in ["0.8.2", "0.8.5", "0.9.0", "0.10", "1.0"] {
+            assert_eq!(warning_of_vector(new), None, "{new}");
+        }
+    }
 }
