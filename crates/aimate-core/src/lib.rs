@@ -30,6 +30,7 @@ mod error;
 pub mod file;
 pub mod group;
 mod id;
+pub mod identity;
 mod image;
 pub mod invite;
 mod keyring;

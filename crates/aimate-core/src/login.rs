@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::email::EmailAddress;
 use crate::error::Result;
 use crate::id::{SessionId, TenantId, UserId};
+use crate::identity::Identity;
 use crate::secret::Secret;
 use crate::user::User;
 
@@ -54,6 +55,8 @@ pub struct NewAccount {
     pub email: EmailAddress,
     /// The hash of the password, if it has one.
     pub password_hash: Option<Secret>,
+    /// The identity by which it signs in, if it has one.
+    pub identity: Option<Identity>,
     /// Who may register.
     pub admission: Admission,
 }
@@ -92,7 +95,7 @@ pub enum Attempt {
 pub trait LoginStore: Send + Sync {
     /// Stores a user with their login, and a row of the tenant if it has none yet, in
     /// one commit; returns the user. Of several calls at once, exactly one makes the
-    /// first account. `Conflict` if the address or the id is taken; `Forbidden` if the
+    /// first account. `Conflict` if the address, the identity or the id is taken; `Forbidden` if the
     /// [`Admission`] does not hold, or while the tenant is being deleted.
     async fn register(&self, account: &NewAccount) -> Result<User>;
     /// Gives a user who is there a login. `Conflict` if the address is taken or the

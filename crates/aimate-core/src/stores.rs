@@ -10,6 +10,7 @@ use crate::conversation::ConversationStore;
 use crate::deletion::DeletionStore;
 use crate::file::FileStore;
 use crate::group::GroupStore;
+use crate::identity::IdentityStore;
 use crate::invite::InviteStore;
 use crate::knowledge::{
     BlobStore, CollectionStore, DocumentStore, EmbeddingSpaceStore, IngestQueue, IngestStore,
@@ -38,6 +39,7 @@ use crate::workspace::WorkspaceStore;
 /// |---|---|
 /// | [`TenantStore`] | The operator's, who stands above all tenants. |
 /// | [`LoginStore`] | Who signs in has no scope yet: an address leads to a tenant and a user. |
+/// | [`IdentityStore`] | Who signs in has no scope yet: a provider's name for them leads to a user. |
 /// | [`ApiTokenStore::find`] | A token leads to its tenant and user; the caller proves that it has the secret. |
 /// | [`DeletionStore`] | The engine asks who may delete; it says what goes. |
 /// | [`WorkerStore`] | The leases of processes; it returns the scope of each run it hands out. |
@@ -70,6 +72,8 @@ pub struct Stores {
     pub deletions: Arc<dyn DeletionStore>,
     /// How users sign in.
     pub logins: Arc<dyn LoginStore>,
+    /// Whom OpenID providers vouch for.
+    pub identities: Arc<dyn IdentityStore>,
     /// Logins on one device each.
     pub sessions: Arc<dyn SessionStore>,
     /// Credentials for programs.
@@ -133,6 +137,7 @@ impl Stores {
             + UserStore
             + DeletionStore
             + LoginStore
+            + IdentityStore
             + SessionStore
             + ApiTokenStore
             + InviteStore
@@ -165,6 +170,7 @@ impl Stores {
             users: store.clone(),
             deletions: store.clone(),
             logins: store.clone(),
+            identities: store.clone(),
             sessions: store.clone(),
             api_tokens: store.clone(),
             invites: store.clone(),

@@ -38,6 +38,7 @@ mod database;
 mod deletion;
 mod file;
 mod group;
+mod identity;
 mod invite;
 mod knowledge;
 mod login;

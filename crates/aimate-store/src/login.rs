@@ -9,6 +9,7 @@ use async_trait::async_trait;
 
 use crate::SqlStore;
 use crate::database::{DbError, Row, Sql};
+use crate::identity;
 use crate::page::{or_not_found, touched_or_not_found};
 use crate::session;
 use crate::user;
@@ -86,7 +87,7 @@ fn login(row: &Row) -> Result<Login> {
 }
 
 fn taken() -> Error {
-    Error::conflict("there is an account with this e-mail address already")
+    Error::conflict("there is an account with this e-mail address or identity already")
 }
 
 fn not_admitted() -> Error {
@@ -127,6 +128,8 @@ impl LoginStore for SqlStore {
             create,
             MARK_TENANT.bind(*tenant),
         ];
+        let identity = account.identity.as_ref();
+        statements.extend(identity.map(|of| identity::creation(*tenant, user.id, of, user.created_at)));
         statements.extend(invite.map(|hash| USE_UP_INVITE.bind(*tenant).bind(hash)));
         let outcomes = self
             .database

@@ -23,6 +23,7 @@ use aimate_core::conformance::budget;
 use aimate_core::connection::NewConnection;
 use aimate_core::conversation::ConversationFilter;
 use aimate_core::group::NewGroup;
+use aimate_core::identity::Identity;
 use aimate_core::knowledge::{BlobEntry, NewCollection, NewDocument};
 use aimate_core::model::Prices;
 use aimate_core::price::NewPrice;
@@ -203,6 +204,11 @@ async fn deleted_tenant_leaves_no_row_and_no_byte() {
         let eve = engine.scope("other", "eve").role(Role::Admin).ensure().await.unwrap();
         for scope in [&ann, &bob, &eve] {
             fill(&engine, scope, 5).await;
+        }
+        for scope in [&ann, &bob, &eve] {
+            let identity = Identity::new("https://login.example.org", scope.user.to_string()).unwrap();
+            let identities = &store.stores().identities;
+            identities.link(scope.tenant, scope.user, &identity, engine.sources().now()).await.unwrap();
         }
         for scope in [&ann, &eve] {
             spend(&store, &engine, scope).await;

@@ -65,6 +65,9 @@ async fn all_calls(stores: &Stores) {
     stores.api_tokens.list(me, page).await.unwrap();
     stores.api_tokens.find("abcdefgh").await.unwrap();
     stores.invites.list(me, page).await.unwrap();
+    let identity = aimate_core::identity::Identity::new("https://login.example.org", "ada").unwrap();
+    stores.identities.link(me.tenant, me.user, &identity, at(0)).await.unwrap();
+    stores.identities.find(me.tenant, &identity).await.unwrap().unwrap();
     stores.files.list(me, page).await.unwrap();
     stores.users.list(me, page).await.unwrap();
 

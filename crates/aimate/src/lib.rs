@@ -42,9 +42,9 @@ pub use aimate_core::{
     Timestamp, UsageId, UserId, WarningCode, WorkerId, WorkspaceId,
 };
 pub use aimate_core::{
-    api_token, audit, budget, chat, connection, conversation, deletion, engine, file, group, invite,
-    knowledge, limit, login, message, metrics, model, observer, price, prompt, provider, rate_limit, run,
-    sealing, session, tenant, usage, user, workspace,
+    api_token, audit, budget, chat, connection, conversation, deletion, engine, file, group, identity,
+    invite, knowledge, limit, login, message, metrics, model, observer, price, prompt, provider, rate_limit,
+    run, sealing, session, tenant, usage, user, workspace,
 };
 #[cfg(feature = "testing")]
 pub use aimate_core::{conformance, testing};

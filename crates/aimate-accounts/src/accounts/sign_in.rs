@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use aimate_core::identity::Identity;
 use aimate_core::login::{Admission, Attempt, AttemptLimit, Login, NewAccount};
 use aimate_core::session::{Renewal, Renewed, Session};
 use aimate_core::user::{User, UserChange};
 use aimate_core::{
-    EmailAddress, Error, ErrorKind, ErrorReason, Result, Role, Scope, Secret, SessionId, Timestamp, UserId,
+    EmailAddress, Error, ErrorKind, ErrorReason, Result, Role, Scope, Secret, SessionId, TenantId, Timestamp,
+    UserId,
 };
 
 use super::authenticate::{not_good, or_not_good};
@@ -35,7 +37,7 @@ impl Accounts {
         let email = EmailAddress::parse("email", &new.email)?;
         password::check("password", &new.password)?;
         let name = name_of(new.name, &email)?;
-        let admission = self.admission(new.invite.as_ref()).await?;
+        let admission = self.admission(self.0.settings.registration, new.invite.as_ref()).await?;
         let user = self.make(email, name, Role::User, Some(&new.password), admission).await?;
         self.begin_session(user, client).await
     }
@@ -45,7 +47,11 @@ impl Accounts {
     /// # Errors
     /// What the stores say.
     pub async fn is_open(&self) -> Result<bool> {
-        match self.0.settings.registration {
+        self.is_open_by(self.0.settings.registration).await
+    }
+
+    async fn is_open_by(&self, rule: RegistrationRule) -> Result<bool> {
+        match rule {
             RegistrationRule::Open => Ok(true),
             RegistrationRule::First => Ok(!self.0.stores.logins.has_accounts(self.0.settings.tenant).await?),
             RegistrationRule::Invite | RegistrationRule::Closed => Ok(false),
@@ -53,9 +59,13 @@ impl Accounts {
     }
 
     /// By what somebody may register.
-    async fn admission(&self, invite: Option<&Secret>) -> Result<Admission> {
+    pub(crate) async fn admission(
+        &self,
+        rule: RegistrationRule,
+        invite: Option<&Secret>,
+    ) -> Result<Admission> {
         let closed = "registration is closed; an administrator can invite you";
-        match (self.0.settings.registration, invite) {
+        match (rule, invite) {
             (RegistrationRule::Closed, _) => {
                 Err(Error::forbidden("registration is closed; an administrator makes accounts"))
             }
@@ -66,7 +76,7 @@ impl Accounts {
                 Ok(Admission::Invited(hash))
             }
             (RegistrationRule::Open, None) => Ok(Admission::Anyone),
-            (RegistrationRule::First, None) if self.is_open().await? => Ok(Admission::First),
+            (RegistrationRule::First, None) if self.is_open_by(rule).await? => Ok(Admission::First),
             (RegistrationRule::First | RegistrationRule::Invite, None) => Err(Error::forbidden(closed)),
         }
     }
@@ -78,6 +88,19 @@ impl Accounts {
         name: String,
         role: Role,
         password: Option<&Secret>,
+        admission: Admission,
+    ) -> Result<User> {
+        self.make_identified(email, name, role, password, None, admission).await
+    }
+
+    /// Makes an account, with the identity by which it signs in, if it has one.
+    pub(crate) async fn make_identified(
+        &self,
+        email: EmailAddress,
+        name: String,
+        role: Role,
+        password: Option<&Secret>,
+        identity: Option<Identity>,
         admission: Admission,
     ) -> Result<User> {
         let password_hash = match password {
@@ -98,7 +121,7 @@ impl Accounts {
         };
         let tenant = self.0.settings.tenant;
         let subject = lockout::of_address(&email);
-        let account = NewAccount { tenant, user, email, password_hash, admission };
+        let account = NewAccount { tenant, user, email, password_hash, identity, admission };
         let made = self.0.stores.logins.register(&account).await.map_err(|error| match error.kind() {
             ErrorKind::Conflict => {
                 let what = "`email`: cannot be registered; if it is yours, sign in, else use another one";
@@ -126,17 +149,21 @@ impl Accounts {
             return Err(wrong());
         }
         let login = self.verified(&email, password, client).await?;
-        let scope =
-            self.0.engine.scope_of(login.tenant, login.user).await.map_err(|error| match error.reason() {
-                Some(ErrorReason::UserInactive) => {
-                    Error::forbidden("the account is disabled; an administrator can enable it")
-                        .with_reason(ErrorReason::UserInactive)
-                        .with_source(error)
-                }
-                _ => error,
-            })?;
+        let scope = self.active_scope(login.tenant, login.user).await?;
         let user = self.0.stores.users.get(&scope, login.user).await?;
         self.begin_session(user, client).await
+    }
+
+    /// The scope of a user who has shown who they are, if the account is not disabled.
+    pub(super) async fn active_scope(&self, tenant: TenantId, user: UserId) -> Result<Scope> {
+        self.0.engine.scope_of(tenant, user).await.map_err(|error| match error.reason() {
+            Some(ErrorReason::UserInactive) => {
+                Error::forbidden("the account is disabled; an administrator can enable it")
+                    .with_reason(ErrorReason::UserInactive)
+                    .with_source(error)
+            }
+            _ => error,
+        })
     }
 
     /// The login of this address, whose password this is.
@@ -164,7 +191,7 @@ impl Accounts {
         Ok(login.clone())
     }
 
-    async fn attempt(&self, limits: &[AttemptLimit], now: Timestamp) -> Result<()> {
+    pub(crate) async fn attempt(&self, limits: &[AttemptLimit], now: Timestamp) -> Result<()> {
         let refused = |what: &str, wait: Duration| {
             tracing::warn!("an attempt to sign in was refused after too many failures");
             Error::new(ErrorKind::RateLimited, format!("too many failed attempts; {what}"))
@@ -181,7 +208,7 @@ impl Accounts {
     }
 
     /// A new session of a user, with its tokens.
-    pub(super) async fn begin_session(&self, user: User, client: &Client) -> Result<SignedIn> {
+    pub(crate) async fn begin_session(&self, user: User, client: &Client) -> Result<SignedIn> {
         let now = self.now();
         let scope = Scope { tenant: self.0.settings.tenant, user: user.id, role: user.role };
         let id: SessionId = self.0.engine.sources().id();
@@ -350,7 +377,7 @@ impl Accounts {
 }
 
 /// The name to show.
-pub(super) fn name_of(name: Option<String>, email: &EmailAddress) -> Result<String> {
+pub(crate) fn name_of(name: Option<String>, email: &EmailAddress) -> Result<String> {
     let name = name.unwrap_or_else(|| email.as_str().split('@').next().unwrap_or_default().to_owned());
     UserChange { name: Some(name.clone()), ..UserChange::default() }.check()?;
     Ok(name)

@@ -22,6 +22,8 @@ actions! {
     SESSION_ENDED = "session.ended";
     /// A refresh token came a second time: somebody may have stolen it.
     REFRESH_REUSED = "session.refresh_reused";
+    /// An account that was there got an identity: an OpenID provider signs it in from now on.
+    IDENTITY_LINKED = "user.identity_linked";
     /// A user was made.
     USER_CREATED = "user.created";
     /// A user's password was changed.

@@ -10,6 +10,7 @@ use crate::connection::Connection;
 use crate::deletion::{Deletion, DeletionStep, DeletionTarget};
 use crate::error::ErrorKind;
 use crate::file::File;
+use crate::identity::Identity;
 use crate::invite::Invite;
 use crate::login::Login;
 use crate::usage::{UsageFilter, UsageGroup};
@@ -39,6 +40,8 @@ pub async fn fill(stores: &Stores, fixture: &Fixture<'_>) {
     let session = session();
     stores.sessions.create(&w.me, &session).await.unwrap();
     stores.api_tokens.create(&w.me, &token("prefix")).await.unwrap();
+    let identity = Identity::new("https://login.example.org", "ada").unwrap();
+    stores.identities.link(w.me.tenant, w.me.user, &identity, at(0)).await.unwrap();
     let invite = Invite { user_id: Some(w.me.user), ..invite(1) };
     stores.invites.create(&w.me, &invite).await.unwrap();
     let email: EmailAddress = format!("{}@example.org", w.me.user).parse().unwrap();

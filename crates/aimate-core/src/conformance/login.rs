@@ -17,6 +17,7 @@ pub(super) fn account(tenant: TenantId, email: &str, admission: Admission) -> Ne
         user: user(Some(email), Role::User),
         email: email.parse().unwrap(),
         password_hash: Some(Secret::new("$argon2id$first")),
+        identity: None,
         admission,
     }
 }

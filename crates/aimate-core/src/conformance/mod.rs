@@ -32,6 +32,7 @@ pub mod conversation;
 pub mod deletion;
 pub mod file;
 pub mod group;
+pub mod identity;
 pub mod invite;
 pub mod knowledge_blob;
 pub mod knowledge_collection;
@@ -117,6 +118,12 @@ macro_rules! conformance_tests {
                 other_tenant_sees_no_record
                 absent_tenant_has_no_log
                 deleted_user_leaves_the_chain_whole
+            }
+            identity {
+                linked_identity_is_found
+                identity_has_one_user
+                account_comes_with_its_identity
+                identity_goes_with_its_user
             }
             secret {
                 secrets_are_counted_by_key

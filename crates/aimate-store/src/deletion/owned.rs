@@ -6,6 +6,14 @@ use super::Going;
 use crate::database::{Sql, Statement};
 use crate::user;
 
+const IDENTITIES: Sql = Sql::Each {
+    sqlite: "DELETE FROM identities WHERE rowid IN (SELECT i.rowid FROM identities i WHERE i.tenant_id = $1 AND \
+        i.user_id = $2 LIMIT 200)",
+    postgres: "WITH gone AS (DELETE FROM identities WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT i.ctid FROM \
+        identities i WHERE i.tenant_id = $1 AND i.user_id = $2 LIMIT 200)) RETURNING 1) UPDATE deletions SET counts \
+        = jsonb_set(counts, '{identities}', to_jsonb(COALESCE((counts ->> 'identities')::bigint, 0) + (SELECT \
+        count(*) FROM gone))) WHERE tenant_id = $1 AND user_id = $3",
+};
 const SESSIONS: Sql = Sql::Each {
     sqlite: "DELETE FROM sessions WHERE rowid IN (SELECT s.rowid FROM sessions s WHERE s.tenant_id = $1 AND s.user_id \
         = $2 LIMIT 200)",
@@ -141,6 +149,7 @@ pub(super) fn statements(going: &Going<'_>) -> Vec<Statement> {
     let mut statements = Vec::new();
     for (sql, noun) in [
         (LOGINS, "logins"),
+        (IDENTITIES, "identities"),
         (SESSIONS, "sessions"),
         (API_TOKENS, "api_tokens"),
         (INVITES, "invites"),

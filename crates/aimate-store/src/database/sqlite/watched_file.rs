@@ -11,11 +11,11 @@ use aimate_core::{Error, Result};
 #[derive(Clone, Debug)]
 pub(crate) struct WatchedFile {
     path: PathBuf,
-    identity: Option<Identity>,
+    identity: Option<FileIdentity>,
 }
 
 /// Device and number.
-type Identity = (u64, u64);
+type FileIdentity = (u64, u64);
 
 impl WatchedFile {
     /// Around a file that has just been opened.
@@ -45,14 +45,14 @@ impl WatchedFile {
 }
 
 #[cfg(unix)]
-fn identity(path: &Path) -> std::io::Result<Option<Identity>> {
+fn identity(path: &Path) -> std::io::Result<Option<FileIdentity>> {
     use std::os::unix::fs::MetadataExt as _;
     path.metadata().map(|about| Some((about.dev(), about.ino())))
 }
 
 /// Elsewhere, an open file can be neither removed nor replaced.
 #[cfg(not(unix))]
-fn identity(_: &Path) -> std::io::Result<Option<Identity>> {
+fn identity(_: &Path) -> std::io::Result<Option<FileIdentity>> {
     Ok(None)
 }
 
