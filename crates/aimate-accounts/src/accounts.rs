@@ -25,6 +25,8 @@ use crate::lockout;
 use crate::password::Passwords;
 use crate::settings::AccountSettings;
 use authenticate::{KnownApiToken, KnownSession};
+#[cfg(feature = "oidc")]
+pub(crate) use sign_in::name_of;
 
 /// How often old attempts to sign in are cleared.
 const CLEAR_EVERY: Duration = Duration::from_secs(60 * 60);
@@ -235,16 +237,22 @@ impl Accounts {
         &self.0.settings
     }
 
-    async fn record(&self, event: AccountEvent) {
+    /// Its stores.
+    #[cfg(feature = "oidc")]
+    pub(crate) fn stores(&self) -> &Stores {
+        &self.0.stores
+    }
+
+    pub(crate) async fn record(&self, event: AccountEvent) {
         self.0.engine.record_audit(self.0.settings.tenant, event.record()).await;
     }
 
-    fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.0.engine.sources().now()
     }
 
     /// Clears old attempts to sign in, now and then.
-    async fn clear_old_attempts(&self, now: Timestamp) {
+    pub(crate) async fn clear_old_attempts(&self, now: Timestamp) {
         let before = self.0.cleared_at.load(Ordering::Relaxed);
         if now.since(Timestamp(before)) < CLEAR_EVERY
             || self

@@ -11,6 +11,9 @@ pub(crate) enum AccountEvent {
     Registered { user: UserId, by_operator: bool },
     /// Somebody signed in.
     SignedIn(UserId, SessionId),
+    /// An account that was there got an identity of a provider.
+    #[cfg(feature = "oidc")]
+    IdentityLinked(UserId),
     /// Somebody failed to sign in, to the account of this user or to none.
     SignInFailed(Option<UserId>),
     /// A session was ended.
@@ -51,6 +54,8 @@ impl AccountEvent {
             }
             Self::Registered { user, by_operator: true } => of(action::USER_CREATED).target("user", user.0),
             Self::SignedIn(user, session) => of(action::LOGIN).actor(user).target("session", session.0),
+            #[cfg(feature = "oidc")]
+            Self::IdentityLinked(user) => of(action::IDENTITY_LINKED).target("user", user.0),
             Self::SignInFailed(Some(user)) => of(action::LOGIN_FAILED).target("user", user.0),
             Self::SignInFailed(None) => of(action::LOGIN_FAILED),
             Self::SessionEnded(user, session) => {

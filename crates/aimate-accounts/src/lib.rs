@@ -34,6 +34,8 @@ mod accounts;
 mod event;
 mod fresh;
 mod lockout;
+#[cfg(feature = "oidc")]
+mod oidc;
 mod password;
 mod settings;
 mod signing_secret;
@@ -42,6 +44,10 @@ mod token;
 pub use accounts::{
     Accounts, ApiTokenRequest, Client, Credential, InviteRequest, MadeApiToken, MadeInvite, Principal,
     Registration, SignedIn,
+};
+#[cfg(feature = "oidc")]
+pub use oidc::{
+    Oidc, OidcAnswer, OidcClient, OidcRequest, OidcResponse, OidcSettings, OidcSignedIn, OidcStart,
 };
 pub use settings::{AccountSettings, RegistrationRule};
 pub use signing_secret::{SigningSecret, check_strength, is_well_known};

@@ -62,6 +62,18 @@ pub(crate) fn network_limit(ip: IpAddr) -> AttemptLimit {
     }
 }
 
+/// What may be done once, for as long as that is asked.
+#[cfg(feature = "oidc")]
+pub(crate) fn once(of: &[u8], for_as_long: Duration) -> AttemptLimit {
+    AttemptLimit {
+        subject: subject("once", of),
+        free: 1,
+        max_wait: for_as_long,
+        lock_after: Some(1),
+        forget_after: for_as_long,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,8 @@
 //! Accounts of others: for admins, and for the operator, who needs no credential.
 
 use aimate_core::api_token::ApiToken;
+#[cfg(feature = "oidc")]
+use aimate_core::api_token::MAX_TOKENS;
 use aimate_core::conversation::ConversationFilter;
 use aimate_core::engine::Deleted;
 use aimate_core::login::{Admission, Login};
@@ -10,12 +12,19 @@ use aimate_core::{
     UserId,
 };
 
+#[cfg(feature = "oidc")]
+use base64::Engine as _;
+#[cfg(feature = "oidc")]
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use super::invite::admin;
 use super::sign_in::name_of;
 use super::{Accounts, ApiTokenRequest, InviteRequest, MadeApiToken, MadeInvite, Principal};
 use crate::event::AccountEvent;
 use crate::lockout;
 use crate::password;
+#[cfg(feature = "oidc")]
+use crate::token;
 
 impl Accounts {
     /// All users, for an admin.
@@ -98,6 +107,35 @@ impl Accounts {
 
     fn of(&self, user: UserId) -> Scope {
         Scope { user, ..self.of_tenant() }
+    }
+}
+
+/// For logins by other means than a password.
+#[cfg(feature = "oidc")]
+impl Accounts {
+    /// A user who may act.
+    pub(crate) async fn active_user(&self, user: UserId) -> Result<User> {
+        let scope = self.active_scope(self.0.settings.tenant, user).await?;
+        self.0.stores.users.get(&scope, user).await
+    }
+
+    /// Ends whatever a user signs in with: sessions and API tokens go, and the password becomes
+    /// one that nobody knows.
+    pub(crate) async fn end_credentials(&self, user: UserId) -> Result<()> {
+        let random = token::random::<32>()?;
+        let unknown = Secret::new(URL_SAFE_NO_PAD.encode(random));
+        self.put_password(user, &unknown, None).await?;
+        let scope = self.of(user);
+        // A page holds as many as a user may have.
+        const _: () = assert!(PageRequest::MAX_LIMIT >= MAX_TOKENS);
+        let tokens = self.0.stores.api_tokens.list(&scope, PageRequest::first(MAX_TOKENS)).await?;
+        for token in tokens.data {
+            match self.delete_token(&scope, token.id).await {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 }
 
