@@ -203,6 +203,21 @@ mod tests {
     }
 
     #[test]
+    fn sec_t11_sqlx_with_lengths_that_overflow_is_banned() {
+        let rules = Rules::parse(include_str!("../../deny.toml")).unwrap();
+        let of = |version: &str| Package {
+            name: "sqlx".to_owned(),
+            version: version.to_owned(),
+            license: "MIT".to_owned(),
+            source: Some(REGISTRY.to_owned()),
+        };
+        assert_eq!(rules.broken(&[of("0.8.0"), of("0.7.4")]).len(), 2);
+        let used = include_str!("../../Cargo.lock").split("\n\n").find(|of| of.contains("name = \"sqlx\""));
+        let version = used.and_then(|of| of.split("version = \"").nth(1)?.split('"').next()).unwrap();
+        assert_eq!(rules.broken(&[of(version)]), Vec::<String>::new());
+    }
+
+    #[test]
     fn other_source_is_reported() {
         assert_eq!(broken("a", "1.0.0", "MIT", "git+https://example.org/a"), 1);
     }

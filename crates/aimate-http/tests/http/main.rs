@@ -26,6 +26,7 @@ mod families;
 #[allow(dead_code, reason = "the providers' own tests read the rest of a row")]
 mod family_rows;
 #[cfg(feature = "accounts")]
+mod hostile;
 mod isolation;
 mod knowledge;
 mod knowledge_search;
