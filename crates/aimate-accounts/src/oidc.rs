@@ -11,6 +11,7 @@ mod settings;
 mod verification;
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,9 +25,9 @@ use openidconnect::core::{
     CoreUserInfoClaims,
 };
 use openidconnect::{
-    AuthType, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointMaybeSet, EndpointNotSet,
-    EndpointSet, IssuerUrl, Nonce, OAuth2TokenResponse as _, PkceCodeChallenge, PkceCodeVerifier,
-    RedirectUrl, RequestTokenError, Scope, SubjectIdentifier, UserInfoError,
+    AsyncHttpClient, AuthType, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointMaybeSet,
+    EndpointNotSet, EndpointSet, IssuerUrl, Nonce, OAuth2TokenResponse as _, PkceCodeChallenge,
+    PkceCodeVerifier, RedirectUrl, RequestTokenError, Scope, SubjectIdentifier, UserInfoError,
 };
 use subtle::ConstantTimeEq;
 use url::Url;
@@ -295,8 +296,8 @@ impl Oidc {
             .exchange_code(AuthorizationCode::new(code.expose().to_owned()))
             .map_err(|_| of.unusable("it has no token endpoint"))?
             .set_pkce_verifier(PkceCodeVerifier::new(attempt.verifier.clone()));
-        let send = |request| self.send(of, request);
-        exchange.request_async(&send).await.map_err(|error| match error {
+        let asking = self.asking(of);
+        exchange.request_async(&asking).await.map_err(|error| match error {
             RequestTokenError::Request(error) => error,
             RequestTokenError::ServerResponse(_) => not_fitting("the provider refused the code"),
             // What was sent may have tokens in it: no word of it goes anywhere.
@@ -316,11 +317,11 @@ impl Oidc {
     ) -> Result<CoreUserInfoClaims> {
         let client = of.client(metadata)?;
         let subject = SubjectIdentifier::new(subject.to_owned());
-        let asking = client
+        let request = client
             .user_info(token.access_token().clone(), Some(subject))
             .map_err(|_| of.unusable("it has no endpoint for user info"))?;
-        let send = |request| self.send(of, request);
-        asking.request_async(&send).await.map_err(|error| match error {
+        let asking = self.asking(of);
+        request.request_async(&asking).await.map_err(|error| match error {
             UserInfoError::Request(error) => error,
             UserInfoError::ClaimsVerification(_) => not_fitting("the user info is of somebody else"),
             // It may quote what came, which is personal.
@@ -340,8 +341,8 @@ impl Oidc {
             return Ok(metadata);
         }
         let issuer = IssuerUrl::new(of.settings.issuer.clone()).map_err(|_| of.unusable("it is no URL"))?;
-        let send = |request| self.send(of, request);
-        let found = CoreProviderMetadata::discover_async(issuer, &send).await;
+        let asking = self.asking(of);
+        let found = CoreProviderMetadata::discover_async(issuer, &asking).await;
         let metadata = Arc::new(found.map_err(|error| match error {
             openidconnect::DiscoveryError::Request(error) => error,
             other => of.unusable("what it says of itself is not usable").with_source(other.to_string()),
@@ -359,16 +360,38 @@ impl Oidc {
         Ok(metadata)
     }
 
-    /// Asks the provider, over TLS alone. What the operator did not name itself is asked like
-    /// any address of a stranger.
-    async fn send(&self, of: &Provider, request: OidcRequest) -> Result<OidcResponse> {
-        let url = Url::parse(&request.uri().to_string()).map_err(|_| of.unusable("an address is no URL"))?;
+    /// What asks the provider.
+    fn asking(&self, of: &Provider) -> Asking {
+        Asking { client: self.0.client.clone(), settings: of.settings.clone() }
+    }
+}
+
+/// Asks a provider, over TLS alone. What the operator did not name itself is asked like any
+/// address of a stranger. It borrows nothing, so that futures that hold it can go to another thread.
+struct Asking {
+    client: Arc<dyn OidcClient>,
+    settings: OidcSettings,
+}
+
+impl Asking {
+    async fn send(&self, request: OidcRequest) -> Result<OidcResponse> {
+        let unusable = |why| unusable(&self.settings, why);
+        let url = Url::parse(&request.uri().to_string()).map_err(|_| unusable("an address is no URL"))?;
         if !settings::is_safe(&url) {
-            return Err(of.unusable("an address of it is not `https:`"));
+            return Err(unusable("an address of it is not `https:`"));
         }
-        let is_own = of.settings.host() == url.host_str().map(str::to_owned);
+        let is_own = self.settings.host() == url.host_str().map(str::to_owned);
         let source = if is_own { AddressSource::Operator } else { AddressSource::Untrusted };
-        self.0.client.send(request, source).await
+        self.client.send(request, source).await
+    }
+}
+
+impl<'c> AsyncHttpClient<'c> for Asking {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<OidcResponse>> + Send + 'c>>;
+
+    fn call(&'c self, request: OidcRequest) -> Self::Future {
+        Box::pin(self.send(request))
     }
 }
 
@@ -388,8 +411,12 @@ impl Provider {
     }
 
     fn unusable(&self, why: &str) -> Error {
-        Error::upstream(format!("the OpenID provider `{}` cannot be used: {why}", self.settings.name))
+        unusable(&self.settings, why)
     }
+}
+
+fn unusable(settings: &OidcSettings, why: &str) -> Error {
+    Error::upstream(format!("the OpenID provider `{}` cannot be used: {why}", settings.name))
 }
 
 /// Where the client's secret goes: into a header, unless the provider takes it in the form alone.

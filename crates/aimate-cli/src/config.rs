@@ -14,10 +14,11 @@ use aimate::{AnswerLimits, Engine, EngineBuilder, Error, KeyRing, Result, Secret
 use crate::embedder::Embedding;
 use crate::env_file::key_for;
 use crate::find::{FoundServer, configured, find, preferred};
+use crate::oidc;
 use crate::reading::Reading;
 
 /// The names that the environment may hold; see the README.
-const KNOWN: [&str; 48] = [
+const KNOWN: [&str; 51] = [
     "AIMATE_READ_DEPTH",
     "AIMATE_READ_FILE",
     "AIMATE_READ_MEMORY",
@@ -40,6 +41,8 @@ const KNOWN: [&str; 48] = [
     "AIMATE_USER_DOCUMENTS",
     "AIMATE_ADDR",
     "AIMATE_ALLOWED_HOSTS",
+    "AIMATE_OIDC",
+    "AIMATE_PUBLIC_URL",
     "AIMATE_PROXIES",
     "AIMATE_REGISTRATION",
     "AIMATE_SECURE_COOKIES",
@@ -66,6 +69,7 @@ const KNOWN: [&str; 48] = [
     "AIMATE_BENCH_POSTGRES",
     "AIMATE_TEST_POSTGRES",
     "AIMATE_TEST_MODEL",
+    "AIMATE_TEST_OIDC",
 ];
 
 /// The database and the data folder.
@@ -312,7 +316,8 @@ pub(crate) fn warn_unknown(names: impl Iterator<Item = String>) {
 }
 
 fn unknown(names: impl Iterator<Item = String>) -> Vec<String> {
-    names.filter(|name| name.starts_with("AIMATE_") && !KNOWN.contains(&name.as_str())).collect()
+    let is_known = |name: &str| KNOWN.contains(&name) || oidc::is_known(name);
+    names.filter(|name| name.starts_with("AIMATE_") && !is_known(name)).collect()
 }
 
 /// The reranker at `url`: one that is asked for a model by name has Cohere's

@@ -9,6 +9,7 @@ use aimate::{Error, Result};
 
 use crate::config::Config;
 use crate::lifetime::lifetime;
+use crate::registration::registration;
 
 const MAKE_ONE: &str = "make one with `openssl rand -base64 32`";
 
@@ -152,20 +153,6 @@ fn access_lifetime(text: &str) -> Result<Duration> {
     match lifetime > MOST {
         true => Err(Error::invalid("the most is 15m: a session renews its access tokens by itself")),
         false => Ok(lifetime),
-    }
-}
-
-/// Who may register, by its name.
-///
-/// # Errors
-/// `Invalid` for another name.
-pub(crate) fn registration(name: &str) -> Result<RegistrationRule> {
-    match name {
-        "open" => Ok(RegistrationRule::Open),
-        "closed" => Ok(RegistrationRule::Closed),
-        "invite" => Ok(RegistrationRule::Invite),
-        "first" => Ok(RegistrationRule::First),
-        _ => Err(Error::invalid("it should be `open`, `closed`, `invite` or `first`")),
     }
 }
 

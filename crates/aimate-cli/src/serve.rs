@@ -1,9 +1,10 @@
 //! `aimate serve`.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use aimate::accounts::{Accounts, RegistrationRule};
+use aimate::accounts::{Accounts, Oidc, RegistrationRule};
 use aimate::store::Store;
 use aimate::{Engine, Error, Result, http};
 
@@ -13,6 +14,7 @@ use crate::find::FoundServer;
 use crate::limits::UserLimits;
 use crate::metrics;
 use crate::mode::{self, Mode, Secrets, SignInArguments};
+use crate::oidc::{self, Asked};
 use crate::terminal::{plain, say};
 
 /// What `serve` takes.
@@ -65,7 +67,7 @@ pub(crate) async fn serve(mut arguments: ServeArguments) -> Result<()> {
     let recorded = metrics::install()?;
     let options = options.more_metrics(move || recorded.render());
     let engine = arguments.limits.engine(builder.max_runs(room.runs), mode.is_local()).build().await?;
-    let (options, told) = admit(options, mode, &engine, store).await?;
+    let (options, told) = admit(options, mode, &engine, store, &arguments.config).await?;
     let listener = tokio::net::TcpListener::bind(address).await.map_err(|error| {
         let port = address.port();
         Error::unavailable(format!(
@@ -86,6 +88,7 @@ async fn admit(
     mode: Mode,
     engine: &Engine,
     store: Store,
+    config: &Config,
 ) -> Result<(http::Options, String)> {
     match mode {
         Mode::Local => {
@@ -93,7 +96,11 @@ async fn admit(
             Ok((options.callers(http::Callers::Local), told))
         }
         Mode::Server(settings) => {
+            let keys = config.keys(&store).await?;
             let accounts = Accounts::new(engine.clone(), store, *settings);
+            let providers = oidc::providers(|name| std::env::var(name).ok())?;
+            let asked = Arc::new(Asked(config.transport()?));
+            let oidc = Oidc::new(accounts.clone(), keys, asked, providers)?;
             let told = match (accounts.settings().registration, accounts.is_open().await?) {
                 (RegistrationRule::First, true) => {
                     "accounts: none yet; the first who registers becomes the admin (`aimate user add --admin` makes one)"
@@ -104,7 +111,12 @@ async fn admit(
                 (RegistrationRule::Closed, _) => "accounts: `aimate user add` makes them",
                 _ => "accounts: who has an invite may register",
             };
-            Ok((options.callers(http::Callers::Accounts(accounts)), told.to_owned()))
+            let names: Vec<_> = oidc.names().collect();
+            let told = match names.is_empty() {
+                true => told.to_owned(),
+                false => format!("{told}; sign in with {} too", names.join(", ")),
+            };
+            Ok((options.oidc(oidc).callers(http::Callers::Accounts(accounts)), told))
         }
     }
 }

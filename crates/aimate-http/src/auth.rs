@@ -107,9 +107,9 @@ pub(crate) struct SignedInBody {
 /// What a request of accounts needs of its head.
 pub(crate) struct Visitor {
     accounts: Accounts,
-    client: aimate_accounts::Client,
-    cookies: CookieScope,
-    head: Parts,
+    pub(crate) client: aimate_accounts::Client,
+    pub(crate) cookies: CookieScope,
+    pub(crate) head: Parts,
 }
 
 impl FromRequestParts<App> for Visitor {

@@ -2,6 +2,7 @@
 //! that no script can read.
 
 use aimate_accounts::SignedIn;
+use aimate_core::Secret;
 use http::header::{COOKIE, HOST, SET_COOKIE};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -15,6 +16,11 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 pub(crate) const ACCESS: &str = "aimate_access";
 /// The cookie of the refresh token, which goes to the routes of accounts alone.
 pub(crate) const REFRESH: &str = "aimate_refresh";
+
+/// The cookie of a login at an OpenID provider, which goes to the routes of that provider alone.
+pub(crate) const ATTEMPT: &str = "aimate_oidc";
+/// Seconds that such a login may take.
+const ATTEMPT_LASTS: u64 = 600;
 
 /// The value of the only cookie of this name: of two, either may be a stranger's.
 pub(crate) fn read<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
@@ -55,11 +61,24 @@ impl CookieScope {
         self.add(headers, REFRESH, "", 0);
     }
 
+    /// Sets the cookie of a login that begins at an OpenID provider, or takes it away.
+    pub(crate) fn set_attempt(&self, headers: &mut HeaderMap, provider: &str, attempt: Option<&Secret>) {
+        let path = format!("{}/api/v1/auth/oidc/{provider}", self.prefix);
+        match attempt {
+            Some(attempt) => self.add_at(headers, &path, ATTEMPT, attempt.expose(), ATTEMPT_LASTS),
+            None => self.add_at(headers, &path, ATTEMPT, "", 0),
+        }
+    }
+
     fn add(&self, headers: &mut HeaderMap, name: &str, value: &str, max_age: u64) {
         let path = match name {
             REFRESH => format!("{}/api/v1/auth", self.prefix),
             _ => format!("{}/", self.prefix),
         };
+        self.add_at(headers, &path, name, value, max_age);
+    }
+
+    fn add_at(&self, headers: &mut HeaderMap, path: &str, name: &str, value: &str, max_age: u64) {
         let secure = if self.is_secure { "; Secure" } else { "" };
         let cookie =
             format!("{name}={value}; Path={path}; Max-Age={max_age}; HttpOnly; SameSite=Lax{secure}");

@@ -56,6 +56,8 @@ mod metrics;
 mod middleware;
 mod model;
 mod mount;
+#[cfg(feature = "accounts")]
+mod oidc;
 mod openai;
 mod openapi;
 mod openapi_object;

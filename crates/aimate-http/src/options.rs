@@ -38,6 +38,10 @@ pub struct Options {
     /// are, unless a request names this machine itself (`localhost`) and no proxy had it
     /// over TLS.
     pub secure_cookies: Option<bool>,
+    /// The OpenID providers by which people sign in to the accounts of `callers`; with none
+    /// of them, by password alone. Default: none.
+    #[cfg(feature = "accounts")]
+    pub oidc: Option<aimate_accounts::Oidc>,
     /// Maximum bytes of a request body. Default: 32 MiB, which leaves room for
     /// inline images. A document uploaded as a file may have
     /// [1 GiB](aimate_core::engine::MAX_BYTES).
@@ -114,6 +118,8 @@ impl Default for Options {
             allowed_hosts: Vec::new(),
             proxies: 0,
             secure_cookies: None,
+            #[cfg(feature = "accounts")]
+            oidc: None,
             body_limit: 32 * 1024 * 1024,
             bodies_limit: 128 * 1024 * 1024,
             body_timeout: Duration::from_secs(60),
@@ -187,6 +193,13 @@ impl Options {
     #[must_use]
     pub fn secure_cookies(self, are_secure: bool) -> Self {
         Self { secure_cookies: Some(are_secure), ..self }
+    }
+
+    /// Sets [`Options::oidc`].
+    #[cfg(feature = "accounts")]
+    #[must_use]
+    pub fn oidc(self, oidc: aimate_accounts::Oidc) -> Self {
+        Self { oidc: Some(oidc), ..self }
     }
 
     /// Sets [`Options::body_limit`].

@@ -136,7 +136,7 @@ pub(crate) fn documented_routes(with_accounts: bool) -> OpenApiRouter<App> {
 /// The routes of accounts, for a router that has any.
 #[cfg(feature = "accounts")]
 fn account_routes(are_there: bool) -> OpenApiRouter<App> {
-    use crate::{api_token, auth, invite, session, user};
+    use crate::{api_token, auth, invite, oidc, session, user};
     if !are_there {
         return OpenApiRouter::new();
     }
@@ -145,6 +145,9 @@ fn account_routes(are_there: bool) -> OpenApiRouter<App> {
         .routes(routes!(auth::login))
         .routes(routes!(auth::refresh))
         .routes(routes!(auth::logout))
+        .routes(routes!(oidc::list))
+        .routes(routes!(oidc::start))
+        .routes(routes!(oidc::callback))
         .routes(routes!(auth::me, auth::change_me))
         .routes(routes!(auth::password))
         .routes(routes!(session::list, session::delete_others))

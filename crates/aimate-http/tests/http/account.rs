@@ -139,8 +139,17 @@ pub(crate) async fn operations(bench: &Bench) -> Vec<(Method, String)> {
     operations
 }
 
-pub(crate) const OPEN: [&str; 6] =
-    ["/health", "/ready", "/metrics", "/api/v1/auth/register", "/api/v1/auth/login", "/api/v1/auth/refresh"];
+pub(crate) const OPEN: [&str; 9] = [
+    "/health",
+    "/ready",
+    "/metrics",
+    "/api/v1/auth/register",
+    "/api/v1/auth/login",
+    "/api/v1/auth/refresh",
+    "/api/v1/auth/oidc",
+    "/api/v1/auth/oidc/00000000-0000-7000-8000-000000000000/start",
+    "/api/v1/auth/oidc/00000000-0000-7000-8000-000000000000/callback",
+];
 
 #[tokio::test]
 async fn sec_t06_no_route_answers_without_a_credential() {

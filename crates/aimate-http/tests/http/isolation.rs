@@ -288,7 +288,8 @@ fn operations(document: &Value) -> Vec<Operation> {
             let of =
                 |place: &'static str| parameters.iter().filter(move |parameter| parameter["in"] == place);
             let name = |parameter: &Value| parameter["name"].as_str().unwrap().to_owned();
-            let path_ids = of("path").map(|parameter| {
+            // An OpenID provider's name is the operator's, and everybody's to read.
+            let path_ids = of("path").filter(|parameter| parameter["name"] != "provider").map(|parameter| {
                 let kind = id_kind(document, &parameter["schema"]);
                 (name(parameter), kind.unwrap_or_else(|| kind_of_text(path).to_owned()))
             });

@@ -25,8 +25,8 @@ mod families;
 #[path = "../../../aimate-providers/tests/families/mod.rs"]
 #[allow(dead_code, reason = "the providers' own tests read the rest of a row")]
 mod family_rows;
-#[cfg(feature = "accounts")]
 mod hostile;
+#[cfg(feature = "accounts")]
 mod isolation;
 mod knowledge;
 mod knowledge_search;
@@ -34,6 +34,12 @@ mod knowledge_turn;
 mod knowledge_upload;
 mod knowledge_url;
 mod middleware;
+#[cfg(feature = "accounts")]
+mod oidc;
+#[cfg(feature = "accounts")]
+#[path = "../../../aimate-accounts/tests/oidc/provider.rs"]
+#[allow(dead_code, reason = "the accounts' own tests make it lie")]
+mod oidc_provider;
 mod openai;
 mod overload;
 mod rate_limit;
