@@ -13,6 +13,8 @@
     reason = "tests fail by panicking, and this one is a process of its own"
 )]
 
+#[path = "canary/accounts.rs"]
+mod accounts;
 #[path = "common/command.rs"]
 mod command;
 #[path = "canary/finder.rs"]
@@ -311,17 +313,36 @@ async fn sec_t29_t30_no_secret_comes_out_on_sqlite() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sec_t29_t30_no_credential_comes_out_on_sqlite() {
+    let folder = Folder::new("canary-accounts-sqlite");
+    let database = format!("sqlite:{}", folder.0.join("a.db").display());
+    accounts::no_credential_comes_out(&database, &folder).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sec_t29_t30_no_secret_comes_out_on_postgres() {
+    let folder = Folder::new("canary-postgres");
+    on_postgres("secrets", async |database| no_secret_comes_out(database, &folder).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sec_t29_t30_no_credential_comes_out_on_postgres() {
+    let folder = Folder::new("canary-accounts-postgres");
+    on_postgres("accounts", async |database| accounts::no_credential_comes_out(database, &folder).await)
+        .await;
+}
+
+/// Runs `test` on a database of its own, if there is a server.
+async fn on_postgres(name: &str, test: impl AsyncFnOnce(&str)) {
     let urls = std::env::var("AIMATE_TEST_POSTGRES").unwrap_or_default();
     let Some(url) = urls.split(',').find(|url| !url.is_empty()) else { return };
-    let folder = Folder::new("canary-postgres");
-    let name = format!("aimate_canary_{}", std::process::id());
+    let name = format!("aimate_canary_{name}_{}", std::process::id());
     let (server, _) = url.rsplit_once('/').unwrap();
     let mut admin = PgConnection::connect(url).await.unwrap();
     admin.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
     // The test's server asks for no password, so that any is right.
     let database = format!("{server}/{name}").replace("postgres@", &format!("postgres:{DATABASE_PASSWORD}@"));
-    no_secret_comes_out(&database, &folder).await;
+    test(&database).await;
     admin.execute(AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"))).await.unwrap();
 }
 
