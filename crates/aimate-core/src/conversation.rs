@@ -135,7 +135,7 @@ pub struct ConversationChange {
     /// Instructions that open every prompt; an empty text removes them.
     pub system_prompt: Option<String>,
     /// The workspace; `null` takes it out of its workspace.
-    #[serde(deserialize_with = "present")]
+    #[serde(deserialize_with = "crate::text::present")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<WorkspaceId>))]
     pub workspace_id: Option<Option<WorkspaceId>>,
     /// Whether it is kept at the top.
@@ -149,13 +149,6 @@ pub struct ConversationChange {
     pub metadata: Option<Map<String, Value>>,
     /// The branch to open, by its last message.
     pub active_leaf_id: Option<MessageId>,
-}
-
-/// Tells a field that is `null` from one that is absent.
-fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Option<Option<T>>, D::Error> {
-    Option::<T>::deserialize(deserializer).map(Some)
 }
 
 impl ConversationChange {

@@ -134,6 +134,13 @@ macro_rules! open_names {
 }
 pub(crate) use open_names;
 
+/// Tells a field that is `null` from one that is absent.
+pub(crate) fn present<'de, D: serde::Deserializer<'de>, T: serde::Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    <Option<T> as serde::Deserialize>::deserialize(deserializer).map(Some)
+}
+
 #[cfg(test)]
 mod tests {
     use super::similarity;

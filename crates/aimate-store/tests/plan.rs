@@ -141,7 +141,8 @@ async fn knowledge_calls(stores: &Stores) {
     let (me, collection) = (&fixture.me, fixture.collection);
     let page = PageRequest::first(2);
     stores.collections.get_by_name(me, "shelf").await.unwrap();
-    stores.collections.list(me, page).await.unwrap();
+    stores.collections.list(me, None, page).await.unwrap();
+    stores.collections.list(me, Some(id()), page).await.unwrap();
     stores.collections.update(me, collection, &CollectionChange::default(), at(1)).await.unwrap();
 
     let source = Document { source: Some("s".into()), ..library::document(collection, "s") };

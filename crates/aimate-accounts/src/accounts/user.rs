@@ -291,7 +291,7 @@ impl Accounts {
     async fn has_nothing(&self, scope: &Scope) -> Result<()> {
         let (stores, some) = (&self.0.stores, PageRequest::first(PageRequest::MAX_LIMIT));
         let conversations = stores.conversations.list(scope, &ConversationFilter::default(), some).await?;
-        let collections = stores.collections.list(scope, some).await?;
+        let collections = stores.collections.list(scope, None, some).await?;
         let connections = stores.connections.list(scope, some).await?;
         let prompts = stores.prompts.list(scope, None, some).await?;
         let workspaces = stores.workspaces.list(scope, some).await?;

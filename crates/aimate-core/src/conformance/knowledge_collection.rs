@@ -2,10 +2,11 @@ use super::knowledge_world::{EAST, Fixture, chunk_id, collection, document, spac
 use super::world::{World, all, at, id, missing, refused};
 use crate::error::ErrorKind;
 use crate::knowledge::{
-    Chunking, Collection, CollectionChange, CollectionConfig, DocumentError, DocumentFilter, SearchScope,
-    SpaceStatus,
+    Chunking, Collection, CollectionChange, CollectionConfig, DocumentError, DocumentFilter, Filter,
+    SearchScope, SpaceStatus,
 };
-use crate::{CollectionId, PageRequest, Scope, Stores, UserId};
+use crate::workspace::{NewWorkspaceMember, WorkspaceRole};
+use crate::{CollectionId, PageRequest, Scope, Stores, UserId, WorkspaceId};
 
 pub async fn created_collection_is_found(stores: &Stores) {
     let w = World::new(stores).await;
@@ -42,7 +43,7 @@ pub async fn collections_are_listed_newest_first(stores: &Stores) {
     for name in ["a", "b", "c"] {
         stores.collections.create(&w.me, &collection(name)).await.unwrap();
     }
-    let listed: Vec<_> = all(|page| stores.collections.list(&w.me, page)).await;
+    let listed: Vec<_> = all(|page| stores.collections.list(&w.me, None, page)).await;
     assert_eq!(listed.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(), ["c", "b", "a"]);
 }
 
@@ -86,7 +87,7 @@ pub async fn others_see_no_collection(stores: &Stores) {
     for scope in fixture.world.others() {
         missing(stores.collections.get(&scope, fixture.collection).await);
         assert_eq!(stores.collections.get_by_name(&scope, "shelf").await.unwrap(), None);
-        assert_eq!(stores.collections.list(&scope, PageRequest::default()).await.unwrap().data, []);
+        assert_eq!(stores.collections.list(&scope, None, PageRequest::default()).await.unwrap().data, []);
         missing(stores.collections.update(&scope, fixture.collection, &change, at(1)).await);
         missing(stores.collections.delete(&scope, fixture.collection).await);
     }
@@ -173,7 +174,7 @@ pub async fn shared_collection_is_read_by_all(stores: &Stores) {
         let found = c.get(&scope, id).await.unwrap();
         assert!(found.is_shared && found.document_count == 1, "{found:?}");
         assert!(c.config(&scope, id).await.unwrap().is_shared);
-        assert!(c.list(&scope, page).await.unwrap().data.contains(&found));
+        assert!(c.list(&scope, None, page).await.unwrap().data.contains(&found));
         assert!(c.newest_configs(&scope).await.unwrap().iter().any(|config| config.id == id));
         assert_eq!(stores.spaces.list(&scope, id).await.unwrap()[0].id, spaces[0]);
         let listed = d.list(&scope, &filter, page).await.unwrap().data;
@@ -196,7 +197,7 @@ pub async fn shared_collection_is_read_by_all(stores: &Stores) {
         assert_eq!(c.get_by_name(&scope, "shelf").await.unwrap().unwrap().id, expected);
         assert_eq!(c.configs(&scope, &["shelf".into()]).await.unwrap()[0].id, expected);
     }
-    assert_eq!(all(|page| c.list(&w.me, page)).await.len(), 2);
+    assert_eq!(all(|page| c.list(&w.me, None, page)).await.len(), 2);
     let any = DocumentFilter::default();
     assert_eq!(all(|page| d.list(&w.me, &any, page)).await.len(), 2);
     let both = SearchScope { collections: vec![mine, id], filter: None };
@@ -232,4 +233,117 @@ pub async fn shared_collection_is_changed_by_its_owner_alone(stores: &Stores) {
     assert_eq!(stores.users.standing(&owner).await.unwrap(), None);
     c.delete(&owner, id).await.unwrap();
     missing(c.get(&w.other, id).await);
+}
+
+/// My collection "shelf" with "apple mine", in a workspace where the other user is a viewer.
+async fn in_workspace(stores: &Stores) -> (Fixture<'_>, WorkspaceId) {
+    let fixture = Fixture::with_space(stores).await;
+    fixture.ready("mine", &["apple mine"]).await;
+    let w = &fixture.world;
+    let workspace = w.workspace("w").await.id;
+    let change = CollectionChange { workspace_id: Some(Some(workspace)), ..CollectionChange::default() };
+    stores.collections.update(&w.me, fixture.collection, &change, at(1)).await.unwrap();
+    let viewer = NewWorkspaceMember::user(w.other.user, WorkspaceRole::Viewer);
+    stores.workspaces.put_member(&w.me, workspace, &viewer, at(1)).await.unwrap();
+    (fixture, workspace)
+}
+
+pub async fn collection_of_a_workspace_is_read_by_its_members(stores: &Stores) {
+    let (fixture, workspace) = in_workspace(stores).await;
+    let (w, id, spaces) = (&fixture.world, fixture.collection, [fixture.space.unwrap()]);
+    let filter = DocumentFilter { collection: Some(id), ..DocumentFilter::default() };
+    let (c, d, page) = (&stores.collections, &stores.documents, PageRequest::default());
+    let eq = Filter::Eq { field: "$name".into(), value: "mine".into() };
+    let filtered = SearchScope { filter: Some(eq), ..fixture.target() };
+    for (scope, role) in [(w.me, WorkspaceRole::Owner), (w.other, WorkspaceRole::Viewer)] {
+        let found = c.get(&scope, id).await.unwrap();
+        assert_eq!((found.workspace_id, found.document_count), (Some(workspace), 1));
+        let config = c.config(&scope, id).await.unwrap();
+        assert_eq!((config.owner, config.role), (w.me.user, Some(role)));
+        assert_eq!(c.configs(&scope, &[id.to_string()]).await.unwrap(), [config]);
+        assert_eq!(c.list(&scope, Some(workspace), page).await.unwrap().data, [found]);
+        assert_eq!(stores.spaces.list(&scope, id).await.unwrap()[0].id, spaces[0]);
+        let listed = d.list(&scope, &filter, page).await.unwrap().data;
+        let mine = d.get(&scope, listed[0].id).await.unwrap();
+        assert_eq!((listed.len(), mine.name.as_str()), (1, "mine"));
+        assert_eq!(d.get_many(&scope, &[mine.id]).await.unwrap(), listed);
+        assert_eq!(d.chunks(&scope, mine.id, 0, 10).await.unwrap()[0].text, "apple mine");
+        assert_eq!(fixture.found(&scope, &fixture.target(), "apple").await, ["apple mine"]);
+        assert_eq!(fixture.found(&scope, &filtered, "apple").await, ["apple mine"]);
+        let chunk = [chunk_id(mine.id, "apple mine")];
+        let near = stores.index.find_vector(&scope, &fixture.target(), &spaces, &EAST, 5).await.unwrap();
+        assert_eq!(near.best[0].chunk, chunk[0]);
+        assert_eq!(stores.index.cosines(&scope, &spaces, &EAST, &chunk).await.unwrap().len(), 1);
+        assert_eq!(stores.index.vectors(&scope, &spaces, &chunk).await.unwrap().len(), 1);
+        assert_eq!(stores.index.passages(&scope, &chunk).await.unwrap().len(), 1);
+        // In a workspace it has no name that stands for it alone.
+        assert_eq!(c.get_by_name(&scope, "shelf").await.unwrap(), None);
+        missing(c.configs(&scope, &["shelf".into()]).await);
+    }
+    assert_eq!(all(|page| c.list(&w.me, None, page)).await.len(), 1);
+    assert!(c.list(&w.other, None, page).await.unwrap().data.is_empty());
+    stores.workspaces.remove_member(&w.me, workspace, w.other.user.into()).await.unwrap();
+    let document = d.list(&w.me, &filter, page).await.unwrap().data.remove(0);
+    let chunk = [chunk_id(document.id, "apple mine")];
+    for scope in w.others() {
+        missing(c.get(&scope, id).await);
+        missing(c.config(&scope, id).await);
+        missing(c.configs(&scope, &[id.to_string()]).await);
+        missing(stores.spaces.list(&scope, id).await);
+        missing(d.get(&scope, document.id).await);
+        missing(d.chunks(&scope, document.id, 0, 10).await);
+        assert!(d.get_many(&scope, &[document.id]).await.unwrap().is_empty());
+        assert!(d.list(&scope, &filter, page).await.unwrap().data.is_empty());
+        assert!(c.list(&scope, Some(workspace), page).await.unwrap().data.is_empty());
+        for target in [&fixture.target(), &filtered] {
+            assert!(fixture.found(&scope, target, "apple").await.is_empty());
+        }
+        let near = stores.index.find_vector(&scope, &fixture.target(), &spaces, &EAST, 5).await.unwrap();
+        assert!(near.best.is_empty());
+        assert!(stores.index.cosines(&scope, &spaces, &EAST, &chunk).await.unwrap().is_empty());
+        assert!(stores.index.vectors(&scope, &spaces, &chunk).await.unwrap().is_empty());
+        assert!(stores.index.passages(&scope, &chunk).await.unwrap().is_empty());
+    }
+}
+
+pub async fn collection_is_made_in_a_workspace_by_editors(stores: &Stores) {
+    let (fixture, workspace) = in_workspace(stores).await;
+    let (w, c) = (&fixture.world, &stores.collections);
+    let inside = |name: &str| Collection { workspace_id: Some(workspace), ..collection(name) };
+    refused(c.create(&w.other, &inside("theirs")).await, ErrorKind::Forbidden);
+    missing(c.create(&w.admin, &inside("theirs")).await);
+    let own = collection("own");
+    c.create(&w.other, &own).await.unwrap();
+    let put = CollectionChange { workspace_id: Some(Some(workspace)), ..CollectionChange::default() };
+    refused(c.update(&w.other, own.id, &put, at(2)).await, ErrorKind::Forbidden);
+    let editor = NewWorkspaceMember::user(w.other.user, WorkspaceRole::Editor);
+    stores.workspaces.put_member(&w.me, workspace, &editor, at(2)).await.unwrap();
+    c.create(&w.other, &inside("theirs")).await.unwrap();
+    // Names are of the workspace, whoever made them.
+    refused(c.create(&w.me, &inside("theirs")).await, ErrorKind::Conflict);
+    assert_eq!(c.update(&w.other, own.id, &put, at(3)).await.unwrap().workspace_id, Some(workspace));
+    assert_eq!(c.list(&w.me, Some(workspace), PageRequest::default()).await.unwrap().data.len(), 3);
+}
+
+pub async fn collection_stays_in_the_workspace_of_who_leaves(stores: &Stores) {
+    let (fixture, workspace) = in_workspace(stores).await;
+    let (w, c, id) = (&fixture.world, &stores.collections, fixture.collection);
+    let waiting = fixture.add("waiting").await;
+    let own = Collection { ..collection("shelf") };
+    c.create(&w.other, &own).await.unwrap();
+    let owner = NewWorkspaceMember::user(w.other.user, WorkspaceRole::Owner);
+    stores.workspaces.put_member(&w.me, workspace, &owner, at(2)).await.unwrap();
+    stores.workspaces.remove_member(&w.me, workspace, w.me.user.into()).await.unwrap();
+    missing(c.get(&w.me, id).await);
+    assert_eq!(c.config(&w.other, id).await.unwrap().owner, w.other.user);
+    // With its documents, which the new owner may stop from being read.
+    let reason = DocumentError { code: "cancelled".into(), detail: "x".into() };
+    missing(stores.documents.cancel(&w.me, waiting.id, &reason, at(3)).await);
+    stores.documents.cancel(&w.other, waiting.id, &reason, at(3)).await.unwrap();
+    // Without the workspace it is theirs alone, beside the one of its name.
+    stores.workspaces.delete(&w.other, workspace).await.unwrap();
+    let back = c.get(&w.other, id).await.unwrap();
+    assert_eq!((back.workspace_id, back.name.starts_with("shelf (")), (None, true));
+    assert_eq!(c.get_by_name(&w.other, "shelf").await.unwrap().unwrap().id, own.id);
+    assert_eq!(fixture.found(&w.other, &fixture.target(), "apple").await, ["apple mine"]);
 }

@@ -32,6 +32,7 @@ pub const WEST: [f32; 4] = [-1.0, 0.0, 0.0, 0.0];
 /// A collection with text search alone.
 pub fn collection(name: &str) -> Collection {
     Collection {
+        workspace_id: None,
         id: id(),
         name: name.into(),
         description: "what is in it".into(),

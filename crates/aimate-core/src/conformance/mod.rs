@@ -388,6 +388,9 @@ macro_rules! conformance_tests {
                 deleted_collection_takes_all_that_is_in_it
                 shared_collection_is_read_by_all
                 shared_collection_is_changed_by_its_owner_alone
+                collection_of_a_workspace_is_read_by_its_members
+                collection_is_made_in_a_workspace_by_editors
+                collection_stays_in_the_workspace_of_who_leaves
             }
             knowledge_document {
                 added_document_waits

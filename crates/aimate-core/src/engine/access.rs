@@ -13,8 +13,10 @@ use super::Engine;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, ErrorReason, Result};
 use crate::id::{TenantId, UserId};
+use crate::knowledge::CollectionConfig;
 use crate::scope::{Role, Scope};
 use crate::user::Standing;
+use crate::workspace::WorkspaceRole;
 
 /// How long a standing may be older than the database: another process may have
 /// changed it. Who looks once a second knows it within five, also when much is going on.
@@ -169,6 +171,23 @@ pub(super) fn may_change(scope: &Scope, is_shared: bool, noun: &str) -> Result<(
         )));
     }
     Ok(())
+}
+
+/// The scope in which a collection is changed: its owner's, if the user may.
+///
+/// # Errors
+/// `Forbidden` to viewers of its workspace, and, if all users share it, unless to an admin.
+pub(super) fn changing(scope: &Scope, config: &CollectionConfig) -> Result<Scope> {
+    match config.role {
+        Some(role) if role < WorkspaceRole::Editor => {
+            return Err(Error::forbidden(
+                "this takes an editor of the collection's workspace, where you are a viewer",
+            ));
+        }
+        Some(_) => {}
+        None => may_change(scope, config.is_shared, "collection")?,
+    }
+    Ok(Scope { user: config.owner, ..*scope })
 }
 
 /// The scope in which something is changed that the user's own scope does not have:

@@ -8,10 +8,11 @@ use serde_json::{Map, Value};
 use super::{Blob, EmbeddingModel, EmbeddingSpace};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
-use crate::id::{CollectionId, SpaceId};
+use crate::id::{CollectionId, SpaceId, UserId, WorkspaceId};
 use crate::limit;
 use crate::page::{Page, PageRequest};
 use crate::scope::Scope;
+use crate::workspace::WorkspaceRole;
 
 /// The name of the collection that documents go into where nobody names one.
 pub const DEFAULT_COLLECTION: &str = "documents";
@@ -23,8 +24,12 @@ pub struct Collection {
     /// Its id.
     pub id: CollectionId,
     /// The name, 1 to 200 characters; no two collections of a user share one, nor two
-    /// shared ones. By name, a user's own comes before the shared one.
+    /// shared ones, nor two of a workspace. By name, a user's own comes before the shared
+    /// one; those of workspaces are found by their id.
     pub name: String,
+    /// The workspace whose members share it.
+    #[serde(default)]
+    pub workspace_id: Option<WorkspaceId>,
     /// What is in it.
     pub description: String,
     /// How its documents are cut into chunks.
@@ -56,6 +61,11 @@ pub struct CollectionConfig {
     pub id: CollectionId,
     /// Whether all users of the tenant see it.
     pub is_shared: bool,
+    /// Who made it, or stands for the tenant: in their scope it is changed, and the model
+    /// of its vectors is found.
+    pub owner: UserId,
+    /// What the asking user may do in its workspace; `None` if it is in none.
+    pub role: Option<WorkspaceRole>,
     /// How its documents are cut into chunks.
     pub chunking: Chunking,
     /// The active space and its model, if it has one.
@@ -84,6 +94,9 @@ pub struct NewCollection {
     /// one that is shared, too.
     #[serde(default)]
     pub shared: bool,
+    /// The workspace whose members are to share it; the user is an editor there.
+    #[serde(default)]
+    pub workspace_id: Option<WorkspaceId>,
     /// Free for the application, at most 64 KiB as JSON.
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
@@ -118,6 +131,13 @@ impl NewCollection {
         self
     }
 
+    /// For the members of this workspace.
+    #[must_use]
+    pub fn workspace(mut self, id: WorkspaceId) -> Self {
+        self.workspace_id = Some(id);
+        self
+    }
+
     /// Checks the limits of every field.
     ///
     /// # Errors
@@ -126,6 +146,9 @@ impl NewCollection {
         limit::name("name", &self.name, limit::NAME)?;
         limit::text("description", &self.description, limit::DESCRIPTION)?;
         check_chunking(self.chunking)?;
+        if self.shared && self.workspace_id.is_some() {
+            return Err(Error::field("shared", "is for all of the tenant; a workspace is for its members"));
+        }
         limit::metadata("metadata", &self.metadata)
     }
 }
@@ -133,7 +156,7 @@ impl NewCollection {
 /// What to change about a collection; `None` leaves a field as it is.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct CollectionChange {
     /// The name, 1 to 200 characters.
     pub name: Option<String>,
@@ -146,6 +169,10 @@ pub struct CollectionChange {
     /// which answers until the new one is whole. A model that the collection
     /// had before is active again at once.
     pub embedder: Option<String>,
+    /// The workspace, into which who made it puts it; `null` takes it out again.
+    #[serde(deserialize_with = "crate::text::present")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<WorkspaceId>))]
+    pub workspace_id: Option<Option<WorkspaceId>>,
     /// All metadata, replaced as a whole.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub metadata: Option<Map<String, Value>>,
@@ -173,15 +200,15 @@ fn check_chunking(chunking: Chunking) -> Result<()> {
 /// Stores collections. Every method sees those of the scope's user; a foreign
 /// or unknown id is `NotFound`.
 ///
-/// What only reads sees what the tenant shares as well: collections of
-/// [`UserId::SHARED`], which are made and changed in [`Scope::shared`]. So it is with
-/// their documents, spaces and chunks.
-///
-/// [`UserId::SHARED`]: crate::UserId::SHARED
+/// What only reads sees what the tenant shares as well, collections of
+/// [`UserId::SHARED`], and those of the workspaces that the user is in. What changes one
+/// is called in the scope of its owner ([`CollectionConfig::owner`]) by who has asked
+/// whether the user may. So it is with their documents, spaces and chunks.
 #[async_trait]
 pub trait CollectionStore: Send + Sync {
     /// Stores a new collection together with its active space, if it has one.
-    /// `Conflict` if the user has one of this name, or the id is taken.
+    /// `Conflict` if the user or its workspace has one of this name, or the id is taken;
+    /// `NotFound` if the user is not in its workspace, `Forbidden` to a viewer there.
     async fn create(&self, scope: &Scope, collection: &Collection) -> Result<()>;
     /// The collection with this id.
     async fn get(&self, scope: &Scope, id: CollectionId) -> Result<Collection>;
@@ -197,11 +224,18 @@ pub trait CollectionStore: Send + Sync {
     /// The configurations of the [`PageRequest::MAX_LIMIT`] newest collections that the
     /// user sees, newest first.
     async fn newest_configs(&self, scope: &Scope) -> Result<Vec<CollectionConfig>>;
-    /// The user's collections and the shared ones, newest first.
-    async fn list(&self, scope: &Scope, page: PageRequest) -> Result<Page<Collection>>;
+    /// The collections that the user made and the shared ones, newest first; or all of
+    /// `workspace`, whoever made them.
+    async fn list(
+        &self,
+        scope: &Scope,
+        workspace: Option<WorkspaceId>,
+        page: PageRequest,
+    ) -> Result<Page<Collection>>;
     /// Applies all of `change` except the embedder, sets `updated_at` to `now`
     /// and returns the collection as it is then. `Conflict` if another
-    /// collection has the new name.
+    /// collection has the new name; `NotFound` if the scope's user, whose it is, may not
+    /// add to the workspace that it is put into.
     async fn update(
         &self,
         scope: &Scope,

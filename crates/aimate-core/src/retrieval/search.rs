@@ -11,21 +11,22 @@ use tracing::field::Empty;
 use super::KnowledgeSearch;
 use super::fuse::{self, Candidate, Found};
 use crate::error::{Error, Result};
-use crate::id::{ChunkId, SpaceId};
+use crate::id::{ChunkId, SpaceId, UserId};
 use crate::knowledge::{
     CollectionConfig, EmbeddingModel, Passage, RankedChunks, ScoredChunk, SearchExplanation, SearchHit,
     SearchMode, SearchRequest, SearchResponse, SearchScope, Timings,
 };
 use crate::metrics;
+use crate::scope::Scope;
 
 /// Candidates of each retriever at least.
 const MIN_CANDIDATES: usize = fuse::MEASURED;
 
-/// The spaces of one search that share a model, of the user's own collections or of
-/// those that the tenant shares: the question is embedded once for all of them.
+/// The spaces of one search that share a model and an owner, in whose scope the model is
+/// found: the question is embedded once for all of them.
 struct ModelSpaces {
     model: EmbeddingModel,
-    is_shared: bool,
+    owner: UserId,
     spaces: Vec<SpaceId>,
 }
 
@@ -175,8 +176,8 @@ impl KnowledgeSearch<'_> {
         all: &mut VectorResults,
     ) -> Result<()> {
         let start = Instant::now();
-        // A connection of the user's may have the name of the shared one.
-        let owner = if group.is_shared { self.scope.shared() } else { *self.scope };
+        // A connection of the user's may have the name of another owner's.
+        let owner = Scope { user: group.owner, ..*self.scope };
         let vector = self.embedder.embed_query(&owner, &group.model, &query.request.query).await?;
         all.embed_time += start.elapsed();
         let start = Instant::now();
@@ -275,10 +276,10 @@ fn group_by_model(collections: &[CollectionConfig]) -> Vec<ModelSpaces> {
     let mut groups: Vec<ModelSpaces> = Vec::new();
     for collection in collections {
         let Some((space, model)) = &collection.space else { continue };
-        let is_shared = collection.is_shared;
-        match groups.iter_mut().find(|group| group.model == *model && group.is_shared == is_shared) {
+        let owner = collection.owner;
+        match groups.iter_mut().find(|group| group.model == *model && group.owner == owner) {
             Some(group) => group.spaces.push(*space),
-            None => groups.push(ModelSpaces { model: model.clone(), is_shared, spaces: vec![*space] }),
+            None => groups.push(ModelSpaces { model: model.clone(), owner, spaces: vec![*space] }),
         }
     }
     groups

@@ -1,30 +1,51 @@
 //! `/api/v1/knowledge/collections`.
 
-use aimate_core::CollectionId;
 use aimate_core::knowledge::{Collection, CollectionChange, EmbeddingSpace, NewCollection};
+use aimate_core::{CollectionId, WorkspaceId};
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use crate::app::App;
 use crate::error::Result;
 use crate::json::{self, Json};
-use crate::page::{List, PageQuery};
+use crate::page::{List, page};
 use crate::path::{Path, Query};
 use crate::scope::Caller;
 
 const LIST: &str = "collections";
 
-/// Lists the caller's collections, newest first.
-#[utoipa::path(get, path = "/api/v1/knowledge/collections", tag = "knowledge", params(PageQuery),
+/// The filter of the list of collections.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct CollectionQuery {
+    /// All of this workspace, whoever made them.
+    workspace_id: Option<WorkspaceId>,
+    /// Maximum items, 1 to 200; default 50.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+    /// The `next_cursor` of the previous page.
+    cursor: Option<String>,
+}
+
+/// Lists the collections that the caller made and the shared ones, newest first.
+#[utoipa::path(get, path = "/api/v1/knowledge/collections", tag = "knowledge", params(CollectionQuery),
     responses((status = 200, body = List<Collection>)))]
 pub(crate) async fn list(
     State(app): State<App>,
     Caller(scope): Caller,
-    Query(query): Query<PageQuery>,
+    Query(query): Query<CollectionQuery>,
 ) -> Result<List<Collection>> {
-    let page = app.engine.knowledge(&scope).collections(query.page(LIST)?).await?;
-    Ok(List::of(LIST, page))
+    let page = page(LIST, query.limit, query.cursor.as_deref())?;
+    let knowledge = app.engine.knowledge(&scope);
+    let collections = match query.workspace_id {
+        None => knowledge.collections(page).await?,
+        Some(workspace) => knowledge.collections_of(workspace, page).await?,
+    };
+    Ok(List::of(LIST, collections))
 }
 
 /// Adds a collection.

@@ -75,6 +75,12 @@ fn body(method: &str, path: &str, field: &str, foreign: &Value) -> Option<Value>
         // (`only_users_of_the_tenant_are_let_in`).
         (_, "/api/v1/workspaces/{id}/members", ".id") => return None,
         ("POST", "/api/v1/conversations", ".workspace_id") => json!({"workspace_id": foreign}),
+        ("POST", "/api/v1/knowledge/collections", ".workspace_id") => {
+            json!({"name": "mine", "workspace_id": foreign})
+        }
+        ("PATCH", "/api/v1/knowledge/collections/{id}", ".workspace_id") => {
+            json!({"workspace_id": foreign})
+        }
         ("POST", "/api/v1/prompts", ".workspace_id") => {
             json!({"title": "Mine", "content": "Mine", "workspace_id": foreign})
         }

@@ -65,9 +65,11 @@ const PROMPTS: Sql = Sql::Each {
 const WORKSPACES: Sql = Sql::Each {
     sqlite: "DELETE FROM workspaces WHERE rowid IN (SELECT w.rowid FROM workspaces w WHERE w.tenant_id = $1 AND \
         w.user_id = $2 AND NOT EXISTS (SELECT 1 FROM conversations c WHERE c.tenant_id = $1 \
+        AND c.workspace_id = w.id) AND NOT EXISTS (SELECT 1 FROM collections c WHERE c.tenant_id = $1 \
         AND c.workspace_id = w.id) LIMIT 200)",
     postgres: "WITH gone AS (DELETE FROM workspaces WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT w.ctid FROM \
         workspaces w WHERE w.tenant_id = $1 AND w.user_id = $2 AND NOT EXISTS (SELECT 1 FROM conversations c \
+        WHERE c.tenant_id = $1 AND c.workspace_id = w.id) AND NOT EXISTS (SELECT 1 FROM collections c \
         WHERE c.tenant_id = $1 AND c.workspace_id = w.id) LIMIT 200)) RETURNING 1) UPDATE \
         deletions SET counts = jsonb_set(counts, '{workspaces}', to_jsonb(COALESCE((counts ->> \
         'workspaces')::bigint, 0) + (SELECT count(*) FROM gone))) WHERE tenant_id = $1 AND user_id = $3",
@@ -155,9 +157,10 @@ pub(super) fn statements(going: &Going<'_>) -> Vec<Statement> {
         (INVITES, "invites"),
         (FILES, "files"),
         (PROMPTS, "prompts"),
-        (WORKSPACES, "workspaces"),
+        // Before the workspaces, which would take theirs along.
         (MODELS, "models"),
         (CONNECTIONS, "connections"),
+        (WORKSPACES, "workspaces"),
     ] {
         statements.extend(going.counted(sql, noun));
     }

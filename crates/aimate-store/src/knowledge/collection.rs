@@ -3,18 +3,34 @@
 use aimate_core::knowledge::{
     Blob, Chunking, Collection, CollectionChange, CollectionConfig, CollectionStore, EmbeddingSpace,
 };
-use aimate_core::{CollectionId, Error, Page, PageRequest, Result, Scope, Timestamp, UserId};
+use aimate_core::workspace::WorkspaceRole;
+use aimate_core::{CollectionId, Error, Page, PageRequest, Result, Scope, Timestamp, UserId, WorkspaceId};
 use async_trait::async_trait;
 
+use super::ownership;
 use super::rows::{blob, model};
-use crate::database::{Array, Row, Sql, Statement, each};
-use crate::page::{before, merged_page, or_not_found, rows_of, touched_or_not_found};
+use crate::database::{Array, DbError, Row, Sql, Statement, each};
+use crate::page::{before, merged_page, or_not_found, page_by_id, rows_of, touched_or_not_found};
 use crate::user::{create_shared, owners};
 use crate::value::{json, maybe_json, maybe_text, text};
 use crate::{Kind, SqlStore};
 
 const GET: Sql = Sql::Same(
-    "SELECT c.id, c.name, c.description, c.chunk_size, c.chunk_overlap, c.metadata, c.created_at, \
+    "SELECT c.id, c.user_id, c.workspace_id, c.name, c.description, c.chunk_size, c.chunk_overlap, c.metadata, c.created_at, \
+     c.updated_at, s.id AS space_id, s.model, s.dimensions, s.version, s.status, s.error, \
+     s.created_at AS space_created_at, \
+     (SELECT count(*) FROM documents d WHERE d.tenant_id = c.tenant_id AND d.collection_id = c.id) \
+     AS document_count, \
+     (SELECT CAST(COALESCE(sum(d.chunk_count), 0) AS bigint) FROM documents d \
+     WHERE d.tenant_id = c.tenant_id AND d.collection_id = c.id) AS chunk_count \
+     FROM collections c LEFT JOIN spaces s \
+     ON s.tenant_id = c.tenant_id AND s.collection_id = c.id AND s.status = 'active' \
+     WHERE c.tenant_id = $1 AND c.id = $3 AND (c.workspace_id IS NULL AND c.user_id IN ($2, $4) OR (SELECT a.role \
+        FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL)",
+);
+/// The same in its owner's scope.
+const GET_OWN: Sql = Sql::Same(
+    "SELECT c.id, c.user_id, c.workspace_id, c.name, c.description, c.chunk_size, c.chunk_overlap, c.metadata, c.created_at, \
      c.updated_at, s.id AS space_id, s.model, s.dimensions, s.version, s.status, s.error, \
      s.created_at AS space_created_at, \
      (SELECT count(*) FROM documents d WHERE d.tenant_id = c.tenant_id AND d.collection_id = c.id) \
@@ -26,7 +42,7 @@ const GET: Sql = Sql::Same(
      WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3",
 );
 const GET_BY_NAME: Sql = Sql::Same(
-    "SELECT c.id, c.name, c.description, c.chunk_size, c.chunk_overlap, c.metadata, c.created_at, \
+    "SELECT c.id, c.user_id, c.workspace_id, c.name, c.description, c.chunk_size, c.chunk_overlap, c.metadata, c.created_at, \
      c.updated_at, s.id AS space_id, s.model, s.dimensions, s.version, s.status, s.error, \
      s.created_at AS space_created_at, \
      (SELECT count(*) FROM documents d WHERE d.tenant_id = c.tenant_id AND d.collection_id = c.id) \
@@ -35,10 +51,10 @@ const GET_BY_NAME: Sql = Sql::Same(
      WHERE d.tenant_id = c.tenant_id AND d.collection_id = c.id) AS chunk_count \
      FROM collections c LEFT JOIN spaces s \
      ON s.tenant_id = c.tenant_id AND s.collection_id = c.id AND s.status = 'active' \
-     WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.name = $3",
+     WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.name = $3 AND c.workspace_id IS NULL",
 );
 const LIST: Sql = Sql::Same(
-    "SELECT c.id, c.name, c.description, c.chunk_size, c.chunk_overlap, c.metadata, c.created_at, \
+    "SELECT c.id, c.user_id, c.workspace_id, c.name, c.description, c.chunk_size, c.chunk_overlap, c.metadata, c.created_at, \
      c.updated_at, s.id AS space_id, s.model, s.dimensions, s.version, s.status, s.error, \
      s.created_at AS space_created_at, \
      (SELECT count(*) FROM documents d WHERE d.tenant_id = c.tenant_id AND d.collection_id = c.id) \
@@ -49,36 +65,77 @@ const LIST: Sql = Sql::Same(
      ON s.tenant_id = c.tenant_id AND s.collection_id = c.id AND s.status = 'active' \
      WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id < $3 ORDER BY c.id DESC LIMIT $4",
 );
-
-/// The configuration of a collection: what reading and searching need, without
-/// what is counted.
-const CONFIG: Sql = Sql::Same(
-    "SELECT c.id, c.name, c.chunk_size, c.chunk_overlap, s.id AS space_id, s.model, s.dimensions, s.version \
+/// All of workspace `$3`, if the user is in it.
+const LIST_OF_WORKSPACE: Sql = Sql::Same(
+    "SELECT c.id, c.user_id, c.workspace_id, c.name, c.description, c.chunk_size, c.chunk_overlap, c.metadata, c.created_at, \
+     c.updated_at, s.id AS space_id, s.model, s.dimensions, s.version, s.status, s.error, \
+     s.created_at AS space_created_at, \
+     (SELECT count(*) FROM documents d WHERE d.tenant_id = c.tenant_id AND d.collection_id = c.id) \
+     AS document_count, \
+     (SELECT CAST(COALESCE(sum(d.chunk_count), 0) AS bigint) FROM documents d \
+     WHERE d.tenant_id = c.tenant_id AND d.collection_id = c.id) AS chunk_count \
      FROM collections c LEFT JOIN spaces s \
      ON s.tenant_id = c.tenant_id AND s.collection_id = c.id AND s.status = 'active' \
-     WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3",
+     WHERE c.tenant_id = $1 AND c.workspace_id = $3 AND c.id < $4 \
+     AND (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 \
+        AND a.workspace_id = $3) IS NOT NULL ORDER BY c.id DESC LIMIT $5",
+);
+
+/// The configuration of a collection: what reading and searching need, without
+/// what is counted; and what the user may do in its workspace.
+const CONFIG: Sql = Sql::Same(
+    "SELECT c.id, c.user_id, c.name, c.chunk_size, c.chunk_overlap, s.id AS space_id, s.model, s.dimensions, s.version, \
+     (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 \
+     AND a.workspace_id = c.workspace_id) AS role \
+     FROM collections c LEFT JOIN spaces s \
+     ON s.tenant_id = c.tenant_id AND s.collection_id = c.id AND s.status = 'active' \
+     WHERE c.tenant_id = $1 AND c.id = $3 AND (c.workspace_id IS NULL AND c.user_id IN ($2, $4) OR (SELECT a.role \
+        FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL)",
 );
 const NEWEST_CONFIGS: Sql = Sql::Same(
-    "SELECT c.id, c.name, c.chunk_size, c.chunk_overlap, s.id AS space_id, s.model, s.dimensions, s.version \
+    "SELECT c.id, c.user_id, c.name, c.chunk_size, c.chunk_overlap, s.id AS space_id, s.model, s.dimensions, s.version, \
+     (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 \
+     AND a.workspace_id = c.workspace_id) AS role \
      FROM collections c LEFT JOIN spaces s \
      ON s.tenant_id = c.tenant_id AND s.collection_id = c.id AND s.status = 'active' \
      WHERE c.tenant_id = $1 AND c.user_id = $2 ORDER BY c.id DESC LIMIT $3",
 );
 const CONFIGS: Sql = Sql::Each {
-    sqlite: "SELECT c.id, c.name, c.chunk_size, c.chunk_overlap, s.id AS space_id, s.model, s.dimensions, \
-        s.version FROM collections c LEFT JOIN spaces s \
-        ON s.tenant_id = c.tenant_id AND s.collection_id = c.id AND s.status = 'active' \
-        WHERE c.tenant_id = $1 AND c.user_id = $2 AND (c.id IN (SELECT unhex(value) FROM json_each($3)) \
-        OR c.name IN (SELECT value FROM json_each($4)))",
-    postgres: "SELECT c.id, c.name, c.chunk_size, c.chunk_overlap, s.id AS space_id, s.model, s.dimensions, \
-        s.version FROM collections c LEFT JOIN spaces s \
-        ON s.tenant_id = c.tenant_id AND s.collection_id = c.id AND s.status = 'active' \
-        WHERE c.tenant_id = $1 AND c.user_id = $2 AND (c.id = ANY($3) OR c.name = ANY($4))",
+    sqlite: "SELECT c.id, c.user_id, c.name, c.chunk_size, c.chunk_overlap, s.id AS space_id, s.model, s.dimensions, s.version, \
+     (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 \
+     AND a.workspace_id = c.workspace_id) AS role \
+     FROM collections c LEFT JOIN spaces s \
+     ON s.tenant_id = c.tenant_id AND s.collection_id = c.id AND s.status = 'active' \
+     WHERE c.tenant_id = $1 AND c.id IN (SELECT unhex(value) FROM json_each($3)) \
+     AND (c.workspace_id IS NULL AND c.user_id IN ($2, $4) OR (SELECT a.role \
+        FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL)",
+    postgres: "SELECT c.id, c.user_id, c.name, c.chunk_size, c.chunk_overlap, s.id AS space_id, s.model, s.dimensions, s.version, \
+     (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 \
+     AND a.workspace_id = c.workspace_id) AS role \
+     FROM collections c LEFT JOIN spaces s \
+     ON s.tenant_id = c.tenant_id AND s.collection_id = c.id AND s.status = 'active' \
+     WHERE c.tenant_id = $1 AND c.id = ANY($3) AND (c.workspace_id IS NULL AND c.user_id IN ($2, $4) OR (SELECT a.role \
+        FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL)",
+};
+/// In no workspace, where names are others'.
+const CONFIGS_BY_NAME: Sql = Sql::Each {
+    sqlite: "SELECT c.id, c.user_id, c.name, c.chunk_size, c.chunk_overlap, s.id AS space_id, s.model, s.dimensions, s.version, NULL AS role \
+     FROM collections c LEFT JOIN spaces s \
+     ON s.tenant_id = c.tenant_id AND s.collection_id = c.id AND s.status = 'active' \
+     WHERE c.tenant_id = $1 AND c.user_id IN ($2, $4) AND c.workspace_id IS NULL \
+     AND c.name IN (SELECT value FROM json_each($3))",
+    postgres: "SELECT c.id, c.user_id, c.name, c.chunk_size, c.chunk_overlap, s.id AS space_id, s.model, s.dimensions, s.version, NULL AS role \
+     FROM collections c LEFT JOIN spaces s \
+     ON s.tenant_id = c.tenant_id AND s.collection_id = c.id AND s.status = 'active' \
+     WHERE c.tenant_id = $1 AND c.user_id IN ($2, $4) AND c.workspace_id IS NULL AND c.name = ANY($3)",
 };
 
+/// In no workspace, or in one that the user may add to.
 const CREATE: Sql = Sql::Same(
     "INSERT INTO collections (tenant_id, user_id, id, name, description, chunk_size, chunk_overlap, \
-     metadata, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+     metadata, created_at, updated_at, workspace_id) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 \
+     WHERE (SELECT a.role FROM workspace_access a \
+        WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = $11) <> 'viewer' OR $11 IS NULL",
 );
 const CREATE_SPACE: Sql = Sql::Same(
     "INSERT INTO spaces (tenant_id, id, collection_id, model, dimensions, version, status, created_at) \
@@ -87,7 +144,10 @@ const CREATE_SPACE: Sql = Sql::Same(
 const UPDATE: Sql = Sql::Same(
     "UPDATE collections SET name = COALESCE($4, name), description = COALESCE($5, description), \
      chunk_size = COALESCE($6, chunk_size), chunk_overlap = COALESCE($7, chunk_overlap), \
-     metadata = COALESCE($8, metadata), updated_at = $9 WHERE tenant_id = $1 AND user_id = $2 AND id = $3",
+     metadata = COALESCE($8, metadata), updated_at = $9, \
+     workspace_id = CASE WHEN $10 THEN $11 ELSE workspace_id END \
+     WHERE tenant_id = $1 AND user_id = $2 AND id = $3 AND ((SELECT a.role FROM workspace_access a \
+        WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = $11) <> 'viewer' OR $11 IS NULL)",
 );
 
 /// Locks the collection row first, like every index writer, so that the lock order
@@ -112,16 +172,17 @@ const DELETE_DOCUMENTS: Sql = Sql::Each {
 };
 const DELETE: Sql = Sql::Same("DELETE FROM collections WHERE tenant_id = $1 AND user_id = $2 AND id = $3");
 
-fn collection(owner: &Scope, row: &Row) -> Result<Collection> {
+fn collection(row: &Row) -> Result<Collection> {
     let chunk_count = row.get("chunk_count")?;
     Ok(Collection {
         id: row.get("id")?,
         name: row.get("name")?,
+        workspace_id: row.maybe("workspace_id")?,
         description: row.get("description")?,
         chunking: Chunking { size: row.get("chunk_size")?, overlap: row.get("chunk_overlap")? },
         space: active_space(row, chunk_count)?,
         metadata: row.json("metadata")?,
-        is_shared: owner.user == UserId::SHARED,
+        is_shared: row.get::<UserId>("user_id")? == UserId::SHARED,
         document_count: row.get("document_count")?,
         chunk_count,
         created_at: row.get("created_at")?,
@@ -143,14 +204,22 @@ fn active_space(row: &Row, chunk_count: u64) -> Result<Option<EmbeddingSpace>> {
     }))
 }
 
-fn config(owner: &Scope, row: &Row) -> Result<CollectionConfig> {
+fn config(row: &Row) -> Result<CollectionConfig> {
     let space = match row.maybe("space_id")? {
         Some(id) => Some((id, model(row)?)),
         None => None,
     };
     let chunking = Chunking { size: row.get("chunk_size")?, overlap: row.get("chunk_overlap")? };
-    let is_shared = owner.user == UserId::SHARED;
-    Ok(CollectionConfig { id: row.get("id")?, is_shared, chunking, space })
+    let owner: UserId = row.get("user_id")?;
+    let role = row.maybe::<String>("role")?.map(|role| role.parse()).transpose()?;
+    Ok(CollectionConfig {
+        id: row.get("id")?,
+        is_shared: owner == UserId::SHARED,
+        owner,
+        role,
+        chunking,
+        space,
+    })
 }
 
 #[async_trait]
@@ -165,13 +234,20 @@ impl CollectionStore for SqlStore {
             .bind(collection.chunking.overlap)
             .bind(json(&collection.metadata)?)
             .bind(collection.created_at)
-            .bind(collection.updated_at);
+            .bind(collection.updated_at)
+            .bind(collection.workspace_id)
+            .expect_touched(1);
         let space = collection.space.as_ref().map(|space| create_space(scope, collection.id, space));
         let owner = create_shared(scope, collection.created_at);
         let statements = owner.into_iter().chain([create]).chain(space).collect();
         let missing = || Error::missing("user", scope.user);
-        self.database.transaction_of(statements).await.map_err(|error| error.on_foreign_key(missing))?;
-        Ok(())
+        match (self.database.transaction_of(statements).await, collection.workspace_id) {
+            (Ok(_), _) => Ok(()),
+            (Err(DbError::RowCount { .. }), Some(workspace)) => {
+                Err(self.not_their_workspace(scope, workspace, WorkspaceRole::Editor).await)
+            }
+            (Err(error), _) => Err(error.on_foreign_key(missing).into()),
+        }
     }
 
     async fn get(&self, scope: &Scope, id: CollectionId) -> Result<Collection> {
@@ -179,14 +255,14 @@ impl CollectionStore for SqlStore {
     }
 
     async fn get_by_name(&self, scope: &Scope, name: &str) -> Result<Option<Collection>> {
-        let found = first(self, scope, |owner| GET_BY_NAME.scoped(owner).bind(text(name))).await?;
-        found.map(|(owner, row)| collection(&owner, &row)).transpose()
+        let owners = owners(scope).map(|owner| GET_BY_NAME.scoped(&owner).bind(text(name)));
+        let found = self.database.read_each(owners).await?;
+        found.iter().find_map(|rows| rows.first()).map(collection).transpose()
     }
 
     async fn config(&self, scope: &Scope, id: CollectionId) -> Result<CollectionConfig> {
-        let found = first(self, scope, |owner| CONFIG.scoped(owner).bind(id)).await?;
-        let (owner, row) = or_not_found(found, || Error::missing("collection", id))?;
-        config(&owner, &row)
+        let row = self.database.read_first(CONFIG.scoped(scope).bind(id).bind(UserId::SHARED)).await?;
+        config(&or_not_found(row, || Error::missing("collection", id))?)
     }
 
     async fn configs(&self, scope: &Scope, ids_or_names: &[String]) -> Result<Vec<CollectionConfig>> {
@@ -200,7 +276,17 @@ impl CollectionStore for SqlStore {
         Ok(merged_page(newest.await?, page, true, |config| config.id.0).data)
     }
 
-    async fn list(&self, scope: &Scope, page: PageRequest) -> Result<Page<Collection>> {
+    async fn list(
+        &self,
+        scope: &Scope,
+        workspace: Option<WorkspaceId>,
+        page: PageRequest,
+    ) -> Result<Page<Collection>> {
+        if let Some(workspace) = workspace {
+            let list = LIST_OF_WORKSPACE.scoped(scope).bind(workspace).bind(before(page)).bind(rows_of(page));
+            let collections = each(&self.database.read(list).await?, collection)?;
+            return Ok(page_by_id(collections, page, |collection| collection.id.0));
+        }
         let list = |owner: &Scope| LIST.scoped(owner).bind(before(page)).bind(rows_of(page));
         Ok(merged_page(all(self, scope, collection, list).await?, page, true, |collection| collection.id.0))
     }
@@ -220,10 +306,19 @@ impl CollectionStore for SqlStore {
             .bind(change.chunking.map(|chunking| chunking.size))
             .bind(change.chunking.map(|chunking| chunking.overlap))
             .bind(maybe_json(change.metadata.as_ref())?)
-            .bind(now);
+            .bind(now)
+            .bind(change.workspace_id.is_some())
+            .bind(change.workspace_id.flatten());
         let updated = self.database.execute(update).await?;
+        if updated == 0
+            && let Some(Some(workspace)) = change.workspace_id
+        {
+            ownership::check_collection(self, scope, id).await?;
+            return Err(self.not_their_workspace(scope, workspace, WorkspaceRole::Editor).await);
+        }
         touched_or_not_found(updated, || Error::missing("collection", id))?;
-        get(self, scope, id).await
+        let row = self.database.read_first(GET_OWN.scoped(scope).bind(id)).await?;
+        collection(&or_not_found(row, || Error::missing("collection", id))?)
     }
 
     async fn delete(&self, scope: &Scope, id: CollectionId) -> Result<Vec<Blob>> {
@@ -254,34 +349,21 @@ fn create_space(scope: &Scope, collection: CollectionId, space: &EmbeddingSpace)
 }
 
 async fn get(store: &SqlStore, scope: &Scope, id: CollectionId) -> Result<Collection> {
-    let found = first(store, scope, |owner| GET.scoped(owner).bind(id)).await?;
-    let (owner, row) = or_not_found(found, || Error::missing("collection", id))?;
-    collection(&owner, &row)
+    let row = store.database.read_first(GET.scoped(scope).bind(id).bind(UserId::SHARED)).await?;
+    collection(&or_not_found(row, || Error::missing("collection", id))?)
 }
 
-/// The first row that the user, or else the tenant, owns.
-async fn first(
-    store: &SqlStore,
-    scope: &Scope,
-    statement: impl Fn(&Scope) -> Statement,
-) -> Result<Option<(Scope, Row)>> {
-    let owners = owners(scope);
-    let found = store.database.read_each(owners.map(|owner| statement(&owner))).await?;
-    Ok(owners.into_iter().zip(found).find_map(|(owner, rows)| Some((owner, rows.into_iter().next()?))))
-}
-
-/// The rows that the user owns, and then those that the tenant does.
+/// The rows that the user made, and then those that the tenant shares.
 async fn all<T>(
     store: &SqlStore,
     scope: &Scope,
-    of: impl Fn(&Scope, &Row) -> Result<T>,
+    of: impl Fn(&Row) -> Result<T>,
     statement: impl Fn(&Scope) -> Statement,
 ) -> Result<Vec<T>> {
-    let owners = owners(scope);
-    let found = store.database.read_each(owners.map(|owner| statement(&owner))).await?;
+    let found = store.database.read_each(owners(scope).map(|owner| statement(&owner))).await?;
     let mut all = Vec::new();
-    for (owner, rows) in owners.iter().zip(&found) {
-        all.extend(each(rows, |row| of(owner, row))?);
+    for rows in &found {
+        all.extend(each(rows, &of)?);
     }
     Ok(all)
 }
@@ -294,21 +376,24 @@ async fn configs(store: &SqlStore, scope: &Scope, ids_or_names: &[String]) -> Re
             Err(_) => names.push(text(wanted).into_owned()),
         }
     }
-    let names_as_json = json(&names)?;
-    let statement = |owner: &Scope| {
-        let configs = CONFIGS.scoped(owner).bind(ids.clone());
-        match store.database.kind() {
-            Kind::Sqlite => configs.bind(names_as_json.clone()),
-            Kind::Postgres => configs.bind(Array::texts(names.clone())),
-        }
+    let by_name = CONFIGS_BY_NAME.scoped(scope);
+    let by_name = match store.database.kind() {
+        Kind::Sqlite => by_name.bind(json(&names)?),
+        Kind::Postgres => by_name.bind(Array::texts(names)),
     };
-    // The user's own come first, and so hide the shared ones of the same name.
-    let named = |owner: &Scope, row: &Row| Ok((row.get::<String>("name")?, config(owner, row)?));
-    let configs = all(store, scope, named, statement).await?;
+    let by_id = CONFIGS.scoped(scope).bind(ids).bind(UserId::SHARED);
+    let found = store.database.read_each([by_id, by_name.bind(UserId::SHARED)]).await?;
+    let mut configs = Vec::new();
+    for rows in &found {
+        configs.extend(each(rows, |row| Ok((row.get::<String>("name")?, config(row)?)))?);
+    }
+    // The user's own come first, and so hide the shared ones of the same name. What is in
+    // a workspace has no name here.
+    configs.sort_by_key(|(_, config)| config.is_shared);
     let in_order = ids_or_names.iter().map(|wanted| {
         let is_wanted = |(name, config): &&(String, CollectionConfig)| match wanted.parse::<CollectionId>() {
             Ok(id) => config.id == id,
-            Err(_) => *name == text(wanted),
+            Err(_) => config.role.is_none() && *name == text(wanted),
         };
         let shown = || wanted.chars().take(64).collect::<String>();
         let config = configs.iter().find(is_wanted).map(|(_, config)| config.clone());

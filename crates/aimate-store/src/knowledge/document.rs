@@ -10,7 +10,7 @@ use aimate_core::knowledge::{
     StorageUse,
 };
 use aimate_core::{
-    BlobId, CollectionId, DocumentId, Error, Page, PageRequest, Result, Scope, Timestamp, WorkerId,
+    BlobId, CollectionId, DocumentId, Error, Page, PageRequest, Result, Scope, Timestamp, UserId, WorkerId,
 };
 use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::rows::{chunk, document};
 use super::{loose, ownership};
 use crate::database::{Array, DbError, Sql, Statement, each};
-use crate::page::{before, merged_page, or_not_found, rows_of};
+use crate::page::{before, merged_page, or_not_found, page_by_id, rows_of};
 use crate::user::owners;
 use crate::value::{count, json, text};
 use crate::{Kind, SqlStore};
@@ -44,24 +44,38 @@ const ADD: Sql = Sql::Same(
      RETURNING former_blob_id, id, collection_id, name, title, source, media_type, size, content_hash, blob_id, \
      status, error, progress, chunk_count, warnings, metadata, created_at, updated_at",
 );
+/// Of the user, of the tenant (whose user is `$4`), or of a workspace that the user is in.
 const GET: Sql = Sql::Same(
     "SELECT id, collection_id, name, title, source, media_type, size, content_hash, blob_id, status, error, progress, \
      chunk_count, warnings, metadata, created_at, updated_at FROM documents \
-     WHERE tenant_id = $1 AND user_id = $2 AND id = $3",
+     WHERE tenant_id = $1 AND id = $3 AND (documents.user_id IN ($2, $4) OR (SELECT a.role \
+        FROM collections c CROSS JOIN workspace_access a WHERE c.tenant_id = $1 \
+        AND c.id = documents.collection_id AND a.tenant_id = $1 AND a.user_id = $2 \
+        AND a.workspace_id = c.workspace_id) IS NOT NULL)",
 );
 const GET_MANY: Sql = Sql::Each {
     sqlite: "SELECT id, collection_id, name, title, source, media_type, size, content_hash, blob_id, status, error, \
         progress, chunk_count, warnings, metadata, created_at, updated_at FROM documents \
-        WHERE tenant_id = $1 AND user_id = $2 AND id IN (SELECT unhex(value) FROM json_each($3))",
+        WHERE tenant_id = $1 AND id IN (SELECT unhex(value) FROM json_each($3)) \
+        AND (documents.user_id IN ($2, $4) OR (SELECT a.role \
+        FROM collections c CROSS JOIN workspace_access a WHERE c.tenant_id = $1 \
+        AND c.id = documents.collection_id AND a.tenant_id = $1 AND a.user_id = $2 \
+        AND a.workspace_id = c.workspace_id) IS NOT NULL)",
     postgres: "SELECT id, collection_id, name, title, source, media_type, size, content_hash, blob_id, status, error, \
         progress, chunk_count, warnings, metadata, created_at, updated_at FROM documents \
-        WHERE tenant_id = $1 AND user_id = $2 AND id = ANY($3)",
+        WHERE tenant_id = $1 AND id = ANY($3) AND (documents.user_id IN ($2, $4) OR (SELECT a.role \
+        FROM collections c CROSS JOIN workspace_access a WHERE c.tenant_id = $1 \
+        AND c.id = documents.collection_id AND a.tenant_id = $1 AND a.user_id = $2 \
+        AND a.workspace_id = c.workspace_id) IS NOT NULL)",
 };
 /// By the hash, which has an index: a source may be longer than an index takes.
 const GET_BY_SOURCE: Sql = Sql::Same(
     "SELECT id, collection_id, name, title, source, media_type, size, content_hash, blob_id, status, error, progress, \
      chunk_count, warnings, metadata, created_at, updated_at FROM documents \
-     WHERE tenant_id = $1 AND user_id = $2 AND collection_id = $3 AND source_hash = $4",
+     WHERE tenant_id = $1 AND collection_id = $3 AND source_hash = $4 \
+     AND (SELECT c.workspace_id IS NULL AND c.user_id IN ($2, $5) OR (SELECT a.role \
+        FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) \
+        IS NOT NULL FROM collections c WHERE c.tenant_id = $1 AND c.id = $3)",
 );
 const LIST: Sql = Sql::Same(
     "SELECT id, collection_id, name, title, source, media_type, size, content_hash, blob_id, status, error, progress, \
@@ -74,7 +88,10 @@ const LIST: Sql = Sql::Same(
 const LIST_OF_COLLECTION: Sql = Sql::Same(
     "SELECT id, collection_id, name, title, source, media_type, size, content_hash, blob_id, status, error, progress, \
      chunk_count, warnings, metadata, created_at, updated_at FROM documents \
-     WHERE tenant_id = $1 AND user_id = $2 AND collection_id = $7 AND id < $3 \
+     WHERE tenant_id = $1 AND collection_id = $7 AND id < $3 \
+     AND (SELECT c.workspace_id IS NULL AND c.user_id IN ($2, $8) OR (SELECT a.role \
+        FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) \
+        IS NOT NULL FROM collections c WHERE c.tenant_id = $1 AND c.id = $7) \
      AND status = COALESCE($5, status) \
      AND (CAST($6 AS text) IS NULL OR substr(source, 1, length(CAST($6 AS text))) = CAST($6 AS text)) \
      ORDER BY id DESC LIMIT $4",
@@ -114,7 +131,11 @@ const DELETE_VECTORS: Sql = Sql::Same(
 const CHUNKS: Sql = Sql::Same(
     "SELECT id, document_id, position, content, headings, page, starts_at, ends_at FROM chunks \
      WHERE tenant_id = $1 AND document_id = $3 AND position >= $4 AND EXISTS (SELECT 1 FROM documents d \
-     WHERE d.tenant_id = $1 AND d.user_id = $2 AND d.id = $3) ORDER BY position LIMIT $5",
+     WHERE d.tenant_id = $1 AND d.id = $3 AND (d.user_id IN ($2, $6) OR (SELECT a.role \
+        FROM collections c CROSS JOIN workspace_access a WHERE c.tenant_id = $1 \
+        AND c.id = d.collection_id AND a.tenant_id = $1 AND a.user_id = $2 \
+        AND a.workspace_id = c.workspace_id) IS NOT NULL)) \
+     ORDER BY position LIMIT $5",
 );
 
 #[async_trait]
@@ -152,7 +173,7 @@ impl DocumentStore for SqlStore {
 
     async fn get_many(&self, scope: &Scope, ids: &[DocumentId]) -> Result<Vec<Document>> {
         let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
-        all(self, scope, |owner| GET_MANY.scoped(owner).bind(ids.clone())).await
+        each(&self.database.read(GET_MANY.scoped(scope).bind(ids).bind(UserId::SHARED)).await?, document)
     }
 
     async fn get_by_source(
@@ -162,8 +183,9 @@ impl DocumentStore for SqlStore {
         source: &str,
     ) -> Result<Option<Document>> {
         let hash = source_hash(&text(source));
-        let by_source = |owner: &Scope| GET_BY_SOURCE.scoped(owner).bind(collection).bind(hash.as_str());
-        Ok(all(self, scope, by_source).await?.into_iter().next())
+        let by_source = GET_BY_SOURCE.scoped(scope).bind(collection).bind(hash.as_str());
+        let row = self.database.read_first(by_source.bind(UserId::SHARED)).await?;
+        row.as_ref().map(document).transpose()
     }
 
     async fn list(
@@ -181,10 +203,14 @@ impl DocumentStore for SqlStore {
                 .bind(filter.status.map(|status| status.as_str()))
                 .bind(filter.source_prefix.as_ref().map(|prefix| text(prefix)));
             match filter.collection {
-                Some(collection) => list.bind(collection),
+                Some(collection) => list.bind(collection).bind(UserId::SHARED),
                 None => list,
             }
         };
+        if filter.collection.is_some() {
+            let documents = each(&self.database.read(list(scope)).await?, document)?;
+            return Ok(page_by_id(documents, page, |document| document.id.0));
+        }
         Ok(merged_page(all(self, scope, list).await?, page, true, |document| document.id.0))
     }
 
@@ -207,9 +233,8 @@ impl DocumentStore for SqlStore {
     }
 
     async fn chunks(&self, scope: &Scope, id: DocumentId, from: u32, limit: u32) -> Result<Vec<Chunk>> {
-        let of = owners(scope).map(|owner| CHUNKS.scoped(&owner).bind(id).bind(from).bind(limit));
-        let [mine, shared] = self.database.read_each(of).await?;
-        let chunks = each(if mine.is_empty() { &shared } else { &mine }, chunk)?;
+        let chunks = CHUNKS.scoped(scope).bind(id).bind(from).bind(limit).bind(UserId::SHARED);
+        let chunks = each(&self.database.read(chunks).await?, chunk)?;
         if chunks.is_empty() {
             get(self, scope, id).await?;
         }
@@ -278,8 +303,8 @@ async fn add(
 }
 
 async fn get(store: &SqlStore, scope: &Scope, id: DocumentId) -> Result<Document> {
-    let found = all(store, scope, |owner| GET.scoped(owner).bind(id)).await?;
-    or_not_found(found.into_iter().next(), || Error::missing("document", id))
+    let row = store.database.read_first(GET.scoped(scope).bind(id).bind(UserId::SHARED)).await?;
+    document(&or_not_found(row, || Error::missing("document", id))?)
 }
 
 /// The documents that the user owns, and then those of shared collections.

@@ -34,8 +34,13 @@ pub(super) async fn allowed(
 
 fn statement<D: Dialect>(scope: &Scope, collections: &[CollectionId], filter: &Filter) -> Result<Statement> {
     let mut query = Builder::new("SELECT d.id FROM documents d WHERE d.tenant_id = ");
-    query.bind(scope.tenant).push(" AND d.user_id IN (").bind(scope.user);
-    query.push(", ").bind(UserId::SHARED).push(")");
+    query.bind(scope.tenant).push(" AND (d.user_id IN (").bind(scope.user);
+    query.push(", ").bind(UserId::SHARED);
+    // Or of a workspace that the user is in.
+    query.push(") OR (SELECT a.role FROM collections c CROSS JOIN workspace_access a WHERE c.tenant_id = ");
+    query.bind(scope.tenant).push(" AND c.id = d.collection_id AND a.tenant_id = ").bind(scope.tenant);
+    query.push(" AND a.user_id = ").bind(scope.user);
+    query.push(" AND a.workspace_id = c.workspace_id) IS NOT NULL)");
     query.push(" AND d.segment_id IS NOT NULL AND d.collection_id ");
     D::among(&mut query, collections.iter().map(|id| id.0).collect());
     query.push(" AND ");

@@ -4,8 +4,8 @@ mod activate;
 
 use std::collections::HashSet;
 
-use aimate_core::knowledge::{EmbeddingSpace, EmbeddingSpaceStore, Passage, SpaceVectors};
-use aimate_core::{ChunkId, CollectionId, DocumentId, Error, Result, Scope, SpaceId};
+use aimate_core::knowledge::{CollectionStore, EmbeddingSpace, EmbeddingSpaceStore, Passage, SpaceVectors};
+use aimate_core::{ChunkId, CollectionId, DocumentId, Error, Result, Scope, SpaceId, UserId};
 use async_trait::async_trait;
 use uuid::Uuid;
 
@@ -15,7 +15,6 @@ use super::rows::{passage, space};
 use super::vector;
 use crate::SqlStore;
 use crate::database::{Sql, each};
-use crate::user::owners;
 use crate::value::text;
 
 /// While a space is built, all its vectors count. Later those in the index do, which
@@ -28,7 +27,9 @@ const LIST: Sql = Sql::Same(
      JOIN segments g ON g.tenant_id = k.tenant_id AND g.id = k.segment_id \
      WHERE k.tenant_id = s.tenant_id AND k.space_id = s.id) END AS chunk_count \
      FROM collections c JOIN spaces s ON s.tenant_id = c.tenant_id AND s.collection_id = c.id \
-     WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3 ORDER BY s.id DESC",
+     WHERE c.tenant_id = $1 AND c.id = $3 AND (c.workspace_id IS NULL AND c.user_id IN ($2, $4) OR (SELECT a.role \
+        FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL) \
+     ORDER BY s.id DESC",
 );
 /// Of a collection that the user has, else nothing is stored. One that is not in use
 /// is built again, by whoever claims it first.
@@ -103,13 +104,10 @@ const KNOWN_CHUNKS: Sql = Sql::Each {
 #[async_trait]
 impl EmbeddingSpaceStore for SqlStore {
     async fn list(&self, scope: &Scope, collection: CollectionId) -> Result<Vec<EmbeddingSpace>> {
-        let [mut rows, shared] =
-            self.database.read_each(owners(scope).map(|owner| LIST.scoped(&owner).bind(collection))).await?;
+        let list = LIST.scoped(scope).bind(collection).bind(UserId::SHARED);
+        let rows = self.database.read(list).await?;
         if rows.is_empty() {
-            rows = shared;
-        }
-        if rows.is_empty() && check_collection(self, &scope.shared(), collection).await.is_err() {
-            check_collection(self, scope, collection).await?;
+            CollectionStore::config(self, scope, collection).await?;
         }
         each(&rows, space)
     }

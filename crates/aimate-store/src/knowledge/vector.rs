@@ -35,19 +35,24 @@ const PRESENT: Sql = Sql::Each {
 const LOAD: Sql = Sql::Each {
     sqlite: "SELECT v.chunk_id, v.vector FROM json_each($3) w CROSS JOIN spaces s CROSS JOIN collections c \
         CROSS JOIN vectors v WHERE s.tenant_id = $1 AND s.id = unhex(w.value) \
-        AND c.tenant_id = $1 AND c.user_id IN ($2, $5) AND c.id = s.collection_id \
+        AND c.tenant_id = $1 AND c.id = s.collection_id \
+        AND (c.workspace_id IS NULL AND c.user_id IN ($2, $5) OR (SELECT a.role \
+        FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL) \
         AND v.tenant_id = $1 AND v.space_id = s.id \
         AND v.chunk_id IN (SELECT unhex(value) FROM json_each($4))",
     postgres: "SELECT v.chunk_id, halfvec_send(v.vector) AS vector FROM spaces s CROSS JOIN vectors v \
-        WHERE s.tenant_id = $1 AND s.id = ANY($3) AND (SELECT c.user_id FROM collections c \
-        WHERE c.tenant_id = $1 AND c.id = s.collection_id) IN ($2, $5) \
+        WHERE s.tenant_id = $1 AND s.id = ANY($3) AND (SELECT c.workspace_id IS NULL AND c.user_id IN ($2, $5) OR (SELECT a.role \
+        FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) \
+        IS NOT NULL FROM collections c WHERE c.tenant_id = $1 AND c.id = s.collection_id) \
         AND v.tenant_id = $1 AND v.space_id = s.id AND v.chunk_id = ANY($4)",
 };
 /// In spaces of `$5` dimensions; the cosines are computed here.
 const SQLITE_COMPARED: Sql = Sql::Sqlite(
     "SELECT v.chunk_id, v.vector FROM json_each($3) w CROSS JOIN spaces s CROSS JOIN collections c \
      CROSS JOIN vectors v WHERE s.tenant_id = $1 AND s.id = unhex(w.value) \
-     AND c.tenant_id = $1 AND c.user_id IN ($2, $6) AND c.id = s.collection_id \
+     AND c.tenant_id = $1 AND c.id = s.collection_id \
+     AND (c.workspace_id IS NULL AND c.user_id IN ($2, $6) OR (SELECT a.role \
+        FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL) \
      AND v.tenant_id = $1 AND v.space_id = s.id \
      AND v.chunk_id IN (SELECT unhex(value) FROM json_each($4)) AND s.dimensions = $5",
 );
@@ -56,7 +61,9 @@ const SQLITE_COMPARED: Sql = Sql::Sqlite(
 const POSTGRES_COSINES: Sql = Sql::Postgres(
     "SELECT v.chunk_id, -(v.vector <#> $6::real[]::halfvec) AS score \
      FROM spaces s CROSS JOIN vectors v WHERE s.tenant_id = $1 AND s.id = ANY($3) \
-     AND (SELECT c.user_id FROM collections c WHERE c.tenant_id = $1 AND c.id = s.collection_id) IN ($2, $7) \
+     AND (SELECT c.workspace_id IS NULL AND c.user_id IN ($2, $7) OR (SELECT a.role \
+        FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) \
+        IS NOT NULL FROM collections c WHERE c.tenant_id = $1 AND c.id = s.collection_id) \
      AND v.tenant_id = $1 AND v.space_id = s.id AND v.chunk_id = ANY($4) AND s.dimensions = $5",
 );
 

@@ -1,6 +1,7 @@
 //! Managing a user's knowledge: collections and their documents.
 
 mod blob;
+mod change;
 mod embedder;
 mod fetch;
 mod ingest;
@@ -17,18 +18,19 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use tokio::sync::Notify;
 
 use super::Engine;
-use super::access::{may_change, owner, shared_owner};
+use super::access::{changing, may_change, owner};
 use super::held::Held;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{CollectionId, DocumentId};
+use crate::id::{CollectionId, DocumentId, WorkspaceId};
 use crate::knowledge::{
-    BlobContent, ByteStream, Chunk, Collection, CollectionChange, DEFAULT_COLLECTION, Document,
-    DocumentError, DocumentErrorCode, DocumentFilter, DocumentMove, DocumentStatus, Embedder, EmbeddingSpace,
-    Fetcher, NewCollection, NewDocument, Reranker, Retriever, Scripts, SpaceStatus,
+    BlobContent, ByteStream, Chunk, Collection, CollectionChange, CollectionConfig, DEFAULT_COLLECTION,
+    Document, DocumentError, DocumentFilter, DocumentStatus, Embedder, EmbeddingSpace, Fetcher,
+    NewCollection, NewDocument, Reranker, Retriever, Scripts, SpaceStatus,
 };
 use crate::media_type::MediaType;
 use crate::page::{Page, PageRequest};
-use crate::scope::{Role, Scope};
+use crate::scope::Scope;
+use crate::workspace::WorkspaceRole;
 
 pub(super) use blob::BlobServices;
 use blob::Upload;
@@ -97,6 +99,7 @@ impl Knowledge {
         let collection = Collection {
             id,
             name: new.name,
+            workspace_id: new.workspace_id,
             description: new.description,
             chunking: new.chunking,
             space: model.map(|model| EmbeddingSpace {
@@ -152,13 +155,26 @@ impl Knowledge {
         }
     }
 
-    /// The user's collections and those that the tenant shares, newest first.
+    /// The collections that the user made and those that the tenant shares, newest first.
     ///
     /// # Errors
     /// What the store says.
     pub async fn collections(&self, page: PageRequest) -> Result<Page<Collection>> {
         self.engine.admit(&self.scope).await?;
-        self.engine.inner.stores.collections.list(&self.scope, page).await
+        self.engine.inner.stores.collections.list(&self.scope, None, page).await
+    }
+
+    /// The collections of a workspace, whoever made them, newest first.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn collections_of(
+        &self,
+        workspace: WorkspaceId,
+        page: PageRequest,
+    ) -> Result<Page<Collection>> {
+        self.engine.admit(&self.scope).await?;
+        self.engine.inner.stores.collections.list(&self.scope, Some(workspace), page).await
     }
 
     /// Changes a collection; see [`CollectionChange`] for what another embedder
@@ -172,12 +188,31 @@ impl Knowledge {
         change.check()?;
         let inner = &self.engine.inner;
         let now = inner.sources.now();
-        let owner = self.owner_of(id).await?;
+        let config = inner.stores.collections.config(&self.scope, id).await?;
+        let owner = changing(&self.scope, &config)?;
+        if let Some(into) = change.workspace_id {
+            self.check_move(&config, into)?;
+        }
         inner.stores.collections.update(&owner, id, &change, now).await?;
         if let Some(name) = &change.embedder {
             self.engine.change_model(&owner, id, name).await?;
         }
-        inner.stores.collections.get(&owner, id).await
+        inner.stores.collections.get(&self.scope, id).await
+    }
+
+    /// Who made a collection puts it into a workspace; an owner of the workspace, too, takes
+    /// it out again.
+    fn check_move(&self, config: &CollectionConfig, into: Option<WorkspaceId>) -> Result<()> {
+        let is_own = config.owner == self.scope.user;
+        if is_own || (into.is_none() && config.role == Some(WorkspaceRole::Owner)) {
+            return Ok(());
+        }
+        if config.is_shared {
+            return Err(Error::field("workspace_id", "is for collections that the tenant does not share"));
+        }
+        Err(Error::forbidden(
+            "only who made the collection puts it into a workspace; they or an owner take it out again",
+        ))
     }
 
     /// The collection's spaces, newest first: the active one, one that is being
@@ -202,19 +237,6 @@ impl Knowledge {
         Ok(())
     }
 
-    /// The scope that owns a collection which the user may change.
-    async fn owner_of(&self, id: CollectionId) -> Result<Scope> {
-        let config = self.engine.inner.stores.collections.config(&self.scope, id).await?;
-        may_change(&self.scope, config.is_shared, "collection")?;
-        Ok(if config.is_shared { self.scope.shared() } else { self.scope })
-    }
-
-    /// The scope that owns a document which is not the user's own.
-    async fn shared_owner(&self, id: DocumentId, missing: Error) -> Result<Scope> {
-        let found = self.engine.inner.stores.documents.get(&self.scope.shared(), id).await;
-        shared_owner(&self.scope, "document's collection", missing, found.map(drop))
-    }
-
     /// Adds a document: keeps its bytes and puts it in the queue. It is
     /// `pending` then; [`Knowledge::wait`] waits until it can be found.
     ///
@@ -234,13 +256,8 @@ impl Knowledge {
         let inner = &self.engine.inner;
         // Before the bytes are taken: a wrong id should cost nothing, and a crash
         // from here on leaves nothing.
-        let (owner, upload) = match Upload::begin(&self.engine, &self.scope, collection).await {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                let owner = self.owner_of(collection).await?;
-                (owner, Upload::begin(&self.engine, &owner, collection).await?)
-            }
-            begun => (self.scope, begun?),
-        };
+        let owner = self.owner_of(collection).await?;
+        let upload = Upload::begin(&self.engine, &owner, collection).await?;
         self.engine.has_room_for(&owner, new.source.is_some()).await?;
         let stored = inner.stores.blobs.put(upload.blob(), bytes, MAX_BYTES).await?;
         let now = inner.sources.now();
@@ -404,75 +421,6 @@ impl Knowledge {
             None
         })
         .boxed()
-    }
-
-    /// Stops the reading of a document that waits or is being read: it is
-    /// `failed` then; what it would have replaced stays findable.
-    ///
-    /// # Errors
-    /// `NotFound`.
-    pub async fn cancel(&self, id: DocumentId) -> Result<Document> {
-        self.engine.admit(&self.scope).await?;
-        let reason = DocumentError {
-            code: DocumentErrorCode::Cancelled,
-            detail: "somebody stopped it before it was read; add it again to read it".to_owned(),
-        };
-        let inner = &self.engine.inner;
-        let (store, now) = (&inner.stores.documents, inner.sources.now());
-        match store.cancel(&self.scope, id, &reason, now).await {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                let owner = self.shared_owner(id, error).await?;
-                store.cancel(&owner, id, &reason, now).await
-            }
-            cancelled => cancelled,
-        }
-    }
-
-    /// Gives documents other names and sources without reading them again, in
-    /// one commit: they may take each other's.
-    ///
-    /// # Errors
-    /// `NotFound` if one is not there; `Conflict` if a source is one of a
-    /// document that is not moved. Nothing is changed then.
-    pub async fn rename_documents(&self, moves: &[DocumentMove]) -> Result<()> {
-        self.engine.admit(&self.scope).await?;
-        let inner = &self.engine.inner;
-        let (store, now) = (&inner.stores.documents, inner.sources.now());
-        match (store.rename(&self.scope, moves, now).await, moves.first()) {
-            // All of them are in shared collections, or none is moved.
-            (Err(error), Some(first)) if error.kind() == ErrorKind::NotFound => {
-                let owner = self.shared_owner(first.id, error).await?;
-                store.rename(&owner, moves, now).await
-            }
-            (renamed, _) => renamed,
-        }
-    }
-
-    /// Deletes a document: its bytes, text, chunks, vectors and index entries.
-    ///
-    /// # Errors
-    /// `NotFound`; `Forbidden` if it is in a shared collection and the scope is no
-    /// admin's.
-    pub async fn delete(&self, id: DocumentId) -> Result<()> {
-        let found = self.document(id).await?;
-        self.owner_of(found.collection_id).await?;
-        self.delete_many(&[id]).await
-    }
-
-    /// Deletes several documents together; ids that are not there, or that the user may
-    /// not delete, are passed over. An admin's own and the shared ones go in two commits.
-    ///
-    /// # Errors
-    /// What the store says.
-    pub async fn delete_many(&self, ids: &[DocumentId]) -> Result<()> {
-        self.engine.admit(&self.scope).await?;
-        let store = &self.engine.inner.stores.documents;
-        let mut blobs = store.delete(&self.scope, ids).await?;
-        if self.scope.role == Role::Admin && blobs.len() < ids.len() {
-            blobs.extend(store.delete(&self.scope.shared(), ids).await?);
-        }
-        self.engine.remove_bytes(!blobs.is_empty()).await;
-        Ok(())
     }
 }
 

@@ -17,13 +17,20 @@ use crate::SqlStore;
 use crate::database::{Row, Sql, each};
 use crate::value::{count, json};
 
+/// `OFFSET 0` keeps PostgreSQL's planner to this order: it knows nothing of how few
+/// collections are asked for.
 const LIST: Sql = Sql::Each {
     sqlite: "SELECT g.id, g.chunk_count, g.total_length FROM collections c \
         JOIN segments g ON g.tenant_id = c.tenant_id AND g.collection_id = c.id \
-        WHERE c.tenant_id = $1 AND c.user_id IN ($2, $4) AND c.id IN (SELECT unhex(value) FROM json_each($3))",
-    postgres: "SELECT g.id, g.chunk_count, g.total_length FROM collections c \
-        JOIN segments g ON g.tenant_id = c.tenant_id AND g.collection_id = c.id \
-        WHERE c.tenant_id = $1 AND c.user_id IN ($2, $4) AND c.id = ANY($3)",
+        WHERE c.tenant_id = $1 AND c.id IN (SELECT unhex(value) FROM json_each($3)) \
+        AND (c.workspace_id IS NULL AND c.user_id IN ($2, $4) OR (SELECT a.role \
+        FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL)",
+    postgres: "SELECT g.id, g.chunk_count, g.total_length FROM collections c CROSS JOIN LATERAL ( \
+            SELECT s.id, s.chunk_count, s.total_length FROM segments s \
+            WHERE s.tenant_id = $1 AND s.collection_id = c.id OFFSET 0) g \
+        WHERE c.tenant_id = $1 AND c.id = ANY($3) \
+        AND (c.workspace_id IS NULL AND c.user_id IN ($2, $4) OR (SELECT a.role \
+        FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL)",
 };
 const LIST_OF_SPACES: Sql = Sql::Each {
     sqlite: "SELECT g.id, g.chunk_count, g.total_length, s.id AS space_id, EXISTS (SELECT 1 \
@@ -31,14 +38,18 @@ const LIST_OF_SPACES: Sql = Sql::Each {
         AS has_codes FROM spaces s \
         JOIN collections c ON c.tenant_id = s.tenant_id AND c.id = s.collection_id \
         JOIN segments g ON g.tenant_id = c.tenant_id AND g.collection_id = c.id \
-        WHERE s.tenant_id = $1 AND c.user_id IN ($2, $6) AND c.id IN (SELECT unhex(value) FROM json_each($3)) \
+        WHERE s.tenant_id = $1 AND c.id IN (SELECT unhex(value) FROM json_each($3)) \
+        AND (c.workspace_id IS NULL AND c.user_id IN ($2, $6) OR (SELECT a.role \
+        FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL) \
         AND s.id IN (SELECT unhex(value) FROM json_each($4)) AND s.dimensions = $5",
     postgres: "SELECT g.id, g.chunk_count, g.total_length, s.id AS space_id, EXISTS (SELECT 1 \
         FROM segment_codes x WHERE x.tenant_id = $1 AND x.segment_id = g.id AND x.space_id = s.id) \
         AS has_codes FROM spaces s \
         JOIN collections c ON c.tenant_id = s.tenant_id AND c.id = s.collection_id \
         JOIN segments g ON g.tenant_id = c.tenant_id AND g.collection_id = c.id \
-        WHERE s.tenant_id = $1 AND c.user_id IN ($2, $6) AND c.id = ANY($3) AND s.id = ANY($4) \
+        WHERE s.tenant_id = $1 AND c.id = ANY($3) \
+        AND (c.workspace_id IS NULL AND c.user_id IN ($2, $6) OR (SELECT a.role \
+        FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL) AND s.id = ANY($4) \
         AND s.dimensions = $5",
 };
 /// One row without a segment if the collection has none.
