@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
-use crate::id::ConnectionId;
+use crate::id::{ConnectionId, WorkspaceId};
 use crate::limit;
 use crate::page::{Page, PageRequest};
 use crate::profile::{AddressRule, ProviderId, ProviderProfile};
@@ -137,14 +137,15 @@ fn within(name: &str, value: Option<u64>, least: u64, most: u64) -> Result<()> {
     }
 }
 
-/// A configured model server, as it is stored: of one user, or shared by the
-/// tenant.
+/// A configured model server, as it is stored: of one user, of a workspace, or shared by
+/// the tenant.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Connection {
     /// Its id.
     pub id: ConnectionId,
-    /// The name that model ids begin with; unique among what a user sees.
+    /// The name that model ids begin with; unique among those of its owner. Of several
+    /// that a user sees, their own comes first, then one of a workspace, then the shared one.
     pub name: String,
     /// The provider that speaks to it.
     pub provider: ProviderId,
@@ -161,6 +162,8 @@ pub struct Connection {
     pub is_enabled: bool,
     /// Whether all users of the tenant see it; only an admin changes it then.
     pub is_shared: bool,
+    /// The workspace whose editors and owners use it; its owners alone change it.
+    pub workspace_id: Option<WorkspaceId>,
     /// Fine-tuning.
     pub settings: ConnectionSettings,
     /// How the last contact went.
@@ -198,6 +201,10 @@ pub struct NewConnection {
     /// changes it; default false. Only an admin may ask for that.
     #[serde(default)]
     pub shared: bool,
+    /// The workspace whose editors and owners use it, key included; the user is an owner
+    /// there. It stays with the workspace, and goes with it.
+    #[serde(default)]
+    pub workspace_id: Option<WorkspaceId>,
     /// Fine-tuning.
     #[serde(default)]
     pub settings: ConnectionSettings,
@@ -217,6 +224,7 @@ impl NewConnection {
             api_key: None,
             is_enabled: true,
             shared: false,
+            workspace_id: None,
             settings: ConnectionSettings::default(),
         }
     }
@@ -225,6 +233,13 @@ impl NewConnection {
     #[must_use]
     pub fn shared(mut self) -> Self {
         self.shared = true;
+        self
+    }
+
+    /// For the editors and owners of this workspace.
+    #[must_use]
+    pub fn workspace(mut self, id: WorkspaceId) -> Self {
+        self.workspace_id = Some(id);
         self
     }
 
@@ -246,6 +261,9 @@ impl NewConnection {
     /// provider's profile says.
     pub(crate) fn validated(self, profile: &ProviderProfile) -> Result<Self> {
         check_name(&self.name)?;
+        if self.shared && self.workspace_id.is_some() {
+            return Err(Error::field("shared", "is for all of the tenant; a workspace is for its members"));
+        }
         let api_key = clean_key(self.api_key)?.filter(|key| !key.expose().is_empty());
         self.settings.check()?;
         let url = validated_url(&profile.address, self.url.as_deref())?;
@@ -379,13 +397,17 @@ pub(crate) fn origin(url: Option<&str>) -> String {
         .unwrap_or_default()
 }
 
-/// Where connections are kept. A user sees their own and the tenant's shared
-/// ones, and changes their own; an admin changes the shared ones too. What the
-/// scope may not see or not change is `NotFound`.
+/// Where connections are kept. A user sees their own, the tenant's shared ones, and
+/// those of the workspaces that they are an editor or owner of; they change their own and
+/// those of workspaces that they own. An admin changes the shared ones too, and what else
+/// the admin sees: so the engine notes how a server answered to whoever asked it. What the
+/// scope may not see or not change is `NotFound`; to who sees it in a workspace, a change
+/// is `Forbidden`.
 #[async_trait]
 pub trait ConnectionStore: Send + Sync {
-    /// Stores a new connection, of the user or (`is_shared`) of the tenant.
-    /// `Conflict` if the id or, among the same owner's, the name is taken.
+    /// Stores a new connection, of the user, of a workspace or (`is_shared`) of the tenant.
+    /// `Conflict` if the id or, among the same owner's, the name is taken; `NotFound` if the
+    /// user is not in the workspace, `Forbidden` if they are no owner there.
     async fn create(&self, scope: &Scope, connection: &Connection) -> Result<()>;
     /// The connection with this id.
     async fn get(&self, scope: &Scope, id: ConnectionId) -> Result<Connection>;

@@ -1,4 +1,5 @@
-//! Workspaces: named groups of conversations and prompts, which members share.
+//! Workspaces: named groups of conversations, prompts, collections and connections, which
+//! members share.
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,8 @@ use crate::page::{Page, PageRequest};
 use crate::scope::Scope;
 use crate::setters::setters;
 
-/// A named group of conversations and prompts, which its members share.
+/// A named group of conversations, prompts, collections and connections, which its members
+/// share.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Workspace {
@@ -217,8 +219,8 @@ pub trait WorkspaceStore: Send + Sync {
         change: &WorkspaceChange,
         now: Timestamp,
     ) -> Result<Workspace>;
-    /// Deletes the workspace and its prompts; its conversations stay, without a
-    /// workspace, those of who made them. For its owners.
+    /// Deletes the workspace with its prompts and connections; its conversations and
+    /// collections stay, without a workspace, those of who made them. For its owners.
     async fn delete(&self, scope: &Scope, id: WorkspaceId) -> Result<()>;
 
     /// Who is in the workspace, by their id.

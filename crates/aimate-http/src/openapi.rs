@@ -31,7 +31,7 @@ use crate::{json, model, openai, openapi_object};
         (name = "messages", description = "The messages of a conversation, and the turns that add to them."),
         (name = "runs", description = "The generation of answers: status, events, cancellation."),
         (name = "knowledge", description = "Collections of documents, and search in them."),
-        (name = "workspaces", description = "Conversations and prompts that members share."),
+        (name = "workspaces", description = "Conversations, prompts, collections and connections that members share."),
         (name = "groups", description = "Users who are let into workspaces together."),
         (name = "prompts", description = "Stored system prompts."),
         (name = "usage", description = "Tokens and cost of model calls."),

@@ -65,7 +65,8 @@ pub(crate) async fn update(
     Ok(Json(workspaces.update(id, change).await?))
 }
 
-/// Deletes a workspace and its prompts; its conversations stay those of who made them.
+/// Deletes a workspace with its prompts and connections; its conversations and collections
+/// stay those of who made them.
 #[utoipa::path(delete, path = "/api/v1/workspaces/{id}", tag = "workspaces",
     params(("id" = WorkspaceId, Path)), responses((status = 204)))]
 pub(crate) async fn delete(

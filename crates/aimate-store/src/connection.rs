@@ -1,21 +1,24 @@
 //! Connections.
 
 use aimate_core::connection::{Connection, ConnectionStore};
+use aimate_core::workspace::WorkspaceRole;
 use aimate_core::{ConnectionId, Error, ErrorKind, Page, PageRequest, Result, Role, Scope, UserId};
 use async_trait::async_trait;
 
 use crate::SqlStore;
-use crate::database::{Row, Sql, Statement, each};
-use crate::page::{or_not_found, page_by_id, rows_of, touched_or_not_found};
+use crate::database::{DbError, Row, Sql, Statement, each};
+use crate::page::{or_not_found, page_by_id, rows_of};
 use crate::secret::sealed;
 use crate::user::{being_deleted, tenant_lock};
 use crate::value::{json, maybe_text, text};
 
-/// Owned by `$2`: nobody if it is shared.
+/// Owned by `$2`: nobody if it is shared. In no workspace, or in one that the user owns.
 const CREATE: Sql = Sql::Same(
     "INSERT INTO connections (tenant_id, user_id, id, name, provider, url, key_hint, sealed_key, is_enabled, \
-     settings, status, models_fetched_at, stale_since, created_at, updated_at, key_id) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+     settings, status, models_fetched_at, stale_since, created_at, updated_at, key_id, workspace_id) \
+     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17 \
+     WHERE (SELECT a.role FROM workspace_access a \
+        WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = $17) = 'owner' OR $17 IS NULL",
 );
 /// The same for a shared one: not in a tenant that is gone or being deleted, whose next
 /// one would inherit it.
@@ -28,49 +31,104 @@ const CREATE_SHARED: Sql = Sql::Same(
 );
 const GET: Sql = Sql::Same(
     "SELECT id, user_id, name, provider, url, key_hint, sealed_key, is_enabled, settings, status, \
-     models_fetched_at, stale_since, created_at, updated_at, key_id FROM connections \
-     WHERE tenant_id = $1 AND (user_id = $2 OR user_id IS NULL) AND id = $3",
+     models_fetched_at, stale_since, created_at, updated_at, key_id, workspace_id FROM connections \
+     WHERE tenant_id = $1 AND id = $3 AND (user_id IS NULL OR workspace_id IS NULL AND user_id = $2 OR (SELECT a.role FROM workspace_access a \
+        WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = connections.workspace_id) <> 'viewer')",
 );
-/// The user's own and the shared ones, each by its index: with OR, SQLite reads
-/// those of all users.
-const LIST: Sql = Sql::Same(
-    "SELECT id, user_id, name, provider, url, key_hint, sealed_key, is_enabled, settings, status, \
-     models_fetched_at, stale_since, created_at, updated_at, key_id FROM connections \
-     WHERE tenant_id = $1 AND user_id = $2 \
-     UNION ALL \
-     SELECT id, user_id, name, provider, url, key_hint, sealed_key, is_enabled, settings, status, \
-     models_fetched_at, stale_since, created_at, updated_at, key_id FROM connections \
-     WHERE tenant_id = $1 AND user_id IS NULL \
-     ORDER BY name, id LIMIT $3",
-);
+/// The user's own, those of their workspaces and the shared ones, each by its index: with
+/// OR, SQLite reads those of all users. CROSS JOIN and `OFFSET 0` keep the planners to this
+/// order, however many workspaces others have.
+const LIST: Sql = Sql::Each {
+    sqlite: "SELECT id, user_id, name, provider, url, key_hint, sealed_key, is_enabled, settings, status, \
+        models_fetched_at, stale_since, created_at, updated_at, key_id, workspace_id FROM connections \
+        WHERE tenant_id = $1 AND user_id = $2 AND workspace_id IS NULL \
+        UNION ALL \
+        SELECT id, user_id, name, provider, url, key_hint, sealed_key, is_enabled, settings, status, \
+        models_fetched_at, stale_since, created_at, updated_at, key_id, workspace_id FROM connections \
+        WHERE tenant_id = $1 AND user_id IS NULL \
+        UNION ALL \
+        SELECT c.id, c.user_id, c.name, c.provider, c.url, c.key_hint, c.sealed_key, c.is_enabled, c.settings, \
+        c.status, c.models_fetched_at, c.stale_since, c.created_at, c.updated_at, c.key_id, c.workspace_id \
+        FROM workspace_access a CROSS JOIN connections c \
+        WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.role <> 'viewer' AND c.tenant_id = $1 \
+        AND c.workspace_id = a.workspace_id \
+        ORDER BY name, id LIMIT $3",
+    postgres: "SELECT id, user_id, name, provider, url, key_hint, sealed_key, is_enabled, settings, status, \
+        models_fetched_at, stale_since, created_at, updated_at, key_id, workspace_id FROM connections \
+        WHERE tenant_id = $1 AND user_id = $2 AND workspace_id IS NULL \
+        UNION ALL \
+        SELECT id, user_id, name, provider, url, key_hint, sealed_key, is_enabled, settings, status, \
+        models_fetched_at, stale_since, created_at, updated_at, key_id, workspace_id FROM connections \
+        WHERE tenant_id = $1 AND user_id IS NULL \
+        UNION ALL \
+        SELECT c.id, c.user_id, c.name, c.provider, c.url, c.key_hint, c.sealed_key, c.is_enabled, c.settings, \
+        c.status, c.models_fetched_at, c.stale_since, c.created_at, c.updated_at, c.key_id, c.workspace_id \
+        FROM workspace_access a CROSS JOIN LATERAL ( \
+            SELECT o.id, o.user_id, o.name, o.provider, o.url, o.key_hint, o.sealed_key, o.is_enabled, o.settings, \
+            o.status, o.models_fetched_at, o.stale_since, o.created_at, o.updated_at, o.key_id, o.workspace_id \
+            FROM connections o WHERE o.tenant_id = $1 AND o.workspace_id = a.workspace_id OFFSET 0) c \
+        WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.role <> 'viewer' \
+        ORDER BY name, id LIMIT $3",
+};
 /// The same after connection `$4`.
-const LIST_AFTER: Sql = Sql::Same(
-    "SELECT id, user_id, name, provider, url, key_hint, sealed_key, is_enabled, settings, status, \
-     models_fetched_at, stale_since, created_at, updated_at, key_id FROM connections \
-     WHERE tenant_id = $1 AND user_id = $2 \
-     AND (name, id) > (SELECT c.name, c.id FROM connections c WHERE c.tenant_id = $1 AND c.id = $4) \
-     UNION ALL \
-     SELECT id, user_id, name, provider, url, key_hint, sealed_key, is_enabled, settings, status, \
-     models_fetched_at, stale_since, created_at, updated_at, key_id FROM connections \
-     WHERE tenant_id = $1 AND user_id IS NULL \
-     AND (name, id) > (SELECT c.name, c.id FROM connections c WHERE c.tenant_id = $1 AND c.id = $4) \
-     ORDER BY name, id LIMIT $3",
-);
-/// `$4` says that the user is an admin, who may change shared ones, `$19` that the sealed key
+const LIST_AFTER: Sql = Sql::Each {
+    sqlite: "SELECT id, user_id, name, provider, url, key_hint, sealed_key, is_enabled, settings, status, \
+        models_fetched_at, stale_since, created_at, updated_at, key_id, workspace_id FROM connections \
+        WHERE tenant_id = $1 AND user_id = $2 AND workspace_id IS NULL \
+        AND (name, id) > (SELECT o.name, o.id FROM connections o WHERE o.tenant_id = $1 AND o.id = $4) \
+        UNION ALL \
+        SELECT id, user_id, name, provider, url, key_hint, sealed_key, is_enabled, settings, status, \
+        models_fetched_at, stale_since, created_at, updated_at, key_id, workspace_id FROM connections \
+        WHERE tenant_id = $1 AND user_id IS NULL \
+        AND (name, id) > (SELECT o.name, o.id FROM connections o WHERE o.tenant_id = $1 AND o.id = $4) \
+        UNION ALL \
+        SELECT c.id, c.user_id, c.name, c.provider, c.url, c.key_hint, c.sealed_key, c.is_enabled, c.settings, \
+        c.status, c.models_fetched_at, c.stale_since, c.created_at, c.updated_at, c.key_id, c.workspace_id \
+        FROM workspace_access a CROSS JOIN connections c \
+        WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.role <> 'viewer' AND c.tenant_id = $1 \
+        AND c.workspace_id = a.workspace_id \
+        AND (c.name, c.id) > (SELECT o.name, o.id FROM connections o WHERE o.tenant_id = $1 AND o.id = $4) \
+        ORDER BY name, id LIMIT $3",
+    postgres: "SELECT id, user_id, name, provider, url, key_hint, sealed_key, is_enabled, settings, status, \
+        models_fetched_at, stale_since, created_at, updated_at, key_id, workspace_id FROM connections \
+        WHERE tenant_id = $1 AND user_id = $2 AND workspace_id IS NULL \
+        AND (name, id) > (SELECT o.name, o.id FROM connections o WHERE o.tenant_id = $1 AND o.id = $4) \
+        UNION ALL \
+        SELECT id, user_id, name, provider, url, key_hint, sealed_key, is_enabled, settings, status, \
+        models_fetched_at, stale_since, created_at, updated_at, key_id, workspace_id FROM connections \
+        WHERE tenant_id = $1 AND user_id IS NULL \
+        AND (name, id) > (SELECT o.name, o.id FROM connections o WHERE o.tenant_id = $1 AND o.id = $4) \
+        UNION ALL \
+        SELECT c.id, c.user_id, c.name, c.provider, c.url, c.key_hint, c.sealed_key, c.is_enabled, c.settings, \
+        c.status, c.models_fetched_at, c.stale_since, c.created_at, c.updated_at, c.key_id, c.workspace_id \
+        FROM workspace_access a CROSS JOIN LATERAL ( \
+            SELECT o.id, o.user_id, o.name, o.provider, o.url, o.key_hint, o.sealed_key, o.is_enabled, o.settings, \
+            o.status, o.models_fetched_at, o.stale_since, o.created_at, o.updated_at, o.key_id, o.workspace_id \
+            FROM connections o WHERE o.tenant_id = $1 AND o.workspace_id = a.workspace_id OFFSET 0) c \
+        WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.role <> 'viewer' \
+        AND (c.name, c.id) > (SELECT o.name, o.id FROM connections o WHERE o.tenant_id = $1 AND o.id = $4) \
+        ORDER BY name, id LIMIT $3",
+};
+/// `$4` says that the user is an admin, who may change shared ones and what else they see, `$19` that the sealed key
 /// stays: it may have been resealed since it was read.
 const UPDATE: Sql = Sql::Same(
     "UPDATE connections SET name = $6, provider = $7, url = $8, key_hint = $9, \
      sealed_key = CASE WHEN $19 THEN sealed_key ELSE $10 END, key_id = CASE WHEN $19 THEN key_id ELSE $18 END, \
      is_enabled = $11, settings = $12, status = $13, models_fetched_at = $14, stale_since = $15, \
      created_at = $16, updated_at = $17 \
-     WHERE tenant_id = $1 AND id = $3 AND (user_id = $2 OR ($4 AND user_id IS NULL)) AND updated_at = $5",
+     WHERE tenant_id = $1 AND id = $3 AND updated_at = $5 AND (workspace_id IS NULL AND user_id = $2 OR $4 AND user_id IS NULL OR (SELECT a.role = 'owner' \
+        OR $4 AND a.role <> 'viewer' FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 \
+        AND a.workspace_id = connections.workspace_id))",
 );
 const DELETE: Sql = Sql::Same(
-    "DELETE FROM connections WHERE tenant_id = $1 AND id = $3 AND (user_id = $2 OR ($4 AND user_id IS NULL))",
+    "DELETE FROM connections WHERE tenant_id = $1 AND id = $3 AND (workspace_id IS NULL AND user_id = $2 OR $4 AND user_id IS NULL OR (SELECT a.role = 'owner' \
+        OR $4 AND a.role <> 'viewer' FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 \
+        AND a.workspace_id = connections.workspace_id))",
 );
 const MAY_CHANGE: Sql = Sql::Same(
-    "SELECT id FROM connections \
-     WHERE tenant_id = $1 AND id = $3 AND (user_id = $2 OR ($4 AND user_id IS NULL))",
+    "SELECT id FROM connections WHERE tenant_id = $1 AND id = $3 AND (workspace_id IS NULL AND user_id = $2 OR $4 AND user_id IS NULL OR (SELECT a.role = 'owner' \
+        OR $4 AND a.role <> 'viewer' FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 \
+        AND a.workspace_id = connections.workspace_id))",
 );
 
 fn connection(row: &Row) -> Result<Connection> {
@@ -84,7 +142,8 @@ fn connection(row: &Row) -> Result<Connection> {
         key_hint: row.maybe("key_hint")?,
         sealed_key,
         is_enabled: row.get("is_enabled")?,
-        is_shared: row.maybe::<aimate_core::UserId>("user_id")?.is_none(),
+        is_shared: row.maybe::<UserId>("user_id")?.is_none(),
+        workspace_id: row.maybe("workspace_id")?,
         settings: row.json("settings")?,
         status: row.name("status")?,
         models_fetched_at: row.maybe("models_fetched_at")?,
@@ -142,15 +201,19 @@ impl ConnectionStore for SqlStore {
         let create = bind(sql.bind(scope.tenant).bind(owner).bind(connection.id), connection)?;
         let statements = match connection.is_shared {
             true => vec![tenant_lock(scope), create.bind(UserId::SHARED).expect_touched(1)],
-            false => vec![create],
+            false => vec![create.bind(connection.workspace_id).expect_touched(1)],
         };
-        self.database.transaction_of(statements).await.map_err(|error| {
-            error
+        match (self.database.transaction_of(statements).await, connection.workspace_id) {
+            (Ok(_), _) => Ok(()),
+            (Err(DbError::RowCount { .. }), Some(workspace)) => {
+                Err(self.not_their_workspace(scope, workspace, WorkspaceRole::Owner).await)
+            }
+            (Err(error), _) => Err(error
                 .on_unique(|| name_taken(connection))
                 .on_foreign_key(|| Error::missing("user", scope.user))
                 .on_row_count(being_deleted)
-        })?;
-        Ok(())
+                .into()),
+        }
     }
 
     async fn get(&self, scope: &Scope, id: ConnectionId) -> Result<Connection> {
@@ -181,17 +244,28 @@ impl ConnectionStore for SqlStore {
         let may_change = MAY_CHANGE.scoped(scope).bind(id).bind(is_admin(scope));
         Err(match self.database.read_first(may_change).await? {
             Some(_) => Error::conflict("the connection has changed since it was read; read it again"),
-            None => Error::missing("connection", id),
+            None => self.not_their_connection(scope, id).await,
         })
     }
 
     async fn delete(&self, scope: &Scope, id: ConnectionId) -> Result<()> {
         let deleted = self.database.execute(DELETE.scoped(scope).bind(id).bind(is_admin(scope))).await?;
-        touched_or_not_found(deleted, || Error::missing("connection", id))
+        if deleted > 0 { Ok(()) } else { Err(self.not_their_connection(scope, id).await) }
     }
 }
 
 impl SqlStore {
+    /// Why a connection was not changed: `Forbidden` to editors of its workspace.
+    async fn not_their_connection(&self, scope: &Scope, id: ConnectionId) -> Error {
+        match ConnectionStore::get(self, scope, id).await {
+            Ok(Connection { workspace_id: Some(workspace), .. }) => {
+                self.not_their_workspace(scope, workspace, WorkspaceRole::Owner).await
+            }
+            Ok(_) => Error::missing("connection", id),
+            Err(error) => error,
+        }
+    }
+
     /// Refuses a cursor whose connection is gone: where the next page begins is
     /// read from it.
     async fn check_cursor(&self, scope: &Scope, id: ConnectionId) -> Result<()> {

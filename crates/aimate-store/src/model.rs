@@ -12,24 +12,40 @@ use crate::database::{Row, Sql, each};
 use crate::page::or_not_found;
 use crate::value::{json, text};
 
-const LIST: Sql = Sql::Same(
-    "SELECT connection_id, model_id, name, context_window, capabilities, is_active, prices FROM models \
-     WHERE tenant_id = $1 AND connection_id IN ( \
-        SELECT id FROM connections WHERE tenant_id = $1 AND user_id = $2 \
-        UNION ALL SELECT id FROM connections WHERE tenant_id = $1 AND user_id IS NULL) \
-     ORDER BY connection_id, model_id",
-);
-/// `$6` says that the user is an admin, who may change what is shared.
+/// Of the connections that `connection::LIST` gives.
+const LIST: Sql = Sql::Each {
+    sqlite: "SELECT connection_id, model_id, name, context_window, capabilities, is_active, prices FROM models \
+        WHERE tenant_id = $1 AND connection_id IN ( \
+        SELECT id FROM connections WHERE tenant_id = $1 AND user_id = $2 AND workspace_id IS NULL \
+        UNION ALL SELECT id FROM connections WHERE tenant_id = $1 AND user_id IS NULL \
+        UNION ALL SELECT c.id FROM workspace_access a CROSS JOIN connections c \
+            WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.role <> 'viewer' AND c.tenant_id = $1 \
+            AND c.workspace_id = a.workspace_id) \
+        ORDER BY connection_id, model_id",
+    postgres: "SELECT connection_id, model_id, name, context_window, capabilities, is_active, prices FROM models \
+        WHERE tenant_id = $1 AND connection_id IN ( \
+        SELECT id FROM connections WHERE tenant_id = $1 AND user_id = $2 AND workspace_id IS NULL \
+        UNION ALL SELECT id FROM connections WHERE tenant_id = $1 AND user_id IS NULL \
+        UNION ALL SELECT c.id FROM workspace_access a CROSS JOIN LATERAL (SELECT o.id FROM connections o \
+                WHERE o.tenant_id = $1 AND o.workspace_id = a.workspace_id OFFSET 0) c \
+            WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.role <> 'viewer') \
+        ORDER BY connection_id, model_id",
+};
+/// `$6` says that the user is an admin, who may change what is shared, and what else
+/// they see.
 const SET_ACTIVE: Sql = Sql::Same(
     "UPDATE models SET is_active = $5 WHERE tenant_id = $1 AND connection_id = $3 AND model_id = $4 \
-     AND EXISTS (SELECT 1 FROM connections c \
-        WHERE c.tenant_id = $1 AND (c.user_id = $2 OR ($6 AND c.user_id IS NULL)) AND c.id = $3) \
+     AND EXISTS (SELECT 1 FROM connections c WHERE c.tenant_id = $1 AND c.id = $3 \
+        AND (c.workspace_id IS NULL AND c.user_id = $2 OR $6 AND c.user_id IS NULL OR (SELECT a.role = 'owner' \
+            OR $6 AND a.role <> 'viewer' FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 \
+            AND a.workspace_id = c.workspace_id))) \
      RETURNING connection_id, model_id, name, context_window, capabilities, is_active, prices",
 );
 
 const FETCHED: Sql = Sql::Same(
     "UPDATE connections SET models_fetched_at = $4, stale_since = NULL, status = 'ok' \
-     WHERE tenant_id = $1 AND (user_id = $2 OR user_id IS NULL) AND id = $3",
+     WHERE tenant_id = $1 AND id = $3 AND (user_id IS NULL OR workspace_id IS NULL AND user_id = $2 OR (SELECT a.role FROM workspace_access a \
+        WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = connections.workspace_id) <> 'viewer')",
 );
 /// Deletes the models that are not in the JSON of `$3`.
 const DELETE_OTHERS: Sql = Sql::Each {

@@ -16,7 +16,7 @@ use crate::database::{Row, Sql, each};
 const COUNT_CONNECTION_KEYS: Sql =
     Sql::Same("SELECT key_id, count(*) AS secrets FROM connections WHERE key_id IS NOT NULL GROUP BY key_id");
 const CONNECTION_KEYS: Sql = Sql::Same(
-    "SELECT tenant_id, id, COALESCE(user_id, tenant_id) AS owner_id, name, url, sealed_key AS sealed, key_id \
+    "SELECT tenant_id, id, COALESCE(workspace_id, user_id, tenant_id) AS owner_id, name, url, sealed_key AS sealed, key_id \
      FROM connections WHERE key_id = $1 AND (tenant_id, id) > ($2, $3) ORDER BY tenant_id, id LIMIT $4",
 );
 const RESEAL_CONNECTION_KEY: Sql = Sql::Same(

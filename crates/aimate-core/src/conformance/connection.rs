@@ -1,7 +1,8 @@
 use super::world::{World, all, at, connection, id, missing, model, refused};
 use crate::connection::{Connection, ConnectionStatus};
 use crate::error::ErrorKind;
-use crate::{PageRequest, Stores};
+use crate::workspace::{NewWorkspaceMember, WorkspaceRole};
+use crate::{PageRequest, Role, Scope, Stores, WorkspaceId};
 
 async fn shared(w: &World<'_>, name: &str) -> Connection {
     let shared = Connection { is_shared: true, ..connection(name) };
@@ -142,4 +143,88 @@ pub async fn deleted_connection_takes_its_models(stores: &Stores) {
     missing(stores.connections.get(&w.me, gone.id).await);
     missing(stores.connections.delete(&w.me, gone.id).await);
     assert_eq!(stores.models.list(&w.me).await.unwrap(), [model(&kept, "m")]);
+}
+
+/// A connection of my workspace, where the other user has this role.
+async fn in_workspace<'s>(stores: &'s Stores, role: WorkspaceRole) -> (World<'s>, WorkspaceId, Connection) {
+    let w = World::new(stores).await;
+    let workspace = w.workspace("w").await.id;
+    let member = NewWorkspaceMember::user(w.other.user, role);
+    stores.workspaces.put_member(&w.me, workspace, &member, at(1)).await.unwrap();
+    let ours = Connection { workspace_id: Some(workspace), ..connection("ours") };
+    stores.connections.create(&w.me, &ours).await.unwrap();
+    (w, workspace, ours)
+}
+
+pub async fn connection_of_a_workspace_is_used_by_its_editors(stores: &Stores) {
+    let (w, workspace, ours) = in_workspace(stores, WorkspaceRole::Editor).await;
+    let (c, page) = (&stores.connections, PageRequest::default());
+    for name in ["a", "z"] {
+        c.create(&w.other, &connection(name)).await.unwrap();
+    }
+    assert_eq!(c.get(&w.other, ours.id).await.unwrap(), ours);
+    let names: Vec<_> = all(|page| c.list(&w.other, page)).await.into_iter().map(|c| c.name).collect();
+    assert_eq!(names, ["a", "ours", "z"]);
+    assert_eq!(c.list(&w.me, page).await.unwrap().data, std::slice::from_ref(&ours));
+    // What its server lists is noted to whoever asks it.
+    stores.models.replace(&w.other, ours.id, &[model(&ours, "m")], at(2)).await.unwrap();
+    assert_eq!(stores.models.list(&w.other).await.unwrap(), [model(&ours, "m")]);
+    assert_eq!(stores.models.list(&w.me).await.unwrap(), [model(&ours, "m")]);
+    let denied = ErrorKind::Forbidden;
+    let read = c.get(&w.other, ours.id).await.unwrap();
+    let changed = Connection { url: Some("https://evil.example".into()), updated_at: at(3), ..read.clone() };
+    refused(c.update(&w.other, &read, &changed).await, denied);
+    refused(c.delete(&w.other, ours.id).await, denied);
+    missing(stores.models.set_active(&w.other, ours.id, "m", false).await);
+    let theirs = Connection { workspace_id: Some(workspace), ..connection("theirs") };
+    refused(c.create(&w.other, &theirs).await, denied);
+    // The engine alone acts as an admin for an editor: to note how the server answered.
+    let noting = Scope { role: Role::Admin, ..w.other };
+    let noted = Connection { status: ConnectionStatus::Unreachable, updated_at: at(3), ..read.clone() };
+    c.update(&noting, &read, &noted).await.unwrap();
+    for outsider in [w.admin, w.stranger] {
+        missing(c.get(&outsider, ours.id).await);
+        missing(c.update(&outsider, &noted, &changed).await);
+        missing(c.delete(&outsider, ours.id).await);
+        missing(c.create(&outsider, &theirs).await);
+        missing(stores.models.replace(&outsider, ours.id, &[], at(2)).await);
+        assert!(stores.models.list(&outsider).await.unwrap().is_empty());
+        assert!(c.list(&outsider, page).await.unwrap().data.is_empty());
+    }
+    stores.workspaces.remove_member(&w.me, workspace, w.other.user.into()).await.unwrap();
+    missing(c.get(&w.other, ours.id).await);
+    assert_eq!(c.list(&w.other, page).await.unwrap().data.len(), 2);
+    assert!(stores.models.list(&w.other).await.unwrap().is_empty());
+}
+
+pub async fn connection_of_a_workspace_is_managed_by_its_owners(stores: &Stores) {
+    let (w, workspace, ours) = in_workspace(stores, WorkspaceRole::Owner).await;
+    let c = &stores.connections;
+    let again = Connection { workspace_id: Some(workspace), ..connection("ours") };
+    refused(c.create(&w.other, &again).await, ErrorKind::Conflict);
+    // A name is taken among those of one owner.
+    c.create(&w.other, &connection("ours")).await.unwrap();
+    let changed = Connection { is_enabled: false, updated_at: at(2), ..ours.clone() };
+    c.update(&w.other, &ours, &changed).await.unwrap();
+    assert_eq!(c.get(&w.me, ours.id).await.unwrap(), changed);
+    stores.models.replace(&w.me, ours.id, &[model(&ours, "m")], at(2)).await.unwrap();
+    stores.models.set_active(&w.other, ours.id, "m", false).await.unwrap();
+    // It stays when who made it goes, and goes with the workspace.
+    stores.workspaces.remove_member(&w.other, workspace, w.me.user.into()).await.unwrap();
+    missing(c.get(&w.me, ours.id).await);
+    stores.users.delete(&w.admin, w.me.user).await.unwrap();
+    c.get(&w.other, ours.id).await.unwrap();
+    stores.workspaces.delete(&w.other, workspace).await.unwrap();
+    missing(c.get(&w.other, ours.id).await);
+}
+
+pub async fn viewers_use_no_connection_of_the_workspace(stores: &Stores) {
+    let (w, _, ours) = in_workspace(stores, WorkspaceRole::Viewer).await;
+    let c = &stores.connections;
+    missing(c.get(&w.other, ours.id).await);
+    missing(c.update(&w.other, &ours, &ours).await);
+    missing(c.delete(&w.other, ours.id).await);
+    missing(stores.models.replace(&w.other, ours.id, &[], at(2)).await);
+    assert!(c.list(&w.other, PageRequest::default()).await.unwrap().data.is_empty());
+    assert!(stores.models.list(&w.other).await.unwrap().is_empty());
 }

@@ -308,6 +308,9 @@ macro_rules! conformance_tests {
                 update_replaces_it
                 update_of_a_changed_connection_conflicts
                 absent_connection_is_not_found
+                connection_of_a_workspace_is_used_by_its_editors
+                connection_of_a_workspace_is_managed_by_its_owners
+                viewers_use_no_connection_of_the_workspace
                 deleted_connection_takes_its_models
             }
             model {

@@ -190,6 +190,7 @@ pub fn connection(name: &str) -> Connection {
         sealed_key: Some(sealed(1)),
         is_enabled: true,
         is_shared: false,
+        workspace_id: None,
         settings: ConnectionSettings { retries: Some(3), ..ConnectionSettings::default() },
         status: ConnectionStatus::Unknown,
         models_fetched_at: None,

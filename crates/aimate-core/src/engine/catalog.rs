@@ -144,8 +144,10 @@ impl Engine {
                 None => break,
             }
         }
-        // A user's own connection hides the shared one of the same name.
-        all.sort_by(|a, b| (&a.name, a.is_shared).cmp(&(&b.name, b.is_shared)));
+        // A user's own connection hides that of a workspace of the same name, and both
+        // hide the shared one.
+        let rank = |one: &Connection| (one.is_shared, one.workspace_id);
+        all.sort_by(|a, b| (&a.name, rank(a)).cmp(&(&b.name, rank(b))));
         Ok(all)
     }
 
@@ -192,6 +194,7 @@ impl Engine {
             sealed_key: None,
             is_enabled: wanted.is_enabled,
             is_shared: true,
+            workspace_id: None,
             settings: wanted.settings.clone(),
             status: crate::connection::ConnectionStatus::Unknown,
             models_fetched_at: None,

@@ -10,11 +10,12 @@ use crate::connection::{
     Connection, ConnectionChange, ConnectionStatus, NewConnection, check_name, check_settings, clean_key,
     origin, validated_url,
 };
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::id::ConnectionId;
 use crate::page::{Page, PageRequest};
 use crate::scope::Scope;
 use crate::secret::Secret;
+use crate::workspace::WorkspaceRole;
 
 /// What a test of a connection found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -45,13 +46,26 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Refuses to change a connection that is shared, unless to an admin, and one of a
+    /// workspace, unless to its owners: also to an admin, who may as little there as others.
+    pub(super) async fn may_change_connection(&self, scope: &Scope, connection: &Connection) -> Result<()> {
+        may_change(scope, connection.is_shared, "connection")?;
+        let Some(workspace) = connection.workspace_id else { return Ok(()) };
+        match self.inner.stores.workspaces.get(scope, workspace).await?.role {
+            WorkspaceRole::Owner => Ok(()),
+            _ => Err(Error::forbidden("the connection is of a workspace; only owners of it change it")),
+        }
+    }
+}
+
 impl Connections {
-    /// Stores a connection of the user, or of all users of the tenant. Its models are read when they are first
+    /// Stores a connection of the user, of a workspace, or of all users of the tenant. Its models are read when they are first
     /// asked for, or by [`Connections::test`].
     ///
     /// # Errors
     /// `Invalid`, `Conflict` if its owner has one of that name, `Forbidden` if it is to
-    /// be shared and the scope is no admin's, `Unavailable` if it has a key and no encryption key is configured.
+    /// be shared and the scope is no admin's, or to be of a workspace that the user is no owner of, `Unavailable` if it has a key and no encryption key is configured.
     pub async fn create(&self, new: NewConnection) -> Result<Connection> {
         self.engine.admit(&self.scope).await?;
         let inner = &self.engine.inner;
@@ -68,6 +82,7 @@ impl Connections {
             sealed_key: None,
             is_enabled: new.is_enabled,
             is_shared: new.shared,
+            workspace_id: new.workspace_id,
             settings: new.settings,
             status: ConnectionStatus::Unknown,
             models_fetched_at: None,
@@ -92,7 +107,7 @@ impl Connections {
         Ok(self.shown(stored).await)
     }
 
-    /// The user's own connections and the shared ones, by name.
+    /// The user's own connections, those of their workspaces and the shared ones, by name.
     ///
     /// # Errors
     /// What the store says.
@@ -112,13 +127,13 @@ impl Connections {
     /// it was not given for.
     ///
     /// # Errors
-    /// `Invalid`, `NotFound`, `Forbidden` if it is shared and the scope is no admin's,
-    /// `Conflict` if the name is taken or somebody changed it at the same time.
+    /// `Invalid`, `NotFound`, `Forbidden` if it is shared and the scope is no admin's, or a
+    /// workspace's and the user is no owner there, `Conflict` if the name is taken or somebody changed it at the same time.
     pub async fn update(&self, id: ConnectionId, change: ConnectionChange) -> Result<Connection> {
         self.engine.admit(&self.scope).await?;
         let inner = &self.engine.inner;
         let stored = inner.stores.connections.get(&self.scope, id).await?;
-        may_change(&self.scope, stored.is_shared, "connection")?;
+        self.engine.may_change_connection(&self.scope, &stored).await?;
         let mut next = Connection { updated_at: inner.sources.now(), ..stored.clone() };
         if let Some(name) = change.name {
             check_name(&name)?;
@@ -159,17 +174,13 @@ impl Connections {
     /// the process starts again with it.
     ///
     /// # Errors
-    /// `NotFound`; `Forbidden` if it is shared and the scope is no admin's.
+    /// `NotFound`; `Forbidden` if it is shared and the scope is no admin's, or a workspace's
+    /// and the user is no owner there.
     pub async fn delete(&self, id: ConnectionId) -> Result<()> {
         self.engine.admit(&self.scope).await?;
         let store = &self.engine.inner.stores.connections;
-        match store.delete(&self.scope, id).await {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                may_change(&self.scope, store.get(&self.scope, id).await?.is_shared, "connection")?;
-                return Err(error);
-            }
-            deleted => deleted?,
-        }
+        self.engine.may_change_connection(&self.scope, &store.get(&self.scope, id).await?).await?;
+        store.delete(&self.scope, id).await?;
         self.engine.inner.catalogs.forget(self.scope.tenant);
         let event = AuditEvent::new(action::CONNECTION_DELETED).target("connection", id);
         self.engine.audit_of(&self.scope, event).await;

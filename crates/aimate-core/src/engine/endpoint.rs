@@ -78,7 +78,12 @@ impl Engine {
 
 /// What a connection's key is sealed for.
 pub(super) fn binding<'a>(scope: &Scope, connection: &Connection, origin: &'a str) -> Binding<'a> {
-    let owner = if connection.is_shared { scope.tenant.uuid() } else { scope.user.uuid() };
+    let owner = match connection.workspace_id {
+        // Whoever made it: who that is may change.
+        Some(workspace) => workspace.uuid(),
+        None if connection.is_shared => scope.tenant.uuid(),
+        None => scope.user.uuid(),
+    };
     row_binding(SecretKind::ConnectionKey, connection.id.uuid(), owner, origin)
 }
 

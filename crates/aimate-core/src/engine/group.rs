@@ -119,8 +119,9 @@ impl Groups {
         Ok(())
     }
 
-    /// Records a change of who is in a group.
+    /// Records a change of who is in a group, by which they see other connections.
     async fn changed(&self, id: GroupId, what: &str, value: impl Into<serde_json::Value>) {
+        self.engine.inner.catalogs.forget(self.scope.tenant);
         let event = AuditEvent::new(action::GROUP_CHANGED).target("group", id).detail(what, value);
         self.engine.audit_of(&self.scope, event).await;
     }

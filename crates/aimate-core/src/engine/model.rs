@@ -5,7 +5,6 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::Engine;
-use super::access::may_change;
 use super::catalog::Catalog;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
@@ -129,14 +128,15 @@ impl Models {
     /// Switches a model on or off for everybody who sees its connection.
     ///
     /// # Errors
-    /// `Forbidden` for a shared connection's if the scope is no admin's; `NotFound` if there is no such model; what the store says.
+    /// `Forbidden` for a shared connection's if the scope is no admin's, and for that of a
+    /// workspace unless to its owners; `NotFound` if there is no such model; what the store says.
     pub async fn set_active(&self, id: &str, is_active: bool) -> Result<OfferedModel> {
         self.engine.admit(&self.scope).await?;
         let model = self.get(id).await?;
         let catalog = self.engine.catalog(&self.scope).await?;
-        let is_shared =
-            catalog.connection(model.connection_id).is_some_and(|connection| connection.is_shared);
-        may_change(&self.scope, is_shared, "model")?;
+        if let Some(connection) = catalog.connection(model.connection_id) {
+            self.engine.may_change_connection(&self.scope, connection).await?;
+        }
         let store = &self.engine.inner.stores.models;
         store.set_active(&self.scope, model.connection_id, &model.model_id, is_active).await?;
         self.engine.inner.catalogs.forget(self.scope.tenant);

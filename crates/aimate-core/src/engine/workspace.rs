@@ -78,13 +78,15 @@ impl Workspaces {
         inner.stores.workspaces.update(&self.scope, id, &change, inner.sources.now()).await
     }
 
-    /// Deletes a workspace and its prompts; its conversations stay those of who made them.
+    /// Deletes a workspace with its prompts and connections; its conversations and
+    /// collections stay those of who made them.
     ///
     /// # Errors
     /// `NotFound`; `Forbidden` unless to its owners.
     pub async fn delete(&self, id: WorkspaceId) -> Result<()> {
         self.engine.admit(&self.scope).await?;
         self.engine.inner.stores.workspaces.delete(&self.scope, id).await?;
+        self.engine.inner.catalogs.forget(self.scope.tenant);
         let event = AuditEvent::new(action::WORKSPACE_DELETED).target("workspace", id);
         self.engine.audit_of(&self.scope, event).await;
         Ok(())
@@ -110,6 +112,7 @@ impl Workspaces {
         let inner = &self.engine.inner;
         let stored =
             inner.stores.workspaces.put_member(&self.scope, id, &member, inner.sources.now()).await?;
+        inner.catalogs.forget(self.scope.tenant);
         let event = AuditEvent::new(action::MEMBER_SET).target("workspace", id);
         let event = event.detail(member.kind.as_str(), member.id.to_string());
         self.engine.audit_of(&self.scope, event.detail("role", member.role.as_str())).await;
@@ -124,6 +127,7 @@ impl Workspaces {
     pub async fn remove_member(&self, id: WorkspaceId, member: MemberId) -> Result<()> {
         self.engine.admit(&self.scope).await?;
         self.engine.inner.stores.workspaces.remove_member(&self.scope, id, member).await?;
+        self.engine.inner.catalogs.forget(self.scope.tenant);
         let event = AuditEvent::new(action::MEMBER_REMOVED).target("workspace", id);
         self.engine.audit_of(&self.scope, event.detail("member", member.to_string())).await;
         Ok(())

@@ -74,6 +74,9 @@ fn body(method: &str, path: &str, field: &str, foreign: &Value) -> Option<Value>
         // Owners let in whom they like: any user of their tenant, and no other
         // (`only_users_of_the_tenant_are_let_in`).
         (_, "/api/v1/workspaces/{id}/members", ".id") => return None,
+        ("POST", "/api/v1/connections", ".workspace_id") => {
+            json!({"name": "mine", "provider": "openai", "url": "http://127.0.0.1:9/v1", "workspace_id": foreign})
+        }
         ("POST", "/api/v1/conversations", ".workspace_id") => json!({"workspace_id": foreign}),
         ("POST", "/api/v1/knowledge/collections", ".workspace_id") => {
             json!({"name": "mine", "workspace_id": foreign})

@@ -46,3 +46,4 @@ mod rate_limit;
 mod server;
 mod turn;
 mod wire;
+mod workspace;
