@@ -43,6 +43,8 @@ pub struct DeletedCounts {
     pub prompts: u64,
     /// Conversations.
     pub conversations: u64,
+    /// Links by which conversations were shared.
+    pub shares: u64,
     /// Messages.
     pub messages: u64,
     /// Runs.

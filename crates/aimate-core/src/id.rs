@@ -80,6 +80,8 @@ ids! {
     PromptId = "prompt";
     /// A conversation: a tree of messages.
     ConversationId = "conversation";
+    /// A link by which a conversation is shared.
+    ShareId = "share";
     /// One message of a conversation.
     MessageId = "message";
     /// The generation of one answer.

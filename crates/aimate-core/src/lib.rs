@@ -56,6 +56,7 @@ pub mod sealing;
 mod secret;
 pub mod session;
 mod setters;
+pub mod share;
 mod stores;
 pub mod tenant;
 #[cfg(feature = "testing")]
@@ -72,8 +73,8 @@ pub use engine::{Answer, Engine, EngineBuilder};
 pub use error::{Error, ErrorKind, ErrorReason, FieldError, Overflow, Result};
 pub use id::{
     ApiTokenId, BlobId, BudgetId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId, FileId,
-    GroupId, InviteId, MemberId, MessageId, PriceId, PromptId, RunId, SessionId, SpaceId, TenantId, UsageId,
-    UserId, WorkerId, WorkspaceId,
+    GroupId, InviteId, MemberId, MessageId, PriceId, PromptId, RunId, SessionId, ShareId, SpaceId, TenantId,
+    UsageId, UserId, WorkerId, WorkspaceId,
 };
 pub use keyring::KeyRing;
 pub use media_type::MediaType;

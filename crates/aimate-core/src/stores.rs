@@ -24,6 +24,7 @@ use crate::rate_limit::LimitStore;
 use crate::run::{RunStore, WorkerStore};
 use crate::sealing::SecretStore;
 use crate::session::SessionStore;
+use crate::share::ShareStore;
 use crate::tenant::TenantStore;
 use crate::usage::UsageStore;
 use crate::user::UserStore;
@@ -41,6 +42,8 @@ use crate::workspace::WorkspaceStore;
 /// | [`LoginStore`] | Who signs in has no scope yet: an address leads to a tenant and a user. |
 /// | [`IdentityStore`] | Who signs in has no scope yet: a provider's name for them leads to a user. |
 /// | [`ApiTokenStore::find`] | A token leads to its tenant and user; the caller proves that it has the secret. |
+/// | [`ShareStore::find`] | Who has a link needs no login: its secret leads to its tenant. |
+/// | [`ShareStore::clear`] | Links of all tenants end. |
 /// | [`DeletionStore`] | The engine asks who may delete; it says what goes. |
 /// | [`WorkerStore`] | The leases of processes; it returns the scope of each run it hands out. |
 /// | [`IngestQueue`] | Work for a process; it returns the scope of all that it hands out. |
@@ -88,6 +91,8 @@ pub struct Stores {
     pub prompts: Arc<dyn PromptStore>,
     /// Conversations and messages.
     pub conversations: Arc<dyn ConversationStore>,
+    /// Links by which conversations are shared.
+    pub shares: Arc<dyn ShareStore>,
     /// Runs and their event logs.
     pub runs: Arc<dyn RunStore>,
     /// The processes that own runs.
@@ -145,6 +150,7 @@ impl Stores {
             + GroupStore
             + PromptStore
             + ConversationStore
+            + ShareStore
             + RunStore
             + WorkerStore
             + ConnectionStore
@@ -178,6 +184,7 @@ impl Stores {
             groups: store.clone(),
             prompts: store.clone(),
             conversations: store.clone(),
+            shares: store.clone(),
             runs: store.clone(),
             workers: store.clone(),
             connections: store.clone(),

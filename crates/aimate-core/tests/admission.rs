@@ -13,7 +13,7 @@ use syn::{Expr, ImplItem, Item, Type, Visibility};
 const GATES: [&str; 3] = ["admit", "admit_admin", "admit_as"];
 
 /// Types of the engine whose methods act for a user.
-const HANDLES: [&str; 12] = [
+const HANDLES: [&str; 13] = [
     "Budgets",
     "Connections",
     "Conversations",
@@ -24,18 +24,21 @@ const HANDLES: [&str; 12] = [
     "PriceTable",
     "Prompts",
     "Runs",
+    "Shares",
     "Users",
     "Workspaces",
 ];
 
 /// Calls that nobody has to be let in for.
-const OPEN: [(&str, &str); 9] = [
+const OPEN: [(&str, &str); 10] = [
     // The one user of local mode is made by it.
     ("Engine", "local_scope"),
     // Of the process, not of a user.
     ("Engine", "ping"),
     ("Engine", "ready"),
     ("Engine", "drain"),
+    // Of whoever has the link.
+    ("Engine", "shared"),
     // The operator's.
     ("Engine", "usage_of_all"),
     ("Engine", "sweep"),

@@ -68,6 +68,11 @@ const ROUTES: &[(&str, &str, Access)] = &[
     ("PATCH", "/api/v1/conversations/{id}", Scope(Write)),
     ("DELETE", "/api/v1/conversations/{id}", Scope(Write)),
     ("POST", "/api/v1/conversations/{id}/fork", Scope(Write)),
+    ("GET", "/api/v1/conversations/{id}/shares", Scope(Read)),
+    ("POST", "/api/v1/conversations/{id}/shares", Scope(Write)),
+    ("DELETE", "/api/v1/shares/{id}", Scope(Write)),
+    // Of whoever has the link.
+    ("GET", "/api/v1/shared/{token}", Open),
     ("GET", "/api/v1/conversations/{id}/messages", Scope(Read)),
     ("POST", "/api/v1/conversations/{id}/messages", Scope(Write)),
     ("PATCH", "/api/v1/conversations/{id}/messages/{mid}", Scope(Write)),

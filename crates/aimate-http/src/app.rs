@@ -11,6 +11,7 @@ use tokio::time::Duration;
 
 use crate::error::{Failure, Result};
 use crate::event_frame::LargeEvents;
+use crate::link_looks::LinkLooks;
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::work::{self, Work};
@@ -34,6 +35,7 @@ pub(crate) struct AppState {
     /// The scope of local mode, after its first use.
     pub(crate) local_scope: OnceCell<Scope>,
     pub(crate) large_events: Arc<LargeEvents>,
+    pub(crate) shared_looks: LinkLooks,
     seats: Arc<Semaphore>,
     user_seats: PerUser,
     pub(crate) rate_limiter: RateLimiter,
@@ -62,6 +64,7 @@ impl App {
             rate_limiter: engine.rate_limiter(options.rate_limits),
             work: Work::new(options.max_requests),
             large_events: Arc::default(),
+            shared_looks: LinkLooks::default(),
             engine,
             options,
             metrics: Metrics::default(),

@@ -10,7 +10,8 @@ use http::request::Parts;
 /// ever falls back to the user of local mode.
 ///
 /// `/health`, `/ready`, `/metrics`, `/openapi.json` and `/docs` tell nothing of any
-/// user and need no caller.
+/// user and need no caller; nor does `/api/v1/shared/{token}`, whose token is the secret of
+/// a link that a user made for everybody who has it.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub enum Callers {

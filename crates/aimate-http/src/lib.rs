@@ -51,6 +51,7 @@ mod health;
 mod invite;
 mod json;
 mod knowledge;
+mod link_looks;
 mod message;
 mod metrics;
 mod middleware;
@@ -76,6 +77,7 @@ mod scope;
 mod serve;
 #[cfg(feature = "accounts")]
 mod session;
+mod share;
 mod sse;
 mod usage;
 #[cfg(feature = "accounts")]

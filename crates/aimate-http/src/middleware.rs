@@ -18,7 +18,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use http::header::{ALLOW, CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue, Method};
 use tokio::time::Instant;
 use tracing::Instrument as _;
@@ -181,8 +181,10 @@ impl RequestContext {
     /// goes to the log only: it may hold internals.
     fn error_response(&self, failure: &Failure, mut bare: Response) -> Response {
         let mut response = failure.response_as(self.format.unwrap_or(ErrorFormat::Problem));
-        if let Some(allow) = bare.headers_mut().remove(ALLOW) {
-            response.headers_mut().insert(ALLOW, allow);
+        for name in [ALLOW, CACHE_CONTROL, REFERRER_POLICY] {
+            if let Some(value) = bare.headers_mut().remove(&name) {
+                response.headers_mut().insert(name, value);
+            }
         }
         let (id, error) = (self.id.to_str().unwrap_or_default(), &failure.error);
         let code = error.kind().as_str();

@@ -28,6 +28,7 @@ use crate::{json, model, openai, openapi_object};
         (name = "connections", description = "Model servers."),
         (name = "models", description = "The models of the model servers."),
         (name = "conversations", description = "Trees of messages."),
+        (name = "shares", description = "Links by which anybody reads a conversation as it was."),
         (name = "messages", description = "The messages of a conversation, and the turns that add to them."),
         (name = "runs", description = "The generation of answers: status, events, cancellation."),
         (name = "knowledge", description = "Collections of documents, and search in them."),

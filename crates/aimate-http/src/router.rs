@@ -19,7 +19,7 @@ use crate::knowledge::{collection, document, original, search};
 use crate::options::Options;
 use crate::{
     audit, budget, connection, conversation, group, health, message, middleware, model, mount, openai,
-    openapi, origin, price, prompt, run, usage, workspace,
+    openapi, origin, price, prompt, run, share, usage, workspace,
 };
 
 /// Returns the routes of `engine`, to serve, to merge into another router or to nest
@@ -85,6 +85,9 @@ pub(crate) fn documented_routes(with_accounts: bool) -> OpenApiRouter<App> {
         .routes(routes!(conversation::list, conversation::create))
         .routes(routes!(conversation::get, conversation::update, conversation::delete))
         .routes(routes!(conversation::fork))
+        .routes(routes!(share::list, share::create))
+        .routes(routes!(share::revoke))
+        .routes(routes!(share::shared))
         .routes(routes!(run::get))
         .routes(routes!(run::cancel))
         .routes(routes!(workspace::list, workspace::create))

@@ -55,6 +55,7 @@ mod rate_limit;
 mod run;
 mod secret;
 mod session;
+mod share;
 mod tenant;
 mod usage;
 mod user;

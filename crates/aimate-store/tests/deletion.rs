@@ -29,6 +29,7 @@ use aimate_core::model::Prices;
 use aimate_core::price::NewPrice;
 use aimate_core::prompt::NewPrompt;
 use aimate_core::rate_limit::{RateBucket, RateLimit, RequestClass};
+use aimate_core::share::NewShare;
 use aimate_core::testing::{HashEmbedder, ScriptedProvider, answer};
 use aimate_core::workspace::NewWorkspace;
 use aimate_core::{Engine, ErrorKind, PageRequest, Role, Scope, TenantId, UserId};
@@ -103,6 +104,7 @@ async fn fill(engine: &Engine, scope: &Scope, size: usize) {
         let first = engine.chat(scope, turn).await.unwrap().message().await.unwrap();
         let turn = Turn::new("and then?").conversation(first.conversation_id);
         engine.chat(scope, turn).await.unwrap().message().await.unwrap();
+        engine.shares(scope).create(first.conversation_id, NewShare::new()).await.unwrap();
     }
     for document in documents {
         knowledge.wait(document.id).await.unwrap();

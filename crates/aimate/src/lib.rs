@@ -38,13 +38,13 @@ pub use aimate_core::{
     Answer, ApiTokenId, BlobId, ChunkId, Clock, ClockAndIds, CollectionId, ConnectionId, ConversationId,
     Cursor, DocumentId, EmailAddress, Engine, EngineBuilder, Error, ErrorKind, ErrorReason, FieldError,
     FileId, GroupId, Ids, InviteId, KeyRing, MediaType, MemberId, MessageId, Page, PageRequest, PromptId,
-    RandomIds, Result, Role, RunId, Scope, Secret, SessionId, SpaceId, Stores, SystemClock, TenantId,
-    Timestamp, UsageId, UserId, WarningCode, WorkerId, WorkspaceId,
+    RandomIds, Result, Role, RunId, Scope, Secret, SessionId, ShareId, SpaceId, Stores, SystemClock,
+    TenantId, Timestamp, UsageId, UserId, WarningCode, WorkerId, WorkspaceId,
 };
 pub use aimate_core::{
     api_token, audit, budget, chat, connection, conversation, deletion, engine, file, group, identity,
     invite, knowledge, limit, login, message, metrics, model, observer, price, prompt, provider, rate_limit,
-    run, sealing, session, tenant, usage, user, workspace,
+    run, sealing, session, share, tenant, usage, user, workspace,
 };
 #[cfg(feature = "testing")]
 pub use aimate_core::{conformance, testing};

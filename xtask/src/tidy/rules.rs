@@ -43,7 +43,7 @@ const BOUNDARIES: [(&str, &[&str]); 14] = [
 const PURE: [(&str, &[&str]); 2] = [("aimate-index", &[]), ("aimate-text", &[])];
 
 /// The vocabulary of ARCHITECTURE.md: a noun has one module name everywhere.
-const NOUNS: &str = "user session workspace group prompt conversation message run file connection \
+const NOUNS: &str = "user session workspace group prompt conversation share message run file connection \
     model knowledge tool usage audit tenant memory agent research canvas market alert webhook \
     retention";
 

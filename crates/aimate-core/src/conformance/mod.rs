@@ -54,6 +54,7 @@ pub mod rate_limit;
 pub mod run;
 pub mod secret;
 pub mod session;
+pub mod share;
 pub mod shared_workspace;
 pub mod tenant;
 pub mod usage;
@@ -258,6 +259,18 @@ macro_rules! conformance_tests {
                 fork_copies_the_path
                 fork_does_not_copy_a_run
                 refused_fork_stores_nothing
+            }
+            share {
+                link_shows_what_was_shared
+                links_are_listed_newest_first
+                link_ends_and_is_cleared
+                revoked_link_opens_nothing
+                others_share_nothing
+                links_of_a_conversation_are_bounded
+                editors_share_what_is_in_a_workspace
+                link_goes_with_its_conversation
+                link_of_who_may_not_act_opens_nothing
+                link_goes_with_who_shared_it
             }
             run {
                 begun_turn_is_stored

@@ -22,7 +22,7 @@ const TAKE: u32 = 100;
 /// How long the event log of a finished run is kept for listeners who come back.
 const KEEP_LOGS: Duration = Duration::from_secs(3_600);
 /// Beats between two looks for abandoned runs (and signs of life of an idle
-/// worker), and between two clearings of logs.
+/// worker), and between two clearings of logs and of links that have ended.
 const LOOK_EVERY: u64 = 10;
 /// Beats between two looks for running answers of users who may not act any more.
 /// Disabling a user cancels what runs then; this finds what another process, which
@@ -81,6 +81,7 @@ impl Engine {
         if count.is_multiple_of(CLEAR_EVERY) {
             inner.stores.workers.clear_logs(now.minus(KEEP_LOGS)).await?;
             inner.stores.deletions.clear(now.minus(KEEP_RECEIPTS)).await?;
+            inner.stores.shares.clear(now).await?;
         }
         Ok(())
     }

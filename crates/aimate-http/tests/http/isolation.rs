@@ -17,6 +17,7 @@ use aimate_core::connection::NewConnection;
 use aimate_core::group::NewGroup;
 use aimate_core::knowledge::{NewCollection, NewDocument};
 use aimate_core::prompt::NewPrompt;
+use aimate_core::share::NewShare;
 use aimate_core::testing::{HashEmbedder, ScriptedProvider, answer};
 use aimate_core::workspace::NewWorkspace;
 use aimate_core::{Engine, Role, Scope, Secret, TenantId};
@@ -46,6 +47,9 @@ const OF_TENANTS: [&str; 2] = ["/api/v1/budgets/{id}", "/api/v1/prices/{id}"];
 /// of it are told so, and the admin of another finds nothing.
 const OF_ADMINS: [&str; 2] = ["/api/v1/users/", "/api/v1/invites/"];
 
+/// Who has the link reads it, whoever they are (`share`); an id of anything opens nothing.
+const LINKS: [&str; 1] = ["/api/v1/shared/{token}"];
+
 /// Fields that carry an id and look nothing up.
 const CARRIED: [(&str, &str); 4] = [
     (".subject.value", "an admin limits any user of the tenant; one of another is tried in `budget`"),
@@ -59,6 +63,7 @@ const CARRIED: [(&str, &str); 4] = [
 fn kind_of_text(path: &str) -> &'static str {
     match path {
         "/api/v1/models/{id}/enable" | "/api/v1/models/{id}/disable" | "/v1/models/{id}" => "Model",
+        "/api/v1/shared/{token}" => "Token",
         path => panic!("{path} takes an id without a type: say here what it names"),
     }
 }
@@ -91,6 +96,7 @@ fn body(method: &str, path: &str, field: &str, foreign: &Value) -> Option<Value>
             json!({"active_leaf_id": foreign})
         }
         ("PUT" | "PATCH", "/api/v1/conversations/{id}", ".workspace_id") => json!({"workspace_id": foreign}),
+        ("POST", "/api/v1/conversations/{id}/shares", ".message_id") => json!({"message_id": foreign}),
         ("POST", "/api/v1/conversations/{id}/fork", ".message_id") => json!({"message_id": foreign}),
         ("POST", "/api/v1/conversations/{id}/messages", ".parent_id") => {
             json!({"content": "Mine?", "stream": false, "parent_id": foreign})
@@ -158,6 +164,7 @@ impl Things {
         let chat = engine.chat(scope, turn).await.unwrap();
         let (conversation, message, run) = (chat.conversation_id(), chat.message_id(), chat.run_id());
         chat.message().await.unwrap();
+        let share = engine.shares(scope).create(conversation, NewShare::new()).await.unwrap().share;
         let knowledge = engine.knowledge(scope);
         let new = NewCollection::new(format!("manuals-of-{name}"));
         let collection = knowledge.create_collection(new).await.unwrap();
@@ -172,6 +179,8 @@ impl Things {
             ("ConversationId", conversation.to_string()),
             ("MessageId", message.to_string()),
             ("RunId", run.to_string()),
+            ("ShareId", share.id.to_string()),
+            ("Token", share.id.to_string()),
             ("CollectionId", collection.id.to_string()),
             ("DocumentId", document.id.to_string()),
             ("ChunkId", chunk.to_string()),
@@ -425,7 +434,7 @@ async fn sec_t14_every_route_with_every_foreign_id_finds_nothing() {
         !operation.path_ids.is_empty() && !OF_TENANTS.contains(&operation.path.as_str())
     };
     for operation in operations.iter().filter(of_users) {
-        if operation.method == Method::GET {
+        if operation.method == Method::GET && !LINKS.contains(&operation.path.as_str()) {
             // The ids are real.
             let at = operation.at(|kind| &anns.ids[kind]);
             let who = if operation.is_of_admins() { "root" } else { "ann" };

@@ -44,6 +44,7 @@ mod openai;
 mod overload;
 mod rate_limit;
 mod server;
+mod share;
 mod turn;
 mod wire;
 mod workspace;

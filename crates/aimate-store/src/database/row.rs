@@ -4,7 +4,7 @@ use aimate_core::usage::Cost;
 use aimate_core::{
     ApiTokenId, BlobId, BudgetId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId,
     EmailAddress, Error, FileId, GroupId, InviteId, MemberId, MessageId, PriceId, PromptId, Result, RunId,
-    SessionId, SpaceId, TenantId, Timestamp, UsageId, UserId, WorkerId, WorkspaceId,
+    SessionId, ShareId, SpaceId, TenantId, Timestamp, UsageId, UserId, WorkerId, WorkspaceId,
 };
 use serde::de::DeserializeOwned;
 use sqlx::types::Json;
@@ -117,6 +117,7 @@ cells! {
     PromptId: Uuid, PromptId;
     ConversationId: Uuid, ConversationId;
     MessageId: Uuid, MessageId;
+    ShareId: Uuid, ShareId;
     RunId: Uuid, RunId;
     UsageId: Uuid, UsageId;
     BudgetId: Uuid, BudgetId;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use aimate_core::{
     ApiTokenId, BlobId, BudgetId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId, FileId,
-    GroupId, InviteId, MemberId, MessageId, PriceId, PromptId, RunId, SessionId, SpaceId, TenantId,
+    GroupId, InviteId, MemberId, MessageId, PriceId, PromptId, RunId, SessionId, ShareId, SpaceId, TenantId,
     Timestamp, UsageId, UserId, WorkerId, WorkspaceId,
 };
 use sqlx::error::BoxDynError;
@@ -96,6 +96,7 @@ binds! {
     PromptId: Uuid, PromptId::uuid;
     ConversationId: Uuid, ConversationId::uuid;
     MessageId: Uuid, MessageId::uuid;
+    ShareId: Uuid, ShareId::uuid;
     RunId: Uuid, RunId::uuid;
     UsageId: Uuid, UsageId::uuid;
     BudgetId: Uuid, BudgetId::uuid;

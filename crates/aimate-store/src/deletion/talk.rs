@@ -55,8 +55,31 @@ const CONVERSATIONS: Sql = Sql::Each {
         gone))) WHERE tenant_id = $1 AND user_id = $3",
 };
 
+/// Of those conversations; and what the user shared of others', in workspaces.
+const SHARES: Sql = Sql::Each {
+    sqlite: "DELETE FROM shares WHERE rowid IN (SELECT s.rowid FROM (SELECT c.rowid AS place, c.id FROM conversations c \
+        WHERE c.tenant_id = $1 AND c.user_id = $2 ORDER BY c.updated_at DESC, c.id DESC LIMIT 50) b CROSS JOIN \
+        shares s WHERE s.tenant_id = $1 AND s.conversation_id = b.id LIMIT 50)",
+    postgres: "WITH gone AS (DELETE FROM shares WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT s.ctid FROM (SELECT \
+        c.ctid AS place, c.id FROM conversations c WHERE c.tenant_id = $1 AND c.user_id = $2 ORDER BY \
+        c.updated_at DESC, c.id DESC LIMIT 50) b CROSS JOIN shares s WHERE s.tenant_id = $1 AND s.conversation_id \
+        = b.id LIMIT 50)) RETURNING 1) UPDATE deletions SET counts = jsonb_set(counts, '{shares}', \
+        to_jsonb(COALESCE((counts ->> 'shares')::bigint, 0) + (SELECT count(*) FROM gone))) WHERE tenant_id = $1 AND \
+        user_id = $3",
+};
+const SHARES_OF_OTHERS: Sql = Sql::Each {
+    sqlite: "DELETE FROM shares WHERE rowid IN (SELECT s.rowid FROM shares s WHERE s.tenant_id = $1 AND s.user_id = $2 \
+        LIMIT 50)",
+    postgres: "WITH gone AS (DELETE FROM shares WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT s.ctid FROM shares s \
+        WHERE s.tenant_id = $1 AND s.user_id = $2 LIMIT 50)) RETURNING 1) UPDATE deletions SET counts = \
+        jsonb_set(counts, '{shares}', to_jsonb(COALESCE((counts ->> 'shares')::bigint, 0) + (SELECT count(*) FROM \
+        gone))) WHERE tenant_id = $1 AND user_id = $3",
+};
+
 pub(super) fn statements(going: &Going<'_>) -> Vec<Statement> {
     let counted = [
+        (SHARES, "shares"),
+        (SHARES_OF_OTHERS, "shares"),
         (RUN_EVENTS, "run_events"),
         (MESSAGES, "messages"),
         (RUNS, "runs"),
