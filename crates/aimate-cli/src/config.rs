@@ -87,6 +87,10 @@ pub(crate) struct Config {
     /// What the tables' names begin with, in a database that an application has tables in
     #[arg(long, env = "DATABASE_TABLE_PREFIX", value_name = "PREFIX")]
     pub(crate) table_prefix: Option<String>,
+    /// PostgreSQL: let the database itself keep tenants apart, by the policies of
+    /// `migrate --row-level-security-for`
+    #[arg(long, env = "DATABASE_ROW_LEVEL_SECURITY")]
+    pub(crate) row_level_security: bool,
     /// Connections to the database
     #[arg(long, env = "DATABASE_POOL_SIZE")]
     pub(crate) pool_size: Option<u32>,
@@ -137,6 +141,7 @@ impl Config {
             blobs: (!url.ends_with(":memory:")).then(|| self.blobs()),
             schema: self.database_schema.clone().filter(|name| !name.is_empty()),
             table_prefix: self.table_prefix.clone(),
+            row_level_security: self.row_level_security,
             ..Options::default()
         };
         aimate::store::connect_with(&url, options).await
@@ -348,6 +353,7 @@ mod tests {
         let config = |list: &str| Config {
             database_schema: None,
             table_prefix: None,
+            row_level_security: false,
             database: None,
             data_dir: PathBuf::new(),
             pool_size: None,
@@ -374,6 +380,7 @@ mod tests {
         let config = Config {
             database_schema: None,
             table_prefix: None,
+            row_level_security: false,
             database: None,
             data_dir: folder.clone(),
             pool_size: None,

@@ -109,6 +109,7 @@ pub(crate) async fn eval(arguments: EvalArguments) -> Result<()> {
         serves_others: false,
         database_schema: None,
         table_prefix: None,
+        row_level_security: false,
         database: arguments.database.clone().filter(|_| !is_own),
         data_dir: if is_own { scratch.0.clone() } else { arguments.data_dir.clone() },
         pool_size: None,

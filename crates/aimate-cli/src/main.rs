@@ -67,6 +67,10 @@ enum Command {
     Migrate {
         #[command(flatten)]
         config: Config,
+        /// PostgreSQL: also put policies on all tables that keep tenants apart, and let this role,
+        /// which the server runs as, work within them
+        #[arg(long, value_name = "ROLE")]
+        row_level_security_for: Option<String>,
     },
     /// Write everything that is stored into one file, while a server may go on
     Backup(backup::BackupArguments),
@@ -157,7 +161,9 @@ fn execute(arguments: Cli) -> Result<ExitCode> {
     let code = runtime.block_on(async {
         match arguments.command.unwrap_or(Command::Serve(Box::new(arguments.serve))) {
             Command::Serve(arguments) => serve::serve(*arguments).await.map(|()| ExitCode::SUCCESS),
-            Command::Migrate { config } => migrate(&config).await.map(|()| ExitCode::SUCCESS),
+            Command::Migrate { config, row_level_security_for } => {
+                migrate(&config, row_level_security_for.as_deref()).await.map(|()| ExitCode::SUCCESS)
+            }
             Command::Backup(arguments) => backup::backup(arguments).await,
             Command::Restore(arguments) => backup::restore(arguments).await,
             Command::Chat(arguments) => chat::chat(arguments).await.map(|()| ExitCode::SUCCESS),
@@ -176,11 +182,15 @@ fn execute(arguments: Cli) -> Result<ExitCode> {
     code
 }
 
-async fn migrate(config: &Config) -> Result<()> {
+async fn migrate(config: &Config, role: Option<&str>) -> Result<()> {
     let store = config.connect(false).await?;
     let applied = store.migrate().await?;
     for name in &applied {
         say(&format!("applied {name}"));
+    }
+    if let Some(role) = role {
+        let secured = store.secure_rows(role).await?;
+        say(&format!("{secured} tables keep tenants apart by row-level security; `{role}` works within it"));
     }
     say(&format!("{}: the schema is up to date", store.info().await?.address));
     store.close().await;

@@ -11,6 +11,8 @@ mod pool;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 mod row;
+#[cfg(feature = "postgres")]
+pub(crate) mod row_security;
 mod sql;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;

@@ -67,6 +67,18 @@ pub(crate) async fn run(database: &Database) -> Result<Vec<String>> {
     }
 }
 
+/// Puts the policies of row-level security on all tables.
+pub(crate) async fn secure_rows(database: &Database, role: &str) -> Result<usize> {
+    match database {
+        #[cfg(feature = "sqlite")]
+        Database::Sqlite(_) => Err(Error::unsupported(format!(
+            "SQLite has no roles such as `{role}` and no row-level security; PostgreSQL has"
+        ))),
+        #[cfg(feature = "postgres")]
+        Database::Postgres(db) => postgres::secure_rows(db, role).await,
+    }
+}
+
 /// The names of what is missing.
 pub(crate) async fn pending(database: &Database) -> Result<Vec<String>> {
     match database {

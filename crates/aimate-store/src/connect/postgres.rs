@@ -7,6 +7,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection as _, PgPool};
 
 use crate::database::postgres::{Postgres, SessionOptions};
+use crate::database::row_security;
 use crate::database::{Database, Names, Pool, Row, Sql, check_schema, failure};
 use crate::knowledge::{DiskBlobs, IndexCache};
 use crate::{Info, Kind, Options, SqlStore, migrate};
@@ -67,9 +68,15 @@ async fn open_with(
     } else {
         migrate::postgres::check(&mut connection, &names, schema).await?
     };
+    if options.row_level_security && missing.is_empty() {
+        row_security::check(&mut connection, &names, schema).await?;
+    }
     // Not for the pool: a migration that broke off may have left its lock.
     let _ = connection.close().await;
-    let database = finish(Postgres::new(pool, names, options.schema.clone(), 3 * options.timeout));
+    let mut database = finish(Postgres::new(pool, names, options.schema.clone(), 3 * options.timeout));
+    if options.row_level_security {
+        database = database.row_secure();
+    }
     database.gate.set_missing(&missing);
     let database = Database::Postgres(database);
     // One folder serves several databases, schemas and prefixes: each has its own part of

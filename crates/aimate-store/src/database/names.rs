@@ -73,6 +73,15 @@ pub(crate) fn check_schema(schema: &str) -> Result<()> {
     check_name("schema", schema, MAX_SCHEMA)
 }
 
+/// Checks the name of a role.
+///
+/// # Errors
+/// `Invalid` if it is none that needs no quotes.
+#[cfg(feature = "postgres")]
+pub(super) fn check_role(role: &str) -> Result<()> {
+    check_name("row_level_security", role, MAX_SCHEMA)
+}
+
 fn check_name(field: &str, name: &str, most: usize) -> Result<()> {
     let begins = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
     let goes_on = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');

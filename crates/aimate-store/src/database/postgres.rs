@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aimate_core::Result;
+use aimate_core::{Result, TenantId};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, TryStreamExt as _};
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection};
@@ -14,6 +14,7 @@ use sqlx::{
 };
 
 use super::pool::{Pool, Poolable};
+use super::row_security;
 use super::task::Tasks;
 use super::{DbError, DialectText, Expected, Load, Names, Outcome, Row, SchemaGate, Statement, Value};
 use crate::worker::LivenessLocks;
@@ -83,6 +84,9 @@ pub(crate) struct Postgres {
     /// An application's pool, whose connections are used instead, and what begins a
     /// transaction there.
     borrowed: Option<(PgPool, Arc<str>)>,
+    /// Whether each unit says whose rows it may see, as the policies of
+    /// `row_security` want it.
+    is_row_secure: bool,
     pub(crate) schema: Option<String>,
     pub(crate) names: Names,
     pub(crate) gate: SchemaGate,
@@ -104,6 +108,7 @@ impl Postgres {
         Self {
             pool,
             borrowed: None,
+            is_row_secure: false,
             schema,
             names,
             gate: SchemaGate::default(),
@@ -117,6 +122,11 @@ impl Postgres {
     /// Lets work run on an application's connections.
     pub(crate) fn borrowing(self, pool: PgPool, schema: Option<&str>) -> Self {
         Self { borrowed: Some((pool, begin_borrowed(schema).into())), ..self }
+    }
+
+    /// Lets each unit say whose rows it may see.
+    pub(crate) fn row_secure(self) -> Self {
+        Self { is_row_secure: true, ..self }
     }
 
     /// Runs statements that only read. If the connection turns out to be lost
@@ -135,9 +145,7 @@ impl Postgres {
         let statements = self.named(statements);
         match &*statements {
             [one] if !matches!(one.expected, Expected::Touched(_)) => self.run_each(statements.into()).await,
-            _ => {
-                self.in_transaction(move |connection| Box::pin(run_all(connection, statements.into()))).await
-            }
+            _ => self.run_together(statements.into()).await,
         }
     }
 
@@ -149,10 +157,18 @@ impl Postgres {
     }
 
     async fn run_each(&self, statements: Arc<[Statement]>) -> Result<Vec<Outcome>, DbError> {
-        if self.borrowed.is_some() {
-            return self.in_transaction(|connection| Box::pin(run_all(connection, statements))).await;
+        if self.borrowed.is_some() || self.is_row_secure {
+            return self.run_together(statements).await;
         }
         self.work(|connection| Box::pin(run_all(connection, statements))).await
+    }
+
+    /// Runs statements in one transaction.
+    async fn run_together(&self, statements: Arc<[Statement]>) -> Result<Vec<Outcome>, DbError> {
+        if self.is_row_secure {
+            return self.in_transaction(|connection| Box::pin(run_secured(connection, statements))).await;
+        }
+        self.in_transaction(|connection| Box::pin(run_all(connection, statements))).await
     }
 
     /// Runs `work` in one transaction, which is committed if it succeeds.
@@ -252,6 +268,56 @@ async fn run_all(
         outcomes.push(run(connection, statement).await?);
     }
     Ok(outcomes)
+}
+
+const NAME_TENANT: &str = "SELECT set_config($1, $2, true)";
+
+/// Runs the statements of a transaction one after the other, each for its tenant.
+async fn run_secured(
+    connection: &mut PgConnection,
+    statements: Arc<[Statement]>,
+) -> Result<Vec<Outcome>, DbError> {
+    let mut outcomes = Vec::with_capacity(statements.len());
+    let mut named: Option<Option<TenantId>> = None;
+    for statement in &*statements {
+        let text = statement.text(Kind::Postgres);
+        let copied = match &text {
+            // It brings its rows in a form of its own, so they are of the tenant before.
+            Some(DialectText::Copy(text)) => Some((*text).to_owned()),
+            Some(DialectText::BuiltCopy(text)) => Some(text.to_string()),
+            _ => None,
+        };
+        if text.is_some() && copied.is_none() && named != Some(statement.tenant) {
+            let tenant = statement
+                .tenant
+                .map_or_else(|| row_security::ALL.to_owned(), |tenant| tenant.uuid().to_string());
+            query(NAME_TENANT).bind(row_security::SETTING).bind(tenant).execute(&mut *connection).await?;
+            named = Some(statement.tenant);
+        }
+        outcomes.push(match (copied, &*statement.values) {
+            (Some(text), [Value::Bytes(Some(rows))]) => copy_through(connection, &text, rows).await?,
+            _ => run(connection, statement).await?,
+        });
+    }
+    Ok(outcomes)
+}
+
+/// Copies rows by way of a table of the transaction's own: PostgreSQL copies none into a
+/// table with policies.
+#[expect(clippy::disallowed_methods, reason = "made of the store's own texts")]
+async fn copy_through(connection: &mut PgConnection, text: &str, rows: &[u8]) -> Result<Outcome, DbError> {
+    let unknown = || sqlx::Error::Protocol(format!("`{text}` is of another form than `COPY TABLE (…) FROM`"));
+    let rest = text.strip_prefix("COPY ").ok_or_else(unknown)?;
+    let (table, rest) = rest.split_once(' ').ok_or_else(unknown)?;
+    let (columns, rest) = rest.split_once(')').ok_or_else(unknown)?;
+    let through = format!("CREATE TEMPORARY TABLE copied (LIKE {table}) ON COMMIT DROP");
+    raw_sql(AssertSqlSafe(through)).execute(&mut *connection).await?;
+    copy(connection, &format!("COPY pg_temp.copied {columns}){rest}"), rows).await?;
+    let names = columns.trim_start_matches('(');
+    let insert = format!("INSERT INTO {table} {columns}) SELECT {names} FROM pg_temp.copied");
+    let inserted = raw_sql(AssertSqlSafe(insert)).execute(&mut *connection).await?;
+    raw_sql("DROP TABLE pg_temp.copied").execute(connection).await?;
+    Ok(Outcome { rows: Vec::new(), touched: inserted.rows_affected() })
 }
 
 /// Runs one statement.

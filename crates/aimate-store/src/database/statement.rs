@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use aimate_core::TenantId;
+
 use super::{Bind, DbError, Names, Row, Sql, Value};
 use crate::Kind;
 
@@ -11,6 +13,9 @@ pub(crate) struct Statement {
     text: Text,
     pub(crate) values: Vec<Value>,
     pub(crate) expected: Expected,
+    /// Whose rows it is about: of the first tenant that is bound; of none, if it is the
+    /// process's or the operator's.
+    pub(crate) tenant: Option<TenantId>,
 }
 
 #[derive(Clone, Debug)]
@@ -41,7 +46,7 @@ pub(crate) enum Expected {
 
 impl Statement {
     pub(super) fn new(sql: Sql) -> Self {
-        Self { text: Text::Literal(sql), values: Vec::new(), expected: Expected::Anything }
+        Self { text: Text::Literal(sql), values: Vec::new(), expected: Expected::Anything, tenant: None }
     }
 
     /// The text on a database; `None` if it needs none there.
@@ -76,6 +81,7 @@ impl Statement {
 
     /// Gives the next parameter its value.
     pub(crate) fn bind(mut self, value: impl Bind) -> Self {
+        self.tenant = self.tenant.or_else(|| value.tenant());
         self.values.push(value.into_value());
         self
     }
@@ -101,12 +107,13 @@ impl Statement {
 pub(crate) struct Builder {
     text: String,
     values: Vec<Value>,
+    tenant: Option<TenantId>,
 }
 
 impl Builder {
     /// Begins with `text`.
     pub(crate) fn new(text: &'static str) -> Self {
-        Self { text: text.to_owned(), values: Vec::new() }
+        Self { text: text.to_owned(), values: Vec::new(), tenant: None }
     }
 
     /// Appends a piece of SQL: never what a user wrote.
@@ -117,6 +124,7 @@ impl Builder {
 
     /// Appends a parameter with its value.
     pub(crate) fn bind(&mut self, value: impl Bind) -> &mut Self {
+        self.tenant = self.tenant.or_else(|| value.tenant());
         self.values.push(value.into_value());
         self.text.push('$');
         self.text.push_str(&self.values.len().to_string());
@@ -125,7 +133,12 @@ impl Builder {
 
     /// The statement.
     pub(crate) fn build(self) -> Statement {
-        Statement { text: Text::Built(self.text.into()), values: self.values, expected: Expected::Anything }
+        Statement {
+            text: Text::Built(self.text.into()),
+            values: self.values,
+            expected: Expected::Anything,
+            tenant: self.tenant,
+        }
     }
 }
 

@@ -63,6 +63,20 @@ pub(crate) trait Bind: Sized {
     const NULL: Value;
     /// The value.
     fn into_value(self) -> Value;
+    /// The tenant, if the value is one.
+    fn tenant(&self) -> Option<TenantId> {
+        None
+    }
+}
+
+impl Bind for TenantId {
+    const NULL: Value = Value::Uuid(None);
+    fn into_value(self) -> Value {
+        Value::Uuid(Some(self.uuid()))
+    }
+    fn tenant(&self) -> Option<TenantId> {
+        Some(*self)
+    }
 }
 
 impl<T: Bind> Bind for Option<T> {
@@ -85,7 +99,6 @@ macro_rules! binds {
 
 binds! {
     Uuid: Uuid, std::convert::identity;
-    TenantId: Uuid, TenantId::uuid;
     UserId: Uuid, UserId::uuid;
     SessionId: Uuid, SessionId::uuid;
     ApiTokenId: Uuid, ApiTokenId::uuid;

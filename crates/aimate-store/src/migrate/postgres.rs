@@ -7,6 +7,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 
 use super::{failed, in_the_way, migrator, missing, to_be_made};
 use crate::database::postgres::Postgres;
+use crate::database::row_security;
 use crate::database::{Names, failure};
 use crate::migrations::{POSTGRES, TABLE};
 
@@ -26,6 +27,14 @@ pub(super) async fn migrate(db: &Postgres) -> Result<Vec<String>> {
     Ok(missing)
 }
 
+/// Puts the policies of row-level security on all tables.
+pub(super) async fn secure_rows(db: &Postgres, role: &str) -> Result<usize> {
+    let mut connection = db.pool.open().await.map_err(failure)?;
+    let secured = row_security::secure(&mut connection, &db.names, db.schema.as_deref(), role).await;
+    let _ = connection.close().await;
+    secured
+}
+
 /// The names of what is missing.
 pub(super) async fn pending(db: &Postgres) -> Result<Vec<String>> {
     let missing = check(&mut db.pool.open().await.map_err(failure)?, &db.names, db.schema.as_deref()).await?;
@@ -41,6 +50,7 @@ pub(crate) async fn run(
 ) -> Result<Vec<String>> {
     let mut missing = check(connection, names, schema).await?;
     if !missing.is_empty() {
+        row_security::see_all(connection).await?;
         check_vector(connection).await?;
         if let Some(name) = made_before(connection, to_be_made(POSTGRES, names, &missing), schema).await? {
             // Another process may have been at it since.
