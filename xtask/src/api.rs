@@ -12,8 +12,9 @@ use crate::process::Result;
 use crate::source::{Module, modules, read};
 
 /// The crates that others depend on.
-const LIBRARIES: [&str; 9] = [
+const LIBRARIES: [&str; 10] = [
     "aimate",
+    "aimate-accounts",
     "aimate-core",
     "aimate-http",
     "aimate-index",
