@@ -26,7 +26,7 @@ use crate::password::Passwords;
 use crate::settings::AccountSettings;
 use authenticate::{KnownApiToken, KnownSession};
 #[cfg(feature = "oidc")]
-pub(crate) use sign_in::name_of;
+pub(crate) use sign_in::{allowed, name_of};
 
 /// How often old attempts to sign in are cleared.
 const CLEAR_EVERY: Duration = Duration::from_secs(60 * 60);
@@ -72,7 +72,8 @@ impl Client {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Principal {
-    /// Their scope; the role is the one that is stored.
+    /// Their scope; the role is the one that is stored, but that of an API token without the
+    /// scope `admin`, which is a user's.
     pub scope: Scope,
     /// What they showed.
     pub credential: Credential,

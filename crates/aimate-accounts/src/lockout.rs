@@ -2,7 +2,8 @@
 //!
 //! Five attempts are free; after that each has to wait a second, and the next twice as
 //! long. They are counted by address, whether it has an account or not, and by network.
-//! After a hundred failures in a row an address is locked until somebody unlocks it.
+//! After a hundred failures in a row an address is locked until somebody unlocks it. Of a
+//! network's failures each minute takes one off, so that those of one do not burden the others.
 
 use std::net::IpAddr;
 use std::time::Duration;

@@ -32,7 +32,7 @@ use openidconnect::{
 use subtle::ConstantTimeEq;
 use url::Url;
 
-use crate::accounts::{Accounts, Client, SignedIn};
+use crate::accounts::{Accounts, Client, SignedIn, allowed};
 use crate::event::AccountEvent;
 use crate::lockout;
 use attempt::OidcAttempt;
@@ -198,41 +198,46 @@ impl Oidc {
         client: &Client,
     ) -> Result<OidcSignedIn> {
         let of = self.provider(provider)?;
-        let came = self.came(of, cookie, answer, client).await;
-        let is_refusal =
-            |error: &Error| matches!(error.kind(), ErrorKind::Unauthenticated | ErrorKind::Forbidden);
-        if came.as_ref().is_err_and(is_refusal) {
+        let (attempt, code) = self.begun(of, cookie, answer).await?;
+        let network = self.use_up(&attempt, client).await?;
+        let claims = self.verified(of, &attempt, code).await;
+        // A provider that cannot be asked is no failure of who asks.
+        let is_no_failure = claims.as_ref().map_or_else(is_outage, |_| true);
+        if is_no_failure && !network.is_empty() {
+            self.0.accounts.stores().logins.succeeded(&[], &network).await?;
+        }
+        let signed_in = match claims {
+            Ok(claims) => self.come(of, &claims, client).await,
+            Err(error) => Err(error),
+        };
+        // Of attempts that were begun here alone, and once of each: strangers do not fill the log.
+        if signed_in.as_ref().is_err_and(is_refusal) {
             self.0.accounts.record(AccountEvent::SignInFailed(None)).await;
         }
-        came
+        Ok(OidcSignedIn { signed_in: signed_in?, return_to: attempt.return_to })
     }
 
-    async fn came(
-        &self,
-        of: &Provider,
-        cookie: &str,
-        answer: &OidcAnswer,
-        client: &Client,
-    ) -> Result<OidcSignedIn> {
+    /// The session of whom a provider vouches for.
+    async fn come(&self, of: &Provider, claims: &Claims, client: &Client) -> Result<SignedIn> {
         let accounts = &self.0.accounts;
-        let (claims, return_to) = self.verified(of, cookie, answer, client).await?;
-        let user = account::of(accounts, &of.settings, &claims).await?;
-        let signed_in = accounts.begin_session(user, client).await?;
-        Ok(OidcSignedIn { signed_in, return_to })
+        let user = account::of(accounts, &of.settings, claims).await?;
+        accounts.begin_session(user, client).await
     }
 
     fn provider(&self, name: &str) -> Result<&Provider> {
         self.0.providers.get(name).ok_or_else(|| Error::missing("OpenID provider", name))
     }
 
-    /// What the ID token says, if all of the answer fits what was begun.
-    async fn verified(
+    /// The attempt that this answer ends, and the code, if it fits what was begun.
+    async fn begun<'a>(
         &self,
         of: &Provider,
         cookie: &str,
-        answer: &OidcAnswer,
-        client: &Client,
-    ) -> Result<(Claims, String)> {
+        answer: &'a OidcAnswer,
+    ) -> Result<(OidcAttempt, &'a Secret)> {
+        if !attempt::may_be_one(cookie, &answer.state) {
+            return Err(not_fitting("there is no cookie, or no state"));
+        }
         let now = self.0.accounts.now();
         let attempt = OidcAttempt::open(cookie, &self.0.sealer, &of.settings, now).await?;
         if !bool::from(attempt.state.as_bytes().ct_eq(answer.state.as_bytes())) {
@@ -242,12 +247,15 @@ impl Oidc {
         if answer.issuer.as_ref().is_some_and(|issuer| *issuer != of.settings.issuer) {
             return Err(not_fitting("the answer is of another issuer"));
         }
-        let Some(code) = &answer.code else {
-            return Err(not_fitting("the provider gave no code"));
-        };
-        let network = self.use_up(&attempt, client).await?;
+        let code = answer.code.as_ref().ok_or_else(|| not_fitting("the provider gave no code"))?;
+        Ok((attempt, code))
+    }
+
+    /// What the ID token says that the provider gives for the code.
+    async fn verified(&self, of: &Provider, attempt: &OidcAttempt, code: &Secret) -> Result<Claims> {
+        let now = self.0.accounts.now();
         let metadata = self.metadata(of, false).await?;
-        let token = self.exchanged(of, &metadata, code, &attempt).await?;
+        let token = self.exchanged(of, &metadata, code, attempt).await?;
         let nonce = Nonce::new(attempt.nonce.clone());
         let claims = match verification::claims(&of.client(&metadata)?, &token, &nonce, now) {
             // The provider signs with a new key.
@@ -262,26 +270,24 @@ impl Oidc {
             let asked = self.user_info(of, &metadata, &token, &claims.subject).await?;
             claims = Claims::of_user_info(claims.subject, &asked);
         }
-        if !network.is_empty() {
-            self.0.accounts.stores().logins.succeeded(&[], &network).await?;
-        }
-        Ok((claims, attempt.return_to))
+        Ok(claims)
     }
 
-    /// Takes an attempt once, in whatever process, and counts it for the client's network;
-    /// returns what it was counted for.
+    /// Takes an attempt once, in whatever process, and counts it for the client's network, in one
+    /// commit: while the network has to wait, the attempt stays good. Returns what it was counted
+    /// for.
     async fn use_up(&self, attempt: &OidcAttempt, client: &Client) -> Result<Vec<Vec<u8>>> {
         let (accounts, now) = (&self.0.accounts, self.0.accounts.now());
         accounts.clear_old_attempts(now).await;
         let once = lockout::once(attempt.state.as_bytes(), attempt::LASTS);
-        if accounts.stores().logins.attempt(&[once], now).await? != Attempt::Allowed {
-            return Err(not_fitting("the attempt was ended before"));
+        let network = client.ip.map(lockout::network_limit);
+        let limits: Vec<_> = [once].into_iter().chain(network).collect();
+        match accounts.stores().logins.attempt(&limits, now).await? {
+            // Networks are never locked.
+            Attempt::Locked => return Err(not_fitting("the attempt was ended before")),
+            outcome => allowed(outcome, now)?,
         }
-        let limits: Vec<_> = client.ip.map(lockout::network_limit).into_iter().collect();
-        if !limits.is_empty() {
-            accounts.attempt(&limits, now).await?;
-        }
-        Ok(limits.into_iter().map(|limit| limit.subject).collect())
+        Ok(limits.into_iter().skip(1).map(|limit| limit.subject).collect())
     }
 
     async fn exchanged(
@@ -427,6 +433,16 @@ fn secret_goes(metadata: &CoreProviderMetadata) -> AuthType {
         return AuthType::RequestBody;
     }
     AuthType::BasicAuth
+}
+
+/// Whether nobody is let in by this.
+fn is_refusal(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Unauthenticated | ErrorKind::Forbidden)
+}
+
+/// Whether the provider could not be asked.
+fn is_outage(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Upstream | ErrorKind::Unavailable | ErrorKind::Timeout)
 }
 
 /// The one sentence for whatever does not fit; why is for the log.

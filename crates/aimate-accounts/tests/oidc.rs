@@ -13,9 +13,12 @@ use aimate_accounts::{
     Registration, RegistrationRule, SigningSecret,
 };
 use aimate_core::api_token::TokenScope;
+use aimate_core::audit::AuditFilter;
 use aimate_core::testing::FixedClock;
 use aimate_core::user::UserChange;
-use aimate_core::{ClockAndIds, Engine, Error, ErrorKind, KeyRing, RandomIds, Result, Role, Secret};
+use aimate_core::{
+    ClockAndIds, Engine, Error, ErrorKind, KeyRing, PageRequest, RandomIds, Result, Role, Secret,
+};
 use aimate_store::Store;
 use provider::{Lie, Provider};
 
@@ -197,6 +200,60 @@ async fn network_that_fails_often_has_to_wait() {
     }
     assert_eq!(kinds[..5], [ErrorKind::Unauthenticated; 5]);
     assert_eq!(kinds[5..], [ErrorKind::RateLimited; 2]);
+    // An attempt that had to wait is not used up by it.
+    let visit = house.visit("ada", "ada@example.org").await;
+    let finish =
+        async || kind(house.oidc.finish("acme", visit.cookie.expose(), &visit.answer, &client).await);
+    let asked = house.provider.asked().len();
+    assert_eq!(finish().await, ErrorKind::RateLimited);
+    assert_eq!(house.provider.asked().len(), asked);
+    house.clock.advance(Duration::from_secs(1));
+    assert_eq!(finish().await, ErrorKind::Unauthenticated);
+    assert!(house.provider.asked().len() > asked);
+}
+
+#[tokio::test]
+async fn provider_that_cannot_be_asked_is_no_failure_of_a_network() {
+    let house = House::open().await;
+    let client = Client::new(Some("192.0.2.7".parse().unwrap()), None);
+    let mut visits = Vec::new();
+    for _ in 0..8 {
+        visits.push(house.visit("ada", "ada@example.org").await);
+    }
+    house.provider.say("token_endpoint", "http://login.example.org/token");
+    // It has yet to ask the provider what it says of itself.
+    let twin = house.twin();
+    for visit in &visits {
+        let come = twin.finish("acme", visit.cookie.expose(), &visit.answer, &client).await;
+        assert_eq!(kind(come), ErrorKind::Upstream);
+    }
+}
+
+#[tokio::test]
+async fn strangers_do_not_fill_the_audit_log() {
+    let house = House::open().await;
+    let admin = house.sign_in("ada", "ada@example.org").await.unwrap().signed_in;
+    let scope = house.accounts.authenticate(admin.access_token.expose()).await.unwrap().scope;
+    let failures = async || {
+        let filter = AuditFilter::default();
+        let log = house.engine.audit(&scope, &filter, PageRequest::first(200)).await.unwrap();
+        log.data.iter().filter(|record| record.action.as_str() == "user.login_failed").count()
+    };
+    let mine = house.visit("ada", "ada@example.org").await;
+    let (cookie, state) = (mine.cookie.expose(), mine.answer.state.as_str());
+    let other = "A".repeat(state.len());
+    for (cookie, state) in [("", state), ("x", state), (cookie, ""), (cookie, "x"), (cookie, other.as_str())]
+    {
+        let answer = OidcAnswer::new(state, mine.answer.code.clone(), None);
+        let visit = Visit { cookie: Secret::new(cookie), answer };
+        assert_eq!(kind(house.finish(&visit).await), ErrorKind::Unauthenticated);
+    }
+    house.finish(&mine).await.unwrap();
+    assert_eq!(kind(house.finish(&mine).await), ErrorKind::Unauthenticated);
+    assert_eq!(failures().await, 0);
+    house.provider.lie(Lie::Nonce);
+    assert_eq!(kind(house.sign_in("ada", "ada@example.org").await), ErrorKind::Unauthenticated);
+    assert_eq!(failures().await, 1);
 }
 
 #[tokio::test]
@@ -271,7 +328,14 @@ async fn registration_rule_and_domains_hold() {
         // The provider's own rule goes before.
         let open = |settings: OidcSettings| settings.registration(Some(RegistrationRule::Open));
         let house = House::with(rule, open).await;
-        house.sign_in("ada", "ada@example.org").await.unwrap();
+        // It lets in all of its people: the first of them is no admin by that.
+        let first = house.sign_in("ada", "ada@example.org").await.unwrap();
+        assert_eq!(first.signed_in.user.role, Role::User);
+        let first = |settings: OidcSettings| settings.registration(Some(RegistrationRule::First));
+        let house = House::with(rule, first).await;
+        let ada = house.sign_in("ada", "ada@example.org").await.unwrap();
+        assert_eq!(ada.signed_in.user.role, Role::User);
+        assert_eq!(kind(house.sign_in("bob", "bob@example.org").await), ErrorKind::Forbidden);
         let house = House::with(RegistrationRule::Open, |settings| settings.registration(Some(rule))).await;
         assert_eq!(kind(house.sign_in("ada", "ada@example.org").await), ErrorKind::Forbidden);
     }

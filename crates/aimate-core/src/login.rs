@@ -72,7 +72,8 @@ pub struct AttemptLimit {
     /// The longest wait between two attempts; the first is a second, and each further
     /// one twice as long.
     pub max_wait: Duration,
-    /// The number of failures in a row after which it is locked; `None` for never.
+    /// The number of failures in a row after which it is locked; `None` for never: then each
+    /// minute takes one failure off, whether there are attempts in it or not.
     pub lock_after: Option<u32>,
     /// After this time without an attempt, earlier failures do not count.
     pub forget_after: Duration,
@@ -128,7 +129,8 @@ pub trait LoginStore: Send + Sync {
     /// it: calls at once cannot try more often than they are allowed.
     async fn attempt(&self, limits: &[AttemptLimit], now: Timestamp) -> Result<Attempt>;
     /// Says that an allowed attempt succeeded: the failures of `reset` are forgotten,
-    /// and those of `returned` are one less.
+    /// and those of `returned`, which are never locked, are one less, and the next attempt does
+    /// not wait for this one.
     async fn succeeded(&self, reset: &[Vec<u8>], returned: &[Vec<u8>]) -> Result<()>;
     /// Forgets the attempts of what had none since `before` and is not locked
     /// (`lock_after` failures); returns how many.

@@ -14,6 +14,7 @@ use crate::page::{or_not_found, touched_or_not_found};
 use crate::session;
 use crate::user;
 use crate::value::text;
+use crate::workspace::lock_tenant;
 
 /// One registration after the other, so that one of them is the first.
 const LOCK_TENANT: Sql = Sql::Postgres("SELECT tenant_id FROM tenants WHERE tenant_id = $1 FOR UPDATE");
@@ -166,6 +167,7 @@ impl LoginStore for SqlStore {
     async fn adopt(&self, tenant: TenantId, from: UserId, to: UserId, now: Timestamp) -> Result<()> {
         let of = |sql: Sql, user: UserId| sql.bind(tenant).bind(user);
         let mut statements = vec![
+            lock_tenant(tenant),
             of(MOVE, from).bind(to).expect_touched(1),
             of(CLEAR_EMAIL, from),
             of(TAKE_NAME, to).bind(from).bind(now).expect_touched(1),

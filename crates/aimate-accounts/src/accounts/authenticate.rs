@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use aimate_core::api_token::FoundToken;
+use aimate_core::api_token::{FoundToken, TokenScope};
 use aimate_core::session::Session;
-use aimate_core::{Error, ErrorKind, ErrorReason, Result, Scope, TenantId, Timestamp};
+use aimate_core::{Error, ErrorKind, ErrorReason, Result, Role, Scope, TenantId, Timestamp};
 
 use super::{Accounts, Credential, Principal};
 use crate::access_token::AccessTokenOf;
@@ -141,6 +141,12 @@ impl Accounts {
             }
             unless_unavailable(touched)?;
         }
+        // Much of what an admin alone may do is behind routes that need `write` or `read`: a token
+        // that is not for administration acts as any user's there.
+        let scope = match token.scopes.contains(&TokenScope::Admin) {
+            true => scope,
+            false => Scope { role: Role::User, ..scope },
+        };
         let credential = Credential::ApiToken { id: token.id, prefix: token.prefix, scopes: token.scopes };
         Ok(Principal { scope, credential })
     }

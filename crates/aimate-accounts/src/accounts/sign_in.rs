@@ -131,13 +131,15 @@ impl Accounts {
         })?;
         // Whoever tried to sign in before it was there.
         self.0.stores.logins.succeeded(&[subject], &[]).await?;
-        let by_operator = account.admission == Admission::Operator;
+        // Who signs in with an identity came by themselves, whatever let them in.
+        let by_operator = account.admission == Admission::Operator && account.identity.is_none();
         self.record(AccountEvent::Registered { user: made.id, by_operator }).await;
         Ok(made)
     }
 
     /// Signs somebody in. Whether there is such an account, and what is wrong, is not
-    /// told, nor to be seen from how long it takes.
+    /// told, nor to be seen from how long it takes; but an imported bcrypt hash takes another
+    /// time until its owner signs in for the first time, which replaces it.
     ///
     /// # Errors
     /// `Invalid` for what is no address; `Unauthenticated` if address or password are
@@ -191,20 +193,8 @@ impl Accounts {
         Ok(login.clone())
     }
 
-    pub(crate) async fn attempt(&self, limits: &[AttemptLimit], now: Timestamp) -> Result<()> {
-        let refused = |what: &str, wait: Duration| {
-            tracing::warn!("an attempt to sign in was refused after too many failures");
-            Error::new(ErrorKind::RateLimited, format!("too many failed attempts; {what}"))
-                .with_retry_after(wait)
-        };
-        match self.0.stores.logins.attempt(limits, now).await? {
-            Attempt::Allowed => Ok(()),
-            Attempt::Wait(until) => {
-                let wait = until.since(now).max(Duration::from_secs(1));
-                Err(refused(&format!("try again in {} s", wait.as_secs().max(1)), wait))
-            }
-            Attempt::Locked => Err(refused("an administrator can unlock the address", LOCKED_RETRY)),
-        }
+    async fn attempt(&self, limits: &[AttemptLimit], now: Timestamp) -> Result<()> {
+        allowed(self.0.stores.logins.attempt(limits, now).await?, now)
     }
 
     /// A new session of a user, with its tokens.
@@ -373,6 +363,23 @@ impl Accounts {
         self.0.stores.logins.set_password(tenant, user, &hash, keep, self.now()).await?;
         self.0.sessions.forget(|of, _| of.user == user && Some(of.session) != keep);
         Ok(())
+    }
+}
+
+/// Refuses what was not allowed to be attempted.
+pub(crate) fn allowed(outcome: Attempt, now: Timestamp) -> Result<()> {
+    let refused = |what: &str, wait: Duration| {
+        tracing::warn!("an attempt to sign in was refused after too many failures");
+        Err(Error::new(ErrorKind::RateLimited, format!("too many failed attempts; {what}"))
+            .with_retry_after(wait))
+    };
+    match outcome {
+        Attempt::Allowed => Ok(()),
+        Attempt::Wait(until) => {
+            let wait = until.since(now).max(Duration::from_secs(1));
+            refused(&format!("try again in {} s", wait.as_secs().max(1)), wait)
+        }
+        Attempt::Locked => refused("an administrator can unlock the address", LOCKED_RETRY),
     }
 }
 

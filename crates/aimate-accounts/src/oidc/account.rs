@@ -10,6 +10,7 @@ use super::settings::OidcSettings;
 use super::verification::Claims;
 use crate::accounts::{Accounts, name_of};
 use crate::event::AccountEvent;
+use crate::settings::RegistrationRule;
 
 /// The user who signs in: known, linked by address if the settings say so, or new.
 pub(super) async fn of(accounts: &Accounts, settings: &OidcSettings, claims: &Claims) -> Result<User> {
@@ -68,7 +69,22 @@ async fn created(
     identity: &Identity,
 ) -> Result<User> {
     let rule = settings.registration.unwrap_or(accounts.settings().registration);
-    let admission: Admission = accounts.admission(rule, None).await?;
+    let admission = match accounts.admission(rule, None).await? {
+        // Where nobody registers by themselves, nobody becomes the admin by it: whoever first
+        // comes from a provider that lets in all of its people is one of them.
+        Admission::Anyone | Admission::First if !makes_an_admin(accounts.settings().registration) => {
+            Admission::Operator
+        }
+        admission => admission,
+    };
     let name = name_of(name, &email).or_else(|_| name_of(None, &email))?;
     accounts.make_identified(email, name, Role::User, None, Some(identity.clone()), admission).await
+}
+
+/// Whether the first account of a server with this rule is an admin's.
+fn makes_an_admin(rule: RegistrationRule) -> bool {
+    match rule {
+        RegistrationRule::Open | RegistrationRule::First => true,
+        RegistrationRule::Invite | RegistrationRule::Closed => false,
+    }
 }

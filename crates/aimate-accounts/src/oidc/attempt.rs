@@ -18,6 +18,14 @@ use super::settings::OidcSettings;
 pub(super) const LASTS: Duration = Duration::from_secs(600);
 /// The most bytes of a cookie that is looked at.
 const MAX_COOKIE: usize = 8_192;
+/// The bytes of a state: 16 at random, in base64.
+const STATE: usize = 22;
+
+/// Whether a cookie and a state may be those of an attempt: what can be seen to be none costs no
+/// question to whatever has the keys.
+pub(super) fn may_be_one(cookie: &str, state: &str) -> bool {
+    !cookie.is_empty() && state.len() == STATE
+}
 
 /// An attempt to sign in.
 #[derive(Serialize, Deserialize)]

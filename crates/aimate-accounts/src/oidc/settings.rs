@@ -28,7 +28,8 @@ pub struct OidcSettings {
     /// end. Right only for a provider that the operator trusts with every address. Default: no.
     pub links_by_email: bool,
     /// Who gets an account that has none, by the rule for registration; invites do not come this
-    /// way. Default: by that of the accounts.
+    /// way. The first account is an admin's only if the rule of the accounts themselves is `Open`
+    /// or `First`. Default: by that of the accounts.
     pub registration: Option<RegistrationRule>,
 }
 

@@ -269,11 +269,31 @@ pub async fn refused_attempt_counts_nowhere(stores: &Stores) {
         let attempt = stores.logins.attempt(std::slice::from_ref(&account), at(0)).await.unwrap();
         assert_eq!(attempt, Attempt::Allowed);
     }
-    // A success gives one attempt back, and shortens no wait.
-    assert_eq!(stores.logins.attempt(std::slice::from_ref(&network), at(1)).await.unwrap(), Attempt::Allowed);
-    stores.logins.succeeded(&[], &[vec![2; 32]]).await.unwrap();
-    let next = stores.logins.attempt(std::slice::from_ref(&network), at(1)).await.unwrap();
-    assert_eq!(next, Attempt::Wait(at(2)));
+    // A success gives one attempt back, and the next one does not wait for it; a failure counts as
+    // it would have before.
+    let tried = async |seconds| stores.logins.attempt(std::slice::from_ref(&network), at(seconds)).await;
+    for _ in 0..5 {
+        assert_eq!(tried(1).await.unwrap(), Attempt::Allowed);
+        stores.logins.succeeded(&[], &[vec![2; 32]]).await.unwrap();
+    }
+    assert_eq!(tried(1).await.unwrap(), Attempt::Allowed);
+    assert_eq!(tried(1).await.unwrap(), Attempt::Wait(at(3)));
+    assert_eq!(tried(2).await.unwrap(), Attempt::Wait(at(3)));
+    // Each minute takes one failure of a network off, though there are attempts all the time.
+    for seconds in (30..=300).step_by(30) {
+        assert_eq!(tried(seconds).await.unwrap(), Attempt::Allowed, "{seconds}");
+        stores.logins.succeeded(&[], &[vec![2; 32]]).await.unwrap();
+    }
+    for _ in 0..3 {
+        assert_eq!(tried(301).await.unwrap(), Attempt::Allowed);
+    }
+    assert_eq!(tried(301).await.unwrap(), Attempt::Wait(at(302)));
+    // Those in a row, which lock in the end, stay.
+    for _ in 0..3 {
+        stores.logins.attempt(&[limit(3)], at(0)).await.unwrap();
+    }
+    assert_eq!(stores.logins.attempt(&[limit(3)], at(600)).await.unwrap(), Attempt::Allowed);
+    assert_eq!(stores.logins.attempt(&[limit(3)], at(600)).await.unwrap(), Attempt::Wait(at(602)));
 }
 
 pub async fn old_attempts_are_forgotten(stores: &Stores) {

@@ -224,6 +224,28 @@ async fn sec_t18_scopes_hold_whatever_carries_the_token() {
 }
 
 #[tokio::test]
+async fn sec_t18_token_of_an_admin_administers_with_that_scope_alone() {
+    let (bench, _) = house([]).await;
+    let ada = register(&bench, "ada@example.org").await;
+    let access = text(&ada, "access_token");
+    let connection =
+        |name: &str, shared: bool| Some(json!({"name": name, "provider": "ollama", "shared": shared}));
+    let at = "/api/v1/connections";
+    let writer = api_token(&bench, access, &["write"]).await;
+    let writer = text(&writer, "token");
+    bench.ask(by(writer, Method::POST, at, connection("a", true))).await.problem(403, "forbidden");
+    assert_eq!(bench.ask(by(writer, Method::POST, at, connection("b", false))).await.status, 201);
+    let admin = api_token(&bench, access, &["admin", "write"]).await;
+    let admin = text(&admin, "token");
+    let made = bench.ask(by(admin, Method::POST, at, connection("c", true))).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    // Nor does it change what is shared.
+    let shared = made.header("location").to_owned();
+    bench.ask(by(writer, Method::DELETE, &shared, None)).await.problem(403, "forbidden");
+    assert_eq!(bench.ask(by(admin, Method::DELETE, &shared, None)).await.status, 204);
+}
+
+#[tokio::test]
 async fn scopes_hold_below_a_prefix() {
     let (bench, _) = house([]).await;
     let ada = register(&bench, "ada@example.org").await;

@@ -60,15 +60,18 @@ async fn sec_t19_streams_end_with_the_standing_of_who_listens() {
         let ada = register(&bench, "ada@example.org").await;
         let bob = register(&bench, "bob@example.org").await;
         let (ada, access) = (text(&ada, "access_token"), text(&bob, "access_token").to_owned());
-        let token = api_token(&bench, &access, &["write"]).await;
-        let by_token = format!("Bearer {}", text(&token, "token"));
-        let chat =
-            json!({"model": "lab/test", "messages": [{"role": "user", "content": "x"}], "stream": true});
         let user = format!("/api/v1/users/{}", text(&bob["user"], "id"));
+        let mut scopes = vec!["write"];
         if what == "demoted" {
             let promoted = bench.ask(by(ada, Method::PATCH, &user, Some(json!({"role": "admin"})))).await;
             assert_eq!(promoted.status, 200);
+            // Without this one, the token never was an admin's.
+            scopes.push("admin");
         }
+        let token = api_token(&bench, &access, &scopes).await;
+        let by_token = format!("Bearer {}", text(&token, "token"));
+        let chat =
+            json!({"model": "lab/test", "messages": [{"role": "user", "content": "x"}], "stream": true});
         let stream = open_stream(&bench, &[("authorization", &by_token)], "/v1/chat/completions", chat).await;
         let changed = match what {
             "demoted" => bench.ask(by(ada, Method::PATCH, &user, Some(json!({"role": "user"})))).await,

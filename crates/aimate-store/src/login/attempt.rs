@@ -11,28 +11,60 @@ use crate::database::{Sql, Statement};
 
 /// Counts an attempt of `$1` at `$2`, unless it is locked (`$4` failures) or has to
 /// wait: after `$5` failures a second, twice as long after each further one, at most
-/// `$6`. Failures before `$3` do not count.
+/// `$6`. Failures before `$3` do not count, and each `$7` of the clock that began since the
+/// last attempt took one off. Counting by the clock loses nothing of the time between two
+/// attempts, however often there are some: a network in which people sign in all the time
+/// recovers too.
 const COUNT: Sql = Sql::Each {
     sqlite: "INSERT INTO login_attempts (subject, failures, last_attempt_at) VALUES ($1, 1, $2) \
         ON CONFLICT (subject) DO UPDATE SET last_attempt_at = excluded.last_attempt_at, \
-        failures = CASE WHEN login_attempts.last_attempt_at < $3 THEN 1 ELSE login_attempts.failures + 1 END \
-        WHERE login_attempts.failures < $4 AND (login_attempts.failures < $5 \
-        OR $2 - login_attempts.last_attempt_at >= MIN($6, 1000000 << MIN(login_attempts.failures - $5, 20))) \
-        RETURNING failures",
+        failures = CASE WHEN login_attempts.last_attempt_at < $3 THEN 1 ELSE MAX(login_attempts.failures \
+        - MAX($2 / $7 - login_attempts.last_attempt_at / $7, 0), 0) + 1 END \
+        WHERE login_attempts.failures < $4 AND (login_attempts.failures \
+        - MAX($2 / $7 - login_attempts.last_attempt_at / $7, 0) < $5 \
+        OR $2 - login_attempts.last_attempt_at >= MIN($6, 1000000 << MIN(login_attempts.failures \
+        - MAX($2 / $7 - login_attempts.last_attempt_at / $7, 0) - $5, 20))) RETURNING failures",
     postgres: "INSERT INTO login_attempts (subject, failures, last_attempt_at) VALUES ($1, 1, $2) \
         ON CONFLICT (subject) DO UPDATE SET last_attempt_at = excluded.last_attempt_at, \
-        failures = CASE WHEN login_attempts.last_attempt_at < $3 THEN 1 ELSE login_attempts.failures + 1 END \
-        WHERE login_attempts.failures < $4 AND (login_attempts.failures < $5 \
+        failures = CASE WHEN login_attempts.last_attempt_at < $3 THEN 1 ELSE GREATEST(login_attempts.failures \
+        - GREATEST($2 / $7::bigint - login_attempts.last_attempt_at / $7::bigint, 0), 0) + 1 END \
+        WHERE login_attempts.failures < $4 AND (login_attempts.failures \
+        - GREATEST($2 / $7::bigint - login_attempts.last_attempt_at / $7::bigint, 0) < $5 \
         OR $2 - login_attempts.last_attempt_at >= LEAST($6, 1000000::bigint << \
-        LEAST(login_attempts.failures - $5, 20)::integer)) RETURNING failures",
+        LEAST(login_attempts.failures - GREATEST($2 / $7::bigint - login_attempts.last_attempt_at / $7::bigint, 0) \
+        - $5, 20)::integer)) RETURNING failures",
 };
 const FIND: Sql = Sql::Same("SELECT failures, last_attempt_at FROM login_attempts WHERE subject = $1");
 const RESET: Sql = Sql::Same("DELETE FROM login_attempts WHERE subject = $1");
-/// The wait before the next one stays: it is not to be cut short by a success between
-/// failures.
+/// As if the attempt was [`RECOVERY`] (`$2`) earlier: that takes it off, and the next one does not
+/// wait for it. The attempt itself had waited for the failures before it, and those that are left
+/// cost the next failure as much as before.
 const RETURN: Sql =
-    Sql::Same("UPDATE login_attempts SET failures = failures - 1 WHERE subject = $1 AND failures > 0");
+    Sql::Same("UPDATE login_attempts SET last_attempt_at = last_attempt_at - $2 WHERE subject = $1");
 const CLEAR: Sql = Sql::Same("DELETE FROM login_attempts WHERE last_attempt_at < $1 AND failures < $2");
+
+/// The time that takes off one failure of what is never locked: the longest wait of a network, so
+/// that whoever goes on guessing is not faster than by that.
+const RECOVERY: Duration = Duration::from_secs(60);
+
+/// The time, in microseconds, that takes off one failure. Failures of what is locked at last are
+/// in a row, however far apart.
+fn recovery(limit: &AttemptLimit) -> i64 {
+    match limit.lock_after {
+        None => micros(RECOVERY),
+        Some(_) => i64::MAX,
+    }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// What is left of `failures`, the last of them at `last`.
+fn left(limit: &AttemptLimit, failures: i64, last: Timestamp, now: Timestamp) -> i64 {
+    let every = recovery(limit);
+    failures - (now.0 / every - last.0 / every).max(0)
+}
 
 fn lock_after(limit: &AttemptLimit) -> i64 {
     limit.lock_after.map_or(i64::MAX, i64::from)
@@ -46,13 +78,15 @@ pub(super) fn counted(limit: &AttemptLimit, now: Timestamp) -> Statement {
         .bind(now.minus(limit.forget_after))
         .bind(lock_after(limit))
         .bind(i64::from(limit.free))
-        .bind(i64::try_from(limit.max_wait.as_micros()).unwrap_or(i64::MAX))
+        .bind(micros(limit.max_wait))
+        .bind(recovery(limit))
         .expect_returned()
 }
 
 pub(super) fn succeeded(reset: &[Vec<u8>], returned: &[Vec<u8>]) -> Vec<Statement> {
     let reset = reset.iter().map(|subject| RESET.bind(subject.as_slice()));
-    reset.chain(returned.iter().map(|subject| RETURN.bind(subject.as_slice()))).collect()
+    let returned = returned.iter().map(|subject| RETURN.bind(subject.as_slice()).bind(micros(RECOVERY)));
+    reset.chain(returned).collect()
 }
 
 pub(super) fn clear(before: Timestamp, lock_after: u32) -> Statement {
@@ -80,7 +114,7 @@ impl SqlStore {
                 return Ok(Attempt::Locked);
             }
             let last: Timestamp = row.get("last_attempt_at")?;
-            until = until.max(last.plus(wait(limit, failures)));
+            until = until.max(last.plus(wait(limit, left(limit, failures, last, now))));
         }
         Ok(Attempt::Wait(until))
     }
