@@ -9,11 +9,13 @@ use std::sync::OnceLock;
 
 use aimate::{Error, Result};
 
-/// The settings of the README that do not begin with `AIMATE_`.
-const SETTINGS: [&str; 16] = [
+/// The settings of the README that do not begin with `AIMATE_`; those of OpenTelemetry are read
+/// by it alone, from the environment: spans may go with a key that is there.
+const SETTINGS: [&str; 17] = [
     "AI_PROVIDER",
     "ALLOWED_ORIGINS",
     "DATABASE_POOL_SIZE",
+    "DATABASE_ROW_LEVEL_SECURITY",
     "DATABASE_SCHEMA",
     "DATABASE_TABLE_PREFIX",
     "DATABASE_TIMEOUT",
@@ -82,15 +84,20 @@ pub(crate) fn load(arguments: impl Iterator<Item = OsString>) -> Result<Option<L
 /// would get it.
 pub(crate) fn key_for(key: &str, address: &str) -> Option<String> {
     let value = std::env::var(key).ok().filter(|value| !value.trim().is_empty())?;
-    let Some((file, taken)) = TAKEN.get() else { return Some(value) };
-    if !may_meet(key, address, taken) {
+    may_be_sent(key, address).then_some(value)
+}
+
+/// Whether the value of `key` may be sent to the address of `address`; see [`key_for`].
+pub(crate) fn may_be_sent(key: &str, address: &str) -> bool {
+    let Some((file, taken)) = TAKEN.get() else { return true };
+    let may = may_meet(key, address, taken);
+    if !may {
         tracing::warn!(
             "{address} is from {} and {key} is not: the key is not sent there; put both into one place",
             file.display()
         );
-        return None;
     }
-    Some(value)
+    may
 }
 
 fn may_meet(key: &str, address: &str, taken: &HashSet<String>) -> bool {
@@ -184,6 +191,23 @@ mod tests {
         assert!(is_setting("AIMATE_LOG") && is_setting("OPENAI_BASE_URL"));
         for foreign in ["LD_PRELOAD", "PATH", "HTTPS_PROXY", "SSL_CERT_FILE", "aimate_log"] {
             assert!(!is_setting(foreign), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn settings_of_the_readme_are_settings() {
+        let readme = include_str!("../../../README.md");
+        let (_, rest) = readme.split_once("\n## Settings\n").unwrap();
+        let (table, _) = rest.split_once("\n### ").unwrap();
+        let cells = table.lines().filter_map(|line| line.strip_prefix("| ")?.split('|').next());
+        let names: HashSet<_> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+        assert!(names.contains("DATABASE_URL"), "{names:?}");
+        for name in &names {
+            assert!(is_setting(name) || name.starts_with("OTEL_"), "{name}");
+        }
+        // RUST_LOG is in the sentence on AIMATE_LOG.
+        for name in SETTINGS.iter().filter(|name| **name != "RUST_LOG") {
+            assert!(names.contains(name), "{name} is not in the README");
         }
     }
 }

@@ -5,6 +5,7 @@ use aimate::provider::AddressSource;
 use aimate::providers::Transport;
 use aimate::{Error, Result, Secret, async_trait};
 
+use crate::env_file::may_be_sent;
 use crate::registration::registration;
 
 /// The providers' names, separated by commas.
@@ -52,8 +53,11 @@ fn provider(name: &str, read: &impl Fn(&str) -> Option<String>) -> Result<OidcSe
     let back = format!("{}/api/v1/auth/oidc/{name}/callback", public.trim_end_matches('/'));
     let issuer = needed(&variable("ISSUER"), "https://login.example.org")?;
     let client_id = needed(&variable("CLIENT_ID"), "aimate")?;
+    let secret = of("CLIENT_SECRET")
+        .filter(|_| may_be_sent(&variable("CLIENT_SECRET"), &variable("ISSUER")))
+        .map(Secret::new);
     let mut settings = OidcSettings::new(name, issuer.trim(), client_id.trim(), back)
-        .client_secret(of("CLIENT_SECRET").map(Secret::new))
+        .client_secret(secret)
         .allowed_domains(list("DOMAINS"));
     let scopes = list("SCOPES");
     if !scopes.is_empty() {

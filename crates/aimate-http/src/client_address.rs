@@ -16,14 +16,11 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub(crate) fn of(options: &Options, extensions: &Extensions, headers: &HeaderMap) -> Option<IpAddr> {
     let peer = extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
     let Some(back) = options.proxies.checked_sub(1) else { return peer };
-    let named: Vec<&str> = headers
-        .get_all(&FORWARDED_FOR)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .collect();
-    let client = named.iter().rev().nth(back).map(|address| address.trim());
-    client.and_then(address).or(peer)
+    // By bytes: what a client writes may be no text, and must not hide what the proxies say.
+    let values = headers.get_all(&FORWARDED_FOR).iter().rev();
+    let mut named = values.flat_map(|value| value.as_bytes().rsplit(|byte| *byte == b','));
+    let client = named.nth(back).and_then(|name| std::str::from_utf8(name).ok());
+    client.and_then(|name| address(name.trim())).or(peer)
 }
 
 /// An address, which some proxies write with a port.
@@ -34,14 +31,21 @@ fn address(text: &str) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     fn client(proxies: usize, forwarded: &[&str]) -> String {
+        let forwarded: Vec<_> = forwarded.iter().map(|value| value.as_bytes()).collect();
+        client_of_bytes(proxies, &forwarded)
+    }
+
+    fn client_of_bytes(proxies: usize, forwarded: &[&[u8]]) -> String {
         let mut extensions = Extensions::new();
         extensions.insert(ConnectInfo(SocketAddr::from(([10, 0, 0, 1], 9))));
         let mut headers = HeaderMap::new();
         for value in forwarded {
-            headers.append(FORWARDED_FOR, value.parse().unwrap());
+            headers.append(FORWARDED_FOR, HeaderValue::from_bytes(value).unwrap());
         }
         let options = Options::default().proxies(proxies);
         of(&options, &extensions, &headers).unwrap().to_string()
@@ -54,6 +58,11 @@ mod tests {
         assert_eq!(client(1, &["forged, 192.0.2.1"]), "192.0.2.1");
         assert_eq!(client(1, &["forged", "203.0.113.9,192.0.2.1"]), "192.0.2.1");
         assert_eq!(client(2, &["forged, 192.0.2.1, 10.0.0.2"]), "192.0.2.1");
+        // What is no text hides nothing to the right of it.
+        assert_eq!(client_of_bytes(1, &[b"\xff\xfe, 192.0.2.1"]), "192.0.2.1");
+        assert_eq!(client_of_bytes(1, &[b"\xff", b"203.0.113.9,192.0.2.1"]), "192.0.2.1");
+        assert_eq!(client_of_bytes(2, &[b"\xff, 192.0.2.1, 10.0.0.2"]), "192.0.2.1");
+        assert_eq!(client_of_bytes(1, &[b"192.0.2.1, \xff"]), "10.0.0.1");
         for nothing in [&[][..], &["nonsense"], &[""]] {
             assert_eq!(client(1, nothing), "10.0.0.1");
         }
