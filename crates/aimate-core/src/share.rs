@@ -24,7 +24,7 @@ pub const MAX_SHARES: u32 = 100;
 /// Messages of a shared branch at most.
 pub const MAX_SHARED_MESSAGES: usize = 2_000;
 /// Bytes of a shared branch as JSON at most.
-pub const MAX_SHARED_BYTES: usize = 16 * 1024 * 1024;
+pub const MAX_SHARED_BYTES: usize = 4 * 1024 * 1024;
 /// How long a link is good if nobody says otherwise: 30 days.
 pub const DEFAULT_SHARED_FOR: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// How long a link is good at most: 366 days.

@@ -11,7 +11,6 @@ use tokio::time::Duration;
 
 use crate::error::{Failure, Result};
 use crate::event_frame::LargeEvents;
-use crate::link_looks::LinkLooks;
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::work::{self, Work};
@@ -22,6 +21,8 @@ pub(crate) const BODY_UNIT: usize = 64 * 1024;
 const SEAT_RETRY_AFTER: Duration = Duration::from_secs(5);
 /// When somebody may who was refused because there is too much to do.
 const OVERLOAD_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Shared conversations that are sent at once.
+const MAX_SHARED_AT_ONCE: usize = 64;
 
 /// The state of the router. Clones share it.
 #[derive(Clone)]
@@ -35,7 +36,8 @@ pub(crate) struct AppState {
     /// The scope of local mode, after its first use.
     pub(crate) local_scope: OnceCell<Scope>,
     pub(crate) large_events: Arc<LargeEvents>,
-    pub(crate) shared_looks: LinkLooks,
+    /// Room for shared conversations that are being sent.
+    shared_room: Arc<Semaphore>,
     seats: Arc<Semaphore>,
     user_seats: PerUser,
     pub(crate) rate_limiter: RateLimiter,
@@ -64,7 +66,7 @@ impl App {
             rate_limiter: engine.rate_limiter(options.rate_limits),
             work: Work::new(options.max_requests),
             large_events: Arc::default(),
-            shared_looks: LinkLooks::default(),
+            shared_room: Arc::new(Semaphore::new(MAX_SHARED_AT_ONCE)),
             engine,
             options,
             metrics: Metrics::default(),
@@ -96,6 +98,18 @@ impl App {
         Ok(Seat { _seat: seat, _of_user: place })
     }
 
+    /// Room for one more shared conversation, until it is sent: for one nobody has to be
+    /// known, and it may be large.
+    ///
+    /// # Errors
+    /// `Unavailable` if there is none.
+    pub(crate) fn room_for_shared(&self) -> Result<OwnedSemaphorePermit> {
+        self.shared_room.clone().try_acquire_owned().map_err(|_| {
+            let error = Error::unavailable("too many shared conversations are read; try again in a moment");
+            Failure::crowded(error.with_retry_after(OVERLOAD_RETRY_AFTER))
+        })
+    }
+
     /// Whether one more request can be taken in work.
     ///
     /// # Errors
@@ -120,7 +134,7 @@ impl App {
     fn overloaded(&self) -> Failure {
         self.metrics.refuse_overload();
         let error = Error::unavailable("the server has more to do than it can; try again in a moment");
-        error.with_retry_after(OVERLOAD_RETRY_AFTER).into()
+        Failure::crowded(error.with_retry_after(OVERLOAD_RETRY_AFTER))
     }
 
     /// Lets a request of a bucket through.

@@ -60,6 +60,8 @@ pub(crate) struct Failure {
     param: Option<String>,
     /// Whether the connection is closed behind it.
     closes: bool,
+    /// Whether it comes in crowds, for want of room.
+    is_crowded: bool,
     /// The rate limit that it exceeds.
     rate: Option<(RequestClass, RateLimit)>,
 }
@@ -68,6 +70,16 @@ impl Failure {
     /// A failure behind which the connection is closed.
     pub(crate) fn closing(error: Error) -> Self {
         Self { closes: true, ..Self::from(error) }
+    }
+
+    /// A failure for want of room, which comes in crowds and is no news for the log.
+    pub(crate) fn crowded(error: Error) -> Self {
+        Self { is_crowded: true, ..Self::from(error) }
+    }
+
+    /// Whether it is one of a crowd.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.is_crowded || self.closes
     }
 
     /// The refusal of a request by a rate limit.
@@ -105,11 +117,6 @@ impl Failure {
     /// Whether a budget is used up.
     fn is_used_up(&self) -> bool {
         self.error.reason() == Some(ErrorReason::BudgetExceeded)
-    }
-
-    /// Whether the connection is closed behind it: for who finds no room.
-    pub(crate) fn closes(&self) -> bool {
-        self.closes
     }
 
     /// The response in `format`.
@@ -190,7 +197,7 @@ pub fn problem(error: Error) -> Response {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { error, status: None, param: None, closes: false, rate: None }
+        Self { error, status: None, param: None, closes: false, is_crowded: false, rate: None }
     }
 }
 

@@ -51,7 +51,6 @@ mod health;
 mod invite;
 mod json;
 mod knowledge;
-mod link_looks;
 mod message;
 mod metrics;
 mod middleware;

@@ -53,8 +53,11 @@ pub(crate) async fn handle(State(app): State<App>, mut request: Request, next: N
         // A bug in one handler must not close the connection, which other
         // requests may be using, without an answer.
         Ok(()) => {
-            let handled = audit.of(work::handling(let_in(&app, is_service, request, next).instrument(span)));
-            AssertUnwindSafe(handled).catch_unwind().await.unwrap_or_else(|_| {
+            let is_change = request_class::is_change(request.method(), request.uri().path());
+            let handled = let_in(app.clone(), is_service, request, next).instrument(span);
+            let handled = AssertUnwindSafe(audit.of(work::handling(handled))).catch_unwind();
+            let handled = if is_change { to_its_end(handled).await } else { handled.await.ok() };
+            handled.unwrap_or_else(|| {
                 Failure::from(Error::internal("the server failed unexpectedly; see its log for details"))
                     .into_response()
             })
@@ -63,6 +66,15 @@ pub(crate) async fn handle(State(app): State<App>, mut request: Request, next: N
     mount::complete_location(&prefix, &mut response);
     let response = watch.over(response, &context).await;
     context.finish(response)
+}
+
+/// Handles a change to its end, whether its client waits for the answer or not: what is
+/// stored goes into the audit log too.
+#[expect(clippy::disallowed_methods, reason = "it ends with the handler, which has a deadline")]
+async fn to_its_end<E: Send + 'static>(
+    handled: impl Future<Output = Result<Response, E>> + Send + 'static,
+) -> Option<Response> {
+    tokio::spawn(handled).await.ok()?.ok()
 }
 
 /// Whom the handler lets in, so that a stream of theirs ends with their sign-in.
@@ -102,9 +114,9 @@ impl Watch {
 /// Runs the handler, if there is a place in work, and the machine that the request comes
 /// from has not sent too many that need nobody to be signed in. A request whose body is
 /// still to come gets its place then: who sends slowly keeps nobody else out.
-async fn let_in(app: &App, is_service: bool, request: Request, next: Next) -> Response {
+async fn let_in(app: App, is_service: bool, request: Request, next: Next) -> Response {
     if !is_service
-        && request.body().is_end_stream()
+        && (request.body().is_end_stream() || !request_class::takes_a_body(request.method()))
         && let Err(failure) = app.begin_work()
     {
         return failure.into_response();
@@ -189,7 +201,7 @@ impl RequestContext {
         let (id, error) = (self.id.to_str().unwrap_or_default(), &failure.error);
         let code = error.kind().as_str();
         // Who finds no room comes in crowds, and must not fill the log too.
-        if failure.status().is_server_error() && !failure.closes() {
+        if failure.status().is_server_error() && !failure.is_crowded() {
             tracing::error!(request_id = id, method = %self.method, code, cause = ?error, "request failed");
         } else {
             tracing::debug!(request_id = id, method = %self.method, code, cause = ?error, "request refused");

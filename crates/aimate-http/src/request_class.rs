@@ -7,11 +7,10 @@ use http::Method;
 /// the prefix that it is nested under.
 pub(crate) fn of(method: &Method, path: &str) -> RequestClass {
     let parts: Vec<&str> = parts(path).collect();
-    let is_read = method == Method::GET || method == Method::HEAD;
     match parts.as_slice() {
         ["auth", "password"] => RequestClass::Auth,
         ["knowledge", "search"] | ["conversations", "search"] => RequestClass::Search,
-        _ if is_read => RequestClass::Read,
+        _ if is_read(method) => RequestClass::Read,
         ["messages"] | ["conversations", _, "messages", ..] | ["chat", "completions"] | ["embeddings"] => {
             RequestClass::Chat
         }
@@ -26,9 +25,25 @@ pub(crate) fn of_public(method: &Method, path: &str) -> Option<RequestClass> {
     let mut parts = parts(path);
     match (parts.next()?, parts.next()?) {
         ("auth", "register" | "login" | "refresh" | "oidc") => Some(RequestClass::Auth),
-        ("shared", _) if method == Method::GET => Some(RequestClass::Read),
+        ("shared", _) if is_read(method) => Some(RequestClass::Read),
         _ => None,
     }
+}
+
+/// Whether a request changes something at once, so that it is handled to its end. An
+/// answer of a model is the engine's own, and an upload ends with its client.
+pub(crate) fn is_change(method: &Method, path: &str) -> bool {
+    of_public(method, path) == Some(RequestClass::Auth)
+        || !is_read(method) && matches!(of(method, path), RequestClass::Write | RequestClass::Auth)
+}
+
+/// Whether what a request sends along is read.
+pub(crate) fn takes_a_body(method: &Method) -> bool {
+    !is_read(method) && method != Method::DELETE
+}
+
+fn is_read(method: &Method) -> bool {
+    method == Method::GET || method == Method::HEAD
 }
 
 /// Whether a request is answered however much there is to do, because it tells how the
@@ -74,13 +89,36 @@ mod tests {
     }
 
     #[test]
+    fn changes_are_handled_to_their_end_and_answers_are_not() {
+        let is = |method: Method, path: &str| is_change(&method, path);
+        for (method, path) in [
+            (Method::DELETE, "/api/v1/shares/1"),
+            (Method::PATCH, "/api/v1/users/1"),
+            (Method::POST, "/api/v1/auth/login"),
+            (Method::GET, "/api/v1/auth/oidc/acme/callback"),
+        ] {
+            assert!(is(method.clone(), path), "{method} {path}");
+        }
+        for (method, path) in [
+            (Method::POST, "/v1/chat/completions"),
+            (Method::POST, "/api/v1/conversations/1/messages"),
+            (Method::POST, "/api/v1/knowledge/collections/1/documents"),
+            (Method::GET, "/api/v1/runs/1/events"),
+        ] {
+            assert!(!is(method.clone(), path), "{method} {path}");
+        }
+    }
+
+    #[test]
     fn public_work_counts_for_the_machine() {
         let class = |method: Method, path: &str| of_public(&method, path);
         for path in ["register", "login", "refresh", "oidc/acme/callback"] {
             let class = class(Method::POST, &format!("/api/v1/auth/{path}"));
             assert_eq!(class, Some(RequestClass::Auth), "{path}");
         }
-        assert_eq!(class(Method::GET, "/api/v1/shared/token"), Some(RequestClass::Read));
+        for method in [Method::GET, Method::HEAD] {
+            assert_eq!(class(method, "/api/v1/shared/token"), Some(RequestClass::Read));
+        }
         for path in ["/health", "/api/v1/auth/me", "/api/v1/auth/logout", "/v1/models", "/", "/login"] {
             assert_eq!(class(Method::GET, path), None, "{path}");
         }

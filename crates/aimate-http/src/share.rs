@@ -2,10 +2,12 @@
 
 use aimate_core::share::{CreatedShare, NewShare, Share, SharedConversation};
 use aimate_core::{ConversationId, ShareId};
+use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, REFERRER_POLICY};
 use http::{HeaderName, HeaderValue, StatusCode};
+use http_body_util::BodyExt as _;
 
 use crate::app::App;
 use crate::error::{Failure, Result};
@@ -64,10 +66,7 @@ pub(crate) async fn revoke(
     params(("token" = String, Path, description = "The `token` of the link")),
     responses((status = 200, body = SharedConversation)))]
 pub(crate) async fn shared(State(app): State<App>, Path(token): Path<String>) -> Response {
-    let mut response = match open(&app, &token).await {
-        Ok(shown) => Json(shown).into_response(),
-        Err(failure) => failure.into_response(),
-    };
+    let mut response = open(&app, &token).await.unwrap_or_else(Failure::into_response);
     // The address is the secret: it is not to be kept, told to others or found again.
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -76,7 +75,15 @@ pub(crate) async fn shared(State(app): State<App>, Path(token): Path<String>) ->
     response
 }
 
-async fn open(app: &App, token: &str) -> Result<SharedConversation, Failure> {
-    app.shared_looks.take()?;
-    Ok(app.engine.shared(token).await?)
+/// What a link shows, with its room until it is sent.
+async fn open(app: &App, token: &str) -> Result<Response> {
+    let room = app.room_for_shared()?;
+    let shown: SharedConversation = app.engine.shared(token).await?;
+    Ok(Json(shown).into_response().map(|body| {
+        let held = body.map_frame(move |frame| {
+            let _ = &room;
+            frame
+        });
+        Body::new(held)
+    }))
 }

@@ -1,5 +1,7 @@
 //! Conversations that are shared by a link.
 
+use std::time::Duration;
+
 use aimate_core::testing::{Step, answer};
 use aimate_http::Options;
 use http::Method;
@@ -153,4 +155,23 @@ async fn who_shared_and_revoked_is_in_the_audit_log() {
     let of =
         |action: &str| log["data"].as_array().unwrap().iter().filter(|one| one["action"] == action).count();
     assert_eq!((of("share.created"), of("share.revoked")), (1, 1), "{log}");
+}
+
+#[tokio::test]
+async fn change_whose_client_goes_away_is_in_the_audit_log() {
+    let bench = bench([answer("In May.")]).await;
+    let at = bench.conversation().await;
+    bench.say(&at, "When?").await;
+    let (made, token) = share(&bench, &at, json!({})).await;
+    let path = format!("/api/v1/shares/{}", made["id"].as_str().unwrap());
+    // The client is gone after the first moment.
+    let asked = bench.ask(request(Method::DELETE, &path, None));
+    assert!(tokio::time::timeout(Duration::ZERO, asked).await.is_err());
+    let is_revoked = async {
+        while !bench.get("/api/v1/audit").await.body.contains("share.revoked") {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), is_revoked).await.unwrap();
+    assert_eq!(open(&bench, &token).await.status, 404);
 }
