@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use aimate_text::tokens::MESSAGE_OVERHEAD;
 use futures_util::{StreamExt as _, stream};
+use tokio::task::JoinHandle;
 
 use super::Engine;
 use super::resolve::ResolvedModel;
@@ -85,6 +86,9 @@ pub(super) struct BudgetHold {
     /// What the call may cost before more is set aside.
     granted: BudgetLimits,
     takes_place: bool,
+    /// Something that is being set aside: its caller may go away, and the database does
+    /// not stop for that.
+    under_way: Option<JoinHandle<Result<Reserved>>>,
 }
 
 impl Engine {
@@ -108,6 +112,7 @@ impl Engine {
             step: 0,
             granted: BudgetLimits::default(),
             takes_place: false,
+            under_way: None,
         };
         let (wanted, least) = new.output.tokens();
         let of = |output| new.pricing.estimate(new.prompt_tokens, output);
@@ -161,10 +166,10 @@ impl BudgetHold {
 
     /// Sets more aside and notes what there is now.
     async fn reserve(&mut self, wanted: Amount, least: Amount) -> Result<Reserved> {
-        let inner = &self.engine.inner;
+        let lasts = self.engine.inner.answer_limits.time;
         let mut waits = WAITS.into_iter();
         loop {
-            let now = inner.sources.now();
+            let now = self.engine.inner.sources.now();
             let reserve = Reserve {
                 call: self.call,
                 step: self.step,
@@ -172,11 +177,11 @@ impl BudgetHold {
                 wanted,
                 least,
                 now,
-                expires_at: now.plus(inner.answer_limits.time).plus(GRACE),
+                expires_at: now.plus(lasts).plus(GRACE),
             };
             // One whose acknowledgement is lost may be stored.
             self.step += 1;
-            match inner.stores.budgets.reserve(&self.scope, &reserve).await {
+            match self.reserve_once(reserve).await {
                 Err(error) if error.kind() == ErrorKind::Unavailable => match waits.next() {
                     Some(wait) => tokio::time::sleep(wait).await,
                     None => return Err(error),
@@ -192,6 +197,15 @@ impl BudgetHold {
         }
     }
 
+    async fn reserve_once(&mut self, reserve: Reserve) -> Result<Reserved> {
+        let (engine, scope) = (self.engine.clone(), self.scope);
+        let task = async move { engine.inner.stores.budgets.reserve(&scope, &reserve).await };
+        let under_way = self.under_way.insert(self.engine.inner.tasks.spawn(task));
+        let reserved = under_way.await;
+        self.under_way = None;
+        reserved.map_err(|error| Error::internal("setting something aside failed").with_source(error))?
+    }
+
     fn covers(&self, amount: &Amount) -> bool {
         self.granted.max_cost.is_none_or(|most| amount.cost <= most)
             && self.granted.max_tokens.is_none_or(|most| amount.tokens <= most)
@@ -200,12 +214,17 @@ impl BudgetHold {
 
 impl Drop for BudgetHold {
     fn drop(&mut self) {
+        let under_way = self.under_way.take();
         // Without a runtime the process is ending; it expires.
-        if self.takes_place || tokio::runtime::Handle::try_current().is_err() {
+        if (self.takes_place && under_way.is_none()) || tokio::runtime::Handle::try_current().is_err() {
             return;
         }
         let (engine, scope, call) = (self.engine.clone(), self.scope, self.call);
         self.engine.inner.tasks.spawn(async move {
+            if let Some(under_way) = under_way {
+                // Whatever came of it is given back.
+                let _ = under_way.await;
+            }
             if let Err(error) = engine.inner.stores.budgets.release(&scope, call).await {
                 tracing::warn!(%error, "what was set aside for a call is given back when it expires");
             }

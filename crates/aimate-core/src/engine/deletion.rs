@@ -15,6 +15,7 @@ use crate::deletion::{DeletedCounts, Deletion, DeletionStep, DeletionTarget};
 use crate::error::{Error, Result};
 use crate::id::UserId;
 use crate::knowledge::{Blob, BlobEntry};
+use crate::scope::Scope;
 
 /// How often deletions of processes that died are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -79,11 +80,8 @@ impl Users {
     /// ends before the deletion does.
     pub async fn delete(&self, id: UserId) -> Result<Deleted> {
         self.engine.admit_admin(&self.scope, "deletes its users").await?;
-        let event = AuditEvent::new(action::USER_DELETED).target("user", id);
         let target = DeletionTarget { tenant: self.scope.tenant, user: Some(id) };
-        let deleted = self.engine.delete_and_wait(target).await?;
-        self.engine.audit_of(&self.scope, event).await;
-        Ok(deleted)
+        self.engine.delete_and_wait(target, Some(self.scope)).await
     }
 }
 
@@ -96,7 +94,7 @@ impl Tenants {
     /// `NotFound`; `Unavailable` if the engine ends before the deletion does.
     pub async fn delete(&self, tenant: impl Into<TenantRef>) -> Result<Deleted> {
         let TenantRef(tenant) = tenant.into();
-        self.engine.delete_and_wait(DeletionTarget { tenant, user: None }).await
+        self.engine.delete_and_wait(DeletionTarget { tenant, user: None }, None).await
     }
 
     /// Deletes a user of a tenant, as [`Users::delete`] does, without asking who wants it.
@@ -105,7 +103,7 @@ impl Tenants {
     /// `NotFound`; `Unavailable` if the engine ends before the deletion does.
     pub async fn delete_user(&self, tenant: impl Into<TenantRef>, user: UserId) -> Result<Deleted> {
         let TenantRef(tenant) = tenant.into();
-        self.engine.delete_and_wait(DeletionTarget { tenant, user: Some(user) }).await
+        self.engine.delete_and_wait(DeletionTarget { tenant, user: Some(user) }, None).await
     }
 }
 
@@ -161,10 +159,17 @@ impl Engine {
         Ok(all)
     }
 
-    async fn delete_and_wait(&self, target: DeletionTarget) -> Result<Deleted> {
+    /// Deletes, for an admin or for the operator, who writes into the log what they do.
+    async fn delete_and_wait(&self, target: DeletionTarget, admin: Option<Scope>) -> Result<Deleted> {
         self.accepting()?;
         let inner = &self.inner;
-        let mut deletion = inner.stores.deletions.begin(&target, inner.worker, inner.sources.now()).await?;
+        let now = inner.sources.now();
+        let mut deletion = inner.stores.deletions.begin(&target, inner.worker, now).await?;
+        // Once, and as soon as it is sure to happen: whoever waits for it may go away.
+        if let (Some(admin), Some(user), true) = (admin, target.user, deletion.started_at == now) {
+            let event = AuditEvent::new(action::USER_DELETED).target("user", user);
+            self.audit_of(&admin, event).await;
+        }
         inner.access.forget(target.tenant, target.user);
         self.cancel_answers(target.tenant, target.user);
         inner.deletions.begun.notify_one();
