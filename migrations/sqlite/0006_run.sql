@@ -29,6 +29,8 @@ CREATE TABLE runs (
 
 CREATE UNIQUE INDEX runs_client ON runs (tenant_id, user_id, client_id) WHERE client_id IS NOT NULL;
 CREATE INDEX runs_of_conversation ON runs (tenant_id, conversation_id, id);
+-- Not of what is in flight, for which there is a smaller one.
+CREATE INDEX runs_of_user ON runs (tenant_id, user_id, id) WHERE finished_at IS NOT NULL;
 -- Holds what is in flight only, so that workers may read all of it.
 CREATE INDEX runs_unfinished ON runs (tenant_id, worker_id, id) WHERE finished_at IS NULL;
 

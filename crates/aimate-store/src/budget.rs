@@ -6,7 +6,7 @@ use aimate_core::budget::{
     Amount, Budget, BudgetLimits, BudgetPeriod, BudgetStore, BudgetSubject, Reserve, Reserved,
 };
 use aimate_core::usage::Cost;
-use aimate_core::{BudgetId, Error, Page, PageRequest, Result, Scope, TenantId, Timestamp, UsageId};
+use aimate_core::{BudgetId, Error, Page, PageRequest, Result, Scope, TenantId, Timestamp, UsageId, UserId};
 use async_trait::async_trait;
 use uuid::Uuid;
 
@@ -17,6 +17,9 @@ use crate::value::{count, json, text};
 
 pub(crate) use settle::{Settled, settled, subjects};
 
+/// A lock that is not to be had soon is given up: behind who waits for [`LOCK_USAGE`], all
+/// who record a call wait too, those of other tenants as well.
+const BOUND_WAIT: Sql = Sql::Postgres("SELECT set_config('lock_timeout', '2s', true)");
 /// While the sum is made, no call is recorded that would be in neither.
 const LOCK_USAGE: Sql = Sql::Postgres("LOCK TABLE usage_records IN SHARE MODE");
 /// Counts the usage since `$7`: of user `$9`, workspace `$10`, model `$11`, models that
@@ -64,6 +67,13 @@ const UPDATE: Sql = Sql::Same(
 );
 const DELETE: Sql = Sql::Same("DELETE FROM budgets WHERE tenant_id = $1 AND id = $2");
 const DELETE_OF_SUBJECT: Sql = Sql::Same("DELETE FROM budgets WHERE tenant_id = $1 AND subject = $2");
+/// Of the workspaces that user `$2` owns.
+const DELETE_OF_WORKSPACES: Sql = Sql::Each {
+    sqlite: "DELETE FROM budgets WHERE tenant_id = $1 AND subject IN (SELECT 'workspace:' || lower(hex(w.id)) \
+        FROM workspaces w WHERE w.tenant_id = $1 AND w.user_id = $2)",
+    postgres: "DELETE FROM budgets WHERE tenant_id = $1 AND subject = ANY(ARRAY(SELECT 'workspace:' || \
+        replace(w.id::text, '-', '') FROM workspaces w WHERE w.tenant_id = $1 AND w.user_id = $2))",
+};
 
 /// For call `$3`, the `$4`th time, in the budgets of subjects `$2` and of the groups of
 /// user `$12`: cost `$5` and tokens
@@ -222,6 +232,11 @@ pub(crate) fn deletion(tenant: TenantId, subject: &BudgetSubject) -> Statement {
     DELETE_OF_SUBJECT.bind(tenant).bind(subject.to_string())
 }
 
+/// Deletes the budgets of the workspaces that go with their user.
+pub(crate) fn deletion_of_workspaces(tenant: TenantId, user: UserId) -> Statement {
+    DELETE_OF_WORKSPACES.bind(tenant).bind(user)
+}
+
 /// Binds what of the usage counts for a subject.
 fn counting(create: Statement, subject: &BudgetSubject) -> Statement {
     let (mut user, mut workspace, mut group): (Option<Uuid>, Option<Uuid>, Option<Uuid>) = (None, None, None);
@@ -267,8 +282,8 @@ impl BudgetStore for SqlStore {
         let taken =
             || Error::conflict("there is a budget of this subject and period already; change that one");
         let missing = || Error::missing("tenant", scope.tenant);
-        let created = self.database.transaction([LOCK_USAGE.unbound(), create]).await;
-        let [_, created] = created.map_err(|error| error.on_unique(taken).on_foreign_key(missing))?;
+        let created = self.database.transaction([BOUND_WAIT.unbound(), LOCK_USAGE.unbound(), create]).await;
+        let [_, _, created] = created.map_err(|error| error.on_unique(taken).on_foreign_key(missing))?;
         budget(or_not_found(created.rows.first(), missing)?)
     }
 

@@ -37,11 +37,14 @@ const GET: Sql = Sql::Same(
 );
 /// Those that were changed before the cursor `$3`, `$4`. Conditions that are
 /// NULL are not asked for; no index serves them, so one statement does for all. Who made
-/// something in a workspace is in it: see `workspace/hand_over.rs`.
+/// something in a workspace is in it (see `workspace/hand_over.rs`), but for what they added
+/// at the moment when they were put out.
 const LIST: Sql = Sql::Each {
     sqlite: "SELECT id, workspace_id, title, system_prompt, is_pinned, is_archived, tags, metadata, \
         active_leaf_id, message_count, created_at, updated_at FROM conversations \
         WHERE tenant_id = $1 AND user_id = $2 AND (updated_at, id) < ($3, $4) \
+        AND (workspace_id IS NULL OR (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 \
+            AND a.user_id = $2 AND a.workspace_id = conversations.workspace_id) IS NOT NULL) \
         AND ($5 IS NULL OR is_archived = $5) AND ($6 IS NULL OR is_pinned = $6) \
         AND ($7 IS NULL OR EXISTS (SELECT 1 FROM json_each(tags) t WHERE t.value = $7)) \
         AND ($8 IS NULL OR title_folded LIKE $8 ESCAPE '\\') \
@@ -49,6 +52,8 @@ const LIST: Sql = Sql::Each {
     postgres: "SELECT id, workspace_id, title, system_prompt, is_pinned, is_archived, tags, metadata, \
         active_leaf_id, message_count, created_at, updated_at FROM conversations \
         WHERE tenant_id = $1 AND user_id = $2 AND (updated_at, id) < ($3, $4) \
+        AND (workspace_id IS NULL OR (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 \
+            AND a.user_id = $2 AND a.workspace_id = conversations.workspace_id) IS NOT NULL) \
         AND ($5::boolean IS NULL OR is_archived = $5) AND ($6::boolean IS NULL OR is_pinned = $6) \
         AND ($7::text IS NULL OR EXISTS (SELECT 1 FROM jsonb_array_elements_text(tags) AS t (value) \
             WHERE t.value = $7)) \

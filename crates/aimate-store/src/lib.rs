@@ -253,7 +253,8 @@ impl Store {
     /// The names of the migrations that the database lacks.
     ///
     /// # Errors
-    /// See [`connect`].
+    /// See [`connect`]; `Invalid` if it lacks none, but not all policies are there that
+    /// [`Options::row_level_security`] asks for.
     pub async fn pending(&self) -> Result<Vec<String>> {
         migrate::pending(&self.0.database).await
     }

@@ -26,7 +26,9 @@ const GET: Sql = Sql::Same(
 );
 const LIST: Sql = Sql::Same(
     "SELECT id, user_id, workspace_id, title, content, is_active, created_at, updated_at \
-     FROM prompts WHERE tenant_id = $1 AND user_id = $2 AND id > $3 ORDER BY id LIMIT $4",
+     FROM prompts WHERE tenant_id = $1 AND user_id = $2 AND id > $3 \
+     AND (workspace_id IS NULL OR (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 \
+        AND a.user_id = $2 AND a.workspace_id = prompts.workspace_id) IS NOT NULL) ORDER BY id LIMIT $4",
 );
 const LIST_OF_WORKSPACE: Sql = Sql::Same(
     "SELECT id, user_id, workspace_id, title, content, is_active, created_at, updated_at \

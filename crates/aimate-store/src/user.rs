@@ -10,15 +10,16 @@ use crate::budget;
 use crate::database::{Row, Sql, Statement, each};
 use crate::page::{after, or_not_found, page_by_id, rows_of, touched_or_not_found};
 use crate::value::{json, maybe_json, maybe_text, text};
-use crate::workspace::hand_over;
+use crate::workspace::{hand_over, lock_tenant};
 
 /// A tenant has a row from its first user on.
 const CREATE_TENANT: Sql = Sql::Same(
     "INSERT INTO tenants (tenant_id, key, name, is_active, created_at, updated_at) \
      VALUES ($1, $2, $3, true, $4, $4) ON CONFLICT (tenant_id) DO NOTHING",
 );
-/// Whoever begins to delete the tenant waits for this transaction, or it for them.
-const LOCK_TENANT: Sql = Sql::Postgres("SELECT tenant_id FROM tenants WHERE tenant_id = $1 FOR SHARE");
+/// Whoever begins to delete the tenant waits for this transaction, or it for them. Whoever
+/// changes its members or its name does not.
+const LOCK_TENANT: Sql = Sql::Postgres("SELECT tenant_id FROM tenants WHERE tenant_id = $1 FOR KEY SHARE");
 /// Nobody, while the user `$2` or the tenant is being deleted.
 const CREATE: Sql = Sql::Same(
     "INSERT INTO users (tenant_id, id, key, email, name, role, is_active, settings, created_at, updated_at) \
@@ -138,10 +139,11 @@ fn check_person(id: UserId) -> Result<()> {
 /// What they made in a workspace that has another owner stays there.
 pub(crate) fn deletion(tenant: TenantId, id: UserId) -> Vec<Statement> {
     let of = |sql: Sql| sql.bind(tenant).bind(id);
-    let mut statements = vec![of(LOCK)];
+    let mut statements = vec![lock_tenant(tenant), of(LOCK)];
     statements.extend(hand_over::of_deleted(tenant, id));
     let budgets = budget::deletion(tenant, &BudgetSubject::User(id));
-    statements.extend([of(LOOSEN), budgets, of(DELETE_LIMITS), of(DELETE)]);
+    let of_workspaces = budget::deletion_of_workspaces(tenant, id);
+    statements.extend([of(LOOSEN), budgets, of_workspaces, of(DELETE_LIMITS), of(DELETE)]);
     statements
 }
 

@@ -10,7 +10,7 @@ use aimate_core::workspace::{
 use aimate_core::{Error, MemberId, Page, PageRequest, Result, Scope, Timestamp, WorkspaceId};
 use async_trait::async_trait;
 
-pub(crate) use self::member::{grant_user, lock, stop_runs};
+pub(crate) use self::member::{grant_user, lock, lock_tenant, stop_runs};
 use crate::SqlStore;
 use crate::budget;
 use crate::database::{DbError, Row, Sql, each};
@@ -108,7 +108,7 @@ impl WorkspaceStore for SqlStore {
         let missing = || Error::missing("user", scope.user);
         let member = FIRST_MEMBER.scoped(scope).bind(workspace.id).bind(workspace.created_at);
         let access = FIRST_ACCESS.scoped(scope).bind(workspace.id);
-        let stored = self.database.transaction([create, member, access]).await;
+        let stored = self.database.transaction([lock(scope), create, member, access]).await;
         stored.map_err(|error| error.on_foreign_key(missing))?;
         Ok(())
     }
@@ -153,7 +153,8 @@ impl WorkspaceStore for SqlStore {
         // between the two statements.
         let changed = || Error::unavailable("the workspace changed at the same moment; try again");
         let budgets = budget::deletion(scope.tenant, &BudgetSubject::Workspace(id));
-        match self.database.transaction([leave, leave_collections, delete, budgets]).await {
+        let statements = [lock(scope), leave, leave_collections, delete, budgets];
+        match self.database.transaction(statements).await {
             Ok(_) => Ok(()),
             Err(DbError::RowCount { .. }) => {
                 Err(self.not_their_workspace(scope, id, WorkspaceRole::Owner).await)

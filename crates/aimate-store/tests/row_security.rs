@@ -165,3 +165,25 @@ async fn store_without_policies_or_above_them_is_not_opened() {
     let sqlite = aimate_store::connect(&folder.url()).await.unwrap();
     assert_eq!(sqlite.secure_rows("server").await.unwrap_err().kind(), ErrorKind::Unsupported);
 }
+
+#[tokio::test]
+async fn store_that_waits_for_migrations_waits_for_policies_too() {
+    support::on_first_server(async |schema| {
+        let (role, name) = (format!("r{}", schema.name()), schema.name());
+        run(schema, format!("CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA {name} TO {role}")).await;
+        let store = connect_with(&as_role(schema, &role), options(schema)).await.unwrap();
+        assert_ne!(store.pending().await.unwrap(), [""; 0]);
+        let owner = support::connected(schema).await;
+        run(schema, format!("GRANT SELECT ON ALL TABLES IN SCHEMA {name} TO {role}")).await;
+        let refused = store.pending().await.unwrap_err();
+        assert!(refused.message().contains("--row-level-security-for"), "{refused}");
+        assert_eq!(store.stores().workers.ping().await.err().unwrap().kind(), ErrorKind::Unavailable);
+        owner.secure_rows(&role).await.unwrap();
+        owner.close().await;
+        assert_eq!(store.pending().await.unwrap(), [""; 0]);
+        store.stores().workers.ping().await.unwrap();
+        store.close().await;
+        run(schema, format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+    })
+    .await;
+}

@@ -202,6 +202,7 @@ macro_rules! conformance_tests {
                 outsiders_find_no_workspace
                 only_users_of_the_tenant_are_let_in
                 what_a_deleted_user_made_stays
+                collections_of_one_name_come_back
                 deleted_user_is_no_member
             }
             group {

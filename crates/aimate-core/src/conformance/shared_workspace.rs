@@ -1,11 +1,15 @@
 //! Who is in a workspace, and what they may do with what belongs to it.
 
+use super::budget::budget;
+use super::knowledge_world::collection;
 use super::world::{
     World, all, at, conversation, finish, id, message, missing, prompt, refused, text_events,
 };
+use crate::budget::{BudgetLimits, BudgetPeriod, BudgetSubject};
 use crate::clock::RandomIds;
 use crate::conversation::{Conversation, ConversationChange, ConversationFilter};
 use crate::error::ErrorKind;
+use crate::knowledge::Collection;
 use crate::prompt::{Prompt, PromptChange};
 use crate::run::BeginRun;
 use crate::workspace::{MemberKind, NewWorkspaceMember, Workspace, WorkspaceChange, WorkspaceRole};
@@ -298,6 +302,33 @@ pub async fn what_a_deleted_user_made_stays(stores: &Stores) {
     stores.prompts.get(&w.other, s.prompt.id).await.unwrap();
     missing(stores.conversations.get(&w.other, private.id).await);
     missing(stores.workspaces.get(&w.other, alone.id).await);
+}
+
+pub async fn collections_of_one_name_come_back(stores: &Stores) {
+    let s = Shared::new(stores).await;
+    let (w, c) = (&s.w, &stores.collections);
+    stores.runs.finish(&w.me, &finish(&s.begin, "x", text_events(1, &["x"]))).await.unwrap();
+    s.let_in(w.other.user, WorkspaceRole::Editor).await;
+    let second = w.workspace("second").await;
+    let editor = NewWorkspaceMember::user(w.other.user, WorkspaceRole::Editor);
+    stores.workspaces.put_member(&w.me, second.id, &editor, at(1)).await.unwrap();
+    for workspace in [s.workspace.id, second.id] {
+        let notes = Collection { workspace_id: Some(workspace), ..collection("notes") };
+        c.create(&w.other, &notes).await.unwrap();
+    }
+    let of_second = budget(BudgetSubject::Workspace(second.id), BudgetPeriod::Day, BudgetLimits::tokens(9));
+    stores.budgets.create(&w.admin, &of_second).await.unwrap();
+    let target = crate::deletion::DeletionTarget { tenant: w.me.tenant, user: Some(w.me.user) };
+    stores.deletions.begin(&target, w.worker, at(2)).await.unwrap();
+    while stores.deletions.step(&target, at(3)).await.unwrap() != crate::deletion::DeletionStep::Empty {}
+    assert_eq!(stores.deletions.finish(&target, at(3)).await.unwrap().counts.workspaces, 2);
+    // Both are who made them's again, under two names.
+    let own = all(|page| c.list(&w.other, None, page)).await;
+    assert_eq!(own.len(), 2);
+    assert_ne!(own[0].name, own[1].name);
+    assert!(own.iter().all(|own| own.workspace_id.is_none() && own.name.starts_with("notes")));
+    // What limited a workspace that is gone is gone too.
+    assert!(all(|page| stores.budgets.list(&w.admin, page)).await.is_empty());
 }
 
 pub async fn deleted_user_is_no_member(stores: &Stores) {

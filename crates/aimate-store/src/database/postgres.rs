@@ -86,7 +86,7 @@ pub(crate) struct Postgres {
     borrowed: Option<(PgPool, Arc<str>)>,
     /// Whether each unit says whose rows it may see, as the policies of
     /// `row_security` want it.
-    is_row_secure: bool,
+    pub(crate) is_row_secure: bool,
     pub(crate) schema: Option<String>,
     pub(crate) names: Names,
     pub(crate) gate: SchemaGate,

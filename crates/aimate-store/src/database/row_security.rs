@@ -75,6 +75,16 @@ pub(crate) async fn secure(
     let schema_name: String = current.bind(schema).fetch_one(&mut *connection).await.map_err(failure)?;
     let tables = tables(connection, names, schema).await?;
     let mut text = format!("BEGIN; GRANT USAGE ON SCHEMA \"{schema_name}\" TO {role};");
+    // Many rows are written through a temporary table. Not if everybody may make some, which is
+    // PostgreSQL's default: two grants on one database at once are refused.
+    let database = sqlx::query_scalar(
+        "SELECT CASE WHEN NOT has_database_privilege($1::name, current_database(), 'TEMP') \
+         THEN quote_ident(current_database()) END",
+    );
+    let database: Option<String> = database.bind(role).fetch_one(&mut *connection).await.map_err(failure)?;
+    if let Some(database) = database {
+        text.push_str(&format!("GRANT TEMPORARY ON DATABASE {database} TO {role};"));
+    }
     let mut secured = 0;
     for (table, has_tenant, _) in &tables {
         let table = format!("\"{schema_name}\".{table}");
@@ -99,7 +109,7 @@ pub(crate) async fn secure(
             Err(match error.as_database_error().and_then(|error| error.code()).as_deref() {
                 Some("42501") => Error::invalid(
                     "this user may not put policies on aiMate's tables: connect as their owner, who is not the role \
-                     that the server runs as",
+                     that the server runs as; and the role must be let make temporary tables in the database",
                 )
                 .with_source(error),
                 _ => failure(error),
@@ -130,6 +140,17 @@ pub(crate) async fn check(connection: &mut PgConnection, names: &Names, schema: 
     let user: String =
         sqlx::query_scalar("SELECT current_user::text").fetch_one(&mut *connection).await.map_err(failure)?;
     check_role(connection, &user).await?;
+    let may_not = sqlx::query_scalar(
+        "SELECT CASE WHEN NOT has_database_privilege(current_user, current_database(), 'TEMP') \
+         THEN quote_ident(current_database()) END",
+    );
+    let may_not: Option<String> = may_not.fetch_one(&mut *connection).await.map_err(failure)?;
+    if let Some(database) = may_not {
+        return Err(Error::invalid(format!(
+            "the role `{user}` may not make temporary tables, through which many rows are written; let the database's \
+             owner run `GRANT TEMPORARY ON DATABASE {database} TO {user}`"
+        )));
+    }
     let tables = tables(connection, names, schema).await?;
     match tables.iter().find(|(_, has_tenant, is_forced)| *has_tenant && !is_forced) {
         None => Ok(()),

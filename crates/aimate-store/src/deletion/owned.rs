@@ -3,8 +3,10 @@
 use aimate_core::UserId;
 
 use super::Going;
+use crate::budget;
 use crate::database::{Sql, Statement};
 use crate::user;
+use crate::workspace::lock_tenant;
 
 const IDENTITIES: Sql = Sql::Each {
     sqlite: "DELETE FROM identities WHERE rowid IN (SELECT i.rowid FROM identities i WHERE i.tenant_id = $1 AND \
@@ -125,17 +127,21 @@ const REDACT_AUDIT_OF_TARGET: Sql = Sql::Each {
         to_jsonb(COALESCE((counts ->> 'redacted_audit_records')::bigint, 0) + (SELECT count(*) FROM gone))) WHERE \
         tenant_id = $1 AND user_id = $3",
 };
-/// What they asked in conversations that stay, because they are others' in workspaces: it
-/// is of who has the conversation.
+/// What they asked in conversations that stay, because they are others': it is of who has the
+/// conversation. By then all runs of theirs are such; those in flight have another index.
 const RUNS_OF_OTHERS: Sql = Sql::Each {
     sqlite: "UPDATE runs SET user_id = (SELECT c.user_id FROM conversations c WHERE c.tenant_id = $1 AND c.id = \
-        runs.conversation_id), client_id = NULL, client_hash = NULL WHERE rowid IN (SELECT r.rowid FROM conversations c \
-        CROSS JOIN runs r WHERE c.tenant_id = $1 AND c.workspace_id IS NOT NULL AND c.user_id <> $2 AND r.tenant_id = $1 \
-        AND r.conversation_id = c.id AND r.user_id = $2 LIMIT 300)",
+        runs.conversation_id), client_id = NULL, client_hash = NULL WHERE rowid IN (SELECT r.rowid FROM runs r \
+        CROSS JOIN conversations c WHERE r.tenant_id = $1 AND r.user_id = $2 AND r.finished_at IS NOT NULL AND \
+        c.tenant_id = $1 AND c.id = r.conversation_id AND c.user_id <> $2 UNION ALL SELECT r.rowid FROM runs r \
+        CROSS JOIN conversations c WHERE r.tenant_id = $1 AND r.user_id = $2 AND r.finished_at IS NULL AND \
+        c.tenant_id = $1 AND c.id = r.conversation_id AND c.user_id <> $2 LIMIT 300)",
     postgres: "WITH gone AS (UPDATE runs SET user_id = (SELECT c.user_id FROM conversations c WHERE c.tenant_id = $1 AND \
         c.id = runs.conversation_id), client_id = NULL, client_hash = NULL WHERE tenant_id = $1 AND ctid = \
-        ANY(ARRAY(SELECT r.ctid FROM conversations c CROSS JOIN runs r WHERE c.tenant_id = $1 AND c.workspace_id IS NOT \
-        NULL AND c.user_id <> $2 AND r.tenant_id = $1 AND r.conversation_id = c.id AND r.user_id = $2 LIMIT 300)) \
+        ANY(ARRAY(SELECT r.ctid FROM runs r CROSS JOIN conversations c WHERE r.tenant_id = $1 AND r.user_id = $2 AND \
+        r.finished_at IS NOT NULL AND c.tenant_id = $1 AND c.id = r.conversation_id AND c.user_id <> $2 UNION ALL \
+        SELECT r.ctid FROM runs r CROSS JOIN conversations c WHERE r.tenant_id = $1 AND r.user_id = $2 AND \
+        r.finished_at IS NULL AND c.tenant_id = $1 AND c.id = r.conversation_id AND c.user_id <> $2 LIMIT 300)) \
         RETURNING 1) UPDATE deletions SET counts = jsonb_set(counts, '{handed_over_runs}', to_jsonb(COALESCE((counts \
         ->> 'handed_over_runs')::bigint, 0) + (SELECT count(*) FROM gone))) WHERE tenant_id = $1 AND user_id = $3",
 };
@@ -148,7 +154,8 @@ const COUNT_USER: Sql = Sql::Each {
 };
 
 pub(super) fn statements(going: &Going<'_>) -> Vec<Statement> {
-    let mut statements = Vec::new();
+    // While it can be told which those are.
+    let mut statements = vec![budget::deletion_of_workspaces(going.target.tenant, going.user)];
     for (sql, noun) in [
         (LOGINS, "logins"),
         (IDENTITIES, "identities"),
@@ -176,7 +183,8 @@ pub(super) fn statements(going: &Going<'_>) -> Vec<Statement> {
 
 /// The user, and whatever came in between: no more than a few rows.
 pub(super) fn last(going: &Going<'_>) -> Vec<Statement> {
-    let mut statements = Vec::new();
+    // Before the deletion's own row, as whoever begins one does it.
+    let mut statements = vec![lock_tenant(going.target.tenant)];
     if going.user != UserId::SHARED {
         statements.push(going.uncounted(COUNT_USER));
     }

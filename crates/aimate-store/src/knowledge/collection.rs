@@ -63,7 +63,10 @@ const LIST: Sql = Sql::Same(
      WHERE d.tenant_id = c.tenant_id AND d.collection_id = c.id) AS chunk_count \
      FROM collections c LEFT JOIN spaces s \
      ON s.tenant_id = c.tenant_id AND s.collection_id = c.id AND s.status = 'active' \
-     WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id < $3 ORDER BY c.id DESC LIMIT $4",
+     WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id < $3 \
+     AND (c.workspace_id IS NULL OR (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 \
+        AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL) \
+     ORDER BY c.id DESC LIMIT $4",
 );
 /// All of workspace `$3`, if the user is in it.
 const LIST_OF_WORKSPACE: Sql = Sql::Same(
@@ -98,7 +101,10 @@ const NEWEST_CONFIGS: Sql = Sql::Same(
      AND a.workspace_id = c.workspace_id) AS role \
      FROM collections c LEFT JOIN spaces s \
      ON s.tenant_id = c.tenant_id AND s.collection_id = c.id AND s.status = 'active' \
-     WHERE c.tenant_id = $1 AND c.user_id = $2 ORDER BY c.id DESC LIMIT $3",
+     WHERE c.tenant_id = $1 AND c.user_id = $2 \
+     AND (c.workspace_id IS NULL OR (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 \
+        AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL) \
+     ORDER BY c.id DESC LIMIT $3",
 );
 const CONFIGS: Sql = Sql::Each {
     sqlite: "SELECT c.id, c.user_id, c.name, c.chunk_size, c.chunk_overlap, s.id AS space_id, s.model, s.dimensions, s.version, \

@@ -48,25 +48,22 @@ const ADD: Sql = Sql::Same(
 const GET: Sql = Sql::Same(
     "SELECT id, collection_id, name, title, source, media_type, size, content_hash, blob_id, status, error, progress, \
      chunk_count, warnings, metadata, created_at, updated_at FROM documents \
-     WHERE tenant_id = $1 AND id = $3 AND (documents.user_id IN ($2, $4) OR (SELECT a.role \
-        FROM collections c CROSS JOIN workspace_access a WHERE c.tenant_id = $1 \
-        AND c.id = documents.collection_id AND a.tenant_id = $1 AND a.user_id = $2 \
-        AND a.workspace_id = c.workspace_id) IS NOT NULL)",
+     WHERE tenant_id = $1 AND id = $3 AND (SELECT c.workspace_id IS NULL AND c.user_id IN ($2, $4) OR (SELECT a.role \
+        FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) \
+        IS NOT NULL FROM collections c WHERE c.tenant_id = $1 AND c.id = documents.collection_id)",
 );
 const GET_MANY: Sql = Sql::Each {
     sqlite: "SELECT id, collection_id, name, title, source, media_type, size, content_hash, blob_id, status, error, \
         progress, chunk_count, warnings, metadata, created_at, updated_at FROM documents \
         WHERE tenant_id = $1 AND id IN (SELECT unhex(value) FROM json_each($3)) \
-        AND (documents.user_id IN ($2, $4) OR (SELECT a.role \
-        FROM collections c CROSS JOIN workspace_access a WHERE c.tenant_id = $1 \
-        AND c.id = documents.collection_id AND a.tenant_id = $1 AND a.user_id = $2 \
-        AND a.workspace_id = c.workspace_id) IS NOT NULL)",
+        AND (SELECT c.workspace_id IS NULL AND c.user_id IN ($2, $4) OR (SELECT a.role \
+        FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) \
+        IS NOT NULL FROM collections c WHERE c.tenant_id = $1 AND c.id = documents.collection_id)",
     postgres: "SELECT id, collection_id, name, title, source, media_type, size, content_hash, blob_id, status, error, \
         progress, chunk_count, warnings, metadata, created_at, updated_at FROM documents \
-        WHERE tenant_id = $1 AND id = ANY($3) AND (documents.user_id IN ($2, $4) OR (SELECT a.role \
-        FROM collections c CROSS JOIN workspace_access a WHERE c.tenant_id = $1 \
-        AND c.id = documents.collection_id AND a.tenant_id = $1 AND a.user_id = $2 \
-        AND a.workspace_id = c.workspace_id) IS NOT NULL)",
+        WHERE tenant_id = $1 AND id = ANY($3) AND (SELECT c.workspace_id IS NULL AND c.user_id IN ($2, $4) OR (SELECT a.role \
+        FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) \
+        IS NOT NULL FROM collections c WHERE c.tenant_id = $1 AND c.id = documents.collection_id)",
 };
 /// By the hash, which has an index: a source may be longer than an index takes.
 const GET_BY_SOURCE: Sql = Sql::Same(
@@ -81,6 +78,9 @@ const LIST: Sql = Sql::Same(
     "SELECT id, collection_id, name, title, source, media_type, size, content_hash, blob_id, status, error, progress, \
      chunk_count, warnings, metadata, created_at, updated_at FROM documents \
      WHERE tenant_id = $1 AND user_id = $2 AND id < $3 AND status = COALESCE($5, status) \
+     AND (SELECT c.workspace_id IS NULL OR (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 \
+        AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL FROM collections c \
+        WHERE c.tenant_id = $1 AND c.id = documents.collection_id) \
      AND (CAST($6 AS text) IS NULL OR substr(source, 1, length(CAST($6 AS text))) = CAST($6 AS text)) \
      ORDER BY id DESC LIMIT $4",
 );
@@ -131,10 +131,9 @@ const DELETE_VECTORS: Sql = Sql::Same(
 const CHUNKS: Sql = Sql::Same(
     "SELECT id, document_id, position, content, headings, page, starts_at, ends_at FROM chunks \
      WHERE tenant_id = $1 AND document_id = $3 AND position >= $4 AND EXISTS (SELECT 1 FROM documents d \
-     WHERE d.tenant_id = $1 AND d.id = $3 AND (d.user_id IN ($2, $6) OR (SELECT a.role \
-        FROM collections c CROSS JOIN workspace_access a WHERE c.tenant_id = $1 \
-        AND c.id = d.collection_id AND a.tenant_id = $1 AND a.user_id = $2 \
-        AND a.workspace_id = c.workspace_id) IS NOT NULL)) \
+     WHERE d.tenant_id = $1 AND d.id = $3 AND (SELECT c.workspace_id IS NULL AND c.user_id IN ($2, $6) OR (SELECT a.role \
+        FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) \
+        IS NOT NULL FROM collections c WHERE c.tenant_id = $1 AND c.id = d.collection_id)) \
      ORDER BY position LIMIT $5",
 );
 

@@ -1,6 +1,6 @@
 //! Bringing a schema of a PostgreSQL server up to date.
 
-use aimate_core::{Error, Result};
+use aimate_core::{Error, ErrorKind, Result};
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _, Row as _};
@@ -22,23 +22,55 @@ pub(super) async fn migrate(db: &Postgres) -> Result<Vec<String>> {
         prepare_schema(&mut connection, schema, true).await?;
     }
     let missing = run(&mut connection, &db.names, db.schema.as_deref()).await?;
+    match open_gate(db, &mut connection, &[]).await {
+        // Whoever makes the tables puts the policies on them next: see `secure_rows`.
+        Err(error) if error.kind() == ErrorKind::Invalid => {
+            tracing::warn!(%error, "the tables were made, and are not used without row-level security");
+        }
+        opened => opened?,
+    }
     let _ = connection.close().await;
-    db.gate.set_missing(&[]);
     Ok(missing)
+}
+
+/// What the gate says is missing where row-level security is wanted and does not hold.
+const POLICIES: &str = "row-level security (`aimate migrate --row-level-security-for ROLE`)";
+
+/// Opens the gate if no migration is missing, nor the policies if they are wanted.
+async fn open_gate(db: &Postgres, connection: &mut PgConnection, missing: &[String]) -> Result<()> {
+    if db.is_row_secure && missing.is_empty() {
+        let checked = row_security::check(connection, &db.names, db.schema.as_deref()).await;
+        if let Err(error) = checked {
+            if error.kind() == ErrorKind::Invalid {
+                db.gate.set_missing(&[POLICIES.to_owned()]);
+            }
+            return Err(error);
+        }
+    }
+    db.gate.set_missing(missing);
+    Ok(())
 }
 
 /// Puts the policies of row-level security on all tables.
 pub(super) async fn secure_rows(db: &Postgres, role: &str) -> Result<usize> {
     let mut connection = db.pool.open().await.map_err(failure)?;
     let secured = row_security::secure(&mut connection, &db.names, db.schema.as_deref(), role).await;
+    if secured.is_ok() && db.is_row_secure {
+        let missing = check(&mut connection, &db.names, db.schema.as_deref()).await?;
+        if let Err(error) = open_gate(db, &mut connection, &missing).await {
+            // No policy holds for a superuser: another role's store is to use the tables.
+            tracing::debug!(%error, "this user is not one to use the tables");
+        }
+    }
     let _ = connection.close().await;
     secured
 }
 
 /// The names of what is missing.
 pub(super) async fn pending(db: &Postgres) -> Result<Vec<String>> {
-    let missing = check(&mut db.pool.open().await.map_err(failure)?, &db.names, db.schema.as_deref()).await?;
-    db.gate.set_missing(&missing);
+    let mut connection = db.pool.open().await.map_err(failure)?;
+    let missing = check(&mut connection, &db.names, db.schema.as_deref()).await?;
+    open_gate(db, &mut connection, &missing).await?;
     Ok(missing)
 }
 

@@ -1,6 +1,7 @@
 //! What somebody made in a workspace that they are in no more: it stays there, and is
-//! the first owner's from then on. So what is in a workspace is always of one of its
-//! members, and a list of what a user made need not look at who may see it.
+//! the first owner's from then on. So what is in a workspace is of one of its members, but
+//! for what somebody adds at the very moment when they are put out: whoever lists what a
+//! user made looks at whether they are in its workspace.
 
 use aimate_core::{Scope, TenantId, UserId, WorkspaceId};
 use uuid::Uuid;
@@ -8,7 +9,9 @@ use uuid::Uuid;
 use crate::database::{Sql, Statement};
 
 // `$2` is a workspace, a group, or a user who is being deleted; the rows are those of all
-// workspaces that it is or is in, which are of that user or of nobody who is in it.
+// workspaces that it is or is in, which are of that user or of nobody who is in it. What a
+// user added at the moment when they were put out is theirs in a workspace that they are
+// not in: those workspaces too.
 
 const HAND_OVER_CONVERSATIONS: Sql = Sql::Same(
     "UPDATE conversations SET user_id = COALESCE((SELECT m.member_id FROM workspace_members m WHERE m.tenant_id = $1 \
@@ -17,6 +20,8 @@ const HAND_OVER_CONVERSATIONS: Sql = Sql::Same(
      WHERE tenant_id = $1 AND workspace_id IN (SELECT p.workspace_id FROM workspace_members p WHERE p.tenant_id = $1 AND p.member_id = $2 \
         UNION ALL SELECT p.workspace_id FROM group_members i CROSS JOIN workspace_members p \
             WHERE i.tenant_id = $1 AND i.user_id = $2 AND p.tenant_id = $1 AND p.member_id = i.group_id \
+        UNION ALL SELECT o.workspace_id FROM conversations o WHERE o.tenant_id = $1 AND o.user_id = $2 \
+            AND o.workspace_id IS NOT NULL \
         UNION ALL SELECT $2) \
      AND (user_id = $2 OR (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 \
         AND a.user_id = conversations.user_id AND a.workspace_id = conversations.workspace_id) IS NULL)",
@@ -28,6 +33,8 @@ const HAND_OVER_PROMPTS: Sql = Sql::Same(
      WHERE tenant_id = $1 AND workspace_id IN (SELECT p.workspace_id FROM workspace_members p WHERE p.tenant_id = $1 AND p.member_id = $2 \
         UNION ALL SELECT p.workspace_id FROM group_members i CROSS JOIN workspace_members p \
             WHERE i.tenant_id = $1 AND i.user_id = $2 AND p.tenant_id = $1 AND p.member_id = i.group_id \
+        UNION ALL SELECT o.workspace_id FROM prompts o WHERE o.tenant_id = $1 AND o.user_id = $2 \
+            AND o.workspace_id IS NOT NULL \
         UNION ALL SELECT $2) \
      AND (user_id = $2 OR (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 \
         AND a.user_id = prompts.user_id AND a.workspace_id = prompts.workspace_id) IS NULL)",
@@ -39,6 +46,8 @@ const HAND_OVER_CONNECTIONS: Sql = Sql::Same(
      WHERE tenant_id = $1 AND workspace_id IN (SELECT p.workspace_id FROM workspace_members p WHERE p.tenant_id = $1 AND p.member_id = $2 \
         UNION ALL SELECT p.workspace_id FROM group_members i CROSS JOIN workspace_members p \
             WHERE i.tenant_id = $1 AND i.user_id = $2 AND p.tenant_id = $1 AND p.member_id = i.group_id \
+        UNION ALL SELECT o.workspace_id FROM connections o WHERE o.tenant_id = $1 AND o.user_id = $2 \
+            AND o.workspace_id IS NOT NULL \
         UNION ALL SELECT $2) \
      AND (user_id = $2 OR (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 \
         AND a.user_id = connections.user_id AND a.workspace_id = connections.workspace_id) IS NULL)",
@@ -50,6 +59,8 @@ const HAND_OVER_COLLECTIONS: Sql = Sql::Same(
      WHERE tenant_id = $1 AND workspace_id IN (SELECT p.workspace_id FROM workspace_members p WHERE p.tenant_id = $1 AND p.member_id = $2 \
         UNION ALL SELECT p.workspace_id FROM group_members i CROSS JOIN workspace_members p \
             WHERE i.tenant_id = $1 AND i.user_id = $2 AND p.tenant_id = $1 AND p.member_id = i.group_id \
+        UNION ALL SELECT o.workspace_id FROM collections o WHERE o.tenant_id = $1 AND o.user_id = $2 \
+            AND o.workspace_id IS NOT NULL \
         UNION ALL SELECT $2) \
      AND (user_id = $2 OR (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 \
         AND a.user_id = collections.user_id AND a.workspace_id = collections.workspace_id) IS NULL)",
@@ -62,7 +73,8 @@ const HAND_OVER_DOCUMENTS: Sql = Sql::Same(
         AND c.workspace_id IN (SELECT p.workspace_id FROM workspace_members p WHERE p.tenant_id = $1 AND p.member_id = $2 \
             UNION ALL SELECT p.workspace_id FROM group_members i CROSS JOIN workspace_members p \
                 WHERE i.tenant_id = $1 AND i.user_id = $2 AND p.tenant_id = $1 AND p.member_id = i.group_id \
-            UNION ALL SELECT $2)) \
+            UNION ALL SELECT $2) \
+        UNION ALL SELECT o.collection_id FROM documents o WHERE o.tenant_id = $1 AND o.user_id = $2) \
      AND user_id <> (SELECT c.user_id FROM collections c \
         WHERE c.tenant_id = $1 AND c.id = documents.collection_id)",
 );
@@ -80,16 +92,17 @@ const RETURN_CONVERSATIONS: Sql = Sql::Same(
     "UPDATE conversations SET workspace_id = NULL WHERE tenant_id = $1 AND user_id <> $2 AND workspace_id IN ( \
         SELECT w.id FROM workspaces w WHERE w.tenant_id = $1 AND w.user_id = $2)",
 );
-/// One whose name its maker has already gets its id for a second name.
+/// One whose name its maker has for another gets its id for a second name, wherever the other is: that may
+/// be returned by the same statement, from another workspace, which PostgreSQL does not see.
 const RETURN_COLLECTIONS: Sql = Sql::Each {
     sqlite: "UPDATE collections SET workspace_id = NULL, name = CASE WHEN EXISTS (SELECT 1 FROM collections o \
         WHERE o.tenant_id = $1 AND o.user_id = collections.user_id AND o.name = collections.name \
-        AND o.workspace_id IS NULL) THEN name || ' (' || lower(hex(id)) || ')' ELSE name END \
+        AND o.id <> collections.id) THEN name || ' (' || lower(hex(id)) || ')' ELSE name END \
         WHERE tenant_id = $1 AND user_id <> $2 AND workspace_id IN ( \
         SELECT w.id FROM workspaces w WHERE w.tenant_id = $1 AND w.user_id = $2)",
     postgres: "UPDATE collections SET workspace_id = NULL, name = CASE WHEN EXISTS (SELECT 1 FROM collections o \
         WHERE o.tenant_id = $1 AND o.user_id = collections.user_id AND o.name = collections.name \
-        AND o.workspace_id IS NULL) THEN name || ' (' || replace(id::text, '-', '') || ')' ELSE name END \
+        AND o.id <> collections.id) THEN name || ' (' || replace(id::text, '-', '') || ')' ELSE name END \
         WHERE tenant_id = $1 AND user_id <> $2 AND workspace_id IN ( \
         SELECT w.id FROM workspaces w WHERE w.tenant_id = $1 AND w.user_id = $2)",
 };

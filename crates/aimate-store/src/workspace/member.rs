@@ -1,7 +1,9 @@
 //! Who is in a workspace, and what each user may do there because of it.
 
 use aimate_core::workspace::{MemberKind, NewWorkspaceMember, WorkspaceMember, WorkspaceRole};
-use aimate_core::{Error, MemberId, Page, PageRequest, Result, Role, Scope, Timestamp, UserId, WorkspaceId};
+use aimate_core::{
+    Error, MemberId, Page, PageRequest, Result, Role, Scope, TenantId, Timestamp, UserId, WorkspaceId,
+};
 
 use super::{hand_over, too_little};
 use crate::SqlStore;
@@ -117,7 +119,12 @@ fn member(row: &Row) -> Result<WorkspaceMember> {
 
 /// Begins a transaction that changes who is in what; see [`LOCK`].
 pub(crate) fn lock(scope: &Scope) -> Statement {
-    LOCK.bind(scope.tenant)
+    lock_tenant(scope.tenant)
+}
+
+/// The same for who has no scope. It comes before all other locks.
+pub(crate) fn lock_tenant(tenant: TenantId) -> Statement {
+    LOCK.bind(tenant)
 }
 
 /// Writes anew what a user may do in all workspaces.
