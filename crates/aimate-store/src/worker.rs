@@ -103,10 +103,11 @@ const CANCEL_OF_INACTIVE: Sql = Sql::Same(
 );
 const LEAVE: Sql = Sql::Same("DELETE FROM workers WHERE id = $1");
 
+/// Of runs there are many more than of events that are kept: SQLite begins with these.
 const CLEAR_LOGS: Sql = Sql::Same(
     "DELETE FROM run_events WHERE (tenant_id, run_id, first_seq) IN ( \
-        SELECT e.tenant_id, e.run_id, e.first_seq FROM run_events e JOIN runs r \
-        ON r.tenant_id = e.tenant_id AND r.id = e.run_id WHERE r.finished_at < $1 LIMIT $2)",
+        SELECT e.tenant_id, e.run_id, e.first_seq FROM run_events e CROSS JOIN runs r \
+        WHERE r.tenant_id = e.tenant_id AND r.id = e.run_id AND r.finished_at < $1 LIMIT $2)",
 );
 /// Rows that one statement of [`CLEAR_LOGS`] deletes: other writers wait
 /// meanwhile.

@@ -145,7 +145,7 @@ fn trouble(error: &sqlx::Error) -> &'static str {
             "the database's file can only be read; check its owner, its folder and its disk"
         }
         Ok(code) if code < 10_000 && matches!(code & 0xff, 11 | 26) => {
-            "the database's file is damaged; run `aimate doctor`, and bring back a backup"
+            "the database's file is damaged: bring back a backup (`aimate restore`); `aimate doctor` says what else is"
         }
         Ok(code) if code < 10_000 && code & 0xff == 14 => {
             "a file of the database cannot be opened; check its folder, its disk and the limit of open files"
