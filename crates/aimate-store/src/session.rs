@@ -44,10 +44,10 @@ const END_REUSED: Sql = Sql::Same(
     "DELETE FROM sessions WHERE tenant_id = $1 AND user_id = $2 AND id = $3 AND family_hash = $4 \
      AND token_hash <> $5 AND renewed_at <= $6",
 );
-/// One that was renewed after `$6`, with another token than `$5`.
+/// One that was renewed after `$6`, by another token than `$5`.
 const JUST_RENEWED: Sql = Sql::Same(
     "SELECT id FROM sessions WHERE tenant_id = $1 AND user_id = $2 AND id = $3 AND family_hash = $4 \
-     AND token_hash <> $5 AND renewed_at > $6 AND expires_at > $7",
+     AND token_hash <> $5 AND renewed_at > $6 AND renewed_at > created_at AND expires_at > $7",
 );
 const TOUCH: Sql =
     Sql::Same("UPDATE sessions SET last_activity_at = $4 WHERE tenant_id = $1 AND user_id = $2 AND id = $3");

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aimate_core::testing::{Step, answer};
 use aimate_http::Options;
+use futures_util::FutureExt as _;
 use http::Method;
 use serde_json::{Value, json};
 
@@ -166,7 +167,7 @@ async fn change_whose_client_goes_away_is_in_the_audit_log() {
     let path = format!("/api/v1/shares/{}", made["id"].as_str().unwrap());
     // The client is gone after the first moment.
     let asked = bench.ask(request(Method::DELETE, &path, None));
-    assert!(tokio::time::timeout(Duration::ZERO, asked).await.is_err());
+    assert!(asked.now_or_never().is_none());
     let is_revoked = async {
         while !bench.get("/api/v1/audit").await.body.contains("share.revoked") {
             tokio::time::sleep(Duration::from_millis(10)).await;
