@@ -63,7 +63,8 @@ pub async fn begun_turn_creates_its_conversation(stores: &Stores) {
         tags: vec!["t".into()],
         ..conversation("new")
     };
-    let turn = BeginRun { create: Some(talk.clone()), ..w.turn(talk.id, None) };
+    let mut turn = BeginRun { create: Some(talk.clone()), ..w.turn(talk.id, None) };
+    turn.run.workspace_id = talk.workspace_id;
     assert_eq!(begin(&w, &turn).await, Begun::New);
     let expected = Conversation { active_leaf_id: Some(turn.answer.id), message_count: 2, ..talk };
     assert_eq!(stores.conversations.get(&w.me, expected.id).await.unwrap(), expected);

@@ -273,7 +273,7 @@ async fn run_all(
 const NAME_TENANT: &str = "SELECT set_config($1, $2, true)";
 
 /// Runs the statements of a transaction one after the other, each for its tenant.
-async fn run_secured(
+pub(crate) async fn run_secured(
     connection: &mut PgConnection,
     statements: Arc<[Statement]>,
 ) -> Result<Vec<Outcome>, DbError> {

@@ -10,7 +10,7 @@ use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use crate::Kind;
-use crate::database::postgres::{Postgres, run};
+use crate::database::postgres::{Postgres, run, run_secured};
 use crate::database::{DbError, Row, Sql, Statement};
 
 /// How long a beat may take before its session counts as lost.
@@ -65,16 +65,17 @@ impl Postgres {
         self.gate.check()?;
         let (pool, locks) = (self.pool.clone(), Arc::clone(&self.workers.0));
         let statement = BEAT.bind(worker).bind(lock_key(worker)).named(&self.names, Kind::Postgres);
+        let is_row_secure = self.is_row_secure;
         let rows = self.tasks.run(async move {
             let mut locks = locks.lock().await;
             let mut beaten = match locks.remove(&worker) {
-                Some(session) => beat(session, &statement).await,
+                Some(session) => beat(session, &statement, is_row_secure).await,
                 None => Err(sqlx::Error::WorkerCrashed.into()),
             };
             if beaten.as_ref().is_err_and(DbError::is_lost) {
                 let mut session = pool.open().await?;
                 run(&mut session, &LOCK.bind(lock_key(worker))).await?;
-                beaten = beat(session, &statement).await;
+                beaten = beat(session, &statement, is_row_secure).await;
             }
             let (session, rows) = beaten?;
             locks.insert(worker, session);
@@ -109,9 +110,26 @@ impl Postgres {
 }
 
 /// Gives the session back if it is still of use.
-async fn beat(mut session: PgConnection, statement: &Statement) -> Result<(PgConnection, Vec<Row>), DbError> {
-    match tokio::time::timeout(BEAT_TIMEOUT, run(&mut session, statement)).await {
-        Ok(outcome) => Ok((session, outcome?.rows)),
+async fn beat(
+    mut session: PgConnection,
+    statement: &Statement,
+    is_row_secure: bool,
+) -> Result<(PgConnection, Vec<Row>), DbError> {
+    let beaten = async {
+        if !is_row_secure {
+            return Ok(run(&mut session, statement).await?.rows);
+        }
+        // For the transaction alone: a proxy may give the session to others.
+        let mut transaction = session.begin().await?;
+        let outcomes = run_secured(&mut transaction, [statement.clone()].into()).await?;
+        transaction.commit().await?;
+        Ok::<_, DbError>(outcomes.into_iter().next().map(|outcome| outcome.rows).unwrap_or_default())
+    };
+    match tokio::time::timeout(BEAT_TIMEOUT, beaten).await {
+        Ok(rows) => {
+            let rows = rows?;
+            Ok((session, rows))
+        }
         Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()).into()),
     }
 }
