@@ -11,24 +11,24 @@ use crate::value::count;
 const LOCK: Sql = Sql::Postgres("SELECT tenant_id FROM tenants WHERE tenant_id = $1 FOR NO KEY UPDATE");
 /// A row if the user `$2` keeps at most `$3` documents and `$4` bytes.
 const USER_FITS: Sql = Sql::Same(
-    "SELECT count(*) AS documents FROM documents d WHERE d.tenant_id = $1 AND d.user_id = $2 \
+    "SELECT count(*) AS document_count FROM documents d WHERE d.tenant_id = $1 AND d.user_id = $2 \
      HAVING count(*) <= $3 AND COALESCE(sum(d.size), 0) <= $4",
 );
 /// The same of the tenant, `$2` and `$3`.
 const TENANT_FITS: Sql = Sql::Same(
-    "SELECT count(*) AS documents FROM documents d WHERE d.tenant_id = $1 \
+    "SELECT count(*) AS document_count FROM documents d WHERE d.tenant_id = $1 \
      HAVING count(*) <= $2 AND COALESCE(sum(d.size), 0) <= $3",
 );
 const OF_USER: Sql = Sql::Each {
-    sqlite: "SELECT count(*) AS documents, COALESCE(sum(d.size), 0) AS bytes FROM documents d \
+    sqlite: "SELECT count(*) AS document_count, COALESCE(sum(d.size), 0) AS byte_count FROM documents d \
         WHERE d.tenant_id = $1 AND d.user_id = $2",
-    postgres: "SELECT count(*) AS documents, COALESCE(sum(d.size), 0)::bigint AS bytes FROM documents d \
+    postgres: "SELECT count(*) AS document_count, COALESCE(sum(d.size), 0)::bigint AS byte_count FROM documents d \
         WHERE d.tenant_id = $1 AND d.user_id = $2",
 };
 const OF_TENANT: Sql = Sql::Each {
-    sqlite: "SELECT count(*) AS documents, COALESCE(sum(d.size), 0) AS bytes FROM documents d \
+    sqlite: "SELECT count(*) AS document_count, COALESCE(sum(d.size), 0) AS byte_count FROM documents d \
         WHERE d.tenant_id = $1",
-    postgres: "SELECT count(*) AS documents, COALESCE(sum(d.size), 0)::bigint AS bytes FROM documents d \
+    postgres: "SELECT count(*) AS document_count, COALESCE(sum(d.size), 0)::bigint AS byte_count FROM documents d \
         WHERE d.tenant_id = $1",
 };
 
@@ -60,7 +60,7 @@ pub(super) fn exceeds(quotas: &StorageQuotas, stored: &StorageUse, size: u64) ->
 fn stored(rows: &[Row]) -> Result<StorageAmount> {
     let Some(row) = rows.first() else { return Ok(StorageAmount::default()) };
     let number = |name: &str| row.get::<i64>(name).map(|number| number.try_into().unwrap_or(0));
-    Ok(StorageAmount { documents: number("documents")?, bytes: number("bytes")? })
+    Ok(StorageAmount { documents: number("document_count")?, bytes: number("byte_count")? })
 }
 
 /// See [`DocumentStore::storage`](aimate_core::knowledge::DocumentStore::storage).
