@@ -62,6 +62,12 @@ pub(super) enum Output {
 }
 
 impl Output {
+    /// How the answer to `request` comes.
+    pub(super) fn of(request: &ChatRequest) -> Self {
+        let most = request.sampling.max_tokens;
+        if request.stream { Self::Streamed(most) } else { Self::Whole(most) }
+    }
+
     /// Tokens to set aside, and those that are needed at least.
     fn tokens(self) -> (u64, u64) {
         let wanted = match self {

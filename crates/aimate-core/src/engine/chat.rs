@@ -238,7 +238,6 @@ impl Engine {
         let prompt_tokens = context.tokens;
         let pricing = target.pricing(begin.run.created_at);
         let accounting = Accounting { pricing, tokenizer, prompt_tokens };
-        let most = request.sampling.max_tokens;
         let budget = NewHold {
             call: id.0.into(),
             target: &target,
@@ -246,7 +245,7 @@ impl Engine {
             workspace: begin.run.workspace_id,
             tags: &begin.run.tags,
             prompt_tokens,
-            output: if request.stream { Output::Streamed(most) } else { Output::Whole(most) },
+            output: Output::of(&request),
         };
         let budget = self.hold_budget(scope, budget).await?;
         let explain = Box::new(move |error| target.explain(error));

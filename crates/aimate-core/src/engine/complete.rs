@@ -243,8 +243,7 @@ impl Engine {
         let passages = request.passages.clone();
         let (call, pricing) = (self.inner.sources.id(), target.pricing(self.inner.sources.now()));
         let prompt_tokens = prompt_estimate(&request);
-        let most = request.sampling.max_tokens;
-        let output = if request.stream { Output::Streamed(most) } else { Output::Whole(most) };
+        let output = Output::of(&request);
         let hold =
             NewHold { call, target: &target, pricing, workspace: None, tags: &tags, prompt_tokens, output };
         let mut hold = self.hold_budget(scope, hold).await?;
