@@ -12,12 +12,13 @@ use crate::process::Result;
 use crate::source::{Module, modules, read};
 
 /// The crates that others depend on.
-const LIBRARIES: [&str; 10] = [
+const LIBRARIES: [&str; 11] = [
     "aimate",
     "aimate-accounts",
     "aimate-core",
     "aimate-http",
     "aimate-index",
+    "aimate-mcp",
     "aimate-object-store",
     "aimate-providers",
     "aimate-store",

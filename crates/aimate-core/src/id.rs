@@ -100,6 +100,8 @@ ids! {
     SpaceId = "embedding space";
     /// A configured model server.
     ConnectionId = "connection";
+    /// A configured tool server.
+    ToolServerId = "tool server";
     /// One usage record.
     UsageId = "usage record";
     /// A limit of what calls may cost.

@@ -62,6 +62,7 @@ pub mod tenant;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod text;
+pub mod tool;
 pub mod usage;
 pub mod user;
 mod warning;
@@ -74,7 +75,7 @@ pub use error::{Error, ErrorKind, ErrorReason, FieldError, Overflow, Result};
 pub use id::{
     ApiTokenId, BlobId, BudgetId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId, FileId,
     GroupId, InviteId, MemberId, MessageId, PriceId, PromptId, RunId, SessionId, ShareId, SpaceId, TenantId,
-    UsageId, UserId, WorkerId, WorkspaceId,
+    ToolServerId, UsageId, UserId, WorkerId, WorkspaceId,
 };
 pub use keyring::KeyRing;
 pub use media_type::MediaType;

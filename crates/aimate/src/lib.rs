@@ -39,18 +39,20 @@ pub use aimate_core::{
     Cursor, DocumentId, EmailAddress, Engine, EngineBuilder, Error, ErrorKind, ErrorReason, FieldError,
     FileId, GroupId, Ids, InviteId, KeyRing, MediaType, MemberId, MessageId, Page, PageRequest, PromptId,
     RandomIds, Result, Role, RunId, Scope, Secret, SessionId, ShareId, SpaceId, Stores, SystemClock,
-    TenantId, Timestamp, UsageId, UserId, WarningCode, WorkerId, WorkspaceId,
+    TenantId, Timestamp, ToolServerId, UsageId, UserId, WarningCode, WorkerId, WorkspaceId,
 };
 pub use aimate_core::{
     api_token, audit, budget, chat, connection, conversation, deletion, engine, file, group, identity,
     invite, knowledge, limit, login, message, metrics, model, observer, price, prompt, provider, rate_limit,
-    run, sealing, session, share, tenant, usage, user, workspace,
+    run, sealing, session, share, tenant, tool, usage, user, workspace,
 };
 #[cfg(feature = "testing")]
 pub use aimate_core::{conformance, testing};
 #[cfg(feature = "http")]
 pub use aimate_http as http;
 pub use aimate_index as index;
+#[cfg(any(feature = "mcp", feature = "mcp-server"))]
+pub use aimate_mcp as mcp;
 #[cfg(feature = "object-store")]
 pub use aimate_object_store as object_store;
 pub use aimate_providers as providers;
