@@ -50,8 +50,9 @@ const CANCEL_RUNS: Sql = Sql::Same(
 );
 const FIND: Sql =
     Sql::Same("SELECT counts, started_at, finished_at FROM deletions WHERE tenant_id = $1 AND user_id = $2");
+/// Nobody writes one that waits for a person.
 const RUNNING: Sql = Sql::Same(
-    "SELECT 1 AS found FROM runs WHERE tenant_id = $1 AND finished_at IS NULL \
+    "SELECT 1 AS found FROM runs WHERE tenant_id = $1 AND finished_at IS NULL AND status <> 'waiting' \
      AND (user_id = $2 OR $2 = $3) LIMIT 1",
 );
 /// Of a tenant, whoever is left.

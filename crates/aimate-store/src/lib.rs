@@ -57,6 +57,7 @@ mod secret;
 mod session;
 mod share;
 mod tenant;
+mod tool_output;
 mod usage;
 mod user;
 mod value;

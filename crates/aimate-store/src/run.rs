@@ -2,10 +2,14 @@
 
 mod begin;
 mod finish;
+mod park;
 
-use aimate_core::run::{BeginRun, Begun, EventBatch, FinishRun, Run, RunStatus, RunStore};
+use aimate_core::run::{
+    BeginRun, Begun, ChangeParked, EventBatch, FinishRun, ParkRun, Run, RunStatus, RunStore,
+};
 use aimate_core::{Error, Result, RunId, Scope};
 use async_trait::async_trait;
+use serde_json::Value;
 
 use crate::SqlStore;
 use crate::database::{Row, Sql};
@@ -128,6 +132,18 @@ impl RunStore for SqlStore {
             .bind(json(&batch.events)?);
         let stored = self.database.execute(checkpoint).await?;
         if stored > 0 { Ok(()) } else { self.check_owner(scope, id, attempt).await }
+    }
+
+    async fn park(&self, scope: &Scope, park: &ParkRun) -> Result<()> {
+        self.park_run(scope, park).await
+    }
+
+    async fn parked(&self, scope: &Scope, id: RunId) -> Result<(Run, Option<Value>)> {
+        self.parked_run(scope, id).await
+    }
+
+    async fn change_parked(&self, scope: &Scope, change: &ChangeParked) -> Result<Run> {
+        self.change_parked_run(scope, change).await
     }
 
     async fn finish(&self, scope: &Scope, finish: &FinishRun) -> Result<()> {

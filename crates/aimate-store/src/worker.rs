@@ -19,6 +19,7 @@ use std::time::Duration;
 use aimate_core::run::{AbandonedRun, WorkerStore};
 use aimate_core::{Result, RunId, Scope, Timestamp, UserId, WorkerId};
 use async_trait::async_trait;
+use serde_json::Value;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
@@ -62,14 +63,14 @@ const EXPIRE: Sql = Sql::Each {
 /// it makes an anti-join.
 const CLAIM: Sql = Sql::Each {
     sqlite: "UPDATE runs SET worker_id = $1, attempt = attempt + 1 WHERE (tenant_id, id) IN ( \
-            SELECT r.tenant_id, r.id FROM runs r WHERE r.finished_at IS NULL AND r.worker_id <> $1 \
+            SELECT r.tenant_id, r.id FROM runs r WHERE r.finished_at IS NULL AND r.status <> 'waiting' AND r.worker_id <> $1 \
             AND (SELECT w.id FROM workers w WHERE w.id = r.worker_id) IS NULL \
             ORDER BY r.tenant_id, r.worker_id, r.id LIMIT $2) \
         RETURNING tenant_id, user_id, id, conversation_id, user_message_id, message_id, status, model, error, \
         finish_reason, usage, context, worker_id, attempt, client_id, client_hash, tags, workspace_id, created_at, finished_at, \
         (SELECT u.role FROM users u WHERE u.tenant_id = runs.tenant_id AND u.id = runs.user_id) AS role",
     postgres: "UPDATE runs SET worker_id = $1, attempt = attempt + 1 WHERE (tenant_id, id) IN ( \
-            SELECT r.tenant_id, r.id FROM runs r WHERE r.finished_at IS NULL AND r.worker_id <> $1 \
+            SELECT r.tenant_id, r.id FROM runs r WHERE r.finished_at IS NULL AND r.status <> 'waiting' AND r.worker_id <> $1 \
             AND (SELECT w.id FROM workers w WHERE w.id = r.worker_id) IS NULL \
             ORDER BY r.tenant_id, r.worker_id, r.id LIMIT $2 FOR UPDATE SKIP LOCKED) \
         RETURNING tenant_id, user_id, id, conversation_id, user_message_id, message_id, status, model, error, \
@@ -80,21 +81,36 @@ const CLAIM: Sql = Sql::Each {
 /// to it once more.
 const CLAIM_UNHELD: Sql = Sql::Each {
     sqlite: "UPDATE runs SET attempt = attempt + 1 WHERE (tenant_id, id) IN ( \
-            SELECT r.tenant_id, r.id FROM runs r WHERE r.finished_at IS NULL AND r.worker_id = $1 \
+            SELECT r.tenant_id, r.id FROM runs r WHERE r.finished_at IS NULL AND r.status <> 'waiting' AND r.worker_id = $1 \
             AND r.created_at < $3 AND r.id NOT IN (SELECT unhex(value) FROM json_each($4)) LIMIT $2) \
         RETURNING tenant_id, user_id, id, conversation_id, user_message_id, message_id, status, model, error, \
         finish_reason, usage, context, worker_id, attempt, client_id, client_hash, tags, workspace_id, created_at, finished_at, \
         (SELECT u.role FROM users u WHERE u.tenant_id = runs.tenant_id AND u.id = runs.user_id) AS role",
     postgres: "UPDATE runs SET attempt = attempt + 1 WHERE (tenant_id, id) IN ( \
-            SELECT r.tenant_id, r.id FROM runs r WHERE r.finished_at IS NULL AND r.worker_id = $1 \
+            SELECT r.tenant_id, r.id FROM runs r WHERE r.finished_at IS NULL AND r.status <> 'waiting' AND r.worker_id = $1 \
             AND r.created_at < $3 AND r.id <> ALL($4) LIMIT $2 FOR UPDATE SKIP LOCKED) \
         RETURNING tenant_id, user_id, id, conversation_id, user_message_id, message_id, status, model, error, \
         finish_reason, usage, context, worker_id, attempt, client_id, client_hash, tags, workspace_id, created_at, finished_at, \
         (SELECT u.role FROM users u WHERE u.tenant_id = runs.tenant_id AND u.id = runs.user_id) AS role",
 };
+/// Gives runs that wait, and that somebody asked to stop, to worker `$1`.
+const CLAIM_CANCELLED: Sql = Sql::Each {
+    sqlite: "UPDATE runs SET worker_id = $1, attempt = attempt + 1, status = 'running' WHERE (tenant_id, id) IN ( \
+            SELECT r.tenant_id, r.id FROM runs r WHERE r.finished_at IS NULL AND r.status = 'waiting' \
+            AND r.is_cancel_requested LIMIT $2) \
+        RETURNING tenant_id, user_id, id, conversation_id, user_message_id, message_id, status, model, error, \
+        finish_reason, usage, context, worker_id, attempt, client_id, client_hash, tags, workspace_id, created_at, finished_at, \
+        parked, (SELECT u.role FROM users u WHERE u.tenant_id = runs.tenant_id AND u.id = runs.user_id) AS role",
+    postgres: "UPDATE runs SET worker_id = $1, attempt = attempt + 1, status = 'running' WHERE (tenant_id, id) IN ( \
+            SELECT r.tenant_id, r.id FROM runs r WHERE r.finished_at IS NULL AND r.status = 'waiting' \
+            AND r.is_cancel_requested LIMIT $2 FOR UPDATE SKIP LOCKED) \
+        RETURNING tenant_id, user_id, id, conversation_id, user_message_id, message_id, status, model, error, \
+        finish_reason, usage, context, worker_id, attempt, client_id, client_hash, tags, workspace_id, created_at, finished_at, \
+        parked, (SELECT u.role FROM users u WHERE u.tenant_id = runs.tenant_id AND u.id = runs.user_id) AS role",
+};
 const CANCEL_OF_INACTIVE: Sql = Sql::Same(
     "UPDATE runs SET is_cancel_requested = true \
-     WHERE worker_id = $1 AND finished_at IS NULL AND NOT is_cancel_requested AND ( \
+     WHERE worker_id = $1 AND finished_at IS NULL AND status <> 'waiting' AND NOT is_cancel_requested AND ( \
         NOT EXISTS (SELECT 1 FROM users u \
             WHERE u.tenant_id = runs.tenant_id AND u.id = runs.user_id AND u.is_active) \
         OR EXISTS (SELECT 1 FROM tenants t WHERE t.tenant_id = runs.tenant_id AND NOT t.is_active) \
@@ -169,6 +185,11 @@ impl WorkerStore for SqlStore {
         let held: Vec<Uuid> = held.iter().map(|id| id.0).collect();
         let claim = CLAIM_UNHELD.bind(worker).bind(limit).bind(begun_before).bind(held);
         each(&self.database.write(claim).await?, abandoned)
+    }
+
+    async fn take_cancelled(&self, worker: WorkerId, limit: u32) -> Result<Vec<(AbandonedRun, Value)>> {
+        let rows = self.database.write(CLAIM_CANCELLED.bind(worker).bind(limit)).await?;
+        each(&rows, |row| Ok((abandoned(row)?, row.maybe_json("parked")?.unwrap_or_default())))
     }
 
     async fn cancel_of_inactive(&self, worker: WorkerId) -> Result<()> {

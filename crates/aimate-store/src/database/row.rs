@@ -4,7 +4,7 @@ use aimate_core::usage::Cost;
 use aimate_core::{
     ApiTokenId, BlobId, BudgetId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId,
     EmailAddress, Error, FileId, GroupId, InviteId, MemberId, MessageId, PriceId, PromptId, Result, RunId,
-    SessionId, ShareId, SpaceId, TenantId, Timestamp, UsageId, UserId, WorkerId, WorkspaceId,
+    SessionId, ShareId, SpaceId, TenantId, Timestamp, ToolOutputId, UsageId, UserId, WorkerId, WorkspaceId,
 };
 use serde::de::DeserializeOwned;
 use sqlx::types::Json;
@@ -119,6 +119,7 @@ cells! {
     MessageId: Uuid, MessageId;
     ShareId: Uuid, ShareId;
     RunId: Uuid, RunId;
+    ToolOutputId: Uuid, ToolOutputId;
     UsageId: Uuid, UsageId;
     BudgetId: Uuid, BudgetId;
     PriceId: Uuid, PriceId;

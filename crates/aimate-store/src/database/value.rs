@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use aimate_core::{
     ApiTokenId, BlobId, BudgetId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId, FileId,
     GroupId, InviteId, MemberId, MessageId, PriceId, PromptId, RunId, SessionId, ShareId, SpaceId, TenantId,
-    Timestamp, UsageId, UserId, WorkerId, WorkspaceId,
+    Timestamp, ToolOutputId, UsageId, UserId, WorkerId, WorkspaceId,
 };
 use sqlx::error::BoxDynError;
 use uuid::Uuid;
@@ -111,6 +111,7 @@ binds! {
     MessageId: Uuid, MessageId::uuid;
     ShareId: Uuid, ShareId::uuid;
     RunId: Uuid, RunId::uuid;
+    ToolOutputId: Uuid, ToolOutputId::uuid;
     UsageId: Uuid, UsageId::uuid;
     BudgetId: Uuid, BudgetId::uuid;
     PriceId: Uuid, PriceId::uuid;

@@ -45,12 +45,14 @@ const CONVERSATIONS: Sql = Sql::Each {
     sqlite: "DELETE FROM conversations WHERE rowid IN (SELECT b.place FROM (SELECT c.rowid AS place, c.id FROM \
         conversations c WHERE c.tenant_id = $1 AND c.user_id = $2 ORDER BY c.updated_at DESC, c.id DESC LIMIT \
         50) b WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE m.tenant_id = $1 AND m.conversation_id = b.id) \
-        AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.tenant_id = $1 AND r.conversation_id = b.id))",
+        AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.tenant_id = $1 AND r.conversation_id = b.id) \
+        AND NOT EXISTS (SELECT 1 FROM tool_outputs o WHERE o.tenant_id = $1 AND o.conversation_id = b.id))",
     postgres: "WITH gone AS (DELETE FROM conversations WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT b.place FROM \
         (SELECT c.ctid AS place, c.id FROM conversations c WHERE c.tenant_id = $1 AND c.user_id = $2 ORDER BY \
         c.updated_at DESC, c.id DESC LIMIT 50) b WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE m.tenant_id = \
         $1 AND m.conversation_id = b.id) AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.tenant_id = $1 AND \
-        r.conversation_id = b.id))) RETURNING 1) UPDATE deletions SET counts = jsonb_set(counts, \
+        r.conversation_id = b.id) AND NOT EXISTS (SELECT 1 FROM tool_outputs o WHERE o.tenant_id = $1 AND \
+        o.conversation_id = b.id))) RETURNING 1) UPDATE deletions SET counts = jsonb_set(counts, \
         '{conversations}', to_jsonb(COALESCE((counts ->> 'conversations')::bigint, 0) + (SELECT count(*) FROM \
         gone))) WHERE tenant_id = $1 AND user_id = $3",
 };
@@ -76,10 +78,23 @@ const SHARES_OF_OTHERS: Sql = Sql::Each {
         gone))) WHERE tenant_id = $1 AND user_id = $3",
 };
 
+const TOOL_OUTPUTS: Sql = Sql::Each {
+    sqlite: "DELETE FROM tool_outputs WHERE rowid IN (SELECT o.rowid FROM (SELECT c.rowid AS place, c.id FROM \
+        conversations c WHERE c.tenant_id = $1 AND c.user_id = $2 ORDER BY c.updated_at DESC, c.id DESC LIMIT \
+        50) b CROSS JOIN tool_outputs o WHERE o.tenant_id = $1 AND o.conversation_id = b.id LIMIT 50)",
+    postgres: "WITH gone AS (DELETE FROM tool_outputs WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT o.ctid FROM (SELECT \
+        c.ctid AS place, c.id FROM conversations c WHERE c.tenant_id = $1 AND c.user_id = $2 ORDER BY \
+        c.updated_at DESC, c.id DESC LIMIT 50) b CROSS JOIN tool_outputs o WHERE o.tenant_id = $1 AND \
+        o.conversation_id = b.id LIMIT 50)) RETURNING 1) UPDATE deletions SET counts = jsonb_set(counts, \
+        '{tool_outputs}', to_jsonb(COALESCE((counts ->> 'tool_outputs')::bigint, 0) + (SELECT count(*) FROM \
+        gone))) WHERE tenant_id = $1 AND user_id = $3",
+};
+
 pub(super) fn statements(going: &Going<'_>) -> Vec<Statement> {
     let counted = [
         (SHARES, "shares"),
         (SHARES_OF_OTHERS, "shares"),
+        (TOOL_OUTPUTS, "tool_outputs"),
         (RUN_EVENTS, "run_events"),
         (MESSAGES, "messages"),
         (RUNS, "runs"),
