@@ -3,7 +3,7 @@ use serde_json::{Map, json};
 use super::world::{World, all, at, conversation, id, message, missing, prompt, refused};
 use crate::conversation::{Conversation, Window};
 use crate::error::ErrorKind;
-use crate::message::{Citation, Message, MessageStatus, Part, ToolCall};
+use crate::message::{Citation, Message, MessageStatus, Part, ToolCall, ToolResult};
 use crate::page::{Page, PageRequest};
 use crate::usage::Cost;
 use crate::workspace::Workspace;
@@ -67,6 +67,7 @@ pub async fn every_part_reads_back(stores: &Stores) {
             id: "c1".into(),
             name: "f".into(),
             arguments: json!({"n": 0.1, "b": 1e21}),
+            is_made_here: true,
             extra: serde_json::Map::from_iter([(
                 "extra_content".into(),
                 json!({"google": {"thought_signature": "s=="}}),
@@ -75,7 +76,7 @@ pub async fn every_part_reads_back(stores: &Stores) {
         Part::Extra {
             fields: serde_json::Map::from_iter([("images".into(), json!([{"type": "image_url"}]))]),
         },
-        Part::ToolResult { id: "c1".into(), output: json!("plain"), is_error: true },
+        Part::ToolResult(ToolResult::error("c1", "plain")),
         Part::Citation(Citation {
             n: 1,
             document_id: Some(id()),
@@ -117,14 +118,10 @@ pub async fn nul_is_removed(stores: &Stores) {
     let talk = w.conversation("ta\0lk").await;
     assert_eq!(stores.conversations.get(&w.me, talk.id).await.unwrap().title, "talk");
     let mut stored = message(talk.id, None, "a\0b");
-    stored.content.push(Part::ToolResult {
-        id: "1".into(),
-        output: json!({"k\0": ["\0x"]}),
-        is_error: false,
-    });
+    stored.content.push(Part::ToolResult(ToolResult::new("1", json!({"k\0": ["\0x"]}))));
     stores.conversations.append(&w.me, talk.id, &[stored.clone()], at(1)).await.unwrap();
     let found = stores.conversations.message(&w.me, talk.id, stored.id).await.unwrap();
-    let clean = Part::ToolResult { id: "1".into(), output: json!({"k": ["x"]}), is_error: false };
+    let clean = Part::ToolResult(ToolResult::new("1", json!({"k": ["x"]})));
     assert_eq!(found.content, [Part::text("ab"), clean]);
 }
 

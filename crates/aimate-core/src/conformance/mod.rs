@@ -48,6 +48,7 @@ pub mod knowledge_world;
 pub mod login;
 pub mod message;
 pub mod model;
+pub mod parked_run;
 pub mod price;
 pub mod prompt;
 pub mod rate_limit;
@@ -57,6 +58,7 @@ pub mod session;
 pub mod share;
 pub mod shared_workspace;
 pub mod tenant;
+pub mod tool_output;
 pub mod usage;
 pub mod user;
 pub mod worker;
@@ -295,6 +297,18 @@ macro_rules! conformance_tests {
                 others_see_nothing
                 unknown_run_is_not_found
                 nul_in_an_answer_is_removed
+            }
+            parked_run {
+                parked_run_keeps_what_it_has
+                parked_run_goes_on_with_one_worker
+                only_the_owner_parks
+                others_park_nothing
+                waiting_runs_are_nobodys
+            }
+            tool_output {
+                kept_output_is_read_in_pieces
+                others_keep_and_read_nothing
+                kept_output_goes_with_its_conversation
             }
             worker {
                 runs_of_a_left_worker_are_taken
