@@ -100,6 +100,8 @@ ids! {
     SpaceId = "embedding space";
     /// A configured model server.
     ConnectionId = "connection";
+    /// A tool's result that is kept whole.
+    ToolOutputId = "tool output";
     /// A configured tool server.
     ToolServerId = "tool server";
     /// One usage record.

@@ -7,10 +7,11 @@ use serde_json::{Map, Value};
 
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
-use crate::id::{ChunkId, ConversationId, DocumentId, FileId, MessageId};
+use crate::id::{ChunkId, ConversationId, DocumentId, FileId, MessageId, ToolOutputId};
 pub use crate::image::InlineImage;
 use crate::limit;
 use crate::text::names;
+use crate::tool::ToolContent;
 use crate::usage::{Cost, TokenUsage};
 
 /// Who speaks in a message.
@@ -64,6 +65,10 @@ pub struct ToolCall {
     pub name: String,
     /// The arguments: an object; a string if the model wrote invalid JSON.
     pub arguments: Value,
+    /// Whether aiMate makes the call itself, within the answer; else it is the caller's to
+    /// make.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_made_here: bool,
     /// What the provider wants back with the call, unchanged, under its own names;
     /// only the connection that made the call gets it.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
@@ -74,7 +79,7 @@ pub struct ToolCall {
 impl ToolCall {
     /// A call with nothing beside its arguments.
     pub fn new(id: impl Into<String>, name: impl Into<String>, arguments: Value) -> Self {
-        Self { id: id.into(), name: name.into(), arguments, extra: Map::new() }
+        Self { id: id.into(), name: name.into(), arguments, is_made_here: false, extra: Map::new() }
     }
 
     /// The arguments as OpenAI's wire format wants them: JSON in a string.
@@ -91,6 +96,57 @@ impl ToolCall {
             return Value::Object(Map::new());
         }
         serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
+    }
+}
+
+/// What a tool returned for one call.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
+pub struct ToolResult {
+    /// The call it answers.
+    pub id: String,
+    /// The result as the model reads it: any JSON; plain text as a string.
+    pub output: Value,
+    /// Whether the tool failed; `output` says why.
+    #[serde(default)]
+    pub is_error: bool,
+    /// What else aiMate's own call of the tool returned: pictures, sounds, resources.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub content: Vec<ToolContent>,
+    /// Milliseconds that the call took, where aiMate made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+    /// Bytes of the whole result, where `output` is only its beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// Under which the whole result is kept then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handle: Option<ToolOutputId>,
+}
+
+impl ToolResult {
+    /// The result of call `id`.
+    pub fn new(id: impl Into<String>, output: impl Into<Value>) -> Self {
+        Self { id: id.into(), output: output.into(), ..Self::default() }
+    }
+
+    /// The failure of call `id`, with the sentence that says why.
+    pub fn error(id: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { is_error: true, ..Self::new(id, why.into()) }
+    }
+
+    /// The result as text: JSON where it is no text.
+    pub fn text(&self) -> Cow<'_, str> {
+        match &self.output {
+            Value::String(text) => Cow::Borrowed(text),
+            other => Cow::Owned(other.to_string()),
+        }
+    }
+
+    /// Bytes of what it holds.
+    pub(crate) fn size(&self) -> usize {
+        self.text().len() + self.content.iter().map(ToolContent::bytes).sum::<usize>()
     }
 }
 
@@ -217,15 +273,7 @@ pub enum Part {
     /// A call of a tool.
     ToolCall(ToolCall),
     /// What a tool returned.
-    ToolResult {
-        /// The call it answers.
-        id: String,
-        /// The result: any JSON; plain text as a string.
-        output: Value,
-        /// Whether the tool failed.
-        #[serde(default)]
-        is_error: bool,
-    },
+    ToolResult(ToolResult),
     /// A source of the answer.
     Citation(Citation),
     /// What else a provider sent with its answer, under its own names: pictures,
@@ -248,6 +296,7 @@ impl Part {
         match self {
             Self::Text { text } | Self::Reasoning { text, .. } => text.len(),
             Self::ToolCall(call) => call.arguments_json().len(),
+            Self::ToolResult(result) => result.size(),
             Self::Extra { fields } => fields.values().map(|value| value.to_string().len()).sum(),
             _ => 0,
         }
@@ -345,7 +394,14 @@ pub fn normalize_content(path: &str, content: &mut [Part]) -> Result<()> {
             Part::Image { url, data, media_type } => {
                 check_image(&format!("{path}[{n}]"), url.as_deref(), data, media_type)?;
             }
-            Part::ToolResult { output, .. } => bytes += output.to_string().len(),
+            Part::ToolResult(result) => {
+                // What is only aiMate's to say.
+                *result = ToolResult {
+                    is_error: result.is_error,
+                    ..ToolResult::new(std::mem::take(&mut result.id), result.output.take())
+                };
+                bytes += result.size();
+            }
             Part::ToolCall(call) => bytes += call.arguments.to_string().len(),
             Part::File { .. } | Part::Citation(_) | Part::Extra { .. } => {}
         }

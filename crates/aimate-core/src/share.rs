@@ -236,7 +236,7 @@ impl SharedPart {
             Part::Citation(_)
             | Part::Reasoning { .. }
             | Part::ToolCall(_)
-            | Part::ToolResult { .. }
+            | Part::ToolResult(_)
             | Part::Extra { .. } => None,
         }
     }
@@ -306,7 +306,7 @@ pub trait ShareStore: Send + Sync {
 mod tests {
     use super::*;
     use crate::id::{ChunkId, DocumentId, FileId};
-    use crate::message::{PathStats, ToolCall};
+    use crate::message::{PathStats, ToolCall, ToolResult};
     use serde_json::{Map, json};
     use uuid::Uuid;
 
@@ -348,7 +348,7 @@ mod tests {
             Part::Reasoning { text: "thoughts".into(), details: None },
             Part::text("In May [1]."),
             Part::ToolCall(ToolCall::new("1", "query", json!({"sql": "SELECT"}))),
-            Part::ToolResult { id: "1".into(), output: json!("rows"), is_error: false },
+            Part::ToolResult(ToolResult::new("1", json!("rows"))),
             Part::Extra { fields: Map::from_iter([("x".into(), json!("y"))]) },
             Part::File { file_id: FileId(Uuid::from_u128(5)), name: "a.pdf".into(), media_type: "m".into() },
             Part::Citation(citation()),

@@ -7,7 +7,7 @@ use aimate_core::provider::{ChatMessage, ChatRequest, Endpoint, ResponseFormat, 
 use aimate_core::{Error, Result};
 use serde_json::{Map, Value, json};
 
-use crate::openai::encode::{no_file, output_text, tool};
+use crate::openai::encode::{no_file, tool};
 
 /// Context window if neither request nor connection has one. Ollama's own default
 /// can be as small as 2,048 tokens, and it truncates longer prompts silently.
@@ -185,10 +185,11 @@ fn add<'a>(
                 tools.insert(&call.id, &call.name);
                 pending.calls.push(wire_call(call));
             }
-            Part::ToolResult { id, output, .. } => {
+            Part::ToolResult(result) => {
                 all.extend(std::mem::take(&mut pending).message(role));
+                let (id, content) = (&result.id, result.text());
                 let name = tools.get(id.as_str()).copied().unwrap_or_default();
-                all.push(json!({"role": "tool", "tool_name": name, "tool_call_id": id, "content": output_text(output)}));
+                all.push(json!({"role": "tool", "tool_name": name, "tool_call_id": id, "content": content}));
             }
             Part::Image { .. } | Part::Citation(_) | Part::Extra { .. } => {}
         }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use aimate_core::message::{MessageRole, Part, ToolCall};
+use aimate_core::message::{MessageRole, Part, ToolCall, ToolResult};
 use aimate_core::provider::{
     ChatMessage, ChatRequest, Endpoint, MaxTokensField, ResponseFormat, ToolChoice, ToolSpec,
 };
@@ -297,10 +297,10 @@ impl<'a> Messages<'a> {
                 Part::File { name, .. } => return Err(no_file(name)),
                 Part::Reasoning { text, details } => builder.reasoning(text, details.as_ref()),
                 Part::ToolCall(call) => builder.calls.push(WireCall { call, with_extra: !takes.no_opaque }),
-                Part::ToolResult { id, output, .. } => {
+                Part::ToolResult(returned) => {
                     let before = std::mem::replace(&mut builder, MessageBuilder::new(message.role));
                     self.0.extend(before.message(dialect, takes, as_parts).map(Outgoing::Built));
-                    self.0.push(Outgoing::Built(result(id, output)));
+                    self.0.push(Outgoing::Built(result(returned)));
                 }
             }
         }
@@ -390,20 +390,13 @@ fn content(mut parts: Vec<WirePart<'_>>, as_parts: bool, with_images: bool) -> O
     }
 }
 
-/// Returns the output of a tool as text.
-pub(crate) fn output_text(output: &Value) -> Cow<'_, str> {
-    match output {
-        Value::String(text) => Cow::Borrowed(text),
-        other => Cow::Owned(other.to_string()),
-    }
-}
-
-fn result<'a>(id: &'a str, output: &'a Value) -> WireMessage<'a> {
+/// Returns the message of a tool's result.
+fn result(result: &ToolResult) -> WireMessage<'_> {
     WireMessage {
         role: MessageRole::Tool,
-        content: Some(Content::Text(output_text(output))),
+        content: Some(Content::Text(result.text())),
         tool_calls: Vec::new(),
-        tool_call_id: Some(id),
+        tool_call_id: Some(&result.id),
         opaque: BTreeMap::new(),
     }
 }

@@ -1,6 +1,6 @@
 //! A chat with a scripted server of each family, and what each refuses.
 
-use aimate_core::message::{MessageRole, Part, ToolCall};
+use aimate_core::message::{MessageRole, Part, ToolCall, ToolResult};
 use aimate_core::provider::{ChatRequest, FinishReason, ProviderEvent, ProviderId, ToolSpec};
 use aimate_core::usage::TokenUsage;
 use aimate_core::{ErrorKind, ErrorReason};
@@ -114,7 +114,7 @@ async fn calls_of_every_family_are_read_and_given_back_with_what_it_wants() {
         }
         content.push(Part::ToolCall(calls[0].clone()));
         request.messages.push(message(MessageRole::Assistant, content));
-        let result = Part::ToolResult { id: calls[0].id.clone(), output: json!("7 °C"), is_error: false };
+        let result = Part::ToolResult(ToolResult::new(&calls[0].id, json!("7 °C")));
         request.messages.push(message(MessageRole::Tool, vec![result]));
         let stream = answer(200, &[("content-type", family.media_type())], family.stream);
         let (_, server) = ask(family, stream, &request).await;

@@ -1,6 +1,6 @@
 //! OLLAMA's native chat API.
 
-use aimate_core::message::{MessageRole, Part, ToolCall};
+use aimate_core::message::{MessageRole, Part, ToolCall, ToolResult};
 use aimate_core::provider::ProviderEvent::{Finish, Reasoning, Text, Usage, Warning};
 use aimate_core::provider::{
     ChatRequest, FinishReason, ProviderEvent, ResponseFormat, Sampling, ToolChoice, ToolSpec,
@@ -184,10 +184,7 @@ async fn calls_results_and_images_become_messages() {
                 Part::ToolCall(broken),
             ],
         ),
-        message(
-            MessageRole::Tool,
-            vec![Part::ToolResult { id: "a".into(), output: json!({"t": 2}), is_error: false }],
-        ),
+        message(MessageRole::Tool, vec![Part::ToolResult(ToolResult::new("a", json!({"t": 2})))]),
     ];
     let expected = json!([
         {"role": "user", "content": "?", "images": ["aGk="]},

@@ -1,6 +1,6 @@
 //! What is sent to OpenAI-like servers.
 
-use aimate_core::message::{MessageRole, Part, ToolCall};
+use aimate_core::message::{MessageRole, Part, ToolCall, ToolResult};
 use aimate_core::provider::{ChatRequest, Endpoint, ResponseFormat, Sampling, ToolChoice, ToolSpec};
 use aimate_core::{ErrorKind, FileId};
 use aimate_providers::OPENAI;
@@ -168,7 +168,7 @@ async fn images_go_by_address_or_as_data() {
 #[tokio::test]
 async fn calls_and_results_become_messages() {
     let call = |id: &str, arguments| Part::ToolCall(ToolCall::new(id, "f", arguments));
-    let result = |id: &str, output| Part::ToolResult { id: id.into(), output, is_error: false };
+    let result = |id: &str, output| Part::ToolResult(ToolResult::new(id, output));
     let mut request = question();
     request.messages = vec![
         message(MessageRole::System, vec![Part::text("Be brief.")]),
