@@ -54,6 +54,8 @@ pub struct DeletedCounts {
     pub handed_over_runs: u64,
     /// Pieces of the event logs of runs.
     pub run_events: u64,
+    /// Pieces of results of tools that were kept whole.
+    pub tool_outputs: u64,
     /// Uploaded files.
     pub files: u64,
     /// Connections, with their sealed keys.

@@ -75,7 +75,7 @@ pub use error::{Error, ErrorKind, ErrorReason, FieldError, Overflow, Result};
 pub use id::{
     ApiTokenId, BlobId, BudgetId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId, FileId,
     GroupId, InviteId, MemberId, MessageId, PriceId, PromptId, RunId, SessionId, ShareId, SpaceId, TenantId,
-    ToolServerId, UsageId, UserId, WorkerId, WorkspaceId,
+    ToolOutputId, ToolServerId, UsageId, UserId, WorkerId, WorkspaceId,
 };
 pub use keyring::KeyRing;
 pub use media_type::MediaType;

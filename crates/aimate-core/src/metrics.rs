@@ -68,6 +68,8 @@ pub fn describe() {
     describe_histogram!("aimate_database_seconds", Unit::Seconds, "One unit of work on the database.");
     describe_counter!("aimate_index_cache_total", "Parts of the search index that were looked up in memory.");
     describe_counter!("aimate_rate_limited_total", "Requests that a rate limit refused.");
+    describe_counter!("aimate_tool_calls_total", "Calls of tools that have ended.");
+    describe_histogram!("aimate_tool_call_seconds", Unit::Seconds, "One call of a tool.");
     describe_counter!("aimate_audit_failures_total", "Audit events that could not be stored.");
 }
 
@@ -138,6 +140,13 @@ pub(crate) fn published(documents: usize, chunks: usize) {
 /// A rate limit refused a request.
 pub(crate) fn rate_limited(class: &'static str) {
     counter!("aimate_rate_limited_total", "class" => class).increment(1);
+}
+
+/// A call of a tool that has ended.
+pub(crate) fn tool_called(is_success: bool, time: Duration) {
+    let outcome = if is_success { "returned" } else { "failed" };
+    counter!("aimate_tool_calls_total", "outcome" => outcome).increment(1);
+    histogram!("aimate_tool_call_seconds", "outcome" => outcome).record(time);
 }
 
 /// An audit event could not be stored.

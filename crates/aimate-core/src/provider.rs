@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::chat::AnswerLimits;
 use crate::connection::ConnectionSettings;
 use crate::error::{Error, Result};
-use crate::message::{Citation, MessageRole, Part, ToolCall};
+use crate::message::{Citation, MessageRole, Part, ToolCall, ToolResult};
 use crate::model::{Capability, Prices};
 use crate::secret::Secret;
 use crate::setters::setters;
@@ -258,6 +258,8 @@ pub enum ProviderEvent {
     Extra(Map<String, Value>),
     /// A whole call of a tool.
     ToolCall(ToolCall),
+    /// What a tool returned that aiMate called within the answer; no provider sends it.
+    ToolReturned(Box<ToolResult>),
     /// What was used, as far as the provider says; the last one counts.
     Usage(TokenUsage),
     /// Something the caller should know, such as a prompt the server cut.

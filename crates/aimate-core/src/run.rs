@@ -213,6 +213,34 @@ pub struct FinishRun {
     pub now: Timestamp,
 }
 
+/// How a run waits for a person, in one commit.
+#[derive(Clone, Debug)]
+pub struct ParkRun {
+    /// The run.
+    pub id: RunId,
+    /// The attempt that parks it; another one's update is refused.
+    pub attempt: u32,
+    /// What the run needs to go on, in any process.
+    pub parked: Value,
+    /// The answer so far.
+    pub content: Vec<Part>,
+    /// The events that were not checkpointed yet; may be empty.
+    pub events: EventBatch,
+}
+
+/// What changes about a run that waits.
+#[derive(Clone, Debug)]
+pub struct ChangeParked {
+    /// The run.
+    pub id: RunId,
+    /// The attempt that it was read with; it is one more then.
+    pub attempt: u32,
+    /// In place of what was parked.
+    pub parked: Value,
+    /// The worker that goes on with it; `None` if it waits on.
+    pub resumed_by: Option<WorkerId>,
+}
+
 impl FinishRun {
     /// The run as it is stored then, without its manifest.
     pub(crate) fn ended(&self, run: Run) -> Run {
@@ -250,6 +278,16 @@ pub trait RunStore: Send + Sync {
     /// if another attempt does or the run is over. Appending the same events
     /// again changes nothing.
     async fn checkpoint(&self, scope: &Scope, id: RunId, attempt: u32, batch: &EventBatch) -> Result<()>;
+    /// Lets the run wait for a person ([`RunStatus::Waiting`]): what is parked, the answer's
+    /// content so far, the last events. Nobody takes a waiting run over. `Conflict` if
+    /// another attempt owns the run or it is over.
+    async fn park(&self, scope: &Scope, park: &ParkRun) -> Result<()>;
+    /// A run of the user's own, with what is parked, or was when it last waited; `None` if it
+    /// never did.
+    async fn parked(&self, scope: &Scope, id: RunId) -> Result<(Run, Option<Value>)>;
+    /// Changes what is parked, or lets a worker go on with the run; returns the run as it is
+    /// then. `Conflict` if it has changed since it was read, or does not wait.
+    async fn change_parked(&self, scope: &Scope, change: &ChangeParked) -> Result<Run>;
     /// Ends the run: its status, the answer's content and tokens (with the
     /// path's), the usage record, the last events. `Conflict` if another attempt
     /// owns the run or it is over.
@@ -289,7 +327,8 @@ pub trait WorkerStore: Send + Sync {
     /// whose clock is wrong loses no work.
     async fn beat(&self, worker: WorkerId, now: Timestamp) -> Result<Vec<RunId>>;
     /// Takes over at most `limit` unfinished runs of workers that have left,
-    /// died or not beaten for `lease`; each run goes to one caller only.
+    /// died or not beaten for `lease`; each run goes to one caller only. Those that wait
+    /// for a person are nobody's, and stay.
     async fn take_abandoned(
         &self,
         worker: WorkerId,
@@ -307,6 +346,9 @@ pub trait WorkerStore: Send + Sync {
         held: &[RunId],
         limit: u32,
     ) -> Result<Vec<AbandonedRun>>;
+    /// Takes over at most `limit` runs that wait for a person and that somebody asked to
+    /// stop, with what is parked; each goes to one caller only, and is running then.
+    async fn take_cancelled(&self, worker: WorkerId, limit: u32) -> Result<Vec<(AbandonedRun, Value)>>;
     /// Asks `worker` itself to stop the runs of users who may not act any more: they or
     /// their tenant are disabled, being deleted or gone.
     async fn cancel_of_inactive(&self, worker: WorkerId) -> Result<()>;

@@ -26,6 +26,7 @@ use crate::sealing::SecretStore;
 use crate::session::SessionStore;
 use crate::share::ShareStore;
 use crate::tenant::TenantStore;
+use crate::tool::ToolOutputStore;
 use crate::usage::UsageStore;
 use crate::user::UserStore;
 use crate::workspace::WorkspaceStore;
@@ -95,6 +96,8 @@ pub struct Stores {
     pub shares: Arc<dyn ShareStore>,
     /// Runs and their event logs.
     pub runs: Arc<dyn RunStore>,
+    /// Results of tools that are kept whole.
+    pub tool_outputs: Arc<dyn ToolOutputStore>,
     /// The processes that own runs.
     pub workers: Arc<dyn WorkerStore>,
     /// Model servers.
@@ -152,6 +155,7 @@ impl Stores {
             + ConversationStore
             + ShareStore
             + RunStore
+            + ToolOutputStore
             + WorkerStore
             + ConnectionStore
             + ModelStore
@@ -186,6 +190,7 @@ impl Stores {
             conversations: store.clone(),
             shares: store.clone(),
             runs: store.clone(),
+            tool_outputs: store.clone(),
             workers: store.clone(),
             connections: store.clone(),
             models: store.clone(),

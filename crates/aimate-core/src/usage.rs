@@ -73,6 +73,25 @@ impl TokenUsage {
     /// What one call may cost at most: 10,000 dollars.
     pub const MAX_COST: Cost = Cost(10_000_000_000_000);
 
+    /// Both together, with the cost of those of which it is known.
+    #[must_use]
+    pub(crate) fn plus(self, more: Self) -> Self {
+        if self == Self::default() {
+            return more;
+        }
+        Self {
+            input_tokens: self.input_tokens.saturating_add(more.input_tokens),
+            output_tokens: self.output_tokens.saturating_add(more.output_tokens),
+            cached_tokens: self.cached_tokens.saturating_add(more.cached_tokens),
+            reasoning_tokens: self.reasoning_tokens.saturating_add(more.reasoning_tokens),
+            cost: match (self.cost, more.cost) {
+                (Some(one), Some(other)) => Some(Cost(one.0.saturating_add(other.0))),
+                (one, other) => one.or(other),
+            },
+            estimated: self.estimated || more.estimated,
+        }
+    }
+
     /// What a server reported, where that can be true. A count beyond
     /// [`TokenUsage::MAX_TOKENS`] is replaced by what `counted` says, and the usage
     /// is `estimated` then; a cost below zero or beyond [`TokenUsage::MAX_COST`] is

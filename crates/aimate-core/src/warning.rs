@@ -23,6 +23,10 @@ open_names! {
         FieldIgnored = "field_ignored",
         /// Passages could not be looked for everywhere, or not in every way.
         Retrieval = "retrieval",
+        /// A tool that the turn named is not offered to the model, or not as it is now.
+        Tool = "tool",
+        /// No more tools are called in this answer: it reached a limit of them.
+        ToolLimit = "tool_limit",
         /// The answer may cite a passage that there is not.
         CitationUnknown = "citation_unknown",
         /// The answer quotes what its passage does not say.

@@ -76,6 +76,10 @@ actions! {
     PRICE_SET = "price.set";
     /// A price was deleted.
     PRICE_DELETED = "price.deleted";
+    /// A person let a tool be called that waited for them.
+    TOOL_APPROVED = "tool.call_approved";
+    /// A person did not let a tool be called.
+    TOOL_REJECTED = "tool.call_rejected";
     /// The tenant was disabled.
     TENANT_DISABLED = "tenant.disabled";
     /// The tenant may act again.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use aimate_text::tokens::Tokenizer;
 
 use super::context::message_tokens;
-use super::transcript::Transcript;
 use crate::message::Part;
 use crate::price::Pricing;
 use crate::usage::TokenUsage;
@@ -22,19 +21,15 @@ pub(crate) struct Accounting {
 }
 
 impl Accounting {
-    /// The usage to record: what the provider said, else what aiMate counts; with
-    /// a cost where an admin has set a price, the provider reports one or the model has
-    /// prices.
-    pub(super) async fn final_usage(
-        &self,
-        reported: Option<TokenUsage>,
-        transcript: &Transcript,
-    ) -> TokenUsage {
+    /// The usage of one answer of the model, of these parts: what the provider said, else what
+    /// aiMate counts; with a cost where an admin has set a price, the provider reports one or
+    /// the model has prices.
+    pub(super) async fn usage_of(&self, reported: Option<TokenUsage>, answer: &[Part]) -> TokenUsage {
         let is_possible = |usage: &TokenUsage| usage.bounded(&TokenUsage::default()) == *usage;
         let mut usage = match reported {
             Some(usage) if is_possible(&usage) => usage,
             reported => {
-                let (tokens, _) = counted(self.tokenizer, transcript.parts().to_vec()).await;
+                let (tokens, _) = counted(self.tokenizer, answer.to_vec()).await;
                 let counted = TokenUsage {
                     input_tokens: self.prompt_tokens,
                     output_tokens: u64::from(tokens),

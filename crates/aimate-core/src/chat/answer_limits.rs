@@ -304,12 +304,7 @@ mod tests {
     }
 
     fn call(arguments: serde_json::Value) -> ProviderEvent {
-        ProviderEvent::ToolCall(ToolCall {
-            id: "1".into(),
-            name: "a".into(),
-            arguments,
-            extra: serde_json::Map::new(),
-        })
+        ProviderEvent::ToolCall(ToolCall::new("1", "a", arguments))
     }
 
     async fn held(limits: AnswerLimits, events: Vec<ProviderEvent>) -> Vec<ProviderEvent> {

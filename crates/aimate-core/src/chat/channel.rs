@@ -54,6 +54,7 @@ struct ChannelState {
     /// Bytes that are published and not logged.
     unlogged: usize,
     ended: bool,
+    parked: bool,
     listeners: usize,
 }
 
@@ -78,6 +79,7 @@ impl Channel {
             logged: 0,
             unlogged: 0,
             ended: false,
+            parked: false,
             listeners: 0,
         };
         Self {
@@ -138,12 +140,39 @@ impl Channel {
         state.first += forgotten as u64;
     }
 
+    /// That of a run that goes on after so many events, which the log has.
+    pub(crate) fn resumed(
+        scope: Scope,
+        conversation: ConversationId,
+        on_disconnect: OnDisconnect,
+        last: u64,
+    ) -> Self {
+        let channel = Self::new(scope, conversation, on_disconnect);
+        {
+            let mut state = channel.state();
+            (state.first, state.logged) = (last + 1, last);
+        }
+        channel.news.send_replace(last);
+        channel
+    }
+
+    /// The last published sequence number.
+    pub(crate) fn last(&self) -> u64 {
+        self.state().last()
+    }
+
+    /// Notes that the run is stored as one that waits: whoever listens reads the log from
+    /// here on.
+    pub(crate) fn park(&self) {
+        self.state().parked = true;
+    }
+
     /// Ends the run: nothing is published after this. Returns whether its last
-    /// event was published.
+    /// event was published, or it waits.
     pub(crate) fn end(&self) -> bool {
         let mut state = self.state();
         state.ended = true;
-        let is_complete = state.events.back().is_some_and(|(event, _)| event.is_final());
+        let is_complete = state.parked || state.events.back().is_some_and(|(event, _)| event.is_final());
         drop(state);
         self.news.send_replace(u64::MAX);
         is_complete

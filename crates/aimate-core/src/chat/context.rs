@@ -12,8 +12,9 @@ use std::collections::HashSet;
 use crate::error::{Error, Result};
 use crate::message::{Message, MessageRole, MessageStatus, Part, ToolCall};
 use crate::prompt::Prompt;
-use crate::provider::ChatMessage;
+use crate::provider::{ChatMessage, ToolSpec};
 use crate::retrieval::citations::with_passages;
+use crate::tool::ToolContent;
 
 /// Messages of history at most.
 pub(crate) const MAX_MESSAGES: u32 = 2_000;
@@ -68,6 +69,10 @@ pub(crate) struct PromptInputs<'a> {
     /// The connection that is asked: what a provider wants back goes to none but
     /// the one that it came from.
     pub(crate) connection: &'a str,
+    /// Whether the model sees pictures, as far as is known.
+    pub(crate) sees_pictures: bool,
+    /// The tools that the model is told of.
+    pub(crate) tools: &'a [ToolSpec],
 }
 
 /// A prompt, and the manifest of what went into it.
@@ -88,13 +93,17 @@ pub(crate) fn message_tokens(tokenizer: Tokenizer, content: &[Part]) -> u32 {
             Part::ToolCall(call) => {
                 tokenizer.count(&call.name).saturating_add(tokenizer.count(&call.arguments_json()))
             }
-            Part::ToolResult { output, .. } => match output {
-                Value::String(text) => tokenizer.count(text),
-                other => tokenizer.count(&other.to_string()),
-            },
+            Part::ToolResult(result) => tokenizer.count(&result.text()),
             Part::Reasoning { .. } | Part::File { .. } | Part::Citation(_) | Part::Extra { .. } => 0,
         })
     })
+}
+
+/// What telling a model of a tool costs.
+fn tool_tokens(tokenizer: Tokenizer, tool: &ToolSpec) -> u32 {
+    [tool.name.as_str(), tool.description.as_str(), &tool.parameters.to_string()]
+        .into_iter()
+        .fold(MESSAGE_OVERHEAD, |sum, text| sum.saturating_add(tokenizer.count(text)))
 }
 
 /// Builds the prompt.
@@ -109,6 +118,12 @@ pub(crate) fn build(
 ) -> Result<Context> {
     let mut included = Vec::new();
     let system = system_message(inputs, tokenizer, &mut included);
+    if !inputs.tools.is_empty() {
+        let tokens =
+            inputs.tools.iter().map(|tool| tool_tokens(tokenizer, tool)).fold(0, u32::saturating_add);
+        let names: Vec<_> = inputs.tools.iter().map(|tool| tool.name.as_str()).collect();
+        included.push(json!({"kind": "tools", "names": names, "tokens": tokens}));
+    }
     let system_tokens: u64 = included.iter().filter_map(|entry| entry.get("tokens")?.as_u64()).sum();
     let (history, new) = inputs.path.split_at(inputs.path.len().saturating_sub(inputs.new));
     let new_tokens: u64 = new.iter().map(|message| u64::from(message.path_stats.tokens)).sum();
@@ -139,7 +154,7 @@ pub(crate) fn build(
         "tokens": tokens, "included": included, "dropped": dropped,
     });
     let mut messages: Vec<_> = system.into_iter().collect();
-    messages.extend(pair_tool_calls(kept.iter().chain(new), inputs.connection));
+    messages.extend(pair_tool_calls(kept.iter().chain(new), inputs));
     Ok(Context { messages, tokens, manifest })
 }
 
@@ -208,26 +223,81 @@ fn dropped(last: Option<&Message>, kept: usize, kept_tokens: u64) -> Vec<Value> 
 /// The messages as a provider accepts them: none empty, no two of one role in a
 /// row, every tool result right after its call, every call with its result. What has
 /// lost its counterpart is left out, and so are pictures that a server refused.
-fn pair_tool_calls<'a>(path: impl Iterator<Item = &'a Message>, connection: &str) -> Vec<ChatMessage> {
+fn pair_tool_calls<'a>(
+    path: impl Iterator<Item = &'a Message>,
+    inputs: &PromptInputs<'_>,
+) -> Vec<ChatMessage> {
     let path: Vec<_> = path.filter(|message| message.status != MessageStatus::Streaming).collect();
-    let mut out: Vec<ChatMessage> = Vec::with_capacity(path.len());
-    let mut open = HashSet::new();
+    let mut spoken = Vec::with_capacity(path.len());
     for (n, message) in path.iter().enumerate() {
-        let content: Vec<_> = if message.role == MessageRole::Assistant {
-            let answered = answered(path.get(n + 1..).unwrap_or_default());
-            open = call_ids(&message.content).filter(|id| answered.contains(id)).collect();
-            let is_its = is_of(message, connection);
-            let parts = message.content.iter().filter(|part| is_answered(part, &open));
-            parts.filter_map(|part| if is_its { Some(part.clone()) } else { without_opaque(part) }).collect()
-        } else {
+        if message.role != MessageRole::Assistant {
             let is_refused = path.get(n + 1).is_some_and(|answer| has_refused_image(answer));
-            let parts = message.content.iter().filter(|part| belongs(part, &open));
+            spoken.push(Spoken {
+                role: message.role,
+                parts: message.content.iter().collect(),
+                is_its: false,
+                is_refused,
+            });
+            continue;
+        }
+        let is_its = is_of(message, inputs.connection);
+        spoken.extend(steps(&message.content).map(|(role, parts)| Spoken {
+            role,
+            parts,
+            is_its,
+            is_refused: false,
+        }));
+    }
+    paired(&spoken, inputs.sees_pictures)
+}
+
+/// What one speaker says in a row.
+struct Spoken<'a> {
+    role: MessageRole,
+    parts: Vec<&'a Part>,
+    /// Whether the connection that is asked said it.
+    is_its: bool,
+    /// Whether its server refused its pictures.
+    is_refused: bool,
+}
+
+/// An answer whose tools aiMate called, as the model said it: what it said and called, what
+/// came back, what it said then.
+fn steps(content: &[Part]) -> impl Iterator<Item = (MessageRole, Vec<&Part>)> {
+    let is_result = |part: &Part| matches!(part, Part::ToolResult(_));
+    content.chunk_by(move |a, b| is_result(a) == is_result(b)).map(move |parts| {
+        let is_result = parts.first().is_some_and(is_result);
+        (if is_result { MessageRole::Tool } else { MessageRole::Assistant }, parts.iter().collect())
+    })
+}
+
+/// The messages of an answer that goes on, in the prompt of its model's next call.
+pub(crate) fn steps_of(answer: &[Part], sees_pictures: bool) -> Vec<ChatMessage> {
+    let spoken: Vec<_> =
+        steps(answer).map(|(role, parts)| Spoken { role, parts, is_its: true, is_refused: false }).collect();
+    paired(&spoken, sees_pictures)
+}
+
+fn paired(spoken: &[Spoken<'_>], sees_pictures: bool) -> Vec<ChatMessage> {
+    let mut out: Vec<ChatMessage> = Vec::with_capacity(spoken.len());
+    let mut open = HashSet::new();
+    for (n, message) in spoken.iter().enumerate() {
+        let content: Vec<_> = if message.role == MessageRole::Assistant {
+            let answered = answered(spoken.get(n + 1..).unwrap_or_default());
+            open = call_ids(&message.parts).filter(|id| answered.contains(id)).collect();
+            let parts = message.parts.iter().filter(|part| is_answered(part, &open));
+            parts
+                .filter_map(|part| if message.is_its { Some((*part).clone()) } else { without_opaque(part) })
+                .collect()
+        } else {
+            let parts = message.parts.iter().copied().filter(|part| belongs(part, &open));
             let mut content = with_passages(parts);
-            if is_refused {
+            if message.is_refused {
                 content.iter_mut().for_each(leave_out_image);
             }
             content
         };
+        let pictures = if sees_pictures { pictures(&content) } else { Vec::new() };
         let says_something = content.iter().any(|part| match part {
             Part::Text { text } => !text.is_empty(),
             Part::Reasoning { .. } | Part::Citation(_) | Part::Extra { .. } => false,
@@ -236,8 +306,30 @@ fn pair_tool_calls<'a>(path: impl Iterator<Item = &'a Message>, connection: &str
         if says_something {
             push(&mut out, message.role, content);
         }
+        // Few servers take pictures in a tool's own message.
+        if !pictures.is_empty() {
+            push(&mut out, MessageRole::User, pictures);
+        }
     }
     out
+}
+
+/// The pictures that tools returned, as a person would show them.
+fn pictures(content: &[Part]) -> Vec<Part> {
+    let results = content
+        .iter()
+        .filter_map(|part| if let Part::ToolResult(result) = part { Some(result) } else { None });
+    let pictures = results.flat_map(|result| &result.content).filter_map(|piece| match piece {
+        ToolContent::Image { data, media_type } => {
+            Some(Part::Image { url: None, data: Some(data.clone()), media_type: Some(media_type.clone()) })
+        }
+        _ => None,
+    });
+    let mut parts: Vec<_> = pictures.collect();
+    if !parts.is_empty() {
+        parts.insert(0, Part::text("[what the tool returned as pictures]"));
+    }
+    parts
 }
 
 /// Adds a message; it joins the one before if that has its role, since many models
@@ -332,7 +424,7 @@ pub(crate) fn without_oldest(
     Some((system.iter().chain(kept).cloned().collect(), cut))
 }
 
-fn call_ids(content: &[Part]) -> impl Iterator<Item = &str> {
+fn call_ids<'a>(content: &[&'a Part]) -> impl Iterator<Item = &'a str> {
     content.iter().filter_map(
         |part| {
             if let Part::ToolCall(call) = part { Some(call.id.as_str()) } else { None }
@@ -341,11 +433,11 @@ fn call_ids(content: &[Part]) -> impl Iterator<Item = &str> {
 }
 
 /// The ids of the calls that the tool messages at the start of `next` answer.
-fn answered<'a>(next: &[&'a Message]) -> HashSet<&'a str> {
+fn answered<'a>(next: &[Spoken<'a>]) -> HashSet<&'a str> {
     next.iter()
         .take_while(|message| message.role == MessageRole::Tool)
-        .flat_map(|message| &message.content)
-        .filter_map(|part| if let Part::ToolResult { id, .. } = part { Some(id.as_str()) } else { None })
+        .flat_map(|message| message.parts.iter().copied())
+        .filter_map(|part| if let Part::ToolResult(result) = part { Some(result.id.as_str()) } else { None })
         .collect()
 }
 
@@ -354,7 +446,7 @@ fn is_answered(part: &Part, open: &HashSet<&str>) -> bool {
 }
 
 fn belongs(part: &Part, open: &HashSet<&str>) -> bool {
-    !matches!(part, Part::ToolResult { id, .. } if !open.contains(id.as_str()))
+    !matches!(part, Part::ToolResult(result) if !open.contains(result.id.as_str()))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use super::*;
 use crate::clock::Timestamp;
 use crate::id::{MessageId, PromptId};
-use crate::message::{PathStats, ToolCall};
+use crate::message::{PathStats, ToolCall, ToolResult};
 use uuid::Uuid;
 
 /// A path of messages of ten tokens each; `u`, `a`, `t` and `c` stand for user,
@@ -16,10 +16,7 @@ fn path(roles: &str) -> Vec<Message> {
             'u' => (MessageRole::User, Part::text(format!("q{n}"))),
             'a' => (MessageRole::Assistant, Part::text(format!("a{n}"))),
             'c' => (MessageRole::Assistant, Part::ToolCall(call)),
-            _ => (
-                MessageRole::Tool,
-                Part::ToolResult { id: "call".into(), output: json!("r"), is_error: false },
-            ),
+            _ => (MessageRole::Tool, Part::ToolResult(ToolResult::new("call", json!("r")))),
         };
         path.push(Message {
             id: MessageId(Uuid::from_u128(n as u128 + 1)),
@@ -40,7 +37,16 @@ fn path(roles: &str) -> Vec<Message> {
 }
 
 fn sources(path: &[Message]) -> PromptInputs<'_> {
-    PromptInputs { engine: None, prompts: &[], conversation: None, path, new: 1, connection: "lab" }
+    PromptInputs {
+        engine: None,
+        prompts: &[],
+        conversation: None,
+        path,
+        new: 1,
+        connection: "lab",
+        sees_pictures: false,
+        tools: &[],
+    }
 }
 
 fn built(path: &[Message], window: u32) -> Context {

@@ -19,6 +19,8 @@ use super::context::image_refused;
 use super::event::{ChatEvent, Finished, Started};
 use super::log::Log;
 use super::model_call::{ModelCall, trimmed};
+use super::tool_loop::{ToolLoop, ToolNames};
+use super::tool_step::Step;
 use super::transcript::Transcript;
 use crate::clock::{ClockAndIds, Timestamp};
 use crate::error::{Error, ErrorKind, ErrorReason, Result};
@@ -27,6 +29,7 @@ use crate::observer::Notices;
 use crate::provider::{FinishReason, ProviderEvent, ProviderStream};
 use crate::retrieval::citations::Resolved;
 use crate::run::{EventBatch, FinishRun, Run, RunError, RunStatus, RunStore};
+use crate::tool::ToolOutputStore;
 use crate::usage::{TokenUsage, UsageRecord, UsageStore};
 use crate::warning::WarningCode;
 use aimate_text::tokens::Tokenizer;
@@ -37,11 +40,12 @@ const READY: usize = 32;
 const READY_BYTES: usize = 64 * 1024;
 /// How long an answer waits for a database that stores nothing, once as much is
 /// unlogged as may be.
-const DATABASE_PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const DATABASE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// All that drives one run.
 pub(crate) struct Driver {
     pub(crate) runs: Arc<dyn RunStore>,
+    pub(crate) outputs: Arc<dyn ToolOutputStore>,
     pub(crate) usage: Arc<dyn UsageStore>,
     pub(crate) sources: ClockAndIds,
     pub(crate) channel: Arc<Channel>,
@@ -51,12 +55,14 @@ pub(crate) struct Driver {
     /// Fires when the process must end before the run does.
     pub(crate) interrupt: CancellationToken,
     pub(crate) log: Log,
+    /// The tools whose calls are made here; `None` without any.
+    pub(crate) tools: Option<ToolNames>,
     pub(crate) notices: Notices,
 }
 
 /// How an answer ended.
-struct End {
-    status: RunStatus,
+pub(super) struct End {
+    pub(super) status: RunStatus,
     reason: Option<FinishReason>,
     error: Option<RunError>,
     /// Later prompts leave the pictures of the question out.
@@ -64,70 +70,139 @@ struct End {
 }
 
 impl End {
+    pub(super) fn completed(reason: FinishReason) -> Self {
+        Self { reason: Some(reason), ..Self::of(RunStatus::Completed) }
+    }
+
     fn of(status: RunStatus) -> Self {
         Self { status, reason: None, error: None, is_image_refused: false }
     }
 
-    fn cancelled() -> Self {
-        let reason = Some(FinishReason::Other("cancelled".to_owned()));
+    pub(super) fn cancelled() -> Self {
+        let reason = Some(FinishReason::cancelled());
         Self { reason, ..Self::of(RunStatus::Cancelled) }
     }
 
-    fn interrupted(error: &Error) -> Self {
+    pub(super) fn interrupted(error: &Error) -> Self {
         Self { error: Some(error.into()), ..Self::of(RunStatus::Interrupted) }
     }
 }
 
 /// What the model has produced so far.
-struct PartialAnswer {
-    trace: CallTrace,
-    transcript: Transcript,
+pub(crate) struct PartialAnswer {
+    pub(super) transcript: Transcript,
+    /// Of the model's answers that are over: one, or one for each step of its tools.
+    pub(super) used: TokenUsage,
+    /// What the provider says of the last one.
     usage: Option<TokenUsage>,
     reason: Option<FinishReason>,
 }
 
+impl PartialAnswer {
+    /// One that begins, or goes on.
+    pub(crate) fn new(transcript: Transcript, used: TokenUsage) -> Self {
+        Self { transcript, used, usage: None, reason: None }
+    }
+}
+
 impl Driver {
-    /// Drives the run to its end. `call` is dropped as soon as the model has
-    /// been asked: a long stream holds no prompt in memory.
-    pub(crate) async fn drive(mut self, mut call: ModelCall, accounting: Accounting) {
-        let trace = CallTrace::chat(&call.endpoint, &call.request.model);
+    /// Drives the run to its end, or until it waits for a person. `call` holds no prompt in
+    /// memory while a long answer comes, unless tools may need it again.
+    pub(crate) async fn drive(
+        mut self,
+        mut call: ModelCall,
+        mut tools: Option<ToolLoop>,
+        mut answer: PartialAnswer,
+        mut accounting: Accounting,
+    ) {
+        let end = loop {
+            if let Some(tools) = &mut tools
+                && answer.transcript.has_open_calls()
+            {
+                match self.use_tools(tools, &mut call, &mut answer, &mut accounting).await {
+                    Step::Ask => {}
+                    Step::End(end) => break end,
+                    Step::Wait(waiting) => match self.park(tools, &waiting, &answer).await {
+                        None => return,
+                        Some(end) => break end,
+                    },
+                }
+            }
+            let end = self.ask(&mut call, tools.is_some(), &mut answer, &accounting).await;
+            let goes_on = end.status == RunStatus::Completed
+                && tools.is_some()
+                && answer.transcript.open_calls().iter().any(|call| call.is_made_here);
+            if !goes_on {
+                break end;
+            }
+        };
+        if end.is_image_refused {
+            answer.transcript.mark(image_refused());
+        }
+        if tools.is_some() {
+            let why = "The answer ended before this call was made.";
+            let closed = answer.transcript.close_calls(why);
+            self.publish(closed.into_iter().map(|result| ChatEvent::ToolReturned(Box::new(result))));
+        }
+        self.finish(answer.transcript, answer.used, end, accounting.tokenizer).await;
+    }
+
+    /// Asks the model once, and publishes its answer.
+    async fn ask(
+        &mut self,
+        call: &mut ModelCall,
+        keeps_prompt: bool,
+        answer: &mut PartialAnswer,
+        accounting: &Accounting,
+    ) -> End {
+        let mut trace = CallTrace::chat(&call.endpoint, &call.request.model);
         let span = trace.span();
+        let before = answer.transcript.parts().len();
+        (answer.usage, answer.reason) = (None, None);
+        let cancel = self.channel.cancel.clone();
         let asked = tokio::select! {
             biased;
-            () = self.channel.cancel.cancelled() => Err(End::cancelled()),
+            () = cancel.cancelled() => Err(End::cancelled()),
             () = self.interrupt.cancelled() => Err(End::interrupted(&shutting_down())),
-            stream = call.send().instrument(span.clone()) => stream.map_err(|error| failed(&error, false)),
+            stream = call.send().instrument(span.clone()) => {
+                stream.map_err(|error| failed(&error, !answer.transcript.is_empty()))
+            }
         };
-        let mut answer =
-            PartialAnswer { trace, transcript: Transcript::default(), usage: None, reason: None };
-        answer.transcript.apply(&ChatEvent::Retrieved { citations: call.request.passages });
-        drop((call.endpoint, call.explain, call.request.messages));
+        let passages = std::mem::take(&mut call.request.passages);
+        if !passages.is_empty() {
+            answer.transcript.apply(&ChatEvent::Retrieved { citations: passages });
+        }
+        if !keeps_prompt {
+            call.request.messages = Vec::new();
+        }
         let end = match asked {
             Err(end) => end,
             Ok((stream, left_out)) => {
                 if left_out > 0 {
                     self.channel.publish([trimmed(left_out)]);
                 }
-                self.follow(stream, &mut answer).instrument(span).await
+                self.follow(stream, answer, &mut trace).instrument(span).await
             }
         };
-        if end.is_image_refused {
-            answer.transcript.mark(image_refused());
-        }
-        let usage = accounting.final_usage(answer.usage, &answer.transcript).await;
+        let said = answer.transcript.parts().get(before..).unwrap_or_default();
+        let usage = accounting.usage_of(answer.usage.take(), said).await;
+        answer.used = answer.used.plus(usage);
         if let Some(reason) = &answer.reason {
-            answer.trace.stopped(reason);
+            trace.stopped(reason);
         }
-        answer.trace.end(end.status.usage_outcome(), &usage);
-        // Its span ends here: the rest is no matter of the model.
-        drop(answer.trace);
-        self.finish(answer.transcript, usage, end, accounting.tokenizer).await;
+        trace.end(end.status.usage_outcome(), &usage);
+        end
     }
 
     /// Publishes the stream until it ends or somebody ends it. While too much waits
     /// for the log, the model is not listened to: it waits at its connection, and
     /// nothing piles up here.
-    async fn follow(&mut self, mut stream: ProviderStream, answer: &mut PartialAnswer) -> End {
+    async fn follow(
+        &mut self,
+        mut stream: ProviderStream,
+        answer: &mut PartialAnswer,
+        trace: &mut CallTrace,
+    ) -> End {
         let cancel = self.channel.cancel.clone();
         let interrupt = self.interrupt.clone();
         let mut full_since = None;
@@ -144,7 +219,7 @@ impl Driver {
                 pieces = ready_pieces(&mut stream), if has_room => match pieces {
                     None => return ended(answer),
                     // What fails after the model has finished costs no answer.
-                    Some(pieces) => match self.take(pieces, answer) {
+                    Some(pieces) => match self.take(pieces, answer, trace) {
                         Err(_) if answer.reason.is_some() => return ended(answer),
                         Err(error) => return failed(&error, !answer.transcript.is_empty()),
                         Ok(()) => {}
@@ -160,7 +235,12 @@ impl Driver {
     }
 
     /// Publishes pieces of the answer that arrived together.
-    fn take(&mut self, pieces: Vec<Result<ProviderEvent>>, answer: &mut PartialAnswer) -> Result<()> {
+    fn take(
+        &mut self,
+        pieces: Vec<Result<ProviderEvent>>,
+        answer: &mut PartialAnswer,
+        trace: &mut CallTrace,
+    ) -> Result<()> {
         // A model that is faster than its events are published, or that says a
         // letter at a time, must not make a log many times as large as its answer.
         let joins = pieces.len() >= READY;
@@ -170,7 +250,13 @@ impl Driver {
             let event = match piece {
                 Ok(ProviderEvent::Text(text)) => ChatEvent::Text { text },
                 Ok(ProviderEvent::Reasoning(text)) => ChatEvent::Reasoning { text },
-                Ok(ProviderEvent::ToolCall(call)) => ChatEvent::ToolCalled { call: Box::new(call) },
+                Ok(ProviderEvent::ToolCall(mut call)) => {
+                    // Calls of one step that have one id are told apart as well.
+                    answer.transcript.rename(&mut call, &events);
+                    call.is_made_here = self.tools.as_ref().is_some_and(|names| names.makes(&call.name));
+                    ChatEvent::ToolCalled { call: Box::new(call) }
+                }
+                Ok(ProviderEvent::ToolReturned(result)) => ChatEvent::ToolReturned(result),
                 Ok(ProviderEvent::Warning { code, detail }) => ChatEvent::Warning { code, detail },
                 Ok(ProviderEvent::ReasoningDetails(details)) => {
                     answer.transcript.details(details);
@@ -204,7 +290,7 @@ impl Driver {
             self.log.note(event);
         }
         if !events.is_empty() {
-            answer.trace.content();
+            trace.content();
             self.channel.publish(events);
         }
         outcome
@@ -437,11 +523,11 @@ fn without_content(finish: &FinishRun, error: &Error) -> FinishRun {
     }
 }
 
-fn database_away() -> Error {
+pub(super) fn database_away() -> Error {
     Error::unavailable("the database was away for too long to keep this answer; what came before is stored")
 }
 
-fn shutting_down() -> Error {
+pub(super) fn shutting_down() -> Error {
     Error::unavailable("the server was stopped before the answer was whole; ask again")
 }
 
@@ -451,7 +537,7 @@ fn ended(answer: &PartialAnswer) -> End {
         let error = Error::upstream("the model server broke off before the answer was whole");
         return failed(&error, !answer.transcript.is_empty());
     };
-    let reason = if answer.transcript.has_calls() && reason == FinishReason::Stop {
+    let reason = if answer.transcript.has_open_calls() && reason == FinishReason::Stop {
         FinishReason::ToolCalls
     } else {
         reason
@@ -460,7 +546,7 @@ fn ended(answer: &PartialAnswer) -> End {
 }
 
 /// The end by an error: what had begun is interrupted, what had not has failed.
-fn failed(error: &Error, began: bool) -> End {
+pub(super) fn failed(error: &Error, began: bool) -> End {
     let broke_off = matches!(error.kind(), ErrorKind::Upstream | ErrorKind::Timeout | ErrorKind::Unavailable);
     let status = if began && broke_off { RunStatus::Interrupted } else { RunStatus::Failed };
     tracing::warn!(code = error.kind().as_str(), cause = ?error, "a run did not succeed");

@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use crate::error::ErrorKind;
 use crate::id::{ConversationId, MessageId, RunId};
-use crate::message::{Citation, Message, Part, ToolCall};
+use crate::message::{Citation, Message, Part, ToolCall, ToolResult};
 use crate::provider::FinishReason;
+use crate::tool::{Elicitation, ToolProgress};
 use crate::usage::TokenUsage;
 use crate::warning::WarningCode;
 
@@ -55,13 +56,24 @@ pub enum ChatEvent {
         /// The whole call.
         call: Box<ToolCall>,
     },
-    /// A tool answered.
-    ToolReturned {
+    /// A tool is so far.
+    ToolProgress {
         /// The call's id.
         id: String,
-        /// What it returned.
-        output: Box<Value>,
+        /// How far it is.
+        #[serde(flatten)]
+        progress: Box<ToolProgress>,
     },
+    /// A tool asks the person something and waits for the answer.
+    InputRequired {
+        /// The call's id.
+        id: String,
+        /// What it asks.
+        #[serde(flatten)]
+        question: Box<Elicitation>,
+    },
+    /// A tool answered.
+    ToolReturned(Box<ToolResult>),
     /// Something the caller should know; the run goes on.
     Warning {
         /// What it is about.
@@ -127,7 +139,9 @@ impl ChatEvent {
             Self::Extra { .. } => "extra",
             Self::ToolCalled { .. } => "tool_called",
             Self::ApprovalRequired { .. } => "approval_required",
-            Self::ToolReturned { .. } => "tool_returned",
+            Self::ToolProgress { .. } => "tool_progress",
+            Self::InputRequired { .. } => "input_required",
+            Self::ToolReturned(_) => "tool_returned",
             Self::Warning { .. } => "warning",
             Self::Finished(_) => "finished",
             Self::Error { .. } => "error",
@@ -142,7 +156,12 @@ impl ChatEvent {
                 Self::Text { text } | Self::Reasoning { text } => text.len(),
                 Self::Retrieved { citations } => citations.iter().map(|one| FIELDS + one.text.len()).sum(),
                 Self::ToolCalled { call } | Self::ApprovalRequired { call } => call.arguments_json().len(),
-                Self::ToolReturned { output, .. } => output.to_string().len(),
+                Self::ToolReturned(result) => result.size(),
+                Self::ToolProgress { progress, .. } => progress.message.as_ref().map_or(0, String::len),
+                Self::InputRequired { question, .. } => {
+                    question.message.len()
+                        + question.schema.as_ref().map_or(0, |schema| schema.to_string().len())
+                }
                 Self::Warning { detail, .. } | Self::Error { detail, .. } => detail.len(),
                 Self::Started(_) => FIELDS,
                 Self::TextWasReasoning => 0,

@@ -71,7 +71,7 @@ impl Log {
         let last = batch.last();
         let save = async move { runs.checkpoint(&scope, id, attempt, &batch).await };
         self.saving = Some((last, (self.spawn)(Box::pin(save))));
-        (self.events, self.bytes, self.since, self.aged) = (0, 0, None, false);
+        self.clear();
     }
 
     /// Waits for the checkpoint on its way; for ever if there is none.
@@ -95,6 +95,11 @@ impl Log {
                 }
             }
         }
+    }
+
+    /// Notes that all that is published was logged.
+    pub(super) fn clear(&mut self) {
+        (self.events, self.bytes, self.since, self.aged) = (0, 0, None, false);
     }
 
     /// Waits until no checkpoint is on its way.

@@ -9,8 +9,12 @@ pub(crate) mod driver;
 pub mod event;
 pub(crate) mod log;
 pub(crate) mod model_call;
+pub(crate) mod tool_calls;
+pub(crate) mod tool_loop;
+pub(crate) mod tool_step;
 pub(crate) mod transcript;
 mod turn;
 
 pub use answer_limits::AnswerLimits;
+pub use tool_loop::CallDecision;
 pub use turn::{InputMessage, OnDisconnect, Turn, TurnInput};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aimate_text::tokens::Tokenizer;
+use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt};
 use tokio::time::timeout_at;
 
@@ -12,14 +13,22 @@ use super::context::{self, PromptBudget};
 use super::event::ChatEvent;
 use crate::caught::{Panicked, caught};
 use crate::error::{Error, ErrorKind, Result};
+use crate::message::Part;
 use crate::provider::{ChatProvider, ChatRequest, Endpoint, ProviderStream};
 use crate::warning::WarningCode;
 
 /// Adds to a server's refusal what the engine knows of its models.
 pub(crate) type ExplainRefusal = Box<dyn Fn(Error) -> Error + Send + Sync>;
 
-/// Holds an answer to the budgets that count it.
-pub(crate) type Meter = Box<dyn FnOnce(ProviderStream) -> ProviderStream + Send + Sync>;
+/// Holds a run's answers to the budgets that count it, one after the other.
+#[async_trait]
+pub(crate) trait Meter: Send + Sync {
+    /// The answer until a budget is used up.
+    fn hold(&self, stream: ProviderStream) -> ProviderStream;
+    /// Sets something aside for one more answer, to a prompt of so many tokens; whether there
+    /// is enough.
+    async fn set_aside(&self, prompt_tokens: u64) -> Result<bool>;
+}
 
 /// What a model is asked, and how it is reached.
 pub(crate) struct ModelCall {
@@ -27,10 +36,14 @@ pub(crate) struct ModelCall {
     pub(crate) endpoint: Endpoint,
     pub(crate) request: ChatRequest,
     pub(crate) explain: ExplainRefusal,
-    pub(crate) meter: Option<Meter>,
+    pub(crate) meter: Option<Arc<dyn Meter>>,
     pub(crate) tokenizer: Tokenizer,
     /// Tokens of the prompt as aiMate counts them.
     pub(crate) prompt_tokens: u64,
+    /// Whether the model sees pictures, as far as is known.
+    pub(crate) sees_pictures: bool,
+    /// Messages at the end of the prompt that are of the answer itself.
+    pub(crate) own_messages: usize,
 }
 
 impl ModelCall {
@@ -43,11 +56,20 @@ impl ModelCall {
     /// begun to answer in the time of an answer.
     pub(crate) async fn send(&mut self) -> Result<(ProviderStream, usize)> {
         let (stream, left_out) = self.ask_twice().await?;
-        let stream = match self.meter.take() {
-            Some(meter) => meter(stream),
+        let stream = match &self.meter {
+            Some(meter) => meter.hold(stream),
             None => stream,
         };
         Ok((stream, left_out))
+    }
+
+    /// Puts what the answer is so far, with what tools returned, at the end of the prompt.
+    pub(crate) fn go_on(&mut self, answer: &[Part]) {
+        let messages = &mut self.request.messages;
+        messages.truncate(messages.len().saturating_sub(self.own_messages));
+        let before = messages.len();
+        messages.extend(context::steps_of(answer, self.sees_pictures));
+        self.own_messages = self.request.messages.len() - before;
     }
 
     async fn ask_twice(&mut self) -> Result<(ProviderStream, usize)> {

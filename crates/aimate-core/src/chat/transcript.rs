@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::event::ChatEvent;
-use crate::message::{Citation, Part, ToolCall};
+use crate::message::{Citation, Part, ToolCall, ToolResult};
 use crate::retrieval::citations::{Resolved, resolve};
 
 /// The content of an answer so far. The driver folds what it publishes; recovery
@@ -16,6 +16,11 @@ pub(crate) struct Transcript {
 }
 
 impl Transcript {
+    /// That of an answer that goes on.
+    pub(crate) fn of(parts: Vec<Part>, passages: Vec<Citation>) -> Self {
+        Self { parts, passages }
+    }
+
     /// Takes one more event.
     pub(crate) fn apply(&mut self, event: &ChatEvent) {
         match event {
@@ -27,6 +32,7 @@ impl Transcript {
             ChatEvent::ToolCalled { call } => {
                 self.parts.push(Part::ToolCall(ToolCall::clone(call)));
             }
+            ChatEvent::ToolReturned(result) => self.parts.push(Part::ToolResult(ToolResult::clone(result))),
             ChatEvent::TextWasReasoning => self.text_was_reasoning(),
             ChatEvent::Extra { fields } => self.parts.push(Part::Extra { fields: fields.clone() }),
             ChatEvent::Retrieved { citations } => {
@@ -41,8 +47,10 @@ impl Transcript {
         self.reason("", Some(details));
     }
 
+    /// Of the model's last call: what came before tools returned something was told right.
     fn text_was_reasoning(&mut self) {
-        for part in std::mem::take(&mut self.parts) {
+        let returned = self.parts.iter().rposition(|part| matches!(part, Part::ToolResult(_)));
+        for part in self.parts.split_off(returned.map_or(0, |at| at + 1)) {
             match part {
                 Part::Text { text } => self.reason(&text, None),
                 Part::Reasoning { text, details } => self.reason(&text, details),
@@ -76,9 +84,43 @@ impl Transcript {
         self.parts.is_empty()
     }
 
-    /// Whether it holds a tool call.
-    pub(crate) fn has_calls(&self) -> bool {
-        self.parts.iter().any(|part| matches!(part, Part::ToolCall(_)))
+    /// The tool calls that nothing has returned of, in their order.
+    pub(crate) fn open_calls(&self) -> Vec<ToolCall> {
+        let returned = |id: &str| {
+            self.parts.iter().any(|part| matches!(part, Part::ToolResult(result) if result.id == id))
+        };
+        let calls = self
+            .parts
+            .iter()
+            .filter_map(|part| if let Part::ToolCall(call) = part { Some(call) } else { None });
+        calls.filter(|call| !returned(&call.id)).cloned().collect()
+    }
+
+    /// Whether it holds a tool call that nothing has returned of.
+    pub(crate) fn has_open_calls(&self) -> bool {
+        !self.open_calls().is_empty()
+    }
+
+    /// Gives a call an id that no call before it has, nor one of `next`: some servers count
+    /// from the beginning in each answer.
+    pub(crate) fn rename(&self, call: &mut ToolCall, next: &[ChatEvent]) {
+        let is_taken = |id: &str| {
+            self.parts.iter().any(|part| matches!(part, Part::ToolCall(call) if call.id == id))
+                || next.iter().any(|event| matches!(event, ChatEvent::ToolCalled { call } if call.id == id))
+        };
+        if is_taken(&call.id) {
+            let free = (2_u32..).map(|n| format!("{}_{n}", call.id)).find(|id| !is_taken(id));
+            call.id = free.unwrap_or_default();
+        }
+    }
+
+    /// The result of calls of which nobody knows whether they were made, in an answer that
+    /// has ended.
+    pub(crate) fn close_calls(&mut self, why: &str) -> Vec<ToolResult> {
+        let open = self.open_calls().into_iter().filter(|call| call.is_made_here);
+        let results: Vec<_> = open.map(|call| ToolResult::error(call.id, why)).collect();
+        self.parts.extend(results.iter().cloned().map(Part::ToolResult));
+        results
     }
 
     /// The parts, in the order in which they came.

@@ -66,10 +66,10 @@ impl InputMessage {
 
 /// Who says `content`: a tool where it is results, else the user.
 fn role_of(content: &[Part]) -> Result<MessageRole> {
-    let has_results = content.iter().any(|part| matches!(part, Part::ToolResult { .. }));
+    let has_results = content.iter().any(|part| matches!(part, Part::ToolResult(_)));
     for (n, part) in content.iter().enumerate() {
         let wrong = match part {
-            Part::ToolResult { .. } => continue,
+            Part::ToolResult(_) => continue,
             Part::Text { .. } | Part::Image { .. } if !has_results => continue,
             Part::Text { .. } | Part::Image { .. } => "stands beside a tool's result; send the results alone",
             Part::File { .. } => {
@@ -140,6 +140,9 @@ pub struct Turn {
     pub sampling: Sampling,
     /// Tools the model may call; the calls come back to the caller.
     pub tools: Vec<ToolSpec>,
+    /// Tools that aiMate calls for the model, within the answer: the names of registered
+    /// ones, `SERVER` for all of a tool server, `SERVER/TOOL` for one. Default: none.
+    pub use_tools: Vec<String>,
     /// Whether it must.
     pub tool_choice: Option<ToolChoice>,
     /// Whether several calls at once are welcome.
@@ -193,6 +196,7 @@ impl Turn {
             passages: Vec::new(),
             sampling: Sampling::default(),
             tools: Vec::new(),
+            use_tools: Vec::new(),
             tool_choice: None,
             parallel_tool_calls: None,
             response_format: None,
@@ -281,6 +285,13 @@ impl Turn {
     #[must_use]
     pub fn tools(mut self, tools: impl IntoIterator<Item = ToolSpec>) -> Self {
         self.tools = tools.into_iter().collect();
+        self
+    }
+
+    /// With these tools, which aiMate calls, in place of all before.
+    #[must_use]
+    pub fn use_tools<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
+        self.use_tools = names.into_iter().map(Into::into).collect();
         self
     }
 
@@ -439,6 +450,7 @@ impl Turn {
         }
         hash.field("sampling", &self.sampling, &default.sampling);
         hash.field("tools", &self.tools, &default.tools);
+        hash.field("use_tools", &self.use_tools, &default.use_tools);
         hash.field("tool_choice", &self.tool_choice, &default.tool_choice);
         hash.field("parallel_tool_calls", &self.parallel_tool_calls, &default.parallel_tool_calls);
         hash.field("response_format", &self.response_format, &default.response_format);
@@ -473,6 +485,7 @@ impl TurnHash {
 mod tests {
     use super::*;
     use crate::error::ErrorKind;
+    use crate::message::ToolResult;
 
     #[test]
     fn hash_tells_other_content_apart() {
@@ -494,7 +507,7 @@ mod tests {
 
     #[test]
     fn content_says_who_speaks() {
-        let result = Part::ToolResult { id: "1".to_owned(), output: "x".into(), is_error: false };
+        let result = Part::ToolResult(ToolResult::new("1", "x"));
         let role = |content: Vec<Part>| InputMessage::from_content(content).map(|message| message.role);
         assert_eq!(role(vec![Part::text("a")]).unwrap(), MessageRole::User);
         assert_eq!(role(vec![result.clone(), result.clone()]).unwrap(), MessageRole::Tool);

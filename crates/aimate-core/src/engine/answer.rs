@@ -17,12 +17,14 @@ use crate::chat::channel::{Channel, MAX_TAKEN, Next};
 use crate::chat::event::{ChatEvent, Finished, NumberedEvents};
 use crate::error::{Error, Result};
 use crate::id::{ConversationId, MessageId, RunId};
-use crate::message::Message;
+use crate::message::{Message, ToolCall};
 use crate::run::{Run, RunStatus};
 use crate::scope::Scope;
 
 /// How often the log of another process's run is looked at.
 const POLL: Duration = Duration::from_millis(250);
+/// The same while it waits for a person.
+const WAITING_POLL: Duration = Duration::from_secs(1);
 /// Events read from the log at once.
 const READ: u32 = 64;
 /// Listeners that read from the store at once: what one of them reads may be many
@@ -40,6 +42,15 @@ pub struct Answer {
     /// Events that were read and not handed out.
     ready: VecDeque<(u64, Arc<ChatEvent>)>,
     state: AnswerState,
+}
+
+/// How far an answer comes without a person.
+#[derive(Clone, Debug)]
+pub enum Settled {
+    /// It is over.
+    Finished(Box<Finished>),
+    /// These calls wait for a person's approval ([`Runs::decide`](super::Runs::decide)).
+    Waiting(Vec<ToolCall>),
 }
 
 enum AnswerState {
@@ -121,6 +132,29 @@ impl Answer {
                 ChatEvent::Finished(finished) => return Ok(*finished),
                 ChatEvent::Error { code, detail, .. } => return Err(Error::new(code, detail)),
                 _ => {}
+            }
+        }
+        Err(Error::internal("the run ended without a last event"))
+    }
+
+    /// Listens to the end, or until the run waits for a person: then returns the calls that
+    /// wait. [`Answer::next`] goes on from there.
+    ///
+    /// # Errors
+    /// What the run failed with; the partial answer stays stored.
+    pub async fn finished_or_waiting(&mut self) -> Result<Settled> {
+        while let Some(events) = self.next_batch().await {
+            let mut waiting = Vec::new();
+            for (_, event) in events {
+                match ChatEvent::clone(&event) {
+                    ChatEvent::Finished(finished) => return Ok(Settled::Finished(finished)),
+                    ChatEvent::Error { code, detail, .. } => return Err(Error::new(code, detail)),
+                    ChatEvent::ApprovalRequired { call } => waiting.push(*call),
+                    _ => {}
+                }
+            }
+            if !waiting.is_empty() {
+                return Ok(Settled::Waiting(waiting));
             }
         }
         Err(Error::internal("the run ended without a last event"))
@@ -271,7 +305,21 @@ impl Reader {
             if run.status.is_final() {
                 return self.rest(&run).await;
             }
-            tokio::time::sleep(POLL).await;
+            if run.status != RunStatus::Waiting {
+                tokio::time::sleep(POLL).await;
+                continue;
+            }
+            // It may go on in this process, which is told at once, or in another.
+            tokio::select! {
+                () = self.engine.inner.resumed.notified() => {}
+                () = tokio::time::sleep(WAITING_POLL) => {}
+            }
+            if let Some(channel) = self.engine.inner.channel(&self.scope, self.run_id) {
+                channel.join();
+                let news = channel.news();
+                self.live = Some((channel, news));
+                return Box::pin(self.read()).await;
+            }
         }
     }
 

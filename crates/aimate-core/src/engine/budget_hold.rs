@@ -5,16 +5,18 @@
 //! also gives back what was set aside for it.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aimate_text::tokens::MESSAGE_OVERHEAD;
+use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use tokio::task::JoinHandle;
 
 use super::Engine;
 use super::resolve::ResolvedModel;
 use crate::budget::{Amount, Budget, BudgetLimits, BudgetedCall, Reserve, Reserved};
-use crate::chat::model_call::ModelCall;
+use crate::chat::model_call::{Meter, ModelCall};
 use crate::error::{Error, ErrorKind, ErrorReason, Result};
 use crate::id::{UsageId, WorkspaceId};
 use crate::price::Pricing;
@@ -48,6 +50,10 @@ pub(super) struct NewHold<'c> {
     pub(super) prompt_tokens: u64,
     /// Tokens that the answer may have.
     pub(super) output: Output,
+    /// What the call's earlier answers took, where it goes on.
+    pub(super) spent: Amount,
+    /// How often something may have been set aside for it before.
+    pub(super) steps_before: u32,
 }
 
 /// How the answer comes.
@@ -88,6 +94,10 @@ pub(super) struct BudgetHold {
     subjects: Vec<String>,
     pricing: Pricing,
     prompt_tokens: u64,
+    /// What its earlier answers took, in a run whose model calls tools.
+    spent: Amount,
+    /// Tokens of the answer so far.
+    written: u64,
     step: u32,
     /// What the call may cost before more is set aside.
     granted: BudgetLimits,
@@ -115,13 +125,15 @@ impl Engine {
             subjects: call.subjects(),
             pricing: new.pricing,
             prompt_tokens: new.prompt_tokens,
-            step: 0,
+            spent: new.spent,
+            written: 0,
+            step: new.steps_before,
             granted: BudgetLimits::default(),
             takes_place: false,
             under_way: None,
         };
         let (wanted, least) = new.output.tokens();
-        let of = |output| new.pricing.estimate(new.prompt_tokens, output);
+        let of = |output| plus(new.spent, new.pricing.estimate(new.prompt_tokens, output));
         match hold.reserve(of(wanted), of(least)).await? {
             Reserved::Unlimited => {
                 hold.takes_place = true;
@@ -156,7 +168,7 @@ impl BudgetHold {
     }
 
     fn cap(&self, most: Option<u32>) -> Option<u32> {
-        let fits = |output: &u64| self.covers(&self.pricing.estimate(self.prompt_tokens, *output));
+        let fits = |output: &u64| self.covers(&self.needed(*output));
         let most = most.map_or(WHOLE, u64::from);
         if fits(&most) {
             return None;
@@ -168,6 +180,24 @@ impl BudgetHold {
             if fits(&middle) { low = middle } else { high = middle }
         }
         u32::try_from(low.max(1)).ok()
+    }
+
+    /// What the call takes with so many tokens of this answer.
+    fn needed(&self, output: u64) -> Amount {
+        plus(self.spent, self.pricing.estimate(self.prompt_tokens, output))
+    }
+
+    /// Sets something aside for one more answer, to a prompt of so many tokens; whether there
+    /// is enough.
+    async fn set_aside(&mut self, prompt_tokens: u64) -> Result<bool> {
+        self.spent = self.needed(self.written);
+        (self.prompt_tokens, self.written) = (prompt_tokens, 0);
+        if self.covers(&self.needed(LEAST)) {
+            return Ok(true);
+        }
+        let of = |output| self.pricing.estimate(prompt_tokens, output);
+        let (wanted, least) = (of(STEP), of(LEAST));
+        Ok(!matches!(self.reserve(wanted, least).await?, Reserved::Refused(_)))
     }
 
     /// Sets more aside and notes what there is now.
@@ -242,7 +272,46 @@ impl ModelCall {
     /// Holds the answer to what is set aside for it: the call takes place.
     pub(super) fn limit(&mut self, mut budget: BudgetHold) {
         let cap = budget.take_whole(&mut self.request);
-        self.meter = Some(Box::new(move |stream| metered(stream, budget, cap.is_some())));
+        self.meter =
+            Some(Arc::new(SharedHold { hold: Arc::new(Mutex::new(Some(budget))), is_capped: cap.is_some() }));
+    }
+}
+
+/// What is set aside for a run, whose answers take it one after the other.
+struct SharedHold {
+    /// Absent while an answer has it.
+    hold: Arc<Mutex<Option<BudgetHold>>>,
+    /// The model was asked for fewer tokens than it may have otherwise.
+    is_capped: bool,
+}
+
+fn slot(hold: &Mutex<Option<BudgetHold>>) -> MutexGuard<'_, Option<BudgetHold>> {
+    hold.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[async_trait]
+impl Meter for SharedHold {
+    fn hold(&self, stream: ProviderStream) -> ProviderStream {
+        let taken = slot(&self.hold).take();
+        match taken {
+            Some(hold) => metered_in(stream, hold, self.is_capped, Some(self.hold.clone())),
+            None => stream,
+        }
+    }
+
+    async fn set_aside(&self, prompt_tokens: u64) -> Result<bool> {
+        let taken = slot(&self.hold).take();
+        let Some(mut hold) = taken else { return Ok(true) };
+        let outcome = hold.set_aside(prompt_tokens).await;
+        *slot(&self.hold) = Some(hold);
+        outcome
+    }
+}
+
+fn plus(one: Amount, other: Amount) -> Amount {
+    Amount {
+        cost: Cost(one.cost.0.saturating_add(other.cost.0)),
+        tokens: one.tokens.saturating_add(other.tokens),
     }
 }
 
@@ -285,7 +354,10 @@ fn used_up(budget: &Budget) -> Error {
 struct Metered {
     /// Gone once the budget is used up.
     stream: Option<ProviderStream>,
-    hold: BudgetHold,
+    /// There until it is given back.
+    hold: Option<BudgetHold>,
+    /// Where it is put when the answer ends.
+    back: Option<Arc<Mutex<Option<BudgetHold>>>>,
     ready: VecDeque<Result<ProviderEvent>>,
     /// What came so far: characters of ASCII, and others.
     ascii: u64,
@@ -300,9 +372,19 @@ struct Metered {
 /// The answer until a budget is used up: it ends there with the reason
 /// [`FinishReason::budget`], and a warning before it.
 pub(super) fn metered(stream: ProviderStream, hold: BudgetHold, is_capped: bool) -> ProviderStream {
+    metered_in(stream, hold, is_capped, None)
+}
+
+fn metered_in(
+    stream: ProviderStream,
+    hold: BudgetHold,
+    is_capped: bool,
+    back: Option<Arc<Mutex<Option<BudgetHold>>>>,
+) -> ProviderStream {
     let metered = Metered {
         stream: Some(stream),
-        hold,
+        hold: Some(hold),
+        back,
         ready: VecDeque::new(),
         ascii: 0,
         others: 0,
@@ -313,6 +395,16 @@ pub(super) fn metered(stream: ProviderStream, hold: BudgetHold, is_capped: bool)
     stream::unfold(metered, |mut metered| async move { Some((metered.next().await?, metered)) })
         .fuse()
         .boxed()
+}
+
+impl Drop for Metered {
+    fn drop(&mut self) {
+        let written = self.written();
+        if let (Some(mut hold), Some(back)) = (self.hold.take(), &self.back) {
+            hold.written = written;
+            *slot(back) = Some(hold);
+        }
+    }
 }
 
 impl Metered {
@@ -356,15 +448,19 @@ impl Metered {
         self.others += text.chars().count() as u64 - ascii;
     }
 
+    fn written(&self) -> u64 {
+        self.ascii.div_ceil(4) + self.others + u64::from(MESSAGE_OVERHEAD)
+    }
+
     /// Whether the answer may go on: something is set aside for what comes next.
     async fn goes_on(&mut self) -> Result<bool> {
-        let used = self.ascii.div_ceil(4) + self.others + u64::from(MESSAGE_OVERHEAD);
-        let of = |hold: &BudgetHold, output| hold.pricing.estimate(hold.prompt_tokens, output);
-        if !self.is_last && !self.hold.covers(&of(&self.hold, used + AHEAD)) {
-            let (more, one) = (self.hold.pricing.estimate(0, STEP), self.hold.pricing.estimate(0, 1));
-            self.is_last = matches!(self.hold.reserve(more, one).await?, Reserved::Refused(_));
+        let used = self.written();
+        let Some(hold) = &mut self.hold else { return Ok(true) };
+        if !self.is_last && !hold.covers(&hold.needed(used + AHEAD)) {
+            let (more, one) = (hold.pricing.estimate(0, STEP), hold.pricing.estimate(0, 1));
+            self.is_last = matches!(hold.reserve(more, one).await?, Reserved::Refused(_));
         }
-        Ok(self.hold.covers(&of(&self.hold, used)))
+        Ok(hold.covers(&hold.needed(used)))
     }
 
     fn warning(&self) -> ProviderEvent {

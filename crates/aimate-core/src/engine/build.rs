@@ -18,6 +18,7 @@ use super::knowledge::{BlobServices, KnowledgeServices};
 use super::model_list::ModelLists;
 use super::provider::Providers;
 use super::ready::Readiness;
+use super::toolbox::ToolServices;
 use super::usage_recorder::UsageRecorder;
 use super::{Engine, Inner};
 use crate::Stores;
@@ -31,6 +32,7 @@ use crate::observer::{Observer, Observers};
 use crate::per_user::PerUser;
 use crate::provider::{ChatProvider, ProviderId};
 use crate::sealing::Sealer;
+use crate::tool::{HostTool, ToolLimits, ToolServerClient};
 
 /// How long a worker counts as alive after it last said so.
 const LEASE: Duration = Duration::from_secs(30);
@@ -87,6 +89,9 @@ pub struct EngineBuilder {
     readers: Option<usize>,
     retrievers: BTreeMap<String, Arc<dyn Retriever>>,
     retriever_timeout: Option<Duration>,
+    tools: BTreeMap<String, HostTool>,
+    tool_client: Option<Arc<dyn ToolServerClient>>,
+    tool_limits: ToolLimits,
     observers: Vec<Arc<dyn Observer>>,
     observer_timeout: Option<Duration>,
 }
@@ -323,12 +328,35 @@ impl EngineBuilder {
         self
     }
 
+    /// A tool of the application, which turns name in
+    /// [`Turn::use_tools`](crate::chat::Turn::use_tools). Replaces an earlier one of the same
+    /// name; [`Engine::register_tool`] adds one later.
+    #[must_use]
+    pub fn tool(mut self, tool: HostTool) -> Self {
+        self.tools.insert(tool.tool.name.clone(), tool);
+        self
+    }
+
+    /// What speaks to tool servers. Without it their tools cannot be called.
+    #[must_use]
+    pub fn tool_client(mut self, client: Arc<dyn ToolServerClient>) -> Self {
+        self.tool_client = Some(client);
+        self
+    }
+
+    /// What the tool calls of one answer may take.
+    #[must_use]
+    pub fn tool_limits(mut self, limits: ToolLimits) -> Self {
+        self.tool_limits = limits;
+        self
+    }
+
     /// Builds the engine, ends what an earlier process left unfinished, and
     /// starts the housekeeping.
     ///
     /// # Errors
     /// `Invalid` if there are no stores, a provider's name is none, or a
-    /// connection is wrong; `Unsupported` if the preferred provider is not
+    /// connection or a tool is wrong; `Unsupported` if the preferred provider is not
     /// registered; what the store says.
     pub async fn build(self) -> Result<Engine> {
         let stores = self
@@ -343,6 +371,11 @@ impl EngineBuilder {
         for name in self.retrievers.keys() {
             limit::name("retriever", name, limit::NAME)?;
         }
+        for tool in self.tools.values() {
+            tool.check()?;
+        }
+        let outputs = stores.tool_outputs.clone();
+        let tools = ToolServices::new(self.tools, self.tool_client, self.tool_limits, outputs);
         let default = self.embedders.first().map_or("none", |first| first.model().name.as_str()).to_owned();
         let knowledge = KnowledgeServices {
             embedders: self.embedders,
@@ -362,6 +395,7 @@ impl EngineBuilder {
         let observers = Observers::start(self.observers, self.observer_timeout.unwrap_or(OBSERVER_TIMEOUT));
         let inner = Arc::new(Inner {
             knowledge,
+            tools,
             usage_recorder: UsageRecorder::start(stores.usage.clone(), observers.notices.clone()),
             observers,
             worker: self.sources.id(),
@@ -382,6 +416,7 @@ impl EngineBuilder {
             log_readers: Semaphore::new(super::answer::READERS),
             stored_answers: std::sync::Mutex::default(),
             beginning: Held::default(),
+            resumed: Notify::new(),
             readiness: Readiness::default(),
             access: Access::default(),
             deletions: DeletionServices::default(),

@@ -12,13 +12,16 @@ use super::held::Hold;
 use super::replay::Tried;
 use super::resolve::ResolvedModel;
 use super::{Answer, Engine};
+use crate::budget::Amount;
 use crate::chat::accounting::Accounting;
 use crate::chat::channel::Channel;
 use crate::chat::context::{self, MAX_MESSAGES, PromptBudget, message_tokens};
-use crate::chat::driver::{Driver, started};
+use crate::chat::driver::{Driver, PartialAnswer, started};
 use crate::chat::event::ChatEvent;
 use crate::chat::log::Log;
 use crate::chat::model_call::ModelCall;
+use crate::chat::tool_loop::{ParkedTurn, ToolLoop};
+use crate::chat::transcript::Transcript;
 use crate::chat::{InputMessage, Turn, TurnInput};
 use crate::conversation::{Conversation, NewConversation, Window};
 use crate::error::{Error, Result};
@@ -29,8 +32,9 @@ use crate::observer::TurnSummary;
 use crate::per_user::UserPlace;
 use crate::provider::{ChatRequest, ProviderId};
 use crate::retrieval::citations::passages_of;
-use crate::run::{BeginRun, Begun};
+use crate::run::{BeginRun, Begun, Run};
 use crate::scope::Scope;
+use crate::usage::TokenUsage;
 use crate::warning::WarningCode;
 
 /// The window that a branch is read for before it is known which model answers.
@@ -42,6 +46,8 @@ const LONG_TEXT: usize = 32 * 1024;
 struct Prepared {
     begin: BeginRun,
     call: ModelCall,
+    /// `None` without tools that aiMate calls.
+    tools: Option<ToolLoop>,
     accounting: Accounting,
     /// What could not be done for the prompt.
     warnings: Vec<(WarningCode, String)>,
@@ -128,7 +134,7 @@ impl Engine {
 
     fn start(&self, scope: Scope, on_disconnect: crate::chat::OnDisconnect, prepared: Prepared) -> Answer {
         let inner = &self.inner;
-        let Prepared { begin, mut call, accounting, warnings, hold, budget, place } = prepared;
+        let Prepared { begin, mut call, tools, accounting, warnings, hold, budget, place } = prepared;
         let BeginRun { answer, mut run, .. } = begin;
         if let Some(budget) = budget {
             call.limit(budget);
@@ -150,10 +156,30 @@ impl Engine {
         }
         events.extend(warnings.into_iter().map(|(code, detail)| ChatEvent::Warning { code, detail }));
         channel.publish(events);
+        let begun = PartialAnswer::new(Transcript::default(), TokenUsage::default());
+        self.drive(channel, run, answer, place, call, tools, begun, accounting);
+        listener
+    }
+
+    /// Starts the task that writes an answer.
+    #[allow(clippy::too_many_arguments, reason = "each is handed on to the driver as it is")]
+    pub(super) fn drive(
+        &self,
+        channel: Arc<Channel>,
+        run: Run,
+        answer: Message,
+        place: UserPlace,
+        call: ModelCall,
+        tools: Option<ToolLoop>,
+        begun: PartialAnswer,
+        accounting: Accounting,
+    ) {
+        let inner = &self.inner;
         let tasks = inner.tasks.clone();
         let end = EndRun { engine: self.for_task(), channel: channel.clone(), run: run.clone() };
         let driver = Driver {
             runs: inner.stores.runs.clone(),
+            outputs: inner.stores.tool_outputs.clone(),
             usage: inner.stores.usage.clone(),
             sources: inner.sources.clone(),
             channel,
@@ -161,14 +187,14 @@ impl Engine {
             answer,
             interrupt: inner.interrupt.clone(),
             log: Log::new(Arc::new(move |save| tasks.spawn(save))),
+            tools: tools.as_ref().map(ToolLoop::names),
             notices: inner.observers.notices.clone(),
         };
         let drive = async move {
             let (_end, _place) = (end, place);
-            driver.drive(call, accounting).await;
+            driver.drive(call, tools, begun, accounting).await;
         };
         inner.tasks.spawn(drive.in_current_span());
-        listener
     }
 
     async fn prepare(&self, scope: &Scope, mut turn: Turn, place: UserPlace) -> Result<Prepared> {
@@ -181,6 +207,8 @@ impl Engine {
         let tokenizer = Tokenizer::for_model(&target.model_id);
         let window = target.window();
         let budget = budget(window, turn.sampling.max_tokens);
+        let (toolbox, left_out) = self.toolbox(scope, &turn.use_tools, &turn.tools).await?;
+        let parked = ParkedTurn::of(&turn);
         let mut new = self.new_messages(&branch, &turn, tokenizer).await?;
         let sources = self.passage_sources(&mut turn, &target)?;
         let found = self
@@ -189,6 +217,7 @@ impl Engine {
             .await?;
         let system = turn.system_prompt.clone().or_else(|| branch.conversation.system_prompt.clone());
         branch.path.extend(new.iter().cloned());
+        let specs: Vec<_> = toolbox.specs().chain(turn.tools.iter().cloned()).collect();
         let context = context::build(
             &context::PromptInputs {
                 engine: self.inner.system_prompt.as_deref(),
@@ -198,6 +227,8 @@ impl Engine {
                 // The question that is answered again always goes in.
                 new: new.len().max(1),
                 connection: &target.connection.name,
+                sees_pictures: target.sees_pictures(),
+                tools: &specs,
             },
             tokenizer,
             budget,
@@ -211,6 +242,7 @@ impl Engine {
             .map(|detail| (WarningCode::Retrieval, detail))
             .collect();
         warnings.extend(refused_pictures(&branch.path));
+        warnings.extend(left_out.into_iter().map(|detail| (WarningCode::Tool, detail)));
         let passages = branch.path.last().map(|last| passages_of(&last.content)).unwrap_or_default();
         let id = self.inner.sources.id();
         // Before the run has a time: see `Engine::recover`.
@@ -223,7 +255,7 @@ impl Engine {
         let request = ChatRequest {
             model: target.model_id.clone(),
             messages: context.messages,
-            tools: turn.tools,
+            tools: specs,
             tool_choice: turn.tool_choice,
             parallel_tool_calls: turn.parallel_tool_calls,
             response_format: turn.response_format,
@@ -246,11 +278,29 @@ impl Engine {
             tags: &begin.run.tags,
             prompt_tokens,
             output: Output::of(&request),
+            spent: Amount::default(),
+            steps_before: 0,
         };
         let budget = self.hold_budget(scope, budget).await?;
+        let tools = (!toolbox.is_empty()).then(|| {
+            let knowledge = parked.knowledge.clone();
+            let calling = self.calling(scope, Some(branch.conversation.id), Some(id), knowledge);
+            ToolLoop::new(toolbox, turn.tools, calling, parked)
+        });
+        let sees_pictures = target.sees_pictures();
         let explain = Box::new(move |error| target.explain(error));
-        let call = ModelCall { provider, endpoint, request, explain, meter: None, tokenizer, prompt_tokens };
-        Ok(Prepared { begin, call, accounting, warnings, hold, budget, place })
+        let call = ModelCall {
+            provider,
+            endpoint,
+            request,
+            explain,
+            meter: None,
+            tokenizer,
+            prompt_tokens,
+            sees_pictures,
+            own_messages: 0,
+        };
+        Ok(Prepared { begin, call, tools, accounting, warnings, hold, budget, place })
     }
 
     /// The branch the turn continues, and the model that answers: the named

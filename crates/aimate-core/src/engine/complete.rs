@@ -10,10 +10,13 @@ use tracing::Instrument as _;
 use super::Engine;
 use super::budget_hold::{NewHold, Output, metered};
 use super::chat::budget;
+use super::tool_stream::ToolStream;
 use super::usage_guard::UsageGuard;
+use crate::budget::Amount;
 use crate::caught::caught;
 use crate::chat::call_trace::CallTrace;
 use crate::chat::model_call::{EMBED_PATIENCE, ask, broken, no_vectors};
+use crate::chat::tool_loop::{ParkedTurn, ToolLoop};
 use crate::error::{Error, Result};
 use crate::knowledge::SourcePassage;
 use crate::limit;
@@ -51,6 +54,9 @@ pub struct Completion {
     pub retrievers: Vec<String>,
     /// Passages of the application's own, before any that are found.
     pub passages: Vec<SourcePassage>,
+    /// Tools that aiMate calls within the answer, as for a [`Turn`](crate::chat::Turn). A
+    /// call that needs an approval is refused: only a stored answer can wait for it.
+    pub use_tools: Vec<String>,
     /// What the application wants its usage summed by, as for a
     /// [`Turn`](crate::chat::Turn).
     pub tags: Vec<String>,
@@ -88,6 +94,13 @@ impl Completion {
     #[must_use]
     pub fn passages(mut self, passages: impl IntoIterator<Item = SourcePassage>) -> Self {
         self.passages = passages.into_iter().collect();
+        self
+    }
+
+    /// With these tools, which aiMate calls.
+    #[must_use]
+    pub fn use_tools<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
+        self.use_tools = names.into_iter().map(Into::into).collect();
         self
     }
 
@@ -225,6 +238,9 @@ impl Engine {
         let endpoint = self.endpoint(scope, &target.connection).await?;
         let provider = &self.inner.providers.get(&endpoint.provider)?.provider;
         let mut request = completion.request;
+        let (toolbox, mut left_out) = self.toolbox(scope, &completion.use_tools, &request.tools).await?;
+        let foreign = request.tools.clone();
+        request.tools = toolbox.specs().chain(std::mem::take(&mut request.tools)).collect();
         let summary = || TurnSummary {
             model: target.label(),
             tags: tags.clone(),
@@ -233,6 +249,7 @@ impl Engine {
         };
         self.inner.observers.before_turn(scope, summary).await?;
         request.context_window = target.window();
+        let knowledge = completion.knowledge.clone().unwrap_or_default();
         let collections = completion.knowledge.filter(|named| !named.is_empty());
         let sources = self.sources_of(collections, &completion.retrievers, completion.passages)?;
         let mut warnings = Vec::new();
@@ -240,12 +257,22 @@ impl Engine {
             let tokens = budget(request.context_window, request.sampling.max_tokens).prompt();
             warnings = self.knowledge_search(scope).show_passages(sources, &mut request, tokens).await?;
         }
+        warnings.append(&mut left_out);
         let passages = request.passages.clone();
         let (call, pricing) = (self.inner.sources.id(), target.pricing(self.inner.sources.now()));
         let prompt_tokens = prompt_estimate(&request);
         let output = Output::of(&request);
-        let hold =
-            NewHold { call, target: &target, pricing, workspace: None, tags: &tags, prompt_tokens, output };
+        let hold = NewHold {
+            call,
+            target: &target,
+            pricing,
+            workspace: None,
+            tags: &tags,
+            prompt_tokens,
+            output,
+            spent: Amount::default(),
+            steps_before: 0,
+        };
         let mut hold = self.hold_budget(scope, hold).await?;
         let trace = CallTrace::chat(&endpoint, &target.model_id);
         let mut usage = self.usage_guard(scope, call, target.label(), pricing, trace);
@@ -256,6 +283,14 @@ impl Engine {
         let cap = hold.as_mut().and_then(|hold| hold.take_whole(&mut request));
         match ask(provider.as_ref(), &endpoint, &request).instrument(usage.span()).await {
             Ok(stream) => {
+                let stream = if toolbox.is_empty() {
+                    stream
+                } else {
+                    let calling = self.calling(scope, None, None, knowledge);
+                    let tools = ToolLoop::new(toolbox, foreign, calling, ParkedTurn::default());
+                    let (provider, sees_pictures) = (provider.clone(), target.sees_pictures());
+                    ToolStream { provider, endpoint, request, tools, sees_pictures }.follow(stream)
+                };
                 let stream = match hold {
                     Some(hold) => metered(stream, hold, cap.is_some()),
                     None => stream,
@@ -299,8 +334,17 @@ impl Engine {
         let (call, pricing) = (self.inner.sources.id(), target.pricing(self.inner.sources.now()));
         let prompt_tokens = texts.iter().map(|text| u64::from(estimate(text))).sum();
         let output = Output::None;
-        let hold =
-            NewHold { call, target: &target, pricing, workspace: None, tags: &[], prompt_tokens, output };
+        let hold = NewHold {
+            call,
+            target: &target,
+            pricing,
+            workspace: None,
+            tags: &[],
+            prompt_tokens,
+            output,
+            spent: Amount::default(),
+            steps_before: 0,
+        };
         let mut hold = self.hold_budget(scope, hold).await?;
         let trace = CallTrace::embeddings(&endpoint, &target.model_id);
         let mut usage = self.usage_guard(scope, call, target.label(), pricing, trace);

@@ -31,6 +31,7 @@ mod rate_limiter;
 mod ready;
 mod replay;
 mod resolve;
+mod resume;
 mod run;
 mod scope;
 mod share;
@@ -38,6 +39,8 @@ mod shutdown;
 mod stored_answer;
 mod tenant;
 mod title;
+mod tool_stream;
+mod toolbox;
 mod usage;
 mod usage_guard;
 mod usage_recorder;
@@ -71,7 +74,7 @@ use crate::sealing::Sealer;
 use crate::user::User;
 
 pub use crate::chat::event::NumberedEvents;
-pub use answer::{Answer, NumberedAnswer};
+pub use answer::{Answer, NumberedAnswer, Settled};
 pub use budget::Budgets;
 pub use build::{ConnectionConfig, EngineBuilder};
 pub use complete::{Completion, CompletionStream, EmbeddingRequest, EmbeddingResponse};
@@ -90,6 +93,7 @@ pub use run::Runs;
 pub use scope::ScopeBuilder;
 pub use share::Shares;
 pub use tenant::{TenantRef, Tenants};
+pub use toolbox::RegisteredTool;
 pub use user::Users;
 pub use workspace::Workspaces;
 
@@ -155,6 +159,9 @@ struct Inner {
     usage_recorder: usage_recorder::UsageRecorder,
     observers: Observers,
     knowledge: knowledge::KnowledgeServices,
+    tools: toolbox::ToolServices,
+    /// Fires when a run that waited goes on in this process.
+    resumed: tokio::sync::Notify,
     /// Every task the engine starts, so that shutting down waits for them.
     tasks: TaskTracker,
     draining: AtomicBool,

@@ -52,6 +52,11 @@ impl ResolvedModel {
         self.catalog.has_budgets
     }
 
+    /// Whether it sees pictures, as its server lists it.
+    pub(super) fn sees_pictures(&self) -> bool {
+        self.model.as_ref().is_some_and(|model| model.capabilities.contains(&Capability::Vision))
+    }
+
     /// Whether it only stands in where there is no model.
     pub(super) fn is_fallback(&self) -> bool {
         self.catalog.is_fallback(&self.connection)

@@ -3,14 +3,14 @@
 use super::{Answer, Engine};
 use crate::error::Result;
 use crate::id::RunId;
-use crate::run::Run;
+use crate::run::{Run, RunStatus};
 use crate::scope::Scope;
 
 /// The runs of a scope; see [`Engine::runs`].
 #[derive(Clone, Debug)]
 pub struct Runs {
-    engine: Engine,
-    scope: Scope,
+    pub(super) engine: Engine,
+    pub(super) scope: Scope,
 }
 
 impl Engine {
@@ -53,7 +53,14 @@ impl Runs {
         match inner.channel(&self.scope, id) {
             Some(channel) => channel.cancel.cancel(),
             None => {
-                inner.stores.runs.request_cancel(&self.scope, id).await?;
+                let status = inner.stores.runs.request_cancel(&self.scope, id).await?;
+                if status == RunStatus::Waiting {
+                    // Nobody writes it who could stop.
+                    let run = self.get(id).await?;
+                    if run.status == RunStatus::Waiting {
+                        self.engine.cancel_waiting(&self.scope, id).await?;
+                    }
+                }
             }
         }
         self.get(id).await

@@ -107,6 +107,7 @@ fn piece(part: &Part, at: usize) -> Option<ChatEvent> {
         Part::Text { text } => Some(ChatEvent::Text { text: cut(text) }),
         Part::Reasoning { text, .. } => Some(ChatEvent::Reasoning { text: cut(text) }),
         Part::ToolCall(call) => Some(ChatEvent::ToolCalled { call: Box::new(call.clone()) }),
+        Part::ToolResult(result) => Some(ChatEvent::ToolReturned(Box::new(result.clone()))),
         _ => None,
     }
 }

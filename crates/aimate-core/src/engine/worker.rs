@@ -8,10 +8,13 @@ use tokio::time::MissedTickBehavior;
 use super::Engine;
 use super::deletion::KEEP_RECEIPTS;
 use crate::chat::context::message_tokens;
+use crate::chat::event::ChatEvent;
+use crate::chat::tool_step::unknown_outcome;
 use crate::chat::transcript::Transcript;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
-use crate::run::{AbandonedRun, EventBatch, FinishRun, RunError, RunStatus};
+use crate::run::{AbandonedRun, EventBatch, FinishRun, Run, RunError, RunStatus};
+use crate::scope::Scope;
 use crate::usage::{TokenUsage, UsageRecord};
 use aimate_text::tokens::Tokenizer;
 
@@ -91,6 +94,9 @@ impl Engine {
     /// stored without the database saying so.
     async fn recover(&self) -> Result<()> {
         let (inner, workers) = (&self.inner, &self.inner.stores.workers);
+        for (cancelled, parked) in workers.take_cancelled(inner.worker, TAKE).await? {
+            self.end_parked(cancelled, parked, None).await?;
+        }
         loop {
             // In this order: a run is held before it has a time, and until its
             // channel is there.
@@ -110,7 +116,8 @@ impl Engine {
     }
 
     pub(super) async fn end_abandoned(&self, AbandonedRun { scope, run }: AbandonedRun) -> Result<()> {
-        let (transcript, last) = self.logged(&scope, &run).await?;
+        let (mut transcript, last) = self.logged(&scope, &run).await?;
+        let closed = transcript.close_calls(unknown_outcome());
         let tokenizer = Tokenizer::Estimate;
         let content = transcript.into_answer().content;
         let tokens = message_tokens(tokenizer, &content);
@@ -144,15 +151,23 @@ impl Engine {
                 usage,
                 created_at: now,
             },
-            events: EventBatch { first: last + 1, events: Vec::new() },
+            events: EventBatch {
+                first: last + 1,
+                events: closed.into_iter().map(|result| ChatEvent::ToolReturned(Box::new(result))).collect(),
+            },
             now,
         };
-        match self.inner.stores.runs.finish(&scope, &finish).await {
+        self.store_end_of(scope, &run, &finish).await
+    }
+
+    /// Stores the end of a run that nobody drives.
+    pub(super) async fn store_end_of(&self, scope: Scope, run: &Run, finish: &FinishRun) -> Result<()> {
+        match self.inner.stores.runs.finish(&scope, finish).await {
             // Somebody deleted the conversation, or ended the run, meanwhile.
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Conflict) => Ok(()),
             outcome => {
                 outcome?;
-                self.inner.observers.notices.run_finished(scope, &run, &finish);
+                self.inner.observers.notices.run_finished(scope, run, finish);
                 Ok(())
             }
         }

@@ -27,6 +27,11 @@ impl FinishReason {
         Self::Other(Self::BUDGET.to_owned())
     }
 
+    /// Somebody stopped it.
+    pub(crate) fn cancelled() -> Self {
+        Self::Other("cancelled".to_owned())
+    }
+
     /// Whether it is [`FinishReason::budget`].
     pub fn is_budget(&self) -> bool {
         matches!(self, Self::Other(word) if word == Self::BUDGET)

@@ -1,9 +1,16 @@
 //! Tools: what a model may call. They come from tool servers, from the application
 //! (Rust functions), and from aiMate itself.
 
+pub(crate) mod builtin;
 mod client;
 mod handler;
+mod host;
+mod kept;
+mod limits;
 mod output;
+pub(crate) mod result;
+pub(crate) mod schema;
+pub(crate) mod toolbox;
 
 use std::sync::Arc;
 
@@ -15,6 +22,9 @@ pub use client::{
     ToolAccess, ToolCaller, ToolEndpoint, ToolProgress, ToolServerClient,
 };
 pub use handler::{ToolContext, ToolHandler};
+pub use host::HostTool;
+pub use kept::{KeptOutput, OutputPiece, ToolOutputStore};
+pub use limits::ToolLimits;
 pub use output::{ToolContent, ToolOutput};
 
 use crate::provider::ToolSpec;
@@ -101,8 +111,6 @@ pub(crate) struct OfferedTool {
     pub(crate) spec: ToolSpec,
     /// Never [`ToolPolicy::Deny`].
     pub(crate) policy: ToolPolicy,
-    /// Whether another call with the same arguments does nothing more, as its source says.
-    pub(crate) is_idempotent: bool,
     pub(crate) source: ToolSource,
 }
 

@@ -74,6 +74,22 @@ pub enum ToolContent {
     },
 }
 
+impl ToolContent {
+    /// About the bytes that it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Text { text } => text.len(),
+            Self::Image { data, .. } | Self::Audio { data, .. } => data.len(),
+            Self::Resource { uri, text, data, .. } => {
+                uri.len() + text.as_ref().or(data.as_ref()).map_or(0, String::len)
+            }
+            Self::ResourceLink { uri, name, description, .. } => {
+                uri.len() + name.len() + description.as_ref().map_or(0, String::len)
+            }
+        }
+    }
+}
+
 impl ToolOutput {
     /// A text.
     pub fn text(text: impl Into<String>) -> Self {

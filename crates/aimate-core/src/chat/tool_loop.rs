@@ -1,0 +1,279 @@
+//! The tool loop of one answer: which calls are made, which wait, and when there were enough.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+
+use super::Turn;
+use super::tool_calls::{Calling, MadeCall, idempotency_key};
+use crate::error::{Error, Result};
+use crate::message::{ToolCall, ToolResult};
+use crate::provider::{ResponseFormat, Sampling, ToolChoice, ToolSpec};
+use crate::tool::toolbox::{Toolbox, Verdict};
+use crate::usage::TokenUsage;
+
+/// The tools of an answer, and how far it is with them.
+pub(crate) struct ToolLoop {
+    pub(crate) toolbox: Toolbox,
+    /// The caller's own tools: their calls come back to the caller.
+    pub(crate) foreign: Vec<ToolSpec>,
+    pub(crate) calling: Arc<Calling>,
+    pub(crate) turn: ParkedTurn,
+    pub(crate) progress: LoopProgress,
+    /// What people said of calls that waited.
+    pub(crate) decided: BTreeMap<String, CallDecision>,
+    pub(crate) started: Instant,
+    /// Whether the model was told to call no more.
+    pub(crate) is_closed: bool,
+}
+
+/// How far an answer is with its tools.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LoopProgress {
+    steps: u32,
+    /// How often each call was made, by its name and arguments.
+    made: BTreeMap<String, u32>,
+    /// Milliseconds of the time before it waited.
+    milliseconds: u64,
+}
+
+/// What a person said of a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[non_exhaustive]
+pub struct CallDecision {
+    /// Whether it may be made.
+    pub approve: bool,
+    /// Why; the model is told where it may not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl CallDecision {
+    /// The call may be made.
+    pub fn approve() -> Self {
+        Self { approve: true, reason: None }
+    }
+
+    /// The call may not be made; the model is told why.
+    pub fn reject(reason: impl Into<String>) -> Self {
+        Self { approve: false, reason: Some(reason.into()) }
+    }
+}
+
+/// What of a turn its run needs to go on in another process.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct ParkedTurn {
+    pub(crate) use_tools: Vec<String>,
+    pub(crate) tools: Vec<ToolSpec>,
+    pub(crate) tool_choice: Option<ToolChoice>,
+    pub(crate) parallel_tool_calls: Option<bool>,
+    pub(crate) response_format: Option<ResponseFormat>,
+    pub(crate) sampling: Sampling,
+    pub(crate) extra: Map<String, Value>,
+    pub(crate) stream: bool,
+    pub(crate) system_prompt: Option<String>,
+    pub(crate) knowledge: Vec<String>,
+}
+
+impl ParkedTurn {
+    /// That of `turn`; nothing without tools that aiMate calls.
+    pub(crate) fn of(turn: &Turn) -> Self {
+        if turn.use_tools.is_empty() {
+            return Self::default();
+        }
+        Self {
+            use_tools: turn.use_tools.clone(),
+            tools: turn.tools.clone(),
+            tool_choice: turn.tool_choice.clone(),
+            parallel_tool_calls: turn.parallel_tool_calls,
+            response_format: turn.response_format.clone(),
+            sampling: turn.sampling.clone(),
+            extra: turn.extra.clone(),
+            stream: turn.stream,
+            system_prompt: turn.system_prompt.clone(),
+            knowledge: turn.knowledge.clone().unwrap_or_default(),
+        }
+    }
+}
+
+/// What a waiting run keeps.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Parked {
+    pub(crate) turn: ParkedTurn,
+    pub(crate) progress: LoopProgress,
+    pub(crate) usage: TokenUsage,
+    /// The last sequence number of its events.
+    pub(crate) last: u64,
+    /// The calls that wait or waited, and what people said of them.
+    pub(crate) calls: BTreeMap<String, Option<CallDecision>>,
+}
+
+impl Parked {
+    /// What a stored run keeps.
+    ///
+    /// # Errors
+    /// `Internal` if it is none of this version's.
+    pub(crate) fn read(stored: Value) -> Result<Self> {
+        serde_json::from_value(stored)
+            .map_err(|error| Error::internal("what a waiting run keeps could not be read").with_source(error))
+    }
+
+    /// As it is stored.
+    pub(crate) fn stored(&self) -> Value {
+        // Invariant: it is plain data, which JSON can always hold.
+        serde_json::to_value(self).unwrap_or_default()
+    }
+
+    /// Whether a person has said something of every call.
+    pub(crate) fn is_decided(&self) -> bool {
+        self.calls.values().all(Option::is_some)
+    }
+}
+
+/// Which calls are made here: all but those of the caller's own tools.
+pub(crate) struct ToolNames {
+    foreign: HashSet<String>,
+}
+
+impl ToolNames {
+    /// Whether a call of this name is made here, or refused.
+    pub(crate) fn makes(&self, name: &str) -> bool {
+        !self.foreign.contains(name)
+    }
+}
+
+/// What is done with the calls of one step.
+#[derive(Default)]
+pub(crate) struct StepPlan {
+    pub(crate) make: Vec<MadeCall>,
+    pub(crate) refused: Vec<ToolResult>,
+    /// They wait for a person.
+    pub(crate) ask: Vec<ToolCall>,
+    /// Whether some are the caller's own.
+    pub(crate) has_foreign: bool,
+}
+
+impl ToolLoop {
+    /// That of an answer that begins.
+    pub(crate) fn new(toolbox: Toolbox, foreign: Vec<ToolSpec>, calling: Calling, turn: ParkedTurn) -> Self {
+        Self {
+            toolbox,
+            foreign,
+            calling: Arc::new(calling),
+            turn,
+            progress: LoopProgress::default(),
+            decided: BTreeMap::new(),
+            started: Instant::now(),
+            is_closed: false,
+        }
+    }
+
+    /// What is done with these calls. Those that wait for a person are made once the others
+    /// have returned.
+    pub(crate) fn plan(&mut self, calls: Vec<ToolCall>) -> StepPlan {
+        let mut plan = StepPlan::default();
+        for call in calls {
+            if self.is_closed && self.toolbox.has(&call.name) {
+                let why = "No more tools are called in this answer. Answer with what you have.";
+                plan.refused.push(ToolResult::error(&call.id, why));
+                continue;
+            }
+            let decision = self.decided.get(&call.id).cloned();
+            let verdict = match &decision {
+                Some(CallDecision { approve: false, reason }) => {
+                    let why = reason.as_deref().filter(|why| !why.trim().is_empty());
+                    let why = why.map_or_else(String::new, |why| format!(" They say: {why}"));
+                    Verdict::Refuse(ToolResult::error(
+                        &call.id,
+                        format!("The person does not want this call.{why}"),
+                    ))
+                }
+                Some(_) => self.toolbox.approved(&call),
+                None => self.toolbox.judge(&call, &self.foreign),
+            };
+            match verdict {
+                Verdict::Foreign => plan.has_foreign = true,
+                Verdict::Ask => plan.ask.push(call),
+                Verdict::Refuse(result) => plan.refused.push(result),
+                Verdict::Make(tool, arguments) => {
+                    let repeats = self.progress.made.entry(fingerprint(&call)).or_default();
+                    *repeats += 1;
+                    if *repeats > self.calling.limits.repeats {
+                        let before = *repeats - 1;
+                        let why = format!(
+                            "This very call was made {before} times already in this answer; use what it \
+                             returned, or do something else."
+                        );
+                        plan.refused.push(ToolResult::error(&call.id, why));
+                    } else {
+                        plan.make.push(MadeCall { tool: tool.clone(), arguments, call });
+                    }
+                }
+            }
+        }
+        plan
+    }
+
+    /// Which of them are the caller's own.
+    pub(crate) fn names(&self) -> ToolNames {
+        ToolNames { foreign: self.foreign.iter().map(|spec| spec.name.clone()).collect() }
+    }
+
+    /// Counts a step whose calls have returned.
+    pub(crate) fn count_step(&mut self) {
+        self.progress.steps += 1;
+    }
+
+    /// Which limit is reached, in words; `None` if the model may call again.
+    pub(crate) fn exhausted(&self, usage: &TokenUsage) -> Option<String> {
+        let limits = &self.calling.limits;
+        let tokens = usage.input_tokens.saturating_add(usage.output_tokens);
+        let looping =
+            self.progress.made.values().any(|times| *times >= limits.repeats.saturating_mul(2).max(2));
+        if self.progress.steps >= limits.steps {
+            return Some(format!("{} steps", limits.steps));
+        }
+        if looping {
+            return Some(format!("{} equal calls", limits.repeats.saturating_mul(2).max(2)));
+        }
+        if self.milliseconds() >= limits.time.as_millis() {
+            return Some(format!("{} s", limits.time.as_secs_f64()));
+        }
+        if let Some(most) = limits.tokens.filter(|most| tokens >= *most) {
+            return Some(format!("{most} tokens"));
+        }
+        let most = limits.cost.filter(|most| usage.cost.is_some_and(|cost| cost >= *most))?;
+        Some(format!("${:.4}", most.dollars()))
+    }
+
+    fn milliseconds(&self) -> u128 {
+        u128::from(self.progress.milliseconds) + self.started.elapsed().as_millis()
+    }
+
+    /// What the run keeps while these calls wait.
+    pub(crate) fn parked(&self, waiting: &[ToolCall], usage: TokenUsage, last: u64) -> Parked {
+        let milliseconds = u64::try_from(self.milliseconds()).unwrap_or(u64::MAX);
+        Parked {
+            turn: self.turn.clone(),
+            progress: LoopProgress { milliseconds, ..self.progress.clone() },
+            usage,
+            last,
+            calls: self
+                .decided
+                .iter()
+                .map(|(call, said)| (call.clone(), Some(said.clone())))
+                .chain(waiting.iter().map(|call| (call.id.clone(), None)))
+                .collect(),
+        }
+    }
+}
+
+/// The same for calls of one tool with equal arguments.
+fn fingerprint(call: &ToolCall) -> String {
+    idempotency_key(&call.name, &call.arguments_json())
+}

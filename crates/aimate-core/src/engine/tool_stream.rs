@@ -1,0 +1,196 @@
+//! The tool loop of an answer that is not stored: the same steps as those of a run, as one
+//! stream.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use futures_util::{StreamExt as _, stream};
+
+use crate::chat::context::steps_of;
+use crate::chat::event::ChatEvent;
+use crate::chat::model_call::ask;
+use crate::chat::tool_calls::{ToolCalls, ToolEvent};
+use crate::chat::tool_loop::ToolLoop;
+use crate::chat::transcript::Transcript;
+use crate::error::Result;
+use crate::message::ToolResult;
+use crate::provider::{
+    ChatProvider, ChatRequest, Endpoint, FinishReason, ProviderEvent, ProviderStream, ToolChoice,
+};
+use crate::usage::TokenUsage;
+use crate::warning::WarningCode;
+
+/// One model call and what it needs to be followed by others.
+pub(super) struct ToolStream {
+    pub(super) provider: Arc<dyn ChatProvider>,
+    pub(super) endpoint: Endpoint,
+    pub(super) request: ChatRequest,
+    pub(super) tools: ToolLoop,
+    pub(super) sees_pictures: bool,
+}
+
+/// Where a stream is.
+enum Phase {
+    /// The model answers.
+    Answering(ProviderStream),
+    /// Its calls are made.
+    Calling(ToolCalls),
+    Over,
+}
+
+struct Looping {
+    call: ToolStream,
+    phase: Phase,
+    /// Messages of the prompt before the answer.
+    prompt: usize,
+    transcript: Transcript,
+    ready: VecDeque<Result<ProviderEvent>>,
+    /// Of the answers before this one.
+    used: TokenUsage,
+    usage: Option<TokenUsage>,
+    reason: Option<FinishReason>,
+}
+
+impl ToolStream {
+    /// The answer, with the calls of tools and what they return within it. `first` is the
+    /// model's first answer.
+    pub(super) fn follow(self, first: ProviderStream) -> ProviderStream {
+        let looping = Looping {
+            prompt: self.request.messages.len(),
+            call: self,
+            phase: Phase::Answering(first),
+            transcript: Transcript::default(),
+            ready: VecDeque::new(),
+            used: TokenUsage::default(),
+            usage: None,
+            reason: None,
+        };
+        stream::unfold(looping, |mut looping| async move { Some((looping.next().await?, looping)) })
+            .fuse()
+            .boxed()
+    }
+}
+
+impl Looping {
+    async fn next(&mut self) -> Option<Result<ProviderEvent>> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                if event.is_err() {
+                    self.phase = Phase::Over;
+                }
+                return Some(event);
+            }
+            match &mut self.phase {
+                Phase::Over => return None,
+                Phase::Answering(stream) => match stream.next().await {
+                    Some(Ok(event)) => self.take(event),
+                    Some(Err(error)) if self.reason.is_none() => self.ready.push_back(Err(error)),
+                    Some(Err(_)) | None => self.answered(),
+                },
+                Phase::Calling(calls) => match calls.next().await {
+                    Some(ToolEvent::Returned(capped)) => self.returned(capped.result),
+                    // Nobody is asked, and progress is shown nowhere.
+                    Some(ToolEvent::Progress(..) | ToolEvent::Question(..)) => {}
+                    None => self.ask().await,
+                },
+            }
+        }
+    }
+
+    fn take(&mut self, event: ProviderEvent) {
+        match event {
+            ProviderEvent::Text(text) => {
+                self.transcript.apply(&ChatEvent::Text { text: text.clone() });
+                self.ready.push_back(Ok(ProviderEvent::Text(text)));
+            }
+            ProviderEvent::Reasoning(text) => {
+                self.transcript.apply(&ChatEvent::Reasoning { text: text.clone() });
+                self.ready.push_back(Ok(ProviderEvent::Reasoning(text)));
+            }
+            ProviderEvent::ReasoningDetails(details) => {
+                self.transcript.details(details.clone());
+                self.ready.push_back(Ok(ProviderEvent::ReasoningDetails(details)));
+            }
+            ProviderEvent::TextWasReasoning => {
+                self.transcript.apply(&ChatEvent::TextWasReasoning);
+                self.ready.push_back(Ok(ProviderEvent::TextWasReasoning));
+            }
+            ProviderEvent::ToolCall(mut call) => {
+                self.transcript.rename(&mut call, &[]);
+                call.is_made_here = self.call.tools.names().makes(&call.name);
+                self.transcript.apply(&ChatEvent::ToolCalled { call: Box::new(call.clone()) });
+                self.ready.push_back(Ok(ProviderEvent::ToolCall(call)));
+            }
+            ProviderEvent::Usage(usage) => {
+                self.usage = Some(usage);
+                self.ready.push_back(Ok(ProviderEvent::Usage(self.used.plus(usage))));
+            }
+            ProviderEvent::Finish(reason) => self.reason = Some(reason),
+            other => self.ready.push_back(Ok(other)),
+        }
+    }
+
+    /// The model's answer is over: its calls are made, or the whole is over.
+    fn answered(&mut self) {
+        let Some(reason) = self.reason.take() else {
+            // It broke off; whoever reads it sees that from the missing end.
+            self.phase = Phase::Over;
+            return;
+        };
+        self.used = self.used.plus(self.usage.take().unwrap_or_default());
+        let open = self.transcript.open_calls();
+        if !open.iter().any(|call| call.is_made_here) {
+            return self.finish(reason);
+        }
+        let was_closed = self.call.tools.is_closed;
+        let plan = self.call.tools.plan(open);
+        for result in plan.refused {
+            self.returned(result);
+        }
+        for call in plan.ask {
+            let why =
+                "This call needs a person's approval, which only an answer that is stored can wait for.";
+            self.returned(ToolResult::error(call.id, why));
+        }
+        if plan.has_foreign || was_closed {
+            let word = if plan.has_foreign {
+                FinishReason::ToolCalls
+            } else {
+                FinishReason::Other("tool_limit".into())
+            };
+            return self.finish(word);
+        }
+        self.phase = Phase::Calling(ToolCalls::new(&self.call.tools.calling, plan.make));
+    }
+
+    fn returned(&mut self, result: ToolResult) {
+        let result = Box::new(result);
+        self.transcript.apply(&ChatEvent::ToolReturned(result.clone()));
+        self.ready.push_back(Ok(ProviderEvent::ToolReturned(result)));
+    }
+
+    fn finish(&mut self, reason: FinishReason) {
+        self.ready.push_back(Ok(ProviderEvent::Finish(reason)));
+        self.phase = Phase::Over;
+    }
+
+    /// Asks the model again, with what the tools returned.
+    async fn ask(&mut self) {
+        let (tools, request) = (&mut self.call.tools, &mut self.call.request);
+        tools.count_step();
+        if let Some(limit) = tools.exhausted(&self.used) {
+            tools.is_closed = true;
+            request.tool_choice = Some(ToolChoice::None);
+            let detail = format!("no more tools are called in this answer: it reached the limit of {limit}");
+            self.ready.push_back(Ok(ProviderEvent::Warning { code: WarningCode::ToolLimit, detail }));
+        } else if matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Tool(_))) {
+            request.tool_choice = None;
+        }
+        request.messages.truncate(self.prompt);
+        request.messages.extend(steps_of(self.transcript.parts(), self.call.sees_pictures));
+        match ask(self.call.provider.as_ref(), &self.call.endpoint, request).await {
+            Ok(stream) => self.phase = Phase::Answering(stream),
+            Err(error) => self.ready.push_back(Err(error)),
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The tools of the engine, and those of one turn.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::Engine;
+use crate::chat::tool_calls::Calling;
+use crate::error::{Error, Result};
+use crate::id::{ConversationId, RunId};
+use crate::provider::ToolSpec;
+use crate::scope::Scope;
+use crate::text::shorten;
+use crate::tool::builtin::{READ_OUTPUT, read_output};
+use crate::tool::schema::offered_schema;
+use crate::tool::toolbox::Toolbox;
+use crate::tool::{
+    HostTool, OfferedTool, Tool, ToolLimits, ToolOutputStore, ToolPolicy, ToolServerClient, ToolSource,
+};
+
+/// Tools that a turn may name at most, and that it may be offered.
+const MAX_NAMED: usize = 64;
+const MAX_OFFERED: usize = 256;
+
+/// The tools of this process, and how others are reached.
+pub(super) struct ToolServices {
+    registered: RwLock<BTreeMap<String, HostTool>>,
+    pub(super) client: Option<Arc<dyn ToolServerClient>>,
+    pub(super) limits: ToolLimits,
+    pub(super) questions: crate::chat::tool_calls::Questions,
+}
+
+impl ToolServices {
+    pub(super) fn new(
+        tools: BTreeMap<String, HostTool>,
+        client: Option<Arc<dyn ToolServerClient>>,
+        limits: ToolLimits,
+        outputs: Arc<dyn ToolOutputStore>,
+    ) -> Self {
+        let mut tools = tools;
+        tools.insert(READ_OUTPUT.to_owned(), read_output(outputs));
+        Self { registered: RwLock::new(tools), client, limits, questions: Default::default() }
+    }
+
+    fn named(&self, name: &str) -> Option<HostTool> {
+        self.registered.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    fn names(&self) -> Vec<String> {
+        let all = self.registered.read().unwrap_or_else(PoisonError::into_inner);
+        all.keys().filter(|name| *name != READ_OUTPUT).cloned().collect()
+    }
+}
+
+/// A tool of this process as it is listed.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct RegisteredTool {
+    /// The tool.
+    pub tool: Tool,
+    /// Whether its calls are made.
+    pub policy: ToolPolicy,
+}
+
+impl Engine {
+    /// Registers a tool of the application, which turns name in
+    /// [`Turn::use_tools`](crate::chat::Turn::use_tools) from then on. Replaces one of the same
+    /// name.
+    ///
+    /// # Errors
+    /// `Invalid` for a name that providers do not take, or a schema that is none.
+    pub fn register_tool(&self, tool: HostTool) -> Result<()> {
+        tool.check()?;
+        let mut all = self.inner.tools.registered.write().unwrap_or_else(PoisonError::into_inner);
+        all.insert(tool.tool.name.clone(), tool);
+        Ok(())
+    }
+
+    /// The tools of this process, by name: the application's own and aiMate's.
+    pub fn registered_tools(&self) -> Vec<RegisteredTool> {
+        let all = self.inner.tools.registered.read().unwrap_or_else(PoisonError::into_inner);
+        let listed = all
+            .values()
+            .map(|HostTool { tool, policy, .. }| RegisteredTool { tool: tool.clone(), policy: *policy });
+        listed.collect()
+    }
+
+    /// The tools that a turn names: `NAME` of this process, `SERVER` or `SERVER/TOOL` of a tool
+    /// server; and a sentence about each that could not be offered.
+    ///
+    /// # Errors
+    /// `Invalid` for a name that is none; what reading the servers says.
+    pub(super) async fn toolbox(
+        &self,
+        scope: &Scope,
+        names: &[String],
+        foreign: &[ToolSpec],
+    ) -> Result<(Toolbox, Vec<String>)> {
+        if names.is_empty() {
+            return Ok((Toolbox::default(), Vec::new()));
+        }
+        if names.len() > MAX_NAMED {
+            return Err(Error::field(
+                "tools",
+                format!("names {} tools; the most is {MAX_NAMED}", names.len()),
+            ));
+        }
+        let services = &self.inner.tools;
+        let (mut offered, mut others) = (Vec::new(), Vec::new());
+        for name in names {
+            match services.named(name) {
+                Some(HostTool { policy: ToolPolicy::Deny, .. }) => {}
+                Some(tool) => offered.push(of_host(tool)),
+                None => others.push(name.clone()),
+            }
+        }
+        let mut left_out = Vec::new();
+        if !others.is_empty() {
+            let (of_servers, problems) = self.server_tools(scope, &others).await?;
+            offered.extend(of_servers);
+            left_out = problems;
+        }
+        if offered.len() > MAX_OFFERED {
+            left_out
+                .push(format!("the turn names {} tools; the first {MAX_OFFERED} are offered", offered.len()));
+            offered.truncate(MAX_OFFERED);
+        }
+        if let Some(reader) = services.named(READ_OUTPUT).filter(|_| !offered.is_empty()) {
+            offered.push(of_host(reader));
+        }
+        let (toolbox, broken) = Toolbox::new(offered);
+        left_out.extend(broken);
+        if let Some(twice) = foreign.iter().find(|spec| toolbox.has(&spec.name)) {
+            return Err(Error::field(
+                "tools",
+                format!("has two tools of the name `{}`", shorten(&twice.name, 64)),
+            ));
+        }
+        Ok((toolbox, left_out))
+    }
+
+    /// The tools of servers that a turn names.
+    async fn server_tools(
+        &self,
+        _scope: &Scope,
+        names: &[String],
+    ) -> Result<(Vec<OfferedTool>, Vec<String>)> {
+        let name = names.first().map(String::as_str).unwrap_or_default();
+        let known = self.inner.tools.names().join(", ");
+        Err(Error::field(
+            "tools",
+            format!("names `{}`, which is no tool; the tools are: {known}", shorten(name, 64)),
+        ))
+    }
+
+    /// For whom the tools of an answer are called.
+    pub(super) fn calling(
+        &self,
+        scope: &Scope,
+        conversation: Option<ConversationId>,
+        run: Option<RunId>,
+        knowledge: Vec<String>,
+    ) -> Calling {
+        let services = &self.inner.tools;
+        let seed = run.map_or_else(|| self.inner.sources.id::<RunId>().to_string(), |run| run.to_string());
+        Calling {
+            scope: *scope,
+            conversation_id: conversation,
+            run_id: run,
+            knowledge,
+            limits: services.limits,
+            client: services.client.clone(),
+            questions: run.map(|_| services.questions.clone()),
+            seed,
+        }
+    }
+}
+
+fn of_host(tool: HostTool) -> OfferedTool {
+    let HostTool { tool, handler, policy } = tool;
+    OfferedTool {
+        spec: ToolSpec::new(&tool.name, offered_schema(&tool)).description(tool.description),
+        policy,
+        source: ToolSource::Handler(handler),
+    }
+}

@@ -1,0 +1,100 @@
+//! The tools of one turn.
+
+use std::collections::HashMap;
+
+use super::schema::ArgumentSchema;
+use super::{OfferedTool, ToolPolicy};
+use crate::message::{ToolCall, ToolResult};
+use crate::provider::ToolSpec;
+
+/// The tools that aiMate calls for the model of a turn.
+#[derive(Default)]
+pub(crate) struct Toolbox {
+    tools: Vec<OfferedTool>,
+    schemas: Vec<ArgumentSchema>,
+    by_name: HashMap<String, usize>,
+}
+
+/// What is to be done with a call.
+pub(crate) enum Verdict<'a> {
+    /// It is made, with these arguments.
+    Make(&'a OfferedTool, serde_json::Map<String, serde_json::Value>),
+    /// It waits for a person.
+    Ask,
+    /// It is not made: the model is told why.
+    Refuse(ToolResult),
+    /// It is the caller's own.
+    Foreign,
+}
+
+impl Toolbox {
+    /// A box of these tools, and a sentence about each that is left out.
+    pub(crate) fn new(offered: Vec<OfferedTool>) -> (Self, Vec<String>) {
+        let (mut toolbox, mut left_out) = (Self::default(), Vec::new());
+        for tool in offered {
+            match ArgumentSchema::compile(&tool.spec.parameters) {
+                Err(why) => left_out.push(format!("the tool `{}` is left out: {why}", tool.spec.name)),
+                Ok(_) if toolbox.by_name.contains_key(&tool.spec.name) => {}
+                Ok(schema) => {
+                    toolbox.by_name.insert(tool.spec.name.clone(), toolbox.tools.len());
+                    toolbox.tools.push(tool);
+                    toolbox.schemas.push(schema);
+                }
+            }
+        }
+        (toolbox, left_out)
+    }
+
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tools.is_empty()
+    }
+
+    /// What the model is told of them.
+    pub(crate) fn specs(&self) -> impl Iterator<Item = ToolSpec> + '_ {
+        self.tools.iter().map(|tool| tool.spec.clone())
+    }
+
+    /// Whether a tool of this name is in it.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
+    }
+
+    /// What is to be done with `call`. One of no known tool is the caller's if `foreign` has
+    /// its name.
+    pub(crate) fn judge(&self, call: &ToolCall, foreign: &[ToolSpec]) -> Verdict<'_> {
+        let found = self.by_name.get(&call.name).copied();
+        let Some((tool, schema)) = found.and_then(|at| Some((self.tools.get(at)?, self.schemas.get(at)?)))
+        else {
+            if foreign.iter().any(|spec| spec.name == call.name) {
+                return Verdict::Foreign;
+            }
+            return Verdict::Refuse(ToolResult::error(&call.id, self.unknown(&call.name)));
+        };
+        match schema.check(&call.arguments) {
+            Err(why) => Verdict::Refuse(ToolResult::error(&call.id, why)),
+            Ok(_) if tool.policy == ToolPolicy::Ask => Verdict::Ask,
+            Ok(arguments) => Verdict::Make(tool, arguments),
+        }
+    }
+
+    /// The tool of a call that a person approved, with its arguments.
+    pub(crate) fn approved(&self, call: &ToolCall) -> Verdict<'_> {
+        match self.judge(call, &[]) {
+            Verdict::Ask => {
+                let tool = self.by_name.get(&call.name).and_then(|at| self.tools.get(*at));
+                let arguments = call.arguments.as_object().cloned();
+                match tool.zip(arguments) {
+                    Some((tool, arguments)) => Verdict::Make(tool, arguments),
+                    None => Verdict::Refuse(ToolResult::error(&call.id, self.unknown(&call.name))),
+                }
+            }
+            verdict => verdict,
+        }
+    }
+
+    fn unknown(&self, name: &str) -> String {
+        let names: Vec<&str> = self.tools.iter().map(|tool| tool.spec.name.as_str()).take(50).collect();
+        format!("There is no tool `{}`. The tools are: {}.", crate::text::shorten(name, 64), names.join(", "))
+    }
+}
