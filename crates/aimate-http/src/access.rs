@@ -81,6 +81,8 @@ const ROUTES: &[(&str, &str, Access)] = &[
     ("GET", "/api/v1/runs/{id}", Scope(Read)),
     ("GET", "/api/v1/runs/{id}/events", Scope(Read)),
     ("POST", "/api/v1/runs/{id}/cancel", Scope(Write)),
+    ("POST", "/api/v1/runs/{id}/approvals/{call_id}", Scope(Write)),
+    ("POST", "/api/v1/runs/{id}/inputs/{call_id}", Scope(Write)),
     ("GET", "/api/v1/workspaces", Scope(Read)),
     ("POST", "/api/v1/workspaces", Scope(Write)),
     ("GET", "/api/v1/workspaces/{id}", Scope(Read)),

@@ -6,15 +6,15 @@ mod turn;
 use aimate_core::chat::event::ChatEvent;
 use aimate_core::chat::{Turn, TurnInput};
 use aimate_core::conversation::ListedMessage;
-use aimate_core::engine::Edited;
-use aimate_core::message::Message;
-use aimate_core::{Answer, ConversationId, Error, MessageId};
+use aimate_core::engine::{Edited, Settled};
+use aimate_core::message::{Message, ToolCall};
+use aimate_core::{Answer, ConversationId, Error, MessageId, RunId};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::ACCEPT;
-use http::{HeaderMap, HeaderName};
-use serde::Deserialize;
-use utoipa::IntoParams;
+use http::{HeaderMap, HeaderName, StatusCode};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::app::{App, Seat};
 use crate::error::Result;
@@ -64,7 +64,8 @@ pub(crate) async fn list(
 #[utoipa::path(post, path = "/api/v1/messages", tag = "messages",
     params(("idempotency-key" = Option<String>, Header, description = "Like `client_id`")),
     request_body = TurnBody,
-    responses((status = 200, content((ChatEvent = "text/event-stream"), (Message = "application/json")))))]
+    responses((status = 200, content((ChatEvent = "text/event-stream"), (Message = "application/json"))),
+        (status = 202, body = WaitingAnswer, description = "With `stream: false`: the answer waits for approvals")))]
 pub(crate) async fn start(
     State(app): State<App>,
     Caller(scope): Caller,
@@ -83,7 +84,8 @@ pub(crate) async fn start(
     params(("id" = ConversationId, Path),
         ("idempotency-key" = Option<String>, Header, description = "Like `client_id`")),
     request_body = TurnBody,
-    responses((status = 200, content((ChatEvent = "text/event-stream"), (Message = "application/json")))))]
+    responses((status = 200, content((ChatEvent = "text/event-stream"), (Message = "application/json"))),
+        (status = 202, body = WaitingAnswer, description = "With `stream: false`: the answer waits for approvals")))]
 pub(crate) async fn create(
     State(app): State<App>,
     Caller(scope): Caller,
@@ -101,7 +103,8 @@ pub(crate) async fn create(
 /// Takes the options of a turn, all of which may be left out.
 #[utoipa::path(post, path = "/api/v1/conversations/{id}/messages/{mid}/regenerate", tag = "messages",
     params(("id" = ConversationId, Path), ("mid" = MessageId, Path)), request_body = Option<TurnBody>,
-    responses((status = 200, content((ChatEvent = "text/event-stream"), (Message = "application/json")))))]
+    responses((status = 200, content((ChatEvent = "text/event-stream"), (Message = "application/json"))),
+        (status = 202, body = WaitingAnswer, description = "With `stream: false`: the answer waits for approvals")))]
 pub(crate) async fn regenerate(
     State(app): State<App>,
     Caller(scope): Caller,
@@ -120,7 +123,8 @@ pub(crate) async fn regenerate(
 /// JSON.
 #[utoipa::path(put, path = "/api/v1/conversations/{id}/messages/{mid}", tag = "messages",
     params(("id" = ConversationId, Path), ("mid" = MessageId, Path)), request_body = TurnBody,
-    responses((status = 200, content((ChatEvent = "text/event-stream"), (Message = "application/json")))))]
+    responses((status = 200, content((ChatEvent = "text/event-stream"), (Message = "application/json"))),
+        (status = 202, body = WaitingAnswer, description = "With `stream: false`: the answer waits for approvals")))]
 pub(crate) async fn edit(
     State(app): State<App>,
     Caller(scope): Caller,
@@ -143,12 +147,28 @@ struct TurnRequest {
     stream: bool,
 }
 
-/// The answer as a stream of events, or as the finished message.
-async fn respond(app: &App, answer: Answer, stream: bool, seat: Seat) -> Result<Response> {
+/// A turn whose answer waits for a person.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct WaitingAnswer {
+    /// The run, which goes on once each call is decided.
+    run_id: RunId,
+    /// The calls that wait.
+    approvals: Vec<ToolCall>,
+}
+
+/// The answer as a stream of events, or as the finished message; `202` where it waits for a
+/// person.
+async fn respond(app: &App, mut answer: Answer, stream: bool, seat: Seat) -> Result<Response> {
     if stream {
         return Ok(sse::answer(app, answer, seat));
     }
-    Ok(Json(answer.message().await?).into_response())
+    let run_id = answer.run_id();
+    match answer.finished_or_waiting().await? {
+        Settled::Finished(finished) => Ok(Json(finished.message).into_response()),
+        Settled::Waiting(approvals) => {
+            Ok((StatusCode::ACCEPTED, Json(WaitingAnswer { run_id, approvals })).into_response())
+        }
+    }
 }
 
 /// The caller's own id of a turn out of the headers.

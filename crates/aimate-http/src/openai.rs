@@ -93,6 +93,7 @@ async fn complete(app: &App, scope: &Scope, parsed: ParsedRequest, seat: Seat) -
     completion.model = parsed.model;
     completion.knowledge = parsed.knowledge;
     completion.retrievers = parsed.retrievers;
+    completion.use_tools = parsed.use_tools;
     completion.tags = parsed.tags;
     let stream = app.engine.complete(scope, completion).await?;
     let head = CompletionHead::new(app.engine.sources(), stream.model(), None);

@@ -90,6 +90,8 @@ pub(crate) fn documented_routes(with_accounts: bool) -> OpenApiRouter<App> {
         .routes(routes!(share::shared))
         .routes(routes!(run::get))
         .routes(routes!(run::cancel))
+        .routes(routes!(run::approve))
+        .routes(routes!(run::input))
         .routes(routes!(workspace::list, workspace::create))
         .routes(routes!(workspace::get, workspace::update, workspace::delete))
         .routes(routes!(workspace::members, workspace::put_member))

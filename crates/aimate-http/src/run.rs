@@ -1,10 +1,12 @@
 //! `/api/v1/runs`.
 
+use aimate_core::chat::CallDecision;
 use aimate_core::run::Run;
+use aimate_core::tool::ElicitationAnswer;
 use aimate_core::{RunId, chat};
 use axum::extract::State;
 use axum::response::Response;
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -71,4 +73,32 @@ pub(crate) async fn cancel(
     Path(id): Path<RunId>,
 ) -> Result<Json<Run>> {
     Ok(Json(app.engine.runs(&scope).cancel(id).await?))
+}
+
+/// Lets a tool be called that waits for the person, or not. The run goes on once each of its
+/// calls is decided; the same again changes nothing.
+#[utoipa::path(post, path = "/api/v1/runs/{id}/approvals/{call_id}", tag = "runs",
+    params(("id" = RunId, Path), ("call_id" = String, Path)), request_body = CallDecision,
+    responses((status = 200, body = Run)))]
+pub(crate) async fn approve(
+    State(app): State<App>,
+    Caller(scope): Caller,
+    Path((id, call)): Path<(RunId, String)>,
+    Json(decision): Json<CallDecision>,
+) -> Result<Json<Run>> {
+    Ok(Json(app.engine.runs(&scope).decide(id, &call, decision).await?))
+}
+
+/// Answers what a tool asks while it runs (`input_required`).
+#[utoipa::path(post, path = "/api/v1/runs/{id}/inputs/{call_id}", tag = "runs",
+    params(("id" = RunId, Path), ("call_id" = String, Path)), request_body = ElicitationAnswer,
+    responses((status = 204, description = "The tool has the answer")))]
+pub(crate) async fn input(
+    State(app): State<App>,
+    Caller(scope): Caller,
+    Path((id, call)): Path<(RunId, String)>,
+    Json(answer): Json<ElicitationAnswer>,
+) -> Result<StatusCode> {
+    app.engine.runs(&scope).answer_tool(id, &call, answer).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

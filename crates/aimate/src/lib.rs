@@ -39,7 +39,7 @@ pub use aimate_core::{
     Cursor, DocumentId, EmailAddress, Engine, EngineBuilder, Error, ErrorKind, ErrorReason, FieldError,
     FileId, GroupId, Ids, InviteId, KeyRing, MediaType, MemberId, MessageId, Page, PageRequest, PromptId,
     RandomIds, Result, Role, RunId, Scope, Secret, SessionId, ShareId, SpaceId, Stores, SystemClock,
-    TenantId, Timestamp, ToolServerId, UsageId, UserId, WarningCode, WorkerId, WorkspaceId,
+    TenantId, Timestamp, ToolOutputId, ToolServerId, UsageId, UserId, WarningCode, WorkerId, WorkspaceId,
 };
 pub use aimate_core::{
     api_token, audit, budget, chat, connection, conversation, deletion, engine, file, group, identity,

@@ -13,7 +13,7 @@ mod common;
 use std::time::Duration;
 
 use aimate::connection::{ConnectionStatus, NewConnection};
-use aimate::message::{MessageRole, MessageStatus, Part, ToolCall};
+use aimate::message::{MessageRole, MessageStatus, Part, ToolCall, ToolResult};
 use aimate::provider::{
     ChatProvider, ChatRequest, Endpoint, FinishReason, ListedModel, ProviderEvent, ProviderProfile,
     ProviderStream,
@@ -295,7 +295,7 @@ async fn tool_calls_come_whole_and_their_results_go_back() {
     let told = events(listener).await;
     let ChatEvent::Finished(finished) = told.last().unwrap() else { panic!("{told:?}") };
     assert_eq!(finished.finish_reason, FinishReason::ToolCalls);
-    let result = Part::ToolResult { id: "c1".into(), output: serde_json::json!("wet"), is_error: false };
+    let result = Part::ToolResult(ToolResult::new("c1", serde_json::json!("wet")));
     let back =
         Turn::messages(vec![InputMessage::new(MessageRole::Tool, vec![result.clone()])]).conversation(id);
     events(bench.engine.chat(&bench.me, back).await.unwrap()).await;

@@ -18,7 +18,7 @@ use aimate::knowledge::{
     DocumentStatus, EmbedPurpose, Embedder, EmbeddingModel, NewCollection, NewDocument, Retriever,
     SearchMode, SearchRequest, SourcePassage,
 };
-use aimate::message::{Citation, Message, MessageRole, Part, text_of};
+use aimate::message::{Citation, Message, MessageRole, Part, ToolResult, text_of};
 use aimate::provider::{ChatMessage, ChatRequest};
 use aimate::testing::{Step, answer};
 use aimate::{ChatEvent, Engine, Error, ErrorKind, Result, Scope, Turn, WarningCode, async_trait};
@@ -275,7 +275,7 @@ async fn regeneration_keeps_the_passages_that_its_question_has() {
 #[tokio::test]
 async fn passages_need_a_question() {
     let bench = bench([], vec![]).await;
-    let result = Part::ToolResult { id: "1".to_owned(), output: "x".into(), is_error: false };
+    let result = Part::ToolResult(ToolResult::new("1", "x"));
     let input = aimate::InputMessage::from_content(vec![result]).unwrap();
     let turn = Turn::messages(vec![input]).passages([ticket(42, "The pump was replaced in March.")]);
     let (_, shown, warnings) = asked(&bench, turn).await;

@@ -38,9 +38,11 @@ pub(crate) struct TurnBody {
     retrievers: Vec<String>,
     /// Passages that the model is shown before any that are found; default: none.
     passages: Vec<SourcePassage>,
-    /// Tools that the model may call; the calls come back to the caller, who
-    /// sends their results as `tool_result` parts.
-    tools: Vec<ToolSpec>,
+    /// Tools that the model may call. Names are of tools that the server calls itself within
+    /// the answer: `NAME` of one of its own, `SERVER` for all of a tool server, `SERVER/TOOL`
+    /// for one. The calls of others come back to the caller, who sends their results as
+    /// `tool_result` parts.
+    tools: Vec<TurnTool>,
     /// Whether it must call one.
     tool_choice: Option<ToolChoice>,
     /// Whether several calls at once are welcome.
@@ -89,6 +91,16 @@ pub(crate) struct TurnBody {
     /// More fields for the model server, under its own names, such as `top_k`.
     #[schema(value_type = Object)]
     extra: Map<String, Value>,
+}
+
+/// A tool of the server, by name, or one of the caller's.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(untagged)]
+enum TurnTool {
+    /// One that the server calls.
+    Named(String),
+    /// One whose calls come back.
+    Own(ToolSpec),
 }
 
 /// Text, or a list of parts.
@@ -145,7 +157,13 @@ impl TurnBody {
             return Err(Error::field("parent_id", "is not taken here: the message has its place").into());
         }
         let stream = self.stream.unwrap_or_else(|| accepts_stream(headers));
-        let mut turn = Turn::of(input).tools(self.tools).stream(stream);
+        let mut turn = Turn::of(input).stream(stream);
+        for tool in self.tools {
+            match tool {
+                TurnTool::Named(name) => turn.use_tools.push(name),
+                TurnTool::Own(spec) => turn.tools.push(spec),
+            }
+        }
         turn.conversation = conversation;
         turn.new_conversation = self.conversation;
         turn.retry = self.retry;

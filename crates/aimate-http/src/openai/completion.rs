@@ -44,6 +44,9 @@ impl ChatCompletion {
                     all.reasoning.push_str(&text);
                 }
                 Ok(ProviderEvent::Extra(fields)) => all.extra.extend(fields),
+                // Those that are made here are none of the client's.
+                Ok(ProviderEvent::ToolCall(call)) if call.is_made_here => {}
+                Ok(ProviderEvent::ToolReturned(_)) => {}
                 Ok(ProviderEvent::ToolCall(call)) => all.calls.push(call),
                 Ok(ProviderEvent::Warning { code, detail }) => log_warning(&code, &detail),
                 Ok(ProviderEvent::Finish(reason)) => all.finish_reason = Some(reason),
@@ -72,6 +75,7 @@ impl From<Finished> for ChatCompletion {
                     all.reasoning.push_str(&text);
                     all.reasoning_details = details.or(all.reasoning_details);
                 }
+                Part::ToolCall(call) if call.is_made_here => {}
                 Part::ToolCall(call) => all.calls.push(call),
                 Part::Citation(citation) => all.citations.push(citation),
                 Part::Extra { fields } => all.extra.extend(fields),

@@ -62,6 +62,16 @@ pub(crate) struct WireSchema {
     strict: Option<bool>,
 }
 
+/// A tool of the server, by name, or one of the client's.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum RequestTool {
+    /// One that the server calls itself within the answer: `NAME`, `SERVER` or `SERVER/TOOL`.
+    Named(String),
+    /// One whose calls come back.
+    Own(WireTool),
+}
+
 impl WireTool {
     /// Converts the tool at position `n`.
     pub(super) fn into_tool(self, n: usize) -> Result<ToolSpec> {

@@ -1,7 +1,7 @@
 //! OpenAI's messages.
 
 use aimate_core::Error;
-use aimate_core::message::{InlineImage, MessageRole, Part, ToolCall, text_of};
+use aimate_core::message::{InlineImage, MessageRole, Part, ToolCall, ToolResult, text_of};
 use aimate_core::provider::ChatMessage;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -165,12 +165,8 @@ impl WireMessage {
                 WireRole::User => (MessageRole::User, parts),
                 WireRole::Tool => {
                     let missing = || Error::field(format!("messages[{n}].tool_call_id"), "is missing");
-                    let result = Part::ToolResult {
-                        id: self.tool_call_id.ok_or_else(missing)?,
-                        output: Value::String(text_of(&parts)),
-                        is_error: false,
-                    };
-                    (MessageRole::Tool, vec![result])
+                    let id = self.tool_call_id.ok_or_else(missing)?;
+                    (MessageRole::Tool, vec![Part::ToolResult(ToolResult::new(id, text_of(&parts)))])
                 }
                 WireRole::Assistant => {
                     let text = self.reasoning_content.or(self.reasoning);

@@ -16,6 +16,7 @@ pub(crate) struct ParsedRequest {
     pub(super) conversation: Option<ConversationId>,
     pub(super) knowledge: Option<Vec<String>>,
     pub(super) retrievers: Vec<String>,
+    pub(super) use_tools: Vec<String>,
     pub(super) tags: Vec<String>,
     pub(super) metadata: Map<String, Value>,
 }
@@ -54,6 +55,7 @@ impl ParsedRequest {
         turn.model = self.model;
         turn.knowledge = self.knowledge;
         turn.retrievers = self.retrievers;
+        turn.use_tools = self.use_tools;
         turn.tags = self.tags;
         turn.system_prompt = system_prompt;
         turn.tool_choice = tool_choice;

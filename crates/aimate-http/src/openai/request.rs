@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::function::{WireFormat, WireTool, tool_choice};
+use super::function::{RequestTool, WireFormat, tool_choice};
 #[allow(unused_imports, reason = "the schema names it")]
 use super::message::{WireMessage, message};
 use super::number::Whole;
@@ -31,8 +31,9 @@ pub(crate) struct ChatBody {
     stream: Option<bool>,
     /// Options of a stream.
     stream_options: Option<StreamOptions>,
-    /// Tools that the model may call.
-    tools: Option<Vec<WireTool>>,
+    /// Tools that the model may call; a name is of one that the server calls itself within
+    /// the answer.
+    tools: Option<Vec<RequestTool>>,
     /// `none`, `auto`, `required`, or the function to call.
     tool_choice: Option<Value>,
     /// Whether the model may make several calls at once.
@@ -166,7 +167,13 @@ impl ChatBody {
             .enumerate()
             .map(|(n, written)| message(written, n))
             .collect::<Result<_>>()?;
-        let tools = self.tools.unwrap_or_default().into_iter().enumerate();
+        let (mut use_tools, mut tools) = (Vec::new(), Vec::new());
+        for (n, tool) in self.tools.unwrap_or_default().into_iter().enumerate() {
+            match tool {
+                RequestTool::Named(name) => use_tools.push(name),
+                RequestTool::Own(tool) => tools.push(tool.into_tool(n)?),
+            }
+        }
         let (max_tokens, max_tokens_field) = match (self.max_completion_tokens, self.max_tokens) {
             (Some(limit), _) => {
                 (limit.limit("max_completion_tokens")?, Some(MaxTokensField::MaxCompletionTokens))
@@ -176,7 +183,7 @@ impl ChatBody {
         };
         let request = ChatRequest {
             messages,
-            tools: tools.map(|(n, tool)| tool.into_tool(n)).collect::<Result<_>>()?,
+            tools,
             tool_choice: self.tool_choice.map(|choice| tool_choice(&choice)).transpose()?,
             parallel_tool_calls: self.parallel_tool_calls,
             response_format: self.response_format.map_or(Ok(None), WireFormat::into_format)?,
@@ -202,6 +209,7 @@ impl ChatBody {
             conversation: self.conversation_id,
             knowledge: self.knowledge,
             retrievers: self.retrievers.unwrap_or_default(),
+            use_tools,
             tags: self.tags.unwrap_or_default(),
             metadata: self.metadata.unwrap_or_default(),
         })

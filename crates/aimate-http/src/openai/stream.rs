@@ -4,7 +4,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use aimate_core::chat::event::ChatEvent;
-use aimate_core::engine::{CompletionStream, NumberedEvents};
+use aimate_core::engine::{CompletionStream, NumberedEvents, Settled};
 use aimate_core::message::Part;
 use aimate_core::provider::ProviderEvent;
 use aimate_core::{Answer, Error};
@@ -45,6 +45,9 @@ impl CompletionStreamBody {
             // What was sent cannot be taken back.
             Ok(ProviderEvent::TextWasReasoning) => {}
             Ok(ProviderEvent::Extra(fields)) => chunks.extra(out, &fields),
+            // Those that are made here are none of the client's.
+            Ok(ProviderEvent::ToolCall(call)) if call.is_made_here => {}
+            Ok(ProviderEvent::ToolReturned(_)) => {}
             Ok(ProviderEvent::ToolCall(call)) => chunks.call(out, &call),
             Ok(ProviderEvent::Warning { code, detail }) => log_warning(&code, &detail),
             Ok(ProviderEvent::Finish(reason)) => chunks.finish(reason),
@@ -104,9 +107,13 @@ impl StoredCompletion {
     /// Waits for the end and returns the answer and its model.
     ///
     /// # Errors
-    /// The error of the run.
-    pub(crate) async fn collect(self) -> Result<(ChatCompletion, String)> {
-        let finished = self.answer.finished().await?;
+    /// The error of the run; `Conflict` if it waits for a person, for which this protocol has
+    /// no word.
+    pub(crate) async fn collect(mut self) -> Result<(ChatCompletion, String)> {
+        let finished = match self.answer.finished_or_waiting().await? {
+            Settled::Finished(finished) => *finished,
+            Settled::Waiting(_) => return Err(waits(&self.answer).into()),
+        };
         let model = finished.message.model.clone().unwrap_or_default();
         Ok((finished.into(), model))
     }
@@ -147,6 +154,14 @@ impl StoredCompletion {
     }
 }
 
+/// The error of an answer that waits for a person.
+fn waits(answer: &Answer) -> Error {
+    let run = answer.run_id();
+    Error::conflict(format!(
+        "the answer waits for the approval of tool calls: decide at `/api/v1/runs/{run}/approvals/CALL`, and it goes on"
+    ))
+}
+
 /// The streamed answer of a run that is stored.
 pub(crate) struct StoredCompletionBody {
     completion: StoredCompletion,
@@ -159,6 +174,7 @@ impl StoredCompletionBody {
         match event {
             ChatEvent::Text { text } => chunks.text(out, text),
             ChatEvent::Reasoning { text } => chunks.reasoning(out, text),
+            ChatEvent::ToolCalled { call } if call.is_made_here => {}
             ChatEvent::ToolCalled { call } => chunks.call(out, call),
             ChatEvent::Extra { fields } => chunks.extra(out, fields),
             ChatEvent::Finished(finished) => {
@@ -177,7 +193,9 @@ impl StoredCompletionBody {
             ChatEvent::Started(_)
             | ChatEvent::TextWasReasoning
             | ChatEvent::ApprovalRequired { .. }
-            | ChatEvent::ToolReturned { .. }
+            | ChatEvent::ToolProgress { .. }
+            | ChatEvent::InputRequired { .. }
+            | ChatEvent::ToolReturned(_)
             | ChatEvent::Warning { .. } => {}
         }
     }
