@@ -92,6 +92,10 @@ pub struct ConnectionSettings {
     /// none. Default: the one that the process is told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy: Option<String>,
+    /// The server's own ids of models that are told of tools in the prompt, because the
+    /// server knows no tool calls for them; `*` for all. Default: none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tools_by_prompt: Vec<String>,
     /// How long Ollama keeps the model loaded, such as `5m`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_alive: Option<String>,
@@ -102,6 +106,8 @@ impl ConnectionSettings {
     const MAX_TIMEOUT: u64 = 24 * 3_600_000;
     /// Retries at most.
     const MAX_RETRIES: u32 = 10;
+    /// Models in a list of them at most.
+    const MAX_MODELS: usize = 100;
     /// Tokens of a context window at most.
     const MAX_WINDOW: u32 = 100_000_000;
 
@@ -123,6 +129,13 @@ impl ConnectionSettings {
             if text.chars().any(char::is_control) {
                 return Err(Error::field(path, "has a control character"));
             }
+        }
+        if self.tools_by_prompt.len() > Self::MAX_MODELS {
+            let (path, most) = ("settings.tools_by_prompt", Self::MAX_MODELS);
+            return Err(Error::field(path, format!("names more than {most} models; `*` is all of them")));
+        }
+        for model in &self.tools_by_prompt {
+            limit::name("settings.tools_by_prompt", model, limit::MODEL)?;
         }
         Ok(())
     }

@@ -198,6 +198,9 @@ pub struct ChatRequest {
     pub tool_choice: Option<ToolChoice>,
     /// Whether several calls at once are welcome.
     pub parallel_tool_calls: Option<bool>,
+    /// Whether the tools are told in the prompt, and their calls read out of the answer's
+    /// text: the model's server knows no tools. Providers never see them then.
+    pub tools_by_prompt: bool,
     /// The form of the answer.
     pub response_format: Option<ResponseFormat>,
     /// The passages that the last question's text holds, for providers that

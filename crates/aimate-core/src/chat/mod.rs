@@ -9,6 +9,7 @@ pub(crate) mod driver;
 pub mod event;
 pub(crate) mod log;
 pub(crate) mod model_call;
+pub(crate) mod prompt_tools;
 pub(crate) mod tool_calls;
 pub(crate) mod tool_loop;
 pub(crate) mod tool_step;

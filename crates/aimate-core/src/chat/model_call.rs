@@ -11,6 +11,7 @@ use tokio::time::timeout_at;
 use super::answer_limits::too_slow;
 use super::context::{self, PromptBudget};
 use super::event::ChatEvent;
+use super::prompt_tools::{calls_of_text, told_in_prompt};
 use crate::caught::{Panicked, caught};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Part;
@@ -128,8 +129,13 @@ pub(crate) async fn ask(
 ) -> Result<ProviderStream> {
     let limits = request.limits;
     let deadline = limits.deadline();
-    let asked = caught(async { provider.chat(endpoint, request).await });
+    let by_prompt = request.tools_by_prompt && !request.tools.is_empty();
+    let told = by_prompt.then(|| told_in_prompt(request));
+    let asked = caught(async { provider.chat(endpoint, told.as_ref().unwrap_or(request)).await });
     match timeout_at(deadline, asked).await {
+        Ok(Ok(stream)) if by_prompt => {
+            Ok(limits.hold(calls_of_text(stream?, &request.tools), deadline))
+        }
         Ok(Ok(stream)) => Ok(limits.hold(stream?, deadline)),
         Ok(Err(panic)) => Err(broken(endpoint, panic)),
         Err(_) => Err(too_slow(limits.time)),

@@ -258,6 +258,7 @@ impl Engine {
             tools: specs,
             tool_choice: turn.tool_choice,
             parallel_tool_calls: turn.parallel_tool_calls,
+            tools_by_prompt: target.has_tools_by_prompt(),
             response_format: turn.response_format,
             passages,
             sampling: turn.sampling,

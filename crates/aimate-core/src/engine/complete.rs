@@ -249,6 +249,7 @@ impl Engine {
         };
         self.inner.observers.before_turn(scope, summary).await?;
         request.context_window = target.window();
+        request.tools_by_prompt = target.has_tools_by_prompt();
         let knowledge = completion.knowledge.clone().unwrap_or_default();
         let collections = completion.knowledge.filter(|named| !named.is_empty());
         let sources = self.sources_of(collections, &completion.retrievers, completion.passages)?;

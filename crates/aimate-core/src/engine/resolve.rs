@@ -52,6 +52,12 @@ impl ResolvedModel {
         self.catalog.has_budgets
     }
 
+    /// Whether it is told of tools in the prompt.
+    pub(super) fn has_tools_by_prompt(&self) -> bool {
+        let listed = &self.connection.settings.tools_by_prompt;
+        listed.iter().any(|name| name == "*" || *name == self.model_id)
+    }
+
     /// Whether it sees pictures, as its server lists it.
     pub(super) fn sees_pictures(&self) -> bool {
         self.model.as_ref().is_some_and(|model| model.capabilities.contains(&Capability::Vision))

@@ -201,6 +201,7 @@ impl Engine {
             tools: specs,
             tool_choice: turn.tool_choice.clone(),
             parallel_tool_calls: turn.parallel_tool_calls,
+            tools_by_prompt: target.has_tools_by_prompt(),
             response_format: turn.response_format.clone(),
             sampling: turn.sampling.clone(),
             context_window: window,
