@@ -15,13 +15,15 @@ struct Order {
 }
 
 fn builder() -> EngineBuilder {
-    let status = HostTool::typed("order_status", "Says where an order is.", async |_: ToolContext, call: Order| {
-        Ok(format!("Order {} left the warehouse this morning.", call.order))
-    });
-    let cancel = HostTool::typed("cancel_order", "Cancels an order.", async |context: ToolContext, call: Order| {
-        // The same key for the same call, whoever makes it: safe to hand on to a shop.
-        Ok(format!("Order {} is cancelled ({}).", call.order, context.idempotency_key))
-    });
+    let status =
+        HostTool::typed("order_status", "Says where an order is.", async |_: ToolContext, call: Order| {
+            Ok(format!("Order {} left the warehouse this morning.", call.order))
+        });
+    let cancel =
+        HostTool::typed("cancel_order", "Cancels an order.", async |context: ToolContext, call: Order| {
+            // The same key for the same call, whoever makes it: safe to hand on to a shop.
+            Ok(format!("Order {} is cancelled ({}).", call.order, context.idempotency_key))
+        });
     Engine::builder().tool(status).tool(cancel.policy(ToolPolicy::Ask))
 }
 
@@ -71,15 +73,19 @@ async fn asks_and_cancels() -> Result<()> {
         let call = ProviderEvent::ToolCall(ToolCall::new(id, name, arguments));
         vec![Step::Say(call), Step::Say(ProviderEvent::Finish(FinishReason::ToolCalls))]
     };
-    let provider =
-        ScriptedProvider::new([call("1", "order_status"), call("2", "cancel_order"), answer("It is cancelled.")]);
+    let provider = ScriptedProvider::new([
+        call("1", "order_status"),
+        call("2", "cancel_order"),
+        answer("It is cancelled."),
+    ]);
     let engine = builder()
         .store(aimate::store::connect("sqlite::memory:").await?)
         .provider_named("scripted", provider.clone())
         .build()
         .await?;
     talk(&engine, "Where is order A-17? Then cancel it.").await?;
-    let told = provider.requests().last().map(|request| format!("{:?}", request.messages)).unwrap_or_default();
+    let told =
+        provider.requests().last().map(|request| format!("{:?}", request.messages)).unwrap_or_default();
     assert!(told.contains("left the warehouse") && told.contains("A-17 is cancelled"), "{told}");
     Ok(())
 }

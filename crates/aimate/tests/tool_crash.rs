@@ -168,9 +168,11 @@ fn waiting_run_goes_on_in_another_process() {
         // What its provider wants back was kept over the restart.
         let asked = provider.requests();
         let details = json!([{"signature": "s"}]);
-        assert!(asked[0].messages[1].content.iter().any(
-            |part| matches!(part, Part::Reasoning { details: Some(found), .. } if *found == details)
-        ));
+        assert!(
+            asked[0].messages[1].content.iter().any(
+                |part| matches!(part, Part::Reasoning { details: Some(found), .. } if *found == details)
+            )
+        );
         engine.drain(Duration::ZERO).await;
     });
 }

@@ -21,6 +21,7 @@ mod documents;
 mod ingest;
 mod random;
 mod server;
+mod tools;
 mod upstream;
 
 use std::ops::Range;
@@ -63,7 +64,7 @@ async fn kill_loses_nothing_on_postgres() {
 }
 
 /// The first test server, if there is one.
-fn postgres() -> Option<String> {
+pub(crate) fn postgres() -> Option<String> {
     let urls = std::env::var("AIMATE_TEST_POSTGRES").unwrap_or_default();
     let url = urls.split(',').find(|url| !url.is_empty()).map(str::to_owned);
     if url.is_none() {
@@ -72,7 +73,7 @@ fn postgres() -> Option<String> {
     url
 }
 
-async fn run_sql(url: &str, statement: String) {
+pub(crate) async fn run_sql(url: &str, statement: String) {
     let mut connection = PgConnection::connect(url).await.expect("PostgreSQL answers");
     // The name in it is this process's number.
     let statement = AssertSqlSafe(statement);
@@ -121,16 +122,16 @@ async fn trials(store: &str, database: &str, folder: &Folder) {
     assert!(findings.finished > 0, "no answer was finished: the test tests nothing");
 }
 
-fn setting(name: &str) -> Option<u64> {
+pub(crate) fn setting(name: &str) -> Option<u64> {
     let value = std::env::var(name).ok()?;
     Some(value.parse().unwrap_or_else(|_| panic!("{name}={value} is no number")))
 }
 
 /// A folder of its own for each test; kept when the test fails.
-struct Folder(PathBuf);
+pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let name = format!("kill-{name}-{}", std::process::id());
         let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
         std::fs::create_dir_all(&path).expect("a folder for the test");

@@ -22,9 +22,19 @@ pub(crate) struct Server {
 impl Server {
     /// Starts it and waits until it answers.
     pub(crate) async fn start(database: &str, folder: &Path, upstream: SocketAddr) -> Self {
+        Self::start_with(database, folder, upstream, &[]).await
+    }
+
+    /// The same with more settings.
+    pub(crate) async fn start_with(
+        database: &str,
+        folder: &Path,
+        upstream: SocketAddr,
+        settings: &[(&str, &str)],
+    ) -> Self {
         // Another process may take the port before the server does.
         for _ in 0..3 {
-            let mut server = Self::spawn(database, folder, upstream);
+            let mut server = Self::spawn(database, folder, upstream, settings);
             if server.is_ready().await {
                 return server;
             }
@@ -33,7 +43,7 @@ impl Server {
         panic!("the server does not start");
     }
 
-    fn spawn(database: &str, folder: &Path, upstream: SocketAddr) -> Self {
+    fn spawn(database: &str, folder: &Path, upstream: SocketAddr, settings: &[(&str, &str)]) -> Self {
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr());
         let address = free.expect("a free port");
         let log = folder.join("log");
@@ -47,6 +57,7 @@ impl Server {
             .env("AI_PROVIDER", "openai")
             .env("OPENAI_BASE_URL", format!("http://{upstream}/v1"))
             .env("OPENAI_API_KEY", "sk-kill")
+            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(output.try_clone().expect("the log's second handle"))
             .stderr(output)

@@ -89,24 +89,7 @@ impl Ledger {
     async fn serve(&self, stream: TcpStream) -> std::io::Result<()> {
         stream.set_nodelay(true)?;
         let mut stream = BufReader::new(stream);
-        loop {
-            let (mut line, mut length) = (String::new(), 0);
-            if stream.read_line(&mut line).await? == 0 {
-                return Ok(());
-            }
-            loop {
-                let mut header = String::new();
-                stream.read_line(&mut header).await?;
-                let header = header.trim_end().to_ascii_lowercase();
-                if let Some(value) = header.strip_prefix("content-length:") {
-                    length = value.trim().parse().unwrap_or(0);
-                }
-                if header.is_empty() {
-                    break;
-                }
-            }
-            let mut body = vec![0; length];
-            stream.read_exact(&mut body).await?;
+        while let Some((line, body)) = request(&mut stream).await? {
             if line.starts_with("GET /v1/models ") {
                 let list = json!({"object": "list", "data": [{"id": "mock", "object": "model"}]});
                 whole(&mut stream, &list).await?;
@@ -118,6 +101,7 @@ impl Ledger {
                 self.answer(&mut stream, &request).await?;
             }
         }
+        Ok(())
     }
 
     /// Vectors of the texts' hashes, after a while that a kill can fall into.
@@ -187,6 +171,28 @@ impl Ledger {
     }
 }
 
+/// The first line and the body of the next request; `None` at the end of the connection.
+pub(crate) async fn request(stream: &mut BufReader<TcpStream>) -> std::io::Result<Option<(String, Vec<u8>)>> {
+    let (mut line, mut length) = (String::new(), 0);
+    if stream.read_line(&mut line).await? == 0 {
+        return Ok(None);
+    }
+    loop {
+        let mut header = String::new();
+        stream.read_line(&mut header).await?;
+        let header = header.trim_end().to_ascii_lowercase();
+        if let Some(value) = header.strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap_or(0);
+        }
+        if header.is_empty() {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await?;
+    Ok(Some((line, body)))
+}
+
 fn vector(text: &str) -> Vec<f64> {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
@@ -196,7 +202,7 @@ fn vector(text: &str) -> Vec<f64> {
 
 /// What the user asked last: the end of their last message, which begins with an
 /// earlier question where that was answered with nothing.
-fn question(request: &Value) -> String {
+pub(crate) fn question(request: &Value) -> String {
     let messages = request["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
     let last = messages.iter().rev().find(|message| message["role"] == "user");
     let text = match last.map(|message| &message["content"]) {
@@ -207,14 +213,18 @@ fn question(request: &Value) -> String {
     text.rsplit("\n\n").next().unwrap_or_default().to_owned()
 }
 
-async fn chunk(stream: &mut BufReader<TcpStream>, delta: &Value, reason: &Value) -> std::io::Result<()> {
+pub(crate) async fn chunk(
+    stream: &mut BufReader<TcpStream>,
+    delta: &Value,
+    reason: &Value,
+) -> std::io::Result<()> {
     let choice = json!({"index": 0, "delta": delta, "finish_reason": reason});
     let event = json!({"object": "chat.completion.chunk", "model": "mock", "choices": [choice]});
     let data = format!("data: {event}\n\n");
     stream.write_all(format!("{:x}\r\n{data}\r\n", data.len()).as_bytes()).await
 }
 
-async fn whole(stream: &mut BufReader<TcpStream>, body: &Value) -> std::io::Result<()> {
+pub(crate) async fn whole(stream: &mut BufReader<TcpStream>, body: &Value) -> std::io::Result<()> {
     let body = body.to_string();
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length:";
     stream.write_all(format!("{head} {}\r\n\r\n{body}", body.len()).as_bytes()).await

@@ -133,9 +133,7 @@ pub(crate) async fn ask(
     let told = by_prompt.then(|| told_in_prompt(request));
     let asked = caught(async { provider.chat(endpoint, told.as_ref().unwrap_or(request)).await });
     match timeout_at(deadline, asked).await {
-        Ok(Ok(stream)) if by_prompt => {
-            Ok(limits.hold(calls_of_text(stream?, &request.tools), deadline))
-        }
+        Ok(Ok(stream)) if by_prompt => Ok(limits.hold(calls_of_text(stream?, &request.tools), deadline)),
         Ok(Ok(stream)) => Ok(limits.hold(stream?, deadline)),
         Ok(Err(panic)) => Err(broken(endpoint, panic)),
         Err(_) => Err(too_slow(limits.time)),

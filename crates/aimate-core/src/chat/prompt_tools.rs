@@ -13,7 +13,9 @@ use serde_json::{Value, json};
 
 use crate::error::Result;
 use crate::message::{MessageRole, Part, ToolCall};
-use crate::provider::{ChatMessage, ChatRequest, FinishReason, ProviderEvent, ProviderStream, ToolChoice, ToolSpec};
+use crate::provider::{
+    ChatMessage, ChatRequest, FinishReason, ProviderEvent, ProviderStream, ToolChoice, ToolSpec,
+};
 
 /// What calls begin and end with.
 const MARKS: [(&str, &str); 4] = [
@@ -96,7 +98,11 @@ fn as_text(part: &Part) -> Part {
         }
         Part::ToolResult(result) => {
             let failed = if result.is_error { " failed=\"true\"" } else { "" };
-            Part::text(format!("<tool_result call=\"{}\"{failed}>\n{}\n</tool_result>\n", result.id, result.text()))
+            Part::text(format!(
+                "<tool_result call=\"{}\"{failed}>\n{}\n</tool_result>\n",
+                result.id,
+                result.text()
+            ))
         }
         other => other.clone(),
     }
@@ -112,7 +118,9 @@ pub(crate) fn calls_of_text(stream: ProviderStream, tools: &[ToolSpec]) -> Provi
         calls: 0,
         ready: VecDeque::new(),
     };
-    stream::unfold(reading, |mut reading| async move { Some((reading.next().await?, reading)) }).fuse().boxed()
+    stream::unfold(reading, |mut reading| async move { Some((reading.next().await?, reading)) })
+        .fuse()
+        .boxed()
 }
 
 struct Reading {
@@ -230,7 +238,8 @@ fn begins_of_marks(text: &str) -> usize {
 /// The calls in a text that a model wrote for one: an object or a list of them.
 fn read_calls(text: &str, names: &HashSet<String>) -> Vec<(String, Value)> {
     let text = text.trim().trim_start_matches("json").trim();
-    let parsed = serde_json::from_str::<Value>(text).or_else(|_| serde_json::from_str(&without_trailing_commas(text)));
+    let parsed =
+        serde_json::from_str::<Value>(text).or_else(|_| serde_json::from_str(&without_trailing_commas(text)));
     let Ok(value) = parsed else { return Vec::new() };
     let items = match value {
         Value::Array(items) => items,
@@ -357,7 +366,10 @@ mod tests {
         let told = told_in_prompt(&ChatRequest::new(messages).tools(tools()));
         assert!(told.tools.is_empty());
         let roles: Vec<_> = told.messages.iter().map(|message| message.role).collect();
-        assert_eq!(roles, [MessageRole::System, MessageRole::User, MessageRole::Assistant, MessageRole::User]);
+        assert_eq!(
+            roles,
+            [MessageRole::System, MessageRole::User, MessageRole::Assistant, MessageRole::User]
+        );
         let text = |n: usize| crate::message::text_of(&told.messages[n].content);
         assert!(text(0).starts_with("Be brief.") && text(0).contains("Looks something up."));
         assert!(text(2).contains("<tool_call>") && text(3).contains("dry"));

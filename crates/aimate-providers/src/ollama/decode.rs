@@ -127,7 +127,9 @@ impl OllamaDecoder {
             let id = self.ids.unique(call.id.clean());
             let arguments = given.map_or_else(|| arguments(""), call_arguments);
             extra.retain(|name, value| says_something(value) && name != "index" && name != "description");
-            self.calls.push(ToolCall { id, name, arguments, extra });
+            let mut call = ToolCall::new(id, name, arguments);
+            call.extra = extra;
+            self.calls.push(call);
         }
     }
 

@@ -184,7 +184,8 @@ impl Calls {
             for arguments in all {
                 count += 1;
                 let id = self.ids.unique(id.take().unwrap_or_default());
-                let call = ToolCall { id, name: name.clone(), arguments, extra: std::mem::take(&mut extra) };
+                let mut call = ToolCall::new(id, &name, arguments);
+                call.extra = std::mem::take(&mut extra);
                 events.push_back(ProviderEvent::ToolCall(call));
             }
         }
