@@ -94,7 +94,7 @@ pub(crate) struct TurnBody {
 }
 
 /// A tool of the server, by name, or one of the caller's.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 enum TurnTool {
     /// One that the server calls.
