@@ -1,5 +1,7 @@
 -- What a run that waits for a person needs to go on.
 ALTER TABLE runs ADD COLUMN parked TEXT;
+-- When it went on, the last time.
+ALTER TABLE runs ADD COLUMN resumed_at INTEGER;
 
 -- Results of tools that are kept whole, a piece a row.
 CREATE TABLE tool_outputs (

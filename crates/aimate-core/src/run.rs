@@ -239,6 +239,8 @@ pub struct ChangeParked {
     pub parked: Value,
     /// The worker that goes on with it; `None` if it waits on.
     pub resumed_by: Option<WorkerId>,
+    /// When that was.
+    pub now: Timestamp,
 }
 
 impl FinishRun {
@@ -337,7 +339,7 @@ pub trait WorkerStore: Send + Sync {
         limit: u32,
     ) -> Result<Vec<AbandonedRun>>;
     /// Takes over at most `limit` unfinished runs of `worker` itself that were
-    /// begun before `begun_before` and are not among those it `held`: the
+    /// begun, or went on, before `begun_before` and are not among those it `held`: the
     /// database did not confirm that they were begun.
     async fn take_unheld(
         &self,

@@ -82,13 +82,13 @@ const CLAIM: Sql = Sql::Each {
 const CLAIM_UNHELD: Sql = Sql::Each {
     sqlite: "UPDATE runs SET attempt = attempt + 1 WHERE (tenant_id, id) IN ( \
             SELECT r.tenant_id, r.id FROM runs r WHERE r.finished_at IS NULL AND r.status <> 'waiting' AND r.worker_id = $1 \
-            AND r.created_at < $3 AND r.id NOT IN (SELECT unhex(value) FROM json_each($4)) LIMIT $2) \
+            AND COALESCE(r.resumed_at, r.created_at) < $3 AND r.id NOT IN (SELECT unhex(value) FROM json_each($4)) LIMIT $2) \
         RETURNING tenant_id, user_id, id, conversation_id, user_message_id, message_id, status, model, error, \
         finish_reason, usage, context, worker_id, attempt, client_id, client_hash, tags, workspace_id, created_at, finished_at, \
         (SELECT u.role FROM users u WHERE u.tenant_id = runs.tenant_id AND u.id = runs.user_id) AS role",
     postgres: "UPDATE runs SET attempt = attempt + 1 WHERE (tenant_id, id) IN ( \
             SELECT r.tenant_id, r.id FROM runs r WHERE r.finished_at IS NULL AND r.status <> 'waiting' AND r.worker_id = $1 \
-            AND r.created_at < $3 AND r.id <> ALL($4) LIMIT $2 FOR UPDATE SKIP LOCKED) \
+            AND COALESCE(r.resumed_at, r.created_at) < $3 AND r.id <> ALL($4) LIMIT $2 FOR UPDATE SKIP LOCKED) \
         RETURNING tenant_id, user_id, id, conversation_id, user_message_id, message_id, status, model, error, \
         finish_reason, usage, context, worker_id, attempt, client_id, client_hash, tags, workspace_id, created_at, finished_at, \
         (SELECT u.role FROM users u WHERE u.tenant_id = runs.tenant_id AND u.id = runs.user_id) AS role",

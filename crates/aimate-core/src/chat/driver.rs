@@ -140,7 +140,7 @@ impl Driver {
             answer.transcript.mark(image_refused());
         }
         if tools.is_some() {
-            let why = "The answer ended before this call was made.";
+            let why = "The answer ended before this call returned. Whether it did anything is not known.";
             let closed = answer.transcript.close_calls(why);
             self.publish(closed.into_iter().map(|result| ChatEvent::ToolReturned(Box::new(result))));
         }

@@ -18,7 +18,7 @@ fn park(turn: &BeginRun, events: EventBatch) -> ParkRun {
 }
 
 fn change(turn: &BeginRun, attempt: u32, parked: Value, resumed_by: Option<WorkerId>) -> ChangeParked {
-    ChangeParked { id: turn.run.id, attempt, parked, resumed_by }
+    ChangeParked { id: turn.run.id, attempt, parked, resumed_by, now: at(100) }
 }
 
 async fn parked(w: &World<'_>) -> BeginRun {
@@ -62,6 +62,10 @@ pub async fn parked_run_goes_on_with_one_worker(stores: &Stores) {
         refused(outcome, ErrorKind::Conflict);
     }
     assert_eq!(stores.runs.parked(&w.me, turn.run.id).await.unwrap().1, Some(decided));
+    // Whoever looked for unheld runs before it went on does not take it.
+    for worker in &workers {
+        assert_eq!(stores.workers.take_unheld(*worker, at(100), &[], 10).await.unwrap(), []);
+    }
     // It is written like any other.
     let mut end = finish(&turn, "done", text_events(3, &["done"]));
     refused(stores.runs.finish(&w.me, &end).await, ErrorKind::Conflict);

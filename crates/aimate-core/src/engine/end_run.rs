@@ -19,7 +19,10 @@ impl Drop for EndRun {
     fn drop(&mut self) {
         let running = {
             let mut channels = self.engine.inner.channels();
-            channels.remove(&self.run.id);
+            // A run that waited may go on already, under a channel of its own.
+            if channels.get(&self.run.id).is_some_and(|known| Arc::ptr_eq(known, &self.channel)) {
+                channels.remove(&self.run.id);
+            }
             channels.len()
         };
         metrics::running(running);

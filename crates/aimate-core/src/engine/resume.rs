@@ -104,6 +104,7 @@ impl Engine {
                 attempt: run.attempt,
                 parked: parked.stored(),
                 resumed_by: hold.as_ref().map(|_| self.inner.worker),
+                now: self.inner.sources.now(),
             };
             let changed = match runs.change_parked(scope, &change).await {
                 Err(error) if error.kind() == ErrorKind::Conflict && tries < TRIES => {
@@ -136,6 +137,7 @@ impl Engine {
                 attempt: run.attempt,
                 parked: parked.clone(),
                 resumed_by: Some(self.inner.worker),
+                now: self.inner.sources.now(),
             };
             match runs.change_parked(scope, &change).await {
                 Err(error) if error.kind() == ErrorKind::Conflict => continue,

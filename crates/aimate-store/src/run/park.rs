@@ -47,7 +47,8 @@ const PARKED: Sql = Sql::Same(
 /// `$6` is the worker that goes on with it; without one it waits on.
 const CHANGE: Sql = Sql::Same(
     "UPDATE runs SET parked = $5, attempt = attempt + 1, \
-     status = CASE WHEN $6 IS NULL THEN 'waiting' ELSE 'running' END, worker_id = COALESCE($6, worker_id) \
+     status = CASE WHEN $6 IS NULL THEN 'waiting' ELSE 'running' END, worker_id = COALESCE($6, worker_id), \
+     resumed_at = $7 \
      WHERE tenant_id = $1 AND user_id = $2 AND id = $3 AND attempt = $4 AND status = 'waiting' \
      RETURNING id, conversation_id, user_message_id, message_id, status, model, error, finish_reason, usage, \
      context, worker_id, attempt, client_id, client_hash, tags, workspace_id, created_at, finished_at",
@@ -84,7 +85,8 @@ impl SqlStore {
             .bind(change.id)
             .bind(change.attempt)
             .bind(json(&change.parked)?)
-            .bind(change.resumed_by);
+            .bind(change.resumed_by)
+            .bind(change.now);
         if let Some(row) = self.database.write(update).await?.first() {
             return run(row);
         }
