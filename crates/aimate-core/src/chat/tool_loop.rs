@@ -24,7 +24,7 @@ pub(crate) struct ToolLoop {
     pub(crate) turn: ParkedTurn,
     pub(crate) progress: LoopProgress,
     /// What people said of calls that waited.
-    pub(crate) decided: BTreeMap<String, CallDecision>,
+    pub(crate) decided: BTreeMap<String, WaitingCall>,
     pub(crate) started: Instant,
     /// Whether the model was told to call no more.
     pub(crate) is_closed: bool,
@@ -109,8 +109,17 @@ pub(crate) struct Parked {
     pub(crate) usage: TokenUsage,
     /// The last sequence number of its events.
     pub(crate) last: u64,
-    /// The calls that wait or waited, and what people said of them.
-    pub(crate) calls: BTreeMap<String, Option<CallDecision>>,
+    /// The calls that wait or waited.
+    pub(crate) calls: BTreeMap<String, WaitingCall>,
+}
+
+/// A call that waits for a person, or waited.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WaitingCall {
+    /// The tool as it was when the person was asked ([`Toolbox::fingerprint`]).
+    pub(crate) tool: String,
+    /// What they said.
+    pub(crate) decision: Option<CallDecision>,
 }
 
 impl Parked {
@@ -131,7 +140,7 @@ impl Parked {
 
     /// Whether a person has said something of every call.
     pub(crate) fn is_decided(&self) -> bool {
-        self.calls.values().all(Option::is_some)
+        self.calls.values().all(|call| call.decision.is_some())
     }
 }
 
@@ -183,9 +192,14 @@ impl ToolLoop {
                 plan.refused.push(ToolResult::error(&call.id, why));
                 continue;
             }
-            let decision = self.decided.get(&call.id).cloned();
-            let verdict = match &decision {
-                Some(CallDecision { approve: false, reason }) => {
+            let decided = self.decided.get(&call.id);
+            let decision =
+                decided.and_then(|waiting| waiting.decision.as_ref().map(|said| (&waiting.tool, said)));
+            let repeats = self.progress.made.entry(fingerprint(&call)).or_default();
+            *repeats += 1;
+            let before = *repeats - 1;
+            let verdict = match decision {
+                Some((_, CallDecision { approve: false, reason })) => {
                     let why = reason.as_deref().filter(|why| !why.trim().is_empty());
                     let why = why.map_or_else(String::new, |why| format!(" They say: {why}"));
                     Verdict::Refuse(ToolResult::error(
@@ -193,26 +207,26 @@ impl ToolLoop {
                         format!("The person does not want this call.{why}"),
                     ))
                 }
-                Some(_) => self.toolbox.approved(&call),
+                Some((tool, _)) => self.toolbox.approved(&call, tool),
                 None => self.toolbox.judge(&call, &self.foreign),
             };
             match verdict {
                 Verdict::Foreign => plan.has_foreign = true,
-                Verdict::Ask => plan.ask.push(call),
+                Verdict::Ask => {
+                    // It comes here once more.
+                    *repeats -= 1;
+                    plan.ask.push(call);
+                }
                 Verdict::Refuse(result) => plan.refused.push(result),
+                Verdict::Make(..) if before >= self.calling.limits.repeats => {
+                    let why = format!(
+                        "This very call was made {before} times already in this answer; use what it returned, or \
+                         do something else."
+                    );
+                    plan.refused.push(ToolResult::error(&call.id, why));
+                }
                 Verdict::Make(tool, arguments) => {
-                    let repeats = self.progress.made.entry(fingerprint(&call)).or_default();
-                    *repeats += 1;
-                    if *repeats > self.calling.limits.repeats {
-                        let before = *repeats - 1;
-                        let why = format!(
-                            "This very call was made {before} times already in this answer; use what it \
-                             returned, or do something else."
-                        );
-                        plan.refused.push(ToolResult::error(&call.id, why));
-                    } else {
-                        plan.make.push(MadeCall { tool: tool.clone(), arguments, call });
-                    }
+                    plan.make.push(MadeCall { tool: tool.clone(), arguments, call });
                 }
             }
         }
@@ -266,8 +280,11 @@ impl ToolLoop {
             calls: self
                 .decided
                 .iter()
-                .map(|(call, said)| (call.clone(), Some(said.clone())))
-                .chain(waiting.iter().map(|call| (call.id.clone(), None)))
+                .map(|(call, waited)| (call.clone(), waited.clone()))
+                .chain(waiting.iter().map(|call| {
+                    let tool = self.toolbox.fingerprint(&call.name).unwrap_or_default();
+                    (call.id.clone(), WaitingCall { tool, decision: None })
+                }))
                 .collect(),
         }
     }

@@ -17,7 +17,7 @@ use crate::chat::channel::Channel;
 use crate::chat::context::{self, MAX_MESSAGES, message_tokens};
 use crate::chat::driver::PartialAnswer;
 use crate::chat::model_call::ModelCall;
-use crate::chat::tool_loop::{CallDecision, Parked, ToolLoop};
+use crate::chat::tool_loop::{CallDecision, Parked, ToolLoop, WaitingCall};
 use crate::chat::transcript::Transcript;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::RunId;
@@ -89,12 +89,16 @@ impl Engine {
                     return Err(Error::not_found(format!("no call `{call}` waits in this run")));
                 }
                 // A call is made once, however often that is said.
-                Some(Some(before)) if before.approve == decision.approve => return Ok(run),
-                Some(Some(_)) => return Err(Error::conflict("the call was decided otherwise before")),
-                Some(None) if run.status != RunStatus::Waiting => {
+                Some(WaitingCall { decision: Some(before), .. }) if before.approve == decision.approve => {
+                    return Ok(run);
+                }
+                Some(WaitingCall { decision: Some(_), .. }) => {
+                    return Err(Error::conflict("the call was decided otherwise before"));
+                }
+                Some(_) if run.status != RunStatus::Waiting => {
                     return Err(Error::conflict(format!("the run waits for nobody: it is {}", run.status)));
                 }
-                Some(waiting) => *waiting = Some(decision.clone()),
+                Some(waiting) => waiting.decision = Some(decision.clone()),
             }
             // Before it is known to be this process's: a run that is stored as its own and that
             // nobody holds would be taken for abandoned.
@@ -230,7 +234,7 @@ impl Engine {
         let hold = self.hold_budget(scope, hold).await?;
         let knowledge = turn.knowledge.clone();
         let calling = self.calling(scope, Some(run.conversation_id), Some(run.id), knowledge);
-        let decided = parked.calls.into_iter().filter_map(|(call, said)| Some((call, said?))).collect();
+        let decided = parked.calls;
         let own = turn.tools.clone();
         let tools =
             ToolLoop { progress: parked.progress, decided, ..ToolLoop::new(toolbox, own, calling, turn) };

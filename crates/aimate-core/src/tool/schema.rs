@@ -76,8 +76,9 @@ impl ArgumentSchema {
     }
 }
 
-/// The schema of a tool as models are told it: with `type` and `properties`, which some
-/// servers want of every one.
+/// The schema of a tool as models are told it. Model servers refuse a whole prompt for one
+/// schema that is right but not as they want it: without `type` and `properties`, with a list
+/// whose `items` are not said, with a required field that is not among the properties.
 pub(crate) fn offered_schema(tool: &Tool) -> Value {
     let mut schema = tool.input_schema.clone();
     if let Value::Object(fields) = &mut schema {
@@ -85,7 +86,35 @@ pub(crate) fn offered_schema(tool: &Tool) -> Value {
         fields.entry("properties").or_insert_with(|| Value::Object(Map::new()));
         fields.remove("$schema");
     }
+    complete(&mut schema, 0);
     schema
+}
+
+fn complete(schema: &mut Value, level: usize) {
+    if level > MAX_DEPTH {
+        return;
+    }
+    match schema {
+        Value::Array(schemas) => schemas.iter_mut().for_each(|one| complete(one, level + 1)),
+        Value::Object(fields) => {
+            let is_list = match fields.get("type") {
+                Some(Value::String(kind)) => kind == "array",
+                Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == "array"),
+                _ => false,
+            };
+            if is_list && !fields.contains_key("items") && !fields.contains_key("prefixItems") {
+                fields.insert("items".to_owned(), Value::Object(Map::new()));
+            }
+            let known: Option<Vec<String>> =
+                fields.get("properties").and_then(Value::as_object).map(|all| all.keys().cloned().collect());
+            if let (Some(known), Some(Value::Array(required))) = (known, fields.get_mut("required")) {
+                required
+                    .retain(|name| name.as_str().is_some_and(|name| known.iter().any(|known| known == name)));
+            }
+            fields.values_mut().for_each(|one| complete(one, level + 1));
+        }
+        _ => {}
+    }
 }
 
 fn depth(value: &Value) -> usize {
@@ -134,9 +163,22 @@ mod tests {
         }
         let long = json!({"description": "x".repeat(MAX_SCHEMA)});
         let remote = json!({"$ref": "http://example.org/schema.json"});
-        for schema in [json!(1), json!({"type": "nothing"}), deep, long, remote] {
+        let field = json!({"type": "object", "properties": {"a": {"type": "string"}, "type": "object"}});
+        for schema in [json!(1), json!({"type": "nothing"}), deep, long, remote, field] {
             assert!(ArgumentSchema::compile(&schema).is_err(), "{}", shorten(&schema.to_string(), 80));
         }
+    }
+
+    #[test]
+    fn schema_is_offered_as_model_servers_want_it() {
+        let schema = json!({
+            "type": "object", "required": ["list", "model"],
+            "properties": {"list": {"type": ["string", "array"]}, "pair": {"type": "array", "prefixItems": [{}]}},
+        });
+        let offered = offered_schema(&Tool::new("t", "", schema));
+        assert_eq!(offered["required"], json!(["list"]));
+        assert_eq!(offered["properties"]["list"]["items"], json!({}));
+        assert!(offered["properties"]["pair"].get("items").is_none());
     }
 
     #[test]

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
+use sha2::{Digest as _, Sha256};
+
 use super::schema::ArgumentSchema;
-use super::{OfferedTool, ToolPolicy};
+use super::{OfferedTool, ToolPolicy, ToolSource};
 use crate::message::{ToolCall, ToolResult};
 use crate::provider::ToolSpec;
 
@@ -78,8 +80,13 @@ impl Toolbox {
         }
     }
 
-    /// The tool of a call that a person approved, with its arguments.
-    pub(crate) fn approved(&self, call: &ToolCall) -> Verdict<'_> {
+    /// What is done with a call of which a person approved that `tool` is called. A tool that
+    /// has only its name is not called: it is not what they approved.
+    pub(crate) fn approved(&self, call: &ToolCall, tool: &str) -> Verdict<'_> {
+        if self.fingerprint(&call.name).as_deref() != Some(tool) {
+            let why = "The tool is not the one any more that the person approved, so it was not called.";
+            return Verdict::Refuse(ToolResult::error(&call.id, why));
+        }
         match self.judge(call, &[]) {
             Verdict::Ask => {
                 let tool = self.by_name.get(&call.name).and_then(|at| self.tools.get(*at));
@@ -91,6 +98,23 @@ impl Toolbox {
             }
             verdict => verdict,
         }
+    }
+
+    /// What tells the tool of this name from others of the name: where its calls go, what the
+    /// model is told of it.
+    pub(crate) fn fingerprint(&self, name: &str) -> Option<String> {
+        let tool = self.tools.get(*self.by_name.get(name)?)?;
+        let ToolSpec { description, parameters, .. } = &tool.spec;
+        let place = match &tool.source {
+            ToolSource::Handler(_) => String::new(),
+            ToolSource::Server { endpoint, tool } => format!("{}/{tool}", endpoint.id),
+        };
+        let mut hash = Sha256::new_with_prefix(b"aimate/tool/1");
+        for part in [name, description, &parameters.to_string(), &place] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        Some(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     fn unknown(&self, name: &str) -> String {
