@@ -93,7 +93,11 @@ pub(crate) fn message_tokens(tokenizer: Tokenizer, content: &[Part]) -> u32 {
             Part::ToolCall(call) => {
                 tokenizer.count(&call.name).saturating_add(tokenizer.count(&call.arguments_json()))
             }
-            Part::ToolResult(result) => tokenizer.count(&result.text()),
+            Part::ToolResult(result) => {
+                let pictures =
+                    result.content.iter().filter(|piece| matches!(piece, ToolContent::Image { .. }));
+                pictures.fold(tokenizer.count(&result.text()), |sum, _| sum.saturating_add(IMAGE))
+            }
             Part::Reasoning { .. } | Part::File { .. } | Part::Citation(_) | Part::Extra { .. } => 0,
         })
     })
