@@ -16,9 +16,10 @@ use crate::env_file::key_for;
 use crate::find::{FoundServer, configured, find, preferred};
 use crate::oidc;
 use crate::reading::Reading;
+use crate::tool_file;
 
 /// The names that the environment may hold; see the README.
-const KNOWN: [&str; 51] = [
+const KNOWN: [&str; 52] = [
     "AIMATE_READ_DEPTH",
     "AIMATE_READ_FILE",
     "AIMATE_READ_MEMORY",
@@ -65,6 +66,7 @@ const KNOWN: [&str; 51] = [
     "AIMATE_LOG_FORMAT",
     "AIMATE_SPANS",
     "AIMATE_SYSTEM_PROMPT",
+    "AIMATE_TOOL_SERVERS",
     "AIMATE_BIN",
     "AIMATE_BENCH_POSTGRES",
     "AIMATE_TEST_POSTGRES",
@@ -101,6 +103,9 @@ pub(crate) struct Config {
     /// by commas, such as `gpu-box,10.2.0.0/16`
     #[arg(long, env = "AIMATE_ALLOW_PRIVATE", value_name = "HOSTS")]
     pub(crate) allow_private: Option<String>,
+    /// A JSON file of the tool servers that every user may use, child processes among them
+    #[arg(long, env = "AIMATE_TOOL_SERVERS", value_name = "FILE")]
+    pub(crate) tool_servers: Option<PathBuf>,
     /// Bytes of text, and as many of reasoning, that an answer may have; it is cut there
     #[arg(long, env = "AIMATE_ANSWER_BYTES", default_value_t = 4 << 20, value_name = "BYTES")]
     pub(crate) answer_bytes: usize,
@@ -207,6 +212,11 @@ impl Config {
         if let Ok(prompt) = std::env::var("AIMATE_SYSTEM_PROMPT") {
             builder = builder.system_prompt(prompt);
         }
+        if let Some(path) = self.tool_servers.as_ref().filter(|path| !path.as_os_str().is_empty()) {
+            for server in tool_file::read(path)? {
+                builder = builder.tool_server(server);
+            }
+        }
         let found = find(&transport).await?;
         for FoundServer { connection, .. } in &found {
             builder = builder.connection(connection.clone());
@@ -295,8 +305,8 @@ fn make_key(folder: &Path, path: &Path) -> Result<KeyRing> {
 
 fn lost_key(path: &Path) -> Error {
     Error::invalid(format!(
-        "the encryption key {} is gone, and connections have API keys that it alone opens: put it back (a backup has \
-         it), or name it in AIMATE_KEYS; to give those API keys up, set ENCRYPTION_KEY to a new one (`openssl rand \
+        "the encryption key {} is gone, and connections or tool servers have secrets that it alone opens: put it back (a backup has \
+         it), or name it in AIMATE_KEYS; to give those up, set ENCRYPTION_KEY to a new one (`openssl rand \
          -base64 32`) and enter them again",
         path.display()
     ))
@@ -359,6 +369,7 @@ mod tests {
             pool_size: None,
             database_timeout: 1,
             allow_private: Some(list.to_owned()),
+            tool_servers: None,
             answer_bytes: 1,
             answer_seconds: 1,
             serves_others: false,
@@ -388,6 +399,7 @@ mod tests {
             answer_bytes: 1,
             answer_seconds: 1,
             allow_private: None,
+            tool_servers: None,
             serves_others: false,
             reading: Reading::of_defaults(),
             embedding: Embedding::default(),

@@ -115,6 +115,7 @@ pub(crate) async fn eval(arguments: EvalArguments) -> Result<()> {
         pool_size: None,
         database_timeout: 10_000,
         allow_private: arguments.allow_private.clone(),
+        tool_servers: None,
         answer_bytes: 4 << 20,
         answer_seconds: 3_600,
         embedding: arguments.embedding.clone(),

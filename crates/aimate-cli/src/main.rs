@@ -28,6 +28,8 @@ mod search;
 mod serve;
 mod terminal;
 mod token;
+mod tool;
+mod tool_file;
 mod user;
 mod wait;
 
@@ -94,6 +96,9 @@ enum Command {
     /// Manage API tokens of accounts
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// List, test and call the tools of tool servers
+    #[command(subcommand)]
+    Tools(tool::ToolCommand),
     /// Check the database, the keys, the documents and the model servers, and say what to do
     Doctor(doctor::DoctorArguments),
 }
@@ -174,6 +179,7 @@ fn execute(arguments: Cli) -> Result<ExitCode> {
             Command::Keys(arguments) => keys::keys(&arguments).await,
             Command::User(command) => user::user(command).await.map(|()| ExitCode::SUCCESS),
             Command::Token(command) => token::token(command).await.map(|()| ExitCode::SUCCESS),
+            Command::Tools(command) => Box::pin(tool::tools(command)).await.map(|()| ExitCode::SUCCESS),
             Command::Doctor(arguments) => doctor::doctor(&arguments).await,
         }
     });

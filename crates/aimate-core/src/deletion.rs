@@ -62,6 +62,10 @@ pub struct DeletedCounts {
     pub connections: u64,
     /// Models of those connections.
     pub models: u64,
+    /// Tool servers, with what they are authorized with.
+    pub tool_servers: u64,
+    /// Logins at tool servers.
+    pub tool_grants: u64,
     /// Collections.
     pub collections: u64,
     /// Documents.

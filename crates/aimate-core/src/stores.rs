@@ -26,7 +26,7 @@ use crate::sealing::SecretStore;
 use crate::session::SessionStore;
 use crate::share::ShareStore;
 use crate::tenant::TenantStore;
-use crate::tool::ToolOutputStore;
+use crate::tool::{ToolOutputStore, ToolServerStore};
 use crate::usage::UsageStore;
 use crate::user::UserStore;
 use crate::workspace::WorkspaceStore;
@@ -104,6 +104,8 @@ pub struct Stores {
     pub connections: Arc<dyn ConnectionStore>,
     /// Their models.
     pub models: Arc<dyn ModelStore>,
+    /// Tool servers, what they list, and logins at them.
+    pub tool_servers: Arc<dyn ToolServerStore>,
     /// What answers used.
     pub usage: Arc<dyn UsageStore>,
     /// What calls may cost.
@@ -159,6 +161,7 @@ impl Stores {
             + WorkerStore
             + ConnectionStore
             + ModelStore
+            + ToolServerStore
             + UsageStore
             + BudgetStore
             + PriceStore
@@ -194,6 +197,7 @@ impl Stores {
             workers: store.clone(),
             connections: store.clone(),
             models: store.clone(),
+            tool_servers: store.clone(),
             usage: store.clone(),
             budgets: store.clone(),
             prices: store.clone(),

@@ -13,7 +13,7 @@ use syn::{Expr, ImplItem, Item, Type, Visibility};
 const GATES: [&str; 3] = ["admit", "admit_admin", "admit_as"];
 
 /// Types of the engine whose methods act for a user.
-const HANDLES: [&str; 13] = [
+const HANDLES: [&str; 14] = [
     "Budgets",
     "Connections",
     "Conversations",
@@ -25,6 +25,7 @@ const HANDLES: [&str; 13] = [
     "Prompts",
     "Runs",
     "Shares",
+    "ToolServers",
     "Users",
     "Workspaces",
 ];

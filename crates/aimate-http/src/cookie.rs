@@ -1,6 +1,7 @@
-//! The credentials of a browser: the same tokens as those of other clients, in cookies
-//! that no script can read.
+//! What a browser keeps in cookies that no script can read: the same tokens as those of other
+//! clients, and logins elsewhere that have begun.
 
+#[cfg(feature = "accounts")]
 use aimate_accounts::SignedIn;
 use aimate_core::Secret;
 use http::header::{COOKIE, HOST, SET_COOKIE};
@@ -13,13 +14,18 @@ use crate::origin;
 /// What proxies say of how a request came to them. Who lies in it gets a safer cookie.
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 /// The cookie of the access token.
+#[cfg(feature = "accounts")]
 pub(crate) const ACCESS: &str = "aimate_access";
 /// The cookie of the refresh token, which goes to the routes of accounts alone.
+#[cfg(feature = "accounts")]
 pub(crate) const REFRESH: &str = "aimate_refresh";
 
 /// The cookie of a login at an OpenID provider, which goes to the routes of that provider alone.
+#[cfg(feature = "accounts")]
 pub(crate) const ATTEMPT: &str = "aimate_oidc";
-/// Seconds that such a login may take.
+/// The cookie of a login at a tool server, which goes to where browsers come back to from those.
+pub(crate) const TOOL_LOGIN: &str = "aimate_tool_login";
+/// Seconds that a login elsewhere may take.
 const ATTEMPT_LASTS: u64 = 600;
 
 /// The value of the only cookie of this name: of two, either may be a stranger's.
@@ -47,7 +53,22 @@ impl CookieScope {
         Self { prefix, is_secure }
     }
 
+    /// The scheme by which the browser that asks knows this server.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.is_secure { "https" } else { "http" }
+    }
+
+    /// Sets the cookie of a login that begins at a tool server, or takes it away.
+    pub(crate) fn set_tool_login(&self, headers: &mut HeaderMap, attempt: Option<&Secret>) {
+        let path = format!("{}/api/v1/tools/login", self.prefix);
+        match attempt {
+            Some(attempt) => self.add_at(headers, &path, TOOL_LOGIN, attempt.expose(), ATTEMPT_LASTS),
+            None => self.add_at(headers, &path, TOOL_LOGIN, "", 0),
+        }
+    }
+
     /// Sets the cookies of somebody who signed in.
+    #[cfg(feature = "accounts")]
     pub(crate) fn set(&self, headers: &mut HeaderMap, signed_in: &SignedIn) {
         let session = signed_in.session.expires_at.since(signed_in.session.renewed_at).as_secs();
         let access = signed_in.access_token.expose();
@@ -56,12 +77,14 @@ impl CookieScope {
     }
 
     /// Takes the cookies away.
+    #[cfg(feature = "accounts")]
     pub(crate) fn clear(&self, headers: &mut HeaderMap) {
         self.add(headers, ACCESS, "", 0);
         self.add(headers, REFRESH, "", 0);
     }
 
     /// Sets the cookie of a login that begins at an OpenID provider, or takes it away.
+    #[cfg(feature = "accounts")]
     pub(crate) fn set_attempt(&self, headers: &mut HeaderMap, provider: &str, attempt: Option<&Secret>) {
         let path = format!("{}/api/v1/auth/oidc/{provider}", self.prefix);
         match attempt {
@@ -70,6 +93,7 @@ impl CookieScope {
         }
     }
 
+    #[cfg(feature = "accounts")]
     fn add(&self, headers: &mut HeaderMap, name: &str, value: &str, max_age: u64) {
         let path = match name {
             REFRESH => format!("{}/api/v1/auth", self.prefix),
@@ -90,7 +114,7 @@ impl CookieScope {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "accounts"))]
 mod tests {
     use super::*;
 

@@ -38,7 +38,6 @@ mod client_stream;
 mod connection;
 mod content;
 mod conversation;
-#[cfg(feature = "accounts")]
 mod cookie;
 mod error;
 mod event_frame;
@@ -78,6 +77,7 @@ mod serve;
 mod session;
 mod share;
 mod sse;
+mod tool;
 mod usage;
 #[cfg(feature = "accounts")]
 mod user;

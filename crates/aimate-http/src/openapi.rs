@@ -27,6 +27,7 @@ use crate::{json, model, openai, openapi_object};
         (name = "users", description = "Users and invites, for admins."),
         (name = "connections", description = "Model servers."),
         (name = "models", description = "The models of the model servers."),
+        (name = "tools", description = "What models may call: tool servers, their tools, and what of them is approved."),
         (name = "conversations", description = "Trees of messages."),
         (name = "shares", description = "Links by which anybody reads a conversation as it was."),
         (name = "messages", description = "The messages of a conversation, and the turns that add to them."),

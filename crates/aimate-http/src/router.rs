@@ -19,7 +19,7 @@ use crate::knowledge::{collection, document, original, search};
 use crate::options::Options;
 use crate::{
     audit, budget, connection, conversation, group, health, message, middleware, model, mount, openai,
-    openapi, origin, price, prompt, run, share, usage, workspace,
+    openapi, origin, price, prompt, run, share, tool, usage, workspace,
 };
 
 /// Returns the routes of `engine`, to serve, to merge into another router or to nest
@@ -82,6 +82,16 @@ pub(crate) fn documented_routes(with_accounts: bool) -> OpenApiRouter<App> {
         .routes(routes!(connection::test))
         .routes(routes!(connection::refresh_models))
         .routes(routes!(model::list))
+        .routes(routes!(tool::list))
+        .routes(routes!(tool::list_servers, tool::create_server))
+        .routes(routes!(tool::get_server, tool::update_server, tool::delete_server))
+        .routes(routes!(tool::test))
+        .routes(routes!(tool::set_policy))
+        .routes(routes!(tool::resources))
+        .routes(routes!(tool::read_resource))
+        .routes(routes!(tool::prompts, tool::prompt))
+        .routes(routes!(tool::begin_login, tool::end_login))
+        .routes(routes!(tool::login_callback))
         .routes(routes!(conversation::list, conversation::create))
         .routes(routes!(conversation::get, conversation::update, conversation::delete))
         .routes(routes!(conversation::fork))

@@ -182,14 +182,6 @@ fn name_taken(connection: &Connection) -> Error {
     ))
 }
 
-/// Of any tenant.
-const ANY_SEALED: Sql = Sql::Same("SELECT 1 AS found FROM connections WHERE sealed_key IS NOT NULL LIMIT 1");
-
-/// Whether a connection of any tenant has a sealed key.
-pub(crate) async fn has_sealed_keys(store: &SqlStore) -> Result<bool> {
-    Ok(store.database.read_first(ANY_SEALED.unbound()).await?.is_some())
-}
-
 #[async_trait]
 impl ConnectionStore for SqlStore {
     async fn create(&self, scope: &Scope, connection: &Connection) -> Result<()> {

@@ -70,6 +70,7 @@ const DELETE_TENANT: Sql = Sql::Same(
     "DELETE FROM tenants WHERE tenant_id = $1 AND $2 = $3 \
      AND (SELECT u.id FROM users u WHERE u.tenant_id = $1 ORDER BY u.id LIMIT 1) IS NULL \
      AND NOT EXISTS (SELECT 1 FROM connections c WHERE c.tenant_id = $1 AND c.user_id IS NULL) \
+     AND NOT EXISTS (SELECT 1 FROM tool_servers s WHERE s.tenant_id = $1 AND s.user_id IS NULL) \
      AND NOT EXISTS (SELECT 1 FROM loose_blobs l WHERE l.tenant_id = $1) \
      AND NOT EXISTS (SELECT 1 FROM audit_records a WHERE a.tenant_id = $1)",
 );

@@ -57,6 +57,7 @@ mod secret;
 mod session;
 mod share;
 mod tenant;
+mod tool;
 mod tool_output;
 mod usage;
 mod user;
@@ -296,13 +297,13 @@ impl Store {
         connect::damage(&self.0).await
     }
 
-    /// Whether a connection of any tenant has an API key that an encryption key
-    /// has sealed: without that key, it cannot be opened.
+    /// Whether an encryption key has sealed anything of any tenant: an API key of a connection,
+    /// what a tool server is authorized with. Without that key, it cannot be opened.
     ///
     /// # Errors
     /// `Unavailable` if the database does not answer.
     pub async fn has_sealed_keys(&self) -> Result<bool> {
-        connection::has_sealed_keys(&self.0).await
+        secret::is_anything_sealed(&self.0).await
     }
 
     /// Connections in use at this moment: none while a model is awaited.

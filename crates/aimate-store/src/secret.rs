@@ -22,6 +22,25 @@ const CONNECTION_KEYS: Sql = Sql::Same(
 const RESEAL_CONNECTION_KEY: Sql = Sql::Same(
     "UPDATE connections SET sealed_key = $4, key_id = $5 WHERE tenant_id = $1 AND id = $2 AND sealed_key = $3",
 );
+const COUNT_TOOL_AUTH: Sql = Sql::Same(
+    "SELECT key_id, count(*) AS secrets FROM tool_servers WHERE key_id IS NOT NULL GROUP BY key_id",
+);
+const TOOL_AUTH: Sql = Sql::Same(
+    "SELECT tenant_id, id, COALESCE(workspace_id, user_id, tenant_id) AS owner_id, name, url, sealed_auth AS sealed, key_id \
+     FROM tool_servers WHERE key_id = $1 AND (tenant_id, id) > ($2, $3) ORDER BY tenant_id, id LIMIT $4",
+);
+const RESEAL_TOOL_AUTH: Sql = Sql::Same(
+    "UPDATE tool_servers SET sealed_auth = $4, key_id = $5 WHERE tenant_id = $1 AND id = $2 AND sealed_auth = $3",
+);
+const COUNT_TOOL_GRANTS: Sql =
+    Sql::Same("SELECT key_id, count(*) AS secrets FROM tool_grants GROUP BY key_id");
+const TOOL_GRANTS: Sql = Sql::Same(
+    "SELECT tenant_id, id, user_id AS owner_id, issuer AS name, url, sealed_tokens AS sealed, key_id \
+     FROM tool_grants WHERE key_id = $1 AND (tenant_id, id) > ($2, $3) ORDER BY tenant_id, id LIMIT $4",
+);
+const RESEAL_TOOL_GRANT: Sql = Sql::Same(
+    "UPDATE tool_grants SET sealed_tokens = $4, key_id = $5 WHERE tenant_id = $1 AND id = $2 AND sealed_tokens = $3",
+);
 
 /// The statements of a kind.
 struct Statements {
@@ -37,8 +56,25 @@ fn statements(kind: SecretKind) -> Result<Statements> {
             list: CONNECTION_KEYS,
             reseal: RESEAL_CONNECTION_KEY,
         }),
+        SecretKind::ToolServerAuth => {
+            Ok(Statements { count: COUNT_TOOL_AUTH, list: TOOL_AUTH, reseal: RESEAL_TOOL_AUTH })
+        }
+        SecretKind::ToolGrant => {
+            Ok(Statements { count: COUNT_TOOL_GRANTS, list: TOOL_GRANTS, reseal: RESEAL_TOOL_GRANT })
+        }
         other => Err(Error::unsupported(format!("this store keeps no {other:?}"))),
     }
+}
+
+/// Of any tenant.
+const ANY: Sql = Sql::Same(
+    "SELECT 1 AS found WHERE EXISTS (SELECT 1 FROM connections WHERE key_id IS NOT NULL) \
+     OR EXISTS (SELECT 1 FROM tool_servers WHERE key_id IS NOT NULL) OR EXISTS (SELECT 1 FROM tool_grants)",
+);
+
+/// Whether anything of any tenant is sealed.
+pub(crate) async fn is_anything_sealed(store: &SqlStore) -> Result<bool> {
+    Ok(store.database.read_first(ANY.unbound()).await?.is_some())
 }
 
 /// The secret in the columns `sealed` and `key_id`; `None` if there is none.

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use aimate_core::budget::{Amount, BudgetLimits, BudgetSubject, NewBudget};
 use aimate_core::chat::Turn;
-use aimate_core::conformance::budget;
+use aimate_core::conformance::{budget, tool_grant};
 use aimate_core::connection::NewConnection;
 use aimate_core::conversation::ConversationFilter;
 use aimate_core::group::NewGroup;
@@ -31,6 +31,7 @@ use aimate_core::prompt::NewPrompt;
 use aimate_core::rate_limit::{RateBucket, RateLimit, RequestClass};
 use aimate_core::share::NewShare;
 use aimate_core::testing::{HashEmbedder, ScriptedProvider, answer};
+use aimate_core::tool::NewToolServer;
 use aimate_core::workspace::NewWorkspace;
 use aimate_core::{Engine, ErrorKind, PageRequest, Role, Scope, TenantId, UserId};
 use aimate_store::{Kind, Options, Store};
@@ -90,6 +91,11 @@ async fn fill(engine: &Engine, scope: &Scope, size: usize) {
     let own = NewConnection::new("own", "scripted").url("http://127.0.0.1:9/v1");
     let own = engine.connections(scope).create(own).await.unwrap();
     engine.models(scope).refresh(own.id).await.unwrap();
+    let server = NewToolServer::new("tools", "https://tools.example.org/mcp");
+    engine.tool_servers(scope).create(server.clone()).await.unwrap();
+    if scope.role == Role::Admin {
+        engine.tool_servers(scope).create(server.shared()).await.unwrap();
+    }
     let knowledge = engine.knowledge(scope);
     let collection = knowledge.create_collection(NewCollection::new("manuals")).await.unwrap();
     let mut documents = Vec::new();
@@ -211,6 +217,11 @@ async fn deleted_tenant_leaves_no_row_and_no_byte() {
             let identity = Identity::new("https://login.example.org", scope.user.to_string()).unwrap();
             let identities = &store.stores().identities;
             identities.link(scope.tenant, scope.user, &identity, engine.sources().now()).await.unwrap();
+            let servers = engine.tool_servers(scope).list(PageRequest::default()).await.unwrap().data;
+            for server in &servers {
+                let grant = tool_grant::grant(server, "https://login.example.org");
+                store.stores().tool_servers.put_grant(scope, &grant).await.unwrap();
+            }
         }
         for scope in [&ann, &eve] {
             spend(&store, &engine, scope).await;

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use aimate_core::audit::AuditFilter;
 use aimate_core::conformance::knowledge_world::{self as library, EAST, Fixture, LONG};
+use aimate_core::conformance::tool_grant;
 use aimate_core::conformance::world::{self, World, at, id};
 use aimate_core::conversation::ConversationFilter;
 use aimate_core::group::Group;
@@ -122,6 +123,19 @@ async fn all_calls(stores: &Stores) {
     stores.connections.get(me, connection.id).await.unwrap();
     stores.models.replace(me, connection.id, &[world::model(&connection, "m")], at(1)).await.unwrap();
     stores.models.set_active(me, connection.id, "m", false).await.unwrap();
+    let server = w.tool_server("s").await;
+    let servers = &stores.tool_servers;
+    servers.observe(me, &server, &world::observed(&["a"], 1)).await.unwrap();
+    let tools = servers.tools(me, server.id).await.unwrap();
+    servers.pin(me, server.id, &tools, &tools.pins).await.unwrap();
+    let found = servers.get(me, server.id).await.unwrap();
+    servers.put_grant(me, &tool_grant::grant(&server, "https://login.example")).await.unwrap();
+    servers.grants(me, server.id).await.unwrap();
+    servers.list(me, page).await.unwrap();
+    servers.list(me, later(server.id.0)).await.unwrap();
+    servers.update(me, &found, &found).await.unwrap();
+    servers.delete_grants(me, server.id, None).await.unwrap();
+    servers.delete(me, server.id).await.unwrap();
     for scope in [w.me, w.admin] {
         let filter = UsageFilter::new().from(at(0)).tag("t");
         stores.usage.summarize(&scope, &filter).await.unwrap();
@@ -317,6 +331,10 @@ async fn no_statement_scans_on_sqlite() {
                 "SCAN w",
                 "loose_blobs",
                 "SCAN connections",
+                // Over all tenants, how much each key seals.
+                "tool_servers_key",
+                "tool_grants_key",
+                "SCAN tool_grants",
                 "SCAN e",
                 "SCAN t",
                 "runs_unfinished",
@@ -331,6 +349,7 @@ async fn no_statement_scans_on_sqlite() {
             ];
             let sorts = step.starts_with("USE TEMP B-TREE")
                 && !text.contains("FROM connections")
+                && !text.contains("FROM tool_servers")
                 && !text.contains("FROM path")
                 && !text.contains("FROM usage_records")
                 // Of the calls of one batch.
@@ -346,7 +365,13 @@ async fn no_statement_scans_on_sqlite() {
             // A tenant may have everything; of shared connections, all are listed; of
             // tenants, it is one row; of runs in flight, all are looked at; of prices, there are
             // hundreds.
-            let one = ["connections_shared_name", "autoindex_tenants", "runs_unfinished", "model_prices"];
+            let one = [
+                "connections_shared_name",
+                "tool_servers_shared_name",
+                "autoindex_tenants",
+                "runs_unfinished",
+                "model_prices",
+            ];
             let tenant = step.contains("(tenant_id=?)") && !one.iter().any(|one| step.contains(one));
             if (!is_bounded && (tenant || whole || sorts))
                 || (step.starts_with("SCAN") && !small.iter().any(|small| step.contains(small)))
@@ -381,6 +406,10 @@ async fn no_statement_scans_on_postgres() {
             let small: &[&str] = match (bounded.contains(text), sums.contains(text)) {
                 (true, _) => &["collections", "workspaces", "groups"],
                 (_, true) => &["documents"],
+                // The operator's, over all tenants: what is sealed with which key, and whether
+                // anything is.
+                _ if text.contains("FROM tool_grants GROUP BY key_id") => &["tool_grants"],
+                _ if text.contains("EXISTS (SELECT 1 FROM tool_grants)") => &["tool_grants"],
                 _ => &[],
             };
             let explain = AssertSqlSafe(format!("EXPLAIN (GENERIC_PLAN) {text}"));
@@ -410,7 +439,7 @@ async fn no_statement_scans_on_postgres() {
 }
 
 /// Those that may hold much.
-const TABLES: [&str; 20] = [
+const TABLES: [&str; 22] = [
     "users",
     "workspaces",
     "workspace_members",
@@ -422,6 +451,8 @@ const TABLES: [&str; 20] = [
     "messages",
     "runs",
     "prompts",
+    "tool_servers",
+    "tool_grants",
     "usage_records",
     "collections",
     "spaces",
@@ -446,6 +477,11 @@ const FILL: &str = "
     INSERT INTO workspace_access SELECT tenant_id, user_id, id, 'owner' FROM workspaces;
     INSERT INTO prompts SELECT tenant_id, md5(id::text || n)::uuid, id, id, 'p', 'p', true, 0, 0
         FROM users, generate_series(1, 3) n;
+    INSERT INTO tool_servers (tenant_id, id, user_id, workspace_id, name, auth_type, is_enabled, is_configured, status, listing,
+        problems, pins, tool_count, revision, created_at, updated_at) SELECT tenant_id, md5('ts' || n || id)::uuid, id,
+        CASE n WHEN 1 THEN id END, n::text, 'none', true, false, 'ok', '[]', '[]', '{}', 0, 0, 0, 0
+        FROM users, generate_series(1, 3) n;
+    INSERT INTO tool_grants SELECT tenant_id, md5('tg' || id)::uuid, user_id, id, 'i', 'u', '', 1, 0 FROM tool_servers;
     INSERT INTO conversations SELECT tenant_id, md5(id::text || n)::uuid, id, NULL, 't', 't', NULL, false,
         false, '[]', '{}', NULL, 3, 0, n FROM users, generate_series(1, 20) n;
     INSERT INTO messages SELECT c.tenant_id, c.id, md5(c.id::text || n)::uuid, NULL, 'user', '[]', 'complete',

@@ -4,6 +4,7 @@
 mod support;
 
 use aimate_core::ErrorKind;
+use aimate_core::conformance::tool_grant;
 use aimate_core::conformance::world::World;
 use aimate_store::{Options, Store, connect_with};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};
@@ -80,6 +81,9 @@ async fn sec_t17_statement_without_its_condition_sees_and_changes_nothing_foreig
         let w = World::new(&stores).await;
         w.begun().await;
         w.connection("mine").await;
+        let server = w.tool_server("mine").await;
+        let grant = tool_grant::grant(&server, "https://login.example.org");
+        stores.tool_servers.put_grant(&w.me, &grant).await.unwrap();
         w.workspace("w").await;
         let mut session = secured.session(schema).await;
         let tables: Vec<String> = session
@@ -117,6 +121,8 @@ async fn sec_t17_statement_without_its_condition_sees_and_changes_nothing_foreig
             "UPDATE conversations SET title = 'theirs'",
             "DELETE FROM messages",
             "UPDATE connections SET url = 'http://evil.example'",
+            "UPDATE tool_servers SET url = 'http://evil.example'",
+            "DELETE FROM tool_grants",
             "DELETE FROM workspaces",
         ] {
             let changed = sqlx::query(change).execute(&mut session).await.unwrap();
@@ -132,7 +138,16 @@ async fn sec_t17_statement_without_its_condition_sees_and_changes_nothing_foreig
         // All of it is there for its own tenant.
         let own = w.me.tenant.to_string();
         name(&mut session, &own).await;
-        for table in ["conversations", "messages", "runs", "connections", "workspaces", "workspace_access"] {
+        for table in [
+            "conversations",
+            "messages",
+            "runs",
+            "connections",
+            "tool_servers",
+            "tool_grants",
+            "workspaces",
+            "workspace_access",
+        ] {
             assert!(count(&mut session, table).await > 0, "{table}");
         }
         session.close().await.unwrap();

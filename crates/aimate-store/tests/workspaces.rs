@@ -11,6 +11,7 @@ use aimate_core::conformance::world::{self, at};
 use aimate_core::connection::Connection;
 use aimate_core::conversation::{Conversation, ConversationFilter};
 use aimate_core::knowledge::{CollectionChange, DocumentFilter};
+use aimate_core::tool::ToolServer;
 use aimate_core::workspace::{NewWorkspaceMember, WorkspaceRole};
 use aimate_core::{CollectionId, PageRequest, Scope, SpaceId, Stores, WorkspaceId};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, SqliteConnection};
@@ -44,6 +45,8 @@ async fn office(stores: &Stores) -> Office {
     let connection = Connection { workspace_id: Some(workspace.id), ..world::connection("ours") };
     stores.connections.create(&w.me, &connection).await.unwrap();
     stores.models.replace(&w.me, connection.id, &[world::model(&connection, "m")], at(1)).await.unwrap();
+    let server = ToolServer { workspace_id: Some(workspace.id), ..world::tool_server("ours") };
+    stores.tool_servers.create(&w.me, &server).await.unwrap();
     Office {
         viewer: w.other,
         owner: w.me,
@@ -73,6 +76,7 @@ async fn look(stores: &Stores, office: &Office) -> usize {
     shown += stores.prompts.list(me, None, page).await.unwrap().data.len();
     shown += stores.prompts.list(me, Some(workspace), page).await.unwrap().data.len();
     shown += stores.connections.list(me, page).await.unwrap().data.len();
+    shown += stores.tool_servers.list(me, page).await.unwrap().data.len();
     shown += stores.models.list(me).await.unwrap().len();
     shown += stores.groups.list(me, page).await.unwrap().data.len();
     shown += stores.collections.list(me, None, page).await.unwrap().data.len();
@@ -92,7 +96,7 @@ async fn look(stores: &Stores, office: &Office) -> usize {
 }
 
 /// What [`look`] shows: two workspaces with two members, and one of everything in them.
-const SHOWN: usize = 2 + 2 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1;
+const SHOWN: usize = 2 + 2 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1;
 
 /// 998 more workspaces of a tenant, each of a user of its own, with everything that
 /// [`look`] lists. `md5` makes ids of numbers; SQLite has it as a blob of sixteen bytes.
@@ -148,6 +152,14 @@ fn others(kind: &str, owner: &Scope) -> Vec<String> {
             "connections (tenant_id, id, user_id, workspace_id, name, provider, is_enabled, settings, status, \
              created_at, updated_at)",
             format!("{tenant}, {}, {user}, {w}, 'c', 'openai', {yes}, '{{}}', 'ok', 0, 0", key("n")),
+        ),
+        insert(
+            "tool_servers (tenant_id, id, user_id, workspace_id, name, auth_type, is_enabled, is_configured, status, \
+             listing, problems, pins, tool_count, revision, created_at, updated_at)",
+            format!(
+                "{tenant}, {}, {user}, {w}, 's', 'none', {yes}, {no}, 'ok', '[]', '[]', '{{}}', 0, 0, 0, 0",
+                key("v")
+            ),
         ),
         insert(
             "models (tenant_id, connection_id, model_id, name, capabilities, is_active)",
@@ -279,8 +291,9 @@ async fn workspaces_of_others_cost_nothing_on_sqlite() {
             let of_values =
                 ["VIRTUAL TABLE", "json_each", "CONSTANT ROW", "(subquery", "SCAN path", "SCAN w "];
             let scans = step.starts_with("SCAN") && !of_values.iter().any(|of| step.contains(of));
-            // Shared connections are few, and all of them are listed.
-            let whole = step.contains("(tenant_id=?)") && !step.contains("connections_shared_name");
+            // Shared connections and tool servers are few, and all of them are listed.
+            let few = ["connections_shared_name", "tool_servers_shared_name"];
+            let whole = step.contains("(tenant_id=?)") && !few.iter().any(|few| step.contains(few));
             if scans || whole {
                 bad.push(format!("{step}\n    in {text}"));
             }

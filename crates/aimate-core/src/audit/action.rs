@@ -54,6 +54,18 @@ actions! {
     CONNECTION_CREATED = "connection.created";
     /// A connection was deleted.
     CONNECTION_DELETED = "connection.deleted";
+    /// A tool server was made.
+    TOOL_SERVER_CREATED = "tool_server.created";
+    /// A tool server's settings or authorization changed.
+    TOOL_SERVER_CHANGED = "tool_server.changed";
+    /// A tool server was deleted.
+    TOOL_SERVER_DELETED = "tool_server.deleted";
+    /// A user signed in at a tool server.
+    TOOL_LOGIN = "tool_server.login";
+    /// Whether a tool's calls are made was set.
+    TOOL_POLICY_CHANGED = "tool.policy_changed";
+    /// A tool that was new, or that its server changed, was approved.
+    TOOL_DEFINITION_APPROVED = "tool.approved";
     /// Sealed keys were sealed anew with another encryption key.
     KEYS_ROTATED = "keys.rotated";
     /// Somebody became a member of a workspace, or got another role in it.

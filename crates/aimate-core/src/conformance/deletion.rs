@@ -3,8 +3,10 @@ use futures_util::future::join_all;
 use super::api_token::token;
 use super::invite::invite;
 use super::knowledge_world::{Fixture, LONG, hash};
+use super::tool_grant::grant;
 use super::world::{
-    World, at, connection, finish, id, missing, model, prompt, refused, session, text_events,
+    World, at, connection, finish, id, missing, model, observed, prompt, refused, session, text_events,
+    tool_server,
 };
 use crate::connection::Connection;
 use crate::deletion::{Deletion, DeletionStep, DeletionTarget};
@@ -13,6 +15,7 @@ use crate::file::File;
 use crate::identity::Identity;
 use crate::invite::Invite;
 use crate::login::Login;
+use crate::tool::ToolServer;
 use crate::usage::{UsageFilter, UsageGroup};
 use crate::user::EnsuredUser;
 use crate::{EmailAddress, PageRequest, Role, Scope, Stores, TenantId, Timestamp, UserId, WorkerId};
@@ -37,6 +40,9 @@ pub async fn fill(stores: &Stores, fixture: &Fixture<'_>) {
     stores.runs.finish(&w.me, &finish(&begin, "x", text_events(1, &["x"]))).await.unwrap();
     let mine = w.connection("mine").await;
     stores.models.replace(&w.me, mine.id, &[model(&mine, "m")], at(1)).await.unwrap();
+    let server = w.tool_server("mine").await;
+    stores.tool_servers.observe(&w.me, &server, &observed(&["a", "b"], 1)).await.unwrap();
+    stores.tool_servers.put_grant(&w.me, &grant(&server, "https://login.example")).await.unwrap();
     let session = session();
     stores.sessions.create(&w.me, &session).await.unwrap();
     stores.api_tokens.create(&w.me, &token("prefix")).await.unwrap();
@@ -96,6 +102,7 @@ pub async fn deleted_user_leaves_nothing(stores: &Stores) {
     );
     assert_eq!((counts.conversations, counts.messages, counts.runs, counts.run_events), (1, 2, 1, 1));
     assert_eq!((counts.connections, counts.models), (1, 1));
+    assert_eq!((counts.tool_servers, counts.tool_grants), (1, 1));
     assert_eq!((counts.collections, counts.documents, counts.chunks, counts.vectors), (1, 2, 2, 2));
     assert_eq!((counts.segments, counts.bytes), (1, 10));
     assert_eq!((counts.usage_records, counts.anonymised_usage_records), (0, 1));
@@ -121,6 +128,8 @@ pub async fn deleted_tenant_leaves_nothing(stores: &Stores) {
     let shared = Connection { is_shared: true, ..connection("shared") };
     stores.connections.create(&w.admin, &shared).await.unwrap();
     stores.models.replace(&w.admin, shared.id, &[model(&shared, "m")], at(1)).await.unwrap();
+    let shared = ToolServer { is_shared: true, ..tool_server("shared") };
+    stores.tool_servers.create(&w.admin, &shared).await.unwrap();
 
     stores.deletions.begin(&tenant(&w.me), w.worker, at(0)).await.unwrap();
     while stores.deletions.step(&tenant(&w.me), at(LATER)).await.unwrap() != DeletionStep::Empty {}
@@ -128,6 +137,7 @@ pub async fn deleted_tenant_leaves_nothing(stores: &Stores) {
     assert_eq!(stores.deletions.finish(&tenant(&w.me), at(LATER)).await.unwrap().finished_at, None);
     let counts = deleted(stores, &tenant(&w.me), w.worker).await.counts;
     assert_eq!((counts.users, counts.connections, counts.models), (3, 2, 2));
+    assert_eq!((counts.tool_servers, counts.tool_grants), (2, 1));
     assert_eq!((counts.usage_records, counts.anonymised_usage_records), (1, 0));
     assert_eq!((counts.conversations, counts.documents, counts.bytes), (1, 2, 10));
     missing(stores.tenants.get(w.me.tenant).await);

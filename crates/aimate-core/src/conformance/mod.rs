@@ -58,7 +58,9 @@ pub mod session;
 pub mod share;
 pub mod shared_workspace;
 pub mod tenant;
+pub mod tool_grant;
 pub mod tool_output;
+pub mod tool_server;
 pub mod usage;
 pub mod user;
 pub mod worker;
@@ -340,6 +342,33 @@ macro_rules! conformance_tests {
                 connection_of_a_workspace_is_managed_by_its_owners
                 viewers_use_no_connection_of_the_workspace
                 deleted_connection_takes_its_models
+            }
+            tool_server {
+                created_server_is_found
+                names_are_unique_by_owner
+                others_see_nothing
+                shared_server_is_seen_by_all_and_changed_by_admins
+                servers_are_listed_by_name
+                update_replaces_the_settings
+                update_of_a_changed_server_conflicts
+                absent_server_is_not_found
+                servers_of_a_user_are_bounded
+                listed_tools_are_found
+                first_list_alone_is_approved
+                failure_keeps_the_last_good_list
+                observation_of_a_changed_server_conflicts
+                pins_are_replaced
+                moved_server_forgets_all_that_was_approved
+                server_of_a_workspace_is_used_by_its_editors
+                server_of_a_workspace_is_managed_by_its_owners
+                viewers_use_no_server_of_the_workspace
+            }
+            tool_grant {
+                put_grant_is_found
+                grants_are_of_one_user
+                grants_go_with_their_server
+                grant_of_an_unseen_server_is_not_kept
+                sealed_tools_are_rotated
             }
             model {
                 replaced_list_is_found

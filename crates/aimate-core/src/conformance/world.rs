@@ -19,6 +19,9 @@ use crate::run::{BeginRun, EventBatch, FinishRun, Run, RunStatus};
 use crate::scope::{Role, Scope};
 use crate::sealing::Sealed;
 use crate::session::Session;
+use crate::tool::{
+    ObservedTools, ServerInfo, Tool, ToolAuthType, ToolObservation, ToolPin, ToolServer, ToolServerStatus,
+};
 use crate::usage::{TokenUsage, UsageRecord};
 use crate::user::User;
 use crate::workspace::{Workspace, WorkspaceRole};
@@ -212,6 +215,51 @@ pub fn model(connection: &Connection, name: &str) -> Model {
     }
 }
 
+pub fn tool_server(name: &str) -> ToolServer {
+    ToolServer {
+        id: id(),
+        name: name.into(),
+        url: Some("https://tools.example/mcp".into()),
+        auth_type: ToolAuthType::Bearer,
+        has_auth: true,
+        sealed_auth: Some(sealed(1)),
+        is_enabled: true,
+        is_shared: false,
+        is_configured: false,
+        workspace_id: None,
+        status: ToolServerStatus::Unknown,
+        error: None,
+        server: None,
+        tool_count: 0,
+        tools_fetched_at: None,
+        tools_expire_at: None,
+        stale_since: None,
+        created_at: at(0),
+        updated_at: at(0),
+    }
+}
+
+pub fn tool(name: &str) -> Tool {
+    Tool::new(name, "what it does", json!({"type": "object", "properties": {"n": {"minimum": 1.5}}}))
+}
+
+/// That a server listed these tools, each approved if it is the first list.
+pub fn observed(names: &[&str], seconds: i64) -> ToolObservation {
+    let tools: Vec<Tool> = names.iter().map(|name| tool(name)).collect();
+    let mut server = ServerInfo::default();
+    (server.name, server.version) = ("everything".into(), "1.0".into());
+    ToolObservation {
+        outcome: Ok(ObservedTools {
+            server,
+            problems: vec!["one was left out".into()],
+            expire_at: at(seconds + 300),
+            first_pins: tools.iter().map(|tool| (tool.name.clone(), ToolPin::of(tool, None))).collect(),
+            tools,
+        }),
+        now: at(seconds),
+    }
+}
+
 pub fn text_events(first: u64, texts: &[&str]) -> EventBatch {
     let event = |text: &&str| ChatEvent::Text { text: (*text).to_owned() };
     EventBatch { first, events: texts.iter().map(event).collect() }
@@ -340,6 +388,12 @@ impl<'s> World<'s> {
         let begin = self.turn(conversation.id, None);
         self.stores.runs.begin(&self.me, &begin).await.unwrap();
         begin
+    }
+
+    pub async fn tool_server(&self, name: &str) -> ToolServer {
+        let server = tool_server(name);
+        self.stores.tool_servers.create(&self.me, &server).await.unwrap();
+        server
     }
 
     pub async fn connection(&self, name: &str) -> Connection {

@@ -18,6 +18,7 @@ use super::knowledge::{BlobServices, KnowledgeServices};
 use super::model_list::ModelLists;
 use super::provider::Providers;
 use super::ready::Readiness;
+use super::tool_server::{ToolCatalogs, ToolServerConfig};
 use super::toolbox::ToolServices;
 use super::usage_recorder::UsageRecorder;
 use super::{Engine, Inner};
@@ -73,6 +74,7 @@ pub struct EngineBuilder {
     sources: ClockAndIds,
     keys: Option<Sealer>,
     connections: Vec<NewConnection>,
+    tool_servers: Vec<ToolServerConfig>,
     system_prompt: Option<String>,
     preferred: Option<ProviderId>,
     lease: Option<Duration>,
@@ -143,6 +145,15 @@ impl EngineBuilder {
         providers: impl IntoIterator<Item = (ProviderId, Arc<dyn ChatProvider>)>,
     ) -> Self {
         self.providers.extend(providers);
+        self
+    }
+
+    /// A tool server that every user of every tenant may use. It is listed like a stored one, but
+    /// what it is authorized with stays in memory alone. Replaces an earlier one of the same name.
+    #[must_use]
+    pub fn tool_server(mut self, configured: ToolServerConfig) -> Self {
+        self.tool_servers.retain(|other| other.name() != configured.name());
+        self.tool_servers.push(configured);
         self
     }
 
@@ -337,7 +348,8 @@ impl EngineBuilder {
         self
     }
 
-    /// What speaks to tool servers. Without it their tools cannot be called.
+    /// What speaks to tool servers, such as `aimate-mcp`'s client. Without it calls that need it
+    /// say `Unsupported`.
     #[must_use]
     pub fn tool_client(mut self, client: Arc<dyn ToolServerClient>) -> Self {
         self.tool_client = Some(client);
@@ -368,6 +380,8 @@ impl EngineBuilder {
         }
         let connections = self.connections.into_iter().map(|connection| providers.validated(connection));
         let connections = connections.collect::<Result<_>>()?;
+        let configured_tools = self.tool_servers.into_iter().map(ToolServerConfig::validated);
+        let configured_tools = configured_tools.collect::<Result<_>>()?;
         for name in self.retrievers.keys() {
             limit::name("retriever", name, limit::NAME)?;
         }
@@ -421,6 +435,8 @@ impl EngineBuilder {
             access: Access::default(),
             deletions: DeletionServices::default(),
             catalogs: Catalogs::default(),
+            configured_tools,
+            tool_catalogs: ToolCatalogs::default(),
             model_lists: ModelLists::default(),
             tasks: TaskTracker::new(),
             draining: AtomicBool::new(false),

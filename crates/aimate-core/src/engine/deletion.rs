@@ -176,6 +176,7 @@ impl Engine {
         loop {
             if let Some(receipt) = receipt(&deletion) {
                 inner.catalogs.forget(target.tenant);
+                inner.tool_catalogs.forget(target.tenant);
                 return Ok(receipt);
             }
             tokio::select! {
@@ -264,6 +265,7 @@ impl Engine {
         // A key that is used again starts afresh.
         self.inner.access.forget(target.tenant, target.user);
         self.inner.catalogs.forget(target.tenant);
+        self.inner.tool_catalogs.forget(target.tenant);
         Ok(deletion.finished_at.is_some())
     }
 }

@@ -122,6 +122,7 @@ impl Groups {
     /// Records a change of who is in a group, by which they see other connections.
     async fn changed(&self, id: GroupId, what: &str, value: impl Into<serde_json::Value>) {
         self.engine.inner.catalogs.forget(self.scope.tenant);
+        self.engine.inner.tool_catalogs.forget(self.scope.tenant);
         let event = AuditEvent::new(action::GROUP_CHANGED).target("group", id).detail(what, value);
         self.engine.audit_of(&self.scope, event).await;
     }

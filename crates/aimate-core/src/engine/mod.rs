@@ -39,6 +39,7 @@ mod shutdown;
 mod stored_answer;
 mod tenant;
 mod title;
+mod tool_server;
 mod tool_stream;
 mod toolbox;
 mod usage;
@@ -93,6 +94,9 @@ pub use run::Runs;
 pub use scope::ScopeBuilder;
 pub use share::Shares;
 pub use tenant::{TenantRef, Tenants};
+pub use tool_server::{
+    ToolLogin, ToolServerConfig, ToolServerDetail, ToolServerTest, ToolServers, UsableTool,
+};
 pub use toolbox::RegisteredTool;
 pub use user::Users;
 pub use workspace::Workspaces;
@@ -155,6 +159,10 @@ struct Inner {
     access: access::Access,
     deletions: deletion::DeletionServices,
     catalogs: catalog::Catalogs,
+    /// Tool servers of the builder: offered in every tenant, what they are authorized with in
+    /// memory alone.
+    configured_tools: Vec<ToolServerConfig>,
+    tool_catalogs: tool_server::ToolCatalogs,
     model_lists: model_list::ModelLists,
     usage_recorder: usage_recorder::UsageRecorder,
     observers: Observers,
@@ -293,6 +301,7 @@ mod tests {
         is_shared::<Runs>();
         is_shared::<ScopeBuilder>();
         is_shared::<Tenants>();
+        is_shared::<ToolServers>();
         is_shared::<Users>();
         is_shared::<Workspaces>();
         is_shared::<crate::chat::Turn>();

@@ -45,7 +45,7 @@ impl ToolServices {
         self.registered.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
-    fn names(&self) -> Vec<String> {
+    pub(super) fn names(&self) -> Vec<String> {
         let all = self.registered.read().unwrap_or_else(PoisonError::into_inner);
         all.keys().filter(|name| *name != READ_OUTPUT).cloned().collect()
     }
@@ -136,20 +136,6 @@ impl Engine {
             ));
         }
         Ok((toolbox, left_out))
-    }
-
-    /// The tools of servers that a turn names.
-    async fn server_tools(
-        &self,
-        _scope: &Scope,
-        names: &[String],
-    ) -> Result<(Vec<OfferedTool>, Vec<String>)> {
-        let name = names.first().map(String::as_str).unwrap_or_default();
-        let known = self.inner.tools.names().join(", ");
-        Err(Error::field(
-            "tools",
-            format!("names `{}`, which is no tool; the tools are: {known}", shorten(name, 64)),
-        ))
     }
 
     /// For whom the tools of an answer are called.

@@ -87,6 +87,7 @@ impl Workspaces {
         self.engine.admit(&self.scope).await?;
         self.engine.inner.stores.workspaces.delete(&self.scope, id).await?;
         self.engine.inner.catalogs.forget(self.scope.tenant);
+        self.engine.inner.tool_catalogs.forget(self.scope.tenant);
         let event = AuditEvent::new(action::WORKSPACE_DELETED).target("workspace", id);
         self.engine.audit_of(&self.scope, event).await;
         Ok(())
@@ -113,6 +114,7 @@ impl Workspaces {
         let stored =
             inner.stores.workspaces.put_member(&self.scope, id, &member, inner.sources.now()).await?;
         inner.catalogs.forget(self.scope.tenant);
+        inner.tool_catalogs.forget(self.scope.tenant);
         let event = AuditEvent::new(action::MEMBER_SET).target("workspace", id);
         let event = event.detail(member.kind.as_str(), member.id.to_string());
         self.engine.audit_of(&self.scope, event.detail("role", member.role.as_str())).await;
@@ -128,6 +130,7 @@ impl Workspaces {
         self.engine.admit(&self.scope).await?;
         self.engine.inner.stores.workspaces.remove_member(&self.scope, id, member).await?;
         self.engine.inner.catalogs.forget(self.scope.tenant);
+        self.engine.inner.tool_catalogs.forget(self.scope.tenant);
         let event = AuditEvent::new(action::MEMBER_REMOVED).target("workspace", id);
         self.engine.audit_of(&self.scope, event.detail("member", member.to_string())).await;
         Ok(())

@@ -13,16 +13,22 @@ use crate::id::TenantId;
 pub enum SecretKind {
     /// A connection's key.
     ConnectionKey,
+    /// What a tool server is authorized with.
+    ToolServerAuth,
+    /// What a user's login at a tool server gave.
+    ToolGrant,
 }
 
 impl SecretKind {
     /// Every kind.
-    pub const ALL: [Self; 1] = [Self::ConnectionKey];
+    pub const ALL: [Self; 3] = [Self::ConnectionKey, Self::ToolServerAuth, Self::ToolGrant];
 
     /// The table and the column, as a secret is bound to them.
     pub const fn place(self) -> (&'static str, &'static str) {
         match self {
             Self::ConnectionKey => ("connections", "sealed_key"),
+            Self::ToolServerAuth => ("tool_servers", "sealed_auth"),
+            Self::ToolGrant => ("tool_grants", "sealed_tokens"),
         }
     }
 
@@ -30,6 +36,7 @@ impl SecretKind {
     pub const fn purpose(self) -> Purpose {
         match self {
             Self::ConnectionKey => Purpose::CREDENTIALS,
+            Self::ToolServerAuth | Self::ToolGrant => Purpose::TOOL_AUTH,
         }
     }
 }

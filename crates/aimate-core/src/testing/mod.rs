@@ -5,6 +5,7 @@
 mod embedder;
 pub mod property;
 mod provider;
+mod tool_server;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -16,6 +17,7 @@ use crate::clock::{Clock, ClockAndIds, Ids, Timestamp};
 
 pub use embedder::HashEmbedder;
 pub use provider::{ScriptedProvider, Step, answer};
+pub use tool_server::{SCRIPTED_ISSUER, ScriptedToolServer, ToolCallMade, ToolStep};
 
 /// A clock that moves only when it is told to.
 #[derive(Debug)]

@@ -103,7 +103,7 @@ pub struct ServerListing {
 }
 
 /// A resource as its server lists it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct ResourceInfo {
@@ -123,7 +123,7 @@ pub struct ResourceInfo {
 }
 
 /// A prompt as its server lists it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct ServerPrompt {
@@ -193,6 +193,15 @@ pub trait ToolCaller: Send + Sync {
     fn progress(&self, progress: ToolProgress);
     /// The tool asks the person; waits for the answer, as long as the caller lets it.
     async fn elicit(&self, question: Elicitation) -> ElicitationAnswer;
+}
+
+impl std::fmt::Debug for ToolEndpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("ToolEndpoint");
+        shown.field("id", &self.id).field("name", &self.name).field("scope", &self.scope);
+        // Addresses may hold what is meant for their server alone.
+        shown.field("version", &self.version).finish_non_exhaustive()
+    }
 }
 
 impl Elicitation {
@@ -267,7 +276,7 @@ pub trait ToolServerClient: Send + Sync {
     ) -> Result<Vec<(String, ToolContent)>>;
 
     /// Begins an OAuth login of the user at the server: where their browser is to go, and a
-    /// text to be kept sealed until they come back.
+    /// text to be kept sealed until they come back, in a cookie: 2,000 bytes at most.
     ///
     /// # Errors
     /// As for [`ToolServerClient::list`]; `Unsupported` if it has no such login.

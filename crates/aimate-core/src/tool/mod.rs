@@ -1,6 +1,7 @@
 //! Tools: what a model may call. They come from tool servers, from the application
 //! (Rust functions), and from aiMate itself.
 
+mod auth;
 pub(crate) mod builtin;
 mod client;
 mod handler;
@@ -8,8 +9,11 @@ mod host;
 mod kept;
 mod limits;
 mod output;
+mod pin;
 pub(crate) mod result;
 pub(crate) mod schema;
+mod server;
+mod store;
 pub(crate) mod toolbox;
 
 use std::sync::Arc;
@@ -17,6 +21,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use auth::{ToolAuthConfig, ToolAuthType};
 pub use client::{
     Elicitation, ElicitationAnswer, ResourceInfo, ServerInfo, ServerListing, ServerPrompt, TokenKeeper,
     ToolAccess, ToolCaller, ToolEndpoint, ToolProgress, ToolServerClient,
@@ -26,6 +31,14 @@ pub use host::HostTool;
 pub use kept::{KeptOutput, OutputPiece, ToolOutputStore};
 pub use limits::ToolLimits;
 pub use output::{ToolContent, ToolOutput};
+pub use pin::{ListedTool, ServerTools, ToolPin, ToolPins, ToolState, fingerprint};
+pub use server::{
+    MAX_TOOL_SERVERS, NewToolServer, PolicyChange, ToolServer, ToolServerChange, ToolServerStatus,
+};
+pub use store::{ObservedTools, ToolGrant, ToolObservation, ToolServerStore};
+
+pub(crate) use auth::{read as read_headers, written as written_headers};
+pub(crate) use server::{by_name, checked_url};
 
 use crate::provider::ToolSpec;
 use crate::text::names;

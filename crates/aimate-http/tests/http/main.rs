@@ -45,6 +45,7 @@ mod overload;
 mod rate_limit;
 mod server;
 mod share;
+mod tool;
 mod turn;
 mod wire;
 mod workspace;

@@ -4,7 +4,8 @@ use aimate_core::usage::Cost;
 use aimate_core::{
     ApiTokenId, BlobId, BudgetId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId,
     EmailAddress, Error, FileId, GroupId, InviteId, MemberId, MessageId, PriceId, PromptId, Result, RunId,
-    SessionId, ShareId, SpaceId, TenantId, Timestamp, ToolOutputId, UsageId, UserId, WorkerId, WorkspaceId,
+    SessionId, ShareId, SpaceId, TenantId, Timestamp, ToolOutputId, ToolServerId, UsageId, UserId, WorkerId,
+    WorkspaceId,
 };
 use serde::de::DeserializeOwned;
 use sqlx::types::Json;
@@ -130,6 +131,7 @@ cells! {
     ChunkId: Uuid, ChunkId;
     SpaceId: Uuid, SpaceId;
     ConnectionId: Uuid, ConnectionId;
+    ToolServerId: Uuid, ToolServerId;
     WorkerId: Uuid, WorkerId;
     i64: i64, |n| n;
     u64: i64, |n| n.try_into().unwrap_or(0);

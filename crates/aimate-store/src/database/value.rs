@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use aimate_core::{
     ApiTokenId, BlobId, BudgetId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId, FileId,
     GroupId, InviteId, MemberId, MessageId, PriceId, PromptId, RunId, SessionId, ShareId, SpaceId, TenantId,
-    Timestamp, ToolOutputId, UsageId, UserId, WorkerId, WorkspaceId,
+    Timestamp, ToolOutputId, ToolServerId, UsageId, UserId, WorkerId, WorkspaceId,
 };
 use sqlx::error::BoxDynError;
 use uuid::Uuid;
@@ -122,6 +122,7 @@ binds! {
     ChunkId: Uuid, ChunkId::uuid;
     SpaceId: Uuid, SpaceId::uuid;
     ConnectionId: Uuid, ConnectionId::uuid;
+    ToolServerId: Uuid, ToolServerId::uuid;
     WorkerId: Uuid, WorkerId::uuid;
     i64: Int, std::convert::identity;
     u32: Int, i64::from;

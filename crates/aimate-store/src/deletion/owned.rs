@@ -97,6 +97,23 @@ const CONNECTIONS: Sql = Sql::Each {
         to_jsonb(COALESCE((counts ->> 'connections')::bigint, 0) + (SELECT count(*) FROM gone))) WHERE tenant_id \
         = $1 AND user_id = $3",
 };
+const TOOL_GRANTS: Sql = Sql::Each {
+    sqlite: "DELETE FROM tool_grants WHERE rowid IN (SELECT g.rowid FROM tool_grants g WHERE g.tenant_id = $1 AND \
+        g.user_id = $2 LIMIT 200)",
+    postgres: "WITH gone AS (DELETE FROM tool_grants WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT g.ctid FROM \
+        tool_grants g WHERE g.tenant_id = $1 AND g.user_id = $2 LIMIT 200)) RETURNING 1) UPDATE deletions SET counts \
+        = jsonb_set(counts, '{tool_grants}', to_jsonb(COALESCE((counts ->> 'tool_grants')::bigint, 0) + (SELECT \
+        count(*) FROM gone))) WHERE tenant_id = $1 AND user_id = $3",
+};
+/// Few at a time: each has a long list.
+const TOOL_SERVERS: Sql = Sql::Each {
+    sqlite: "DELETE FROM tool_servers WHERE rowid IN (SELECT s.rowid FROM tool_servers s WHERE s.tenant_id = $1 AND \
+        s.user_id = $2 LIMIT 20)",
+    postgres: "WITH gone AS (DELETE FROM tool_servers WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT s.ctid FROM \
+        tool_servers s WHERE s.tenant_id = $1 AND s.user_id = $2 LIMIT 20)) RETURNING 1) UPDATE deletions SET counts \
+        = jsonb_set(counts, '{tool_servers}', to_jsonb(COALESCE((counts ->> 'tool_servers')::bigint, 0) + (SELECT \
+        count(*) FROM gone))) WHERE tenant_id = $1 AND user_id = $3",
+};
 /// The tenant's accounts stay whole, and name nobody.
 const ANONYMISE_USAGE: Sql = Sql::Each {
     sqlite: "UPDATE usage_records SET user_id = zeroblob(16), run_id = NULL, conversation_id = NULL WHERE rowid IN \
@@ -167,6 +184,8 @@ pub(super) fn statements(going: &Going<'_>) -> Vec<Statement> {
         // Before the workspaces, which would take theirs along.
         (MODELS, "models"),
         (CONNECTIONS, "connections"),
+        (TOOL_GRANTS, "tool_grants"),
+        (TOOL_SERVERS, "tool_servers"),
         (WORKSPACES, "workspaces"),
     ] {
         statements.extend(going.counted(sql, noun));

@@ -53,10 +53,21 @@ const AUDIT: Sql = Sql::Each {
         $1 AND user_id = $3",
 };
 
+const TOOL_SERVERS: Sql = Sql::Each {
+    sqlite: "DELETE FROM tool_servers WHERE rowid IN (SELECT s.rowid FROM tool_servers s WHERE s.tenant_id = $1 AND \
+        s.user_id IS NULL AND $2 IS NOT NULL ORDER BY s.name LIMIT 20)",
+    postgres: "WITH gone AS (DELETE FROM tool_servers WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT s.ctid FROM \
+        tool_servers s WHERE s.tenant_id = $1 AND s.user_id IS NULL AND $2::uuid IS NOT NULL ORDER BY s.name LIMIT 20)) \
+        RETURNING 1) UPDATE deletions SET counts = jsonb_set(counts, '{tool_servers}', \
+        to_jsonb(COALESCE((counts ->> 'tool_servers')::bigint, 0) + (SELECT count(*) FROM gone))) WHERE tenant_id = \
+        $1 AND user_id = $3",
+};
+
 pub(super) fn statements(going: &Going<'_>) -> Vec<Statement> {
     let counted = [
         (MODELS, "models"),
         (CONNECTIONS, "connections"),
+        (TOOL_SERVERS, "tool_servers"),
         (GROUPS, "groups"),
         (USAGE, "usage_records"),
         (AUDIT, "audit_records"),

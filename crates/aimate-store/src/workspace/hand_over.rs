@@ -52,6 +52,19 @@ const HAND_OVER_CONNECTIONS: Sql = Sql::Same(
      AND (user_id = $2 OR (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 \
         AND a.user_id = connections.user_id AND a.workspace_id = connections.workspace_id) IS NULL)",
 );
+const HAND_OVER_TOOL_SERVERS: Sql = Sql::Same(
+    "UPDATE tool_servers SET user_id = COALESCE((SELECT m.member_id FROM workspace_members m WHERE m.tenant_id = $1 \
+        AND m.workspace_id = tool_servers.workspace_id AND m.kind = 'user' AND m.role = 'owner' AND m.member_id <> $2 \
+        ORDER BY m.created_at, m.member_id LIMIT 1), user_id) \
+     WHERE tenant_id = $1 AND workspace_id IN (SELECT p.workspace_id FROM workspace_members p WHERE p.tenant_id = $1 AND p.member_id = $2 \
+        UNION ALL SELECT p.workspace_id FROM group_members i CROSS JOIN workspace_members p \
+            WHERE i.tenant_id = $1 AND i.user_id = $2 AND p.tenant_id = $1 AND p.member_id = i.group_id \
+        UNION ALL SELECT o.workspace_id FROM tool_servers o WHERE o.tenant_id = $1 AND o.user_id = $2 \
+            AND o.workspace_id IS NOT NULL \
+        UNION ALL SELECT $2) \
+     AND (user_id = $2 OR (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 \
+        AND a.user_id = tool_servers.user_id AND a.workspace_id = tool_servers.workspace_id) IS NULL)",
+);
 const HAND_OVER_COLLECTIONS: Sql = Sql::Same(
     "UPDATE collections SET user_id = COALESCE((SELECT m.member_id FROM workspace_members m WHERE m.tenant_id = $1 \
         AND m.workspace_id = collections.workspace_id AND m.kind = 'user' AND m.role = 'owner' AND m.member_id <> $2 \
@@ -122,10 +135,11 @@ fn of(tenant: TenantId, id: Uuid, all: &[Sql]) -> Vec<Statement> {
     all.iter().map(|sql| sql.bind(tenant).bind(id)).collect()
 }
 
-const HAND_OVER: [Sql; 5] = [
+const HAND_OVER: [Sql; 6] = [
     HAND_OVER_CONVERSATIONS,
     HAND_OVER_PROMPTS,
     HAND_OVER_CONNECTIONS,
+    HAND_OVER_TOOL_SERVERS,
     HAND_OVER_COLLECTIONS,
     HAND_OVER_DOCUMENTS,
 ];
