@@ -10,16 +10,18 @@ use std::time::Duration;
 
 use aimate::audit::{AuditFilter, action};
 use aimate::engine::{ToolServerConfig, ToolServerDetail, UsableTool};
-use aimate::provider::AddressSource;
-use aimate::testing::{FixedClock, ScriptedToolServer, ToolStep};
+use aimate::connection::NewConnection;
+use aimate::message::ToolCall;
+use aimate::provider::{AddressSource, FinishReason, ProviderEvent};
+use aimate::testing::{FixedClock, ScriptedProvider, ScriptedToolServer, Step, ToolStep, answer};
 use aimate::tool::{
     ListedTool, NewToolServer, ServerListing, Tool, ToolAccess, ToolAuthConfig, ToolAuthType, ToolPolicy,
     ToolServerChange, ToolServerStatus, ToolState,
 };
 use aimate::workspace::{NewWorkspace, NewWorkspaceMember, WorkspaceRole};
 use aimate::{
-    Clock, ClockAndIds, Engine, EngineBuilder, Error, ErrorKind, KeyRing, PageRequest, RandomIds, Role,
-    Scope, Secret,
+    ChatEvent, Clock, ClockAndIds, Engine, EngineBuilder, Error, ErrorKind, KeyRing, PageRequest, RandomIds, Role,
+    Scope, Secret, Turn,
 };
 use serde_json::{Map, json};
 
@@ -478,4 +480,88 @@ async fn without_a_client_it_says_so() {
     assert_eq!(servers.test(id).await.unwrap_err().kind(), ErrorKind::Unsupported);
     let now = bench.engine.sources().now();
     assert!(servers.get(id).await.unwrap().server.created_at <= now);
+}
+
+/// A turn of Ann's that may use these tools: the tools that its model was offered, and the
+/// warnings that she got.
+async fn offered(
+    house: &House,
+    provider: &ScriptedProvider,
+    tools: &[&str],
+) -> (Vec<String>, Vec<String>) {
+    let turn = Turn::new("How much is it?").model("lab/test").use_tools(tools.iter().copied());
+    let events = common::events(house.engine.chat(&house.ann, turn).await.unwrap()).await;
+    let warnings = events.iter().filter_map(|event| match event {
+        ChatEvent::Warning { detail, .. } => Some(detail.clone()),
+        _ => None,
+    });
+    let request = provider.requests().pop().unwrap();
+    let names = request.tools.iter().map(|tool| tool.name.clone()).filter(|name| name.contains("__"));
+    (names.collect(), warnings.collect())
+}
+
+#[tokio::test]
+async fn turn_is_offered_what_is_approved_and_told_what_is_not() {
+    let provider = ScriptedProvider::new([]);
+    let lab = NewConnection::new("lab", "scripted").url("http://127.0.0.1:9/v1");
+    let house = House::with(|builder| builder.provider("scripted", provider.clone()).connection(lab)).await;
+    let (id, servers) = (house.tested().await.server.id, house.engine.tool_servers(&house.ann));
+    let both = (vec!["calc__add".to_owned(), "calc__drop".to_owned()], Vec::new());
+    assert_eq!(offered(&house, &provider, &["calc"]).await, both);
+    // In the server's order, however they are named.
+    assert_eq!(offered(&house, &provider, &["calc/drop", "calc/add"]).await, both);
+
+    servers.set_policy(id, &policies([("drop", Some(ToolPolicy::Deny))])).await.unwrap();
+    house.servers.set_tools([tool("add", "Adds."), tool("drop", "Drops."), tool("spy", "Looks around.")]);
+    servers.test(id).await.unwrap();
+    let (names, warnings) = offered(&house, &provider, &["calc"]).await;
+    assert_eq!(names, ["calc__add"]);
+    assert!(warnings.len() == 1 && warnings[0].contains("calc/spy"), "{warnings:?}");
+
+    // A server that is down has its last list, and says so.
+    house.servers.list_once(Err(Error::unavailable("nobody listens at tools.example.org")));
+    servers.test(id).await.unwrap();
+    let (names, warnings) = offered(&house, &provider, &["calc/add"]).await;
+    assert_eq!(names, ["calc__add"]);
+    assert!(warnings.len() == 1 && warnings[0].contains("nobody listens"), "{warnings:?}");
+
+    let off = ToolServerChange { is_enabled: Some(false), ..ToolServerChange::default() };
+    servers.update(id, off).await.unwrap();
+    let (names, warnings) = offered(&house, &provider, &["calc"]).await;
+    assert!(names.is_empty() && warnings[0].contains("switched off"), "{warnings:?}");
+    let unknown = Turn::new("hi").model("lab/test").use_tools(["nope"]);
+    let refused = house.engine.chat(&house.ann, unknown).await.unwrap_err();
+    assert_eq!((refused.kind(), refused.fields()[0].path.as_str()), (ErrorKind::Invalid, "tools"));
+    // Nobody's turn names a server that they do not see.
+    let foreign = Turn::new("hi").model("lab/test").use_tools(["calc"]);
+    assert_eq!(house.engine.chat(&house.bob, foreign).await.unwrap_err().kind(), ErrorKind::Invalid);
+}
+
+#[tokio::test]
+async fn model_calls_a_tool_of_a_server() {
+    let call = |n: u8| {
+        let call = ToolCall::new(format!("c{n}"), "calc__add", json!({"n": n}));
+        vec![
+            Step::Say(ProviderEvent::ToolCall(call)),
+            Step::Say(ProviderEvent::Finish(FinishReason::ToolCalls)),
+        ]
+    };
+    let provider = ScriptedProvider::new([call(1), call(2), answer("It is 3.")]);
+    let lab = NewConnection::new("lab", "scripted").url("http://127.0.0.1:9/v1");
+    let house = House::with(|builder| builder.provider("scripted", provider.clone()).connection(lab)).await;
+    let id = house.tested().await.server.id;
+    let allow = policies([("add", Some(ToolPolicy::Allow))]);
+    house.engine.tool_servers(&house.ann).set_policy(id, &allow).await.unwrap();
+    house.servers.push([ToolStep::Return("1".into())]);
+    house.servers.push([ToolStep::Fail(Error::timeout("tool server `calc` did not answer in 1 s"))]);
+    let turn = Turn::new("1 + 2?").model("lab/test").use_tools(["calc"]);
+    let events = common::events(house.engine.chat(&house.ann, turn).await.unwrap()).await;
+    assert_eq!(common::said(&events), "It is 3.");
+    let made = house.servers.calls();
+    assert_eq!(made.iter().map(|call| call.tool.as_str()).collect::<Vec<_>>(), ["add", "add"]);
+    assert_eq!(made[0].arguments, json!({"n": 1}).as_object().unwrap().clone());
+    assert!(made[0].idempotency_key != made[1].idempotency_key && made[0].endpoint.scope == house.ann);
+    // The model reads why a call failed.
+    let shown = format!("{:?}", provider.requests().pop().unwrap().messages);
+    assert!(shown.contains("did not answer in 1 s"), "{shown}");
 }

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::super::Engine;
+use super::super::{Engine, RegisteredTool};
 use super::ToolServers;
 use super::catalog::ToolCatalog;
 use super::policy::effective;
@@ -15,6 +15,7 @@ use crate::id::ToolServerId;
 use crate::provider::ToolSpec;
 use crate::scope::Scope;
 use crate::text::shorten;
+use crate::tool::builtin::READ_OUTPUT;
 use crate::tool::schema::offered_schema;
 use crate::tool::{
     ListedTool, OfferedTool, ServerTools, Tool, ToolAuthType, ToolPolicy, ToolServer, ToolServerStatus,
@@ -149,9 +150,9 @@ impl Engine {
 }
 
 impl ToolServers {
-    /// Every tool of every server that the user sees, but for servers that are switched off:
-    /// those that a turn may choose, and those that are not approved. It waits a little for servers
-    /// that were never read.
+    /// Every tool that the user may use: those of this process, and those of every server that they
+    /// see, but for servers that are switched off. Of servers, those that are not approved are
+    /// listed too. It waits a little for servers that were never read.
     ///
     /// # Errors
     /// What the store says.
@@ -163,7 +164,9 @@ impl ToolServers {
             let reading = enabled.iter().map(|server| self.engine.with_tools(&self.scope, server));
             join_all(reading).await;
         }
-        let mut usable = Vec::new();
+        let of_process = self.engine.registered_tools().into_iter();
+        let of_process = of_process.filter(|registered| registered.tool.name != READ_OUTPUT);
+        let mut usable: Vec<UsableTool> = of_process.map(of_this_process).collect();
         for server in enabled {
             let tools = self.engine.known_tools(&self.scope, server.id).await?;
             let listed = self.engine.listed_tools(server, &tools).into_iter();
@@ -175,6 +178,19 @@ impl ToolServers {
         }
         Ok(usable)
     }
+}
+
+fn of_this_process(registered: RegisteredTool) -> UsableTool {
+    let RegisteredTool { tool, policy, .. } = registered;
+    let name = tool.name.clone();
+    let listed = ListedTool {
+        tool,
+        offered_as: name.clone(),
+        policy,
+        state: ToolState::Approved,
+        approved: None,
+    };
+    UsableTool { id: name, server_id: None, listed }
 }
 
 impl ToolCatalog {
