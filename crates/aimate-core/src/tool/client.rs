@@ -36,6 +36,34 @@ pub struct ToolEndpoint {
     /// Changes whenever something of the server's settings does: a session that was made
     /// under another value is not used any more.
     pub version: u64,
+    /// What the application is at the server's authorization server, where somebody
+    /// registered it there by hand; else it registers itself.
+    pub oauth_client: Option<OAuthClient>,
+}
+
+impl ToolEndpoint {
+    /// The server `id`, reached for `scope`: within 30 s, answers of at most 16 MiB, version 0.
+    pub fn new(id: ToolServerId, name: impl Into<String>, scope: Scope, access: ToolAccess) -> Self {
+        Self {
+            id,
+            name: name.into(),
+            scope,
+            access,
+            timeout: Duration::from_secs(30),
+            max_bytes: 16 * 1024 * 1024,
+            version: 0,
+            oauth_client: None,
+        }
+    }
+}
+
+/// An application at an authorization server.
+#[derive(Clone, Debug)]
+pub struct OAuthClient {
+    /// Its id there.
+    pub id: String,
+    /// Its secret, if it has one.
+    pub secret: Option<Secret>,
 }
 
 /// How a tool server is reached.

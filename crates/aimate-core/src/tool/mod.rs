@@ -23,8 +23,8 @@ use serde_json::Value;
 
 pub use auth::{ToolAuthConfig, ToolAuthType};
 pub use client::{
-    Elicitation, ElicitationAnswer, ResourceInfo, ServerInfo, ServerListing, ServerPrompt, TokenKeeper,
-    ToolAccess, ToolCaller, ToolEndpoint, ToolProgress, ToolServerClient,
+    Elicitation, ElicitationAnswer, OAuthClient, ResourceInfo, ServerInfo, ServerListing, ServerPrompt,
+    TokenKeeper, ToolAccess, ToolCaller, ToolEndpoint, ToolProgress, ToolServerClient,
 };
 pub use handler::{ToolContext, ToolHandler};
 pub use host::HostTool;
