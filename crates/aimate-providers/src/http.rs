@@ -6,6 +6,7 @@ mod compression;
 mod deadline;
 mod exchange;
 mod fetch;
+mod raw_client;
 mod response;
 mod retry;
 mod upstream_errors;
@@ -24,6 +25,7 @@ use reqwest::{Client, Method, Request, Url};
 
 pub use address_guard::AddressPolicy;
 use address_guard::{AddressGuard, RefusedAddress};
+pub use raw_client::Redirects;
 pub(crate) use response::ResponseBody;
 use retry::AttemptError;
 #[cfg(feature = "fuzzing")]
@@ -76,12 +78,18 @@ struct ClientKey {
     connect_timeout_ms: u64,
     proxy: Option<String>,
     source: AddressSource,
+    redirects: Redirects,
 }
 
 impl ClientKey {
     /// For pages of addresses that users give.
     fn of_pages() -> Self {
-        Self { connect_timeout_ms: CONNECT_MS, proxy: None, source: AddressSource::Untrusted }
+        Self {
+            connect_timeout_ms: CONNECT_MS,
+            proxy: None,
+            source: AddressSource::Untrusted,
+            redirects: Redirects::Never,
+        }
     }
 }
 
@@ -226,7 +234,12 @@ impl Transport {
         let connect_timeout_ms = settings.connect_timeout_ms.unwrap_or(CONNECT_MS);
         let (source, own) = (call.endpoint.address_source, settings.proxy.as_ref());
         let Some(proxy) = own.or(self.0.proxy.as_ref()).filter(|url| !url.is_empty()) else {
-            return self.client(ClientKey { connect_timeout_ms, proxy: None, source });
+            return self.client(ClientKey {
+                connect_timeout_ms,
+                proxy: None,
+                source,
+                redirects: Redirects::Never,
+            });
         };
         let address = Url::parse(proxy).map_err(|error| {
             Error::invalid(format!("connection `{}`: its proxy is no url: {error}", call.endpoint.name))
@@ -236,7 +249,12 @@ impl Transport {
         let forbidden = |refused: RefusedAddress| call.errors().forbidden(&refused);
         self.guard(proxy_source).check(&address).map_err(forbidden)?;
         self.guard(source).check_behind_proxy(url).await.map_err(forbidden)?;
-        self.client(ClientKey { connect_timeout_ms, proxy: Some(proxy.clone()), source: proxy_source })
+        self.client(ClientKey {
+            connect_timeout_ms,
+            proxy: Some(proxy.clone()),
+            source: proxy_source,
+            redirects: Redirects::Never,
+        })
     }
 
     /// Returns the client for what `key` says: its guard is that of the first address that is
@@ -250,7 +268,7 @@ impl Transport {
             clients.clear();
         }
         let guard = self.guard(key.source);
-        let client = self.make(key.connect_timeout_ms, key.proxy.as_deref(), guard).map_err(|error| {
+        let client = self.make(&key, guard).map_err(|error| {
             Error::internal("the HTTP client could not be created").with_source(error.without_url())
         })?;
         clients.insert(key, client.clone());
@@ -260,25 +278,20 @@ impl Transport {
     /// Returns the client that reaches public addresses alone.
     fn public_client(&self) -> Result<Client> {
         let client =
-            self.0.public_client.get_or_init(|| self.make(CONNECT_MS, None, &self.0.public_guard).ok());
+            self.0.public_client.get_or_init(|| self.make(&ClientKey::of_pages(), &self.0.public_guard).ok());
         client.clone().ok_or_else(|| Error::internal("the HTTP client could not be created"))
     }
 
     #[allow(clippy::disallowed_methods, reason = "the one place that makes an HTTP client")]
-    fn make(
-        &self,
-        connect_timeout_ms: u64,
-        proxy: Option<&str>,
-        guard: &Arc<AddressGuard>,
-    ) -> reqwest::Result<Client> {
-        let builder = match proxy {
+    fn make(&self, key: &ClientKey, guard: &Arc<AddressGuard>) -> reqwest::Result<Client> {
+        let builder = match &key.proxy {
             Some(url) => Client::builder().proxy(reqwest::Proxy::all(url)?),
             None => Client::builder().no_proxy(),
         };
         builder
             .tls_backend_preconfigured(self.0.tls.get_or_init(tls).clone())
-            .connect_timeout(Duration::from_millis(connect_timeout_ms))
-            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(Duration::from_millis(key.connect_timeout_ms))
+            .redirect(key.redirects.policy())
             .retry(reqwest::retry::never())
             .referer(false)
             .dns_resolver(guard.clone())

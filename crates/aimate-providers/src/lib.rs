@@ -52,7 +52,7 @@ use aimate_core::engine::ConnectionConfig;
 use aimate_core::provider::{ChatProvider, ProviderId};
 
 pub use builtin::Builtin;
-pub use http::{AddressPolicy, Transport};
+pub use http::{AddressPolicy, Redirects, Transport};
 #[cfg(feature = "ollama")]
 pub use ollama::Ollama;
 #[cfg(feature = "openai")]

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use reqwest::{Request, Url};
 
 use super::address_guard::RefusedAddress;
-use super::{CONNECT_MS, ClientKey, Transport};
+use super::{CONNECT_MS, ClientKey, Redirects, Transport};
 
 /// How long a server may take to answer whole.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -86,7 +86,12 @@ impl Transport {
             }
             None => source,
         };
-        self.client(ClientKey { connect_timeout_ms: CONNECT_MS, proxy, source })
+        self.client(ClientKey {
+            connect_timeout_ms: CONNECT_MS,
+            proxy,
+            source,
+            redirects: Redirects::Never,
+        })
     }
 }
 
