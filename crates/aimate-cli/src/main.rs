@@ -19,6 +19,7 @@ mod keys;
 mod lifetime;
 mod limits;
 mod log;
+mod mcp;
 mod metrics;
 mod mode;
 mod oidc;
@@ -90,6 +91,8 @@ enum Command {
     Eval(eval::EvalArguments),
     /// Show the encryption keys and what they seal, or seal everything with the active one
     Keys(keys::KeysArguments),
+    /// Serve one MCP client over standard input and output: search, documents, conversations, prompts
+    Mcp(mcp::McpArguments),
     /// Manage accounts
     #[command(subcommand)]
     User(user::UserCommand),
@@ -177,6 +180,7 @@ fn execute(arguments: Cli) -> Result<ExitCode> {
             Command::Extract(arguments) => extract::extract(arguments).await,
             Command::Eval(arguments) => eval::eval(arguments).await.map(|()| ExitCode::SUCCESS),
             Command::Keys(arguments) => keys::keys(&arguments).await,
+            Command::Mcp(arguments) => mcp::mcp(arguments).await.map(|()| ExitCode::SUCCESS),
             Command::User(command) => user::user(command).await.map(|()| ExitCode::SUCCESS),
             Command::Token(command) => token::token(command).await.map(|()| ExitCode::SUCCESS),
             Command::Tools(command) => Box::pin(tool::tools(command)).await.map(|()| ExitCode::SUCCESS),

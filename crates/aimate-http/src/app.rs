@@ -45,6 +45,8 @@ pub(crate) struct AppState {
     /// Room for what is large of requests' bodies while they arrive, a permit for
     /// [`BODY_UNIT`] bytes.
     pub(crate) body_room: Arc<Semaphore>,
+    #[cfg(feature = "mcp")]
+    pub(crate) mcp: aimate_mcp::server::HttpServer,
 }
 
 /// A place among those who listen to events or wait for an answer, until it is
@@ -65,6 +67,8 @@ impl App {
             user_seats: PerUser::default(),
             rate_limiter: engine.rate_limiter(options.rate_limits),
             work: Work::new(options.max_requests),
+            #[cfg(feature = "mcp")]
+            mcp: crate::mcp::server(engine.clone(), &options),
             large_events: Arc::default(),
             shared_room: Arc::new(Semaphore::new(MAX_SHARED_AT_ONCE)),
             engine,

@@ -23,10 +23,13 @@ use crate::error::{Failure, Result};
 const MAX_DRAIN: usize = 64 * 1024 * 1024;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Maximum bytes of the body of a request whose sender nobody knows yet: an extension of
-/// it.
+/// Maximum bytes of the body of a request that may have less than others, such as one whose
+/// sender nobody knows yet: an extension of it.
 #[derive(Clone, Copy)]
-#[cfg_attr(not(feature = "accounts"), allow(dead_code, reason = "only accounts serve whom nobody knows"))]
+#[cfg_attr(
+    not(any(feature = "accounts", feature = "mcp")),
+    allow(dead_code, reason = "only accounts and MCP have smaller bodies")
+)]
 pub(crate) struct MaxBody(pub(crate) usize);
 
 /// A JSON body of a request or a response.
@@ -128,7 +131,7 @@ fn not_json() -> Failure {
 
 /// Reads the whole body, within its limits of size and time. What it has beyond
 /// [`BODY_UNIT`] comes out of what all bodies together may have.
-async fn read(request: Request, app: &App) -> Result<Bytes> {
+pub(crate) async fn read(request: Request, app: &App) -> Result<Bytes> {
     let own = request.extensions().get::<MaxBody>().map_or(usize::MAX, |most| most.0);
     let limit = app.options.body_limit.min(own);
     let length = content_length(request.headers());

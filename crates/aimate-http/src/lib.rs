@@ -50,6 +50,8 @@ mod health;
 mod invite;
 mod json;
 mod knowledge;
+#[cfg(feature = "mcp")]
+mod mcp;
 mod message;
 mod metrics;
 mod middleware;

@@ -136,12 +136,25 @@ pub(crate) fn cors(options: &Options) -> Option<CorsLayer> {
         }
     }
     (!origins.is_empty()).then(|| {
-        let headers = ["authorization", "content-type", "accept", "idempotency-key", "last-event-id"];
+        let headers = [
+            "authorization",
+            "content-type",
+            "accept",
+            "idempotency-key",
+            "last-event-id",
+            "mcp-method",
+            "mcp-name",
+            "mcp-protocol-version",
+            "mcp-session-id",
+        ];
         CorsLayer::new()
             .allow_origin(AllowOrigin::list(origins))
             .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
             .allow_headers(headers.map(http::HeaderName::from_static))
-            .expose_headers(["location", "retry-after", "x-request-id"].map(http::HeaderName::from_static))
+            .expose_headers(
+                ["location", "mcp-session-id", "retry-after", "x-request-id"]
+                    .map(http::HeaderName::from_static),
+            )
             .max_age(std::time::Duration::from_secs(600))
     })
 }

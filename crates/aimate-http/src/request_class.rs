@@ -6,6 +6,10 @@ use http::Method;
 /// The class of a request of somebody who is known. `path` is the router's own, without
 /// the prefix that it is nested under.
 pub(crate) fn of(method: &Method, path: &str) -> RequestClass {
+    // Every message is posted; those that do more than read are counted once they are known.
+    if path == "/mcp" {
+        return RequestClass::Read;
+    }
     let parts: Vec<&str> = parts(path).collect();
     match parts.as_slice() {
         ["auth", "password"] => RequestClass::Auth,
@@ -83,6 +87,7 @@ mod tests {
             (Method::DELETE, "/api/v1/knowledge/documents/1", "write"),
             (Method::POST, "/api/v1/auth/password", "auth"),
             (Method::GET, "/api/v1/auth/me", "read"),
+            (Method::POST, "/mcp", "read"),
         ] {
             assert_eq!(class(method.clone(), path), expected, "{method} {path}");
         }
@@ -104,6 +109,8 @@ mod tests {
             (Method::POST, "/api/v1/conversations/1/messages"),
             (Method::POST, "/api/v1/knowledge/collections/1/documents"),
             (Method::GET, "/api/v1/runs/1/events"),
+            (Method::POST, "/mcp"),
+            (Method::DELETE, "/mcp"),
         ] {
             assert!(!is(method.clone(), path), "{method} {path}");
         }

@@ -26,8 +26,8 @@ use crate::{
 /// in one under a prefix, whatever state that router has.
 ///
 /// They are `/api/v1/…`, `/v1/…`, `/health`, `/ready`, `/metrics`,
-/// `/openapi.json` and (feature `docs`) `/docs`; every other path is left to the
-/// application. Who asks, [`Options::callers`] says: by default, the
+/// `/openapi.json`, (feature `mcp`) `/mcp` and (feature `docs`) `/docs`; every other path
+/// is left to the application. Who asks, [`Options::callers`] says: by default, the
 /// [`Scope`](aimate_core::Scope) that a middleware of the application puts into a
 /// request's extensions. A request without one is answered with `401`.
 ///
@@ -181,6 +181,18 @@ fn account_routes(_: bool) -> OpenApiRouter<App> {
     OpenApiRouter::new()
 }
 
+/// The MCP server, which describes itself to its clients and is not in the document.
+#[cfg(feature = "mcp")]
+fn mcp_routes() -> Router<App> {
+    use crate::mcp;
+    Router::new().route("/mcp", get(mcp::listen).post(mcp::send).delete(mcp::end))
+}
+
+#[cfg(not(feature = "mcp"))]
+fn mcp_routes() -> Router<App> {
+    Router::new()
+}
+
 fn routes<S: Clone + Send + Sync + 'static>(app: App) -> Router<S> {
     let with_accounts = app.options.callers.are_accounts();
     let (router, document) = documented_routes(with_accounts).split_for_parts();
@@ -191,6 +203,7 @@ fn routes<S: Clone + Send + Sync + 'static>(app: App) -> Router<S> {
         .route("/api/v1/models/{*rest}", post(model::switch))
         .route("/v1/models/{*id}", get(openai::model))
         .route("/openapi.json", get(move |request: Request| async move { document.under(mount::prefix(&request)) }))
+        .merge(mcp_routes())
         .method_not_allowed_fallback(not_allowed)
         .with_state(app);
     let router = ["/api/v1", "/v1"].into_iter().fold(router, |router, root| {

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aimate_core::Engine;
-use aimate_core::engine::RateLimiter;
 use axum::extract::ConnectInfo;
 use http::Request;
 use hyper::body::Incoming;
@@ -82,7 +81,7 @@ pub async fn serve(
 
 struct Server {
     engine: Engine,
-    rate_limiter: RateLimiter,
+    app: App,
     service: TowerToHyperService<axum::Router>,
     http: http1::Builder,
     write_timeout: Duration,
@@ -102,7 +101,7 @@ impl Server {
         http.timer(TokioTimer::new()).header_read_timeout(options.header_timeout).max_buf_size(MAX_BUFFER);
         Self {
             engine,
-            rate_limiter: app.rate_limiter.clone(),
+            app,
             service: TowerToHyperService::new(router),
             http,
             write_timeout: options.write_timeout,
@@ -176,13 +175,16 @@ impl Server {
 
     async fn shut_down(self, drain: Duration) {
         self.engine.drain(drain).await;
+        // Their clients listen for as long as the server is there.
+        #[cfg(feature = "mcp")]
+        self.app.mcp.stop();
         if timeout(CLOSE_TIMEOUT, self.graceful.shutdown()).await.is_err() {
             tracing::warn!(connections = self.connections.len(), "aborting connections that do not close");
         }
         self.abort.cancel();
         self.connections.close();
         self.connections.wait().await;
-        self.rate_limiter.give_back().await;
+        self.app.rate_limiter.give_back().await;
     }
 }
 

@@ -33,6 +33,8 @@ mod knowledge_search;
 mod knowledge_turn;
 mod knowledge_upload;
 mod knowledge_url;
+#[cfg(feature = "mcp")]
+mod mcp;
 mod middleware;
 #[cfg(feature = "accounts")]
 mod oidc;
