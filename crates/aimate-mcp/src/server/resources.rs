@@ -10,8 +10,9 @@ use super::error::request_failure;
 use super::tools::text;
 
 const PREFIX: &str = "aimate://documents/";
-/// Characters of a document that one read gives: there are no pages of a resource.
-const MAX_TEXT: usize = 1_000_000;
+/// Characters of a document that one read gives: there are no pages of a resource, and
+/// clients take events of a mebibyte.
+const MAX_TEXT: usize = 200_000;
 /// What the text of every document is read as.
 const MEDIA_TYPE: &str = "text/plain";
 

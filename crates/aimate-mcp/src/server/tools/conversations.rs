@@ -11,8 +11,12 @@ use super::super::schema;
 use super::text::shortened;
 use super::{GET_CONVERSATION, LIST_CONVERSATIONS, page, reading, result};
 
-/// Characters of one message that are shown.
+/// Characters that are shown of one message.
 const MAX_MESSAGE: usize = 20_000;
+/// Characters of all messages of a page together: clients take events of a mebibyte.
+const MAX_PAGE: usize = 150_000;
+/// What is shown of a message however many there are.
+const MIN_MESSAGE: usize = 500;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -95,7 +99,7 @@ struct MessageInfo {
     role: String,
     /// `complete`, or how an answer that is not whole ended.
     status: String,
-    /// What is said; at most 20000 characters of it.
+    /// What is said; at most 20000 characters of it, and fewer where many messages are asked for.
     text: String,
     /// How many passages it cites.
     citations: usize,
@@ -157,7 +161,8 @@ pub(super) async fn get(
     let conversation = conversations.get(id).await?;
     let found = conversations.messages(id, None, page).await?;
     let next_cursor = found.next.map(|cursor| cursor.encode());
-    let messages = found.data.into_iter().map(MessageInfo::from).collect();
+    let length = (MAX_PAGE / found.data.len().max(1)).clamp(MIN_MESSAGE, MAX_MESSAGE);
+    let messages = found.data.into_iter().map(|listed| MessageInfo::new(listed, length)).collect();
     result(&ConversationPart { conversation: conversation.into(), messages, next_cursor }, None)
 }
 
@@ -183,14 +188,15 @@ impl From<Conversation> for ConversationInfo {
     }
 }
 
-impl From<ListedMessage> for MessageInfo {
-    fn from(listed: ListedMessage) -> Self {
+impl MessageInfo {
+    /// A message with so many characters of its text at most.
+    fn new(listed: ListedMessage, length: usize) -> Self {
         let message = listed.message;
         Self {
             id: message.id,
             role: message.role.as_str().to_owned(),
             status: message.status.as_str().to_owned(),
-            text: shortened(&text_of(&message.content), MAX_MESSAGE),
+            text: shortened(&text_of(&message.content), length),
             citations: message.content.iter().filter(|part| matches!(part, Part::Citation(_))).count(),
             model: message.model,
             created_at: message.created_at,
