@@ -49,7 +49,9 @@ async fn scope_of(engine: &Engine, store: Store, email: &EmailAddress) -> Result
     let tenant = settings.tenant;
     let user = Accounts::new(engine.clone(), store, settings).find_user(email).await?;
     if !user.is_active {
-        return Err(Error::forbidden(format!("{email} is disabled; `aimate user enable` lets them in again")));
+        return Err(Error::forbidden(format!(
+            "{email} is disabled; `aimate user enable` lets them in again"
+        )));
     }
     Ok(Scope { tenant, user: user.id, role: user.role })
 }

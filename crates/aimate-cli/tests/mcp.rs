@@ -82,7 +82,10 @@ fn client_searches_reads_and_asks_over_standard_input() {
     assert!(added.status.success(), "{}{}", out(&added), err(&added));
     let mut client = Client::start(&folder, &[]);
     let opened = client.open();
-    assert_eq!((&opened["protocolVersion"], &opened["serverInfo"]["name"]), (&json!("2025-11-25"), &json!("aimate")));
+    assert_eq!(
+        (&opened["protocolVersion"], &opened["serverInfo"]["name"]),
+        (&json!("2025-11-25"), &json!("aimate"))
+    );
     let found = client.call("search", json!({"query": "boiler serviced", "mode": "text"}));
     let passage = found["structuredContent"]["passages"][0].clone();
     assert!(passage["text"].as_str().unwrap().contains("serviced in May"), "{found}");
@@ -102,7 +105,10 @@ fn client_that_may_only_read_is_not_offered_what_stores() {
     let mut client = Client::start(&folder, &["--read-only"]);
     client.open();
     let tools = client.ask("tools/list", json!({}));
-    assert!(tools["tools"].as_array().unwrap().iter().all(|tool| tool["annotations"]["readOnlyHint"] == true), "{tools}");
+    assert!(
+        tools["tools"].as_array().unwrap().iter().all(|tool| tool["annotations"]["readOnlyHint"] == true),
+        "{tools}"
+    );
     let asked = client.call("ask", json!({"question": "x"}));
     assert_eq!(asked["isError"], true, "{asked}");
     client.end();
@@ -112,7 +118,8 @@ fn client_that_may_only_read_is_not_offered_what_stores() {
 fn account_is_served_by_its_address() {
     let folder = Folder::new("mcp-user");
     let add = ["user", "add", "ann@example.org", "--password-stdin"];
-    let mut added = folder.command(&add, &[BUILTIN]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut added =
+        folder.command(&add, &[BUILTIN]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     added.stdin.take().unwrap().write_all(b"correct horse battery\n").unwrap();
     assert!(added.wait().unwrap().success());
     let mut client = Client::start(&folder, &["--user", "ann@example.org"]);

@@ -29,7 +29,8 @@ pub(crate) fn server(engine: Engine, options: &Options) -> HttpServer {
         hosts if hosts.is_empty() => AllowedHosts::Any,
         hosts => AllowedHosts::Listed(hosts.clone()),
     };
-    let origins = options.allowed_origins.iter().filter(|origin| crate::options::parse_origin(origin).is_some());
+    let origins =
+        options.allowed_origins.iter().filter(|origin| crate::options::parse_origin(origin).is_some());
     HttpServer::new(engine, HttpServerOptions::new(WebPolicy { hosts, origins: origins.cloned().collect() }))
 }
 

@@ -100,14 +100,7 @@ async fn client_without_a_session_searches_reads_and_gets_a_prompt() {
     let names: Vec<_> = tools["tools"].as_array().unwrap().iter().map(|tool| &tool["name"]).collect();
     assert_eq!(
         json!(names),
-        json!([
-            "search",
-            "ask",
-            "list_documents",
-            "get_document",
-            "list_conversations",
-            "get_conversation"
-        ])
+        json!(["search", "ask", "list_documents", "get_document", "list_conversations", "get_conversation"])
     );
 
     let hits = result(&bench.ask(call("search", json!({"query": "boiler serviced", "mode": "text"}))).await);
@@ -151,7 +144,7 @@ async fn failures_are_results_that_say_why() {
         ("get_document", json!({"document_id": document, "max_characters": 0}), "must be 1 to"),
         ("list_documents", json!({"cursor": "x"}), "`cursor`: is not a `next_cursor`"),
         ("get_conversation", json!({"conversation_id": document}), "there is no conversation"),
-        ("ask", json!({"question": "x", "model": "lab/none/x"}), "lab"),
+        ("ask", json!({"question": "x", "model": "nowhere/x"}), "nowhere"),
     ] {
         let failed = result(&bench.ask(call(tool, arguments.clone())).await);
         assert_eq!(failed["isError"], json!(true), "{tool} {arguments}: {failed}");
@@ -305,7 +298,9 @@ async fn sec_t36_foreign_hosts_and_origins_are_refused() {
 #[tokio::test]
 async fn sec_t36_foreign_origin_is_refused_where_a_credential_is_needed_too() {
     let bench = house([], Options::default().allowed_origins(["https://app.example.org"])).await;
-    let of_ann = |headers: &[(&str, &str)]| with(with(call("list_documents", json!({})), &[("x-user", "ann")]), headers);
+    let of_ann = |headers: &[(&str, &str)]| {
+        with(with(call("list_documents", json!({})), &[("x-user", "ann")]), headers)
+    };
     for (origin, status) in
         [("https://evil.example", 403), ("https://app.example.org", 200), ("http://127.0.0.1:3000", 200)]
     {
@@ -419,7 +414,10 @@ async fn limits_hold() {
     assert_eq!(bench.ask(call("list_documents", json!({}))).await.status, 200);
     let long = "x".repeat(5 << 20);
     bench.ask(call("search", json!({"query": long}))).await.problem(413, "too_large");
-    let bad = with(request(Method::POST, "/mcp", Some(json!([]))), &[("accept", "application/json, text/event-stream")]);
+    let bad = with(
+        request(Method::POST, "/mcp", Some(json!([]))),
+        &[("accept", "application/json, text/event-stream")],
+    );
     assert!(bench.ask(bad).await.status.is_client_error());
     let seats = bench_with([vec![Step::Hang]], Options::local().max_listeners_per_user(0)).await;
     seats.ask(call("ask", json!({"question": "x", "model": "lab/test"}))).await.problem(429, "rate_limited");
@@ -446,18 +444,18 @@ async fn token_that_only_reads_cannot_ask() {
     let ada = register(&bench, "ada@example.org").await;
     let access = text(&ada, "access_token");
     let ask = || call("ask", json!({"question": "x"}));
-    for (scope, may) in [("read", false), ("write", true)] {
-        let token = api_token(&bench, access, &[scope]).await;
+    for (scopes, may) in [(&["read"][..], false), (&["read", "write"], true)] {
+        let token = api_token(&bench, access, scopes).await;
         let bearer = format!("Bearer {}", text(&token, "token"));
         let by = [("authorization", bearer.as_str())];
         let tools = result(&bench.ask(with(message("tools/list", json!({})), &by)).await);
         let is_offered = tools["tools"].as_array().unwrap().iter().any(|tool| tool["name"] == "ask");
-        assert_eq!(is_offered, may, "{scope}");
+        assert_eq!(is_offered, may, "{scopes:?}");
         let asked = result(&bench.ask(with(ask(), &by)).await);
         let said = asked["content"][0]["text"].as_str().unwrap();
-        assert_eq!(said.contains("the credential may only read"), !may, "{scope}: {said}");
+        assert_eq!(said.contains("the credential may only read"), !may, "{scopes:?}: {said}");
         let listed = bench.ask(with(call("list_documents", json!({})), &by)).await;
-        assert_eq!(result(&listed)["isError"], json!(false), "{scope}");
+        assert_eq!(result(&listed)["isError"], json!(false), "{scopes:?}");
     }
     let nobody = bench.ask(ask()).await;
     assert_eq!(nobody.status, 401);

@@ -37,8 +37,7 @@ use server::SuiteServer;
 async fn main() -> std::io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8001".to_owned());
     let suite = SuiteServer::default();
-    let server =
-        HttpServer::of_handler(move || suite.clone(), HttpServerOptions::new(WebPolicy::loopback()));
+    let server = HttpServer::of_handler(move || suite.clone(), HttpServerOptions::new(WebPolicy::loopback()));
     let listener = tokio::net::TcpListener::bind(&address).await?;
     println!("http://{}/mcp", listener.local_addr()?);
     loop {

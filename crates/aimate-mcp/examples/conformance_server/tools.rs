@@ -166,11 +166,7 @@ fn embedded(uri: &str, media_type: &str, text: &str) -> ContentBlock {
     ContentBlock::resource(ResourceContents::text(text, uri).with_mime_type(media_type))
 }
 
-async fn log(
-    context: &RequestContext<RoleServer>,
-    level: LoggingLevel,
-    news: &str,
-) -> Result<(), ErrorData> {
+async fn log(context: &RequestContext<RoleServer>, level: LoggingLevel, news: &str) -> Result<(), ErrorData> {
     let news = LoggingMessageNotificationParam::new(level, json!(news));
     context.peer.notify_logging_message(news).await.map_err(failed)
 }
@@ -204,7 +200,11 @@ async fn elicited(
     };
     let answer = context.peer.create_elicitation(question.params).await.map_err(failed)?;
     let action = json!(answer.action);
-    Ok(format!("User response: action={}, content={}", action.as_str().unwrap_or_default(), json!(answer.content)))
+    Ok(format!(
+        "User response: action={}, content={}",
+        action.as_str().unwrap_or_default(),
+        json!(answer.content)
+    ))
 }
 
 fn failed(error: rmcp::ServiceError) -> ErrorData {

@@ -28,7 +28,8 @@ pub(super) async fn list(
 
 /// The prompt of this name, as what the user says.
 pub(super) async fn get(engine: &Engine, scope: &Scope, name: &str) -> Result<GetPromptResult, ErrorData> {
-    let missing = || ErrorData::invalid_params("there is no prompt of this name; `prompts/list` has all", None);
+    let missing =
+        || ErrorData::invalid_params("there is no prompt of this name; `prompts/list` has all", None);
     let id = name.len().checked_sub(ID).and_then(|at| name.get(at..));
     let id: PromptId = id.and_then(|id| id.parse().ok()).ok_or_else(missing)?;
     let prompt = engine.prompts(scope).get(id).await.map_err(|error| match error.kind() {

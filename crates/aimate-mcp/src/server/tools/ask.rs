@@ -6,7 +6,9 @@ use aimate_core::chat::event::{ChatEvent, Finished};
 use aimate_core::chat::{OnDisconnect, Turn};
 use aimate_core::message::{Citation, Part, text_of};
 use aimate_core::{Answer, ConversationId, DocumentId, Engine, Error, MessageId, Result, Scope};
-use rmcp::model::{CallToolResult, JsonObject, ProgressNotificationParam, ProgressToken, Tool, ToolAnnotations};
+use rmcp::model::{
+    CallToolResult, JsonObject, ProgressNotificationParam, ProgressToken, Tool, ToolAnnotations,
+};
 use rmcp::service::{Peer, RequestContext, RoleServer};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

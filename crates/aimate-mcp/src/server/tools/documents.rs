@@ -144,8 +144,9 @@ pub(super) async fn list(
         Status::Ready => DocumentStatus::Ready,
         Status::Failed => DocumentStatus::Failed,
     });
-    let found =
-        knowledge.documents(&DocumentFilter { collection, status, ..DocumentFilter::default() }, page).await?;
+    let found = knowledge
+        .documents(&DocumentFilter { collection, status, ..DocumentFilter::default() }, page)
+        .await?;
     let next_cursor = found.next.map(|cursor| cursor.encode());
     let documents = found.data.into_iter().map(DocumentInfo::from).collect();
     result(&Documents { documents, next_cursor }, None)
@@ -161,8 +162,10 @@ pub(super) async fn get(
     if !(1..=MAX_TEXT).contains(&max) {
         return Err(Error::field("max_characters", format!("must be 1 to {MAX_TEXT}")));
     }
-    let id: DocumentId =
-        arguments.document_id.parse().map_err(|_| Error::missing("document", text::shortened(&arguments.document_id, 64)))?;
+    let id: DocumentId = arguments
+        .document_id
+        .parse()
+        .map_err(|_| Error::missing("document", text::shortened(&arguments.document_id, 64)))?;
     let knowledge = engine.knowledge(scope);
     let document = knowledge.document(id).await?;
     let read = text::read(&knowledge, id, arguments.from.unwrap_or(0), max).await?;

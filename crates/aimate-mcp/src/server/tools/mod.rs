@@ -94,7 +94,8 @@ pub(super) async fn call(
 ) -> std::result::Result<CallToolResult, ErrorData> {
     let (scope, arguments) = (&caller.scope, request.arguments);
     if writes(&request.name) && !caller.may_write {
-        let why = "this tool stores the exchange, and the credential may only read; one with the scope `write` may";
+        let why =
+            "this tool stores the exchange, and the credential may only read; one with the scope `write` may";
         return Ok(tool_failure(&aimate_core::Error::forbidden(why)));
     }
     let result = match request.name.as_ref() {
@@ -121,7 +122,11 @@ fn reading(
 ) -> Tool {
     let (input, output) = schemas;
     Tool::new(name, description, input).with_title(title).with_raw_output_schema(output).with_annotations(
-        ToolAnnotations::with_title(title).read_only(true).idempotent(true).destructive(false).open_world(false),
+        ToolAnnotations::with_title(title)
+            .read_only(true)
+            .idempotent(true)
+            .destructive(false)
+            .open_world(false),
     )
 }
 
