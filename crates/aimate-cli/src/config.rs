@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use aimate::providers::{AddressPolicy, HttpReranker, RerankShape, Transport};
+use aimate::providers::{AddressPolicy, BraveSearch, HttpReranker, RerankShape, SearxngSearch, Transport};
 use aimate::store::{Options, Store};
 use aimate::text::extract::Extractor;
+use aimate::tool::WebSearch;
 use aimate::{AnswerLimits, Engine, EngineBuilder, Error, KeyRing, Result, Secret};
 
 use crate::embedder::Embedding;
@@ -59,6 +60,7 @@ const KNOWN: [&str; 52] = [
     "AIMATE_MODEL_DIR",
     "AIMATE_MODEL_TIMEOUT",
     "AIMATE_PROXY",
+    "AIMATE_SEARXNG_URL",
     "AIMATE_RERANKER_URL",
     "AIMATE_RERANKER_MODEL",
     "AIMATE_RERANKER_KEY",
@@ -202,6 +204,9 @@ impl Config {
             .fetcher(Arc::new(transport.clone()))
             .answer_limits(self.answer_limits())
             .extractor(extractor(&self.reading)?);
+        if let Some(search) = web_search(&transport) {
+            builder = builder.web_search(search);
+        }
         if let Ok(url) = std::env::var("AIMATE_RERANKER_URL") {
             builder = builder.reranker(Arc::new(reranker(&transport, &url)));
         }
@@ -333,6 +338,16 @@ pub(crate) fn warn_unknown(names: impl Iterator<Item = String>) {
 fn unknown(names: impl Iterator<Item = String>) -> Vec<String> {
     let is_known = |name: &str| KNOWN.contains(&name) || oidc::is_known(name);
     names.filter(|name| name.starts_with("AIMATE_") && !is_known(name)).collect()
+}
+
+/// The search engine that is configured: the operator's own before Brave's.
+fn web_search(transport: &Transport) -> Option<Arc<dyn WebSearch>> {
+    let read = |name| std::env::var(name).ok().filter(|value: &String| !value.trim().is_empty());
+    if let Some(url) = read("AIMATE_SEARXNG_URL") {
+        return Some(Arc::new(SearxngSearch::new(transport.clone(), url.trim())));
+    }
+    let key = read("BRAVE_API_KEY")?;
+    Some(Arc::new(BraveSearch::new(transport.clone(), Secret::new(key.trim()))))
 }
 
 /// The reranker at `url`: one that is asked for a model by name has Cohere's

@@ -11,9 +11,10 @@ use aimate::{Error, Result};
 
 /// The settings of the README that do not begin with `AIMATE_`; those of OpenTelemetry are read
 /// by it alone, from the environment: spans may go with a key that is there.
-const SETTINGS: [&str; 17] = [
+const SETTINGS: [&str; 18] = [
     "AI_PROVIDER",
     "ALLOWED_ORIGINS",
+    "BRAVE_API_KEY",
     "DATABASE_POOL_SIZE",
     "DATABASE_ROW_LEVEL_SECURITY",
     "DATABASE_SCHEMA",

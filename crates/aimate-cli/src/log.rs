@@ -21,7 +21,8 @@ pub(crate) fn start() -> Result<Log> {
     let filter = ["AIMATE_LOG", "RUST_LOG"]
         .into_iter()
         .find_map(|name| std::env::var(name).ok())
-        .unwrap_or_else(|| "warn,aimate=info".to_owned());
+        // What clients of the MCP server do wrong is theirs to read.
+        .unwrap_or_else(|| "warn,aimate=info,rmcp=error".to_owned());
     let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let log = match std::env::var("AIMATE_LOG_FORMAT").as_deref() {
         Ok("json") => log.json().boxed(),

@@ -20,7 +20,7 @@ use aimate_core::connection::ConnectionSettings;
 use aimate_core::provider::{AddressSource, Endpoint};
 use aimate_core::{Error, Result};
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Request, Url};
 
 pub use address_guard::AddressPolicy;
@@ -375,12 +375,14 @@ pub(crate) struct Call<'a> {
     path: &'a str,
     body: Option<Bytes>,
     extra_headers: &'static [(&'static str, &'static str)],
+    /// The header that the key goes in, where it is not `Authorization`.
+    key_header: Option<&'static str>,
 }
 
 impl<'a> Call<'a> {
     /// A GET of `path` below the endpoint's address.
     pub(crate) fn get(endpoint: &'a Endpoint, path: &'a str) -> Self {
-        Self { endpoint, model: "", method: Method::GET, path, body: None, extra_headers: &[] }
+        Self { endpoint, model: "", method: Method::GET, path, body: None, extra_headers: &[], key_header: None }
     }
 
     /// A POST of JSON; `model` is for error messages.
@@ -390,12 +392,18 @@ impl<'a> Call<'a> {
         model: &'a str,
         body: impl Into<Bytes>,
     ) -> Self {
-        Self { endpoint, model, method: Method::POST, path, body: Some(body.into()), extra_headers: &[] }
+        Self { model, method: Method::POST, body: Some(body.into()), ..Self::get(endpoint, path) }
     }
 
     /// Adds the provider's own headers.
     pub(crate) fn with_headers(mut self, headers: &'static [(&'static str, &'static str)]) -> Self {
         self.extra_headers = headers;
+        self
+    }
+
+    /// Sends the key as it is in this header.
+    pub(crate) fn with_key_in(mut self, header: &'static str) -> Self {
+        self.key_header = Some(header);
         self
     }
 
@@ -431,9 +439,13 @@ impl<'a> Call<'a> {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         if let Some(key) = self.endpoint.api_key.as_ref().filter(|key| !key.expose().is_empty()) {
-            let mut value = self.header(&["Bearer ", key.expose()].concat(), "key")?;
+            let (name, scheme) = match self.key_header {
+                Some(name) => (HeaderName::from_static(name), ""),
+                None => (AUTHORIZATION, "Bearer "),
+            };
+            let mut value = self.header(&[scheme, key.expose()].concat(), "key")?;
             value.set_sensitive(true);
-            headers.insert(AUTHORIZATION, value);
+            headers.insert(name, value);
         }
         if let Some(organization) = &self.endpoint.settings.organization {
             headers.insert("openai-organization", self.header(organization, "organization")?);

@@ -42,6 +42,7 @@ mod rerank;
 mod stream;
 mod think_tags;
 mod vector;
+mod web_search;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -60,6 +61,7 @@ pub use openai::OpenAi;
 #[cfg(feature = "openrouter")]
 pub use openrouter::OpenRouter;
 pub use rerank::{HttpReranker, RerankShape};
+pub use web_search::{BraveSearch, SearxngSearch};
 
 /// The name of [`OpenAi`].
 pub const OPENAI: ProviderId = ProviderId::from_static("openai");

@@ -33,7 +33,7 @@ use crate::observer::{Observer, Observers};
 use crate::per_user::PerUser;
 use crate::provider::{ChatProvider, ProviderId};
 use crate::sealing::Sealer;
-use crate::tool::{HostTool, ToolLimits, ToolServerClient};
+use crate::tool::{HostTool, ToolLimits, ToolServerClient, WebSearch};
 
 /// How long a worker counts as alive after it last said so.
 const LEASE: Duration = Duration::from_secs(30);
@@ -93,6 +93,7 @@ pub struct EngineBuilder {
     retriever_timeout: Option<Duration>,
     tools: BTreeMap<String, HostTool>,
     tool_client: Option<Arc<dyn ToolServerClient>>,
+    web_search: Option<Arc<dyn WebSearch>>,
     tool_limits: ToolLimits,
     observers: Vec<Arc<dyn Observer>>,
     observer_timeout: Option<Duration>,
@@ -341,7 +342,10 @@ impl EngineBuilder {
 
     /// A tool of the application, which turns name in
     /// [`Turn::use_tools`](crate::chat::Turn::use_tools). Replaces an earlier one of the same
-    /// name; [`Engine::register_tool`] adds one later.
+    /// name, and one of aiMate's own; [`Engine::register_tool`] adds one later.
+    ///
+    /// aiMate's own are `current_time`, `knowledge_search` and, with a fetcher,
+    /// `web_fetch` and, with [`EngineBuilder::web_search`], `web_search`.
     #[must_use]
     pub fn tool(mut self, tool: HostTool) -> Self {
         self.tools.insert(tool.tool.name.clone(), tool);
@@ -353,6 +357,13 @@ impl EngineBuilder {
     #[must_use]
     pub fn tool_client(mut self, client: Arc<dyn ToolServerClient>) -> Self {
         self.tool_client = Some(client);
+        self
+    }
+
+    /// What the tool `web_search` asks. Default: none, and no such tool.
+    #[must_use]
+    pub fn web_search(mut self, search: Arc<dyn WebSearch>) -> Self {
+        self.web_search = Some(search);
         self
     }
 
@@ -446,6 +457,7 @@ impl EngineBuilder {
         });
         let alive = Some(Arc::new(inner.stop.clone().drop_guard()));
         let engine = Engine { inner, _alive: alive };
+        engine.register_builtin_tools(self.web_search);
         engine.end_when_stopped();
         let worker = engine.for_task();
         worker.start_worker().await?;

@@ -7,6 +7,7 @@ mod begin_run;
 mod budget;
 mod budget_hold;
 mod build;
+mod builtin;
 mod catalog;
 mod chat;
 mod complete;

@@ -41,6 +41,14 @@ impl ToolServices {
         Self { registered: RwLock::new(tools), client, limits, questions: Default::default() }
     }
 
+    /// Adds tools; one of a name that is taken is left out.
+    pub(super) fn add(&self, tools: impl IntoIterator<Item = HostTool>) {
+        let mut all = self.registered.write().unwrap_or_else(PoisonError::into_inner);
+        for tool in tools {
+            all.entry(tool.tool.name.clone()).or_insert(tool);
+        }
+    }
+
     fn named(&self, name: &str) -> Option<HostTool> {
         self.registered.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }

@@ -15,6 +15,7 @@ pub(crate) mod schema;
 mod server;
 mod store;
 pub(crate) mod toolbox;
+mod web_search;
 
 use std::sync::Arc;
 
@@ -36,6 +37,7 @@ pub use server::{
     MAX_TOOL_SERVERS, NewToolServer, PolicyChange, ToolServer, ToolServerChange, ToolServerStatus,
 };
 pub use store::{ObservedTools, ToolGrant, ToolObservation, ToolServerStore};
+pub use web_search::{WebHit, WebSearch};
 
 pub(crate) use auth::{read as read_headers, written as written_headers};
 pub(crate) use server::{by_name, checked_url};

@@ -260,7 +260,7 @@ async fn clients_of_older_revisions_have_sessions() {
         let hits = result(&session.call(&bench, "search", search, &[]).await);
         assert_eq!(hits["structuredContent"]["passages"][0]["document_id"], document, "{version}: {hits}");
         assert!(hits.get("resultType").is_none(), "{version}: {hits}");
-        assert_eq!(bench.ask(session.request(Method::DELETE)).await.status, 202);
+        assert_eq!(bench.ask(session.request(Method::DELETE)).await.status, 204);
         let gone = session.call(&bench, "list_documents", json!({}), &[]).await;
         assert_eq!(gone.status, 404, "{version}: {}", gone.body);
     }
@@ -398,7 +398,7 @@ async fn sec_t35_session_is_of_the_user_who_opened_it() {
         let method = request.method().clone();
         let reply = bench.ask(with(request, &[bob])).await;
         // Ending what is not there is no failure.
-        assert_eq!(reply.status, if method == Method::GET { 404 } else { 202 }, "{method}: {}", reply.body);
+        assert_eq!(reply.status, if method == Method::GET { 404 } else { 204 }, "{method}: {}", reply.body);
     }
     assert_eq!(session.call(&bench, "list_documents", json!({}), &[bob]).await.status, 404);
     assert_eq!(session.call(&bench, "list_documents", json!({}), &[ann]).await.status, 200);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::header::CONTENT_TYPE;
-use ::http::{HeaderValue, Request, Response, StatusCode};
+use ::http::{HeaderValue, Method, Request, Response, StatusCode};
 use aimate_core::Engine;
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -102,9 +102,15 @@ impl HttpServer {
         if self.stop.is_cancelled() {
             return refusal(StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down");
         }
+        let ends = request.method() == Method::DELETE;
         let mut request = request.map(Full::new);
         request.extensions_mut().insert(caller);
-        sessions::handling((&caller.scope).into(), (self.handle)(request)).await
+        let mut response = sessions::handling((&caller.scope).into(), (self.handle)(request)).await;
+        // The session is over, not about to be: some clients tell the two apart.
+        if ends && response.status() == StatusCode::ACCEPTED {
+            *response.status_mut() = StatusCode::NO_CONTENT;
+        }
+        response
     }
 
     /// Ends all sessions and streams; every further request is refused.

@@ -29,9 +29,24 @@ fn of<T: JsonSchema>(contract: Contract) -> Arc<JsonObject> {
     // The name of the Rust type says nothing to a model, and the tool has a description.
     schema.remove("title");
     schema.remove("description");
-    match schema.to_value() {
+    let mut schema = schema.to_value();
+    drop_formats(&mut schema);
+    match schema {
         Value::Object(schema) => Arc::new(schema),
         _ => Arc::default(),
+    }
+}
+
+/// Takes away the formats of Rust's numbers, which are not JSON Schema's: validators of
+/// clients complain of each.
+fn drop_formats(schema: &mut Value) {
+    match schema {
+        Value::Object(fields) => {
+            fields.remove("format");
+            fields.values_mut().for_each(drop_formats);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_formats),
+        _ => {}
     }
 }
 

@@ -22,6 +22,7 @@ mod openrouter;
 mod rerank;
 mod server;
 mod transport;
+mod web_search;
 
 #[test]
 fn sugar_makes_connections() {

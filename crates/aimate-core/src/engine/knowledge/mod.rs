@@ -33,6 +33,7 @@ use crate::scope::Scope;
 use crate::workspace::WorkspaceRole;
 
 pub(super) use blob::BlobServices;
+pub(super) use ingest::LocalFile;
 use blob::Upload;
 
 /// Bytes of a document at most.

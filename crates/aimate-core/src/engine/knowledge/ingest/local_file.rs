@@ -15,7 +15,7 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// A file with a blob's bytes: the store's own, or a temporary copy that is
 /// removed with the value.
-pub(super) struct LocalFile {
+pub(in crate::engine) struct LocalFile {
     path: PathBuf,
     is_temporary: bool,
 }
@@ -23,7 +23,7 @@ pub(super) struct LocalFile {
 impl LocalFile {
     /// The store's own file where it has one; else the bytes are copied, in
     /// pieces, so that a large document does not fill the memory.
-    pub(super) async fn of(content: BlobContent) -> Result<Self> {
+    pub(in crate::engine) async fn of(content: BlobContent) -> Result<Self> {
         if let Some(path) = content.path() {
             return Ok(Self { path: path.to_owned(), is_temporary: false });
         }
@@ -56,7 +56,7 @@ impl LocalFile {
         }
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(in crate::engine) fn path(&self) -> &Path {
         &self.path
     }
 }

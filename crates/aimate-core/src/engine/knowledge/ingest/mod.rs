@@ -38,6 +38,7 @@ use super::super::Engine;
 use parsed::MAX_CHUNKS_IN_FLIGHT;
 
 pub(super) use batch::{BATCH, EmbeddingBatcher, PendingChunk};
+pub(in crate::engine) use local_file::LocalFile;
 pub(super) use retry::retry_delay;
 
 impl Engine {
