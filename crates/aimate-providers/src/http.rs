@@ -382,7 +382,15 @@ pub(crate) struct Call<'a> {
 impl<'a> Call<'a> {
     /// A GET of `path` below the endpoint's address.
     pub(crate) fn get(endpoint: &'a Endpoint, path: &'a str) -> Self {
-        Self { endpoint, model: "", method: Method::GET, path, body: None, extra_headers: &[], key_header: None }
+        Self {
+            endpoint,
+            model: "",
+            method: Method::GET,
+            path,
+            body: None,
+            extra_headers: &[],
+            key_header: None,
+        }
     }
 
     /// A POST of JSON; `model` is for error messages.

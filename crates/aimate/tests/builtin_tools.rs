@@ -51,7 +51,8 @@ async fn called(bench: &Bench, turn: Turn, tool: &str, arguments: Value) -> (Val
         Step::Say(ProviderEvent::Finish(FinishReason::ToolCalls)),
     ]);
     bench.provider.push(answer("Done."));
-    let message = bench.engine.chat(&bench.me, turn.use_tools([tool])).await.unwrap().message().await.unwrap();
+    let message =
+        bench.engine.chat(&bench.me, turn.use_tools([tool])).await.unwrap().message().await.unwrap();
     let result = message.content.iter().find_map(|part| match part {
         Part::ToolResult(result) => Some((result.output.clone(), result.is_error)),
         _ => None,
@@ -74,11 +75,15 @@ fn names(bench: &Bench) -> Vec<String> {
 #[tokio::test]
 async fn tools_are_there_whose_parts_are() {
     let bare = bench(|builder| builder).await;
-    let own = |names: Vec<String>| names.into_iter().filter(|name| name != "read_tool_output").collect::<Vec<_>>();
+    let own =
+        |names: Vec<String>| names.into_iter().filter(|name| name != "read_tool_output").collect::<Vec<_>>();
     assert_eq!(own(names(&bare)), ["current_time", "knowledge_search"]);
     let whole = bench(|builder| builder.fetcher(Arc::new(OnePage)).web_search(Arc::new(OneHit))).await;
     assert_eq!(own(names(&whole)), ["current_time", "knowledge_search", "web_fetch", "web_search"]);
-    let mine = HostTool::new("current_time", "", json!({"type": "object"}), async |_: ToolContext, _: Value| Ok("noon"));
+    let mine =
+        HostTool::new("current_time", "", json!({"type": "object"}), async |_: ToolContext, _: Value| {
+            Ok("noon")
+        });
     let replaced = bench(|builder| builder.tool(mine)).await;
     let told = called(&replaced, Turn::new("When?"), "current_time", json!({})).await;
     assert_eq!(text(&told), "noon", "the application's own comes first");
@@ -97,7 +102,9 @@ async fn model_is_told_the_time() {
 async fn search_reaches_the_collections_of_the_turn_alone() {
     let bench = bench(|builder| builder).await;
     let knowledge = bench.engine.knowledge(&bench.me);
-    for (name, fact) in [("cellar", "The boiler is serviced in May."), ("attic", "The boiler hums in the attic.")] {
+    for (name, fact) in
+        [("cellar", "The boiler is serviced in May."), ("attic", "The boiler hums in the attic.")]
+    {
         let collection = knowledge.create_collection(NewCollection::new(name)).await.unwrap();
         let new = NewDocument::new(format!("{name}.md"));
         let document = knowledge.add_text_to(collection.id, new, fact.to_owned()).await.unwrap();
@@ -107,7 +114,8 @@ async fn search_reaches_the_collections_of_the_turn_alone() {
     let all = called(&bench, Turn::new("Boiler?"), "knowledge_search", query.clone()).await;
     assert!(text(&all).contains("serviced in May") && text(&all).contains("hums"), "{all:?}");
     assert!(text(&all).starts_with("[1] "), "{all:?}");
-    let some = called(&bench, Turn::new("Boiler?").knowledge(["attic"]), "knowledge_search", query.clone()).await;
+    let some =
+        called(&bench, Turn::new("Boiler?").knowledge(["attic"]), "knowledge_search", query.clone()).await;
     assert!(text(&some).contains("hums") && !text(&some).contains("serviced"), "{some:?}");
     let other = bench.engine.scope("other", "eve").ensure().await.unwrap();
     let bench = Bench { me: other, ..bench };

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::output::{ToolContent, ToolOutput};
 use super::Tool;
+use super::output::{ToolContent, ToolOutput};
 use crate::error::Result;
 use crate::id::ToolServerId;
 use crate::provider::AddressSource;

@@ -10,6 +10,7 @@
 //! and every tool goes through the engine's own methods in that scope.
 
 mod caller;
+mod document_text;
 mod error;
 mod guard;
 mod handler;

@@ -6,8 +6,8 @@ use rmcp::model::{
     ErrorData, ListResourcesResult, ReadResourceResult, Resource, ResourceContents, ResourceTemplate,
 };
 
+use super::document_text;
 use super::error::request_failure;
-use super::tools::text;
 
 const PREFIX: &str = "aimate://documents/";
 /// Characters of a document that one read gives: there are no pages of a resource, and
@@ -50,7 +50,7 @@ pub(super) async fn read(engine: &Engine, scope: &Scope, uri: &str) -> Result<Re
         ErrorData::resource_not_found(message, Some(serde_json::json!({ "uri": uri })))
     };
     let id: DocumentId = uri.strip_prefix(PREFIX).and_then(|id| id.parse().ok()).ok_or_else(missing)?;
-    let found = text::read(&engine.knowledge(scope), id, 0, MAX_TEXT).await;
+    let found = document_text::read(&engine.knowledge(scope), id, 0, MAX_TEXT).await;
     let found = found.map_err(|error| match error.kind() {
         aimate_core::ErrorKind::NotFound => missing(),
         _ => request_failure(&error),

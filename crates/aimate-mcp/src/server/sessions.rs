@@ -17,21 +17,21 @@ const IDLE: Duration = Duration::from_secs(15 * 60);
 
 tokio::task_local! {
     /// Whose request this task handles.
-    static OWNER: Owner;
+    static OWNER: SessionOwner;
 }
 
 /// Whose a session is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Owner(TenantId, UserId);
+pub(super) struct SessionOwner(TenantId, UserId);
 
-impl From<&Scope> for Owner {
+impl From<&Scope> for SessionOwner {
     fn from(scope: &Scope) -> Self {
         Self(scope.tenant, scope.user)
     }
 }
 
 /// Handles a request of `owner`.
-pub(super) async fn handling<F: Future>(owner: Owner, handler: F) -> F::Output {
+pub(super) async fn handling<F: Future>(owner: SessionOwner, handler: F) -> F::Output {
     OWNER.scope(owner, handler).await
 }
 
@@ -40,20 +40,20 @@ pub(super) async fn handling<F: Future>(owner: Owner, handler: F) -> F::Output {
 /// To another user a session is not there, so that its id alone opens nothing.
 pub(super) struct Sessions {
     local: LocalSessionManager,
-    open: Mutex<Open>,
+    open: Mutex<SessionTable>,
     max: usize,
     max_per_user: usize,
 }
 
 #[derive(Default)]
-struct Open {
-    sessions: HashMap<SessionId, Session>,
+struct SessionTable {
+    sessions: HashMap<SessionId, OpenSession>,
     /// Grows with each use.
     clock: u64,
 }
 
-struct Session {
-    owner: Owner,
+struct OpenSession {
+    owner: SessionOwner,
     used: u64,
 }
 
@@ -86,11 +86,11 @@ impl Sessions {
     }
 
     /// The sessions that have to end before `owner` gets one more.
-    fn too_many(&self, owner: Owner) -> Vec<SessionId> {
+    fn too_many(&self, owner: SessionOwner) -> Vec<SessionId> {
         let open = self.open();
         let mut gone = Vec::new();
         let of_user = open.sessions.values().filter(|session| session.owner == owner).count();
-        let mut oldest = |most: usize, count: usize, is_of: &dyn Fn(&Session) -> bool| {
+        let mut oldest = |most: usize, count: usize, is_of: &dyn Fn(&OpenSession) -> bool| {
             if count >= most {
                 let candidates = open.sessions.iter().filter(|(_, session)| is_of(session));
                 gone.extend(candidates.min_by_key(|(_, session)| session.used).map(|(id, _)| id.clone()));
@@ -103,7 +103,7 @@ impl Sessions {
         gone
     }
 
-    fn open(&self) -> MutexGuard<'_, Open> {
+    fn open(&self) -> MutexGuard<'_, SessionTable> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -124,7 +124,7 @@ impl SessionManager for Sessions {
         let mut open = self.open();
         open.clock += 1;
         let used = open.clock;
-        open.sessions.insert(id.clone(), Session { owner, used });
+        open.sessions.insert(id.clone(), OpenSession { owner, used });
         Ok((id, transport))
     }
 
@@ -189,9 +189,9 @@ mod tests {
 
     use super::*;
 
-    fn owner(user: u128) -> Owner {
+    fn owner(user: u128) -> SessionOwner {
         let scope = Scope { tenant: TenantId::LOCAL, user: UserId(uuid(user)), role: Role::User };
-        Owner::from(&scope)
+        SessionOwner::from(&scope)
     }
 
     fn uuid<T: std::str::FromStr>(n: u128) -> T
@@ -201,11 +201,11 @@ mod tests {
         format!("{n:032x}").parse().unwrap()
     }
 
-    async fn opened(sessions: &Sessions, owner: Owner) -> SessionId {
+    async fn opened(sessions: &Sessions, owner: SessionOwner) -> SessionId {
         handling(owner, sessions.create_session()).await.unwrap().0
     }
 
-    async fn is_there(sessions: &Sessions, owner: Owner, id: &SessionId) -> bool {
+    async fn is_there(sessions: &Sessions, owner: SessionOwner, id: &SessionId) -> bool {
         handling(owner, sessions.has_session(id)).await.unwrap()
     }
 

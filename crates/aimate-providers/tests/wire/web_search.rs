@@ -28,7 +28,11 @@ async fn brave_is_asked_with_its_key() {
     assert_eq!((found[0].title.as_str(), found[0].snippet.as_str()), ("A", "x"));
     let asked = &server.asked()[0];
     assert_eq!(asked.line, "GET /res/v1/web/search?count=20&q=q HTTP/1.1");
-    assert!(asked.headers.contains(&format!("x-subscription-token: {}", CANARY.to_lowercase())), "{}", asked.headers);
+    assert!(
+        asked.headers.contains(&format!("x-subscription-token: {}", CANARY.to_lowercase())),
+        "{}",
+        asked.headers
+    );
     assert!(!asked.headers.contains("authorization"), "{}", asked.headers);
     let nothing = Server::once(whole(r#"{"type":"search"}"#)).await;
     let search = BraveSearch::at(Transport::new(), &nothing.url, Secret::new(CANARY));

@@ -92,16 +92,17 @@ fn part(url: &str, page: &Extracted, offset: usize) -> String {
     } else {
         String::new()
     };
-    let whole = format!("{title}{} ({})\n\n{}\n\n{place}", shorten(url, 500), page.media_type, text.trim_end());
+    let whole =
+        format!("{title}{} ({})\n\n{}\n\n{place}", shorten(url, 500), page.media_type, text.trim_end());
     whole.trim_end().to_owned()
 }
 
 #[cfg(test)]
 mod tests {
+    use aimate_text::extract::Limits;
     use async_trait::async_trait;
     use bytes::Bytes;
     use futures_util::{StreamExt, stream};
-    use aimate_text::extract::Limits;
 
     use super::*;
     use crate::knowledge::Fetched;

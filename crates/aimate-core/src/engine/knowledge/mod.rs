@@ -33,8 +33,8 @@ use crate::scope::Scope;
 use crate::workspace::WorkspaceRole;
 
 pub(super) use blob::BlobServices;
-pub(super) use ingest::LocalFile;
 use blob::Upload;
+pub(super) use ingest::LocalFile;
 
 /// Bytes of a document at most.
 pub const MAX_BYTES: u64 = 1 << 30;

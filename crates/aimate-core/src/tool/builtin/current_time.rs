@@ -46,7 +46,7 @@ impl ToolHandler for CurrentTime {
 fn told(now: Timestamp, zone: &str) -> Result<String> {
     let (zone, name) = time_zone(zone.trim())?;
     let unreadable = |error: jiff::Error| Error::internal("the clock is out of range").with_source(error);
-    let moment = jiff::Timestamp::from_microsecond(now.0).map_err(unreadable)?.to_zoned(zone);
+    let moment = jiff::Timestamp::from_microsecond(now.0).map_err(unreadable)?.to_zoned_datetime(zone);
     let text = strtime::format("%A, %Y-%m-%d %H:%M:%S %:z", &moment).map_err(unreadable)?;
     Ok(format!("{text} ({name})"))
 }
@@ -80,7 +80,8 @@ fn offset(text: &str) -> Option<Offset> {
         None if digits.len() == 4 => digits.split_at_checked(2)?,
         None => (digits, "0"),
     };
-    let is_number = |text: &str| (1..=2).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_number =
+        |text: &str| (1..=2).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     if !is_number(hours) || !is_number(minutes) {
         return None;
     }

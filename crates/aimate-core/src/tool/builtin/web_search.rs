@@ -32,7 +32,8 @@ pub(crate) fn web_search(search: Arc<dyn WebSearch>) -> HostTool {
         "required": ["query"],
         "additionalProperties": false,
     });
-    let description = "Searches the web and returns titles, addresses and short extracts of the pages found, numbered.";
+    let description =
+        "Searches the web and returns titles, addresses and short extracts of the pages found, numbered.";
     let hints = ToolHints { read_only: Some(true), open_world: Some(true), ..ToolHints::default() };
     HostTool::new(WEB_SEARCH, description, schema, SearchWeb(search)).title("Search the web").hints(hints)
 }

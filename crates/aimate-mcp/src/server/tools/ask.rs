@@ -40,7 +40,7 @@ struct AskArguments {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct Answered {
+struct AskResult {
     /// The answer; `[n]` in it is a citation.
     answer: String,
     /// What the answer cites.
@@ -82,7 +82,7 @@ pub(super) fn tool() -> Tool {
         The exchange is kept as a conversation, which a later call can go on with. Takes seconds to minutes.";
     Tool::new(ASK, description, schema::input::<AskArguments>())
         .with_title("Ask aiMate")
-        .with_raw_output_schema(schema::output::<Answered>())
+        .with_raw_output_schema(schema::output::<AskResult>())
         .with_annotations(hints.idempotent(false).open_world(true))
 }
 
@@ -103,7 +103,8 @@ pub(super) async fn call(
     }
     turn.model = arguments.model.filter(|model| !model.is_empty());
     let answer = engine.chat(scope, turn).await?;
-    let progress = context.meta.get_progress_token().map(|token| Progress::new(context.peer.clone(), token));
+    let progress =
+        context.meta.get_progress_token().map(|token| AskProgress::new(context.peer.clone(), token));
     let (finished, warnings) = follow(answer, progress).await?;
     let message = finished.message;
     let answer = text_of(&message.content);
@@ -111,7 +112,7 @@ pub(super) async fn call(
         Part::Citation(citation) => Some(CitedPassage::from(citation)),
         _ => None,
     });
-    let answered = Answered {
+    let answered = AskResult {
         citations: citations.collect(),
         conversation_id: message.conversation_id,
         message_id: message.id,
@@ -125,7 +126,7 @@ pub(super) async fn call(
 }
 
 /// Listens to the end and tells meanwhile what has come.
-async fn follow(mut answer: Answer, mut progress: Option<Progress>) -> Result<(Finished, Vec<String>)> {
+async fn follow(mut answer: Answer, mut progress: Option<AskProgress>) -> Result<(Finished, Vec<String>)> {
     let mut warnings = Vec::new();
     while let Some(event) = answer.next().await {
         match event {
@@ -149,7 +150,7 @@ async fn follow(mut answer: Answer, mut progress: Option<Progress>) -> Result<(F
 }
 
 /// Tells the client, which asked for it, what has come.
-struct Progress {
+struct AskProgress {
     peer: Peer<RoleServer>,
     token: ProgressToken,
     /// Grows with each notification, as the protocol demands.
@@ -159,7 +160,7 @@ struct Progress {
     news: String,
 }
 
-impl Progress {
+impl AskProgress {
     fn new(peer: Peer<RoleServer>, token: ProgressToken) -> Self {
         Self { peer, token, told: 0.0, last: None, news: String::new() }
     }
@@ -197,7 +198,7 @@ impl From<&Citation> for CitedPassage {
 }
 
 /// The answer with its sources, as a model reads it.
-fn written(answered: &Answered) -> String {
+fn written(answered: &AskResult) -> String {
     let mut text = answered.answer.clone();
     if !answered.citations.is_empty() {
         text.push_str("\n\nSources:");

@@ -7,8 +7,8 @@ use rmcp::model::{CallToolResult, JsonObject, Tool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::super::document_text::shortened;
 use super::super::schema;
-use super::text::shortened;
 use super::{GET_CONVERSATION, LIST_CONVERSATIONS, page, reading, result};
 
 /// Characters that are shown of one message.
@@ -20,11 +20,11 @@ const MIN_MESSAGE: usize = 500;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ListArguments {
-    /// Conversations whose title contains this, whatever the case.
+struct ListConversations {
+    /// ConversationList whose title contains this, whatever the case.
     #[serde(default)]
     query: Option<String>,
-    /// Conversations with this tag.
+    /// ConversationList with this tag.
     #[serde(default)]
     tag: Option<String>,
     /// Only archived ones, or only the others; both if left out.
@@ -40,7 +40,7 @@ struct ListArguments {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct GetArguments {
+struct GetConversation {
     /// The conversation's id, as `list_conversations` and `ask` give it.
     conversation_id: String,
     /// How many messages to return, 1 to 200; 20 if left out.
@@ -52,7 +52,7 @@ struct GetArguments {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct Conversations {
+struct ConversationList {
     /// The conversations, last changed first.
     conversations: Vec<ConversationInfo>,
     /// To be passed on as `cursor`; null on the last page.
@@ -111,7 +111,7 @@ struct MessageInfo {
 }
 
 pub(super) fn list_tool() -> Tool {
-    let schemas = (schema::input::<ListArguments>(), schema::output::<Conversations>());
+    let schemas = (schema::input::<ListConversations>(), schema::output::<ConversationList>());
     reading(
         LIST_CONVERSATIONS,
         "List conversations",
@@ -121,7 +121,7 @@ pub(super) fn list_tool() -> Tool {
 }
 
 pub(super) fn get_tool() -> Tool {
-    let schemas = (schema::input::<GetArguments>(), schema::output::<ConversationPart>());
+    let schemas = (schema::input::<GetConversation>(), schema::output::<ConversationPart>());
     reading(
         GET_CONVERSATION,
         "Read a conversation",
@@ -135,7 +135,7 @@ pub(super) async fn list(
     scope: &Scope,
     arguments: Option<JsonObject>,
 ) -> Result<CallToolResult> {
-    let arguments: ListArguments = schema::arguments(arguments)?;
+    let arguments: ListConversations = schema::arguments(arguments)?;
     let page = page(arguments.limit, arguments.cursor.as_deref())?;
     let filter = ConversationFilter {
         query: arguments.query.filter(|query| !query.is_empty()),
@@ -146,7 +146,7 @@ pub(super) async fn list(
     let found = engine.conversations(scope).list(&filter, page).await?;
     let next_cursor = found.next.map(|cursor| cursor.encode());
     let conversations = found.data.into_iter().map(ConversationInfo::from).collect();
-    result(&Conversations { conversations, next_cursor }, None)
+    result(&ConversationList { conversations, next_cursor }, None)
 }
 
 pub(super) async fn get(
@@ -154,7 +154,7 @@ pub(super) async fn get(
     scope: &Scope,
     arguments: Option<JsonObject>,
 ) -> Result<CallToolResult> {
-    let arguments: GetArguments = schema::arguments(arguments)?;
+    let arguments: GetConversation = schema::arguments(arguments)?;
     let page = page(arguments.limit, arguments.cursor.as_deref())?;
     let id = id(&arguments.conversation_id)?;
     let conversations = engine.conversations(scope);

@@ -6,9 +6,9 @@ use rmcp::model::{CallToolResult, JsonObject, Tool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::resources;
-use super::super::schema;
-use super::{GET_DOCUMENT, LIST_DOCUMENTS, page, reading, result, text};
+use super::super::document_text::{self, shortened};
+use super::super::{resources, schema};
+use super::{GET_DOCUMENT, LIST_DOCUMENTS, page, reading, result};
 
 /// Characters of text that one call returns.
 const TEXT: usize = 20_000;
@@ -16,13 +16,13 @@ const MAX_TEXT: usize = 100_000;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ListArguments {
+struct ListDocuments {
     /// The collection, by name or id; all of the user's documents if left out.
     #[serde(default)]
     collection: Option<String>,
     /// The documents of this status alone.
     #[serde(default)]
-    status: Option<Status>,
+    status: Option<WantedStatus>,
     /// How many to return, 1 to 200; 20 if left out.
     #[serde(default)]
     limit: Option<u32>,
@@ -33,7 +33,7 @@ struct ListArguments {
 
 #[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum Status {
+enum WantedStatus {
     Pending,
     Processing,
     Ready,
@@ -42,7 +42,7 @@ enum Status {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct GetArguments {
+struct GetDocument {
     /// The document's id, as `search` and `list_documents` give it.
     document_id: String,
     /// The passage to read from, counted from 0: `next` of the call before; the beginning if left out.
@@ -54,7 +54,7 @@ struct GetArguments {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct Documents {
+struct DocumentList {
     /// The documents, newest first.
     documents: Vec<DocumentInfo>,
     /// To be passed on as `cursor`; null on the last page.
@@ -107,7 +107,7 @@ struct DocumentPart {
 }
 
 pub(super) fn list_tool() -> Tool {
-    let schemas = (schema::input::<ListArguments>(), schema::output::<Documents>());
+    let schemas = (schema::input::<ListDocuments>(), schema::output::<DocumentList>());
     reading(
         LIST_DOCUMENTS,
         "List documents",
@@ -117,7 +117,7 @@ pub(super) fn list_tool() -> Tool {
 }
 
 pub(super) fn get_tool() -> Tool {
-    let schemas = (schema::input::<GetArguments>(), schema::output::<DocumentPart>());
+    let schemas = (schema::input::<GetDocument>(), schema::output::<DocumentPart>());
     reading(
         GET_DOCUMENT,
         "Read a document",
@@ -131,7 +131,7 @@ pub(super) async fn list(
     scope: &Scope,
     arguments: Option<JsonObject>,
 ) -> Result<CallToolResult> {
-    let arguments: ListArguments = schema::arguments(arguments)?;
+    let arguments: ListDocuments = schema::arguments(arguments)?;
     let page = page(arguments.limit, arguments.cursor.as_deref())?;
     let knowledge = engine.knowledge(scope);
     let collection = match &arguments.collection {
@@ -139,17 +139,17 @@ pub(super) async fn list(
         None => None,
     };
     let status = arguments.status.map(|status| match status {
-        Status::Pending => DocumentStatus::Pending,
-        Status::Processing => DocumentStatus::Processing,
-        Status::Ready => DocumentStatus::Ready,
-        Status::Failed => DocumentStatus::Failed,
+        WantedStatus::Pending => DocumentStatus::Pending,
+        WantedStatus::Processing => DocumentStatus::Processing,
+        WantedStatus::Ready => DocumentStatus::Ready,
+        WantedStatus::Failed => DocumentStatus::Failed,
     });
     let found = knowledge
         .documents(&DocumentFilter { collection, status, ..DocumentFilter::default() }, page)
         .await?;
     let next_cursor = found.next.map(|cursor| cursor.encode());
     let documents = found.data.into_iter().map(DocumentInfo::from).collect();
-    result(&Documents { documents, next_cursor }, None)
+    result(&DocumentList { documents, next_cursor }, None)
 }
 
 pub(super) async fn get(
@@ -157,7 +157,7 @@ pub(super) async fn get(
     scope: &Scope,
     arguments: Option<JsonObject>,
 ) -> Result<CallToolResult> {
-    let arguments: GetArguments = schema::arguments(arguments)?;
+    let arguments: GetDocument = schema::arguments(arguments)?;
     let max = arguments.max_characters.map_or(TEXT, |max| max as usize);
     if !(1..=MAX_TEXT).contains(&max) {
         return Err(Error::field("max_characters", format!("must be 1 to {MAX_TEXT}")));
@@ -165,10 +165,10 @@ pub(super) async fn get(
     let id: DocumentId = arguments
         .document_id
         .parse()
-        .map_err(|_| Error::missing("document", text::shortened(&arguments.document_id, 64)))?;
+        .map_err(|_| Error::missing("document", shortened(&arguments.document_id, 64)))?;
     let knowledge = engine.knowledge(scope);
     let document = knowledge.document(id).await?;
-    let read = text::read(&knowledge, id, arguments.from.unwrap_or(0), max).await?;
+    let read = document_text::read(&knowledge, id, arguments.from.unwrap_or(0), max).await?;
     let mut shown = read.text.clone();
     if let Some(next) = read.next {
         shown.push_str(&format!("\n\n[The document goes on: read from {next}.]"));

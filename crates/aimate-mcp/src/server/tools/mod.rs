@@ -4,7 +4,6 @@ mod ask;
 mod conversations;
 mod documents;
 mod search;
-pub(super) mod text;
 
 use std::sync::{Arc, LazyLock};
 

@@ -26,27 +26,27 @@ struct SearchArguments {
     limit: Option<u32>,
     /// How passages are found: by words and by meaning, by meaning alone, or by words alone; `hybrid` if left out.
     #[serde(default)]
-    mode: Option<Mode>,
+    mode: Option<WantedMode>,
 }
 
 #[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum Mode {
+enum WantedMode {
     Hybrid,
     Vector,
     Text,
 }
 
 #[derive(Serialize, JsonSchema)]
-struct Found {
+struct FoundPassages {
     /// The passages, best first.
-    passages: Vec<Passage>,
+    passages: Vec<FoundPassage>,
     /// What the search could not do; a sentence each.
     warnings: Vec<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
-struct Passage {
+struct FoundPassage {
     /// Its number in this result, from 1.
     n: u32,
     /// The document, for `get_document`.
@@ -73,7 +73,7 @@ struct Passage {
 }
 
 pub(super) fn tool() -> Tool {
-    let schemas = (schema::input::<SearchArguments>(), schema::output::<Found>());
+    let schemas = (schema::input::<SearchArguments>(), schema::output::<FoundPassages>());
     reading(
         SEARCH,
         "Search documents",
@@ -96,14 +96,14 @@ pub(super) async fn call(
         SearchRequest::new(arguments.query).collections(arguments.collections.unwrap_or_default());
     request.limit = arguments.limit;
     request.mode = match arguments.mode {
-        Some(Mode::Vector) => SearchMode::Vector,
-        Some(Mode::Text) => SearchMode::Text,
-        Some(Mode::Hybrid) | None => SearchMode::Hybrid,
+        Some(WantedMode::Vector) => SearchMode::Vector,
+        Some(WantedMode::Text) => SearchMode::Text,
+        Some(WantedMode::Hybrid) | None => SearchMode::Hybrid,
     };
     let response = engine.knowledge(scope).search(&request).await?;
     let text = written(&response);
     let hits = (1..).zip(response.hits);
-    let passages = hits.map(|(n, hit)| Passage {
+    let passages = hits.map(|(n, hit)| FoundPassage {
         n,
         document_id: hit.document_id,
         uri: resources::uri(hit.document_id),
@@ -115,7 +115,7 @@ pub(super) async fn call(
         text: hit.text,
         score: hit.score,
     });
-    result(&Found { passages: passages.collect(), warnings: response.warnings }, Some(text))
+    result(&FoundPassages { passages: passages.collect(), warnings: response.warnings }, Some(text))
 }
 
 /// The passages as a model reads them.

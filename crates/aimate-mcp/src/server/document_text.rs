@@ -7,13 +7,13 @@ use aimate_core::{DocumentId, Result};
 const BATCH: u32 = 50;
 
 /// A stretch of a document's text.
-pub(in super::super) struct DocumentText {
+pub(super) struct DocumentText {
     /// The text.
-    pub(in super::super) text: String,
+    pub(super) text: String,
     /// The pages that it is on, the first and the last, where the format has them.
-    pub(in super::super) pages: Option<(u32, u32)>,
+    pub(super) pages: Option<(u32, u32)>,
     /// The passage that follows it; `None` at the end.
-    pub(in super::super) next: Option<u32>,
+    pub(super) next: Option<u32>,
 }
 
 /// Reads a document's text from passage `from` on: whole passages, as many as `max`
@@ -21,7 +21,7 @@ pub(in super::super) struct DocumentText {
 ///
 /// # Errors
 /// `NotFound`.
-pub(in super::super) async fn read(
+pub(super) async fn read(
     knowledge: &Knowledge,
     id: DocumentId,
     from: u32,
