@@ -217,6 +217,11 @@ impl Config {
         if let Ok(prompt) = std::env::var("AIMATE_SYSTEM_PROMPT") {
             builder = builder.system_prompt(prompt);
         }
+        #[cfg(feature = "mcp")]
+        {
+            let client = aimate::mcp::client::McpClient::new(transport.clone());
+            builder = builder.tool_client(Arc::new(client));
+        }
         if let Some(path) = self.tool_servers.as_ref().filter(|path| !path.as_os_str().is_empty()) {
             for server in tool_file::read(path)? {
                 builder = builder.tool_server(server);

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aimate::audit::{AuditFilter, action};
-use aimate::engine::{ToolServerConfig, ToolServerDetail, UsableTool};
 use aimate::connection::NewConnection;
+use aimate::engine::{ToolServerConfig, ToolServerDetail, UsableTool};
 use aimate::message::ToolCall;
 use aimate::provider::{AddressSource, FinishReason, ProviderEvent};
 use aimate::testing::{FixedClock, ScriptedProvider, ScriptedToolServer, Step, ToolStep, answer};
@@ -20,8 +20,8 @@ use aimate::tool::{
 };
 use aimate::workspace::{NewWorkspace, NewWorkspaceMember, WorkspaceRole};
 use aimate::{
-    ChatEvent, Clock, ClockAndIds, Engine, EngineBuilder, Error, ErrorKind, KeyRing, PageRequest, RandomIds, Role,
-    Scope, Secret, Turn,
+    ChatEvent, Clock, ClockAndIds, Engine, EngineBuilder, Error, ErrorKind, KeyRing, PageRequest, RandomIds,
+    Role, Scope, Secret, Turn,
 };
 use serde_json::{Map, json};
 
@@ -484,11 +484,7 @@ async fn without_a_client_it_says_so() {
 
 /// A turn of Ann's that may use these tools: the tools that its model was offered, and the
 /// warnings that she got.
-async fn offered(
-    house: &House,
-    provider: &ScriptedProvider,
-    tools: &[&str],
-) -> (Vec<String>, Vec<String>) {
+async fn offered(house: &House, provider: &ScriptedProvider, tools: &[&str]) -> (Vec<String>, Vec<String>) {
     let turn = Turn::new("How much is it?").model("lab/test").use_tools(tools.iter().copied());
     let events = common::events(house.engine.chat(&house.ann, turn).await.unwrap()).await;
     let warnings = events.iter().filter_map(|event| match event {

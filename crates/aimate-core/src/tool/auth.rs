@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::client::OAuthClient;
 use crate::connection::clean_key;
 use crate::error::{Error, Result};
 use crate::secret::Secret;
@@ -43,6 +44,14 @@ pub struct ToolAuthConfig {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, write_only))]
     pub token: Option<Secret>,
+    /// With `oauth`, where the server's authorization server knows the application already: its
+    /// id there. Else it registers itself.
+    #[serde(default)]
+    pub client_id: Option<String>,
+    /// With `client_id`: the secret that goes with it, if one does.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, write_only))]
+    pub client_secret: Option<Secret>,
     /// With `headers`: the headers.
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = std::collections::BTreeMap<String, String>, write_only))]
@@ -53,6 +62,11 @@ impl ToolAuthConfig {
     /// A token.
     pub fn bearer(token: Secret) -> Self {
         Self { token: Some(token), ..Self::default() }
+    }
+
+    /// The application as the authorization server knows it.
+    pub fn oauth_client(id: impl Into<String>, secret: Option<Secret>) -> Self {
+        Self { client_id: Some(id.into()), client_secret: secret, ..Self::default() }
     }
 
     /// Headers.
@@ -70,7 +84,8 @@ impl ToolAuthType {
         self.sent(config).map(drop)
     }
 
-    /// The headers that this way sends; `None` if it keeps none.
+    /// The headers that this way sends, or what it knows of the application; `None` if it keeps
+    /// none.
     ///
     /// # Errors
     /// As for [`ToolAuthType::check`].
@@ -84,8 +99,12 @@ impl ToolAuthType {
         if !config.headers.is_empty() && self != Self::Headers {
             return wrong("headers", "are for `auth_type` `headers`");
         }
+        if (config.client_id.is_some() || config.client_secret.is_some()) && self != Self::Oauth {
+            return wrong("client_id", "is for `auth_type` `oauth`");
+        }
         match self {
-            Self::None | Self::Oauth => Ok(None),
+            Self::None => Ok(None),
+            Self::Oauth => oauth_client(config),
             Self::Bearer => {
                 let token = clean_key(config.token.clone())
                     .map_err(|_| Error::field("auth_config.token", "has characters that no token has"))?;
@@ -114,6 +133,38 @@ impl ToolAuthType {
             }
         }
     }
+}
+
+const CLIENT_ID: &str = "client_id";
+const CLIENT_SECRET: &str = "client_secret";
+
+/// What is kept of an application that an authorization server knows.
+fn oauth_client(config: &ToolAuthConfig) -> Result<Option<BTreeMap<String, Secret>>> {
+    let wrong = |path: &str, why: &str| Err(Error::field(format!("auth_config.{path}"), why));
+    let fits = |text: &str| (1..=MAX_VALUE).contains(&text.len()) && !text.chars().any(char::is_control);
+    let Some(id) = &config.client_id else {
+        return match config.client_secret {
+            Some(_) => wrong(CLIENT_SECRET, "goes with a `client_id`"),
+            None => Ok(None),
+        };
+    };
+    if !fits(id) {
+        return wrong(CLIENT_ID, "is empty, too long, or has control characters");
+    }
+    let mut kept = BTreeMap::from([(CLIENT_ID.to_owned(), Secret::new(id.as_str()))]);
+    if let Some(secret) = &config.client_secret {
+        if !fits(secret.expose()) {
+            return wrong(CLIENT_SECRET, "is empty, too long, or has control characters");
+        }
+        kept.insert(CLIENT_SECRET.to_owned(), secret.clone());
+    }
+    Ok(Some(kept))
+}
+
+/// The application as an authorization server knows it, of what [`ToolAuthType::sent`] gave.
+pub(crate) fn client_of(mut kept: BTreeMap<String, Secret>) -> Option<OAuthClient> {
+    let id = kept.remove(CLIENT_ID)?.expose().to_owned();
+    Some(OAuthClient { id, secret: kept.remove(CLIENT_SECRET) })
 }
 
 /// Headers that are the client's, by which another would change what a request is.
@@ -196,6 +247,18 @@ mod tests {
         assert!(ToolAuthType::Bearer.sent(None).is_err());
         assert!(ToolAuthType::None.sent(Some(&config)).is_err());
         assert!(ToolAuthType::Oauth.sent(Some(&config)).is_err());
+    }
+
+    #[test]
+    fn application_that_is_known_is_kept() {
+        let config = ToolAuthConfig::oauth_client("me", Some(Secret::new("s3cret")));
+        let kept = ToolAuthType::Oauth.sent(Some(&config)).unwrap().unwrap();
+        let client = client_of(read(&written(&kept).unwrap()).unwrap()).unwrap();
+        assert_eq!((client.id.as_str(), client.secret.unwrap().expose()), ("me", "s3cret"));
+        assert!(ToolAuthType::Oauth.sent(None).unwrap().is_none());
+        assert!(ToolAuthType::Bearer.sent(Some(&config)).is_err());
+        let without = ToolAuthConfig { client_id: None, ..config };
+        assert!(ToolAuthType::Oauth.sent(Some(&without)).is_err());
     }
 
     #[test]

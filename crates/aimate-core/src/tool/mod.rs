@@ -39,7 +39,7 @@ pub use server::{
 pub use store::{ObservedTools, ToolGrant, ToolObservation, ToolServerStore};
 pub use web_search::{WebHit, WebSearch};
 
-pub(crate) use auth::{read as read_headers, written as written_headers};
+pub(crate) use auth::{client_of, read as read_headers, written as written_headers};
 pub(crate) use server::{by_name, checked_url};
 
 use crate::provider::ToolSpec;

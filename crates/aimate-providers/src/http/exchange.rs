@@ -86,12 +86,7 @@ impl Transport {
             }
             None => source,
         };
-        self.client(ClientKey {
-            connect_timeout_ms: CONNECT_MS,
-            proxy,
-            source,
-            redirects: Redirects::Never,
-        })
+        self.client(ClientKey { connect_timeout_ms: CONNECT_MS, proxy, source, redirects: Redirects::Never })
     }
 }
 

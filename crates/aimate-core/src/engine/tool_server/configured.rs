@@ -130,7 +130,7 @@ impl ToolServerConfig {
         match &mut self.access {
             ConfiguredAccess::Http { url, auth_type, headers } => {
                 *url = checked_url(url).map_err(|error| wrong(&format!("has a wrong address: {error}")))?;
-                let config = ToolAuthConfig { token: None, headers: std::mem::take(headers) };
+                let config = ToolAuthConfig::headers(std::mem::take(headers));
                 if *auth_type == ToolAuthType::Headers || !config.headers.is_empty() {
                     let sent = ToolAuthType::Headers.sent(Some(&config));
                     *headers = sent

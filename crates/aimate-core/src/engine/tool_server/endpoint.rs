@@ -68,6 +68,7 @@ impl Engine {
     /// # Errors
     /// `Unavailable` if that cannot be used here, or the server was configured in another process.
     pub(super) async fn tool_endpoint(&self, scope: &Scope, server: &ToolServer) -> Result<ToolEndpoint> {
+        let mut oauth_client = None;
         let access = match (self.configured_tool_server(server), server.is_configured) {
             (Some(configured), _) => match &configured.access {
                 ConfiguredAccess::Http { url, headers, auth_type } => ToolAccess::Http {
@@ -86,25 +87,30 @@ impl Engine {
                     server.name
                 )));
             }
-            (None, false) => ToolAccess::Http {
-                url: server.url.clone().unwrap_or_default(),
-                source: AddressSource::Untrusted,
-                headers: self.opened_headers(scope, server).await?,
-                tokens: self.token_keeper(scope, server, server.auth_type),
-            },
+            (None, false) => {
+                let kept = self.opened_auth(scope, server).await?;
+                let (headers, client) = match server.auth_type {
+                    ToolAuthType::Oauth => (BTreeMap::new(), client_of(kept)),
+                    _ => (kept, None),
+                };
+                oauth_client = client;
+                ToolAccess::Http {
+                    url: server.url.clone().unwrap_or_default(),
+                    source: AddressSource::Untrusted,
+                    headers,
+                    tokens: self.token_keeper(scope, server, server.auth_type),
+                }
+            }
         };
-        Ok(ToolEndpoint {
-            id: server.id,
-            name: server.name.clone(),
-            scope: *scope,
-            access,
-            timeout: PATIENCE,
-            max_bytes: MAX_BYTES,
-            version: server.updated_at.0.unsigned_abs(),
-        })
+        let mut endpoint = ToolEndpoint::new(server.id, &server.name, *scope, access);
+        endpoint.timeout = PATIENCE;
+        endpoint.max_bytes = MAX_BYTES;
+        endpoint.version = server.updated_at.0.unsigned_abs();
+        endpoint.oauth_client = oauth_client;
+        Ok(endpoint)
     }
 
-    async fn opened_headers(&self, scope: &Scope, server: &ToolServer) -> Result<BTreeMap<String, Secret>> {
+    async fn opened_auth(&self, scope: &Scope, server: &ToolServer) -> Result<BTreeMap<String, Secret>> {
         let Some(sealed) = &server.sealed_auth else {
             let has_none = matches!(server.auth_type, ToolAuthType::Bearer | ToolAuthType::Headers);
             return if has_none { Err(without_auth(server)) } else { Ok(BTreeMap::new()) };

@@ -183,13 +183,8 @@ impl ToolServers {
 fn of_this_process(registered: RegisteredTool) -> UsableTool {
     let RegisteredTool { tool, policy, .. } = registered;
     let name = tool.name.clone();
-    let listed = ListedTool {
-        tool,
-        offered_as: name.clone(),
-        policy,
-        state: ToolState::Approved,
-        approved: None,
-    };
+    let listed =
+        ListedTool { tool, offered_as: name.clone(), policy, state: ToolState::Approved, approved: None };
     UsableTool { id: name, server_id: None, listed }
 }
 
