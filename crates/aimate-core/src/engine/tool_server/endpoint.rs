@@ -19,7 +19,7 @@ use crate::scope::Scope;
 use crate::sealing::{Binding, SecretKind};
 use crate::secret::Secret;
 use crate::tool::{
-    TokenKeeper, ToolAccess, ToolAuthType, ToolEndpoint, ToolGrant, ToolServer, ToolServerClient,
+    TokenKeeper, ToolAccess, ToolAuthType, ToolEndpoint, ToolGrant, ToolServer, ToolServerClient, client_of,
     read_headers,
 };
 
