@@ -20,7 +20,7 @@ use crate::reading::Reading;
 use crate::tool_file;
 
 /// The names that the environment may hold; see the README.
-const KNOWN: [&str; 52] = [
+const KNOWN: [&str; 53] = [
     "AIMATE_READ_DEPTH",
     "AIMATE_READ_FILE",
     "AIMATE_READ_MEMORY",
