@@ -20,8 +20,8 @@ use aimate::tool::{
 };
 use aimate::workspace::{NewWorkspace, NewWorkspaceMember, WorkspaceRole};
 use aimate::{
-    ChatEvent, ClockAndIds, Engine, EngineBuilder, Error, ErrorKind, KeyRing, PageRequest, RandomIds,
-    Role, Scope, Secret, Turn,
+    ChatEvent, ClockAndIds, Engine, EngineBuilder, Error, ErrorKind, KeyRing, PageRequest, RandomIds, Role,
+    Scope, Secret, Turn,
 };
 use serde_json::{Map, json};
 
@@ -418,7 +418,8 @@ async fn own_server_hides_a_shared_one_of_its_name() {
     house.call(&house.ann, "calc/add").await.unwrap();
     house.call(&house.bob, "calc/add").await.unwrap();
     let url = |access: ToolAccess| if let ToolAccess::Http { url, .. } = access { Some(url) } else { None };
-    let urls: Vec<_> = house.servers.calls().into_iter().filter_map(|call| url(call.endpoint.access)).collect();
+    let urls: Vec<_> =
+        house.servers.calls().into_iter().filter_map(|call| url(call.endpoint.access)).collect();
     assert_eq!(urls, [URL, "https://shared.example.org/"]);
 }
 

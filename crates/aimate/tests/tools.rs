@@ -398,18 +398,19 @@ async fn tool_tells_progress_and_asks_the_person() {
 
 #[tokio::test]
 async fn cancelling_ends_the_call() {
-    let dropped = Arc::new(AtomicUsize::new(0));
+    let (dropped, begun) = (Arc::new(AtomicUsize::new(0)), Arc::new(tokio::sync::Notify::new()));
     struct Drops(Arc<AtomicUsize>);
     impl Drop for Drops {
         fn drop(&mut self) {
             self.0.fetch_add(1, Ordering::SeqCst);
         }
     }
-    let counter = dropped.clone();
+    let (counter, begins) = (dropped.clone(), begun.clone());
     let hangs = HostTool::new("hangs", "", json!({}), move |_: ToolContext, _: Value| {
-        let drops = Drops(counter.clone());
+        let (drops, begins) = (Drops(counter.clone()), begins.clone());
         async move {
             let _drops = drops;
+            begins.notify_one();
             std::future::pending::<aimate::Result<String>>().await
         }
     });
@@ -418,6 +419,7 @@ async fn cancelling_ends_the_call() {
     let (run, conversation) = (listener.run_id(), listener.conversation_id());
     while let Some(event) = listener.next().await {
         if matches!(event, ChatEvent::ToolCalled { .. }) {
+            begun.notified().await;
             bench.engine.runs(&bench.me).cancel(run).await.unwrap();
         }
     }
