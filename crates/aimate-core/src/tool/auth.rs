@@ -1,8 +1,11 @@
 //! How a tool server is authorized.
 
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::client::OAuthClient;
 use crate::connection::clean_key;
@@ -38,7 +41,7 @@ names! {
 /// What a tool server is authorized with.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct ToolAuthConfig {
     /// With `bearer`: the token.
     #[serde(default)]
@@ -53,9 +56,45 @@ pub struct ToolAuthConfig {
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, write_only))]
     pub client_secret: Option<Secret>,
     /// With `headers`: the headers.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     #[cfg_attr(feature = "openapi", schema(value_type = std::collections::BTreeMap<String, String>, write_only))]
     pub headers: BTreeMap<String, Secret>,
+}
+
+impl<'de> Deserialize<'de> for ToolAuthConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Whole(ToolAuthConfig);
+        impl<'de> Deserialize<'de> for Whole {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+                // The derived one, which the name stands for here.
+                ToolAuthConfig::deserialize(deserializer).map(Whole)
+            }
+        }
+        object::<D, Whole>(deserializer).map(|whole| whole.0)
+    }
+}
+
+/// An object. Of a text in its place, which may be a secret, the error says nothing.
+fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> std::result::Result<T, D::Error> {
+    struct Object<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, _: &str) -> std::result::Result<T, E> {
+            Err(E::custom("is a text; it must be an object"))
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> std::result::Result<T, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+    deserializer.deserialize_any(Object(PhantomData))
 }
 
 impl ToolAuthConfig {
@@ -259,6 +298,19 @@ mod tests {
         assert!(ToolAuthType::Bearer.sent(Some(&config)).is_err());
         let without = ToolAuthConfig { client_id: None, ..config };
         assert!(ToolAuthType::Oauth.sent(Some(&without)).is_err());
+    }
+
+    #[test]
+    fn text_in_place_of_an_object_is_not_quoted() {
+        use serde_json::{from_value, json};
+        for wrong in [json!("tok-canary"), json!({"headers": "tok-canary"}), json!({"token": ["tok-canary"]})]
+        {
+            let error = from_value::<ToolAuthConfig>(wrong.clone()).unwrap_err().to_string();
+            assert!(!error.contains("canary"), "{wrong}: {error}");
+        }
+        assert!(from_value::<ToolAuthConfig>(json!({"tokn": "x"})).is_err());
+        let right = from_value::<ToolAuthConfig>(json!({"headers": {"a": "b"}})).unwrap();
+        assert_eq!(right.headers["a"].expose(), "b");
     }
 
     #[test]

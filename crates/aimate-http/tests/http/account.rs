@@ -139,7 +139,7 @@ pub(crate) async fn operations(bench: &Bench) -> Vec<(Method, String)> {
     operations
 }
 
-pub(crate) const OPEN: [&str; 10] = [
+pub(crate) const OPEN: [&str; 11] = [
     "/health",
     "/ready",
     "/metrics",
@@ -149,6 +149,8 @@ pub(crate) const OPEN: [&str; 10] = [
     "/api/v1/auth/oidc",
     "/api/v1/auth/oidc/00000000-0000-7000-8000-000000000000/start",
     "/api/v1/auth/oidc/00000000-0000-7000-8000-000000000000/callback",
+    // Of the browser that began a login, which its cookie tells.
+    "/api/v1/tools/login/callback",
     // Whoever has the link; this one leads to nothing.
     "/api/v1/shared/00000000-0000-7000-8000-000000000000",
 ];

@@ -164,6 +164,7 @@ fn needed(method: &Method, path: &str) -> &'static str {
         Method::GET => "read",
         _ if changes_for_admins.iter().any(|root| is_of(root)) => "admin",
         _ if path == "/api/v1/knowledge/search" => "read",
+        _ if path.starts_with("/api/v1/tools/servers/") && path.ends_with("/prompts") => "read",
         _ => "write",
     }
 }

@@ -318,8 +318,11 @@ fn operations(document: &Value) -> Vec<Operation> {
             let of =
                 |place: &'static str| parameters.iter().filter(move |parameter| parameter["in"] == place);
             let name = |parameter: &Value| parameter["name"].as_str().unwrap().to_owned();
-            // An OpenID provider's name is the operator's, and everybody's to read.
-            let path_ids = of("path").filter(|parameter| parameter["name"] != "provider").map(|parameter| {
+            // An OpenID provider's name is the operator's, and everybody's to read; a call is of
+            // its run.
+            let is_id =
+                |parameter: &&Value| parameter["name"] != "provider" && parameter["name"] != "call_id";
+            let path_ids = of("path").filter(|parameter| is_id(parameter)).map(|parameter| {
                 let kind = id_kind(document, &parameter["schema"]);
                 (name(parameter), kind.unwrap_or_else(|| kind_of_text(path).to_owned()))
             });
@@ -506,6 +509,8 @@ fn some_body(operation: &Operation) -> Option<Value> {
         _ if path.ends_with("/regenerate") => json!({"stream": false}),
         _ if path.ends_with("/members") => json!({"id": nobody, "role": "viewer"}),
         _ if path.ends_with("/documents") => json!({"name": "x.md", "text": "Mine."}),
+        _ if path.contains("/approvals/") => json!({"approve": true}),
+        _ if path.contains("/inputs/") => json!({"action": "cancel"}),
         _ if path.ends_with("/policy") => json!({"add": "allow"}),
         _ if path.ends_with("/prompts") => json!({"name": "greet"}),
         _ if path.ends_with("/fork") => json!({"message_id": nobody}),

@@ -51,6 +51,7 @@ async fn token_and_headers_never_come_back() {
     said.push(bench.patch(&at, json!({"auth_config": {"headers": {"Host": CANARY}}})).await.body);
     said.push(bench.patch(&at, json!({"auth_config": {"token": [CANARY]}})).await.body);
     said.push(bench.patch(&at, json!({"auth_config": {"headers": CANARY}})).await.body);
+    said.push(bench.patch(&at, json!({"auth_config": CANARY})).await.body);
     for body in said {
         assert!(!body.contains("canary"), "{body}");
     }
@@ -87,8 +88,11 @@ async fn sec_t37_policy_and_approval() {
     tools.set_tools([tool("add", "Adds, and looks into your files."), tool("drop", "Drops.")]);
     bench.post(&format!("{at}/test"), json!({})).await;
     let listed = bench.get("/api/v1/tools").await.json();
-    let add = &listed["data"][0];
-    assert_eq!((&add["id"], &add["state"]), (&json!("calc/add"), &json!("changed")));
+    let tools_listed = listed["data"].as_array().unwrap();
+    // aiMate's own are there too.
+    assert_eq!((&tools_listed[0]["id"], tools_listed[0].get("server_id")), (&json!("current_time"), None));
+    let add = tools_listed.iter().find(|tool| tool["id"] == "calc/add").unwrap();
+    assert_eq!(add["state"], "changed");
     assert_eq!(add["approved"]["description"], "Adds.");
     assert_eq!(add["description"], "Adds, and looks into your files.");
     let again = bench.put(&policy, json!({"add": null})).await.json();
@@ -150,7 +154,8 @@ async fn without_a_client_it_says_so() {
     let bench = bench([]).await;
     let at = made(&bench, json!({"name": "calc", "url": URL})).await;
     bench.post(&format!("{at}/test"), json!({})).await.problem(422, "unsupported");
-    assert_eq!(bench.get("/api/v1/tools").await.json()["data"], json!([]));
+    let listed = bench.get("/api/v1/tools").await.json();
+    assert!(listed["data"].as_array().unwrap().iter().all(|tool| tool.get("server_id").is_none()));
 }
 
 /// Comes back from a login as a browser does that keeps this cookie.
