@@ -31,7 +31,7 @@ pub(crate) enum ToolCommand {
     },
     /// Call a tool and print what it returns
     Call {
-        /// The tool: `SERVER/TOOL`
+        /// The tool: `SERVER/TOOL`, or the name of one of aiMate's own
         tool: String,
         /// Its arguments, a JSON object
         #[arg(long, default_value = "{}", value_name = "JSON")]

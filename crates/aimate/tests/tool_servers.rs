@@ -357,6 +357,15 @@ async fn unread_server_is_read_at_its_first_call() {
 }
 
 #[tokio::test]
+async fn tool_of_this_process_is_called_too() {
+    let house = House::new().await;
+    let here = house.call(&house.ann, "current_time").await.unwrap();
+    assert!(!here.is_error && !here.content.is_empty() || here.structured.is_some(), "{here:?}");
+    assert_eq!(house.call(&house.ann, "knowledge_search").await.unwrap_err().kind(), ErrorKind::Invalid);
+    assert_eq!(house.call(&house.ann, "nope").await.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
 async fn others_find_no_server_of_mine() {
     let house = House::new().await;
     let id = house.tested().await.server.id;

@@ -49,7 +49,7 @@ impl ToolServices {
         }
     }
 
-    fn named(&self, name: &str) -> Option<HostTool> {
+    pub(super) fn named(&self, name: &str) -> Option<HostTool> {
         self.registered.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 

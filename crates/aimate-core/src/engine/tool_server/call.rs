@@ -5,14 +5,18 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::ToolServers;
 use super::policy::effective;
+use crate::caught::caught;
 use crate::error::{Error, Result};
 use crate::id::ToolServerId;
+use crate::tool::schema::ArgumentSchema;
 use crate::tool::{
-    Elicitation, ElicitationAnswer, ResourceInfo, ServerPrompt, ToolCaller, ToolContent, ToolEndpoint,
-    ToolOutput, ToolPolicy, ToolProgress, ToolState,
+    Elicitation, ElicitationAnswer, HostTool, ResourceInfo, ServerPrompt, ToolCaller, ToolContent,
+    ToolContext, ToolEndpoint, ToolOutput, ToolPolicy, ToolProgress, ToolState,
 };
 
 /// Nobody is there to be asked.
@@ -28,24 +32,69 @@ impl ToolCaller for Nobody {
 }
 
 impl ToolServers {
-    /// Calls a tool, `SERVER/TOOL`, for the person who asks: that is their approval where its
-    /// policy is [`ToolPolicy::Ask`]. What the tool asks in turn is put away.
+    /// Calls a tool, `SERVER/TOOL` or the name of one of this process, for the person who asks:
+    /// that is their approval where its policy is [`ToolPolicy::Ask`]. What the tool asks in turn
+    /// is put away.
     ///
     /// # Errors
-    /// `NotFound`; `Forbidden` if its policy is [`ToolPolicy::Deny`] or it is not as somebody
-    /// approved it; what the server's client says. A tool's own failure is an output.
+    /// `NotFound`; `Invalid` if the arguments do not follow the schema of a tool of this process;
+    /// `Forbidden` if its policy is [`ToolPolicy::Deny`] or it is not as somebody approved it;
+    /// `Timeout`; what the server's client or the tool says. A tool's own failure is an output.
     pub async fn call(&self, tool: &str, arguments: &Map<String, Value>) -> Result<ToolOutput> {
         self.engine.admit(&self.scope).await?;
-        let (server, name) = tool
-            .split_once('/')
-            .ok_or_else(|| Error::invalid(format!("`{tool}` is no tool of a server; it is `SERVER/TOOL`")))?;
+        let limit = self.engine.inner.tools.limits.call_time;
+        let called = async {
+            match tool.split_once('/') {
+                Some((server, name)) => self.call_server(server, name, arguments).await,
+                None => self.call_here(tool, arguments).await,
+            }
+        };
+        let outcome = timeout(limit, caught(called))
+            .await
+            .map_err(|_| Error::timeout(format!("`{tool}` did not answer in {} s", limit.as_secs_f64())))?;
+        outcome
+            .unwrap_or_else(|panic| Err(Error::internal(format!("`{tool}` broke down")).with_source(panic)))
+    }
+
+    /// Calls a tool of this process.
+    async fn call_here(&self, name: &str, arguments: &Map<String, Value>) -> Result<ToolOutput> {
+        let missing =
+            || Error::not_found(format!("there is no tool `{name}`; one of a server is `SERVER/TOOL`"));
+        let HostTool { tool, handler, policy } = self.engine.inner.tools.named(name).ok_or_else(missing)?;
+        if policy == ToolPolicy::Deny {
+            return Err(Error::forbidden(format!("`{name}` is not called: its policy is `deny`")));
+        }
+        let arguments = Value::Object(arguments.clone());
+        let schema = ArgumentSchema::compile(&tool.input_schema).map_err(Error::invalid)?;
+        schema.check(&arguments).map_err(|why| Error::field("arguments", why))?;
+        let key = self.engine.inner.sources.id::<uuid::Uuid>().to_string();
+        let context = ToolContext {
+            scope: self.scope,
+            conversation_id: None,
+            run_id: None,
+            call_id: key.clone(),
+            idempotency_key: key,
+            knowledge: Vec::new(),
+            caller: Arc::new(Nobody),
+            cancelled: CancellationToken::new(),
+        };
+        handler.call(context, arguments).await
+    }
+
+    async fn call_server(
+        &self,
+        server: &str,
+        name: &str,
+        arguments: &Map<String, Value>,
+    ) -> Result<ToolOutput> {
         let catalog = self.engine.tool_catalog(&self.scope).await?;
         let server = self.engine.with_tools(&self.scope, catalog.named(server)?).await?;
         let tools = self.engine.inner.stores.tool_servers.tools(&self.scope, server.id).await?;
         let Some(listed) = tools.tools.iter().find(|listed| listed.name == name) else {
             return Err(Error::not_found(format!("tool server `{}` lists no tool `{name}`", server.name)));
         };
-        let refused = |why: &str| Err(Error::forbidden(format!("`{tool}` is not called: {why}")));
+        let refused =
+            |why: &str| Err(Error::forbidden(format!("`{}/{name}` is not called: {why}", server.name)));
         match (tools.state(listed), effective(self.engine.configured_tool_server(&server), &tools, listed)) {
             (ToolState::New | ToolState::Changed, _) => {
                 return refused("it is not as somebody approved it; set its policy");
