@@ -229,7 +229,7 @@ async fn deleted_tenant_leaves_no_row_and_no_byte() {
         let others = rows(&place, kind, eve.tenant, None).await;
         let before = rows(&place, kind, ann.tenant, None).await;
         // Of what nobody has through the engine yet, nothing is there.
-        let empty = ["api_tokens", "files", "invites", "logins", "loose_blobs", "sessions"];
+        let empty = ["api_tokens", "files", "invites", "logins", "loose_blobs", "sessions", "tool_outputs"];
         for (table, n) in &before {
             assert_eq!(*n > 0, !empty.contains(&table.as_str()), "{table}: {n}");
         }
