@@ -212,23 +212,28 @@ impl Driver {
         waiting: &[ToolCall],
         answer: &PartialAnswer,
     ) -> Option<End> {
-        self.publish(waiting.iter().map(|call| ChatEvent::ApprovalRequired { call: Box::new(call.clone()) }));
         if let Err(error) = self.save().await {
             return Some(failed(&error, true));
         }
         if self.channel.cancel.is_cancelled() {
             return Some(End::cancelled());
         }
-        let parked = tools.parked(waiting, answer.used, self.channel.last());
+        let asked: Vec<_> =
+            waiting.iter().map(|call| ChatEvent::ApprovalRequired { call: Box::new(call.clone()) }).collect();
+        let (first, count) = (self.channel.last() + 1, asked.len() as u64);
+        let parked = tools.parked(waiting, answer.used, first + count - 1);
         let park = ParkRun {
             id: self.run.id,
             attempt: self.run.attempt,
             parked: parked.stored(),
             content: answer.transcript.parts().to_vec(),
-            events: unlogged(&self.channel),
+            events: EventBatch { first, events: asked.clone() },
         };
         match self.runs.park(&self.channel.scope, &park).await {
             Ok(()) => {
+                // Not before: whoever hears it may answer at once.
+                self.channel.publish(asked);
+                self.channel.logged(first + count - 1);
                 self.channel.park();
                 None
             }

@@ -17,9 +17,11 @@ mod store;
 pub(crate) mod toolbox;
 mod web_search;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 pub use auth::{ToolAuthConfig, ToolAuthType};
@@ -90,7 +92,7 @@ pub struct ToolHints {
 }
 
 /// Whether a tool's calls are made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ToolPolicy {
@@ -103,6 +105,15 @@ pub enum ToolPolicy {
 }
 
 names! { ToolPolicy { Allow = "allow", Ask = "ask", Deny = "deny" } }
+
+/// What is none is not repeated: it stands in a map whose names are free, where a secret may
+/// have been put by mistake.
+impl<'de> Deserialize<'de> for ToolPolicy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = <Cow<'de, str>>::deserialize(deserializer)?;
+        name.parse().map_err(|_| D::Error::custom("is no policy; they are `allow`, `ask` and `deny`"))
+    }
+}
 
 /// Where the calls of a tool go.
 #[derive(Clone)]
