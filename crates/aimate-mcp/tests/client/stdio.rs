@@ -60,6 +60,11 @@ fn child_process() {
                     say(text("through"));
                 }
                 "never" => {}
+                "spawn" => {
+                    let own = std::process::id();
+                    let child = std::process::Command::new("/bin/sleep").arg("600").spawn().unwrap().id();
+                    say(text(&format!("{own} {child}")));
+                }
                 name => say(text(name)),
             },
             (_, "notifications/cancelled") => eprintln!("cancelled {}", asked["params"]["requestId"]),
@@ -162,6 +167,26 @@ async fn child_that_ends_again_and_again_is_left_alone_for_a_while() {
     }
     assert!(refused.retry_after().is_some(), "{refused}");
     assert!(refused.message().contains("times in a row"), "{refused}");
+}
+
+#[cfg(target_os = "linux")]
+/// Whether a process runs; one that has ended may be there until somebody asks how.
+fn is_running(id: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
+}
+
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn forgotten_child_ends_with_those_that_it_started() {
+    let (client, endpoint) = (client(), endpoint("good"));
+    let output = call(&client, &endpoint, "spawn").await.unwrap();
+    let ToolContent::Text { text } = &output.content[0] else { panic!("{output:?}") };
+    assert!(text.split(' ').all(is_running), "{text}");
+    client.forget(endpoint.id).await;
+    while text.split(' ').any(is_running) {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]

@@ -65,6 +65,39 @@ async fn session_longest_unused_goes_when_there_are_too_many() {
 }
 
 #[tokio::test]
+async fn unused_session_is_ended() {
+    let server = Server::start(|asked| match (asked.verb.as_str(), asked.method()) {
+        ("GET", _) => Reply::Held(vec![]),
+        ("DELETE", _) => Reply::Status(200, vec![], String::new()),
+        (_, "initialize") => {
+            let Some(Reply::Json(body)) = legacy(asked) else { unreachable!() };
+            let headers =
+                vec![("mcp-session-id", "1".to_owned()), ("content-type", "application/json".into())];
+            Reply::Status(200, headers, body.to_string())
+        }
+        _ => legacy(asked).unwrap_or_else(|| echo(asked)),
+    })
+    .await;
+    let client = client();
+    let endpoint = endpoint_of(1, &server.url, &[]);
+    client.call(&endpoint, "echo", &word("x"), "k", Person::away()).await.unwrap();
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(9 * 60)).await;
+    tokio::task::yield_now().await;
+    tokio::time::resume();
+    client.call(&endpoint, "echo", &word("x"), "k", Person::away()).await.unwrap();
+    assert_eq!(server.asked_for("initialize").len(), 1);
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(11 * 60)).await;
+    tokio::task::yield_now().await;
+    tokio::time::resume();
+    // Its stream of events is closed.
+    server.until_gone().await;
+    client.call(&endpoint, "echo", &word("x"), "k", Person::away()).await.unwrap();
+    assert_eq!(server.asked_for("initialize").len(), 2);
+}
+
+#[tokio::test]
 async fn changed_settings_make_another_session() {
     let server = Server::legacy(echo).await;
     let client = client();
