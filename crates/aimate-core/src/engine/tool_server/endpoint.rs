@@ -11,16 +11,17 @@ use super::super::Engine;
 use super::super::endpoint::row_binding;
 use super::configured::ConfiguredAccess;
 use super::no_keys;
+use crate::clock::ClockAndIds;
 use crate::connection::origin;
 use crate::error::{Error, ErrorReason, Result};
 use crate::id::ToolServerId;
 use crate::provider::AddressSource;
 use crate::scope::Scope;
-use crate::sealing::{Binding, SecretKind};
+use crate::sealing::{Binding, Sealer, SecretKind};
 use crate::secret::Secret;
 use crate::tool::{
-    TokenKeeper, ToolAccess, ToolAuthType, ToolEndpoint, ToolGrant, ToolServer, ToolServerClient, client_of,
-    read_headers,
+    TokenKeeper, ToolAccess, ToolAuthType, ToolEndpoint, ToolGrant, ToolServer, ToolServerClient,
+    ToolServerStore, client_of, read_headers,
 };
 
 /// How long connecting to a tool server may take, and each call that only reads.
@@ -128,7 +129,9 @@ impl Engine {
     ) -> Option<Arc<dyn TokenKeeper>> {
         (auth_type == ToolAuthType::Oauth).then(|| {
             let keeper = GrantKeeper {
-                engine: self.for_task(),
+                store: self.inner.stores.tool_servers.clone(),
+                keys: self.inner.keys.clone(),
+                sources: self.inner.sources.clone(),
                 scope: *scope,
                 server: server.id,
                 url: server.url.clone().unwrap_or_default(),
@@ -148,8 +151,12 @@ fn without_auth(server: &ToolServer) -> Error {
 
 /// Keeps the tokens of one user at one server, sealed for the server's origin: at another one
 /// they open no more.
+///
+/// It has no engine: the client of tool servers keeps it, and the engine that client.
 struct GrantKeeper {
-    engine: Engine,
+    store: Arc<dyn ToolServerStore>,
+    keys: Option<Sealer>,
+    sources: ClockAndIds,
     scope: Scope,
     server: ToolServerId,
     url: String,
@@ -158,9 +165,9 @@ struct GrantKeeper {
 #[async_trait]
 impl TokenKeeper for GrantKeeper {
     async fn load(&self, issuer: &str) -> Result<Option<Secret>> {
-        let grants = self.engine.inner.stores.tool_servers.grants(&self.scope, self.server).await?;
+        let grants = self.store.grants(&self.scope, self.server).await?;
         let Some(grant) = grants.into_iter().find(|grant| grant.issuer == issuer) else { return Ok(None) };
-        let keys = self.engine.inner.keys.as_ref().ok_or_else(no_keys)?;
+        let keys = self.keys.as_ref().ok_or_else(no_keys)?;
         let origin = origin(Some(&self.url));
         match keys.open(&grant.sealed, &grant_binding(&self.scope, grant.id, &origin)).await {
             Ok(tokens) => Ok(Some(tokens)),
@@ -171,12 +178,11 @@ impl TokenKeeper for GrantKeeper {
     }
 
     async fn save(&self, issuer: &str, tokens: Option<Secret>) -> Result<()> {
-        let store = &self.engine.inner.stores.tool_servers;
         let Some(tokens) = tokens else {
-            return store.delete_grants(&self.scope, self.server, Some(issuer)).await;
+            return self.store.delete_grants(&self.scope, self.server, Some(issuer)).await;
         };
-        let keys = self.engine.inner.keys.as_ref().ok_or_else(no_keys)?;
-        let (id, origin) = (self.engine.inner.sources.id(), origin(Some(&self.url)));
+        let keys = self.keys.as_ref().ok_or_else(no_keys)?;
+        let (id, origin) = (self.sources.id(), origin(Some(&self.url)));
         let sealed = keys.seal(&tokens, &grant_binding(&self.scope, id, &origin)).await?;
         let grant = ToolGrant {
             id,
@@ -184,8 +190,8 @@ impl TokenKeeper for GrantKeeper {
             issuer: issuer.to_owned(),
             url: self.url.clone(),
             sealed,
-            updated_at: self.engine.inner.sources.now(),
+            updated_at: self.sources.now(),
         };
-        store.put_grant(&self.scope, &grant).await
+        self.store.put_grant(&self.scope, &grant).await
     }
 }
