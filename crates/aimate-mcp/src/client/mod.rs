@@ -14,6 +14,8 @@ mod errors;
 mod handler;
 mod headers;
 mod http;
+#[cfg(feature = "stdio")]
+mod late;
 mod listing;
 mod pool;
 mod read;

@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 
 use super::ending::Ending;
 use super::errors::Errors;
+use super::late::LateAnswer;
 use super::session::ServerSession;
 
 /// How long a process may take to end after its input was closed, and after it was told to.
@@ -53,6 +54,7 @@ struct ChildTransport {
     line: Vec<u8>,
     /// Bytes that a line may have.
     max: usize,
+    late: LateAnswer,
     ending: Ending,
     group: ProcessGroup,
     _stderr: JoinSet<()>,
@@ -95,6 +97,7 @@ impl ChildTransport {
             output: BufReader::new(output),
             line: Vec::new(),
             max: endpoint.max_bytes,
+            late: LateAnswer::default(),
             ending: ending.clone(),
             group: ProcessGroup::new(child),
             _stderr: reading,
@@ -134,6 +137,7 @@ impl Transport<RoleClient> for ChildTransport {
         &mut self,
         message: TxJsonRpcMessage<RoleClient>,
     ) -> impl Future<Output = io::Result<()>> + Send + 'static {
+        self.late.sent(&message);
         let input = self.input.clone();
         async move {
             let mut line = serde_json::to_vec(&message)?;
@@ -157,6 +161,7 @@ impl Transport<RoleClient> for ChildTransport {
                 return None;
             };
             match serde_json::from_slice::<ServerJsonRpcMessage>(&line) {
+                Ok(message) if self.late.is(&message) => {}
                 Ok(message) => return Some(message),
                 Err(error) if line.iter().all(u8::is_ascii_whitespace) => drop(error),
                 Err(error) => {
