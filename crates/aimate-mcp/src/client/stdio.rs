@@ -12,8 +12,8 @@ use std::time::Duration;
 use aimate_core::tool::ToolEndpoint;
 use aimate_core::{Error, Result, Secret};
 use rmcp::RoleClient;
-use rmcp::model::ServerJsonRpcMessage;
-use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
+use rmcp::model::{ErrorCode, ProtocolVersion, ServerJsonRpcMessage};
+use rmcp::service::{ClientInitializeError, ClientLifecycleMode, RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -32,17 +32,61 @@ pub(super) async fn connect(
     command: &[String],
     environment: &BTreeMap<String, Secret>,
 ) -> Result<ServerSession> {
-    let (transport, ending) = ChildTransport::start(endpoint, command, environment)?;
-    match tokio::time::timeout(endpoint.timeout, ServerSession::open(transport)).await {
+    match start(endpoint, command, environment, None).await {
+        // It starts more slowly than the SDK waits for the answer to its probe, and speaks the
+        // current revision alone.
+        Err(Failure::Modern) => {
+            let mode =
+                ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] };
+            start(endpoint, command, environment, Some(mode)).await
+        }
+        other => other,
+    }
+    .map_err(|failure| match failure {
+        Failure::Modern => Errors(endpoint).nonsense("refuses each handshake"),
+        Failure::Other(error) => error,
+    })
+}
+
+/// Why a server could not be connected to.
+enum Failure {
+    /// It takes the current revision alone.
+    Modern,
+    Other(Error),
+}
+
+async fn start(
+    endpoint: &ToolEndpoint,
+    command: &[String],
+    environment: &BTreeMap<String, Secret>,
+    mode: Option<ClientLifecycleMode>,
+) -> Result<ServerSession, Failure> {
+    let started = ChildTransport::start(endpoint, command, environment);
+    let (transport, ending) = started.map_err(Failure::Other)?;
+    let opening = async {
+        match mode {
+            Some(mode) => ServerSession::open_in(mode, transport).await,
+            None => ServerSession::open(transport).await,
+        }
+    };
+    match tokio::time::timeout(endpoint.timeout, opening).await {
         Ok(Ok(mut session)) => {
             session.ending = Some(ending);
             Ok(session)
         }
+        Ok(Err(ClientInitializeError::JsonRpcError(data)))
+            if data.code == ErrorCode::UNSUPPORTED_PROTOCOL_VERSION =>
+        {
+            Err(Failure::Modern)
+        }
         Ok(Err(error)) => {
             ending.wait().await;
-            Err(ending.explain(Errors(endpoint).connecting(error), endpoint))
+            Err(Failure::Other(ending.explain(Errors(endpoint).connecting(error), endpoint)))
         }
-        Err(_) => Err(ending.explain(Errors(endpoint).too_slow("begin to speak MCP"), endpoint)),
+        Err(_) => {
+            let error = Errors(endpoint).too_slow("begin to speak MCP");
+            Err(Failure::Other(ending.explain(error, endpoint)))
+        }
     }
 }
 
