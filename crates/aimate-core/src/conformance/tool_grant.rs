@@ -43,7 +43,7 @@ pub async fn grants_are_of_one_user(stores: &Stores) {
     let (mine, theirs) = (grant(&shared, "https://a.example"), grant(&shared, "https://a.example"));
     t.put_grant(&w.me, &mine).await.unwrap();
     t.put_grant(&w.other, &theirs).await.unwrap();
-    assert_eq!(t.grants(&w.me, shared.id).await.unwrap(), [mine.clone()]);
+    assert_eq!(t.grants(&w.me, shared.id).await.unwrap(), std::slice::from_ref(&mine));
     assert_eq!(t.grants(&w.other, shared.id).await.unwrap(), [theirs]);
     for scope in [w.admin, w.stranger] {
         assert_eq!(t.grants(&scope, shared.id).await.unwrap(), []);
