@@ -9,6 +9,8 @@ use crate::database::{Row, Sql, each};
 use crate::page::{before, page_by_id, rows_of, touched_or_not_found};
 use crate::value::{json, text};
 
+/// One new token of a user after the other, so that each counts those before it.
+const LOCK: Sql = Sql::Postgres("SELECT id FROM users WHERE tenant_id = $1 AND id = $2 FOR NO KEY UPDATE");
 /// Not one more than `$10`.
 const CREATE: Sql = Sql::Each {
     sqlite: "INSERT INTO api_tokens (tenant_id, user_id, id, name, prefix, secret_hash, scopes, created_at, \
@@ -62,7 +64,7 @@ impl ApiTokenStore for SqlStore {
         let too_many =
             || Error::conflict(format!("you have {MAX_TOKENS} API tokens, the most; delete one of them"));
         self.database
-            .transaction([create])
+            .transaction([LOCK.scoped(scope), create])
             .await
             .map_err(|error| error.on_foreign_key(missing).on_row_count(too_many))?;
         Ok(())

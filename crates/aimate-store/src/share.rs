@@ -17,6 +17,9 @@ use crate::workspace::too_little;
 /// Those of a conversation that have ended.
 const DELETE_ENDED: Sql =
     Sql::Same("DELETE FROM shares WHERE tenant_id = $1 AND conversation_id = $2 AND expires_at <= $3");
+/// One new link of a conversation after the other, so that each counts those before it.
+const LOCK: Sql =
+    Sql::Postgres("SELECT id FROM conversations WHERE tenant_id = $1 AND id = $2 FOR NO KEY UPDATE");
 /// Of a conversation that the user may write to, and not one more than `$13`.
 const CREATE: Sql = Sql::Same(
     "INSERT INTO shares (tenant_id, user_id, id, conversation_id, message_id, title, message_count, \
@@ -75,6 +78,7 @@ impl ShareStore for SqlStore {
         shown: &SharedConversation,
     ) -> Result<()> {
         let conversation = share.conversation_id;
+        let lock = LOCK.bind(scope.tenant).bind(conversation);
         let delete_ended = DELETE_ENDED.bind(scope.tenant).bind(conversation).bind(share.created_at);
         let create = CREATE
             .scoped(scope)
@@ -90,7 +94,7 @@ impl ShareStore for SqlStore {
             .bind(share.expires_at)
             .bind(i64::from(MAX_SHARES))
             .expect_touched(1);
-        match self.database.transaction([delete_ended, create]).await {
+        match self.database.transaction([lock, delete_ended, create]).await {
             Ok(_) => Ok(()),
             Err(DbError::RowCount { .. }) => {
                 self.check_shares(scope, conversation).await?;

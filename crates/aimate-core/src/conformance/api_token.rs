@@ -1,3 +1,5 @@
+use futures_util::future::join_all;
+
 use super::world::{World, all, at, id, missing, refused};
 use crate::api_token::{ApiToken, FoundToken, MAX_TOKENS, TokenScope};
 use crate::error::ErrorKind;
@@ -80,9 +82,13 @@ pub async fn tokens_are_listed_newest_first(stores: &Stores) {
 
 pub async fn too_many_tokens_conflict(stores: &Stores) {
     let w = World::new(stores).await;
-    for _ in 0..MAX_TOKENS {
+    for _ in 2..MAX_TOKENS {
         created(&w, "a").await;
     }
+    // Those at once are no more either.
+    let tokens: Vec<_> = (0..8).map(|_| token("a")).collect();
+    let made = join_all(tokens.iter().map(|token| stores.api_tokens.create(&w.me, token))).await;
+    assert_eq!(made.iter().filter(|made| made.is_ok()).count(), 2);
     refused(stores.api_tokens.create(&w.me, &token("a")).await, ErrorKind::Conflict);
     stores.api_tokens.create(&w.other, &token("a")).await.unwrap();
 }

@@ -1,3 +1,5 @@
+use futures_util::future::join_all;
+
 use super::world::{World, all, at, conversation, id, missing, refused};
 use crate::deletion::{DeletionStep, DeletionTarget};
 use crate::error::ErrorKind;
@@ -125,10 +127,15 @@ pub async fn others_share_nothing(stores: &Stores) {
 
 pub async fn links_of_a_conversation_are_bounded(stores: &Stores) {
     let (w, first, _) = shared(stores).await;
-    for _ in 1..MAX_SHARES {
+    for _ in 3..MAX_SHARES {
         let next = share(&w.me, first.conversation_id);
         stores.shares.create(&w.me, &next, &hash(), &shown("x")).await.unwrap();
     }
+    // Those at once are no more either.
+    let next: Vec<_> = (0..8).map(|_| (share(&w.me, first.conversation_id), hash())).collect();
+    let shown_by_all = shown("x");
+    let made = next.iter().map(|(next, hash)| stores.shares.create(&w.me, next, hash, &shown_by_all));
+    assert_eq!(join_all(made).await.iter().filter(|made| made.is_ok()).count(), 2);
     let next = share(&w.me, first.conversation_id);
     refused(stores.shares.create(&w.me, &next, &hash(), &shown("x")).await, ErrorKind::Conflict);
     // Those that have ended make room.
