@@ -38,9 +38,12 @@ pub async fn quota_is_kept_to_the_last_byte(stores: &Stores) {
     documents.add(me, &sized(fixture.collection, 40), &quotas).await.unwrap();
     documents.add(me, &sized(fixture.collection, 0), &quotas).await.unwrap();
     exceeded(documents.add(me, &sized(fixture.collection, 0), &quotas).await, "this user has 3 of 3");
-    assert_eq!(documents.storage(me).await.unwrap().user, StorageAmount { documents: 3, bytes: 100 });
+    assert_eq!(
+        documents.storage(me, &quotas).await.unwrap().user,
+        StorageAmount { documents: 3, bytes: 100 }
+    );
     documents.delete(me, &[first.id]).await.unwrap();
-    assert_eq!(documents.storage(me).await.unwrap().user, StorageAmount { documents: 2, bytes: 40 });
+    assert_eq!(documents.storage(me, &quotas).await.unwrap().user, StorageAmount { documents: 2, bytes: 40 });
     documents.add(me, &sized(fixture.collection, 60), &quotas).await.unwrap();
     // What is not there is not taken for what does not fit.
     refused(documents.add(me, &sized(id(), 1_000), &quotas).await, ErrorKind::NotFound);
@@ -53,11 +56,14 @@ pub async fn replaced_document_counts_once(stores: &Stores) {
     let version = |size| Document { source: Some("s".into()), ..sized(fixture.collection, size) };
     for size in [90, 100, 10] {
         documents.add(me, &version(size), &quotas).await.unwrap();
-        assert_eq!(documents.storage(me).await.unwrap().user, StorageAmount { documents: 1, bytes: size });
+        assert_eq!(
+            documents.storage(me, &quotas).await.unwrap().user,
+            StorageAmount { documents: 1, bytes: size }
+        );
     }
     exceeded(documents.add(me, &version(101), &quotas).await, "this user");
     // The one before is still there.
-    assert_eq!(documents.storage(me).await.unwrap().user.bytes, 10);
+    assert_eq!(documents.storage(me, &quotas).await.unwrap().user.bytes, 10);
 }
 
 pub async fn tenant_has_a_quota_of_its_own(stores: &Stores) {
@@ -77,11 +83,15 @@ pub async fn tenant_has_a_quota_of_its_own(stores: &Stores) {
     let bytes = of_tenant(None, Some(8));
     exceeded(documents.add(&w.other, &sized(theirs.id, 2), &bytes).await, "7 of 8 bytes");
     documents.add(&w.other, &sized(theirs.id, 1), &bytes).await.unwrap();
-    let stored = stores.documents.storage(&w.other).await.unwrap();
+    let stored = documents.storage(&w.other, &both).await.unwrap();
     assert_eq!(stored.user, StorageAmount { documents: 2, bytes: 3 });
     assert_eq!(stored.tenant, StorageAmount { documents: 4, bytes: 8 });
+    // What nothing limits is not counted.
+    let stored = documents.storage(&w.other, &quotas).await.unwrap();
+    assert_eq!((stored.user, stored.tenant.documents), (StorageAmount::default(), 4));
     // Another tenant is full or empty by itself.
-    assert_eq!(documents.storage(&w.stranger).await.unwrap(), crate::knowledge::StorageUse::default());
+    let none = crate::knowledge::StorageUse::default();
+    assert_eq!(documents.storage(&w.stranger, &both).await.unwrap(), none);
 }
 
 pub async fn uploads_at_once_keep_no_more_than_allowed(stores: &Stores) {
@@ -97,7 +107,7 @@ pub async fn uploads_at_once_keep_no_more_than_allowed(stores: &Stores) {
         for refused in join_all(adds).await.into_iter().filter_map(Result::err) {
             assert_eq!(refused.reason(), Some(ErrorReason::QuotaExceeded), "{refused}");
         }
-        let stored = stores.documents.storage(&w.me).await.unwrap().tenant;
+        let stored = stores.documents.storage(&w.me, &of_tenant(None, Some(0))).await.unwrap().tenant;
         assert_eq!(stored, StorageAmount { documents: whole, bytes: whole * 10 });
     }
 }

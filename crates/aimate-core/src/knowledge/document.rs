@@ -308,9 +308,9 @@ pub trait DocumentStore: Send + Sync {
         document: &Document,
         quotas: &StorageQuotas,
     ) -> Result<(Document, Option<Blob>)>;
-    /// How much the user and their tenant keep. Costs time in proportion to the number of
-    /// the tenant's documents.
-    async fn storage(&self, scope: &Scope) -> Result<StorageUse>;
+    /// How much the user and their tenant keep, each if `quotas` limit it, and nothing else.
+    /// Costs time in proportion to the documents of whom they limit.
+    async fn storage(&self, scope: &Scope, quotas: &StorageQuotas) -> Result<StorageUse>;
     /// The document with this id.
     async fn get(&self, scope: &Scope, id: DocumentId) -> Result<Document>;
     /// The documents with these ids, in any order. Those that are not there are

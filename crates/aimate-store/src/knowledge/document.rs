@@ -162,8 +162,8 @@ impl DocumentStore for SqlStore {
         add(self, scope, document, &quotas.of_owner(scope)).await
     }
 
-    async fn storage(&self, scope: &Scope) -> Result<StorageUse> {
-        quota::storage(self, scope).await
+    async fn storage(&self, scope: &Scope, quotas: &StorageQuotas) -> Result<StorageUse> {
+        quota::storage(self, scope, &quotas.of_owner(scope)).await
     }
 
     async fn get(&self, scope: &Scope, id: DocumentId) -> Result<Document> {
@@ -288,7 +288,7 @@ async fn add(
         // One of its conditions does not hold.
         Err(DbError::RowCount { .. }) => {
             ownership::check_collection(store, scope, new.collection_id).await?;
-            let stored = quota::storage(store, scope).await?;
+            let stored = quota::storage(store, scope, quotas).await?;
             if quota::exceeds(quotas, &stored, new.size) {
                 return Err(quotas.refusal(&stored, new.size));
             }

@@ -16,7 +16,7 @@ impl Engine {
         if quotas.is_none() || may_replace {
             return Ok(());
         }
-        let stored = self.inner.stores.documents.storage(owner).await?;
+        let stored = self.inner.stores.documents.storage(owner, &quotas).await?;
         quotas.used_up(&stored).map_or(Ok(()), Err)
     }
 }

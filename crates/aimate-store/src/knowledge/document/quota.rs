@@ -1,7 +1,7 @@
 //! How much a user and a tenant keep, and whether it is within their quotas.
 
 use aimate_core::knowledge::{StorageAmount, StorageQuota, StorageQuotas, StorageUse};
-use aimate_core::{Result, Scope, UserId};
+use aimate_core::{Result, Scope};
 
 use crate::SqlStore;
 use crate::database::{Row, Sql, Statement};
@@ -57,16 +57,20 @@ pub(super) fn exceeds(quotas: &StorageQuotas, stored: &StorageUse, size: u64) ->
     !quotas.user.allows(&with_it(&stored.user)) || !quotas.tenant.allows(&with_it(&stored.tenant))
 }
 
-fn stored(rows: &[Row]) -> Result<StorageAmount> {
-    let Some(row) = rows.first() else { return Ok(StorageAmount::default()) };
+fn stored(row: &Row) -> Result<StorageAmount> {
     let number = |name: &str| row.get::<i64>(name).map(|number| number.try_into().unwrap_or(0));
     Ok(StorageAmount { documents: number("document_count")?, bytes: number("byte_count")? })
 }
 
 /// See [`DocumentStore::storage`](aimate_core::knowledge::DocumentStore::storage).
-pub(super) async fn storage(store: &SqlStore, scope: &Scope) -> Result<StorageUse> {
-    let statements = [OF_USER.scoped(scope), OF_TENANT.bind(scope.tenant)];
-    let [user, tenant] = store.database.read_each(statements).await?;
-    let user = if scope.user == UserId::SHARED { StorageAmount::default() } else { stored(&user)? };
-    Ok(StorageUse { user, tenant: stored(&tenant)? })
+pub(super) async fn storage(store: &SqlStore, scope: &Scope, quotas: &StorageQuotas) -> Result<StorageUse> {
+    let amount = async |quota: &StorageQuota, sum: Statement| {
+        if quota.is_none() {
+            return Ok(StorageAmount::default());
+        }
+        let row = store.database.read_first(sum).await?;
+        row.as_ref().map_or(Ok(StorageAmount::default()), stored)
+    };
+    let user = amount(&quotas.user, OF_USER.scoped(scope)).await?;
+    Ok(StorageUse { user, tenant: amount(&quotas.tenant, OF_TENANT.bind(scope.tenant)).await? })
 }
