@@ -1,5 +1,7 @@
 //! Managing a user's conversations.
 
+mod search;
+
 use std::collections::HashSet;
 
 use super::Engine;
