@@ -1,10 +1,9 @@
-//! Ten times more than the server can do, on a real socket (P18). It takes half a minute,
-//! and says what it measured; without `--release` it measures the lack of optimisation:
+//! Ten times more than the server can do, on a real socket (P18), from a process of its own: the
+//! clients take no more than one processor and none of the server's runtime. It takes half a
+//! minute, and says what it measured; without `--release` it measures the lack of optimisation:
 //! `cargo nextest run --run-ignored only --no-capture -E 'test(sec_p18)'`.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aimate_core::rate_limit::RateLimits;
@@ -12,6 +11,7 @@ use aimate_core::testing::ScriptedProvider;
 use aimate_core::{Ids as _, RandomIds};
 use aimate_http::{Options, serve};
 use futures_util::future::join_all;
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -23,37 +23,34 @@ const MOST: usize = 32;
 /// How long each load lasts.
 const TIME: Duration = Duration::from_secs(8);
 
-/// What clients saw.
-#[derive(Default)]
+/// Tells a process that it is the clients: their number, the microseconds from one request of
+/// each to its next, and the server's address.
+const CLIENTS: &str = "AIMATE_TEST_OVERLOAD";
+/// What that process's result begins with.
+const RESULT: &str = "overload clients saw ";
+
+/// What clients saw: how many requests were answered and refused, and in how many milliseconds:
+/// the median, the 99th percentile and the most.
+#[derive(Debug, Deserialize, Serialize)]
 struct Seen {
-    answered: AtomicU64,
-    /// In microseconds.
-    times: std::sync::Mutex<[Vec<u64>; 2]>,
+    answered: (usize, [f64; 3]),
+    refused: (usize, [f64; 3]),
 }
 
 impl Seen {
-    fn note(&self, status: u16, time: Duration) {
-        let is_refused = match status {
-            200 | 201 => false,
-            503 => true,
-            other => panic!("an answer of status {other}"),
+    /// Of the times in microseconds of what was answered and of what was refused.
+    fn of([answered, refused]: [Vec<u64>; 2]) -> Self {
+        let percentiles = |mut times: Vec<u64>| {
+            times.sort_unstable();
+            let at =
+                |share: usize| times.get(times.len().saturating_sub(1) * share / 100).copied().unwrap_or(0);
+            (times.len(), [50, 99, 100].map(|share| at(share) as f64 / 1_000.0))
         };
-        if !is_refused {
-            self.answered.fetch_add(1, Ordering::Relaxed);
-        }
-        self.times.lock().unwrap()[usize::from(is_refused)].push(u64::try_from(time.as_micros()).unwrap());
-    }
-
-    /// The median, the 99th percentile and the most, in milliseconds.
-    fn percentiles(&self, of_refused: bool) -> (usize, [f64; 3]) {
-        let mut times = self.times.lock().unwrap()[usize::from(of_refused)].clone();
-        times.sort_unstable();
-        let at = |share: usize| times.get(times.len().saturating_sub(1) * share / 100).copied().unwrap_or(0);
-        (times.len(), [50, 99, 100].map(|share| at(share) as f64 / 1_000.0))
+        Self { answered: percentiles(answered), refused: percentiles(refused) }
     }
 
     fn rate(&self) -> f64 {
-        self.answered.load(Ordering::Relaxed) as f64 / TIME.as_secs_f64()
+        self.answered.0 as f64 / TIME.as_secs_f64()
     }
 }
 
@@ -101,28 +98,55 @@ fn status_of_whole(read: &[u8]) -> Option<u16> {
     (read.len() >= head + 4 + length).then_some(status)
 }
 
-/// So many clients, each with a pause from one request to the next.
-async fn load(address: SocketAddr, clients: usize, pace: Duration) -> Arc<Seen> {
-    let seen = Arc::new(Seen::default());
+/// So many clients in a process of their own, each with a pause from one request to the next.
+#[expect(clippy::disallowed_methods, reason = "the test starts processes")]
+async fn load(address: SocketAddr, clients: usize, pace: Duration) -> Seen {
+    let output = tokio::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "overload::clients_of_overload", "--nocapture"])
+        .env(CLIENTS, format!("{clients} {} {address}", pace.as_micros()))
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let result = said.split_once(RESULT).and_then(|(_, rest)| rest.lines().next());
+    let Some(result) = result else { panic!("{said}{}", String::from_utf8_lossy(&output.stderr)) };
+    serde_json::from_str(result).unwrap()
+}
+
+#[tokio::test]
+#[ignore = "`sec_p18_*` starts it"]
+#[expect(clippy::disallowed_methods, reason = "the test is the process here, and is told by its environment")]
+async fn clients_of_overload() {
+    let Ok(told) = std::env::var(CLIENTS) else { return };
+    let [clients, pace, address] = told.split(' ').collect::<Vec<_>>().try_into().unwrap();
+    let (clients, address) = (clients.parse::<usize>().unwrap(), address.parse().unwrap());
+    let pace = Duration::from_micros(pace.parse().unwrap());
     let end = Instant::now() + TIME;
     let clients = (0..clients).map(|n| {
-        let seen = seen.clone();
-        #[expect(clippy::disallowed_methods, reason = "the test is the process here")]
         tokio::spawn(async move {
             let mut client = LoadClient { address, stream: None, sent: n };
+            let mut times = [Vec::new(), Vec::new()];
             sleep(pace.mul_f64(n as f64 / clients as f64)).await;
             while Instant::now() < end {
                 let start = Instant::now();
-                let status = client.ask().await;
-                seen.note(status, start.elapsed());
+                let is_refused = match client.ask().await {
+                    200 | 201 => false,
+                    503 => true,
+                    other => panic!("an answer of status {other}"),
+                };
+                times[usize::from(is_refused)].push(u64::try_from(start.elapsed().as_micros()).unwrap());
                 sleep_until(start + pace).await;
             }
+            times
         })
     });
+    let mut all = [Vec::new(), Vec::new()];
     for client in join_all(clients).await {
-        client.unwrap();
+        let [answered, refused] = client.unwrap();
+        all[0].extend(answered);
+        all[1].extend(refused);
     }
-    seen
+    println!("{RESULT}{}", serde_json::to_string(&Seen::of(all)).unwrap());
 }
 
 /// The time of `/health` meanwhile, at most.
@@ -164,13 +188,11 @@ async fn sec_p18_overload_is_refused_and_work_goes_on() {
     }));
 
     let peak = load(address, MOST / 2, Duration::ZERO).await;
-    let (_, times) = peak.percentiles(false);
-    println!("peak: {:.0} requests/s, {times:?} ms (p50, p99, most)", peak.rate());
+    println!("peak: {:.0} requests/s, {:?} ms (p50, p99, most)", peak.rate(), peak.answered.1);
     let clients = MOST * 10;
     let pace = Duration::from_secs_f64(clients as f64 / (10.0 * peak.rate()));
     let (over, health) = tokio::join!(load(address, clients, pace), slowest_health(address));
-    let (answered, times) = over.percentiles(false);
-    let (refused, refusals) = over.percentiles(true);
+    let ((answered, times), (refused, refusals)) = (over.answered, over.refused);
     println!(
         "overload: {} requests/s came, {:.0} were answered ({:.0} % of the peak) in {times:?} ms; {refused} were \
          refused in {refusals:?} ms; /health took {health:?} at most",
@@ -178,8 +200,8 @@ async fn sec_p18_overload_is_refused_and_work_goes_on() {
         over.rate(),
         100.0 * over.rate() / peak.rate(),
     );
-    // The clients take of the same processors; and not optimised, a refusal costs them and
-    // the server so much that it tells little.
+    // The clients take of the same processors; and not optimised, a refusal costs so much that it
+    // tells little.
     let least = if cfg!(debug_assertions) { 0.2 } else { 0.8 };
     assert!(over.rate() >= least * peak.rate(), "{} of {}", over.rate(), peak.rate());
     let _ = stop.send(());
