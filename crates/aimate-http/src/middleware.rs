@@ -116,7 +116,8 @@ impl Watch {
 /// still to come gets its place then: who sends slowly keeps nobody else out.
 async fn let_in(app: App, is_service: bool, request: Request, next: Next) -> Response {
     if !is_service
-        && (request.body().is_end_stream() || !request_class::takes_a_body(request.method()))
+        && (request.body().is_end_stream()
+            || !request_class::takes_a_body(request.method(), request.uri().path()))
         && let Err(failure) = app.begin_work()
     {
         return failure.into_response();

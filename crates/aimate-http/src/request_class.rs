@@ -42,8 +42,22 @@ pub(crate) fn is_change(method: &Method, path: &str) -> bool {
 }
 
 /// Whether what a request sends along is read.
-pub(crate) fn takes_a_body(method: &Method) -> bool {
-    !is_read(method) && method != Method::DELETE
+pub(crate) fn takes_a_body(method: &Method, path: &str) -> bool {
+    if is_read(method) || method == Method::DELETE {
+        return false;
+    }
+    let parts: Vec<&str> = parts(path).collect();
+    !matches!(
+        parts.as_slice(),
+        ["models", .., "enable" | "disable"]
+            | ["connections", _, "test"]
+            | ["connections", _, "models", "refresh"]
+            | ["users", _, "unlock"]
+            | ["tools", "servers", _, "test" | "login"]
+            | ["groups", _, "members", _]
+            | ["runs", _, "cancel"]
+            | ["knowledge", "documents", _, "cancel"]
+    )
 }
 
 fn is_read(method: &Method) -> bool {
@@ -114,6 +128,23 @@ mod tests {
         ] {
             assert!(!is(method.clone(), path), "{method} {path}");
         }
+    }
+
+    #[test]
+    fn bodies_are_read_where_the_document_says_so() {
+        let (_, document) = crate::router::documented_routes(true).split_for_parts();
+        let mut seen = 0;
+        for (path, item) in &document.paths.paths {
+            for (method, operation) in
+                [(Method::POST, &item.post), (Method::PUT, &item.put), (Method::PATCH, &item.patch)]
+            {
+                let Some(operation) = operation else { continue };
+                seen += 1;
+                assert_eq!(takes_a_body(&method, path), operation.request_body.is_some(), "{method} {path}");
+            }
+        }
+        assert!(seen > 40, "{seen}");
+        assert!(!takes_a_body(&Method::DELETE, "/api/v1/conversations/1"));
     }
 
     #[test]

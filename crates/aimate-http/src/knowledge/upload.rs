@@ -1,5 +1,7 @@
 //! Uploaded files, passed on to the engine as they arrive and never held whole.
 
+use std::sync::OnceLock;
+
 use aimate_core::engine::{Knowledge, MAX_BYTES};
 use aimate_core::knowledge::{ByteStream, Document, NewDocument};
 use aimate_core::{CollectionId, Error, MediaType};
@@ -72,7 +74,7 @@ pub(super) async fn add(
             let Options { body_timeout, min_upload_rate, .. } = app.options;
             let pace = Pace { piece: body_timeout, rate: min_upload_rate };
             let mut form = Multipart::new(&mut body, &boundary, pace);
-            add_form(&mut form, knowledge, collection).await
+            add_form(app, &mut form, knowledge, collection).await
         }
     };
     if is_sending {
@@ -82,16 +84,20 @@ pub(super) async fn add(
 }
 
 async fn add_form(
+    app: &App,
     form: &mut Multipart<'_>,
     knowledge: &Knowledge,
     collection: CollectionId,
 ) -> Result<Document> {
+    let no_room = OnceLock::new();
     let outcome = match read_head(form).await {
-        Ok(new) => knowledge.add(collection, new, file(form)).await,
+        Ok(new) => knowledge.add(collection, new, file(form, app, &no_room)).await,
         Err(error) => Err(error),
     };
     outcome.map_err(|error| {
-        if form.has_timed_out() {
+        if let Some(failure) = no_room.into_inner() {
+            failure
+        } else if form.has_timed_out() {
             Failure::with_status(error, StatusCode::REQUEST_TIMEOUT)
         } else {
             error.into()
@@ -146,8 +152,9 @@ fn with_file(new: NewDocument, name: Option<String>, part: &PartHead) -> aimate_
 }
 
 /// Streams the file. The stream ends with an error if another part follows, so
-/// that nothing is stored then.
-fn file<'a>(form: &'a mut Multipart<'_>) -> ByteStream<'a> {
+/// that nothing is stored then; and with `no_room`, if there is no place in work for the rest of
+/// it when the file has come.
+fn file<'a>(form: &'a mut Multipart<'_>, app: &'a App, no_room: &'a OnceLock<Failure>) -> ByteStream<'a> {
     let pieces = stream::unfold(Some(form), |form| async move {
         let form = form?;
         let piece = match form.piece().await {
@@ -156,7 +163,12 @@ fn file<'a>(form: &'a mut Multipart<'_>) -> ByteStream<'a> {
             Err(error) => Err(error),
         };
         match piece {
-            Ok(None) => None,
+            Ok(None) => {
+                let failure = app.begin_work().err()?;
+                let stop = Error::unavailable("there is no place for the file in work");
+                let _ = no_room.set(failure);
+                Some((Err(stop), None))
+            }
             Ok(Some(_)) => {
                 Some((Err(Error::field(FILE, "must be the last part; send one file per request")), None))
             }

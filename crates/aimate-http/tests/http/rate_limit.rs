@@ -188,6 +188,49 @@ async fn server_with_too_much_to_do_refuses_at_once() {
     assert!(bench.get("/metrics").await.body.contains("aimate_http_requests_in_work 0\n"));
 }
 
+/// A file that has come whole is in work, and while it comes it keeps nobody out.
+#[tokio::test]
+async fn upload_finds_a_place_when_it_has_come() {
+    let (bench, gate) = house([], Options::default().max_requests(1)).await;
+    let collection = of("ann", Method::POST, "/api/v1/knowledge/collections", Some(json!({"name": "a"})));
+    let documents = format!("{}/documents", bench.ask(collection).await.header("location"));
+    let (sent, pieces) = tokio::sync::mpsc::channel::<&str>(1);
+    let pieces = futures_util::stream::unfold(pieces, async |mut pieces| {
+        pieces.recv().await.map(|piece| (Ok::<_, std::convert::Infallible>(piece), pieces))
+    });
+    let upload = Request::post(&documents)
+        .header("host", "127.0.0.1")
+        .header("x-user", "ann")
+        .header("content-type", "multipart/form-data; boundary=x")
+        .body(Body::from_stream(pieces))
+        .unwrap();
+    let uploaded = async {
+        let reply = bench.ask(upload).await;
+        gate.add_permits(1);
+        reply
+    };
+    let sender = async {
+        let begin = "--x\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.md\"\r\n\r\n";
+        // The second one is taken when the first one was read.
+        for piece in [begin, "The boiler ", "is serviced "] {
+            sent.send(piece).await.unwrap();
+        }
+        let end = async {
+            until(async || bench.get("/metrics").await.body.contains("aimate_http_requests_in_work 1\n"))
+                .await;
+            sent.send("in May.\r\n--x--\r\n").await.unwrap();
+            drop(sent);
+        };
+        tokio::join!(bench.ask(of("slow", Method::GET, LIST, None)), end).0
+    };
+    let (refused, slow) = tokio::join!(uploaded, sender);
+    let problem = refused.problem(503, "unavailable");
+    assert_eq!(problem["retry_after"], 1);
+    assert_eq!(slow.status, 200);
+    let listed = bench.ask(of("ann", Method::GET, "/api/v1/knowledge/documents", None)).await.json();
+    assert_eq!(listed["data"], json!([]), "nothing of it is stored");
+}
+
 #[tokio::test]
 async fn who_waits_for_a_model_is_not_in_work() {
     let scripts = [vec![say("a"), Step::Hang], answer("b")];
