@@ -1,8 +1,8 @@
-//! Event streams end when who listens may not any more: signed out, disabled, deleted,
-//! demoted, or with a token that was revoked. An answer that took long is not given to
-//! them either.
+//! Event streams and downloads end when who listens may not any more: signed out, disabled,
+//! deleted, demoted, or with a token that was revoked. An answer that took long is not given
+//! to them either.
 
-use std::convert::Infallible;
+use std::io;
 use std::time::Duration;
 
 use aimate_accounts::Accounts;
@@ -11,7 +11,7 @@ use axum::body::{Body, BodyDataStream, HttpBody as _};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use crate::error::{ErrorFormat, Failure, OpenAiError};
@@ -20,9 +20,12 @@ use crate::principal::{LetIn, check};
 /// How often it is looked. What another process changed is known within five seconds of
 /// it: this process may know what was true less than that ago.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A body of so many bytes is as good as sent: most of it is in the buffers of the connection.
+const AT_ONCE: u64 = 256 * 1024;
 
-/// Watches over a response that is an event stream. Any other is left as it is, if it
-/// has nothing in it or came at once: who signs out is told that it is done.
+/// Watches over a response that is an event stream, or longer than what is sent at once. Any
+/// other is left as it is, if it has nothing in it or came at once: who signs out is told that
+/// it is done.
 pub(crate) async fn watch(
     response: Response,
     accounts: &Accounts,
@@ -31,6 +34,7 @@ pub(crate) async fn watch(
     asked_at: Instant,
 ) -> Response {
     let is_stream = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream");
+    let length = response.body().size_hint().exact();
     if !is_stream {
         let tells = response.status().is_success() && !response.body().is_end_stream();
         if tells
@@ -39,15 +43,32 @@ pub(crate) async fn watch(
         {
             return Failure::from(error).into_response();
         }
-        return response;
+        if length.is_some_and(|length| length <= AT_ONCE) {
+            return response;
+        }
     }
+    let ending = if is_stream { Ending::Event(format) } else { Ending::Cut };
     let (accounts, let_in) = (accounts.clone(), let_in.clone());
-    response.map(|body| {
+    let mut response = response.map(|body| {
         let mut looks = interval_at(Instant::now() + LOOK_EVERY, LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let watched = Watched { body: Some(body.into_data_stream()), looks, accounts, let_in, format };
+        let watched = Watched { body: Some(body.into_data_stream()), looks, accounts, let_in, ending };
         Body::from_stream(stream::unfold(watched, Watched::next))
-    })
+    });
+    // The body does not tell it any more.
+    if let Some(length) = length {
+        response.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| length.into());
+    }
+    response
+}
+
+/// How a response ends that is watched over.
+#[derive(Clone, Copy)]
+enum Ending {
+    /// With an event in the form of its API.
+    Event(Option<ErrorFormat>),
+    /// In the middle, with the connection: nothing else tells that it is not whole.
+    Cut,
 }
 
 struct Watched {
@@ -56,11 +77,11 @@ struct Watched {
     looks: Interval,
     accounts: Accounts,
     let_in: LetIn,
-    format: Option<ErrorFormat>,
+    ending: Ending,
 }
 
 impl Watched {
-    async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
+    async fn next(mut self) -> Option<(io::Result<Bytes>, Self)> {
         loop {
             let body = self.body.as_mut()?;
             tokio::select! {
@@ -69,13 +90,16 @@ impl Watched {
                     if let Err(error) = look(&self.accounts, &self.let_in).await {
                         // What it holds (a seat, a listener of a run) goes at once.
                         self.body = None;
-                        return Some((Ok(last_event(self.format, &error)), self));
+                        return Some((self.ending.of(&error), self));
                     }
                 }
                 frame = body.next() => return match frame {
                     Some(Ok(frame)) => Some((Ok(frame), self)),
-                    // A body that fails just ends, as it does without being watched.
-                    Some(Err(_)) | None => None,
+                    Some(Err(error)) => {
+                        self.body = None;
+                        Some((Err(io::Error::other(error)), self))
+                    }
+                    None => None,
                 },
             }
         }
@@ -99,8 +123,18 @@ async fn look(accounts: &Accounts, let_in: &LetIn) -> Result<(), Error> {
     }
 }
 
-/// The `error` event that such a stream ends with, in the form of its API.
-fn last_event(format: Option<ErrorFormat>, error: &Error) -> Bytes {
+impl Ending {
+    fn of(self, error: &Error) -> io::Result<Bytes> {
+        tracing::debug!(%error, "a response ended with the sign-in of who received it");
+        match self {
+            Self::Event(format) => Ok(last_event(format)),
+            Self::Cut => Err(io::Error::other("the rights that this was asked for with are gone")),
+        }
+    }
+}
+
+/// The `error` event that a stream of events ends with, in the form of its API.
+fn last_event(format: Option<ErrorFormat>) -> Bytes {
     let sentence = "the rights that this stream was opened with are gone; sign in again";
     let text = match format {
         Some(ErrorFormat::OpenAi) => {
@@ -114,6 +148,5 @@ fn last_event(format: Option<ErrorFormat>, error: &Error) -> Bytes {
             Ok(format!("event: error\ndata: {data}\n\n"))
         }
     };
-    tracing::debug!(%error, "a stream ended with the sign-in of who listened");
     text.unwrap_or_default().into()
 }

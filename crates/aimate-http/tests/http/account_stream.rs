@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aimate_accounts::{AccountSettings, Accounts, RegistrationRule, SigningSecret};
+use aimate_core::knowledge::{NewCollection, NewDocument};
 use aimate_core::testing::{ScriptedProvider, Step};
 use aimate_http::{Callers, Options};
 use axum::body::Body;
@@ -185,4 +186,47 @@ async fn sec_t19_what_another_process_ended_is_known_within_five_seconds() {
     assert!(rest(stream).await.contains("\"unauthenticated\""));
     here.ask(by(&access, Method::GET, "/api/v1/auth/me", None)).await.problem(401, "unauthenticated");
     std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// What comes of a download that is read a piece at a time, and whether it ends before its end.
+async fn read_slowly(mut body: Body) -> (usize, bool) {
+    let mut pace = tokio::time::interval(Duration::from_millis(100));
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        match frame {
+            Ok(frame) => length += frame.into_data().unwrap().len(),
+            Err(_) => return (length, true),
+        }
+        pace.tick().await;
+    }
+    (length, false)
+}
+
+#[tokio::test]
+async fn sec_t20_logout_cuts_a_download_under_way() {
+    const LENGTH: usize = 2 * 1024 * 1024;
+    let (bench, accounts) = house([]).await;
+    let ada = register(&bench, "ada@example.org").await;
+    let access = text(&ada, "access_token").to_owned();
+    let login = json!({"email": "ada@example.org", "password": PASSWORD});
+    let other = bench.post("/api/v1/auth/login", login).await.json();
+    let other = text(&other, "access_token");
+    let scope = accounts.authenticate(&access).await.unwrap().scope;
+    let knowledge = bench.engine.knowledge(&scope);
+    let collection = knowledge.create_collection(NewCollection::new("manuals")).await.unwrap();
+    let manual = "It is serviced.\n".repeat(LENGTH / 16);
+    let document = knowledge.add_text_to(collection.id, NewDocument::new("manual"), manual).await.unwrap();
+    let at = format!("/api/v1/knowledge/documents/{}/content", document.id);
+    let mut bodies = Vec::new();
+    for token in [access.as_str(), other] {
+        let response = bench.send(by(token, Method::GET, &at, None)).await;
+        assert_eq!(response.headers()["content-length"], LENGTH.to_string().as_str());
+        bodies.push(response.into_body());
+    }
+    assert_eq!(bench.ask(by(&access, Method::POST, "/api/v1/auth/logout", None)).await.status, 204);
+    let [cut, whole] = bodies.try_into().unwrap();
+    let (cut, whole) = tokio::join!(timeout(Duration::from_secs(5), read_slowly(cut)), read_slowly(whole));
+    let (length, is_cut) = cut.unwrap();
+    assert!(is_cut && length < LENGTH, "{length} bytes of {LENGTH}");
+    assert_eq!(whole, (LENGTH, false));
 }
