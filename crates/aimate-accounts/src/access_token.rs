@@ -95,8 +95,13 @@ impl AccessTokens {
         Hs256.token(&header, &claims, key).ok().map(Secret::new)
     }
 
-    /// Whose a token is, if it is one of ours and good at `now`.
-    pub(crate) fn verify(&self, text: &str, now: Timestamp) -> Option<AccessTokenOf> {
+    /// Whether one of our keys signed a token, however long ago.
+    pub(crate) fn has_signed(&self, text: &str) -> bool {
+        self.claims(text).is_some()
+    }
+
+    /// What a token says that one of our keys signed.
+    fn claims(&self, text: &str) -> Option<Claims<Read>> {
         if text.len() > MAX_BYTES {
             return None;
         }
@@ -108,7 +113,12 @@ impl AccessTokens {
         let (_, key) = self.keys.iter().find(|(known, _)| known == key_id)?;
         // The algorithm is ours, whatever the header says: another one is refused.
         let token = Hs256.validator::<Read>(key).validate(&token).ok()?;
-        let claims = token.claims();
+        Some(token.into_parts().1)
+    }
+
+    /// Whose a token is, if it is one of ours and good at `now`.
+    pub(crate) fn verify(&self, text: &str, now: Timestamp) -> Option<AccessTokenOf> {
+        let claims = self.claims(text)?;
         let (issued, expires) = (claims.issued_at?.timestamp(), claims.expiration?.timestamp());
         let now = now.unix_seconds();
         let ttl = i64::try_from(MAX_ACCESS_TTL.as_secs()).unwrap_or(0);

@@ -16,6 +16,8 @@ pub(crate) enum AccountEvent {
     IdentityLinked(UserId),
     /// Somebody failed to sign in, to the account of this user or to none.
     SignInFailed(Option<UserId>),
+    /// An address is locked from now on, that of this user or of nobody: once for each lock.
+    Locked(Option<UserId>),
     /// A session was ended.
     SessionEnded(UserId, SessionId),
     /// So many sessions of a user were ended at once, by themself.
@@ -58,6 +60,8 @@ impl AccountEvent {
             Self::IdentityLinked(user) => of(action::IDENTITY_LINKED).target("user", user.0),
             Self::SignInFailed(Some(user)) => of(action::LOGIN_FAILED).target("user", user.0),
             Self::SignInFailed(None) => of(action::LOGIN_FAILED),
+            Self::Locked(Some(user)) => of(action::LOGIN_LOCKED).target("user", user.0),
+            Self::Locked(None) => of(action::LOGIN_LOCKED),
             Self::SessionEnded(user, session) => {
                 of(action::SESSION_ENDED).actor(user).target("session", session.0)
             }
@@ -65,7 +69,8 @@ impl AccountEvent {
                 of(action::SESSION_ENDED).actor(user).target("user", user.0).detail("count", count)
             }
             Self::RefreshTokenReused(user, session) => {
-                of(action::REFRESH_REUSED).target("session", session.0).detail("user_id", user.to_string())
+                // Of the user, so that the address it came from goes with them.
+                of(action::REFRESH_REUSED).target("user", user.0).detail("session_id", session.to_string())
             }
             Self::PasswordChanged(user) => of(action::PASSWORD_CHANGED).actor(user).target("user", user.0),
             Self::PasswordReset(user) => of(action::PASSWORD_CHANGED).target("user", user.0),

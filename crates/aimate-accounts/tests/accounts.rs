@@ -10,7 +10,7 @@ use aimate_accounts::{
     SignedIn, SigningSecret,
 };
 use aimate_core::api_token::TokenScope;
-use aimate_core::audit::AuditFilter;
+use aimate_core::audit::{AuditFilter, AuditOrigin, action};
 use aimate_core::conversation::NewConversation;
 use aimate_core::testing::FixedClock;
 use aimate_core::user::UserChange;
@@ -281,7 +281,7 @@ async fn locked_address_is_unlocked_by_an_admin() {
             .finalize()
             .to_vec()
     };
-    for _ in 0..100 {
+    for _ in 0..99 {
         house
             .stores
             .logins
@@ -290,13 +290,22 @@ async fn locked_address_is_unlocked_by_an_admin() {
             .unwrap();
     }
     house.pass(100_000);
-    assert_eq!(kind(house.login("bob@example.org", PASSWORD).await), ErrorKind::RateLimited);
+    assert_eq!(kind(house.login("bob@example.org", "wrong password").await), ErrorKind::Unauthenticated);
+    for _ in 0..3 {
+        house.pass(100_000);
+        assert_eq!(kind(house.login("bob@example.org", PASSWORD).await), ErrorKind::RateLimited);
+    }
     let bob_himself = house.accounts.authenticate(bob.access_token.expose()).await;
     assert!(bob_himself.is_err(), "his token is over");
     let ada = house.login("ada@example.org", PASSWORD).await.map(|again| (again, ada)).unwrap().0;
     let ada = house.accounts.authenticate(ada.access_token.expose()).await.unwrap();
     house.accounts.unlock_user(&ada, bob.user.id).await.unwrap();
     house.login("bob@example.org", PASSWORD).await.unwrap();
+    let mut filter = AuditFilter::default();
+    filter.action = Some(action::LOGIN_LOCKED.to_owned());
+    let locks = house.engine.audit(&ada.scope, &filter, PageRequest::default()).await.unwrap().data;
+    let whose: Vec<_> = locks.iter().map(|record| record.target.as_ref().map(|target| target.id)).collect();
+    assert_eq!(whose, [Some(bob.user.id.0)], "a lock is told once, however often it refuses");
 }
 
 #[tokio::test]
@@ -345,6 +354,32 @@ async fn tokens_end_and_are_renewed() {
     house.pass(30 * 24 * 3_600);
     let late = house.accounts.refresh(late.refresh_token.expose(), &Client::default()).await;
     assert_eq!(kind(late), ErrorKind::Unauthenticated);
+}
+
+#[tokio::test]
+async fn refresh_token_signs_out_when_the_access_token_is_over() {
+    let house = House::open().await;
+    let (ada, bob) = (house.register("ada@example.org").await, house.register("bob@example.org").await);
+    house.pass(1_000);
+    assert!(!house.is_good(&ada.access_token).await);
+    assert!(house.accounts.was_good(ada.access_token.expose()));
+    let next = house.accounts.refresh(ada.refresh_token.expose(), &Client::default()).await.unwrap();
+    // An old one of the session signs out too.
+    house.accounts.logout_by_refresh_token(ada.refresh_token.expose()).await.unwrap();
+    assert!(!house.is_good(&next.access_token).await);
+    for token in
+        [ada.refresh_token.expose(), next.refresh_token.expose(), ada.access_token.expose(), "", "air_"]
+    {
+        let out = house.accounts.logout_by_refresh_token(token).await;
+        assert_eq!(kind(out), ErrorKind::Unauthenticated);
+    }
+    // The place of a session alone, which is no secret, does not end it.
+    let (place, _) = bob.refresh_token.expose().split_at(69);
+    let (_, secret) = ada.refresh_token.expose().split_at(69);
+    let out = house.accounts.logout_by_refresh_token(&format!("{place}{secret}")).await;
+    assert_eq!(kind(out), ErrorKind::Unauthenticated);
+    house.accounts.refresh(bob.refresh_token.expose(), &Client::default()).await.unwrap();
+    assert!(!house.accounts.was_good("a.b.c") && !house.accounts.was_good(&"x".repeat(100_000)));
 }
 
 #[tokio::test]
@@ -591,6 +626,38 @@ async fn what_happens_to_accounts_is_in_the_audit_log() {
     for hidden in ["ada@example.org", "wrong password", "aim_", made.secret.expose()] {
         assert!(!text.contains(hidden), "{hidden}");
     }
+}
+
+/// Of a user who is gone their id alone is left: it names nobody any more, and the chain has it.
+#[tokio::test]
+async fn deleted_user_leaves_an_id_alone_in_the_audit_log() {
+    let house = House::open().await;
+    let ada = house.register("ada@example.org").await;
+    let ada = house.accounts.authenticate(ada.access_token.expose()).await.unwrap();
+    let from = AuditOrigin::new(Some("192.0.2.77".to_owned()), Some("request of bob".to_owned()));
+    let bob = from
+        .of(async {
+            let bob = house.register("bob@example.org").await;
+            house.login("bob@example.org", "wrong password").await.unwrap_err();
+            house.accounts.refresh(bob.refresh_token.expose(), &Client::default()).await.unwrap();
+            house.pass(11);
+            house.accounts.refresh(bob.refresh_token.expose(), &Client::default()).await.unwrap_err();
+            bob.user.id
+        })
+        .await;
+    let log = async || {
+        let log = house.engine.audit(&ada.scope, &AuditFilter::default(), PageRequest::first(200)).await;
+        serde_json::to_string(&log.unwrap().data).unwrap()
+    };
+    assert!(log().await.contains("192.0.2.77"));
+    house.accounts.delete_user(&ada, bob).await.unwrap();
+    let log = log().await;
+    for gone in ["192.0.2.77", "bob"] {
+        assert!(!log.contains(gone), "{gone}: {log}");
+    }
+    assert!(log.contains(&bob.to_string()));
+    let report = house.engine.tenants().verify_audit(TenantId::LOCAL, None).await.unwrap();
+    assert_eq!(report.fault, None);
 }
 
 #[tokio::test]

@@ -84,6 +84,9 @@ pub struct AttemptLimit {
 pub enum Attempt {
     /// It may, and counts as failed until it is said to have succeeded.
     Allowed,
+    /// It may, as the last one: unless it is said to have succeeded, something that it counts
+    /// for is locked from now on. Of attempts at once, one is the last.
+    Last,
     /// Not before this time; nothing was counted.
     Wait(Timestamp),
     /// Not until somebody unlocks it; nothing was counted.

@@ -2,8 +2,8 @@
 
 use aimate_accounts::{Accounts, Registration, SignedIn};
 use aimate_core::user::User;
-use aimate_core::{Error, Secret};
-use axum::extract::{FromRequestParts, OriginalUri, State};
+use aimate_core::{Error, ErrorKind, Secret};
+use axum::extract::{FromRequest as _, FromRequestParts, OriginalUri, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, HeaderValue};
@@ -104,6 +104,9 @@ pub(crate) struct SignedInBody {
     expires_in: u64,
 }
 
+/// Whether a credential came as a cookie.
+struct IsCookie(bool);
+
 /// What a request of accounts needs of its head.
 pub(crate) struct Visitor {
     accounts: Accounts,
@@ -132,6 +135,19 @@ impl Visitor {
     /// Whether a page of this server's own asks, as far as a browser tells.
     fn check_origin(&self, app: &App) -> Result<()> {
         Ok(origin::check_cookie(&app.options, &self.head.method, &self.head.headers)?)
+    }
+
+    /// The refresh token of a body, or else of the cookie, whose page has to be this
+    /// server's own.
+    fn refresh_token(&self, app: &App, body: RefreshBody) -> Result<Option<(Secret, IsCookie)>> {
+        if let Some(token) = body.refresh_token {
+            return Ok(Some((token, IsCookie(false))));
+        }
+        let in_cookie = cookie::read(&self.head.headers, cookie::REFRESH).map(Secret::new);
+        if in_cookie.is_some() {
+            self.check_origin(app)?;
+        }
+        Ok(in_cookie.map(|token| (token, IsCookie(true))))
     }
 
     /// The answer to somebody who is signed in: with the tokens in it, or in cookies.
@@ -200,22 +216,34 @@ pub(crate) async fn refresh(
     visitor: Visitor,
     OptionalJson(body): OptionalJson<RefreshBody>,
 ) -> Result<Response> {
-    let in_cookie = cookie::read(&visitor.head.headers, cookie::REFRESH).map(Secret::new);
-    let is_cookie = body.refresh_token.is_none() && in_cookie.is_some();
-    if is_cookie {
-        visitor.check_origin(&app)?;
-    }
-    let token = body.refresh_token.or(in_cookie);
-    let token = token.ok_or_else(|| Error::field("refresh_token", "is missing"))?;
+    let token = visitor.refresh_token(&app, body)?;
+    let (token, IsCookie(is_cookie)) = token.ok_or_else(|| Error::field("refresh_token", "is missing"))?;
     let signed_in = visitor.accounts.refresh(token.expose(), &visitor.client).await?;
     Ok(visitor.answer(StatusCode::OK, signed_in, is_cookie))
 }
 
 /// Signs out: the session's tokens are good for nothing from now on, and its streams
-/// end.
-#[utoipa::path(post, path = "/api/v1/auth/logout", tag = "auth", responses((status = 204)))]
-pub(crate) async fn logout(known: Known, visitor: Visitor) -> Result<Response> {
-    known.accounts.logout(&known.principal).await?;
+/// end. Where the access token is over, the refresh token says whose session it is, in the body
+/// or in its cookie.
+#[utoipa::path(post, path = "/api/v1/auth/logout", tag = "auth", request_body = Option<RefreshBody>,
+    responses((status = 204)))]
+pub(crate) async fn logout(State(app): State<App>, visitor: Visitor, request: Request) -> Result<Response> {
+    let (mut head, body) = request.into_parts();
+    match Known::from_request_parts(&mut head, &app).await {
+        Ok(known) => {
+            app.begin_work()?;
+            known.accounts.logout(&known.principal).await?;
+        }
+        Err(failure) if failure.error.kind() == ErrorKind::Unauthenticated => {
+            let body = OptionalJson::from_request(Request::from_parts(head, body), &app).await;
+            // Whoever is not known is told that, whatever they sent along.
+            let Ok(OptionalJson(body)) = body else { return Err(failure) };
+            let Some((token, _)) = visitor.refresh_token(&app, body)? else { return Err(failure) };
+            principal::count_guess(&app, &visitor.head).await?;
+            visitor.accounts.logout_by_refresh_token(token.expose()).await?;
+        }
+        Err(failure) => return Err(failure),
+    }
     let mut response = StatusCode::NO_CONTENT.into_response();
     visitor.cookies.clear(response.headers_mut());
     Ok(not_stored(response))

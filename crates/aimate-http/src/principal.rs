@@ -7,8 +7,8 @@ use std::sync::{Arc, OnceLock};
 
 use aimate_accounts::{Accounts, Client, Credential, Principal};
 use aimate_core::api_token::TokenScope;
-use aimate_core::rate_limit::RateBucket;
-use aimate_core::{Error, Result};
+use aimate_core::rate_limit::{RateBucket, RequestClass};
+use aimate_core::{Error, ErrorKind, Result};
 use axum::extract::{FromRequestParts, MatchedPath};
 use http::header::{AUTHORIZATION, USER_AGENT};
 use http::request::Parts;
@@ -74,11 +74,21 @@ pub(crate) fn client(app: &App, head: &Parts) -> Client {
 /// Lets the sender of a request in.
 ///
 /// # Errors
-/// `Unauthenticated` for nobody; `Forbidden` if the credential is not good for this route,
+/// `Unauthenticated` for nobody, and `RateLimited` for who guesses; `Forbidden` if the credential is not good for this route,
 /// or a page of another origin may have sent it.
-pub(crate) async fn authenticate(app: &App, accounts: &Accounts, head: &mut Parts) -> Result<Principal> {
+pub(crate) async fn authenticate(
+    app: &App,
+    accounts: &Accounts,
+    head: &mut Parts,
+) -> Result<Principal, Failure> {
     let (credential, is_cookie) = credential(&head.headers)?;
-    let principal = accounts.authenticate(credential).await?;
+    let principal = match accounts.authenticate(credential).await {
+        Err(error) if error.kind() == ErrorKind::Unauthenticated && !accounts.was_good(credential) => {
+            count_guess(app, head).await?;
+            return Err(error.into());
+        }
+        known => known?,
+    };
     let path = head.extensions.get::<MatchedPath>().map_or("", |path| in_router(path.as_str(), head));
     let needed = match access::of(&head.method, path) {
         Access::Scope(needed) => needed,
@@ -92,6 +102,18 @@ pub(crate) async fn authenticate(app: &App, accounts: &Accounts, head: &mut Part
         let _ = slot.set(LetIn { principal: principal.clone(), needed });
     }
     Ok(principal)
+}
+
+/// Counts a credential that may be guessed for the machine that it comes from, with the logins:
+/// who is known spends nothing of that.
+///
+/// # Errors
+/// `RateLimited` if there were too many; what the store says.
+pub(crate) async fn count_guess(app: &App, head: &Parts) -> Result<(), Failure> {
+    match client_address::of(&app.options, &head.extensions, &head.headers) {
+        Some(address) => app.pass(RateBucket::of_address(address, RequestClass::Auth)).await,
+        None => Ok(()),
+    }
 }
 
 /// Whether a credential is good for what needs `needed`. A session is good for all that

@@ -218,7 +218,7 @@ impl LoginStore for SqlStore {
     async fn attempt(&self, limits: &[AttemptLimit], now: Timestamp) -> Result<Attempt> {
         let statements = limits.iter().map(|limit| attempt::counted(limit, now)).collect();
         match self.database.transaction_of(statements).await {
-            Ok(_) => Ok(Attempt::Allowed),
+            Ok(counted) => attempt::allowed(limits, &counted),
             Err(DbError::RowCount { .. }) => self.refusal(limits, now).await,
             Err(error) => Err(error.into()),
         }

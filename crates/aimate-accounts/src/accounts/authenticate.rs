@@ -54,6 +54,12 @@ impl Accounts {
         self.by_session(of).await
     }
 
+    /// Whether a credential that is not good was: an access token that this server signed, whose
+    /// time or session is over. Whoever shows another one may be guessing.
+    pub fn was_good(&self, credential: &str) -> bool {
+        credential.len() <= MAX_BYTES && self.0.access_tokens.has_signed(credential)
+    }
+
     /// Whether a principal is still good, and as what: for what goes on for long, such as
     /// a stream of events.
     ///

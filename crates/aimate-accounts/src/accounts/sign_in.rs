@@ -174,13 +174,18 @@ impl Accounts {
         self.clear_old_attempts(now).await;
         let network = client.ip.map(lockout::network_limit);
         let limits: Vec<AttemptLimit> = [lockout::address_limit(email)].into_iter().chain(network).collect();
-        self.attempt(&limits, now).await?;
+        let attempt = self.0.stores.logins.attempt(&limits, now).await?;
+        allowed(attempt, now)?;
         let found = self.0.stores.logins.find(email).await?;
         let found = found.filter(|login| login.tenant == self.0.settings.tenant);
         let hash = found.as_ref().and_then(|login| login.password_hash.clone());
         let verified = self.0.passwords.verify(password, hash.as_ref()).await?;
         let (Some(login), Some(hash), true) = (&found, hash, verified != Verified::No) else {
-            self.record(AccountEvent::SignInFailed(found.map(|login| login.user))).await;
+            let user = found.map(|login| login.user);
+            self.record(AccountEvent::SignInFailed(user)).await;
+            if attempt == Attempt::Last {
+                self.record(AccountEvent::Locked(user)).await;
+            }
             return Err(wrong());
         };
         let subjects = limits.into_iter().map(|limit| limit.subject).collect::<Vec<_>>();
@@ -191,10 +196,6 @@ impl Accounts {
             self.0.stores.logins.rehash(email, &hash, &new).await?;
         }
         Ok(login.clone())
-    }
-
-    async fn attempt(&self, limits: &[AttemptLimit], now: Timestamp) -> Result<()> {
-        allowed(self.0.stores.logins.attempt(limits, now).await?, now)
     }
 
     /// A new session of a user, with its tokens.
@@ -293,6 +294,22 @@ impl Accounts {
         self.end_session(&principal.scope, session).await
     }
 
+    /// Signs out by a refresh token, for who has no access token any more that is good: ends
+    /// its session. An old one of the session does so too.
+    ///
+    /// # Errors
+    /// `Unauthenticated` for whatever is no refresh token of a session; what the stores say.
+    pub async fn logout_by_refresh_token(&self, refresh_token: &str) -> Result<()> {
+        let token = RefreshToken::parse(refresh_token.trim()).ok_or_else(not_good)?;
+        self.check_tenant(token.tenant)?;
+        let scope = self.0.engine.scope_of(token.tenant, token.user).await.map_err(or_not_good)?;
+        let session = self.0.stores.sessions.get(&scope, token.session).await.map_err(or_not_good)?;
+        if !token::is_same(&session.family_hash, &token.family_hash()) {
+            return Err(not_good());
+        }
+        self.end_session(&scope, token.session).await.map_err(or_not_good)
+    }
+
     /// The user of a principal.
     ///
     /// # Errors
@@ -374,7 +391,7 @@ pub(crate) fn allowed(outcome: Attempt, now: Timestamp) -> Result<()> {
             .with_retry_after(wait))
     };
     match outcome {
-        Attempt::Allowed => Ok(()),
+        Attempt::Allowed | Attempt::Last => Ok(()),
         Attempt::Wait(until) => {
             let wait = until.since(now).max(Duration::from_secs(1));
             refused(&format!("try again in {} s", wait.as_secs().max(1)), wait)

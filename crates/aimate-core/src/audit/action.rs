@@ -14,7 +14,7 @@ actions! {
     LOGIN = "user.login";
     /// Somebody failed to sign in.
     LOGIN_FAILED = "user.login_failed";
-    /// Too many failures: the account is locked for a time.
+    /// Too many failures: an address is locked until somebody unlocks it. Told once for each lock.
     LOGIN_LOCKED = "user.locked";
     /// The lock of an account was taken away.
     LOGIN_UNLOCKED = "user.unlocked";

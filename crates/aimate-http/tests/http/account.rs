@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use aimate_accounts::{AccountSettings, Accounts, RegistrationRule, SigningSecret};
 use aimate_core::testing::{ScriptedProvider, Step};
+use aimate_core::{Ids as _, RandomIds};
 use aimate_http::{Callers, Options};
 use axum::body::Body;
 use http::{HeaderMap, Method, Request};
@@ -23,6 +24,28 @@ pub(crate) async fn house_with(
     options: Options,
 ) -> (Bench, Accounts) {
     let store = aimate_store::connect("sqlite::memory:").await.unwrap();
+    house_on(store, scripts, rule, options).await
+}
+
+/// Empty stores: in memory, and a schema on each PostgreSQL that `AIMATE_TEST_POSTGRES` names.
+#[expect(clippy::disallowed_methods, reason = "tests are told of servers by the environment")]
+pub(crate) async fn stores() -> Vec<aimate_store::Store> {
+    let mut stores = vec![aimate_store::connect("sqlite::memory:").await.unwrap()];
+    let servers = std::env::var("AIMATE_TEST_POSTGRES").unwrap_or_default();
+    for server in servers.split(',').map(str::trim).filter(|server| !server.is_empty()) {
+        let schema = Some(format!("accounts_{}", RandomIds.next().simple()));
+        let options = aimate_store::Options { schema, ..aimate_store::Options::default() };
+        stores.push(aimate_store::connect_with(server, options).await.unwrap());
+    }
+    stores
+}
+
+pub(crate) async fn house_on(
+    store: aimate_store::Store,
+    scripts: impl IntoIterator<Item = Vec<Step>>,
+    rule: RegistrationRule,
+    options: Options,
+) -> (Bench, Accounts) {
     let provider = ScriptedProvider::new(scripts);
     let engine = builder(store.clone(), provider.clone()).build().await.unwrap();
     let settings = AccountSettings::new(SigningSecret::generate().unwrap()).registration(rule);
@@ -71,56 +94,64 @@ pub(crate) async fn api_token(bench: &Bench, access: &str, scopes: &[&str]) -> V
 
 #[tokio::test]
 async fn somebody_registers_signs_in_and_out() {
-    let (bench, _) = house([]).await;
-    let ada = register(&bench, "ada@example.org").await;
-    assert_eq!((&ada["user"]["role"], &ada["expires_in"]), (&json!("admin"), &json!(900)));
-    assert_eq!(register(&bench, "bob@example.org").await["user"]["role"], "user");
-    let login = json!({"email": "ADA@example.org", "password": PASSWORD});
-    let signed_in = bench.post("/api/v1/auth/login", login).await.json();
-    let access = text(&signed_in, "access_token");
-    let me = bench.ask(by(access, Method::GET, "/api/v1/auth/me", None)).await;
-    assert_eq!(me.json()["id"], ada["user"]["id"]);
-    let named = json!({"name": "Ada L."});
-    let me = bench.ask(by(access, Method::PATCH, "/api/v1/auth/me", Some(named))).await;
-    assert_eq!(me.json()["name"], "Ada L.");
-    let forbidden = json!({"role": "admin"});
-    bench.ask(by(access, Method::PATCH, "/api/v1/auth/me", Some(forbidden))).await.problem(400, "invalid");
-    let sessions = bench.ask(by(access, Method::GET, "/api/v1/auth/sessions", None)).await.json();
-    let current: Vec<_> = sessions["data"].as_array().unwrap().iter().map(|s| &s["is_current"]).collect();
-    assert_eq!(current, [&json!(true), &json!(false)]);
-    assert!(!sessions.to_string().contains("hash"), "{sessions}");
-    let next = json!({"refresh_token": signed_in["refresh_token"]});
-    let next = bench.post("/api/v1/auth/refresh", next).await.json();
-    let access = text(&next, "access_token");
-    let reply = bench.ask(by(access, Method::POST, "/api/v1/auth/logout", None)).await;
-    assert_eq!(reply.status, 204);
-    let gone = bench.ask(by(access, Method::GET, "/api/v1/auth/me", None)).await;
-    gone.problem(401, "unauthenticated");
-    assert_eq!(gone.header("www-authenticate"), "Bearer");
-    bench.ask(by(access, Method::GET, "/v1/models", None)).await.openai_error(401, "unauthenticated");
+    for store in stores().await {
+        let (bench, _) = house_on(store, [], RegistrationRule::Open, Options::default()).await;
+        let ada = register(&bench, "ada@example.org").await;
+        assert_eq!((&ada["user"]["role"], &ada["expires_in"]), (&json!("admin"), &json!(900)));
+        assert_eq!(register(&bench, "bob@example.org").await["user"]["role"], "user");
+        let login = json!({"email": "ADA@example.org", "password": PASSWORD});
+        let signed_in = bench.post("/api/v1/auth/login", login).await.json();
+        let access = text(&signed_in, "access_token");
+        let me = bench.ask(by(access, Method::GET, "/api/v1/auth/me", None)).await;
+        assert_eq!(me.json()["id"], ada["user"]["id"]);
+        let named = json!({"name": "Ada L."});
+        let me = bench.ask(by(access, Method::PATCH, "/api/v1/auth/me", Some(named))).await;
+        assert_eq!(me.json()["name"], "Ada L.");
+        let forbidden = json!({"role": "admin"});
+        bench
+            .ask(by(access, Method::PATCH, "/api/v1/auth/me", Some(forbidden)))
+            .await
+            .problem(400, "invalid");
+        let sessions = bench.ask(by(access, Method::GET, "/api/v1/auth/sessions", None)).await.json();
+        let current: Vec<_> = sessions["data"].as_array().unwrap().iter().map(|s| &s["is_current"]).collect();
+        assert_eq!(current, [&json!(true), &json!(false)]);
+        assert!(!sessions.to_string().contains("hash"), "{sessions}");
+        let next = json!({"refresh_token": signed_in["refresh_token"]});
+        let next = bench.post("/api/v1/auth/refresh", next).await.json();
+        let access = text(&next, "access_token");
+        let reply = bench.ask(by(access, Method::POST, "/api/v1/auth/logout", None)).await;
+        assert_eq!(reply.status, 204);
+        let gone = bench.ask(by(access, Method::GET, "/api/v1/auth/me", None)).await;
+        gone.problem(401, "unauthenticated");
+        assert_eq!(gone.header("www-authenticate"), "Bearer");
+        bench.ask(by(access, Method::GET, "/v1/models", None)).await.openai_error(401, "unauthenticated");
+    }
 }
 
 #[tokio::test]
 async fn two_users_see_nothing_of_each_other() {
-    let (bench, _) = house([]).await;
-    let (ada, bob) = (register(&bench, "ada@example.org").await, register(&bench, "bob@example.org").await);
-    let (ada, bob) = (text(&ada, "access_token"), text(&bob, "access_token"));
-    let made =
-        bench.ask(by(ada, Method::POST, "/api/v1/conversations", Some(json!({"title": "Ada's"})))).await;
-    let at = made.header("location").to_owned();
-    assert_eq!(bench.ask(by(ada, Method::GET, &at, None)).await.json()["title"], "Ada's");
-    bench.ask(by(bob, Method::GET, &at, None)).await.problem(404, "not_found");
-    let list = bench.ask(by(bob, Method::GET, "/api/v1/conversations", None)).await.json();
-    assert_eq!(list["data"], json!([]));
-    // Neither sessions nor tokens of others can be ended, by an admin either.
-    let token = api_token(&bench, bob, &["read"]).await;
-    let sessions = bench.ask(by(bob, Method::GET, "/api/v1/auth/sessions", None)).await.json();
-    for path in [
-        format!("/api/v1/auth/tokens/{}", text(&token, "id")),
-        format!("/api/v1/auth/sessions/{}", text(&sessions["data"][0], "id")),
-    ] {
-        bench.ask(by(ada, Method::DELETE, &path, None)).await.problem(404, "not_found");
-        assert_eq!(bench.ask(by(bob, Method::DELETE, &path, None)).await.status, 204, "{path}");
+    for store in stores().await {
+        let (bench, _) = house_on(store, [], RegistrationRule::Open, Options::default()).await;
+        let (ada, bob) =
+            (register(&bench, "ada@example.org").await, register(&bench, "bob@example.org").await);
+        let (ada, bob) = (text(&ada, "access_token"), text(&bob, "access_token"));
+        let made =
+            bench.ask(by(ada, Method::POST, "/api/v1/conversations", Some(json!({"title": "Ada's"})))).await;
+        let at = made.header("location").to_owned();
+        assert_eq!(bench.ask(by(ada, Method::GET, &at, None)).await.json()["title"], "Ada's");
+        bench.ask(by(bob, Method::GET, &at, None)).await.problem(404, "not_found");
+        let list = bench.ask(by(bob, Method::GET, "/api/v1/conversations", None)).await.json();
+        assert_eq!(list["data"], json!([]));
+        // Neither sessions nor tokens of others can be ended, by an admin either.
+        let token = api_token(&bench, bob, &["read"]).await;
+        let sessions = bench.ask(by(bob, Method::GET, "/api/v1/auth/sessions", None)).await.json();
+        for path in [
+            format!("/api/v1/auth/tokens/{}", text(&token, "id")),
+            format!("/api/v1/auth/sessions/{}", text(&sessions["data"][0], "id")),
+        ] {
+            bench.ask(by(ada, Method::DELETE, &path, None)).await.problem(404, "not_found");
+            assert_eq!(bench.ask(by(bob, Method::DELETE, &path, None)).await.status, 204, "{path}");
+        }
     }
 }
 
@@ -463,4 +494,45 @@ async fn routes_of_accounts_are_there_with_accounts_alone() {
     assert_eq!(document["paths"]["/api/v1/auth/login"]["post"]["security"], json!([]));
     assert!(document["paths"]["/api/v1/auth/me"]["get"].get("security").is_none());
     drop(Arc::new(bench));
+}
+
+#[tokio::test]
+async fn who_has_no_good_access_token_signs_out_with_the_refresh_token() {
+    for store in stores().await {
+        let (bench, _) = house_on(store, [], RegistrationRule::Open, Options::default()).await;
+        let ada = register(&bench, "ada@example.org").await;
+        let bob = register(&bench, "bob@example.org").await;
+        let (refresh, theirs) = (text(&ada, "refresh_token"), text(&bob, "refresh_token"));
+        let path = "/api/v1/auth/logout";
+        let mut made_up = theirs.to_owned();
+        made_up.replace_range(made_up.len() - 20.., "AAAAAAAAAAAAAAAAAAAA");
+        made_up.replace_range(69..89, "AAAAAAAAAAAAAAAAAAAA");
+        for nothing in
+            [json!({}), json!("x"), json!({"refresh_token": "x"}), json!({"refresh_token": made_up})]
+        {
+            let refused = bench.ask(by("a.b.c", Method::POST, path, Some(nothing))).await;
+            refused.problem(401, "unauthenticated");
+        }
+        let body = json!({"refresh_token": refresh});
+        let out = bench.ask(by("a.b.c", Method::POST, path, Some(body.clone()))).await;
+        assert_eq!(out.status, 204, "{}", out.body);
+        let access = text(&ada, "access_token");
+        bench.ask(by(access, Method::GET, "/api/v1/auth/me", None)).await.problem(401, "unauthenticated");
+        bench.post("/api/v1/auth/refresh", body.clone()).await.problem(401, "unauthenticated");
+        bench.post(path, body).await.problem(401, "unauthenticated");
+        // A browser's is in its cookie, and no other site signs anybody out.
+        let cookie = format!("aimate_refresh={theirs}");
+        let site = |from| with(&[("cookie", &cookie), ("sec-fetch-site", from)], Method::POST, path, None);
+        bench.ask(site("cross-site")).await.problem(403, "forbidden");
+        let out = bench.ask(site("same-origin")).await;
+        assert_eq!(out.status, 204, "{}", out.body);
+        let cleared = out
+            .headers
+            .get_all("set-cookie")
+            .iter()
+            .filter(|one| one.to_str().unwrap().contains("Max-Age=0"));
+        assert_eq!(cleared.count(), 2);
+        let access = text(&bob, "access_token");
+        bench.ask(by(access, Method::GET, "/api/v1/auth/me", None)).await.problem(401, "unauthenticated");
+    }
 }

@@ -247,3 +247,39 @@ async fn sec_t25_no_page_of_another_origin_reads_or_changes() {
         bench.ask(request).await.problem(403, "forbidden");
     }
 }
+
+/// Guesses count for the machine that they come from, as logins do; nobody else pays for them.
+#[tokio::test]
+async fn machine_has_so_many_guesses() {
+    let limits = Options::default().rate_limits("auth=1/3".parse().unwrap());
+    let (bench, _) = house_with([], RegistrationRule::Open, limits).await;
+    let ada = register(&bench, "ada@example.org").await;
+    let access = text(&ada, "access_token").to_owned();
+    let login = json!({"email": "ada@example.org", "password": PASSWORD});
+    let over = bench.post("/api/v1/auth/login", login.clone()).await.json();
+    let over = text(&over, "access_token").to_owned();
+    assert_eq!(bench.ask(by(&over, Method::POST, "/api/v1/auth/logout", None)).await.status, 204);
+    let from = async |address: &str, mut request: Request<Body>| {
+        let peer = std::net::SocketAddr::new(address.parse().unwrap(), 9);
+        request.extensions_mut().insert(axum::extract::ConnectInfo(peer));
+        bench.ask(request).await
+    };
+    let me = |token: &str| by(token, Method::GET, "/api/v1/auth/me", None);
+    let guess = format!("aim_abcdefgh_{}", "A".repeat(43));
+    for guess in [guess.as_str(), "a.b.c", "x"] {
+        from("192.0.2.1", me(guess)).await.problem(401, "unauthenticated");
+    }
+    for guess in [guess.as_str(), "a.b.c", "x"] {
+        from("192.0.2.1", me(guess)).await.problem(429, "rate_limited");
+    }
+    let sign_in = request(Method::POST, "/api/v1/auth/login", Some(login));
+    from("192.0.2.1", sign_in).await.problem(429, "rate_limited");
+    // Who is known is let in from there too, and whose session is over is no guesser.
+    for _ in 0..5 {
+        assert_eq!(from("192.0.2.1", me(&access)).await.status, 200);
+        from("192.0.2.1", me(&over)).await.problem(401, "unauthenticated");
+        let nobody = request(Method::GET, "/api/v1/auth/me", None);
+        from("192.0.2.1", nobody).await.problem(401, "unauthenticated");
+    }
+    from("192.0.2.2", me(&guess)).await.problem(401, "unauthenticated");
+}

@@ -18,6 +18,11 @@ const START: &str = "/api/v1/auth/oidc/acme/start?return_to=/chat";
 const CALLBACK: &str = "/api/v1/auth/oidc/acme/callback";
 
 async fn house() -> (Bench, Arc<Provider>) {
+    house_below("").await
+}
+
+/// With the routes below a prefix, as within another application.
+async fn house_below(prefix: &str) -> (Bench, Arc<Provider>) {
     let store = aimate_store::connect("sqlite::memory:").await.unwrap();
     let scripted = ScriptedProvider::new([]);
     let engine = builder(store.clone(), scripted.clone()).build().await.unwrap();
@@ -30,13 +35,14 @@ async fn house() -> (Bench, Arc<Provider>) {
         "acme",
         "https://login.example.org",
         "aimate",
-        format!("https://chat.example.org{CALLBACK}"),
+        format!("https://chat.example.org{prefix}{CALLBACK}"),
     );
     let acme = acme.client_secret(Some(Secret::new("cs-Hd7KxQz2")));
     let keys = KeyRing::parse(KeyRing::generate().unwrap().expose()).unwrap();
     let oidc = Oidc::new(accounts.clone(), keys, provider.clone(), [acme]).unwrap();
     let options = Options::default().secure_cookies(true).callers(Callers::Accounts(accounts)).oidc(oidc);
     let router = aimate_http::router(engine.clone(), options);
+    let router = if prefix.is_empty() { router } else { axum::Router::new().nest(prefix, router) };
     (Bench { engine, provider: scripted, router }, provider)
 }
 
@@ -124,4 +130,27 @@ async fn server_without_providers_has_none() {
     assert_eq!(bench.get("/api/v1/auth/oidc").await.json(), json!({"data": []}));
     bench.get(START).await.problem(404, "not_found");
     bench.get(CALLBACK).await.problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn browser_comes_back_below_a_prefix() {
+    let (bench, provider) = house_below("/ai").await;
+    let started = bench.ask(sent_here(&format!("/ai{START}"), "")).await;
+    let page = Url::parse(started.header("location")).unwrap();
+    let back_to = page.query_pairs().find(|(name, _)| name == "redirect_uri").unwrap().1.into_owned();
+    assert_eq!(back_to, format!("https://chat.example.org/ai{CALLBACK}"));
+    let [(attempt, rest)] = cookies(&started).try_into().unwrap();
+    assert!(rest.starts_with("Path=/ai/api/v1/auth/oidc/acme;"), "{rest}");
+    let answer = provider.signed_in(&page, "ada", "ada@example.org");
+    let code = answer.code.as_ref().unwrap().expose();
+    let back = format!("/ai{CALLBACK}?state={}&code={code}", answer.state);
+    let come = bench.ask(sent_here(&back, &attempt)).await;
+    // The page to come back to is the whole server's, below the prefix or not.
+    assert_eq!((come.status.as_u16(), come.header("location")), (303, "/chat"), "{}", come.body);
+    let paths: Vec<_> =
+        cookies(&come).into_iter().map(|(_, rest)| rest.split(';').next().unwrap().to_owned()).collect();
+    assert_eq!(paths, ["Path=/ai/", "Path=/ai/api/v1/auth", "Path=/ai/api/v1/auth/oidc/acme"]);
+    let access = &cookies(&come)[0].0;
+    let me = bench.ask(sent_here("/ai/api/v1/auth/me", access)).await.json();
+    assert_eq!(me["email"], "ada@example.org");
 }

@@ -7,7 +7,7 @@ use aimate_core::login::{Attempt, AttemptLimit};
 use aimate_core::{Result, Timestamp};
 
 use crate::SqlStore;
-use crate::database::{Sql, Statement};
+use crate::database::{Outcome, Sql, Statement};
 
 /// Counts an attempt of `$1` at `$2`, unless it is locked (`$4` failures) or has to
 /// wait: after `$5` failures a second, twice as long after each further one, at most
@@ -81,6 +81,17 @@ pub(super) fn counted(limit: &AttemptLimit, now: Timestamp) -> Statement {
         .bind(micros(limit.max_wait))
         .bind(recovery(limit))
         .expect_returned()
+}
+
+/// What is said of an attempt that was counted for each of `limits`.
+pub(super) fn allowed(limits: &[AttemptLimit], counted: &[Outcome]) -> Result<Attempt> {
+    for (limit, outcome) in limits.iter().zip(counted) {
+        let failures = outcome.rows.first().map(|row| row.get::<i64>("failures")).transpose()?;
+        if failures.is_some_and(|failures| failures >= lock_after(limit)) {
+            return Ok(Attempt::Last);
+        }
+    }
+    Ok(Attempt::Allowed)
 }
 
 pub(super) fn succeeded(reset: &[Vec<u8>], returned: &[Vec<u8>]) -> Vec<Statement> {
