@@ -155,7 +155,7 @@ fn with_file(new: NewDocument, name: Option<String>, part: &PartHead) -> aimate_
 /// that nothing is stored then; and with `no_room`, if there is no place in work for the rest of
 /// it when the file has come.
 fn file<'a>(form: &'a mut Multipart<'_>, app: &'a App, no_room: &'a OnceLock<Failure>) -> ByteStream<'a> {
-    let pieces = stream::unfold(Some(form), |form| async move {
+    let pieces = stream::unfold(Some(form), move |form| async move {
         let form = form?;
         let piece = match form.piece().await {
             Ok(Some(piece)) => return Some((Ok(piece), Some(form))),
