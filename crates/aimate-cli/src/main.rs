@@ -180,7 +180,7 @@ fn execute(arguments: Cli) -> Result<ExitCode> {
             Command::Extract(arguments) => extract::extract(arguments).await,
             Command::Eval(arguments) => eval::eval(arguments).await.map(|()| ExitCode::SUCCESS),
             Command::Keys(arguments) => keys::keys(&arguments).await,
-            Command::Mcp(arguments) => mcp::mcp(arguments).await.map(|()| ExitCode::SUCCESS),
+            Command::Mcp(arguments) => Box::pin(mcp::mcp(arguments)).await.map(|()| ExitCode::SUCCESS),
             Command::User(command) => user::user(command).await.map(|()| ExitCode::SUCCESS),
             Command::Token(command) => token::token(command).await.map(|()| ExitCode::SUCCESS),
             Command::Tools(command) => Box::pin(tool::tools(command)).await.map(|()| ExitCode::SUCCESS),

@@ -28,7 +28,7 @@ pub(crate) async fn mcp(arguments: McpArguments) -> Result<()> {
     let (builder, _, store) = arguments.config.engine_and_store().await?;
     // Documents that wait are read by `ingest` and by the server.
     let engine = builder.readers(0).build().await?;
-    let outcome = serve(&engine, store, &arguments).await;
+    let outcome = Box::pin(serve(&engine, store, &arguments)).await;
     engine.drain(Duration::from_secs(5)).await;
     outcome
 }
@@ -39,7 +39,8 @@ async fn serve(engine: &Engine, store: Store, arguments: &McpArguments) -> Resul
         Some(email) => scope_of(engine, store, email).await?,
     };
     let caller = McpCaller::new(scope);
-    serve_stdio(engine, if arguments.read_only { caller.read_only() } else { caller }).await
+    let caller = if arguments.read_only { caller.read_only() } else { caller };
+    Box::pin(serve_stdio(engine, caller)).await
 }
 
 /// The scope of an account. Who has the database may act for anybody in it.

@@ -41,7 +41,7 @@ impl Client {
     }
 
     /// The result of a request. Every line that comes is a message of the protocol.
-    fn ask(&mut self, method: &str, params: Value) -> Value {
+    fn ask(&mut self, method: &str, params: &Value) -> Value {
         self.id += 1;
         self.send(&json!({"jsonrpc": "2.0", "id": self.id, "method": method, "params": params}));
         loop {
@@ -58,13 +58,13 @@ impl Client {
     fn open(&mut self) -> Value {
         let client = json!({"name": "test", "version": "1"});
         let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client});
-        let opened = self.ask("initialize", params);
+        let opened = self.ask("initialize", &params);
         self.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
         opened
     }
 
-    fn call(&mut self, tool: &str, arguments: Value) -> Value {
-        self.ask("tools/call", json!({"name": tool, "arguments": arguments}))
+    fn call(&mut self, tool: &str, arguments: &Value) -> Value {
+        self.ask("tools/call", &json!({"name": tool, "arguments": arguments}))
     }
 
     /// Closes the input, with which the server ends.
@@ -86,15 +86,15 @@ fn client_searches_reads_and_asks_over_standard_input() {
         (&opened["protocolVersion"], &opened["serverInfo"]["name"]),
         (&json!("2025-11-25"), &json!("aimate"))
     );
-    let found = client.call("search", json!({"query": "boiler serviced", "mode": "text"}));
+    let found = client.call("search", &json!({"query": "boiler serviced", "mode": "text"}));
     let passage = found["structuredContent"]["passages"][0].clone();
     assert!(passage["text"].as_str().unwrap().contains("serviced in May"), "{found}");
-    let document = client.ask("resources/read", json!({"uri": passage["uri"]}));
+    let document = client.ask("resources/read", &json!({"uri": passage["uri"]}));
     assert!(document["contents"][0]["text"].as_str().unwrap().contains("# Heating"), "{document}");
-    let asked = client.call("ask", json!({"question": "When is the boiler serviced?"}));
+    let asked = client.call("ask", &json!({"question": "When is the boiler serviced?"}));
     let answered = &asked["structuredContent"];
     assert_eq!(answered["citations"][0]["document_id"], passage["document_id"], "{asked}");
-    let kept = client.call("get_conversation", json!({"conversation_id": answered["conversation_id"]}));
+    let kept = client.call("get_conversation", &json!({"conversation_id": answered["conversation_id"]}));
     assert_eq!(kept["structuredContent"]["messages"].as_array().unwrap().len(), 2, "{kept}");
     client.end();
 }
@@ -104,12 +104,12 @@ fn client_that_may_only_read_is_not_offered_what_stores() {
     let folder = Folder::new("mcp-read-only");
     let mut client = Client::start(&folder, &["--read-only"]);
     client.open();
-    let tools = client.ask("tools/list", json!({}));
+    let tools = client.ask("tools/list", &json!({}));
     assert!(
         tools["tools"].as_array().unwrap().iter().all(|tool| tool["annotations"]["readOnlyHint"] == true),
         "{tools}"
     );
-    let asked = client.call("ask", json!({"question": "x"}));
+    let asked = client.call("ask", &json!({"question": "x"}));
     assert_eq!(asked["isError"], true, "{asked}");
     client.end();
 }
@@ -124,7 +124,7 @@ fn account_is_served_by_its_address() {
     assert!(added.wait().unwrap().success());
     let mut client = Client::start(&folder, &["--user", "ann@example.org"]);
     client.open();
-    assert_eq!(client.call("list_documents", json!({}))["structuredContent"]["documents"], json!([]));
+    assert_eq!(client.call("list_documents", &json!({}))["structuredContent"]["documents"], json!([]));
     client.end();
     let nobody = folder.aimate(&["mcp", "--user", "bob@example.org"], &[BUILTIN]);
     assert!(!nobody.status.success() && err(&nobody).contains("there is no account bob@example.org"));

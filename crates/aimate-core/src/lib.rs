@@ -63,6 +63,7 @@ pub mod tenant;
 pub mod testing;
 mod text;
 pub mod tool;
+mod tool_content;
 pub mod usage;
 pub mod user;
 mod warning;

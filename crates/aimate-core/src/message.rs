@@ -11,7 +11,7 @@ use crate::id::{ChunkId, ConversationId, DocumentId, FileId, MessageId, ToolOutp
 pub use crate::image::InlineImage;
 use crate::limit;
 use crate::text::names;
-use crate::tool::ToolContent;
+use crate::tool_content::ToolContent;
 use crate::usage::{Cost, TokenUsage};
 
 /// Who speaks in a message.

@@ -68,7 +68,7 @@ impl App {
             rate_limiter: engine.rate_limiter(options.rate_limits),
             work: Work::new(options.max_requests),
             #[cfg(feature = "mcp")]
-            mcp: crate::mcp::server(engine.clone(), &options),
+            mcp: crate::mcp_server::server(engine.clone(), &options),
             large_events: Arc::default(),
             shared_room: Arc::new(Semaphore::new(MAX_SHARED_AT_ONCE)),
             engine,

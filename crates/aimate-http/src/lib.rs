@@ -52,6 +52,8 @@ mod json;
 mod knowledge;
 #[cfg(feature = "mcp")]
 mod mcp;
+#[cfg(feature = "mcp")]
+mod mcp_server;
 mod message;
 mod metrics;
 mod middleware;

@@ -1,11 +1,9 @@
 //! `/mcp`: the engine as an MCP server, for the callers, within the limits, and under the
 //! rules for hosts and origins of every other route.
 
+use aimate_core::Scope;
 use aimate_core::rate_limit::{RateBucket, RequestClass};
-use aimate_core::{Engine, Scope};
-use aimate_mcp::server::{
-    AllowedHosts, CalledTool, HttpServer, HttpServerOptions, McpCaller, ResponseBody, WebPolicy,
-};
+use aimate_mcp::server::{CalledTool, McpCaller, ResponseBody};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -16,23 +14,10 @@ use http::Extensions;
 use crate::app::{App, Seat};
 use crate::error::Result;
 use crate::json::{self, MaxBody};
-use crate::options::Options;
 use crate::scope::Caller;
 
 /// Bytes of a message at most: a question, not a file.
 const MAX_MESSAGE: usize = 4 * 1024 * 1024;
-
-/// The server of a router with these options.
-pub(crate) fn server(engine: Engine, options: &Options) -> HttpServer {
-    let hosts = match &options.allowed_hosts {
-        _ if options.callers.is_local() => AllowedHosts::Loopback,
-        hosts if hosts.is_empty() => AllowedHosts::Any,
-        hosts => AllowedHosts::Listed(hosts.clone()),
-    };
-    let origins =
-        options.allowed_origins.iter().filter(|origin| crate::options::parse_origin(origin).is_some());
-    HttpServer::new(engine, HttpServerOptions::new(WebPolicy { hosts, origins: origins.cloned().collect() }))
-}
 
 /// A message of a client.
 pub(crate) async fn send(

@@ -6,7 +6,7 @@ mod turn;
 use aimate_core::chat::event::ChatEvent;
 use aimate_core::chat::{Turn, TurnInput};
 use aimate_core::conversation::ListedMessage;
-use aimate_core::engine::{Edited, Settled};
+use aimate_core::engine::{Edited, Reached};
 use aimate_core::message::{Message, ToolCall};
 use aimate_core::{Answer, ConversationId, Error, MessageId, RunId};
 use axum::extract::State;
@@ -164,8 +164,8 @@ async fn respond(app: &App, mut answer: Answer, stream: bool, seat: Seat) -> Res
     }
     let run_id = answer.run_id();
     match answer.finished_or_waiting().await? {
-        Settled::Finished(finished) => Ok(Json(finished.message).into_response()),
-        Settled::Waiting(approvals) => {
+        Reached::Finished(finished) => Ok(Json(finished.message).into_response()),
+        Reached::Waiting(approvals) => {
             Ok((StatusCode::ACCEPTED, Json(WaitingAnswer { run_id, approvals })).into_response())
         }
     }

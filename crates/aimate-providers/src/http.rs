@@ -233,13 +233,9 @@ impl Transport {
         let settings = &call.endpoint.settings;
         let connect_timeout_ms = settings.connect_timeout_ms.unwrap_or(CONNECT_MS);
         let (source, own) = (call.endpoint.address_source, settings.proxy.as_ref());
+        let redirects = Redirects::Never;
         let Some(proxy) = own.or(self.0.proxy.as_ref()).filter(|url| !url.is_empty()) else {
-            return self.client(ClientKey {
-                connect_timeout_ms,
-                proxy: None,
-                source,
-                redirects: Redirects::Never,
-            });
+            return self.client(ClientKey { connect_timeout_ms, proxy: None, source, redirects });
         };
         let address = Url::parse(proxy).map_err(|error| {
             Error::invalid(format!("connection `{}`: its proxy is no url: {error}", call.endpoint.name))
@@ -253,7 +249,7 @@ impl Transport {
             connect_timeout_ms,
             proxy: Some(proxy.clone()),
             source: proxy_source,
-            redirects: Redirects::Never,
+            redirects,
         })
     }
 

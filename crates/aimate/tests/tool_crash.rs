@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use aimate::chat::CallDecision;
-use aimate::engine::Settled;
+use aimate::engine::Reached;
 use aimate::message::{Message, MessageStatus, Part, ToolCall, ToolResult};
 use aimate::provider::{FinishReason, ProviderEvent};
 use aimate::run::RunStatus;
@@ -139,7 +139,7 @@ fn waiting_run_goes_on_in_another_process() {
         let (engine, _) = engine(&file.url(), vec![call()], tool).await;
         let me = engine.local_scope().await.unwrap();
         let mut listener = engine.chat(&me, Turn::new("q").use_tools(["work"])).await.unwrap();
-        let Settled::Waiting(waiting) = listener.finished_or_waiting().await.unwrap() else { panic!() };
+        let Reached::Waiting(waiting) = listener.finished_or_waiting().await.unwrap() else { panic!() };
         assert_eq!(waiting[0].id, "c1");
         let runs = engine.runs(&me);
         while runs.get(listener.run_id()).await.unwrap().status != RunStatus::Waiting {

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use aimate::chat::CallDecision;
-use aimate::engine::{Completion, Settled};
+use aimate::engine::{Completion, Reached};
 use aimate::message::{MessageRole, MessageStatus, Part, ToolCall, ToolResult};
 use aimate::provider::{ChatMessage, ChatRequest, FinishReason, ProviderEvent, ToolSpec};
 use aimate::run::RunStatus;
@@ -235,7 +235,7 @@ async fn approved_call_is_made_once_and_the_run_goes_on() {
     let bench = bench(vec![calls(&[("c1", "double", json!({"n": 4}))]), answer("Eight.")], vec![tool]).await;
     let mut listener = bench.engine.chat(&bench.me, Turn::new("Go").use_tools(["double"])).await.unwrap();
     let (run, conversation) = (listener.run_id(), listener.conversation_id());
-    let Settled::Waiting(waiting) = listener.finished_or_waiting().await.unwrap() else { panic!() };
+    let Reached::Waiting(waiting) = listener.finished_or_waiting().await.unwrap() else { panic!() };
     assert_eq!((waiting[0].id.as_str(), waiting[0].name.as_str()), ("c1", "double"));
     let runs = bench.engine.runs(&bench.me);
     bench.idle().await;
@@ -250,12 +250,12 @@ async fn approved_call_is_made_once_and_the_run_goes_on() {
     // Many say so at once.
     let approvals = (0..8).map(|_| {
         let runs = runs.clone();
-        tokio::spawn(async move { runs.decide(run, "c1", CallDecision::approve()).await })
+        async move { runs.decide(run, "c1", CallDecision::approve()).await }
     });
-    for approval in approvals.collect::<Vec<_>>() {
-        approval.await.unwrap().unwrap();
+    for approval in futures_util::future::join_all(approvals).await {
+        approval.unwrap();
     }
-    let Settled::Finished(finished) = listener.finished_or_waiting().await.unwrap() else { panic!() };
+    let Reached::Finished(finished) = listener.finished_or_waiting().await.unwrap() else { panic!() };
     assert_eq!(text(&finished.message), "Eight.");
     assert_eq!(count.load(Ordering::SeqCst), 1);
     assert_eq!((finished.usage.input_tokens, finished.usage.output_tokens), (17, 5));

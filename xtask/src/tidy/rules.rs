@@ -26,7 +26,8 @@ const BOUNDARIES: [(&str, &[&str]); 16] = [
     ("clap", &["aimate-cli", "aimate-bench"]),
     ("object_store", &["aimate-object-store"]),
     ("pyo3", &["aimate-py"]),
-    ("reqwest", &["aimate-providers", "aimate-object-store", "aimate-bench"]),
+    // The types of its requests are in rmcp's interface; its client comes from aimate-providers.
+    ("reqwest", &["aimate-providers", "aimate-object-store", "aimate-mcp", "aimate-bench"]),
     ("rmcp", &["aimate-mcp"]),
     ("sqlx", &["aimate-store"]),
     ("tracing-subscriber", &["aimate-cli"]),

@@ -5,42 +5,36 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use super::accounting::{Accounting, counted};
+use super::accounting::Accounting;
 use super::answer_limits::PIECE;
 use super::call_trace::CallTrace;
 use super::channel::Channel;
 use super::context::image_refused;
-use super::event::{ChatEvent, Finished, Started};
+use super::end::{
+    DATABASE_PATIENCE, End, NextStep, PartialAnswer, database_away, ended, failed, shutting_down,
+};
+use super::event::ChatEvent;
 use super::log::Log;
 use super::model_call::{ModelCall, trimmed};
 use super::tool_loop::{ToolLoop, ToolNames};
-use super::tool_step::Step;
-use super::transcript::Transcript;
-use crate::clock::{ClockAndIds, Timestamp};
-use crate::error::{Error, ErrorKind, ErrorReason, Result};
-use crate::message::{Message, Part};
+use crate::clock::ClockAndIds;
+use crate::error::Result;
+use crate::message::Message;
 use crate::observer::Notices;
-use crate::provider::{FinishReason, ProviderEvent, ProviderStream};
-use crate::retrieval::citations::Resolved;
-use crate::run::{EventBatch, FinishRun, Run, RunError, RunStatus, RunStore};
+use crate::provider::{ProviderEvent, ProviderStream};
+use crate::run::{Run, RunStatus, RunStore};
 use crate::tool::ToolOutputStore;
-use crate::usage::{TokenUsage, UsageRecord, UsageStore};
-use crate::warning::WarningCode;
-use aimate_text::tokens::Tokenizer;
+use crate::usage::UsageStore;
 
 /// Pieces of an answer that are published together at most.
 const READY: usize = 32;
 /// Bytes of pieces that are taken together, but for the last of them.
 const READY_BYTES: usize = 64 * 1024;
-/// How long an answer waits for a database that stores nothing, once as much is
-/// unlogged as may be.
-pub(super) const DATABASE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// All that drives one run.
 pub(crate) struct Driver {
@@ -60,51 +54,6 @@ pub(crate) struct Driver {
     pub(crate) notices: Notices,
 }
 
-/// How an answer ended.
-pub(super) struct End {
-    pub(super) status: RunStatus,
-    reason: Option<FinishReason>,
-    error: Option<RunError>,
-    /// Later prompts leave the pictures of the question out.
-    is_image_refused: bool,
-}
-
-impl End {
-    pub(super) fn completed(reason: FinishReason) -> Self {
-        Self { reason: Some(reason), ..Self::of(RunStatus::Completed) }
-    }
-
-    fn of(status: RunStatus) -> Self {
-        Self { status, reason: None, error: None, is_image_refused: false }
-    }
-
-    pub(super) fn cancelled() -> Self {
-        let reason = Some(FinishReason::cancelled());
-        Self { reason, ..Self::of(RunStatus::Cancelled) }
-    }
-
-    pub(super) fn interrupted(error: &Error) -> Self {
-        Self { error: Some(error.into()), ..Self::of(RunStatus::Interrupted) }
-    }
-}
-
-/// What the model has produced so far.
-pub(crate) struct PartialAnswer {
-    pub(super) transcript: Transcript,
-    /// Of the model's answers that are over: one, or one for each step of its tools.
-    pub(super) used: TokenUsage,
-    /// What the provider says of the last one.
-    usage: Option<TokenUsage>,
-    reason: Option<FinishReason>,
-}
-
-impl PartialAnswer {
-    /// One that begins, or goes on.
-    pub(crate) fn new(transcript: Transcript, used: TokenUsage) -> Self {
-        Self { transcript, used, usage: None, reason: None }
-    }
-}
-
 impl Driver {
     /// Drives the run to its end, or until it waits for a person. `call` holds no prompt in
     /// memory while a long answer comes, unless tools may need it again.
@@ -120,9 +69,9 @@ impl Driver {
                 && answer.transcript.has_open_calls()
             {
                 match self.use_tools(tools, &mut call, &mut answer, &mut accounting).await {
-                    Step::Ask => {}
-                    Step::End(end) => break end,
-                    Step::Wait(waiting) => match self.park(tools, &waiting, &answer).await {
+                    NextStep::Ask => {}
+                    NextStep::End(end) => break end,
+                    NextStep::Wait(waiting) => match self.park(tools, &waiting, &answer).await {
                         None => return,
                         Some(end) => break end,
                     },
@@ -295,77 +244,6 @@ impl Driver {
         }
         outcome
     }
-
-    /// Stores the end of the run and publishes its last event.
-    async fn finish(mut self, transcript: Transcript, usage: TokenUsage, end: End, tokenizer: Tokenizer) {
-        self.log.flush(&self.channel).await;
-        let now = self.sources.now();
-        let resolved = transcript.into_answer();
-        self.channel.publish(citation_warnings(&resolved));
-        let (tokens, content) = counted(tokenizer, resolved.content).await;
-        let finish = self.finish_run(content, usage, &end, tokens, now);
-        let last = match store_end(self.runs.as_ref(), &self.channel, &finish, &self.interrupt).await {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                self.record_usage(&finish.usage).await;
-                deleted()
-            }
-            Err(error) => unstored_end(&error),
-            Ok(()) => {
-                self.notices.run_finished(self.channel.scope, &self.run, &finish);
-                final_event(&self.run, &self.answer, finish)
-            }
-        };
-        self.channel.publish([last]);
-    }
-
-    /// Stores the usage of a call whose conversation was deleted meanwhile.
-    async fn record_usage(&self, record: &UsageRecord) {
-        let record = UsageRecord { run_id: None, conversation_id: None, ..record.clone() };
-        let scope = self.channel.scope;
-        match self.usage.record(&[(scope, record.clone())]).await {
-            Ok(()) => self.notices.usage_recorded(scope, &record),
-            Err(error) => {
-                tracing::error!(%error, run = %self.run.id, "the usage of a deleted answer is lost");
-            }
-        }
-    }
-
-    fn finish_run(
-        &self,
-        content: Vec<Part>,
-        usage: TokenUsage,
-        end: &End,
-        tokens: u32,
-        now: Timestamp,
-    ) -> FinishRun {
-        let (first, events) = self.channel.unlogged();
-        FinishRun {
-            id: self.run.id,
-            attempt: self.run.attempt,
-            status: end.status,
-            error: end.error.clone(),
-            finish_reason: end.reason.clone(),
-            tokens,
-            content,
-            usage: UsageRecord {
-                // Under which a budget has something set aside for it.
-                id: self.run.id.0.into(),
-                run_id: Some(self.run.id),
-                conversation_id: Some(self.run.conversation_id),
-                model: self.run.model.clone(),
-                tags: self.run.tags.clone(),
-                workspace_id: self.run.workspace_id,
-                outcome: end.status.usage_outcome(),
-                usage,
-                created_at: now,
-            },
-            events: EventBatch {
-                first,
-                events: events.iter().map(|event| ChatEvent::clone(event)).collect(),
-            },
-            now,
-        }
-    }
 }
 
 /// The pieces that are there, waiting for the first one; `None` at the end.
@@ -404,152 +282,4 @@ fn join(last: &mut ChatEvent, event: ChatEvent) -> Option<ChatEvent> {
         }
         (_, event) => Some(event),
     }
-}
-
-/// Warnings of citations of no passage and of quotations that are in none.
-fn citation_warnings(resolved: &Resolved) -> Vec<ChatEvent> {
-    let unknown = resolved.unknown.iter().map(|n| ChatEvent::Warning {
-        code: WarningCode::CitationUnknown,
-        detail: format!("the answer cited [{n}], but there is no such passage"),
-    });
-    let misquoted = resolved.misquoted.iter().map(|(n, quote)| ChatEvent::Warning {
-        code: WarningCode::QuoteNotFound,
-        detail: format!("“{}” does not stand in passage [{n}]", crate::text::shorten(quote, 200)),
-    });
-    unknown.chain(misquoted).collect()
-}
-
-/// The last event of a run that `finish` ends.
-fn final_event(run: &Run, answer: &Message, finish: FinishRun) -> ChatEvent {
-    let usage = finish.usage.usage;
-    let run = finish.ended(run.clone());
-    let answer = Message {
-        content: finish.content,
-        status: finish.status.message_status(),
-        model: Some(run.model.clone()),
-        usage: Some(usage),
-        cost: usage.cost,
-        path_stats: answer.path_stats.with_tokens(finish.tokens),
-        ..answer.clone()
-    };
-    final_of(&run, &answer)
-}
-
-/// The first event of a run.
-pub(crate) fn started(run: &Run) -> Started {
-    Started {
-        run_id: run.id,
-        conversation_id: run.conversation_id,
-        user_message_id: run.user_message_id,
-        message_id: run.message_id,
-        model: run.model.clone(),
-    }
-}
-
-/// The last event of a run that is over, out of what is stored.
-pub(crate) fn final_of(run: &Run, answer: &Message) -> ChatEvent {
-    if let Some(RunError { code, detail, retryable }) = run.error.clone() {
-        return ChatEvent::Error { code, detail, retryable };
-    }
-    ChatEvent::Finished(Box::new(Finished {
-        message: answer.clone(),
-        finish_reason: run.finish_reason.clone().unwrap_or(FinishReason::Stop),
-        usage: run.usage.unwrap_or_default(),
-    }))
-}
-
-/// The last event of a run whose conversation was deleted meanwhile, which stops
-/// the run: there is nothing left to keep.
-fn deleted() -> ChatEvent {
-    tracing::debug!("an answer's conversation was deleted while it was written");
-    let error = Error::not_found("the conversation was deleted while the answer was written");
-    failure(&error)
-}
-
-/// The last event of a run whose end could not be stored.
-fn unstored_end(error: &Error) -> ChatEvent {
-    tracing::error!(%error, cause = ?error, "the end of a run could not be stored");
-    failure(error)
-}
-
-fn failure(error: &Error) -> ChatEvent {
-    let RunError { code, detail, retryable } = error.into();
-    ChatEvent::Error { code, detail, retryable }
-}
-
-/// Stores the end, again and again while the database is away: the answer
-/// waits in memory until it is back or the process ends. What the database
-/// refuses for good is stored without its content, so that no run stays open.
-async fn store_end(
-    runs: &dyn RunStore,
-    channel: &Channel,
-    finish: &FinishRun,
-    interrupt: &CancellationToken,
-) -> Result<()> {
-    let mut wait = Duration::from_millis(50);
-    loop {
-        let last_try = interrupt.is_cancelled();
-        match runs.finish(&channel.scope, finish).await {
-            Err(error) if error.kind() == ErrorKind::Unavailable && !last_try => {
-                tracing::warn!(%error, run = %finish.id, "storing the end of a run failed; trying again");
-                tokio::select! {
-                    () = tokio::time::sleep(wait) => {}
-                    () = interrupt.cancelled() => {}
-                }
-                wait = (wait * 2).min(Duration::from_secs(5));
-            }
-            Err(error) if matches!(error.kind(), ErrorKind::Internal | ErrorKind::Invalid) => {
-                tracing::error!(%error, cause = ?error, run = %finish.id, "the database refuses an answer");
-                runs.finish(&channel.scope, &without_content(finish, &error)).await?;
-                return Err(error);
-            }
-            // A try whose acknowledgement was lost has stored it.
-            Err(error) if error.kind() == ErrorKind::Conflict => {
-                let run = runs.get(&channel.scope, finish.id).await?;
-                return if run.finished_at == Some(finish.now) { Ok(()) } else { Err(error) };
-            }
-            outcome => return outcome,
-        }
-    }
-}
-
-fn without_content(finish: &FinishRun, error: &Error) -> FinishRun {
-    FinishRun {
-        status: RunStatus::Failed,
-        error: Some(error.into()),
-        content: Vec::new(),
-        events: EventBatch { first: finish.events.first, events: Vec::new() },
-        ..finish.clone()
-    }
-}
-
-pub(super) fn database_away() -> Error {
-    Error::unavailable("the database was away for too long to keep this answer; what came before is stored")
-}
-
-pub(super) fn shutting_down() -> Error {
-    Error::unavailable("the server was stopped before the answer was whole; ask again")
-}
-
-/// The end of a stream without an error.
-fn ended(answer: &PartialAnswer) -> End {
-    let Some(reason) = answer.reason.clone() else {
-        let error = Error::upstream("the model server broke off before the answer was whole");
-        return failed(&error, !answer.transcript.is_empty());
-    };
-    let reason = if answer.transcript.has_open_calls() && reason == FinishReason::Stop {
-        FinishReason::ToolCalls
-    } else {
-        reason
-    };
-    End { status: RunStatus::Completed, reason: Some(reason), error: None, is_image_refused: false }
-}
-
-/// The end by an error: what had begun is interrupted, what had not has failed.
-pub(super) fn failed(error: &Error, began: bool) -> End {
-    let broke_off = matches!(error.kind(), ErrorKind::Upstream | ErrorKind::Timeout | ErrorKind::Unavailable);
-    let status = if began && broke_off { RunStatus::Interrupted } else { RunStatus::Failed };
-    tracing::warn!(code = error.kind().as_str(), cause = ?error, "a run did not succeed");
-    let is_image_refused = error.reason() == Some(ErrorReason::ImageRefused);
-    End { status, reason: None, error: Some(error.into()), is_image_refused }
 }

@@ -110,7 +110,7 @@ fn as_text(part: &Part) -> Part {
 
 /// The answer with the calls of these tools read out of its text.
 pub(crate) fn calls_of_text(stream: ProviderStream, tools: &[ToolSpec]) -> ProviderStream {
-    let reading = Reading {
+    let reading = CallReader {
         stream,
         names: tools.iter().map(|tool| tool.name.clone()).collect(),
         held: String::new(),
@@ -123,7 +123,7 @@ pub(crate) fn calls_of_text(stream: ProviderStream, tools: &[ToolSpec]) -> Provi
         .boxed()
 }
 
-struct Reading {
+struct CallReader {
     stream: ProviderStream,
     names: HashSet<String>,
     /// Text of which it is not known yet whether it is a call.
@@ -134,7 +134,7 @@ struct Reading {
     ready: VecDeque<Result<ProviderEvent>>,
 }
 
-impl Reading {
+impl CallReader {
     async fn next(&mut self) -> Option<Result<ProviderEvent>> {
         loop {
             if let Some(event) = self.ready.pop_front() {

@@ -12,7 +12,7 @@ use super::tool_calls::{Calling, MadeCall, idempotency_key};
 use crate::error::{Error, Result};
 use crate::message::{ToolCall, ToolResult};
 use crate::provider::{ResponseFormat, Sampling, ToolChoice, ToolSpec};
-use crate::tool::toolbox::{Toolbox, Verdict};
+use crate::tool::toolbox::{CallVerdict, Toolbox};
 use crate::usage::TokenUsage;
 
 /// The tools of an answer, and how far it is with them.
@@ -202,7 +202,7 @@ impl ToolLoop {
                 Some((_, CallDecision { approve: false, reason })) => {
                     let why = reason.as_deref().filter(|why| !why.trim().is_empty());
                     let why = why.map_or_else(String::new, |why| format!(" They say: {why}"));
-                    Verdict::Refuse(ToolResult::error(
+                    CallVerdict::Refuse(ToolResult::error(
                         &call.id,
                         format!("The person does not want this call.{why}"),
                     ))
@@ -211,21 +211,21 @@ impl ToolLoop {
                 None => self.toolbox.judge(&call, &self.foreign),
             };
             match verdict {
-                Verdict::Foreign => plan.has_foreign = true,
-                Verdict::Ask => {
+                CallVerdict::Foreign => plan.has_foreign = true,
+                CallVerdict::Ask => {
                     // It comes here once more.
                     *repeats -= 1;
                     plan.ask.push(call);
                 }
-                Verdict::Refuse(result) => plan.refused.push(result),
-                Verdict::Make(..) if before >= self.calling.limits.repeats => {
+                CallVerdict::Refuse(result) => plan.refused.push(result),
+                CallVerdict::Make(..) if before >= self.calling.limits.repeats => {
                     let why = format!(
                         "This very call was made {before} times already in this answer; use what it returned, or \
                          do something else."
                     );
                     plan.refused.push(ToolResult::error(&call.id, why));
                 }
-                Verdict::Make(tool, arguments) => {
+                CallVerdict::Make(tool, arguments) => {
                     plan.make.push(MadeCall { tool: tool.clone(), arguments, call });
                 }
             }

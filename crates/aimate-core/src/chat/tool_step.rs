@@ -6,7 +6,8 @@ use tokio::time::Instant;
 use super::accounting::Accounting;
 use super::channel::Channel;
 use super::context::message_tokens;
-use super::driver::{DATABASE_PATIENCE, Driver, End, PartialAnswer, database_away, failed, shutting_down};
+use super::driver::Driver;
+use super::end::{DATABASE_PATIENCE, End, NextStep, PartialAnswer, database_away, failed, shutting_down};
 use super::event::ChatEvent;
 use super::model_call::ModelCall;
 use super::tool_calls::{ToolCalls, ToolEvent};
@@ -19,16 +20,6 @@ use crate::tool::KeptOutput;
 use crate::tool::result::CappedResult;
 use crate::warning::WarningCode;
 
-/// What comes after a step.
-pub(super) enum Step {
-    /// The model is asked again.
-    Ask,
-    /// The answer has ended.
-    End(End),
-    /// These calls wait for a person.
-    Wait(Vec<ToolCall>),
-}
-
 impl Driver {
     /// Makes the calls that the model wants, as far as they are to be made.
     pub(super) async fn use_tools(
@@ -37,11 +28,11 @@ impl Driver {
         call: &mut ModelCall,
         answer: &mut PartialAnswer,
         accounting: &mut Accounting,
-    ) -> Step {
+    ) -> NextStep {
         // Another process must find the calls before anything comes of them: it must not
         // make them again.
         if let Err(error) = self.save().await {
-            return Step::End(failed(&error, true));
+            return NextStep::End(failed(&error, true));
         }
         let was_closed = tools.is_closed;
         let StepPlan { make, refused, ask, has_foreign } = tools.plan(answer.transcript.open_calls());
@@ -49,10 +40,10 @@ impl Driver {
         if !make.is_empty()
             && let Err(end) = self.make(ToolCalls::new(&tools.calling, make), tools, answer).await
         {
-            return Step::End(end);
+            return NextStep::End(end);
         }
         if !ask.is_empty() {
-            return Step::Wait(ask);
+            return NextStep::Wait(ask);
         }
         if has_foreign || was_closed {
             let reason = if has_foreign {
@@ -60,7 +51,7 @@ impl Driver {
             } else {
                 FinishReason::Other("tool_limit".to_owned())
             };
-            return Step::End(End::completed(reason));
+            return NextStep::End(End::completed(reason));
         }
         tools.count_step();
         if let Some(limit) = tools.exhausted(&answer.used) {
@@ -76,18 +67,18 @@ impl Driver {
         let tokens = message_tokens(accounting.tokenizer, answer.transcript.parts());
         accounting.prompt_tokens = call.prompt_tokens + u64::from(tokens);
         match &call.meter {
-            None => Step::Ask,
+            None => NextStep::Ask,
             Some(meter) => match meter.set_aside(accounting.prompt_tokens).await {
-                Ok(true) => Step::Ask,
+                Ok(true) => NextStep::Ask,
                 Ok(false) => {
                     self.publish([ChatEvent::Warning {
                         code: WarningCode::BudgetExceeded,
                         detail: "a budget that counts this answer is used up, so it ends here; an admin can raise it"
                             .into(),
                     }]);
-                    Step::End(End::completed(FinishReason::budget()))
+                    NextStep::End(End::completed(FinishReason::budget()))
                 }
-                Err(error) => Step::End(failed(&error, true)),
+                Err(error) => NextStep::End(failed(&error, true)),
             },
         }
     }

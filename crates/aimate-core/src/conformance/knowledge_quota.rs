@@ -91,7 +91,7 @@ pub async fn tenant_has_a_quota_of_its_own(stores: &Stores) {
     assert_eq!((stored.user, stored.tenant.documents), (StorageAmount::default(), 4));
     // Another tenant is full or empty by itself.
     let none = crate::knowledge::StorageUse::default();
-    assert_eq!(documents.storage(&w.stranger, &both).await.unwrap(), none);
+    assert_eq!(stores.documents.storage(&w.stranger, &both).await.unwrap(), none);
 }
 
 pub async fn uploads_at_once_keep_no_more_than_allowed(stores: &Stores) {

@@ -46,7 +46,7 @@ pub struct Answer {
 
 /// How far an answer comes without a person.
 #[derive(Clone, Debug)]
-pub enum Settled {
+pub enum Reached {
     /// It is over.
     Finished(Box<Finished>),
     /// These calls wait for a person's approval ([`Runs::decide`](super::Runs::decide)).
@@ -142,19 +142,19 @@ impl Answer {
     ///
     /// # Errors
     /// What the run failed with; the partial answer stays stored.
-    pub async fn finished_or_waiting(&mut self) -> Result<Settled> {
+    pub async fn finished_or_waiting(&mut self) -> Result<Reached> {
         while let Some(events) = self.next_batch().await {
             let mut waiting = Vec::new();
             for (_, event) in events {
                 match ChatEvent::clone(&event) {
-                    ChatEvent::Finished(finished) => return Ok(Settled::Finished(finished)),
+                    ChatEvent::Finished(finished) => return Ok(Reached::Finished(finished)),
                     ChatEvent::Error { code, detail, .. } => return Err(Error::new(code, detail)),
                     ChatEvent::ApprovalRequired { call } => waiting.push(*call),
                     _ => {}
                 }
             }
             if !waiting.is_empty() {
-                return Ok(Settled::Waiting(waiting));
+                return Ok(Reached::Waiting(waiting));
             }
         }
         Err(Error::internal("the run ended without a last event"))

@@ -7,7 +7,6 @@ use tracing::Instrument as _;
 use tracing::field::{self, Empty};
 
 use super::budget_hold::{BudgetHold, NewHold, Output};
-use super::end_run::EndRun;
 use super::held::Hold;
 use super::replay::Tried;
 use super::resolve::ResolvedModel;
@@ -16,9 +15,9 @@ use crate::budget::Amount;
 use crate::chat::accounting::Accounting;
 use crate::chat::channel::Channel;
 use crate::chat::context::{self, MAX_MESSAGES, PromptBudget, message_tokens};
-use crate::chat::driver::{Driver, PartialAnswer, started};
+use crate::chat::end::PartialAnswer;
 use crate::chat::event::ChatEvent;
-use crate::chat::log::Log;
+use crate::chat::finish::started;
 use crate::chat::model_call::ModelCall;
 use crate::chat::tool_loop::{ParkedTurn, ToolLoop};
 use crate::chat::transcript::Transcript;
@@ -32,7 +31,7 @@ use crate::observer::TurnSummary;
 use crate::per_user::UserPlace;
 use crate::provider::{ChatRequest, ProviderId};
 use crate::retrieval::citations::passages_of;
-use crate::run::{BeginRun, Begun, Run};
+use crate::run::{BeginRun, Begun};
 use crate::scope::Scope;
 use crate::usage::TokenUsage;
 use crate::warning::WarningCode;
@@ -159,42 +158,6 @@ impl Engine {
         let begun = PartialAnswer::new(Transcript::default(), TokenUsage::default());
         self.drive(channel, run, answer, place, call, tools, begun, accounting);
         listener
-    }
-
-    /// Starts the task that writes an answer.
-    #[allow(clippy::too_many_arguments, reason = "each is handed on to the driver as it is")]
-    pub(super) fn drive(
-        &self,
-        channel: Arc<Channel>,
-        run: Run,
-        answer: Message,
-        place: UserPlace,
-        call: ModelCall,
-        tools: Option<ToolLoop>,
-        begun: PartialAnswer,
-        accounting: Accounting,
-    ) {
-        let inner = &self.inner;
-        let tasks = inner.tasks.clone();
-        let end = EndRun { engine: self.for_task(), channel: channel.clone(), run: run.clone() };
-        let driver = Driver {
-            runs: inner.stores.runs.clone(),
-            outputs: inner.stores.tool_outputs.clone(),
-            usage: inner.stores.usage.clone(),
-            sources: inner.sources.clone(),
-            channel,
-            run,
-            answer,
-            interrupt: inner.interrupt.clone(),
-            log: Log::new(Arc::new(move |save| tasks.spawn(save))),
-            tools: tools.as_ref().map(ToolLoop::names),
-            notices: inner.observers.notices.clone(),
-        };
-        let drive = async move {
-            let (_end, _place) = (end, place);
-            driver.drive(call, tools, begun, accounting).await;
-        };
-        inner.tasks.spawn(drive.in_current_span());
     }
 
     async fn prepare(&self, scope: &Scope, mut turn: Turn, place: UserPlace) -> Result<Prepared> {

@@ -14,6 +14,7 @@ mod complete;
 mod connection;
 mod conversation;
 mod deletion;
+mod drive;
 mod edit;
 mod end_run;
 mod endpoint;
@@ -76,7 +77,7 @@ use crate::sealing::Sealer;
 use crate::user::User;
 
 pub use crate::chat::event::NumberedEvents;
-pub use answer::{Answer, NumberedAnswer, Settled};
+pub use answer::{Answer, NumberedAnswer, Reached};
 pub use budget::Budgets;
 pub use build::{ConnectionConfig, EngineBuilder};
 pub use complete::{Completion, CompletionStream, EmbeddingRequest, EmbeddingResponse};

@@ -15,7 +15,7 @@ use crate::chat::OnDisconnect;
 use crate::chat::accounting::Accounting;
 use crate::chat::channel::Channel;
 use crate::chat::context::{self, MAX_MESSAGES, message_tokens};
-use crate::chat::driver::PartialAnswer;
+use crate::chat::end::PartialAnswer;
 use crate::chat::model_call::ModelCall;
 use crate::chat::tool_loop::{CallDecision, Parked, ToolLoop, WaitingCall};
 use crate::chat::transcript::Transcript;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::chat::answer_limits::PIECE;
 use crate::chat::channel::MAX_TAKEN;
-use crate::chat::driver::{final_of, started};
 use crate::chat::event::{ChatEvent, NumberedEvents, Started};
+use crate::chat::finish::{final_of, started};
 use crate::message::{Message, Part};
 use crate::run::Run;
 

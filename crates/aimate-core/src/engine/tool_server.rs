@@ -7,6 +7,7 @@ mod endpoint;
 mod listing;
 mod login;
 mod offer;
+mod offered_name;
 mod policy;
 
 use serde::Serialize;

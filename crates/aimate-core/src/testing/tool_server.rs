@@ -46,7 +46,7 @@ pub struct ToolCallMade {
 }
 
 #[derive(Default)]
-struct Script {
+struct ServerScript {
     tools: Vec<Tool>,
     listing: VecDeque<Result<ServerListing>>,
     calls: VecDeque<Vec<ToolStep>>,
@@ -60,7 +60,7 @@ struct Script {
 /// Plays every tool server there is: each lists the same tools, and a call returns what was
 /// scripted, or its arguments.
 #[derive(Default)]
-pub struct ScriptedToolServer(Mutex<Script>);
+pub struct ScriptedToolServer(Mutex<ServerScript>);
 
 impl ScriptedToolServer {
     /// Servers that list these tools.
@@ -100,7 +100,7 @@ impl ScriptedToolServer {
         self.script().forgotten.clone()
     }
 
-    fn script(&self) -> MutexGuard<'_, Script> {
+    fn script(&self) -> MutexGuard<'_, ServerScript> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

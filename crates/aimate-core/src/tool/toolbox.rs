@@ -18,7 +18,7 @@ pub(crate) struct Toolbox {
 }
 
 /// What is to be done with a call.
-pub(crate) enum Verdict<'a> {
+pub(crate) enum CallVerdict<'a> {
     /// It is made, with these arguments.
     Make(&'a OfferedTool, serde_json::Map<String, serde_json::Value>),
     /// It waits for a person.
@@ -64,36 +64,36 @@ impl Toolbox {
 
     /// What is to be done with `call`. One of no known tool is the caller's if `foreign` has
     /// its name.
-    pub(crate) fn judge(&self, call: &ToolCall, foreign: &[ToolSpec]) -> Verdict<'_> {
+    pub(crate) fn judge(&self, call: &ToolCall, foreign: &[ToolSpec]) -> CallVerdict<'_> {
         let found = self.by_name.get(&call.name).copied();
         let Some((tool, schema)) = found.and_then(|at| Some((self.tools.get(at)?, self.schemas.get(at)?)))
         else {
             if foreign.iter().any(|spec| spec.name == call.name) {
-                return Verdict::Foreign;
+                return CallVerdict::Foreign;
             }
-            return Verdict::Refuse(ToolResult::error(&call.id, self.unknown(&call.name)));
+            return CallVerdict::Refuse(ToolResult::error(&call.id, self.unknown(&call.name)));
         };
         match schema.check(&call.arguments) {
-            Err(why) => Verdict::Refuse(ToolResult::error(&call.id, why)),
-            Ok(_) if tool.policy == ToolPolicy::Ask => Verdict::Ask,
-            Ok(arguments) => Verdict::Make(tool, arguments),
+            Err(why) => CallVerdict::Refuse(ToolResult::error(&call.id, why)),
+            Ok(_) if tool.policy == ToolPolicy::Ask => CallVerdict::Ask,
+            Ok(arguments) => CallVerdict::Make(tool, arguments),
         }
     }
 
     /// What is done with a call of which a person approved that `tool` is called. A tool that
     /// has only its name is not called: it is not what they approved.
-    pub(crate) fn approved(&self, call: &ToolCall, tool: &str) -> Verdict<'_> {
+    pub(crate) fn approved(&self, call: &ToolCall, tool: &str) -> CallVerdict<'_> {
         if self.fingerprint(&call.name).as_deref() != Some(tool) {
             let why = "The tool is not the one any more that the person approved, so it was not called.";
-            return Verdict::Refuse(ToolResult::error(&call.id, why));
+            return CallVerdict::Refuse(ToolResult::error(&call.id, why));
         }
         match self.judge(call, &[]) {
-            Verdict::Ask => {
+            CallVerdict::Ask => {
                 let tool = self.by_name.get(&call.name).and_then(|at| self.tools.get(*at));
                 let arguments = call.arguments.as_object().cloned();
                 match tool.zip(arguments) {
-                    Some((tool, arguments)) => Verdict::Make(tool, arguments),
-                    None => Verdict::Refuse(ToolResult::error(&call.id, self.unknown(&call.name))),
+                    Some((tool, arguments)) => CallVerdict::Make(tool, arguments),
+                    None => CallVerdict::Refuse(ToolResult::error(&call.id, self.unknown(&call.name))),
                 }
             }
             verdict => verdict,

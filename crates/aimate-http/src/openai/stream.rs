@@ -4,7 +4,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use aimate_core::chat::event::ChatEvent;
-use aimate_core::engine::{CompletionStream, NumberedEvents, Settled};
+use aimate_core::engine::{CompletionStream, NumberedEvents, Reached};
 use aimate_core::message::Part;
 use aimate_core::provider::ProviderEvent;
 use aimate_core::{Answer, Error};
@@ -111,8 +111,8 @@ impl StoredCompletion {
     /// no word.
     pub(crate) async fn collect(mut self) -> Result<(ChatCompletion, String)> {
         let finished = match self.answer.finished_or_waiting().await? {
-            Settled::Finished(finished) => *finished,
-            Settled::Waiting(_) => return Err(waits(&self.answer).into()),
+            Reached::Finished(finished) => *finished,
+            Reached::Waiting(_) => return Err(waits(&self.answer).into()),
         };
         let model = finished.message.model.clone().unwrap_or_default();
         Ok((finished.into(), model))

@@ -143,6 +143,9 @@ async fn no_route_answers_without_a_caller() {
         let reply = bench.ask(request(method.clone(), &at, body)).await;
         if OPEN.contains(&path.as_str()) {
             assert_eq!(reply.status, 200, "{method} {path}");
+        } else if path == "/api/v1/tools/login/callback" {
+            // A browser that comes back: its cookie says whose login it is, and there is none.
+            reply.problem(400, "invalid");
         } else if path == "/api/v1/shared/{token}" {
             // Whoever has the link: this is none.
             reply.problem(404, "not_found");

@@ -26,9 +26,9 @@ fn typed(result: CallToolResult) -> ToolOutput {
 /// A result some of whose parts are damaged.
 fn lenient(mut result: Value) -> ToolOutput {
     let content = match result.get_mut("content").map(Value::take) {
-        Some(Value::Array(blocks)) => blocks.into_iter().map(any_block).collect(),
+        Some(Value::Array(blocks)) => blocks.iter().map(any_block).collect(),
         Some(Value::String(text)) => vec![ToolContent::Text { text }],
-        Some(other @ Value::Object(_)) => vec![any_block(other)],
+        Some(other @ Value::Object(_)) => vec![any_block(&other)],
         _ => Vec::new(),
     };
     let mut output = ToolOutput::content(content);
@@ -60,7 +60,7 @@ pub(super) fn block(block: ContentBlock) -> ToolContent {
             description: link.description,
             media_type: link.mime_type,
         },
-        other => any_block(serde_json::to_value(other).unwrap_or_default()),
+        other => any_block(&serde_json::to_value(other).unwrap_or_default()),
     }
 }
 
@@ -73,19 +73,19 @@ pub(super) fn resource(contents: ResourceContents) -> ToolContent {
         ResourceContents::BlobResourceContents { uri, mime_type, blob, .. } => {
             ToolContent::Resource { uri, media_type: mime_type, text: None, data: Some(blob) }
         }
-        other => any_block(serde_json::to_value(other).unwrap_or_default()),
+        other => any_block(&serde_json::to_value(other).unwrap_or_default()),
     }
 }
 
 /// One block, whatever it is.
-pub(super) fn any_block(block: Value) -> ToolContent {
+pub(super) fn any_block(block: &Value) -> ToolContent {
     let kind = block.get("type").and_then(Value::as_str).unwrap_or_default();
     let known = match kind {
-        "text" => field(&block, "text").map(|text| ToolContent::Text { text }),
-        "image" => data(&block).map(|(data, media_type)| ToolContent::Image { data, media_type }),
-        "audio" => data(&block).map(|(data, media_type)| ToolContent::Audio { data, media_type }),
+        "text" => field(block, "text").map(|text| ToolContent::Text { text }),
+        "image" => data(block).map(|(data, media_type)| ToolContent::Image { data, media_type }),
+        "audio" => data(block).map(|(data, media_type)| ToolContent::Audio { data, media_type }),
         "resource" => block.get("resource").and_then(any_resource),
-        "resource_link" => link(&block),
+        "resource_link" => link(block),
         _ => None,
     };
     known.unwrap_or_else(|| {

@@ -40,7 +40,7 @@ pub(super) async fn resource(
     };
     Ok(contents
         .iter()
-        .map(|one| content::any_resource(one).unwrap_or_else(|| content::any_block(one.clone())))
+        .map(|one| content::any_resource(one).unwrap_or_else(|| content::any_block(one)))
         .collect())
 }
 
@@ -66,7 +66,7 @@ pub(super) async fn prompt(
         let is_assistant = message.get("role").and_then(Value::as_str) == Some("assistant");
         let role = if is_assistant { "assistant" } else { "user" };
         let block = message.get("content").cloned().unwrap_or_default();
-        (role.to_owned(), content::any_block(block))
+        (role.to_owned(), content::any_block(&block))
     };
     Ok(messages.iter().map(message).collect())
 }

@@ -106,7 +106,9 @@ impl ServerHandler for EngineHandler {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let caller = self.caller(&context)?;
-        answered(&context, tools::call(&self.engine, caller, request, &context)).await.map(Into::into)
+        answered(&context, Box::pin(tools::call(&self.engine, caller, request, &context)))
+            .await
+            .map(Into::into)
     }
 
     async fn list_resources(

@@ -15,7 +15,7 @@ use super::handler::EngineHandler;
 /// `Upstream` if the client does not speak the protocol.
 pub async fn serve_stdio(engine: &Engine, caller: McpCaller) -> Result<()> {
     let handler = EngineHandler::for_one(engine.clone(), caller);
-    let served = handler.serve(stdio_pipes()).await.map_err(|error| {
+    let served = Box::pin(handler.serve(stdio_pipes())).await.map_err(|error| {
         Error::upstream("the client began with no message of the Model Context Protocol").with_source(error)
     })?;
     match served.waiting().await {

@@ -57,7 +57,7 @@ impl Conversations {
                 let messages = matching.remove(&conversation.id).unwrap_or_default();
                 let is_in_title = conversation.title.to_lowercase().contains(&folded);
                 if is_in_title || !messages.is_empty() {
-                    let messages = messages.into_iter().map(|message| shown(message, query)).collect();
+                    let messages = messages.iter().map(|message| shown(message, query)).collect();
                     found.push(FoundConversation { conversation, is_in_title, messages });
                 }
             }
@@ -90,7 +90,7 @@ impl Conversations {
     }
 }
 
-fn shown(message: Message, query: &str) -> FoundMessage {
+fn shown(message: &Message, query: &str) -> FoundMessage {
     let snippet = snippet(&text_of(&message.content), query);
     FoundMessage { id: message.id, role: message.role, snippet, created_at: message.created_at }
 }

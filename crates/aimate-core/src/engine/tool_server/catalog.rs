@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::super::Engine;
-use super::listing::Readings;
+use super::listing::ToolReadings;
 use crate::clock::Timestamp;
 use crate::error::{ErrorKind, Result};
 use crate::id::{TenantId, ToolServerId, UserId};
@@ -25,15 +25,15 @@ const MAX_LISTS: usize = 100;
 /// What is known of tool servers.
 #[derive(Default)]
 pub(in crate::engine) struct ToolCatalogs {
-    known: Mutex<Known>,
+    known: Mutex<KnownCatalogs>,
     /// How often something was forgotten: what was read before that is old.
     changes: AtomicU64,
     /// The reading of lists from their servers.
-    pub(super) readings: Readings,
+    pub(super) readings: ToolReadings,
 }
 
 #[derive(Default)]
-struct Known {
+struct KnownCatalogs {
     catalogs: HashMap<(TenantId, UserId), Arc<ToolCatalog>>,
     lists: HashMap<(TenantId, ToolServerId), (Timestamp, Arc<ServerTools>)>,
 }
@@ -45,7 +45,7 @@ pub(super) struct ToolCatalog {
 }
 
 impl ToolCatalogs {
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, KnownCatalogs> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

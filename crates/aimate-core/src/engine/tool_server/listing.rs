@@ -1,4 +1,4 @@
-//! Reading the tools of servers.
+//! ToolReading the tools of servers.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -41,11 +41,11 @@ const MAX_READINGS: usize = 50_000;
 
 /// When each server's list was last asked for, well or not.
 #[derive(Default)]
-pub(super) struct Readings(Mutex<HashMap<ToolServerId, Reading>>);
+pub(super) struct ToolReadings(Mutex<HashMap<ToolServerId, ToolReading>>);
 
 /// A list on its way, or read.
 #[derive(Clone)]
-struct Reading {
+struct ToolReading {
     begun_at: Timestamp,
     /// Whether it is the first one of this process, or since the server's settings changed.
     is_first: bool,
@@ -53,8 +53,8 @@ struct Reading {
     ended: watch::Receiver<()>,
 }
 
-impl Readings {
-    fn all(&self) -> MutexGuard<'_, HashMap<ToolServerId, Reading>> {
+impl ToolReadings {
+    fn all(&self) -> MutexGuard<'_, HashMap<ToolServerId, ToolReading>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -79,7 +79,7 @@ impl Engine {
 
     /// Reads a server's list in the background, unless it was asked a moment ago: then it gives
     /// that reading.
-    fn read_tools_soon(&self, scope: &Scope, server: &ToolServer) -> Reading {
+    fn read_tools_soon(&self, scope: &Scope, server: &ToolServer) -> ToolReading {
         let now = self.inner.sources.now();
         let mut readings = self.inner.tool_catalogs.readings.all();
         // Settings that changed since may be what it needed.
@@ -94,7 +94,7 @@ impl Engine {
             readings.clear();
         }
         let (end, ended) = watch::channel(());
-        let reading = Reading { begun_at: now, is_first, ended };
+        let reading = ToolReading { begun_at: now, is_first, ended };
         readings.insert(server.id, reading.clone());
         let (engine, scope, server) = (self.for_task(), *scope, server.clone());
         self.inner.tasks.spawn(async move {

@@ -2,7 +2,7 @@
 
 use super::super::Engine;
 use super::configured::ToolServerConfig;
-use super::offer::offered_name;
+use super::offered_name::offered_name;
 use super::{ToolServerDetail, ToolServers};
 use crate::audit::{AuditEvent, action};
 use crate::error::{Error, ErrorKind, Result};
