@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::id::{ConversationId, MessageId, WorkspaceId};
 use crate::limit;
-use crate::message::{Message, MessageRole};
+use crate::message::Message;
 use crate::page::{Page, PageRequest};
 use crate::prompt::Prompt;
 use crate::scope::Scope;
@@ -249,34 +249,6 @@ pub struct ListedMessage {
     pub sibling_ids: Vec<MessageId>,
 }
 
-/// A conversation in which something was found.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[non_exhaustive]
-pub struct FoundConversation {
-    /// The conversation.
-    pub conversation: Conversation,
-    /// Whether its title contains it.
-    pub is_in_title: bool,
-    /// The newest messages that contain it, at most three, newest first.
-    pub messages: Vec<FoundMessage>,
-}
-
-/// A message in which something was found.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[non_exhaustive]
-pub struct FoundMessage {
-    /// The message.
-    pub id: MessageId,
-    /// Who said it.
-    pub role: MessageRole,
-    /// The text around the first place, at most 200 characters; `…` where more was.
-    pub snippet: String,
-    /// When it was said.
-    pub created_at: Timestamp,
-}
-
 /// Where conversations and their messages are kept. Every method sees those of
 /// the scope's user; a foreign or unknown id is `NotFound`.
 ///
@@ -298,17 +270,6 @@ pub trait ConversationStore: Send + Sync {
         filter: &ConversationFilter,
         page: PageRequest,
     ) -> Result<Page<Conversation>>;
-    /// Of those of `conversations` that the user sees, the newest messages with a text that contains
-    /// `query`: at most `most` of each conversation, newest first, none that is still being
-    /// written. The case is ignored of ASCII letters; of others, where they are all large or all
-    /// small, or the first alone is large. Costs what these conversations have.
-    async fn matching_messages(
-        &self,
-        scope: &Scope,
-        conversations: &[ConversationId],
-        query: &str,
-        most: u32,
-    ) -> Result<Vec<Message>>;
     /// Applies `change` and sets `updated_at` to `now`. `NotFound` if the
     /// conversation, the workspace or the leaf is not there; nothing changes
     /// then.

@@ -1,9 +1,7 @@
 //! `/api/v1/conversations`, without the messages: those are in
 //! [`message`](crate::message).
 
-use aimate_core::conversation::{
-    Conversation, ConversationChange, ConversationFilter, FoundConversation, NewConversation,
-};
+use aimate_core::conversation::{Conversation, ConversationChange, ConversationFilter, NewConversation};
 use aimate_core::{ConversationId, MessageId, WorkspaceId};
 use axum::extract::State;
 use axum::response::Response;
@@ -40,20 +38,6 @@ pub(crate) struct ConversationQuery {
     cursor: Option<String>,
 }
 
-/// What is searched for.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct ConversationSearchQuery {
-    /// What titles or messages contain, 1 to 200 characters; the case is ignored.
-    q: String,
-    /// Maximum items, 1 to 200; default 50.
-    #[param(minimum = 1, maximum = 200)]
-    limit: Option<u32>,
-    /// The `next_cursor` of the previous page.
-    cursor: Option<String>,
-}
-
 /// A copy of a conversation up to a message.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -82,20 +66,6 @@ pub(crate) async fn list(
     };
     let conversations = app.engine.conversations(&scope);
     Ok(List::of(LIST, conversations.list(&filter, page).await?))
-}
-
-/// Searches the titles and messages of the caller's conversations, last changed first. A page
-/// looks at 1,000 conversations or 20,000 messages: it may have fewer items than asked for, or none,
-/// while there are more pages.
-#[utoipa::path(get, path = "/api/v1/conversations/search", tag = "conversations",
-    params(ConversationSearchQuery), responses((status = 200, body = List<FoundConversation>)))]
-pub(crate) async fn search(
-    State(app): State<App>,
-    Caller(scope): Caller,
-    Query(query): Query<ConversationSearchQuery>,
-) -> Result<List<FoundConversation>> {
-    let page = page(LIST, query.limit, query.cursor.as_deref())?;
-    Ok(List::of(LIST, app.engine.conversations(&scope).search(&query.q, page).await?))
 }
 
 /// Adds an empty conversation; the body is optional.

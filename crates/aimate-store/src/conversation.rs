@@ -2,7 +2,6 @@
 
 mod append;
 mod fork;
-mod search;
 
 use aimate_core::conversation::{
     Conversation, ConversationChange, ConversationFilter, ConversationStore, ListedMessage, Window,
@@ -190,16 +189,6 @@ impl ConversationStore for SqlStore {
         }
         let rows = each(&self.database.read(list).await?, conversation)?;
         Ok(Page::of(rows, page.limit, |row| Cursor { at: row.updated_at, id: row.id.0 }))
-    }
-
-    async fn matching_messages(
-        &self,
-        scope: &Scope,
-        conversations: &[ConversationId],
-        query: &str,
-        most: u32,
-    ) -> Result<Vec<Message>> {
-        search::matching_messages(self, scope, conversations, query, most).await
     }
 
     async fn update(

@@ -65,13 +65,8 @@ pub(crate) fn count(value: impl TryInto<i64>) -> i64 {
 
 /// The pattern of `LIKE … ESCAPE '\'` for titles that contain `query`.
 pub(crate) fn contains(query: &str) -> String {
-    literally(&text(query).to_lowercase())
-}
-
-/// The pattern of `LIKE … ESCAPE '\'` for what contains these characters.
-pub(crate) fn literally(query: &str) -> String {
     let mut pattern = String::from("%");
-    for c in query.chars() {
+    for c in text(query).to_lowercase().chars() {
         if matches!(c, '%' | '_' | '\\') {
             pattern.push('\\');
         }

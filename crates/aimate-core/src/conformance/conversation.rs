@@ -71,7 +71,6 @@ pub async fn others_see_nothing(stores: &Stores) {
         missing(c.fork(&scope, mine.id, messages[1].id, &conversation("fork"), &RandomIds).await);
         let seen = c.list(&scope, &ConversationFilter::default(), PageRequest::default()).await;
         assert!(seen.unwrap().data.is_empty());
-        assert_eq!(c.matching_messages(&scope, &[mine.id], "a", 3).await.unwrap(), []);
     }
     assert_eq!(stores.conversations.get(&w.me, mine.id).await.unwrap(), before);
 }
@@ -141,29 +140,6 @@ pub async fn titles_are_searched_whatever_the_case(stores: &Stores) {
         let filter = ConversationFilter { query: Some(query.into()), ..ConversationFilter::default() };
         assert_eq!(titles(&w, &filter).await, expected, "{query}");
     }
-}
-
-pub async fn messages_are_found_by_what_they_say(stores: &Stores) {
-    let w = World::new(stores).await;
-    let (first, second) = (w.conversation("first").await, w.conversation("second").await);
-    w.thread(&first, None, &["The Boiler", "100% \\ a_b", "BOILER and pump", "text", "the boiler again"])
-        .await;
-    w.thread(&second, None, &["Котёл и насос", "КОТЁЛ", "boiler"]).await;
-    let found = async |ids: &[crate::ConversationId], query: &str, most: u32| {
-        let found = stores.conversations.matching_messages(&w.me, ids, query, most).await.unwrap();
-        found.iter().map(|message| crate::message::text_of(&message.content)).collect::<Vec<_>>()
-    };
-    let (first, both) = ([first.id], [first.id, second.id]);
-    assert_eq!(found(&first, "bOiLeR", 9).await, ["the boiler again", "BOILER and pump", "The Boiler"]);
-    assert_eq!(found(&both, "boiler", 1).await, ["the boiler again", "boiler"]);
-    assert_eq!(found(&both, "котёл", 9).await, ["КОТЁЛ", "Котёл и насос"]);
-    assert_eq!(found(&both, "100% \\ A_B", 9).await, ["100% \\ a_b"]);
-    // Neither a wildcard nor what JSON is made of finds anything.
-    for nothing in ["b%r", "a_d", "type", "\"text\"", "ре", "'; --", "boiler is"] {
-        assert_eq!(found(&both, nothing, 9).await, [""; 0], "{nothing}");
-    }
-    assert_eq!(found(&both, "text", 9).await, ["text"]);
-    assert_eq!(found(&[], "boiler", 9).await, [""; 0]);
 }
 
 pub async fn update_changes_what_is_given(stores: &Stores) {

@@ -238,7 +238,6 @@ macro_rules! conformance_tests {
                 paging_survives_equal_times
                 filters_are_combined
                 titles_are_searched_whatever_the_case
-                messages_are_found_by_what_they_say
                 update_changes_what_is_given
                 update_takes_it_out_of_its_workspace
                 update_opens_a_branch

@@ -1,7 +1,5 @@
 //! Managing a user's conversations.
 
-mod search;
-
 use std::collections::HashSet;
 
 use super::Engine;

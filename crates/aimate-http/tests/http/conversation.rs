@@ -40,39 +40,6 @@ async fn conversation_is_made_found_changed_and_deleted() {
 }
 
 #[tokio::test]
-async fn conversations_are_searched_by_titles_and_messages() {
-    let bench = bench([answer("The boiler is serviced in May."), answer("Ask the janitor.")]).await;
-    let (first, second) = (bench.conversation().await, bench.conversation().await);
-    bench.say(&first, "When is it serviced?").await;
-    bench.say(&second, "Who has the key?").await;
-    bench.patch(&second, json!({"title": "The BOILER room"})).await;
-    let search = async |query: &str| bench.get(&format!("/api/v1/conversations/search?{query}")).await.json();
-    let found = search("q=boiler").await;
-    let [room, talk] = found["data"].as_array().unwrap().as_slice() else { panic!("{found}") };
-    assert_eq!((&room["is_in_title"], &room["messages"]), (&json!(true), &json!([])));
-    assert_eq!(room["conversation"]["title"], "The BOILER room");
-    assert_eq!(talk["is_in_title"], false);
-    let messages = talk["messages"].as_array().unwrap();
-    assert_eq!((messages.len(), &messages[0]["role"]), (1, &json!("assistant")));
-    assert_eq!(messages[0]["snippet"], "The boiler is serviced in May.");
-    assert_eq!(found["next_cursor"], Value::Null);
-    assert_eq!(search("q=SERVICED").await["data"][0]["messages"].as_array().unwrap().len(), 2);
-    assert_eq!(search("q=no%20such%20thing").await["data"], json!([]));
-    // A page after the other has all of them once.
-    let (mut titles, mut cursor) = (Vec::new(), String::new());
-    loop {
-        let page = search(&format!("q=the&limit=1{cursor}")).await;
-        titles.extend(page["data"].as_array().unwrap().iter().map(|one| one["conversation"]["id"].clone()));
-        let Some(next) = page["next_cursor"].as_str() else { break };
-        cursor = format!("&cursor={next}");
-    }
-    assert_eq!(titles, [room["conversation"]["id"].clone(), talk["conversation"]["id"].clone()]);
-    for wrong in ["q=", "q=%20", "", &format!("q={}", "x".repeat(201))] {
-        bench.get(&format!("/api/v1/conversations/search?{wrong}")).await.problem(400, "invalid");
-    }
-}
-
-#[tokio::test]
 async fn body_with_defaults_alone_may_be_left_out() {
     let bench = bench([]).await;
     for body in [None, Some(Value::Null), Some(json!({}))] {

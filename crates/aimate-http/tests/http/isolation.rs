@@ -616,13 +616,6 @@ async fn sec_t12_lists_and_searches_show_ones_own_alone() {
         let hits = reply.json()["data"].as_array().unwrap().clone();
         assert!(!hits.is_empty(), "{user} finds nothing of their own");
         assert!(hits.iter().all(|hit| hit["collection_id"] == house.things[user].ids["CollectionId"]));
-        // What each title or message of theirs has.
-        let found = house.ask(user, &Method::GET, "/api/v1/conversations/search?q=e", None).await.json();
-        let found = found["data"].as_array().unwrap().clone();
-        assert!(!found.is_empty(), "{user} finds none of their conversations");
-        for one in found {
-            assert_ne!(one["conversation"]["id"], anns.ids["ConversationId"].as_str(), "{user}");
-        }
     }
 }
 
