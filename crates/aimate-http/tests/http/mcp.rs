@@ -49,6 +49,7 @@ fn with(mut request: Request<Body>, headers: &[(&str, &str)]) -> Request<Body> {
     request
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "reads better where `json!` makes it")]
 fn call(tool: &str, arguments: Value) -> Request<Body> {
     message("tools/call", json!({"name": tool, "arguments": arguments}))
 }

@@ -99,7 +99,6 @@ fn status_of_whole(read: &[u8]) -> Option<u16> {
 }
 
 /// So many clients in a process of their own, each with a pause from one request to the next.
-#[expect(clippy::disallowed_methods, reason = "the test starts processes")]
 async fn load(address: SocketAddr, clients: usize, pace: Duration) -> Seen {
     let output = tokio::process::Command::new(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", "overload::clients_of_overload", "--nocapture"])

@@ -112,6 +112,7 @@ fn name_wanted() -> InputRequest {
 }
 
 /// A question to the person, whose answer has these fields.
+#[allow(clippy::needless_pass_by_value, reason = "reads better where `json!` makes it")]
 pub(crate) fn elicitation(message: &str, properties: Value, required: &[&str]) -> InputRequest {
     let schema = json!({"type": "object", "properties": properties, "required": required});
     InputRequest::Elicitation(ElicitRequest::new(ElicitRequestParams::FormElicitationParams {

@@ -207,6 +207,7 @@ async fn elicited(
     ))
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "errors are mapped by it")]
 fn failed(error: rmcp::ServiceError) -> ErrorData {
     ErrorData::internal_error(format!("the client did not answer: {error}"), None)
 }

@@ -132,13 +132,9 @@ async fn refusal_of_the_server_is_quoted_without_secrets() {
 }
 
 /// How a fault shows.
-fn shows(
-    reply: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
-) -> impl Future<Output = aimate_core::Error> {
-    async move {
-        let server = Server::modern(reply).await;
-        call(&server).await.unwrap_err()
-    }
+async fn shows(reply: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> aimate_core::Error {
+    let server = Server::modern(reply).await;
+    call(&server).await.unwrap_err()
 }
 
 #[tokio::test]

@@ -1,5 +1,14 @@
 //! The client against servers that do wrong, and many users at once.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "tests fail by panicking, and start tasks of their own"
+)]
+
 mod faults;
 mod login;
 #[cfg(all(feature = "stdio", unix))]
