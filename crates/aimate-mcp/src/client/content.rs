@@ -140,10 +140,9 @@ mod tests {
     }
 
     fn texts(output: &ToolOutput) -> Vec<&str> {
-        let text = |content| match content {
-            &ToolContent::Text { ref text } => text.as_str(),
-            _ => "",
-        };
+        fn text(content: &ToolContent) -> &str {
+            if let ToolContent::Text { text } = content { text } else { "" }
+        }
         output.content.iter().map(text).collect()
     }
 

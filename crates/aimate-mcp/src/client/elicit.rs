@@ -86,6 +86,7 @@ mod tests {
         (serde_json::to_value(result).unwrap(), person.1.into_inner().unwrap())
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "reads better where `json!` makes it")]
     fn accept(content: Value) -> ElicitationAnswer {
         ElicitationAnswer::Accept { content: content.as_object().unwrap().clone() }
     }

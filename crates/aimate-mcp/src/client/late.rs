@@ -49,6 +49,7 @@ mod tests {
         serde_json::from_value(request).unwrap()
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "reads better where `json!` makes it")]
     fn answer(id: u32, field: &str, value: Value) -> ServerJsonRpcMessage {
         serde_json::from_value(json!({"jsonrpc": "2.0", "id": id, field: value})).unwrap()
     }
