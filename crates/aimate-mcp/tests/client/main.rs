@@ -6,7 +6,9 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
-    reason = "tests fail by panicking, and start tasks of their own"
+    clippy::needless_pass_by_value,
+    clippy::type_complexity,
+    reason = "tests fail by panicking, start tasks of their own, and take what `json!` makes"
 )]
 
 mod faults;

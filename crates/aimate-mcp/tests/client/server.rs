@@ -189,7 +189,7 @@ async fn talk(
     const STREAM: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
     match handler(&request) {
         Reply::Json(value) => {
-            send(&mut stream, 200, &[("content-type", "application/json".into())], &value.to_string()).await
+            send(&mut stream, 200, &[("content-type", "application/json".into())], &value.to_string()).await;
         }
         Reply::Status(status, headers, body) => send(&mut stream, status, &headers, &body).await,
         Reply::Events(messages) => {
