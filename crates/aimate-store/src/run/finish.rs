@@ -84,7 +84,7 @@ const SQLITE_USE: Sql = Sql::Sqlite(
      input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, is_estimated, created_at, tags, \
      workspace_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
 );
-const SQLITE_LOG: Sql = Sql::Sqlite(
+pub(super) const SQLITE_LOG: Sql = Sql::Sqlite(
     "INSERT INTO run_events (tenant_id, run_id, first_seq, last_seq, events) VALUES ($1, $2, $3, $4, $5) \
      ON CONFLICT (tenant_id, run_id, first_seq) DO UPDATE \
      SET last_seq = excluded.last_seq, events = excluded.events",

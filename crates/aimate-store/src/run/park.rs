@@ -4,6 +4,7 @@ use aimate_core::run::{ChangeParked, ParkRun, Run};
 use aimate_core::{Error, Result, RunId, Scope};
 use serde_json::Value;
 
+use super::finish::SQLITE_LOG;
 use super::run;
 use crate::database::{DbError, Row, Sql, Statement};
 use crate::page::or_not_found;
@@ -33,11 +34,6 @@ const SQLITE_PARK: Sql = Sql::Sqlite(
 const SQLITE_ANSWER: Sql = Sql::Sqlite(
     "UPDATE messages SET content = $3 WHERE tenant_id = $1 AND (conversation_id, id) = \
         (SELECT r.conversation_id, r.message_id FROM runs r WHERE r.tenant_id = $1 AND r.id = $2)",
-);
-const SQLITE_LOG: Sql = Sql::Sqlite(
-    "INSERT INTO run_events (tenant_id, run_id, first_seq, last_seq, events) VALUES ($1, $2, $3, $4, $5) \
-     ON CONFLICT (tenant_id, run_id, first_seq) DO UPDATE \
-     SET last_seq = excluded.last_seq, events = excluded.events",
 );
 const PARKED: Sql = Sql::Same(
     "SELECT id, conversation_id, user_message_id, message_id, status, model, error, finish_reason, usage, \
