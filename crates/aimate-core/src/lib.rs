@@ -29,6 +29,7 @@ pub mod engine;
 mod error;
 pub mod file;
 pub mod group;
+mod hash;
 mod id;
 pub mod identity;
 mod image;

@@ -8,7 +8,6 @@ use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +15,7 @@ use tracing::Instrument as _;
 
 use crate::caught::caught;
 use crate::error::{Error, ErrorKind, Result};
+use crate::hash::{PartsHash, hex};
 use crate::id::{ConversationId, RunId};
 use crate::message::ToolCall;
 use crate::metrics;
@@ -220,12 +220,9 @@ fn sentence(error: &Error) -> String {
 
 /// The key of one call: of this answer and this id, and of no others.
 pub(crate) fn idempotency_key(seed: &str, call: &str) -> String {
-    let mut hash = Sha256::new_with_prefix(b"aimate/tool-call/1");
-    for part in [seed, call] {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    let mut key = hex(&PartsHash::new("aimate/tool-call/1").part(seed).part(call).finish());
+    key.truncate(32);
+    key
 }
 
 /// The engine as the one who waits for a call.

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 
 use crate::conversation::NewConversation;
 use crate::error::{Error, Result};
+use crate::hash::PartsHash;
 use crate::id::{ConversationId, MessageId, WorkspaceId};
 use crate::knowledge::SourcePassage;
 use crate::limit;
@@ -430,7 +430,7 @@ impl Turn {
     /// of a turn without it. Another way to hash begins with another [`HASH_VERSION`].
     pub(crate) fn hash(&self) -> Vec<u8> {
         let default = Self::of(TurnInput::Messages(Vec::new()));
-        let mut hash = TurnHash(Sha256::new_with_prefix(HASH_VERSION));
+        let mut hash = TurnHash(PartsHash::new(HASH_VERSION));
         hash.field("conversation", &self.conversation, &default.conversation);
         hash.field("workspace", &self.workspace, &default.workspace);
         hash.field("system_prompt", &self.system_prompt, &default.system_prompt);
@@ -459,25 +459,22 @@ impl Turn {
         hash.field("on_disconnect", &self.on_disconnect, &default.on_disconnect);
         hash.field("new_conversation", &self.new_conversation, &default.new_conversation);
         hash.field("tags", &self.tags, &default.tags);
-        hash.0.finalize().to_vec()
+        hash.0.finish().to_vec()
     }
 }
 
-struct TurnHash(Sha256);
+struct TurnHash(PartsHash);
 
 impl TurnHash {
-    /// Adds a field, each part with its length before it so that no two turns
-    /// have the same bytes.
+    /// Adds a field that is not at its default.
     fn field<T: Serialize + PartialEq>(&mut self, name: &str, value: &T, default: &T) {
         if value == default {
             return;
         }
         // Invariant: a turn is plain data, which JSON can always hold.
         let value = serde_json::to_vec(value).unwrap_or_default();
-        for part in [name.as_bytes(), &value] {
-            self.0.update((part.len() as u64).to_be_bytes());
-            self.0.update(part);
-        }
+        self.0.add(name);
+        self.0.add(value);
     }
 }
 
@@ -497,7 +494,7 @@ mod tests {
 
     #[test]
     fn hash_is_the_same_in_every_version() {
-        let hex = |turn: &Turn| turn.hash().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let hex = |turn: &Turn| crate::hash::hex(&turn.hash());
         assert_eq!(hex(&Turn::new("a")), "cfbe78a3b929d8cd768184861e0e081cf6e9e76b621bf90749fe49795282239b");
         assert_eq!(
             hex(&Turn::new("a").model("lab/m").knowledge(["docs"]).stream(false)),

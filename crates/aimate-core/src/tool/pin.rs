@@ -8,6 +8,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::{Tool, ToolPolicy};
+use crate::hash::hex;
 
 /// What somebody approved of a tool.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -114,7 +115,7 @@ pub fn fingerprint(tool: &Tool) -> String {
         "hints": tool.hints,
     });
     canonical(&parts, &mut text);
-    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(text))
 }
 
 /// JSON with the keys of each object sorted and no white space: the same for the same value,

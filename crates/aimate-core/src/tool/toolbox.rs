@@ -2,10 +2,9 @@
 
 use std::collections::HashMap;
 
-use sha2::{Digest as _, Sha256};
-
 use super::schema::ArgumentSchema;
 use super::{OfferedTool, ToolPolicy, ToolSource};
+use crate::hash::{PartsHash, hex};
 use crate::message::{ToolCall, ToolResult};
 use crate::provider::ToolSpec;
 
@@ -109,12 +108,8 @@ impl Toolbox {
             ToolSource::Handler(_) => String::new(),
             ToolSource::Server { endpoint, tool } => format!("{}/{tool}", endpoint.id),
         };
-        let mut hash = Sha256::new_with_prefix(b"aimate/tool/1");
-        for part in [name, description, &parameters.to_string(), &place] {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        }
-        Some(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        let parts = [name, description, &parameters.to_string(), &place];
+        Some(hex(&parts.iter().fold(PartsHash::new("aimate/tool/1"), PartsHash::part).finish()))
     }
 
     fn unknown(&self, name: &str) -> String {

@@ -2,6 +2,8 @@
 
 use sha2::{Digest as _, Sha256};
 
+use crate::hash::hex;
+
 /// Characters of a name that every provider takes.
 const MAX_NAME: usize = 64;
 /// Characters of the hash that tells apart what would be called the same.
@@ -23,8 +25,7 @@ pub(super) fn offered_name(server: &str, tool: &str) -> String {
 /// A name that no other has, of one that does not fit or that two would have.
 pub(super) fn with_hash(name: &str, of: &str) -> String {
     let fit = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
-    let hash: String =
-        Sha256::digest(of).iter().map(|byte| format!("{byte:02x}")).take(MAX_HASH / 2).collect();
+    let hash: String = hex(&Sha256::digest(of)).chars().take(MAX_HASH).collect();
     let head: String = name.chars().map(fit).take(MAX_NAME - MAX_HASH - 1).collect();
     format!("{head}_{hash}")
 }
