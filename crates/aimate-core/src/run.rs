@@ -244,6 +244,33 @@ pub struct ChangeParked {
 }
 
 impl FinishRun {
+    /// An end of `run` and the record of its usage, without an error, content or events.
+    pub(crate) fn of(run: &Run, status: RunStatus, usage: TokenUsage, now: Timestamp) -> Self {
+        Self {
+            id: run.id,
+            attempt: run.attempt,
+            status,
+            error: None,
+            finish_reason: None,
+            content: Vec::new(),
+            tokens: 0,
+            usage: UsageRecord {
+                // Under which a budget has something set aside for it.
+                id: run.id.0.into(),
+                run_id: Some(run.id),
+                conversation_id: Some(run.conversation_id),
+                model: run.model.clone(),
+                tags: run.tags.clone(),
+                workspace_id: run.workspace_id,
+                outcome: status.usage_outcome(),
+                usage,
+                created_at: now,
+            },
+            events: EventBatch { first: 1, events: Vec::new() },
+            now,
+        }
+    }
+
     /// The run as it is stored then, without its manifest.
     pub(crate) fn ended(&self, run: Run) -> Run {
         Run {

@@ -71,30 +71,15 @@ impl Driver {
     ) -> FinishRun {
         let (first, events) = self.channel.unlogged();
         FinishRun {
-            id: self.run.id,
-            attempt: self.run.attempt,
-            status: end.status,
             error: end.error.clone(),
             finish_reason: end.reason.clone(),
             tokens,
             content,
-            usage: UsageRecord {
-                // Under which a budget has something set aside for it.
-                id: self.run.id.0.into(),
-                run_id: Some(self.run.id),
-                conversation_id: Some(self.run.conversation_id),
-                model: self.run.model.clone(),
-                tags: self.run.tags.clone(),
-                workspace_id: self.run.workspace_id,
-                outcome: end.status.usage_outcome(),
-                usage,
-                created_at: now,
-            },
             events: EventBatch {
                 first,
                 events: events.iter().map(|event| ChatEvent::clone(event)).collect(),
             },
-            now,
+            ..FinishRun::of(&self.run, end.status, usage, now)
         }
     }
 }

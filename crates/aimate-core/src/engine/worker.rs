@@ -15,7 +15,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::run::{AbandonedRun, EventBatch, FinishRun, Run, RunError, RunStatus};
 use crate::scope::Scope;
-use crate::usage::{TokenUsage, UsageRecord};
+use crate::usage::TokenUsage;
 use aimate_text::tokens::Tokenizer;
 
 /// How often the worker looks for requests to cancel while it has runs.
@@ -133,29 +133,14 @@ impl Engine {
         usage.cost = self.pricing_of(&scope, &run.model, run.created_at).await.cost(&usage);
         tracing::info!(run = %run.id, tokens, "ended a run whose process is gone");
         let finish = FinishRun {
-            id: run.id,
-            attempt: run.attempt,
-            status: RunStatus::Interrupted,
             error: Some(RunError::from(&error)),
-            finish_reason: None,
             tokens,
             content,
-            usage: UsageRecord {
-                id: run.id.0.into(),
-                run_id: Some(run.id),
-                conversation_id: Some(run.conversation_id),
-                model: run.model.clone(),
-                tags: run.tags.clone(),
-                workspace_id: run.workspace_id,
-                outcome: RunStatus::Interrupted.usage_outcome(),
-                usage,
-                created_at: now,
-            },
             events: EventBatch {
                 first: last + 1,
                 events: closed.into_iter().map(|result| ChatEvent::ToolReturned(Box::new(result))).collect(),
             },
-            now,
+            ..FinishRun::of(&run, RunStatus::Interrupted, usage, now)
         };
         self.store_end_of(scope, &run, &finish).await
     }
