@@ -80,7 +80,7 @@ impl Driver {
             let end = self.ask(&mut call, tools.is_some(), &mut answer, &accounting).await;
             let goes_on = end.status == RunStatus::Completed
                 && tools.is_some()
-                && answer.transcript.open_calls().iter().any(|call| call.is_made_here);
+                && answer.transcript.has_calls_to_make();
             if !goes_on {
                 break end;
             }

@@ -1,6 +1,7 @@
 //! The tool loop of one answer: which calls are made, which wait, and when there were enough.
 
 use std::collections::{BTreeMap, HashSet};
+use std::mem::take;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -11,9 +12,13 @@ use super::Turn;
 use super::tool_calls::{Calling, MadeCall, idempotency_key};
 use crate::error::{Error, Result};
 use crate::message::{ToolCall, ToolResult};
-use crate::provider::{ResponseFormat, Sampling, ToolChoice, ToolSpec};
+use crate::provider::{ChatRequest, FinishReason, ResponseFormat, Sampling, ToolChoice, ToolSpec};
+use crate::tool::ToolContent;
 use crate::tool::toolbox::{CallVerdict, Toolbox};
 use crate::usage::TokenUsage;
+
+/// Bytes of pictures, sounds and the like that the results of one answer keep, in base64.
+const MAX_MEDIA: usize = 16 << 20;
 
 /// The tools of an answer, and how far it is with them.
 pub(crate) struct ToolLoop {
@@ -38,6 +43,9 @@ pub(crate) struct LoopProgress {
     made: BTreeMap<String, u32>,
     /// Milliseconds of the time before it waited.
     milliseconds: u64,
+    /// Bytes of the pictures, sounds and the like that tools returned.
+    #[serde(default)]
+    media: usize,
 }
 
 /// What a person said of a call.
@@ -64,7 +72,7 @@ impl CallDecision {
     }
 }
 
-/// What of a turn its run needs to go on in another process.
+/// What of a turn its model is called with, in this process or in the one that goes on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct ParkedTurn {
@@ -81,19 +89,16 @@ pub(crate) struct ParkedTurn {
 }
 
 impl ParkedTurn {
-    /// That of `turn`; nothing without tools that aiMate calls.
-    pub(crate) fn of(turn: &Turn) -> Self {
-        if turn.use_tools.is_empty() {
-            return Self::default();
-        }
+    /// That of `turn`, whose tools and settings of the model are moved here.
+    pub(crate) fn taken_of(turn: &mut Turn) -> Self {
         Self {
-            use_tools: turn.use_tools.clone(),
-            tools: turn.tools.clone(),
-            tool_choice: turn.tool_choice.clone(),
+            use_tools: take(&mut turn.use_tools),
+            tools: take(&mut turn.tools),
+            tool_choice: turn.tool_choice.take(),
             parallel_tool_calls: turn.parallel_tool_calls,
-            response_format: turn.response_format.clone(),
-            sampling: turn.sampling.clone(),
-            extra: turn.extra.clone(),
+            response_format: turn.response_format.take(),
+            sampling: take(&mut turn.sampling),
+            extra: take(&mut turn.extra),
             stream: turn.stream,
             system_prompt: turn.system_prompt.clone(),
             knowledge: turn.knowledge.clone().unwrap_or_default(),
@@ -163,8 +168,8 @@ pub(crate) struct StepPlan {
     pub(crate) refused: Vec<ToolResult>,
     /// They wait for a person.
     pub(crate) ask: Vec<ToolCall>,
-    /// Whether some are the caller's own.
-    pub(crate) has_foreign: bool,
+    /// How the answer ends with this step; `None` if the model is asked again.
+    pub(crate) ends: Option<FinishReason>,
 }
 
 impl ToolLoop {
@@ -186,6 +191,9 @@ impl ToolLoop {
     /// have returned.
     pub(crate) fn plan(&mut self, calls: Vec<ToolCall>) -> StepPlan {
         let mut plan = StepPlan::default();
+        if self.is_closed {
+            plan.ends = Some(FinishReason::Other("tool_limit".to_owned()));
+        }
         for call in calls {
             if self.is_closed && self.toolbox.has(&call.name) {
                 let why = "No more tools are called in this answer. Answer with what you have.";
@@ -211,7 +219,7 @@ impl ToolLoop {
                 None => self.toolbox.judge(&call, &self.foreign),
             };
             match verdict {
-                CallVerdict::Foreign => plan.has_foreign = true,
+                CallVerdict::Foreign => plan.ends = Some(FinishReason::ToolCalls),
                 CallVerdict::Ask => {
                     // It comes here once more.
                     *repeats -= 1;
@@ -238,13 +246,41 @@ impl ToolLoop {
         ToolNames { foreign: self.foreign.iter().map(|spec| spec.name.clone()).collect() }
     }
 
-    /// Counts a step whose calls have returned.
-    pub(crate) fn count_step(&mut self) {
+    /// A result as it is kept: without its pictures, sounds and the like where the answer has as
+    /// many as it may.
+    pub(crate) fn bounded(&mut self, mut result: ToolResult) -> ToolResult {
+        let media = result.content.iter().map(ToolContent::bytes).sum::<usize>();
+        if self.progress.media + media <= MAX_MEDIA {
+            self.progress.media += media;
+            return result;
+        }
+        let (pieces, most) = (result.content.len(), MAX_MEDIA >> 20);
+        let note = format!(
+            "[{pieces} of the pieces above are not kept: pictures, sounds and files of one answer may have {most} MiB.]"
+        );
+        result.content.clear();
+        result.output = format!("{}\n\n{note}", result.text()).into();
+        result
+    }
+
+    /// Counts a step whose calls have returned, and readies the request for the next answer of
+    /// the model. Returns a warning if that is to be the last one.
+    pub(crate) fn step_done(&mut self, request: &mut ChatRequest, used: &TokenUsage) -> Option<String> {
         self.progress.steps += 1;
+        if let Some(limit) = self.exhausted(used) {
+            self.is_closed = true;
+            request.tool_choice = Some(ToolChoice::None);
+            return Some(format!("no more tools are called in this answer: it reached the limit of {limit}"));
+        }
+        if matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Tool(_))) {
+            // It has called what it had to: else it could never answer.
+            request.tool_choice = None;
+        }
+        None
     }
 
     /// Which limit is reached, in words; `None` if the model may call again.
-    pub(crate) fn exhausted(&self, usage: &TokenUsage) -> Option<String> {
+    fn exhausted(&self, usage: &TokenUsage) -> Option<String> {
         let limits = &self.calling.limits;
         let tokens = usage.input_tokens.saturating_add(usage.output_tokens);
         let looping =
@@ -293,4 +329,46 @@ impl ToolLoop {
 /// The same for calls of one tool with equal arguments.
 fn fingerprint(call: &ToolCall) -> String {
     idempotency_key(&call.name, &call.arguments_json())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scope::{Role, Scope};
+    use crate::tool::ToolLimits;
+
+    fn tools() -> ToolLoop {
+        let calling = Calling {
+            scope: Scope {
+                tenant: uuid::Uuid::nil().into(),
+                user: uuid::Uuid::nil().into(),
+                role: Role::User,
+            },
+            conversation_id: None,
+            run_id: None,
+            knowledge: Vec::new(),
+            limits: ToolLimits::default(),
+            client: None,
+            questions: None,
+            seed: String::new(),
+        };
+        ToolLoop::new(Toolbox::default(), Vec::new(), calling, ParkedTurn::default())
+    }
+
+    #[test]
+    fn pictures_of_one_answer_are_bounded_together() {
+        let mut tools = tools();
+        let picture = |bytes| {
+            let data = "A".repeat(bytes);
+            let content = vec![ToolContent::Image { data, media_type: "image/png".to_owned() }];
+            ToolResult { content, ..ToolResult::new("1", "[picture]") }
+        };
+        for _ in 0..4 {
+            assert_eq!(tools.bounded(picture(MAX_MEDIA / 4)).content.len(), 1);
+        }
+        let left_out = tools.bounded(picture(1));
+        assert!(left_out.content.is_empty() && left_out.text().contains("16 MiB"), "{left_out:?}");
+        // Text costs nothing of it.
+        assert_eq!(tools.bounded(ToolResult::new("1", "x")), ToolResult::new("1", "x"));
+    }
 }

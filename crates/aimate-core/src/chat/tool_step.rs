@@ -14,7 +14,7 @@ use super::tool_calls::{ToolCalls, ToolEvent};
 use super::tool_loop::{StepPlan, ToolLoop};
 use crate::error::{ErrorKind, Result};
 use crate::message::{ToolCall, ToolResult};
-use crate::provider::{FinishReason, ToolChoice};
+use crate::provider::FinishReason;
 use crate::run::{EventBatch, ParkRun};
 use crate::tool::KeptOutput;
 use crate::tool::result::CappedResult;
@@ -34,8 +34,7 @@ impl Driver {
         if let Err(error) = self.save().await {
             return NextStep::End(failed(&error, true));
         }
-        let was_closed = tools.is_closed;
-        let StepPlan { make, refused, ask, has_foreign } = tools.plan(answer.transcript.open_calls());
+        let StepPlan { make, refused, ask, ends } = tools.plan(answer.transcript.open_calls());
         self.returned(refused, answer);
         if !make.is_empty()
             && let Err(end) = self.make(ToolCalls::new(&tools.calling, make), tools, answer).await
@@ -45,23 +44,11 @@ impl Driver {
         if !ask.is_empty() {
             return NextStep::Wait(ask);
         }
-        if has_foreign || was_closed {
-            let reason = if has_foreign {
-                FinishReason::ToolCalls
-            } else {
-                FinishReason::Other("tool_limit".to_owned())
-            };
+        if let Some(reason) = ends {
             return NextStep::End(End::completed(reason));
         }
-        tools.count_step();
-        if let Some(limit) = tools.exhausted(&answer.used) {
-            tools.is_closed = true;
-            call.request.tool_choice = Some(ToolChoice::None);
-            let detail = format!("no more tools are called in this answer: it reached the limit of {limit}");
+        if let Some(detail) = tools.step_done(&mut call.request, &answer.used) {
             self.publish([ChatEvent::Warning { code: WarningCode::ToolLimit, detail }]);
-        } else if matches!(call.request.tool_choice, Some(ToolChoice::Required | ToolChoice::Tool(_))) {
-            // It has called what it had to: else it could never answer.
-            call.request.tool_choice = None;
         }
         call.go_on(answer.transcript.parts());
         let tokens = message_tokens(accounting.tokenizer, answer.transcript.parts());
@@ -87,7 +74,7 @@ impl Driver {
     async fn make(
         &mut self,
         mut calls: ToolCalls,
-        tools: &ToolLoop,
+        tools: &mut ToolLoop,
         answer: &mut PartialAnswer,
     ) -> Result<(), End> {
         let cancel = self.channel.cancel.clone();
@@ -108,7 +95,7 @@ impl Driver {
                         self.publish([ChatEvent::InputRequired { id, question: Box::new(question) }]);
                     }
                     Some(ToolEvent::Returned(result)) => {
-                        let result = self.keep(*result, tools).await;
+                        let result = tools.bounded(self.keep(*result, tools).await);
                         self.returned(vec![result], answer);
                     }
                 },

@@ -1,5 +1,7 @@
 //! An answer as it grows: the fold of its events into parts.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::event::ChatEvent;
@@ -86,19 +88,30 @@ impl Transcript {
 
     /// The tool calls that nothing has returned of, in their order.
     pub(crate) fn open_calls(&self) -> Vec<ToolCall> {
-        let returned = |id: &str| {
-            self.parts.iter().any(|part| matches!(part, Part::ToolResult(result) if result.id == id))
-        };
-        let calls = self
-            .parts
-            .iter()
-            .filter_map(|part| if let Part::ToolCall(call) = part { Some(call) } else { None });
-        calls.filter(|call| !returned(&call.id)).cloned().collect()
+        self.open().cloned().collect()
     }
 
     /// Whether it holds a tool call that nothing has returned of.
     pub(crate) fn has_open_calls(&self) -> bool {
-        !self.open_calls().is_empty()
+        self.open().next().is_some()
+    }
+
+    /// Whether it holds one that aiMate is to make, or to refuse.
+    pub(crate) fn has_calls_to_make(&self) -> bool {
+        self.open().any(|call| call.is_made_here)
+    }
+
+    fn open(&self) -> impl Iterator<Item = &ToolCall> {
+        let results = self.parts.iter().filter_map(|part| match part {
+            Part::ToolResult(result) => Some(result.id.as_str()),
+            _ => None,
+        });
+        let returned: HashSet<_> = results.collect();
+        let calls = self
+            .parts
+            .iter()
+            .filter_map(|part| if let Part::ToolCall(call) = part { Some(call) } else { None });
+        calls.filter(move |call| !returned.contains(call.id.as_str()))
     }
 
     /// Gives a call an id that no call before it has, nor one of `next`: some servers count

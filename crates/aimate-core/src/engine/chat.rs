@@ -6,12 +6,12 @@ use aimate_text::tokens::Tokenizer;
 use tracing::Instrument as _;
 use tracing::field::{self, Empty};
 
-use super::budget_hold::{BudgetHold, NewHold, Output};
+use super::budget_hold::BudgetHold;
 use super::held::Hold;
 use super::replay::Tried;
 use super::resolve::ResolvedModel;
+use super::run_call::RunQuestion;
 use super::{Answer, Engine};
-use crate::budget::Amount;
 use crate::chat::accounting::Accounting;
 use crate::chat::channel::Channel;
 use crate::chat::context::{self, MAX_MESSAGES, PromptBudget, message_tokens};
@@ -29,7 +29,7 @@ use crate::message::{Message, MessageRole, MessageStatus, Part, PathStats, text_
 use crate::metrics;
 use crate::observer::TurnSummary;
 use crate::per_user::UserPlace;
-use crate::provider::{ChatRequest, ProviderId};
+use crate::provider::ProviderId;
 use crate::retrieval::citations::passages_of;
 use crate::run::{BeginRun, Begun};
 use crate::scope::Scope;
@@ -171,16 +171,16 @@ impl Engine {
         let window = target.window();
         let budget = budget(window, turn.sampling.max_tokens);
         let (toolbox, left_out) = self.toolbox(scope, &turn.use_tools, &turn.tools).await?;
-        let parked = ParkedTurn::of(&turn);
         let mut new = self.new_messages(&branch, &turn, tokenizer).await?;
         let sources = self.passage_sources(&mut turn, &target)?;
+        let parked = ParkedTurn::taken_of(&mut turn);
         let found = self
             .knowledge_search(scope)
             .add_passages(&branch.path, &mut new, sources, tokenizer, budget.prompt())
             .await?;
         let system = turn.system_prompt.clone().or_else(|| branch.conversation.system_prompt.clone());
         branch.path.extend(new.iter().cloned());
-        let specs: Vec<_> = toolbox.specs().chain(turn.tools.iter().cloned()).collect();
+        let specs: Vec<_> = toolbox.specs().chain(parked.tools.iter().cloned()).collect();
         let context = context::build(
             &context::PromptInputs {
                 engine: self.inner.system_prompt.as_deref(),
@@ -196,8 +196,6 @@ impl Engine {
             tokenizer,
             budget,
         )?;
-        let endpoint = self.endpoint(scope, &target.connection).await?;
-        let provider = self.inner.providers.get(&endpoint.provider)?.provider.clone();
         let mut manifest = context.manifest;
         let mut warnings: Vec<_> = found
             .describe(&mut manifest)
@@ -215,55 +213,23 @@ impl Engine {
         span.record("conversation_id", field::display(branch.conversation.id));
         span.record("model", target.label());
         let begin = self.begin_run(id, &branch, &turn, new, &target, manifest);
-        let request = ChatRequest {
-            model: target.model_id.clone(),
+        let question = RunQuestion {
+            run: &begin.run,
+            target,
+            turn: &parked,
             messages: context.messages,
+            prompt_tokens: context.tokens,
+            tokenizer,
             tools: specs,
-            tool_choice: turn.tool_choice,
-            parallel_tool_calls: turn.parallel_tool_calls,
-            tools_by_prompt: target.has_tools_by_prompt(),
-            response_format: turn.response_format,
             passages,
-            sampling: turn.sampling,
-            context_window: window,
-            stream: turn.stream,
-            limits: self.inner.answer_limits,
-            max_tokens_field: None,
-            extra: turn.extra,
+            so_far: (&[], TokenUsage::default()),
         };
-        let prompt_tokens = context.tokens;
-        let pricing = target.pricing(begin.run.created_at);
-        let accounting = Accounting { pricing, tokenizer, prompt_tokens };
-        let budget = NewHold {
-            call: id.0.into(),
-            target: &target,
-            pricing,
-            workspace: begin.run.workspace_id,
-            tags: &begin.run.tags,
-            prompt_tokens,
-            output: Output::of(&request),
-            spent: Amount::default(),
-            steps_before: 0,
-        };
-        let budget = self.hold_budget(scope, budget).await?;
+        let (call, accounting, budget) = self.run_call(scope, question).await?;
         let tools = (!toolbox.is_empty()).then(|| {
             let knowledge = parked.knowledge.clone();
             let calling = self.calling(scope, Some(branch.conversation.id), Some(id), knowledge);
-            ToolLoop::new(toolbox, turn.tools, calling, parked)
+            ToolLoop::new(toolbox, parked.tools.clone(), calling, parked)
         });
-        let sees_pictures = target.sees_pictures();
-        let explain = Box::new(move |error| target.explain(error));
-        let call = ModelCall {
-            provider,
-            endpoint,
-            request,
-            explain,
-            meter: None,
-            tokenizer,
-            prompt_tokens,
-            sees_pictures,
-            own_messages: 0,
-        };
         Ok(Prepared { begin, call, tools, accounting, warnings, hold, budget, place })
     }
 

@@ -35,6 +35,7 @@ mod replay;
 mod resolve;
 mod resume;
 mod run;
+mod run_call;
 mod scope;
 mod share;
 mod shutdown;

@@ -6,33 +6,27 @@ use aimate_text::tokens::Tokenizer;
 use serde_json::Value;
 use tracing::Instrument as _;
 
-use super::budget_hold::{NewHold, Output};
 use super::chat::budget;
+use super::run_call::RunQuestion;
 use super::{Engine, Runs};
 use crate::audit::{AuditEvent, action};
-use crate::budget::Amount;
 use crate::chat::OnDisconnect;
-use crate::chat::accounting::Accounting;
 use crate::chat::channel::Channel;
 use crate::chat::context::{self, MAX_MESSAGES, message_tokens};
 use crate::chat::end::PartialAnswer;
-use crate::chat::model_call::ModelCall;
 use crate::chat::tool_loop::{CallDecision, Parked, ToolLoop, WaitingCall};
 use crate::chat::transcript::Transcript;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::RunId;
 use crate::limit;
-use crate::provider::{ChatRequest, FinishReason};
+use crate::provider::FinishReason;
 use crate::retrieval::citations::passages_of;
 use crate::run::{AbandonedRun, ChangeParked, EventBatch, FinishRun, Run, RunStatus};
 use crate::scope::Scope;
 use crate::tool::ElicitationAnswer;
-use crate::usage::UsageRecord;
 
 /// How often a decision is tried again that another one got in the way of.
 const TRIES: u32 = 8;
-/// Times that something may be set aside for the model calls of one attempt of a run.
-const STEPS_OF_ATTEMPT: u32 = 100_000;
 
 impl Runs {
     /// Says whether a call that waits may be made. Once every call of the run has been decided
@@ -177,8 +171,8 @@ impl Engine {
         let inner = &self.inner;
         let target = self.resolve_in_connection(scope, &run.model).await?;
         let tokenizer = Tokenizer::for_model(&target.model_id);
-        let (window, turn) = (target.window(), parked.turn);
-        let budget = budget(window, turn.sampling.max_tokens);
+        let turn = parked.turn;
+        let budget = budget(target.window(), turn.sampling.max_tokens);
         let conversations = &inner.stores.conversations;
         let branch = conversations
             .window(scope, run.conversation_id, run.user_message_id, budget.prompt(), MAX_MESSAGES)
@@ -198,59 +192,26 @@ impl Engine {
             tools: &specs,
         };
         let context = context::build(&inputs, tokenizer, budget)?;
-        let endpoint = self.endpoint(scope, &target.connection).await?;
-        let provider = inner.providers.get(&endpoint.provider)?.provider.clone();
         let passages = branch.messages.last().map(|last| passages_of(&last.content)).unwrap_or_default();
-        let request = ChatRequest {
-            model: target.model_id.clone(),
-            messages: context.messages,
-            tools: specs,
-            tool_choice: turn.tool_choice.clone(),
-            parallel_tool_calls: turn.parallel_tool_calls,
-            tools_by_prompt: target.has_tools_by_prompt(),
-            response_format: turn.response_format.clone(),
-            sampling: turn.sampling.clone(),
-            context_window: window,
-            stream: turn.stream,
-            limits: inner.answer_limits,
-            extra: turn.extra.clone(),
-            ..ChatRequest::default()
-        };
-        let pricing = target.pricing(inner.sources.now());
         let prompt_tokens = context.tokens;
-        let so_far = message_tokens(tokenizer, &answer.content);
-        let accounting = Accounting { pricing, tokenizer, prompt_tokens: prompt_tokens + u64::from(so_far) };
-        let hold = NewHold {
-            call: run.id.0.into(),
-            target: &target,
-            pricing,
-            workspace: run.workspace_id,
-            tags: &run.tags,
-            prompt_tokens: accounting.prompt_tokens,
-            output: Output::of(&request),
-            spent: Amount::of(&parked.usage),
-            steps_before: run.attempt.saturating_mul(STEPS_OF_ATTEMPT),
+        let question = RunQuestion {
+            run,
+            target,
+            turn: &turn,
+            messages: context.messages,
+            prompt_tokens,
+            tokenizer,
+            tools: specs,
+            passages: passages.clone(),
+            so_far: (&answer.content, parked.usage),
         };
-        let hold = self.hold_budget(scope, hold).await?;
+        let (mut call, accounting, hold) = self.run_call(scope, question).await?;
         let knowledge = turn.knowledge.clone();
         let calling = self.calling(scope, Some(run.conversation_id), Some(run.id), knowledge);
         let decided = parked.calls;
         let own = turn.tools.clone();
         let tools =
             ToolLoop { progress: parked.progress, decided, ..ToolLoop::new(toolbox, own, calling, turn) };
-        let sees_pictures = target.sees_pictures();
-        let explain = Box::new(move |error| target.explain(error));
-        let mut call = ModelCall {
-            provider,
-            endpoint,
-            request,
-            explain,
-            meter: None,
-            tokenizer,
-            prompt_tokens,
-            sees_pictures,
-            own_messages: 0,
-        };
         if let Some(hold) = hold {
             call.limit(hold);
         }
@@ -282,29 +243,15 @@ impl Engine {
         transcript.close_calls("The answer ended before this call was made.");
         let content = transcript.into_answer().content;
         let status = if error.is_some() { RunStatus::Failed } else { RunStatus::Cancelled };
-        let now = self.inner.sources.now();
         let tokens = message_tokens(Tokenizer::Estimate, &content);
+        let (usage, last) = parked.map(|parked| (parked.usage, parked.last)).unwrap_or_default();
         let finish = FinishRun {
-            id: run.id,
-            attempt: run.attempt,
-            status,
             error: error.map(Into::into),
             finish_reason: error.is_none().then(FinishReason::cancelled),
             tokens,
             content,
-            usage: UsageRecord {
-                id: run.id.0.into(),
-                run_id: Some(run.id),
-                conversation_id: Some(run.conversation_id),
-                model: run.model.clone(),
-                tags: run.tags.clone(),
-                workspace_id: run.workspace_id,
-                outcome: status.usage_outcome(),
-                usage: parked.as_ref().map(|parked| parked.usage).unwrap_or_default(),
-                created_at: now,
-            },
-            events: EventBatch { first: parked.map_or(0, |parked| parked.last) + 1, events: Vec::new() },
-            now,
+            events: EventBatch { first: last + 1, events: Vec::new() },
+            ..FinishRun::of(&run, status, usage, self.inner.sources.now())
         };
         self.store_end_of(scope, &run, &finish).await
     }

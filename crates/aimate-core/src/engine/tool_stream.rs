@@ -10,13 +10,11 @@ use crate::chat::context::steps_of;
 use crate::chat::event::ChatEvent;
 use crate::chat::model_call::ask;
 use crate::chat::tool_calls::{ToolCalls, ToolEvent};
-use crate::chat::tool_loop::ToolLoop;
+use crate::chat::tool_loop::{ToolLoop, ToolNames};
 use crate::chat::transcript::Transcript;
 use crate::error::Result;
 use crate::message::ToolResult;
-use crate::provider::{
-    ChatProvider, ChatRequest, Endpoint, FinishReason, ProviderEvent, ProviderStream, ToolChoice,
-};
+use crate::provider::{ChatProvider, ChatRequest, Endpoint, FinishReason, ProviderEvent, ProviderStream};
 use crate::usage::TokenUsage;
 use crate::warning::WarningCode;
 
@@ -43,6 +41,7 @@ struct Looping {
     phase: Phase,
     /// Messages of the prompt before the answer.
     prompt: usize,
+    names: ToolNames,
     transcript: Transcript,
     ready: VecDeque<Result<ProviderEvent>>,
     /// Of the answers before this one.
@@ -57,6 +56,7 @@ impl ToolStream {
     pub(super) fn follow(self, first: ProviderStream) -> ProviderStream {
         let looping = Looping {
             prompt: self.request.messages.len(),
+            names: self.tools.names(),
             call: self,
             phase: Phase::Answering(first),
             transcript: Transcript::default(),
@@ -88,7 +88,10 @@ impl Looping {
                     Some(Err(_)) | None => self.answered(),
                 },
                 Phase::Calling(calls) => match calls.next().await {
-                    Some(ToolEvent::Returned(capped)) => self.returned(capped.result),
+                    Some(ToolEvent::Returned(capped)) => {
+                        let result = self.call.tools.bounded(capped.result);
+                        self.returned(result);
+                    }
                     // Nobody is asked, and progress is shown nowhere.
                     Some(ToolEvent::Progress(..) | ToolEvent::Question(..)) => {}
                     None => self.ask().await,
@@ -117,7 +120,7 @@ impl Looping {
             }
             ProviderEvent::ToolCall(mut call) => {
                 self.transcript.rename(&mut call, &[]);
-                call.is_made_here = self.call.tools.names().makes(&call.name);
+                call.is_made_here = self.names.makes(&call.name);
                 self.transcript.apply(&ChatEvent::ToolCalled { call: Box::new(call.clone()) });
                 self.ready.push_back(Ok(ProviderEvent::ToolCall(call)));
             }
@@ -138,12 +141,10 @@ impl Looping {
             return;
         };
         self.used = self.used.plus(self.usage.take().unwrap_or_default());
-        let open = self.transcript.open_calls();
-        if !open.iter().any(|call| call.is_made_here) {
+        if !self.transcript.has_calls_to_make() {
             return self.finish(reason);
         }
-        let was_closed = self.call.tools.is_closed;
-        let plan = self.call.tools.plan(open);
+        let plan = self.call.tools.plan(self.transcript.open_calls());
         for result in plan.refused {
             self.returned(result);
         }
@@ -152,13 +153,8 @@ impl Looping {
                 "This call needs a person's approval, which only an answer that is stored can wait for.";
             self.returned(ToolResult::error(call.id, why));
         }
-        if plan.has_foreign || was_closed {
-            let word = if plan.has_foreign {
-                FinishReason::ToolCalls
-            } else {
-                FinishReason::Other("tool_limit".into())
-            };
-            return self.finish(word);
+        if let Some(reason) = plan.ends {
+            return self.finish(reason);
         }
         self.phase = Phase::Calling(ToolCalls::new(&self.call.tools.calling, plan.make));
     }
@@ -177,14 +173,8 @@ impl Looping {
     /// Asks the model again, with what the tools returned.
     async fn ask(&mut self) {
         let (tools, request) = (&mut self.call.tools, &mut self.call.request);
-        tools.count_step();
-        if let Some(limit) = tools.exhausted(&self.used) {
-            tools.is_closed = true;
-            request.tool_choice = Some(ToolChoice::None);
-            let detail = format!("no more tools are called in this answer: it reached the limit of {limit}");
+        if let Some(detail) = tools.step_done(request, &self.used) {
             self.ready.push_back(Ok(ProviderEvent::Warning { code: WarningCode::ToolLimit, detail }));
-        } else if matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Tool(_))) {
-            request.tool_choice = None;
         }
         request.messages.truncate(self.prompt);
         request.messages.extend(steps_of(self.transcript.parts(), self.call.sees_pictures));
