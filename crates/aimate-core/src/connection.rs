@@ -13,6 +13,7 @@ use crate::scope::Scope;
 use crate::sealing::Sealed;
 use crate::secret::Secret;
 use crate::text::names;
+use crate::workspace::check_owner;
 
 /// How the last contact with a connection's server went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -274,9 +275,7 @@ impl NewConnection {
     /// provider's profile says.
     pub(crate) fn validated(self, profile: &ProviderProfile) -> Result<Self> {
         check_name(&self.name)?;
-        if self.shared && self.workspace_id.is_some() {
-            return Err(Error::field("shared", "is for all of the tenant; a workspace is for its members"));
-        }
+        check_owner(self.shared, self.workspace_id)?;
         let api_key = clean_key(self.api_key)?.filter(|key| !key.expose().is_empty());
         self.settings.check()?;
         let url = validated_url(&profile.address, self.url.as_deref())?;

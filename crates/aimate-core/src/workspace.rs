@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::clock::Timestamp;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::id::{GroupId, MemberId, UserId, WorkspaceId};
 use crate::limit;
 use crate::page::{Page, PageRequest};
@@ -198,6 +198,14 @@ impl WorkspaceChange {
             .map_or(Ok(()), |text| limit::text("description", text, limit::DESCRIPTION))?;
         self.metadata.as_ref().map_or(Ok(()), |map| limit::metadata("metadata", map))
     }
+}
+
+/// What all of a tenant use is not a workspace's.
+pub(crate) fn check_owner(shared: bool, workspace: Option<WorkspaceId>) -> Result<()> {
+    if shared && workspace.is_some() {
+        return Err(Error::field("shared", "is for all of the tenant; a workspace is for its members"));
+    }
+    Ok(())
 }
 
 /// Where workspaces are kept. Every method sees those that the scope's user is a

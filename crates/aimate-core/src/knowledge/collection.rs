@@ -12,7 +12,7 @@ use crate::id::{CollectionId, SpaceId, UserId, WorkspaceId};
 use crate::limit;
 use crate::page::{Page, PageRequest};
 use crate::scope::Scope;
-use crate::workspace::WorkspaceRole;
+use crate::workspace::{WorkspaceRole, check_owner};
 
 /// The name of the collection that documents go into where nobody names one.
 pub const DEFAULT_COLLECTION: &str = "documents";
@@ -146,9 +146,7 @@ impl NewCollection {
         limit::name("name", &self.name, limit::NAME)?;
         limit::text("description", &self.description, limit::DESCRIPTION)?;
         check_chunking(self.chunking)?;
-        if self.shared && self.workspace_id.is_some() {
-            return Err(Error::field("shared", "is for all of the tenant; a workspace is for its members"));
-        }
+        check_owner(self.shared, self.workspace_id)?;
         limit::metadata("metadata", &self.metadata)
     }
 }

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::id::{ToolServerId, WorkspaceId};
 use crate::sealing::Sealed;
 use crate::text::names;
+use crate::workspace::check_owner;
 
 /// Servers at most that one user made, or that a tenant shares.
 pub const MAX_TOOL_SERVERS: u32 = 100;
@@ -158,9 +159,7 @@ impl NewToolServer {
     /// Checks every field.
     pub(crate) fn validated(mut self) -> Result<Self> {
         check_name(&self.name)?;
-        if self.shared && self.workspace_id.is_some() {
-            return Err(Error::field("shared", "is for all of the tenant; a workspace is for its members"));
-        }
+        check_owner(self.shared, self.workspace_id)?;
         self.url = checked_url(&self.url)?;
         self.auth_type.check(self.auth_config.as_ref())?;
         Ok(self)
