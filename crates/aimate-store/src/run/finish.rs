@@ -1,6 +1,6 @@
 //! Storing the end of a run: the answer, the usage and the last events.
 
-use aimate_core::run::FinishRun;
+use aimate_core::run::{EventBatch, FinishRun};
 use aimate_core::{Error, Result, Scope};
 
 use crate::budget::{Settled, settled};
@@ -133,7 +133,7 @@ fn postgres(scope: &Scope, finish: &FinishRun) -> Result<Statement> {
         .bind(finish.usage.created_at)
         .bind(count(finish.events.first))
         .bind(count(finish.events.last()))
-        .bind(events(finish)?)
+        .bind(last_events(&finish.events)?)
         .bind(json(&finish.usage.tags)?)
         .bind(finish.usage.workspace_id)
         .bind(settled.subjects)
@@ -172,7 +172,7 @@ fn sqlite(scope: &Scope, finish: &FinishRun) -> Result<Vec<Statement>> {
         .bind(record.created_at)
         .bind(json(&record.tags)?)
         .bind(record.workspace_id);
-    let logged = events(finish)?.map(|events| {
+    let logged = last_events(&finish.events)?.map(|events| {
         let log = SQLITE_LOG.bind(scope.tenant).bind(finish.id);
         log.bind(count(finish.events.first)).bind(count(finish.events.last())).bind(events)
     });
@@ -199,6 +199,6 @@ fn end(sql: Sql, scope: &Scope, finish: &FinishRun) -> Result<Statement> {
 }
 
 /// The last events; `None` if there are none.
-fn events(finish: &FinishRun) -> Result<Option<JsonText>> {
-    (!finish.events.events.is_empty()).then(|| json(&finish.events.events)).transpose()
+pub(super) fn last_events(batch: &EventBatch) -> Result<Option<JsonText>> {
+    (!batch.events.is_empty()).then(|| json(&batch.events)).transpose()
 }

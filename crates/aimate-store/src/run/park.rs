@@ -4,11 +4,11 @@ use aimate_core::run::{ChangeParked, ParkRun, Run};
 use aimate_core::{Error, Result, RunId, Scope};
 use serde_json::Value;
 
-use super::finish::SQLITE_LOG;
+use super::finish::{SQLITE_LOG, last_events};
 use super::run;
 use crate::database::{DbError, Row, Sql, Statement};
 use crate::page::or_not_found;
-use crate::value::{JsonText, count, json};
+use crate::value::{count, json};
 use crate::{Kind, SqlStore};
 
 /// In one statement, for one round trip; it returns a row if the run was parked.
@@ -106,22 +106,17 @@ fn postgres(scope: &Scope, park: &ParkRun) -> Result<Statement> {
         .bind(json(&park.content)?)
         .bind(count(park.events.first))
         .bind(count(park.events.last()))
-        .bind(events(park)?)
+        .bind(last_events(&park.events)?)
         .expect_returned())
 }
 
 fn sqlite(scope: &Scope, park: &ParkRun) -> Result<Vec<Statement>> {
     let waiting = SQLITE_PARK.scoped(scope).bind(park.id).bind(park.attempt).bind(json(&park.parked)?);
     let answer = SQLITE_ANSWER.bind(scope.tenant).bind(park.id).bind(json(&park.content)?);
-    let logged = events(park)?.map(|events| {
+    let logged = last_events(&park.events)?.map(|events| {
         let log = SQLITE_LOG.bind(scope.tenant).bind(park.id);
         log.bind(count(park.events.first)).bind(count(park.events.last())).bind(events)
     });
     let statements = [Some(waiting), Some(answer), logged].into_iter().flatten();
     Ok(statements.map(|statement| statement.expect_touched(1)).collect())
-}
-
-/// The last events; `None` if there are none.
-fn events(park: &ParkRun) -> Result<Option<JsonText>> {
-    (!park.events.events.is_empty()).then(|| json(&park.events.events)).transpose()
 }

@@ -21,10 +21,10 @@ const MIN_MESSAGE: usize = 500;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ListConversations {
-    /// ConversationList whose title contains this, whatever the case.
+    /// Conversations whose title contains this, whatever the case.
     #[serde(default)]
     query: Option<String>,
-    /// ConversationList with this tag.
+    /// Conversations with this tag.
     #[serde(default)]
     tag: Option<String>,
     /// Only archived ones, or only the others; both if left out.
