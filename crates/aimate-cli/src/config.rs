@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use aimate::engine::ToolServerConfig;
 use aimate::providers::{AddressPolicy, BraveSearch, HttpReranker, RerankShape, SearxngSearch, Transport};
 use aimate::store::{Options, Store};
 use aimate::text::extract::Extractor;
@@ -217,21 +218,18 @@ impl Config {
         if let Ok(prompt) = std::env::var("AIMATE_SYSTEM_PROMPT") {
             builder = builder.system_prompt(prompt);
         }
-        #[cfg(feature = "mcp")]
-        {
-            let client = aimate::mcp::client::McpClient::new(transport.clone());
-            builder = builder.tool_client(Arc::new(client));
-        }
-        if let Some(path) = self.tool_servers.as_ref().filter(|path| !path.as_os_str().is_empty()) {
-            for server in tool_file::read(path)? {
-                builder = builder.tool_server(server);
-            }
-        }
+        builder = with_tools(builder, &transport, self.tool_servers()?);
         let found = find(&transport).await?;
         for FoundServer { connection, .. } in &found {
             builder = builder.connection(connection.clone());
         }
         Ok((builder, found, store))
+    }
+
+    /// The tool servers that the operator named.
+    pub(crate) fn tool_servers(&self) -> Result<Vec<ToolServerConfig>> {
+        let path = self.tool_servers.as_ref().filter(|path| !path.as_os_str().is_empty());
+        path.map_or_else(|| Ok(Vec::new()), |path| tool_file::read(path))
     }
 
     fn answer_limits(&self) -> AnswerLimits {
@@ -278,6 +276,24 @@ impl Config {
     pub(crate) fn key_path(&self) -> PathBuf {
         self.data_dir.join("encryption.key")
     }
+}
+
+/// The engine with what reaches tool servers, and these.
+pub(crate) fn with_tools(
+    mut builder: EngineBuilder,
+    transport: &Transport,
+    servers: Vec<ToolServerConfig>,
+) -> EngineBuilder {
+    #[cfg(feature = "mcp")]
+    {
+        builder = builder.tool_client(Arc::new(aimate::mcp::client::McpClient::new(transport.clone())));
+    }
+    #[cfg(not(feature = "mcp"))]
+    let _ = transport;
+    for server in servers {
+        builder = builder.tool_server(server);
+    }
+    builder
 }
 
 /// Reads documents in a child process of this same program, so that a hostile

@@ -7,12 +7,14 @@ use std::process::ExitCode;
 use aimate::audit::AuditHead;
 use aimate::providers;
 use aimate::sealing::SecretKind;
+use aimate::tool::ToolState;
 use aimate::{Engine, PageRequest, Result, Scope};
 
-use crate::config::Config;
+use crate::config::{Config, with_tools};
 use crate::embedder::Embedders;
 use crate::find::{FoundServer, find};
 use crate::terminal::{counted, plain, say};
+use crate::tool::all_servers;
 
 /// What `doctor` takes.
 #[derive(Debug, clap::Args)]
@@ -130,11 +132,16 @@ async fn stored(
     if let Some(embedders) = embedders {
         builder = embedders.join(builder);
     }
+    match arguments.config.tool_servers() {
+        Ok(servers) => builder = with_tools(builder, &transport, servers),
+        Err(error) => report.problem("tools", &error.to_string()),
+    }
     let engine = builder.build().await?;
     let me = engine.local_scope().await?;
     let outcome = async {
         sealed(report, &engine, &store.stores()).await?;
         connections(report, &engine, &me).await?;
+        tool_servers(report, &engine, &me).await?;
         knowledge::remote_embedder(report, &engine, &me, &arguments.config.embedding).await;
         knowledge::documents(report, &engine.knowledge(&me)).await?;
         knowledge::bytes(report, &store.stores()).await?;
@@ -182,6 +189,29 @@ async fn connections(report: &mut Report, engine: &Engine, me: &Scope) -> Result
             None => report.fine(&connection.name, &format!("{} models", test.models.len())),
             Some(error) => report.problem(&connection.name, &error),
         }
+    }
+    Ok(())
+}
+
+/// Connects to every tool server and reads its tools.
+async fn tool_servers(report: &mut Report, engine: &Engine, me: &Scope) -> Result<()> {
+    let servers = engine.tool_servers(me);
+    for server in all_servers(&servers).await?.into_iter().filter(|server| server.is_enabled) {
+        let about = format!("tool server {}", plain(&server.name));
+        let test = servers.test(server.id).await?;
+        match &test.error {
+            None => report.fine(&about, &counted(test.tools.len() as u64, "tool")),
+            Some(error) => report.problem(&about, &plain(error)),
+        }
+        let waiting = test.tools.iter().filter(|tool| tool.state != ToolState::Approved).count() as u64;
+        if waiting > 0 {
+            let what = format!(
+                "{} not offered, because nobody approved it as it is now: see `aimate tools test`",
+                counted(waiting, "tool")
+            );
+            report.note(&about, &what);
+        }
+        test.problems.iter().for_each(|problem| report.note(&about, &plain(problem)));
     }
     Ok(())
 }

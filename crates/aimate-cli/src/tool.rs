@@ -87,7 +87,8 @@ fn parsed(arguments: &str) -> Result<Map<String, Value>> {
     }
 }
 
-async fn all(servers: &ToolServers) -> Result<Vec<ToolServer>> {
+/// All servers, page by page.
+pub(crate) async fn all_servers(servers: &ToolServers) -> Result<Vec<ToolServer>> {
     let mut page = PageRequest::first(PageRequest::MAX_LIMIT);
     let mut all = Vec::new();
     loop {
@@ -103,7 +104,7 @@ async fn all(servers: &ToolServers) -> Result<Vec<ToolServer>> {
 async fn list(servers: &ToolServers, json: bool) -> Result<()> {
     // Those that were never read have no tools to list.
     for server in
-        all(servers).await?.into_iter().filter(|one| one.is_enabled && one.tools_fetched_at.is_none())
+        all_servers(servers).await?.into_iter().filter(|one| one.is_enabled && one.tools_fetched_at.is_none())
     {
         let tested = servers.test(server.id).await?;
         if let Some(error) = tested.error {
@@ -131,7 +132,7 @@ fn print_tool(tool: &UsableTool) {
 }
 
 async fn test(servers: &ToolServers, names: &[String], approve: bool) -> Result<()> {
-    let found = all(servers).await?;
+    let found = all_servers(servers).await?;
     if let Some(unknown) = names.iter().find(|name| !found.iter().any(|server| server.name == **name)) {
         return Err(Error::not_found(format!("there is no tool server `{unknown}`")));
     }
