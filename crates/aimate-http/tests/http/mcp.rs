@@ -253,6 +253,36 @@ impl Session {
 }
 
 #[tokio::test]
+async fn client_that_cancels_a_call_cancels_the_answer() {
+    let (bench, _) = ready([]).await;
+    for version in [OLD, "2025-06-18"] {
+        bench.provider.push(vec![say("half"), Step::Hang]);
+        let session = Session::open(&bench, version, &[]).await;
+        let other = Session::open(&bench, version, &[]).await;
+        let cancelled = |id: u32| {
+            let params = json!({"requestId": id, "reason": "enough"});
+            json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params})
+        };
+        let asked = session.call(&bench, "ask", json!({"question": "x"}), &[]);
+        let cancel = async {
+            until(async || bench.engine.running() == 1).await;
+            // Equal ids of another session, and other ids of this one, are not meant.
+            assert_eq!(other.send(&bench, cancelled(2), &[]).await.status, 202);
+            assert_eq!(session.send(&bench, cancelled(3), &[]).await.status, 202);
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            assert_eq!(bench.engine.running(), 1);
+            assert_eq!(session.send(&bench, cancelled(2), &[]).await.status, 202);
+            until(async || bench.engine.running() == 0).await;
+        };
+        let ended = timeout(Duration::from_secs(20), async { tokio::join!(asked, cancel) }).await;
+        let (reply, ()) = ended.unwrap_or_else(|_| panic!("{version}: the call goes on"));
+        assert!(!reply.body.contains("structuredContent"), "{}", reply.body);
+        let list = session.call(&bench, "list_conversations", json!({}), &[]).await;
+        assert_eq!(list.status, 200, "the session goes on: {}", list.body);
+    }
+}
+
+#[tokio::test]
 async fn clients_of_older_revisions_have_sessions() {
     let (bench, document) = ready([]).await;
     for version in [OLD, "2025-06-18"] {
