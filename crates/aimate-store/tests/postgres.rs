@@ -6,7 +6,7 @@ mod support;
 use aimate_core::Stores;
 
 async fn on_postgres(case: impl AsyncFn(&Stores)) {
-    support::on_each_server(async |schema| {
+    support::on_each_server_migrated(async |schema| {
         let store = support::connected(schema).await;
         case(&store.stores()).await;
         store.close().await;
