@@ -15,6 +15,7 @@ use crate::message::{Message, MessageStatus, Part};
 use crate::provider::FinishReason;
 use crate::scope::Scope;
 use crate::text::names;
+use crate::tool::ElicitationAnswer;
 use crate::usage::{TokenUsage, UsageOutcome, UsageRecord};
 
 /// How far a run has come.
@@ -328,6 +329,19 @@ pub trait RunStore: Send + Sync {
     /// Asks the run's worker to stop it. Returns the status the run had:
     /// nothing changes if it is over.
     async fn request_cancel(&self, scope: &Scope, id: RunId) -> Result<RunStatus>;
+    /// Leaves what the run's user answers to a question of a tool for the process that makes
+    /// the call ([`WorkerStore::take_answers`]). `NotFound` unless the run is their own and
+    /// under way; `Conflict` while about 256 KiB of answers wait there.
+    async fn leave_answer(&self, scope: &Scope, id: RunId, answer: &ToolAnswer) -> Result<()>;
+}
+
+/// What a person answered to a question of a tool.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToolAnswer {
+    /// The call in which it asks.
+    pub call: String,
+    /// What they answered.
+    pub answer: ElicitationAnswer,
 }
 
 /// A run whose worker is gone.
@@ -378,6 +392,8 @@ pub trait WorkerStore: Send + Sync {
     /// Takes over at most `limit` runs that wait for a person and that somebody asked to
     /// stop, with what is parked; each goes to one caller only, and is running then.
     async fn take_cancelled(&self, worker: WorkerId, limit: u32) -> Result<Vec<(AbandonedRun, Value)>>;
+    /// Takes the answers that people left for calls of this worker's runs, each once.
+    async fn take_answers(&self, worker: WorkerId) -> Result<Vec<(RunId, Vec<ToolAnswer>)>>;
     /// Asks `worker` itself to stop the runs of users who may not act any more: they or
     /// their tenant are disabled, being deleted or gone.
     async fn cancel_of_inactive(&self, worker: WorkerId) -> Result<()>;

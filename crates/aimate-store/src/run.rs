@@ -1,11 +1,12 @@
 //! Runs and their event logs.
 
+mod answer;
 mod begin;
 mod finish;
 mod park;
 
 use aimate_core::run::{
-    BeginRun, Begun, ChangeParked, EventBatch, FinishRun, ParkRun, Run, RunStatus, RunStore,
+    BeginRun, Begun, ChangeParked, EventBatch, FinishRun, ParkRun, Run, RunStatus, RunStore, ToolAnswer,
 };
 use aimate_core::{Error, Result, RunId, Scope};
 use async_trait::async_trait;
@@ -166,6 +167,10 @@ impl RunStore for SqlStore {
                 run => Err(self.not_their_conversation(scope, run.conversation_id).await),
             },
         }
+    }
+
+    async fn leave_answer(&self, scope: &Scope, id: RunId, answer: &ToolAnswer) -> Result<()> {
+        self.leave_tool_answer(scope, id, answer).await
     }
 }
 

@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aimate_core::run::{AbandonedRun, WorkerStore};
+use aimate_core::run::{AbandonedRun, ToolAnswer, WorkerStore};
 use aimate_core::{Result, RunId, Scope, Timestamp, UserId, WorkerId};
 use async_trait::async_trait;
 use serde_json::Value;
@@ -190,6 +190,10 @@ impl WorkerStore for SqlStore {
     async fn take_cancelled(&self, worker: WorkerId, limit: u32) -> Result<Vec<(AbandonedRun, Value)>> {
         let rows = self.database.write(CLAIM_CANCELLED.bind(worker).bind(limit)).await?;
         each(&rows, |row| Ok((abandoned(row)?, row.maybe_json("parked")?.unwrap_or_default())))
+    }
+
+    async fn take_answers(&self, worker: WorkerId) -> Result<Vec<(RunId, Vec<ToolAnswer>)>> {
+        self.take_tool_answers(worker).await
     }
 
     async fn cancel_of_inactive(&self, worker: WorkerId) -> Result<()> {

@@ -19,7 +19,7 @@ use aimate::engine::{Completion, Reached};
 use aimate::message::{MessageRole, MessageStatus, Part, ToolCall, ToolResult};
 use aimate::provider::{ChatMessage, ChatRequest, FinishReason, ProviderEvent, ToolSpec};
 use aimate::run::RunStatus;
-use aimate::testing::{Step, answer};
+use aimate::testing::{ScriptedProvider, Step, answer};
 use aimate::tool::{
     Elicitation, ElicitationAnswer, HostTool, ToolContext, ToolLimits, ToolOutput, ToolPolicy, ToolProgress,
 };
@@ -393,6 +393,42 @@ async fn tool_tells_progress_and_asks_the_person() {
     assert!(seen.contains(&"tool_progress") && seen.contains(&"input_required"), "{seen:?}");
     let late =
         bench.engine.runs(&bench.me).answer_tool(run, "1", ElicitationAnswer::Decline).await.unwrap_err();
+    assert_eq!(late.kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn question_of_a_tool_is_answered_through_another_process() {
+    let asks = HostTool::new("asks", "", json!({}), async |context: ToolContext, _: Value| {
+        match context.caller.elicit(Elicitation::form("Which one?", json!({"type": "object"}))).await {
+            ElicitationAnswer::Accept { content } => Ok(ToolOutput::value(content.into())),
+            _ => Ok(ToolOutput::error("nobody said")),
+        }
+    });
+    let store = aimate::store::connect("sqlite::memory:").await.unwrap();
+    let provider = ScriptedProvider::new([calls(&[("1", "asks", json!({}))]), answer("Ok.")]);
+    let makes = common::builder(&provider).tool(asks).store(store.clone()).build().await.unwrap();
+    let tells = common::builder(&ScriptedProvider::new([])).store(store).build().await.unwrap();
+    let me = makes.local_scope().await.unwrap();
+    let mut listener = makes.chat(&me, Turn::new("Go").use_tools(["asks"])).await.unwrap();
+    let run = listener.run_id();
+    let mut output = None;
+    while let Some(event) = listener.next().await {
+        if let ChatEvent::InputRequired { id, .. } = &event {
+            let accept = |pick: Value| ElicitationAnswer::Accept {
+                content: serde_json::Map::from_iter([("pick".to_owned(), pick)]),
+            };
+            let long = tells.runs(&me).answer_tool(run, id, accept("x".repeat(70_000).into())).await;
+            assert_eq!(long.unwrap_err().kind(), ErrorKind::Invalid);
+            // An answer to no question is dropped, and takes none away.
+            tells.runs(&me).answer_tool(run, "other", ElicitationAnswer::Decline).await.unwrap();
+            tells.runs(&me).answer_tool(run, id, accept(Value::Null)).await.unwrap();
+        }
+        if let ChatEvent::ToolReturned(result) = &event {
+            output = Some(result.output.clone());
+        }
+    }
+    assert_eq!(output, Some(json!({"pick": null})));
+    let late = tells.runs(&me).answer_tool(run, "1", ElicitationAnswer::Decline).await.unwrap_err();
     assert_eq!(late.kind(), ErrorKind::NotFound);
 }
 

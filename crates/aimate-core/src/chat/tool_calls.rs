@@ -82,6 +82,11 @@ impl Questions {
         Err(Error::not_found("no tool asks anything in this call any more"))
     }
 
+    /// Whether a tool asks something in this process.
+    pub(crate) fn some_wait(&self) -> bool {
+        !self.all().is_empty()
+    }
+
     fn ask(&self, run: RunId, call: &str) -> oneshot::Receiver<ElicitationAnswer> {
         let (asked, answered) = oneshot::channel();
         // One question at a time: a second one puts the first away.

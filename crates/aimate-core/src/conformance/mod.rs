@@ -306,6 +306,8 @@ macro_rules! conformance_tests {
                 only_the_owner_parks
                 others_park_nothing
                 waiting_runs_are_nobodys
+                answer_to_a_tool_is_taken_once_by_the_worker
+                answer_to_a_tool_is_for_a_run_under_way
             }
             tool_output {
                 kept_output_is_read_in_pieces

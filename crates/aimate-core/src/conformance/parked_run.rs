@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use super::world::{World, at, finish, id, missing, refused, text_events};
 use crate::error::ErrorKind;
 use crate::message::Part;
-use crate::run::{BeginRun, ChangeParked, EventBatch, ParkRun, RunStatus};
+use crate::run::{BeginRun, ChangeParked, EventBatch, ParkRun, RunStatus, ToolAnswer};
+use crate::tool::ElicitationAnswer;
 use crate::{Stores, WorkerId};
 
 fn park(turn: &BeginRun, events: EventBatch) -> ParkRun {
@@ -118,4 +119,50 @@ pub async fn waiting_runs_are_nobodys(stores: &Stores) {
     assert_eq!((abandoned.run.status, abandoned.run.attempt), (RunStatus::Running, 2));
     assert_eq!(kept, &json!({"calls": {"a": null}}));
     assert_eq!(stores.workers.take_cancelled(heir, 10).await.unwrap(), []);
+}
+
+fn answered(call: &str, content: Value) -> ToolAnswer {
+    let content = content.as_object().cloned().unwrap_or_default();
+    ToolAnswer { call: call.to_owned(), answer: ElicitationAnswer::Accept { content } }
+}
+
+pub async fn answer_to_a_tool_is_taken_once_by_the_worker(stores: &Stores) {
+    let w = World::new(stores).await;
+    let (turn, other) = (w.begun().await, w.begun().await);
+    assert_eq!(stores.workers.take_answers(w.worker).await.unwrap(), []);
+    // Nothing in it is changed on the way, nor lost: neither null nor quotation marks.
+    let answers = [answered("call \"1\"", json!({"a": null, "b": {"c": "ä'\""}})), answered("2", json!({}))];
+    for answer in &answers {
+        stores.runs.leave_answer(&w.me, turn.run.id, answer).await.unwrap();
+    }
+    let second = ToolAnswer { call: "1".to_owned(), answer: ElicitationAnswer::Decline };
+    stores.runs.leave_answer(&w.me, other.run.id, &second).await.unwrap();
+    assert_eq!(stores.workers.take_answers(id()).await.unwrap(), []);
+    let mut taken = stores.workers.take_answers(w.worker).await.unwrap();
+    taken.sort_by_key(|(run, _)| *run != turn.run.id);
+    assert_eq!(taken, [(turn.run.id, answers.to_vec()), (other.run.id, vec![second])]);
+    assert_eq!(stores.workers.take_answers(w.worker).await.unwrap(), []);
+}
+
+pub async fn answer_to_a_tool_is_for_a_run_under_way(stores: &Stores) {
+    let w = World::new(stores).await;
+    let (running, waiting, over) = (w.begun().await, parked(&w).await, w.begun().await);
+    stores.runs.finish(&w.me, &finish(&over, "x", text_events(1, &["x"]))).await.unwrap();
+    let answer = answered("1", json!({"text": "x".repeat(60_000)}));
+    for scope in w.others() {
+        missing(stores.runs.leave_answer(&scope, running.run.id, &answer).await);
+    }
+    for run in [waiting.run.id, over.run.id, id()] {
+        missing(stores.runs.leave_answer(&w.me, run, &answer).await);
+    }
+    // As many wait as there is room for.
+    let mut left = 0;
+    while stores.runs.leave_answer(&w.me, running.run.id, &answer).await.is_ok() {
+        left += 1;
+        assert!(left < 10);
+    }
+    refused(stores.runs.leave_answer(&w.me, running.run.id, &answer).await, ErrorKind::Conflict);
+    let taken = stores.workers.take_answers(w.worker).await.unwrap();
+    assert_eq!((taken.len(), taken[0].1.len()), (1, left));
+    stores.runs.leave_answer(&w.me, running.run.id, &answer).await.unwrap();
 }

@@ -21,7 +21,7 @@ use crate::id::RunId;
 use crate::limit;
 use crate::provider::FinishReason;
 use crate::retrieval::citations::passages_of;
-use crate::run::{AbandonedRun, ChangeParked, EventBatch, FinishRun, Run, RunStatus};
+use crate::run::{AbandonedRun, ChangeParked, EventBatch, FinishRun, Run, RunStatus, ToolAnswer};
 use crate::scope::Scope;
 use crate::tool::ElicitationAnswer;
 
@@ -53,17 +53,26 @@ impl Runs {
     }
 
     /// Answers what a tool asks while it runs ([`ChatEvent::InputRequired`](crate::chat::event::ChatEvent::InputRequired)).
+    /// Where another process makes the call, it is told within a second.
+    ///
+    /// Only the user whose run it is answers: its tools act for them.
     ///
     /// # Errors
-    /// `NotFound` for an unknown run, or if the call asks nothing any more or is made by
-    /// another process.
+    /// `NotFound` for an unknown run, for one that is not under way, or if the call asks nothing
+    /// in this process, which makes it; `Invalid` for an answer of more than 64 KiB; `Conflict`
+    /// if many answers wait for the other process.
     pub async fn answer_tool(&self, id: RunId, call: &str, answer: ElicitationAnswer) -> Result<()> {
         self.engine.admit(&self.scope).await?;
-        let inner = &self.engine.inner;
-        if inner.channel(&self.scope, id).is_none() {
-            self.get(id).await?;
+        limit::name("call_id", call, limit::NAME)?;
+        if let ElicitationAnswer::Accept { content } = &answer {
+            limit::metadata("content", content)?;
         }
-        inner.tools.questions.answer(id, call, answer)
+        let inner = &self.engine.inner;
+        if inner.channel(&self.scope, id).is_some() {
+            return inner.tools.questions.answer(id, call, answer);
+        }
+        let answer = ToolAnswer { call: call.to_owned(), answer };
+        inner.stores.runs.leave_answer(&self.scope, id, &answer).await
     }
 }
 

@@ -13,7 +13,7 @@ use crate::chat::tool_step::unknown_outcome;
 use crate::chat::transcript::Transcript;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
-use crate::run::{AbandonedRun, EventBatch, FinishRun, Run, RunError, RunStatus};
+use crate::run::{AbandonedRun, EventBatch, FinishRun, Run, RunError, RunStatus, ToolAnswer};
 use crate::scope::Scope;
 use crate::usage::TokenUsage;
 use aimate_text::tokens::Tokenizer;
@@ -76,6 +76,14 @@ impl Engine {
         for run in inner.stores.workers.beat(inner.worker, now).await? {
             if let Some(channel) = inner.channels().get(&run) {
                 channel.cancel.cancel();
+            }
+        }
+        if inner.tools.questions.some_wait() {
+            for (run, answers) in inner.stores.workers.take_answers(inner.worker).await? {
+                for ToolAnswer { call, answer } in answers {
+                    // A question that is not asked any more needs none.
+                    let _ = inner.tools.questions.answer(run, &call, answer);
+                }
             }
         }
         if count.is_multiple_of(LOOK_EVERY) {
