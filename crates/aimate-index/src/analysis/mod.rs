@@ -12,6 +12,7 @@
 mod fold;
 mod parts;
 mod scan;
+mod search_words;
 mod stop;
 
 use std::borrow::Cow;
@@ -21,6 +22,8 @@ use foldhash::fast::RandomState;
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use scan::{Token, scan};
+
+pub use search_words::{FoundWord, MAX_SEARCH_WORDS, SearchWord, SearchWords, analyze_as_written, composed};
 
 /// Version of the analysis, which is stored with each segment. It changes with
 /// every change of the terms that [`analyze`] makes.

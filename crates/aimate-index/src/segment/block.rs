@@ -27,6 +27,27 @@ pub struct TermBlock {
     pub bytes: Vec<u8>,
 }
 
+impl TermBlock {
+    /// The block that has these bytes.
+    ///
+    /// # Errors
+    /// If they are damaged.
+    pub fn of(bytes: Vec<u8>) -> Result<Self> {
+        let mut first_term = Vec::new();
+        read_entry(&mut bytes.as_slice(), &mut first_term)?;
+        Ok(Self { first_term, bytes })
+    }
+
+    /// Blocks of which each follows the one before, as one.
+    pub fn joined(blocks: Vec<Self>) -> Option<Self> {
+        // A block's first entry shares nothing with what is before it.
+        blocks.into_iter().reduce(|mut whole, next| {
+            whole.bytes.extend_from_slice(&next.bytes);
+            whole
+        })
+    }
+}
+
 /// Writes terms into blocks.
 #[derive(Default)]
 pub(super) struct BlockWriter {
@@ -111,6 +132,28 @@ pub fn find_postings<'b>(mut block: &'b [u8], term: &str) -> Result<Option<Posti
         }
     }
     Ok(None)
+}
+
+/// Calls `each` with the postings of those terms of the block that begin with
+/// `beginning`. Other blocks may have more of them: those whose first terms begin so too.
+///
+/// # Errors
+/// If the block is damaged.
+pub fn each_beginning<'b>(
+    mut block: &'b [u8],
+    beginning: &str,
+    mut each: impl FnMut(Postings<'b>) -> Result<()>,
+) -> Result<()> {
+    let mut current = Vec::new();
+    while !block.is_empty() {
+        let postings = read_entry(&mut block, &mut current)?;
+        if current.starts_with(beginning.as_bytes()) {
+            each(postings)?;
+        } else if current.as_slice() > beginning.as_bytes() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// A block with nothing but `term`, if it is in `block`. Whoever looks up very

@@ -27,7 +27,7 @@ use uuid::Uuid;
 use crate::analysis::Terms;
 use crate::{DataCorruption, Result};
 
-pub use block::{TermBlock, extract_term, find_postings};
+pub use block::{TermBlock, each_beginning, extract_term, find_postings};
 pub use header::SegmentHeader;
 pub use postings::{Posting, Postings};
 

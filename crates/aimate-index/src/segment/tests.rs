@@ -158,3 +158,27 @@ fn stored_bytes_are_those_of_the_format() {
     let block = [[0, 1, b'a', 2, 1].as_slice(), &[0, 3], &[1, 1, b'b', 5, 2], &[1, 0, 3], &[0, 1]].concat();
     assert_eq!(segment.blocks, [TermBlock { first_term: b"a".to_vec(), bytes: block }]);
 }
+
+#[test]
+fn beginnings_are_found_in_a_joined_block_too() {
+    let segment = build(&chunks(2_000, 5));
+    assert!(segment.blocks.len() > 5);
+    let terms: Vec<String> = {
+        let all = chunks(2_000, 5).into_iter().flat_map(|chunk| chunk.terms.counts);
+        let mut terms: Vec<String> = all.map(|(term, _)| term).collect();
+        terms.sort_unstable();
+        terms.dedup();
+        terms
+    };
+    let joined = TermBlock::joined(segment.blocks.clone()).unwrap();
+    assert_eq!(TermBlock::of(joined.bytes.clone()).unwrap(), joined);
+    let beginning = &terms[terms.len() / 2][..1];
+    let mut found = 0;
+    each_beginning(&joined.bytes, beginning, |_| {
+        found += 1;
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(found, terms.iter().filter(|term| term.starts_with(beginning)).count());
+    assert!(TermBlock::of(Vec::new()).is_err() && TermBlock::joined(Vec::new()).is_none());
+}
