@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 use std::hint::black_box;
 
-use aimate_index::analysis::{Terms, analyze, analyze_query};
+use aimate_index::analysis::{Terms, analyze, analyze_as_written, analyze_query};
 use aimate_index::bm25::{self, CollectionStatistics, SegmentMatches};
 use aimate_index::quantize::{self, CodeScanner};
 use aimate_index::{DocAddress, IndexedChunk, Segment, SegmentHeader, TopK, half_vector};
@@ -125,6 +125,16 @@ mod words {
     fn analysis(bencher: Bencher<'_, '_>) {
         let text = text(&mut Random(3));
         bencher.counter(BytesCount::of_str(&text)).bench_local(|| analyze(black_box(&text)));
+    }
+
+    /// A message on its way into the index of conversations, which is stored with it.
+    #[divan::bench]
+    fn segment_of_a_message(bencher: Bencher<'_, '_>) {
+        let text = text(&mut Random(3));
+        bencher.counter(BytesCount::of_str(&text)).bench_local(|| {
+            let terms = analyze_as_written(black_box(&text));
+            build(&[IndexedChunk { id: Uuid::from_u128(1), document: Uuid::from_u128(2), terms }])
+        });
     }
 
     /// Words between spaces, counted as they are written.

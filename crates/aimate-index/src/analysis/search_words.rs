@@ -4,11 +4,10 @@
 //! words as there are. Here each word has to occur, and the last one may be only
 //! begun: whoever types `run`, `runn` and `running` finds the same text all the while.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::scan::{Token, scan};
-use super::{Terms, compose, fold, parts, stop};
+use super::{Terms, compose, fold, parts, stop, tokens};
 
 /// The most words of a search that count.
 pub const MAX_SEARCH_WORDS: usize = 32;
@@ -21,16 +20,19 @@ const MIN_BEGINNING: usize = 2;
 /// stem the word as it was written. Nothing is counted.
 pub fn analyze_as_written(text: &str) -> Terms {
     let text = compose(text);
-    let mut terms = BTreeSet::new();
+    let mut terms: Vec<(String, u32)> = Vec::new();
     let mut folded = String::new();
-    scan(&text, |token| {
+    for token in tokens(&text, usize::MAX).into_keys() {
         each_term(token, &mut folded, |term| {
-            if !terms.contains(term) {
-                terms.insert(term.to_owned());
+            // Most words are their own stems.
+            if terms.last().is_none_or(|(last, _)| last != term) {
+                terms.push((term.to_owned(), 1));
             }
         });
-    });
-    Terms { counts: terms.into_iter().map(|term| (term, 1)).collect(), length: 0 }
+    }
+    terms.sort_unstable();
+    terms.dedup();
+    Terms { counts: terms, length: 0 }
 }
 
 /// `text` as [`SearchWords::find`] reads it: with letters put together that some systems
