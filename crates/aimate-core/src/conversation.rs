@@ -1,5 +1,7 @@
 //! Conversations: trees of messages, and the port that keeps them.
 
+mod search;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -13,6 +15,11 @@ use crate::page::{Page, PageRequest};
 use crate::prompt::Prompt;
 use crate::scope::Scope;
 use crate::setters::setters;
+
+pub use search::{
+    ConversationHit, ConversationSearch, FoundConversation, FoundMessage, SnippetMatch, searchable_parts,
+    searchable_text, searchable_title,
+};
 
 /// The title of a conversation that nobody named.
 pub const DEFAULT_TITLE: &str = "New Conversation";
@@ -270,6 +277,21 @@ pub trait ConversationStore: Send + Sync {
         filter: &ConversationFilter,
         page: PageRequest,
     ) -> Result<Page<Conversation>>;
+    /// Finds conversations in which every word of the search occurs, in the title or in
+    /// what the user and the model say in any message of any branch. The one whose
+    /// [message](FoundConversation::message) is newest comes first, by its id; one that is
+    /// found by its title alone stands where it was made. The cursor's id is the message's
+    /// or the conversation's. What a call stored before is found; titles and messages of
+    /// before there was an index, and copies, may come into it a little later, by
+    /// [`WorkerStore::index_messages`](crate::run::WorkerStore::index_messages). Costs what
+    /// is shown, and a few blocks of the index for each word. A page may have fewer hits
+    /// than asked for, and a next one.
+    async fn search(
+        &self,
+        scope: &Scope,
+        search: &ConversationSearch,
+        page: PageRequest,
+    ) -> Result<Page<FoundConversation>>;
     /// Applies `change` and sets `updated_at` to `now`. `NotFound` if the
     /// conversation, the workspace or the leaf is not there; nothing changes
     /// then.

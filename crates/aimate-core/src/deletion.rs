@@ -78,6 +78,10 @@ pub struct DeletedCounts {
     pub segments: u64,
     /// Blocks of those parts.
     pub segment_blocks: u64,
+    /// Parts of the index of conversations.
+    pub message_segments: u64,
+    /// Work that waited on that index.
+    pub message_index_jobs: u64,
     /// Usage records that are gone: those of a tenant.
     pub usage_records: u64,
     /// Usage records that stay in the tenant's accounts and name nobody any more:

@@ -10,6 +10,8 @@ use crate::error::{Error, Result};
 pub const NAME: usize = 200;
 /// Characters of a conversation's title.
 pub const TITLE: usize = 500;
+/// Characters of a search of conversations.
+pub const SEARCH: usize = 500;
 /// Characters of a description.
 pub const DESCRIPTION: usize = 10_000;
 /// Characters of a stored prompt.

@@ -193,6 +193,10 @@ impl EventBatch {
 pub struct FinishRun {
     /// The run.
     pub id: RunId,
+    /// The conversation that it is in.
+    pub conversation_id: ConversationId,
+    /// The answer.
+    pub message_id: MessageId,
     /// The attempt that ends it; another one's update is refused.
     pub attempt: u32,
     /// A final status.
@@ -249,6 +253,8 @@ impl FinishRun {
     pub(crate) fn of(run: &Run, status: RunStatus, usage: TokenUsage, now: Timestamp) -> Self {
         Self {
             id: run.id,
+            conversation_id: run.conversation_id,
+            message_id: run.message_id,
             attempt: run.attempt,
             status,
             error: None,
@@ -401,6 +407,11 @@ pub trait WorkerStore: Send + Sync {
     async fn leave(&self, worker: WorkerId) -> Result<()>;
     /// Deletes the event logs of runs that finished before `before`.
     async fn clear_logs(&self, before: Timestamp) -> Result<()>;
+    /// Does some of the work that waits on the index of conversations: it indexes what is
+    /// there from before there was one and what has moved or was copied, takes out what
+    /// was deleted, and merges what was written. Returns how many pieces of work it did; 0
+    /// if none waits. What breaks off is done again.
+    async fn index_messages(&self) -> Result<u64>;
     /// Units of work of this process that wait for the database or are under way on it.
     /// Default: 0, for a store that does not know.
     fn database_work(&self) -> usize {

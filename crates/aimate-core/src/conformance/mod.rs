@@ -29,6 +29,7 @@ pub mod audit;
 pub mod budget;
 pub mod connection;
 pub mod conversation;
+pub mod conversation_search;
 pub mod deletion;
 pub mod file;
 pub mod group;
@@ -243,6 +244,22 @@ macro_rules! conformance_tests {
                 update_opens_a_branch
                 refused_update_changes_nothing
                 deleted_conversation_takes_messages_and_runs
+            }
+            conversation_search {
+                titles_and_messages_are_found
+                every_script_is_found
+                odd_queries_are_only_words
+                only_what_is_said_is_found
+                answer_is_found_when_it_is_whole
+                title_is_found_as_it_is_now
+                forks_and_branches_are_found
+                deleted_conversation_is_found_no_more
+                newest_message_comes_first_and_pages_follow
+                filters_narrow_a_search_down
+                others_find_nothing
+                members_find_what_is_in_a_workspace
+                refused_writes_change_no_index
+                long_history_is_found_whole
             }
             message {
                 appended_messages_are_found

@@ -275,6 +275,8 @@ pub fn finish(begin: &BeginRun, text: &str, events: EventBatch) -> FinishRun {
     let run = &begin.run;
     FinishRun {
         id: run.id,
+        conversation_id: run.conversation_id,
+        message_id: run.message_id,
         attempt: run.attempt,
         status: RunStatus::Completed,
         error: None,

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use super::Engine;
 use crate::conversation::{
-    Conversation, ConversationChange, ConversationFilter, DEFAULT_TITLE, ListedMessage, NewConversation,
+    Conversation, ConversationChange, ConversationFilter, ConversationHit, ConversationSearch, DEFAULT_TITLE,
+    ListedMessage, NewConversation,
 };
 use crate::error::{Error, Result};
 use crate::id::{ConversationId, MessageId};
@@ -74,6 +75,28 @@ impl Conversations {
     pub async fn list(&self, filter: &ConversationFilter, page: PageRequest) -> Result<Page<Conversation>> {
         self.engine.admit(&self.scope).await?;
         self.engine.inner.stores.conversations.list(&self.scope, filter, page).await
+    }
+
+    /// The user's conversations, and those of their workspaces, in which every word of the
+    /// search occurs: in the title, or in what anybody or the model says in any message of
+    /// any branch. The newest message that fits best comes first. Each hit shows where the
+    /// words stand. A page may have fewer hits than asked for, and a next one.
+    ///
+    /// # Errors
+    /// `Invalid` if the query is empty or too long.
+    pub async fn search(
+        &self,
+        search: &ConversationSearch,
+        page: PageRequest,
+    ) -> Result<Page<ConversationHit>> {
+        self.engine.admit(&self.scope).await?;
+        search.check()?;
+        let words = search.words();
+        if words.words().is_empty() {
+            return Ok(Page::default());
+        }
+        let found = self.engine.inner.stores.conversations.search(&self.scope, search, page).await?;
+        Ok(found.map(|found| ConversationHit::new(found, &words)))
     }
 
     /// Changes a conversation.

@@ -24,6 +24,7 @@ mod group;
 mod held;
 mod key_rotation;
 mod knowledge;
+mod message_index;
 mod model;
 mod model_list;
 mod price;

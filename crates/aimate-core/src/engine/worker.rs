@@ -46,6 +46,8 @@ impl Engine {
                 () = engine.work() => {}
             }
         });
+        let engine = self.clone();
+        self.until_stopped(async move { engine.keep_messages_indexed().await });
         Ok(())
     }
 

@@ -6,11 +6,13 @@ use aimate_core::{ConversationId, Error, Result, Scope, Timestamp};
 
 use crate::database::{DbError, Sql};
 use crate::message::{bind_arrays, sqlite_insert};
+use crate::message_index::NewTexts;
 use crate::value::count;
 use crate::{Kind, SqlStore};
 
 /// Points the conversation at message `$4`, at time `$5`, and stores the messages
-/// `$6` to `$18`; returns a row if the conversation is there.
+/// `$6` to `$18`, with what they are found by (`$19` to `$22`); returns a row if the
+/// conversation is there.
 const POSTGRES_APPEND: Sql = Sql::Postgres(
     "WITH touched AS ( \
         UPDATE conversations SET active_leaf_id = $4, updated_at = $5, \
@@ -18,13 +20,16 @@ const POSTGRES_APPEND: Sql = Sql::Postgres(
         WHERE tenant_id = $1 AND id = $3 \
         AND (conversations.workspace_id IS NULL AND conversations.user_id = $2 OR (SELECT a.role FROM workspace_access a \
             WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = conversations.workspace_id) <> 'viewer') \
-        RETURNING id), \
+        RETURNING id, COALESCE(workspace_id, user_id) AS owner_id), \
      said AS ( \
         INSERT INTO messages (tenant_id, conversation_id, id, parent_id, role, content, status, model, usage, \
         cost, metadata, depth, tokens, path_tokens, created_at) \
         SELECT $1, $3, m.* FROM unnest($6::uuid[], $7::uuid[], $8::text[], $9::jsonb[], $10::text[], \
         $11::text[], $12::jsonb[], $13::bigint[], $14::jsonb[], $15::bigint[], $16::bigint[], $17::bigint[], \
-        $18::bigint[]) AS m WHERE EXISTS (SELECT 1 FROM touched)) \
+        $18::bigint[]) AS m WHERE EXISTS (SELECT 1 FROM touched)), \
+     indexed AS ( \
+        INSERT INTO message_segments (tenant_id, id, owner_id, conversation_id, message_count, header, block) \
+        SELECT $1, $19, t.owner_id, $3, $20, $21, $22 FROM touched t WHERE $19::uuid IS NOT NULL) \
      SELECT id FROM touched",
 );
 const SQLITE_TOUCH: Sql = Sql::Sqlite(
@@ -46,21 +51,26 @@ impl SqlStore {
         let Some(leaf) = messages.last() else {
             return self.check_conversation(scope, id).await;
         };
+        let written = NewTexts::of(id, messages).analyzed(self).await?;
         let messages: Vec<&Message> = messages.iter().collect();
         let statements = match self.kind() {
             Kind::Sqlite => {
                 let inserts = messages.iter().map(|message| sqlite_insert(scope.tenant, id, message));
                 let touch = SQLITE_TOUCH.scoped(scope).bind(id).bind(leaf.id).bind(now);
                 let touch = touch.bind(count(messages.len())).expect_touched(1);
-                inserts.chain([Ok(touch)]).collect::<Result<_>>()?
+                let indexed = written.statement(scope.tenant).map(Ok);
+                inserts.chain([Ok(touch)]).chain(indexed).collect::<Result<_>>()?
             }
             Kind::Postgres => {
                 let touch = POSTGRES_APPEND.scoped(scope).bind(id).bind(leaf.id).bind(now);
-                vec![bind_arrays(touch, &messages)?.expect_returned()]
+                vec![written.bind(bind_arrays(touch, &messages)?).expect_returned()]
             }
         };
         match self.database.transaction_of(statements).await {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                written.ask_for_merging(self, scope.tenant).await;
+                Ok(())
+            }
             Err(error @ DbError::ForeignKey(_)) => {
                 Err(self.missing_parent(scope, id, &messages, error).await)
             }

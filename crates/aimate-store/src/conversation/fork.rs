@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::create;
 use crate::database::{Array, DbError, Sql};
+use crate::message_index::request;
 use crate::value::json;
 use crate::{Kind, SqlStore};
 
@@ -80,9 +81,14 @@ impl SqlStore {
                     .bind(parents)
             }
         };
-        let statements = [create(scope, &forked)?, copy.expect_touched(copied)];
+        // What the copies are found by is made of their rows, which are not here.
+        let index = request(scope.tenant, into.id, false).expect_touched(1);
+        let statements = [create(scope, &forked)?, copy.expect_touched(copied), index];
         match self.database.transaction(statements).await {
-            Ok(_) => Ok(forked),
+            Ok(_) => {
+                self.index_at_once(scope.tenant, into.id).await;
+                Ok(forked)
+            }
             Err(error @ DbError::RowCount { .. }) => {
                 // The source may have been deleted since its path was read.
                 self.check_conversation(scope, id).await?;

@@ -68,11 +68,15 @@ const WORKSPACES: Sql = Sql::Each {
     sqlite: "DELETE FROM workspaces WHERE rowid IN (SELECT w.rowid FROM workspaces w WHERE w.tenant_id = $1 AND \
         w.user_id = $2 AND NOT EXISTS (SELECT 1 FROM conversations c WHERE c.tenant_id = $1 \
         AND c.workspace_id = w.id) AND NOT EXISTS (SELECT 1 FROM collections c WHERE c.tenant_id = $1 \
-        AND c.workspace_id = w.id) LIMIT 200)",
+        AND c.workspace_id = w.id) AND NOT EXISTS (SELECT 1 FROM message_segments s WHERE s.tenant_id = $1 \
+        AND s.owner_id = w.id) AND NOT EXISTS (SELECT 1 FROM message_index_jobs j WHERE j.tenant_id = $1 \
+        AND j.owner_id = w.id) LIMIT 200)",
     postgres: "WITH gone AS (DELETE FROM workspaces WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT w.ctid FROM \
         workspaces w WHERE w.tenant_id = $1 AND w.user_id = $2 AND NOT EXISTS (SELECT 1 FROM conversations c \
         WHERE c.tenant_id = $1 AND c.workspace_id = w.id) AND NOT EXISTS (SELECT 1 FROM collections c \
-        WHERE c.tenant_id = $1 AND c.workspace_id = w.id) LIMIT 200)) RETURNING 1) UPDATE \
+        WHERE c.tenant_id = $1 AND c.workspace_id = w.id) AND NOT EXISTS (SELECT 1 FROM message_segments s \
+        WHERE s.tenant_id = $1 AND s.owner_id = w.id) AND NOT EXISTS (SELECT 1 FROM message_index_jobs j \
+        WHERE j.tenant_id = $1 AND j.owner_id = w.id) LIMIT 200)) RETURNING 1) UPDATE \
         deletions SET counts = jsonb_set(counts, '{workspaces}', to_jsonb(COALESCE((counts ->> \
         'workspaces')::bigint, 0) + (SELECT count(*) FROM gone))) WHERE tenant_id = $1 AND user_id = $3",
 };

@@ -63,6 +63,26 @@ const TOOL_SERVERS: Sql = Sql::Each {
         $1 AND user_id = $3",
 };
 
+/// What work on it that was under way has left of somebody who is gone.
+const MESSAGE_SEGMENTS: Sql = Sql::Each {
+    sqlite: "DELETE FROM message_segments WHERE rowid IN (SELECT s.rowid FROM message_segments s WHERE s.tenant_id = $1 \
+        AND $2 IS NOT NULL ORDER BY s.owner_id, s.id LIMIT 20)",
+    postgres: "WITH gone AS (DELETE FROM message_segments WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT s.ctid FROM \
+        message_segments s WHERE s.tenant_id = $1 AND $2::uuid IS NOT NULL ORDER BY s.owner_id, s.id LIMIT 20)) \
+        RETURNING 1) UPDATE deletions SET counts = jsonb_set(counts, '{message_segments}', \
+        to_jsonb(COALESCE((counts ->> 'message_segments')::bigint, 0) + (SELECT count(*) FROM gone))) WHERE \
+        tenant_id = $1 AND user_id = $3",
+};
+const MESSAGE_INDEX_JOBS: Sql = Sql::Each {
+    sqlite: "DELETE FROM message_index_jobs WHERE rowid IN (SELECT j.rowid FROM message_index_jobs j WHERE \
+        j.tenant_id = $1 AND $2 IS NOT NULL ORDER BY j.owner_id, j.conversation_id LIMIT 300)",
+    postgres: "WITH gone AS (DELETE FROM message_index_jobs WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT j.ctid FROM \
+        message_index_jobs j WHERE j.tenant_id = $1 AND $2::uuid IS NOT NULL ORDER BY j.owner_id, j.conversation_id \
+        LIMIT 300)) RETURNING 1) UPDATE deletions SET counts = jsonb_set(counts, '{message_index_jobs}', \
+        to_jsonb(COALESCE((counts ->> 'message_index_jobs')::bigint, 0) + (SELECT count(*) FROM gone))) WHERE \
+        tenant_id = $1 AND user_id = $3",
+};
+
 pub(super) fn statements(going: &Going<'_>) -> Vec<Statement> {
     let counted = [
         (MODELS, "models"),
@@ -71,6 +91,8 @@ pub(super) fn statements(going: &Going<'_>) -> Vec<Statement> {
         (GROUPS, "groups"),
         (USAGE, "usage_records"),
         (AUDIT, "audit_records"),
+        (MESSAGE_INDEX_JOBS, "message_index_jobs"),
+        (MESSAGE_SEGMENTS, "message_segments"),
     ];
     counted.into_iter().flat_map(|(sql, noun)| going.counted(sql, noun)).collect()
 }

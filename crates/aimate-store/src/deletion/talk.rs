@@ -90,6 +90,29 @@ const TOOL_OUTPUTS: Sql = Sql::Each {
         gone))) WHERE tenant_id = $1 AND user_id = $3",
 };
 
+/// The index of the user, and those of workspaces that go with them: few at a time, since each
+/// has long lists. What is in none goes with its conversation.
+const MESSAGE_SEGMENTS: Sql = Sql::Each {
+    sqlite: "DELETE FROM message_segments WHERE rowid IN (SELECT s.rowid FROM message_segments s WHERE s.tenant_id = $1 \
+        AND s.owner_id IN (SELECT $2 UNION ALL SELECT w.id FROM workspaces w WHERE w.tenant_id = $1 AND w.user_id = $2) \
+        LIMIT 20)",
+    postgres: "WITH gone AS (DELETE FROM message_segments WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT s.ctid FROM \
+        message_segments s WHERE s.tenant_id = $1 AND s.owner_id = ANY(ARRAY(SELECT $2::uuid UNION ALL SELECT w.id FROM \
+        workspaces w WHERE w.tenant_id = $1 AND w.user_id = $2)) LIMIT 20)) RETURNING 1) UPDATE deletions SET counts = \
+        jsonb_set(counts, '{message_segments}', to_jsonb(COALESCE((counts ->> 'message_segments')::bigint, 0) + \
+        (SELECT count(*) FROM gone))) WHERE tenant_id = $1 AND user_id = $3",
+};
+const MESSAGE_INDEX_JOBS: Sql = Sql::Each {
+    sqlite: "DELETE FROM message_index_jobs WHERE rowid IN (SELECT j.rowid FROM message_index_jobs j WHERE \
+        j.tenant_id = $1 AND j.owner_id IN (SELECT $2 UNION ALL SELECT w.id FROM workspaces w WHERE w.tenant_id = $1 \
+        AND w.user_id = $2) LIMIT 300)",
+    postgres: "WITH gone AS (DELETE FROM message_index_jobs WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT j.ctid FROM \
+        message_index_jobs j WHERE j.tenant_id = $1 AND j.owner_id = ANY(ARRAY(SELECT $2::uuid UNION ALL SELECT w.id \
+        FROM workspaces w WHERE w.tenant_id = $1 AND w.user_id = $2)) LIMIT 300)) RETURNING 1) UPDATE deletions SET \
+        counts = jsonb_set(counts, '{message_index_jobs}', to_jsonb(COALESCE((counts ->> \
+        'message_index_jobs')::bigint, 0) + (SELECT count(*) FROM gone))) WHERE tenant_id = $1 AND user_id = $3",
+};
+
 pub(super) fn statements(going: &Going<'_>) -> Vec<Statement> {
     let counted = [
         (SHARES, "shares"),
@@ -99,6 +122,8 @@ pub(super) fn statements(going: &Going<'_>) -> Vec<Statement> {
         (MESSAGES, "messages"),
         (RUNS, "runs"),
         (CONVERSATIONS, "conversations"),
+        (MESSAGE_INDEX_JOBS, "message_index_jobs"),
+        (MESSAGE_SEGMENTS, "message_segments"),
     ];
     counted.into_iter().flat_map(|(sql, noun)| going.counted(sql, noun)).collect()
 }

@@ -3,7 +3,7 @@
 use aimate_core::{Error, Result};
 
 /// Runs `work`, which takes the processor for long, on a thread of its own.
-pub(super) async fn compute<T: Send + 'static>(
+pub(crate) async fn compute<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {

@@ -22,7 +22,7 @@ pub(super) fn contention_error() -> Error {
 
 /// Whether a transaction was stored: `false` if a statement touched another number
 /// of rows than it had to.
-pub(super) fn is_stored(result: Result<Vec<Outcome>, DbError>) -> Result<bool> {
+pub(crate) fn is_stored(result: Result<Vec<Outcome>, DbError>) -> Result<bool> {
     match result {
         Ok(_) => Ok(true),
         Err(DbError::RowCount { .. }) => Ok(false),

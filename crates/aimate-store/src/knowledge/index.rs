@@ -14,7 +14,7 @@ mod load;
 mod merge;
 mod segment_reader;
 
-pub(crate) use cache::IndexCache;
+pub(crate) use cache::{BlockKind, CacheKey, CachedBlock, IndexCache};
 pub(super) use change::{IndexChange, Leaving, NewSegment};
 pub(super) use load::{active_space, chunks};
 pub(super) use merge::merge;

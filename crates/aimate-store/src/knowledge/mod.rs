@@ -36,4 +36,6 @@ mod sqlite_batch;
 mod vector;
 
 pub use blob::DiskBlobs;
-pub(crate) use index::IndexCache;
+pub(crate) use blocking::compute;
+pub(crate) use contention::is_stored;
+pub(crate) use index::{BlockKind, CacheKey, CachedBlock, IndexCache};

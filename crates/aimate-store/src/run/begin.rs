@@ -9,6 +9,7 @@ use aimate_core::{Error, Result, Scope};
 use crate::conversation::create;
 use crate::database::{DbError, Sql, Statement};
 use crate::message::{bind_arrays, sqlite_insert};
+use crate::message_index::NewTexts;
 use crate::value::{count, json, maybe_text, text};
 use crate::{Kind, SqlStore};
 
@@ -18,7 +19,8 @@ use crate::{Kind, SqlStore};
 /// statement, so the run may come before what it refers to.
 ///
 /// `$4` to `$14` are the run's, `$15` to `$27` the messages', `$28` to `$30` the
-/// new title, the same folded, and the one that it replaces, `$31` the run's tags, `$32` its workspace.
+/// new title, the same folded, and the one that it replaces, `$31` the run's tags, `$32` its workspace,
+/// `$33` to `$36` what the messages are found by.
 const POSTGRES_BEGIN: Sql = Sql::Postgres(
     "WITH run AS ( \
         INSERT INTO runs (tenant_id, user_id, conversation_id, id, user_message_id, message_id, status, model, \
@@ -39,11 +41,16 @@ const POSTGRES_BEGIN: Sql = Sql::Postgres(
         message_count = message_count + cardinality($15::uuid[]), \
         title = CASE WHEN $28::text IS NOT NULL AND title = $30 THEN $28 ELSE title END, \
         title_folded = CASE WHEN $28::text IS NOT NULL AND title = $30 THEN $29 ELSE title_folded END \
-        WHERE tenant_id = $1 AND id = $3 AND EXISTS (SELECT 1 FROM run)) \
+        WHERE tenant_id = $1 AND id = $3 AND EXISTS (SELECT 1 FROM run)), \
+     indexed AS ( \
+        INSERT INTO message_segments (tenant_id, id, owner_id, conversation_id, message_count, header, block) \
+        SELECT $1, $33, COALESCE(c.workspace_id, c.user_id), c.id, $34, $35, $36 FROM conversations c \
+        WHERE c.tenant_id = $1 AND c.id = $3 AND $33::uuid IS NOT NULL AND EXISTS (SELECT 1 FROM run)) \
      SELECT id FROM run",
 );
 
-/// The same with a new conversation, whose are `$28` to `$37`; `$38` are the run's tags.
+/// The same with a new conversation, whose are `$28` to `$37`; `$38` are the run's tags, and
+/// `$39` to `$42` what it is found by.
 const POSTGRES_BEGIN_NEW: Sql = Sql::Postgres(
     "WITH run AS ( \
         INSERT INTO runs (tenant_id, user_id, conversation_id, id, user_message_id, message_id, status, model, \
@@ -62,7 +69,10 @@ const POSTGRES_BEGIN_NEW: Sql = Sql::Postgres(
         INSERT INTO conversations (tenant_id, user_id, id, active_leaf_id, message_count, workspace_id, title, \
         title_folded, system_prompt, is_pinned, is_archived, tags, metadata, created_at, updated_at) \
         SELECT $1, $2, $3, $6, cardinality($15::uuid[]), $28, $29, $30, $31, $32, $33, $34, $35, $36, $37 \
-        WHERE EXISTS (SELECT 1 FROM run)) \
+        WHERE EXISTS (SELECT 1 FROM run)), \
+     indexed AS ( \
+        INSERT INTO message_segments (tenant_id, id, owner_id, conversation_id, message_count, header, block) \
+        SELECT $1, $39, COALESCE($28, $2), $3, $40, $41, $42 FROM run WHERE $39::uuid IS NOT NULL) \
      SELECT id FROM run",
 );
 
@@ -90,16 +100,25 @@ impl SqlStore {
     /// See [`RunStore::begin`](aimate_core::run::RunStore::begin).
     pub(super) async fn begin_run(&self, scope: &Scope, begin: &BeginRun) -> Result<Begun> {
         let messages: Vec<&Message> = begin.messages.iter().chain([&begin.answer]).collect();
+        let title = begin.create.as_ref().map(|new| &new.title).or(begin.title.as_ref());
+        let texts = NewTexts::of(begin.run.conversation_id, messages.iter().copied());
+        let written = texts.titled(title.map(String::as_str)).analyzed(self).await?;
         let mut statements = match self.kind() {
             Kind::Sqlite => sqlite(scope, begin, &messages)?,
-            Kind::Postgres => vec![postgres(scope, begin, &messages)?],
+            Kind::Postgres => vec![written.bind(postgres(scope, begin, &messages)?)],
         };
+        if self.kind() == Kind::Sqlite {
+            statements.extend(written.statement(scope.tenant));
+        }
         if let Some(replaced) = begin.replaces {
             let release = RELEASE.scoped(scope).bind(replaced).bind(maybe_text(begin.run.client_id.as_ref()));
             statements.insert(0, release.expect_touched(1));
         }
         let error = match self.database.transaction_of(statements).await {
-            Ok(_) => return Ok(Begun::New),
+            Ok(_) => {
+                written.ask_for_merging(self, scope.tenant).await;
+                return Ok(Begun::New);
+            }
             Err(error) => error,
         };
         match error {

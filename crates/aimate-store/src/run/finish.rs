@@ -1,17 +1,21 @@
 //! Storing the end of a run: the answer, the usage and the last events.
 
+use aimate_core::conversation::searchable_parts;
+use aimate_core::message::MessageRole;
 use aimate_core::run::{EventBatch, FinishRun};
 use aimate_core::{Error, Result, Scope};
 
 use crate::budget::{Settled, settled};
 use crate::database::{DbError, Sql, Statement};
+use crate::message_index::NewTexts;
 use crate::value::{JsonText, count, json, maybe_json, text};
 use crate::{Kind, SqlStore};
 
 /// All of it in one statement, for one round trip; it returns a row if the run
 /// was ended. `$1` to `$4` find the run, `$5` to `$9` end it, `$10` to `$14` are
 /// the answer's, `$15` to `$24`, `$28` and `$29` the usage record's, `$25` to `$27` the
-/// events'; `$30` to `$34` say what the call adds to which budgets.
+/// events'; `$30` to `$34` say what the call adds to which budgets, `$35` to `$38` by what the
+/// answer is found.
 const POSTGRES_FINISH: Sql = Sql::Postgres(
     "WITH ended AS ( \
         UPDATE runs SET status = $5, error = $6, finish_reason = $7, usage = $8, finished_at = $9 \
@@ -64,7 +68,11 @@ const POSTGRES_FINISH: Sql = Sql::Postgres(
         SET last_seq = excluded.last_seq, events = excluded.events), \
      touched AS ( \
         UPDATE conversations SET updated_at = $9 FROM ended \
-        WHERE conversations.tenant_id = $1 AND conversations.id = ended.conversation_id) \
+        WHERE conversations.tenant_id = $1 AND conversations.id = ended.conversation_id), \
+     indexed AS ( \
+        INSERT INTO message_segments (tenant_id, id, owner_id, conversation_id, message_count, header, block) \
+        SELECT $1, $35, COALESCE(c.workspace_id, c.user_id), c.id, $36, $37, $38 FROM ended CROSS JOIN conversations c \
+        WHERE c.tenant_id = $1 AND c.id = ended.conversation_id AND $35::uuid IS NOT NULL) \
      SELECT 1 AS done FROM ended",
 );
 
@@ -97,12 +105,21 @@ const SQLITE_TOUCH: Sql = Sql::Sqlite(
 impl SqlStore {
     /// See [`RunStore::finish`](aimate_core::run::RunStore::finish).
     pub(super) async fn finish_run(&self, scope: &Scope, finish: &FinishRun) -> Result<()> {
+        let text = searchable_parts(MessageRole::Assistant, &finish.content);
+        let texts = NewTexts::answer(finish.conversation_id, finish.message_id, text);
+        let written = texts.analyzed(self).await?;
         let statements = match self.kind() {
-            Kind::Sqlite => sqlite(scope, finish)?,
-            Kind::Postgres => vec![postgres(scope, finish)?],
+            Kind::Sqlite => {
+                let indexed = written.statement(scope.tenant);
+                sqlite(scope, finish)?.into_iter().chain(indexed).collect()
+            }
+            Kind::Postgres => vec![written.bind(postgres(scope, finish)?)],
         };
         match self.database.transaction_of(statements).await {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                written.ask_for_merging(self, scope.tenant).await;
+                Ok(())
+            }
             Err(DbError::RowCount { .. }) => {
                 self.check_owner(scope, finish.id, finish.attempt).await?;
                 Err(Error::unavailable("the run changed at the same moment; try again"))

@@ -7,6 +7,7 @@ use aimate_core::{Scope, TenantId, UserId, WorkspaceId};
 use uuid::Uuid;
 
 use crate::database::{Sql, Statement};
+use crate::message_index::of_workspace_users;
 
 // `$2` is a workspace, a group, or a user who is being deleted; the rows are those of all
 // workspaces that it is or is in, which are of that user or of nobody who is in it. What a
@@ -157,7 +158,9 @@ pub(crate) fn of_group(scope: &Scope, group: Uuid) -> Vec<Statement> {
 /// Puts a user who is being deleted out of all workspaces that have another owner.
 pub(crate) fn of_deleted(tenant: TenantId, user: UserId) -> Vec<Statement> {
     let mut statements = of(tenant, user.0, &HAND_OVER);
-    let rest = [HAND_OVER_WORKSPACES, RETURN_CONVERSATIONS, RETURN_COLLECTIONS, LEAVE, LOSE];
-    statements.extend(of(tenant, user.0, &rest));
+    statements.extend(of(tenant, user.0, &[HAND_OVER_WORKSPACES]));
+    // Their makers find them from then on.
+    statements.push(of_workspace_users(tenant, user.0));
+    statements.extend(of(tenant, user.0, &[RETURN_CONVERSATIONS, RETURN_COLLECTIONS, LEAVE, LOSE]));
     statements
 }

@@ -34,15 +34,15 @@ pub(crate) struct IndexCache {
 
 /// Which block of which segment.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(in crate::knowledge) struct CacheKey {
-    pub(in crate::knowledge) tenant: TenantId,
-    pub(in crate::knowledge) segment: Uuid,
-    pub(in crate::knowledge) block: BlockKind,
+pub(crate) struct CacheKey {
+    pub(crate) tenant: TenantId,
+    pub(crate) segment: Uuid,
+    pub(crate) block: BlockKind,
 }
 
 /// Which block of a segment.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(in crate::knowledge) enum BlockKind {
+pub(crate) enum BlockKind {
     /// Its chunks.
     Header,
     /// The first terms of its term blocks.
@@ -55,7 +55,7 @@ pub(in crate::knowledge) enum BlockKind {
 
 /// A block.
 #[derive(Clone)]
-pub(in crate::knowledge) enum CachedBlock {
+pub(crate) enum CachedBlock {
     Header(Arc<SegmentHeader>),
     FirstTerms(Arc<[Arc<[u8]>]>),
     Bytes(Arc<[u8]>),
@@ -98,13 +98,13 @@ impl IndexCache {
         Self { entries, readers: Default::default(), writers: Default::default() }
     }
 
-    pub(in crate::knowledge) fn get(&self, key: &CacheKey) -> Option<CachedBlock> {
+    pub(crate) fn get(&self, key: &CacheKey) -> Option<CachedBlock> {
         let found = self.entries.get(key);
         metrics::looked_up(found.is_some());
         found
     }
 
-    pub(in crate::knowledge) fn insert(&self, key: CacheKey, block: CachedBlock) {
+    pub(crate) fn insert(&self, key: CacheKey, block: CachedBlock) {
         self.entries.insert(key, block);
     }
 

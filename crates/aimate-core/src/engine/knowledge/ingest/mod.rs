@@ -76,7 +76,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn until_stopped(&self, work: impl Future<Output = ()> + Send + 'static) {
+    pub(in crate::engine) fn until_stopped(&self, work: impl Future<Output = ()> + Send + 'static) {
         let stop = self.inner.stop.clone();
         self.inner.tasks.spawn(async move {
             tokio::select! {
