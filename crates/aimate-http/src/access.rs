@@ -80,6 +80,7 @@ const ROUTES: &[(&str, &str, Access)] = &[
     ("GET", "/api/v1/tools/login/callback", Open),
     ("GET", "/api/v1/conversations", Scope(Read)),
     ("POST", "/api/v1/conversations", Scope(Write)),
+    ("GET", "/api/v1/conversations/search", Scope(Read)),
     ("GET", "/api/v1/conversations/{id}", Scope(Read)),
     ("PATCH", "/api/v1/conversations/{id}", Scope(Write)),
     ("DELETE", "/api/v1/conversations/{id}", Scope(Write)),

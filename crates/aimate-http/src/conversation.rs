@@ -1,7 +1,10 @@
 //! `/api/v1/conversations`, without the messages: those are in
 //! [`message`](crate::message).
 
-use aimate_core::conversation::{Conversation, ConversationChange, ConversationFilter, NewConversation};
+use aimate_core::conversation::{
+    Conversation, ConversationChange, ConversationFilter, ConversationHit, ConversationSearch,
+    NewConversation,
+};
 use aimate_core::{ConversationId, MessageId, WorkspaceId};
 use axum::extract::State;
 use axum::response::Response;
@@ -38,6 +41,28 @@ pub(crate) struct ConversationQuery {
     cursor: Option<String>,
 }
 
+/// What is searched for in conversations.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ConversationSearchQuery {
+    /// Words, 1 to 500 characters. Each has to occur in the title or in a message; the
+    /// last one may be only begun. Signs that are no words say nothing.
+    #[param(required, min_length = 1, max_length = 500)]
+    q: Option<String>,
+    /// Only conversations with this label.
+    tag: Option<String>,
+    /// Only archived (true) or only other (false) ones.
+    archived: Option<bool>,
+    /// Only those of this workspace.
+    workspace_id: Option<WorkspaceId>,
+    /// Maximum items, 1 to 200; default 50.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+    /// The `next_cursor` of the previous page.
+    cursor: Option<String>,
+}
+
 /// A copy of a conversation up to a message.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -47,6 +72,7 @@ pub(crate) struct ForkBody {
 }
 
 const LIST: &str = "conversations";
+const SEARCH: &str = "conversation search";
 
 /// Lists the caller's conversations, last changed first.
 #[utoipa::path(get, path = "/api/v1/conversations", tag = "conversations", params(ConversationQuery),
@@ -66,6 +92,28 @@ pub(crate) async fn list(
     };
     let conversations = app.engine.conversations(&scope);
     Ok(List::of(LIST, conversations.list(&filter, page).await?))
+}
+
+/// Finds conversations by the words of their titles and messages, the newest message that fits
+/// best first.
+#[utoipa::path(get, path = "/api/v1/conversations/search", tag = "conversations",
+    params(ConversationSearchQuery), responses((status = 200, body = List<ConversationHit>)))]
+pub(crate) async fn search(
+    State(app): State<App>,
+    Caller(scope): Caller,
+    Query(query): Query<ConversationSearchQuery>,
+) -> Result<List<ConversationHit>> {
+    // Of another search, a cursor is no place in this one.
+    let list = format!("{SEARCH} {}", query.q.as_deref().unwrap_or_default());
+    let page = page(&list, query.limit, query.cursor.as_deref())?;
+    let search = ConversationSearch {
+        query: query.q.unwrap_or_default(),
+        tag: query.tag,
+        is_archived: query.archived,
+        workspace_id: query.workspace_id,
+    };
+    let conversations = app.engine.conversations(&scope);
+    Ok(List::of(&list, conversations.search(&search, page).await?))
 }
 
 /// Adds an empty conversation; the body is optional.

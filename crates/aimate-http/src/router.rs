@@ -93,6 +93,7 @@ pub(crate) fn documented_routes(with_accounts: bool) -> OpenApiRouter<App> {
         .routes(routes!(tool::begin_login, tool::end_login))
         .routes(routes!(tool::login_callback))
         .routes(routes!(conversation::list, conversation::create))
+        .routes(routes!(conversation::search))
         .routes(routes!(conversation::get, conversation::update, conversation::delete))
         .routes(routes!(conversation::fork))
         .routes(routes!(share::list, share::create))

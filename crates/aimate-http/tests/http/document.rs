@@ -57,6 +57,7 @@ async fn contract_is_routed() {
         "POST /api/v1/models/{id}/disable",
         "GET /api/v1/conversations",
         "POST /api/v1/conversations",
+        "GET /api/v1/conversations/search",
         "GET /api/v1/conversations/{id}",
         "PUT /api/v1/conversations/{id}",
         "PATCH /api/v1/conversations/{id}",

@@ -19,6 +19,7 @@ mod budget;
 mod common;
 mod connection;
 mod conversation;
+mod conversation_search;
 mod document;
 mod embedded;
 mod families;
