@@ -1,11 +1,11 @@
 //! `aimate backup` and `aimate restore`.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use aimate::store::{Backup, RestoreTarget};
 use aimate::{Error, Result};
 
+use crate::exit_code::ExitCode;
 use crate::config::Config;
 use crate::terminal::{counted, plain, say};
 

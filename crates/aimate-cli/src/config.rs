@@ -1,9 +1,10 @@
 //! What every command shares: the database, the data folder, the keys.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aimate::engine::ToolServerConfig;
@@ -296,9 +297,20 @@ pub(crate) fn with_tools(
     builder
 }
 
+/// What reads documents, where it is not this process' own program.
+static WORKER: OnceLock<Vec<OsString>> = OnceLock::new();
+
+/// Sets it, once.
+pub(crate) fn set_worker(worker: Vec<OsString>) {
+    let _ = WORKER.set(worker);
+}
+
 /// Reads documents in a child process of this same program, so that a hostile
 /// file ends that one alone.
 pub(crate) fn extractor(reading: &Reading) -> Result<Extractor> {
+    if let Some((program, arguments)) = WORKER.get().and_then(|worker| worker.split_first()) {
+        return Ok(Extractor::with_command(program.into(), arguments, reading.limits()));
+    }
     let program = std::env::current_exe().map_err(|error| {
         Error::unavailable("this program's own file cannot be found, which reads documents")
             .with_source(error)

@@ -2,7 +2,6 @@
 
 mod knowledge;
 
-use std::process::ExitCode;
 
 use aimate::audit::AuditHead;
 use aimate::providers;
@@ -12,6 +11,7 @@ use aimate::{Engine, PageRequest, Result, Scope};
 
 use crate::config::{Config, with_tools};
 use crate::embedder::Embedders;
+use crate::exit_code::ExitCode;
 use crate::find::{FoundServer, find};
 use crate::terminal::{counted, plain, say};
 use crate::tool::all_servers;

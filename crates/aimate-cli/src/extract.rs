@@ -1,13 +1,13 @@
 //! `aimate extract`.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::Instant;
 
 use aimate::Result;
 use aimate::text::extract::{ExtractError, Extracted, Extractor};
 use serde_json::{Value, json};
 
+use crate::exit_code::ExitCode;
 use crate::config::extractor;
 use crate::reading::Reading;
 use crate::terminal::{counted, plain, say};

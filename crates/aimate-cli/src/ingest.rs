@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use aimate::engine::Knowledge;
@@ -15,6 +14,7 @@ use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use crate::exit_code::ExitCode;
 use crate::config::Config;
 use crate::terminal::{counted, number, plain, say};
 use crate::wait::{Waiting, bar, documents};

@@ -1,10 +1,10 @@
 //! `aimate keys`.
 
-use std::process::ExitCode;
 
 use aimate::engine::KeyState;
 use aimate::{Engine, Result};
 
+use crate::exit_code::ExitCode;
 use crate::config::Config;
 use crate::terminal::{counted, plain, say};
 

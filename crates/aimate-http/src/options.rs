@@ -92,6 +92,10 @@ pub struct Options {
     /// then are stored as `interrupted`. Default: 25 s, which fits into the 30 s
     /// that Kubernetes grants. For [`serve`](crate::serve) only.
     pub drain: Duration,
+    /// Whether the engine ends with the server; else it goes on for the application around
+    /// it, and answers that are listened to have [`drain`](Self::drain) to become whole.
+    /// Default: it does. For [`serve`](crate::serve) only.
+    pub ends_engine: bool,
 }
 
 /// Renders metrics in Prometheus' text format.
@@ -134,6 +138,7 @@ impl Default for Options {
             write_timeout: Duration::from_secs(60),
             more_metrics: None,
             drain: Duration::from_secs(25),
+            ends_engine: true,
         }
     }
 }
@@ -278,6 +283,12 @@ impl Options {
     #[must_use]
     pub fn more_metrics(self, render: impl Fn() -> String + Send + Sync + 'static) -> Self {
         Self { more_metrics: Some(MoreMetrics(Arc::new(render))), ..self }
+    }
+
+    /// Sets [`Options::ends_engine`].
+    #[must_use]
+    pub fn ends_engine(self, ends: bool) -> Self {
+        Self { ends_engine: ends, ..self }
     }
 
     /// Sets [`Options::drain`].

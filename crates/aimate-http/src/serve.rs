@@ -60,7 +60,8 @@ const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// Serves `engine` until `shutdown` completes, then shuts down gracefully:
 /// accepts no new connection and no new turn, lets running answers finish within
-/// [`Options::drain`], stores the others as interrupted and closes.
+/// [`Options::drain`], stores the others as interrupted and closes. With
+/// [`Options::ends_engine`] off, the engine is left as it is.
 ///
 /// # Errors
 /// If the address of the listener cannot be read.
@@ -75,7 +76,7 @@ pub async fn serve(
     tracing::info!(%address, "serving");
     server.accept_until(listener, shutdown).await;
     tracing::info!(running = server.engine.running(), "shutting down");
-    server.shut_down(options.drain).await;
+    server.shut_down(options.drain, options.ends_engine).await;
     Ok(())
 }
 
@@ -173,12 +174,15 @@ impl Server {
         });
     }
 
-    async fn shut_down(self, drain: Duration) {
-        self.engine.drain(drain).await;
+    async fn shut_down(self, drain: Duration, ends_engine: bool) {
+        if ends_engine {
+            self.engine.drain(drain).await;
+        }
         // Their clients listen for as long as the server is there.
         #[cfg(feature = "mcp")]
         self.app.mcp.stop();
-        if timeout(CLOSE_TIMEOUT, self.graceful.shutdown()).await.is_err() {
+        let closing = if ends_engine { CLOSE_TIMEOUT } else { drain };
+        if timeout(closing, self.graceful.shutdown()).await.is_err() {
             tracing::warn!(connections = self.connections.len(), "aborting connections that do not close");
         }
         self.abort.cancel();

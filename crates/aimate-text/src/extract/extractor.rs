@@ -1,5 +1,6 @@
 //! Extraction without blocking the caller, isolated from the process.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -27,7 +28,7 @@ const MAX_STDERR: usize = 2 << 10;
 #[derive(Clone, Debug)]
 pub struct Extractor {
     limits: Arc<Limits>,
-    worker: Option<Arc<Path>>,
+    worker: Option<Arc<WorkerCommand>>,
     /// One permit per CPU: parsers are CPU-bound.
     permits: Arc<Semaphore>,
 }
@@ -46,10 +47,22 @@ impl Extractor {
     /// running `worker extract-worker`, whose `main` calls [`super::worker_main`].
     /// Plain text, Markdown, CSV, JSON and source code are read in this process.
     pub fn with_worker(worker: PathBuf, limits: Limits) -> Self {
-        Self::new(Some(worker.into()), limits)
+        Self::with_command(worker, [ARGUMENT], limits)
     }
 
-    fn new(worker: Option<Arc<Path>>, limits: Limits) -> Self {
+    /// As [`with_worker`](Self::with_worker), for a worker that another program runs, such as an
+    /// interpreter: it is started with these arguments, without `extract-worker`, and must end in
+    /// [`super::worker_main`].
+    pub fn with_command(
+        program: PathBuf,
+        arguments: impl IntoIterator<Item = impl Into<OsString>>,
+        limits: Limits,
+    ) -> Self {
+        let arguments = arguments.into_iter().map(Into::into).collect();
+        Self::new(Some(Arc::new(WorkerCommand { program, arguments })), limits)
+    }
+
+    fn new(worker: Option<Arc<WorkerCommand>>, limits: Limits) -> Self {
         let cpus = std::thread::available_parallelism().map_or(2, usize::from);
         Self { limits: Arc::new(limits), worker, permits: Arc::new(Semaphore::new(cpus)) }
     }
@@ -110,7 +123,7 @@ impl Extractor {
 
     async fn in_worker(
         &self,
-        worker: &Path,
+        worker: &WorkerCommand,
         request: &Request,
         noun: &'static str,
         progress: &ReadProgress,
@@ -228,9 +241,16 @@ async fn blocking<T: Send + 'static>(
     outcome.unwrap_or_else(|_| Err(error::crashed("reading the file was broken off; try again")))
 }
 
-fn start(worker: &Path) -> Result<Child, ExtractError> {
-    let child = Command::new(worker)
-        .arg(ARGUMENT)
+/// What is run to read a document.
+#[derive(Debug)]
+struct WorkerCommand {
+    program: PathBuf,
+    arguments: Vec<OsString>,
+}
+
+fn start(worker: &WorkerCommand) -> Result<Child, ExtractError> {
+    let child = Command::new(&worker.program)
+        .args(&worker.arguments)
         .env_clear()
         // mimalloc would reserve 1 GiB of address space, which counts towards the
         // limit of the worker.
@@ -242,7 +262,7 @@ fn start(worker: &Path) -> Result<Child, ExtractError> {
         .kill_on_drop(true)
         .spawn();
     child.map_err(|failure| {
-        tracing::error!(%failure, worker = %worker.display(), "failed to start the extract worker");
+        tracing::error!(%failure, worker = %worker.program.display(), "failed to start the extract worker");
         ExtractError::new(
             ExtractErrorKind::Io,
             "the reader of documents could not be started; try again later",
