@@ -1,0 +1,567 @@
+"""The data of an engine, group by group."""
+
+from __future__ import annotations
+
+import builtins
+from typing import TYPE_CHECKING, Any, AsyncIterator, Iterable, Literal, Mapping, cast
+
+from .. import _bridge
+from .._calls import UNSET, Caller, Page, Unset, given, query, quoted, some
+from .chat import Chat
+
+if TYPE_CHECKING:
+    import datetime
+
+    from typing_extensions import Unpack
+
+    from .. import types
+    from ..types import Content, TurnOptions
+
+
+class Group:
+    """Calls for one user."""
+
+    __slots__ = ("_caller",)
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    async def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        return await _bridge.run(self._caller.native.request(self._caller.who, method, path, body))
+
+    async def _manage(self, act: str, **arguments: Any) -> Any:
+        return await _bridge.run(self._caller.native.manage(self._caller.who, act, arguments))
+
+    async def _page(self, path: str) -> Page[Any]:
+        return Page(await self._ask("GET", path))
+
+
+class Conversations(Group):
+    """Conversations and their messages."""
+
+    async def list(
+        self,
+        *,
+        q: str | None = None,
+        tag: str | None = None,
+        archived: bool | None = None,
+        pinned: bool | None = None,
+        workspace_id: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Page[types.Conversation]:
+        """Returns a page, the one that changed last first: 1 to 200 of them, 50 by default.
+
+        ``q`` is looked for in titles.
+        """
+        path = query(
+            q=q, tag=tag, archived=archived, pinned=pinned, workspace_id=workspace_id, limit=limit, cursor=cursor
+        )
+        return await self._page("/api/v1/conversations" + path)
+
+    async def all(
+        self, *, q: str | None = None, tag: str | None = None, workspace_id: str | None = None
+    ) -> AsyncIterator[types.Conversation]:
+        """Iterates over all conversations, page by page."""
+        cursor: str | None = None
+        while True:
+            page = await self.list(q=q, tag=tag, workspace_id=workspace_id, limit=200, cursor=cursor)
+            for conversation in page:
+                yield conversation
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    async def create(
+        self,
+        *,
+        title: str | None = None,
+        workspace_id: str | None = None,
+        system_prompt: str | None = None,
+        is_pinned: bool | None = None,
+        tags: Iterable[str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> types.Conversation:
+        """Makes a conversation. ``metadata`` is free for the application, at most 64 KiB."""
+        body = some(
+            title=title,
+            workspace_id=workspace_id,
+            system_prompt=system_prompt,
+            is_pinned=is_pinned,
+            tags=None if tags is None else builtins.list(tags),
+            metadata=metadata,
+        )
+        return cast("types.Conversation", await self._ask("POST", "/api/v1/conversations", body))
+
+    async def get(self, id: str) -> types.Conversation:
+        """Returns one; `NotFoundError` for another user's too."""
+        return cast("types.Conversation", await self._ask("GET", f"/api/v1/conversations/{quoted(id)}"))
+
+    async def update(
+        self,
+        id: str,
+        *,
+        title: str | Unset = UNSET,
+        system_prompt: str | None | Unset = UNSET,
+        is_pinned: bool | Unset = UNSET,
+        is_archived: bool | Unset = UNSET,
+        tags: builtins.list[str] | Unset = UNSET,
+        metadata: Mapping[str, Any] | Unset = UNSET,
+        workspace_id: str | None | Unset = UNSET,
+        active_leaf_id: str | Unset = UNSET,
+    ) -> types.Conversation:
+        """Changes what is given; ``active_leaf_id`` opens another branch."""
+        body = given(
+            title=title,
+            system_prompt=system_prompt,
+            is_pinned=is_pinned,
+            is_archived=is_archived,
+            tags=tags,
+            metadata=metadata,
+            workspace_id=workspace_id,
+            active_leaf_id=active_leaf_id,
+        )
+        return cast("types.Conversation", await self._ask("PATCH", f"/api/v1/conversations/{quoted(id)}", body))
+
+    async def delete(self, id: str) -> None:
+        """Deletes it with its messages."""
+        await self._ask("DELETE", f"/api/v1/conversations/{quoted(id)}")
+
+    async def messages(
+        self, id: str, *, leaf: str | None = None, limit: int | None = None, cursor: str | None = None
+    ) -> Page[types.ListedMessage]:
+        """Returns a page of a branch: the newest page first, each oldest message first.
+
+        ``leaf`` is the last message of the branch; by default that of the one that is open.
+        """
+        path = f"/api/v1/conversations/{quoted(id)}/messages" + query(leaf=leaf, limit=limit, cursor=cursor)
+        return await self._page(path)
+
+    async def fork(self, id: str, message_id: str) -> types.Conversation:
+        """Copies the path to a message into a new conversation."""
+        body = {"message_id": message_id}
+        return cast("types.Conversation", await self._ask("POST", f"/api/v1/conversations/{quoted(id)}/fork", body))
+
+    def regenerate(self, id: str, message_id: str, **options: Unpack[TurnOptions]) -> Chat:
+        """Answers again, beside an answer or to a question."""
+        path = f"/api/v1/conversations/{quoted(id)}/messages/{quoted(message_id, 'message_id')}/regenerate"
+        return turn(self._caller, "POST", path, dict(options))
+
+    def edit(self, id: str, message_id: str, content: Content, **options: Unpack[TurnOptions]) -> Chat:
+        """Asks a question in other words, on a branch of its own beside the old one."""
+        path = f"/api/v1/conversations/{quoted(id)}/messages/{quoted(message_id, 'message_id')}"
+        return turn(self._caller, "PUT", path, {"content": content, **options})
+
+    async def edit_answer(self, id: str, message_id: str, content: Content) -> types.Message:
+        """Stores other words beside an answer."""
+        path = f"/api/v1/conversations/{quoted(id)}/messages/{quoted(message_id, 'message_id')}"
+        return cast("types.Message", await self._ask("PUT", path, {"content": content, "stream": False}))
+
+    async def shares(
+        self, id: str, *, limit: int | None = None, cursor: str | None = None
+    ) -> Page[types.Share]:
+        """Returns the links by which others read it."""
+        return await self._page(f"/api/v1/conversations/{quoted(id)}/shares" + query(limit=limit, cursor=cursor))
+
+    async def share(self, id: str, **options: Any) -> types.CreatedShare:
+        """Makes a link; its ``token`` is shown this once."""
+        path = f"/api/v1/conversations/{quoted(id)}/shares"
+        return cast("types.CreatedShare", await self._ask("POST", path, options))
+
+    async def unshare(self, share_id: str) -> None:
+        """Ends a link."""
+        await self._ask("DELETE", f"/api/v1/shares/{quoted(share_id, 'share_id')}")
+
+
+def turn(caller: Caller, method: str, path: str, body: dict[str, Any]) -> Chat:
+    """Returns the chat of a turn."""
+    body = {name: value for name, value in body.items() if value is not None}
+    body.setdefault("on_disconnect", "cancel")
+    body["stream"] = True
+    return Chat(caller, caller.native.stream(caller.who, method, path, body))
+
+
+class Runs(Group):
+    """Runs: the generation of one answer each."""
+
+    async def get(self, id: str) -> types.Run:
+        """Returns a run, with what its prompt was made of (``context``)."""
+        return cast("types.Run", await self._ask("GET", f"/api/v1/runs/{quoted(id)}"))
+
+    def attach(self, id: str, *, after: int = 0) -> Chat:
+        """Returns the events of a run, those after the sequence number ``after`` first and then
+        as they come. Leaving it leaves the run alone."""
+        path = f"/api/v1/runs/{quoted(id)}/events" + query(after=after)
+        return Chat(self._caller, self._caller.native.stream(self._caller.who, "GET", path))
+
+    async def cancel(self, id: str) -> types.Run:
+        """Ends a run; the part of the answer that was written stays stored."""
+        return cast("types.Run", await self._ask("POST", f"/api/v1/runs/{quoted(id)}/cancel"))
+
+    async def approve(self, id: str, call_id: str, *, approve: bool = True, reason: str | None = None) -> types.Run:
+        """Lets a tool be called that waits for a person, or refuses it (``approve=False``)."""
+        path = f"/api/v1/runs/{quoted(id)}/approvals/{quoted(call_id, 'call_id')}"
+        return cast("types.Run", await self._ask("POST", path, some(approve=approve, reason=reason)))
+
+    async def answer(self, id: str, call_id: str, answer: Mapping[str, Any]) -> None:
+        """Answers what a tool asks while it runs (``input_required``)."""
+        await self._ask("POST", f"/api/v1/runs/{quoted(id)}/inputs/{quoted(call_id, 'call_id')}", answer)
+
+
+class Connections(Group):
+    """Model servers that users connect."""
+
+    async def list(self, *, limit: int | None = None, cursor: str | None = None) -> Page[types.Connection]:
+        """Returns a page, by name."""
+        return await self._page("/api/v1/connections" + query(limit=limit, cursor=cursor))
+
+    async def create(
+        self,
+        name: str,
+        provider: str,
+        *,
+        url: str | None = None,
+        api_key: str | None = None,
+        is_enabled: bool | None = None,
+        shared: bool | None = None,
+        workspace_id: str | None = None,
+        settings: types.ConnectionSettings | None = None,
+    ) -> types.Connection:
+        """Connects a server. The key is sealed, and never comes back: `Engine.open` needs ``keys``
+        or ``data_dir`` for it. A private address needs ``allow_private`` there."""
+        body = some(
+            name=name,
+            provider=provider,
+            url=url,
+            api_key=api_key,
+            is_enabled=is_enabled,
+            shared=shared,
+            workspace_id=workspace_id,
+            settings=settings,
+        )
+        return cast("types.Connection", await self._ask("POST", "/api/v1/connections", body))
+
+    async def get(self, id: str) -> types.Connection:
+        """Returns one."""
+        return cast("types.Connection", await self._ask("GET", f"/api/v1/connections/{quoted(id)}"))
+
+    async def update(
+        self,
+        id: str,
+        *,
+        name: str | Unset = UNSET,
+        url: str | Unset = UNSET,
+        api_key: str | None | Unset = UNSET,
+        is_enabled: bool | Unset = UNSET,
+        settings: types.ConnectionSettings | Unset = UNSET,
+    ) -> types.Connection:
+        """Changes what is given."""
+        body = given(name=name, url=url, api_key=api_key, is_enabled=is_enabled, settings=settings)
+        return cast("types.Connection", await self._ask("PATCH", f"/api/v1/connections/{quoted(id)}", body))
+
+    async def delete(self, id: str) -> None:
+        """Deletes it with its models."""
+        await self._ask("DELETE", f"/api/v1/connections/{quoted(id)}")
+
+    async def test(self, id: str) -> types.ConnectionTest:
+        """Asks the server whether it is there."""
+        return cast("types.ConnectionTest", await self._ask("POST", f"/api/v1/connections/{quoted(id)}/test"))
+
+    async def refresh_models(self, id: str) -> Page[types.OfferedModel]:
+        """Reads the server's list of models anew."""
+        return Page(await self._ask("POST", f"/api/v1/connections/{quoted(id)}/models/refresh"))
+
+
+class Models(Group):
+    """The models of all connections."""
+
+    async def list(self) -> Page[types.OfferedModel]:
+        """Returns them all; ``id`` is ``CONNECTION/MODEL``."""
+        return await self._page("/api/v1/models")
+
+    async def enable(self, id: str) -> types.OfferedModel:
+        """Offers a model again."""
+        return cast("types.OfferedModel", await self._ask("POST", f"/api/v1/models/{quoted(id)}/enable"))
+
+    async def disable(self, id: str) -> types.OfferedModel:
+        """Offers a model no more."""
+        return cast("types.OfferedModel", await self._ask("POST", f"/api/v1/models/{quoted(id)}/disable"))
+
+
+class Workspaces(Group):
+    """Workspaces: what people work on together."""
+
+    async def list(self, *, limit: int | None = None, cursor: str | None = None) -> Page[types.Workspace]:
+        """Returns a page."""
+        return await self._page("/api/v1/workspaces" + query(limit=limit, cursor=cursor))
+
+    async def create(self, name: str, **fields: Any) -> types.Workspace:
+        """Makes one; the user is its owner."""
+        return cast("types.Workspace", await self._ask("POST", "/api/v1/workspaces", {"name": name, **fields}))
+
+    async def get(self, id: str) -> types.Workspace:
+        """Returns one."""
+        return cast("types.Workspace", await self._ask("GET", f"/api/v1/workspaces/{quoted(id)}"))
+
+    async def update(self, id: str, **fields: Any) -> types.Workspace:
+        """Changes what is given."""
+        return cast("types.Workspace", await self._ask("PATCH", f"/api/v1/workspaces/{quoted(id)}", fields))
+
+    async def delete(self, id: str) -> None:
+        """Deletes it."""
+        await self._ask("DELETE", f"/api/v1/workspaces/{quoted(id)}")
+
+    async def members(
+        self, id: str, *, limit: int | None = None, cursor: str | None = None
+    ) -> Page[types.WorkspaceMember]:
+        """Returns a page of who works in it."""
+        return await self._page(f"/api/v1/workspaces/{quoted(id)}/members" + query(limit=limit, cursor=cursor))
+
+    async def put_member(
+        self, id: str, role: str, *, user_id: str | None = None, group_id: str | None = None
+    ) -> types.WorkspaceMember:
+        """Adds a user or a group, or changes their role."""
+        body = some(user_id=user_id, group_id=group_id, role=role)
+        return cast("types.WorkspaceMember", await self._ask("PUT", f"/api/v1/workspaces/{quoted(id)}/members", body))
+
+    async def remove_member(self, id: str, member_id: str) -> None:
+        """Removes a member."""
+        await self._ask("DELETE", f"/api/v1/workspaces/{quoted(id)}/members/{quoted(member_id, 'member_id')}")
+
+
+class Prompts(Group):
+    """Instructions that are kept."""
+
+    async def list(
+        self, *, workspace_id: str | None = None, limit: int | None = None, cursor: str | None = None
+    ) -> Page[types.Prompt]:
+        """Returns a page, oldest first."""
+        return await self._page("/api/v1/prompts" + query(workspace_id=workspace_id, limit=limit, cursor=cursor))
+
+    async def create(self, title: str, content: str, **fields: Any) -> types.Prompt:
+        """Makes one."""
+        body = {"title": title, "content": content, **fields}
+        return cast("types.Prompt", await self._ask("POST", "/api/v1/prompts", body))
+
+    async def get(self, id: str) -> types.Prompt:
+        """Returns one."""
+        return cast("types.Prompt", await self._ask("GET", f"/api/v1/prompts/{quoted(id)}"))
+
+    async def update(self, id: str, **fields: Any) -> types.Prompt:
+        """Changes what is given."""
+        return cast("types.Prompt", await self._ask("PATCH", f"/api/v1/prompts/{quoted(id)}", fields))
+
+    async def delete(self, id: str) -> None:
+        """Deletes it."""
+        await self._ask("DELETE", f"/api/v1/prompts/{quoted(id)}")
+
+
+class Usage(Group):
+    """What was used, and what it cost in US dollars."""
+
+    async def summarize(
+        self,
+        *,
+        from_: datetime.datetime | str | None = None,
+        to: datetime.datetime | str | None = None,
+        group_by: Iterable[Literal["tenant", "model", "user", "day", "tag"] | str] = (),
+        user_id: str | None = None,
+        model: str | None = None,
+        tag: str | None = None,
+        run_id: str | None = None,
+        conversation_id: str | None = None,
+    ) -> Page[types.UsageSum]:
+        """Returns sums from ``from_`` (inclusive) to ``to`` (exclusive); of all in one where
+        nothing says what by."""
+        if isinstance(group_by, str):
+            group_by = [group_by]
+        path = query(
+            from_=from_,
+            to=to,
+            group_by=builtins.list(group_by) or None,
+            user_id=user_id,
+            model=model,
+            tag=tag,
+            run_id=run_id,
+            conversation_id=conversation_id,
+        )
+        return await self._page("/api/v1/usage" + path)
+
+    async def records(
+        self,
+        *,
+        from_: datetime.datetime | str | None = None,
+        to: datetime.datetime | str | None = None,
+        user_id: str | None = None,
+        model: str | None = None,
+        tag: str | None = None,
+        run_id: str | None = None,
+        conversation_id: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Page[types.ListedUsage]:
+        """Returns a page of single calls, newest first."""
+        path = query(
+            from_=from_,
+            to=to,
+            user_id=user_id,
+            model=model,
+            tag=tag,
+            run_id=run_id,
+            conversation_id=conversation_id,
+            limit=limit,
+            cursor=cursor,
+        )
+        return await self._page("/api/v1/usage/records" + path)
+
+
+class Budgets(Group):
+    """What may be used up."""
+
+    async def list(self, *, limit: int | None = None, cursor: str | None = None) -> Page[types.Budget]:
+        """Returns a page, oldest first."""
+        return await self._page("/api/v1/budgets" + query(limit=limit, cursor=cursor))
+
+    async def create(
+        self, subject: str, period: str, *, max_cost: float | None = None, max_tokens: int | None = None
+    ) -> types.Budget:
+        """Limits a subject (``tenant``, ``user:ID``, …) in a period, in US dollars or tokens."""
+        body = some(subject=subject, period=period, max_cost=max_cost, max_tokens=max_tokens)
+        return cast("types.Budget", await self._ask("POST", "/api/v1/budgets", body))
+
+    async def get(self, id: str) -> types.Budget:
+        """Returns one, with what is used up."""
+        return cast("types.Budget", await self._ask("GET", f"/api/v1/budgets/{quoted(id)}"))
+
+    async def update(
+        self, id: str, *, max_cost: float | None = None, max_tokens: int | None = None
+    ) -> types.Budget:
+        """Sets both limits; ``None`` is none."""
+        body = {"max_cost": max_cost, "max_tokens": max_tokens}
+        return cast("types.Budget", await self._ask("PUT", f"/api/v1/budgets/{quoted(id)}", body))
+
+    async def delete(self, id: str) -> None:
+        """Deletes it."""
+        await self._ask("DELETE", f"/api/v1/budgets/{quoted(id)}")
+
+
+class Prices(Group):
+    """What models cost, where their servers do not say."""
+
+    async def list(self, *, limit: int | None = None, cursor: str | None = None) -> Page[types.ModelPrice]:
+        """Returns a page."""
+        return await self._page("/api/v1/prices" + query(limit=limit, cursor=cursor))
+
+    async def create(self, model: str, prices: types.Prices, **fields: Any) -> types.ModelPrice:
+        """Sets what a model costs, in US dollars per million tokens."""
+        body = {"model": model, "prices": prices, **fields}
+        return cast("types.ModelPrice", await self._ask("POST", "/api/v1/prices", body))
+
+    async def delete(self, id: str) -> None:
+        """Deletes a price."""
+        await self._ask("DELETE", f"/api/v1/prices/{quoted(id)}")
+
+
+class Groups(Group):
+    """Groups of users."""
+
+    async def list(self, *, limit: int | None = None, cursor: str | None = None) -> Page[types.Group]:
+        """Returns a page, newest first."""
+        return await self._page("/api/v1/groups" + query(limit=limit, cursor=cursor))
+
+    async def create(self, name: str, **fields: Any) -> types.Group:
+        """Makes one."""
+        return cast("types.Group", await self._ask("POST", "/api/v1/groups", {"name": name, **fields}))
+
+    async def get(self, id: str) -> types.Group:
+        """Returns one."""
+        return cast("types.Group", await self._ask("GET", f"/api/v1/groups/{quoted(id)}"))
+
+    async def update(self, id: str, **fields: Any) -> types.Group:
+        """Changes what is given."""
+        return cast("types.Group", await self._ask("PATCH", f"/api/v1/groups/{quoted(id)}", fields))
+
+    async def delete(self, id: str) -> None:
+        """Deletes it."""
+        await self._ask("DELETE", f"/api/v1/groups/{quoted(id)}")
+
+    async def members(
+        self, id: str, *, limit: int | None = None, cursor: str | None = None
+    ) -> Page[types.GroupMember]:
+        """Returns a page of its users."""
+        return await self._page(f"/api/v1/groups/{quoted(id)}/members" + query(limit=limit, cursor=cursor))
+
+    async def add_member(self, id: str, user_id: str) -> None:
+        """Adds a user."""
+        await self._ask("PUT", f"/api/v1/groups/{quoted(id)}/members/{quoted(user_id, 'user_id')}")
+
+    async def remove_member(self, id: str, user_id: str) -> None:
+        """Removes a user."""
+        await self._ask("DELETE", f"/api/v1/groups/{quoted(id)}/members/{quoted(user_id, 'user_id')}")
+
+
+class Audit(Group):
+    """What was done, as far as it matters for security."""
+
+    async def list(
+        self,
+        *,
+        from_: datetime.datetime | str | None = None,
+        to: datetime.datetime | str | None = None,
+        actor_id: str | None = None,
+        target_id: str | None = None,
+        action: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Page[types.AuditRecord]:
+        """Returns a page, newest first; for admins."""
+        path = query(
+            from_=from_, to=to, actor_id=actor_id, target_id=target_id, action=action, limit=limit, cursor=cursor
+        )
+        return await self._page("/api/v1/audit" + path)
+
+
+class Users(Group):
+    """The users of the tenant; for admins."""
+
+    async def list(self, *, limit: int | None = None, cursor: str | None = None) -> Page[types.User]:
+        """Returns a page."""
+        return Page(await self._manage("users.list", **some(limit=limit, cursor=cursor)))
+
+    async def get(self, id: str) -> types.User:
+        """Returns one by its id."""
+        return cast("types.User", await self._manage("users.get", id=id))
+
+    async def update(
+        self,
+        id: str,
+        *,
+        name: str | None = None,
+        role: Literal["user", "admin"] | None = None,
+        is_active: bool | None = None,
+        settings: Any = None,
+    ) -> types.User:
+        """Changes what is given; ``is_active=False`` keeps the user out at once."""
+        change = some(name=name, role=role, is_active=is_active, settings=settings)
+        return cast("types.User", await self._manage("users.update", id=id, change=change))
+
+
+class Tenants(Group):
+    """All tenants of the engine, by the application's own keys. It is the application that asks
+    here, for no user."""
+
+    async def list(self, *, limit: int | None = None, cursor: str | None = None) -> Page[types.Tenant]:
+        """Returns a page."""
+        return Page(await self._manage("tenants.list", **some(limit=limit, cursor=cursor)))
+
+    async def get(self, tenant: str) -> types.Tenant:
+        """Returns one."""
+        return cast("types.Tenant", await self._manage("tenants.get", tenant=tenant))
+
+    async def delete(self, tenant: str) -> dict[str, Any]:
+        """Deletes a tenant with everything of its users, and tells how much that was."""
+        return cast("dict[str, Any]", await self._manage("tenants.delete", tenant=tenant))
+
+    async def delete_user(self, tenant: str, user: str) -> dict[str, Any]:
+        """Deletes a user, by the keys that `as_user` takes, with everything of theirs."""
+        return cast("dict[str, Any]", await self._manage("tenants.delete_user", tenant=tenant, user=user))

@@ -1,0 +1,277 @@
+"""Documents and search."""
+
+from __future__ import annotations
+
+import builtins
+import os
+from typing import TYPE_CHECKING, Any, Iterable, Literal, Mapping, cast
+
+from .. import _bridge
+from .._calls import UNSET, Page, Unset, given, query, quoted, some
+from .._documents import fields_of
+from .chat import Progress
+from .groups import Group
+
+if TYPE_CHECKING:
+    from .. import types
+
+
+class Collections(Group):
+    """Collections of documents."""
+
+    async def list(
+        self, *, workspace_id: str | None = None, limit: int | None = None, cursor: str | None = None
+    ) -> Page[types.Collection]:
+        """Returns a page, newest first."""
+        path = query(workspace_id=workspace_id, limit=limit, cursor=cursor)
+        return await self._page("/api/v1/knowledge/collections" + path)
+
+    async def create(
+        self,
+        name: str,
+        *,
+        description: str | None = None,
+        embedder: str | None = None,
+        chunking: types.Chunking | None = None,
+        shared: bool | None = None,
+        workspace_id: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> types.Collection:
+        """Makes one. ``embedder`` is ``local/NAME``, ``none`` (search by words alone) or
+        ``CONNECTION/MODEL``; by default the engine's."""
+        body = some(
+            name=name,
+            description=description,
+            embedder=embedder,
+            chunking=chunking,
+            shared=shared,
+            workspace_id=workspace_id,
+            metadata=metadata,
+        )
+        return cast("types.Collection", await self._ask("POST", "/api/v1/knowledge/collections", body))
+
+    async def get(self, id_or_name: str) -> types.Collection:
+        """Returns one by its id or name."""
+        pending = self._caller.native.collection(self._caller.who, id_or_name, False)
+        return cast("types.Collection", await _bridge.run(pending))
+
+    async def get_or_create(self, name: str) -> types.Collection:
+        """Returns the one of this id or name, made if there is none."""
+        pending = self._caller.native.collection(self._caller.who, name, True)
+        return cast("types.Collection", await _bridge.run(pending))
+
+    async def update(
+        self,
+        id: str,
+        *,
+        name: str | Unset = UNSET,
+        description: str | Unset = UNSET,
+        embedder: str | Unset = UNSET,
+        metadata: Mapping[str, Any] | Unset = UNSET,
+    ) -> types.Collection:
+        """Changes what is given. Another embedder's vectors are made in the background."""
+        body = given(name=name, description=description, embedder=embedder, metadata=metadata)
+        path = f"/api/v1/knowledge/collections/{quoted(id)}"
+        return cast("types.Collection", await self._ask("PATCH", path, body))
+
+    async def delete(self, id: str) -> None:
+        """Deletes it with its documents."""
+        await self._ask("DELETE", f"/api/v1/knowledge/collections/{quoted(id)}")
+
+    async def spaces(self, id: str) -> Page[types.EmbeddingSpace]:
+        """Returns its vectors' spaces: the active one, one being built, former ones."""
+        return await self._page(f"/api/v1/knowledge/collections/{quoted(id)}/spaces")
+
+
+class Knowledge(Group):
+    """Documents, and the search for passages in them."""
+
+    @property
+    def collections(self) -> Collections:
+        """The collections that documents are in."""
+        return Collections(self._caller)
+
+    async def add_file(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        collection: str = "default",
+        name: str | None = None,
+        media_type: str | None = None,
+        source: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        wait: bool = True,
+    ) -> types.Document:
+        """Adds a file of at most 1 GiB, and waits until it can be found.
+
+        ``collection`` is an id or a name; one that is not there is made. A collection has one
+        document of a ``source``: the same again replaces it. With ``wait=False`` the document
+        comes back ``pending``; `progress` follows it.
+
+        Raises `NotFoundError` if there is no such file, `UnsupportedError` for a format that
+        is not read, and what else made it fail.
+        """
+        path = os.fspath(path)
+        new = some(
+            name=os.path.basename(path) if name is None else name,
+            media_type=media_type,
+            source=source,
+            metadata=metadata,
+        )
+        pending = self._caller.native.add_file(self._caller.who, collection, path, new)
+        return await self._added(await _bridge.run(pending), wait)
+
+    async def add_bytes(
+        self,
+        name: str,
+        content: bytes,
+        *,
+        collection: str = "default",
+        media_type: str | None = None,
+        source: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        wait: bool = True,
+    ) -> types.Document:
+        """Adds what a file would hold; see `add_file`."""
+        new = some(name=name, media_type=media_type, source=source, metadata=metadata)
+        pending = self._caller.native.add_bytes(self._caller.who, collection, content, new)
+        return await self._added(await _bridge.run(pending), wait)
+
+    async def add_text(
+        self,
+        name: str,
+        text: str,
+        *,
+        collection: str = "default",
+        media_type: str | None = None,
+        source: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        wait: bool = True,
+    ) -> types.Document:
+        """Adds a text, read as Markdown unless ``media_type`` says otherwise; see `add_file`."""
+        body = some(name=name, text=text, media_type=media_type, source=source, metadata=metadata)
+        return await self._add(collection, body, wait)
+
+    async def add_url(
+        self,
+        url: str,
+        *,
+        collection: str = "default",
+        name: str | None = None,
+        source: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        wait: bool = True,
+    ) -> types.Document:
+        """Fetches a page and adds it. A private address needs ``allow_private`` of `Engine.open`."""
+        body = some(url=url, name=name, source=source, metadata=metadata)
+        return await self._add(collection, body, wait)
+
+    async def add_documents(
+        self, documents: Iterable[Any], *, collection: str = "default", wait: bool = True
+    ) -> builtins.list[types.Document]:
+        """Adds documents of LangChain or LlamaIndex, or dicts of `add_text`'s arguments.
+
+        Their metadata becomes the documents'; a ``source`` in it, or their id, their source.
+        """
+        into = (await self.collections.get_or_create(collection))["id"]
+        added = [await self._add(into, fields_of(document, n), False) for n, document in enumerate(documents)]
+        if not wait:
+            return added
+        return [await self.wait(document["id"]) for document in added]
+
+    async def _add(self, collection: str, body: dict[str, Any], wait: bool) -> types.Document:
+        into = await self.collections.get_or_create(collection)
+        path = f"/api/v1/knowledge/collections/{quoted(into['id'])}/documents"
+        return await self._added(cast("types.Document", await self._ask("POST", path, body)), wait)
+
+    async def _added(self, document: types.Document, wait: bool) -> types.Document:
+        return await self.wait(document["id"]) if wait else document
+
+    async def wait(self, document_id: str) -> types.Document:
+        """Waits until a document can be found. Raises what made it fail."""
+        from ..errors import of_code
+
+        document: types.Document | None = None
+        async for document in self.progress(document_id):
+            pass
+        if document is None:
+            return await self.document(document_id)
+        if document.get("code") is not None and "status" not in document:
+            # The document is gone meanwhile.
+            raise of_code(cast("Any", document)["code"], cast("Any", document)["detail"])
+        if document["status"] == "failed":
+            failed = cast("Any", document.get("error")) or {}
+            raise of_code(failed.get("code", "internal"), failed.get("detail") or failed.get("message", "it failed"))
+        return document
+
+    def progress(self, document_id: str) -> Progress:
+        """Iterates over a document whenever it changes (``progress`` is from 0 to 1), until it is
+        ready or failed."""
+        path = f"/api/v1/knowledge/documents/{quoted(document_id, 'document_id')}/events"
+        stream = self._caller.native.stream(self._caller.who, "GET", path)
+        stream.start()
+        return Progress(stream)
+
+    async def documents(
+        self,
+        *,
+        collection: str | None = None,
+        status: Literal["pending", "processing", "ready", "failed"] | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Page[types.Document]:
+        """Returns a page, newest first."""
+        into = None if collection is None else (await self.collections.get(collection))["id"]
+        path = query(collection_id=into, status=status, limit=limit, cursor=cursor)
+        return await self._page("/api/v1/knowledge/documents" + path)
+
+    async def document(self, id: str) -> types.Document:
+        """Returns one."""
+        return cast("types.Document", await self._ask("GET", f"/api/v1/knowledge/documents/{quoted(id)}"))
+
+    async def delete(self, id: str) -> None:
+        """Deletes a document with its passages and vectors."""
+        await self._ask("DELETE", f"/api/v1/knowledge/documents/{quoted(id)}")
+
+    async def cancel(self, id: str) -> types.Document:
+        """Ends the reading of a document."""
+        return cast("types.Document", await self._ask("POST", f"/api/v1/knowledge/documents/{quoted(id)}/cancel"))
+
+    async def chunks(
+        self, id: str, *, limit: int | None = None, cursor: str | None = None
+    ) -> Page[types.Chunk]:
+        """Returns a page of a document's passages, in order."""
+        return await self._page(f"/api/v1/knowledge/documents/{quoted(id)}/chunks" + query(limit=limit, cursor=cursor))
+
+    async def search(
+        self,
+        query: str,
+        *,
+        collections: Iterable[str] = (),
+        limit: int | None = None,
+        mode: Literal["hybrid", "vector", "text"] | None = None,
+        filter: Any = None,
+        min_score: float | None = None,
+        diversity: float | None = None,
+        rerank: bool | None = None,
+        explain: bool | None = None,
+    ) -> Page[types.SearchHit]:
+        """Finds the passages that fit a question best: ``limit`` of them, 1 to 200, 10 by default.
+
+        ``collections`` are ids or names; without any, all are searched. ``score`` is from 0
+        to 1. What could not be searched is in ``rest["warnings"]``.
+        """
+        if isinstance(collections, str):
+            collections = [collections]
+        body = some(
+            query=query,
+            collections=builtins.list(collections) or None,
+            limit=limit,
+            mode=mode,
+            filter=filter,
+            min_score=min_score,
+            diversity=diversity,
+            rerank=rerank,
+            explain=explain,
+        )
+        return Page(await self._ask("POST", "/api/v1/knowledge/search", body))

@@ -1,0 +1,41 @@
+"""Documents of other libraries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_FIELDS = ("name", "text", "url", "source", "media_type", "metadata")
+
+
+def fields_of(document: Any, n: int) -> dict[str, Any]:
+    """Returns what `Knowledge.add_text` takes, out of the ``n``-th of some documents."""
+    if isinstance(document, dict):
+        unknown = [name for name in document if name not in _FIELDS]
+        if unknown:
+            raise TypeError(f"documents[{n}]: has a field `{unknown[0]}`; the fields are {', '.join(_FIELDS)}")
+        return dict(document)
+    # LangChain's have `page_content`, LlamaIndex's nodes and documents `get_content()`.
+    if hasattr(document, "page_content"):
+        text = document.page_content
+        id = getattr(document, "id", None)
+    elif callable(getattr(document, "get_content", None)):
+        text = document.get_content()
+        id = getattr(document, "node_id", None) or getattr(document, "id_", None)
+    else:
+        kind = type(document).__name__
+        raise TypeError(
+            f"documents[{n}]: is a {kind}; it is a document of LangChain or LlamaIndex, or a dict of {', '.join(_FIELDS)}"
+        )
+    metadata = dict(getattr(document, "metadata", None) or {})
+    source = metadata.get("source") or metadata.get("file_path")
+    name = metadata.get("title") or metadata.get("file_name") or source or id or f"document {n + 1}"
+    # Pages of one file have its source in common, and are documents of their own here.
+    page = metadata.get("page_label", metadata.get("page"))
+    if source is not None and page is not None:
+        source = f"{source}#page={page}"
+    if source is None:
+        source = id
+    fields: dict[str, Any] = {"name": str(name), "text": text, "metadata": metadata}
+    if source is not None:
+        fields["source"] = str(source)
+    return fields

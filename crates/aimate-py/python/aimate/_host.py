@@ -1,0 +1,177 @@
+"""Running what an application wrote in Python: tools, providers, embedders."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import inspect
+import logging
+import threading
+from typing import TYPE_CHECKING, Any, Awaitable, Callable
+
+from . import _aimate, _bridge
+from .errors import AimateError
+
+if TYPE_CHECKING:
+    from ._aimate import Port, Reply, Sink
+
+logger = logging.getLogger("aimate")
+
+_lock = threading.Lock()
+_own: Port | None = None
+_tasks: set[asyncio.Task[None]] = set()
+
+
+def start(function: Callable[..., Awaitable[Any]], arguments: tuple[Any, ...], reply: Reply) -> asyncio.Task[None]:
+    """Runs ``function`` as a task of this loop; the native module calls it."""
+    task = asyncio.get_running_loop().create_task(_answer(function, arguments, reply))
+    # A loop holds its tasks weakly.
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
+    return task
+
+
+async def _answer(function: Callable[..., Awaitable[Any]], arguments: tuple[Any, ...], reply: Reply) -> None:
+    try:
+        result = await function(*arguments)
+    except asyncio.CancelledError as error:
+        reply.fail(error)
+        raise
+    except Exception as error:
+        if not isinstance(error, AimateError):
+            logger.exception("code of the application raised an exception")
+        reply.fail(error)
+    else:
+        reply.give(result)
+
+
+def own_port() -> Port:
+    """Returns the port of a loop in a thread of the package's own, starting it if need be."""
+    global _own
+    with _lock:
+        if _own is None:
+            started = threading.Event()
+            thread = threading.Thread(target=_run_loop, args=(started,), name="aimate-loop", daemon=True)
+            thread.start()
+            started.wait()
+        assert _own is not None
+        return _own
+
+
+def _run_loop(started: threading.Event) -> None:
+    global _own
+    loop = asyncio.new_event_loop()
+    over = asyncio.Event()
+
+    async def main() -> None:
+        global _own
+        _own = _bridge.port()
+        started.set()
+        await over.wait()
+
+    thread = threading.current_thread()
+
+    def stop() -> None:
+        if thread.is_alive():
+            loop.call_soon_threadsafe(over.set)
+            thread.join(2)
+
+    atexit.register(stop)
+    asyncio.set_event_loop(loop)
+    loop.run_until_complete(main())
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+
+
+async def call(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Calls a function: a coroutine function in the loop, any other in a thread."""
+    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):
+        return await function(*arguments)
+    result = await asyncio.to_thread(function, *arguments)
+    return await result if inspect.isawaitable(result) else result
+
+
+def provider(name: str, provider: Any) -> dict[str, Any]:
+    """Returns what the native module needs of a provider."""
+    chat = getattr(provider, "chat", None)
+    if not callable(chat):
+        raise TypeError(f"providers[{name!r}]: has no method `chat(request)`")
+
+    async def answer(request: dict[str, Any], sink: Sink) -> None:
+        events = chat(request)
+        if inspect.isawaitable(events):
+            events = await events
+        if events is None:
+            return
+        if isinstance(events, (str, dict)):
+            await _put(sink, events)
+        elif hasattr(events, "__aiter__"):
+            try:
+                async for event in events:
+                    if not await _put(sink, event):
+                        break
+            finally:
+                close = getattr(events, "aclose", None)
+                if close is not None:
+                    await close()
+        else:
+            events = iter(events)
+            over = object()
+            while (event := await asyncio.to_thread(next, events, over)) is not over:
+                if not await _put(sink, event):
+                    break
+
+    models = getattr(provider, "models", ())
+    if callable(models):
+        models = models()
+    listed = [{"id": model} if isinstance(model, str) else dict(model) for model in models]
+    return {"chat": answer, "models": listed}
+
+
+async def _put(sink: Sink, event: Any) -> bool:
+    waiting = sink.put(event)
+    if waiting is False:
+        return False
+    if waiting is not None:
+        await _bridge.run(waiting)
+    return True
+
+
+def embedder(embedder: Any) -> Callable[[list[str], str], Awaitable[Any]]:
+    """Returns ``embed`` as the native module calls it."""
+    embed = getattr(embedder, "embed", None)
+    if not callable(embed):
+        raise TypeError("embedder: has no method `embed(texts)`")
+    takes_purpose = "purpose" in inspect.signature(embed).parameters
+
+    async def embedded(texts: list[str], purpose: str) -> Any:
+        if takes_purpose:
+            result = await call(lambda: embed(texts, purpose=purpose)) if not inspect.iscoroutinefunction(embed) else await embed(texts, purpose=purpose)
+        else:
+            result = await call(embed, texts)
+        return _vectors(result)
+
+    return embedded
+
+
+def _vectors(result: Any) -> Any:
+    if hasattr(result, "astype") and hasattr(result, "shape"):  # numpy
+        if len(result.shape) != 2:
+            raise TypeError(f"embed: returned an array of {len(result.shape)} dimensions; it is one of 2: texts and numbers")
+        return result.tolist()
+    return [row.tolist() if hasattr(row, "tolist") else list(row) for row in result]
+
+
+def reranker(reranker: Any) -> Callable[[str, list[str]], Awaitable[Any]]:
+    """Returns ``rerank`` as the native module calls it."""
+    rerank = getattr(reranker, "rerank", None)
+    if not callable(rerank):
+        raise TypeError("reranker: has no method `rerank(query, passages)`")
+
+    async def reranked(query: str, passages: list[str]) -> list[float]:
+        scores = await call(rerank, query, passages)
+        return [float(score) for score in scores]
+
+    return reranked
