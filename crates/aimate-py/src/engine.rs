@@ -81,12 +81,6 @@ pub(crate) struct Engine {
     state: Arc<EngineState>,
 }
 
-impl Engine {
-    pub(crate) fn state(&self) -> Arc<EngineState> {
-        self.state.clone()
-    }
-}
-
 /// The scope of who asks, made where it is not there.
 pub(crate) fn scope_of(engine: aimate::Engine, who: Who) -> PyResult<BoxFuture<'static, Result<Scope>>> {
     let Some((tenant, user, role, name)) = who else {
@@ -285,6 +279,12 @@ impl Engine {
     #[getter]
     fn is_closed(&self) -> bool {
         self.state.slot().is_none()
+    }
+
+    /// Whether it has a loop that calls tools and providers.
+    #[getter]
+    fn has_home(&self) -> bool {
+        self.state.host.has_home()
     }
 
     /// How many answers are being written.

@@ -121,6 +121,11 @@ impl Host {
         drop(before);
     }
 
+    /// Whether it has a loop.
+    pub(crate) fn has_home(&self) -> bool {
+        self.home().is_some()
+    }
+
     fn home(&self) -> Option<Arc<Home>> {
         self.home.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -151,7 +156,7 @@ impl Host {
     }
 
     /// Begins a call, which ends when what is returned is dropped.
-    pub(crate) fn begin(self: &Self, function: &Function, arguments: Arguments, deliver: Deliver) -> Running {
+    pub(crate) fn begin(&self, function: &Function, arguments: Arguments, deliver: Deliver) -> Running {
         let job = Arc::new(Job {
             function: function.clone(),
             parts: Mutex::new(Some((arguments, deliver))),

@@ -10,7 +10,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Awaitable, Callable
 
 from . import _aimate, _bridge
-from .errors import AimateError
+from .errors import AimateError, UpstreamError
 
 if TYPE_CHECKING:
     from ._aimate import Port, Reply, Sink
@@ -159,9 +159,13 @@ def embedder(embedder: Any) -> Callable[[list[str], str], Awaitable[Any]]:
 def _vectors(result: Any) -> Any:
     if hasattr(result, "astype") and hasattr(result, "shape"):  # numpy
         if len(result.shape) != 2:
-            raise TypeError(f"embed: returned an array of {len(result.shape)} dimensions; it is one of 2: texts and numbers")
+            raise UpstreamError(f"the embedder returned an array of {len(result.shape)} dimensions; it is one of 2")
         return result.tolist()
-    return [row.tolist() if hasattr(row, "tolist") else list(row) for row in result]
+    try:
+        return [[float(number) for number in row] for row in result]
+    except (TypeError, ValueError):
+        kind = type(result).__name__
+        raise UpstreamError(f"the embedder returned a {kind} that is no list of lists of numbers") from None
 
 
 def reranker(reranker: Any) -> Callable[[str, list[str]], Awaitable[Any]]:

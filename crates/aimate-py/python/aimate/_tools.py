@@ -247,10 +247,10 @@ class _Schema:
         if origin in (list, set, frozenset, collections.abc.Sequence, collections.abc.Iterable) or hint in (list, set):
             inner, read = self.of(arguments[0] if arguments else Any, place)
             make: Any = {set: set, frozenset: frozenset}.get(origin or hint, list)
-            schema: dict[str, Any] = {"type": "array", "items": inner}
+            array: dict[str, Any] = {"type": "array", "items": inner}
             if make is not list:
-                schema["uniqueItems"] = True
-            return schema, lambda value: make(read(item) for item in value)
+                array["uniqueItems"] = True
+            return array, lambda value: make(read(item) for item in value)
         if origin is tuple or hint is tuple:
             return self._tuple(arguments, place)
         if origin in (dict, collections.abc.Mapping) or hint is dict:
@@ -303,7 +303,8 @@ class _Schema:
             required = [
                 name for name, field in fields.items() if field.default is missing and field.default_factory is missing
             ]
-            return self._object(hint, list(fields), required, lambda values: hint(**values), place)
+            make: Any = hint
+            return self._object(hint, list(fields), required, lambda values: make(**values), place)
         if typing.is_typeddict(hint):
             required = [name for name in hint.__annotations__ if name in hint.__required_keys__]
             return self._object(hint, list(hint.__annotations__), required, dict, place)

@@ -7,6 +7,7 @@ would be right), ``status`` (the HTTP status of the same error), ``retryable``, 
 
 from __future__ import annotations
 
+import builtins
 from typing import Any, ClassVar, Mapping
 
 __all__ = [
@@ -147,7 +148,7 @@ class UnavailableError(AimateError, ConnectionError):
     retryable = True
 
 
-class TimeoutError(AimateError, TimeoutError):  # noqa: A001 - the field's own word
+class TimeoutError(AimateError, builtins.TimeoutError):  # noqa: A001 - the field's own word
     """A deadline passed."""
 
     code = "timeout"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Literal, Mapping, Sequence, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Literal, Mapping, Sequence, TypeVar, cast
 
 from .. import _bridge
 from .._calls import Caller
@@ -221,7 +221,7 @@ class User:
 
         format, read = response_format(type)
         text = await self.chat(content, response_format=format, **options).text()
-        return value_of(text, read)
+        return cast("T", value_of(text, read))
 
     async def scope(self) -> dict[str, str]:
         """Returns who asks: ``tenant_id``, ``user_id`` and ``role``. Makes the user, if need be."""

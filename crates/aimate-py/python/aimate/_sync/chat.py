@@ -123,6 +123,9 @@ class Chat:
         if self._is_iterated:
             raise RuntimeError("a chat's events are taken once; `runs.attach(chat.run_id)` gives them again")
         self._is_iterated = True
+        if self._caller.native.has_home:
+            # Its tools and providers are called in the loop that asks.
+            _bridge.adopt(self._caller.native)
         self._stream.start()
         return _ChatEvents(self, self._stream)
 

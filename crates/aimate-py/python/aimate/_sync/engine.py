@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Literal, Mapping, Sequence, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Literal, Mapping, Sequence, TypeVar, cast
 
 from .. import _bridge_sync as _bridge
 from .._calls import Caller
@@ -222,7 +222,7 @@ class User:
 
         format, read = response_format(type)
         text = self.chat(content, response_format=format, **options).text()
-        return value_of(text, read)
+        return cast("T", value_of(text, read))
 
     def scope(self) -> dict[str, str]:
         """Returns who asks: ``tenant_id``, ``user_id`` and ``role``. Makes the user, if need be."""

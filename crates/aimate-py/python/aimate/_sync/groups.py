@@ -424,9 +424,10 @@ class Budgets(Group):
         return self._page("/api/v1/budgets" + query(limit=limit, cursor=cursor))
 
     def create(
-        self, subject: str, period: str, *, max_cost: float | None = None, max_tokens: int | None = None
+        self, subject: types.BudgetSubject, period: types.BudgetPeriod, *, max_cost: float | None = None, max_tokens: int | None = None
     ) -> types.Budget:
-        """Limits a subject (``tenant``, ``user:ID``, …) in a period, in US dollars or tokens."""
+        """Limits what a subject, such as ``{"type": "tenant"}`` or ``{"type": "user", "value": ID}``,
+        may use in a period, in US dollars or tokens."""
         body = some(subject=subject, period=period, max_cost=max_cost, max_tokens=max_tokens)
         return cast("types.Budget", self._ask("POST", "/api/v1/budgets", body))
 
