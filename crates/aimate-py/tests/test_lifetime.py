@@ -109,21 +109,20 @@ def test_provider_whose_loop_is_gone_is_called_all_the_same() -> None:
         async def chat(self, request: dict[str, Any]) -> AsyncIterator[str]:
             yield "echo"
 
-    async def begin() -> tuple[aimate.Engine, str]:
+    async def begin() -> tuple[aimate.Engine, Any]:
         engine = await aimate.Engine.open("sqlite::memory:", connections=[], providers={"echo": Echo()})
         chat = engine.chat("x", model="echo/default", on_disconnect="continue")
-        stream = chat._stream
-        stream.start()
-        return engine, ""
+        events = aiter(chat)
+        return engine, events
 
-    engine, _ = asyncio.run(begin())
+    engine, chat = asyncio.run(begin())
 
     async def look() -> None:
         for _ in range(400):
             page = await engine.conversations.list()
             if page and engine.running == 0:
                 messages = await engine.conversations.messages(page[0]["id"])
-                assert aimate.text_of(messages[-1]) == "echo"
+                assert aimate.text_of(messages[-1]) == "echo" and chat is not None
                 return
             await asyncio.sleep(0.01)
         raise AssertionError("the provider was not called")
