@@ -15,6 +15,7 @@ mod package;
 mod postgres;
 mod process;
 mod project;
+mod python;
 mod source;
 mod tasks;
 mod tidy;
@@ -34,7 +35,9 @@ cargo xtask COMMAND
   ci              what a change must pass: lint, deny, doc, features, test
   test [ARG…]     every test, on SQLite and on two PostgreSQL servers of its own,
                   and with a model to embed with; ARGs go to the test runner, and
-                  then doc tests are left out
+                  then doc tests and those of the Python package are left out
+  python          the tests and type checks of the Python package alone
+  wheel           the Python package as a wheel, tried in an environment of its own
   fuzz [SECONDS]  every fuzz target for 60 s, or as long as said, each
   tidy            the project's own rules: crate boundaries, names, circles of imports,
                   file lengths
@@ -80,6 +83,8 @@ fn dispatch(arguments: &[String]) -> Result {
         ["fuzz"] => tasks::fuzz(&Project::find()?, "60"),
         ["fuzz", seconds] => tasks::fuzz(&Project::find()?, seconds),
         ["bench", rest @ ..] => tasks::bench(&Project::find()?, rest),
+        ["python"] => python::test(&Project::find()?, "--lib"),
+        ["wheel"] => python::wheel(&Project::find()?),
         ["model"] => tasks::model(&Project::find()?),
         ["postgres", "up"] => tasks::postgres_up(&Project::find()?),
         _ => Err(Failure { message: format!("no command `{}`\n\n{HELP}", words.join(" ")), code: 2 }),

@@ -9,6 +9,7 @@ use crate::model;
 use crate::postgres::{Durability, Postgres, Server, Version};
 use crate::process::{Result, pause, run};
 use crate::project::Project;
+use crate::python;
 use crate::source::read;
 use crate::tidy::{manifest, violations};
 
@@ -83,7 +84,12 @@ pub(crate) fn tidy(project: &Project) -> Result {
 pub(crate) fn test(project: &Project, arguments: &[&str]) -> Result {
     let model = model::install(project)?;
     let servers = test_servers(project)?;
-    run_tests(project, arguments, Some(&Beside { postgres: urls(&servers), model }))
+    run_tests(project, arguments, Some(&Beside { postgres: urls(&servers), model }))?;
+    if arguments.is_empty() {
+        // With the targets of the tests, whose features the build above was made with.
+        python::test(project, "--all-targets")?;
+    }
+    Ok(())
 }
 
 /// Every fuzz target for `seconds`.

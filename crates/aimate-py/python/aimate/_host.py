@@ -7,7 +7,7 @@ import atexit
 import inspect
 import logging
 import threading
-from typing import TYPE_CHECKING, Any, Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Awaitable, Callable, Iterator
 
 from . import _aimate, _bridge
 from .errors import AimateError, UpstreamError
@@ -100,7 +100,7 @@ def provider(name: str, provider: Any) -> dict[str, Any]:
         raise TypeError(f"providers[{name!r}]: has no method `chat(request)`")
 
     async def answer(request: dict[str, Any], sink: Sink) -> None:
-        events = chat(request)
+        events: Any = chat(request)
         if inspect.isawaitable(events):
             events = await events
         if events is None:
@@ -117,13 +117,13 @@ def provider(name: str, provider: Any) -> dict[str, Any]:
                 if close is not None:
                     await close()
         else:
-            events = iter(events)
+            each: Iterator[Any] = iter(events)
             over = object()
-            while (event := await asyncio.to_thread(next, events, over)) is not over:
+            while (event := await asyncio.to_thread(next, each, over)) is not over:
                 if not await _put(sink, event):
                     break
 
-    models = getattr(provider, "models", ())
+    models: Any = getattr(provider, "models", ())
     if callable(models):
         models = models()
     listed = [{"id": model} if isinstance(model, str) else dict(model) for model in models]

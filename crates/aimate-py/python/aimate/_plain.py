@@ -27,7 +27,7 @@ def plain(value: Any, place: str) -> Any:
         return value.tolist()
     if hasattr(value, "_value_") and hasattr(value, "_name_"):  # enum
         return value.value
-    if hasattr(value, "keys") and hasattr(value, "__getitem__"):
+    if not isinstance(value, type) and hasattr(value, "keys") and hasattr(value, "__getitem__"):
         return {key: value[key] for key in value.keys()}
-    kind = type(value)
-    raise TypeError(f"{place}: is a {kind.__module__}.{kind.__qualname__}, which is no JSON")
+    kind = f"{type(value).__module__}.{type(value).__qualname__}"
+    raise TypeError(f"{place}: is a {kind}, which is no JSON")

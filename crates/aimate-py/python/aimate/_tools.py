@@ -80,19 +80,21 @@ def tool(
     return mark if function is None else mark(function)
 
 
-def tool_of(function: Any, *, name: str | None = None, policy: str | None = None) -> Tool:
+def tool_of(given: Any, *, name: str | None = None, policy: str | None = None) -> Tool:
     """Makes a tool of a function.
 
     Raises `TypeError` for a parameter whose type has no JSON Schema, naming it.
     """
+    # What it is is looked at here, not by a type checker.
+    function: Any = given
     if isinstance(function, Tool):
         return function
     if not callable(function):
         raise TypeError(f"tools: {function!r} is no function")
     marked = getattr(function, "__aimate_tool__", {})
     target = function if inspect.isroutine(function) else function.__call__
-    own_name = getattr(function, "__name__", type(function).__name__)
-    name = name or marked.get("name") or own_name
+    own_name = str(getattr(function, "__name__", type(function).__name__))
+    called: str = name or marked.get("name") or own_name
     policy = policy or marked.get("policy")
     signature = inspect.signature(function)
     hints = typing.get_type_hints(target, include_extras=True)
@@ -104,14 +106,14 @@ def tool_of(function: Any, *, name: str | None = None, policy: str | None = None
     context: str | None = None
     for parameter in signature.parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise TypeError(f"tools: `{name}` takes `*{parameter.name}`; a tool's parameters are named one by one")
+            raise TypeError(f"tools: `{called}` takes `*{parameter.name}`; a tool's parameters are named one by one")
         if parameter.kind is parameter.POSITIONAL_ONLY:
-            raise TypeError(f"tools: `{name}` takes `{parameter.name}` by its place alone; a tool is called by names")
+            raise TypeError(f"tools: `{called}` takes `{parameter.name}` by its place alone; a tool is called by names")
         hint = hints.get(parameter.name, Any)
         if hint is ToolContext:
             context = parameter.name
             continue
-        schema, read = builder.of(hint, f"{name}({parameter.name})")
+        schema, read = builder.of(hint, f"{called}({parameter.name})")
         if parameter.name in parameter_docs:
             schema = {**schema, "description": parameter_docs[parameter.name]} if "$ref" not in schema else {
                 "allOf": [schema],
@@ -131,6 +133,8 @@ def tool_of(function: Any, *, name: str | None = None, policy: str | None = None
     if builder.definitions:
         parameters["$defs"] = builder.definitions
 
+    is_async = _is_async(function)
+
     async def call(arguments: Any, told: dict[str, Any]) -> tuple[str, Any]:
         try:
             if not isinstance(arguments, dict):
@@ -142,20 +146,25 @@ def tool_of(function: Any, *, name: str | None = None, policy: str | None = None
             if context is not None:
                 progress = told.pop("progress")
                 named[context] = ToolContext(**told, _progress=progress)
-            result = await _host.call(lambda: function(**named)) if not _is_async(function) else await function(**named)
+            result: Any
+            if is_async:
+                pending: Any = function(**named)
+                result = await pending
+            else:
+                result = await _host.call(lambda: function(**named))
         except ToolError as error:
             return "error", str(error)[:_MAX_ERROR]
         except AimateError as error:
             return "error", error.detail[:_MAX_ERROR]
         except Exception as error:
-            logger.exception("the tool `%s` raised an exception", name)
+            logger.exception("the tool `%s` raised an exception", called)
             return "error", f"{type(error).__name__}: {error}"[:_MAX_ERROR]
         return ("text", result) if isinstance(result, str) else ("value", result)
 
-    spec: dict[str, Any] = {"name": name, "description": description, "parameters": parameters}
+    spec: dict[str, Any] = {"name": called, "description": description, "parameters": parameters}
     if policy is not None:
         spec["policy"] = policy
-    return Tool(name, spec, call)
+    return Tool(called, spec, call)
 
 
 def _is_async(function: Any) -> bool:
@@ -198,10 +207,10 @@ def _docs(text: str) -> tuple[str, dict[str, str]]:
             numpy = re.fullmatch(r"(\w+)(?:\s*:\s*.*)?", line)
             entry = _ENTRY.match(line)
             if numpy and not line.startswith(" ") and not (entry and entry.group(2)):
-                current = numpy.group(1)
+                current = str(numpy.group(1))
                 found[current] = ""
             elif entry and (current is None or not line.startswith("        ")):
-                current = entry.group(1)
+                current = str(entry.group(1))
                 found[current] = entry.group(2).strip()
             elif current is not None and stripped:
                 found[current] = f"{found[current]} {stripped}".strip()
@@ -313,7 +322,7 @@ class _Schema:
     def _object(
         self, hint: Any, names: list[str], required: list[str], make: Callable[[dict[str, Any]], Any], place: str
     ) -> tuple[dict[str, Any], Callable[[Any], Any]]:
-        key = hint.__name__
+        key = str(hint.__name__)
         reference = {"$ref": f"#/$defs/{key}"}
         if key in self.definitions:
             return reference, lambda value: self._readers[key](value)
