@@ -11,7 +11,7 @@ use crate::project::Project;
 /// The oldest Python that the package is for.
 const OLDEST: (u32, u32) = (3, 10);
 /// What builds the wheel.
-const MATURIN: &str = "maturin==1.9.6";
+const MATURIN: &str = "maturin==1.16.0";
 /// Bytes of a wheel at most.
 const MAX_WHEEL: u64 = 20_000_000;
 
@@ -19,7 +19,11 @@ const MAX_WHEEL: u64 = 20_000_000;
 /// module that `cargo build` with `targets` makes.
 pub(crate) fn test(project: &Project, targets: &str) -> Result {
     let folder = project.root.join("crates/aimate-py");
-    let python = environment(project, "test", &fs::read_to_string(folder.join("tests/requirements.txt")).map_err(|error| error.to_string())?)?;
+    let python = environment(
+        project,
+        "test",
+        &fs::read_to_string(folder.join("tests/requirements.txt")).map_err(|error| error.to_string())?,
+    )?;
     let mut build = project.cargo();
     run(build.args(["build", "--workspace", "--all-features", targets]))?;
     assemble(project, &folder)?;
@@ -58,7 +62,9 @@ pub(crate) fn wheel(project: &Project) -> Result {
     }
     let alone = environment(project, "alone", &wheel.to_string_lossy())?;
     let mut pip = Command::new(&alone);
-    run(pip.args(["-m", "pip", "install", "--quiet", "--force-reinstall", "--no-index", "--no-deps"]).arg(&wheel))?;
+    run(pip
+        .args(["-m", "pip", "install", "--quiet", "--force-reinstall", "--no-index", "--no-deps"])
+        .arg(&wheel))?;
     let mut look = Command::new(&alone);
     let code = "from aimate.testing import Scripted\nwith Scripted('It works.').open_sync() as engine:\n    print(engine.chat('?').text())";
     run(look.args(["-c", code]))?;
@@ -101,7 +107,9 @@ fn interpreter() -> Result<String> {
     let version = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
     if version < OLDEST {
         let ((major, minor), (least, of)) = (version, OLDEST);
-        return Err(format!("{python} is {major}.{minor}; the Python package is for {least}.{of} and later").into());
+        return Err(
+            format!("{python} is {major}.{minor}; the Python package is for {least}.{of} and later").into()
+        );
     }
     Ok(python)
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use aimate::store::{Backup, RestoreTarget};
 use aimate::{Error, Result};
 
-use crate::exit_code::ExitCode;
 use crate::config::Config;
+use crate::exit_code::ExitCode;
 use crate::terminal::{counted, plain, say};
 
 /// What `backup` takes.

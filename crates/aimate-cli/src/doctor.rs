@@ -2,7 +2,6 @@
 
 mod knowledge;
 
-
 use aimate::audit::AuditHead;
 use aimate::providers;
 use aimate::sealing::SecretKind;

@@ -7,8 +7,8 @@ use aimate::Result;
 use aimate::text::extract::{ExtractError, Extracted, Extractor};
 use serde_json::{Value, json};
 
-use crate::exit_code::ExitCode;
 use crate::config::extractor;
+use crate::exit_code::ExitCode;
 use crate::reading::Reading;
 use crate::terminal::{counted, plain, say};
 

@@ -14,8 +14,8 @@ use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::exit_code::ExitCode;
 use crate::config::Config;
+use crate::exit_code::ExitCode;
 use crate::terminal::{counted, number, plain, say};
 use crate::wait::{Waiting, bar, documents};
 

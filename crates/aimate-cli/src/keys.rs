@@ -1,11 +1,10 @@
 //! `aimate keys`.
 
-
 use aimate::engine::KeyState;
 use aimate::{Engine, Result};
 
-use crate::exit_code::ExitCode;
 use crate::config::Config;
+use crate::exit_code::ExitCode;
 use crate::terminal::{counted, plain, say};
 
 /// What `keys` takes.

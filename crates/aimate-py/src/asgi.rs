@@ -73,7 +73,10 @@ impl http_body::Body for Brought {
     type Data = Bytes;
     type Error = BodyFailed;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<std::result::Result<Frame<Bytes>, BodyFailed>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<std::result::Result<Frame<Bytes>, BodyFailed>>> {
         self.0.poll_recv(context).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
     }
 }
@@ -90,8 +93,10 @@ impl Exchange {
         let method: Method = method.parse().map_err(|_| PyValueError::new_err("method: is none of HTTP"))?;
         let mut all = HeaderMap::new();
         for (name, value) in headers {
-            let name = HeaderName::from_bytes(&name).map_err(|_| PyValueError::new_err("headers: a name is none"))?;
-            let value = HeaderValue::from_bytes(&value).map_err(|_| PyValueError::new_err("headers: a value is none"))?;
+            let name = HeaderName::from_bytes(&name)
+                .map_err(|_| PyValueError::new_err("headers: a name is none"))?;
+            let value = HeaderValue::from_bytes(&value)
+                .map_err(|_| PyValueError::new_err("headers: a value is none"))?;
             all.append(name, value);
         }
         let (sender, receiver) = mpsc::channel(WAITING);
@@ -148,7 +153,10 @@ impl Exchange {
             Ok(Outcome::Made(Box::new(move |py| {
                 let headers = PyList::empty(py);
                 for (name, value) in &head.headers {
-                    headers.append((PyBytes::new(py, name.as_str().as_bytes()), PyBytes::new(py, value.as_bytes())))?;
+                    headers.append((
+                        PyBytes::new(py, name.as_str().as_bytes()),
+                        PyBytes::new(py, value.as_bytes()),
+                    ))?;
                 }
                 Ok((head.status.as_u16(), headers).into_pyobject(py)?.into_any().unbind())
             })))
@@ -184,5 +192,7 @@ impl Exchange {
 
 /// For a prefix that is none.
 pub(crate) fn no_mount() -> Fault {
-    Fault::Engine(aimate::Error::invalid("the app is mounted under a path of other characters than letters, digits, `-`, `_`, `.` and `/`"))
+    Fault::Engine(aimate::Error::invalid(
+        "the app is mounted under a path of other characters than letters, digits, `-`, `_`, `.` and `/`",
+    ))
 }

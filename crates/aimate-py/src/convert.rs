@@ -160,9 +160,9 @@ impl Place<'_> {
             return Ok(Value::Null);
         }
         if let Ok(text) = object.cast::<PyString>() {
-            let text = text.to_str().map_err(|_| {
-                PyValueError::new_err(format!("{self}: is no text: it has a lone surrogate"))
-            })?;
+            let text = text
+                .to_str()
+                .map_err(|_| PyValueError::new_err(format!("{self}: is no text: it has a lone surrogate")))?;
             return Ok(Value::String(text.to_owned()));
         }
         // Before int, of which bool is one.
@@ -170,10 +170,13 @@ impl Place<'_> {
             return Ok(Value::Bool(flag.is_true()));
         }
         if object.is_instance_of::<PyInt>() {
-            let number = object.extract::<i64>().map(Number::from).or_else(|_| object.extract::<u64>().map(Number::from));
-            return number.map(Value::Number).map_err(|_| {
-                PyValueError::new_err(format!("{self}: is a number of more than 64 bits"))
-            });
+            let number = object
+                .extract::<i64>()
+                .map(Number::from)
+                .or_else(|_| object.extract::<u64>().map(Number::from));
+            return number
+                .map(Value::Number)
+                .map_err(|_| PyValueError::new_err(format!("{self}: is a number of more than 64 bits")));
         }
         if let Ok(number) = object.cast::<PyFloat>() {
             let number = Number::from_f64(number.value());
@@ -204,9 +207,9 @@ impl Place<'_> {
     fn dict(&self, dict: &Bound<'_, PyDict>) -> PyResult<Value> {
         let mut fields = Map::with_capacity(dict.len());
         for (key, value) in dict {
-            let key = key.cast::<PyString>().map_err(|_| {
-                PyTypeError::new_err(format!("{self}: has a key that is no string: {key}"))
-            })?;
+            let key = key
+                .cast::<PyString>()
+                .map_err(|_| PyTypeError::new_err(format!("{self}: has a key that is no string: {key}")))?;
             let key = key.to_str()?;
             fields.insert(key.to_owned(), self.within(key).value(&value)?);
         }

@@ -76,7 +76,11 @@ impl Door {
     }
 
     /// Sends a request as it is, for `scope`; nobody where there is none.
-    pub(crate) async fn send(&self, mut request: Request<DoorBody>, scope: Option<Scope>) -> Response<DoorBody> {
+    pub(crate) async fn send(
+        &self,
+        mut request: Request<DoorBody>,
+        scope: Option<Scope>,
+    ) -> Response<DoorBody> {
         if let Some(scope) = scope {
             request.extensions_mut().insert(scope);
         }
@@ -94,7 +98,9 @@ impl Door {
             let Asked { method, path, body } = asked;
             let mut request = Request::new(whole(body.unwrap_or_default()));
             *request.method_mut() = method;
-            *request.uri_mut() = path.parse().map_err(|_| Fault::Engine(aimate::Error::invalid("an id has characters that none has")))?;
+            *request.uri_mut() = path
+                .parse()
+                .map_err(|_| Fault::Engine(aimate::Error::invalid("an id has characters that none has")))?;
             request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             request.headers_mut().insert(ACCEPT, HeaderValue::from_static("*/*"));
             answered(door.send(request, Some(scope)).await).await
@@ -109,7 +115,9 @@ where
     S::Future: Send + 'static,
     B: http_body::Body<Data = Bytes> + Send + 'static,
 {
-    BoxCloneSyncService::new(service.map_response(|response| response.map(|body| body.map_err(|_| BodyFailed).boxed_unsync())))
+    BoxCloneSyncService::new(
+        service.map_response(|response| response.map(|body| body.map_err(|_| BodyFailed).boxed_unsync())),
+    )
 }
 
 /// An empty one of the same kind: the router's type has a name in aimate-http alone.

@@ -148,7 +148,13 @@ impl Engine {
     }
 
     /// Tells what the HTTP API has no route for: see `tenant.rs`.
-    fn manage(&self, py: Python<'_>, who: Who, act: String, arguments: &Bound<'_, PyAny>) -> PyResult<Pending> {
+    fn manage(
+        &self,
+        py: Python<'_>,
+        who: Who,
+        act: String,
+        arguments: &Bound<'_, PyAny>,
+    ) -> PyResult<Pending> {
         let open = self.state.open().map_err(|fault| fault.into_error(py))?;
         let scope = scope_of(open.engine.clone(), who)?;
         let arguments = convert::value(arguments, "arguments")?;
@@ -190,8 +196,11 @@ impl Engine {
                 }
                 .with_source(error)
             })?;
-            let unreadable = |error: std::io::Error| aimate::Error::invalid("the file cannot be read any further").with_source(error);
-            let bytes = ReaderStream::with_capacity(file, 64 << 10).map(move |piece| piece.map_err(unreadable));
+            let unreadable = |error: std::io::Error| {
+                aimate::Error::invalid("the file cannot be read any further").with_source(error)
+            };
+            let bytes =
+                ReaderStream::with_capacity(file, 64 << 10).map(move |piece| piece.map_err(unreadable));
             add(open, scope.await?, &collection, new, bytes.boxed()).await
         }))
     }
@@ -330,7 +339,11 @@ pub(crate) fn open(config: &Bound<'_, PyAny>, parts: &Bound<'_, PyAny>) -> PyRes
     Ok(Pending::new(async move {
         let engine = build::engine(config, parts).await?;
         let door = Door::new(engine.clone(), "");
-        let state = Arc::new(EngineState { open: Mutex::new(Some(OpenEngine { engine, door })), host, mounts: Mounts::default() });
+        let state = Arc::new(EngineState {
+            open: Mutex::new(Some(OpenEngine { engine, door })),
+            host,
+            mounts: Mounts::default(),
+        });
         runtime::note(Arc::downgrade(&state));
         Ok(Outcome::Made(Box::new(move |py| Ok(Py::new(py, Engine { state })?.into_any()))))
     }))

@@ -51,7 +51,8 @@ pub(crate) struct Job {
 impl Job {
     /// Starts it, unless it was started or given up before.
     pub(crate) fn start(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
-        let Some((arguments, deliver)) = self.parts.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+        let Some((arguments, deliver)) = self.parts.lock().unwrap_or_else(PoisonError::into_inner).take()
+        else {
             return Ok(());
         };
         self.begun.notify_one();
@@ -152,7 +153,9 @@ impl Host {
                 let _ = sender.send(read.map_err(|error| fault::of_exception(py, &error, &name)));
             }),
         );
-        receiver.await.unwrap_or_else(|_| Err(Error::unavailable(format!("{who} was not called: its event loop is gone"))))
+        receiver.await.unwrap_or_else(|_| {
+            Err(Error::unavailable(format!("{who} was not called: its event loop is gone")))
+        })
     }
 
     /// Begins a call, which ends when what is returned is dropped.
@@ -216,7 +219,9 @@ async fn elsewhere(job: Arc<Job>, home: Option<Arc<Home>>) {
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce(Python<'_>) -> PyResult<T> + Send + 'static) -> Option<T> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce(Python<'_>) -> PyResult<T> + Send + 'static,
+) -> Option<T> {
     let work = tokio::task::spawn_blocking(move || Python::try_attach(|py| work(py).ok()).flatten());
     work.await.ok().flatten()
 }

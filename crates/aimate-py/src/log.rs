@@ -55,10 +55,8 @@ pub(crate) fn next_records(py: Python<'_>) -> Option<Vec<(u8, String, String)>> 
     py.detach(|| {
         let mut queue = QUEUE.lock().unwrap_or_else(PoisonError::into_inner);
         if queue.records.is_empty() && !queue.is_over {
-            queue = CHANGED
-                .wait_timeout(queue, Duration::from_secs(1))
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            queue =
+                CHANGED.wait_timeout(queue, Duration::from_secs(1)).unwrap_or_else(PoisonError::into_inner).0;
         }
         let dropped = DROPPED.swap(0, Ordering::Relaxed);
         let mut records: Vec<_> =

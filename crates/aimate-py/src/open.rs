@@ -121,7 +121,9 @@ fn servers(mut builder: EngineBuilder, config: &Config, transport: &Transport) -
         (Some(_), Some(_)) => {
             return Err(Error::field("brave_api_key", "excludes `searxng_url`; give one of them"));
         }
-        (Some(url), None) => builder = builder.web_search(Arc::new(SearxngSearch::new(transport.clone(), url))),
+        (Some(url), None) => {
+            builder = builder.web_search(Arc::new(SearxngSearch::new(transport.clone(), url)))
+        }
         (None, Some(key)) => {
             builder = builder.web_search(Arc::new(BraveSearch::new(transport.clone(), key.clone())));
         }
@@ -143,8 +145,12 @@ fn servers(mut builder: EngineBuilder, config: &Config, transport: &Transport) -
 
 async fn local_embedder(folder: std::path::PathBuf) -> Result<Arc<dyn Embedder>> {
     let loading = tokio::task::spawn_blocking(move || LocalEmbedder::open(&folder)).await;
-    let embedder = loading.map_err(|error| Error::internal("loading the embedder failed").with_source(error))?;
-    Ok(Arc::new(embedder.map_err(|error| Error::new(error.kind(), format!("`model_dir`: {error}")).with_source(error))?))
+    let embedder =
+        loading.map_err(|error| Error::internal("loading the embedder failed").with_source(error))?;
+    Ok(Arc::new(
+        embedder
+            .map_err(|error| Error::new(error.kind(), format!("`model_dir`: {error}")).with_source(error))?,
+    ))
 }
 
 /// A child process that reads risky documents; without one they are read here.

@@ -68,7 +68,8 @@ impl Pending {
     fn begin(&self, done: impl FnOnce(Result<Outcome>) + Send + 'static) -> PyResult<()> {
         let runtime = runtime::handle()?;
         let work = self.work.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let work = work.ok_or_else(|| PyRuntimeError::new_err("this call was made already; a call is made once"))?;
+        let work =
+            work.ok_or_else(|| PyRuntimeError::new_err("this call was made already; a call is made once"))?;
         let task = runtime.spawn(async move {
             done(caught(work).await);
         });

@@ -60,7 +60,8 @@ impl Port {
 impl Port {
     #[new]
     fn new() -> PyResult<Self> {
-        let failed = |error: std::io::Error| PyOSError::new_err(format!("no socket for an event loop: {error}"));
+        let failed =
+            |error: std::io::Error| PyOSError::new_err(format!("no socket for an event loop: {error}"));
         let (reader, writer) = UnixStream::pair().map_err(failed)?;
         for socket in [&reader, &writer] {
             socket.set_nonblocking(true).map_err(failed)?;
@@ -80,7 +81,8 @@ impl Port {
         while (&self.reader).read(&mut bytes).is_ok_and(|read| read == bytes.len()) {}
         // Before the queue is taken: what comes after wakes the loop again.
         self.inner.is_woken.store(false, Ordering::Release);
-        let deliveries = std::mem::take(&mut *self.inner.queue.lock().unwrap_or_else(PoisonError::into_inner));
+        let deliveries =
+            std::mem::take(&mut *self.inner.queue.lock().unwrap_or_else(PoisonError::into_inner));
         for delivery in deliveries {
             let delivered = match delivery {
                 Delivery::Settle(future, outcome) => settle(py, future.bind(py), outcome),

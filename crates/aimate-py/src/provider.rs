@@ -1,13 +1,13 @@
 //! Providers of the application's own.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use aimate::model::Capability;
 use aimate::message::{ToolCall, text_of};
+use aimate::model::Capability;
 use aimate::provider::{
-    ChatProvider, ChatRequest, Endpoint, FinishReason, ListedModel, ONLY_MODEL, ProviderEvent, ProviderProfile,
-    ProviderStream,
+    ChatProvider, ChatRequest, Endpoint, FinishReason, ListedModel, ONLY_MODEL, ProviderEvent,
+    ProviderProfile, ProviderStream,
 };
 use aimate::usage::TokenUsage;
 use aimate::{Error, Result, StreamExt, WarningCode, async_trait, stream};
@@ -18,10 +18,10 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
+use crate::convert;
 use crate::fault::{self, Fault};
 use crate::host::{Function, Host, Running};
 use crate::pending::{Outcome, Pending};
-use crate::convert;
 
 /// Events that wait for the engine; then the provider waits.
 const WAITING: usize = 256;
@@ -78,7 +78,11 @@ impl ChatProvider for HostProvider {
         let (sender, receiver) = mpsc::channel(WAITING);
         let is_finished = Arc::new(AtomicBool::new(false));
         let calls_tools = Arc::new(AtomicBool::new(false));
-        let sink = Sink { sender: sender.clone(), is_finished: is_finished.clone(), calls_tools: calls_tools.clone() };
+        let sink = Sink {
+            sender: sender.clone(),
+            is_finished: is_finished.clone(),
+            calls_tools: calls_tools.clone(),
+        };
         let asked = request_object(request);
         let arguments = move |py: Python<'_>| -> PyResult<_> {
             Ok((convert::object_of(py, &asked)?, Py::new(py, sink)?).into_pyobject(py)?.unbind())
@@ -88,7 +92,9 @@ impl ChatProvider for HostProvider {
             let last = match outcome {
                 Ok(_) if is_finished.load(Ordering::Acquire) => return,
                 // A provider that returns is done.
-                Ok(_) if calls_tools.load(Ordering::Acquire) => Ok(ProviderEvent::Finish(FinishReason::ToolCalls)),
+                Ok(_) if calls_tools.load(Ordering::Acquire) => {
+                    Ok(ProviderEvent::Finish(FinishReason::ToolCalls))
+                }
                 Ok(_) => Ok(ProviderEvent::Finish(FinishReason::Stop)),
                 Err(error) => Err(fault::of_exception(py, &error, &who)),
             };
@@ -177,7 +183,8 @@ impl Sink {
             Err(TrySendError::Full(event)) => {
                 let sender = self.sender.clone();
                 let pending = Pending::new(async move {
-                    let gone = |_| Fault::Engine(Error::unavailable("nobody listens to this answer any more"));
+                    let gone =
+                        |_| Fault::Engine(Error::unavailable("nobody listens to this answer any more"));
                     sender.send(event).await.map_err(gone)?;
                     Ok(Outcome::Nothing)
                 });
@@ -213,7 +220,11 @@ pub(crate) fn provider_event(object: &Bound<'_, PyAny>) -> PyResult<Option<Provi
                 Value::String(text) => ToolCall::parse_arguments(&text),
                 value => value,
             };
-            Ok(Some(ProviderEvent::ToolCall(ToolCall::new(field("id").unwrap_or_default(), needed("name")?, arguments))))
+            Ok(Some(ProviderEvent::ToolCall(ToolCall::new(
+                field("id").unwrap_or_default(),
+                needed("name")?,
+                arguments,
+            ))))
         }
         "usage" => usage(&event).map(|usage| Some(ProviderEvent::Usage(usage))),
         "warning" => {
@@ -241,7 +252,8 @@ fn usage(event: &Value) -> PyResult<TokenUsage> {
     for name in ["input_tokens", "output_tokens"] {
         fields.entry(name).or_insert_with(|| 0.into());
     }
-    serde_json::from_value(Value::Object(fields)).map_err(|error| PyTypeError::new_err(format!("event: {error}")))
+    serde_json::from_value(Value::Object(fields))
+        .map_err(|error| PyTypeError::new_err(format!("event: {error}")))
 }
 
 fn shortened(event: &Value) -> String {

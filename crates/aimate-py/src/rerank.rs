@@ -31,12 +31,14 @@ impl Reranker for HostReranker {
 
     async fn rerank(&self, query: &str, passages: &[String]) -> Result<Vec<f32>> {
         let (query, given) = (query.to_owned(), passages.to_vec());
-        let arguments =
-            move |py: Python<'_>| -> PyResult<_> { Ok((query, PyList::new(py, given)?).into_pyobject(py)?.unbind()) };
+        let arguments = move |py: Python<'_>| -> PyResult<_> {
+            Ok((query, PyList::new(py, given)?).into_pyobject(py)?.unbind())
+        };
         let who = format!("the reranker `{}`", self.name);
         let read = |result: &Bound<'_, PyAny>| result.extract::<Vec<f32>>();
         let scores = self.host.call(&who, &self.rerank, Box::new(arguments), read).await?;
-        let (is_whole, are_finite) = (scores.len() == passages.len(), scores.iter().all(|score| score.is_finite()));
+        let (is_whole, are_finite) =
+            (scores.len() == passages.len(), scores.iter().all(|score| score.is_finite()));
         if is_whole && are_finite {
             return Ok(scores);
         }

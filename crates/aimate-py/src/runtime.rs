@@ -76,7 +76,9 @@ pub(crate) fn note(engine: Weak<EngineState>) {
 }
 
 /// Runs work on the runtime; `None` if it is over.
-pub(crate) fn spawn<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Option<JoinHandle<T>> {
+pub(crate) fn spawn<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> Option<JoinHandle<T>> {
     if is_forked() {
         return None;
     }

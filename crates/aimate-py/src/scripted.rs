@@ -48,7 +48,8 @@ impl Script {
         }
         let steps: PyResult<Vec<Vec<Step>>> = script.try_iter()?.map(|step| steps(&step?)).collect();
         let mut steps: Vec<Step> = steps?.into_iter().flatten().collect();
-        let ends = |step: &Step| matches!(step, Step::Hang | Step::Fail(_) | Step::Say(ProviderEvent::Finish(_)));
+        let ends =
+            |step: &Step| matches!(step, Step::Hang | Step::Fail(_) | Step::Say(ProviderEvent::Finish(_)));
         if !steps.iter().any(ends) {
             let calls = steps.iter().any(|step| matches!(step, Step::Say(ProviderEvent::ToolCall(_))));
             let reason = if calls { "tool_calls" } else { "stop" };
@@ -82,9 +83,11 @@ fn steps(step: &Bound<'_, PyAny>) -> PyResult<Vec<Step>> {
         Some("wait") => vec![Step::Wait(seconds(field("seconds")?.extract()?)?)],
         Some("hang") => vec![Step::Hang],
         Some("fail") => {
-            let code: String = field("code")?.extract::<Option<String>>()?.unwrap_or_else(|| "upstream".to_owned());
-            let kind: ErrorKind =
-                code.parse().map_err(|_| PyValueError::new_err(format!("code: there is no code `{code}`")))?;
+            let code: String =
+                field("code")?.extract::<Option<String>>()?.unwrap_or_else(|| "upstream".to_owned());
+            let kind: ErrorKind = code
+                .parse()
+                .map_err(|_| PyValueError::new_err(format!("code: there is no code `{code}`")))?;
             let detail: Option<String> = field("detail")?.extract()?;
             vec![Step::Fail(Error::new(kind, detail.unwrap_or_else(|| "the script says so".to_owned())))]
         }

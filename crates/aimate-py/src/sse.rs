@@ -30,7 +30,8 @@ impl SseReader {
     /// The next whole event. Comments are left out.
     pub(crate) fn next(&mut self) -> Option<SseEvent> {
         loop {
-            let Some(found) = self.buffer.get(self.searched..)?.windows(2).position(|two| two == b"\n\n") else {
+            let Some(found) = self.buffer.get(self.searched..)?.windows(2).position(|two| two == b"\n\n")
+            else {
                 self.searched = self.buffer.len().saturating_sub(1);
                 return None;
             };

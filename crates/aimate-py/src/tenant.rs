@@ -55,7 +55,8 @@ fn field<T: DeserializeOwned>(given: &Value, name: &'static str) -> Result<T> {
 }
 
 fn page(given: &Value) -> Result<PageRequest> {
-    let limit = given.get("limit").and_then(Value::as_u64).map(|limit| u32::try_from(limit).unwrap_or(u32::MAX));
+    let limit =
+        given.get("limit").and_then(Value::as_u64).map(|limit| u32::try_from(limit).unwrap_or(u32::MAX));
     Ok(PageRequest::new(limit, given.get("cursor").and_then(Value::as_str))?)
 }
 

@@ -54,7 +54,9 @@ fn arguments_of(context: ToolContext, arguments: Value) -> Arguments {
         let progress = PyCFunction::new_closure(py, None, None, move |arguments: &Bound<'_, PyTuple>, _| {
             let progress = convert::value(&arguments.get_item(0)?, "progress")?;
             let progress = serde_json::from_value(progress);
-            caller.progress(progress.map_err(|error| pyo3::exceptions::PyTypeError::new_err(error.to_string()))?);
+            caller.progress(
+                progress.map_err(|error| pyo3::exceptions::PyTypeError::new_err(error.to_string()))?,
+            );
             PyResult::Ok(())
         })?;
         told.set_item("progress", progress)?;

@@ -31,7 +31,10 @@ impl HostEmbedder {
         }
         for (n, vector) in vectors.iter().enumerate() {
             if vector.len() != dimensions {
-                return wrong(format!("returned a vector of {} numbers (row {n}); its own are of {dimensions}", vector.len()));
+                return wrong(format!(
+                    "returned a vector of {} numbers (row {n}); its own are of {dimensions}",
+                    vector.len()
+                ));
             }
             if vector.iter().any(|number| !number.is_finite()) {
                 return wrong(format!("returned a number that is not finite (row {n})"));

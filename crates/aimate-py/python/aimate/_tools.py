@@ -12,7 +12,7 @@ import re
 import types
 import typing
 import uuid
-from typing import Any, Callable, Literal, Union
+from typing import Any, Callable, Literal, TypeVar, Union, overload
 
 from . import _host
 from .errors import AimateError, ToolError
@@ -65,8 +65,21 @@ class Tool:
     call: Callable[..., Any]
 
 
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@overload
+def tool(function: F, *, name: str | None = None, policy: Literal["allow", "ask", "deny"] | None = None) -> F: ...
+
+
+@overload
 def tool(
-    function: Callable[..., Any] | None = None,
+    *, name: str | None = None, policy: Literal["allow", "ask", "deny"] | None = None
+) -> Callable[[F], F]: ...
+
+
+def tool(
+    function: Any = None,
     *,
     name: str | None = None,
     policy: Literal["allow", "ask", "deny"] | None = None,
