@@ -19,7 +19,8 @@ use tokio::sync::mpsc;
 
 use crate::door::{BodyFailed, Door, DoorBody};
 use crate::fault::{Fault, Result, bug};
-use crate::pending::{Outcome, Pending};
+use crate::outcome::Outcome;
+use crate::pending::Pending;
 
 /// Pieces of a request's body that wait.
 const WAITING: usize = 8;
@@ -41,7 +42,8 @@ impl Mounts {
     pub(crate) fn door(&self, engine: &aimate::Engine, prefix: &str) -> Option<Door> {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "/-_.~".contains(c);
         let is_prefix = prefix.starts_with('/') && prefix.len() > 1 && prefix.len() <= 200;
-        if !prefix.is_empty() && !(is_prefix && !prefix.ends_with('/') && prefix.chars().all(is_plain)) {
+        let fits = is_prefix && !prefix.ends_with('/') && prefix.chars().all(is_plain);
+        if !(prefix.is_empty() || fits) {
             return None;
         }
         let mut doors = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -31,7 +31,7 @@ pub(crate) struct Config {
     pub(crate) default_embedder: Option<String>,
     pub(crate) model_dir: Option<PathBuf>,
     pub(crate) allow_private: Vec<String>,
-    pub(crate) tool_servers: Vec<ToolServer>,
+    pub(crate) tool_servers: Vec<ConfiguredToolServer>,
     pub(crate) reranker: Option<RerankServer>,
     pub(crate) searxng_url: Option<String>,
     pub(crate) brave_api_key: Option<Secret>,
@@ -47,7 +47,7 @@ pub(crate) struct Config {
 /// A tool server that every user may use.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct ToolServer {
+pub(crate) struct ConfiguredToolServer {
     name: String,
     #[serde(default)]
     url: Option<String>,
@@ -64,7 +64,7 @@ pub(crate) struct ToolServer {
     policy: BTreeMap<String, ToolPolicy>,
 }
 
-impl ToolServer {
+impl ConfiguredToolServer {
     /// The server.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt};
 
 use crate::fault::{Fault, Result, bug};
-use crate::pending::Outcome;
+use crate::outcome::Outcome;
 
 /// A request's or a response's body.
 pub(crate) type DoorBody = UnsyncBoxBody<Bytes, BodyFailed>;

@@ -19,11 +19,13 @@ use crate::door::{Answered, Asked, Door};
 use crate::fault::{Fault, Result};
 use crate::host::{Home, Host};
 use crate::open::Parts;
-use crate::pending::{Outcome, Pending};
+use crate::outcome::Outcome;
+use crate::pending::Pending;
 use crate::port::Port;
 use crate::provider::HostProvider;
 use crate::rerank::HostReranker;
-use crate::scripted::Script;
+use crate::runtime::Ending;
+use crate::scripted::PlayedScript;
 use crate::server::{Server, Serving};
 use crate::stream::Stream;
 use crate::vector::HostEmbedder;
@@ -65,6 +67,12 @@ impl EngineState {
     }
 }
 
+impl Ending for EngineState {
+    fn end(&self) -> BoxFuture<'_, ()> {
+        self.close(Duration::ZERO).boxed()
+    }
+}
+
 impl Drop for EngineState {
     fn drop(&mut self) {
         let open = self.slot().take();
@@ -76,8 +84,8 @@ impl Drop for EngineState {
 }
 
 /// One engine; `aimate.Engine` and `aimate.SyncEngine` are made of it.
-#[pyclass(frozen, module = "aimate._aimate")]
-pub(crate) struct Engine {
+#[pyclass(frozen, name = "Engine", module = "aimate._aimate")]
+pub(crate) struct NativeEngine {
     state: Arc<EngineState>,
 }
 
@@ -110,7 +118,7 @@ fn asked(method: &str, path: String, body: Option<&Bound<'_, PyAny>>) -> PyResul
 }
 
 #[pymethods]
-impl Engine {
+impl NativeEngine {
     /// Asks the HTTP API; the outcome is its JSON as objects.
     #[pyo3(signature = (who, method, path, body=None))]
     fn request(
@@ -344,8 +352,9 @@ pub(crate) fn open(config: &Bound<'_, PyAny>, parts: &Bound<'_, PyAny>) -> PyRes
             host,
             mounts: Mounts::default(),
         });
-        runtime::note(Arc::downgrade(&state));
-        Ok(Outcome::Made(Box::new(move |py| Ok(Py::new(py, Engine { state })?.into_any()))))
+        let ending: Arc<dyn Ending> = state.clone();
+        runtime::note(Arc::downgrade(&ending));
+        Ok(Outcome::Made(Box::new(move |py| Ok(Py::new(py, NativeEngine { state })?.into_any()))))
     }))
 }
 
@@ -357,7 +366,7 @@ fn take_parts(host: &Arc<Host>, parts: &Bound<'_, PyAny>) -> PyResult<Parts> {
     let mut taken = Parts::default();
     for item in parts.get_item("providers")?.try_iter()? {
         let (name, provider): (String, Py<PyAny>) = item?.extract()?;
-        if let Ok(script) = provider.bind(py).cast::<Script>() {
+        if let Ok(script) = provider.bind(py).cast::<PlayedScript>() {
             taken.providers.push((name, script.get().provider()));
         } else {
             taken.providers.push((name.clone(), Arc::new(HostProvider::new(host, name, provider.bind(py))?)));

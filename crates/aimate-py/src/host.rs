@@ -14,7 +14,7 @@ use pyo3::types::PyTuple;
 use tokio::sync::{Notify, oneshot};
 
 use crate::fault;
-use crate::port::{Delivery, Port, PortInner};
+use crate::port::{Delivery, LoopCall, Port, PortInner};
 
 /// How long a loop may take to begin with a call before somebody looks whether it runs
 /// at all.
@@ -48,9 +48,8 @@ pub(crate) struct Job {
     begun: Notify,
 }
 
-impl Job {
-    /// Starts it, unless it was started or given up before.
-    pub(crate) fn start(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
+impl LoopCall for Job {
+    fn start(&self, py: Python<'_>) -> PyResult<()> {
         let Some((arguments, deliver)) = self.parts.lock().unwrap_or_else(PoisonError::into_inner).take()
         else {
             return Ok(());
@@ -71,8 +70,7 @@ impl Job {
         Ok(())
     }
 
-    /// Ends it: nobody waits for it any more.
-    pub(crate) fn cancel(&self, py: Python<'_>) -> PyResult<()> {
+    fn cancel(&self, py: Python<'_>) -> PyResult<()> {
         self.is_over.store(true, Ordering::Release);
         self.parts.lock().unwrap_or_else(PoisonError::into_inner).take();
         let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -81,7 +79,9 @@ impl Job {
         }
         Ok(())
     }
+}
 
+impl Job {
     fn is_begun(&self) -> bool {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }

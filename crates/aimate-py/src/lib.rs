@@ -19,6 +19,7 @@ mod fault;
 mod host;
 mod log;
 mod open;
+mod outcome;
 mod pending;
 mod port;
 mod provider;
@@ -44,7 +45,7 @@ mod _aimate {
     #[pymodule_export]
     use crate::command::{command, extract_worker};
     #[pymodule_export]
-    use crate::engine::{Engine, generate_key, open};
+    use crate::engine::{NativeEngine, generate_key, open};
     #[pymodule_export]
     use crate::host::Reply;
     #[pymodule_export]
@@ -58,7 +59,7 @@ mod _aimate {
     #[pymodule_export]
     use crate::runtime::shutdown;
     #[pymodule_export]
-    use crate::scripted::Script;
+    use crate::scripted::PlayedScript;
     #[pymodule_export]
     use crate::server::Server;
     #[pymodule_export]

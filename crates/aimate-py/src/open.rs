@@ -122,7 +122,7 @@ fn servers(mut builder: EngineBuilder, config: &Config, transport: &Transport) -
             return Err(Error::field("brave_api_key", "excludes `searxng_url`; give one of them"));
         }
         (Some(url), None) => {
-            builder = builder.web_search(Arc::new(SearxngSearch::new(transport.clone(), url)))
+            builder = builder.web_search(Arc::new(SearxngSearch::new(transport.clone(), url)));
         }
         (None, Some(key)) => {
             builder = builder.web_search(Arc::new(BraveSearch::new(transport.clone(), key.clone())));

@@ -6,48 +6,19 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
 use tokio::task::AbortHandle;
 
 use crate::fault::{Result, bug};
+use crate::outcome::Outcome;
 use crate::port::{Delivery, Port};
-use crate::{convert, runtime};
+use crate::runtime;
 
 /// How often a blocking caller looks whether Ctrl-C was pressed.
 const SIGNAL_CHECK: Duration = Duration::from_millis(50);
-
-/// What came of a call, to be made an object where Python's lock is held.
-pub(crate) enum Outcome {
-    /// `None`.
-    Nothing,
-    /// JSON.
-    Json(Bytes),
-    /// Bytes as they are.
-    Bytes(Bytes),
-    /// What this makes.
-    Made(Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>),
-}
-
-impl Outcome {
-    pub(crate) fn into_object(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        match self {
-            Self::Nothing => Ok(py.None()),
-            Self::Json(json) => convert::object(py, &json).map(Bound::unbind),
-            Self::Bytes(bytes) => Ok(PyBytes::new(py, &bytes).into_any().unbind()),
-            Self::Made(make) => make(py),
-        }
-    }
-
-    /// A serializable value as an object.
-    pub(crate) fn of(value: &impl serde::Serialize) -> Result<Self> {
-        serde_json::to_vec(value).map(|json| Self::Json(json.into())).map_err(|_| bug())
-    }
-}
 
 /// Work that makes an outcome.
 pub(crate) type Work = BoxFuture<'static, Result<Outcome>>;

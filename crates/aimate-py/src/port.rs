@@ -10,17 +10,24 @@ use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 
 use crate::fault::Result;
-use crate::host::Job;
-use crate::pending::Outcome;
+use crate::outcome::Outcome;
+
+/// A call of a function of the application's.
+pub(crate) trait LoopCall: Send + Sync {
+    /// Starts it, unless it was started or given up before.
+    fn start(&self, py: Python<'_>) -> PyResult<()>;
+    /// Ends it: nobody waits for it any more.
+    fn cancel(&self, py: Python<'_>) -> PyResult<()>;
+}
 
 /// What is brought to a loop.
 pub(crate) enum Delivery {
     /// The outcome of what an `asyncio.Future` stands for.
     Settle(Py<PyAny>, Result<Outcome>),
     /// A call of a function of the application's.
-    Call(Arc<Job>),
+    Call(Arc<dyn LoopCall>),
     /// The end of such a call that nobody waits for.
-    Cancel(Arc<Job>),
+    Cancel(Arc<dyn LoopCall>),
 }
 
 /// The queue of one event loop, and what wakes it: a pair of sockets, of which the loop
@@ -86,8 +93,8 @@ impl Port {
         for delivery in deliveries {
             let delivered = match delivery {
                 Delivery::Settle(future, outcome) => settle(py, future.bind(py), outcome),
-                Delivery::Call(job) => job.start(py),
-                Delivery::Cancel(job) => job.cancel(py),
+                Delivery::Call(call) => call.start(py),
+                Delivery::Cancel(call) => call.cancel(py),
             };
             if let Err(error) = delivered {
                 error.write_unraisable(py, None);

@@ -21,7 +21,8 @@ use tokio::sync::mpsc::error::TrySendError;
 use crate::convert;
 use crate::fault::{self, Fault};
 use crate::host::{Function, Host, Running};
-use crate::pending::{Outcome, Pending};
+use crate::outcome::Outcome;
+use crate::pending::Pending;
 
 /// Events that wait for the engine; then the provider waits.
 const WAITING: usize = 256;

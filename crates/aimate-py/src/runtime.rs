@@ -5,26 +5,31 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
-
-use crate::engine::EngineState;
 
 /// How long engines that nobody closed have at the interpreter's end.
 const LAST_DRAIN: Duration = Duration::from_secs(2);
 /// How long the runtime waits for work that cannot be broken off.
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
-static STATE: Mutex<State> = Mutex::new(State { runtime: None, engines: Vec::new(), is_over: false });
+/// What ends with the interpreter.
+pub(crate) trait Ending: Send + Sync {
+    /// Ends it at once.
+    fn end(&self) -> BoxFuture<'_, ()>;
+}
+
+static STATE: Mutex<RuntimeState> =
+    Mutex::new(RuntimeState { runtime: None, engines: Vec::new(), is_over: false });
 /// The process that the runtime was started in; 0 before.
 static STARTED_BY: AtomicU32 = AtomicU32::new(0);
 
-struct State {
+struct RuntimeState {
     runtime: Option<Runtime>,
-    engines: Vec<Weak<EngineState>>,
+    engines: Vec<Weak<dyn Ending>>,
     is_over: bool,
 }
 
@@ -69,7 +74,7 @@ fn check_process() -> PyResult<()> {
 }
 
 /// Notes an engine, so that it ends with the interpreter.
-pub(crate) fn note(engine: Weak<EngineState>) {
+pub(crate) fn note(engine: Weak<dyn Ending>) {
     let mut state = state();
     state.engines.retain(|known| known.strong_count() > 0);
     state.engines.push(engine);
@@ -101,7 +106,7 @@ pub(crate) fn shutdown(py: Python<'_>) {
         let Some(runtime) = runtime else { return };
         runtime.block_on(async {
             let closing = engines.iter().filter_map(Weak::upgrade).map(|engine| async move {
-                engine.close(Duration::ZERO).await;
+                engine.end().await;
             });
             // Each of its last writes has a limit; together they may take longer.
             let _ = tokio::time::timeout(LAST_DRAIN, join_all(closing)).await;
@@ -110,6 +115,6 @@ pub(crate) fn shutdown(py: Python<'_>) {
     });
 }
 
-fn state() -> MutexGuard<'static, State> {
+fn state() -> MutexGuard<'static, RuntimeState> {
     STATE.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -18,19 +18,19 @@ use crate::{config, convert};
 /// text, or a list of steps: what the model says (as a provider yields it),
 /// `{"type": "wait", "seconds": 0.1}`, `{"type": "hang"}` or
 /// `{"type": "fail", "code": "upstream", "detail": "…"}`.
-#[pyclass(frozen, module = "aimate._aimate")]
-pub(crate) struct Script {
+#[pyclass(frozen, name = "Script", module = "aimate._aimate")]
+pub(crate) struct PlayedScript {
     provider: Arc<ScriptedProvider>,
 }
 
-impl Script {
+impl PlayedScript {
     pub(crate) fn provider(&self) -> Arc<dyn ChatProvider> {
         self.provider.clone()
     }
 }
 
 #[pymethods]
-impl Script {
+impl PlayedScript {
     #[new]
     fn new(scripts: &Bound<'_, PyAny>) -> PyResult<Self> {
         let script = Self { provider: ScriptedProvider::new([]) };

@@ -11,7 +11,8 @@ use tokio::task::JoinHandle;
 
 use crate::config;
 use crate::fault::{Fault, Result};
-use crate::pending::{Outcome, Pending};
+use crate::outcome::Outcome;
+use crate::pending::Pending;
 use crate::runtime;
 
 /// A server that runs until it is stopped; the engine goes on.

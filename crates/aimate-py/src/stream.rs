@@ -13,7 +13,8 @@ use tokio::task::AbortHandle;
 
 use crate::door::{Answered, DoorBody, Knock};
 use crate::fault::{Fault, Result, bug};
-use crate::pending::{Outcome, wait_for};
+use crate::outcome::Outcome;
+use crate::pending::wait_for;
 use crate::port::{Delivery, Port, PortInner};
 use crate::sse::SseReader;
 use crate::{convert, runtime};
@@ -27,20 +28,20 @@ const MAX_EVENTS: usize = 4_096;
 /// `close`, ends it: the run of a turn with `on_disconnect: "cancel"` with it.
 #[pyclass(frozen, module = "aimate._aimate")]
 pub(crate) struct Stream {
-    shared: Arc<Shared>,
+    shared: Arc<SharedStream>,
     knock: Mutex<Option<Knock>>,
     pump: Mutex<Option<AbortHandle>>,
 }
 
 #[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
+struct SharedStream {
+    state: Mutex<StreamState>,
     /// There is room again.
     room: Notify,
 }
 
 #[derive(Default)]
-struct State {
+struct StreamState {
     events: VecDeque<(Option<u64>, Bytes)>,
     bytes: usize,
     end: Option<Result<(), Fault>>,
@@ -64,8 +65,8 @@ impl Waiter {
     }
 }
 
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl SharedStream {
+    fn state(&self) -> MutexGuard<'_, StreamState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -123,7 +124,7 @@ impl Stream {
 }
 
 /// Takes the events out of the response as fast as they are taken from here.
-async fn pump(knock: Knock, shared: &Shared) -> Result<()> {
+async fn pump(knock: Knock, shared: &SharedStream) -> Result<()> {
     let body = match knock.await? {
         Answered::Stream(body) => body,
         Answered::Whole(outcome) => {
@@ -137,7 +138,7 @@ async fn pump(knock: Knock, shared: &Shared) -> Result<()> {
     read(body, shared).await
 }
 
-async fn read(mut body: DoorBody, shared: &Shared) -> Result<()> {
+async fn read(mut body: DoorBody, shared: &SharedStream) -> Result<()> {
     let mut reader = SseReader::default();
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { return Err(bug()) };

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::fault::{Fault, Result};
-use crate::pending::Outcome;
+use crate::outcome::Outcome;
 
 /// Does `act` for `scope`.
 pub(crate) async fn manage(engine: &Engine, scope: Scope, act: &str, given: Value) -> Result<Outcome> {
@@ -16,13 +16,13 @@ pub(crate) async fn manage(engine: &Engine, scope: Scope, act: &str, given: Valu
         "scope" => Outcome::of(&json!({
             "tenant_id": scope.tenant, "user_id": scope.user, "role": scope.role,
         })),
-        "users.list" => listed(engine.users(&scope).list(page(&given)?).await?),
+        "users.list" => listed(&engine.users(&scope).list(page(&given)?).await?),
         "users.get" => Outcome::of(&engine.users(&scope).get(id(&given)?).await?),
         "users.update" => {
             let change: UserChange = field(&given, "change")?;
             Outcome::of(&engine.users(&scope).update(id(&given)?, change).await?)
         }
-        "tenants.list" => listed(engine.tenants().list(page(&given)?).await?),
+        "tenants.list" => listed(&engine.tenants().list(page(&given)?).await?),
         "tenants.get" => Outcome::of(&engine.tenants().get(tenant(&given)?).await?),
         "tenants.delete" => Outcome::of(&engine.tenants().delete(tenant(&given)?).await?),
         "tenants.delete_user" => {
@@ -60,6 +60,6 @@ fn page(given: &Value) -> Result<PageRequest> {
     Ok(PageRequest::new(limit, given.get("cursor").and_then(Value::as_str))?)
 }
 
-fn listed<T: Serialize>(page: Page<T>) -> Result<Outcome> {
+fn listed<T: Serialize>(page: &Page<T>) -> Result<Outcome> {
     Outcome::of(&json!({ "data": page.data, "next_cursor": page.next.map(Cursor::encode) }))
 }

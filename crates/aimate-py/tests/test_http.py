@@ -115,6 +115,8 @@ async def test_asgi_app_answers_and_streams(scripted: Scripted) -> None:
         status, headers, body = await client.send("POST", "/api/v1/messages", b'{"content": "Hi"}')
         assert headers["content-type"].startswith("text/event-stream")
         assert body.startswith(b"id: 1\nevent: started\n") and b"event: finished" in body
+        status, _, body = await client.send("POST", "/api/v1/conversations")
+        assert status == 201, body
         status, _, body = await client.send("GET", "/api/v1/conversations/x")
         assert status == 404 and json.loads(body)["code"] == "not_found"
         status, _, body = await client.send("POST", "/api/v1/messages", b"nonsense")

@@ -15,9 +15,10 @@ const SHARED: [(&str, &str, &str); 2] = [
 ];
 
 /// Names of aimate-core that types of other crates have, and why each may.
-const REUSED: [(&str, &str, &str); 5] = [
+const REUSED: [(&str, &str, &str); 6] = [
     ("aimate-http", "Result", "the alias with the error of HTTP"),
     ("aimate-index", "Result", "the alias with the error of an index"),
+    ("aimate-py", "Result", "the alias with what becomes an exception"),
     ("aimate-providers", "Chunk", "as the protocol calls it"),
     ("aimate-providers", "Message", "as the protocol calls it"),
     ("aimate-providers", "Result", "the alias with the error of a tokenizer file"),

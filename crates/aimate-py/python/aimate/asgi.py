@@ -61,8 +61,8 @@ class AsgiApp:
         prefix = scope.get("root_path", "").rstrip("/")
         target = _target(scope, prefix)
         headers = [(bytes(name), bytes(value)) for name, value in scope["headers"]]
-        names = {name.lower() for name, _ in headers}
-        has_body = b"content-length" in names or b"transfer-encoding" in names
+        # ASGI does not tell; over HTTP/2 a body needs no header that would.
+        has_body = scope["method"] in ("POST", "PUT", "PATCH")
         native = self._engine._caller.native
         exchange = native.exchange(who, known, prefix, scope["method"], target, headers, has_body)
         try:
