@@ -56,7 +56,7 @@ async def test_documents_and_search(scripted: Scripted, tmp_path: Path) -> None:
         assert "words alone" in hits.rest["warnings"][0]
         chunks = await engine.knowledge.chunks(document["id"])
         assert len(chunks) == 1
-        chat = engine.chat("How?", knowledge=["docs"])
+        chat = engine.chat("How long is the red button held?", knowledge=["docs"])
         retrieved = [event async for event in chat if event["type"] == "retrieved"]
         assert retrieved[0]["citations"][0]["document_id"] == document["id"]
         assert [each["id"] for each in await engine.knowledge.documents(collection="docs")] == [document["id"]]
