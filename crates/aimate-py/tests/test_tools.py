@@ -279,6 +279,8 @@ class Letters:
 
 
 async def test_embedder_and_reranker_of_ones_own(scripted: Scripted) -> None:
+    pytest.importorskip("numpy")
+
     class Shortest:
         async def rerank(self, query: str, passages: list[str]) -> list[float]:
             return [-len(passage) for passage in passages]

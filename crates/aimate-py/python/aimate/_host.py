@@ -34,13 +34,14 @@ def start(function: Callable[..., Awaitable[Any]], arguments: tuple[Any, ...], r
 async def _answer(function: Callable[..., Awaitable[Any]], arguments: tuple[Any, ...], reply: Reply) -> None:
     try:
         result = await function(*arguments)
-    except asyncio.CancelledError as error:
-        reply.fail(error)
-        raise
     except Exception as error:
         if not isinstance(error, AimateError):
             logger.exception("code of the application raised an exception")
         reply.fail(error)
+    except BaseException as error:
+        # Cancelled, or the program is ending: who waits has to know, and so has the loop.
+        reply.fail(error)
+        raise
     else:
         reply.give(result)
 
