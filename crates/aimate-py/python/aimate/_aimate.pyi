@@ -3,6 +3,27 @@
 import asyncio
 from typing import Any, Callable, Final, Iterable, Literal, Mapping, final
 
+__all__ = [
+    "Engine",
+    "Exchange",
+    "Pending",
+    "Port",
+    "Reply",
+    "Script",
+    "Server",
+    "Sink",
+    "Stream",
+    "__version__",
+    "command",
+    "extract_worker",
+    "generate_key",
+    "next_records",
+    "open",
+    "set_log_level",
+    "shutdown",
+    "stop_log",
+]
+
 __version__: Final[str]
 
 _Who = tuple[str, str, str | None, str | None] | None
