@@ -10,8 +10,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo::rerun-if-changed=../../migrations");
-    let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations");
+    // A link in the checkout, so that the package has them too.
+    let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").canonicalize()?;
+    println!("cargo::rerun-if-changed={}", migrations.display());
     let mut code = String::new();
     for (name, folder) in [("SQLITE", "sqlite"), ("POSTGRES", "postgres")] {
         let mut files = fs::read_dir(migrations.join(folder))?

@@ -28,6 +28,7 @@
 //! # What is kept
 //! Passwords as Argon2id hashes, tokens as SHA-256 of their random part; nothing that is
 //! given out can be made again from the database.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod access_token;
 mod accounts;

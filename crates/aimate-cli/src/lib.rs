@@ -3,7 +3,7 @@
 //!
 //! It is a library of one function, [`run`], so that the binary and the Python package have
 //! the same command.
-
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![expect(clippy::disallowed_methods, reason = "the command is the one place that reads the environment")]
 
 mod account;

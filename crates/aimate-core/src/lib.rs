@@ -11,6 +11,7 @@
 //! - A failure is an [`Error`]: an [`ErrorKind`] that each face maps to its own
 //!   terms, a sentence for people, and for some an [`ErrorReason`] that programs
 //!   act on. Nobody acts on the sentence.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod api_token;
 pub mod audit;

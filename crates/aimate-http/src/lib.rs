@@ -22,6 +22,7 @@
 //! malformed id in a query or body is `400`. `PUT` and `PATCH` do the same: they
 //! change the fields that are present. Unknown fields are refused under
 //! `/api/v1` and ignored, as OpenAI does, under `/v1`.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "accounts")]
 mod access;

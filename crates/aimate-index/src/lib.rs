@@ -50,6 +50,7 @@
 //!
 //! The stored bytes are the same on every platform, and results do not depend on
 //! how chunks are spread over segments.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod analysis;
 pub mod bm25;

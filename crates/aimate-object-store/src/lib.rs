@@ -16,6 +16,7 @@
 //! An object's name is `TENANT/XX/ID`, where `ID` is that of the upload and `XX` its
 //! last byte. That is what the folder of `aimate-store` has too, so a
 //! folder can be copied into a bucket as it is.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod key;
 mod upload;

@@ -11,7 +11,7 @@
 //! assert_eq!(connection.connection.name, "ollama");
 //! # }
 //! ```
-
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(all(feature = "ollama", feature = "openai", feature = "openrouter")),
     allow(

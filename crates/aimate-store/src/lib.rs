@@ -17,7 +17,7 @@
 //!
 //! The features `sqlite` and `postgres` say which databases can be opened; at
 //! least one is needed.
-
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(all(feature = "sqlite", feature = "postgres")),
     allow(dead_code, reason = "the drivers share helpers, which one of them alone does not use up")

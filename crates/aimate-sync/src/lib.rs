@@ -16,6 +16,7 @@
 //! A sync never deletes what it could not read: below a folder that cannot be
 //! opened, no document counts as gone. And it asks before it deletes much; see
 //! [`SyncError::DeletesMany`].
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod apply;
 mod diff;

@@ -28,6 +28,7 @@
 //! features, [`store`], [`sync`] and [`http`]; and what a port is implemented with:
 //! [`async_trait`](macro@async_trait), [`Stream`], [`StreamExt`], [`stream`],
 //! [`serde_json`], [`bytes`] and [`uuid`].
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "accounts")]
 pub use aimate_accounts as accounts;
