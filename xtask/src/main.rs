@@ -8,6 +8,7 @@
 )]
 
 mod api;
+mod archive;
 mod deny;
 mod folder;
 mod model;
@@ -32,7 +33,7 @@ cargo xtask COMMAND
   check           format, clippy, tidy, the public interface, and the tests that need
                   neither PostgreSQL nor a model
   lint            all of these but the tests
-  ci              what a change must pass: lint, deny, doc, features, test
+  ci              what a change must pass: lint, deny, doc, features, package, test
   test [ARG…]     every test, on SQLite and on two PostgreSQL servers of its own,
                   and with a model to embed with; ARGs go to the test runner, and
                   then doc tests and those of the Python package are left out
@@ -42,6 +43,7 @@ cargo xtask COMMAND
   tidy            the project's own rules: crate boundaries, names, circles of imports,
                   file lengths
   api [--write]   compares the public interface with api/, or writes it there
+  package         the archive of every crate, compiled out of the checkout
   deny            what deny.toml says of the dependencies
   doc             the documentation, without warnings
   features        the library with each feature alone, and with none
@@ -76,6 +78,7 @@ fn dispatch(arguments: &[String]) -> Result {
         ["ci"] => tasks::ci(&Project::find()?),
         ["api"] => api::api(&Project::find()?.root, false),
         ["api", "--write"] => api::api(&Project::find()?.root, true),
+        ["package"] => archive::package(&Project::find()?),
         ["deny"] => deny::deny(&Project::find()?),
         ["doc"] => tasks::doc(&Project::find()?),
         ["features"] => tasks::features(&Project::find()?),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::api::api;
+use crate::archive::package;
 use crate::deny::deny;
 use crate::model;
 use crate::postgres::{Durability, Postgres, Server, Version};
@@ -46,6 +47,7 @@ pub(crate) fn ci(project: &Project) -> Result {
     deny(project)?;
     doc(project)?;
     features(project)?;
+    package(project)?;
     test(project, &[])
 }
 
