@@ -1,7 +1,7 @@
 //! Helpdesk: a service for several companies, with users, a login and a database of
 //! its own, and aiMate within it: chat, documents and bills, each company apart.
 //!
-//! `cargo run --example helpdesk --features http`, then as two companies:
+//! `cargo run --example axum_app --features http`, then as two companies:
 //! `curl -N localhost:3200/tickets/7/ask -H 'authorization: Bearer ann' -d 'Why is it cold?'`,
 //! `curl localhost:3200/ai/api/v1/conversations -H 'authorization: Bearer bob'`,
 //! `curl localhost:3200/bill -H 'authorization: Bearer ann'`,

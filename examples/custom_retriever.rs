@@ -1,7 +1,7 @@
 //! A search of your own: any type that implements `Retriever`. What it finds is cited
 //! as the documents of aiMate are.
 //!
-//! `cargo run --example own_retriever`
+//! `cargo run --example custom_retriever`
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! Documents in, cited answers out. Without a model: `builtin` answers with
 //! sentences of the documents.
 //!
-//! `cargo run --example knowledge`
+//! `cargo run --example rag`
 
 use aimate::knowledge::SearchRequest;
 use aimate::message::{Part, text_of};

@@ -1,6 +1,6 @@
 //! A model of your own: any type that implements `ChatProvider`.
 //!
-//! `cargo run --example own_provider`
+//! `cargo run --example custom_provider`
 
 use std::sync::Arc;
 

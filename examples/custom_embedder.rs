@@ -1,6 +1,6 @@
 //! Vectors of your own: any type that implements `Embedder`.
 //!
-//! `cargo run --example own_embedder`
+//! `cargo run --example custom_embedder`
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! One port of the store in an application's own hands: here it writes a line for each
 //! bill, and leaves the keeping to the store that it wraps.
 //!
-//! `cargo run --example wrapped_store`
+//! `cargo run --example custom_store`
 
 use std::sync::Arc;
 
