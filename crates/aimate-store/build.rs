@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 
 fn main() -> Result<(), Box<dyn Error>> {
     // A link in the checkout, so that the package has them too.
-    let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").canonicalize()?;
+    let folder = std::env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo sets CARGO_MANIFEST_DIR")?;
+    let migrations = Path::new(&folder).join("migrations").canonicalize()?;
     println!("cargo::rerun-if-changed={}", migrations.display());
     let mut code = String::new();
     for (name, folder) in [("SQLITE", "sqlite"), ("POSTGRES", "postgres")] {
