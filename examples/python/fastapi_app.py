@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, AsyncIterator, MutableMapping
@@ -59,11 +58,7 @@ async def failed(request: Request, error: aimate.AimateError) -> JSONResponse:
 async def ask(question: str, user: Annotated[aimate.User, Depends(signed_in)]) -> StreamingResponse:
     """Answers as server-sent events. A client that goes away cancels the answer."""
 
-    async def events() -> AsyncIterator[str]:
-        async for event in user.chat(question):
-            yield f"event: {event['type']}\ndata: {json.dumps(event)}\n\n"
-
-    return StreamingResponse(events(), media_type="text/event-stream")
+    return StreamingResponse(user.chat(question).sse(), media_type="text/event-stream")
 
 
 @app.get("/conversations")

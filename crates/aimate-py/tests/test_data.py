@@ -173,6 +173,12 @@ def test_workspaces_prompts_and_groups(engine: SyncEngine) -> None:
     assert engine.prompts.update(prompt["id"], content="Be brief.")["content"] == "Be brief."
     engine.prompts.delete(prompt["id"])
     assert engine.prompts.list() == []
+    group = engine.groups.create("Team")
+    assert engine.groups.update(group["id"], name="Crew")["name"] == "Crew"
+    member = engine.workspaces.put_member(workspace["id"], group["id"], "viewer", kind="group")
+    engine.workspaces.remove_member(workspace["id"], member["id"])
+    price = engine.prices.create("scripted/test", input=1.0, output=2.0)
+    assert engine.prices.list()[0]["id"] == price["id"]
     assert engine.tools.list()[0]["name"]
 
 
@@ -258,6 +264,13 @@ async def test_data_is_kept_in_the_folder(tmp_path: Path, scripted: Scripted) ->
     assert key.stat().st_mode & 0o777 == 0o600 and (tmp_path / "aimate.db").exists()
     async with await aimate.Engine.open(data_dir=tmp_path, connections=[]) as engine:
         assert len(await engine.conversations.list()) == 1
+
+
+def test_embed_gives_vectors(engine: SyncEngine) -> None:
+    vectors = engine.embed(["a", "b"], model="scripted/test", dimensions=4)
+    assert [len(vector) for vector in vectors] == [4, 4]
+    with pytest.raises(aimate.AimateError, match="nobody"):
+        engine.embed(["a"], model="nobody/none")
 
 
 async def test_calls_beside_each_other(scripted: Scripted) -> None:

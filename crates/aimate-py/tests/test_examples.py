@@ -81,7 +81,7 @@ def fetch(url: str, user: str | None = "ann") -> bytes:
 
 def test_fastapi_app(fastapi_server: str, scripted: Scripted) -> None:
     body = fetch(f"{fastapi_server}/ask?question=Hello")
-    assert body.startswith(b"event: started\n") and b'"text": "there"' in body and b"event: finished" in body
+    assert body.startswith(b"id: 1\nevent: started\n") and b'"text":"there"' in body and b"event: finished" in body
     assert fetch(f"{fastapi_server}/conversations") == b'["Hello"]'
     assert fetch(f"{fastapi_server}/conversations", "bob") == b"[]"
     assert b'"title":"Hello"' in fetch(f"{fastapi_server}/ai/api/v1/conversations")
@@ -92,7 +92,7 @@ def test_fastapi_app(fastapi_server: str, scripted: Scripted) -> None:
     scripted.push([says("a"), hangs()])
     request = urllib.request.Request(f"{fastapi_server}/ask?question=x", headers={"x-user": "ann"})
     response = urllib.request.urlopen(request, timeout=20)
-    assert response.readline() == b"event: started\n"
+    assert response.readline() == b"id: 1\n"
     response.close()
     for _ in range(1000):
         if scripted.open_answers == 0:

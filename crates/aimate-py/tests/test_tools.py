@@ -294,6 +294,20 @@ async def test_embedder_and_reranker_of_ones_own(scripted: Scripted) -> None:
         assert hits[0]["title"] == "b"
 
 
+def test_embedder_need_not_say_its_dimensions(scripted: Scripted) -> None:
+    class Three:
+        async def embed(self, texts: list[str], purpose: str) -> list[list[float]]:
+            assert purpose in ("passage", "query")
+            return [[1.0, 2.0, 3.0] for _ in texts]
+
+    async def within_a_loop() -> None:
+        with scripted.open_sync(embedder=Three()) as engine:
+            engine.knowledge.add_text("a", "x")
+            assert engine.knowledge.search("x", mode="vector")[0]["title"] == "a"
+
+    asyncio.run(within_a_loop())
+
+
 @pytest.mark.parametrize(
     ("vectors", "why"),
     [

@@ -17,7 +17,7 @@ from aimate.testing import Scripted
 TARGET = Path(__file__).resolve().parent.parent / "python" / "aimate" / "types.py"
 
 # What is handed in or comes back somewhere; what they are made of comes along.
-ROOTS = """AuditRecord Budget ChatEvent Chunk Chunking Collection Connection ConnectionSettings ConnectionTest
+ROOTS = """AuditRecord GroupChange MemberKind PromptChange ToolServerChange WorkspaceChange WorkspaceRole Budget ChatEvent Chunk Chunking Collection Connection ConnectionSettings ConnectionTest
 Conversation CreatedShare Document EmbeddingSpace Group GroupMember ListedMessage ListedUsage Message ModelPrice
 NewConnection NewConversation OfferedModel Part Prices Prompt Run SearchHit Share SourcePassage ToolServer
 ToolServerDetail ToolServerTest ToolSpec UsableTool UsageSum Workspace WorkspaceMember""".split()

@@ -32,9 +32,9 @@ class Parts:
 
     def find_dimensions_sync(self) -> None:
         """`find_dimensions` without a loop of the caller's."""
-        import asyncio
+        from . import _host
 
-        asyncio.run(self.find_dimensions())
+        _host.run_here(self.find_dimensions())
 
     def native(self) -> dict[str, Any]:
         """Returns them as the native module takes them."""

@@ -7,7 +7,7 @@ import atexit
 import inspect
 import logging
 import threading
-from typing import TYPE_CHECKING, Any, Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING, Any, Awaitable, Callable, Coroutine, Iterator
 
 from . import _aimate, _bridge
 from .errors import AimateError, UpstreamError
@@ -19,6 +19,7 @@ logger = logging.getLogger("aimate")
 
 _lock = threading.Lock()
 _own: Port | None = None
+_own_loop: asyncio.AbstractEventLoop | None = None
 _tasks: set[asyncio.Task[None]] = set()
 
 
@@ -60,12 +61,12 @@ def own_port() -> Port:
 
 
 def _run_loop(started: threading.Event) -> None:
-    global _own
     loop = asyncio.new_event_loop()
     over = asyncio.Event()
 
     async def main() -> None:
-        global _own
+        global _own, _own_loop
+        _own_loop = loop
         _own = _bridge.port()
         started.set()
         await over.wait()
@@ -84,6 +85,13 @@ def _run_loop(started: threading.Event) -> None:
         task.cancel()
     loop.run_until_complete(asyncio.sleep(0))
     loop.close()
+
+
+def run_here(work: Coroutine[Any, Any, None]) -> None:
+    """Runs a coroutine in the loop of the package's own, and waits for it."""
+    own_port()
+    assert _own_loop is not None
+    asyncio.run_coroutine_threadsafe(work, _own_loop).result()
 
 
 async def call(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -200,7 +200,14 @@ def of_code(
 
 
 def of_problem(status: int, problem: Mapping[str, Any]) -> AimateError:
-    """Returns the exception of an RFC 9457 problem, as the HTTP API sends it."""
+    """Returns the exception of an RFC 9457 problem, as the HTTP API sends it, or of OpenAI's
+    error object, as ``/v1`` does."""
+    if isinstance(problem.get("error"), dict):
+        wrong = problem["error"]
+        known = {"context_length_exceeded": "context_overflow", "insufficient_quota": "rate_limited"}
+        code = known.get(wrong["code"], wrong["code"])
+        fields = {wrong["param"]: wrong["message"]} if wrong.get("param") else {}
+        problem = {"code": code, "detail": wrong["message"], "errors": [{"path": k, "message": v} for k, v in fields.items()]}
     fields = {field["path"]: field["message"] for field in problem.get("errors", ())}
     error = of_code(
         problem.get("code", "internal"),

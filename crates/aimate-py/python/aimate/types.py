@@ -46,6 +46,7 @@ __all__ = [
     "FinishedEvent",
     "Group",
     "GroupBudgetSubject",
+    "GroupChange",
     "GroupMember",
     "HitExplanation",
     "ImagePart",
@@ -68,6 +69,7 @@ __all__ = [
     "Part",
     "Prices",
     "Prompt",
+    "PromptChange",
     "Quote",
     "ReasoningEvent",
     "ReasoningPart",
@@ -94,6 +96,7 @@ __all__ = [
     "TextWasReasoningEvent",
     "TokenUsage",
     "Tool",
+    "ToolAuthConfig",
     "ToolAuthType",
     "ToolCall",
     "ToolCallPart",
@@ -108,6 +111,7 @@ __all__ = [
     "ToolResultPart",
     "ToolReturnedEvent",
     "ToolServer",
+    "ToolServerChange",
     "ToolServerDetail",
     "ToolServerStatus",
     "ToolServerTest",
@@ -123,6 +127,7 @@ __all__ = [
     "WarningEvent",
     "Workspace",
     "WorkspaceBudgetSubject",
+    "WorkspaceChange",
     "WorkspaceMember",
     "WorkspaceRole",
 ]
@@ -176,6 +181,69 @@ class AuditRecord(_AuditRecordRequired, total=False):
     """What else is known; `null` once a user whom it names was deleted."""
     target: Optional[AuditTarget]
     """What it was done to."""
+
+
+class GroupChange(TypedDict, total=False):
+    """What to change about a group; ``None`` leaves a field as it is."""
+
+    description: Optional[str]
+    """What it is for."""
+    name: Optional[str]
+    """The name, 1 to 200 characters."""
+
+
+class PromptChange(TypedDict, total=False):
+    """What to change about a prompt; ``None`` leaves a field as it is."""
+
+    content: Optional[str]
+    """The text, 1 to 100,000 characters."""
+    is_active: Optional[bool]
+    """Whether it is sent with each turn of its workspace."""
+    title: Optional[str]
+    """The title, 1 to 200 characters."""
+
+
+class ToolAuthConfig(TypedDict, total=False):
+    """What a tool server is authorized with."""
+
+    client_id: Optional[str]
+    """With `oauth`, where the server's authorization server knows the application already: its
+    id there. Else it registers itself."""
+    client_secret: Optional[str]
+    """With `client_id`: the secret that goes with it, if one does."""
+    headers: Dict[str, str]
+    """With `headers`: the headers."""
+    token: Optional[str]
+    """With `bearer`: the token."""
+
+
+class ToolServerChange(TypedDict, total=False):
+    """What to change about a tool server; ``None`` leaves a field as it is."""
+
+    auth_config: Optional[ToolAuthConfig]
+    """The token or headers, in place of what was kept."""
+    auth_type: Optional[ToolAuthType]
+    """How it is authorized. Another way drops what was kept for the former one."""
+    is_enabled: Optional[bool]
+    """Whether its tools are offered."""
+    name: Optional[str]
+    """The name."""
+    url: Optional[str]
+    """The address. A new origin drops the token, the headers and all logins, and the tools have to
+    be approved anew."""
+
+
+class WorkspaceChange(TypedDict, total=False):
+    """What to change about a workspace; ``None`` leaves a field as it is."""
+
+    description: Optional[str]
+    """What it is for."""
+    is_archived: Optional[bool]
+    """Whether it is put away."""
+    metadata: Optional[Dict[str, Any]]
+    """All metadata, replaced as a whole."""
+    name: Optional[str]
+    """The name, 1 to 200 characters."""
 
 
 class Amount(TypedDict):

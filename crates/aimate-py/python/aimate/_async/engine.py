@@ -223,6 +223,18 @@ class User:
         text = await self.chat(content, response_format=format, **options).text()
         return cast("T", value_of(text, read))
 
+    async def embed(
+        self, texts: Sequence[str], *, model: str | None = None, dimensions: int | None = None
+    ) -> list[list[float]]:
+        """Returns a vector for each text, by ``CONNECTION/MODEL``, or by what new collections use."""
+        body: dict[str, Any] = {"input": _listed("texts", texts)}
+        if model is not None:
+            body["model"] = model
+        if dimensions is not None:
+            body["dimensions"] = dimensions
+        pending = self._caller.native.request(self._caller.who, "POST", "/v1/embeddings", body)
+        return [item["embedding"] for item in (await _bridge.run(pending))["data"]]
+
     async def scope(self) -> dict[str, str]:
         """Returns who asks: ``tenant_id``, ``user_id`` and ``role``. Makes the user, if need be."""
         pending = self._caller.native.manage(self._caller.who, "scope", {})

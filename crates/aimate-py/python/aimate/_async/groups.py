@@ -163,10 +163,19 @@ class Conversations(Group):
         """Returns the links by which others read it."""
         return await self._page(f"/api/v1/conversations/{quoted(id)}/shares" + query(limit=limit, cursor=cursor))
 
-    async def share(self, id: str, **options: Any) -> types.CreatedShare:
-        """Makes a link; its ``token`` is shown this once."""
+    async def share(
+        self,
+        id: str,
+        *,
+        expires_at: datetime.datetime | str | None = None,
+        include_system_prompt: bool | None = None,
+        message_id: str | None = None,
+    ) -> types.CreatedShare:
+        """Makes a link, for 30 days unless ``expires_at`` says otherwise, up to ``message_id``. Its
+        ``token`` is shown this once."""
+        body = some(expires_at=expires_at, include_system_prompt=include_system_prompt, message_id=message_id)
         path = f"/api/v1/conversations/{quoted(id)}/shares"
-        return cast("types.CreatedShare", await self._ask("POST", path, options))
+        return cast("types.CreatedShare", await self._ask("POST", path, body))
 
     async def unshare(self, share_id: str) -> None:
         """Ends a link."""
@@ -295,17 +304,20 @@ class Workspaces(Group):
         """Returns a page."""
         return await self._page("/api/v1/workspaces" + query(limit=limit, cursor=cursor))
 
-    async def create(self, name: str, **fields: Any) -> types.Workspace:
+    async def create(
+        self, name: str, *, description: str | None = None, metadata: Mapping[str, Any] | None = None
+    ) -> types.Workspace:
         """Makes one; the user is its owner."""
-        return cast("types.Workspace", await self._ask("POST", "/api/v1/workspaces", {"name": name, **fields}))
+        body = some(name=name, description=description, metadata=metadata)
+        return cast("types.Workspace", await self._ask("POST", "/api/v1/workspaces", body))
 
     async def get(self, id: str) -> types.Workspace:
         """Returns one."""
         return cast("types.Workspace", await self._ask("GET", f"/api/v1/workspaces/{quoted(id)}"))
 
-    async def update(self, id: str, **fields: Any) -> types.Workspace:
+    async def update(self, id: str, **fields: Unpack[types.WorkspaceChange]) -> types.Workspace:
         """Changes what is given."""
-        return cast("types.Workspace", await self._ask("PATCH", f"/api/v1/workspaces/{quoted(id)}", fields))
+        return cast("types.Workspace", await self._ask("PATCH", f"/api/v1/workspaces/{quoted(id)}", dict(fields)))
 
     async def delete(self, id: str) -> None:
         """Deletes it."""
@@ -318,10 +330,10 @@ class Workspaces(Group):
         return await self._page(f"/api/v1/workspaces/{quoted(id)}/members" + query(limit=limit, cursor=cursor))
 
     async def put_member(
-        self, id: str, role: str, *, user_id: str | None = None, group_id: str | None = None
+        self, id: str, member_id: str, role: types.WorkspaceRole, *, kind: types.MemberKind | None = None
     ) -> types.WorkspaceMember:
-        """Adds a user or a group, or changes their role."""
-        body = some(user_id=user_id, group_id=group_id, role=role)
+        """Adds a user, or with ``kind="group"`` a group, or changes their role."""
+        body = some(id=member_id, role=role, kind=kind)
         return cast("types.WorkspaceMember", await self._ask("PUT", f"/api/v1/workspaces/{quoted(id)}/members", body))
 
     async def remove_member(self, id: str, member_id: str) -> None:
@@ -338,18 +350,26 @@ class Prompts(Group):
         """Returns a page, oldest first."""
         return await self._page("/api/v1/prompts" + query(workspace_id=workspace_id, limit=limit, cursor=cursor))
 
-    async def create(self, title: str, content: str, **fields: Any) -> types.Prompt:
-        """Makes one."""
-        body = {"title": title, "content": content, **fields}
+    async def create(
+        self,
+        title: str,
+        content: str,
+        *,
+        is_active: bool | None = None,
+        shared: bool | None = None,
+        workspace_id: str | None = None,
+    ) -> types.Prompt:
+        """Makes one: of a workspace, shared with the whole tenant, or the user's own."""
+        body = some(title=title, content=content, is_active=is_active, shared=shared, workspace_id=workspace_id)
         return cast("types.Prompt", await self._ask("POST", "/api/v1/prompts", body))
 
     async def get(self, id: str) -> types.Prompt:
         """Returns one."""
         return cast("types.Prompt", await self._ask("GET", f"/api/v1/prompts/{quoted(id)}"))
 
-    async def update(self, id: str, **fields: Any) -> types.Prompt:
+    async def update(self, id: str, **fields: Unpack[types.PromptChange]) -> types.Prompt:
         """Changes what is given."""
-        return cast("types.Prompt", await self._ask("PATCH", f"/api/v1/prompts/{quoted(id)}", fields))
+        return cast("types.Prompt", await self._ask("PATCH", f"/api/v1/prompts/{quoted(id)}", dict(fields)))
 
     async def delete(self, id: str) -> None:
         """Deletes it."""
@@ -453,9 +473,17 @@ class Prices(Group):
         """Returns a page."""
         return await self._page("/api/v1/prices" + query(limit=limit, cursor=cursor))
 
-    async def create(self, model: str, prices: types.Prices, **fields: Any) -> types.ModelPrice:
-        """Sets what a model costs, in US dollars per million tokens."""
-        body = {"model": model, "prices": prices, **fields}
+    async def create(
+        self,
+        model: str,
+        *,
+        input: float,
+        output: float,
+        cached: float | None = None,
+        valid_from: datetime.datetime | str | None = None,
+    ) -> types.ModelPrice:
+        """Sets what a model costs, in US dollars per million tokens, from ``valid_from`` (now) on."""
+        body = some(model=model, input=input, output=output, cached=cached, valid_from=valid_from)
         return cast("types.ModelPrice", await self._ask("POST", "/api/v1/prices", body))
 
     async def delete(self, id: str) -> None:
@@ -470,17 +498,18 @@ class Groups(Group):
         """Returns a page, newest first."""
         return await self._page("/api/v1/groups" + query(limit=limit, cursor=cursor))
 
-    async def create(self, name: str, **fields: Any) -> types.Group:
+    async def create(self, name: str, *, description: str | None = None) -> types.Group:
         """Makes one."""
-        return cast("types.Group", await self._ask("POST", "/api/v1/groups", {"name": name, **fields}))
+        body = some(name=name, description=description)
+        return cast("types.Group", await self._ask("POST", "/api/v1/groups", body))
 
     async def get(self, id: str) -> types.Group:
         """Returns one."""
         return cast("types.Group", await self._ask("GET", f"/api/v1/groups/{quoted(id)}"))
 
-    async def update(self, id: str, **fields: Any) -> types.Group:
+    async def update(self, id: str, **fields: Unpack[types.GroupChange]) -> types.Group:
         """Changes what is given."""
-        return cast("types.Group", await self._ask("PATCH", f"/api/v1/groups/{quoted(id)}", fields))
+        return cast("types.Group", await self._ask("PATCH", f"/api/v1/groups/{quoted(id)}", dict(fields)))
 
     async def delete(self, id: str) -> None:
         """Deletes it."""

@@ -9,6 +9,8 @@ from .._calls import Page, query, quoted, some
 from .groups import Group
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from .. import types
 
 
@@ -39,9 +41,9 @@ class ToolServers(Group):
         """Returns one with its tools."""
         return cast("types.ToolServerDetail", await self._ask("GET", f"/api/v1/tools/servers/{quoted(id)}"))
 
-    async def update(self, id: str, **fields: Any) -> types.ToolServerDetail:
+    async def update(self, id: str, **fields: Unpack[types.ToolServerChange]) -> types.ToolServerDetail:
         """Changes what is given."""
-        return cast("types.ToolServerDetail", await self._ask("PATCH", f"/api/v1/tools/servers/{quoted(id)}", fields))
+        return cast("types.ToolServerDetail", await self._ask("PATCH", f"/api/v1/tools/servers/{quoted(id)}", dict(fields)))
 
     async def delete(self, id: str) -> None:
         """Removes it."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Iterator, Generic, TypeVar, cast
 
 from .. import _bridge_sync as _bridge
 from .._calls import Caller, quoted
-from ..errors import of_code
+from ..errors import AimateError, of_code
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -33,24 +33,29 @@ class Events(Generic[E]):
 
     def __next__(self) -> E:
         try:
-            return self._next()
+            self._before()
+            event = self._stream.take()
+            self._taken += 1
+            while event is None:
+                self._taken = 0
+                _bridge.ready(self._stream)
+                event = self._stream.take()
+            if event is False:
+                raise StopIteration
+            if self._taken >= _GULP:
+                self._taken = 0
+                _bridge.breathe()
+            self._after(event)
         except BaseException:
             self._stream.close()
             raise
-
-    def _next(self) -> E:
-        event = self._stream.take()
-        self._taken += 1
-        while event is None:
-            self._taken = 0
-            _bridge.ready(self._stream)
-            event = self._stream.take()
-        if event is False:
-            raise StopIteration
-        if self._taken >= _GULP:
-            self._taken = 0
-            _bridge.breathe()
         return cast("E", event)
+
+    def _before(self) -> None:
+        """Raises what ends the iteration."""
+
+    def _after(self, event: Any) -> None:
+        """Takes note of an event."""
 
     def __del__(self) -> None:
         self._stream.close()
@@ -62,19 +67,18 @@ class _ChatEvents(Events["ChatEvent"]):
         self._chat = chat
         self._error: Exception | None = None
 
-    def _next(self) -> ChatEvent:
+    def _before(self) -> None:
         if self._error is not None:
             raise self._error
-        event = super()._next()
+
+    def _after(self, event: Any) -> None:
         kind = event["type"]
         if kind == "started":
-            self._chat._begin(cast("StartedEvent", event))
+            self._chat._begin(event)
         elif kind == "finished":
-            self._chat.finished = cast("FinishedEvent", event)
+            self._chat.finished = event
         elif kind == "error":
-            failed = cast("dict[str, Any]", event)
-            self._error = of_code(failed["code"], failed["detail"])
-        return event
+            self._error = of_code(event["code"], event["detail"])
 
 
 class Chat:
@@ -144,6 +148,20 @@ class Chat:
     def text(self) -> str:
         """Waits for the end and returns the answer's text."""
         return text_of(self.collect())
+
+    def sse(self) -> Iterator[str]:
+        """Iterates over the events as server-sent events, for a response that is streamed: their
+        sequence number, type and JSON. A failure is the last of them, and no exception."""
+        import json
+
+        try:
+            for event in self:
+                data = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+                yield f"id: {self.last_event_id}\nevent: {event['type']}\ndata: {data}\n\n"
+        except AimateError:
+            if self.last_event_id == 0:
+                # It did not begin: the response can still say so.
+                raise
 
     def cancel(self) -> None:
         """Ends the run; the part of the answer that was written stays stored."""

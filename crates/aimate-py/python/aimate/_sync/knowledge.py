@@ -68,10 +68,19 @@ class Collections(Group):
         name: str | Unset = UNSET,
         description: str | Unset = UNSET,
         embedder: str | Unset = UNSET,
+        chunking: types.Chunking | Unset = UNSET,
+        workspace_id: str | None | Unset = UNSET,
         metadata: Mapping[str, Any] | Unset = UNSET,
     ) -> types.Collection:
         """Changes what is given. Another embedder's vectors are made in the background."""
-        body = given(name=name, description=description, embedder=embedder, metadata=metadata)
+        body = given(
+            name=name,
+            description=description,
+            embedder=embedder,
+            chunking=chunking,
+            workspace_id=workspace_id,
+            metadata=metadata,
+        )
         path = f"/api/v1/knowledge/collections/{quoted(id)}"
         return cast("types.Collection", self._ask("PATCH", path, body))
 

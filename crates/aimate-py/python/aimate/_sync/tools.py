@@ -10,6 +10,8 @@ from .._calls import Page, query, quoted, some
 from .groups import Group
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from .. import types
 
 
@@ -40,9 +42,9 @@ class ToolServers(Group):
         """Returns one with its tools."""
         return cast("types.ToolServerDetail", self._ask("GET", f"/api/v1/tools/servers/{quoted(id)}"))
 
-    def update(self, id: str, **fields: Any) -> types.ToolServerDetail:
+    def update(self, id: str, **fields: Unpack[types.ToolServerChange]) -> types.ToolServerDetail:
         """Changes what is given."""
-        return cast("types.ToolServerDetail", self._ask("PATCH", f"/api/v1/tools/servers/{quoted(id)}", fields))
+        return cast("types.ToolServerDetail", self._ask("PATCH", f"/api/v1/tools/servers/{quoted(id)}", dict(fields)))
 
     def delete(self, id: str) -> None:
         """Removes it."""
