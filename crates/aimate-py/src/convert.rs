@@ -195,13 +195,8 @@ impl Place<'_> {
             return Ok(Value::Array(items));
         }
         let plain = object.py().import("aimate._plain")?.call_method1("plain", (object, self.to_string()))?;
-        self.within("").plain(&plain)
-    }
-
-    /// What a helper made plain, which is not to be made plain again and again.
-    fn plain(&self, object: &Bound<'_, PyAny>) -> PyResult<Value> {
-        let outer = self.outer.unwrap_or(self);
-        Place { name: outer.name, outer: outer.outer, depth: self.depth }.value(object)
+        // Deeper, so that what is made plain again and again comes to an end.
+        Place { depth: self.depth + 1, ..*self }.value(&plain)
     }
 
     fn dict(&self, dict: &Bound<'_, PyDict>) -> PyResult<Value> {

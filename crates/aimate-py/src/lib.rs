@@ -6,7 +6,7 @@
 //! to tools, providers and embedders that are written in Python.
 //!
 //! No thread of the async runtime ever takes Python's lock. What it has for Python
-//! goes into the queue of an event loop's [`port::Port`] and is made into objects there,
+//! goes into the queue of an event loop (`port`) and is made into objects there,
 //! so that a busy loop is not interrupted and an interpreter that ends is not entered.
 
 mod asgi;
