@@ -8,9 +8,10 @@ use aimate::{Role, Scope};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
 use http::Method;
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use serde_json::Value;
+use tokio::sync::OnceCell;
 use tokio_util::io::ReaderStream;
 
 use crate::asgi::{Exchange, Mounts, no_mount};
@@ -46,6 +47,8 @@ pub(crate) struct EngineState {
 pub(crate) struct OpenEngine {
     pub(crate) engine: aimate::Engine,
     pub(crate) door: Door,
+    /// The scope of the local user, after its first use.
+    local: Arc<OnceCell<Scope>>,
 }
 
 impl EngineState {
@@ -89,30 +92,38 @@ pub(crate) struct NativeEngine {
     state: Arc<EngineState>,
 }
 
-/// The scope of who asks, made where it is not there.
-pub(crate) fn scope_of(engine: aimate::Engine, who: Who) -> PyResult<BoxFuture<'static, Result<Scope>>> {
-    let Some((tenant, user, role, name)) = who else {
-        return Ok(async move { Ok(engine.local_scope().await?) }.boxed());
-    };
-    let role = role.map(|role| role.parse::<Role>().map_err(|_| role)).transpose().map_err(|role| {
-        pyo3::exceptions::PyValueError::new_err(format!("role: is `{role}`; it is `user` or `admin`"))
-    })?;
-    Ok(async move {
-        let mut builder = engine.scope(tenant, user);
-        if let Some(role) = role {
-            builder = builder.role(role);
+impl OpenEngine {
+    /// The scope of who asks, made where it is not there.
+    fn scope(&self, who: Who) -> PyResult<BoxFuture<'static, Result<Scope>>> {
+        let open = self.clone();
+        let Some((tenant, user, role, name)) = who else {
+            return Ok(async move {
+                let local = open.local.get_or_try_init(|| open.engine.local_scope()).await?;
+                Ok(*local)
+            }
+            .boxed());
+        };
+        let role = role.map(|role| role.parse::<Role>().map_err(|_| wrong_role(&role))).transpose()?;
+        Ok(async move {
+            let mut builder = open.engine.scope(tenant, user);
+            if let Some(role) = role {
+                builder = builder.role(role);
+            }
+            if let Some(name) = name {
+                builder = builder.name(name);
+            }
+            Ok(builder.ensure().await?)
         }
-        if let Some(name) = name {
-            builder = builder.name(name);
-        }
-        Ok(builder.ensure().await?)
+        .boxed())
     }
-    .boxed())
+}
+
+fn wrong_role(role: &str) -> PyErr {
+    PyValueError::new_err(format!("role: is `{role}`; it is `user` or `admin`"))
 }
 
 fn asked(method: &str, path: String, body: Option<&Bound<'_, PyAny>>) -> PyResult<Asked> {
-    let method: Method =
-        method.parse().map_err(|_| pyo3::exceptions::PyValueError::new_err("method: is none of HTTP"))?;
+    let method: Method = method.parse().map_err(|_| PyValueError::new_err("method: is none of HTTP"))?;
     let body = body.map(|body| convert::value(body, "body")).transpose()?;
     Ok(Asked { method, path, body: body.map(|body| body.to_string().into_bytes()) })
 }
@@ -130,7 +141,7 @@ impl NativeEngine {
         body: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Pending> {
         let open = self.state.open().map_err(|fault| fault.into_error(py))?;
-        let scope = scope_of(open.engine.clone(), who)?;
+        let scope = open.scope(who)?;
         let knock = open.door.ask(asked(method, path, body)?, scope);
         Ok(Pending::new(async move {
             match knock.await? {
@@ -151,7 +162,7 @@ impl NativeEngine {
         body: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Stream> {
         let open = self.state.open().map_err(|fault| fault.into_error(py))?;
-        let scope = scope_of(open.engine.clone(), who)?;
+        let scope = open.scope(who)?;
         Ok(Stream::new(open.door.ask(asked(method, path, body)?, scope)))
     }
 
@@ -164,7 +175,7 @@ impl NativeEngine {
         arguments: &Bound<'_, PyAny>,
     ) -> PyResult<Pending> {
         let open = self.state.open().map_err(|fault| fault.into_error(py))?;
-        let scope = scope_of(open.engine.clone(), who)?;
+        let scope = open.scope(who)?;
         let arguments = convert::value(arguments, "arguments")?;
         Ok(Pending::new(async move { tenant::manage(&open.engine, scope.await?, &act, arguments).await }))
     }
@@ -172,7 +183,7 @@ impl NativeEngine {
     /// The collection of this id or name; with `create`, made where there is none.
     fn collection(&self, py: Python<'_>, who: Who, id_or_name: String, create: bool) -> PyResult<Pending> {
         let open = self.state.open().map_err(|fault| fault.into_error(py))?;
-        let scope = scope_of(open.engine.clone(), who)?;
+        let scope = open.scope(who)?;
         Ok(Pending::new(async move {
             let knowledge = open.engine.knowledge(&scope.await?);
             let collection = match create {
@@ -193,7 +204,7 @@ impl NativeEngine {
         new: &Bound<'_, PyAny>,
     ) -> PyResult<Pending> {
         let open = self.state.open().map_err(|fault| fault.into_error(py))?;
-        let scope = scope_of(open.engine.clone(), who)?;
+        let scope = open.scope(who)?;
         let new = new_document(new)?;
         Ok(Pending::new(async move {
             let file = tokio::fs::File::open(&path).await.map_err(|error| {
@@ -223,7 +234,7 @@ impl NativeEngine {
         new: &Bound<'_, PyAny>,
     ) -> PyResult<Pending> {
         let open = self.state.open().map_err(|fault| fault.into_error(py))?;
-        let scope = scope_of(open.engine.clone(), who)?;
+        let scope = open.scope(who)?;
         let new = new_document(new)?;
         Ok(Pending::new(async move {
             let bytes = aimate::stream::iter([Ok(bytes::Bytes::from(content))]);
@@ -253,7 +264,7 @@ impl NativeEngine {
         has_body: bool,
     ) -> PyResult<Exchange> {
         let open = self.state.open().map_err(|fault| fault.into_error(py))?;
-        let scope = known.then(|| scope_of(open.engine.clone(), who)).transpose()?;
+        let scope = known.then(|| open.scope(who)).transpose()?;
         let door = self.state.mounts.door(&open.engine, prefix);
         let door = door.ok_or_else(|| no_mount().into_error(py))?;
         Exchange::new(door, scope, method, target, headers, has_body)
@@ -284,7 +295,7 @@ impl NativeEngine {
     /// Ends the engine, once running answers are whole or `drain` seconds have passed.
     fn close(&self, drain: f64) -> PyResult<Pending> {
         let drain = crate::config::duration("drain", drain)
-            .map_err(|error| pyo3::exceptions::PyValueError::new_err(error.to_string()))?;
+            .map_err(|error| PyValueError::new_err(error.to_string()))?;
         let state = self.state.clone();
         Ok(Pending::new(async move {
             state.close(drain).await;
@@ -348,7 +359,7 @@ pub(crate) fn open(config: &Bound<'_, PyAny>, parts: &Bound<'_, PyAny>) -> PyRes
         let engine = build::engine(config, parts).await?;
         let door = Door::new(engine.clone(), "");
         let state = Arc::new(EngineState {
-            open: Mutex::new(Some(OpenEngine { engine, door })),
+            open: Mutex::new(Some(OpenEngine { engine, door, local: Arc::default() })),
             host,
             mounts: Mounts::default(),
         });
