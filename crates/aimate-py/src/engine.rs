@@ -27,13 +27,10 @@ use crate::provider::HostProvider;
 use crate::rerank::HostReranker;
 use crate::runtime::Ending;
 use crate::scripted::PlayedScript;
-use crate::server::{Server, Serving};
+use crate::server::{HostCallers, KnownUsers, Server, Serving, Who};
 use crate::stream::Stream;
 use crate::vector::HostEmbedder;
 use crate::{convert, open as build, runtime, tenant, tool};
-
-/// Who asks: the local user, or `(tenant, user, role, name)` by the application's own keys.
-type Who = Option<(String, String, Option<String>, Option<String>)>;
 
 /// An engine until it is closed.
 pub(crate) struct EngineState {
@@ -92,8 +89,7 @@ pub(crate) struct NativeEngine {
     state: Arc<EngineState>,
 }
 
-impl OpenEngine {
-    /// The scope of who asks, made where it is not there.
+impl KnownUsers for OpenEngine {
     fn scope(&self, who: Who) -> PyResult<BoxFuture<'static, Result<Scope>>> {
         let open = self.clone();
         let Some((tenant, user, role, name)) = who else {
@@ -270,7 +266,7 @@ impl NativeEngine {
         Exchange::new(door, scope, method, target, headers, has_body)
     }
 
-    /// Starts an HTTP server for the local user; the outcome is a `Server`.
+    /// Starts an HTTP server for the local user, or for whom `who` says; the outcome is a `Server`.
     fn serve(
         &self,
         py: Python<'_>,
@@ -278,10 +274,16 @@ impl NativeEngine {
         port: u16,
         allowed_origins: Vec<String>,
         drain: f64,
+        who: Option<Py<PyAny>>,
     ) -> PyResult<Pending> {
         let open = self.state.open().map_err(|fault| fault.into_error(py))?;
+        let callers = who.map(|who| HostCallers {
+            host: self.state.host.clone(),
+            who: Arc::new(who),
+            users: Arc::new(open.clone()),
+        });
         Ok(Pending::new(async move {
-            let serving = Serving { host, port, allowed_origins, drain };
+            let serving = Serving { callers, host, port, allowed_origins, drain };
             let server = Server::start(open.engine, serving).await?;
             Ok(Outcome::Made(Box::new(move |py| Ok(Py::new(py, server)?.into_any()))))
         }))

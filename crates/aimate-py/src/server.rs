@@ -1,16 +1,19 @@
 //! The HTTP server within the process.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aimate::http as api;
-use aimate::{Engine, Error};
+use aimate::{Engine, Error, Scope, async_trait};
+use futures_util::future::BoxFuture;
 use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::config;
 use crate::fault::{Fault, Result};
+use crate::host::{Function, Host};
 use crate::outcome::Outcome;
 use crate::pending::Pending;
 use crate::runtime;
@@ -22,8 +25,58 @@ pub(crate) struct Server {
     running: Mutex<Option<(oneshot::Sender<()>, JoinHandle<()>)>>,
 }
 
+/// Who asks, as a function of the application's says.
+pub(crate) struct HostCallers {
+    pub(crate) host: Arc<Host>,
+    /// `who(method, path, headers)` returns `None` for nobody, else `(who,)`.
+    pub(crate) who: Function,
+    pub(crate) users: Arc<dyn KnownUsers>,
+}
+
+/// Makes scopes of who asks.
+pub(crate) trait KnownUsers: Send + Sync {
+    /// The scope of who asks, made where it is not there.
+    fn scope(&self, who: Who) -> PyResult<BoxFuture<'static, Result<Scope>>>;
+}
+
+/// The local user, or `(tenant, user, role, name)` by the application's own keys.
+pub(crate) type Who = Option<(String, String, Option<String>, Option<String>)>;
+
+#[async_trait]
+impl api::ScopeResolver for HostCallers {
+    async fn resolve(&self, head: &http::request::Parts) -> aimate::Result<Option<Scope>> {
+        let (method, path) = (head.method.to_string(), head.uri.path().to_owned());
+        let headers: Vec<(Vec<u8>, Vec<u8>)> = head
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str().as_bytes().to_vec(), value.as_bytes().to_vec()))
+            .collect();
+        let arguments = move |py: Python<'_>| -> PyResult<_> {
+            let all = PyList::empty(py);
+            for (name, value) in &headers {
+                all.append((PyBytes::new(py, name), PyBytes::new(py, value)))?;
+            }
+            Ok((method, path, all).into_pyobject(py)?.unbind())
+        };
+        let users = self.users.clone();
+        let read = move |result: &Bound<'_, PyAny>| {
+            let found: Option<(Who,)> = result.extract()?;
+            found.map(|(who,)| users.scope(who)).transpose()
+        };
+        let scope =
+            self.host.call("the function `scope` of `serve`", &self.who, Box::new(arguments), read).await?;
+        let Some(scope) = scope else { return Ok(None) };
+        scope.await.map(Some).map_err(|fault| match fault {
+            Fault::Engine(error) => error,
+            Fault::Problem(..) | Fault::Closed(_) => Error::unavailable("the engine is closed"),
+        })
+    }
+}
+
 /// What a server is told.
 pub(crate) struct Serving {
+    /// Who asks; the local user without it.
+    pub(crate) callers: Option<HostCallers>,
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) allowed_origins: Vec<String>,
@@ -32,10 +85,16 @@ pub(crate) struct Serving {
 }
 
 impl Server {
-    /// Serves the local user on a loopback address.
+    /// Serves whom the application knows, or the local user on a loopback address.
     pub(crate) async fn start(engine: Engine, serving: Serving) -> Result<Self> {
-        let Serving { host, port, allowed_origins, drain } = serving;
-        let options = api::Options::local()
+        let Serving { callers, host, port, allowed_origins, drain } = serving;
+        let is_local = callers.is_none();
+        let callers = match callers {
+            Some(callers) => api::Callers::Resolver(Arc::new(callers)),
+            None => api::Callers::Local,
+        };
+        let options = api::Options::default()
+            .callers(callers)
             .allowed_origins(allowed_origins)
             .drain(config::duration("drain", drain)?)
             .ends_engine(false);
@@ -45,10 +104,10 @@ impl Server {
             .await
             .map_err(|error| wrong(format!("`{host}` is no address: {error}")))?;
         let address = found.next().ok_or_else(|| wrong(format!("`{host}` has no address")))?;
-        if !address.ip().is_loopback() {
+        if is_local && !address.ip().is_loopback() {
             return Err(wrong(format!(
-                "other machines can reach `{host}`, and `serve` has no login; mount `asgi(scope=…)` behind your own, \
-                 or run `aimate serve` with accounts"
+                "other machines can reach `{host}`, so who asks has to be known: give `scope=`, a function of a request's \
+                 headers, or run `aimate serve` with accounts"
             ))
             .into());
         }

@@ -59,6 +59,31 @@ def test_blocking_engine_serves(engine: SyncEngine) -> None:
         assert get(f"{server.url}/api/v1/conversations") == (200, b'{"data":[],"next_cursor":null}')
 
 
+def test_server_asks_who_it_is(engine: SyncEngine) -> None:
+    async def who(request: Any) -> Any:
+        name = dict(request["headers"]).get(b"x-user")
+        if name == b"broken":
+            raise KeyError(name)
+        return None if name is None else engine.as_user("acme", name.decode())
+
+    def ask(url: str, user: str | None = None) -> tuple[int, bytes]:
+        request = urllib.request.Request(url, headers={} if user is None else {"x-user": user})
+        try:
+            with urllib.request.urlopen(request, timeout=10) as response:
+                return response.status, response.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()
+
+    engine.as_user("acme", "ann").conversations.create(title="mine")
+    with engine.serve(port=0, scope=who) as server:
+        url = f"http://127.0.0.1:{server.port}/api/v1/conversations"
+        assert ask(url)[0] == 401
+        assert b'"title":"mine"' in ask(url, "ann")[1]
+        assert json.loads(ask(url, "bob")[1])["data"] == []
+        status, body = ask(url, "broken")
+        assert status == 502 and b"KeyError" in body
+
+
 class Client:
     """Calls an ASGI app as a server does."""
 

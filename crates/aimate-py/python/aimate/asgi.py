@@ -43,18 +43,7 @@ class AsgiApp:
     async def _who(self, scope: AsgiScope) -> tuple[bool, Any]:
         if self._scope is None:
             return True, self._engine._caller.who
-        found = self._scope
-        if callable(found):
-            found = found(scope)
-            if inspect.isawaitable(found):
-                found = await found
-        if found is None:
-            return False, None
-        caller = getattr(found, "_caller", None)
-        if caller is None:
-            kind = type(found).__name__
-            raise TypeError(f"scope: returned a {kind}; it is what `engine.as_user` returns, or None")
-        return True, caller.who
+        return await _known(self._scope, scope)
 
     async def _http(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         known, who = await self._who(scope)
@@ -107,6 +96,31 @@ class AsgiApp:
             await asyncio.gather(bringing, answering, return_exceptions=True)
         if not answering.cancelled():
             answering.result()
+
+
+async def _known(found: Any, scope: AsgiScope) -> tuple[bool, Any]:
+    """Returns whether anybody is known to ask, and who."""
+    if callable(found):
+        found = found(scope)
+        if inspect.isawaitable(found):
+            found = await found
+    if found is None:
+        return False, None
+    caller = getattr(found, "_caller", None)
+    if caller is None:
+        kind = type(found).__name__
+        raise TypeError(f"scope: returned a {kind}; it is what `engine.as_user` returns, or None")
+    return True, caller.who
+
+
+def asked_by(scope: Any) -> Callable[[str, str, Any], Awaitable[Any]]:
+    """Returns a scope function as the native module calls it."""
+
+    async def who(method: str, path: str, headers: Any) -> Any:
+        known, found = await _known(scope, {"type": "http", "method": method, "path": path, "headers": headers})
+        return (found,) if known else None
+
+    return who
 
 
 def _target(scope: AsgiScope, prefix: str) -> str:

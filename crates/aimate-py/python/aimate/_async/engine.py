@@ -429,18 +429,29 @@ class Engine(User):
         port: int = 3000,
         allowed_origins: Iterable[str] = (),
         drain: float = 25.0,
+        scope: ScopeOf | None = None,
     ) -> Server:
-        """Starts the HTTP server for the local user on a loopback address, without a login.
+        """Starts the HTTP server: on a loopback address for the local user, without a login; on
+        any for whom ``scope`` knows.
 
         Args:
             port: 0 is a free one; see `Server.url`.
+            scope: Who asks: a function, plain or async, of a dict with a request's ``method``,
+                ``path`` and ``headers`` (pairs of bytes, names in small letters), that returns
+                what `as_user` does, or ``None`` for nobody (401).
             drain: Seconds that streams have to end when it is stopped.
 
         Raises:
             UnavailableError: The port is taken.
         """
         origins = _listed("allowed_origins", allowed_origins)
-        return Server(await _bridge.run(self._caller.native.serve(host, port, origins, float(drain))))
+        who = None
+        if scope is not None:
+            from ..asgi import asked_by
+
+            who = asked_by(scope)
+            _bridge.adopt(self._caller.native)
+        return Server(await _bridge.run(self._caller.native.serve(host, port, origins, float(drain), who)))
 
     def asgi(self, *, scope: ScopeOf | User | None = None) -> AsgiApp:
         """Returns the HTTP API as an ASGI app, to mount into FastAPI, Starlette and others.
