@@ -39,6 +39,7 @@ pub(crate) fn test(project: &Project, targets: &str) -> Result {
     step(&["-m", "mypy", "--strict", "../../examples/python"])?;
     step(&["-m", "mypy.stubtest", "aimate._aimate"])?;
     step(&["-m", "pyright", "--pythonpath", &python.to_string_lossy()])?;
+    step(&["-m", "pyright", "--pythonpath", &python.to_string_lossy(), "../../examples/python"])?;
     step(&["-m", "pytest"])
 }
 

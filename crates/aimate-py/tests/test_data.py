@@ -277,3 +277,11 @@ async def test_calls_beside_each_other(scripted: Scripted) -> None:
     async with await scripted.open() as engine:
         pages = await asyncio.gather(*(engine.conversations.list() for _ in range(100)))
         assert pages == [[]] * 100
+
+
+async def test_document_that_goes_meanwhile(scripted: Scripted) -> None:
+    async with await scripted.open() as engine:
+        document = await engine.knowledge.add_text("a", "text")
+        await engine.knowledge.delete(document["id"])
+        with pytest.raises(aimate.NotFoundError):
+            await engine.knowledge.wait(document["id"])

@@ -193,6 +193,11 @@ class Chat:
 class Progress(Events["Document"]):
     """A document whenever it changes, until it is ready or failed."""
 
+    def _after(self, event: Any) -> None:
+        if "status" not in event:
+            # It is gone meanwhile.
+            raise of_code(event["code"], event["detail"])
+
 
 def text_of(message: Message) -> str:
     """Returns the text of a message, without its other parts."""

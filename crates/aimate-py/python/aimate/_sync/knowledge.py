@@ -206,12 +206,9 @@ class Knowledge(Group):
             pass
         if document is None:
             return self.document(document_id)
-        if document.get("code") is not None and "status" not in document:
-            # The document is gone meanwhile.
-            raise of_code(cast("Any", document)["code"], cast("Any", document)["detail"])
         if document["status"] == "failed":
-            failed = cast("Any", document.get("error")) or {}
-            raise of_code(failed.get("code", "internal"), failed.get("detail") or failed.get("message", "it failed"))
+            failed = document.get("error") or {"code": "internal", "detail": "it failed"}
+            raise of_code(failed["code"], failed["detail"])
         return document
 
     def progress(self, document_id: str) -> Progress:
