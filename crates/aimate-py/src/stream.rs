@@ -45,7 +45,8 @@ struct StreamState {
     events: VecDeque<(Option<u64>, Bytes)>,
     bytes: usize,
     end: Option<Result<(), Fault>>,
-    waiter: Option<Waiter>,
+    /// Usually one: who iterates.
+    waiters: Vec<Waiter>,
     /// The number of the last event that was taken.
     last: u64,
 }
@@ -71,39 +72,40 @@ impl SharedStream {
     }
 
     fn end(&self, end: Result<()>) {
-        let mut state = self.state();
-        if state.end.is_none() {
-            state.end = Some(end);
-        }
-        let waiter = state.waiter.take();
-        drop(state);
-        if let Some(waiter) = waiter {
-            waiter.wake();
-        }
+        let waiters = {
+            let mut state = self.state();
+            state.end.get_or_insert(end);
+            std::mem::take(&mut state.waiters)
+        };
+        waiters.into_iter().for_each(Waiter::wake);
     }
 
     /// Adds events, waiting while there are too many.
     async fn add(&self, events: Vec<(Option<u64>, Bytes)>) {
-        for event in events {
-            loop {
-                let room = self.room.notified();
+        let mut events = events.into_iter().peekable();
+        while events.peek().is_some() {
+            let room = self.room.notified();
+            let waiters = {
+                let mut state = self.state();
+                while state.has_room()
+                    && let Some(event) = events.next()
                 {
-                    let state = self.state();
-                    if state.bytes <= MAX_WAITING && state.events.len() < MAX_EVENTS {
-                        break;
-                    }
+                    state.bytes += event.1.len();
+                    state.events.push_back(event);
                 }
+                std::mem::take(&mut state.waiters)
+            };
+            waiters.into_iter().for_each(Waiter::wake);
+            if events.peek().is_some() {
                 room.await;
             }
-            let mut state = self.state();
-            state.bytes += event.1.len();
-            state.events.push_back(event);
-            let waiter = state.waiter.take();
-            drop(state);
-            if let Some(waiter) = waiter {
-                waiter.wake();
-            }
         }
+    }
+}
+
+impl StreamState {
+    fn has_room(&self) -> bool {
+        self.bytes <= MAX_WAITING && self.events.len() < MAX_EVENTS
     }
 }
 
@@ -118,7 +120,7 @@ impl Stream {
         if !state.events.is_empty() || state.end.is_some() {
             return Some(waiter);
         }
-        state.waiter = Some(waiter);
+        state.waiters.push(waiter);
         None
     }
 }

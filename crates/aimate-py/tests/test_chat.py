@@ -208,3 +208,28 @@ def test_threads_share_a_blocking_engine(engine: SyncEngine) -> None:
     for thread in threads:
         thread.join()
     assert texts == ["Hello there"] * 8
+
+
+async def test_two_tasks_that_take_turns_with_one_stream(scripted: Scripted) -> None:
+    scripted.push([waits(0.1), *[step for n in range(50) for step in (says(f"{n} "), thinks("hm"))]])
+    async with await scripted.open() as engine:
+        events = aiter(engine.chat("x"))
+
+        async def take() -> int:
+            return len([event async for event in events])
+
+        counts = await asyncio.wait_for(asyncio.gather(take(), take()), 10)
+        assert sum(counts) >= 102
+
+
+async def test_slow_reader_holds_the_model_up_and_loses_nothing(scripted: Scripted) -> None:
+    scripted.push([step for n in range(20_000) for step in (says(f"{n} "), thinks("hm"))])
+    async with await scripted.open() as engine:
+        chat = engine.chat("x")
+        said: list[str] = []
+        async for event in chat:
+            if event["type"] == "text":
+                said.append(event["text"])
+                if len(said) < 50:
+                    await asyncio.sleep(0.001)
+        assert "".join(said) == "".join(f"{n} " for n in range(20_000))
