@@ -75,8 +75,13 @@ async def test_document_that_cannot_be_read(scripted: Scripted, tmp_path: Path) 
     async with await scripted.open() as engine:
         with pytest.raises(aimate.NotFoundError, match="nothing.pdf"):
             await engine.knowledge.add_file(tmp_path / "nothing.pdf")
-        with pytest.raises(aimate.AimateError):
+        with pytest.raises(aimate.InvalidError) as raised:
             await engine.knowledge.add_bytes("broken.pdf", b"%PDF-1.4 nonsense")
+        assert raised.value.reason == "damaged"
+        files = Path(__file__).resolve().parents[2] / "aimate-text" / "tests" / "files"
+        with pytest.raises(aimate.InvalidError, match="password") as raised:
+            await engine.knowledge.add_file(files / "locked.pdf")
+        assert raised.value.reason == "encrypted"
         with pytest.raises(aimate.NotFoundError):
             await engine.knowledge.search("x", collections=["there is none"])
 

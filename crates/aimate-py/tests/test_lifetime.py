@@ -222,6 +222,21 @@ def test_import_brings_little_along() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_program_that_logs_nowhere_has_a_quiet_end() -> None:
+    done = run(
+        """
+        import aimate
+        from aimate.testing import Scripted, fails
+        with Scripted([fails("upstream")]).open_sync() as engine:
+            try:
+                engine.chat("x").collect()
+            except aimate.UpstreamError as error:
+                print(error)
+        """
+    )
+    assert (done.stdout, done.stderr) == ("the script says so\n", "")
+
+
 async def test_log_goes_to_logging(scripted: Scripted, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, logger="aimate")
     async with await scripted.open() as engine:
@@ -232,3 +247,19 @@ async def test_log_goes_to_logging(scripted: Scripted, caplog: pytest.LogCapture
                 return
             await asyncio.sleep(0.01)
     raise AssertionError("nothing was logged")
+
+
+def test_pytest_has_a_fixture(tmp_path: Any) -> None:
+    (tmp_path / "test_app.py").write_text(
+        textwrap.dedent(
+            """
+            def test_app(aimate_scripted):
+                aimate_scripted.push("In May.")
+                with aimate_scripted.open_sync() as engine:
+                    assert engine.chat("When?").text() == "In May."
+            """
+        )
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "aimate.testing", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert "1 passed" in done.stdout, done.stdout + done.stderr

@@ -27,7 +27,9 @@ def _hand_on() -> None:
     while (records := _aimate.next_records()) is not None:
         for level, name, message in records:
             logger = logging.getLogger(name)
-            if logger.isEnabledFor(level):
+            # Of a program that logs nowhere, standard error is not the place: what concerns it
+            # it is told by exceptions.
+            if logger.isEnabledFor(level) and logger.hasHandlers():
                 logger.handle(logger.makeRecord(name, level, "", 0, message, (), None))
 
 

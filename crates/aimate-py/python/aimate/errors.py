@@ -54,7 +54,8 @@ class AimateError(Exception):
         self.errors = dict(errors or {})
         """What is wrong with each argument, by its name."""
         self.reason = reason
-        """What more a program may act on: ``"budget_exceeded"``, ``"quota_exceeded"``."""
+        """What more a program may act on: ``"budget_exceeded"``, ``"quota_exceeded"``, or of a
+        document ``"encrypted"``, ``"damaged"``, ``"no_text"`` and so on."""
         self.retry_after = retry_after
         """Seconds to wait before trying again, where the other side said so."""
 
@@ -197,6 +198,14 @@ def of_code(
     """Returns the exception of an error code."""
     kind = _BY_CODE.get(code, InternalError)
     return kind(detail, errors=errors, reason=reason, retry_after=retry_after)
+
+
+def of_document(code: str, detail: str) -> AimateError:
+    """Returns the exception for a document that failed: of what lies in the document itself
+    (``encrypted``, ``damaged``, ``no_text`` and so on) an `InvalidError` with that ``reason``."""
+    if code in _BY_CODE:
+        return of_code(code, detail)
+    return InvalidError(detail, reason=code)
 
 
 def of_problem(status: int, problem: Mapping[str, Any]) -> AimateError:

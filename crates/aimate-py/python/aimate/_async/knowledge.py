@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Iterable, Literal, Mapping, cast
 from .. import _bridge
 from .._calls import UNSET, Page, Unset, given, query, quoted, some
 from .._documents import fields_of
+from ..errors import of_document
 from .chat import Progress
 from .groups import Group
 
@@ -118,7 +119,8 @@ class Knowledge(Group):
         comes back ``pending``; `progress` follows it.
 
         Raises `NotFoundError` if there is no such file, `UnsupportedError` for a format that
-        is not read, and what else made it fail.
+        is not read, `InvalidError` for what lies in the document (``reason`` is ``encrypted``,
+        ``damaged``, ``no_text`` or another word), and what else made it fail.
         """
         path = os.fspath(path)
         new = some(
@@ -198,8 +200,6 @@ class Knowledge(Group):
 
     async def wait(self, document_id: str) -> types.Document:
         """Waits until a document can be found. Raises what made it fail."""
-        from ..errors import of_code
-
         document: types.Document | None = None
         async for document in self.progress(document_id):
             pass
@@ -207,7 +207,7 @@ class Knowledge(Group):
             return await self.document(document_id)
         if document["status"] == "failed":
             failed = document.get("error") or {"code": "internal", "detail": "it failed"}
-            raise of_code(failed["code"], failed["detail"])
+            raise of_document(failed["code"], failed["detail"])
         return document
 
     def progress(self, document_id: str) -> Progress:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Iterable, Literal, Mapping, cast
 from .. import _bridge_sync as _bridge
 from .._calls import UNSET, Page, Unset, given, query, quoted, some
 from .._documents import fields_of
+from ..errors import of_document
 from .chat import Progress
 from .groups import Group
 
@@ -119,7 +120,8 @@ class Knowledge(Group):
         comes back ``pending``; `progress` follows it.
 
         Raises `NotFoundError` if there is no such file, `UnsupportedError` for a format that
-        is not read, and what else made it fail.
+        is not read, `InvalidError` for what lies in the document (``reason`` is ``encrypted``,
+        ``damaged``, ``no_text`` or another word), and what else made it fail.
         """
         path = os.fspath(path)
         new = some(
@@ -199,8 +201,6 @@ class Knowledge(Group):
 
     def wait(self, document_id: str) -> types.Document:
         """Waits until a document can be found. Raises what made it fail."""
-        from ..errors import of_code
-
         document: types.Document | None = None
         for document in self.progress(document_id):
             pass
@@ -208,7 +208,7 @@ class Knowledge(Group):
             return self.document(document_id)
         if document["status"] == "failed":
             failed = document.get("error") or {"code": "internal", "detail": "it failed"}
-            raise of_code(failed["code"], failed["detail"])
+            raise of_document(failed["code"], failed["detail"])
         return document
 
     def progress(self, document_id: str) -> Progress:
