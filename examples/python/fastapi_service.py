@@ -1,0 +1,129 @@
+"""aiMate within a FastAPI service: answers as server-sent events, each user with conversations and
+documents of their own, and the whole of aiMate's HTTP API under /ai for the same users.
+
+    pip install aimate fastapi uvicorn
+    uvicorn --factory fastapi_service:create_app --timeout-graceful-shutdown 5
+    curl -N localhost:8000/chat -H 'authorization: Bearer ann' -H 'content-type: application/json' \\
+        -d '{"question": "When is the boiler serviced?"}'
+    curl localhost:8000/ai/api/v1/conversations -H 'authorization: Bearer ann'
+
+Ollama on this machine answers, or OpenAI with OPENAI_API_KEY in the environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, AsyncIterator, MutableMapping, cast
+
+from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.responses import JSONResponse, StreamingResponse
+from pydantic import BaseModel
+
+import aimate
+
+# Your own login comes here: whose token it is, as your keys of company and person.
+TOKENS = {"ann": ("acme", "ann"), "bob": ("acme", "bob"), "eve": ("other", "eve")}
+
+# Proxies end connections on which nothing comes for a minute or so.
+HEARTBEAT = 15.0
+
+
+def user_of(engine: aimate.Engine, authorization: str) -> aimate.User | None:
+    """Returns the engine for the user of a request, who is made when they first ask."""
+    found = TOKENS.get(authorization.removeprefix("Bearer "))
+    return None if found is None else engine.as_user(*found)
+
+
+def current_user(request: Request) -> aimate.User:
+    user = user_of(request.app.state.engine, request.headers.get("authorization", ""))
+    if user is None:
+        raise HTTPException(401, "say who you are: `Authorization: Bearer ann`")
+    return user
+
+
+CurrentUser = Annotated[aimate.User, Depends(current_user)]
+
+
+class Question(BaseModel):
+    question: str
+    conversation_id: str | None = None
+    collections: list[str] | None = None
+
+
+class Note(BaseModel):
+    name: str
+    text: str
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async with await aimate.Engine.open("sqlite:fastapi_service.db") as engine:
+        app.state.engine = engine
+
+        def scope(asgi_scope: MutableMapping[str, Any]) -> aimate.User | None:
+            headers = dict(asgi_scope["headers"])
+            return user_of(engine, headers.get(b"authorization", b"").decode("latin-1"))
+
+        app.mount("/ai", engine.asgi(scope=scope))
+        yield
+        # Answers that are being written have a moment to become whole.
+        await engine.aclose(drain=5)
+
+
+def create_app() -> FastAPI:
+    app = FastAPI(lifespan=lifespan)
+
+    @app.exception_handler(aimate.AimateError)
+    async def failed(request: Request, error: aimate.AimateError) -> JSONResponse:
+        return JSONResponse({"code": error.code, "detail": error.detail}, error.status)
+
+    @app.post("/chat")
+    async def chat(user: CurrentUser, asked: Question) -> StreamingResponse:
+        answer = user.chat(
+            asked.question, conversation_id=asked.conversation_id, knowledge=asked.collections, tags=["fastapi"]
+        )
+        events = answer.sse()
+        # What is wrong with the question itself is raised here, and becomes a status: it is too
+        # late for one once the stream has begun.
+        first = await anext(events)
+        return StreamingResponse(
+            with_heartbeat(first, events),
+            media_type="text/event-stream",
+            headers={"cache-control": "no-store", "x-accel-buffering": "no"},
+        )
+
+    @app.post("/notes/{collection}", status_code=201)
+    async def add_note(user: CurrentUser, collection: str, note: Note) -> dict[str, Any]:
+        document = await user.knowledge.add_text(note.name, note.text, collection=collection)
+        return {"id": document["id"], "status": document["status"]}
+
+    @app.get("/search")
+    async def search(user: CurrentUser, q: str, limit: int = 5) -> list[dict[str, Any]]:
+        return [cast("dict[str, Any]", hit) for hit in await user.knowledge.search(q, limit=limit)]
+
+    return app
+
+
+async def with_heartbeat(first: str, events: AsyncIterator[str]) -> AsyncIterator[str]:
+    """Adds a comment where nothing comes for a while.
+
+    A client that goes away cancels the request's task, which leaves the events, which cancels the
+    run: the model stops, and what came of the answer is stored.
+    """
+    yield first
+    coming: asyncio.Future[str] | None = None
+    try:
+        while True:
+            coming = coming or asyncio.ensure_future(anext(events))
+            done, _ = await asyncio.wait({coming}, timeout=HEARTBEAT)
+            if not done:
+                yield ": waiting\n\n"
+                continue
+            event, coming = coming.result(), None
+            yield event
+    except StopAsyncIteration:
+        pass
+    finally:
+        if coming is not None:
+            coming.cancel()
