@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Iterable, Iterator
 
 _FIELDS = ("name", "text", "url", "source", "media_type", "metadata")
+
+
+def all_fields(documents: Iterable[Any]) -> Iterator[dict[str, Any]]:
+    """Yields what `Knowledge.add_text` takes, out of each of some documents."""
+    seen: dict[str, int] = {}
+    for n, document in enumerate(documents):
+        fields = fields_of(document, n)
+        source = fields.get("source")
+        if source is not None and not isinstance(document, dict):
+            # What a splitter made of one file has its source in common, and a collection keeps one
+            # document of a source: each would replace the one before.
+            seen[source] = seen.get(source, 0) + 1
+            if seen[source] > 1:
+                fields["source"] = f"{source}#{seen[source]}"
+        yield fields
 
 
 def fields_of(document: Any, n: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Iterable, Literal, Mapping, cast
 
 from .. import _bridge
 from .._calls import UNSET, Page, Unset, given, query, quoted, some
-from .._documents import fields_of
+from .._documents import all_fields
 from ..errors import of_document
 from .chat import Progress
 from .groups import Group
@@ -182,10 +182,11 @@ class Knowledge(Group):
     ) -> builtins.list[types.Document]:
         """Adds documents of LangChain or LlamaIndex, or dicts of `add_text`'s arguments.
 
-        Their metadata becomes the documents'; a ``source`` in it, or their id, their source.
+        Their metadata becomes the documents'; a ``source`` in it, or their id, their source. Those
+        that a splitter made of one source are documents of their own: ``SOURCE``, ``SOURCE#2``, …
         """
         into = (await self.collections.get_or_create(collection))["id"]
-        added = [await self._add(into, fields_of(document, n), False) for n, document in enumerate(documents)]
+        added = [await self._add(into, fields, False) for fields in all_fields(documents)]
         if not wait:
             return added
         return [await self.wait(document["id"]) for document in added]
