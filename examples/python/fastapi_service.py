@@ -21,6 +21,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel
 
 import aimate
+from aimate.asgi import Receive, Send
 
 # Your own login comes here: whose token it is, as your keys of company and person.
 TOKENS = {"ann": ("acme", "ann"), "bob": ("acme", "bob"), "eve": ("other", "eve")}
@@ -60,12 +61,6 @@ class Note(BaseModel):
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with await aimate.Engine.open("sqlite:fastapi_service.db") as engine:
         app.state.engine = engine
-
-        def scope(asgi_scope: MutableMapping[str, Any]) -> aimate.User | None:
-            headers = dict(asgi_scope["headers"])
-            return user_of(engine, headers.get(b"authorization", b"").decode("latin-1"))
-
-        app.mount("/ai", engine.asgi(scope=scope))
         yield
         # Answers that are being written have a moment to become whole.
         await engine.aclose(drain=5)
@@ -73,6 +68,15 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def create_app() -> FastAPI:
     app = FastAPI(lifespan=lifespan)
+
+    async def ai(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """aiMate's own API, for the same users. The engine is that of the lifespan: tests start an
+        app more than once."""
+        engine: aimate.Engine = app.state.engine
+        authorization = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
+        await engine.asgi(scope=lambda _: user_of(engine, authorization))(scope, receive, send)
+
+    app.mount("/ai", ai)
 
     @app.exception_handler(aimate.AimateError)
     async def failed(request: Request, error: aimate.AimateError) -> JSONResponse:

@@ -2,7 +2,7 @@
 
 Their model is a script that a server in this process plays, found through OPENAI_BASE_URL. Tests
 skip where their framework is not installed, unless AIMATE_PY_ALL_PACKAGES says that all of
-``requirements-frameworks.txt`` is.
+``requirements.txt`` is.
 """
 
 from __future__ import annotations
@@ -230,10 +230,41 @@ async def test_retriever_does_not_wait_for_the_loop_that_it_blocks() -> None:
         assert len(await retriever.ainvoke("4444")) == 1
         both = await asyncio.gather(retriever.ainvoke("5"), asyncio.to_thread(retriever.invoke, "6"), retriever.abatch(["7", "8"]))
         assert [len(found) for found in (*both[:2], *both[2])] == [1] * 4
-    with aimate.SyncEngine.open("sqlite::memory:", connections=[], embedder=_Embedder()) as blocking:
+    with SyncEngine.open("sqlite::memory:", connections=[], embedder=_Embedder()) as blocking:
         blocking.knowledge.add_text("manual", MANUAL)
         retriever = AimateRetriever(engine=blocking, mode="vector")
         assert len(retriever.invoke("1")) == 1 and len(await retriever.ainvoke("2")) == 1
+
+
+def test_what_a_splitter_made_is_kept(engine: SyncEngine) -> None:
+    need("langchain_core", "llama_index.core")
+    from langchain_core.documents import Document
+    from llama_index.core import Document as LlamaDocument
+    from llama_index.core.node_parser import SentenceSplitter
+
+    texts = ("The boiler is serviced in May.", "The main tap is in the cellar.")
+    for _ in range(2):  # The same again replaces them.
+        split = [Document(text, metadata={"source": "house.md"}) for text in texts]
+        engine.knowledge.add_documents(iter(split), collection="docs")
+    assert len(engine.knowledge.documents(collection="docs")) == 2
+    for words, text in zip(("boiler", "tap"), texts):
+        assert engine.knowledge.search(words, collections=["docs"])[0]["text"] == text
+    whole = LlamaDocument(text=" ".join(f"Sentence {n} of many." for n in range(60)), metadata={"file_path": "a/b.md"})
+    nodes = SentenceSplitter(chunk_size=100, chunk_overlap=0).get_nodes_from_documents([whole])
+    engine.knowledge.add_documents(nodes, collection="nodes")
+    assert len(engine.knowledge.documents(collection="nodes")) == len(nodes) > 1
+
+
+async def test_blocking_engine_opens_within_a_loop() -> None:
+    """As in a notebook, whose cells run within one."""
+
+    class Measured:
+        async def embed(self, texts: list[str]) -> list[list[float]]:
+            return [[1.0, 2.0, float(len(text))] for text in texts]
+
+    with SyncEngine.open("sqlite::memory:", connections=[], embedder=Measured()) as blocking:
+        blocking.knowledge.add_text("manual", MANUAL)
+        assert len(blocking.knowledge.search("boiler", mode="vector")) == 1
 
 
 # LlamaIndex
@@ -347,7 +378,6 @@ def test_notebook_runs(tmp_path: Path, quiet_jupyter: None) -> None:
     client.execute()
     shown = json.dumps([cell.get("outputs") for cell in notebook.cells])
     assert "<Engine open>" in shown and "House manual" in shown and "**May**" in shown and "Blue." in shown
-    # Each of its lines is checked as it stands, but the checks of types do not reach a notebook.
     assert '"stderr"' not in shown
 
 
@@ -394,11 +424,34 @@ def test_stop_button_of_a_notebook_cancels_the_run(tmp_path: Path, quiet_jupyter
 # FastAPI
 
 
+# Middleware of this kind stands between a response and the news that its client is gone.
+WRAPPED = f"""
+import sys
+sys.path.insert(0, {str(EXAMPLES)!r})
+import fastapi_service
+from starlette.middleware.gzip import GZipMiddleware
+
+def create_app():
+    app = fastapi_service.create_app()
+
+    @app.middleware("http")
+    async def timed(request, call_next):
+        return await call_next(request)
+
+    app.add_middleware(GZipMiddleware)
+    return app
+"""
+
+
 @pytest.fixture
-def fastapi_service(model_env: dict[str, str], tmp_path: Path) -> Iterator[Any]:
+def fastapi_service(request: pytest.FixtureRequest, model_env: dict[str, str], tmp_path: Path) -> Iterator[Any]:
     """The example under uvicorn, and a client of it."""
     httpx = need("httpx", "fastapi", "uvicorn")
-    arguments = ["-m", "uvicorn", "--factory", "fastapi_service:create_app", "--app-dir", str(EXAMPLES)]
+    module, folder = "fastapi_service", EXAMPLES
+    if getattr(request, "param", None) == "within middleware":
+        module, folder = "wrapped", tmp_path
+        (tmp_path / "wrapped.py").write_text(WRAPPED)
+    arguments = ["-m", "uvicorn", "--factory", f"{module}:create_app", "--app-dir", str(folder)]
     program = Program([*arguments, "--port", "0", "--timeout-graceful-shutdown", "1"], model_env, tmp_path)
     try:
         with httpx.Client(base_url=program.url(), headers={"authorization": "Bearer ann"}, timeout=20) as client:
@@ -455,6 +508,7 @@ def test_fastapi_streams_and_mounts(fastapi_service: Any, scripted: Scripted) ->
     assert body["choices"][0]["message"]["content"] == "Hello there"
 
 
+@pytest.mark.parametrize("fastapi_service", ["alone", "within middleware"], indirect=True)
 def test_fastapi_client_that_leaves_stops_the_model(fastapi_service: Any, scripted: Scripted) -> None:
     client = fastapi_service
     # In the middle of an answer, before its first word, and by aiMate's own routes.
@@ -510,6 +564,18 @@ def test_fastapi_stops_with_a_stream_open(fastapi_service: Any, scripted: Script
         ann = engine.as_user("acme", "ann")
         last = ann.conversations.messages(ann.conversations.list()[0]["id"])[-1]
         assert last["status"] in ("cancelled", "interrupted") and aimate.text_of(last) == "a"
+
+
+def test_fastapi_test_client(here: None, scripted: Scripted) -> None:
+    """Starlette's own client for tests: the app in the loop of another thread."""
+    need("fastapi", "httpx")
+    from fastapi.testclient import TestClient
+
+    app = runpy.run_path(str(EXAMPLES / "fastapi_service.py"), run_name="fastapi_service")["create_app"]()
+    for _ in range(2):
+        with TestClient(app, headers={"authorization": "Bearer ann"}) as client:
+            assert events_of(client.post("/chat", json={"question": "x"}).text)[-1][0] == "finished"
+            assert client.get("/ai/api/v1/conversations").json()["data"][0]["title"] == "x"
 
 
 # Flask and Django
