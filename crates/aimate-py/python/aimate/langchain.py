@@ -25,7 +25,7 @@ try:
 except ImportError as error:
     raise ImportError("aimate.langchain works with LangChain: `pip install langchain-core`") from error
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from ._async.chat import Chat
 from ._async.engine import User
@@ -50,7 +50,7 @@ class AimateRetriever(BaseRetriever):
     What is given to ``invoke`` goes before the retriever's own: ``invoke(question, limit=2)``.
     """
 
-    engine: Union[User, SyncUser]
+    engine: Union[User, SyncUser] = Field(exclude=True)
     """An `Engine` or `SyncEngine`, or what its ``as_user`` returns. Both ``invoke`` and
     ``ainvoke`` work with each of them."""
     collections: Union[str, List[str], None] = None
