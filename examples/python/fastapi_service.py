@@ -67,6 +67,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def create_app() -> FastAPI:
+    """Makes the app, which opens its engine when it is started."""
     app = FastAPI(lifespan=lifespan)
 
     async def ai(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -83,7 +84,7 @@ def create_app() -> FastAPI:
         return JSONResponse({"code": error.code, "detail": error.detail}, error.status)
 
     @app.post("/chat")
-    async def chat(user: CurrentUser, asked: Question) -> StreamingResponse:
+    async def chat(user: CurrentUser, asked: Question) -> EventStream:
         answer = user.chat(
             asked.question, conversation_id=asked.conversation_id, knowledge=asked.collections, tags=["fastapi"]
         )
@@ -91,11 +92,7 @@ def create_app() -> FastAPI:
         # What is wrong with the question itself is raised here, and becomes a status: it is too
         # late for one once the stream has begun.
         first = await anext(events)
-        return StreamingResponse(
-            with_heartbeat(first, events),
-            media_type="text/event-stream",
-            headers={"cache-control": "no-store", "x-accel-buffering": "no"},
-        )
+        return EventStream(answer, with_heartbeat(first, events))
 
     @app.post("/notes/{collection}", status_code=201)
     async def add_note(user: CurrentUser, collection: str, note: Note) -> dict[str, Any]:
@@ -109,12 +106,29 @@ def create_app() -> FastAPI:
     return app
 
 
-async def with_heartbeat(first: str, events: AsyncIterator[str]) -> AsyncIterator[str]:
-    """Adds a comment where nothing comes for a while.
+class EventStream(StreamingResponse):
+    """A response of server-sent events that ends the chat with itself.
 
-    A client that goes away cancels the request's task, which leaves the events, which cancels the
-    run: the model stops, and what came of the answer is stored.
+    A client that goes away ends the response, and so cancels the run: the model stops, and what
+    came of the answer is stored. Leaving it to the generator would do the same, but only when
+    Python finds that nobody has it any more: under middleware that may be much later.
     """
+
+    def __init__(self, answer: aimate.Chat, content: AsyncIterator[str]) -> None:
+        # Proxies would keep the events to themselves otherwise.
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        super().__init__(content, media_type="text/event-stream", headers=headers)
+        self.answer = answer
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self.answer.aclose()
+
+
+async def with_heartbeat(first: str, events: AsyncIterator[str]) -> AsyncIterator[str]:
+    """Adds a comment where nothing comes for a while."""
     yield first
     coming: asyncio.Future[str] | None = None
     try:

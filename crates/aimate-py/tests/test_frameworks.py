@@ -522,8 +522,12 @@ def test_fastapi_client_that_leaves_stops_the_model(fastapi_service: Any, script
                 until(lambda: scripted.open_answers == 1)
             until(lambda: scripted.open_answers == 0)
     kept = client.get("/ai/api/v1/conversations").json()["data"]
-    last = [client.get(f"/ai/api/v1/conversations/{each['id']}/messages").json()["data"][-1] for each in kept]
-    assert [message["status"] for message in last] == ["cancelled"] * 4
+
+    def statuses() -> list[str]:
+        paths = [f"/ai/api/v1/conversations/{each['id']}/messages" for each in kept]
+        return [client.get(path).json()["data"][-1]["status"] for path in paths]
+
+    until(lambda: statuses() == ["cancelled"] * 4)
     # And it serves on.
     assert events_of(client.post("/chat", json={"question": "x"}).text)[-1][0] == "finished"
 
