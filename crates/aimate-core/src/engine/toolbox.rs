@@ -11,7 +11,7 @@ use crate::provider::ToolSpec;
 use crate::scope::Scope;
 use crate::text::shorten;
 use crate::tool::builtin::{READ_OUTPUT, read_output};
-use crate::tool::schema::offered_schema;
+use crate::tool::schema::{SchemaCache, offered_schema};
 use crate::tool::toolbox::Toolbox;
 use crate::tool::{
     HostTool, OfferedTool, Tool, ToolLimits, ToolOutputStore, ToolPolicy, ToolServerClient, ToolSource,
@@ -26,6 +26,7 @@ pub(super) struct ToolServices {
     registered: RwLock<BTreeMap<String, HostTool>>,
     pub(super) client: Option<Arc<dyn ToolServerClient>>,
     pub(super) limits: ToolLimits,
+    schemas: SchemaCache,
     pub(super) questions: crate::chat::tool_calls::Questions,
 }
 
@@ -38,7 +39,13 @@ impl ToolServices {
     ) -> Self {
         let mut tools = tools;
         tools.insert(READ_OUTPUT.to_owned(), read_output(outputs));
-        Self { registered: RwLock::new(tools), client, limits, questions: Default::default() }
+        Self {
+            registered: RwLock::new(tools),
+            client,
+            limits,
+            schemas: SchemaCache::default(),
+            questions: Default::default(),
+        }
     }
 
     /// Adds tools; one of a name that is taken is left out.
@@ -135,7 +142,7 @@ impl Engine {
         if let Some(reader) = services.named(READ_OUTPUT).filter(|_| !offered.is_empty()) {
             offered.push(of_host(reader));
         }
-        let (toolbox, broken) = Toolbox::new(offered);
+        let (toolbox, broken) = Toolbox::new(offered, &services.schemas);
         left_out.extend(broken);
         if let Some(twice) = foreign.iter().find(|spec| toolbox.has(&spec.name)) {
             return Err(Error::field(

@@ -1,5 +1,8 @@
 //! Arguments and the schemas that they follow.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::{Map, Value};
 
@@ -8,6 +11,8 @@ use crate::text::shorten;
 
 /// Bytes of a schema at most.
 const MAX_SCHEMA: usize = 256 * 1024;
+/// Bytes of the texts of schemas that are kept compiled.
+const MAX_CACHED: usize = 4 << 20;
 /// How deep a schema may be nested.
 const MAX_DEPTH: usize = 64;
 /// Faults of arguments that a model is told of at once.
@@ -73,6 +78,41 @@ impl ArgumentSchema {
             "The arguments do not follow the tool's schema: {}. Call again with right ones.",
             faults.join("; ")
         ))
+    }
+}
+
+/// Schemas that were compiled: a turn that offers tools compiles none of them again.
+#[derive(Default)]
+pub(crate) struct SchemaCache(Mutex<Compiled>);
+
+#[derive(Default)]
+struct Compiled {
+    by_text: HashMap<String, Arc<ArgumentSchema>>,
+    bytes: usize,
+}
+
+impl SchemaCache {
+    /// [`ArgumentSchema::compile`], once for equal schemas.
+    ///
+    /// # Errors
+    /// Why it is none, in a sentence.
+    pub(crate) fn compile(&self, schema: &Value) -> Result<Arc<ArgumentSchema>, String> {
+        let text = schema.to_string();
+        if let Some(known) = self.compiled().by_text.get(&text) {
+            return Ok(known.clone());
+        }
+        let schema = Arc::new(ArgumentSchema::compile(schema)?);
+        let mut compiled = self.compiled();
+        if compiled.bytes + text.len() > MAX_CACHED {
+            *compiled = Compiled::default();
+        }
+        compiled.bytes += text.len();
+        compiled.by_text.insert(text, schema.clone());
+        Ok(schema)
+    }
+
+    fn compiled(&self) -> MutexGuard<'_, Compiled> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -185,5 +225,20 @@ mod tests {
     fn schema_is_offered_as_an_object() {
         let tool = Tool::new("now", "", json!({"$schema": "https://json-schema.org/draft/2020-12/schema"}));
         assert_eq!(offered_schema(&tool), json!({"type": "object", "properties": {}}));
+    }
+
+    #[test]
+    fn equal_schemas_are_compiled_once_and_bounded() {
+        let cache = SchemaCache::default();
+        let first = cache.compile(&number()).unwrap();
+        assert!(Arc::ptr_eq(&first, &cache.compile(&number()).unwrap()));
+        let other = json!({"type": "object", "properties": {"n": {"type": "string"}}});
+        assert!(cache.compile(&other).unwrap().check(&json!({"n": "x"})).is_ok());
+        assert!(cache.compile(&number()).unwrap().check(&json!({"n": "x"})).is_err());
+        assert!(cache.compile(&json!({"type": 5})).is_err());
+        for n in 0..40 {
+            cache.compile(&json!({"description": format!("{n}{}", "x".repeat(200_000))})).unwrap();
+            assert!(cache.compiled().bytes <= MAX_CACHED);
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! The tools of one turn.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use super::schema::ArgumentSchema;
+use super::schema::{ArgumentSchema, SchemaCache};
 use super::{OfferedTool, ToolPolicy, ToolSource};
 use crate::hash::{PartsHash, hex};
 use crate::message::{ToolCall, ToolResult};
@@ -12,7 +13,7 @@ use crate::provider::ToolSpec;
 #[derive(Default)]
 pub(crate) struct Toolbox {
     tools: Vec<OfferedTool>,
-    schemas: Vec<ArgumentSchema>,
+    schemas: Vec<Arc<ArgumentSchema>>,
     by_name: HashMap<String, usize>,
 }
 
@@ -30,10 +31,10 @@ pub(crate) enum CallVerdict<'a> {
 
 impl Toolbox {
     /// A box of these tools, and a sentence about each that is left out.
-    pub(crate) fn new(offered: Vec<OfferedTool>) -> (Self, Vec<String>) {
+    pub(crate) fn new(offered: Vec<OfferedTool>, schemas: &SchemaCache) -> (Self, Vec<String>) {
         let (mut toolbox, mut left_out) = (Self::default(), Vec::new());
         for tool in offered {
-            match ArgumentSchema::compile(&tool.spec.parameters) {
+            match schemas.compile(&tool.spec.parameters) {
                 Err(why) => left_out.push(format!("the tool `{}` is left out: {why}", tool.spec.name)),
                 Ok(_) if toolbox.by_name.contains_key(&tool.spec.name) => {}
                 Ok(schema) => {
