@@ -78,8 +78,10 @@ pub(crate) async fn serve(mut arguments: ServeArguments) -> Result<()> {
         .with_source(error)
     })?;
     let address = listener.local_addr().unwrap_or(address);
+    // Caught before anybody is told that the server is there: they may stop it at once.
+    let stop = stop_signal()?;
     tell(&arguments, address, &found, &told);
-    run(listener, engine, options).await
+    run(listener, engine, options, stop).await
 }
 
 /// Lets in whom the mode says, and says who that is.
@@ -146,8 +148,13 @@ fn options(arguments: &ServeArguments, room: Room) -> Result<http::Options> {
     Ok(options)
 }
 
-async fn run(listener: tokio::net::TcpListener, engine: Engine, options: http::Options) -> Result<()> {
-    http::serve(listener, engine, options, stop_signal())
+async fn run(
+    listener: tokio::net::TcpListener,
+    engine: Engine,
+    options: http::Options,
+    stop: impl Future<Output = ()>,
+) -> Result<()> {
+    http::serve(listener, engine, options, stop)
         .await
         .map_err(|error| Error::internal("the server failed").with_source(error))?;
     tracing::info!("stopped");
@@ -186,22 +193,26 @@ fn tell(arguments: &ServeArguments, address: SocketAddr, found: &[FoundServer], 
     say(&format!("  OpenAI  http://{address}/v1"));
 }
 
-async fn stop_signal() {
+/// What ends with the first signal to stop. They are caught from the call on.
+fn stop_signal() -> Result<impl Future<Output = ()>> {
     #[cfg(unix)]
-    {
+    let (mut terminate, mut interrupt) = {
         use tokio::signal::unix::{SignalKind, signal};
-        let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-            let _ = tokio::signal::ctrl_c().await;
-            return;
+        let caught = |kind| {
+            signal(kind).map_err(|error| Error::internal("signals cannot be caught").with_source(error))
         };
+        (caught(SignalKind::terminate())?, caught(SignalKind::interrupt())?)
+    };
+    Ok(async move {
+        #[cfg(unix)]
         tokio::select! {
             _ = terminate.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
+            _ = interrupt.recv() => {}
         }
-    }
-    #[cfg(not(unix))]
-    let _ = tokio::signal::ctrl_c().await;
-    tracing::info!("stopping: running answers may finish");
+        #[cfg(not(unix))]
+        let _ = tokio::signal::ctrl_c().await;
+        tracing::info!("stopping: running answers may finish");
+    })
 }
 
 #[cfg(test)]
