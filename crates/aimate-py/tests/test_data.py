@@ -108,6 +108,14 @@ async def test_documents_of_other_libraries(scripted: Scripted) -> None:
         assert hits[0]["title"] == "house.txt"
         with pytest.raises(TypeError, match=r"documents\[0\]"):
             await engine.knowledge.add_documents([3])
+        # One that is wrong leaves none added.
+        before = len(await engine.knowledge.documents(collection="docs"))
+        with pytest.raises(aimate.InvalidError, match=r"documents\[1\]") as raised:
+            await engine.knowledge.add_documents(
+                [{"name": "d", "text": "A fourth."}, {"name": "e", "text": " "}], collection="docs"
+            )
+        assert raised.value.errors == {"documents[1].text": "is empty"}
+        assert len(await engine.knowledge.documents(collection="docs")) == before
 
 
 async def test_users_see_what_is_theirs(scripted: Scripted) -> None:

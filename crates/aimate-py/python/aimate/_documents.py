@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Iterable, Iterator
 
+from .errors import InvalidError
+
 _FIELDS = ("name", "text", "url", "source", "media_type", "metadata")
 
 
@@ -12,6 +14,10 @@ def all_fields(documents: Iterable[Any]) -> Iterator[dict[str, Any]]:
     seen: dict[str, int] = {}
     for n, document in enumerate(documents):
         fields = fields_of(document, n)
+        text = fields.get("text")
+        if text is not None and (not isinstance(text, str) or not text.strip()):
+            kind = "is empty" if isinstance(text, str) else f"is a {type(text).__name__}, not a str"
+            raise InvalidError(f"`documents[{n}].text`: {kind}", errors={f"documents[{n}].text": kind})
         source = fields.get("source")
         if source is not None and not isinstance(document, dict):
             # What a splitter made of one file has its source in common, and a collection keeps one

@@ -185,9 +185,11 @@ class Knowledge(Group):
 
         Their metadata becomes the documents'; a ``source`` in it, or their id, their source. Those
         that a splitter made of one source are documents of their own: ``SOURCE``, ``SOURCE#2``, …
+        One that is none raises before any is added.
         """
         into = (self.collections.get_or_create(collection))["id"]
-        added = [self._add(into, fields, False) for fields in all_fields(documents)]
+        # All of them are read first: a wrong one leaves none added.
+        added = [self._add(into, fields, False) for fields in list(all_fields(documents))]
         if not wait:
             return added
         return [self.wait(document["id"]) for document in added]
