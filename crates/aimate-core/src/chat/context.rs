@@ -73,6 +73,8 @@ pub(crate) struct PromptInputs<'a> {
     pub(crate) sees_pictures: bool,
     /// The tools that the model is told of.
     pub(crate) tools: &'a [ToolSpec],
+    /// What that takes, in tokens.
+    pub(crate) tool_tokens: u32,
 }
 
 /// A prompt, and the manifest of what went into it.
@@ -104,7 +106,7 @@ pub(crate) fn message_tokens(tokenizer: Tokenizer, content: &[Part]) -> u32 {
 }
 
 /// What telling a model of a tool costs.
-fn tool_tokens(tokenizer: Tokenizer, tool: &ToolSpec) -> u32 {
+pub(crate) fn tool_tokens(tokenizer: Tokenizer, tool: &ToolSpec) -> u32 {
     [tool.name.as_str(), tool.description.as_str(), &tool.parameters.to_string()]
         .into_iter()
         .fold(MESSAGE_OVERHEAD, |sum, text| sum.saturating_add(tokenizer.count(text)))
@@ -123,10 +125,8 @@ pub(crate) fn build(
     let mut included = Vec::new();
     let system = system_message(inputs, tokenizer, &mut included);
     if !inputs.tools.is_empty() {
-        let tokens =
-            inputs.tools.iter().map(|tool| tool_tokens(tokenizer, tool)).fold(0, u32::saturating_add);
         let names: Vec<_> = inputs.tools.iter().map(|tool| tool.name.as_str()).collect();
-        included.push(json!({"kind": "tools", "names": names, "tokens": tokens}));
+        included.push(json!({"kind": "tools", "names": names, "tokens": inputs.tool_tokens}));
     }
     let system_tokens: u64 = included.iter().filter_map(|entry| entry.get("tokens")?.as_u64()).sum();
     let (history, new) = inputs.path.split_at(inputs.path.len().saturating_sub(inputs.new));

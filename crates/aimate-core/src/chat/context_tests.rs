@@ -46,6 +46,7 @@ fn sources(path: &[Message]) -> PromptInputs<'_> {
         connection: "lab",
         sees_pictures: false,
         tools: &[],
+        tool_tokens: 0,
     }
 }
 

@@ -181,6 +181,8 @@ impl Engine {
         let system = turn.system_prompt.clone().or_else(|| branch.conversation.system_prompt.clone());
         branch.path.extend(new.iter().cloned());
         let specs: Vec<_> = toolbox.specs().chain(parked.tools.iter().cloned()).collect();
+        let own_tokens = parked.tools.iter().map(|tool| context::tool_tokens(tokenizer, tool));
+        let tool_tokens = own_tokens.fold(toolbox.tokens(tokenizer), u32::saturating_add);
         let context = context::build(
             &context::PromptInputs {
                 engine: self.inner.system_prompt.as_deref(),
@@ -192,6 +194,7 @@ impl Engine {
                 connection: &target.connection.name,
                 sees_pictures: target.sees_pictures(),
                 tools: &specs,
+                tool_tokens,
             },
             tokenizer,
             budget,

@@ -189,6 +189,8 @@ impl Engine {
         let answer = conversations.message(scope, run.conversation_id, run.message_id).await?;
         let (toolbox, _) = self.toolbox(scope, &turn.use_tools, &turn.tools).await?;
         let specs: Vec<_> = toolbox.specs().chain(turn.tools.iter().cloned()).collect();
+        let own_tokens = turn.tools.iter().map(|tool| context::tool_tokens(tokenizer, tool));
+        let tool_tokens = own_tokens.fold(toolbox.tokens(tokenizer), u32::saturating_add);
         let system = turn.system_prompt.clone().or_else(|| branch.conversation.system_prompt.clone());
         let inputs = context::PromptInputs {
             engine: inner.system_prompt.as_deref(),
@@ -199,6 +201,7 @@ impl Engine {
             connection: &target.connection.name,
             sees_pictures: target.sees_pictures(),
             tools: &specs,
+            tool_tokens,
         };
         let context = context::build(&inputs, tokenizer, budget)?;
         let passages = branch.messages.last().map(|last| passages_of(&last.content)).unwrap_or_default();

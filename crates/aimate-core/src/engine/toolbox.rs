@@ -12,7 +12,7 @@ use crate::scope::Scope;
 use crate::text::shorten;
 use crate::tool::builtin::{READ_OUTPUT, read_output};
 use crate::tool::schema::{SchemaCache, offered_schema};
-use crate::tool::toolbox::Toolbox;
+use crate::tool::toolbox::{ReadyTool, Toolbox};
 use crate::tool::{
     HostTool, OfferedTool, Tool, ToolLimits, ToolOutputStore, ToolPolicy, ToolServerClient, ToolSource,
 };
@@ -23,7 +23,7 @@ const MAX_OFFERED: usize = 256;
 
 /// The tools of this process, and how others are reached.
 pub(super) struct ToolServices {
-    registered: RwLock<BTreeMap<String, HostTool>>,
+    registered: RwLock<BTreeMap<String, Registered>>,
     pub(super) client: Option<Arc<dyn ToolServerClient>>,
     pub(super) limits: ToolLimits,
     schemas: SchemaCache,
@@ -37,33 +37,51 @@ impl ToolServices {
         limits: ToolLimits,
         outputs: Arc<dyn ToolOutputStore>,
     ) -> Self {
-        let mut tools = tools;
-        tools.insert(READ_OUTPUT.to_owned(), read_output(outputs));
-        Self {
-            registered: RwLock::new(tools),
+        let services = Self {
+            registered: RwLock::default(),
             client,
             limits,
             schemas: SchemaCache::default(),
             questions: Default::default(),
-        }
+        };
+        services.add(tools.into_values().chain([read_output(outputs)]));
+        services
     }
 
     /// Adds tools; one of a name that is taken is left out.
     pub(super) fn add(&self, tools: impl IntoIterator<Item = HostTool>) {
         let mut all = self.registered.write().unwrap_or_else(PoisonError::into_inner);
         for tool in tools {
-            all.entry(tool.tool.name.clone()).or_insert(tool);
+            all.entry(tool.tool.name.clone()).or_insert_with(|| self.registered(tool));
         }
     }
 
+    fn registered(&self, tool: HostTool) -> Registered {
+        let ready = ReadyTool::new(of_host(tool.clone()), &self.schemas).map(Arc::new);
+        Registered { tool, ready }
+    }
+
     pub(super) fn named(&self, name: &str) -> Option<HostTool> {
-        self.registered.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        let all = self.registered.read().unwrap_or_else(PoisonError::into_inner);
+        Some(all.get(name)?.tool.clone())
+    }
+
+    /// The tool of this name as turns offer it, or why they do not.
+    fn ready(&self, name: &str) -> Option<Result<Arc<ReadyTool>, String>> {
+        let all = self.registered.read().unwrap_or_else(PoisonError::into_inner);
+        Some(all.get(name)?.ready.clone())
     }
 
     pub(super) fn names(&self) -> Vec<String> {
         let all = self.registered.read().unwrap_or_else(PoisonError::into_inner);
         all.keys().filter(|name| *name != READ_OUTPUT).cloned().collect()
     }
+}
+
+/// A tool of this process, and what turns offer of it.
+struct Registered {
+    tool: HostTool,
+    ready: Result<Arc<ReadyTool>, String>,
 }
 
 /// A tool of this process as it is listed.
@@ -85,17 +103,18 @@ impl Engine {
     /// `Invalid` for a name that providers do not take, or a schema that is none.
     pub fn register_tool(&self, tool: HostTool) -> Result<()> {
         tool.check()?;
-        let mut all = self.inner.tools.registered.write().unwrap_or_else(PoisonError::into_inner);
-        all.insert(tool.tool.name.clone(), tool);
+        let services = &self.inner.tools;
+        let registered = services.registered(tool);
+        let mut all = services.registered.write().unwrap_or_else(PoisonError::into_inner);
+        all.insert(registered.tool.tool.name.clone(), registered);
         Ok(())
     }
 
     /// The tools of this process, by name: the application's own and aiMate's.
     pub fn registered_tools(&self) -> Vec<RegisteredTool> {
         let all = self.inner.tools.registered.read().unwrap_or_else(PoisonError::into_inner);
-        let listed = all
-            .values()
-            .map(|HostTool { tool, policy, .. }| RegisteredTool { tool: tool.clone(), policy: *policy });
+        let listed =
+            all.values().map(|one| RegisteredTool { tool: one.tool.tool.clone(), policy: one.tool.policy });
         listed.collect()
     }
 
@@ -120,30 +139,34 @@ impl Engine {
             ));
         }
         let services = &self.inner.tools;
-        let (mut offered, mut others) = (Vec::new(), Vec::new());
+        let (mut offered, mut others, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
         for name in names {
-            match services.named(name) {
-                Some(HostTool { policy: ToolPolicy::Deny, .. }) => {}
-                Some(tool) => offered.push(of_host(tool)),
+            match services.ready(name) {
+                Some(Ok(tool)) if tool.offered.policy == ToolPolicy::Deny => {}
+                Some(Ok(tool)) => offered.push(tool),
+                Some(Err(why)) => left_out.push(why),
                 None => others.push(name.clone()),
             }
         }
-        let mut left_out = Vec::new();
         if !others.is_empty() {
             let (of_servers, problems) = self.server_tools(scope, &others).await?;
-            offered.extend(of_servers);
-            left_out = problems;
+            left_out.extend(problems);
+            for tool in of_servers {
+                match ReadyTool::new(tool, &services.schemas) {
+                    Ok(tool) => offered.push(Arc::new(tool)),
+                    Err(why) => left_out.push(why),
+                }
+            }
         }
         if offered.len() > MAX_OFFERED {
             left_out
                 .push(format!("the turn names {} tools; the first {MAX_OFFERED} are offered", offered.len()));
             offered.truncate(MAX_OFFERED);
         }
-        if let Some(reader) = services.named(READ_OUTPUT).filter(|_| !offered.is_empty()) {
-            offered.push(of_host(reader));
+        if let Some(Ok(reader)) = services.ready(READ_OUTPUT).filter(|_| !offered.is_empty()) {
+            offered.push(reader);
         }
-        let (toolbox, broken) = Toolbox::new(offered, &services.schemas);
-        left_out.extend(broken);
+        let toolbox = Toolbox::new(offered);
         if let Some(twice) = foreign.iter().find(|spec| toolbox.has(&spec.name)) {
             return Err(Error::field(
                 "tools",

@@ -1,10 +1,13 @@
 //! The tools of one turn.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aimate_text::tokens::Tokenizer;
 
 use super::schema::{ArgumentSchema, SchemaCache};
 use super::{OfferedTool, ToolPolicy, ToolSource};
+use crate::chat::context::tool_tokens;
 use crate::hash::{PartsHash, hex};
 use crate::message::{ToolCall, ToolResult};
 use crate::provider::ToolSpec;
@@ -12,9 +15,39 @@ use crate::provider::ToolSpec;
 /// The tools that aiMate calls for the model of a turn.
 #[derive(Default)]
 pub(crate) struct Toolbox {
-    tools: Vec<OfferedTool>,
-    schemas: Vec<Arc<ArgumentSchema>>,
+    tools: Vec<Arc<ReadyTool>>,
     by_name: HashMap<String, usize>,
+}
+
+/// A tool with what each turn that offers it needs, made once.
+pub(crate) struct ReadyTool {
+    pub(crate) offered: OfferedTool,
+    schema: Arc<ArgumentSchema>,
+    /// What telling a model of it costs, by the tokenizers that were asked.
+    tokens: Mutex<Vec<(Tokenizer, u32)>>,
+}
+
+impl ReadyTool {
+    /// Readies a tool.
+    ///
+    /// # Errors
+    /// A sentence that says why it cannot be offered.
+    pub(crate) fn new(offered: OfferedTool, schemas: &SchemaCache) -> Result<Self, String> {
+        let schema = schemas
+            .compile(&offered.spec.parameters)
+            .map_err(|why| format!("the tool `{}` is left out: {why}", offered.spec.name))?;
+        Ok(Self { offered, schema, tokens: Mutex::default() })
+    }
+
+    fn tokens(&self, tokenizer: Tokenizer) -> u32 {
+        let mut counted = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, tokens)) = counted.iter().find(|(by, _)| *by == tokenizer) {
+            return *tokens;
+        }
+        let tokens = tool_tokens(tokenizer, &self.offered.spec);
+        counted.push((tokenizer, tokens));
+        tokens
+    }
 }
 
 /// What is to be done with a call.
@@ -30,21 +63,22 @@ pub(crate) enum CallVerdict<'a> {
 }
 
 impl Toolbox {
-    /// A box of these tools, and a sentence about each that is left out.
-    pub(crate) fn new(offered: Vec<OfferedTool>, schemas: &SchemaCache) -> (Self, Vec<String>) {
-        let (mut toolbox, mut left_out) = (Self::default(), Vec::new());
-        for tool in offered {
-            match schemas.compile(&tool.spec.parameters) {
-                Err(why) => left_out.push(format!("the tool `{}` is left out: {why}", tool.spec.name)),
-                Ok(_) if toolbox.by_name.contains_key(&tool.spec.name) => {}
-                Ok(schema) => {
-                    toolbox.by_name.insert(tool.spec.name.clone(), toolbox.tools.len());
-                    toolbox.tools.push(tool);
-                    toolbox.schemas.push(schema);
-                }
+    /// A box of these tools; of several with one name, the first.
+    pub(crate) fn new(ready: Vec<Arc<ReadyTool>>) -> Self {
+        let mut toolbox = Self::default();
+        for tool in ready {
+            let name = &tool.offered.spec.name;
+            if !toolbox.by_name.contains_key(name) {
+                toolbox.by_name.insert(name.clone(), toolbox.tools.len());
+                toolbox.tools.push(tool);
             }
         }
-        (toolbox, left_out)
+        toolbox
+    }
+
+    /// Tokens that telling a model of them takes.
+    pub(crate) fn tokens(&self, tokenizer: Tokenizer) -> u32 {
+        self.tools.iter().map(|tool| tool.tokens(tokenizer)).fold(0, u32::saturating_add)
     }
 
     /// Whether there is none.
@@ -54,7 +88,7 @@ impl Toolbox {
 
     /// What the model is told of them.
     pub(crate) fn specs(&self) -> impl Iterator<Item = ToolSpec> + '_ {
-        self.tools.iter().map(|tool| tool.spec.clone())
+        self.tools.iter().map(|tool| tool.offered.spec.clone())
     }
 
     /// Whether a tool of this name is in it.
@@ -65,9 +99,7 @@ impl Toolbox {
     /// What is to be done with `call`. One of no known tool is the caller's if `foreign` has
     /// its name.
     pub(crate) fn judge(&self, call: &ToolCall, foreign: &[ToolSpec]) -> CallVerdict<'_> {
-        let found = self.by_name.get(&call.name).copied();
-        let Some((tool, schema)) = found.and_then(|at| Some((self.tools.get(at)?, self.schemas.get(at)?)))
-        else {
+        let Some(ReadyTool { offered: tool, schema, .. }) = self.named(&call.name) else {
             if foreign.iter().any(|spec| spec.name == call.name) {
                 return CallVerdict::Foreign;
             }
@@ -89,10 +121,9 @@ impl Toolbox {
         }
         match self.judge(call, &[]) {
             CallVerdict::Ask => {
-                let tool = self.by_name.get(&call.name).and_then(|at| self.tools.get(*at));
                 let arguments = call.arguments.as_object().cloned();
-                match tool.zip(arguments) {
-                    Some((tool, arguments)) => CallVerdict::Make(tool, arguments),
+                match self.named(&call.name).zip(arguments) {
+                    Some((tool, arguments)) => CallVerdict::Make(&tool.offered, arguments),
                     None => CallVerdict::Refuse(ToolResult::error(&call.id, self.unknown(&call.name))),
                 }
             }
@@ -103,7 +134,7 @@ impl Toolbox {
     /// What tells the tool of this name from others of the name: where its calls go, what the
     /// model is told of it.
     pub(crate) fn fingerprint(&self, name: &str) -> Option<String> {
-        let tool = self.tools.get(*self.by_name.get(name)?)?;
+        let tool = &self.named(name)?.offered;
         let ToolSpec { description, parameters, .. } = &tool.spec;
         let place = match &tool.source {
             ToolSource::Handler(_) => String::new(),
@@ -113,8 +144,13 @@ impl Toolbox {
         Some(hex(&parts.iter().fold(PartsHash::new("aimate/tool/1"), PartsHash::part).finish()))
     }
 
+    fn named(&self, name: &str) -> Option<&ReadyTool> {
+        self.tools.get(*self.by_name.get(name)?).map(AsRef::as_ref)
+    }
+
     fn unknown(&self, name: &str) -> String {
-        let names: Vec<&str> = self.tools.iter().map(|tool| tool.spec.name.as_str()).take(50).collect();
+        let names: Vec<&str> =
+            self.tools.iter().map(|tool| tool.offered.spec.name.as_str()).take(50).collect();
         format!("There is no tool `{}`. The tools are: {}.", crate::text::shorten(name, 64), names.join(", "))
     }
 }
