@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
 
 use super::Engine;
 use crate::clock::Timestamp;
@@ -37,6 +38,8 @@ struct LimiterState {
     limits: RateLimits,
     allotments: Mutex<HashMap<RateBucket, Allotment>>,
     cleared_at: Mutex<Option<Timestamp>>,
+    /// Allotments that are being fetched.
+    fetches: TaskTracker,
 }
 
 /// What this process has of a bucket.
@@ -70,6 +73,7 @@ impl Engine {
             limits,
             allotments: Mutex::default(),
             cleared_at: Mutex::default(),
+            fetches: TaskTracker::new(),
         }))
     }
 }
@@ -116,18 +120,22 @@ impl RateLimiter {
         fetching: Arc<tokio::sync::Mutex<()>>,
     ) -> JoinHandle<Result<()>> {
         let shared = self.0.clone();
-        self.0.engine.inner.tasks.spawn(async move {
+        let fetch = self.0.fetches.track_future(async move {
             let _alone = fetching.lock().await;
             shared.fetch(bucket, limit).await
-        })
+        });
+        self.0.engine.inner.tasks.spawn(fetch)
     }
 
     /// Gives back what was not spent: when a process ends in order.
     pub async fn give_back(&self) {
-        let unspent = self.0.unspent();
         let stores = &self.0.engine.inner.stores;
         let give_back = async {
-            for (bucket, count) in unspent {
+            // What is being fetched ahead would be lost.
+            self.0.fetches.close();
+            self.0.fetches.wait().await;
+            self.0.fetches.reopen();
+            for (bucket, count) in self.0.unspent() {
                 let Some(limit) = self.0.limits.of(bucket.class) else { continue };
                 if let Err(error) = stores.limits.give_back(&bucket, limit, count).await {
                     return tracing::warn!(%error, "unspent allotments of rate limits are not given back");
