@@ -121,6 +121,7 @@ pub async fn waiting_runs_are_nobodys(stores: &Stores) {
     assert_eq!(stores.workers.take_cancelled(heir, 10).await.unwrap(), []);
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "reads better where `json!` makes it")]
 fn answered(call: &str, content: Value) -> ToolAnswer {
     let content = content.as_object().cloned().unwrap_or_default();
     ToolAnswer { call: call.to_owned(), answer: ElicitationAnswer::Accept { content } }
