@@ -86,7 +86,7 @@ fn dispatch(arguments: &[String]) -> Result {
         ["fuzz"] => tasks::fuzz(&Project::find()?, "60"),
         ["fuzz", seconds] => tasks::fuzz(&Project::find()?, seconds),
         ["bench", rest @ ..] => tasks::bench(&Project::find()?, rest),
-        ["python"] => python::test(&Project::find()?, "--lib"),
+        ["python"] => python::test(&Project::find()?),
         ["wheel"] => python::wheel(&Project::find()?),
         ["model"] => tasks::model(&Project::find()?),
         ["postgres", "up"] => tasks::postgres_up(&Project::find()?),

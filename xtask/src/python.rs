@@ -16,8 +16,8 @@ const MATURIN: &str = "maturin==1.16.0";
 const MAX_WHEEL: u64 = 20_000_000;
 
 /// The tests, the type checkers and the checks of what is made by a program, over the
-/// module that `cargo build` with `targets` makes.
-pub(crate) fn test(project: &Project, targets: &str) -> Result {
+/// module of the workspace's build.
+pub(crate) fn test(project: &Project) -> Result {
     let folder = project.root.join("crates/aimate-py");
     let python = environment(
         project,
@@ -25,7 +25,9 @@ pub(crate) fn test(project: &Project, targets: &str) -> Result {
         &fs::read_to_string(folder.join("tests/requirements.txt")).map_err(|error| error.to_string())?,
     )?;
     let mut build = project.cargo();
-    run(build.args(["build", "--workspace", "--all-features", targets]))?;
+    // With the targets of the tests: without them, dependencies have other features, and all
+    // would be built once more.
+    run(build.args(["build", "--workspace", "--all-features", "--all-targets"]))?;
     assemble(project, &folder)?;
     let step = |arguments: &[&str]| {
         let mut command = Command::new(&python);

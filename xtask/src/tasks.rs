@@ -88,8 +88,7 @@ pub(crate) fn test(project: &Project, arguments: &[&str]) -> Result {
     let servers = test_servers(project)?;
     run_tests(project, arguments, Some(&Beside { postgres: urls(&servers), model }))?;
     if arguments.is_empty() {
-        // With the targets of the tests, whose features the build above was made with.
-        python::test(project, "--all-targets")?;
+        python::test(project)?;
     }
     Ok(())
 }
