@@ -180,9 +180,7 @@ impl Engine {
             .await?;
         let system = turn.system_prompt.clone().or_else(|| branch.conversation.system_prompt.clone());
         branch.path.extend(new.iter().cloned());
-        let specs: Vec<_> = toolbox.specs().chain(parked.tools.iter().cloned()).collect();
-        let own_tokens = parked.tools.iter().map(|tool| context::tool_tokens(tokenizer, tool));
-        let tool_tokens = own_tokens.fold(toolbox.tokens(tokenizer), u32::saturating_add);
+        let (specs, tool_tokens) = toolbox.offer(tokenizer, &parked.tools);
         let context = context::build(
             &context::PromptInputs {
                 engine: self.inner.system_prompt.as_deref(),

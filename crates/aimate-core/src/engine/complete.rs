@@ -240,7 +240,7 @@ impl Engine {
         let mut request = completion.request;
         let (toolbox, mut left_out) = self.toolbox(scope, &completion.use_tools, &request.tools).await?;
         let foreign = request.tools.clone();
-        request.tools = toolbox.specs().chain(std::mem::take(&mut request.tools)).collect();
+        request.tools = toolbox.specs().chain(foreign.iter()).cloned().collect();
         let summary = || TurnSummary {
             model: target.label(),
             tags: tags.clone(),

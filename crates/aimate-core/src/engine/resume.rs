@@ -188,9 +188,7 @@ impl Engine {
             .await?;
         let answer = conversations.message(scope, run.conversation_id, run.message_id).await?;
         let (toolbox, _) = self.toolbox(scope, &turn.use_tools, &turn.tools).await?;
-        let specs: Vec<_> = toolbox.specs().chain(turn.tools.iter().cloned()).collect();
-        let own_tokens = turn.tools.iter().map(|tool| context::tool_tokens(tokenizer, tool));
-        let tool_tokens = own_tokens.fold(toolbox.tokens(tokenizer), u32::saturating_add);
+        let (specs, tool_tokens) = toolbox.offer(tokenizer, &turn.tools);
         let system = turn.system_prompt.clone().or_else(|| branch.conversation.system_prompt.clone());
         let inputs = context::PromptInputs {
             engine: inner.system_prompt.as_deref(),
@@ -214,7 +212,7 @@ impl Engine {
             prompt_tokens,
             tokenizer,
             tools: specs,
-            passages: passages.clone(),
+            passages,
             so_far: (&answer.content, parked.usage),
         };
         let (mut call, accounting, hold) = self.run_call(scope, question).await?;
@@ -227,7 +225,7 @@ impl Engine {
         if let Some(hold) = hold {
             call.limit(hold);
         }
-        let transcript = Transcript::of(answer.content.clone(), passages);
+        let transcript = Transcript::of(answer.content.clone(), call.request.passages.clone());
         let begun = PartialAnswer::new(transcript, parked.usage);
         let continues = OnDisconnect::Continue;
         let channel = Arc::new(Channel::resumed(*scope, run.conversation_id, continues, parked.last));

@@ -28,10 +28,14 @@ impl ArgumentSchema {
     /// # Errors
     /// Why it is none, in a sentence.
     pub(crate) fn compile(schema: &Value) -> Result<Self, String> {
+        Self::of(schema, schema.to_string().len())
+    }
+
+    /// Of a schema whose text has `bytes`.
+    fn of(schema: &Value, bytes: usize) -> Result<Self, String> {
         if !schema.is_object() {
             return Err("its schema is no object".to_owned());
         }
-        let bytes = schema.to_string().len();
         if bytes > MAX_SCHEMA {
             return Err(format!("its schema has {bytes} bytes; the most is {MAX_SCHEMA}"));
         }
@@ -92,7 +96,7 @@ struct Compiled {
 }
 
 impl SchemaCache {
-    /// [`ArgumentSchema::compile`], once for equal schemas.
+    /// Compiles a schema, once for equal ones; see [`ArgumentSchema`].
     ///
     /// # Errors
     /// Why it is none, in a sentence.
@@ -101,7 +105,7 @@ impl SchemaCache {
         if let Some(known) = self.compiled().by_text.get(&text) {
             return Ok(known.clone());
         }
-        let schema = Arc::new(ArgumentSchema::compile(schema)?);
+        let schema = Arc::new(ArgumentSchema::of(schema, text.len())?);
         let mut compiled = self.compiled();
         if compiled.bytes + text.len() > MAX_CACHED {
             *compiled = Compiled::default();

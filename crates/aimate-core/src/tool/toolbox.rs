@@ -76,19 +76,22 @@ impl Toolbox {
         toolbox
     }
 
-    /// Tokens that telling a model of them takes.
-    pub(crate) fn tokens(&self, tokenizer: Tokenizer) -> u32 {
-        self.tools.iter().map(|tool| tool.tokens(tokenizer)).fold(0, u32::saturating_add)
-    }
-
     /// Whether there is none.
     pub(crate) fn is_empty(&self) -> bool {
         self.tools.is_empty()
     }
 
+    /// What the model is told of them and of `foreign`, the caller's own; and the tokens of it.
+    pub(crate) fn offer(&self, tokenizer: Tokenizer, foreign: &[ToolSpec]) -> (Vec<ToolSpec>, u32) {
+        let own = self.tools.iter().map(|tool| tool.tokens(tokenizer));
+        let tokens = own.chain(foreign.iter().map(|spec| tool_tokens(tokenizer, spec)));
+        let specs = self.specs().chain(foreign).cloned().collect();
+        (specs, tokens.fold(0, u32::saturating_add))
+    }
+
     /// What the model is told of them.
-    pub(crate) fn specs(&self) -> impl Iterator<Item = ToolSpec> + '_ {
-        self.tools.iter().map(|tool| tool.offered.spec.clone())
+    pub(crate) fn specs(&self) -> impl Iterator<Item = &ToolSpec> {
+        self.tools.iter().map(|tool| &tool.offered.spec)
     }
 
     /// Whether a tool of this name is in it.
