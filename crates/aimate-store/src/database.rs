@@ -40,7 +40,7 @@ pub(crate) use pool::Pool;
 pub(crate) use row::{Row, each};
 pub(crate) use sql::Sql;
 pub(crate) use statement::{Builder, DialectText, Expected, Outcome, Statement};
-pub(crate) use value::{Array, Bind, Value};
+pub(crate) use value::{Array, Bind, Value, hex};
 
 /// The database of a store.
 pub(crate) enum Database {

@@ -207,6 +207,11 @@ mod postgres {
     }
 }
 
+/// Bytes in hexadecimal digits, as SQLite's `unhex` and PostgreSQL's `decode` read them.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A JSON array of the ids in hexadecimal digits, as SQLite's `unhex` reads them.
 pub(crate) fn hex_list(ids: impl IntoIterator<Item = Uuid>) -> String {
     let ids: Vec<String> = ids.into_iter().map(|id| format!("\"{}\"", id.simple())).collect();

@@ -15,6 +15,7 @@ mod merge;
 mod segment_reader;
 
 pub(crate) use cache::{BlockKind, CacheKey, CachedBlock, IndexCache};
+pub(crate) use change::packed;
 pub(super) use change::{IndexChange, Leaving, NewSegment};
 pub(super) use load::{active_space, chunks};
 pub(super) use merge::merge;

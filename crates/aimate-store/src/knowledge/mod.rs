@@ -38,4 +38,4 @@ mod vector;
 pub use blob::DiskBlobs;
 pub(crate) use blocking::compute;
 pub(crate) use contention::is_stored;
-pub(crate) use index::{BlockKind, CacheKey, CachedBlock, IndexCache};
+pub(crate) use index::{BlockKind, CacheKey, CachedBlock, IndexCache, packed};

@@ -12,8 +12,7 @@ use uuid::Uuid;
 
 use crate::SqlStore;
 use crate::database::{Sql, Statement, each};
-use crate::knowledge::{compute, is_stored};
-use crate::value::json;
+use crate::knowledge::{compute, is_stored, packed};
 
 /// Messages of a merged segment at most: it is rewritten whole when something is taken
 /// out of it.
@@ -138,18 +137,9 @@ fn remove(owner: Owner, ids: Vec<Uuid>) -> Statement {
 fn add(owner: Owner, id: Uuid, segment: Segment) -> Result<Vec<Statement>> {
     let messages = SegmentHeader::decode(&segment.header)?.chunk_count();
     let add = ADD.bind(owner.tenant).bind(id).bind(owner.id).bind(messages).bind(segment.header);
-    let mut bytes = Vec::with_capacity(segment.blocks.iter().map(|block| block.bytes.len()).sum());
-    let mut rows = Vec::with_capacity(segment.blocks.len());
-    for block in &segment.blocks {
-        rows.push((hexadecimal(&block.first_term), bytes.len() + 1, block.bytes.len()));
-        bytes.extend_from_slice(&block.bytes);
-    }
-    let blocks = ADD_BLOCKS.bind(owner.tenant).bind(id).bind(json(&rows)?).bind(bytes);
+    let (places, bytes) = packed(&segment.blocks)?;
+    let blocks = ADD_BLOCKS.bind(owner.tenant).bind(id).bind(places).bind(bytes);
     Ok(vec![add.expect_touched(1), blocks.expect_touched(segment.blocks.len())])
-}
-
-pub(super) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Reads whole segments, in the order of `ids`; `None` if one is not there any more.

@@ -14,9 +14,8 @@ use aimate_index::analysis::{SearchWord, SearchWords};
 use aimate_index::segment::{Postings, each_beginning, find_postings};
 use uuid::Uuid;
 
-use super::change::hexadecimal;
 use crate::SqlStore;
-use crate::database::{Row, Sql, each};
+use crate::database::{Row, Sql, each, hex};
 use crate::knowledge::{BlockKind, CacheKey, CachedBlock, compute};
 use crate::value::json;
 
@@ -156,10 +155,10 @@ impl SqlStore {
             let id = id.simple().to_string();
             for word in words.words() {
                 match word {
-                    SearchWord::Term(term) => places.push((id.clone(), hexadecimal(term.as_bytes()))),
+                    SearchWord::Term(term) => places.push((id.clone(), hex(term.as_bytes()))),
                     SearchWord::Beginning { beginning, stem } => {
-                        let place = (id.clone(), hexadecimal(beginning.as_bytes()));
-                        places.push((id.clone(), hexadecimal(stem.as_bytes())));
+                        let place = (id.clone(), hex(beginning.as_bytes()));
+                        places.push((id.clone(), hex(stem.as_bytes())));
                         places.push(place.clone());
                         begun.push(place);
                         bound = after_all(beginning);

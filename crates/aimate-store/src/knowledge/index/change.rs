@@ -10,9 +10,9 @@ use uuid::Uuid;
 
 use super::load::{LoadedSegment, load};
 use crate::SqlStore;
-use crate::database::{Sql, Statement};
+use crate::database::{Sql, Statement, hex};
 use crate::knowledge::blocking::compute;
-use crate::value::{count, json};
+use crate::value::{JsonText, count, json};
 
 /// Before all else: while the index changes, nobody deletes the collection or
 /// makes another space active, both of which lock its row first too. SQLite has
@@ -150,14 +150,20 @@ impl IndexChange {
 }
 
 fn add_blocks(scope: &Scope, segment: Uuid, blocks: &[TermBlock]) -> Result<Statement> {
+    let (places, bytes) = packed(blocks)?;
+    Ok(ADD_BLOCKS.bind(scope.tenant).bind(segment).bind(places).bind(bytes))
+}
+
+/// Blocks as two parameters: a JSON array of `[first term, start, length]`, the start counted
+/// from 1 as SQL does, and the bytes of all of them.
+pub(crate) fn packed(blocks: &[TermBlock]) -> Result<(JsonText, Vec<u8>)> {
     let mut bytes = Vec::with_capacity(blocks.iter().map(|block| block.bytes.len()).sum());
-    let mut rows = Vec::with_capacity(blocks.len());
+    let mut places = Vec::with_capacity(blocks.len());
     for block in blocks {
-        let term: String = block.first_term.iter().map(|byte| format!("{byte:02x}")).collect();
-        rows.push((term, bytes.len() + 1, block.bytes.len()));
+        places.push((hex(&block.first_term), bytes.len() + 1, block.bytes.len()));
         bytes.extend_from_slice(&block.bytes);
     }
-    Ok(ADD_BLOCKS.bind(scope.tenant).bind(segment).bind(json(&rows)?).bind(bytes))
+    Ok((json(&places)?, bytes))
 }
 
 /// A segment that comes into the index.

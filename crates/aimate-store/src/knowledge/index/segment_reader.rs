@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::cache::{BlockKind, CacheKey, CachedBlock};
 use crate::SqlStore;
-use crate::database::{Row, Sql, each};
+use crate::database::{Row, Sql, each, hex};
 use crate::value::{count, json};
 
 /// `OFFSET 0` keeps PostgreSQL's planner to this order: it knows nothing of how few
@@ -243,7 +243,7 @@ pub(in crate::knowledge) async fn term_blocks(
 ) -> Result<Option<HashMap<TermBlockId, Arc<[u8]>>>> {
     let ids = blocks.iter().map(|(segment, term)| (*segment, BlockKind::Terms(term.clone()))).collect();
     let blocks = read(store, scope, ids, async |missing| {
-        let wanted: Vec<(String, String)> = missing.iter().filter_map(hexadecimal).collect();
+        let wanted: Vec<(String, String)> = missing.iter().filter_map(hex_block).collect();
         let rows = store.database.read(BLOCKS.bind(scope.tenant).bind(json(&wanted)?)).await?;
         each(&rows, |row| {
             let term: Vec<u8> = row.get("first_term")?;
@@ -259,9 +259,9 @@ pub(in crate::knowledge) async fn term_blocks(
     Ok(Some(blocks.collect()))
 }
 
-fn hexadecimal((segment, kind): &BlockId) -> Option<(String, String)> {
+fn hex_block((segment, kind): &BlockId) -> Option<(String, String)> {
     let BlockKind::Terms(term) = kind else { return None };
-    Some((segment.simple().to_string(), term.iter().map(|byte| format!("{byte:02x}")).collect()))
+    Some((segment.simple().to_string(), hex(term)))
 }
 
 /// The codes of segments in a space.
