@@ -4,12 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::process::{Result, run};
+use serde_json::Value;
+
+use crate::process::{Result, capture, run};
 use crate::project::Project;
 use crate::source::read;
-
-/// What is no crate for others.
-const OWN: [&str; 5] = ["xtask", "aimate-bench", "aimate-fuzz", "aimate-interleave", "aimate-py"];
 
 /// Makes the archive of every crate and compiles what is in them, out of the checkout.
 pub(crate) fn package(project: &Project) -> Result {
@@ -17,7 +16,10 @@ pub(crate) fn package(project: &Project) -> Result {
     let _ = fs::remove_dir_all(&archives);
     let mut package = project.cargo();
     package.args(["package", "--workspace", "--no-verify", "--allow-dirty", "--quiet"]);
-    run(package.args(OWN.iter().flat_map(|name| ["--exclude", name])))?;
+    for name in unpublished(project)? {
+        package.args(["--exclude", &name]);
+    }
+    run(&mut package)?;
 
     let folder = archives.join("unpacked");
     fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
@@ -36,6 +38,18 @@ pub(crate) fn package(project: &Project) -> Result {
     fs::copy(project.root.join("Cargo.lock"), folder.join("Cargo.lock"))
         .map_err(|error| error.to_string())?;
     check(project, &folder)
+}
+
+/// The crates of the workspace that say `publish = false`.
+fn unpublished(project: &Project) -> Result<Vec<String>> {
+    let metadata =
+        capture(project.cargo().args(["metadata", "--format-version", "1", "--no-deps", "--locked"]))?;
+    let metadata: Value =
+        serde_json::from_str(&metadata).map_err(|error| format!("cargo metadata: {error}"))?;
+    let crates = metadata["packages"].as_array().map(Vec::as_slice).unwrap_or_default();
+    // `null` is a crate for every registry.
+    let own = crates.iter().filter(|one| one["publish"].as_array().is_some_and(Vec::is_empty));
+    Ok(own.filter_map(|one| Some(one["name"].as_str()?.to_owned())).collect())
 }
 
 fn check(project: &Project, folder: &Path) -> Result {
