@@ -55,7 +55,7 @@ pub(crate) fn wheel(project: &Project) -> Result {
     let _ = fs::remove_dir_all(&folder);
     let mut build = Command::new(&python);
     build.current_dir(project.root.join("crates/aimate-py"));
-    run(build.args(["-m", "maturin", "build", "--release", "--out"]).arg(&folder))?;
+    run(build.args(["-m", "maturin", "build", "--profile", "wheel", "--out"]).arg(&folder))?;
     let wheel = fs::read_dir(&folder)
         .map_err(|error| error.to_string())?
         .filter_map(|entry| Some(entry.ok()?.path()))
