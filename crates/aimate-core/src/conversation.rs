@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::clock::Timestamp;
 use crate::error::Result;
-use crate::id::{ConversationId, MessageId, WorkspaceId};
+use crate::id::{ConversationId, MessageId, RunId, WorkspaceId};
 use crate::limit;
 use crate::message::Message;
 use crate::page::{Page, PageRequest};
@@ -52,7 +52,7 @@ pub struct Conversation {
     pub message_count: u64,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When it or a message of it last changed; lists sort by it.
+    /// When a message of it was last stored; lists sort by it. A new title or label leaves it.
     pub updated_at: Timestamp,
 }
 
@@ -254,6 +254,8 @@ pub struct ListedMessage {
     /// The messages that share its parent, itself included, oldest first: the
     /// branches at this point.
     pub sibling_ids: Vec<MessageId>,
+    /// The run that wrote it, if it is an answer: its events, its manifest, and why it failed.
+    pub run_id: Option<RunId>,
 }
 
 /// Where conversations and their messages are kept. Every method sees those of
@@ -292,15 +294,13 @@ pub trait ConversationStore: Send + Sync {
         search: &ConversationSearch,
         page: PageRequest,
     ) -> Result<Page<FoundConversation>>;
-    /// Applies `change` and sets `updated_at` to `now`. `NotFound` if the
-    /// conversation, the workspace or the leaf is not there; nothing changes
-    /// then.
+    /// Applies `change`; `updated_at` stays. `NotFound` if the conversation, the
+    /// workspace or the leaf is not there; nothing changes then.
     async fn update(
         &self,
         scope: &Scope,
         id: ConversationId,
         change: &ConversationChange,
-        now: Timestamp,
     ) -> Result<Conversation>;
     /// Deletes the conversation with its messages and runs. Usage records stay.
     async fn delete(&self, scope: &Scope, id: ConversationId) -> Result<()>;
@@ -318,6 +318,9 @@ pub trait ConversationStore: Send + Sync {
         leaf: Option<MessageId>,
         page: PageRequest,
     ) -> Result<Page<ListedMessage>>;
+    /// The last message of the newest branch through `message`: from it on always the child
+    /// that came last, down to one that has none.
+    async fn newest_leaf(&self, scope: &Scope, id: ConversationId, message: MessageId) -> Result<MessageId>;
     /// Adds finished messages under their parents and makes the last one the
     /// active leaf, all or none; sets `updated_at` to `now`. `NotFound` if the
     /// conversation or a parent is not there, `Conflict` if an id is taken.

@@ -35,6 +35,8 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub(crate) struct MessageQuery {
     /// The last message of the branch; default: the branch that is open.
     leaf: Option<MessageId>,
+    /// A message of the branch, in place of its last one: the newest branch that it is in.
+    through: Option<MessageId>,
     /// Rows at most, 1 to 200; default 50.
     #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
@@ -55,7 +57,17 @@ pub(crate) async fn list(
     let list = format!("messages/{id}");
     let page = page(&list, query.limit, query.cursor.as_deref())?;
     let conversations = app.engine.conversations(&scope);
-    Ok(List::of(&list, conversations.messages(id, query.leaf, page).await?))
+    let leaf = match (query.leaf, query.through) {
+        (Some(_), Some(_)) => {
+            return Err(
+                Error::field("through", "is another way to say which branch than `leaf`; give one").into()
+            );
+        }
+        // A later page begins at its cursor.
+        (None, Some(message)) if page.after.is_none() => Some(conversations.newest_leaf(id, message).await?),
+        (leaf, _) => leaf,
+    };
+    Ok(List::of(&list, conversations.messages(id, leaf, page).await?))
 }
 
 /// Starts a conversation with a message and answers it: as a stream of events, or with

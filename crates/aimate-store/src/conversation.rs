@@ -91,8 +91,8 @@ const UPDATE: Sql = Sql::Same(
     "UPDATE conversations SET title = COALESCE($4, title), title_folded = COALESCE($5, title_folded), \
      workspace_id = CASE WHEN $6 THEN $7 ELSE workspace_id END, is_pinned = COALESCE($8, is_pinned), \
      is_archived = COALESCE($9, is_archived), tags = COALESCE($10, tags), \
-     metadata = COALESCE($11, metadata), active_leaf_id = COALESCE($12, active_leaf_id), updated_at = $13, \
-     system_prompt = NULLIF(COALESCE($14, system_prompt), '') \
+     metadata = COALESCE($11, metadata), active_leaf_id = COALESCE($12, active_leaf_id), \
+     system_prompt = NULLIF(COALESCE($13, system_prompt), '') \
      WHERE tenant_id = $1 AND id = $3 AND (EXISTS (SELECT 1 FROM messages m \
         WHERE m.tenant_id = $1 AND m.conversation_id = $3 AND m.id = $12) OR $12 IS NULL) \
      AND (conversations.workspace_id IS NULL AND conversations.user_id = $2 OR (SELECT a.role FROM workspace_access a \
@@ -210,7 +210,6 @@ impl ConversationStore for SqlStore {
         scope: &Scope,
         id: ConversationId,
         change: &ConversationChange,
-        now: Timestamp,
     ) -> Result<Conversation> {
         let workspace = change.workspace_id.flatten();
         let update = UPDATE
@@ -225,7 +224,6 @@ impl ConversationStore for SqlStore {
             .bind(maybe_json(change.tags.as_ref())?)
             .bind(maybe_json(change.metadata.as_ref())?)
             .bind(change.active_leaf_id)
-            .bind(now)
             .bind(maybe_text(change.system_prompt.as_ref()))
             .expect_returned();
         let title = NewTexts::of(id, []).titled(change.title.as_deref()).analyzed(self).await?;
@@ -269,6 +267,10 @@ impl ConversationStore for SqlStore {
         page: PageRequest,
     ) -> Result<Page<ListedMessage>> {
         self.read_page(scope, id, leaf, page).await
+    }
+
+    async fn newest_leaf(&self, scope: &Scope, id: ConversationId, message: MessageId) -> Result<MessageId> {
+        self.read_newest_leaf(scope, id, message).await
     }
 
     async fn append(

@@ -3,15 +3,18 @@
 use std::collections::HashMap;
 
 use aimate_core::conversation::{ListedMessage, Window};
-use aimate_core::message::Message;
+use aimate_core::message::{Message, MessageRole};
 use aimate_core::prompt::Prompt;
-use aimate_core::{ConversationId, Cursor, Error, MessageId, Page, PageRequest, Result, Scope, Timestamp};
+use aimate_core::{
+    ConversationId, Cursor, Error, MessageId, Page, PageRequest, Result, RunId, Scope, Timestamp,
+};
 use uuid::Uuid;
 
 use crate::SqlStore;
 use crate::conversation::conversation;
 use crate::database::{Row, Sql, each};
 use crate::message::message;
+use crate::page::or_not_found;
 use crate::value::count;
 
 /// From message `$4` (the active leaf if NULL) of conversation `$3` upwards:
@@ -148,6 +151,41 @@ const CHILDREN: Sql = Sql::Each {
             WHERE $4 AND tenant_id = $1 AND conversation_id = $2 AND parent_id IS NULL ORDER BY 2",
 };
 
+/// The runs that wrote the messages in `$3`.
+const RUNS: Sql = Sql::Each {
+    sqlite: "SELECT r.message_id, r.id FROM json_each($3) answers CROSS JOIN runs r \
+        ON r.tenant_id = $1 AND r.conversation_id = $2 AND r.message_id = unhex(answers.value)",
+    postgres: "SELECT r.message_id, r.id FROM unnest($3::uuid[]) AS answers (id) CROSS JOIN LATERAL ( \
+        SELECT w.message_id, w.id FROM runs w \
+        WHERE w.tenant_id = $1 AND w.conversation_id = $2 AND w.message_id = answers.id OFFSET 0) r",
+};
+
+/// From message `$4` of conversation `$3` downwards, to the child with the greatest id each
+/// time: the last one. The plus keeps SQLite's planner from looking for it in the order of ids.
+const NEWEST_LEAF: Sql = Sql::Each {
+    sqlite: "WITH RECURSIVE path AS ( \
+            SELECT m.id, 1 AS n FROM conversations c JOIN messages m \
+            ON m.tenant_id = c.tenant_id AND m.conversation_id = c.id AND m.id = $4 \
+            WHERE c.tenant_id = $1 AND c.id = $3 \
+            AND (c.workspace_id IS NULL AND c.user_id = $2 OR (SELECT a.role FROM workspace_access a \
+                WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL) \
+            UNION ALL \
+            SELECT (SELECT max(+m.id) FROM messages m WHERE m.tenant_id = $1 AND m.conversation_id = $3 \
+                AND m.parent_id = path.id), path.n + 1 FROM path WHERE path.id IS NOT NULL) \
+        SELECT id FROM path WHERE id IS NOT NULL ORDER BY n DESC LIMIT 1",
+    postgres: "WITH RECURSIVE path AS ( \
+            SELECT m.id, 1 AS n FROM conversations c JOIN messages m \
+            ON m.tenant_id = c.tenant_id AND m.conversation_id = c.id AND m.id = $4 \
+            WHERE c.tenant_id = $1 AND c.id = $3 \
+            AND (c.workspace_id IS NULL AND c.user_id = $2 OR (SELECT a.role FROM workspace_access a \
+                WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL) \
+            UNION ALL \
+            SELECT m.id, path.n + 1 FROM path CROSS JOIN LATERAL (SELECT p.id FROM messages p \
+                WHERE p.tenant_id = $1 AND p.conversation_id = $3 AND p.parent_id = path.id \
+                ORDER BY p.id DESC LIMIT 1) m) \
+        SELECT id FROM path ORDER BY n DESC LIMIT 1",
+};
+
 fn prompt(row: &Row) -> Result<Option<Prompt>> {
     let Some(id) = row.maybe("prompt_id")? else { return Ok(None) };
     Ok(Some(Prompt {
@@ -217,10 +255,11 @@ impl SqlStore {
             messages.remove(0);
         }
         let oldest = messages.first().map(|message| Cursor { at: Timestamp(0), id: message.id.0 });
-        let siblings = self.read_siblings(scope, id, &messages).await?;
+        let (siblings, runs) = self.read_around(scope, id, &messages).await?;
         let listed = |message: Message| {
             let sibling_ids = siblings.get(&message.parent_id).cloned().unwrap_or_default();
-            ListedMessage { message, sibling_ids }
+            let run_id = runs.get(&message.id).copied();
+            ListedMessage { message, sibling_ids, run_id }
         };
         Ok(Page { data: messages.into_iter().map(listed).collect(), next: oldest.filter(|_| has_next) })
     }
@@ -266,20 +305,36 @@ impl SqlStore {
         each(&self.database.read(PATH_IDS.scoped(scope).bind(id).bind(leaf)).await?, |row| row.get("id"))
     }
 
-    /// The children of the parents of `messages`, by parent.
-    async fn read_siblings(
+    /// See [`ConversationStore::newest_leaf`](aimate_core::conversation::ConversationStore::newest_leaf).
+    pub(crate) async fn read_newest_leaf(
+        &self,
+        scope: &Scope,
+        id: ConversationId,
+        from: MessageId,
+    ) -> Result<MessageId> {
+        let found = self.database.read_first(NEWEST_LEAF.scoped(scope).bind(id).bind(from)).await?;
+        or_not_found(found, || Error::missing("message", from))?.get("id")
+    }
+
+    /// The children of the parents of `messages`, by parent, and the runs of `messages`.
+    async fn read_around(
         &self,
         scope: &Scope,
         id: ConversationId,
         messages: &[Message],
-    ) -> Result<HashMap<Option<MessageId>, Vec<MessageId>>> {
+    ) -> Result<(HashMap<Option<MessageId>, Vec<MessageId>>, HashMap<MessageId, RunId>)> {
         let parents: Vec<Uuid> = messages.iter().filter_map(|m| m.parent_id.map(|id| id.0)).collect();
         let has_root = parents.len() < messages.len();
         let children = CHILDREN.bind(scope.tenant).bind(id).bind(parents).bind(has_root);
+        let answers = messages.iter().filter(|message| message.role == MessageRole::Assistant);
+        let answers: Vec<Uuid> = answers.map(|message| message.id.0).collect();
+        let runs = RUNS.bind(scope.tenant).bind(id).bind(answers);
+        let [children, runs] = self.database.read_each([children, runs]).await?;
         let mut siblings = HashMap::<_, Vec<_>>::new();
-        for row in &self.database.read(children).await? {
+        for row in &children {
             siblings.entry(row.maybe("parent_id")?).or_default().push(row.get("id")?);
         }
-        Ok(siblings)
+        let runs = runs.iter().map(|row| Ok((row.get("message_id")?, row.get("id")?)));
+        Ok((siblings, runs.collect::<Result<_>>()?))
     }
 }

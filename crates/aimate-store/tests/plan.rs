@@ -91,10 +91,11 @@ async fn all_calls(stores: &Stores) {
         c.search(me, &search, later(talk.id.0)).await.unwrap();
     }
     let renamed = ConversationChange::new().title("walk").workspace_id(None::<aimate_core::WorkspaceId>);
-    c.update(me, talk.id, &renamed, at(1)).await.unwrap();
+    c.update(me, talk.id, &renamed).await.unwrap();
     c.message(me, talk.id, thread[0].id).await.unwrap();
     c.messages(me, talk.id, None, page).await.unwrap();
     c.messages(me, talk.id, None, later(thread[1].id.0)).await.unwrap();
+    c.newest_leaf(me, talk.id, thread[0].id).await.unwrap();
     c.window(me, talk.id, None, 100, 10).await.unwrap();
     c.fork(me, talk.id, thread[1].id, &world::conversation("fork"), &RandomIds).await.unwrap();
 

@@ -145,7 +145,7 @@ pub async fn title_is_found_as_it_is_now(stores: &Stores) {
     let w = World::new(stores).await;
     let (talk, _) = talk(&w, &w.me, "Boiler", &["something"]).await;
     let change = ConversationChange::new().title("Heating");
-    stores.conversations.update(&w.me, talk.id, &change, at(2)).await.unwrap();
+    stores.conversations.update(&w.me, talk.id, &change).await.unwrap();
     for _ in 0..2 {
         assert_eq!(found(&w, &w.me, "boiler").await, [""; 0]);
         assert_eq!(found(&w, &w.me, "boiler something").await, [""; 0]);
@@ -277,14 +277,14 @@ pub async fn members_find_what_is_in_a_workspace(stores: &Stores) {
     assert_eq!(found(&w, &w.other, "walnut").await, ["Ours"]);
 
     let into = ConversationChange::new().workspace_id(Some(workspace.id));
-    stores.conversations.update(&w.me, moving.id, &into, at(2)).await.unwrap();
+    stores.conversations.update(&w.me, moving.id, &into).await.unwrap();
     for _ in 0..2 {
         assert_eq!(found(&w, &w.other, "walnut").await, ["Moving", "Ours"]);
         assert_eq!(found(&w, &w.me, "walnut").await, ["Moving", "Ours"]);
         settle(stores).await;
     }
     let out = ConversationChange::new().workspace_id(None::<crate::WorkspaceId>);
-    stores.conversations.update(&w.me, moving.id, &out, at(3)).await.unwrap();
+    stores.conversations.update(&w.me, moving.id, &out).await.unwrap();
     for _ in 0..2 {
         assert_eq!(found(&w, &w.other, "walnut").await, ["Ours"]);
         assert_eq!(found(&w, &w.me, "walnut").await, ["Moving", "Ours"]);
@@ -305,7 +305,7 @@ pub async fn refused_writes_change_no_index(stores: &Stores) {
     for scope in w.others() {
         let c = &stores.conversations;
         let change = ConversationChange::new().title("Almond");
-        assert_eq!(c.update(&scope, mine.id, &change, at(2)).await.unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(c.update(&scope, mine.id, &change).await.unwrap_err().kind(), ErrorKind::NotFound);
         let foreign = message(mine.id, None, "almond");
         assert!(c.append(&scope, mine.id, &[foreign], at(2)).await.is_err());
         assert!(c.delete(&scope, mine.id).await.is_err());

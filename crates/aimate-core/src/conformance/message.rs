@@ -203,6 +203,19 @@ pub async fn page_of_another_leaf(stores: &Stores) {
     assert_eq!(said(&page(&w, &talk, Some(stem[0].id), PageRequest::default()).await), "a");
 }
 
+pub async fn newest_leaf_of_a_branch(stores: &Stores) {
+    let w = World::new(stores).await;
+    let talk = w.conversation("talk").await;
+    let stem = w.thread(&talk, None, &["a", "b", "c"]).await;
+    let branch = w.thread(&talk, Some(&stem[0]), &["x", "y"]).await;
+    let c = &stores.conversations;
+    for (from, leaf) in
+        [(&stem[0], &branch[1]), (&stem[1], &stem[2]), (&stem[2], &stem[2]), (&branch[0], &branch[1])]
+    {
+        assert_eq!(c.newest_leaf(&w.me, talk.id, from.id).await.unwrap(), leaf.id);
+    }
+}
+
 pub async fn siblings_are_the_branches(stores: &Stores) {
     let w = World::new(stores).await;
     let talk = w.conversation("talk").await;
@@ -231,6 +244,7 @@ pub async fn unknown_leaf_is_not_found(stores: &Stores) {
     for leaf in [id(), elsewhere[0].id] {
         let c = &stores.conversations;
         missing(c.messages(&w.me, talk.id, Some(leaf), PageRequest::default()).await);
+        missing(c.newest_leaf(&w.me, talk.id, leaf).await);
         missing(c.window(&w.me, talk.id, Some(leaf), 1000, 10).await);
         missing(c.fork(&w.me, talk.id, leaf, &conversation("fork"), &RandomIds).await);
     }

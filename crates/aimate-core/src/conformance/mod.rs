@@ -270,6 +270,7 @@ macro_rules! conformance_tests {
                 pages_come_newest_first
                 page_of_large_messages_is_shorter
                 page_of_another_leaf
+                newest_leaf_of_a_branch
                 siblings_are_the_branches
                 empty_conversation_has_an_empty_page
                 unknown_leaf_is_not_found

@@ -87,6 +87,7 @@ pub async fn answer_is_given_again(stores: &Stores) {
         stores.conversations.messages(&w.me, first.run.conversation_id, None, PageRequest::default()).await;
     let page = page.unwrap();
     assert_eq!(page.data[1].sibling_ids, [first.answer.id, again.answer.id]);
+    assert_eq!((page.data[0].run_id, page.data[1].run_id), (None, Some(again.run.id)));
 }
 
 pub async fn title_is_set_once(stores: &Stores) {

@@ -84,7 +84,7 @@ pub async fn viewer_changes_nothing(stores: &Stores) {
     let (c, talk) = (&stores.conversations, s.talk.id);
     let inside = Conversation { workspace_id: Some(s.workspace.id), ..conversation("theirs") };
     refused(c.create(&other, &inside).await, denied);
-    refused(c.update(&other, talk, &ConversationChange::new().title("x"), at(2)).await, denied);
+    refused(c.update(&other, talk, &ConversationChange::new().title("x")).await, denied);
     refused(c.delete(&other, talk).await, denied);
     refused(c.append(&other, talk, &[message(talk, None, "x")], at(2)).await, denied);
     refused(c.window(&other, talk, None, 100, 10).await, denied);
@@ -100,7 +100,7 @@ pub async fn viewer_changes_nothing(stores: &Stores) {
     let own = conversation("own");
     c.create(&other, &own).await.unwrap();
     let put = ConversationChange::new().workspace_id(Some(s.workspace.id));
-    refused(c.update(&other, own.id, &put, at(2)).await, denied);
+    refused(c.update(&other, own.id, &put).await, denied);
     assert_eq!(stores.workspaces.get(&s.w.me, s.workspace.id).await.unwrap().conversation_count, 1);
     assert!(stores.workers.beat(s.w.worker, at(2)).await.unwrap().is_empty());
     let messages = c.messages(&s.w.me, talk, None, PageRequest::default()).await.unwrap().data;
@@ -124,7 +124,7 @@ pub async fn editor_writes(stores: &Stores) {
     stores.runs.finish(&other, &finish(&turn, "y", text_events(1, &["y"]))).await.unwrap();
     assert_eq!(stores.runs.get(&s.w.me, turn.run.id).await.unwrap().status, crate::run::RunStatus::Completed);
     c.append(&other, talk, &[message(talk, None, "z")], at(3)).await.unwrap();
-    let changed = c.update(&other, talk, &ConversationChange::new().title("theirs"), at(4)).await.unwrap();
+    let changed = c.update(&other, talk, &ConversationChange::new().title("theirs")).await.unwrap();
     assert_eq!((changed.title.as_str(), changed.message_count), ("theirs", 5));
     stores.prompts.update(&other, s.prompt.id, &PromptChange::new().title("x"), at(4)).await.unwrap();
     let inside = Conversation { workspace_id: Some(s.workspace.id), ..conversation("second") };
@@ -152,20 +152,20 @@ pub async fn who_made_it_moves_it(stores: &Stores) {
     s.let_in(other.user, WorkspaceRole::Editor).await;
     let c = &stores.conversations;
     let out = ConversationChange::new().workspace_id(None);
-    refused(c.update(&other, s.talk.id, &out, at(2)).await, ErrorKind::Forbidden);
+    refused(c.update(&other, s.talk.id, &out).await, ErrorKind::Forbidden);
     // Nor does an editor take it away into a workspace of their own.
     let theirs = super::world::workspace("theirs");
     stores.workspaces.create(&other, &theirs).await.unwrap();
     let away = ConversationChange::new().workspace_id(Some(theirs.id));
-    refused(c.update(&other, s.talk.id, &away, at(2)).await, ErrorKind::Forbidden);
-    missing(c.update(&s.w.me, s.talk.id, &away, at(2)).await);
+    refused(c.update(&other, s.talk.id, &away).await, ErrorKind::Forbidden);
+    missing(c.update(&s.w.me, s.talk.id, &away).await);
     let own = conversation("own");
     c.create(&other, &own).await.unwrap();
     let put = ConversationChange::new().workspace_id(Some(s.workspace.id));
-    assert_eq!(c.update(&other, own.id, &put, at(2)).await.unwrap().workspace_id, Some(s.workspace.id));
+    assert_eq!(c.update(&other, own.id, &put).await.unwrap().workspace_id, Some(s.workspace.id));
     c.get(&s.w.me, own.id).await.unwrap();
     // An owner gives it back to who made it.
-    assert_eq!(c.update(&s.w.me, own.id, &out, at(3)).await.unwrap().workspace_id, None);
+    assert_eq!(c.update(&s.w.me, own.id, &out).await.unwrap().workspace_id, None);
     missing(c.get(&s.w.me, own.id).await);
     c.get(&other, own.id).await.unwrap();
 }
@@ -205,7 +205,7 @@ pub async fn who_is_put_out_sees_nothing(stores: &Stores) {
     assert!(stores.prompts.list(&other, None, page).await.unwrap().data.is_empty());
     // The engine still ends the run, as the asker's.
     stores.runs.finish(&other, &finish(&turn, "y", text_events(1, &["y"]))).await.unwrap();
-    c.update(&w.me, theirs.id, &out, at(4)).await.unwrap();
+    c.update(&w.me, theirs.id, &out).await.unwrap();
     s.let_in(other.user, WorkspaceRole::Editor).await;
     missing(c.get(&other, theirs.id).await);
 }

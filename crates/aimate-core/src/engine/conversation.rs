@@ -107,7 +107,7 @@ impl Conversations {
         self.engine.admit(&self.scope).await?;
         change.check()?;
         let inner = &self.engine.inner;
-        inner.stores.conversations.update(&self.scope, id, &change, inner.sources.now()).await
+        inner.stores.conversations.update(&self.scope, id, &change).await
     }
 
     /// Deletes a conversation with its messages; stops its running answers.
@@ -150,6 +150,16 @@ impl Conversations {
         let mut page = self.engine.inner.stores.conversations.messages(&self.scope, id, leaf, page).await?;
         self.mark_stale(page.data.iter_mut().map(|listed| &mut listed.message)).await?;
         Ok(page)
+    }
+
+    /// The last message of the newest branch through `message`, for
+    /// [`messages`](Self::messages): from it on always the child that came last.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn newest_leaf(&self, id: ConversationId, message: MessageId) -> Result<MessageId> {
+        self.engine.admit(&self.scope).await?;
+        self.engine.inner.stores.conversations.newest_leaf(&self.scope, id, message).await
     }
 
     /// Marks citations whose passage does not stand in its document any more.

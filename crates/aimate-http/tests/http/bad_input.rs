@@ -141,6 +141,8 @@ async fn unknown_ids_are_not_found() {
         bench.post(&path, body).await.problem(404, "not_found");
     }
     bench.get(&format!("{at}/messages?leaf={UNKNOWN}")).await.problem(404, "not_found");
+    bench.get(&format!("{at}/messages?through={UNKNOWN}")).await.problem(404, "not_found");
+    bench.get(&format!("{at}/messages?leaf={UNKNOWN}&through={UNKNOWN}")).await.problem(400, "invalid");
     nothing_stored(&bench, &at).await;
 }
 

@@ -215,6 +215,11 @@ async fn edits_and_second_answers_are_branches() {
     assert_eq!(bench.branch(&at).await, ["question", "ONE"]);
     let list = bench.get(&format!("{at}/messages?leaf={first}")).await.json();
     assert_eq!(list["data"][1]["sibling_ids"].as_array().unwrap().len(), 3);
+    let through = bench.get(&format!("{at}/messages?through={first}")).await.json();
+    assert_eq!(through, list);
+    let run = list["data"][1]["run_id"].as_str().unwrap();
+    let run = bench.get(&format!("/api/v1/runs/{run}")).await.json();
+    assert_eq!(run["message_id"], list["data"][1]["id"]);
 
     let bare = request(Method::POST, &format!("{at}/messages/{first}/regenerate"), None);
     assert_eq!(said(&bench.ask(bare).await.events()), "Hello there");
