@@ -1,0 +1,27 @@
+// What a browser keeps for this page. Where it refuses or is full, what was kept lasts as long as the tab.
+
+const memory = new Map();
+
+/** What was kept under `name`, or `fallback`. */
+export function recall(name, fallback = null) {
+  const key = `aimate.${name}`;
+  try {
+    const text = memory.get(key) ?? localStorage.getItem(key);
+    return text === null ? fallback : JSON.parse(text);
+  } catch {
+    return fallback;
+  }
+}
+
+/** Keeps `value`; `null` forgets it. */
+export function keep(name, value) {
+  const key = `aimate.${name}`;
+  const text = JSON.stringify(value);
+  try {
+    memory.delete(key);
+    if (value === null) localStorage.removeItem(key);
+    else localStorage.setItem(key, text);
+  } catch {
+    memory.set(key, text);
+  }
+}
