@@ -166,18 +166,24 @@ export function openMenu(anchor, items, { label = null, placement } = {}) {
 
 const notices = el("div.notices", { role: "status", "aria-live": "polite" });
 
-/** Shows a short notice; `action` (such as undo) is a button on it. It stays longer where there is something to do. */
-export function notice(text, { action = null, onaction = null, isError = false, seconds = action || isError ? 8 : 4 } = {}) {
+/**
+ * Shows a short notice; `action` (such as undo) is a button on it, `onclose` is called when it goes without that.
+ * It stays longer where there is something to do. Gives a function that takes it away.
+ */
+export function notice(text, { action = null, onaction = null, onclose = null, isError = false, seconds = action || isError ? 8 : 4 } = {}) {
   if (!notices.isConnected) document.body.append(notices);
-  const remove = () => {
+  let isThere = true;
+  const remove = (isActed) => {
     clearTimeout(timer);
     node.remove();
+    if (isThere && isActed !== true) onclose?.();
+    isThere = false;
   };
   const node = el(
     isError ? "div.notice.error" : "div.notice",
     {},
     el("span", {}, text),
-    action ? el("button.text-button", { type: "button", onclick: () => (remove(), onaction()) }, action) : null,
+    action ? el("button.text-button", { type: "button", onclick: () => (remove(true), onaction()) }, action) : null,
     iconButton("close", t("close"), remove),
   );
   // What a reader is at stays.
