@@ -105,6 +105,9 @@ async function refreshConversations() {
     return;
   }
   if (epoch !== listEpoch || revision !== listRevision) return;
+  // So much is new that something between it and what is shown may be missing.
+  const known = new Set(conversations.recent.peek().map((one) => one.id));
+  if (pages[0].next_cursor && known.size && !pages[0].data.some((one) => known.has(one.id))) return resetConversations();
   batch(() => {
     const found = new Set(pages.flatMap((page) => page.data.map((one) => one.id)));
     pages.forEach((page, at) => {
