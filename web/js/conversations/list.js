@@ -126,7 +126,8 @@ function isSameList(left, right) {
 
 /** Sorted as the server does it. Its times are of one form, so that texts compare as times do. */
 function newestFirst(list) {
-  return list.sort((left, right) => (left.updated_at === right.updated_at ? (left.id < right.id ? 1 : -1) : left.updated_at < right.updated_at ? 1 : -1));
+  const place = (one) => one.updated_at + one.id;
+  return list.sort((left, right) => (place(left) < place(right) ? 1 : -1));
 }
 
 /** Tells of a conversation that is new or was altered: an object of the API, or its `id` and the fields that changed. */
