@@ -27,7 +27,8 @@ let refreshing = null;
 /** Renews the session by its cookie; several requests that need it share one try. */
 function refreshSession() {
   refreshing ??= fetch(`${prefix}/api/v1/auth/refresh`, { method: "POST", headers: { "content-type": "application/json" }, body: "{}" })
-    .then((response) => response.ok, () => false)
+    // 409: another tab is doing it at this moment, and its cookies are those of this tab.
+    .then((response) => response.ok || (response.status === 409 && new Promise((done) => setTimeout(() => done(true), 500))), () => false)
     .finally(() => (refreshing = null));
   return refreshing;
 }
@@ -69,7 +70,7 @@ export async function send(method, path, { query, body, headers, signal: abort }
     }
     isReachable.set(true);
     if (response.ok) return response;
-    if (response.status === 401 && !path.startsWith("/auth/log") && !path.startsWith("/auth/register")) {
+    if (response.status === 401 && !/^\/auth\/(log|re)/.test(path)) {
       if (attempt === 0 && (await refreshSession())) continue;
       isSignedOut.set(true);
     }
@@ -92,7 +93,18 @@ export const api = {
 };
 
 /** Sends a form (a file) and tells `onProgress` from 0 to 1; gives the answer's JSON. */
-export function upload(path, form, { onProgress, signal: abort, query } = {}) {
+export async function upload(path, form, options = {}) {
+  try {
+    return await uploadOnce(path, form, options);
+  } catch (error) {
+    if (error.status !== 401) throw error;
+    if (await refreshSession()) return uploadOnce(path, form, options);
+    isSignedOut.set(true);
+    throw error;
+  }
+}
+
+function uploadOnce(path, form, { onProgress, signal: abort, query }) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", urlOf(path, query));

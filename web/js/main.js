@@ -3,7 +3,7 @@
 import { el } from "./dom.js";
 import { applyTheme } from "./theme.js";
 import { drawShell, title } from "./shell.js";
-import { link, navigate } from "./router.js";
+import { link, navigate, path, query } from "./router.js";
 import { loadSession, server, user } from "./session.js";
 import { t } from "./language.js";
 import { shortcut } from "./keys.js";
@@ -50,10 +50,10 @@ async function start() {
     );
     return;
   }
-  const isShared = location.pathname.includes("/shared/");
-  if (!user() && server().sign_in === "accounts" && !isShared) {
-    const back = location.pathname + location.search;
-    if (!location.pathname.endsWith("/sign-in")) navigate(`/sign-in?to=${encodeURIComponent(back)}`, { replace: true });
+  const here = path.peek();
+  if (!user() && here !== "/sign-in" && !here.startsWith("/shared/")) {
+    const back = query.peek().size ? `${here}?${query.peek()}` : here;
+    navigate(back === "/" ? "/sign-in" : `/sign-in?to=${encodeURIComponent(back)}`, { replace: true });
   }
   shortcut("k", t("palette.open"), openPalette);
   shortcut("shift+o", t("conversations.new"), () => navigate("/new"));

@@ -2,6 +2,7 @@
 
 import { api, isSignedOut, send } from "./api.js";
 import { signal, computed } from "./reactive.js";
+import { prefix } from "./router.js";
 import { recall, keep } from "./storage.js";
 
 /** What `GET /api/v1/server` says: `version`, `sign_in`, `registration`, `needs_first_user`, `oidc_providers`, `user`. */
@@ -22,7 +23,8 @@ export async function loadSession() {
   }
   server.set(found);
   if (found.user) {
-    keep("signed_in", true);
+    // Other tabs see by it who it is now: js/account/other_tabs.js.
+    keep("signed_in", found.user.id);
     isSignedOut.set(false);
   }
 }
@@ -31,5 +33,5 @@ export async function loadSession() {
 export async function signOut() {
   await send("POST", "/auth/logout").catch(() => {});
   keep("signed_in", null);
-  location.assign("./");
+  location.assign(`${prefix}/`);
 }
