@@ -1,6 +1,6 @@
 // Elements out of functions. Text is always a text node; nothing here reads HTML.
 
-import { effect, computed, onCleanup, scoped, signal, untracked } from "./reactive.js";
+import { effect, computed, keepOwner, onCleanup, scoped, signal, untracked } from "./reactive.js";
 
 /** What is set as a property, since the attribute of the name is something else or less. */
 const PROPERTIES = new Set(["checked", "disabled", "hidden", "indeterminate", "inert", "open", "selected", "textContent", "value"]);
@@ -91,6 +91,8 @@ export function each(list, key, draw) {
   const end = document.createTextNode("");
   fragment.append(end);
   let rows = new Map();
+  // Rows live on when the list changes.
+  const asOwner = keepOwner();
   onCleanup(() => rows.forEach((row) => row.dispose()));
   effect(() => {
     const items = list() ?? [];
@@ -102,11 +104,12 @@ export function each(list, key, draw) {
         if (row) row.item.set(item);
         else {
           const value = signal(item);
-          const [nodes, dispose] = scoped(() => {
+          const drawRow = () => {
             const piece = document.createDocumentFragment();
             append(piece, draw(value));
             return [...piece.childNodes];
-          });
+          };
+          const [nodes, dispose] = asOwner(() => scoped(drawRow));
           row = { item: value, nodes, dispose };
         }
         next.set(id, row);

@@ -57,8 +57,8 @@ function runDue() {
 }
 
 function ownedNode(parent) {
-  const node = { children: [], cleanups: [], sources: new Set(), isAlive: true };
-  parent?.children.push(node);
+  const node = { children: new Set(), cleanups: [], sources: new Set(), isAlive: true };
+  parent?.children.add(node);
   return node;
 }
 
@@ -69,7 +69,7 @@ function clear(node) {
   }
   for (const cleanup of node.cleanups) cleanup();
   for (const readers of node.sources) readers.delete(node);
-  node.children = [];
+  node.children.clear();
   node.cleanups = [];
   node.sources.clear();
 }
@@ -118,9 +118,15 @@ export function scoped(work) {
   const dispose = () => {
     node.isAlive = false;
     clear(node);
-    if (parent) parent.children = parent.children.filter((child) => child !== node);
+    parent?.children.delete(node);
   };
   return [result, dispose];
+}
+
+/** Gives a function that runs work as what runs now would: what it makes lives as long as this does, not as the effect that calls it. */
+export function keepOwner() {
+  const kept = owner;
+  return (work) => within(kept, null, work);
 }
 
 /** Runs `cleanup` when the effect or scope that runs now goes or runs again. */
