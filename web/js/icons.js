@@ -9,6 +9,7 @@ const PATHS = {
   back: "M15 5l-7 7 7 7",
   book: "M5 4h12a2 2 0 0 1 2 2v14H7a2 2 0 0 1-2-2zM5 18a2 2 0 0 1 2-2h12M9 8h6",
   branch: "M7 4v16M7 14c0-4 10-2 10-7M17 4v3",
+  chat: "M4 5h16v11H10l-4.500 4v-4H4z",
   check: "M5 12.500l4.500 4.500L19 7",
   close: "M6 6l12 12M18 6L6 18",
   copy: "M9 9h11v11H9zM5 15H4V4h11v1",
