@@ -79,7 +79,12 @@ export async function moveConversation(conversation, change) {
         {},
         row(null, t("conversations.workspace_none"), close),
         workspaces.peek().filter((one) => one.role !== "viewer").map((one) => row(one.id, one.name, close)),
-        el("button.menu-item", { type: "button", onclick: () => close({ isNew: true }) }, icon("add"), el("span.menu-label", {}, t("conversations.workspace_new"))),
+        el(
+          "button.menu-item",
+          { type: "button", onclick: () => close({ isNew: true }) },
+          icon("add"),
+          el("span.menu-label", {}, t("conversations.workspace_new")),
+        ),
       ),
     ],
   });

@@ -47,7 +47,7 @@ export const de = {
   palette: {
     open: "Etwas aufrufen oder tun", field: "Eine Unterhaltung, ein Wort oder was zu tun ist", results: "Was gefunden wurde", recent: "Letzte Unterhaltungen",
     found: "Unterhaltungen", actions: "Aktionen", none: "Nichts passt.", search_all: "Überall nach „{q}“ suchen", settings: "Einstellungen: {name}",
-    theme: "Aussehen: {name}", language: "Sprache: {name}", keys: "Tasten", keys_palette: "In dieser Liste: Pfeiltasten wählen, Eingabe ruft auf, Escape schließt.",
+    theme: "Aussehen: {name}", language: "Sprache: {name}", further: "Weiteres", keys: "Tasten", keys_palette: "In dieser Liste: Pfeiltasten wählen, Eingabe ruft auf, Escape schließt.",
     count: { one: "{count} Eintrag", other: "{count} Einträge" },
   },
   search: {

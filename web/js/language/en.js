@@ -46,7 +46,7 @@ export const en = {
   palette: {
     open: "Go to or do something", field: "A conversation, a word, or what to do", results: "What was found", recent: "Recent conversations", found: "Conversations",
     actions: "Actions", none: "Nothing fits.", search_all: "Search everywhere for “{q}”", settings: "Settings: {name}", theme: "Theme: {name}",
-    language: "Language: {name}", keys: "Keys", keys_palette: "In this list: arrow keys choose, Enter goes there, Escape closes.",
+    language: "Language: {name}", further: "More", keys: "Keys", keys_palette: "In this list: arrow keys choose, Enter goes there, Escape closes.",
     count: { one: "{count} entry", other: "{count} entries" },
   },
   search: {
