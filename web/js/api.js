@@ -141,7 +141,9 @@ export function paged(path, query = () => ({})) {
       const page = await api.get(path, { ...query(), cursor });
       if (mine !== epoch) return;
       cursor = page.next_cursor;
-      list.items.update((known) => [...known, ...page.data]);
+      // What came into the list by another way meanwhile is not listed twice.
+      const ids = new Set(list.items.peek().map((item) => item.id));
+      list.items.update((known) => [...known, ...page.data.filter((item) => item.id === undefined || !ids.has(item.id))]);
       list.isComplete.set(!cursor);
     } catch (error) {
       if (mine === epoch) list.error.set(error);
