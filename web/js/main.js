@@ -17,6 +17,7 @@ import { documentScreen } from "./knowledge/document_screen.js";
 import { knowledgeSearchScreen } from "./knowledge/search_screen.js";
 import { settingsScreen } from "./settings/screen.js";
 import { signInScreen, signInAgain } from "./account/sign_in.js";
+import { followOtherTabs } from "./account/other_tabs.js";
 import { sharedScreen } from "./chat/shared_screen.js";
 
 function notFound() {
@@ -55,6 +56,7 @@ async function start() {
     const back = query.peek().size ? `${here}?${query.peek()}` : here;
     navigate(back === "/" ? "/sign-in" : `/sign-in?to=${encodeURIComponent(back)}`, { replace: true });
   }
+  followOtherTabs();
   shortcut("k", t("palette.open"), openPalette);
   shortcut("shift+o", t("conversations.new"), () => navigate("/new"));
   drawShell(ROUTES, sidebar, notFound, signInAgain);
