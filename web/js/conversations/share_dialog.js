@@ -8,7 +8,7 @@ import { prefix } from "../router.js";
 import { formatAgo, formatDay } from "../format.js";
 import { t } from "../language.js";
 
-const DAY = 24 * 60 * 60 * 1000;
+const SHARED_DAY = 24 * 60 * 60 * 1000;
 /** Days that a link may be good. */
 const LASTS = [1, 7, 30, 365];
 
@@ -76,7 +76,7 @@ export function openShareDialog(conversation, leaf = null) {
     try {
       const share = await api.post(`/conversations/${conversation.id}/shares`, {
         message_id: leaf,
-        expires_at: new Date(Date.now() + Number(days.value) * DAY).toISOString(),
+        expires_at: new Date(Date.now() + Number(days.value) * SHARED_DAY).toISOString(),
         include_system_prompt: Boolean(withSystem?.checked),
       });
       links.items.update((known) => [share, ...known]);

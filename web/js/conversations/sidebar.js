@@ -3,6 +3,7 @@
 import { el, each, when, freshId } from "../dom.js";
 import { computed, effect, onCleanup } from "../reactive.js";
 import { icon } from "../icons.js";
+import { isSignedOut } from "../api.js";
 import { iconButton, openMenu } from "../overlay.js";
 import { link, match, navigate, path } from "../router.js";
 import { toggleSidebar } from "../shell.js";
@@ -22,6 +23,8 @@ export function sidebar() {
   const lookAgain = () => document.visibilityState === "visible" && conversations.refresh();
   addEventListener("focus", lookAgain);
   document.addEventListener("visibilitychange", lookAgain);
+  // After a session ended and began again, too.
+  effect(() => isSignedOut() || lookAgain());
   onCleanup(() => {
     removeEventListener("focus", lookAgain);
     document.removeEventListener("visibilitychange", lookAgain);
