@@ -6,8 +6,8 @@ import { icon } from "../icons.js";
 import { isAdmin, isLocal } from "../session.js";
 import { openDialog } from "../overlay.js";
 import { signal } from "../reactive.js";
-import { loadModels } from "../models.js";
 import { cancelButton, makeForm } from "./form.js";
+import { modelsChanged } from "./parts.js";
 import { t } from "../language.js";
 
 const CONNECTION_URLS = { openai: "https://api.openai.com/v1", ollama: "http://127.0.0.1:11434", openrouter: "https://openrouter.ai/api/v1" };
@@ -30,26 +30,49 @@ function connectionFields(connection, workspaces) {
   const isNew = !connection;
   return [
     isNew && {
-      name: "provider", label: t("settings.connections.kind"), kind: "select", isFirst: true,
+      name: "provider",
+      label: t("settings.connections.kind"),
+      kind: "select",
+      isFirst: true,
       options: Object.keys(CONNECTION_URLS).map((provider) => [provider, providerLabel(provider)]),
     },
     { name: "name", label: t("settings.name"), hint: t("settings.connections.name_hint"), isRequired: true, max: 200, isFirst: !isNew },
     {
-      name: "url", label: t("settings.address"), kind: "url", placeholder: isNew ? "https://" : CONNECTION_URLS[connection.provider],
-      hint: t("settings.connections.url_hint"), isRequired: !isNew && Boolean(connection.url),
+      name: "url",
+      label: t("settings.address"),
+      kind: "url",
+      placeholder: isNew ? "https://" : CONNECTION_URLS[connection.provider],
+      hint: t("settings.connections.url_hint"),
+      isRequired: !isNew && Boolean(connection.url),
     },
     {
-      name: "api_key", label: t("settings.connections.key"), kind: "password", autocomplete: "new-password",
+      name: "api_key",
+      label: t("settings.connections.key"),
+      kind: "password",
+      autocomplete: "new-password",
       placeholder: connection?.has_key ? t("settings.connections.key_kept", { hint: connection.key_hint ?? "" }) : "",
-      hint: t("settings.connections.key_hint"), when: (valueOf) => !valueOf("remove_key"),
+      hint: t("settings.connections.key_hint"),
+      when: (valueOf) => !valueOf("remove_key"),
     },
     connection?.has_key && { name: "remove_key", label: t("settings.connections.remove_key"), kind: "check" },
     isNew && !isLocal.peek() && isAdmin.peek() && { name: "shared", label: t("settings.shared"), kind: "check", hint: t("settings.shared_hint") },
-    isNew && !isLocal.peek() && workspaces.length > 0 && {
-      name: "workspace_id", label: t("settings.for_workspace"), kind: "select", when: (valueOf) => !valueOf("shared"),
-      options: [["", t("settings.only_me")], ...workspaces.map(({ id, name }) => [id, name])],
-    },
-    ...CONNECTION_NUMBERS.map(([name, min, max]) => ({ name: `settings.${name}`, label: t(`settings.connections.${name}`), kind: "number", min, max, isMore: true })),
+    isNew &&
+      !isLocal.peek() &&
+      workspaces.length > 0 && {
+        name: "workspace_id",
+        label: t("settings.for_workspace"),
+        kind: "select",
+        when: (valueOf) => !valueOf("shared"),
+        options: [["", t("settings.only_me")], ...workspaces.map(({ id, name }) => [id, name])],
+      },
+    ...CONNECTION_NUMBERS.map(([name, min, max]) => ({
+      name: `settings.${name}`,
+      label: t(`settings.connections.${name}`),
+      kind: "number",
+      min,
+      max,
+      isMore: true,
+    })),
     ...CONNECTION_TEXTS.map((name) => ({ name: `settings.${name}`, label: t(`settings.connections.${name}`), isMore: true })),
   ];
 }
@@ -66,7 +89,13 @@ function connectionBody(values, known) {
   for (const [path, value] of Object.entries(values)) {
     if (!path.startsWith("settings.")) continue;
     const name = path.slice(9);
-    const given = name === "tools_by_prompt" ? value.split(",").map((model) => model.trim()).filter(Boolean) : value;
+    const given =
+      name === "tools_by_prompt"
+        ? value
+            .split(",")
+            .map((model) => model.trim())
+            .filter(Boolean)
+        : value;
     if (given === null || given === "" || given.length === 0) delete settings[name];
     else settings[name] = given;
   }
@@ -82,7 +111,13 @@ function connectionBody(values, known) {
 
 /** What a test of a model server found. */
 export function connectionTestView(result) {
-  if (!result.ok) return el("div.callout.error", { role: "alert" }, icon("warning"), el("div", {}, el("p", {}, result.error), el("p.small.muted", {}, t("settings.connections.test_failed_hint"))));
+  if (!result.ok)
+    return el(
+      "div.callout.error",
+      { role: "alert" },
+      icon("warning"),
+      el("div", {}, el("p", {}, result.error), el("p.small.muted", {}, t("settings.connections.test_failed_hint"))),
+    );
   const shown = result.models.slice(0, 12);
   return el(
     "div.callout.info",
@@ -104,7 +139,8 @@ export async function openConnectionDialog(connection = null) {
   let form;
   const result = signal(null);
   const known = () => saved ?? connection;
-  const workspaces = isLocal.peek() || connection ? [] : (await api.get("/workspaces", { limit: 200 }).catch(() => ({ data: [] }))).data.filter(({ role }) => role === "owner");
+  const workspaces =
+    isLocal.peek() || connection ? [] : (await api.get("/workspaces", { limit: 200 }).catch(() => ({ data: [] }))).data.filter(({ role }) => role === "owner");
   const send = async (values) => {
     result.set(null);
     let before = known();
@@ -113,9 +149,11 @@ export async function openConnectionDialog(connection = null) {
       await api.delete(`/connections/${saved.id}`);
       before = saved = null;
     }
-    saved = before ? await api.patch(`/connections/${before.id}`, connectionBody(values, before)) : await api.post("/connections", connectionBody(values, null));
+    saved = before
+      ? await api.patch(`/connections/${before.id}`, connectionBody(values, before))
+      : await api.post("/connections", connectionBody(values, null));
     result.set(await api.post(`/connections/${saved.id}/test`));
-    loadModels();
+    modelsChanged();
   };
   await openDialog({
     title: connection ? t("settings.connections.change", { name: connection.name }) : t("settings.connections.add"),

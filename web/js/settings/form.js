@@ -46,24 +46,40 @@ function formControl(field, value, id, describedBy, isShown) {
 function formField(field, initial, valueOf) {
   const id = freshId("field");
   const isChecks = field.kind === "checks";
-  const value = signal(initial ?? field.value ?? (field.kind === "check" ? false : isChecks ? [] : field.kind === "select" ? (field.options[0]?.[0] ?? "") : ""));
+  const value = signal(
+    initial ?? field.value ?? (field.kind === "check" ? false : isChecks ? [] : field.kind === "select" ? (field.options[0]?.[0] ?? "") : ""),
+  );
   const fault = signal(null);
   const isShown = () => !field.when || Boolean(field.when(valueOf));
   const describedBy = () => [field.hint ? `${id}-hint` : null, fault() ? `${id}-fault` : null].filter(Boolean).join(" ") || null;
   const props = { hidden: () => !isShown(), class: () => (fault() ? "field-error" : "") };
-  const rest = [
-    field.hint ? el("small", { id: `${id}-hint` }, field.hint) : null,
-    () => fault() && el("p.error-text", { id: `${id}-fault` }, fault()),
-  ];
+  const rest = [field.hint ? el("small", { id: `${id}-hint` }, field.hint) : null, () => fault() && el("p.error-text", { id: `${id}-fault` }, fault())];
   let node;
   if (field.kind === "check") {
-    const box = el("input", { id, type: "checkbox", checked: value.peek(), "aria-describedby": describedBy, onchange: (event) => value.set(event.target.checked) });
+    const box = el("input", {
+      id,
+      type: "checkbox",
+      checked: value.peek(),
+      "aria-describedby": describedBy,
+      onchange: (event) => value.set(event.target.checked),
+    });
     node = el("div.field", props, el("label.check", { for: id }, box, el("span", {}, field.label)), rest);
   } else if (isChecks) {
     const change = (key, isOn) => value.update((known) => (isOn ? [...known, key] : known.filter((one) => one !== key)));
     const box = ([key, label]) =>
-      el("label.check", {}, el("input", { type: "checkbox", checked: value.peek().includes(key), onchange: (event) => change(key, event.target.checked) }), el("span", {}, label));
-    node = el("div.field", { ...props, id, role: "group", tabindex: "-1", "aria-label": field.label }, el("span", {}, field.label), field.options.map(box), rest);
+      el(
+        "label.check",
+        {},
+        el("input", { type: "checkbox", checked: value.peek().includes(key), onchange: (event) => change(key, event.target.checked) }),
+        el("span", {}, label),
+      );
+    node = el(
+      "div.field",
+      { ...props, id, role: "group", tabindex: "-1", "aria-label": field.label },
+      el("span", {}, field.label),
+      field.options.map(box),
+      rest,
+    );
   } else {
     node = el("div.field", props, el("span", {}, el("label", { for: id }, field.label)), formControl(field, value, id, describedBy, isShown), rest);
   }
@@ -115,7 +131,18 @@ export function makeForm(fields, { send, values = {}, done = () => {} }) {
     "form.stack",
     { id, onsubmit: submit },
     plain.map((part) => part.node),
-    more.length ? el("details.settings-more", {}, el("summary", {}, t("settings.more_options")), el("div.stack", {}, more.map((part) => part.node))) : null,
+    more.length
+      ? el(
+          "details.settings-more",
+          {},
+          el("summary", {}, t("settings.more_options")),
+          el(
+            "div.stack",
+            {},
+            more.map((part) => part.node),
+          ),
+        )
+      : null,
     () => fault() && el("p.error-text", { role: "alert" }, fault()),
   );
   // It stays reachable while it is busy, so that the focus does not go; a second press does nothing.
