@@ -7,7 +7,7 @@ import { t } from "./language.js";
 /** A refusal, with the sentence and code of the server, or `offline` where it was not reached. */
 export class ApiError extends Error {
   constructor(problem, status) {
-    super(problem.detail || problem.title || t("error.unknown"));
+    super(asSentence(problem.detail || problem.title || t("error.unknown")));
     this.status = status;
     this.code = problem.code ?? "unknown";
     /** Faults of single fields: `[{ path, message }]`. */
@@ -16,6 +16,12 @@ export class ApiError extends Error {
     this.retryAfter = problem.retry_after ?? null;
     this.problem = problem;
   }
+}
+
+/** The API's sentences begin small and have no full stop, since programs put them into others. */
+function asSentence(text) {
+  const sentence = /^\p{Ll}[\p{L}-]*(?=[\s,;:])/u.test(text) ? text[0].toUpperCase() + text.slice(1) : text;
+  return /[\p{L}\p{N})"\u0060”]$/u.test(sentence) ? `${sentence}.` : sentence;
 }
 
 /** Whether the last request reached the server. */
