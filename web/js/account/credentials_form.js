@@ -54,8 +54,14 @@ export function credentialsForm({ isNew = signal(false), email = "", isFixed = f
     }
   };
   const field = (name, label, props, hint = null) =>
-    el("label.field", {}, el("span", {}, label), el("input", { name, dir: "auto", ref: (node) => (fields[name] = node), ...props }), hint && el("small", {}, hint));
-  const says = () => (wait() ? t("account.wait", { time: formatDuration(wait() * 1000) }) : error()?.message);
+    el(
+      "label.field",
+      {},
+      el("span", {}, label),
+      el("input", { name, dir: "auto", ref: (node) => (fields[name] = node), ...props }),
+      hint && el("small", {}, hint),
+    );
+  const says = () => (wait() ? t("account.wait", { time: formatDuration(wait() * 1000) }) : (error()?.status === 401 ? t("account.wrong") : error()?.message));
   return el(
     "div.stack",
     {},
