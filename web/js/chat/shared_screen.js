@@ -11,7 +11,7 @@ import { foreignLink } from "./foreign_link.js";
 import { t } from "../language.js";
 
 /** Media types that are shown as pictures. */
-const PICTURES = /^image\/(png|jpeg|gif|webp)$/;
+const SHARED_PICTURES = /^image\/(png|jpeg|gif|webp)$/;
 
 /** The screen of `/shared/:token`. */
 export function sharedScreen({ token }) {
@@ -94,7 +94,7 @@ function sharedPart(part, citations) {
     case "text":
       return markdownView(part.text, part.html, { citations });
     case "image":
-      if (part.data && PICTURES.test(part.media_type)) {
+      if (part.data && SHARED_PICTURES.test(part.media_type)) {
         return el("img.shared-image", { src: `data:${part.media_type};base64,${part.data}`, alt: t("shared.image") });
       }
       return el("p", {}, icon("image"), " ", part.url ? foreignLink(part.url, t("shared.image")) : t("shared.image"));

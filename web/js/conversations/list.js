@@ -121,7 +121,8 @@ async function refreshConversations() {
 }
 
 function isSameList(left, right) {
-  return left.length === right.length && left.every((one, at) => one.id === right[at].id && one.updated_at === right[at].updated_at && one.title === right[at].title);
+  const isSame = (one, other) => one.id === other.id && one.updated_at === other.updated_at;
+  return left.length === right.length && left.every((one, at) => isSame(one, right[at]));
 }
 
 /** Sorted as the server does it. Its times are of one form, so that texts compare as times do. */
