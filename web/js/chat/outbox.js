@@ -1,0 +1,67 @@
+// What is on its way to the server, kept so that a reload or a failure loses nothing, and what runs this browser has begun.
+
+import { keep, recall } from "../storage.js";
+
+/** A random id, also where the page is not served over HTTPS. */
+export function freshClientId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** This tab; a reload keeps it. */
+function tabId() {
+  try {
+    sessionStorage["aimate.tab"] ??= freshClientId();
+    return sessionStorage["aimate.tab"];
+  } catch {
+    return "one";
+  }
+}
+
+/** The turns that the server has not confirmed: `{ clientId, conversationId, kind, messageId, body, tab }`. */
+export function outboxItems() {
+  return recall("outbox", []);
+}
+
+/** Keeps a turn until it is confirmed. */
+export function keepInOutbox(item) {
+  keep("outbox", [...outboxItems().filter((one) => one.clientId !== item.clientId), { ...item, tab: tabId() }]);
+}
+
+/** Forgets a turn that is confirmed or given up. */
+export function removeFromOutbox(clientId) {
+  keep("outbox", outboxItems().filter((one) => one.clientId !== clientId));
+}
+
+/**
+ * Runs `work` unless another tab sends this turn. Without locks (plain HTTP in a network) only the tab that wrote it does.
+ */
+export async function asSender(item, work) {
+  if (navigator.locks) return navigator.locks.request(`aimate.turn.${item.clientId}`, { ifAvailable: true }, (lock) => (lock ? work() : undefined));
+  return item.tab === undefined || item.tab === tabId() ? work() : undefined;
+}
+
+/** Remembers which run writes a message. */
+export function rememberRun(messageId, runId) {
+  keep("runs", [...recall("runs", []).filter(([id]) => id !== messageId).slice(-199), [messageId, runId]]);
+}
+
+/** The run that wrote or writes a message, as far as is known here. */
+export function runOf(message) {
+  return message.run_id ?? recall("runs", []).find(([id]) => id === message.id)?.[1] ?? null;
+}
+
+/** Other tabs of this browser. */
+const tabs = typeof BroadcastChannel === "function" ? new BroadcastChannel("aimate.chat") : null;
+
+/** Tells other tabs that something was said in a conversation. */
+export function tellTabs(conversationId) {
+  tabs?.postMessage({ conversationId });
+}
+
+/** Calls `listener(conversationId)` when another tab says so; gives what ends it. */
+export function onTabs(listener) {
+  const heard = ({ data }) => listener(data.conversationId);
+  tabs?.addEventListener("message", heard);
+  return () => tabs?.removeEventListener("message", heard);
+}

@@ -1,0 +1,228 @@
+// One conversation as it is shown: the messages of a branch, newest page first, and what is being sent and answered in it.
+
+import { api } from "../api.js";
+import { batch, signal } from "../reactive.js";
+import { conversationChanged } from "../conversations/list.js";
+import { runOf } from "./outbox.js";
+import { followAnswer } from "./answering.js";
+
+/** Messages that are read at a time. */
+const THREAD_PAGE = 50;
+/** Conversations whose messages stay in memory. */
+const MAX_THREADS = 5;
+const threads = new Map();
+let lastKey = 0;
+
+/**
+ * A message in a thread: signals of the `message` as the server has it, its `state` (`stored`, `sending`, `failed`), the `error` of
+ * sending it, and its `live` answer while it is written. `key` stays the same through all of it.
+ */
+export function threadEntry(message, state = "stored") {
+  lastKey += 1;
+  return { key: lastKey, role: message.role, message: signal(message), state: signal(state), error: signal(null), live: signal(null), failure: signal(null), warnings: [], thoughtFor: null };
+}
+
+/** A thread of the conversation `id`, null for one that does not exist yet. */
+export function newThread(id = null) {
+  return {
+    id: signal(id),
+    conversation: signal(null),
+    /** `[{ key, entries: signal([…]) }]`, oldest first. */
+    pages: signal([]),
+    isLoading: signal(false),
+    isLoaded: signal(!id),
+    hasOlder: signal(false),
+    error: signal(null),
+    /** The entry that is being answered: what sends it, stops it. */
+    running: signal(null),
+    leaf: null,
+    /** A message that was asked for and stands within the branch: what follows it is not shown. */
+    isPart: signal(false),
+    cursor: null,
+    epoch: 0,
+  };
+}
+
+/** The thread of a conversation; one that is being answered is the same wherever it is shown. */
+export function threadOf(id) {
+  let thread = threads.get(id);
+  threads.delete(id);
+  thread ??= newThread(id);
+  threads.set(id, thread);
+  for (const [key, one] of threads) {
+    if (threads.size <= MAX_THREADS) break;
+    if (!one.running.peek() && key !== id) threads.delete(key);
+  }
+  return thread;
+}
+
+/** Gives a thread that began without a conversation its own. */
+export function adoptThread(thread, id) {
+  thread.id.set(id);
+  threads.set(id, thread);
+}
+
+/** All entries, oldest first. */
+export function threadEntries(thread) {
+  return thread.pages.peek().flatMap((page) => page.entries.peek());
+}
+
+/** The last entry, or undefined. Followed where it is read. */
+export function lastEntry(thread) {
+  return thread.pages().at(-1)?.entries().at(-1);
+}
+
+function pageOf(entries) {
+  lastKey += 1;
+  return { key: lastKey, entries: signal(entries) };
+}
+
+function messagesPage(thread, query) {
+  return api.get(`/conversations/${thread.id.peek()}/messages`, { limit: THREAD_PAGE, html: true, ...query });
+}
+
+/**
+ * Reads the newest page of the branch that ends with `leaf` (null: the open one). `mark` is a message that has to be in it: where it is
+ * not, the branch up to it is shown.
+ */
+export async function loadThread(thread, leaf = null, mark = null) {
+  thread.epoch += 1;
+  const { epoch } = thread;
+  thread.leaf = leaf;
+  thread.isLoading.set(true);
+  thread.error.set(null);
+  const id = thread.id.peek();
+  const conversation = api.get(`/conversations/${id}`).then((found) => (thread.conversation.set(found), conversationChanged(found)));
+  try {
+    let [page] = await Promise.all([messagesPage(thread, { leaf }), conversation]);
+    let isPart = false;
+    if (mark && !page.data.some((message) => message.id === mark)) {
+      page = await messagesPage(thread, { leaf: mark });
+      thread.leaf = mark;
+      isPart = true;
+    }
+    if (epoch !== thread.epoch) return;
+    batch(() => {
+      thread.cursor = page.next_cursor;
+      thread.hasOlder.set(Boolean(page.next_cursor));
+      thread.isPart.set(isPart);
+      thread.pages.set(page.data.length ? [pageOf(page.data.map((message) => threadEntry(message)))] : []);
+      thread.isLoaded.set(true);
+    });
+    resumeAnswers(thread);
+  } catch (error) {
+    conversation.catch(() => {});
+    if (epoch === thread.epoch) thread.error.set(error);
+  } finally {
+    if (epoch === thread.epoch) thread.isLoading.set(false);
+  }
+}
+
+/** An answer that is being written goes on here. */
+function resumeAnswers(thread) {
+  const entry = threadEntries(thread).at(-1);
+  if (entry?.message.peek().status === "streaming" && !entry.live.peek()) followAnswer(thread, entry, runOf(entry.message.peek()));
+}
+
+/** Reads the page before the first one. */
+export async function loadOlder(thread) {
+  if (thread.isLoading.peek() || !thread.cursor) return;
+  const { epoch } = thread;
+  thread.isLoading.set(true);
+  try {
+    const page = await messagesPage(thread, { leaf: thread.leaf, cursor: thread.cursor });
+    if (epoch !== thread.epoch) return;
+    batch(() => {
+      thread.cursor = page.next_cursor;
+      thread.hasOlder.set(Boolean(page.next_cursor));
+      thread.pages.update((pages) => [pageOf(page.data.map((message) => threadEntry(message))), ...pages]);
+    });
+  } catch (error) {
+    // The next scroll tries again.
+    if (epoch === thread.epoch) thread.error.set(error);
+  } finally {
+    if (epoch === thread.epoch) thread.isLoading.set(false);
+  }
+}
+
+/** Looks whether something was said elsewhere, and takes it over; what is shown and unchanged stays. */
+export async function refreshThread(thread) {
+  if (!thread.id.peek() || thread.running.peek() || thread.isLoading.peek() || !thread.isLoaded.peek() || thread.isPart.peek()) return;
+  const { epoch } = thread;
+  let page;
+  let conversation;
+  try {
+    conversation = await api.get(`/conversations/${thread.id.peek()}`);
+    const known = thread.conversation.peek();
+    if (known?.updated_at === conversation.updated_at) return;
+    page = await messagesPage(thread, { leaf: thread.leaf });
+  } catch {
+    // Nobody asked for it.
+    return;
+  }
+  if (epoch !== thread.epoch || thread.running.peek()) return;
+  thread.conversation.set(conversation);
+  const entries = threadEntries(thread);
+  const at = new Map(entries.map((entry, index) => [entry.message.peek().id, index]));
+  const first = page.data.findIndex((message) => at.has(message.id));
+  if (first < 0) {
+    if (page.data.length || entries.length) loadThread(thread, thread.leaf);
+    return;
+  }
+  let last = null;
+  for (const message of page.data.slice(first)) {
+    const index = at.get(message.id);
+    if (index === undefined) break;
+    last = entries[index];
+    const shown = last.message.peek();
+    if (shown.status !== message.status || shown.sibling_ids?.length !== message.sibling_ids.length) last.message.set(message);
+  }
+  const fresh = page.data.slice(page.data.findIndex((message) => message.id === last.message.peek().id) + 1);
+  batch(() => {
+    if (entries.at(-1) !== last) truncateAfter(thread, last);
+    appendEntries(thread, fresh.map((message) => threadEntry(message)));
+  });
+  resumeAnswers(thread);
+}
+
+/** Adds entries at the end. */
+export function appendEntries(thread, entries) {
+  if (!entries.length) return;
+  const last = thread.pages.peek().at(-1);
+  if (last && last.entries.peek().length + entries.length <= THREAD_PAGE * 1.5) last.entries.update((known) => [...known, ...entries]);
+  else thread.pages.update((pages) => [...pages, pageOf(entries)]);
+}
+
+/** Takes away `entry` and what follows it. */
+export function truncateAt(thread, entry) {
+  const pages = thread.pages.peek();
+  const index = pages.findIndex((page) => page.entries.peek().includes(entry));
+  if (index < 0) return;
+  batch(() => {
+    pages[index].entries.update((entries) => entries.slice(0, entries.indexOf(entry)));
+    thread.pages.set(pages.slice(0, index + 1));
+  });
+}
+
+function truncateAfter(thread, entry) {
+  const entries = threadEntries(thread);
+  const next = entries[entries.indexOf(entry) + 1];
+  if (next) truncateAt(thread, next);
+}
+
+/** Reads a message again, with its HTML and branches, and the `count - 1` before it. Gives them, oldest first. */
+export async function storedMessages(conversationId, messageId, count = 1) {
+  const page = await api.get(`/conversations/${conversationId}/messages`, { leaf: messageId, limit: count, html: true });
+  return page.data;
+}
+
+/** Reads the conversation again and tells the sidebar. */
+export async function refreshConversation(thread) {
+  try {
+    const conversation = await api.get(`/conversations/${thread.id.peek()}`);
+    thread.conversation.set(conversation);
+    conversationChanged(conversation);
+  } catch {
+    // The sidebar learns of it with the next change.
+  }
+}
