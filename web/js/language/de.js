@@ -246,6 +246,7 @@ export const de = {
       some: { one: "{count} Sammlung", other: "{count} Sammlungen" },
       type: "Art der Datei",
       any_type: "Jede",
+      kinds: { pdf: "PDF", word: "Word", table: "Tabellen", slides: "Folien", web: "Webseiten", mail: "E-Mail", text: "Text" },
       least: "Mindestens",
       any_score: "Jeder Wert",
       count: { one: "{count} Abschnitt", other: "{count} Abschnitte" },

@@ -245,6 +245,7 @@ export const en = {
       some: { one: "{count} collection", other: "{count} collections" },
       type: "Kind of file",
       any_type: "Any",
+      kinds: { pdf: "PDF", word: "Word", table: "Tables", slides: "Slides", web: "Web pages", mail: "Mail", text: "Text" },
       least: "At least",
       any_score: "Any score",
       count: { one: "{count} passage", other: "{count} passages" },
