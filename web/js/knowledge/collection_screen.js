@@ -65,8 +65,8 @@ function collectionActions(id, collection, add) {
       { label: t("knowledge.add.files"), icon: "file", action: () => chooseFiles(add) },
       { label: t("knowledge.add.folder"), icon: "folder", action: () => chooseFiles(add, { isFolder: true }) },
       null,
-      { label: t("knowledge.add.url_title"), icon: "globe", action: () => openAddDialog(id, "url").then(announce) },
-      { label: t("knowledge.add.text_title"), icon: "edit", action: () => openAddDialog(id, "text").then(announce) },
+      { label: t("knowledge.add.url_title"), icon: "globe", action: () => openAddDialog(id, "url").then(showAdded) },
+      { label: t("knowledge.add.text_title"), icon: "edit", action: () => openAddDialog(id, "text").then(showAdded) },
     ]);
   const moreMenu = (event) =>
     openMenu(event.currentTarget, [
@@ -81,7 +81,7 @@ function collectionActions(id, collection, add) {
 
 /** Documents that came by another way than a file, for the list that is shown. */
 const added = signal(null);
-function announce(document) {
+function showAdded(document) {
   if (document) added.set(document);
 }
 

@@ -64,7 +64,7 @@ export function documentRow(document, isEditable, changed) {
       el("small.muted.document-facts", {}, () => [documentKind(document()), formatBytes(document().size), document().chunk_count ? t("knowledge.collection.passages", { count: document().chunk_count }) : null, formatAgo(document().updated_at)].filter(Boolean).join(" · ")),
       () => (place() ? el("small.muted.truncate.document-source", { dir: "ltr" }, place()) : null),
       () => (document().status === "failed" ? el("p.document-failure", {}, documentFailure(document())) : null),
-      when(isUnread, () => el("progress", { max: "1", value: () => document().progress, "aria-label": t("knowledge.document.progress") })),
+      when(() => document().status === "processing", () => el("progress", { max: "1", value: () => document().progress, "aria-label": t("knowledge.document.progress") })),
     ),
     () => documentBadge(document()),
     el(

@@ -73,7 +73,8 @@ export function takeDrops(node, onfiles) {
     drop(event) {
       depth = 0;
       isOver.set(false);
-      if (!carriesFiles(event)) return;
+      // A zone within this one has taken it already.
+      if (!carriesFiles(event) || event.defaultPrevented) return;
       event.preventDefault();
       droppedFiles(event.dataTransfer).then(onfiles, failed);
     },
@@ -86,18 +87,17 @@ export function takeDrops(node, onfiles) {
 }
 
 /** A zone that says what can be dropped, with buttons for those who choose instead. */
-export function dropZone(onfiles, { heading, hint } = {}) {
+export function dropZone(onfiles, { hint } = {}) {
   const node = el("div.drop-zone");
   const isOver = takeDrops(node, onfiles);
   node.append(
-    el("p.drop-heading", {}, heading ?? t("knowledge.drop.heading")),
+    el("div.drop-heading", {}, el("p", {}, t("knowledge.drop.heading")), el("small.muted", {}, hint ?? t("knowledge.drop.hint"))),
     el(
       "div.row.drop-buttons",
       {},
       el("button.primary", { type: "button", onclick: () => chooseFiles(onfiles) }, t("knowledge.drop.files")),
       el("button.quiet", { type: "button", onclick: () => chooseFiles(onfiles, { isFolder: true }) }, t("knowledge.drop.folder")),
     ),
-    el("small.muted", {}, hint ?? t("knowledge.drop.hint")),
   );
   return [node, isOver];
 }

@@ -2,7 +2,7 @@
 
 import { el, each, when } from "../dom.js";
 import { icon } from "../icons.js";
-import { computed, onCleanup } from "../reactive.js";
+import { computed } from "../reactive.js";
 import { failed, iconButton, openMenu } from "../overlay.js";
 import { formatAgo } from "../format.js";
 import { link, navigate } from "../router.js";
@@ -93,9 +93,6 @@ function collectionCard(collection) {
       mayChangeCollection(collection.peek()) && { label: t("knowledge.collection.settings"), icon: "edit", action: () => openCollectionDialog(collection.peek()) },
       mayChangeCollection(collection.peek()) && { label: t("knowledge.collection.delete"), icon: "trash", isDangerous: true, action: () => deleteCollection(collection.peek()) },
     ]);
-  const stop = (event) => event.stopPropagation();
-  for (const type of ["drop", "dragenter", "dragleave"]) node.addEventListener(type, stop);
-  onCleanup(() => ["drop", "dragenter", "dragleave"].forEach((type) => node.removeEventListener(type, stop)));
   node.append(
     el(
       "div.collection-main",
