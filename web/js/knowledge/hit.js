@@ -49,6 +49,12 @@ export function markTerms(text, terms) {
   return { nodes, said };
 }
 
+/** The words of the question that the terms are stems of, by term. */
+export function termLabels(question, terms) {
+  const words = question.match(/[\p{L}\p{N}\p{M}]+/gu) ?? [];
+  return new Map(terms.map((term) => [term, words.find((word) => termOf(word, [term]) && word.length < term.length + ENDING) ?? term]));
+}
+
 /** A score as people read it. */
 export function formatScore(score) {
   return formatNumber(score, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
@@ -85,7 +91,7 @@ function hitReasons(hit, rank, search, said, missing) {
   const shares = scoreShares(hit, search);
   const words = shares.text === null ? t("knowledge.search.no_words") : text_rank ? t("knowledge.search.word_rank", { rank: text_rank }) : t("knowledge.search.not_by_words");
   const meaning = shares.cosine === null ? t("knowledge.search.no_meaning") : vector_rank ? t("knowledge.search.meaning_rank", { rank: vector_rank }) : t("knowledge.search.not_by_meaning");
-  const chips = (list, kind) => list.map((term) => el(`span.term.${kind}`, { dir: "auto" }, term));
+  const chips = (list, kind) => list.map((term) => el(`span.term.${kind}`, { dir: "auto" }, search.labels.get(term)));
   return el(
     "details.hit-why",
     {},

@@ -4,12 +4,12 @@ import { api } from "../api.js";
 import { el, when } from "../dom.js";
 import { icon } from "../icons.js";
 import { computed, effect, onCleanup, signal, untracked } from "../reactive.js";
-import { formatDuration, formatNumber } from "../format.js";
+import { formatNumber } from "../format.js";
 import { link, navigate, query } from "../router.js";
 import { screenHead, title } from "../shell.js";
 import { t } from "../language.js";
 import { collections, loadCollections } from "./collections.js";
-import { hitCard } from "./hit.js";
+import { hitCard, termLabels } from "./hit.js";
 import { missingDocument } from "./missing_document.js";
 import { collectionPicker } from "./picker.js";
 import { failureNote, waiting } from "./states.js";
@@ -126,7 +126,7 @@ function searchForm() {
     isFirst = false;
   });
   const form = el(
-    "form.stack.search-form",
+    "form.stack",
     { role: "search", onsubmit: go },
     el("div.row.knowledge-search-row", {}, input, el("button.primary", { type: "submit" }, icon("search"), el("span", {}, t("knowledge.search.go")))),
     el(
@@ -143,13 +143,14 @@ function searchForm() {
 }
 
 function searchResult({ data, warnings, explain, body }, limit) {
+  if (explain) explain.labels = termLabels(body.query, explain.terms);
   // Places before the reranker: by the fused score.
   const before = new Map([...data].sort((a, b) => (b.explain?.fused ?? 0) - (a.explain?.fused ?? 0)).map((hit, at) => [hit.chunk_id, at + 1]));
   const time = explain?.timings?.total_ms;
   return [
     warnings.map((text) => el("div.callout", {}, icon("warning"), el("span", { dir: "auto" }, text))),
     data.length
-      ? el("p.small.muted", { role: "status" }, time ? t("knowledge.search.took", { count: data.length, time: formatDuration(time) }) : t("knowledge.search.count", { count: data.length }))
+      ? el("p.small.muted", { role: "status" }, time ? t("knowledge.search.took", { count: data.length, time: formatNumber(time, { style: "unit", unit: "millisecond", maximumFractionDigits: 0 }) }) : t("knowledge.search.count", { count: data.length }))
       : el("div.none-here", { role: "status" }, el("p", {}, t("knowledge.search.nothing")), el("p.muted", {}, t("knowledge.search.nothing_hint"))),
     explain && data.length ? searchLegend(explain) : null,
     el("ol.hit-list", {}, data.map((hit, at) => hitCard({ ...hit, before: before.get(hit.chunk_id) }, at + 1, explain))),
@@ -183,7 +184,7 @@ function searchCourse(explain) {
     el(
       "dl.facts",
       {},
-      fact("terms", explain.terms.length ? explain.terms.map((term) => el("span.term.said", {}, term)) : t("knowledge.search.no_terms")),
+      fact("terms", explain.terms.length ? explain.terms.map((term) => el("span.term.said", { dir: "auto" }, explain.labels.get(term))) : t("knowledge.search.no_terms")),
       fact("models", explain.models.join(", ") || t("knowledge.search.no_models")),
       number("passages", explain.chunks),
       number("filtered", explain.filtered),

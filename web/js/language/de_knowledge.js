@@ -1,6 +1,6 @@
 // What the knowledge screens say, in German.
 
-export const knowledgeDe = {
+export const deKnowledge = {
   title: "Wissen",
   first: {
     heading: "Frag deine eigenen Dokumente",

@@ -1,6 +1,6 @@
 // What the knowledge screens say, in English.
 
-export const knowledgeEn = {
+export const enKnowledge = {
   title: "Knowledge",
   first: {
     heading: "Ask about your own documents",
