@@ -72,14 +72,8 @@ function connectionItem(list, connection) {
     lines: [
       () => {
         const { provider, url, has_key: hasKey, key_hint: hint } = connection();
-        const key =
-          provider === "builtin"
-            ? null
-            : hasKey
-              ? hint
-                ? t("settings.connections.key_ends", { hint })
-                : t("settings.connections.has_key")
-              : t("settings.connections.no_key");
+        const kept = hint ? t("settings.connections.key_ends", { hint }) : t(hasKey ? "settings.connections.has_key" : "settings.connections.no_key");
+        const key = provider === "builtin" ? null : kept;
         return [el("span", {}, [providerLabel(provider), key].filter(Boolean).join(" · ")), url ? el("div.settings-address", { dir: "ltr" }, url) : null];
       },
       () => (connection().stale_since ? t("settings.connections.stale", { time: formatTime(connection().stale_since) }) : null),

@@ -24,7 +24,8 @@ function healthFact(label, value) {
 function healthFacts(data) {
   const { health, ready, connections, servers } = data;
   const isWell = health.status === "healthy";
-  const count = (list) => t("settings.health.answering", { ok: list.filter(({ status }) => status === "ok").length, count: list.length });
+  const answering = (list) => list.filter(({ status }) => status === "ok").length;
+  const count = (list) => (list.length ? t("settings.health.answering", { ok: answering(list), count: list.length }) : t("settings.health.none"));
   return el(
     "dl.settings-facts",
     {},

@@ -37,13 +37,14 @@ export function shown(found, draw) {
   return () => (phase() === "there" ? draw(found.data) : phase() === "failed" ? retryLine(found.error.peek(), found.load) : lateSpinner());
 }
 
-/** A part of a section under a heading of its own. */
+/** A part of a section under a heading of its own; without one, what it is for stands in the heading's place. */
 export function settingsPart(heading, { intro = null, actions = null } = {}, ...children) {
+  const said = intro ? el("p.muted", {}, intro) : null;
   return el(
     "section.settings-part",
     { "aria-label": heading },
-    el("div.settings-part-head", {}, heading ? el("h2", {}, heading) : null, actions),
-    intro ? el("p.muted", {}, intro) : null,
+    heading || actions ? el("div.settings-part-head", {}, heading ? el("h2", {}, heading) : el("div.grow", {}, said), actions) : said,
+    heading ? said : null,
     children,
   );
 }

@@ -208,7 +208,7 @@ export const deSettings = {
     },
   },
   health: {
-    check: "Neu prüfen", healthy: "Gesund", unhealthy: "Nicht gesund", takes_work: "Neue Antworten", ready_ready: "Angenommen",
+    check: "Neu prüfen", none: "Noch keine", healthy: "Gesund", unhealthy: "Nicht gesund", takes_work: "Neue Antworten", ready_ready: "Angenommen",
     ready_draining: "Fährt herunter", ready_unavailable: "Nicht angenommen", database: "Datenbank",
     database_ok: "Antwortet und speichert", database_away: "Antwortet oder speichert nicht", version: "Version", sign_in: "Anmeldung",
     sign_in_none: "Keine: eine Person an diesem Rechner", sign_in_accounts: "Konten dieses Servers",

@@ -195,8 +195,8 @@ export const enSettings = {
     },
   },
   health: {
-    check: "Check again", healthy: "Healthy", unhealthy: "Not healthy", takes_work: "New answers", ready_ready: "Accepted", ready_draining: "Shutting down",
-    ready_unavailable: "Not accepted", database: "Database",
+    check: "Check again", none: "None yet", healthy: "Healthy", unhealthy: "Not healthy", takes_work: "New answers", ready_ready: "Accepted",
+    ready_draining: "Shutting down", ready_unavailable: "Not accepted", database: "Database",
     database_ok: "Answers and stores", database_away: "Does not answer or store", version: "Version", sign_in: "Sign-in",
     sign_in_none: "None: one person on this machine", sign_in_accounts: "Accounts of this server",
     sign_in_application: "By the application around it", answering: "{ok} of {count} answered last time", for_programs: "For programs",
