@@ -1,6 +1,6 @@
 // German, whole: a test compares its keys with English.
 
-import { deSettings } from "./settings_de.js";
+import { deSettings } from "./de_settings.js";
 import { deKnowledge } from "./de_knowledge.js";
 
 export const de = {

@@ -1,6 +1,6 @@
 // English, the language that has every text.
 
-import { enSettings } from "./settings_en.js";
+import { enSettings } from "./en_settings.js";
 import { enKnowledge } from "./en_knowledge.js";
 
 export const en = {
