@@ -2,14 +2,18 @@
 
 /** Longest event that is read; what is longer is a fault of the sender. */
 const MAX_EVENT = 64 * 1024 * 1024;
+/** The server says something every 15 s: after so many milliseconds without a word the connection is dead, though nobody said so. */
+const MAX_SILENCE = 45_000;
 
 /** Yields `{ id, event, data }` (data parsed) until the stream ends; a stream that breaks off throws. */
 export async function* eventsOf(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
+  let timer;
+  const silence = () => new Promise((_, reject) => (timer = setTimeout(() => reject(new Error("the stream is silent")), MAX_SILENCE)));
   try {
     for (;;) {
-      const { done, value } = await reader.read();
+      const { done, value } = await Promise.race([reader.read(), silence()]).finally(() => clearTimeout(timer));
       if (done) return;
       rest += value;
       let end;
