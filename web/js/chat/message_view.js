@@ -147,7 +147,7 @@ function endingView(entry, actions) {
       el(
         "div.grow",
         {},
-        el("p", { dir: "auto" }, failure?.detail ?? t(status === "failed" ? "chat.answer_failed" : "chat.answer_interrupted")),
+        el("p", { dir: "auto" }, status === "interrupted" ? t("chat.answer_interrupted") : failure?.detail ?? t("chat.answer_failed")),
         el(
           "div.row.tight",
           {},

@@ -1,6 +1,6 @@
 // The chat: a conversation, or the start of one.
 
-import { el, when } from "../dom.js";
+import { append, el, when } from "../dom.js";
 import { icon } from "../icons.js";
 import { failed, notice } from "../overlay.js";
 import { effect, onCleanup, untracked } from "../reactive.js";
@@ -64,7 +64,11 @@ export function chatScreen({ id = null }) {
     atEnd: () => queueMicrotask(follow.toEnd),
   });
   box.current = composer(thread, settings, { send: actions.send, stop: actions.stop, openSettings });
-  pages.append(el("div.thread-top", {}, topOf(thread)), threadPages(thread, actions, scroller), when(thread.isPart, () => el("p.thread-end", {}, el("button.quiet", { type: "button", onclick: () => navigate(`/c/${id}`) }, t("chat.goes_on")))));
+  append(pages, [
+    el("div.thread-top", {}, topOf(thread)),
+    threadPages(thread, actions, scroller),
+    when(thread.isPart, () => el("p.thread-end", {}, el("button.quiet", { type: "button", onclick: () => navigate(`/c/${id}`) }, t("chat.goes_on")))),
+  ]);
 
   // Another branch, or a message that a search found.
   effect(() => {
