@@ -1,7 +1,7 @@
 // A conversation in the sidebar: its link, its menu, and renaming it in place.
 
 import { el, when } from "../dom.js";
-import { effect, signal } from "../reactive.js";
+import { effect, onCleanup, signal } from "../reactive.js";
 import { icon } from "../icons.js";
 import { openMenu } from "../overlay.js";
 import { link } from "../router.js";
@@ -54,7 +54,19 @@ export function conversationRow(item, activeId) {
       ),
     ]),
   );
+  onCleanup(() => row.contains(document.activeElement) && keepFocus(row, id));
   return row;
+}
+
+/** The focus of a row that goes stays with its conversation, where that stands elsewhere now, else with its neighbour. */
+function keepFocus(row, id) {
+  const list = row.closest(".conversation-list");
+  const neighbour = row.nextElementSibling ?? row.previousElementSibling;
+  queueMicrotask(() => {
+    if (document.activeElement !== document.body) return;
+    const next = list?.querySelector(`[data-id="${CSS.escape(id)}"]`) ?? neighbour;
+    next?.querySelector(".conversation-link")?.focus({ preventScroll: true });
+  });
 }
 
 function renameField(item, done) {

@@ -106,7 +106,9 @@ function conversationList() {
         conversations.error().message,
         el("button.text-button", { type: "button", onclick: conversations.more }, t("retry")),
       ),
-    when(conversations.isLoading, () => el("p.conversation-none.conversation-loading", {}, el("span.spinner", {}), el("span.visually-hidden", {}, t("loading")))),
+    when(conversations.isLoading, () =>
+      el("p.conversation-none.conversation-loading", {}, el("span.spinner", {}), el("span.visually-hidden", {}, t("loading"))),
+    ),
     end,
   );
   followActive(scroller, activeId, conversations.isLoaded);
