@@ -80,9 +80,9 @@ export function askText({ title, label, value = "", action = t("save") }) {
 let openPopup = null;
 
 /** Shows `content` beside `anchor` until Escape, a click elsewhere or `closePopup()`. Gives the popup's element. */
-export function openPopover(anchor, content, { role = "dialog", label = null, placement = "below" } = {}) {
+export function openPopover(anchor, content, { role = "dialog", label = null, placement = "below", className = "" } = {}) {
   closePopup();
-  const [popup, dispose] = scoped(() => el("div.popup", { role, "aria-label": label, tabindex: "-1" }, content));
+  const [popup, dispose] = scoped(() => el("div.popup", { class: className, role, "aria-label": label, tabindex: "-1" }, content));
   // Within the dialog that is open, if any: what is outside of it cannot be reached.
   (anchor.closest("dialog") ?? document.body).append(popup);
   place(popup, anchor, placement);
@@ -92,6 +92,9 @@ export function openPopover(anchor, content, { role = "dialog", label = null, pl
   addEventListener("pointerdown", outside, true);
   addEventListener("keydown", escape, true);
   addEventListener("resize", moved);
+  // What it shows may come a moment later.
+  const observer = new ResizeObserver(moved);
+  observer.observe(popup);
   anchor.setAttribute("aria-expanded", "true");
   openPopup = {
     popup,
@@ -99,6 +102,7 @@ export function openPopover(anchor, content, { role = "dialog", label = null, pl
       removeEventListener("pointerdown", outside, true);
       removeEventListener("keydown", escape, true);
       removeEventListener("resize", moved);
+      observer.disconnect();
       anchor.setAttribute("aria-expanded", "false");
       popup.remove();
       dispose();
