@@ -69,8 +69,7 @@ let shownMark = null;
 function showPassage(mark) {
   clearTimeout(passageTimer);
   if (shownMark === mark && document.querySelector(".popup.passage")) return;
-  const popup = openPopover(mark, passageView(citationsOfMarks.get(mark)), { label: t("chat.citation.passage") });
-  popup.classList.add("passage");
+  openPopover(mark, passageView(citationsOfMarks.get(mark)), { label: t("chat.citation.passage"), className: "passage" });
   shownMark = mark;
 }
 

@@ -62,7 +62,7 @@ export function openModelPicker(anchor, current, onchoose) {
       id === current ? icon("check") : el("span.icon", { "aria-hidden": "true" }),
     );
   };
-  const popup = openPopover(
+  openPopover(
     anchor,
     [
       el("div.picker-search", {}, input),
@@ -71,9 +71,8 @@ export function openModelPicker(anchor, current, onchoose) {
       when(() => found().length > MAX_SHOWN, () => el("p.muted.small", {}, t("chat.model.more"))),
       when(isOnlyBuiltin, () => el("button.quiet", { type: "button", onclick: addModelServer }, icon("plug"), t("chat.start.add"))),
     ],
-    { label: t("chat.model.choose"), placement: "above" },
+    { label: t("chat.model.choose"), placement: "above", className: "model-picker" },
   );
-  popup.classList.add("model-picker");
   input.focus();
   document.getElementById(`${list}-${at.peek()}`)?.scrollIntoView({ block: "nearest" });
 }

@@ -64,7 +64,7 @@ function manifestView(context) {
     ),
     (context.dropped ?? []).map((entry) => el("p.callout.small", {}, t("chat.run.dropped", { count: entry.count, tokens: entry.tokens }))),
     passages && typeof passages === "object" && passages.passages !== undefined ? el("p.small.muted", { dir: "auto" }, t("chat.run.passages", { count: passages.passages, query: passages.query ?? "" })) : null,
-    el("p.small.muted", {}, t("chat.run.window", { window: context.window ?? 0, reserved: context.reserved_for_answer ?? 0, tokenizer: context.tokenizer ?? "?" }), context.exact ? "" : ` ${t("chat.run.inexact")}`),
+    el("p.small.muted", {}, !context.reserved_for_answer ? t("chat.run.window_unknown", { tokenizer: context.tokenizer ?? "?" }) : t("chat.run.window", { window: context.window ?? 0, reserved: context.reserved_for_answer ?? 0, tokenizer: context.tokenizer ?? "?" }), context.exact ? "" : ` ${t("chat.run.inexact")}`),
   ];
 }
 

@@ -18,7 +18,7 @@ const seenLeaves = new Map();
 const MAX_SEEN = 5000;
 
 function answerEntry(model) {
-  return threadEntry({ role: "assistant", content: [], status: "streaming", model, created_at: new Date().toISOString() }, "sending");
+  return threadEntry({ role: "assistant", content: [], status: "streaming", model, created_at: new Date().toISOString() }, "waiting");
 }
 
 /** The last message below `messageId`: as the server says, else as it was seen here. */

@@ -39,8 +39,7 @@ function choiceRows(list, rows, onchange) {
 const shorten = (text) => (text?.length > 120 ? `${text.slice(0, 119)}…` : text);
 
 function openChoices(anchor, title, content) {
-  const popup = openPopover(anchor, [el("h2.choices-title", {}, title), content], { label: title, placement: "above" });
-  popup.classList.add("choices");
+  const popup = openPopover(anchor, [el("h2.choices-title", {}, title), content], { label: title, placement: "above", className: "choices" });
   // What there is to choose comes a moment later.
   effect(() => {
     collections();

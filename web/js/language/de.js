@@ -263,6 +263,7 @@ export const de = {
       dropped: "{count} ältere Nachrichten ({tokens} Tokens) wurden weggelassen, weil sie nicht hineinpassen.",
       passages: "Zu „{query}“ wurden {count} Textstellen gefunden.",
       window: "Das Modell liest {window} Tokens, davon sind {reserved} für die Antwort frei gehalten. Gezählt mit {tokenizer}.",
+      window_unknown: "Wie viel das Modell liest, ist nicht bekannt. Gezählt mit {tokenizer}.",
       inexact: "Die Zahl ist geschätzt.",
       unknown: "Was dem Modell gezeigt wurde, weiß der Browser, der gefragt hat.",
     },

@@ -188,8 +188,8 @@ export const deSettings = {
   audit: {
     intro: "Was für die Sicherheit zählt, das Neueste zuerst. Jeder Eintrag trägt den Hash des vorigen; der Befehl aimate doctor --audit sagt, ob einer geändert wurde.",
     empty: "Nichts Passendes ist aufgezeichnet.",
-    operator: "Niemand angemeldet, oder der Betreiber", number: "Eintrag {number}", target: "An", hash: "Hash", what: "Was", who: "Wer (E-Mail oder ID)",
-    filter: "Zeigen",
+    operator: "Niemand angemeldet, oder der Betreiber", number: "Eintrag {number}", target: "An", hash: "Hash", request: "Anfrage", what: "Was",
+    who: "Wer (E-Mail oder ID)", filter: "Zeigen",
     action: {
       user_login: "Angemeldet", user_login_failed: "Anmeldung fehlgeschlagen", user_locked: "Gesperrt nach Fehlversuchen", user_unlocked: "Sperre aufgehoben",
       session_ended: "Sitzung beendet", session_refresh_reused: "Token einer Sitzung kam zweimal",

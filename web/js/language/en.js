@@ -262,6 +262,7 @@ export const en = {
       dropped: "{count} older messages ({tokens} tokens) were left out, since they do not fit.",
       passages: "{count} passages were found for “{query}”.",
       window: "The model reads {window} tokens, of which {reserved} are kept for the answer. Counted with {tokenizer}.",
+      window_unknown: "The model's window is not known. Counted with {tokenizer}.",
       inexact: "The count is an estimate.",
       unknown: "What the model was shown is known in the browser that asked.",
     },

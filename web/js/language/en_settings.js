@@ -175,8 +175,8 @@ export const enSettings = {
   audit: {
     intro: "What matters for security, newest first. Each record carries the hash of the one before it; the command aimate doctor --audit tells whether any was changed.",
     empty: "Nothing was recorded that fits.",
-    operator: "Nobody signed in, or the operator", number: "Record {number}", target: "On", hash: "Hash", what: "What", who: "Who (e-mail or id)",
-    filter: "Show",
+    operator: "Nobody signed in, or the operator", number: "Record {number}", target: "On", hash: "Hash", request: "Request", what: "What",
+    who: "Who (e-mail or id)", filter: "Show",
     action: {
       user_login: "Signed in", user_login_failed: "Failed to sign in", user_locked: "Locked after failed sign-ins", user_unlocked: "Lock removed",
       session_ended: "Session ended", session_refresh_reused: "A session's token came twice",
