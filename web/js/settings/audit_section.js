@@ -24,7 +24,10 @@ function actionText(action) {
 
 function auditItem(record) {
   const { sequence, action, actor_id: actor, target, detail, hash, created_at: time } = record.peek();
-  const facts = Object.entries(detail ?? {}).map(([name, value]) => `${name}: ${typeof value === "object" ? JSON.stringify(value) : value}`);
+  const { request_id: request, ...known } = detail ?? {};
+  const facts = Object.entries(known)
+    .filter(([, value]) => value !== null)
+    .map(([name, value]) => `${name}: ${typeof value === "object" ? JSON.stringify(value) : value}`);
   const line = () =>
     [
       formatTime(time),
@@ -47,6 +50,7 @@ function auditItem(record) {
         "dl.settings-facts",
         {},
         target ? [el("dt", {}, t("settings.audit.target")), el("dd", {}, el("code", {}, `${target.kind} ${target.id}`))] : null,
+        request ? [el("dt", {}, t("settings.audit.request")), el("dd", {}, el("code", {}, request))] : null,
         el("dt", {}, t("settings.audit.hash")),
         el("dd", {}, el("code", {}, hash)),
       ),

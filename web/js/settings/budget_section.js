@@ -81,17 +81,18 @@ async function addBudget(budgets) {
 }
 
 /** How much of a limit is spent, as a bar with words. */
-function limitBar(spent, reserved, most, format) {
+function limitBar(spent, reserved, most, format, mostText = format(most)) {
   const used = spent + reserved;
+  const words = t("settings.budgets.spent_of", { spent: format(used), most: mostText });
   return el(
     "div.settings-limit",
     {},
     el("progress", {
       max: Math.max(most, used, Number.MIN_VALUE),
       value: used,
-      "aria-label": t("settings.budgets.spent_of", { spent: format(used), most: format(most) }),
+      "aria-label": words,
     }),
-    el(used >= most ? "span.small.error-text" : "span.small", {}, t("settings.budgets.spent_of", { spent: format(used), most: format(most) })),
+    el(used >= most ? "span.small.error-text" : "span.small", {}, words),
   );
 }
 
@@ -121,7 +122,7 @@ function budgetItem(budgets, budget) {
       const { spent, reserved, max_cost: cost, max_tokens: tokens } = budget();
       return [
         typeof cost === "number" ? limitBar(spent.cost, reserved.cost, cost, formatCost) : null,
-        typeof tokens === "number" ? limitBar(spent.tokens, reserved.tokens, tokens, (count) => t("settings.usage.token_count", { count })) : null,
+        typeof tokens === "number" ? limitBar(spent.tokens, reserved.tokens, tokens, formatNumber, t("settings.usage.token_count", { count: tokens })) : null,
       ];
     },
   });

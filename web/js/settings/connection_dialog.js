@@ -5,8 +5,8 @@ import { api } from "../api.js";
 import { icon } from "../icons.js";
 import { isAdmin, isLocal } from "../session.js";
 import { openDialog } from "../overlay.js";
-import { signal } from "../reactive.js";
-import { cancelButton, makeForm } from "./form.js";
+import { effect, signal } from "../reactive.js";
+import { makeForm } from "./form.js";
 import { modelsChanged } from "./parts.js";
 import { t } from "../language.js";
 
@@ -158,16 +158,22 @@ export async function openConnectionDialog(connection = null) {
   await openDialog({
     title: connection ? t("settings.connections.change", { name: connection.name }) : t("settings.connections.add"),
     body: () => {
-      form = makeForm(connectionFields(connection, workspaces), { values: connectionValues(connection), send });
+      form = makeForm(connectionFields(connection, workspaces), { values: connectionValues(connection), send, saysSaved: false });
       if (!connection) followKind(form);
       return el("div.stack", {}, form.node, () => result() && connectionTestView(result()));
     },
-    actions: (close) => [
-      () => (result() ? null : cancelButton(close)),
-      () => (result()?.ok ? el("button.primary", { type: "button", onclick: () => close() }, t("settings.done")) : null),
-      () => (result()?.ok ? null : form.button(known() ? t("settings.connections.save_and_test") : t("settings.connections.add_and_test"))),
-      () => (result() && !result().ok ? el("button.quiet", { type: "button", onclick: () => close() }, t("settings.connections.keep")) : null),
-    ],
+    actions: (close) => {
+      const leave = (kind, label, isHidden) => el(`button.${kind}`, { type: "button", hidden: isHidden, onclick: () => close() }, label);
+      const done = leave("primary", t("settings.done"), () => !result()?.ok);
+      const save = form.button(() => (known() ? t("settings.connections.save_and_test") : t("settings.connections.add_and_test")));
+      effect(() => {
+        save.hidden = Boolean(result()?.ok);
+        if (result()?.ok) queueMicrotask(() => done.focus());
+      });
+      // What is changed after a test is to be saved and tested again.
+      form.node.addEventListener("input", () => result.set(null));
+      return [leave("quiet", t("cancel"), () => Boolean(result())), leave("quiet", t("settings.connections.keep"), () => !result() || result().ok), done, save];
+    },
   });
   if (saved) saved = await api.get(`/connections/${saved.id}`).catch(() => saved);
   return saved;

@@ -91,7 +91,7 @@ function formField(field, initial, valueOf) {
  * folded away. `send(values)` saves: faults of fields that it throws are shown beside them, others at the end.
  * Gives `{ id, node, valueOf, button(label), isBusy }`.
  */
-export function makeForm(fields, { send, values = {}, done = () => {} }) {
+export function makeForm(fields, { send, values = {}, done = () => {}, saysSaved = true }) {
   const id = freshId("form");
   const [isBusy, isDone, fault] = [signal(false), signal(false), signal(null)];
   const parts = [];
@@ -106,7 +106,8 @@ export function makeForm(fields, { send, values = {}, done = () => {} }) {
     if (!faulty.length) return fault.set(error.message);
     const [first] = faulty;
     first.node.closest("details")?.setAttribute("open", "");
-    document.getElementById(first.id)?.focus();
+    document.getElementById(first.id)?.focus({ preventScroll: true });
+    first.node.scrollIntoView({ block: "nearest" });
   };
   const submit = async (event) => {
     event.preventDefault();
@@ -117,7 +118,7 @@ export function makeForm(fields, { send, values = {}, done = () => {} }) {
     parts.forEach((part) => part.fault.set(null));
     try {
       const answer = await send(Object.fromEntries(shown.map((part) => [part.field.name, sentValue(part.field, part.value.peek())])));
-      isDone.set(true);
+      isDone.set(saysSaved);
       setTimeout(() => isDone.set(false), 2000);
       done(answer);
     } catch (error) {
