@@ -8,7 +8,7 @@ import { isSignedOut } from "../api.js";
 import { navigate, query, setQuery } from "../router.js";
 import { loadCollections } from "../knowledge/collections.js";
 import { takeDrops } from "../knowledge/drop.js";
-import { loadModels } from "../models.js";
+import { areModelsLoaded, loadModels } from "../models.js";
 import { t } from "../language.js";
 import { announcer } from "./announcer.js";
 import { chatHead } from "./chat_head.js";
@@ -30,8 +30,20 @@ const READ_AHEAD = 1600;
 export function chatScreen({ id = null }) {
   const thread = id ? threadOf(id) : newThread();
   const settings = turnSettings(thread, () => lastModelOf(thread));
-  loadModels().catch((error) => error.status !== 401 && failed(error));
-  if (settings.knowledge.peek().length) loadCollections();
+  // After the messages: they are looked at first.
+  const loadRest = () => {
+    loadModels().catch((error) => error.status && error.status !== 401 && failed(error));
+    if (settings.knowledge.peek().length) loadCollections();
+  };
+  if (areModelsLoaded.peek() || !id || thread.isLoaded.peek()) loadRest();
+  else {
+    let isAsked = false;
+    effect(() => {
+      if (isAsked || !(thread.isLoaded() || thread.error())) return;
+      isAsked = true;
+      requestAnimationFrame(loadRest);
+    });
+  }
 
   const pages = el("div.thread");
   const scroller = el("div.chat-scroll", { tabindex: "-1" }, pages);

@@ -2,7 +2,7 @@
 
 import { api } from "../api.js";
 import { batch, signal } from "../reactive.js";
-import { conversationChanged } from "../conversations/list.js";
+import { conversationChanged, conversations } from "../conversations/list.js";
 import { runOf } from "./outbox.js";
 import { followAnswer } from "./answering.js";
 
@@ -91,10 +91,8 @@ export async function loadThread(thread, leaf = null, mark = null) {
   thread.leaf = leaf;
   thread.isLoading.set(true);
   thread.error.set(null);
-  const id = thread.id.peek();
-  const conversation = api.get(`/conversations/${id}`).then((found) => (thread.conversation.set(found), conversationChanged(found)));
   try {
-    let [page] = await Promise.all([messagesPage(thread, { leaf }), conversation]);
+    let page = await messagesPage(thread, { leaf });
     let isPart = false;
     if (mark && !page.data.some((message) => message.id === mark)) {
       page = await messagesPage(thread, { leaf: mark });
@@ -110,8 +108,9 @@ export async function loadThread(thread, leaf = null, mark = null) {
       thread.isLoaded.set(true);
     });
     resumeAnswers(thread);
+    // What is read first is what is looked at first.
+    requestAnimationFrame(() => refreshConversation(thread));
   } catch (error) {
-    conversation.catch(() => {});
     if (epoch === thread.epoch) thread.error.set(error);
   } finally {
     if (epoch === thread.epoch) thread.isLoading.set(false);
@@ -221,7 +220,7 @@ export async function refreshConversation(thread) {
   try {
     const conversation = await api.get(`/conversations/${thread.id.peek()}`);
     thread.conversation.set(conversation);
-    conversationChanged(conversation);
+    if (conversation.updated_at !== conversations.find(conversation.id)?.updated_at) conversationChanged(conversation);
   } catch {
     // The sidebar learns of it with the next change.
   }

@@ -3,7 +3,7 @@
 import { el } from "../dom.js";
 import { icon } from "../icons.js";
 import { closePopup, openMenu, openPopover } from "../overlay.js";
-import { effect, signal } from "../reactive.js";
+import { signal } from "../reactive.js";
 import { api } from "../api.js";
 import { collections, collectionName, collectionsError, loadCollections } from "../knowledge/collections.js";
 import { link } from "../router.js";
@@ -39,13 +39,12 @@ function choiceRows(list, rows, onchange) {
 const shorten = (text) => (text?.length > 120 ? `${text.slice(0, 119)}…` : text);
 
 function openChoices(anchor, title, content) {
-  const popup = openPopover(anchor, [el("h2.choices-title", {}, title), content], { label: title, placement: "above", className: "choices" });
-  // What there is to choose comes a moment later.
-  effect(() => {
-    collections();
-    usableTools();
+  const shown = () => {
+    // What there is to choose comes a moment later.
     queueMicrotask(() => popup.isConnected && !popup.contains(document.activeElement) && popup.querySelector("input, a")?.focus());
-  });
+    return content();
+  };
+  const popup = openPopover(anchor, [el("h2.choices-title", {}, title), shown], { label: title, placement: "above", className: "choices" });
 }
 
 /** The choice of collections. */
