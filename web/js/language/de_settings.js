@@ -154,6 +154,9 @@ export const deSettings = {
       prompts: "Prompts", conversations: "Unterhaltungen", messages: "Nachrichten",
       runs: "Antworten", connections: "Modellserver", models: "Modelle", tool_servers: "Werkzeugserver", collections: "Sammlungen", documents: "Dokumente",
       chunks: "Abschnitte", files: "Dateien", shares: "Geteilte Links",
+      run_events: "Schritte von Antworten", vectors: "Vektoren", bytes: "Gespeichert", tool_outputs: "Ergebnisse von Werkzeugen",
+      tool_grants: "Anmeldungen an Werkzeugservern", anonymised_usage_records: "Nutzungseinträge, jetzt ohne Namen",
+      redacted_audit_records: "Protokolleinträge, jetzt ohne Namen",
     },
   },
   budgets: {

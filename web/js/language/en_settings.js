@@ -142,6 +142,8 @@ export const enSettings = {
       conversations: "Conversations", messages: "Messages",
       runs: "Answers", connections: "Model servers", models: "Models", tool_servers: "Tool servers", collections: "Collections", documents: "Documents",
       chunks: "Passages", files: "Files", shares: "Shared links",
+      run_events: "Steps of answers", vectors: "Vectors", bytes: "Stored", tool_outputs: "Results of tools", tool_grants: "Sign-ins at tool servers",
+      anonymised_usage_records: "Usage records, now without a name", redacted_audit_records: "Audit records, now without a name",
     },
   },
   budgets: {

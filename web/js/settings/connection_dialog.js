@@ -137,6 +137,7 @@ export function connectionTestView(result) {
 export async function openConnectionDialog(connection = null) {
   let saved;
   let form;
+  let place;
   const result = signal(null);
   const known = () => saved ?? connection;
   const workspaces =
@@ -160,7 +161,12 @@ export async function openConnectionDialog(connection = null) {
     body: () => {
       form = makeForm(connectionFields(connection, workspaces), { values: connectionValues(connection), send, saysSaved: false });
       if (!connection) followKind(form);
-      return el("div.stack", {}, form.node, () => result() && connectionTestView(result()));
+      return el(
+        "div.stack",
+        {},
+        form.node,
+        el("div", { ref: (node) => (place = node) }, () => result() && connectionTestView(result())),
+      );
     },
     actions: (close) => {
       const leave = (kind, label, isHidden) => el(`button.${kind}`, { type: "button", hidden: isHidden, onclick: () => close() }, label);
@@ -168,6 +174,7 @@ export async function openConnectionDialog(connection = null) {
       const save = form.button(() => (known() ? t("settings.connections.save_and_test") : t("settings.connections.add_and_test")));
       effect(() => {
         save.hidden = Boolean(result()?.ok);
+        if (result()) queueMicrotask(() => place.scrollIntoView({ block: "nearest" }));
         if (result()?.ok) queueMicrotask(() => done.focus());
       });
       // What is changed after a test is to be saved and tested again.

@@ -3,7 +3,7 @@
 import { el } from "../dom.js";
 import { api, paged } from "../api.js";
 import { failed, notice, openDialog } from "../overlay.js";
-import { formatDay, formatNumber, formatTime } from "../format.js";
+import { formatBytes, formatDay, formatNumber, formatTime } from "../format.js";
 import { server, user } from "../session.js";
 import { prefix } from "../router.js";
 import { openForm } from "./form.js";
@@ -33,7 +33,9 @@ function showReceipt(name, { counts, finished_at: finished }) {
           el(
             "tbody",
             {},
-            gone.map(([noun, count]) => el("tr", {}, el("th", { scope: "row" }, label(noun)), el("td.number", {}, formatNumber(count)))),
+            gone.map(([noun, count]) =>
+              el("tr", {}, el("th", { scope: "row" }, label(noun)), el("td.number", {}, noun === "bytes" ? formatBytes(count) : formatNumber(count))),
+            ),
           ),
         ),
       ),
