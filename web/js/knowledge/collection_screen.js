@@ -24,7 +24,9 @@ const DOCUMENT_STATES = ["pending", "processing", "ready", "failed"];
 
 export function collectionScreen({ id }) {
   const error = signal(null);
-  const collection = computed(() => collections()?.find((one) => one.id === id) ?? null);
+  // What was known stays while the screen does, also when the collection is deleted.
+  let last = null;
+  const collection = computed(() => (last = collections()?.find((one) => one.id === id) ?? last));
   const load = async () => {
     error.set(null);
     try {
@@ -208,7 +210,7 @@ function nameField() {
 
 /** Large while there is nothing, one line once there is. */
 function documentDrop(add, isEmpty, isFiltered) {
-  const [zone, isOver] = dropZone(add, { hint: t("knowledge.drop.hint_same") });
+  const [zone, isOver] = dropZone(add, { hint: "knowledge.drop.hint_same" });
   effect(() => {
     zone.classList.toggle("large", isEmpty() && !isFiltered());
     zone.classList.toggle("over", isOver());

@@ -26,10 +26,10 @@ export function documentScreen({ id }) {
   let isGone = false;
   const take = (now) => {
     if (isGone) return;
+    if (!now) return navigate("/knowledge");
     document.set(now);
     stop?.();
-    stop = now && isUnderWay(now) ? watchDocument(now, take) : null;
-    if (!now) navigate("/knowledge");
+    stop = isUnderWay(now) ? watchDocument(now, take) : null;
   };
   const load = async () => {
     error.set(null);

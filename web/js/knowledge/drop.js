@@ -4,6 +4,7 @@ import { el } from "../dom.js";
 import { onCleanup, signal } from "../reactive.js";
 import { t } from "../language.js";
 import { failed } from "../overlay.js";
+import { uploadLimitText } from "./upload.js";
 
 /** Files that are taken out of dropped folders at most. */
 const DROP_MAX = 20000;
@@ -24,6 +25,11 @@ async function readDropped(taken) {
   return found;
 }
 
+/** Files of the system, such as .DS_Store and what is in .git. */
+function isHiddenPath(path) {
+  return path.split("/").some((part) => part.startsWith("."));
+}
+
 async function readFolder(folder, found) {
   const reader = folder.createReader();
   for (;;) {
@@ -31,8 +37,7 @@ async function readFolder(folder, found) {
     const entries = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
     if (!entries.length) return;
     for (const entry of entries) {
-      // Files of the system, such as .DS_Store and what is in .git.
-      if (entry.name.startsWith(".")) continue;
+      if (isHiddenPath(entry.name)) continue;
       if (found.length >= DROP_MAX) throw new Error(t("knowledge.drop.too_many", { count: DROP_MAX }));
       if (entry.isDirectory) await readFolder(entry, found);
       else found.push({ file: await new Promise((resolve, reject) => entry.file(resolve, reject)), path: entry.fullPath.replace(/^\//, "") });
@@ -43,7 +48,7 @@ async function readFolder(folder, found) {
 /** Lets the user choose files, or a folder; `onfiles` gets `File`s. */
 export function chooseFiles(onfiles, { isFolder = false } = {}) {
   const input = el("input", { type: "file", multiple: true, webkitdirectory: isFolder });
-  input.addEventListener("change", () => input.files.length && onfiles([...input.files].filter((file) => !file.name.startsWith("."))));
+  input.addEventListener("change", () => input.files.length && onfiles([...input.files].filter((file) => !isHiddenPath(file.webkitRelativePath || file.name))));
   input.click();
 }
 
@@ -87,11 +92,11 @@ export function takeDrops(node, onfiles) {
 }
 
 /** A zone that says what can be dropped, with buttons for those who choose instead. */
-export function dropZone(onfiles, { hint } = {}) {
+export function dropZone(onfiles, { hint = "knowledge.drop.hint" } = {}) {
   const node = el("div.drop-zone");
   const isOver = takeDrops(node, onfiles);
   node.append(
-    el("div.drop-heading", {}, el("p", {}, t("knowledge.drop.heading")), el("small.muted", {}, hint ?? t("knowledge.drop.hint"))),
+    el("div.drop-heading", {}, el("p", {}, t("knowledge.drop.heading")), el("small.muted", {}, t(hint, { limit: uploadLimitText() }))),
     el(
       "div.row.drop-buttons",
       {},

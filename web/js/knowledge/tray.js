@@ -47,16 +47,18 @@ function drawTray() {
     clearUploads();
   };
   let goodbye = null;
+  // The list goes when something else is done; what it tells stays in its head.
+  addEventListener("pointerdown", (event) => trayIsOpen.peek() && !node.contains(event.target) && trayIsOpen.set(false), true);
   const node = el(
     "section.upload-tray",
-    { "aria-label": t("knowledge.upload.label"), hidden: () => !uploadCounts().total && !uploads().length },
+    { "aria-label": t("knowledge.upload.label"), onkeydown: (event) => event.key === "Escape" && trayIsOpen.set(false), hidden: () => !uploadCounts().total && !uploads().length },
     el(
       "div.upload-tray-head",
       {},
       el(
         "button.upload-tray-toggle",
         { type: "button", "aria-expanded": () => String(trayIsOpen()), onclick: () => trayIsOpen.update((open) => !open) },
-        when(() => !isOver(), () => el("span.spinner", { "aria-hidden": "true" }), () => icon(uploadCounts.peek().failed ? "warning" : "check")),
+        when(() => !isOver(), () => el("span.spinner", { "aria-hidden": "true" }), () => () => icon(uploadCounts().failed ? "warning" : "check")),
         el("span.truncate", { role: "status" }, () => trayText(uploadCounts())),
       ),
       when(isOver, () => iconButton("close", t("close"), hide)),

@@ -2,14 +2,15 @@
 
 import { ApiError, api, upload } from "../api.js";
 import { batch, signal } from "../reactive.js";
-import { formatBytes } from "../format.js";
+import { formatBytes, formatNumber } from "../format.js";
+import { server } from "../session.js";
 import { t } from "../language.js";
 import { isUnderWay, watchDocument } from "./watch.js";
 import { showUploadTray } from "./tray.js";
 
 /** Files that are sent at the same time. */
 const UPLOAD_LANES = 3;
-/** What the server takes at most of one file. */
+/** What a server takes at most of one file that does not tell. */
 const UPLOAD_MAX = 1024 ** 3;
 /** Tries of a file while the server is busy or away. */
 const UPLOAD_TRIES = 6;
@@ -85,9 +86,20 @@ async function sendUpload(item) {
   }
 }
 
+function uploadLimit() {
+  return server.peek()?.limits?.document_bytes ?? UPLOAD_MAX;
+}
+
+/** The largest file that the server takes, such as `1 GiB`. */
+export function uploadLimitText() {
+  const mebibytes = uploadLimit() / 1024 ** 2;
+  const number = (value) => formatNumber(value, { maximumFractionDigits: 1 });
+  return mebibytes < 1024 ? `${number(mebibytes)} MiB` : `${number(mebibytes / 1024)} GiB`;
+}
+
 /** Why a file is not sent at all. */
 function uploadRefusal({ size }) {
-  if (size > UPLOAD_MAX) return t("knowledge.upload.too_large", { size: formatBytes(size), limit: formatBytes(UPLOAD_MAX) });
+  if (size > uploadLimit()) return t("knowledge.upload.too_large", { size: formatBytes(size), limit: uploadLimitText() });
   if (size === 0) return t("knowledge.upload.empty");
   return null;
 }

@@ -15,8 +15,8 @@ export const deKnowledge = {
     heading: "Dateien oder Ordner hierher ziehen",
     files: "Dateien wählen",
     folder: "Ordner wählen",
-    hint: "PDF, Office, Webseiten, E-Mails, Markdown und Text, je bis 1 GB.",
-    hint_same: "Je bis 1 GB. Eine Datei mit gleichem Namen ersetzt die frühere.",
+    hint: "PDF, Office, Webseiten, E-Mails, Markdown und Text, je bis {limit}.",
+    hint_same: "Je bis {limit}. Eine Datei mit gleichem Namen ersetzt die frühere.",
     too_many: "Der Ordner hat mehr als {count} Dateien. Wähle einen kleineren oder nimm den Befehl aimate ingest.",
   },
   collection: {

@@ -15,8 +15,8 @@ export const enKnowledge = {
     heading: "Drop files or folders here",
     files: "Choose files",
     folder: "Choose a folder",
-    hint: "PDF, Office, web pages, mail, Markdown and text, up to 1 GB each.",
-    hint_same: "Up to 1 GB each. A file with the same name replaces the earlier one.",
+    hint: "PDF, Office, web pages, mail, Markdown and text, up to {limit} each.",
+    hint_same: "Up to {limit} each. A file with the same name replaces the earlier one.",
     too_many: "The folder has more than {count} files. Choose a smaller one, or use the command aimate ingest.",
   },
   collection: {
