@@ -56,7 +56,7 @@ async function moreConversations() {
   try {
     const isFirst = !listCursor;
     const [page, pinned] = await Promise.all([
-      api.get("/conversations", { ...listQuery(), pinned: false, limit: PAGE, cursor: listCursor }),
+      api.get("/conversations", { ...listQuery(), pinned: false, limit: isFirst ? PAGE : 2 * PAGE, cursor: listCursor }),
       isFirst ? api.get("/conversations", { ...listQuery(), pinned: true, limit: MAX_PINNED }) : null,
     ]);
     if (epoch !== listEpoch) return;

@@ -61,7 +61,7 @@ export function conversationRow(item, activeId) {
 /** The focus of a row that goes stays with its conversation, where that stands elsewhere now, else with its neighbour. */
 function keepFocus(row, id) {
   const list = row.closest(".conversation-list");
-  const neighbour = row.nextElementSibling ?? row.previousElementSibling;
+  const neighbour = row.nextElementSibling ?? row.previousElementSibling ?? list?.querySelector(".conversation-row");
   queueMicrotask(() => {
     if (document.activeElement !== document.body) return;
     const next = list?.querySelector(`[data-id="${CSS.escape(id)}"]`) ?? neighbour;

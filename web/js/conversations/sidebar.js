@@ -16,6 +16,8 @@ import { groupsOf } from "./groups.js";
 import { conversationRow, followActive } from "./row.js";
 import { t } from "../language.js";
 
+const PIECE_ROWS = 40;
+
 /** The content of the sidebar. */
 export function sidebar() {
   if (!conversations.isLoaded.peek()) conversations.reset();
@@ -113,10 +115,8 @@ function conversationList() {
   );
   followActive(scroller, activeId, conversations.isLoaded);
   // Reads on before the end comes into view; looked at again after each page, which may have been a short one.
-  const observer = new IntersectionObserver(([entry]) => entry.isIntersecting && !conversations.error.peek() && conversations.more(), {
-    root: scroller,
-    rootMargin: "0px 0px 800px 0px",
-  });
+  const isNear = (entries) => entries.at(-1).isIntersecting && !conversations.error.peek() && conversations.more();
+  const observer = new IntersectionObserver(isNear, { root: scroller, rootMargin: "0px 0px 800px 0px" });
   effect(() => {
     if (conversations.isLoading()) return;
     observer.unobserve(end);
@@ -132,8 +132,22 @@ function conversationGroup(group, activeId) {
     "section.conversation-group",
     { "aria-labelledby": heading },
     el("h2.conversation-day", { id: heading, textContent: () => group().name }),
-    el("ul", {}, each(() => group().items, (one) => one.id, (one) => conversationRow(one, activeId))),
+    // In pieces, of which the browser lays out those in view alone.
+    each(() => piecesOf(group().items), (piece) => piece.at, (piece) =>
+      el(
+        "ul.conversation-piece",
+        { style: () => ({ containIntrinsicBlockSize: pieceHeight(piece().items.length) }) },
+        each(() => piece().items, (one) => one.id, (one) => conversationRow(one, activeId)),
+      ),
+    ),
   );
+}
+
+const pieceHeight = (count) => `auto calc(${count} * var(--conversation-row))`;
+
+function piecesOf(items) {
+  const count = Math.ceil(items.length / PIECE_ROWS);
+  return Array.from({ length: count }, (_, at) => ({ at, items: items.slice(at * PIECE_ROWS, (at + 1) * PIECE_ROWS) }));
 }
 
 /** The arrow keys go from one conversation to the next. */
