@@ -31,7 +31,8 @@ export function sharedScreen({ token }) {
   load();
   return el(
     "div.shared-screen",
-    { "aria-busy": () => String(!shown() && !error()) },
+    // Without a button on it, it is scrolled by the keys if it can have the focus.
+    { role: "region", "aria-label": t("shared.title"), tabindex: "0", "aria-busy": () => String(!shown() && !error()) },
     () => {
       if (shown()) return sharedConversation(shown());
       if (error()) return sharedFailure(error(), load);
