@@ -1,6 +1,7 @@
 // Conversations grouped by when they last changed, as people speak of it.
 
 import { signal } from "../reactive.js";
+import { activeAt } from "./list.js";
 import { language, t } from "../language.js";
 
 /** The start of the day that it is here; changes at midnight. */
@@ -23,7 +24,7 @@ export function groupsOf(pinned, recent) {
   const steps = [[today(), "today"], [before(1), "yesterday"], [before(7), "week"], [new Date(start.getFullYear(), start.getMonth(), 1).getTime(), "month"]];
   const groups = pinned.length ? [{ key: "pinned", name: t("conversations.pinned"), items: pinned }] : [];
   for (const one of recent) {
-    const time = Date.parse(one.updated_at);
+    const time = Date.parse(activeAt(one));
     const [, step] = steps.find(([since]) => time >= since) ?? [];
     const month = new Date(time);
     const key = step ?? `${month.getFullYear()}-${month.getMonth()}`;

@@ -39,6 +39,11 @@ export const conversations = {
   refresh: refreshConversations,
 };
 
+/** Whether an answer is being written in a conversation that is shown, of which this page does not see the end by itself. */
+export const isWrittenElsewhere = computed(() =>
+  [...conversations.pinned(), ...conversations.recent().slice(0, PAGE)].some((one) => one.is_answering && !writingConversations().has(one.id)),
+);
+
 /** Whether nothing is there to show. */
 export const hasNoConversations = computed(() => conversations.isLoaded() && !conversations.pinned().length && !conversations.recent().length);
 
@@ -112,8 +117,8 @@ async function refreshConversations() {
     const found = new Set(pages.flatMap((page) => page.data.map((one) => one.id)));
     pages.forEach((page, at) => {
       const list = at ? conversations.pinned : conversations.recent;
-      const oldest = page.next_cursor ? page.data.at(-1).updated_at : "";
-      const rest = list.peek().filter((one) => one.updated_at < oldest && !found.has(one.id));
+      const oldest = page.next_cursor ? activeAt(page.data.at(-1)) : "";
+      const rest = list.peek().filter((one) => activeAt(one) < oldest && !found.has(one.id));
       const next = newestFirst([...page.data.filter(isShown), ...rest]);
       if (!isSameList(next, list.peek())) list.set(next);
     });
@@ -121,13 +126,18 @@ async function refreshConversations() {
 }
 
 function isSameList(left, right) {
-  const isSame = (one, other) => one.id === other.id && one.updated_at === other.updated_at;
+  const isSame = (one, other) => one.id === other.id && one.updated_at === other.updated_at && one.is_answering === other.is_answering;
   return left.length === right.length && left.every((one, at) => isSame(one, right[at]));
+}
+
+/** When something was last said in a conversation; by older servers, when it last changed. */
+export function activeAt(conversation) {
+  return conversation.last_active_at ?? conversation.updated_at;
 }
 
 /** Sorted as the server does it. Its times are of one form, so that texts compare as times do. */
 function newestFirst(list) {
-  const place = (one) => one.updated_at + one.id;
+  const place = (one) => activeAt(one) + one.id;
   return list.sort((left, right) => (place(left) < place(right) ? 1 : -1));
 }
 
@@ -143,7 +153,7 @@ export function conversationChanged(conversation) {
       const rest = list.peek().filter((other) => other.id !== one.id);
       const belongs = isHere && (list === conversations.pinned) === Boolean(one.is_pinned);
       // What is older than all that was read comes with its page.
-      const isRead = list === conversations.pinned || conversations.isComplete.peek() || !rest.length || one.updated_at > rest.at(-1).updated_at;
+      const isRead = list === conversations.pinned || conversations.isComplete.peek() || !rest.length || activeAt(one) > activeAt(rest.at(-1));
       if (belongs && isRead) list.set(newestFirst([...rest, one]));
       else if (rest.length !== list.peek().length) list.set(rest);
     }

@@ -11,7 +11,7 @@ import { shortcutList } from "../keys.js";
 import { chooseTheme, theme } from "../theme.js";
 import { chooseLanguage, language, languages, t } from "../language.js";
 import { isAdmin, isLocal, server, signOut } from "../session.js";
-import { conversations } from "./list.js";
+import { activeAt, conversations } from "./list.js";
 import { TYPING_REST, hitPath, markedNodes } from "./snippet.js";
 
 const MAX_CONVERSATIONS = 8;
@@ -129,7 +129,7 @@ function drawPalette() {
     const words = folded(typed()).split(/\s+/).filter(Boolean);
     const fits = (label) => words.every((word) => folded(label).includes(word));
     if (!words.length) {
-      const recent = [...conversations.recent(), ...conversations.pinned()].sort((left, right) => (left.updated_at < right.updated_at ? 1 : -1));
+      const recent = [...conversations.recent(), ...conversations.pinned()].sort((left, right) => (activeAt(left) < activeAt(right) ? 1 : -1));
       return [
         { name: t("palette.actions"), entries: actions.slice(0, 4) },
         { name: t("palette.recent"), entries: recent.slice(0, MAX_CONVERSATIONS).map((one) => conversationEntry(one)) },

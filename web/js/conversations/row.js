@@ -39,7 +39,9 @@ export function conversationRow(item, activeId) {
           onkeydown: keys,
         },
         el("span.truncate", { dir: "auto", textContent: () => item().title }),
-        when(() => writingConversations().has(id), () => el("span.conversation-writing", {}, el("span.visually-hidden", {}, t("conversations.writing")))),
+        when(() => writingConversations().has(id) || item().is_answering, () =>
+          el("span.conversation-writing", {}, el("span.visually-hidden", {}, t("conversations.writing"))),
+        ),
       ),
       el(
         "button.icon-button.conversation-more",

@@ -10,13 +10,15 @@ import { toggleSidebar } from "../shell.js";
 import { keysText } from "../keys.js";
 import { chooseTheme, theme } from "../theme.js";
 import { isLocal, signOut, user } from "../session.js";
-import { conversations, currentWorkspace, chooseWorkspace, hasNoConversations, showArchive } from "./list.js";
+import { conversations, currentWorkspace, chooseWorkspace, hasNoConversations, isWrittenElsewhere, showArchive } from "./list.js";
 import { createWorkspace, loadWorkspaces, shownWorkspace, workspaces } from "./workspaces.js";
 import { groupsOf } from "./groups.js";
 import { conversationRow, followActive } from "./row.js";
 import { t } from "../language.js";
 
 const PIECE_ROWS = 40;
+/** Milliseconds after which answers that are written elsewhere are looked for again. */
+const WATCH = 5000;
 
 /** The content of the sidebar. */
 export function sidebar() {
@@ -25,6 +27,11 @@ export function sidebar() {
   const lookAgain = () => document.visibilityState === "visible" && conversations.refresh();
   addEventListener("focus", lookAgain);
   document.addEventListener("visibilitychange", lookAgain);
+  effect(() => {
+    if (!isWrittenElsewhere()) return;
+    const timer = setInterval(lookAgain, WATCH);
+    onCleanup(() => clearInterval(timer));
+  });
   // After a session ended and began again, too.
   effect(() => isSignedOut() || lookAgain());
   onCleanup(() => {
