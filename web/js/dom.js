@@ -107,22 +107,22 @@ export function each(list, key, draw) {
           const drawRow = () => {
             const piece = document.createDocumentFragment();
             append(piece, draw(value));
-            return [...piece.childNodes];
+            return [piece.firstChild, piece.lastChild];
           };
-          const [nodes, dispose] = asOwner(() => scoped(drawRow));
-          row = { item: value, nodes, dispose };
+          const [[first, last], dispose] = asOwner(() => scoped(drawRow));
+          row = { item: value, first, last, dispose };
         }
         next.set(id, row);
       }
       for (const [id, row] of rows) {
         if (next.has(id)) continue;
         row.dispose();
-        row.nodes.forEach((node) => node.remove());
+        rowNodes(row).forEach((node) => node.remove());
       }
       // From the end, so that rows that stay are not moved.
       let after = end;
       for (const row of [...next.values()].reverse()) {
-        for (const node of [...row.nodes].reverse()) {
+        for (const node of rowNodes(row).reverse()) {
           if (node.nextSibling !== after || node.parentNode !== end.parentNode) after.before(node);
           after = node;
         }
@@ -131,6 +131,13 @@ export function each(list, key, draw) {
     });
   });
   return fragment;
+}
+
+/** The nodes of a row as they are now: what is drawn again within it stays between its ends. */
+function rowNodes({ first, last }) {
+  const nodes = first ? [first] : [];
+  while (first && nodes.at(-1) !== last) nodes.push(nodes.at(-1).nextSibling);
+  return nodes;
 }
 
 let lastId = 0;
