@@ -37,49 +37,50 @@ function chunkReader(list, place, content, tag) {
   effect(() => {
     if (!list.target()) return;
     // Once it is drawn.
-    timer = setTimeout(() => showCited(node), 0);
+    timer = setTimeout(() => showCited(node, place), 0);
   });
   onCleanup(() => clearTimeout(timer));
   list.more();
   return node;
 }
 
-function showCited(node) {
-  const cited = node.querySelector(".cited");
+function showCited(node, { chunk, start, page }) {
+  const cited = chunk || start !== null ? node.querySelector(".cited") : node.querySelector(`#page-${page}`);
   cited?.scrollIntoView({ block: "center" });
   cited?.focus({ preventScroll: true });
 }
 
 /** The part of a chunk that is cited, in code points from its start: `[from, to]`, or null. */
-function citedRange(chunk, target, { start, end }) {
+function citedRange(chunk, target, place) {
+  const { start, end } = place;
   if (!target) return null;
-  if (start === null) return chunk.id === target.id ? [0, Infinity] : null;
+  if (start === null) return place.chunk && chunk.id === target.id ? [0, Infinity] : null;
   const [from, to] = [Math.max(start, chunk.start), Math.min(end ?? target.end, chunk.end)];
   return from < to ? [from - chunk.start, to - chunk.start] : null;
 }
 
 /** Text nodes of `points` from `from` on, with the cited range marked. */
-function markedText(points, from, range, isFirst) {
+function markedText(points, from, range) {
   const text = (a, b) => points.slice(a, b).join("");
   if (!range || range[1] <= from) return [text(from)];
   const [a, b] = [Math.max(range[0], from), Math.min(range[1], points.length)];
-  return [text(from, a), el("mark", { class: "cited", tabindex: isFirst ? "-1" : null, "aria-label": null }, text(a, b)), text(b)];
+  return [text(from, a), el("mark", { class: "cited", tabindex: "-1" }, text(a, b)), text(b)];
 }
 
 function textPiece(piece, list, place) {
   return () => {
     const { chunk, before } = piece();
     const points = [...chunk.text];
-    // Only what is counted as the document's text is counts can be left out.
+    // Only where the chunk is the document's text as it stands can what is repeated be left out.
     const isWhole = points.length === chunk.end - chunk.start;
     const repeated = before && isWhole ? Math.max(0, Math.min(points.length, before.end - chunk.start)) : 0;
     const range = citedRange(chunk, list.target(), place);
     const isJoined = repeated > 0 || (before && before.end === chunk.start);
     const isNewPage = chunk.page && chunk.page !== before?.page;
     return [
-      isNewPage ? el("p.page-mark", { id: `page-${chunk.page}` }, t("knowledge.document.page", { page: chunk.page })) : null,
+      isNewPage ? el("p.page-mark", { id: `page-${chunk.page}`, tabindex: "-1" }, t("knowledge.document.page", { page: chunk.page })) : null,
       !isJoined && before && !isNewPage ? el("span.text-gap", {}, "\n\n") : null,
-      el("span", {}, markedText(points, repeated, range, true)),
+      el("span", {}, markedText(points, repeated, range)),
     ];
   };
 }
@@ -97,7 +98,7 @@ function chunkCard(chunk, list, place) {
   const isTarget = () => list.target()?.id === id;
   return el(
     "li.chunk-card.card",
-    { class: () => (isTarget() ? "cited" : ""), tabindex: "-1" },
+    { class: () => (isTarget() && (place.chunk || place.start !== null) ? "cited" : ""), tabindex: "-1" },
     el(
       "div.row",
       {},
@@ -106,6 +107,6 @@ function chunkCard(chunk, list, place) {
       iconButton("share", t("knowledge.document.copy_link"), copyLink),
     ),
     headings.length ? el("p.small.muted", { dir: "auto" }, headings.join(" › ")) : null,
-    el("p.chunk-text", { dir: "auto" }, () => markedText([...text], 0, place.start !== null && place.end !== null && (start !== place.start || end !== place.end) ? citedRange(chunk(), list.target(), place) : null, false)),
+    el("p.chunk-text", { dir: "auto" }, () => markedText([...text], 0, isTarget() && place.start !== null && (start !== place.start || end !== place.end) ? citedRange(chunk(), list.target(), place) : null)),
   );
 }
