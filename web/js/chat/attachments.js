@@ -99,7 +99,8 @@ export function attachmentList() {
     items,
     error,
     add,
-    addText: (text) => put({ kind: "file", name: t("chat.attach.pasted"), text, size: text.length }),
+    /** A pasted text, as a file. */
+    addText: (text) => add([new File([text], t("chat.attach.pasted"), { type: "text/plain" })]),
     remove: (id) => items.update((known) => known.filter((item) => item.id !== id)),
     set: (list) => {
       items.set([]);

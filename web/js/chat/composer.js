@@ -58,7 +58,11 @@ export function composer(thread, settings, { send, stop, openSettings }) {
   });
 
   async function takeFiles(files) {
-    const documents = await attachments.add(files);
+    await taken(attachments.add(files));
+  }
+
+  async function taken(adding) {
+    const documents = await adding;
     saveSoon();
     if (documents.length) await documentsForCollection(documents, settings);
     field.focus();
@@ -73,8 +77,7 @@ export function composer(thread, settings, { send, stop, openSettings }) {
       takeFiles(files);
     } else if (pastedText.length > LONG_PASTE) {
       event.preventDefault();
-      attachments.addText(pastedText);
-      saveSoon();
+      taken(attachments.addText(pastedText));
     }
   }
 

@@ -30,7 +30,8 @@ export function keepInOutbox(item) {
 
 /** Forgets a turn that is confirmed or given up. */
 export function removeFromOutbox(clientId) {
-  keep("outbox", outboxItems().filter((one) => one.clientId !== clientId));
+  const rest = outboxItems().filter((one) => one.clientId !== clientId);
+  keep("outbox", rest.length ? rest : null);
 }
 
 /**

@@ -13,6 +13,12 @@ import { quotedFile } from "./quoted_file.js";
 import { appendEntries, lastEntry, loadThread, refreshConversation, storedMessages, threadEntries, threadEntry, truncateAt } from "./thread.js";
 import { turnFields } from "./turn_settings.js";
 
+/** The beginning of a text, in one line. */
+function shortLine(text) {
+  const letters = [...text.trim().replace(/\s+/g, " ")];
+  return letters.length > 60 ? `${letters.slice(0, 59).join("")}…` : letters.join("");
+}
+
 /** The last message that a branch was seen to end with, by each message of it. */
 const seenLeaves = new Map();
 const MAX_SEEN = 5000;
@@ -83,6 +89,8 @@ export function threadActions(thread, settings, { fill, onstarted, goToLeaf, atE
       if (!thread.id.peek()) {
         const { system_prompt: prompt, metadata } = thread.conversation.peek() ?? {};
         body.conversation = {};
+        // Named by what is asked, not by a file that comes before it.
+        if (content.length > 1 && text.trim()) body.conversation.title = shortLine(text);
         if (prompt) body.conversation.system_prompt = prompt;
         if (metadata?.sampling) body.conversation.metadata = { sampling: metadata.sampling };
         if (currentWorkspace.peek()) body.conversation.workspace_id = currentWorkspace.peek();
