@@ -79,7 +79,7 @@ export function groupSection(id) {
   if (id) return groupDetail(id);
   const list = paged("/groups");
   const add = async () => {
-    const made = await openForm({ title: t("settings.groups.new"), fields: nameFields(), action: t("add"), send: (values) => api.post("/groups", values) });
+    const made = await openForm({ title: t("settings.groups.new"), fields: nameFields(true), action: t("add"), send: (values) => api.post("/groups", values) });
     if (made) navigate(`/settings/groups/${made.id}`);
   };
   const item = (group) =>

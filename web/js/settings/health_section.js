@@ -60,8 +60,9 @@ export function healthSection() {
   return [
     settingsPart(
       null,
-      { actions: busyButton(t("settings.health.check"), found.load) },
+      {},
       shown(found, (data) => () => healthFacts(data())),
+      el("div.row", {}, busyButton(t("settings.health.check"), found.load)),
     ),
     settingsPart(
       t("settings.health.for_programs"),

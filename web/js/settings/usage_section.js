@@ -83,40 +83,26 @@ function usageTable(caption, rows, nameOf, measure) {
   );
 }
 
-function rangeControls(range, measure) {
-  const go = (changes) => {
-    const known = { ...Object.fromEntries(query.peek()), ...changes };
-    const next = new URLSearchParams(Object.entries(known).filter(([, value]) => value));
-    navigate(`/settings/usage${next.size ? `?${next}` : ""}`, { replace: true });
-  };
-  const option =
-    (chosen) =>
-    ([key, label]) =>
-      el("option", { value: key, selected: key === chosen }, label);
+/** Changes parts of the address's query; `null` takes one out. */
+function goUsage(changes) {
+  const known = { ...Object.fromEntries(query.peek()), ...changes };
+  const next = new URLSearchParams(Object.entries(known).filter(([, value]) => value));
+  navigate(`/settings/usage${next.size ? `?${next}` : ""}`, { replace: true });
+}
+
+function usageSelect(label, options, chosen, choose) {
+  const drawn = options.map(([key, text]) => el("option", { value: key, selected: key === chosen }, text));
+  return el("select", { "aria-label": label, onchange: (event) => choose(event.target.value) }, drawn);
+}
+
+function rangeControls({ from, to, choice }) {
   const ranges = [...RANGES.map((days) => [days, t("settings.usage.last_days", { count: Number(days) })]), ["own", t("settings.usage.own_range")]];
-  const chooseRange = (choice) =>
-    go(choice === "own" ? { days: null, from: range.from, to: range.to } : { days: choice === "30" ? null : choice, from: null, to: null });
-  const day = (name) =>
-    el("input", {
-      type: "date",
-      "aria-label": t(`settings.usage.${name}`),
-      value: range[name],
-      max: dayText(Date.now()),
-      onchange: (event) => event.target.value && go({ from: range.from, to: range.to, [name]: event.target.value }),
-    });
-  return el(
-    "div.row",
-    {},
-    el("select", { "aria-label": t("settings.usage.range"), onchange: (event) => chooseRange(event.target.value) }, ranges.map(option(range.choice))),
-    range.choice === "own" ? [day("from"), day("to")] : null,
-    el(
-      "select",
-      { "aria-label": t("settings.usage.measure"), onchange: (event) => go({ show: event.target.value === "cost" ? null : event.target.value }) },
-      Object.keys(MEASURES)
-        .map((name) => [name, t(`settings.usage.measure_${name}`)])
-        .map(option(measure)),
-    ),
-  );
+  const choose = (chosen) => goUsage(chosen === "own" ? { days: null, from, to } : { days: chosen === "30" ? null : chosen, from: null, to: null });
+  const day = (name, value) => {
+    const change = (event) => event.target.value && goUsage({ from, to, [name]: event.target.value });
+    return el("input", { type: "date", "aria-label": t(`settings.usage.${name}`), value, max: dayText(Date.now()), onchange: change });
+  };
+  return el("div.row", {}, usageSelect(t("settings.usage.range"), ranges, choice, choose), choice === "own" ? [day("from", from), day("to", to)] : null);
 }
 
 async function saveUsage(range, byUser) {
@@ -147,9 +133,7 @@ async function saveUsage(range, byUser) {
   saveText(`usage-${range.from}-${range.to}.csv`, csvOf([columns, ...rows]), "text/csv");
 }
 
-function usageReport(range, measureName, byUser) {
-  const measure = MEASURES[measureName];
-  const format = measureName === "cost" ? formatCost : (value) => formatNumber(value, { notation: "compact" });
+function usageReport(range, wanted, byUser) {
   const period = usagePeriod(range);
   const found = resource(async () => {
     const groups = ["day", "model", ...(byUser ? ["user"] : [])];
@@ -160,6 +144,11 @@ function usageReport(range, measureName, byUser) {
     const { day: days, model: byModel, user: users } = data.peek();
     const sum = (pick) => days.reduce((all, row) => all + pick(row), 0);
     if (!days.length) return el("p.muted.settings-empty", {}, t("settings.usage.empty"));
+    // Models on one's own machine cost nothing: then tokens say more.
+    const name = MEASURES[wanted] ? wanted : sum(MEASURES.cost) > 0 ? "cost" : "tokens";
+    const measure = MEASURES[name];
+    const format = name === "cost" ? formatCost : (value) => formatNumber(value, { notation: "compact" });
+    const measures = Object.keys(MEASURES).map((one) => [one, t(`settings.usage.measure_${one}`)]);
     const points = usagePoints(days, range, measure);
     const sorted = (rows) => [...rows].sort((one, other) => measure(other) - measure(one));
     const facts = [
@@ -172,12 +161,12 @@ function usageReport(range, measureName, byUser) {
       el(
         "dl.settings-sums",
         {},
-        facts.map(([name, text]) => el("div", {}, el("dt", {}, t(`settings.usage.measure_${name}`)), el("dd", {}, text))),
+        facts.map(([fact, text]) => el("div", {}, el("dt", {}, t(`settings.usage.measure_${fact}`)), el("dd", {}, text))),
       ),
       settingsPart(
         t("settings.usage.by_day"),
-        {},
-        barPlot({ points, format, title: t(`settings.usage.measure_${measureName}`) }),
+        { actions: usageSelect(t("settings.usage.measure"), measures, name, (show) => goUsage({ show })) },
+        barPlot({ points, format, title: t(`settings.usage.measure_${name}`) }),
         el("p.small.muted", {}, t("settings.usage.utc"), estimated ? ` ${t("settings.usage.estimated", { count: estimated })}` : ""),
         el(
           "details.settings-more",
@@ -210,15 +199,7 @@ export function usageSection() {
   if (byUser) loadPeople();
   return settingsPart(null, { intro: byUser ? t("settings.usage.intro_all") : t("settings.usage.intro") }, () => {
     const range = usageRange(query());
-    const measure = MEASURES[query().get("show")] ? query().get("show") : "cost";
-    return [
-      el(
-        "div.row.settings-bar",
-        {},
-        rangeControls(range, measure),
-        busyButton(t("settings.usage.export"), () => saveUsage(range, byUser)),
-      ),
-      usageReport(range, measure, byUser),
-    ];
+    const save = busyButton(t("settings.usage.export"), () => saveUsage(range, byUser));
+    return [el("div.row.settings-bar", {}, rangeControls(range), save), usageReport(range, query().get("show"), byUser)];
   });
 }

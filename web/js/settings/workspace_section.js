@@ -14,9 +14,9 @@ const ROLES = ["viewer", "editor", "owner"];
 const roleOptions = () => ROLES.map((role) => [role, t(`settings.workspaces.role.${role}`)]);
 
 /** The fields of what has a name and says what it is for. */
-export function nameFields() {
+export function nameFields(isFirst = false) {
   return [
-    { name: "name", label: t("settings.name"), isRequired: true, max: 200, isFirst: true },
+    { name: "name", label: t("settings.name"), isRequired: true, max: 200, isFirst },
     { name: "description", label: t("settings.description"), kind: "area", rows: 3, max: 10_000 },
   ];
 }
@@ -170,7 +170,7 @@ export function workspaceSection(id) {
   const add = async () => {
     const made = await openForm({
       title: t("settings.workspaces.new"),
-      fields: nameFields(),
+      fields: nameFields(true),
       action: t("add"),
       send: (values) => api.post("/workspaces", values),
     });
