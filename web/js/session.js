@@ -3,7 +3,7 @@
 import { api, isSignedOut, send } from "./api.js";
 import { signal, computed } from "./reactive.js";
 import { prefix } from "./router.js";
-import { recall, keep } from "./storage.js";
+import { forgetPersonal, keep, recall } from "./storage.js";
 
 /** What `GET /api/v1/server` says: `version`, `sign_in`, `registration`, `needs_first_user`, `oidc_providers`, `user`. */
 export const server = signal(null);
@@ -21,10 +21,12 @@ export async function loadSession() {
     const renewed = await send("POST", "/auth/refresh", { body: {} }).then(() => true, (error) => error.status === 409);
     if (renewed) found = await api.get("/server");
   }
+  if (found.user && recall("user", found.user.id) !== found.user.id) forgetPersonal();
   server.set(found);
   if (found.user) {
     // Other tabs see by it who it is now: js/account/other_tabs.js.
     keep("signed_in", found.user.id);
+    keep("user", found.user.id);
     isSignedOut.set(false);
   }
 }
@@ -33,5 +35,6 @@ export async function loadSession() {
 export async function signOut() {
   await send("POST", "/auth/logout").catch(() => {});
   keep("signed_in", null);
+  forgetPersonal();
   location.assign(`${prefix}/`);
 }

@@ -13,6 +13,17 @@ export function recall(name, fallback = null) {
   }
 }
 
+/** Forgets all but how the page looks: drafts and the like are not for who comes next. */
+export function forgetPersonal() {
+  const isKept = (key) => !key.startsWith("aimate.") || /^aimate\.(theme|language|sidebar|signed_in)$/.test(key);
+  for (const key of [...memory.keys()].filter((one) => !isKept(one))) memory.delete(key);
+  try {
+    for (const key of Object.keys(localStorage).filter((one) => !isKept(one))) localStorage.removeItem(key);
+  } catch {
+    // What cannot be reached has nothing.
+  }
+}
+
 /** Keeps `value`; `null` forgets it. */
 export function keep(name, value) {
   const key = `aimate.${name}`;
