@@ -53,6 +53,11 @@ export function credentialsForm({ isNew = signal(false), email = "", isFixed = f
       isBusy.set(false);
     }
   };
+  const refusal = (failure) => {
+    if (failure?.status === 401) return t("account.wrong");
+    const isOfInvite = invite && (failure?.status === 403 || failure?.fields?.some((one) => one.path === "invite"));
+    return isOfInvite ? t("account.invite_bad") : failure?.message;
+  };
   const field = (name, label, props, hint = null) =>
     el(
       "label.field",
@@ -61,7 +66,7 @@ export function credentialsForm({ isNew = signal(false), email = "", isFixed = f
       el("input", { name, dir: "auto", ref: (node) => (fields[name] = node), ...props }),
       hint && el("small", {}, hint),
     );
-  const says = () => (wait() ? t("account.wait", { time: formatDuration(wait() * 1000) }) : (error()?.status === 401 ? t("account.wrong") : error()?.message));
+  const says = () => (wait() ? t("account.wait", { time: formatDuration(wait() * 1000) }) : refusal(error()));
   return el(
     "div.stack",
     {},

@@ -102,14 +102,17 @@ function renameField(item, done) {
 }
 
 /** Marks the row of the conversation that is shown, and brings it into view, within `scroller`. */
-export function followActive(scroller, activeId, isLoaded) {
-  effect(() => {
-    const id = activeId();
-    isLoaded();
+export function followActive(scroller, activeId, isListed) {
+  const follow = (id) => {
     scroller.querySelector("[aria-current]")?.removeAttribute("aria-current");
     const active = id && scroller.querySelector(`[data-id="${CSS.escape(id)}"] .conversation-link`);
-    if (!active) return;
-    active.setAttribute("aria-current", "page");
-    active.scrollIntoView({ block: "nearest" });
+    active?.setAttribute("aria-current", "page");
+    active?.scrollIntoView({ block: "nearest" });
+  };
+  effect(() => {
+    const id = activeId();
+    isListed();
+    // When the rows are drawn that the same change makes.
+    queueMicrotask(() => id === activeId.peek() && follow(id));
   });
 }

@@ -120,7 +120,8 @@ function conversationList() {
     ),
     end,
   );
-  followActive(scroller, activeId, conversations.isLoaded);
+  const isActiveListed = computed(() => [...conversations.pinned(), ...conversations.recent()].some((one) => one.id === activeId()));
+  followActive(scroller, activeId, isActiveListed);
   // Reads on before the end comes into view; looked at again after each page, which may have been a short one.
   const isNear = (entries) => entries.at(-1).isIntersecting && !conversations.error.peek() && conversations.more();
   const observer = new IntersectionObserver(isNear, { root: scroller, rootMargin: "0px 0px 800px 0px" });

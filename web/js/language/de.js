@@ -70,6 +70,7 @@ export const de = {
     again_text: "Deine Sitzung ist zu Ende. Melde dich an, dann geht es weiter, wo du warst; nichts ist verloren.", another: "Anderes Konto verwenden",
     first_closed: "Hier hat noch niemand ein Konto. Wer den Server betreibt, legt das erste mit diesem Befehl an:",
     wrong: "Die E-Mail-Adresse oder das Passwort stimmt nicht.",
+    invite_bad: "Diese Einladung ist abgelaufen, verbraucht, für eine andere Adresse oder nicht ganz. Bitte um eine neue.",
     no_cookies: "Die Anmeldung hat geklappt, aber dieser Browser behält keine Cookies dieser Seite. Erlaube sie und versuche es noch einmal.",
     application: "Bitte melde dich bei der Anwendung an, zu der diese Seite gehört, und lade die Seite dann neu.", reload: "Neu laden", show_password: "Passwort zeigen",
   },

@@ -69,6 +69,7 @@ export const en = {
     again_text: "Your session has ended. Sign in, and you go on where you were; nothing is lost.", another: "Use another account",
     first_closed: "Nobody has an account here yet. Whoever runs this server makes the first one with this command:",
     wrong: "The e-mail address or the password is wrong.",
+    invite_bad: "This invite is over, was used, is for another address, or is not whole. Ask for a new one.",
     no_cookies: "The sign-in worked, but this browser keeps no cookies of this page. Allow them, then try again.",
     application: "Please sign in to the application that this page is part of, then load the page again.", reload: "Load again", show_password: "Show the password",
   },
