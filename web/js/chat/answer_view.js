@@ -10,7 +10,7 @@ import { reasoningView } from "./live_answer.js";
 import { markdownView, plainPieces } from "./markdown.js";
 import { quotedFile } from "./quoted_file.js";
 import { readableJson, toolCallState, toolCallView } from "./tool_call.js";
-import { warningView } from "./warning.js";
+import { warningsView } from "./warning.js";
 
 /** Sources that are listed under an answer at first. */
 const SOURCES_SHOWN = 6;
@@ -53,7 +53,7 @@ export function answerParts(message, notes, citationsBefore = []) {
   const warnings = [...notes.warnings];
   const hasLost = citations.some((citation) => citation.quotes?.some((quote) => !quote.found));
   if (hasLost && !warnings.some((one) => one.code === "quote_not_found")) warnings.push({ code: "quote_not_found", detail: "" });
-  return [...nodes, ...warnings.map(warningView)];
+  return [...nodes, ...warningsView(warnings)];
 }
 
 function textOfQuestion(text) {

@@ -51,6 +51,11 @@ function citationMark(citation) {
   return mark;
 }
 
+/** A passage has a form feed where a page ends. */
+function passageText({ text }) {
+  return (text.length > 900 ? `${text.slice(0, 900)}…` : text).replaceAll("\f", "\n");
+}
+
 /** What a passage says, for a popover. */
 function passageView(citation) {
   const lost = citation.quotes?.filter((quote) => !quote.found) ?? [];
@@ -58,7 +63,7 @@ function passageView(citation) {
     el("p.passage-title", { dir: "auto" }, `${citation.n}. ${citation.title}`, citation.page ? el("span.muted", {}, ` · ${t("chat.citation.page", { page: citation.page })}`) : null),
     citation.is_stale ? el("p.error-text", {}, t("chat.citation.stale")) : null,
     ...lost.slice(0, 3).map((quote) => el("p.error-text", { dir: "auto" }, t("chat.citation.quote_not_found", { quote: quote.text.slice(0, 200) }))),
-    el("p.passage-text", { dir: "auto" }, citation.text.length > 900 ? `${citation.text.slice(0, 900)}…` : citation.text),
+    el("p.passage-text", { dir: "auto" }, passageText(citation)),
     citation.document_id || citation.url ? el("p", {}, citationLink(citation, { class: "small", onclick: () => closePopup() }, t("chat.citation.open"))) : null,
   ];
 }

@@ -7,7 +7,7 @@ import { formatDuration } from "../format.js";
 import { t } from "../language.js";
 import { streamedText } from "./streamed_text.js";
 import { toolCallState, toolCallView } from "./tool_call.js";
-import { warningView } from "./warning.js";
+import { warningsView } from "./warning.js";
 
 /** What a model thought, folded. `time` is a signal of milliseconds, or null while it is not known. */
 export function reasoningView(content, { isOver = () => true, time = () => null } = {}) {
@@ -23,8 +23,9 @@ export function reasoningView(content, { isOver = () => true, time = () => null 
 /** Gives `{ node, apply(event), close(), … }` for the events of a run. */
 export function liveAnswer() {
   const parts = el("div.answer-parts");
+  const warnings = el("div.warnings");
   const hasBegun = signal(false);
-  const node = el("div.answer-body", { "aria-busy": () => "true" }, when(() => !hasBegun(), () => el("p.writing", {}, el("span.writing-dot"), el("span.visually-hidden", {}, t("chat.answering")))), parts);
+  const node = el("div.answer-body", { "aria-busy": () => "true" }, when(() => !hasBegun(), () => el("p.writing", {}, el("span.writing-dot"), el("span.visually-hidden", {}, t("chat.answering")))), parts, warnings);
   const calls = new Map();
   const live = { node, runId: signal(null), citations: [], warnings: [], thoughtFor: null, isWaiting: signal(false), calls };
   let current = null;
@@ -109,7 +110,7 @@ export function liveAnswer() {
     },
     warning(data) {
       live.warnings.push(data);
-      add(warningView(data));
+      warnings.replaceChildren(...warningsView(live.warnings));
     },
   };
 

@@ -7,7 +7,7 @@ import { api } from "../api.js";
 import { formatCost, formatDuration, formatNumber, formatTime } from "../format.js";
 import { modelName } from "../models.js";
 import { t } from "../language.js";
-import { warningView } from "./warning.js";
+import { warningsView } from "./warning.js";
 
 function factRow(name, value) {
   return value === null || value === undefined || value === "" ? null : [el("dt", {}, name), el("dd", { dir: "auto" }, value)];
@@ -81,7 +81,7 @@ export function openRunDialog(message, runId) {
       el("div.stack", {}, () => {
         if (error()) return [usageFacts(message, null), el("p.error-text", { role: "alert" }, error().message)];
         if (run() === undefined) return el("span.spinner");
-        return [usageFacts(message, run()), run() ? [(run().warnings ?? []).map(warningView), manifestView(run().context)] : el("p.muted", {}, t("chat.run.unknown"))];
+        return [usageFacts(message, run()), run() ? [warningsView(run().warnings ?? []), manifestView(run().context)] : el("p.muted", {}, t("chat.run.unknown"))];
       }),
   });
 }

@@ -157,6 +157,7 @@ export const de = {
       answer_incomplete: "Ein Teil der Antwort konnte nicht gelesen werden.",
       image_left_out: "Bilder, die das Modell ablehnte, wurden weggelassen.",
       tool_limit: "Weitere Werkzeuge wurden nicht aufgerufen: Die Antwort hat ihre Grenze erreicht.",
+      others: { one: "und {count} weitere dieser Art", other: "und {count} weitere dieser Art" },
       citation_unknown: "Die Antwort nennt eine Quelle, die es nicht gibt.",
       quote_not_found: "Die Antwort zitiert etwas, das ihre Quelle nicht sagt. Prüfe es, bevor du dich darauf verlässt.",
     },

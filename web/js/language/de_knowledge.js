@@ -107,6 +107,7 @@ export const deKnowledge = {
     no_text_yet: "Der Text ist da, sobald das Dokument gelesen ist.",
     no_text: "Es gibt keine Abschnitte: Nichts konnte gelesen werden.",
     cannot_show: "Diese Art von Datei wird hier nicht gezeigt.",
+    cut: "Nur die ersten {size} werden gezeigt. Lade das Original herunter, um alles zu sehen.",
     original_of: "Original von {name}",
     earlier: "Zeigen, was davor steht",
     chunk_gone: "Die zitierte Stelle ist nicht mehr im Dokument; es wurde seitdem ersetzt.",

@@ -156,6 +156,7 @@ export const en = {
       answer_incomplete: "A part of the answer could not be read.",
       image_left_out: "Pictures that the model refused were left out.",
       tool_limit: "No more tools were called: the answer reached its limit of them.",
+      others: { one: "and {count} more of the kind", other: "and {count} more of the kind" },
       citation_unknown: "The answer names a source that there is not.",
       quote_not_found: "The answer quotes something that its source does not say. Check it before you rely on it.",
     },

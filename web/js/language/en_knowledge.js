@@ -107,6 +107,7 @@ export const enKnowledge = {
     no_text_yet: "The text is there once the document is read.",
     no_text: "There are no passages: nothing could be read.",
     cannot_show: "This kind of file is not shown here.",
+    cut: "Only the first {size} are shown. Download the original to see all of it.",
     original_of: "Original of {name}",
     earlier: "Show what comes before",
     chunk_gone: "The cited passage is not in the document any more; it was replaced since.",
