@@ -7,7 +7,7 @@ export function recall(name, fallback = null) {
   const key = `aimate.${name}`;
   try {
     const text = memory.get(key) ?? localStorage.getItem(key);
-    return text === null ? fallback : JSON.parse(text);
+    return text === null ? fallback : JSON.parse(text) ?? fallback;
   } catch {
     return fallback;
   }
