@@ -9,6 +9,8 @@ import { match, path } from "./router.js";
 import { t } from "./language.js";
 
 const isNarrow = matchMedia("(max-width: 48rem)");
+const isOver = signal(isNarrow.matches);
+isNarrow.addEventListener("change", () => isOver.set(isNarrow.matches));
 /** Whether the sidebar is shown; on a narrow screen it comes over the page and goes with the next step. */
 export const isSidebarOpen = signal(!isNarrow.matches && recall("sidebar", true));
 
@@ -49,7 +51,9 @@ export function drawShell(routes, sidebar, notFound, signInAgain) {
     if (isNarrow.matches) isSidebarOpen.set(false);
   });
   effect(() => (document.title = title() ? `${title()} · aiMate` : "aiMate"));
-  const main = el("main", { id: "main", tabindex: "-1" }, () => {
+  // What lies beneath the sidebar cannot be reached.
+  const isBeneath = () => isOver() && isSidebarOpen() && !isAlone();
+  const main = el("main", { id: "main", tabindex: "-1", inert: isBeneath }, () => {
     key();
     return screen.peek().draw(screen.peek().params);
   });
@@ -65,7 +69,7 @@ export function drawShell(routes, sidebar, notFound, signInAgain) {
     { class: () => (isAlone() ? "alone" : isSidebarOpen() ? "with-sidebar" : "") },
     el("a.skip", { href: "#main", onclick: (event) => (event.preventDefault(), main.focus()) }, t("skip")),
     when(() => !isAlone(), () => [
-      el("nav.sidebar", { "aria-label": t("sidebar.label"), inert: () => !isSidebarOpen() }, sidebar()),
+      drawSidebar(sidebar),
       el("div.shade", { onclick: toggleSidebar }),
     ]),
     main,
@@ -73,4 +77,16 @@ export function drawShell(routes, sidebar, notFound, signInAgain) {
     when(isSignedOut, signInAgain),
   );
   document.body.replaceChildren(frame);
+}
+
+function drawSidebar(sidebar) {
+  const leave = (event) => {
+    if (event.key !== "Escape" || !isOver.peek()) return;
+    toggleSidebar();
+    document.querySelector("main button")?.focus();
+  };
+  const nav = el("nav.sidebar", { "aria-label": t("sidebar.label"), inert: () => !isSidebarOpen(), onkeydown: leave }, sidebar());
+  // It can have the focus as soon as it has begun to come into view.
+  effect(() => isSidebarOpen() && isOver.peek() && setTimeout(() => nav.querySelector("button, a")?.focus(), 60));
+  return nav;
 }
