@@ -31,8 +31,15 @@ export async function loadSession() {
   }
 }
 
+const lastWorks = [];
+/** Has `work` done before the session ends, while it is still allowed. */
+export function beforeSignOut(work) {
+  lastWorks.push(work);
+}
+
 /** Ends the session here. */
 export async function signOut() {
+  await Promise.allSettled(lastWorks.map((work) => work()));
   await send("POST", "/auth/logout").catch(() => {});
   keep("signed_in", null);
   forgetPersonal();

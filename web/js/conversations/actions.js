@@ -1,6 +1,7 @@
 // What can be done with a conversation, wherever it is shown.
 
 import { api, send } from "../api.js";
+import { beforeSignOut } from "../session.js";
 import { prefix, navigate, path, query } from "../router.js";
 import { askText, failed, notice } from "../overlay.js";
 import { conversationChanged, conversationRemoved, conversations } from "./list.js";
@@ -65,14 +66,18 @@ export function deleteConversation(conversation) {
   deletions.set(id, remove);
 }
 
-// Who leaves the page has not undone it.
-addEventListener("pagehide", () => {
-  for (const [id, remove] of [...deletions]) {
-    deletions.delete(id);
-    remove();
-    fetch(`${prefix}/api/v1/conversations/${id}`, { method: "DELETE", keepalive: true }).catch(() => {});
-  }
-});
+/** Who leaves has not undone it. */
+function finishDeletions() {
+  return Promise.all(
+    [...deletions].map(([id, remove]) => {
+      deletions.delete(id);
+      remove();
+      return fetch(`${prefix}/api/v1/conversations/${id}`, { method: "DELETE", keepalive: true }).catch(() => {});
+    }),
+  );
+}
+addEventListener("pagehide", finishDeletions);
+beforeSignOut(finishDeletions);
 
 function shortTitle(title) {
   const letters = [...title];

@@ -51,7 +51,8 @@ function listQuery() {
   return { archived: conversations.isArchive.peek(), workspace_id: currentWorkspace.peek() };
 }
 
-const isShown = (one) => !hiddenConversations.has(one.id);
+/** Whether a conversation was not deleted here a moment ago, while the server has it yet. */
+export const isShown = (one) => !hiddenConversations.has(one.id);
 
 async function moreConversations() {
   if (conversations.isLoading.peek() || conversations.isComplete.peek()) return;

@@ -11,7 +11,7 @@ import { shortcutList } from "../keys.js";
 import { chooseTheme, theme } from "../theme.js";
 import { chooseLanguage, language, languages, t } from "../language.js";
 import { isAdmin, isLocal, server, signOut } from "../session.js";
-import { activeAt, conversations } from "./list.js";
+import { activeAt, conversations, isShown } from "./list.js";
 import { TYPING_REST, hitPath, markedNodes } from "./snippet.js";
 
 const MAX_CONVERSATIONS = 8;
@@ -157,7 +157,7 @@ function drawPalette() {
     abort = new AbortController();
     const { signal: aborted } = abort;
     const found = q.trim() ? await api.get("/conversations/search", { q, limit: MAX_CONVERSATIONS }, { signal: aborted }).catch(() => null) : { data: [] };
-    if (found && !aborted.aborted) hits.set(found.data);
+    if (found && !aborted.aborted) hits.set(found.data.filter(isShown));
   };
   const input = (event) => {
     batch(() => {

@@ -7,7 +7,7 @@ import { api } from "../api.js";
 import { link, path, query, setQuery } from "../router.js";
 import { screenHead, title } from "../shell.js";
 import { formatAgo, formatTime } from "../format.js";
-import { conversations } from "./list.js";
+import { conversations, isShown } from "./list.js";
 import { loadWorkspaces, workspaces } from "./workspaces.js";
 import { TYPING_REST, hitPath, markedNodes } from "./snippet.js";
 import { t } from "../language.js";
@@ -42,7 +42,7 @@ function conversationSearch() {
       if (aborted.aborted) return;
       batch(() => {
         const known = new Set(cursor ? found.hits.peek().map((hit) => hit.id) : []);
-        found.hits.update((hits) => [...(cursor ? hits : []), ...page.data.filter((hit) => !known.has(hit.id))]);
+        found.hits.update((hits) => [...(cursor ? hits : []), ...page.data.filter((hit) => !known.has(hit.id) && isShown(hit))]);
         found.cursor.set(page.next_cursor);
         found.doneFor.set(key);
       });
