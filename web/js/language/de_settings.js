@@ -134,8 +134,8 @@ export const deSettings = {
     delete_text: "Wer nur über sie in einem Arbeitsbereich war, ist es nicht mehr.", count: { one: "{count} Mitglied", other: "{count} Mitglieder" },
   },
   users: {
-    accounts: "Konten", role: { user: "Person", admin: "Verwaltet den Server" }, disabled: "Ausgeschaltet", since: "seit {time}", rename: "Namen ändern",
-    make_admin: "Verwalten lassen", make_user: "Nicht mehr verwalten lassen",
+    accounts: "Konten", role: { user: "Person", admin: "Verwaltet den Server" }, disabled: "Ausgeschaltet", locked: "Gesperrt nach Fehlversuchen",
+    since: "seit {time}", rename: "Namen ändern", make_admin: "Verwalten lassen", make_user: "Nicht mehr verwalten lassen",
     unlock: "Fehlgeschlagene Anmeldungen verzeihen", unlocked: "Fehlgeschlagene Anmeldungen sind verziehen.", disable: "Ausschalten",
     disable_title: "{name} ausschalten?", enable: "Einschalten",
     disable_text: "Das Konto wird überall abgemeldet, und seine Antworten hören auf. Gelöscht wird nichts.", delete: "Mit allen Daten löschen",
@@ -213,7 +213,7 @@ export const deSettings = {
   health: {
     check: "Neu prüfen", none: "Noch keine", healthy: "Gesund", unhealthy: "Nicht gesund", takes_work: "Neue Antworten", ready_ready: "Angenommen",
     ready_draining: "Fährt herunter", ready_unavailable: "Nicht angenommen", database: "Datenbank",
-    database_ok: "Antwortet und speichert", database_away: "Antwortet oder speichert nicht", version: "Version", sign_in: "Anmeldung",
+    database_ok: "Antwortet und speichert", database_away: "Antwortet oder speichert nicht", version: "Version", started: "Läuft seit", sign_in: "Anmeldung",
     sign_in_none: "Keine: eine Person an diesem Rechner", sign_in_accounts: "Konten dieses Servers",
     sign_in_application: "Durch die Anwendung darum", answering: "{ok} von {count} haben zuletzt geantwortet", for_programs: "Für Programme",
     for_programs_intro: "Alles, was diese Seite tut, können Programme über dieselbe API.",

@@ -122,8 +122,8 @@ export const enSettings = {
     delete_text: "Who was in a workspace only by it is in it no more.", count: { one: "{count} member", other: "{count} members" },
   },
   users: {
-    accounts: "Accounts", role: { user: "Person", admin: "Administrator" }, disabled: "Switched off", since: "since {time}", rename: "Change the name",
-    make_admin: "Make administrator", make_user: "No longer administrator",
+    accounts: "Accounts", role: { user: "Person", admin: "Administrator" }, disabled: "Switched off", locked: "Locked after failed sign-ins",
+    since: "since {time}", rename: "Change the name", make_admin: "Make administrator", make_user: "No longer administrator",
     unlock: "Forgive failed sign-ins", unlocked: "Failed sign-ins are forgiven.", disable: "Switch off", disable_title: "Switch off {name}?",
     enable: "Switch on",
     disable_text: "They are signed out everywhere and their answers are stopped. Nothing of theirs is deleted.", delete: "Delete with all data",
@@ -199,7 +199,7 @@ export const enSettings = {
   health: {
     check: "Check again", none: "None yet", healthy: "Healthy", unhealthy: "Not healthy", takes_work: "New answers", ready_ready: "Accepted",
     ready_draining: "Shutting down", ready_unavailable: "Not accepted", database: "Database",
-    database_ok: "Answers and stores", database_away: "Does not answer or store", version: "Version", sign_in: "Sign-in",
+    database_ok: "Answers and stores", database_away: "Does not answer or store", version: "Version", started: "Running since", sign_in: "Sign-in",
     sign_in_none: "None: one person on this machine", sign_in_accounts: "Accounts of this server",
     sign_in_application: "By the application around it", answering: "{ok} of {count} answered last time", for_programs: "For programs",
     for_programs_intro: "All that this page does, programs can do over the same API.",

@@ -78,10 +78,13 @@ function connectionItem(list, connection) {
       },
       () => (connection().stale_since ? t("settings.connections.stale", { time: formatTime(connection().stale_since) }) : null),
     ],
-    actions: when(
-      () => mayChange(connection()),
-      () => [busyButton(t("settings.test"), test), actsButton(connection.peek().name, () => connectionActs(list, connection))],
-    ),
+    actions: [
+      busyButton(t("settings.test"), test),
+      when(
+        () => mayChange(connection()),
+        () => actsButton(connection.peek().name, () => connectionActs(list, connection)),
+      ),
+    ],
     below: () => result() && connectionTestView(result()),
   });
 }

@@ -2,6 +2,7 @@
 
 import { el } from "../dom.js";
 import { api } from "../api.js";
+import { formatTime } from "../format.js";
 import { server } from "../session.js";
 import { link, prefix } from "../router.js";
 import { badge, busyButton, resource, settingsPart, shown } from "./parts.js";
@@ -21,7 +22,11 @@ function healthFact(label, value) {
   return [el("dt", {}, label), el("dd", {}, value)];
 }
 
+const DATABASES = { sqlite: "SQLite", postgres: "PostgreSQL" };
+
 function healthFacts(data) {
+  // Told to administrators alone.
+  const { database, started_at: started } = server.peek();
   const { health, ready, connections, servers } = data;
   const isWell = health.status === "healthy";
   const answering = (list) => list.filter(({ status }) => status === "ok").length;
@@ -37,8 +42,12 @@ function healthFacts(data) {
       badge(t(`settings.health.ready_${ready.status}`), ready.status === "ready" ? "good" : "warn"),
       ready.reason && ready.reason !== health.reason ? el("p.error-text", {}, ready.reason) : null,
     ]),
-    healthFact(t("settings.health.database"), t(health.database === "ok" ? "settings.health.database_ok" : "settings.health.database_away")),
+    healthFact(t("settings.health.database"), [
+      t(health.database === "ok" ? "settings.health.database_ok" : "settings.health.database_away"),
+      DATABASES[database] ? ` (${DATABASES[database]})` : "",
+    ]),
     healthFact(t("settings.health.version"), health.version),
+    started ? healthFact(t("settings.health.started"), formatTime(started)) : null,
     healthFact(t("settings.health.sign_in"), t(`settings.health.sign_in_${server.peek().sign_in}`)),
     healthFact(t("settings.section.connections"), link("/settings/connections", {}, count(connections))),
     healthFact(t("settings.tools.servers"), link("/settings/tools", {}, count(servers))),

@@ -1,11 +1,13 @@
 // The models of all model servers: what they can do and cost, and which are offered.
 
-import { el } from "../dom.js";
+import { el, when } from "../dom.js";
 import { api } from "../api.js";
 import { formatNumber, formatTime } from "../format.js";
 import { computed, signal } from "../reactive.js";
 import { link, query, setQuery } from "../router.js";
 import { badge, modelsChanged, resource, searchField, settingsList, settingsPart, shown, switchButton } from "./parts.js";
+import { mayChange } from "./connection_section.js";
+import { loadOwnWorkspaces } from "./workspaces.js";
 import { t } from "../language.js";
 
 /** What a million tokens cost: `$3 in · $15 out`. */
@@ -14,7 +16,7 @@ function pricesText({ input, output }) {
   return t("settings.models.prices", { input: dollars(input), output: dollars(output) });
 }
 
-function modelItem(found, model) {
+function modelItem(found, model, canSwitch) {
   const { id, name, capabilities, context_window: window, prices } = model.peek();
   const change = async (isOn) => {
     const path = id.split("/").map(encodeURIComponent).join("/");
@@ -46,12 +48,20 @@ function modelItem(found, model) {
       ),
       () => (model().stale_since ? el("div.small.muted", {}, t("settings.connections.stale", { time: formatTime(model().stale_since) })) : null),
     ),
-    switchButton(t("settings.models.offer", { name: id }), () => model().is_active, change),
+    when(
+      () => canSwitch(model().connection_id),
+      () => switchButton(t("settings.models.offer", { name: id }), () => model().is_active, change),
+      () => (model.peek().is_active ? null : badge(t("settings.off"))),
+    ),
   );
 }
 
 export function modelSection() {
   const found = resource(async () => (await api.get("/models")).data);
+  // Whoever may change a model server says which of its models are offered.
+  const connections = resource(async () => (await api.get("/connections", { limit: 200 })).data);
+  const canSwitch = (id) => Boolean(connections.data()?.some((connection) => connection.id === id && mayChange(connection)));
+  loadOwnWorkspaces();
   const wanted = signal(query.peek().get("q") ?? "");
   const matching = computed(() => {
     const words = wanted().toLowerCase().split(/\s+/).filter(Boolean);
@@ -69,6 +79,6 @@ export function modelSection() {
   return settingsPart(
     null,
     { intro: t("settings.models.intro") },
-    shown(found, () => [search, settingsList(matching, (model) => modelItem(found, model), empty)]),
+    shown(found, () => [search, settingsList(matching, (model) => modelItem(found, model, canSwitch), empty)]),
   );
 }

@@ -7,7 +7,7 @@ import { formatTime } from "../format.js";
 import { icon } from "../icons.js";
 import { computed, signal } from "../reactive.js";
 import { isAdmin } from "../session.js";
-import { navigate, query, setQuery } from "../router.js";
+import { navigate, prefix, query, setQuery } from "../router.js";
 import { openToolServerForm, toolServerBadges } from "./tool_section.js";
 import { askAndDelete, badge, busyButton, resource, searchField, settingsPart, shown, switchButton } from "./parts.js";
 import { mayChange } from "./connection_section.js";
@@ -103,7 +103,7 @@ function toolItem(server, tool, setPolicy) {
 function loginPart(server, reload) {
   const { id } = server.peek();
   const begin = async () => {
-    const { location } = await api.post(`/tools/servers/${id}/login`);
+    const { location } = await api.post(`/tools/servers/${id}/login`, { return_to: `${prefix}/settings/tools/${id}` });
     window.location.assign(location);
   };
   const end = async () => {

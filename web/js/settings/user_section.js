@@ -62,6 +62,11 @@ async function deleteUser(users, account) {
   showReceipt(name, receipt);
 }
 
+/** Whether failed sign-ins keep an account out; a server that does not say so can be asked to forgive them anyhow. */
+function isLocked({ locked_until: until }) {
+  return until === undefined || (until !== null && new Date(until) > Date.now());
+}
+
 function userActs(users, account) {
   const { id, name, role, is_active: isActive } = account.peek();
   const isMe = id === user.peek()?.id;
@@ -81,7 +86,15 @@ function userActs(users, account) {
     });
     if (saved) putItem(users.items, saved);
   };
-  const unlock = () => api.post(`/users/${id}/unlock`).then(() => notice(t("settings.users.unlocked")), failed);
+  const unlock = async () => {
+    try {
+      await api.post(`/users/${id}/unlock`);
+      if (account.peek().locked_until) putItem(users.items, { ...account.peek(), locked_until: null });
+      notice(t("settings.users.unlocked"));
+    } catch (error) {
+      failed(error);
+    }
+  };
   const disable = () =>
     askAndDelete({
       title: t("settings.users.disable_title", { name }),
@@ -96,7 +109,7 @@ function userActs(users, account) {
       icon: "key",
       action: () => change({ role: role === "admin" ? "user" : "admin" }),
     },
-    { label: t("settings.users.unlock"), icon: "lock", action: unlock },
+    isLocked(account.peek()) && { label: t("settings.users.unlock"), icon: "lock", action: unlock },
     !isMe && {
       label: isActive ? t("settings.users.disable") : t("settings.users.enable"),
       icon: "user",
@@ -113,6 +126,7 @@ function userItem(users, account) {
     title: el("strong", { dir: "auto" }, () => account().name),
     badges: () => [
       account().role === "admin" ? badge(t("settings.users.role.admin"), "good") : null,
+      account().locked_until && isLocked(account()) ? badge(t("settings.users.locked"), "warn") : null,
       account().is_active ? null : badge(t("settings.users.disabled"), "bad"),
       id === user.peek()?.id ? badge(t("settings.people.you")) : null,
     ],
