@@ -79,7 +79,7 @@ export function hitCard(hit, rank, search) {
   return el(
     "li.hit",
     {},
-    el("div.row.hit-head", {}, el("h3.grow", {}, link(documentPath(hit), { class: "hit-title" }, icon("file"), el("span", { dir: "auto" }, hit.title))), el("span.badge.good", { title: t("knowledge.search.together") }, formatScore(hit.score))),
+    el("div.row.hit-head", {}, el("h2.grow", {}, link(documentPath(hit), { class: "hit-title" }, icon("file"), el("span", { dir: "auto" }, hit.title))), el("span.badge.good", { title: t("knowledge.search.together") }, formatScore(hit.score))),
     el("p.small.muted", { dir: "auto" }, [collectionName(hit.collection_id), where].filter(Boolean).join(" · ")),
     el("p.hit-text", { dir: "auto" }, nodes),
     search && hit.explain ? hitReasons(hit, rank, search, terms.filter(isSaid), terms.filter((term) => !isSaid(term))) : null,
