@@ -84,7 +84,7 @@ export function openPopover(anchor, content, { role = "dialog", label = null, pl
   closePopup();
   const [popup, dispose] = scoped(() => el("div.popup", { class: className, role, "aria-label": label, tabindex: "-1" }, content));
   // Within the dialog that is open, since what is outside of it cannot be reached; else within a landmark, as all content is.
-  (anchor.closest("dialog") ?? document.querySelector("main:not([inert])") ?? document.body).append(popup);
+  (anchor.closest("dialog, nav, main") ?? document.body).append(popup);
   place(popup, anchor, placement);
   const outside = (event) => !popup.contains(event.target) && !anchor.contains(event.target) && closePopup();
   const escape = (event) => event.key === "Escape" && (event.stopPropagation(), event.preventDefault(), closePopup(true));
