@@ -43,7 +43,8 @@ export function followEnd(scroller, content) {
     /** Shows a message in the middle. */
     show(node) {
       isAtEnd.set(false);
-      node.scrollIntoView({ block: "center" });
+      const [own, frame] = [node.getBoundingClientRect(), scroller.getBoundingClientRect()];
+      scroller.scrollTop += own.top - frame.top - Math.max(16, (frame.height - own.height) / 2);
       lastTop = scroller.scrollTop;
     },
   };

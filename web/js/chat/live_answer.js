@@ -95,8 +95,13 @@ export function liveAnswer() {
       callOf(data.call).waits.set(true);
       live.isWaiting.set(true);
     },
-    tool_progress: (data) => calls.get(data.id)?.progress.set(data),
+    tool_progress(data) {
+      // It runs, so somebody has allowed it.
+      calls.get(data.id)?.waits.set(false);
+      calls.get(data.id)?.progress.set(data);
+    },
     input_required(data) {
+      calls.get(data.id)?.waits.set(false);
       calls.get(data.id)?.question.set(data);
       live.isWaiting.set(true);
     },
