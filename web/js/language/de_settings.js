@@ -2,11 +2,10 @@
 
 export const deSettings = {
   title: "Einstellungen", all: "Alle Einstellungen", none_here: "Diesen Bereich gibt es nicht.",
-  name: "Name", description: "Beschreibung", address: "Adresse", status: "Zustand", role: "Rolle", saved: "Gespeichert", done: "Fertig", optional: "optional",
-  more_options: "Weitere Angaben", show_more: "Mehr zeigen", created: "Angelegt", on: "An", off: "Aus", yes: "Ja", no: "Nein", never: "Nie",
-  nobody: "Niemand",
+  name: "Name", description: "Beschreibung", address: "Adresse", status: "Zustand", role: "Rolle", saved: "Gespeichert", done: "Fertig", 
+  more_options: "Weitere Angaben", show_more: "Mehr zeigen", off: "Aus", never: "Nie", 
   shared: "Für alle auf diesem Server", shared_badge: "Für alle", shared_hint: "Alle Konten benutzen es, und nur wer verwaltet, ändert es.",
-  for_workspace: "Wer es benutzt", only_me: "Nur ich", test: "Testen", refresh: "Neu lesen", details: "Einzelheiten", remove: "Entfernen", search: "Suchen",
+  for_workspace: "Wer es benutzt", only_me: "Nur ich", test: "Testen", remove: "Entfernen", search: "Suchen",
   all_of_them: "Alle", copy_now: "Kopiere es jetzt: Es wird nur dieses eine Mal gezeigt.", enable: "Einschalten", disable: "Ausschalten",
   section: {
     general: "Allgemein", account: "Konto", connections: "Modellserver", models: "Modelle", prompts: "Prompts", tools: "Werkzeuge",

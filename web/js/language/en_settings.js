@@ -2,10 +2,10 @@
 
 export const enSettings = {
   title: "Settings", all: "All settings", none_here: "There is no such section.",
-  name: "Name", description: "Description", address: "Address", status: "Status", role: "Role", saved: "Saved", done: "Done", optional: "optional",
-  more_options: "More options", show_more: "Show more", created: "Made", on: "On", off: "Off", yes: "Yes", no: "No", never: "Never", nobody: "Nobody",
+  name: "Name", description: "Description", address: "Address", status: "Status", role: "Role", saved: "Saved", done: "Done", 
+  more_options: "More options", show_more: "Show more", off: "Off", never: "Never", 
   shared: "For everybody on this server", shared_badge: "Shared", shared_hint: "All accounts use it, and only administrators change it.",
-  for_workspace: "Who uses it", only_me: "Only me", test: "Test", refresh: "Read again", details: "Details", remove: "Remove", search: "Search",
+  for_workspace: "Who uses it", only_me: "Only me", test: "Test", remove: "Remove", search: "Search",
   all_of_them: "All", copy_now: "Copy it now: it is shown this once.", enable: "Switch on", disable: "Switch off",
   section: {
     general: "General", account: "Account", connections: "Model servers", models: "Models", prompts: "Prompts", tools: "Tools",

@@ -46,7 +46,7 @@ function approvedView(tool) {
 }
 
 function toolItem(server, tool, setPolicy) {
-  const { name, title, description, hints, input_schema: schema, offered_as: offered } = tool.peek();
+  const { name, offered_as: offered } = tool.peek();
   const choice = el(
     "select",
     {
@@ -70,10 +70,10 @@ function toolItem(server, tool, setPolicy) {
         el(
           "div.row.settings-item-title",
           {},
-          el("strong", { dir: "auto" }, title || name),
-          HINTS.filter((hint) => hints?.[hint]).map((hint) => badge(t(`settings.tools.hint.${hint}`), hint === "destructive" ? "warn" : "")),
+          el("strong", { dir: "auto" }, () => tool().title || name),
+          () => HINTS.filter((hint) => tool().hints?.[hint]).map((hint) => badge(t(`settings.tools.hint.${hint}`), hint === "destructive" ? "warn" : "")),
         ),
-        el("div.small.muted.settings-line", { dir: "auto" }, () => tool().description || description || ""),
+        el("div.small.muted.settings-line", { dir: "auto" }, () => tool().description ?? ""),
       ),
       el(
         "div.row.tight",
@@ -95,7 +95,7 @@ function toolItem(server, tool, setPolicy) {
       {},
       el("summary.small", {}, t("settings.tools.schema")),
       el("p.small.muted", {}, t("settings.tools.offered_as"), " ", el("code", {}, offered)),
-      el("pre.settings-code", {}, JSON.stringify(schema, null, 2)),
+      el("pre.settings-code", {}, () => JSON.stringify(tool().input_schema, null, 2)),
     ),
   );
 }
@@ -266,7 +266,11 @@ export function toolServerSection(id) {
       }
     };
     const setAll = async (policy) => {
-      const named = tools.peek().map(({ name }) => [name, policy]);
+      // To set a policy approves a tool: what is new or changed is looked at one by one.
+      const named = tools
+        .peek()
+        .filter(({ state }) => state === "approved")
+        .map(({ name }) => [name, policy]);
       if (named.length) server.set(await api.put(`/tools/servers/${id}/policy`, Object.fromEntries(named)));
     };
     return [
