@@ -1,8 +1,10 @@
 // What is typed and not sent: kept per conversation, so that a reload loses none of it.
 
+import { user } from "../session.js";
 import { keep, recall } from "../storage.js";
 
-const draftKey = (id) => id ?? "new";
+/** Of one account alone: others may use the browser too. */
+const draftKey = (id) => `${user.peek()?.id ?? ""}.${id ?? "new"}`;
 
 /** The draft of a conversation (null: of the next one): `{ text, items }`. */
 export function recallDraft(id) {

@@ -120,7 +120,7 @@ function sendingState(entry, actions) {
     if (entry.state() === "sending") {
       if (!error) return el("p.message-state.muted.small", {}, t("chat.sending"));
       const text = error.status === 429 && error.retryAfter ? t("chat.wait", { count: Math.ceil(error.retryAfter) }) : t("chat.trying_again");
-      return el("p.message-state.small", { role: "status" }, el("span", {}, `${error.message} ${text} `), el("button.text-button", { type: "button", onclick: () => actions.giveUp() }, t("chat.do_not_send")));
+      return el("p.message-state.small", { role: "status" }, el("span", {}, `${error.status === 401 ? t("chat.session_ended") : `${error.message} ${text}`} `), el("button.text-button", { type: "button", onclick: () => actions.giveUp() }, t("chat.do_not_send")));
     }
     if (entry.state() !== "failed") return null;
     return el(

@@ -1,5 +1,6 @@
 // What is on its way to the server, kept so that a reload or a failure loses nothing, and what runs this browser has begun.
 
+import { user } from "../session.js";
 import { keep, recall } from "../storage.js";
 
 /** A random id, also where the page is not served over HTTPS. */
@@ -18,19 +19,21 @@ function tabId() {
   }
 }
 
-/** The turns that the server has not confirmed: `{ clientId, conversationId, kind, messageId, body, tab }`. */
+const outboxUser = () => user.peek()?.id ?? null;
+
+/** The turns of this account that the server has not confirmed: `{ clientId, conversationId, kind, messageId, body, tab }`. */
 export function outboxItems() {
-  return recall("outbox", []);
+  return recall("outbox", []).filter((one) => one.user === outboxUser());
 }
 
 /** Keeps a turn until it is confirmed. */
 export function keepInOutbox(item) {
-  keep("outbox", [...outboxItems().filter((one) => one.clientId !== item.clientId), { ...item, tab: tabId() }]);
+  keep("outbox", [...recall("outbox", []).filter((one) => one.clientId !== item.clientId), { ...item, tab: tabId(), user: outboxUser() }]);
 }
 
 /** Forgets a turn that is confirmed or given up. */
 export function removeFromOutbox(clientId) {
-  const rest = outboxItems().filter((one) => one.clientId !== clientId);
+  const rest = recall("outbox", []).filter((one) => one.clientId !== clientId);
   keep("outbox", rest.length ? rest : null);
 }
 

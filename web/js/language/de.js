@@ -101,6 +101,7 @@ export const de = {
     sending: "Wird gesendet…",
     trying_again: "Sie wird von selbst noch einmal gesendet.",
     wait: { one: "Sie wird in {count} Sekunde noch einmal gesendet.", other: "Sie wird in {count} Sekunden noch einmal gesendet." },
+    session_ended: "Deine Sitzung ist zu Ende. Sie wird gesendet, sobald du wieder angemeldet bist.",
     do_not_send: "Nicht senden",
     take_back: "Zurück ins Eingabefeld",
     not_ours: "Etwas zwischen dieser Seite und dem Server hat an seiner Stelle geantwortet.",

@@ -2,8 +2,8 @@
 
 export const deSettings = {
   title: "Einstellungen", all: "Alle Einstellungen", none_here: "Diesen Bereich gibt es nicht.",
-  name: "Name", description: "Beschreibung", address: "Adresse", status: "Zustand", role: "Rolle", saved: "Gespeichert", done: "Fertig", 
-  more_options: "Weitere Angaben", show_more: "Mehr zeigen", off: "Aus", never: "Nie", 
+  name: "Name", description: "Beschreibung", address: "Adresse", status: "Zustand", role: "Rolle", saved: "Gespeichert", done: "Fertig",
+  more_options: "Weitere Angaben", show_more: "Mehr zeigen", off: "Aus", never: "Nie",
   shared: "Für alle auf diesem Server", shared_badge: "Für alle", shared_hint: "Alle Konten benutzen es, und nur wer verwaltet, ändert es.",
   for_workspace: "Wer es benutzt", only_me: "Nur ich", test: "Testen", remove: "Entfernen", search: "Suchen",
   all_of_them: "Alle", copy_now: "Kopiere es jetzt: Es wird nur dieses eine Mal gezeigt.", enable: "Einschalten", disable: "Ausschalten",

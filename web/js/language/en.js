@@ -100,6 +100,7 @@ export const en = {
     sending: "Sending…",
     trying_again: "It is sent again by itself.",
     wait: { one: "It is sent again in {count} second.", other: "It is sent again in {count} seconds." },
+    session_ended: "Your session has ended. It is sent once you have signed in.",
     do_not_send: "Do not send",
     take_back: "Back to the composer",
     not_ours: "Something between this page and the server answered in its place.",

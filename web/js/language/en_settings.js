@@ -2,8 +2,8 @@
 
 export const enSettings = {
   title: "Settings", all: "All settings", none_here: "There is no such section.",
-  name: "Name", description: "Description", address: "Address", status: "Status", role: "Role", saved: "Saved", done: "Done", 
-  more_options: "More options", show_more: "Show more", off: "Off", never: "Never", 
+  name: "Name", description: "Description", address: "Address", status: "Status", role: "Role", saved: "Saved", done: "Done",
+  more_options: "More options", show_more: "Show more", off: "Off", never: "Never",
   shared: "For everybody on this server", shared_badge: "Shared", shared_hint: "All accounts use it, and only administrators change it.",
   for_workspace: "Who uses it", only_me: "Only me", test: "Test", remove: "Remove", search: "Search",
   all_of_them: "All", copy_now: "Copy it now: it is shown this once.", enable: "Switch on", disable: "Switch off",
