@@ -17,12 +17,18 @@ export function documentBadge(document) {
   return el("span.badge.warn", {}, t(`knowledge.status.${status}`) + share);
 }
 
-/** Why a document failed: what a person can do about it, and the server's own sentence. */
+const KNOWN_FAILURES = ["empty", "encrypted", "damaged", "no_text", "cancelled", "too_large", "unsupported", "timeout", "unavailable", "upstream", "rate_limited", "unauthenticated"];
+
+/** What a person can do about a document that failed, in their language. */
+export function failureAdvice(document) {
+  const { code } = document.error ?? {};
+  return t(`knowledge.failure.${KNOWN_FAILURES.includes(code) ? code : "unread"}`);
+}
+
+/** Why a document failed: what can be done about it, and the server's own sentence. */
 export function documentFailure(document) {
-  const { code, detail } = document.error ?? {};
-  const known = ["empty", "encrypted", "damaged", "no_text", "cancelled", "too_large", "unsupported", "timeout", "unavailable", "upstream", "rate_limited", "unauthenticated"];
-  const advice = known.includes(code) ? t(`knowledge.failure.${code}`) : t("knowledge.failure.unread");
-  return [advice, detail ? el("span.failure-detail", { dir: "auto" }, detail) : null];
+  const { detail } = document.error ?? {};
+  return [failureAdvice(document), detail ? el("span.failure-detail", { dir: "auto" }, detail) : null];
 }
 
 /** A quiet wait, which is shown only when it lasts. */

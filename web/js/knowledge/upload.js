@@ -1,10 +1,11 @@
 // Files on their way to the server: a few at once, whatever screen is shown.
 
-import { ApiError, api, upload } from "../api.js";
+import { ApiError, api, isSignedOut, upload } from "../api.js";
 import { batch, signal } from "../reactive.js";
 import { formatBytes, formatNumber } from "../format.js";
 import { server } from "../session.js";
 import { t } from "../language.js";
+import { failureAdvice } from "./states.js";
 import { isUnderWay, watchDocument } from "./watch.js";
 import { showUploadTray } from "./tray.js";
 
@@ -25,6 +26,7 @@ export const uploadCounts = signal({ waiting: 0, sending: 0, reading: 0, ready: 
 
 let uploadLanesBusy = 0;
 let lastUpload = 0;
+let uploadsResumeAt = 0;
 let uploadCountTimer = null;
 
 /**
@@ -109,25 +111,29 @@ async function isFileReadable(file) {
 }
 
 async function sendWithPatience(item) {
+  const { signal: abort } = item.abort;
   for (let attempt = 1; ; attempt += 1) {
+    // What the server asks of one file is meant for all; and nobody is signed in meanwhile.
+    while (Date.now() < uploadsResumeAt || isSignedOut.peek()) await uploadPause(Math.max(500, uploadsResumeAt - Date.now()), abort);
     try {
       const form = new FormData();
       // A collection has one document of a source: a file that is sent again replaces itself.
       form.append("source", item.path);
       form.append("file", item.file, item.name);
       const onProgress = (share) => item.progress.set(share);
-      return await upload(`/knowledge/collections/${item.collectionId}/documents`, form, { onProgress, signal: item.abort.signal });
+      return await upload(`/knowledge/collections/${item.collectionId}/documents`, form, { onProgress, signal: abort });
     } catch (error) {
-      const isBusy = error instanceof ApiError && (error.status === 429 || error.status === 503 || (error.code === "offline" && (await isFileReadable(item.file))));
-      if (!isBusy || attempt >= UPLOAD_TRIES) throw error;
-      await uploadPause((error.retryAfter ?? 2 ** attempt) * 1000, item.abort.signal);
+      if (!(error instanceof ApiError)) throw error;
+      const isAway = error.status === 503 || (error.code === "offline" && (await isFileReadable(item.file)));
+      if (error.status === 429 || (isAway && attempt < UPLOAD_TRIES)) uploadsResumeAt = Date.now() + Math.min(60, error.retryAfter ?? 2 ** attempt) * 1000;
+      else if (error.status !== 401 || !isSignedOut.peek()) throw error;
     }
   }
 }
 
 function uploadPause(milliseconds, abort) {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, Math.min(milliseconds, 60000));
+    const timer = setTimeout(resolve, milliseconds);
     abort.addEventListener("abort", () => (clearTimeout(timer), reject(new DOMException("aborted", "AbortError"))));
   });
 }
@@ -139,7 +145,7 @@ function uploadTaken(item, document) {
   const follow = (now) => {
     if (!now) return setUpload(item, "cancelled");
     item.document.set(now);
-    setUpload(item, isUnderWay(now) ? "reading" : now.status, now.error?.detail ?? null);
+    setUpload(item, isUnderWay(now) ? "reading" : now.status, now.status === "failed" ? failureAdvice(now) : null);
   };
   follow(document);
   for (const listener of uploadListeners) listener(document);
