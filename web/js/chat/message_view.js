@@ -132,12 +132,22 @@ function sendingState(entry, actions) {
   };
 }
 
+/** Why an answer failed that was not seen failing: its run knows. */
+async function readFailure(entry) {
+  const run = runOf(entry.message.peek());
+  if (!run || entry.isFailureAsked) return;
+  entry.isFailureAsked = true;
+  const { error } = await api.get(`/runs/${run}`).catch(() => ({}));
+  if (error) entry.failure.set(error);
+}
+
 /** How an answer ended, where it is not whole. */
 function endingView(entry, actions) {
   return () => {
     const { status, content } = entry.message();
     if (entry.live() || entry.state() !== "stored" || !["interrupted", "failed", "cancelled"].includes(status)) return null;
     const failure = entry.failure();
+    if (status === "failed" && !failure) readFailure(entry);
     const hasText = content.some((part) => part.type === "text" && part.text.trim());
     if (status === "cancelled") return el("p.message-state.muted.small", {}, t("chat.stopped"), " ", hasText ? el("button.text-button.small", { type: "button", disabled: actions.isRunning, onclick: () => actions.goOn() }, t("chat.continue")) : null);
     return el(

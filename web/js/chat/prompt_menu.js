@@ -28,7 +28,7 @@ export function promptMenu(text, onchoose) {
     );
   };
   return {
-    attributes: { role: "combobox", "aria-autocomplete": "list", "aria-expanded": () => String(isOpen()), "aria-controls": () => (isOpen() ? id : null), "aria-activedescendant": () => (isOpen() ? `${id}-${at()}` : null) },
+    attributes: { "aria-autocomplete": "list", "aria-haspopup": "listbox", "aria-controls": () => (isOpen() ? id : null), "aria-activedescendant": () => (isOpen() ? `${id}-${at()}` : null) },
     node: when(isOpen, () => el("div.prompt-menu", { role: "listbox", id, "aria-label": t("chat.prompts") }, each(found, (prompt) => prompt.id, row))),
     /** Called with each change of the text. */
     typed() {
