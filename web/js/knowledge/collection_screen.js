@@ -5,12 +5,11 @@ import { el, each, when } from "../dom.js";
 import { icon } from "../icons.js";
 import { computed, effect, onCleanup, signal, untracked } from "../reactive.js";
 import { iconButton, openMenu } from "../overlay.js";
-import { link, navigate, query, setQuery } from "../router.js";
+import { link, navigate, query } from "../router.js";
 import { screenHead, title } from "../shell.js";
 import { t } from "../language.js";
 import { collectionChanged, collections, loadCollections } from "./collections.js";
 import { deleteCollection, openCollectionDialog } from "./collection_dialog.js";
-import { canFindByName } from "./document_finder.js";
 import { documentRow } from "./document_row.js";
 import { openAddDialog } from "./documents.js";
 import { chooseFiles, dropZone, takeDrops } from "./drop.js";
@@ -106,8 +105,7 @@ function collectionBody(id, collection, isEditable, add, load) {
 
 function documentList(id, isEditable, add, load) {
   const status = computed(() => (DOCUMENT_STATES.includes(query().get("status")) ? query().get("status") : null));
-  const named = computed(() => (canFindByName() ? (query().get("q") ?? "") : ""));
-  const list = paged("/knowledge/documents", () => ({ collection_id: id, status: status(), q: named(), limit: 50 }));
+  const list = paged("/knowledge/documents", () => ({ collection_id: id, status: status(), limit: 50 }));
   const stops = new Map();
   const isGone = { now: false };
   // The counts of the collection are the server's; they are asked for when documents have come to an end.
@@ -125,7 +123,7 @@ function documentList(id, isEditable, add, load) {
   let fresh = [];
   let showTimer = null;
   const show = (document) => {
-    if (document.collection_id !== id || named.peek() || (status.peek() && status.peek() !== document.status)) return;
+    if (document.collection_id !== id || (status.peek() && status.peek() !== document.status)) return;
     fresh.push(document);
     showTimer ??= setTimeout(() => {
       const byId = new Map(fresh.map((one) => [one.id, one]));
@@ -139,11 +137,7 @@ function documentList(id, isEditable, add, load) {
   };
   effect(() => {
     status();
-    named();
     untracked(() => list.reset());
-  });
-  effect(() => {
-    if (list.error()?.status === 400 && named()) canFindByName.set(false);
   });
   // Rows that are read now are followed while they are listed.
   effect(() => {
@@ -173,46 +167,21 @@ function documentList(id, isEditable, add, load) {
     if (document) documentSeen(documentId, document);
   };
   const isEmpty = computed(() => list.isComplete() && !list.items().length);
-  const isFiltered = computed(() => Boolean(status() || named()));
-  const filtered = (state) => {
-    const next = new URLSearchParams(query());
-    if (state) next.set("status", state);
-    else next.delete("status");
-    return `${collectionPath(id)}${next.size ? `?${next}` : ""}`;
-  };
-  const filter = (state) => link(() => filtered(state), { class: "tab small", "aria-current": () => (status() === state ? "true" : null) }, t(`knowledge.filter.${state ?? "all"}`));
+  const filter = (state) => link(collectionPath(id) + (state ? `?status=${state}` : ""), { class: "tab small", "aria-current": () => (status() === state ? "true" : null) }, t(`knowledge.filter.${state ?? "all"}`));
   return [
-    when(isEditable, () => documentDrop(add, isEmpty, isFiltered)),
-    when(() => !isEmpty() || isFiltered(), () =>
-      el(
-        "div.row.document-filters",
-        {},
-        el("nav.tabs.filters.grow", { "aria-label": t("knowledge.filter.label") }, [null, ...DOCUMENT_STATES].map(filter)),
-        when(canFindByName, nameField),
-      ),
-    ),
-    when(() => isEmpty() && (isFiltered() || !isEditable()), () => el("p.muted.none-here", {}, t(isFiltered.peek() ? "knowledge.filter.none" : "knowledge.collection.empty"))),
+    when(isEditable, () => documentDrop(add, isEmpty, status)),
+    when(() => !isEmpty() || status(), () => el("nav.tabs.filters", { "aria-label": t("knowledge.filter.label") }, [null, ...DOCUMENT_STATES].map(filter))),
+    when(() => isEmpty() && (status() || !isEditable()), () => el("p.muted.none-here", {}, t(status.peek() ? "knowledge.filter.none" : "knowledge.collection.empty"))),
     el("ul.document-list", { "aria-label": t("knowledge.collection.tab.documents") }, each(list.items, (document) => document.id, (document) => documentRow(document, isEditable, changed))),
     listEnd(list),
   ];
 }
 
-/** Finds documents by their names, as the address says. */
-function nameField() {
-  let timer = null;
-  onCleanup(() => clearTimeout(timer));
-  const set = (event) => {
-    clearTimeout(timer);
-    timer = setTimeout(() => setQuery("q", event.target.value.trim()), 250);
-  };
-  return el("input.name-field", { type: "search", value: query.peek().get("q") ?? "", placeholder: t("knowledge.filter.name"), "aria-label": t("knowledge.filter.name"), dir: "auto", oninput: set });
-}
-
 /** Large while there is nothing, one line once there is. */
-function documentDrop(add, isEmpty, isFiltered) {
+function documentDrop(add, isEmpty, status) {
   const [zone, isOver] = dropZone(add, { hint: "knowledge.drop.hint_same" });
   effect(() => {
-    zone.classList.toggle("large", isEmpty() && !isFiltered());
+    zone.classList.toggle("large", isEmpty() && !status());
     zone.classList.toggle("over", isOver());
   });
   return zone;

@@ -7,32 +7,33 @@ import { onCleanup, signal } from "../reactive.js";
 import { failed } from "../overlay.js";
 import { t } from "../language.js";
 
-/** Documents that are offered at most. */
+/** Documents that are offered, and pages of 200 that are looked through, at most. */
 const FINDER_ROWS = 8;
-/** Whether the server finds documents by their names; older ones list all. */
-export const canFindByName = signal(true);
+const FINDER_PAGES = 10;
 
-async function findByName(name) {
-  if (canFindByName.peek()) {
-    try {
-      return (await api.get("/knowledge/documents", { q: name, limit: FINDER_ROWS })).data;
-    } catch (error) {
-      if (error.status !== 400) throw error;
-      canFindByName.set(false);
-    }
+/** The documents with this in their names: `known` keeps what was read, newest first. */
+async function findByName(name, known) {
+  const wanted = name.toLowerCase();
+  const fits = () => known.documents.filter((document) => document.name.toLowerCase().includes(wanted)).slice(0, FINDER_ROWS);
+  for (;;) {
+    const found = fits();
+    if (found.length === FINDER_ROWS || known.isComplete) return found;
+    const { data, next_cursor } = await api.get("/knowledge/documents", { limit: 200, cursor: known.cursor });
+    known.documents.push(...data);
+    known.cursor = next_cursor;
+    known.isComplete = !next_cursor || known.documents.length >= FINDER_PAGES * 200;
   }
-  const { data } = await api.get("/knowledge/documents", { limit: 200 });
-  return data.filter((document) => document.name.toLowerCase().includes(name.toLowerCase())).slice(0, FINDER_ROWS);
 }
 
 /** A field for a name, and the documents that have it; `onpick(document)` gets the chosen one. */
 export function documentFinder(onpick) {
   const found = signal([]);
+  const known = { documents: [], cursor: null, isComplete: false };
   let timer = null;
   onCleanup(() => clearTimeout(timer));
   const look = async (name) => {
     try {
-      const documents = await findByName(name);
+      const documents = await findByName(name, known);
       if (input.value.trim() === name) found.set(documents);
     } catch (error) {
       failed(error);
@@ -44,7 +45,7 @@ export function documentFinder(onpick) {
     if (name) timer = setTimeout(look, 200, name);
     else found.set([]);
   };
-  const input = el("input", { type: "search", dir: "auto", placeholder: t("knowledge.filter.name"), oninput: changed });
+  const input = el("input", { type: "search", dir: "auto", oninput: changed });
   const pick = (document) => {
     found.set([]);
     input.value = document.name;

@@ -33,10 +33,8 @@ export function documentRow(document, isEditable, changed) {
   };
   const retry = async () => {
     isBusy.set(true);
-    const before = document.peek();
     try {
-      const fresh = await retryDocument(before);
-      if (fresh.id !== before.id) changed(before.id, null);
+      const fresh = await retryDocument(document.peek());
       changed(fresh.id, fresh);
     } catch (error) {
       failed(error);

@@ -13,7 +13,7 @@ import { collectionName, collections, loadCollections } from "./collections.js";
 import { documentKind, download } from "./document_row.js";
 import { documentChunks, documentText } from "./document_text.js";
 import { cancelDocument, deleteDocument, retryDocument } from "./documents.js";
-import { collectionPath, documentPath } from "./links.js";
+import { collectionPath } from "./links.js";
 import { originalView } from "./original_view.js";
 import { documentBadge, documentFailure, failureNote, mayChangeCollection, waiting } from "./states.js";
 import { isUnderWay, watchDocument } from "./watch.js";
@@ -68,7 +68,7 @@ export function documentScreen({ id }) {
 }
 
 function documentMenu(document, take) {
-  const retry = () => retryDocument(document.peek()).then((fresh) => (fresh.id === document.peek().id ? take(fresh) : navigate(documentPath({ document_id: fresh.id }))), failed);
+  const retry = () => retryDocument(document.peek()).then(take, failed);
   const leave = async () => {
     const { collection_id } = document.peek();
     if (await deleteDocument(document.peek())) navigate(collectionPath(collection_id));

@@ -1,6 +1,6 @@
 // Documents of a collection: adding, reading again, deleting.
 
-import { api, send, upload } from "../api.js";
+import { api } from "../api.js";
 import { el } from "../dom.js";
 import { signal } from "../reactive.js";
 import { confirmDialog, failed, notice, openDialog } from "../overlay.js";
@@ -8,27 +8,8 @@ import { t } from "../language.js";
 import { documentSeen } from "./watch.js";
 
 /** Reads a document again that failed. Gives the document as it is then. */
-export async function retryDocument(document) {
-  try {
-    return await api.post(`/knowledge/documents/${document.id}/retry`);
-  } catch (error) {
-    if (error.status !== 404 && error.status !== 405) throw error;
-    return sendAgain(document);
-  }
-}
-
-/** For servers without that route: the same source makes the bytes, sent once more, replace the document. */
-async function sendAgain({ id, collection_id, name, source, media_type, metadata }) {
-  const bytes = await (await send("GET", `/knowledge/documents/${id}/content`)).blob();
-  const form = new FormData();
-  form.append("name", name);
-  if (source) form.append("source", source);
-  form.append("media_type", media_type);
-  form.append("metadata", JSON.stringify(metadata ?? {}));
-  form.append("file", bytes, name);
-  const fresh = await upload(`/knowledge/collections/${collection_id}/documents`, form);
-  if (fresh.id !== id) await api.delete(`/knowledge/documents/${id}`);
-  return fresh;
+export function retryDocument({ id }) {
+  return api.post(`/knowledge/documents/${id}/retry`);
 }
 
 /** Deletes a document after asking. Gives whether it is gone. */

@@ -52,12 +52,24 @@ export function chooseFiles(onfiles, { isFolder = false } = {}) {
   input.click();
 }
 
+function carriesFiles(event) {
+  return event.dataTransfer?.types.includes("Files");
+}
+
+// A file that is dropped beside all zones must not make the browser leave the page for it.
+for (const type of ["dragover", "drop"]) {
+  addEventListener(type, (event) => {
+    if (!carriesFiles(event) || event.defaultPrevented) return;
+    event.preventDefault();
+    event.dataTransfer.dropEffect = "none";
+  });
+}
+
 /**
  * Makes `node` take what is dropped on it: gives a signal that says whether something hangs over it.
  */
 export function takeDrops(node, onfiles) {
   const isOver = signal(false);
-  const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
   let depth = 0;
   const handlers = {
     dragenter(event) {

@@ -22,11 +22,11 @@ export function showUploadTray() {
   document.body.append(tray);
 }
 
-function trayText({ total, sent, reading, failed }) {
+function trayText({ total, sent, reading, failed, ready }) {
   if (sent < total) return t("knowledge.upload.sending", { sent, total });
   if (reading) return t("knowledge.upload.reading", { count: reading });
   if (failed) return t("knowledge.upload.failed", { count: failed });
-  return t("knowledge.upload.done", { count: total });
+  return ready ? t("knowledge.upload.done", { count: ready }) : t("knowledge.upload.state.cancelled");
 }
 
 function drawTray() {

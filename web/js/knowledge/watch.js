@@ -47,9 +47,12 @@ function scheduleWatch(delay) {
   if (watchTimer === null && watched.size) watchTimer = setTimeout(watchTick, delay);
 }
 
+/** Where the next look into a collection goes on: more are watched than one look reads. */
+const watchCursors = new Map();
+
 async function watchCollection(collectionId) {
   const missing = new Set([...watched.values()].filter(({ document }) => document.collection_id === collectionId).map(({ document }) => document.id));
-  let cursor = null;
+  let cursor = watchCursors.get(collectionId) ?? null;
   for (let pages = 0; missing.size && pages < WATCH_PAGES; pages += 1) {
     // The newest come first, and what is under way mostly is new.
     const limit = Math.min(200, Math.max(20, missing.size));
@@ -63,6 +66,7 @@ async function watchCollection(collectionId) {
     cursor = page.next_cursor;
     if (!cursor) break;
   }
+  watchCursors.set(collectionId, missing.size ? cursor : null);
   for (const id of [...missing].slice(0, WATCH_SINGLE)) {
     const document = await api.get(`/knowledge/documents/${id}`).catch((error) => {
       if (error.status === 404) return null;
