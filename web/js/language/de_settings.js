@@ -109,8 +109,8 @@ export const deSettings = {
     prompts_none: "Er hat keine.",
   },
   people: {
-    person: "Ein Konto", group: "Eine Gruppe", email_or_id: "E-Mail oder Konto-ID", id: "Konto-ID", id_hint: "Jeder findet seine unter Einstellungen, Konto.",
-    you: "Du",
+    person: "Ein Konto", deleted: "Gelöschte Konten", group: "Eine Gruppe", email_or_id: "E-Mail oder Konto-ID", id: "Konto-ID",
+    id_hint: "Jeder findet seine unter Einstellungen, Konto.", you: "Du",
     unknown: "mit dieser Adresse gibt es kein Konto", no_id: "das ist keine Konto-ID; sie sieht aus wie 0199a3c2-…",
   },
   workspaces: {

@@ -99,8 +99,8 @@ export const enSettings = {
     prompts_none: "It has none.",
   },
   people: {
-    person: "An account", group: "A group", email_or_id: "E-mail or account id", id: "Account id", id_hint: "Everybody finds theirs in Settings, Account.",
-    you: "You",
+    person: "An account", deleted: "Deleted accounts", group: "A group", email_or_id: "E-mail or account id", id: "Account id",
+    id_hint: "Everybody finds theirs in Settings, Account.", you: "You",
     unknown: "there is no account with this address", no_id: "this is no account id; it looks like 0199a3c2-…",
   },
   workspaces: {

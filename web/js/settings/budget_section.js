@@ -7,7 +7,8 @@ import { isLocal } from "../session.js";
 import { models } from "../models.js";
 import { openForm } from "./form.js";
 import { groups, loadPeople, peopleChoices, personIdOf, personName } from "./people.js";
-import { loadOwnWorkspaces, ownWorkspaces, workspaceLabel } from "./workspaces.js";
+import { workspaces } from "../conversations/workspaces.js";
+import { reloadWorkspaces, workspaceLabel } from "./workspaces.js";
 import { askAndDelete, modelsChanged, pagedList, putItem, settingsItem, settingsPart, takeItem } from "./parts.js";
 import { t } from "../language.js";
 
@@ -41,7 +42,7 @@ async function addBudget(budgets) {
     "tenant",
     ...(isLocal.peek() ? [] : ["user"]),
     ...(groups.peek().length ? ["group"] : []),
-    ...(ownWorkspaces.peek()?.length ? ["workspace"] : []),
+    ...(workspaces.peek().length ? ["workspace"] : []),
     "model",
     "tag",
   ];
@@ -57,7 +58,7 @@ async function addBudget(budgets) {
         name: "workspace",
         label: t("settings.workspaces.one"),
         kind: "select",
-        options: (ownWorkspaces.peek() ?? []).map(({ id, name }) => [id, name]),
+        options: workspaces.peek().map(({ id, name }) => [id, name]),
         when: of("workspace"),
       },
       { name: "model", label: t("settings.budgets.model"), isRequired: true, list: offered.id, when: of("model"), hint: t("settings.budgets.model_hint") },
@@ -178,7 +179,7 @@ function priceItem(prices, price) {
 
 export function budgetSection() {
   loadPeople();
-  loadOwnWorkspaces();
+  reloadWorkspaces();
   modelsChanged();
   const [budgets, prices] = [paged("/budgets"), paged("/prices")];
   return [

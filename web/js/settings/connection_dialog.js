@@ -5,6 +5,7 @@ import { api } from "../api.js";
 import { icon } from "../icons.js";
 import { isAdmin, isLocal } from "../session.js";
 import { openDialog } from "../overlay.js";
+import { workspaces } from "../conversations/workspaces.js";
 import { effect, signal } from "../reactive.js";
 import { makeForm } from "./form.js";
 import { modelsChanged } from "./parts.js";
@@ -26,7 +27,7 @@ export function providerLabel(provider) {
   return label.startsWith("settings.") ? provider : label;
 }
 
-function connectionFields(connection, workspaces) {
+function connectionFields(connection, owned) {
   const isNew = !connection;
   return [
     isNew && {
@@ -58,12 +59,12 @@ function connectionFields(connection, workspaces) {
     isNew && !isLocal.peek() && isAdmin.peek() && { name: "shared", label: t("settings.shared"), kind: "check", hint: t("settings.shared_hint") },
     isNew &&
       !isLocal.peek() &&
-      workspaces.length > 0 && {
+      owned.length > 0 && {
         name: "workspace_id",
         label: t("settings.for_workspace"),
         kind: "select",
         when: (valueOf) => !valueOf("shared"),
-        options: [["", t("settings.only_me")], ...workspaces.map(({ id, name }) => [id, name])],
+        options: [["", t("settings.only_me")], ...owned.map(({ id, name }) => [id, name])],
       },
     ...CONNECTION_NUMBERS.map(([name, min, max]) => ({
       name: `settings.${name}`,
@@ -140,8 +141,7 @@ export async function openConnectionDialog(connection = null) {
   let place;
   const result = signal(null);
   const known = () => saved ?? connection;
-  const workspaces =
-    isLocal.peek() || connection ? [] : (await api.get("/workspaces", { limit: 200 }).catch(() => ({ data: [] }))).data.filter(({ role }) => role === "owner");
+  const owned = connection ? [] : workspaces.peek().filter(({ role }) => role === "owner");
   const send = async (values) => {
     result.set(null);
     let before = known();
@@ -159,7 +159,7 @@ export async function openConnectionDialog(connection = null) {
   await openDialog({
     title: connection ? t("settings.connections.change", { name: connection.name }) : t("settings.connections.add"),
     body: () => {
-      form = makeForm(connectionFields(connection, workspaces), { values: connectionValues(connection), send, saysSaved: false });
+      form = makeForm(connectionFields(connection, owned), { values: connectionValues(connection), send, saysSaved: false });
       if (!connection) followKind(form);
       return el(
         "div.stack",

@@ -8,7 +8,7 @@ import { isAdmin, isLocal } from "../session.js";
 import { signal } from "../reactive.js";
 import { connectionTestView, openConnectionDialog, providerLabel } from "./connection_dialog.js";
 import { actsButton, askAndDelete, badge, busyButton, modelsChanged, pagedList, putItem, settingsItem, settingsPart, takeItem } from "./parts.js";
-import { isOwnerOf, loadOwnWorkspaces, workspaceLabel } from "./workspaces.js";
+import { isOwnerOf, reloadWorkspaces, workspaceLabel } from "./workspaces.js";
 import { t } from "../language.js";
 
 const CONNECTION_BADGES = { ok: "good", unreachable: "bad", needs_key: "warn", unknown: "" };
@@ -91,7 +91,7 @@ function connectionItem(list, connection) {
 
 export function connectionSection() {
   const list = paged("/connections");
-  loadOwnWorkspaces();
+  reloadWorkspaces();
   const add = async () => {
     const saved = await openConnectionDialog();
     if (saved) putItem(list.items, saved);

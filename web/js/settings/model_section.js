@@ -7,7 +7,7 @@ import { computed, signal } from "../reactive.js";
 import { link, query, setQuery } from "../router.js";
 import { badge, modelsChanged, resource, searchField, settingsList, settingsPart, shown, switchButton } from "./parts.js";
 import { mayChange } from "./connection_section.js";
-import { loadOwnWorkspaces } from "./workspaces.js";
+import { reloadWorkspaces } from "./workspaces.js";
 import { t } from "../language.js";
 
 /** What a million tokens cost: `$3 in · $15 out`. */
@@ -61,7 +61,7 @@ export function modelSection() {
   // Whoever may change a model server says which of its models are offered.
   const connections = resource(async () => (await api.get("/connections", { limit: 200 })).data);
   const canSwitch = (id) => Boolean(connections.data()?.some((connection) => connection.id === id && mayChange(connection)));
-  loadOwnWorkspaces();
+  reloadWorkspaces();
   const wanted = signal(query.peek().get("q") ?? "");
   const matching = computed(() => {
     const words = wanted().toLowerCase().split(/\s+/).filter(Boolean);

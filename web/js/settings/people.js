@@ -33,6 +33,7 @@ export async function loadPeople() {
 
 /** What an account is called, or its id. */
 export function personName(id) {
+  if (/^[0-]+$/.test(id)) return t("settings.people.deleted");
   const found = people().find((one) => one.id === id) ?? (user()?.id === id ? user() : null);
   return found ? found.name || found.email || id : id;
 }

@@ -6,13 +6,14 @@ import { isAdmin, isLocal } from "../session.js";
 import { openForm } from "./form.js";
 import { loadPrompts, prompts } from "./prompts.js";
 import { actsButton, askAndDelete, badge, putItem, resource, settingsItem, settingsList, settingsPart, shown, takeItem } from "./parts.js";
-import { loadOwnWorkspaces, ownWorkspaces, workspaceLabel } from "./workspaces.js";
+import { workspaces } from "../conversations/workspaces.js";
+import { reloadWorkspaces, workspaceLabel } from "./workspaces.js";
 import { mayChange } from "./connection_section.js";
 import { t } from "../language.js";
 
 async function openPromptForm(prompt = null) {
   const isNew = !prompt;
-  const workspaces = (ownWorkspaces.peek() ?? []).filter(({ role }) => role !== "viewer");
+  const usable = workspaces.peek().filter(({ role }) => role !== "viewer");
   const saved = await openForm({
     title: isNew ? t("settings.prompts.new") : t("settings.prompts.change"),
     wide: true,
@@ -30,15 +31,15 @@ async function openPromptForm(prompt = null) {
       },
       isNew && isAdmin.peek() && !isLocal.peek() && { name: "shared", label: t("settings.shared"), kind: "check" },
       isNew &&
-        workspaces.length > 0 && {
+        usable.length > 0 && {
           name: "workspace_id",
           label: t("settings.prompts.workspace"),
           kind: "select",
           when: (valueOf) => !valueOf("shared"),
           hint: t("settings.prompts.workspace_hint"),
-          options: [["", t("settings.prompts.library")], ...workspaces.map(({ id, name }) => [id, name])],
+          options: [["", t("settings.prompts.library")], ...usable.map(({ id, name }) => [id, name])],
         },
-      (prompt?.workspace_id || (isNew && workspaces.length > 0)) && {
+      (prompt?.workspace_id || (isNew && usable.length > 0)) && {
         name: "is_active",
         label: t("settings.prompts.active"),
         kind: "check",
@@ -84,7 +85,7 @@ function promptItem(prompt) {
 }
 
 export function promptSection() {
-  loadOwnWorkspaces();
+  reloadWorkspaces();
   const found = resource(loadPrompts);
   return settingsPart(
     null,

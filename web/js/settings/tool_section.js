@@ -7,7 +7,8 @@ import { link, navigate } from "../router.js";
 import { openForm } from "./form.js";
 import { toolServerSection } from "./tool_server_section.js";
 import { badge, pagedList, resource, settingsItem, settingsList, settingsPart, shown } from "./parts.js";
-import { loadOwnWorkspaces, ownWorkspaces, workspaceLabel } from "./workspaces.js";
+import { workspaces } from "../conversations/workspaces.js";
+import { reloadWorkspaces, workspaceLabel } from "./workspaces.js";
 import { t } from "../language.js";
 
 const TOOL_SERVER_BADGES = { ok: "good", unreachable: "bad", needs_auth: "warn", unknown: "" };
@@ -41,7 +42,7 @@ function authConfigOf(values) {
 export function openToolServerForm(known = null) {
   const of = (type) => (valueOf) => valueOf("auth_type") === type;
   const kept = known?.has_auth ? t("settings.tools.auth_kept") : null;
-  const workspaces = (ownWorkspaces.peek() ?? []).filter(({ role }) => role === "owner");
+  const usable = workspaces.peek().filter(({ role }) => role === "owner");
   return openForm({
     title: known ? t("settings.connections.change", { name: known.name }) : t("settings.tools.add"),
     intro: known ? null : t("settings.tools.add_intro"),
@@ -74,12 +75,12 @@ export function openToolServerForm(known = null) {
       !known && isAdmin.peek() && !isLocal.peek() && { name: "shared", label: t("settings.shared"), kind: "check", hint: t("settings.shared_hint") },
       !known &&
         !isLocal.peek() &&
-        workspaces.length > 0 && {
+        usable.length > 0 && {
           name: "workspace_id",
           label: t("settings.for_workspace"),
           kind: "select",
           when: (valueOf) => !valueOf("shared"),
-          options: [["", t("settings.only_me")], ...workspaces.map(({ id, name }) => [id, name])],
+          options: [["", t("settings.only_me")], ...usable.map(({ id, name }) => [id, name])],
         },
     ],
     action: known ? t("save") : t("add"),
@@ -120,7 +121,7 @@ function builtInTools() {
 }
 
 export function toolSection(id) {
-  loadOwnWorkspaces();
+  reloadWorkspaces();
   if (id) return toolServerSection(id);
   const servers = paged("/tools/servers");
   const add = async () => {

@@ -8,6 +8,7 @@ import { link, navigate } from "../router.js";
 import { makeForm, openForm } from "./form.js";
 import { groups, loadPeople, peopleChoices, people, personIdOf } from "./people.js";
 import { askAndDelete, badge, busyButton, pagedList, putItem, resource, settingsItem, settingsPart, shown, takeItem } from "./parts.js";
+import { reloadWorkspaces } from "./workspaces.js";
 import { t } from "../language.js";
 
 const ROLES = ["viewer", "editor", "owner"];
@@ -61,6 +62,12 @@ async function addMember(id, members) {
   if (member) putItem(members.items, member);
 }
 
+/** Goes back to the list from a workspace that is there no more. */
+function leaveWorkspace() {
+  reloadWorkspaces();
+  navigate("/settings/workspaces");
+}
+
 function memberItem(workspace, members, member) {
   const { id, name, kind } = member.peek();
   const path = `/workspaces/${workspace.peek().id}/members`;
@@ -80,7 +87,7 @@ function memberItem(workspace, members, member) {
       text: isMe ? t("settings.workspaces.leave_text") : t("settings.workspaces.remove_text"),
       action: isMe ? t("settings.workspaces.leave") : t("settings.remove"),
       remove: () => api.delete(`${path}/${id}`),
-      then: () => (isMe ? navigate("/settings/workspaces") : takeItem(members.items, id)),
+      then: () => (isMe ? leaveWorkspace() : takeItem(members.items, id)),
     });
   const choice = () =>
     el(
@@ -105,14 +112,18 @@ function workspaceDetail(id) {
     const isOwner = workspace.peek().role === "owner";
     const members = paged(`/workspaces/${id}/members`);
     const { name } = workspace.peek();
-    const form = makeForm(nameFields(), { values: workspace.peek(), send: async (values) => workspace.set(await api.patch(`/workspaces/${id}`, values)) });
-    const archive = async () => workspace.set(await api.patch(`/workspaces/${id}`, { is_archived: !workspace.peek().is_archived }));
+    const change = async (fields) => {
+      workspace.set(await api.patch(`/workspaces/${id}`, fields));
+      reloadWorkspaces();
+    };
+    const form = makeForm(nameFields(), { values: workspace.peek(), send: (values) => change(values) });
+    const archive = () => change({ is_archived: !workspace.peek().is_archived });
     const remove = () =>
       askAndDelete({
         title: t("settings.connections.delete_title", { name }),
         text: t("settings.workspaces.delete_text"),
         remove: () => api.delete(`/workspaces/${id}`),
-        then: () => navigate("/settings/workspaces"),
+        then: leaveWorkspace,
       });
     return [
       settingsPart(
@@ -174,7 +185,9 @@ export function workspaceSection(id) {
       action: t("add"),
       send: (values) => api.post("/workspaces", values),
     });
-    if (made) navigate(`/settings/workspaces/${made.id}`);
+    if (!made) return;
+    reloadWorkspaces();
+    navigate(`/settings/workspaces/${made.id}`);
   };
   return settingsPart(
     null,
