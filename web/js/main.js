@@ -22,7 +22,7 @@ import { sharedScreen } from "./chat/shared_screen.js";
 
 function notFound() {
   title.set(t("error.not_found"));
-  return el("div.empty", {}, el("p", {}, t("error.not_found")), link("/", { class: "button primary" }, t("error.go_home")));
+  return el("div.empty", {}, el("h1", {}, t("error.not_found")), link("/", { class: "button primary" }, t("error.go_home")));
 }
 
 const ROUTES = [

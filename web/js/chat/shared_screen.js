@@ -108,8 +108,9 @@ function sharedPart(part, citations) {
 
 function sharedSources(citations) {
   return el(
-    "section.shared-sources",
-    { "aria-label": t("shared.sources") },
+    // No landmark: there is one to each answer.
+    "div.shared-sources",
+    {},
     el("h2.small.muted", {}, t("shared.sources")),
     el(
       "ol",
