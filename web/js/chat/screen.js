@@ -1,14 +1,13 @@
 // The chat: a conversation, or the start of one.
 
 import { append, el, when } from "../dom.js";
-import { icon } from "../icons.js";
-import { failed, notice } from "../overlay.js";
+import { failed, iconButton, notice } from "../overlay.js";
 import { effect, onCleanup, untracked } from "../reactive.js";
 import { isSignedOut } from "../api.js";
 import { navigate, query, setQuery } from "../router.js";
 import { loadCollections } from "../knowledge/collections.js";
 import { takeDrops } from "../knowledge/drop.js";
-import { areModelsLoaded, loadModels } from "../models.js";
+import { areModelsLoaded, loadModelsOnce } from "../models.js";
 import { t } from "../language.js";
 import { announcer } from "./announcer.js";
 import { chatHead } from "./chat_head.js";
@@ -16,6 +15,7 @@ import { composer } from "./composer.js";
 import { openConversationSettings } from "./conversation_settings.js";
 import { keepDraft, recallDraft } from "./draft.js";
 import { followEnd } from "./follow_end.js";
+import { isViewerOf, workspaces } from "../conversations/workspaces.js";
 import { onTabs } from "./outbox.js";
 import { startHeading, startNote } from "./start_view.js";
 import { lastModelOf, threadActions } from "./thread_actions.js";
@@ -32,7 +32,7 @@ export function chatScreen({ id = null }) {
   const settings = turnSettings(thread, () => lastModelOf(thread));
   // After the messages: they are looked at first.
   const loadRest = () => {
-    loadModels().catch((error) => error.status && error.status !== 401 && failed(error));
+    loadModelsOnce().catch((error) => error.status && error.status !== 401 && failed(error));
     if (settings.knowledge.peek().length) loadCollections();
   };
   if (areModelsLoaded.peek() || !id || thread.isLoaded.peek()) loadRest();
@@ -137,6 +137,8 @@ export function chatScreen({ id = null }) {
     endTabs();
   });
 
+  // Whoever may only read in a workspace has nowhere to write.
+  const isViewer = () => workspaces().length > 0 && Boolean(thread.conversation()?.workspace_id) && isViewerOf(thread.conversation().workspace_id);
   const isStart = () => !thread.id() && !thread.pages().length;
   const screen = el(
     "div.chat",
@@ -144,7 +146,7 @@ export function chatScreen({ id = null }) {
     chatHead(thread, openSettings),
     scroller,
     when(isStart, startHeading),
-    el("div.composer-place", {}, when(() => !isStart() && !follow.isAtEnd(), () => el("button.icon-button.to-end", { type: "button", "aria-label": t("chat.to_end"), title: t("chat.to_end"), onclick: () => follow.toEnd() }, icon("down"))), box.current.node),
+    el("div.composer-place", {}, when(() => !isStart() && !follow.isAtEnd(), () => iconButton("down", t("chat.to_end"), () => follow.toEnd(), { class: "to-end" })), when(isViewer, () => el("p.muted.read-only", {}, t("chat.read_only")), () => box.current.node)),
     when(isStart, startNote),
     announcer(),
   );

@@ -2,7 +2,7 @@
 
 import { api } from "../api.js";
 import { batch } from "../reactive.js";
-import { failed } from "../overlay.js";
+import { failed, notice } from "../overlay.js";
 import { currentWorkspace } from "../conversations/list.js";
 import { t } from "../language.js";
 import { contentOf } from "./attachments.js";
@@ -81,7 +81,10 @@ export function threadActions(thread, settings, { fill, onstarted, goToLeaf, atE
       if (thread.running.peek()) return false;
       const content = contentOf(text, items);
       const last = threadEntries(thread).at(-1);
-      if (last && last.state.peek() !== "stored") return false;
+      if (last && last.state.peek() !== "stored") {
+        notice(t("chat.unsent_first"));
+        return false;
+      }
       const body = { content, ...turnFields(settings, sampling()) };
       if (last) body.parent_id = last.message.peek().id;
       // Without any, the built-in answers look everywhere.
@@ -102,26 +105,27 @@ export function threadActions(thread, settings, { fill, onstarted, goToLeaf, atE
       return true;
     },
 
-    /** Sends what a reload or a failure left unsent. */
+    /** Sends what a reload or a failure left unsent. What the server has already it answers once: its place is shown anew. */
     resumeUnsent() {
       for (const item of outboxItems()) {
         if (item.conversationId !== thread.id.peek() || thread.running.peek()) continue;
-        if (threadEntries(thread).some((entry) => entry.turn?.item.clientId === item.clientId)) continue;
-        if (item.kind !== "message") {
-          // Its place is the server's to say; the message is found when the branch is read.
+        const entries = threadEntries(thread);
+        if (entries.some((entry) => entry.turn?.item.clientId === item.clientId)) continue;
+        const { content, model, parent_id: parent } = item.body;
+        const isIt = ({ id, sibling_ids: siblings }) => id === item.messageId || siblings?.includes(item.messageId);
+        const at = item.kind === "message" ? entries.findIndex((entry) => entry.message.peek().id === parent) + 1 : entries.findIndex((entry) => isIt(entry.message.peek()));
+        if (at < 0) {
+          // It is far above what is shown.
           removeFromOutbox(item.clientId);
-          if (item.body.content) fill(...writtenAgain([item.body.content].flat().map((part) => (typeof part === "string" ? { type: "text", text: part } : part))));
+          if (content) fill(...writtenAgain(content));
           continue;
         }
-        const question = threadEntry({ role: "user", content: item.body.content, status: "complete", created_at: new Date().toISOString() }, "sending");
-        const answer = answerEntry(item.body.model);
-        // It may be stored already, and its branch shown.
-        if (item.body.parent_id) {
-          const entries = threadEntries(thread);
-          const parent = entries.findIndex((entry) => entry.message.peek().id === item.body.parent_id);
-          if (parent >= 0 && entries[parent + 1]) truncateAt(thread, entries[parent + 1]);
-        }
-        appendEntries(thread, [question, answer]);
+        const question = content ? threadEntry({ role: "user", content, status: "complete", created_at: new Date().toISOString() }, "sending") : null;
+        const answer = answerEntry(model);
+        batch(() => {
+          if (entries[at] && (parent || item.kind !== "message")) truncateAt(thread, entries[at]);
+          appendEntries(thread, question ? [question, answer] : [answer]);
+        });
         begin(item, question, answer);
       }
     },

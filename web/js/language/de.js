@@ -102,6 +102,8 @@ export const de = {
     trying_again: "Sie wird von selbst noch einmal gesendet.",
     wait: { one: "Sie wird in {count} Sekunde noch einmal gesendet.", other: "Sie wird in {count} Sekunden noch einmal gesendet." },
     session_ended: "Deine Sitzung ist zu Ende. Sie wird gesendet, sobald du wieder angemeldet bist.",
+    unsent_first: "Sende erst die letzte Nachricht oder hol sie zurück.",
+    read_only: "In diesem Arbeitsbereich darfst du nur lesen.",
     do_not_send: "Nicht senden",
     take_back: "Zurück ins Eingabefeld",
     not_ours: "Etwas zwischen dieser Seite und dem Server hat an seiner Stelle geantwortet.",

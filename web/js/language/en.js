@@ -101,6 +101,8 @@ export const en = {
     trying_again: "It is sent again by itself.",
     wait: { one: "It is sent again in {count} second.", other: "It is sent again in {count} seconds." },
     session_ended: "Your session has ended. It is sent once you have signed in.",
+    unsent_first: "Send the last message first, or take it back.",
+    read_only: "You may only read in this workspace.",
     do_not_send: "Do not send",
     take_back: "Back to the composer",
     not_ours: "Something between this page and the server answered in its place.",
