@@ -3,6 +3,7 @@
 import { api, send } from "../api.js";
 import { beforeSignOut } from "../session.js";
 import { prefix, navigate, path, query } from "../router.js";
+import { keep } from "../storage.js";
 import { askText, failed, notice } from "../overlay.js";
 import { conversationChanged, conversationRemoved, conversations } from "./list.js";
 import { isViewerOf } from "./workspaces.js";
@@ -68,6 +69,7 @@ export function deleteConversation(conversation) {
 
 /** Who leaves has not undone it. */
 function finishDeletions() {
+  if (deletions.size) keep("deleted", [...deletions.keys()].map((id) => ({ id, at: Date.now() })));
   return Promise.all(
     [...deletions].map(([id, remove]) => {
       deletions.delete(id);

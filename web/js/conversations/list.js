@@ -15,6 +15,9 @@ export const writingConversations = signal(new Set());
 
 /** What was deleted and can still be undone: not shown, whatever the server says meanwhile. */
 const hiddenConversations = new Set();
+/** Milliseconds in which the server has done what it was told when the page was left. */
+const ON_ITS_WAY = 20000;
+for (const { id, at } of recall("deleted", [])) if (Date.now() - at < ON_ITS_WAY) hiddenConversations.add(id);
 let listCursor = null;
 /** A request of an epoch that is over says nothing any more. */
 let listEpoch = 0;
