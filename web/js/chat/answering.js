@@ -1,11 +1,11 @@
 // Turns: sending one until the server has it, and following its answer until it is finished.
 
-import { ApiError, isSignedOut, send } from "../api.js";
+import { ApiError, send } from "../api.js";
 import { batch } from "../reactive.js";
 import { conversationWriting } from "../conversations/list.js";
 import { announce } from "./announcer.js";
 import { liveAnswer } from "./live_answer.js";
-import { asSender, keepInOutbox, rememberRun, removeFromOutbox, tellTabs } from "./outbox.js";
+import { asSender, keepInOutbox, removeFromOutbox, tellTabs } from "./outbox.js";
 import { backoff, followRun, isPassing, runEvents, signedIn } from "./run_events.js";
 import { adoptThread, refreshConversation, storedMessages } from "./thread.js";
 import { t } from "../language.js";
@@ -79,7 +79,6 @@ async function sendUntilTaken(thread, run, question, onstarted) {
 function started(thread, run, question, data) {
   const { item, entry: answer } = run;
   removeFromOutbox(item.clientId);
-  rememberRun(data.message_id, data.run_id);
   run.runId = data.run_id;
   const live = answer.live.peek() ?? liveAnswer();
   batch(() => {
@@ -89,7 +88,7 @@ function started(thread, run, question, data) {
       question.state.set("stored");
       question.error.set(null);
     }
-    answer.message.update((message) => ({ ...message, id: data.message_id, conversation_id: data.conversation_id, parent_id: data.user_message_id, model: data.model, status: "streaming" }));
+    answer.message.update((message) => ({ ...message, id: data.message_id, conversation_id: data.conversation_id, parent_id: data.user_message_id, model: data.model, run_id: data.run_id, status: "streaming" }));
     answer.state.set("stored");
     answer.error.set(null);
     answer.live.set(live);
@@ -128,33 +127,18 @@ async function goOn(thread, run, after) {
   return true;
 }
 
-/** Follows an answer that was begun elsewhere or before a reload. Without its run, its message is looked at until it is finished. */
-export async function followAnswer(thread, entry, runId) {
+/** Follows an answer that was begun elsewhere or before a reload. */
+export async function followAnswer(thread, entry) {
   const live = liveAnswer();
   live.isReplay = true;
-  const run = { entry, abort: new AbortController(), isStopped: false, runId, item: null };
+  const run = { entry, abort: new AbortController(), isStopped: false, runId: entry.message.peek().run_id, item: null };
+  live.runId.set(run.runId);
   batch(() => {
     entry.live.set(live);
     thread.running.set(run);
   });
   conversationWriting(thread.id.peek(), true);
-  if (runId) {
-    live.runId.set(runId);
-    await goOn(thread, run, 0);
-    return;
-  }
-  for (let attempt = 1; ; attempt += 1) {
-    await backoff(Math.min(attempt, 4));
-    try {
-      const [message] = await storedMessages(thread.id.peek(), entry.message.peek().id);
-      if (message.status === "streaming") continue;
-      break;
-    } catch (error) {
-      if (error.status === 404) break;
-      if (isSignedOut.peek()) await signedIn();
-    }
-  }
-  await finishAnswer(thread, run, null);
+  await goOn(thread, run, 0);
 }
 
 /** The answer is over: what the server has stored takes the place of what was streamed. */

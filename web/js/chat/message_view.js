@@ -14,7 +14,6 @@ import { answerParts, markdownOf, questionParts } from "./answer_view.js";
 import { copyButton } from "./clipboard.js";
 import { openModelPicker } from "./model_picker.js";
 import { openRunDialog } from "./run_dialog.js";
-import { runOf } from "./outbox.js";
 
 /** `‹ 2/3 ›` */
 function branchSwitch(entry, actions) {
@@ -91,7 +90,7 @@ function messageMenu(anchor, entry, isEditing, actions) {
       isAnswer && isIdle && models.peek().length > 1 ? { label: t("chat.other_model"), icon: "spark", action: () => openModelPicker(anchor, message.model, (model) => actions.regenerate(entry, model)) } : false,
       isIdle ? { label: t(isAnswer ? "chat.edit_answer" : "edit"), icon: "edit", action: () => isEditing.set(true) } : false,
       { label: t("chat.fork"), icon: "branch", action: () => forkAt(message) },
-      isAnswer ? { label: t("chat.run.title"), icon: "info", action: () => openRunDialog(message, runOf(message)) } : false,
+      isAnswer ? { label: t("chat.run.title"), icon: "info", action: () => openRunDialog(message) } : false,
     ],
     { label: t("more") },
   );
@@ -134,7 +133,7 @@ function sendingState(entry, actions) {
 
 /** Why an answer failed that was not seen failing: its run knows. */
 async function readFailure(entry) {
-  const run = runOf(entry.message.peek());
+  const run = entry.message.peek().run_id;
   if (!run || entry.isFailureAsked) return;
   entry.isFailureAsked = true;
   const { error } = await api.get(`/runs/${run}`).catch(() => ({}));

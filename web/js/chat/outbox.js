@@ -1,4 +1,4 @@
-// What is on its way to the server, kept so that a reload or a failure loses nothing, and what runs this browser has begun.
+// What is on its way to the server, kept so that a reload or a failure loses nothing.
 
 import { user } from "../session.js";
 import { keep, recall } from "../storage.js";
@@ -43,16 +43,6 @@ export function removeFromOutbox(clientId) {
 export async function asSender(item, work) {
   if (navigator.locks) return navigator.locks.request(`aimate.turn.${item.clientId}`, { ifAvailable: true }, (lock) => (lock ? work() : undefined));
   return item.tab === undefined || item.tab === tabId() ? work() : undefined;
-}
-
-/** Remembers which run writes a message. */
-export function rememberRun(messageId, runId) {
-  keep("runs", [...recall("runs", []).filter(([id]) => id !== messageId).slice(-199), [messageId, runId]]);
-}
-
-/** The run that wrote or writes a message, as far as is known here. */
-export function runOf(message) {
-  return message.run_id ?? recall("runs", []).find(([id]) => id === message.id)?.[1] ?? null;
 }
 
 /** Other tabs of this browser. */

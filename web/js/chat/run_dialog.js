@@ -69,10 +69,10 @@ function manifestView(context) {
 }
 
 /** Shows what is known of how `message` came to be. */
-export function openRunDialog(message, runId) {
+export function openRunDialog(message) {
   const run = signal(undefined);
   const error = signal(null);
-  if (runId) api.get(`/runs/${runId}`).then(run.set, error.set);
+  if (message.run_id) api.get(`/runs/${message.run_id}`).then(run.set, error.set);
   else run.set(null);
   return openDialog({
     title: t("chat.run.title"),

@@ -79,7 +79,7 @@ export function chatScreen({ id = null }) {
   append(pages, [
     el("div.thread-top", {}, topOf(thread)),
     threadPages(thread, actions, scroller),
-    when(thread.isPart, () => el("p.thread-end", {}, el("button.quiet", { type: "button", onclick: () => navigate(`/c/${id}`) }, t("chat.goes_on")))),
+    when(thread.partOf, () => el("p.thread-end", {}, el("button.quiet", { type: "button", onclick: () => navigate(`/c/${id}?leaf=${thread.partOf.peek()}`) }, t("chat.goes_on")))),
   ]);
 
   // Another branch, or a message that a search found.
@@ -89,7 +89,7 @@ export function chatScreen({ id = null }) {
   });
 
   async function open(leaf, mark) {
-    if (!mark && thread.isLoaded.peek() && thread.leaf === leaf && !thread.isPart.peek()) {
+    if (!mark && thread.isLoaded.peek() && thread.leaf === leaf && !thread.partOf.peek()) {
       queueMicrotask(follow.toEnd);
       refreshThread(thread);
     } else {

@@ -3,7 +3,6 @@
 import { api } from "../api.js";
 import { batch, signal } from "../reactive.js";
 import { conversationChanged, conversations } from "../conversations/list.js";
-import { runOf } from "./outbox.js";
 import { followAnswer } from "./answering.js";
 
 /** Messages that are read at a time. */
@@ -36,8 +35,8 @@ export function newThread(id = null) {
     /** The entry that is being answered: what sends it, stops it. */
     running: signal(null),
     leaf: null,
-    /** A message that was asked for and stands within the branch: what follows it is not shown. */
-    isPart: signal(false),
+    /** Where only the branch up to a message is shown that was asked for: the end of the branch, else null. */
+    partOf: signal(null),
     cursor: null,
     epoch: 0,
   };
@@ -92,18 +91,21 @@ export async function loadThread(thread, leaf = null, mark = null) {
   thread.isLoading.set(true);
   thread.error.set(null);
   try {
-    let page = await messagesPage(thread, { leaf });
-    let isPart = false;
-    if (mark && !page.data.some((message) => message.id === mark)) {
-      page = await messagesPage(thread, { leaf: mark });
-      thread.leaf = mark;
-      isPart = true;
+    let page = await messagesPage(thread, mark ? { through: mark } : { leaf });
+    let partOf = null;
+    if (mark) {
+      thread.leaf = page.data.at(-1)?.id ?? null;
+      if (!page.data.some((message) => message.id === mark)) {
+        partOf = thread.leaf;
+        thread.leaf = mark;
+        page = await messagesPage(thread, { leaf: mark });
+      }
     }
     if (epoch !== thread.epoch) return;
     batch(() => {
       thread.cursor = page.next_cursor;
       thread.hasOlder.set(Boolean(page.next_cursor));
-      thread.isPart.set(isPart);
+      thread.partOf.set(partOf);
       thread.pages.set(page.data.length ? [pageOf(page.data.map((message) => threadEntry(message)))] : []);
       thread.isLoaded.set(true);
     });
@@ -120,7 +122,7 @@ export async function loadThread(thread, leaf = null, mark = null) {
 /** An answer that is being written goes on here. */
 function resumeAnswers(thread) {
   const entry = threadEntries(thread).at(-1);
-  if (entry?.message.peek().status === "streaming" && !entry.live.peek()) followAnswer(thread, entry, runOf(entry.message.peek()));
+  if (entry?.message.peek().status === "streaming" && !entry.live.peek()) followAnswer(thread, entry);
 }
 
 /** Reads the page before the first one. */
@@ -146,7 +148,7 @@ export async function loadOlder(thread) {
 
 /** Looks whether something was said elsewhere, and takes it over; what is shown and unchanged stays. */
 export async function refreshThread(thread) {
-  if (!thread.id.peek() || thread.running.peek() || thread.isLoading.peek() || !thread.isLoaded.peek() || thread.isPart.peek()) return;
+  if (!thread.id.peek() || thread.running.peek() || thread.isLoading.peek() || !thread.isLoaded.peek() || thread.partOf.peek()) return;
   const { epoch } = thread;
   let page;
   let conversation;
@@ -154,7 +156,7 @@ export async function refreshThread(thread) {
     conversation = await api.get(`/conversations/${thread.id.peek()}`);
     const known = thread.conversation.peek();
     if (known?.updated_at === conversation.updated_at) return;
-    page = await messagesPage(thread, { leaf: thread.leaf });
+    page = await messagesPage(thread, { through: thread.leaf });
   } catch {
     // Nobody asked for it.
     return;
@@ -163,6 +165,7 @@ export async function refreshThread(thread) {
   thread.conversation.set(conversation);
   const entries = threadEntries(thread);
   const at = new Map(entries.map((entry, index) => [entry.message.peek().id, index]));
+  if (thread.leaf) thread.leaf = page.data.at(-1)?.id ?? null;
   const first = page.data.findIndex((message) => at.has(message.id));
   if (first < 0) {
     if (page.data.length || entries.length) loadThread(thread, thread.leaf);
@@ -207,6 +210,12 @@ function truncateAfter(thread, entry) {
   const entries = threadEntries(thread);
   const next = entries[entries.indexOf(entry) + 1];
   if (next) truncateAt(thread, next);
+}
+
+/** The end of the branch through a message: the newest message below it. */
+export async function leafThrough(thread, messageId) {
+  const page = await messagesPage(thread, { through: messageId, limit: 1, html: null });
+  return page.data.at(-1).id;
 }
 
 /** Reads a message again, with its HTML and branches, and the `count - 1` before it. Gives them, oldest first. */

@@ -10,7 +10,7 @@ import { runTurn, giveUpTurn, stopRun } from "./answering.js";
 import { samplingOf } from "./conversation_settings.js";
 import { freshClientId, outboxItems, removeFromOutbox } from "./outbox.js";
 import { quotedFile } from "./quoted_file.js";
-import { appendEntries, lastEntry, loadThread, refreshConversation, storedMessages, threadEntries, threadEntry, truncateAt } from "./thread.js";
+import { appendEntries, lastEntry, leafThrough, loadThread, refreshConversation, storedMessages, threadEntries, threadEntry, truncateAt } from "./thread.js";
 import { turnFields } from "./turn_settings.js";
 
 /** The beginning of a text, in one line. */
@@ -19,32 +19,8 @@ function shortLine(text) {
   return letters.length > 60 ? `${letters.slice(0, 59).join("")}…` : letters.join("");
 }
 
-/** The last message that a branch was seen to end with, by each message of it. */
-const seenLeaves = new Map();
-const MAX_SEEN = 5000;
-
 function answerEntry(model) {
   return threadEntry({ role: "assistant", content: [], status: "streaming", model, created_at: new Date().toISOString() }, "waiting");
-}
-
-/** The last message below `messageId`: as the server says, else as it was seen here. */
-async function leafBelow(conversationId, messageId) {
-  try {
-    const page = await api.get(`/conversations/${conversationId}/messages`, { through: messageId, limit: 1 });
-    return page.data.at(-1).id;
-  } catch (error) {
-    if (error.status !== 400) throw error;
-    return seenLeaves.get(messageId) ?? messageId;
-  }
-}
-
-/** Remembers where the branch that is shown ends. */
-function rememberLeaf(thread) {
-  const entries = threadEntries(thread);
-  const leaf = entries.at(-1)?.message.peek().id;
-  if (!leaf) return;
-  if (seenLeaves.size > MAX_SEEN) seenLeaves.clear();
-  for (const entry of entries) seenLeaves.set(entry.message.peek().id, leaf);
 }
 
 /** The text and attachments of a message, to write it again. */
@@ -171,7 +147,6 @@ export function threadActions(thread, settings, { fill, onstarted, goToLeaf, atE
       const content = [...kept, { type: "text", text }];
       const body = { content, ...turnFields(settings, sampling()) };
       if (settings.knowledge.peek().length) body.knowledge = settings.knowledge.peek();
-      rememberLeaf(thread);
       const question = threadEntry({ role: "user", content, status: "complete", parent_id: message.parent_id, created_at: new Date().toISOString() }, "sending");
       const answer = answerEntry(body.model);
       batch(() => {
@@ -184,7 +159,6 @@ export function threadActions(thread, settings, { fill, onstarted, goToLeaf, atE
     async editAnswer(entry, text) {
       const message = entry.message.peek();
       const stored = await api.put(`/conversations/${message.conversation_id}/messages/${message.id}`, { content: text });
-      rememberLeaf(thread);
       const [listed] = await storedMessages(message.conversation_id, stored.id);
       batch(() => {
         truncateAt(thread, entry);
@@ -199,7 +173,6 @@ export function threadActions(thread, settings, { fill, onstarted, goToLeaf, atE
       const message = entry.message.peek();
       const body = { ...turnFields(settings, sampling()) };
       if (model) body.model = model;
-      rememberLeaf(thread);
       const answer = answerEntry(body.model);
       batch(() => {
         truncateAt(thread, entry);
@@ -212,9 +185,8 @@ export function threadActions(thread, settings, { fill, onstarted, goToLeaf, atE
     goOn: () => actions.send(t("chat.continue_text"), []),
 
     async openBranch(messageId) {
-      rememberLeaf(thread);
       try {
-        goToLeaf(await leafBelow(thread.id.peek(), messageId));
+        goToLeaf(await leafThrough(thread, messageId));
       } catch (error) {
         failed(error);
       }

@@ -270,7 +270,7 @@ export const de = {
       window: "Das Modell liest {window} Tokens, davon sind {reserved} für die Antwort frei gehalten. Gezählt mit {tokenizer}.",
       window_unknown: "Wie viel das Modell liest, ist nicht bekannt. Gezählt mit {tokenizer}.",
       inexact: "Die Zahl ist geschätzt.",
-      unknown: "Was dem Modell gezeigt wurde, weiß der Browser, der gefragt hat.",
+      unknown: "Für diesen Wortlaut wurde kein Modell gefragt.",
     },
     start: {
       morning: "Guten Morgen",

@@ -269,7 +269,7 @@ export const en = {
       window: "The model reads {window} tokens, of which {reserved} are kept for the answer. Counted with {tokenizer}.",
       window_unknown: "The model's window is not known. Counted with {tokenizer}.",
       inexact: "The count is an estimate.",
-      unknown: "What the model was shown is known in the browser that asked.",
+      unknown: "No model was asked for this wording.",
     },
     start: {
       morning: "Good morning",
