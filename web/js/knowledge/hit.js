@@ -91,10 +91,10 @@ function hitReasons(hit, rank, search, said, missing) {
   const shares = scoreShares(hit, search);
   const words = shares.text === null ? t("knowledge.search.no_words") : text_rank ? t("knowledge.search.word_rank", { rank: text_rank }) : t("knowledge.search.not_by_words");
   const meaning = shares.cosine === null ? t("knowledge.search.no_meaning") : vector_rank ? t("knowledge.search.meaning_rank", { rank: vector_rank }) : t("knowledge.search.not_by_meaning");
-  const chips = (list, kind) => list.map((term) => el(`span.term.${kind}`, { dir: "auto" }, search.labels.get(term)));
+  const chips = (list, kind) => list.map((term) => search.weights.chip(term, kind));
   return el(
     "details.hit-why",
-    {},
+    { ontoggle: search.weights.load },
     el("summary", {}, scoreBar(shares), el("span.visually-hidden", {}, t("knowledge.search.why"))),
     el(
       "div.hit-reasons",

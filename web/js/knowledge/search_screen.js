@@ -13,6 +13,7 @@ import { hitCard, termLabels } from "./hit.js";
 import { missingDocument } from "./missing_document.js";
 import { collectionPicker } from "./picker.js";
 import { failureNote, waiting } from "./states.js";
+import { termWeights } from "./term_weights.js";
 
 const SEARCH_STEP = 20;
 const SEARCH_MOST = 200;
@@ -143,7 +144,7 @@ function searchForm() {
 }
 
 function searchResult({ data, warnings, explain, body }, limit) {
-  if (explain) explain.labels = termLabels(body.query, explain.terms);
+  if (explain) explain.weights = termWeights(body, explain, termLabels(body.query, explain.terms));
   // Places before the reranker: by the fused score.
   const before = new Map([...data].sort((a, b) => (b.explain?.fused ?? 0) - (a.explain?.fused ?? 0)).map((hit, at) => [hit.chunk_id, at + 1]));
   const time = explain?.timings?.total_ms;
@@ -179,12 +180,12 @@ function searchCourse(explain) {
   const times = Object.entries(explain.timings).filter(([, value]) => value > 0).map(([name, value]) => `${t(`knowledge.search.time.${name}`)} ${formatNumber(value, { maximumFractionDigits: 1 })} ms`);
   return el(
     "details",
-    {},
+    { ontoggle: explain.weights.load },
     el("summary", {}, t("knowledge.search.how")),
     el(
       "dl.facts",
       {},
-      fact("terms", explain.terms.length ? explain.terms.map((term) => el("span.term.said", { dir: "auto" }, explain.labels.get(term))) : t("knowledge.search.no_terms")),
+      fact("terms", explain.terms.length ? explain.terms.map((term) => explain.weights.chip(term, "said")) : t("knowledge.search.no_terms")),
       fact("models", explain.models.join(", ") || t("knowledge.search.no_models")),
       number("passages", explain.chunks),
       number("filtered", explain.filtered),

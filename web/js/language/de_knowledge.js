@@ -187,7 +187,7 @@ export const deKnowledge = {
     no_words: "nicht nach Worten gesucht",
     no_meaning: "nicht nach Bedeutung gesucht",
     moved: "Platz {before} vor dem Umordnen, {after} danach",
-    matched: "Worte der Frage darin",
+    matched: "Darin (Anteil an den Worten)",
     missing: "Nicht darin",
     weighing: "Bei dieser Frage zählt die Bedeutung {meaning}, die Worte {words}.",
     how: "Wie die Suche verlief",

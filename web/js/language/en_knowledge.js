@@ -187,7 +187,7 @@ export const enKnowledge = {
     no_words: "not looked for by words",
     no_meaning: "not looked for by meaning",
     moved: "Place {before} before reranking, {after} after",
-    matched: "Words of the question in it",
+    matched: "In it (share of the words)",
     missing: "Not in it",
     weighing: "Meaning counts {meaning}, words {words} for this question.",
     how: "How the search went",
