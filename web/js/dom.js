@@ -42,6 +42,8 @@ function setProp(node, name, value) {
     const fixed = (node.fixedClass ??= node.getAttribute("class") ?? "");
     node.setAttribute("class", [fixed, value].filter(Boolean).join(" "));
   } else if (name === "style") Object.assign(node.style, value);
+  // An option's property is its text until there is the attribute, so an empty one would not be set.
+  else if (name === "value" && node.localName === "option") node.setAttribute("value", value ?? "");
   else if (PROPERTIES.has(name)) {
     if (node[name] !== value) node[name] = value ?? "";
   } else if (value === null || value === undefined || value === false) node.removeAttribute(name);
