@@ -171,7 +171,7 @@ export const deKnowledge = {
     least: "Mindestens",
     any_score: "Jeder Wert",
     count: { one: "{count} Abschnitt", other: "{count} Abschnitte" },
-    took: "{count} Abschnitte in {time}",
+    took: { one: "{count} Abschnitt in {time}", other: "{count} Abschnitte in {time}" },
     nothing: "Nichts gefunden.",
     nothing_hint: "Versuche andere Worte, suche in allen Sammlungen oder nach Worten und Bedeutung.",
     start: "Frag etwas und sieh, welche Abschnitte gefunden werden und warum.",

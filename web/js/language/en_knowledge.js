@@ -171,7 +171,7 @@ export const enKnowledge = {
     least: "At least",
     any_score: "Any score",
     count: { one: "{count} passage", other: "{count} passages" },
-    took: "{count} passages in {time}",
+    took: { one: "{count} passage in {time}", other: "{count} passages in {time}" },
     nothing: "Nothing was found.",
     nothing_hint: "Try other words, look in all collections, or search by words and meaning.",
     start: "Ask something, and see which passages are found and why.",
