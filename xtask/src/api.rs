@@ -18,6 +18,7 @@ const LIBRARIES: [&str; 11] = [
     "aimate-core",
     "aimate-http",
     "aimate-index",
+    "aimate-markdown",
     "aimate-mcp",
     "aimate-object-store",
     "aimate-providers",

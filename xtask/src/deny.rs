@@ -56,19 +56,24 @@ fn packages(metadata: &Value) -> Vec<Package> {
 /// The part of `deny.toml` that is checked here.
 struct Rules {
     licenses: Vec<String>,
+    /// Names, each with a license that it alone may have.
+    exceptions: Vec<(String, String)>,
     /// Names, each with the version that it must be below to be banned.
     bans: Vec<(String, Option<String>)>,
 }
 
 impl Rules {
     fn parse(toml: &str) -> Result<Self> {
-        let mut rules = Self { licenses: Vec::new(), bans: Vec::new() };
+        let mut rules = Self { licenses: Vec::new(), exceptions: Vec::new(), bans: Vec::new() };
         let mut section = "";
         for line in toml.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
             if line.starts_with('[') && line.ends_with(']') && !line.contains('"') {
                 section = line.trim_matches(['[', ']']);
             } else if section == "licenses" && line.starts_with('"') {
                 rules.licenses.extend(line.split('"').nth(1).map(str::to_owned));
+            } else if section == "licenses" && line.starts_with("{ crate = ") {
+                let mut quoted = line.split('"').skip(1).step_by(2).map(str::to_owned);
+                rules.exceptions.extend(quoted.next().zip(quoted.next()));
             } else if section == "bans" && line.starts_with("{ crate = ") {
                 let banned = line.split('"').nth(1).unwrap_or_default();
                 let (name, below) =
@@ -87,7 +92,9 @@ impl Rules {
         let foreign = packages.iter().filter(|package| package.source.is_some());
         let mut found = Vec::new();
         for package in foreign {
-            if !self.allows(&package.license) {
+            let is_exception =
+                |(name, license): &(String, String)| *name == package.name && *license == package.license;
+            if !self.allows(&package.license) && !self.exceptions.iter().any(is_exception) {
                 found.push(format!(
                     "{package}: its license is `{}`, which deny.toml does not allow",
                     package.license
@@ -192,6 +199,20 @@ mod tests {
         ] {
             assert_eq!(broken("a", "1.0.0", license, REGISTRY), usize::from(!is_allowed), "{license}");
         }
+    }
+
+    #[test]
+    fn exception_is_for_one_crate() {
+        let rules = format!(
+            "{RULES}[licenses]\nexceptions = [\n    {{ crate = \"a\", allow = [\"MPL-2.0\"] }},\n]\n"
+        );
+        let rules = Rules::parse(&rules).unwrap();
+        let broken = |name: &str, license: &str| {
+            let (name, license) = (name.to_owned(), license.to_owned());
+            let source = Some(REGISTRY.to_owned());
+            rules.broken(&[Package { name, version: "1.0.0".to_owned(), license, source }]).len()
+        };
+        assert_eq!((broken("a", "MPL-2.0"), broken("a", "GPL-3.0"), broken("b", "MPL-2.0")), (0, 1, 1));
     }
 
     #[test]

@@ -52,6 +52,8 @@ pub use aimate_core::{conformance, testing};
 #[cfg(feature = "http")]
 pub use aimate_http as http;
 pub use aimate_index as index;
+#[cfg(feature = "markdown")]
+pub use aimate_markdown as markdown;
 #[cfg(any(feature = "mcp", feature = "mcp-server"))]
 pub use aimate_mcp as mcp;
 #[cfg(feature = "object-store")]
