@@ -133,6 +133,7 @@ const ROUTES: &[(&str, &str, Access)] = &[
     ("GET", "/api/v1/knowledge/documents/{id}", Scope(Read)),
     ("DELETE", "/api/v1/knowledge/documents/{id}", Scope(Write)),
     ("POST", "/api/v1/knowledge/documents/{id}/cancel", Scope(Write)),
+    ("POST", "/api/v1/knowledge/documents/{id}/retry", Scope(Write)),
     ("GET", "/api/v1/knowledge/documents/{id}/chunks", Scope(Read)),
     ("GET", "/api/v1/knowledge/documents/{id}/content", Scope(Read)),
     ("GET", "/api/v1/knowledge/documents/{id}/events", Scope(Read)),

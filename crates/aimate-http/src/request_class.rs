@@ -56,7 +56,7 @@ pub(crate) fn takes_a_body(method: &Method, path: &str) -> bool {
             | ["tools", "servers", _, "test" | "login"]
             | ["groups", _, "members", _]
             | ["runs", _, "cancel"]
-            | ["knowledge", "documents", _, "cancel"]
+            | ["knowledge", "documents", _, "cancel" | "retry"]
     )
 }
 

@@ -120,6 +120,7 @@ pub(crate) fn documented_routes(with_accounts: bool) -> OpenApiRouter<App> {
         .routes(routes!(document::list))
         .routes(routes!(document::get, document::delete))
         .routes(routes!(document::cancel))
+        .routes(routes!(document::retry))
         .routes(routes!(document::chunks))
         .routes(routes!(search::search))
         .routes(routes!(usage::summarize))

@@ -180,6 +180,7 @@ pub async fn others_see_no_document(stores: &Stores) {
         missing(stores.documents.rename(&scope, &moves, at(5)).await);
         assert_eq!(stores.documents.delete(&scope, &[mine.id]).await.unwrap(), []);
         missing(stores.documents.cancel(&scope, waiting.id, &cancelled(), at(5)).await);
+        missing(stores.documents.retry(&scope, waiting.id, at(5)).await);
         missing(stores.documents.chunks(&scope, mine.id, 0, 10).await);
     }
     assert_eq!(fixture.get(mine.id).await, mine);
@@ -264,6 +265,30 @@ pub async fn cancelled_document_has_failed(stores: &Stores) {
     assert_eq!(stores.ingest.publish(&fixture.me, &late).await.unwrap(), []);
     assert_eq!(fixture.chunks(waiting.id).await, ["apple"]);
     missing(stores.documents.cancel(&fixture.me, id(), &cancelled(), at(9)).await);
+    fixture.is_tidy().await;
+}
+
+pub async fn failed_document_is_tried_again(stores: &Stores) {
+    let fixture = Fixture::with_space(stores).await;
+    let retry = async |id| stores.documents.retry(&fixture.me, id, at(11)).await.unwrap();
+    let ready = fixture.ready("a", &["apple"]).await;
+    // What has not failed stays as it is.
+    assert_eq!(retry(ready.id).await, ready);
+    let waiting = fixture.add("b").await;
+    assert_eq!(retry(waiting.id).await, waiting);
+    let fence = fixture.fence(waiting.id).await;
+    stores.documents.cancel(&fixture.me, waiting.id, &cancelled(), at(9)).await.unwrap();
+    let expected = Document { updated_at: at(11), ..waiting.clone() };
+    assert_eq!(retry(waiting.id).await, expected);
+    assert_eq!(fixture.get(waiting.id).await, expected);
+    // Who worked on it before is fenced off.
+    let late = fixture.publication(vec![fixture.published(fence, &["late"])]);
+    assert_eq!(stores.ingest.publish(&fixture.me, &late).await.unwrap(), []);
+    let fence = fixture.fence(waiting.id).await;
+    let again = fixture.publication(vec![fixture.published(fence, &["again"])]);
+    stores.ingest.publish(&fixture.me, &again).await.unwrap();
+    assert_eq!(fixture.chunks(waiting.id).await, ["again"]);
+    missing(stores.documents.retry(&fixture.me, id(), at(11)).await);
     fixture.is_tidy().await;
 }
 

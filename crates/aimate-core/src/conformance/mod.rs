@@ -485,6 +485,7 @@ macro_rules! conformance_tests {
                 moved_documents_keep_their_text
                 deleted_documents_are_gone
                 cancelled_document_has_failed
+                failed_document_is_tried_again
                 chunks_come_in_order
                 upload_becomes_a_document
                 upload_that_was_given_up_becomes_none

@@ -167,6 +167,19 @@ pub(crate) async fn cancel(
     Ok(Json(app.engine.knowledge(&scope).cancel(id).await?))
 }
 
+/// Reads a document that is `failed` again, from the file that is stored; one that is not stays as
+/// it is.
+#[utoipa::path(post, path = "/api/v1/knowledge/documents/{id}/retry", tag = "knowledge",
+    params(("id" = DocumentId, Path)), responses((status = 202, body = Document)))]
+pub(crate) async fn retry(
+    State(app): State<App>,
+    Caller(scope): Caller,
+    Path(id): Path<DocumentId>,
+) -> Result<Response> {
+    let document = app.engine.knowledge(&scope).retry(id).await?;
+    Ok(json::accepted(&format!("/api/v1/knowledge/documents/{id}"), document))
+}
+
 /// Lists the searchable chunks of a document, in order.
 #[utoipa::path(get, path = "/api/v1/knowledge/documents/{id}/chunks", tag = "knowledge",
     params(("id" = DocumentId, Path), ChunkQuery), responses((status = 200, body = List<Chunk>)))]

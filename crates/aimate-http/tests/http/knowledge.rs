@@ -476,6 +476,32 @@ async fn unreadable_document_fails_with_a_reason() {
 }
 
 #[tokio::test]
+async fn failed_document_is_read_again() {
+    let library = library().await;
+    let bench = &library.bench;
+    let at = library.collection("manuals").await;
+    let body = json!({"name": "a.docx", "text": "PK\u{3}\u{4} is how an archive begins, but this is none"});
+    let document = bench.post(&format!("{at}/documents"), body).await.json();
+    let path = format!("{DOCUMENTS}/{}", id(&document));
+    bench.get(&format!("{path}/events")).await;
+    let failed = bench.get(&path).await.json();
+    assert_eq!(failed["status"], "failed", "{failed}");
+    let retried = bench.post(&format!("{path}/retry"), json!({})).await;
+    assert_eq!(
+        (retried.status.as_u16(), retried.header("location")),
+        (202, path.as_str()),
+        "{}",
+        retried.body
+    );
+    assert_eq!((&retried.json()["status"], &retried.json()["error"]), (&json!("pending"), &Value::Null));
+    // The bytes are what they were, and so is what comes of them.
+    bench.get(&format!("{path}/events")).await;
+    let again = bench.get(&path).await.json();
+    assert_eq!((&again["status"], &again["error"]), (&failed["status"], &failed["error"]));
+    bench.post(&format!("{DOCUMENTS}/{UNKNOWN}/retry"), json!({})).await.problem(404, "not_found");
+}
+
+#[tokio::test]
 async fn cancel_and_delete() {
     let library = library_with([], Options::local(), |builder| builder.readers(0)).await;
     let bench = &library.bench;

@@ -123,6 +123,13 @@ const CANCEL: Sql = Sql::Same(
      RETURNING id, collection_id, name, title, source, media_type, size, content_hash, blob_id, status, error, \
      progress, chunk_count, warnings, metadata, created_at, updated_at",
 );
+const RETRY: Sql = Sql::Same(
+    "UPDATE documents SET status = 'pending', error = NULL, progress = 0, attempt = attempt + 1, tries = 0, \
+     worker_id = NULL, not_before = 0, updated_at = $4 WHERE tenant_id = $1 AND user_id = $2 AND id = $3 \
+     AND status = 'failed' \
+     RETURNING id, collection_id, name, title, source, media_type, size, content_hash, blob_id, status, error, \
+     progress, chunk_count, warnings, metadata, created_at, updated_at",
+);
 /// Those of a version that was not published.
 const DELETE_VECTORS: Sql = Sql::Same(
     "DELETE FROM vectors WHERE tenant_id = $1 AND document_id = $2 AND NOT EXISTS \
@@ -229,6 +236,17 @@ impl DocumentStore for SqlStore {
         now: Timestamp,
     ) -> Result<Document> {
         cancel(self, scope, id, reason, now).await
+    }
+
+    async fn retry(&self, scope: &Scope, id: DocumentId, now: Timestamp) -> Result<Document> {
+        let retried = self.database.write(RETRY.scoped(scope).bind(id).bind(now)).await?;
+        match retried.first() {
+            Some(row) => document(row),
+            None => {
+                ownership::check_document(self, scope, id).await?;
+                get(self, scope, id).await
+            }
+        }
     }
 
     async fn chunks(&self, scope: &Scope, id: DocumentId, from: u32, limit: u32) -> Result<Vec<Chunk>> {

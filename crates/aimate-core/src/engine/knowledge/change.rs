@@ -47,6 +47,21 @@ impl Knowledge {
         store.cancel(&owner, id, &reason, now).await
     }
 
+    /// Reads a document that is `failed` again, from the bytes that are stored; one that is not
+    /// stays as it is.
+    ///
+    /// # Errors
+    /// `NotFound`; `Forbidden` to who may not change it.
+    pub async fn retry(&self, id: DocumentId) -> Result<Document> {
+        self.engine.admit(&self.scope).await?;
+        let inner = &self.engine.inner;
+        let found = inner.stores.documents.get(&self.scope, id).await?;
+        let owner = self.owner_of(found.collection_id).await?;
+        let document = inner.stores.documents.retry(&owner, id, inner.sources.now()).await?;
+        inner.knowledge.added.notify_one();
+        Ok(document)
+    }
+
     /// Gives documents other names and sources without reading them again, in
     /// one commit: they may take each other's.
     ///
