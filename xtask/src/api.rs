@@ -12,7 +12,7 @@ use crate::process::Result;
 use crate::source::{Module, modules, read};
 
 /// The crates that others depend on.
-const LIBRARIES: [&str; 11] = [
+const LIBRARIES: [&str; 12] = [
     "aimate",
     "aimate-accounts",
     "aimate-core",

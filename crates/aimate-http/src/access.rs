@@ -95,6 +95,8 @@ const ROUTES: &[(&str, &str, Access)] = &[
     ("PATCH", "/api/v1/conversations/{id}/messages/{mid}", Scope(Write)),
     ("POST", "/api/v1/conversations/{id}/messages/{mid}/regenerate", Scope(Write)),
     ("POST", "/api/v1/messages", Scope(Write)),
+    #[cfg(feature = "markdown")]
+    ("POST", "/api/v1/markdown", Scope(Read)),
     ("GET", "/api/v1/runs/{id}", Scope(Read)),
     ("GET", "/api/v1/runs/{id}/events", Scope(Read)),
     ("POST", "/api/v1/runs/{id}/cancel", Scope(Write)),

@@ -45,6 +45,8 @@ pub(crate) struct AppState {
     /// Room for what is large of requests' bodies while they arrive, a permit for
     /// [`BODY_UNIT`] bytes.
     pub(crate) body_room: Arc<Semaphore>,
+    #[cfg(feature = "markdown")]
+    pub(crate) rendering: crate::markdown::Rendering,
     #[cfg(feature = "mcp")]
     pub(crate) mcp: aimate_mcp::server::HttpServer,
 }
@@ -67,6 +69,8 @@ impl App {
             user_seats: PerUser::default(),
             rate_limiter: engine.rate_limiter(options.rate_limits),
             work: Work::new(options.max_requests),
+            #[cfg(feature = "markdown")]
+            rendering: crate::markdown::Rendering::default(),
             #[cfg(feature = "mcp")]
             mcp: crate::mcp_server::server(engine.clone(), &options),
             large_events: Arc::default(),

@@ -51,6 +51,8 @@ mod health;
 mod invite;
 mod json;
 mod knowledge;
+#[cfg(feature = "markdown")]
+mod markdown;
 #[cfg(feature = "mcp")]
 mod mcp;
 #[cfg(feature = "mcp")]

@@ -42,6 +42,10 @@ pub(crate) struct MessageQuery {
     limit: Option<u32>,
     /// The `next_cursor` of the page before.
     cursor: Option<String>,
+    /// Whether each part of type `text` or `reasoning` has its text as HTML that is safe to show too,
+    /// as `html`; default false. A part without it is too long.
+    #[cfg(feature = "markdown")]
+    html: Option<bool>,
 }
 
 /// Lists a branch, newest page first, each page oldest message first.
@@ -53,7 +57,7 @@ pub(crate) async fn list(
     Caller(scope): Caller,
     Path(id): Path<ConversationId>,
     Query(query): Query<MessageQuery>,
-) -> Result<List<ListedMessage>> {
+) -> Result<Response> {
     let list = format!("messages/{id}");
     let page = page(&list, query.limit, query.cursor.as_deref())?;
     let conversations = app.engine.conversations(&scope);
@@ -67,7 +71,12 @@ pub(crate) async fn list(
         (None, Some(message)) if page.after.is_none() => Some(conversations.newest_leaf(id, message).await?),
         (leaf, _) => leaf,
     };
-    Ok(List::of(&list, conversations.messages(id, leaf, page).await?))
+    let listed = List::of(&list, conversations.messages(id, leaf, page).await?);
+    #[cfg(feature = "markdown")]
+    if query.html == Some(true) {
+        return Ok(crate::markdown::with_html(&app, listed, "data").await?.into_response());
+    }
+    Ok(listed.into_response())
 }
 
 /// Starts a conversation with a message and answers it: as a stream of events, or with

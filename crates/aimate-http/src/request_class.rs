@@ -14,6 +14,7 @@ pub(crate) fn of(method: &Method, path: &str) -> RequestClass {
     match parts.as_slice() {
         ["auth", "password"] => RequestClass::Auth,
         ["knowledge", "search"] | ["conversations", "search"] => RequestClass::Search,
+        ["markdown"] => RequestClass::Read,
         _ if is_read(method) => RequestClass::Read,
         ["messages"] | ["conversations", _, "messages", ..] | ["chat", "completions"] | ["embeddings"] => {
             RequestClass::Chat
@@ -102,6 +103,7 @@ mod tests {
             (Method::POST, "/api/v1/auth/password", "auth"),
             (Method::GET, "/api/v1/auth/me", "read"),
             (Method::POST, "/mcp", "read"),
+            (Method::POST, "/api/v1/markdown", "read"),
         ] {
             assert_eq!(class(method.clone(), path), expected, "{method} {path}");
         }

@@ -131,6 +131,7 @@ pub(crate) fn documented_routes(with_accounts: bool) -> OpenApiRouter<App> {
         .routes(routes!(price::list, price::create))
         .routes(routes!(price::delete))
         .routes(routes!(openai::models))
+        .merge(markdown_routes())
         .merge(account_routes(with_accounts))
         .layer(compression());
     let streams = OpenApiRouter::new()
@@ -180,6 +181,17 @@ fn account_routes(are_there: bool) -> OpenApiRouter<App> {
 
 #[cfg(not(feature = "accounts"))]
 fn account_routes(_: bool) -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+}
+
+/// Rendering, where it is built in.
+#[cfg(feature = "markdown")]
+fn markdown_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(crate::markdown::render))
+}
+
+#[cfg(not(feature = "markdown"))]
+fn markdown_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
 }
 

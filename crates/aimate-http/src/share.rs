@@ -8,6 +8,8 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, REFERRER_POLICY};
 use http::{HeaderName, HeaderValue, StatusCode};
 use http_body_util::BodyExt as _;
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use crate::app::App;
 use crate::error::{Failure, Result};
@@ -61,12 +63,30 @@ pub(crate) async fn revoke(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// How a shared conversation is shown.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct SharedQuery {
+    /// Whether each part of type `text` has its text as HTML that is safe to show too, as `html`;
+    /// default false. A part without it is too long.
+    #[cfg(feature = "markdown")]
+    html: Option<bool>,
+}
+
 /// Returns what a link shows. It needs no credential: the token is all that is asked for.
 #[utoipa::path(get, path = "/api/v1/shared/{token}", tag = "shares", security(()),
-    params(("token" = String, Path, description = "The `token` of the link")),
+    params(("token" = String, Path, description = "The `token` of the link"), SharedQuery),
     responses((status = 200, body = SharedConversation)))]
-pub(crate) async fn shared(State(app): State<App>, Path(token): Path<String>) -> Response {
-    let mut response = open(&app, &token).await.unwrap_or_else(Failure::into_response);
+pub(crate) async fn shared(
+    State(app): State<App>,
+    Path(token): Path<String>,
+    query: Result<Query<SharedQuery>>,
+) -> Response {
+    let opened = match query {
+        Ok(Query(query)) => open(&app, &token, &query).await,
+        Err(failure) => Err(failure),
+    };
+    let mut response = opened.unwrap_or_else(Failure::into_response);
     // The address is the secret: it is not to be kept, told to others or found again.
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -76,10 +96,17 @@ pub(crate) async fn shared(State(app): State<App>, Path(token): Path<String>) ->
 }
 
 /// What a link shows, with its room until it is sent.
-async fn open(app: &App, token: &str) -> Result<Response> {
+async fn open(app: &App, token: &str, query: &SharedQuery) -> Result<Response> {
     let room = app.room_for_shared()?;
     let shown: SharedConversation = app.engine.shared(token).await?;
-    Ok(Json(shown).into_response().map(|body| {
+    #[cfg(feature = "markdown")]
+    let shown = match query.html {
+        Some(true) => crate::markdown::with_html(app, shown, "messages").await?.into_response(),
+        _ => Json(shown).into_response(),
+    };
+    #[cfg(not(feature = "markdown"))]
+    let (shown, SharedQuery {}) = (Json(shown).into_response(), query);
+    Ok(shown.map(|body| {
         let held = body.map_frame(move |frame| {
             let _ = &room;
             frame

@@ -419,9 +419,9 @@ impl<'m> Writer<'m> {
             self.out.push_str("<section class=\"footnotes\">\n");
             for (number, body) in bodies {
                 let id = self.note_id(number);
-                let _ = write!(
+                let _ = writeln!(
                     self.out,
-                    "<div class=\"footnote\" id=\"{id}\"><sup>{number}</sup> {body}</div>\n"
+                    "<div class=\"footnote\" id=\"{id}\"><sup>{number}</sup> {body}</div>"
                 );
             }
             self.out.push_str("</section>\n");

@@ -34,6 +34,8 @@ mod knowledge_search;
 mod knowledge_turn;
 mod knowledge_upload;
 mod knowledge_url;
+#[cfg(feature = "markdown")]
+mod markdown;
 #[cfg(feature = "mcp")]
 mod mcp;
 mod middleware;
