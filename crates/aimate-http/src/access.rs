@@ -27,6 +27,7 @@ const ROUTES: &[(&str, &str, Access)] = &[
     ("GET", "/health", Open),
     ("GET", "/ready", Open),
     ("GET", "/metrics", Open),
+    ("GET", "/api/v1/server", Open),
     ("POST", "/api/v1/auth/register", Open),
     ("POST", "/api/v1/auth/login", Open),
     ("POST", "/api/v1/auth/refresh", Open),

@@ -8,9 +8,8 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::auth::not_stored;
 use crate::error::Result;
-use crate::json::{self, Json};
+use crate::json::{self, Json, not_stored};
 use crate::page::{List, PageQuery};
 use crate::path::{Path, Query};
 use crate::principal::Known;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aimate_core::engine::RateLimiter;
 use aimate_core::rate_limit::RateBucket;
-use aimate_core::{Engine, Error, ErrorKind, PerUser, Scope, UserPlace};
+use aimate_core::{Engine, Error, ErrorKind, PerUser, Scope, Timestamp, UserPlace};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Duration;
 
@@ -33,6 +33,8 @@ pub(crate) struct AppState {
     pub(crate) engine: Engine,
     pub(crate) options: Options,
     pub(crate) metrics: Metrics,
+    /// When the router was made.
+    pub(crate) started_at: Timestamp,
     /// The scope of local mode, after its first use.
     pub(crate) local_scope: OnceCell<Scope>,
     pub(crate) large_events: Arc<LargeEvents>,
@@ -75,6 +77,7 @@ impl App {
             mcp: crate::mcp_server::server(engine.clone(), &options),
             large_events: Arc::default(),
             shared_room: Arc::new(Semaphore::new(MAX_SHARED_AT_ONCE)),
+            started_at: engine.sources().now(),
             engine,
             options,
             metrics: Metrics::default(),

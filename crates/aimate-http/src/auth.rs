@@ -6,7 +6,6 @@ use aimate_core::{Error, ErrorKind, Secret};
 use axum::extract::{FromRequest as _, FromRequestParts, OriginalUri, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, HeaderValue};
 use http::request::Parts;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -14,7 +13,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::cookie::{self, CookieScope};
 use crate::error::{Failure, Result};
-use crate::json::{Json, MaxBody, OptionalJson};
+use crate::json::{Json, MaxBody, OptionalJson, not_stored};
 use crate::origin;
 use crate::principal::{self, Known};
 
@@ -167,12 +166,6 @@ impl Visitor {
         response.headers_mut().extend(cookies);
         not_stored(response)
     }
-}
-
-/// No cache keeps a credential.
-pub(crate) fn not_stored(mut response: Response) -> Response {
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }
 
 /// Makes an account and signs it in. The first one of the server becomes an admin.

@@ -80,6 +80,7 @@ mod router;
 mod run;
 mod scope;
 mod serve;
+mod server_info;
 #[cfg(feature = "accounts")]
 mod session;
 mod share;

@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
-use crate::auth::{Visitor, not_stored};
+use crate::auth::Visitor;
 use crate::cookie;
 use crate::error::Result;
-use crate::json::Json;
+use crate::json::{Json, not_stored};
 use crate::path::{Path, Query};
 
 /// The OpenID providers that this server signs in with.

@@ -28,9 +28,9 @@ pub(crate) fn of(method: &Method, path: &str) -> RequestClass {
 /// need nobody to be signed in, and do work.
 pub(crate) fn of_public(method: &Method, path: &str) -> Option<RequestClass> {
     let mut parts = parts(path);
-    match (parts.next()?, parts.next()?) {
-        ("auth", "register" | "login" | "refresh" | "oidc") => Some(RequestClass::Auth),
-        ("shared", _) if is_read(method) => Some(RequestClass::Read),
+    match (parts.next()?, parts.next()) {
+        ("auth", Some("register" | "login" | "refresh" | "oidc")) => Some(RequestClass::Auth),
+        ("shared", Some(_)) | ("server", None) if is_read(method) => Some(RequestClass::Read),
         _ => None,
     }
 }
@@ -157,7 +157,8 @@ mod tests {
             assert_eq!(class, Some(RequestClass::Auth), "{path}");
         }
         for method in [Method::GET, Method::HEAD] {
-            assert_eq!(class(method, "/api/v1/shared/token"), Some(RequestClass::Read));
+            assert_eq!(class(method.clone(), "/api/v1/shared/token"), Some(RequestClass::Read));
+            assert_eq!(class(method, "/api/v1/server"), Some(RequestClass::Read));
         }
         for path in ["/health", "/api/v1/auth/me", "/api/v1/auth/logout", "/v1/models", "/", "/login"] {
             assert_eq!(class(Method::GET, path), None, "{path}");

@@ -19,7 +19,7 @@ use crate::knowledge::{collection, document, original, search};
 use crate::options::Options;
 use crate::{
     audit, budget, connection, conversation, group, health, message, middleware, model, mount, openai,
-    openapi, origin, price, prompt, run, share, tool, usage, workspace,
+    openapi, origin, price, prompt, run, server_info, share, tool, usage, workspace,
 };
 
 /// Returns the routes of `engine`, to serve, to merge into another router or to nest
@@ -131,6 +131,7 @@ pub(crate) fn documented_routes(with_accounts: bool) -> OpenApiRouter<App> {
         .routes(routes!(price::list, price::create))
         .routes(routes!(price::delete))
         .routes(routes!(openai::models))
+        .routes(routes!(server_info::get))
         .merge(markdown_routes())
         .merge(account_routes(with_accounts))
         .layer(compression());

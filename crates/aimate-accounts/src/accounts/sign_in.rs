@@ -50,10 +50,18 @@ impl Accounts {
         self.is_open_by(self.0.settings.registration).await
     }
 
+    /// Whether anybody has an account.
+    ///
+    /// # Errors
+    /// What the stores say.
+    pub async fn has_accounts(&self) -> Result<bool> {
+        self.0.stores.logins.has_accounts(self.0.settings.tenant).await
+    }
+
     async fn is_open_by(&self, rule: RegistrationRule) -> Result<bool> {
         match rule {
             RegistrationRule::Open => Ok(true),
-            RegistrationRule::First => Ok(!self.0.stores.logins.has_accounts(self.0.settings.tenant).await?),
+            RegistrationRule::First => Ok(!self.has_accounts().await?),
             RegistrationRule::Invite | RegistrationRule::Closed => Ok(false),
         }
     }

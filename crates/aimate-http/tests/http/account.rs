@@ -170,7 +170,8 @@ pub(crate) async fn operations(bench: &Bench) -> Vec<(Method, String)> {
     operations
 }
 
-pub(crate) const OPEN: [&str; 11] = [
+pub(crate) const OPEN: [&str; 12] = [
+    "/api/v1/server",
     "/health",
     "/ready",
     "/metrics",

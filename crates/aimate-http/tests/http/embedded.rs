@@ -131,7 +131,7 @@ async fn operations(bench: &Bench) -> Vec<(Method, String)> {
     operations
 }
 
-const OPEN: [&str; 3] = ["/health", "/ready", "/metrics"];
+const OPEN: [&str; 4] = ["/api/v1/server", "/health", "/ready", "/metrics"];
 
 #[tokio::test]
 async fn no_route_answers_without_a_caller() {

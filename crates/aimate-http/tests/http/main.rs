@@ -49,6 +49,8 @@ mod openai;
 mod overload;
 mod rate_limit;
 mod server;
+#[cfg(feature = "accounts")]
+mod server_info;
 mod share;
 mod tool;
 mod turn;
