@@ -4,6 +4,8 @@
 #[cfg(feature = "accounts")]
 use aimate_accounts::SignedIn;
 use aimate_core::Secret;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{COOKIE, HOST, SET_COOKIE};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -25,6 +27,8 @@ pub(crate) const REFRESH: &str = "aimate_refresh";
 pub(crate) const ATTEMPT: &str = "aimate_oidc";
 /// The cookie of a login at a tool server, which goes to where browsers come back to from those.
 pub(crate) const TOOL_LOGIN: &str = "aimate_tool_login";
+/// The cookie of where the browser goes after a login at a tool server.
+const TOOL_RETURN: &str = "aimate_tool_return";
 /// Seconds that a login elsewhere may take.
 const ATTEMPT_LASTS: u64 = 600;
 
@@ -34,6 +38,12 @@ pub(crate) fn read<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let pairs = all.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
     let mut values = pairs.filter(|(found, _)| *found == name).map(|(_, value)| value);
     values.next().filter(|_| values.next().is_none()).filter(|value| !value.is_empty())
+}
+
+/// Where the browser goes after a login at a tool server, as its cookie says.
+pub(crate) fn tool_return(headers: &HeaderMap) -> Option<String> {
+    let path = URL_SAFE_NO_PAD.decode(read(headers, TOOL_RETURN)?).ok()?;
+    String::from_utf8(path).ok()
 }
 
 /// Where the cookies go, and whether over TLS alone.
@@ -65,6 +75,13 @@ impl CookieScope {
             Some(attempt) => self.add_at(headers, &path, TOOL_LOGIN, attempt.expose(), ATTEMPT_LASTS),
             None => self.add_at(headers, &path, TOOL_LOGIN, "", 0),
         }
+    }
+
+    /// Sets the cookie of where the browser goes after a login at a tool server, or takes it away.
+    pub(crate) fn set_tool_return(&self, headers: &mut HeaderMap, path: Option<&str>) {
+        let at = format!("{}/api/v1/tools/login", self.prefix);
+        let value = path.map(|path| URL_SAFE_NO_PAD.encode(path)).unwrap_or_default();
+        self.add_at(headers, &at, TOOL_RETURN, &value, if path.is_some() { ATTEMPT_LASTS } else { 0 });
     }
 
     /// Sets the cookies of somebody who signed in.

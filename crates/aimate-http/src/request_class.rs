@@ -54,7 +54,7 @@ pub(crate) fn takes_a_body(method: &Method, path: &str) -> bool {
             | ["connections", _, "test"]
             | ["connections", _, "models", "refresh"]
             | ["users", _, "unlock"]
-            | ["tools", "servers", _, "test" | "login"]
+            | ["tools", "servers", _, "test"]
             | ["groups", _, "members", _]
             | ["runs", _, "cancel"]
             | ["knowledge", "documents", _, "cancel" | "retry"]

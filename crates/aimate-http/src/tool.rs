@@ -10,7 +10,7 @@ use aimate_core::tool::{
 use aimate_core::{Error, ToolServerId};
 use axum::extract::{OriginalUri, State};
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderValue};
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderValue, LOCATION};
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -18,7 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::app::App;
 use crate::cookie::{self, CookieScope};
 use crate::error::Result;
-use crate::json::{self, Json};
+use crate::json::{self, Json, OptionalJson};
 use crate::page::{List, PageQuery};
 use crate::path::{Path, Query};
 use crate::scope::Caller;
@@ -245,20 +245,47 @@ impl Arrival {
     }
 }
 
+/// Where the browser is to go afterwards.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ToolLoginBody {
+    /// The path of this server that the browser comes to when it is signed in; default: a page that
+    /// says so.
+    return_to: Option<String>,
+}
+
+impl ToolLoginBody {
+    /// A path of this server, and of no other: of `//` and `/\` browsers make hosts.
+    fn checked(&self) -> Result<Option<&str>> {
+        let Some(path) = self.return_to.as_deref() else { return Ok(None) };
+        let is_path = path.starts_with('/') && !path.starts_with("//") && path.len() <= 1_024;
+        let is_plain = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+        if is_path && is_plain {
+            return Ok(Some(path));
+        }
+        Err(Error::field("return_to", "is no path of this server, such as `/settings`").into())
+    }
+}
+
 /// Begins a login of the caller at a tool server with `auth_type` `oauth`: send the browser that
 /// asked to `location` within ten minutes. A cookie tells that it is this browser which comes back.
+/// The body is optional.
 #[utoipa::path(post, path = "/api/v1/tools/servers/{id}/login", tag = "tools",
-    params(("id" = ToolServerId, Path)), responses((status = 200, body = ToolLoginBegun)))]
+    params(("id" = ToolServerId, Path)), request_body = Option<ToolLoginBody>,
+    responses((status = 200, body = ToolLoginBegun)))]
 pub(crate) async fn begin_login(
     State(app): State<App>,
     Caller(scope): Caller,
     arrival: Arrival,
     Path(id): Path<ToolServerId>,
+    OptionalJson(body): OptionalJson<ToolLoginBody>,
 ) -> Result<Response> {
+    let return_to = body.checked()?;
     let redirect_url = arrival.address_of(&format!("{}{CALLBACK}", arrival.cookies.prefix))?;
     let login = app.engine.tool_servers(&scope).begin_login(id, &redirect_url).await?;
     let mut response = Json(ToolLoginBegun { location: login.location }).into_response();
     arrival.cookies.set_tool_login(response.headers_mut(), Some(&login.cookie));
+    arrival.cookies.set_tool_return(response.headers_mut(), return_to);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }
@@ -282,14 +309,22 @@ const SIGNED_IN: &str = "<!doctype html><meta charset=utf-8><title>Signed in</ti
 /// Ends a login at a tool server, to which it sent the browser back. Whose login it is, the cookie
 /// of the browser that began it says alone.
 #[utoipa::path(get, path = "/api/v1/tools/login/callback", tag = "tools",
-    responses((status = 200, description = "A page that says so", content_type = "text/html", body = String)))]
+    responses((status = 200, description = "A page that says so", content_type = "text/html", body = String),
+        (status = 303, description = "The path that the login was begun with, as `Location`")))]
 pub(crate) async fn login_callback(State(app): State<App>, arrival: Arrival) -> Result<Response> {
     let kept = cookie::read(&arrival.headers, cookie::TOOL_LOGIN).unwrap_or_default();
     app.engine.end_tool_login(kept, &arrival.address_of(&arrival.whole)?).await?;
-    let mut response = axum::response::Html(SIGNED_IN).into_response();
+    let return_to = cookie::tool_return(&arrival.headers);
+    // The cookie may be anything by now.
+    let return_to = ToolLoginBody { return_to };
+    let mut response = match return_to.checked() {
+        Ok(Some(path)) => (StatusCode::SEE_OTHER, [(LOCATION, path)]).into_response(),
+        _ => axum::response::Html(SIGNED_IN).into_response(),
+    };
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     arrival.cookies.set_tool_login(headers, None);
+    arrival.cookies.set_tool_return(headers, None);
     Ok(response)
 }

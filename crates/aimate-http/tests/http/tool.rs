@@ -196,6 +196,31 @@ async fn sec_t38_login_comes_back_to_the_browser_that_began_it() {
 }
 
 #[tokio::test]
+async fn login_leads_back_to_a_path_of_this_server_alone() {
+    let (bench, _) = with_tools().await;
+    let at = made(&bench, json!({"name": "mail", "url": URL, "auth_type": "oauth"})).await;
+    for elsewhere in
+        ["https://evil.example", "//evil.example", "/\\evil.example", "/a\r\nb: c", "settings", ""]
+    {
+        let body = json!({"return_to": elsewhere});
+        bench.post(&format!("{at}/login"), body).await.problem(400, "invalid");
+    }
+    let begun = bench.post(&format!("{at}/login"), json!({"return_to": "/ai/settings/tools?a=b"})).await;
+    let set = begun.headers.get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap());
+    let cookies: Vec<_> = set.map(|cookie| cookie.split(';').next().unwrap()).collect();
+    let come = come_back(&bench, &cookies.join("; "), "state=state-1&code=c").await;
+    assert_eq!(
+        (come.status.as_u16(), come.header("location")),
+        (303, "/ai/settings/tools?a=b"),
+        "{}",
+        come.body
+    );
+    // A cookie that somebody else wrote leads nowhere: this is `//evil.example`.
+    let forged = format!("{}; aimate_tool_return=Ly9ldmlsLmV4YW1wbGU", cookies[0]);
+    assert_eq!(come_back(&bench, &forged, "state=state-1&code=c").await.header("location"), "");
+}
+
+#[tokio::test]
 async fn sec_t36_login_of_a_foreign_host_is_refused() {
     let (bench, _) = with_tools().await;
     let at = made(&bench, json!({"name": "mail", "url": URL, "auth_type": "oauth"})).await;
