@@ -189,7 +189,7 @@ fn tell(arguments: &ServeArguments, address: SocketAddr, found: &[FoundServer], 
     }
     say(&format!("  search  {}", arguments.config.embedding.told()));
     say(&format!("  users   {users}"));
-    say(&format!("  open    http://{address}/docs"));
+    say(&format!("  open    http://{address}/"));
     say(&format!("  OpenAI  http://{address}/v1"));
 }
 

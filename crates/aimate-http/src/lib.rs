@@ -91,6 +91,8 @@ mod usage;
 mod user;
 #[cfg(feature = "accounts")]
 mod watched_body;
+#[cfg(feature = "page")]
+mod web_page;
 mod work;
 mod workspace;
 

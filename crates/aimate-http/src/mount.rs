@@ -11,8 +11,11 @@ use http::response::Response;
 pub(crate) fn prefix(request: &Request) -> &str {
     let original = request.extensions().get::<OriginalUri>();
     let whole = original.map_or("", |original| original.0.path());
-    // The root of a nested router is `/`, and the whole path may be without it.
-    whole.strip_suffix(request.uri().path()).or_else(|| whole.strip_suffix('/')).unwrap_or_default()
+    match request.uri().path() {
+        // The root of a nested router is `/`, and the whole path may be without it.
+        "/" => whole.strip_suffix('/').unwrap_or(whole),
+        path => whole.strip_suffix(path).unwrap_or_default(),
+    }
 }
 
 /// Puts the prefix before the address of a new resource. A redirection leads where whoever asked

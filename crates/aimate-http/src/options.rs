@@ -88,6 +88,11 @@ pub struct Options {
     /// More of Prometheus' text format for `/metrics`: what the application's recorder
     /// has of the engine and of itself; see [`aimate_core::metrics`]. Default: none.
     pub more_metrics: Option<MoreMetrics>,
+    /// Whether the router has the page, a front end in the browser: `/`, `/new`, `/c/…`, `/search`,
+    /// `/knowledge…`, `/settings…`, `/shared/…`, `/workspaces…`, `/sign-in` and `/assets/…`. Under a
+    /// prefix (`Router::nest`) it works too. Default: false; [`serve`](crate::serve) always has it.
+    #[cfg(feature = "page")]
+    pub web_page: bool,
     /// How long running answers may continue at shutdown; those unfinished by
     /// then are stored as `interrupted`. Default: 25 s, which fits into the 30 s
     /// that Kubernetes grants. For [`serve`](crate::serve) only.
@@ -137,6 +142,8 @@ impl Default for Options {
             rate_limits: RateLimits::NONE,
             write_timeout: Duration::from_secs(60),
             more_metrics: None,
+            #[cfg(feature = "page")]
+            web_page: false,
             drain: Duration::from_secs(25),
             ends_engine: true,
         }
@@ -283,6 +290,13 @@ impl Options {
     #[must_use]
     pub fn more_metrics(self, render: impl Fn() -> String + Send + Sync + 'static) -> Self {
         Self { more_metrics: Some(MoreMetrics(Arc::new(render))), ..self }
+    }
+
+    /// Sets [`Options::web_page`].
+    #[cfg(feature = "page")]
+    #[must_use]
+    pub fn web_page(self, is_there: bool) -> Self {
+        Self { web_page: is_there, ..self }
     }
 
     /// Sets [`Options::ends_engine`].

@@ -26,8 +26,8 @@ use crate::{
 /// in one under a prefix, whatever state that router has.
 ///
 /// They are `/api/v1/…`, `/v1/…`, `/health`, `/ready`, `/metrics`,
-/// `/openapi.json`, (feature `mcp`) `/mcp` and (feature `docs`) `/docs`; every other path
-/// is left to the application. Who asks, [`Options::callers`] says: by default, the
+/// `/openapi.json`, (feature `mcp`) `/mcp`, (feature `docs`) `/docs` and, with `Options::web_page`
+/// of the feature `page`, those of the page; every other path is left to the application. Who asks, [`Options::callers`] says: by default, the
 /// [`Scope`](aimate_core::Scope) that a middleware of the application puts into a
 /// request's extensions. A request without one is answered with `401`.
 ///
@@ -66,7 +66,11 @@ where
 /// Returns the routes of [`router`] with a fallback, for a server of its own.
 pub(crate) fn standalone(app: App) -> Router {
     let mut router = routes::<()>(app.clone()).fallback(not_found);
-    if cfg!(feature = "docs") {
+    #[cfg(feature = "page")]
+    if !app.options.web_page {
+        router = router.merge(crate::web_page::routes());
+    }
+    if cfg!(all(feature = "docs", not(feature = "page"))) {
         let docs = || async { axum::response::Redirect::temporary("/docs/") };
         router = router.route("/", get(docs));
     }
@@ -210,6 +214,8 @@ fn mcp_routes() -> Router<App> {
 
 fn routes<S: Clone + Send + Sync + 'static>(app: App) -> Router<S> {
     let with_accounts = app.options.callers.are_accounts();
+    #[cfg(feature = "page")]
+    let has_page = app.options.web_page;
     let (router, document) = documented_routes(with_accounts).split_for_parts();
     let document = openapi::finish(document, with_accounts);
     let router = router
@@ -225,6 +231,8 @@ fn routes<S: Clone + Send + Sync + 'static>(app: App) -> Router<S> {
         let below = [root.to_owned(), format!("{root}/"), format!("{root}/{{*rest}}")];
         below.iter().fold(router, |router, path| router.route(path, any(not_found)))
     });
+    #[cfg(feature = "page")]
+    let router = if has_page { router.merge(crate::web_page::routes()) } else { router };
     #[cfg(feature = "docs")]
     let router = router.route("/docs", get(openapi::page)).route("/docs/", get(openapi::page));
     router

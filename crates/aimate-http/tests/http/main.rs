@@ -47,12 +47,19 @@ mod oidc;
 mod oidc_provider;
 mod openai;
 mod overload;
+#[path = "../../packer.rs"]
+mod packer;
+mod packing;
 mod rate_limit;
+#[path = "../../script_lexer.rs"]
+mod script_lexer;
 mod server;
 #[cfg(feature = "accounts")]
 mod server_info;
 mod share;
 mod tool;
 mod turn;
+#[cfg(feature = "page")]
+mod web_page;
 mod wire;
 mod workspace;
