@@ -13,6 +13,7 @@ mod deny;
 mod folder;
 mod model;
 mod package;
+mod page;
 mod postgres;
 mod process;
 mod project;
@@ -36,8 +37,9 @@ cargo xtask COMMAND
   ci              what a change must pass: lint, deny, doc, features, package, test
   test [ARG…]     every test, on SQLite and on two PostgreSQL servers of its own,
                   and with a model to embed with; ARGs go to the test runner, and
-                  then doc tests and those of the Python package are left out
+                  then doc tests and those of the Python package and the page are left out
   python          the tests and type checks of the Python package alone
+  page [ARG…]     the tests of the web page in Chromium; ARGs go to pytest
   wheel           the Python package as a wheel, tried in an environment of its own
   fuzz [SECONDS]  every fuzz target for 60 s, or as long as said, each
   tidy            the project's own rules: crate boundaries, names, circles of imports,
@@ -87,6 +89,7 @@ fn dispatch(arguments: &[String]) -> Result {
         ["fuzz", seconds] => tasks::fuzz(&Project::find()?, seconds),
         ["bench", rest @ ..] => tasks::bench(&Project::find()?, rest),
         ["python"] => python::test(&Project::find()?),
+        ["page", rest @ ..] => page::test(&Project::find()?, rest),
         ["wheel"] => python::wheel(&Project::find()?),
         ["model"] => tasks::model(&Project::find()?),
         ["postgres", "up"] => tasks::postgres_up(&Project::find()?),

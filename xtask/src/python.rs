@@ -78,7 +78,7 @@ pub(crate) fn wheel(project: &Project) -> Result {
 }
 
 /// The Python of an environment with these packages, made the first time.
-fn environment(project: &Project, name: &str, packages: &str) -> Result<PathBuf> {
+pub(crate) fn environment(project: &Project, name: &str, packages: &str) -> Result<PathBuf> {
     let folder = project.target.join("python").join(name);
     let (python, marker) = (folder.join("bin/python"), folder.join("packages.txt"));
     if fs::read_to_string(&marker).is_ok_and(|known| known == packages) {
@@ -103,8 +103,8 @@ fn interpreter() -> Result<String> {
     let code = "import sys, venv, ensurepip; print(*sys.version_info[:2])";
     let found = capture(Command::new(&python).args(["-c", code])).map_err(|failure| {
         format!(
-            "the tests of the Python package need Python with venv and pip (`apt install python3-venv`, or name one in \
-             PYTHON): {}",
+            "the tests of the Python package and of the page need Python with venv and pip (`apt install \
+             python3-venv`, or name one in PYTHON): {}",
             failure.message
         )
     })?;

@@ -7,6 +7,7 @@ use crate::api::api;
 use crate::archive::package;
 use crate::deny::deny;
 use crate::model;
+use crate::page;
 use crate::postgres::{Durability, Postgres, Server, Version};
 use crate::process::{Result, pause, run};
 use crate::project::Project;
@@ -89,6 +90,7 @@ pub(crate) fn test(project: &Project, arguments: &[&str]) -> Result {
     run_tests(project, arguments, Some(&Beside { postgres: urls(&servers), model }))?;
     if arguments.is_empty() {
         python::test(project)?;
+        page::test(project, &[])?;
     }
     Ok(())
 }
