@@ -1,0 +1,68 @@
+"""The chat as a person sees it: where its parts are found, and what is done in it."""
+
+import re
+
+from playwright.sync_api import Locator, Page, expect
+from server import Server
+
+COMPOSER = "Message"
+
+
+class Chat:
+    def __init__(self, page: Page, server: Server) -> None:
+        self.page, self.server = page, server
+
+    @property
+    def main(self) -> Locator:
+        return self.page.get_by_role("main")
+
+    @property
+    def composer(self) -> Locator:
+        return self.page.get_by_role("textbox", name=COMPOSER, exact=True)
+
+    @property
+    def stop_button(self) -> Locator:
+        return self.page.get_by_role("button", name="Stop", exact=True)
+
+    @property
+    def send_button(self) -> Locator:
+        return self.page.get_by_role("button", name="Send", exact=True)
+
+    @property
+    def conversation(self) -> str:
+        """The id of the conversation that is open."""
+        self.page.wait_for_url(re.compile(r"/c/[0-9a-f-]{36}"))
+        return re.search(r"/c/([0-9a-f-]{36})", self.page.url)[1]
+
+    def questions(self) -> Locator:
+        return self.main.get_by_role("article", name="You")
+
+    def answers(self) -> Locator:
+        return self.main.get_by_role("article", name=re.compile("^Answer"))
+
+    def open(self, conversation: str) -> "Chat":
+        self.page.goto(f"/c/{conversation}")
+        return self
+
+    def ask(self, question: str) -> None:
+        """Types a question and sends it, without waiting for the answer."""
+        self.composer.fill(question)
+        self.composer.press("Enter")
+
+    def finished(self) -> None:
+        """Waits until no answer is being written."""
+        expect(self.stop_button).to_have_count(0)
+
+    def ask_and_wait(self, question: str) -> str:
+        """Asks and gives the text of the answer."""
+        before = self.answers().count()
+        self.ask(question)
+        expect(self.answers()).to_have_count(before + 1)
+        self.finished()
+        return self.last_answer()
+
+    def last_answer(self) -> str:
+        return " ".join(self.answers().last.inner_text().split())
+
+    def text(self) -> str:
+        return " ".join(self.main.inner_text().split())
