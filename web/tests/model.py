@@ -47,9 +47,12 @@ The end.[^1]
 
 @dataclass
 class Answer:
-    """What the model says: `pieces`, `delay` seconds after each, and at `hold` pieces a wait until `release()`."""
+    """What the model says: `pieces`, `delay` seconds after each, and at `hold` pieces a wait until `release()`.
 
-    pieces: list[str]
+    A piece that is `None` breaks the connection off.
+    """
+
+    pieces: list[str | None]
     delay: float = 0.0
     hold: int | None = None
     reasoning: list[str] = field(default_factory=list)
@@ -60,7 +63,7 @@ class Answer:
 
     @property
     def text(self) -> str:
-        return "".join(self.pieces)
+        return "".join(filter(None, self.pieces))
 
     def release(self) -> None:
         self.gate.set()
@@ -140,6 +143,9 @@ class Model:
                         answer.held.set()
                         answer.gate.wait(60)
                         start = time.monotonic() - number * answer.delay
+                    if piece is None:
+                        # As a server that crashes does.
+                        return
                     say({"content": piece})
                     # Kept to the clock, so that a stream is as fast as it was asked to be.
                     wait = start + (number + 1) * answer.delay - time.monotonic()
