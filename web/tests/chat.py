@@ -5,7 +5,7 @@ import re
 from playwright.sync_api import Locator, Page, expect
 from server import Server
 
-COMPOSER = "Message"
+COMPOSER = "Write a message"
 
 
 class Chat:
@@ -22,11 +22,11 @@ class Chat:
 
     @property
     def stop_button(self) -> Locator:
-        return self.page.get_by_role("button", name="Stop", exact=True)
+        return self.page.get_by_role("button", name="Stop the answer", exact=True)
 
     @property
     def send_button(self) -> Locator:
-        return self.page.get_by_role("button", name="Send", exact=True)
+        return self.page.get_by_role("form", name="Your message").get_by_role("button", name="Send", exact=True)
 
     @property
     def conversation(self) -> str:
@@ -35,10 +35,10 @@ class Chat:
         return re.search(r"/c/([0-9a-f-]{36})", self.page.url)[1]
 
     def questions(self) -> Locator:
-        return self.main.get_by_role("article", name="You")
+        return self.main.get_by_role("article").filter(has=self.page.get_by_role("heading", name="You said", level=2, exact=True))
 
     def answers(self) -> Locator:
-        return self.main.get_by_role("article", name=re.compile("^Answer"))
+        return self.main.get_by_role("article").filter(has=self.page.get_by_role("heading", name="Answer", level=2, exact=True))
 
     def open(self, conversation: str) -> "Chat":
         self.page.goto(f"/c/{conversation}")

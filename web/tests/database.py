@@ -24,7 +24,7 @@ def fill_conversation(folder: Path, conversation: str, count: int, paragraphs: i
             content = json.dumps([{"type": "text", "text": text.strip()}])
             # The clock of this database counts microseconds.
             ident, at = uuid7(start + number, number), (start + number) * 1000
-            rows.append((tenant, own, ident, parent, role, content, "complete", "openai/scripted" if number % 2 else None, None, None, "{}", number, 10, 10 * (number + 1), at))
+            rows.append((tenant, own, ident, parent, role, content, "complete", "openai/scripted" if number % 2 else None, None, None, "{}", number + 1, 10, 10 * (number + 1), at))
             parent = ident
         database.executemany(f"INSERT INTO messages VALUES ({', '.join('?' * 15)})", rows)
         database.execute("UPDATE conversations SET message_count = ?, active_leaf_id = ? WHERE id = ?", (count, parent, own))

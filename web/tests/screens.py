@@ -33,7 +33,7 @@ class Screens:
         server.call("POST", f"/conversations/{chat}/messages", {"content": "The weather in Lisbon?", "stream": False})
         for number, title in enumerate(["Recipes for autumn", "A trip to Lisbon", "מסע לחיפה", "A title that is so long that it does not fit into the sidebar by any means at all"]):
             server.conversation(f"Tell me more of {title}", title=title, tags=["ideas"] if number else ["ideas", "kitchen"])
-        server.call("POST", "/prompts", {"name": "Summary", "content": "Sum up the following:"})
+        server.call("POST", "/prompts", {"title": "Summary", "content": "Sum up the following:"})
         share = server.call("POST", f"/conversations/{chat}/shares", {})
         self.model, self.tools = model, tools
         self.paths = {

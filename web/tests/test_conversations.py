@@ -130,7 +130,7 @@ def test_sidebar_reads_on_while_it_is_scrolled(fresh_server: Server, open_page: 
         links.last.scroll_into_view_if_needed()
         page.wait_for_timeout(100)
     expect(links).to_have_count(130)
-    assert len(set(links.all_inner_texts())) == 130
+    assert len(set(links.all_text_contents())) == 130
 
 
 def test_search_finds_words_of_messages_and_leads_to_them(server: Server, open_page: Callable[..., Page], key: str) -> None:
