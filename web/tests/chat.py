@@ -18,7 +18,7 @@ class Chat:
 
     @property
     def composer(self) -> Locator:
-        return self.page.get_by_role("textbox", name=COMPOSER, exact=True)
+        return self.page.get_by_label(COMPOSER, exact=True)
 
     @property
     def stop_button(self) -> Locator:
@@ -39,6 +39,26 @@ class Chat:
 
     def answers(self) -> Locator:
         return self.main.get_by_role("article").filter(has=self.page.get_by_role("heading", name="Answer", level=2, exact=True))
+
+    @property
+    def model_button(self) -> Locator:
+        return self.page.get_by_title("Choose a model")
+
+    @property
+    def go_on(self) -> Locator:
+        """The button under an answer that broke off."""
+        return self.main.get_by_role("button", name="Continue", exact=True)
+
+    def add(self, item: str) -> None:
+        """Opens the menu beside the composer and takes an item of it."""
+        self.page.get_by_role("button", name="Add files, knowledge or tools").click()
+        self.page.get_by_role("menuitem", name=item).click()
+
+    def use_tool(self, name: str) -> None:
+        """Lets the next questions use a tool."""
+        self.add("Tools")
+        self.page.get_by_role("checkbox", name=re.compile(name)).check()
+        self.page.keyboard.press("Escape")
 
     def open(self, conversation: str) -> "Chat":
         self.page.goto(f"/c/{conversation}")

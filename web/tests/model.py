@@ -104,7 +104,7 @@ class Model:
                     choice = {"index": 0, "message": message, "finish_reason": "stop"}
                     return self.reply(200, {"id": "1", "object": "chat.completion", "model": body.get("model"), "choices": [choice], "usage": USAGE})
                 try:
-                    self.stream(answer, body.get("model"))
+                    self.stream(answer, body)
                 except OSError:
                     # Whoever asked has gone.
                     self.close_connection = True
@@ -117,7 +117,9 @@ class Model:
                 self.end_headers()
                 self.wfile.write(data)
 
-            def stream(self, answer: Answer, name: object) -> None:
+            def stream(self, answer: Answer, body: dict) -> None:
+                name = body.get("model")
+                offered = [tool["function"]["name"] for tool in body.get("tools", [])]
                 self.send_response(200)
                 self.send_header("content-type", "text/event-stream")
                 self.send_header("connection", "close")
@@ -134,7 +136,9 @@ class Model:
                     say({"reasoning_content": piece})
                     time.sleep(0.01)
                 if answer.tool:
-                    tool, arguments = answer.tool
+                    wanted, arguments = answer.tool
+                    # As the server calls it to models: with the name of its tool server before it.
+                    tool = next((name for name in offered if wanted in name), wanted)
                     call = {"name": tool, "arguments": json.dumps(arguments)}
                     say({"tool_calls": [{"index": 0, "id": f"call_{time.monotonic_ns()}", "type": "function", "function": call}]})
                 start = time.monotonic()

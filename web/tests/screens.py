@@ -28,9 +28,8 @@ class Screens:
         made = server.call("POST", "/tools/servers", {"name": "meteo", "url": tools.url})["id"]
         server.call("POST", f"/tools/servers/{made}/test")
         server.call("PUT", f"/tools/servers/{made}/policy", {"weather": "allow"})
-        tool = next(one["name"] for one in server.call("GET", "/tools")["data"] if "weather" in one["name"])
-        model.script("weather in Lisbon", Answer(["I look."], tool=(tool, {"place": "Lisbon"})))
-        server.call("POST", f"/conversations/{chat}/messages", {"content": "The weather in Lisbon?", "stream": False})
+        model.script("weather in Lisbon", Answer(["I look."], tool=("weather", {"place": "Lisbon"})))
+        server.call("POST", f"/conversations/{chat}/messages", {"content": "The weather in Lisbon?", "tools": ["meteo"], "stream": False})
         for number, title in enumerate(["Recipes for autumn", "A trip to Lisbon", "מסע לחיפה", "A title that is so long that it does not fit into the sidebar by any means at all"]):
             server.conversation(f"Tell me more of {title}", title=title, tags=["ideas"] if number else ["ideas", "kitchen"])
         server.call("POST", "/prompts", {"title": "Summary", "content": "Sum up the following:"})

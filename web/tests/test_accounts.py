@@ -86,8 +86,8 @@ def test_session_that_ends_while_typing_loses_nothing(accounts_server: Server, o
     question = "a long question that must not be lost"
     if chat.composer.input_value() == question:
         chat.composer.press("Enter")
-    elif page.get_by_role("button", name=re.compile("Send again|Try again")).count():
-        page.get_by_role("button", name=re.compile("Send again|Try again")).first.click()
+    elif page.get_by_role("button", name="Try again").count():
+        page.get_by_role("button", name="Try again").first.click()
     expect(page.get_by_text(f"You said: {question}")).to_be_visible()
     assert accounts_server.texts(chat.conversation).count(question) == 1
 
@@ -131,7 +131,7 @@ def test_another_user_sees_nothing(accounts_server: Server, open_page: Callable[
     # Nor is she offered what she may not do.
     page.goto("/settings")
     expect(page.get_by_role("main").get_by_role("link", name="General").first).to_be_visible()
-    for name in ("Accounts", "Audit log", "Groups"):
+    for name in ("Accounts", "Audit log", "Budgets and prices"):
         expect(page.get_by_role("main").get_by_role("link", name=name, exact=True)).to_have_count(0)
     page.goto(f"/c/{made['id']}")
     expect(page.get_by_text(re.compile("nothing at this address|not found|does not exist|no conversation", re.I)).first).to_be_visible()
@@ -159,10 +159,10 @@ def test_password_is_changed_and_sessions_are_shown(accounts_server: Server, ope
     expect(page.get_by_role("navigation", name="Conversations")).to_be_visible()
     page.goto("/settings/account")
     main = page.get_by_role("main")
-    main.get_by_label(re.compile("current password|password now|old password", re.I)).fill(PASSWORD)
-    main.get_by_label(re.compile("new password", re.I)).first.fill("another good password")
+    main.get_by_label("Password so far").fill(PASSWORD)
+    main.get_by_label("New password").fill("another good password")
     main.get_by_role("button", name=re.compile("change.*password", re.I)).click()
-    expect(page.get_by_text(re.compile("changed|saved", re.I)).first).to_be_visible()
+    expect(page.get_by_text(re.compile("The password is changed"))).to_be_visible()
     other = open_page(accounts_server, "/sign-in")
     sign_in(other, "ada@example.com", "another good password")
     expect(other.get_by_role("navigation", name="Conversations")).to_be_visible()

@@ -28,10 +28,10 @@ def test_whole_chat_by_keyboard_alone(server: Server, model: Model, open_page: C
     page.keyboard.press("Enter")
     expect(chat.answers().last).to_contain_text("A part.")
     for _ in range(40):
-        if page.evaluate(FOCUSED)["text"] == "Stop":
+        if page.evaluate(FOCUSED)["text"] == "Stop the answer":
             break
         page.keyboard.press("Tab")
-    assert page.evaluate(FOCUSED)["text"] == "Stop"
+    assert page.evaluate(FOCUSED)["text"] == "Stop the answer"
     page.keyboard.press("Enter")
     chat.finished()
     model.answers[key].release()
