@@ -144,8 +144,9 @@ def test_titles_tags_and_prompts(server: Server, open_page: Callable[..., Page])
 
 def test_collections_documents_and_citations(server: Server, model: Model, open_page: Callable[..., Page], key: str) -> None:
     collection = server.call("POST", "/knowledge/collections", {"name": NAMES[0], "description": "\n".join(NAMES)})["id"]
-    for number, vector in enumerate(NAMES):
+    for vector in NAMES[1:]:
         server.call("POST", "/knowledge/collections", {"name": vector, "description": vector})
+    for number, vector in enumerate(NAMES):
         made = server.call("POST", f"/knowledge/collections/{collection}/documents", {"name": f"{vector}{number}.txt", "text": f"{key} zephyrine {vector}\n\n{NAMES[-1]}"})
         if number % 8 == 0:
             server.settled(made["id"])
