@@ -119,6 +119,8 @@ def scroll(browser: Browser, server: Server, conversation: str, last: str) -> No
 
 
 def main() -> None:
+    # A debug build, or a machine that is busy, is slow and shall be measured all the same.
+    expect.set_options(timeout=60_000)
     seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 60
     chromium = find_chromium()
     if not chromium:
