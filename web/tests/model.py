@@ -100,8 +100,10 @@ class Model:
                 if answer.status != 200:
                     return self.reply(answer.status, {"error": {"message": "the model is out of memory"}})
                 if not body.get("stream"):
-                    message = {"role": "assistant", "content": answer.text}
-                    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+                    message = {"role": "assistant", "content": answer.text, "reasoning_content": "".join(answer.reasoning) or None}
+                    if answer.tool:
+                        message["tool_calls"] = [tool_call(answer.tool, body)]
+                    choice = {"index": 0, "message": message, "finish_reason": "tool_calls" if answer.tool else "stop"}
                     return self.reply(200, {"id": "1", "object": "chat.completion", "model": body.get("model"), "choices": [choice], "usage": USAGE})
                 try:
                     self.stream(answer, body)
@@ -119,7 +121,6 @@ class Model:
 
             def stream(self, answer: Answer, body: dict) -> None:
                 name = body.get("model")
-                offered = [tool["function"]["name"] for tool in body.get("tools", [])]
                 self.send_response(200)
                 self.send_header("content-type", "text/event-stream")
                 self.send_header("connection", "close")
@@ -136,11 +137,7 @@ class Model:
                     say({"reasoning_content": piece})
                     time.sleep(0.01)
                 if answer.tool:
-                    wanted, arguments = answer.tool
-                    # As the server calls it to models: with the name of its tool server before it.
-                    tool = next((name for name in offered if wanted in name), wanted)
-                    call = {"name": tool, "arguments": json.dumps(arguments)}
-                    say({"tool_calls": [{"index": 0, "id": f"call_{time.monotonic_ns()}", "type": "function", "function": call}]})
+                    say({"tool_calls": [{"index": 0, **tool_call(answer.tool, body)}]})
                 start = time.monotonic()
                 for number, piece in enumerate(answer.pieces):
                     if answer.hold == number:
@@ -199,6 +196,14 @@ class Model:
 
 
 USAGE = {"prompt_tokens": 20, "completion_tokens": 30, "total_tokens": 50}
+
+
+def tool_call(tool: tuple[str, dict], body: dict) -> dict:
+    wanted, arguments = tool
+    # As the server calls it to models: with the name of its tool server before it.
+    offered = (one["function"]["name"] for one in body.get("tools", []))
+    call = {"name": next((name for name in offered if wanted in name), wanted), "arguments": json.dumps(arguments)}
+    return {"id": f"call_{time.monotonic_ns()}", "type": "function", "function": call}
 
 
 def text_of(message: dict) -> str:

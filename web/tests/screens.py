@@ -16,8 +16,8 @@ class Screens:
 
     def __init__(self, server: Server, model: Model, tools: ToolServer) -> None:
         self.server = server
-        model.script("boiler", "The boiler is serviced every May [1]. The main tap is in the cellar [1].")
-        model.script("reasoned", Answer(["After some thought: **yes**."], reasoning=["I weigh it ", "up."]))
+        model.script("When is the boiler serviced", "The boiler is serviced every May [1]. The main tap is in the cellar [1].")
+        model.script("Is that reasoned", Answer(["After some thought: **yes**."], reasoning=["I weigh it ", "up."]))
         collection = server.call("POST", "/knowledge/collections", {"name": "House manuals", "description": "What is where, and how it is looked after."})["id"]
         manual = pdf("The house manual\nThe boiler is serviced every May.", "Water\nThe main tap is in the cellar.")
         document = server.document(collection, "manual.pdf", manual, "application/pdf")["id"]

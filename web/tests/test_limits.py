@@ -107,13 +107,14 @@ def import_messages(server: Server, conversation: str, count: int) -> None:
 
 def test_stream_draws_what_is_new_alone(server: Server, model: Model, open_page: Callable[..., Page], key: str) -> None:
     """The elements of blocks that are finished stay the same ones while the answer goes on, and marking a text in them stays."""
-    answer = model.script(key, words(400), hold=200)
+    answer = model.script(key, words(1200), hold=200, delay=0.01)
     chat = Chat(open_page(server), server)
     chat.ask(key)
     expect(chat.answers().last.locator("p").first).to_contain_text("word0 ")
     chat.page.evaluate("window.__first = [...document.querySelectorAll('article')].at(-1).querySelector('p'); getSelection().selectAllChildren(window.__first)")
     answer.release()
     expect(chat.answers().last).to_contain_text("word399")
+    expect(chat.stop_button).to_be_visible()
     assert chat.page.evaluate("window.__first.isConnected && window.__first.textContent.startsWith('word0 ')")
     assert chat.page.evaluate("getSelection().toString().startsWith('word0 ')")
 
