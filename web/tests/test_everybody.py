@@ -80,6 +80,7 @@ def test_dialog_keeps_the_focus_and_gives_it_back(server: Server, open_page: Cal
 def test_menu_goes_by_arrows_and_gives_the_focus_back(server: Server, open_page: Callable[..., Page], key: str) -> None:
     server.conversation(title=f"{key} menu")
     page = open_page(server, "/knowledge")
+    page.wait_for_load_state("networkidle")
     page.get_by_role("link", name=f"{key} menu", exact=True).focus()
     page.keyboard.press("Tab")
     opener = page.get_by_role("button", name=f"What to do with {key} menu")
