@@ -101,7 +101,6 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
             context = browser.new_context(base_url=server.url, **options)
             context.set_default_timeout(WAIT * 1000)
             context.watch = Watch(context, server.url)
-            context.watch.allow(*filter(None, [os.environ.get("AIMATE_PAGE_ALLOW")]))
             watches.append(context.watch)
             contexts.append(context)
         page = context.new_page()

@@ -36,7 +36,6 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}"
         self.token: str | None = None
         self.process: subprocess.Popen | None = None
-        self.proxy: subprocess.Popen | None = None
         own = {
             "AIMATE_DATA_DIR": str(folder / "data"),
             "AIMATE_EMBEDDER": "none",
@@ -71,24 +70,7 @@ class Server:
                 time.sleep(0.05)
         else:
             raise RuntimeError(f"the server did not come up:\n{self.log()[-2000:]}")
-        self.start_proxy()
         return self
-
-    def start_proxy(self) -> None:
-        """For work on the page without a build: `AIMATE_PAGE_PROXY PORT UPSTREAM` serves the page and passes on the rest."""
-        program = os.environ.get("AIMATE_PAGE_PROXY")
-        if not program or self.proxy:
-            return
-        port = free_port()
-        self.proxy = subprocess.Popen([*program.split(), str(port), str(self.port)])
-        self.url = f"http://127.0.0.1:{port}"
-        end = time.monotonic() + 10
-        while time.monotonic() < end:
-            try:
-                urllib.request.urlopen(f"{self.url}/", timeout=5).close()
-                return
-            except OSError:
-                time.sleep(0.05)
 
     def log(self) -> str:
         return (self.folder / "log.txt").read_text(errors="replace")
@@ -100,10 +82,9 @@ class Server:
             self.process.wait()
 
     def stop(self) -> None:
-        for process in (self.process, self.proxy):
-            if process:
-                process.kill()
-                process.wait()
+        if self.process:
+            self.process.kill()
+            self.process.wait()
 
     def call(self, method: str, path: str, body: object = None, token: str | None = None) -> object:
         """A request to the API beside the page; `path` is below `/api/v1`."""

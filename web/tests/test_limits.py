@@ -7,7 +7,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pytest
 from chat import Chat
 from model import Model, words
 from playwright.sync_api import Page, expect
@@ -24,8 +23,6 @@ def assets(server: Server) -> list[str]:
 
 def test_own_files_are_small(server: Server) -> None:
     found = assets(server)
-    if any("/assets/dev/" in path for path in found):
-        pytest.skip("the page is served from its sources, not packed")
     assert len(found) == 3, found
     total = 0
     for path in found:
@@ -42,7 +39,6 @@ def test_own_files_are_small(server: Server) -> None:
 
 def test_first_paint_takes_six_requests(server: Server, open_page: Callable[..., Page], key: str) -> None:
     made = server.conversation(f"{key} one", f"{key} two", title=key)
-    packed = not any("/assets/dev/" in path for path in assets(server))
     page = open_page(server, None)
     page.goto(f"/c/{made['id']}")
     expect(page.get_by_text(f"You said: {key} two")).to_be_visible()
@@ -51,7 +47,7 @@ def test_first_paint_takes_six_requests(server: Server, open_page: Callable[...,
              return performance.getEntriesByType("resource").filter((one) => one.startTime <= paint).map((one) => new URL(one.name).pathname); }"""
     )
     # The document itself is one.
-    asked = ["the document", *[path for path in seen if packed or not path.endswith(".js") or path.endswith("app.js")]]
+    asked = ["the document", *seen]
     assert len(asked) <= 6, asked
 
 
@@ -158,8 +154,6 @@ def test_300_citations(server: Server, model: Model, open_page: Callable[..., Pa
 
 def test_requests_of_many_tabs_do_not_starve(server: Server, model: Model, open_page: Callable[..., Page], key: str) -> None:
     """Browsers open six connections to a host over HTTP/1.1; streams of many tabs must not use them all up."""
-    if any("/assets/dev/" in path for path in assets(server)):
-        pytest.skip("the page is served from its sources, which are many files")
     answers = [model.script(f"{key}-{n}-", words(40), hold=20) for n in range(5)]
     first = open_page(server)
     chats = [Chat(first if n == 0 else open_page(server, "/new", context=first.context), server) for n in range(5)]
