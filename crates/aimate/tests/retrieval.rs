@@ -225,6 +225,35 @@ async fn filters_and_deleting_hold_in_both_legs() {
 }
 
 #[tokio::test]
+async fn all_of_some_documents_are_waited_for() {
+    let (bench, _) = shelf([]).await;
+    let knowledge = bench.engine.knowledge(&bench.me);
+    let collection = knowledge.collection("documents").await.unwrap().id;
+    let mut ids = Vec::new();
+    // More than are looked at together.
+    for n in 0..210 {
+        let text = if n == 3 { String::new() } else { format!("The boiler number {n}.") };
+        let new = NewDocument::new(format!("{n}.md"));
+        ids.push(knowledge.add_text_to(collection, new, text).await.unwrap().id);
+    }
+    let gone = ids[0];
+    knowledge.delete(gone).await.unwrap();
+    let ended = knowledge.wait_for_all(&ids).await.unwrap();
+    assert_eq!(ended.len(), ids.len());
+    for (n, (id, document)) in ids.iter().zip(&ended).enumerate() {
+        let status = document.as_ref().map(|document| (document.id, document.status));
+        let right = match n {
+            0 => None,
+            3 => Some((*id, DocumentStatus::Failed)),
+            _ => Some((*id, DocumentStatus::Ready)),
+        };
+        assert_eq!(status, right, "{n}");
+    }
+    assert_eq!(knowledge.wait_for_all(&[]).await.unwrap(), []);
+    assert_eq!(knowledge.wait_for_all(&[gone, gone]).await.unwrap(), [None, None]);
+}
+
+#[tokio::test]
 async fn broken_document_fails_alone() {
     let (bench, _) = shelf([]).await;
     let knowledge = bench.engine.knowledge(&bench.me);

@@ -14,7 +14,7 @@ use super::access::Access;
 use super::catalog::Catalogs;
 use super::deletion::DeletionServices;
 use super::held::Held;
-use super::knowledge::{BlobServices, KnowledgeServices};
+use super::knowledge::{BlobServices, EndedDocuments, KnowledgeServices};
 use super::model_list::ModelLists;
 use super::provider::Providers;
 use super::ready::Readiness;
@@ -413,6 +413,7 @@ impl EngineBuilder {
             retrievers: self.retrievers,
             retriever_timeout: self.retriever_timeout.unwrap_or(RETRIEVER_TIMEOUT),
             added: Notify::new(),
+            ended: EndedDocuments::default(),
             space_made: Notify::new(),
             held: Held::default(),
             bytes: BlobServices::default(),

@@ -44,7 +44,9 @@ impl Knowledge {
         let (store, now) = (&inner.stores.documents, inner.sources.now());
         let found = store.get(&self.scope, id).await?;
         let owner = self.owner_of(found.collection_id).await?;
-        store.cancel(&owner, id, &reason, now).await
+        let cancelled = store.cancel(&owner, id, &reason, now).await?;
+        inner.knowledge.ended.tell(&[id]);
+        Ok(cancelled)
     }
 
     /// Reads a document that is `failed` again, from the bytes that are stored; one that is not
@@ -114,6 +116,7 @@ impl Knowledge {
         for (owner, ids) in of_owners {
             blobs.extend(store.delete(&owner, &ids).await?);
         }
+        self.engine.inner.knowledge.ended.tell(ids);
         self.engine.remove_bytes(!blobs.is_empty()).await;
         Ok(())
     }

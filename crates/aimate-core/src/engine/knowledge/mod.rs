@@ -8,13 +8,14 @@ mod ingest;
 mod room;
 mod search;
 mod space;
+mod wait;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use aimate_text::extract::Extractor;
-use futures_util::stream::{self, BoxStream, StreamExt};
+use futures_util::stream::{self, StreamExt};
 use tokio::sync::Notify;
 
 use super::Engine;
@@ -24,8 +25,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::{CollectionId, DocumentId, WorkspaceId};
 use crate::knowledge::{
     BlobContent, ByteStream, Chunk, Collection, CollectionChange, CollectionConfig, DEFAULT_COLLECTION,
-    Document, DocumentError, DocumentFilter, DocumentStatus, Embedder, EmbeddingSpace, Fetcher,
-    NewCollection, NewDocument, Reranker, Retriever, Scripts, SpaceStatus,
+    Document, DocumentFilter, DocumentStatus, Embedder, EmbeddingSpace, Fetcher, NewCollection, NewDocument,
+    Reranker, Retriever, Scripts, SpaceStatus,
 };
 use crate::media_type::MediaType;
 use crate::page::{Page, PageRequest};
@@ -35,13 +36,10 @@ use crate::workspace::WorkspaceRole;
 pub(super) use blob::BlobServices;
 use blob::Upload;
 pub(super) use ingest::LocalFile;
+pub(super) use wait::EndedDocuments;
 
 /// Bytes of a document at most.
 pub const MAX_BYTES: u64 = 1 << 30;
-/// Between the first looks at a document that somebody waits for; later ones
-/// are up to ten times rarer.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
-
 /// What of the engine serves knowledge.
 pub(super) struct KnowledgeServices {
     pub(super) embedders: Vec<Arc<dyn Embedder>>,
@@ -60,6 +58,8 @@ pub(super) struct KnowledgeServices {
     pub(super) retriever_timeout: Duration,
     /// Fires when a document was added.
     pub(super) added: Notify,
+    /// The documents that are ready, or have failed, since this process is done with them.
+    pub(super) ended: EndedDocuments,
     /// Fires when a space was made.
     pub(super) space_made: Notify,
     /// The documents that this process reads.
@@ -369,59 +369,6 @@ impl Knowledge {
         self.engine.admit(&self.scope).await?;
         let limit = limit.clamp(1, PageRequest::MAX_LIMIT);
         self.engine.inner.stores.documents.chunks(&self.scope, id, from, limit).await
-    }
-
-    /// Waits until a document is `ready`.
-    ///
-    /// # Errors
-    /// `NotFound`; `Invalid` with its reason if it failed.
-    pub async fn wait(&self, id: DocumentId) -> Result<Document> {
-        let mut states = self.watch(id);
-        let mut last = Err(Error::missing("document", id));
-        while let Some(state) = states.next().await {
-            last = state;
-        }
-        let document = last?;
-        match &document.error {
-            Some(DocumentError { detail, .. }) if document.status == DocumentStatus::Failed => {
-                Err(Error::invalid(format!("`{}` could not be read: {detail}", document.name)))
-            }
-            _ => Ok(document),
-        }
-    }
-
-    /// The document whenever it changes, until it is `ready` or `failed`. Ends
-    /// with an error if it is deleted.
-    pub fn watch(&self, id: DocumentId) -> BoxStream<'static, Result<Document>> {
-        struct Watch {
-            knowledge: Knowledge,
-            last: Option<Document>,
-            looks: u32,
-            over: bool,
-        }
-        let watch = Watch { knowledge: self.clone(), last: None, looks: 0, over: false };
-        stream::unfold(watch, move |mut watch| async move {
-            while !watch.over {
-                if watch.last.is_some() {
-                    tokio::time::sleep(LOOK_EVERY * (watch.looks / 20 + 1).min(10)).await;
-                }
-                watch.looks += 1;
-                let document = match watch.knowledge.document(id).await {
-                    Ok(document) => document,
-                    Err(error) => {
-                        watch.over = true;
-                        return Some((Err(error), watch));
-                    }
-                };
-                watch.over = matches!(document.status, DocumentStatus::Ready | DocumentStatus::Failed);
-                if watch.over || watch.last.as_ref() != Some(&document) {
-                    watch.last = Some(document.clone());
-                    return Some((Ok(document), watch));
-                }
-            }
-            None
-        })
-        .boxed()
     }
 }
 

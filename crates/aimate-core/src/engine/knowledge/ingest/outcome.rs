@@ -69,9 +69,10 @@ impl Engine {
         }
     }
 
-    /// Tells observers how the work on documents ended, as the store has it: what
-    /// somebody deleted or replaced meanwhile has no end.
+    /// Tells who waits that the work on documents has ended, and observers how, as the
+    /// store has it: what somebody deleted or replaced meanwhile has no end.
     pub(super) async fn tell_ended(&self, scope: &Scope, documents: &[DocumentId]) {
+        self.inner.knowledge.ended.tell(documents);
         let notices = &self.inner.observers.notices;
         if notices.is_empty() {
             return;
