@@ -1,11 +1,13 @@
-"""A model, an embedder and a reranker of your own."""
+"""A model, an embedder, a reranker, a search and an observer of your own."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import Any, AsyncIterator
 
 import aimate
+from aimate import types
 
 
 class Parrot:
@@ -48,14 +50,63 @@ class Shortest:
         return [1 / (1 + len(passage)) for passage in passages]
 
 
+class Tickets:
+    """The tickets of a helpdesk, each company's apart: what it finds is cited as documents are."""
+
+    tickets = {7: "The boiler lost pressure", 8: "No light in the hall"}
+
+    async def retrieve(self, scope: types.Scope, question: str, limit: int) -> list[types.SourcePassage]:
+        words = question.lower().strip("?").split()
+        found = [id for id, text in self.tickets.items() if set(words) & set(text.lower().split()[1:])]
+        url = "https://helpdesk.example.org/tickets"
+        return [
+            {"source": f"ticket:{id}", "title": f"Ticket {id}", "text": self.tickets[id], "url": f"{url}/{id}"}
+            for id in found[:limit]
+        ]
+
+
+class Quota(aimate.Observer):
+    """Lets each user ask twice, and writes down what their answers used."""
+
+    def __init__(self) -> None:
+        self.asked: Counter[str] = Counter()
+        self.tokens: Counter[str] = Counter()
+
+    def before_turn(self, scope: types.Scope, turn: types.TurnSummary) -> None:
+        if self.asked[scope["user_id"]] >= 2:
+            raise aimate.ForbiddenError("your plan has two questions; they are asked")
+        self.asked[scope["user_id"]] += 1
+
+    async def usage_recorded(self, scope: types.Scope, record: types.ListedUsage) -> None:
+        self.tokens[scope["user_id"]] += record["usage"]["output_tokens"]
+
+
 async def main() -> str:
-    parts: dict[str, Any] = {"providers": {"parrot": Parrot()}, "embedder": Trigrams(), "reranker": Shortest()}
+    quota = Quota()
+    parts: dict[str, Any] = {
+        "providers": {"parrot": Parrot()},
+        "embedder": Trigrams(),
+        "reranker": Shortest(),
+        "retrievers": {"tickets": Tickets()},
+        "observers": [quota],
+    }
     async with await aimate.Engine.open("sqlite::memory:", connections=[], **parts) as engine:
         await engine.knowledge.add_text("heating", "Maintenance of the boilers")
         await engine.knowledge.add_text("garden", "Watering of the roses")
         for hit in await engine.knowledge.search("How is a boiler maintained?", mode="vector"):
             print(f"{hit['score']:.2f}  {hit['title']}: {hit['text']}")
-        return await engine.chat("Is anybody there?", model="parrot/grey").text()
+        chat = engine.chat("What is wrong with the boiler?", model="parrot/grey", retrievers=["tickets"])
+        async for event in chat:
+            if event["type"] == "retrieved":
+                print([citation["title"] for citation in event["citations"]])
+        answer = await engine.chat("Is anybody there?", model="parrot/grey").text()
+        try:
+            await engine.chat("And now?", model="parrot/grey")
+        except aimate.ForbiddenError as refused:
+            print(refused.detail)
+    # All notices have come once the engine is closed.
+    print(sum(quota.tokens.values()), "tokens")
+    return answer
 
 
 if __name__ == "__main__":

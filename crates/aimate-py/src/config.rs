@@ -33,6 +33,10 @@ pub(crate) struct Config {
     pub(crate) allow_private: Vec<String>,
     pub(crate) tool_servers: Vec<ConfiguredToolServer>,
     pub(crate) reranker: Option<RerankServer>,
+    /// Seconds.
+    pub(crate) retriever_timeout: Option<f64>,
+    /// Seconds.
+    pub(crate) observer_timeout: Option<f64>,
     pub(crate) searxng_url: Option<String>,
     pub(crate) brave_api_key: Option<Secret>,
     pub(crate) readers: Option<usize>,

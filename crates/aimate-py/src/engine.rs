@@ -19,12 +19,14 @@ use crate::config::Config;
 use crate::door::{Answered, Asked, Door};
 use crate::fault::{Fault, Result};
 use crate::host::{Home, Host};
+use crate::observer::HostObserver;
 use crate::open::Parts;
 use crate::outcome::Outcome;
 use crate::pending::Pending;
 use crate::port::Port;
 use crate::provider::HostProvider;
 use crate::rerank::HostReranker;
+use crate::retriever::HostRetriever;
 use crate::runtime::Ending;
 use crate::scripted::PlayedScript;
 use crate::server::{HostCallers, KnownUsers, Server, Serving, Who};
@@ -69,6 +71,8 @@ impl EngineState {
 
 impl Ending for EngineState {
     fn end(&self) -> BoxFuture<'_, ()> {
+        // No loop runs any more.
+        self.host.end();
         self.close(Duration::ZERO).boxed()
     }
 }
@@ -372,7 +376,7 @@ pub(crate) fn open(config: &Bound<'_, PyAny>, parts: &Bound<'_, PyAny>) -> PyRes
 }
 
 /// `{"providers": {name: object}, "tools": [(spec, call)], "embedders": [(model, embed)],
-/// "reranker": (name, rerank)}`.
+/// "reranker": (name, rerank), "retrievers": [(name, retrieve)], "observers": [plan]}`.
 fn take_parts(host: &Arc<Host>, parts: &Bound<'_, PyAny>) -> PyResult<Parts> {
     let py = parts.py();
     let failed = |error: aimate::Error| Fault::from(error).into_error(py);
@@ -400,6 +404,14 @@ fn take_parts(host: &Arc<Host>, parts: &Bound<'_, PyAny>) -> PyResult<Parts> {
     if !reranker.is_none() {
         let (name, rerank): (String, Py<PyAny>) = reranker.extract()?;
         taken.reranker = Some(Arc::new(HostReranker::new(host, name, rerank)));
+    }
+    for item in parts.get_item("retrievers")?.try_iter()? {
+        let (name, retrieve): (String, Py<PyAny>) = item?.extract()?;
+        let retriever = HostRetriever::new(host, &name, retrieve);
+        taken.retrievers.push((name, Arc::new(retriever)));
+    }
+    for plan in parts.get_item("observers")?.try_iter()? {
+        taken.observers.push(Arc::new(HostObserver::new(host, &plan?)?));
     }
     Ok(taken)
 }

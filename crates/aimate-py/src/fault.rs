@@ -1,5 +1,7 @@
 //! What went wrong, on its way to an exception.
 
+use std::time::Duration;
+
 use aimate::{Error, ErrorKind};
 use bytes::Bytes;
 use pyo3::prelude::*;
@@ -71,6 +73,21 @@ impl Fault {
 /// the sentence of an `aimate.AimateError`; of any other its type alone, since its text
 /// may be meant for nobody but the log.
 pub(crate) fn of_exception(py: Python<'_>, error: &PyErr, who: &str) -> Error {
+    if let Some(error) = of_aimate(py, error) {
+        return error;
+    }
+    let name = error.get_type(py).name().map_or_else(|_| "an exception".to_owned(), |name| name.to_string());
+    Error::upstream(format!("{who} raised {name}; the log says more"))
+}
+
+/// Why a result of the application's own code is of no use. The sentence is this module's,
+/// or Python's of a type.
+pub(crate) fn of_result(py: Python<'_>, error: &PyErr, who: &str) -> Error {
+    of_aimate(py, error)
+        .unwrap_or_else(|| Error::upstream(format!("what {who} returned is of no use: {}", error.value(py))))
+}
+
+fn of_aimate(py: Python<'_>, error: &PyErr) -> Option<Error> {
     let known = || -> PyResult<Option<Error>> {
         let base = py.import("aimate.errors")?.getattr("AimateError")?;
         let exception = error.value(py);
@@ -79,11 +96,13 @@ pub(crate) fn of_exception(py: Python<'_>, error: &PyErr, who: &str) -> Error {
         }
         let code: String = exception.getattr("code")?.extract()?;
         let detail: String = exception.getattr("detail")?.extract()?;
-        Ok(Some(Error::new(code.parse().unwrap_or(ErrorKind::Internal), detail)))
+        let error = Error::new(code.parse().unwrap_or(ErrorKind::Internal), detail);
+        let wait: Option<f64> = exception.getattr("retry_after")?.extract()?;
+        let wait = wait.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        Ok(Some(match wait {
+            Some(wait) => error.with_retry_after(wait),
+            None => error,
+        }))
     };
-    if let Ok(Some(error)) = known() {
-        return error;
-    }
-    let name = error.get_type(py).name().map_or_else(|_| "an exception".to_owned(), |name| name.to_string());
-    Error::upstream(format!("{who} raised {name}; the log says more"))
+    known().ok().flatten()
 }

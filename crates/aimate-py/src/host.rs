@@ -1,4 +1,4 @@
-//! Calling what is written in Python: tools, providers, embedders.
+//! Calling what is written in Python: tools, providers, embedders and so on.
 //!
 //! A call is put into the queue of an event loop, which runs it as a task: the loop that
 //! the engine was used in last, or one of the package's own in a thread (`aimate._host`)
@@ -12,6 +12,7 @@ use aimate::{Error, Result};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use tokio::sync::{Notify, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use crate::fault;
 use crate::port::{Delivery, LoopCall, Port, PortInner};
@@ -30,6 +31,8 @@ pub(crate) struct Home {
 #[derive(Default)]
 pub(crate) struct Host {
     home: Mutex<Option<Arc<Home>>>,
+    /// Fires at the interpreter's end: nothing can be called any more.
+    over: CancellationToken,
 }
 
 /// A function of the application's own. Shared instead of cloned, which needs Python's
@@ -127,6 +130,11 @@ impl Host {
         self.home().is_some()
     }
 
+    /// Gives up every call: the interpreter ends.
+    pub(crate) fn end(&self) {
+        self.over.cancel();
+    }
+
     fn home(&self) -> Option<Arc<Home>> {
         self.home.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -135,7 +143,7 @@ impl Host {
     ///
     /// # Errors
     /// What it raised (see [`fault::of_exception`]); `Upstream` for a result that `read`
-    /// refuses.
+    /// refuses, with its reason; `Unavailable` where no loop runs any more.
     pub(crate) async fn call<T: Send + 'static>(
         &self,
         who: &str,
@@ -149,13 +157,18 @@ impl Host {
             function,
             arguments,
             Box::new(move |outcome, py| {
-                let read = outcome.and_then(|object| read(&object));
-                let _ = sender.send(read.map_err(|error| fault::of_exception(py, &error, &name)));
+                let read = match outcome {
+                    Ok(object) => read(&object).map_err(|error| fault::of_result(py, &error, &name)),
+                    Err(error) => Err(fault::of_exception(py, &error, &name)),
+                };
+                let _ = sender.send(read);
             }),
         );
-        receiver.await.unwrap_or_else(|_| {
-            Err(Error::unavailable(format!("{who} was not called: its event loop is gone")))
-        })
+        let gone = || Error::unavailable(format!("{who} was not called: its event loop is gone"));
+        match self.over.run_until_cancelled(receiver).await {
+            Some(Ok(outcome)) => outcome,
+            Some(Err(_)) | None => Err(gone()),
+        }
     }
 
     /// Begins a call, which ends when what is returned is dropped.

@@ -3,7 +3,7 @@
 //! It is small on purpose: what a Python program sees is written in Python
 //! (`python/aimate`). Here is what has to be Rust: the engine, the one door to its
 //! HTTP API within the process, streams of events, and the way back, from the engine
-//! to tools, providers and embedders that are written in Python.
+//! to tools, providers, observers and so on that are written in Python.
 //!
 //! No thread of the async runtime ever takes Python's lock. What it has for Python
 //! goes into the queue of an event loop (`port`) and is made into objects there,
@@ -18,12 +18,14 @@ mod engine;
 mod fault;
 mod host;
 mod log;
+mod observer;
 mod open;
 mod outcome;
 mod pending;
 mod port;
 mod provider;
 mod rerank;
+mod retriever;
 mod runtime;
 mod scripted;
 mod server;

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aimate::knowledge::{Embedder, Reranker};
+use aimate::knowledge::{Embedder, Reranker, Retriever};
 use aimate::mcp::client::McpClient;
+use aimate::observer::Observer;
 use aimate::provider::ChatProvider;
 use aimate::providers::local::LocalEmbedder;
 use aimate::providers::{AddressPolicy, BraveSearch, HttpReranker, RerankShape, SearxngSearch, Transport};
@@ -24,6 +25,8 @@ pub(crate) struct Parts {
     pub(crate) tools: Vec<HostTool>,
     pub(crate) embedders: Vec<Arc<dyn Embedder>>,
     pub(crate) reranker: Option<Arc<dyn Reranker>>,
+    pub(crate) retrievers: Vec<(String, Arc<dyn Retriever>)>,
+    pub(crate) observers: Vec<Arc<dyn Observer>>,
 }
 
 /// Builds the engine.
@@ -68,6 +71,18 @@ pub(crate) async fn engine(config: Config, parts: Parts) -> Result<Engine> {
     }
     if let Some(reranker) = parts.reranker {
         builder = builder.reranker(reranker);
+    }
+    for (name, retriever) in parts.retrievers {
+        builder = builder.retriever(name, retriever);
+    }
+    if let Some(seconds) = config.retriever_timeout {
+        builder = builder.retriever_timeout(duration("retriever_timeout", seconds)?);
+    }
+    for observer in parts.observers {
+        builder = builder.observer(observer);
+    }
+    if let Some(seconds) = config.observer_timeout {
+        builder = builder.observer_timeout(duration("observer_timeout", seconds)?);
     }
     if let Some(name) = config.default_embedder {
         builder = builder.default_embedder(name);

@@ -42,7 +42,9 @@ async def test_tools(scripted: Scripted) -> None:
 
 async def test_own_parts(capsys: pytest.CaptureFixture[str]) -> None:
     assert await example("own_parts")["main"]() == "Is anybody there? "
-    assert "heating" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "heating" in said and "['Ticket 7']\n" in said
+    assert said.endswith("your plan has two questions; they are asked\n9 tokens\n")
 
 
 def test_blocking(scripted: Scripted) -> None:

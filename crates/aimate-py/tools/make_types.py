@@ -66,6 +66,37 @@ class User(TypedDict):
     """When the user last changed."""
 
 
+class Scope(TypedDict):
+    """Who asks, as code of the application is told."""
+
+    tenant_id: str
+    """The tenant whose data it is."""
+    user_id: str
+    """The user who asks."""
+    role: Literal["user", "admin"]
+    """What the user may do."""
+
+
+class TurnSummary(TypedDict):
+    """A turn that is about to be answered; nothing of it is stored yet."""
+
+    conversation_id: Optional[str]
+    """The conversation; ``None`` for a new one, and for a call that is not stored."""
+    workspace_id: Optional[str]
+    """The workspace that the turn names for a new conversation."""
+    model: str
+    """The model that is to answer, as ``CONNECTION/MODEL``."""
+    question: str
+    """The text of the last message that is to be answered; empty where an earlier question is
+    answered again."""
+    tags: List[str]
+    """What the application wants its usage summed by."""
+    client_id: Optional[str]
+    """The caller's own id of the turn."""
+    is_stored: bool
+    """Whether question and answer will be stored."""
+
+
 class Tenant(TypedDict, total=False):
     """A tenant: a customer of the application, say."""
 
@@ -78,6 +109,10 @@ class Tenant(TypedDict, total=False):
     created_at: str
     """When it was made."""
 '''
+
+
+# What is written by hand in it.
+WRITTEN = re.findall(r"^(?:class )?([A-Z]\w+)(?: = |\()", FOOTER, re.M)
 
 
 class Maker:
@@ -238,7 +273,7 @@ def made(schemas: dict[str, Any]) -> str:
     # A class comes after those that it is made of.
     classes = list(maker.classes.values())
     unions = [f"{name} = {text}" for name, text in maker.unions.items()]
-    names = sorted([*maker.classes, *maker.aliases, *maker.unions, "Content", "Tenant", "User"])
+    names = sorted([*maker.classes, *maker.aliases, *maker.unions, *WRITTEN])
     listed = "__all__ = [\n" + "".join(f'    "{name}",\n' for name in names) + "]\n"
     body = "\n".join(literals) + "\n\n\n" + "\n\n\n".join(classes) + "\n\n\n" + "\n\n".join(unions) + "\n" + FOOTER
     return HEADER + listed + "\n" + body

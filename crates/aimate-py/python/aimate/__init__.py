@@ -39,6 +39,7 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from ._observer import Observer
     from ._sync.chat import Chat as SyncChat
     from ._sync.engine import SyncEngine
     from ._sync.engine import User as SyncUser
@@ -56,6 +57,7 @@ __all__ = [
     "InternalError",
     "InvalidError",
     "NotFoundError",
+    "Observer",
     "Page",
     "RateLimitedError",
     "SyncChat",
@@ -78,6 +80,7 @@ __all__ = [
 
 # What many programs never need, so that importing the package stays quick.
 _LATER = {
+    "Observer": ("._observer", "Observer"),
     "SyncChat": ("._sync.chat", "Chat"),
     "SyncEngine": ("._sync.engine", "SyncEngine"),
     "SyncUser": ("._sync.engine", "User"),

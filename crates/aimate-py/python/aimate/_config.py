@@ -17,12 +17,14 @@ class Parts:
         self.tools: list[tuple[dict[str, Any], Any]] = []
         self.embedders: list[tuple[dict[str, Any], Any]] = []
         self.reranker: tuple[str, Any] | None = None
+        self.retrievers: list[tuple[str, Any]] = []
+        self.observers: list[dict[str, Any]] = []
         self.needs_dimensions = False
 
     @property
     def is_written_here(self) -> bool:
         """Whether there is anything that has to be called."""
-        return bool(self.providers or self.tools or self.embedders or self.reranker)
+        return any(self.native().values())
 
     async def find_dimensions(self) -> None:
         """Asks embedders that do not say how long their vectors are."""
@@ -43,6 +45,8 @@ class Parts:
             "tools": self.tools,
             "embedders": self.embedders,
             "reranker": self.reranker,
+            "retrievers": self.retrievers,
+            "observers": self.observers,
         }
 
 
@@ -87,6 +91,8 @@ def configured(url: str | None, **arguments: Any) -> tuple[dict[str, Any], Parts
     _tools(parts, config.pop("tools"))
     _embedder(parts, config)
     _reranker(parts, config)
+    _retrievers(parts, config.pop("retrievers"))
+    _observers(parts, config.pop("observers"))
     return config, parts
 
 
@@ -225,3 +231,19 @@ def _reranker(parts: Parts, config: dict[str, Any]) -> None:
 
     config["reranker"] = None
     parts.reranker = (getattr(reranker, "name", None) or type(reranker).__name__, _host.reranker(reranker))
+
+
+def _retrievers(parts: Parts, retrievers: Mapping[str, Any] | None) -> None:
+    if not retrievers:
+        return
+    from . import _host
+
+    for name, retriever in retrievers.items():
+        parts.retrievers.append((name, _host.retriever(name, retriever)))
+
+
+def _observers(parts: Parts, observers: Iterable[Any]) -> None:
+    for n, observer in enumerate(observers):
+        from . import _host
+
+        parts.observers.append(_host.observer(n, observer))

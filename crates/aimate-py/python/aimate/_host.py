@@ -1,15 +1,19 @@
-"""Running what an application wrote in Python: tools, providers, embedders."""
+"""Running what an application wrote in Python: tools, providers, embedders and so on."""
 
 from __future__ import annotations
 
 import asyncio
 import atexit
+import contextvars
+import functools
 import inspect
 import logging
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Awaitable, Callable, Coroutine, Iterator
 
 from . import _aimate, _bridge
+from ._observer import METHODS, Observer
 from .errors import AimateError, UpstreamError
 
 if TYPE_CHECKING:
@@ -21,11 +25,16 @@ _lock = threading.Lock()
 _own: Port | None = None
 _own_loop: asyncio.AbstractEventLoop | None = None
 _tasks: set[asyncio.Task[None]] = set()
+# As many as are needed: a tool in a thread may ask the engine for what needs another thread, such
+# as the embedder of a search, and would wait for ever where all of a few are taken by tools.
+_threads = ThreadPoolExecutor(10_000, thread_name_prefix="aimate")
 
 
 def start(function: Callable[..., Awaitable[Any]], arguments: tuple[Any, ...], reply: Reply) -> asyncio.Task[None]:
     """Runs ``function`` as a task of this loop; the native module calls it."""
-    task = asyncio.get_running_loop().create_task(_answer(function, arguments, reply))
+    # In a context of its own: that of whoever woke this loop first is nothing to it.
+    loop = asyncio.get_running_loop()
+    task = contextvars.Context().run(loop.create_task, _answer(function, arguments, reply))
     # A loop holds its tasks weakly.
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)
@@ -94,11 +103,17 @@ def run_here(work: Coroutine[Any, Any, None]) -> None:
     asyncio.run_coroutine_threadsafe(work, _own_loop).result()
 
 
+async def in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Calls a function in a thread."""
+    run = functools.partial(contextvars.copy_context().run, function, *arguments)
+    return await asyncio.get_running_loop().run_in_executor(_threads, run)
+
+
 async def call(function: Callable[..., Any], *arguments: Any) -> Any:
     """Calls a function: a coroutine function in the loop, any other in a thread."""
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):
         return await function(*arguments)
-    result = await asyncio.to_thread(function, *arguments)
+    result = await in_thread(function, *arguments)
     return await result if inspect.isawaitable(result) else result
 
 
@@ -128,7 +143,7 @@ def provider(name: str, provider: Any) -> dict[str, Any]:
         else:
             each: Iterator[Any] = iter(events)
             over = object()
-            while (event := await asyncio.to_thread(next, each, over)) is not over:
+            while (event := await in_thread(next, each, over)) is not over:
                 if not await _put(sink, event):
                     break
 
@@ -188,3 +203,38 @@ def reranker(reranker: Any) -> Callable[[str, list[str]], Awaitable[Any]]:
         return [float(score) for score in scores]
 
     return reranked
+
+
+def retriever(name: str, retriever: Any) -> Callable[..., Awaitable[Any]]:
+    """Returns ``retrieve`` as the native module calls it."""
+    retrieve = getattr(retriever, "retrieve", None)
+    if not callable(retrieve):
+        raise TypeError(f"retrievers[{name!r}]: has no method `retrieve(scope, question, limit)`")
+
+    async def retrieved(scope: dict[str, Any], question: str, limit: int) -> list[Any]:
+        found = await call(retrieve, scope, question, limit)
+        if hasattr(found, "__aiter__"):
+            return [passage async for passage in found]
+        if isinstance(found, (str, bytes, dict)) or not hasattr(found, "__iter__"):
+            raise UpstreamError(f"the retriever `{name}` returned a {type(found).__name__}; it is a list of passages")
+        # A generator does its work here, and may take its time.
+        return found if isinstance(found, list) else await in_thread(list, found)
+
+    return retrieved
+
+
+def observer(n: int, observer: Any) -> dict[str, Any]:
+    """Returns what the native module needs of an observer."""
+    methods: dict[str, Callable[..., Awaitable[Any]]] = {}
+    for name in METHODS:
+        method = getattr(observer, name, None)
+        # What does nothing need not be called.
+        if callable(method) and getattr(method, "__func__", None) is not getattr(Observer, name):
+            methods[name] = functools.partial(call, method)
+    if not methods or isinstance(observer, type):
+        kind = f"the class {observer.__name__}" if isinstance(observer, type) else f"a {type(observer).__name__}"
+        raise TypeError(f"observers[{n}]: is {kind}; it is an object with at least one of {', '.join(METHODS)}")
+    fail_closed = getattr(observer, "fail_closed", False)
+    if not isinstance(fail_closed, bool):
+        raise TypeError(f"observers[{n}].fail_closed: is a {type(fail_closed).__name__}; it is a bool")
+    return {"name": type(observer).__name__, "fail_closed": fail_closed, "methods": methods}

@@ -80,6 +80,7 @@ __all__ = [
     "Run",
     "RunError",
     "RunStatus",
+    "Scope",
     "SearchHit",
     "ServerInfo",
     "Share",
@@ -118,6 +119,7 @@ __all__ = [
     "ToolSpec",
     "ToolState",
     "TurnOptions",
+    "TurnSummary",
     "TurnTool",
     "UsableTool",
     "UsageOutcome",
@@ -1920,6 +1922,37 @@ class User(TypedDict):
     """When the user was made."""
     updated_at: str
     """When the user last changed."""
+
+
+class Scope(TypedDict):
+    """Who asks, as code of the application is told."""
+
+    tenant_id: str
+    """The tenant whose data it is."""
+    user_id: str
+    """The user who asks."""
+    role: Literal["user", "admin"]
+    """What the user may do."""
+
+
+class TurnSummary(TypedDict):
+    """A turn that is about to be answered; nothing of it is stored yet."""
+
+    conversation_id: Optional[str]
+    """The conversation; ``None`` for a new one, and for a call that is not stored."""
+    workspace_id: Optional[str]
+    """The workspace that the turn names for a new conversation."""
+    model: str
+    """The model that is to answer, as ``CONNECTION/MODEL``."""
+    question: str
+    """The text of the last message that is to be answered; empty where an earlier question is
+    answered again."""
+    tags: List[str]
+    """What the application wants its usage summed by."""
+    client_id: Optional[str]
+    """The caller's own id of the turn."""
+    is_stored: bool
+    """Whether question and answer will be stored."""
 
 
 class Tenant(TypedDict, total=False):

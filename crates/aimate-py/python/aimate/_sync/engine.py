@@ -153,6 +153,8 @@ class User:
             model: ``CONNECTION/MODEL``, or a bare name that one connection alone lists. By
                 default the one that answered before, else the first.
             knowledge: Collections, by id or name, whose passages the model is shown.
+            retrievers: Searches of your own (`SyncEngine.open`), by name, whose passages it is shown.
+            passages: Passages that you found yourself.
             tools: What the model may call within the answer: names of tools, ``SERVER`` or
                 ``SERVER/TOOL`` of an MCP server, functions (see `Tools.register`); or dicts,
                 whose calls come back to you.
@@ -285,6 +287,10 @@ class SyncEngine(User):
         embedder: Any = None,
         model_dir: str | os.PathLike[str] | None = None,
         reranker: Any = None,
+        retrievers: Mapping[str, Any] | None = None,
+        retriever_timeout: float | None = None,
+        observers: Iterable[Any] = (),
+        observer_timeout: float | None = None,
         system_prompt: str | None = None,
         prefer: str | None = None,
         keys: str | None = None,
@@ -327,6 +333,15 @@ class SyncEngine(User):
             model_dir: The folder of a sentence-transformer to embed with in this process.
             reranker: An object with ``rerank(query, passages)``, or a dict of ``url``,
                 ``model`` and ``api_key``.
+            retrievers: Searches of your own by name, for ``retrievers=`` of `chat`: objects with
+                ``retrieve(scope, question, limit)`` that returns or yields passages, best first
+                (`types.SourcePassage`: ``source`` and ``text``, and what is known of ``title``,
+                ``url``, ``page`` and ``score``), and none that the user of ``scope`` may not see.
+            retriever_timeout: Seconds that a retriever may take, 10 by default; the turn goes on
+                without one that is slower or fails, with a warning.
+            observers: What may refuse turns, and is told of what happens; see `Observer`.
+            observer_timeout: Seconds that an observer may take to say whether a turn is allowed,
+                1 by default.
             system_prompt: Instructions that open every prompt.
             prefer: The provider whose models answer where nobody names one.
             keys: What stored keys are sealed with (`generate_key`), with ``2:NEW,1:OLD`` for
@@ -357,6 +372,10 @@ class SyncEngine(User):
             embedder=embedder,
             model_dir=model_dir,
             reranker=reranker,
+            retrievers=retrievers,
+            retriever_timeout=retriever_timeout,
+            observers=observers,
+            observer_timeout=observer_timeout,
             system_prompt=system_prompt,
             prefer=prefer,
             keys=keys,
