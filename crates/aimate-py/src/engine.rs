@@ -3,19 +3,18 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use aimate::knowledge::NewDocument;
 use aimate::{Role, Scope};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
 use http::Method;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use serde_json::Value;
 use tokio::sync::OnceCell;
 use tokio_util::io::ReaderStream;
 
 use crate::asgi::{Exchange, Mounts, no_mount};
 use crate::config::Config;
+use crate::documents::{add, add_all, new_document};
 use crate::door::{Answered, Asked, Door};
 use crate::fault::{Fault, Result};
 use crate::host::{Home, Host};
@@ -242,6 +241,26 @@ impl NativeEngine {
         }))
     }
 
+    /// Adds several documents, each the body of a request, to the collection of this id; see
+    /// `documents.rs`.
+    fn add_documents(
+        &self,
+        py: Python<'_>,
+        who: Who,
+        collection: String,
+        documents: Vec<Bound<'_, PyAny>>,
+        wait: bool,
+    ) -> PyResult<Pending> {
+        let open = self.state.open().map_err(|fault| fault.into_error(py))?;
+        let scope = open.scope(who)?;
+        let named = documents
+            .iter()
+            .enumerate()
+            .map(|(n, document)| convert::value(document, &format!("documents[{n}]")));
+        let bodies = named.collect::<PyResult<Vec<_>>>()?;
+        Ok(Pending::new(async move { add_all(open, scope.await?, collection, bodies, wait).await }))
+    }
+
     /// Adds a tool while the engine runs.
     fn register_tool(&self, py: Python<'_>, spec: &Bound<'_, PyAny>, call: Py<PyAny>) -> PyResult<()> {
         let open = self.state.open().map_err(|fault| fault.into_error(py))?;
@@ -326,28 +345,6 @@ impl NativeEngine {
     fn running(&self) -> usize {
         self.state.slot().as_ref().map_or(0, |open| open.engine.running())
     }
-}
-
-fn new_document(new: &Bound<'_, PyAny>) -> PyResult<NewDocument> {
-    let fields = convert::value(new, "document")?;
-    let text = |name: &str| fields.get(name).and_then(Value::as_str).map(str::to_owned);
-    let mut document = NewDocument::new(text("name").unwrap_or_default());
-    document.media_type = text("media_type");
-    document.source = text("source");
-    document.metadata = fields.get("metadata").and_then(Value::as_object).cloned().unwrap_or_default();
-    Ok(document)
-}
-
-async fn add(
-    open: OpenEngine,
-    scope: Scope,
-    collection: &str,
-    new: NewDocument,
-    bytes: futures_util::stream::BoxStream<'static, aimate::Result<bytes::Bytes>>,
-) -> Result<Outcome> {
-    let knowledge = open.engine.knowledge(&scope);
-    let collection = knowledge.collection_or_new(collection).await?;
-    Outcome::of(&knowledge.add(collection.id, new, bytes).await?)
 }
 
 /// Opens an engine: `config` is plain data, `parts` what is written in Python. The outcome is

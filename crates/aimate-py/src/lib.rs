@@ -13,6 +13,7 @@ mod asgi;
 mod command;
 mod config;
 mod convert;
+mod documents;
 mod door;
 mod engine;
 mod fault;

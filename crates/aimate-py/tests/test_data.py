@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import pickle
 import uuid
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,58 @@ async def test_documents_of_other_libraries(scripted: Scripted) -> None:
             )
         assert raised.value.errors == {"documents[1].text": "is empty"}
         assert len(await engine.knowledge.documents(collection="docs")) == before
+        twice = [{"name": "d", "text": "A fourth.", "source": "s"}, {"name": "e", "text": "A fifth.", "source": "s"}]
+        with pytest.raises(aimate.InvalidError, match=r"documents\[1\].source`: is that of documents\[0\] too"):
+            await engine.knowledge.add_documents(twice, collection="other")
+        with pytest.raises(aimate.NotFoundError):
+            await engine.knowledge.collections.get("other")
+
+
+async def test_documents_are_added_beside_each_other(scripted: Scripted) -> None:
+    batches: list[int] = []
+
+    class Counting:
+        dimensions = 2
+
+        def embed(self, texts: list[str]) -> list[list[float]]:
+            batches.append(len(texts))
+            return [[1.0, float(len(text))] for text in texts]
+
+    async with await scripted.open(embedder=Counting()) as engine:
+        documents = [{"name": f"{n}", "text": f"The boiler number {n}."} for n in range(200)]
+        added = await engine.knowledge.add_documents(iter(documents), collection="docs")
+        assert [document["name"] for document in added] == [f"{n}" for n in range(200)]
+        assert {document["status"] for document in added} == {"ready"}
+        assert len(batches) < 100 and sum(batches) == 200
+        assert await engine.knowledge.add_documents([], collection="docs") == []
+        waiting = await engine.knowledge.add_documents(documents[:2], collection="docs", wait=False)
+        assert [document["name"] for document in waiting] == ["0", "1"]
+
+
+async def test_document_that_fails_leaves_the_others(scripted: Scripted) -> None:
+    async with await scripted.open(quotas={"user_documents": 3}) as engine:
+        documents = [
+            {"name": "a.md", "text": "The boiler."},
+            {"name": "b.pdf", "text": "No PDF.", "media_type": "application/pdf"},
+            {"name": "c", "url": "http://127.0.0.1:9/"},
+            {"name": "d.md", "text": "The garden."},
+        ]
+        with pytest.raises(aimate.DocumentsError) as raised:
+            await engine.knowledge.add_documents(documents, collection="docs")
+        error = raised.value
+        statuses = [document and document["status"] for document in error.documents]
+        assert statuses == ["ready", "failed", None, "ready"]
+        assert list(error.errors) == ["documents[1]", "documents[2]"]
+        assert str(error).startswith("2 of 4 documents failed; the first of them, documents[1]: ")
+        assert isinstance(error.__cause__, aimate.InvalidError) and error.reason == error.__cause__.reason
+        assert error.code == "invalid" and error.status == 400
+        # Queues of tasks bring exceptions from process to process.
+        again = pickle.loads(pickle.dumps(error))
+        assert type(again) is aimate.DocumentsError and again.documents == error.documents and str(again) == str(error)
+        assert [hit["title"] for hit in await engine.knowledge.search("boiler")] == ["a.md"]
+        with pytest.raises(aimate.DocumentsError) as full:
+            await engine.knowledge.add_documents([{"name": "e", "text": "Too many."}], wait=False)
+        assert full.value.reason == "quota_exceeded" and full.value.documents == [None]
 
 
 async def test_users_see_what_is_theirs(scripted: Scripted) -> None:

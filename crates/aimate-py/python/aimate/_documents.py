@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Iterable, Iterator
 
-from .errors import InvalidError
+from .errors import AimateError, InvalidError, of_document, of_documents
+
+if TYPE_CHECKING:
+    from .types import Document
 
 _FIELDS = ("name", "text", "url", "source", "media_type", "metadata")
 
@@ -12,6 +15,7 @@ _FIELDS = ("name", "text", "url", "source", "media_type", "metadata")
 def all_fields(documents: Iterable[Any]) -> Iterator[dict[str, Any]]:
     """Yields what `Knowledge.add_text` takes, out of each of some documents."""
     seen: dict[str, int] = {}
+    places: dict[str, int] = {}
     for n, document in enumerate(documents):
         fields = fields_of(document, n)
         text = fields.get("text")
@@ -25,7 +29,26 @@ def all_fields(documents: Iterable[Any]) -> Iterator[dict[str, Any]]:
             seen[source] = seen.get(source, 0) + 1
             if seen[source] > 1:
                 fields["source"] = f"{source}#{seen[source]}"
+        source = fields.get("source") or fields.get("url")
+        if source is not None and places.setdefault(source, n) != n:
+            kind = f"is that of documents[{places[source]}] too; a collection keeps one document of a source"
+            raise InvalidError(f"`documents[{n}].source`: {kind}", errors={f"documents[{n}].source": kind})
         yield fields
+
+
+def all_added(outcomes: list[tuple[Document | None, AimateError | None]]) -> list[Document]:
+    """Returns the documents that were added. Raises what made some of them fail."""
+    documents = [document for document, _ in outcomes]
+    errors: dict[int, AimateError] = {}
+    for n, (document, error) in enumerate(outcomes):
+        if document is not None and document["status"] == "failed":
+            failed = document.get("error") or {"code": "internal", "detail": "it failed"}
+            error = of_document(failed["code"], failed["detail"])
+        if error is not None:
+            errors[n] = error
+    if errors:
+        raise of_documents(documents, errors) from next(iter(errors.values()))
+    return [document for document in documents if document is not None]
 
 
 def fields_of(document: Any, n: int) -> dict[str, Any]:

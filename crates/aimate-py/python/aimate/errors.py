@@ -8,13 +8,17 @@ would be right), ``status`` (the HTTP status of the same error), ``retryable``, 
 from __future__ import annotations
 
 import builtins
-from typing import Any, ClassVar, Mapping
+from typing import TYPE_CHECKING, Any, Mapping, Sequence
+
+if TYPE_CHECKING:
+    from .types import Document
 
 __all__ = [
     "AimateError",
     "ClosedError",
     "ConflictError",
     "ContextOverflowError",
+    "DocumentsError",
     "ForbiddenError",
     "InternalError",
     "InvalidError",
@@ -33,11 +37,11 @@ __all__ = [
 class AimateError(Exception):
     """Whatever went wrong in aiMate; the base of all its exceptions."""
 
-    code: ClassVar[str] = "internal"
+    code: str = "internal"
     """The error code, the same as over HTTP and in ``error`` events."""
     status: int = 500
     """The HTTP status of the same error."""
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
     """Whether the same call may succeed later."""
 
     def __init__(
@@ -164,6 +168,15 @@ class ClosedError(AimateError, RuntimeError):
     status = 503
 
 
+class DocumentsError(AimateError):
+    """Some of the documents that were added together failed. Its ``code`` is that of the first,
+    which is its cause; ``errors`` says why, by ``documents[N]``."""
+
+    documents: list[Document | None] = []
+    """What came of each, in their order: with the status ``failed`` where it could not be read,
+    ``None`` where it could not be added."""
+
+
 class ToolError(Exception):
     """Raise it in a tool to tell the model, in your own words, why it failed."""
 
@@ -206,6 +219,20 @@ def of_document(code: str, detail: str) -> AimateError:
     if code in _BY_CODE:
         return of_code(code, detail)
     return InvalidError(detail, reason=code)
+
+
+def of_documents(documents: Sequence[Document | None], failed: Mapping[int, AimateError]) -> DocumentsError:
+    """Returns the exception for documents of which some failed."""
+    n, first = next(iter(failed.items()))
+    error = DocumentsError(
+        f"{len(failed)} of {len(documents)} documents failed; the first of them, documents[{n}]: {first.detail}",
+        errors={f"documents[{n}]": each.detail for n, each in failed.items()},
+        reason=first.reason,
+        retry_after=first.retry_after,
+    )
+    error.code, error.status, error.retryable = first.code, first.status, first.retryable
+    error.documents = list(documents)
+    return error
 
 
 def of_problem(status: int, problem: Mapping[str, Any]) -> AimateError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Iterable, Literal, Mapping, cast
 
 from .. import _bridge
 from .._calls import UNSET, Page, Unset, given, query, quoted, some
-from .._documents import all_fields
+from .._documents import all_added, all_fields
 from ..errors import of_document
 from .chat import Progress
 from .groups import Group
@@ -180,18 +180,21 @@ class Knowledge(Group):
     async def add_documents(
         self, documents: Iterable[Any], *, collection: str = "default", wait: bool = True
     ) -> builtins.list[types.Document]:
-        """Adds documents of LangChain or LlamaIndex, or dicts of `add_text`'s arguments.
+        """Adds documents of LangChain or LlamaIndex, or dicts of `add_text`'s and `add_url`'s
+        arguments, several beside each other, and returns them in their order.
 
         Their metadata becomes the documents'; a ``source`` in it, or their id, their source. Those
         that a splitter made of one source are documents of their own: ``SOURCE``, ``SOURCE#2``, …
-        One that is none raises before any is added.
+        One that is none raises before any is added, and so do two dicts of one source.
+
+        Raises `DocumentsError` where some could not be added or read: the others are there, and
+        ``documents`` and ``errors`` of the exception say what came of each.
         """
-        into = (await self.collections.get_or_create(collection))["id"]
         # All of them are read first: a wrong one leaves none added.
-        added = [await self._add(into, fields, False) for fields in list(all_fields(documents))]
-        if not wait:
-            return added
-        return [await self.wait(document["id"]) for document in added]
+        fields = builtins.list(all_fields(documents))
+        into = (await self.collections.get_or_create(collection))["id"]
+        pending = self._caller.native.add_documents(self._caller.who, into, fields, wait)
+        return all_added(await _bridge.run(pending))
 
     async def _add(self, collection: str, body: dict[str, Any], wait: bool) -> types.Document:
         into = await self.collections.get_or_create(collection)
