@@ -15,17 +15,22 @@ const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
 /// Checks the dependencies.
 pub(crate) fn deny(project: &Project) -> Result {
+    let metadata =
+        capture(project.cargo().args(["metadata", "--format-version", "1", "--all-features", "--locked"]))?;
+    let metadata = serde_json::from_str(&metadata).map_err(|error| format!("cargo metadata: {error}"))?;
+    let packages = packages(&metadata);
+    report(&newer(&packages))?;
     let has_cargo_deny = project.cargo().args(["deny", "--version"]).output();
     if has_cargo_deny.is_ok_and(|output| output.status.success()) {
         return run(project.cargo().args(["deny", "check"]));
     }
     eprintln!("cargo-deny is not installed: licenses, bans and sources are checked, advisories are not");
-    let metadata =
-        capture(project.cargo().args(["metadata", "--format-version", "1", "--all-features", "--locked"]))?;
-    let metadata = serde_json::from_str(&metadata).map_err(|error| format!("cargo metadata: {error}"))?;
     let rules = Rules::parse(&read(&project.root.join("deny.toml"))?)?;
-    let found = rules.broken(&packages(&metadata));
-    for wrong in &found {
+    report(&rules.broken(&packages))
+}
+
+fn report(found: &[String]) -> Result {
+    for wrong in found {
         eprintln!("{wrong}");
     }
     if found.is_empty() { Ok(()) } else { Err(format!("{} dependencies may not be", found.len()).into()) }
@@ -37,6 +42,8 @@ struct Package {
     version: String,
     /// As its manifest has it: an SPDX expression.
     license: String,
+    /// The oldest Rust that it says it builds with.
+    rust: Option<String>,
     /// `None` for one of this checkout.
     source: Option<String>,
 }
@@ -48,9 +55,30 @@ fn packages(metadata: &Value) -> Vec<Package> {
         name: text(package, "name").unwrap_or_default(),
         version: text(package, "version").unwrap_or_default(),
         license: text(package, "license").unwrap_or_default(),
+        rust: text(package, "rust_version"),
         source: text(package, "source"),
     });
     packages.collect()
+}
+
+/// Packages that ask for a newer Rust than this checkout says it builds with.
+fn newer(packages: &[Package]) -> Vec<String> {
+    let own = packages.iter().filter(|package| package.source.is_none());
+    let Some(ours) = own.filter_map(|package| package.rust.as_deref()).min_by_key(|rust| numbers(rust))
+    else {
+        return vec!["no package of this checkout says which Rust it builds with".to_owned()];
+    };
+    let newer = packages.iter().filter_map(|package| {
+        let rust = package.rust.as_deref().filter(|rust| numbers(rust) > numbers(ours))?;
+        Some(format!("{package}: it needs Rust {rust}; `rust-version` in Cargo.toml says {ours}"))
+    });
+    newer.collect()
+}
+
+/// A version without what comes after its numbers; `1.94` is `1.94.0`.
+fn numbers(version: &str) -> [u64; 3] {
+    let mut numbers = version.split(['.', '-', '+']).map_while(|number| number.parse().ok());
+    std::array::from_fn(|_| numbers.next().unwrap_or_default())
 }
 
 /// The part of `deny.toml` that is checked here.
@@ -161,9 +189,6 @@ impl fmt::Display for Package {
 }
 
 fn is_banned(package: &Package, (name, below): &(String, Option<String>)) -> bool {
-    let numbers = |version: &str| -> Vec<u64> {
-        version.split(['.', '-', '+']).map_while(|number| number.parse().ok()).collect()
-    };
     package.name == *name && below.as_ref().is_none_or(|below| numbers(&package.version) < numbers(below))
 }
 
@@ -179,6 +204,7 @@ mod tests {
             name: name.to_owned(),
             version: version.to_owned(),
             license: license.to_owned(),
+            rust: None,
             source: Some(source.to_owned()),
         };
         Rules::parse(RULES).unwrap().broken(&[package]).len()
@@ -230,12 +256,29 @@ mod tests {
             name: "sqlx".to_owned(),
             version: version.to_owned(),
             license: "MIT".to_owned(),
+            rust: None,
             source: Some(REGISTRY.to_owned()),
         };
         assert_eq!(rules.broken(&[of("0.8.0"), of("0.7.4")]).len(), 2);
         let used = include_str!("../../Cargo.lock").split("\n\n").find(|of| of.contains("name = \"sqlx\""));
         let version = used.and_then(|of| of.split("version = \"").nth(1)?.split('"').next()).unwrap();
         assert_eq!(rules.broken(&[of(version)]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn dependency_that_needs_a_newer_rust_is_reported() {
+        let of = |name: &str, rust: &str, is_own: bool| Package {
+            name: name.to_owned(),
+            version: "1.0.0".to_owned(),
+            license: String::new(),
+            rust: (!rust.is_empty()).then(|| rust.to_owned()),
+            source: (!is_own).then(|| REGISTRY.to_owned()),
+        };
+        let own = || of("own", "1.94", true);
+        assert_eq!(newer(&[own(), of("a", "1.94.0", false), of("b", "", false)]), Vec::<String>::new());
+        let wrong = newer(&[of("a", "1.94.1", false), own(), of("b", "1.100", false)]);
+        assert!(wrong[0].starts_with("a 1.0.0: it needs Rust 1.94.1; ") && wrong.len() == 2, "{wrong:?}");
+        assert_eq!(newer(&[of("a", "1.50", false)]).len(), 1);
     }
 
     #[test]
