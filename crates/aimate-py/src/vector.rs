@@ -17,8 +17,8 @@ pub(crate) struct HostEmbedder {
 }
 
 impl HostEmbedder {
-    /// `embed(texts, purpose)` returns a list of lists of numbers, or the bytes of an array of
-    /// 32-bit floats, row by row.
+    /// `embed(texts, purpose)` returns a list of lists of numbers; or the bytes of an array of
+    /// 32-bit floats, row by row, and how many are in a row.
     pub(crate) fn new(host: &Arc<Host>, model: EmbeddingModel, embed: Py<PyAny>) -> Self {
         Self { host: host.clone(), model, embed: Arc::new(embed) }
     }
@@ -59,20 +59,18 @@ impl Embedder for HostEmbedder {
         let arguments = move |py: Python<'_>| -> PyResult<_> {
             Ok((PyList::new(py, given)?, purpose).into_pyobject(py)?.unbind())
         };
-        let dimensions = self.model.dimensions as usize;
         let who = format!("the embedder `{}`", self.model.name);
-        let read = move |result: &Bound<'_, PyAny>| vectors(result, dimensions);
-        let vectors = self.host.call(&who, &self.embed, Box::new(arguments), read).await?;
+        let vectors = self.host.call(&who, &self.embed, Box::new(arguments), vectors).await?;
         self.checked(vectors, texts.len())
     }
 }
 
 /// The vectors that were returned.
-pub(crate) fn vectors(result: &Bound<'_, PyAny>, dimensions: usize) -> PyResult<Vec<Vec<f32>>> {
-    let Ok(bytes) = result.cast::<PyBytes>() else {
+fn vectors(result: &Bound<'_, PyAny>) -> PyResult<Vec<Vec<f32>>> {
+    let Ok((bytes, columns)) = result.extract::<(Bound<'_, PyBytes>, usize)>() else {
         return result.extract();
     };
     let numbers = bytes.as_bytes().as_chunks::<4>().0.iter().map(|four| f32::from_le_bytes(*four));
     let numbers: Vec<f32> = numbers.collect();
-    Ok(numbers.chunks(dimensions.max(1)).map(<[f32]>::to_vec).collect())
+    Ok(numbers.chunks(columns.max(1)).map(<[f32]>::to_vec).collect())
 }

@@ -328,6 +328,48 @@ async def test_embedder_that_returns_the_wrong_shape(scripted: Scripted, vectors
             await engine.knowledge.search("x", mode="vector", collections=["docs"])
 
 
+async def test_arrays_are_vectors_of_whatever_kind(scripted: Scripted) -> None:
+    numpy = pytest.importorskip("numpy")
+
+    class Any_:
+        def __init__(self, make: Any) -> None:
+            self.make = make
+
+        def embed(self, texts: list[str]) -> Any:
+            return self.make([[1.0 + text.count("z"), 1.0 + text.count("b"), 0.0] for text in texts])
+
+    kinds: list[Any] = [
+        lambda rows: numpy.array(rows),
+        lambda rows: numpy.array(rows, dtype="float16"),
+        lambda rows: numpy.array(rows, dtype="int64"),
+        lambda rows: numpy.array(rows, dtype=">f4"),
+        lambda rows: numpy.array(rows).T.copy().T,
+        lambda rows: list(numpy.array(rows)),
+    ]
+    for make in kinds:
+        # How many numbers there are is found out by asking.
+        async with await scripted.open(embedder=Any_(make)) as engine:
+            added = await engine.knowledge.add_documents([{"name": name, "text": name * 3} for name in "zb"])
+            assert len(added) == 2
+            assert [hit["title"] for hit in await engine.knowledge.search("zz", mode="vector")] == ["z", "b"]
+    wrong: list[tuple[Any, str]] = [
+        (lambda rows: numpy.ones((len(rows), 4)), "of 4 numbers"),
+        (lambda rows: numpy.ones((len(rows) + 1, 3)), "2 vectors for 1"),
+        (lambda rows: numpy.full((len(rows), 3), numpy.nan), "not finite"),
+        (lambda rows: numpy.full((len(rows), 3), 1e300), "not finite"),
+        (lambda rows: numpy.ones(3), "1 dimensions"),
+    ]
+    for make, why in wrong:
+        embedder = Any_(make)
+        embedder.dimensions = 3  # type: ignore[attr-defined]
+        async with await scripted.open(embedder=embedder) as engine:
+            await engine.knowledge.collections.create("docs")
+            with pytest.raises(aimate.UpstreamError, match=why):
+                await engine.knowledge.search("zz", mode="vector")
+    with pytest.raises(TypeError, match="0 vectors"):
+        await scripted.open(embedder=Any_(lambda rows: numpy.ones((0, 3))))
+
+
 async def test_extract_gives_a_value(scripted: Scripted) -> None:
     scripted.push([says('{"name": "Ann", "address": {"street": "x"}}')], "no json")
     async with await scripted.open() as engine:

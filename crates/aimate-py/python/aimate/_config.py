@@ -51,9 +51,14 @@ class Parts:
 
 
 def _length(vectors: Any) -> int:
-    if len(vectors) != 1 or len(vectors[0]) == 0:
-        raise TypeError(f"embedder: returned {len(vectors)} vectors for 1 text")
-    return len(vectors[0])
+    if isinstance(vectors, tuple):  # of an array: its bytes, and the numbers of a row
+        data, length = vectors
+        rows = len(data) // max(4 * length, 1)
+    else:
+        rows, length = len(vectors), len(vectors[0]) if vectors else 0
+    if rows != 1 or length == 0:
+        raise TypeError(f"embedder: returned {rows} vectors for 1 text")
+    return int(length)
 
 
 def configured(url: str | None, **arguments: Any) -> tuple[dict[str, Any], Parts]:

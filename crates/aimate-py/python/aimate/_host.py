@@ -184,7 +184,7 @@ def _vectors(result: Any) -> Any:
     if hasattr(result, "astype") and hasattr(result, "shape"):  # numpy
         if len(result.shape) != 2:
             raise UpstreamError(f"the embedder returned an array of {len(result.shape)} dimensions; it is one of 2")
-        return result.tolist()
+        return result.astype("<f4").tobytes(), int(result.shape[1])
     try:
         return [[float(number) for number in row] for row in result]
     except (TypeError, ValueError):
