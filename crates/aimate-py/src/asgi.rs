@@ -26,6 +26,8 @@ use crate::pending::Pending;
 const WAITING: usize = 8;
 /// Prefixes under which an engine is mounted, at most: who asks names one.
 const MAX_DOORS: usize = 16;
+/// Bytes of a prefix at most.
+const MAX_PREFIX: usize = 500;
 
 /// The doors of an engine by the prefix they are mounted under.
 #[derive(Default)]
@@ -37,11 +39,11 @@ impl Mounts {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// The door under `prefix`, such as `/ai`; `None` for too many of them, or none that is
-    /// one.
+    /// The door under `prefix`, percent-encoded, such as `/ai`; `None` for too many of them,
+    /// or none that is one.
     pub(crate) fn door(&self, engine: &aimate::Engine, prefix: &str) -> Option<Door> {
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || "/-_.~".contains(c);
-        let is_prefix = prefix.starts_with('/') && prefix.len() > 1 && prefix.len() <= 200;
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "/-_.~%".contains(c);
+        let is_prefix = prefix.starts_with('/') && prefix.len() > 1 && prefix.len() <= MAX_PREFIX;
         let fits = is_prefix && !prefix.ends_with('/') && prefix.chars().all(is_plain);
         if !(prefix.is_empty() || fits) {
             return None;
@@ -195,6 +197,7 @@ impl Exchange {
 /// For a prefix that is none.
 pub(crate) fn no_mount() -> Fault {
     Fault::Engine(aimate::Error::invalid(
-        "the app is mounted under a path of other characters than letters, digits, `-`, `_`, `.` and `/`",
+        "the app is mounted under more than 16 paths, or under one that is none: it begins with `/` and has at most 500 \
+         bytes, percent-encoded",
     ))
 }

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import aimate
-from aimate import SyncEngine
+from aimate import SyncEngine, types
 from aimate.testing import Scripted
 
 
@@ -63,6 +63,28 @@ async def test_documents_and_search(scripted: Scripted, tmp_path: Path) -> None:
         assert [each["id"] for each in await engine.knowledge.documents(collection="docs")] == [document["id"]]
         await engine.knowledge.delete(document["id"])
         assert await engine.knowledge.search("red button", collections=["docs"]) == []
+
+
+async def test_search_takes_filters(scripted: Scripted) -> None:
+    async with await scripted.open() as engine:
+        documents = [
+            {"name": f"report {year}", "text": "The boiler.", "metadata": {"year": year, "tags": ["a"]}} for year in (2024, 2025)
+        ]
+        documents.append({"name": "draft", "text": "The boiler.", "metadata": {"draft": True}})
+        await engine.knowledge.add_documents(documents)
+        cases: list[tuple[types.Filter, set[str]]] = [
+            ({"eq": {"field": "year", "value": 2025}}, {"report 2025"}),
+            ({"in": {"field": "year", "values": [2023, 2024]}}, {"report 2024"}),
+            ({"range": {"field": "year", "gte": 2024, "lt": 2025}}, {"report 2024"}),
+            ({"contains": {"field": "tags", "value": "a"}}, {"report 2024", "report 2025"}),
+            ({"not": {"exists": {"field": "draft"}}}, {"report 2024", "report 2025"}),
+            ({"and": [{"exists": {"field": "year"}}, {"eq": {"field": "$name", "value": "report 2025"}}]}, {"report 2025"}),
+            ({"or": [{"eq": {"field": "draft", "value": True}}, {"eq": {"field": "year", "value": 2024}}]}, {"draft", "report 2024"}),
+        ]
+        for condition, titles in cases:
+            assert {hit["title"] for hit in await engine.knowledge.search("boiler", filter=condition)} == titles, condition
+        with pytest.raises(aimate.InvalidError, match="filter"):
+            await engine.knowledge.search("boiler", filter={"eqq": {"field": "year", "value": 1}})  # type: ignore[arg-type]
 
 
 async def test_progress_is_followed(scripted: Scripted) -> None:

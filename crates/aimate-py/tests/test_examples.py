@@ -5,17 +5,12 @@ from __future__ import annotations
 import asyncio
 import re
 import runpy
-import sys
-import threading
-import time
-import urllib.request
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 import pytest
 
-from aimate.testing import Scripted, hangs, says, tool_call
-from conftest import until
+from aimate.testing import Scripted, tool_call
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = ROOT / "examples" / "python"
@@ -54,55 +49,6 @@ def test_blocking(scripted: Scripted) -> None:
         assert "".join(module["answer"](engine, "x")) == "Hello there"
 
 
-@pytest.fixture
-def fastapi_server(scripted: Scripted) -> Iterator[str]:
-    """The FastAPI example under uvicorn."""
-    uvicorn = pytest.importorskip("uvicorn")
-    app = example("fastapi_app")["app"]
-    app.state.opened = scripted.open
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    for _ in range(1000):
-        if server.started:
-            break
-        time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    app.state.running = lambda: app.state.engine.running
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join()
-
-
-def fetch(url: str, user: str | None = "ann") -> bytes:
-    request = urllib.request.Request(url, headers={} if user is None else {"x-user": user})
-    with urllib.request.urlopen(request, timeout=20) as response:
-        body: bytes = response.read()
-        return body
-
-
-def test_fastapi_app(fastapi_server: str, scripted: Scripted) -> None:
-    body = fetch(f"{fastapi_server}/ask?question=Hello")
-    assert body.startswith(b"id: 1\nevent: started\n") and b'"text":"there"' in body and b"event: finished" in body
-    assert fetch(f"{fastapi_server}/conversations") == b'["Hello"]'
-    assert fetch(f"{fastapi_server}/conversations", "bob") == b"[]"
-    assert b'"title":"Hello"' in fetch(f"{fastapi_server}/ai/api/v1/conversations")
-    with pytest.raises(urllib.error.HTTPError) as refused:
-        fetch(f"{fastapi_server}/ai/api/v1/conversations", None)
-    assert refused.value.code == 401
-    # Two that leave in mid-answer, on the app's own route and on aiMate's.
-    scripted.push([says("a"), hangs()])
-    request = urllib.request.Request(f"{fastapi_server}/ask?question=x", headers={"x-user": "ann"})
-    response = urllib.request.urlopen(request, timeout=20)
-    assert response.readline() == b"id: 1\n"
-    response.close()
-    for _ in range(1000):
-        if scripted.open_answers == 0:
-            break
-        time.sleep(0.01)
-    assert scripted.open_answers == 0
-
-
 def python_blocks(path: Path) -> list[str]:
     blocks = re.findall(r"```python\n(.*?)```", path.read_text(), re.S)
     # The README's other one is of OpenAI's client, which examples/openai_client.py tries.
@@ -124,8 +70,7 @@ async def test_documents_code_runs(
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "manual.md").write_text("Hold the red button for ten seconds.")
-    for name in ("ollama", "openai"):
-        monkeypatch.setattr(aimate._config, "_found", lambda: [])
+    monkeypatch.setattr(aimate._config, "_found", lambda: [])
     opened = aimate.Engine.open.__func__  # type: ignore[attr-defined]
     blocking = aimate.SyncEngine.open.__func__  # type: ignore[attr-defined]
 
@@ -151,4 +96,3 @@ async def test_documents_code_runs(
     main = space.get("main")
     if main is not None:
         await main()
-    assert until is not None and sys.version_info >= (3, 10)

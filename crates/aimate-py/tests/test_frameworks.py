@@ -7,6 +7,7 @@ skip where their framework is not installed, unless AIMATE_PY_ALL_PACKAGES says 
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import importlib
 import json
@@ -428,11 +429,11 @@ def test_stop_button_of_a_notebook_cancels_the_run(tmp_path: Path, quiet_jupyter
 WRAPPED = f"""
 import sys
 sys.path.insert(0, {str(EXAMPLES)!r})
-import fastapi_service
+import fastapi_app
 from starlette.middleware.gzip import GZipMiddleware
 
 def create_app():
-    app = fastapi_service.create_app()
+    app = fastapi_app.create_app()
 
     @app.middleware("http")
     async def timed(request, call_next):
@@ -444,10 +445,10 @@ def create_app():
 
 
 @pytest.fixture
-def fastapi_service(request: pytest.FixtureRequest, model_env: dict[str, str], tmp_path: Path) -> Iterator[Any]:
+def fastapi_client(request: pytest.FixtureRequest, model_env: dict[str, str], tmp_path: Path) -> Iterator[Any]:
     """The example under uvicorn, and a client of it."""
     httpx = need("httpx", "fastapi", "uvicorn")
-    module, folder = "fastapi_service", EXAMPLES
+    module, folder = "fastapi_app", EXAMPLES
     if getattr(request, "param", None) == "within middleware":
         module, folder = "wrapped", tmp_path
         (tmp_path / "wrapped.py").write_text(WRAPPED)
@@ -464,8 +465,8 @@ def fastapi_service(request: pytest.FixtureRequest, model_env: dict[str, str], t
 BOB = {"authorization": "Bearer bob"}
 
 
-def test_fastapi_streams_and_mounts(fastapi_service: Any, scripted: Scripted) -> None:
-    client = fastapi_service
+def test_fastapi_streams_and_mounts(fastapi_client: Any, scripted: Scripted) -> None:
+    client = fastapi_client
     scripted.push("In May.")
     response = client.post("/chat", json={"question": "When?"})
     assert response.headers["content-type"].startswith("text/event-stream")
@@ -487,9 +488,12 @@ def test_fastapi_streams_and_mounts(fastapi_service: Any, scripted: Scripted) ->
     assert wrong.status_code == 404 and wrong.json()["code"] == "not_found" and "nope" in wrong.json()["detail"]
 
     # Documents of one user.
-    assert client.post("/notes/house", json={"name": "manual", "text": MANUAL}).json()["status"] == "ready"
-    assert client.get("/search", params={"q": "boiler"}).json()[0]["title"] == "manual"
-    assert client.get("/search", params={"q": "boiler"}, headers=BOB).json() == []
+    house = client.post("/ai/api/v1/knowledge/collections", json={"name": "house"}).json()["id"]
+    note = {"name": "manual", "text": MANUAL}
+    added = client.post(f"/ai/api/v1/knowledge/collections/{house}/documents", json=note).json()
+    document = f"/ai/api/v1/knowledge/documents/{added['id']}"
+    until(lambda: client.get(document).json()["status"] == "ready")
+    assert client.get(document, headers=BOB).status_code == 404
     events = events_of(client.post("/chat", json={"question": "boiler", "collections": ["house"]}).text)
     assert ("retrieved", "manual") in [(name, data.get("citations", [{}])[0].get("title")) for name, data in events]
 
@@ -508,9 +512,9 @@ def test_fastapi_streams_and_mounts(fastapi_service: Any, scripted: Scripted) ->
     assert body["choices"][0]["message"]["content"] == "Hello there"
 
 
-@pytest.mark.parametrize("fastapi_service", ["alone", "within middleware"], indirect=True)
-def test_fastapi_client_that_leaves_stops_the_model(fastapi_service: Any, scripted: Scripted) -> None:
-    client = fastapi_service
+@pytest.mark.parametrize("fastapi_client", ["alone", "within middleware"], indirect=True)
+def test_fastapi_client_that_leaves_stops_the_model(fastapi_client: Any, scripted: Scripted) -> None:
+    client = fastapi_client
     # In the middle of an answer, before its first word, and by aiMate's own routes.
     for answer in ([says("a"), hangs()], [hangs()]):
         for path, body in (("/chat", {"question": "x"}), ("/ai/api/v1/messages", {"content": "x", "on_disconnect": "cancel"})):
@@ -532,15 +536,15 @@ def test_fastapi_client_that_leaves_stops_the_model(fastapi_service: Any, script
     assert events_of(client.post("/chat", json={"question": "x"}).text)[-1][0] == "finished"
 
 
-def test_fastapi_answer_that_fails_ends_well(fastapi_service: Any, scripted: Scripted) -> None:
+def test_fastapi_answer_that_fails_ends_well(fastapi_client: Any, scripted: Scripted) -> None:
     scripted.push([says("a"), fails("upstream")])
-    events = events_of(fastapi_service.post("/chat", json={"question": "x"}).text)
+    events = events_of(fastapi_client.post("/chat", json={"question": "x"}).text)
     assert [name for name, _ in events] == ["started", "text", "error"] and events[-1][1]["code"] == "upstream"
-    assert "Traceback" not in fastapi_service.program.log.read_text()
+    assert "Traceback" not in fastapi_client.program.log.read_text()
 
 
-def test_fastapi_serves_many_at_once(fastapi_service: Any, scripted: Scripted) -> None:
-    client = fastapi_service
+def test_fastapi_serves_many_at_once(fastapi_client: Any, scripted: Scripted) -> None:
+    client = fastapi_client
     scripted.push(*[[says("a"), waits(2), says("b")]] * 20)
     answers: list[str] = []
 
@@ -556,15 +560,15 @@ def test_fastapi_serves_many_at_once(fastapi_service: Any, scripted: Scripted) -
     assert answers == ["finished"] * 20
 
 
-def test_fastapi_stops_with_a_stream_open(fastapi_service: Any, scripted: Scripted) -> None:
-    client, program = fastapi_service, fastapi_service.program
+def test_fastapi_stops_with_a_stream_open(fastapi_client: Any, scripted: Scripted) -> None:
+    client, program = fastapi_client, fastapi_client.program
     scripted.push([says("a"), hangs()])
     with client.stream("POST", "/chat", json={"question": "x"}) as response:
         lines = response.iter_lines()
         while "event: text" not in next(lines):
             pass
         assert program.stop() < 10
-    with SyncEngine.open(f"sqlite:{program.folder / 'fastapi_service.db'}", connections=[]) as engine:
+    with SyncEngine.open(f"sqlite:{program.folder / 'fastapi_app.db'}", connections=[]) as engine:
         ann = engine.as_user("acme", "ann")
         last = ann.conversations.messages(ann.conversations.list()[0]["id"])[-1]
         assert last["status"] in ("cancelled", "interrupted") and aimate.text_of(last) == "a"
@@ -575,11 +579,48 @@ def test_fastapi_test_client(here: None, scripted: Scripted) -> None:
     need("fastapi", "httpx")
     from fastapi.testclient import TestClient
 
-    app = runpy.run_path(str(EXAMPLES / "fastapi_service.py"), run_name="fastapi_service")["create_app"]()
+    app = runpy.run_path(str(EXAMPLES / "fastapi_app.py"), run_name="fastapi_app")["create_app"]()
     for _ in range(2):
         with TestClient(app, headers={"authorization": "Bearer ann"}) as client:
             assert events_of(client.post("/chat", json={"question": "x"}).text)[-1][0] == "finished"
             assert client.get("/ai/api/v1/conversations").json()["data"][0]["title"] == "x"
+
+
+# What is written down
+
+
+@pytest.mark.parametrize("n", range(5))
+def test_frameworks_document_runs(n: int, scripted: Scripted) -> None:
+    """Each block of docs/python-frameworks.md runs, with the names of the framework around it."""
+    pandas = need("pandas", "fastapi", "langchain_core", "llama_index.core")
+    from fastapi import FastAPI
+    from langchain_core.language_models import FakeListChatModel
+    from langchain_core.prompts import ChatPromptTemplate
+    from langchain_core.runnables import RunnablePassthrough
+    from llama_index.core.llms import MockLLM
+    from llama_index.core.query_engine import RetrieverQueryEngine
+
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "python-frameworks.md").read_text(), re.S)
+    assert len(blocks) == 5
+    with scripted.open_sync() as engine:
+        engine.knowledge.add_text("manual", MANUAL, collection="docs")
+        space: dict[str, Any] = {
+            "app": FastAPI(),
+            "engine": engine,
+            "user_of": lambda scope: None,
+            "pd": pandas,
+            "RunnablePassthrough": RunnablePassthrough,
+            "prompt": ChatPromptTemplate.from_template("{passages} {question}"),
+            "model": FakeListChatModel(responses=["In May."]),
+            "RetrieverQueryEngine": RetrieverQueryEngine,
+            "llm": MockLLM(),
+        }
+        code = compile(blocks[n], f"block {n}", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        result = eval(code, space)
+        if asyncio.iscoroutine(result):
+            asyncio.run(result)
+        if "chain" in space:
+            assert space["chain"].invoke("When is the boiler serviced?").content == "In May."
 
 
 # Flask and Django

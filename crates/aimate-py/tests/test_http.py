@@ -11,11 +11,13 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import pytest
 
 import aimate
 from aimate import SyncEngine
+from aimate.asgi import AsgiApp
 from aimate.testing import Scripted, hangs, says
 from conftest import until
 
@@ -121,8 +123,9 @@ class Client:
         scope = {
             "type": "http",
             "method": method,
-            "path": self.root_path + path,
-            "raw_path": (self.root_path + path).encode(),
+            # As servers do it: decoded, and as it came.
+            "path": unquote(self.root_path + path),
+            "raw_path": (quote(self.root_path) + path).encode(),
             "root_path": self.root_path,
             "query_string": query.encode(),
             "headers": [(name.encode(), value.encode()) for name, value in given.items()],
@@ -163,6 +166,40 @@ async def test_asgi_app_knows_where_it_is_mounted(scripted: Scripted) -> None:
         assert status == 201 and headers["location"].startswith("/ai/api/v1/conversations/")
         status, _, body = await client.send("GET", "/openapi.json")
         assert status == 200 and b"/ai/api/v1/conversations" in body or b'"url":"/ai"' in body
+
+
+@pytest.mark.parametrize("mounted", ["/büro", "/my app", "/a/b.c", "/%/:x/*", "/日本/語"])
+async def test_asgi_app_is_mounted_under_any_path(scripted: Scripted, mounted: str) -> None:
+    async with await scripted.open() as engine:
+        client = Client(engine.asgi(), root_path=mounted)
+        status, headers, body = await client.send("POST", "/api/v1/conversations", b'{"title": "x"}')
+        assert status == 201 and headers["location"].startswith(f"{quote(mounted)}/api/v1/conversations/")
+        # Whoever follows it, in a server that keeps the prefix and in one that does not.
+        path = headers["location"].removeprefix(quote(mounted))
+        assert json.loads((await client.send("GET", path))[2])["title"] == "x"
+        scope = {"type": "http", "method": "GET", "path": unquote(path), "root_path": mounted, "headers": []}
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            await asyncio.Event().wait()
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await engine.asgi()({**scope, "raw_path": path.encode(), "query_string": "q=ü".encode()}, receive, send)
+        assert sent[0]["status"] == 200
+        with pytest.raises(aimate.InvalidError, match="at most 500 bytes"):
+            await Client(engine.asgi(), root_path="/" + "x" * 500).send("GET", "/health")
+
+
+async def test_asgi_app_takes_the_engine_of_the_running_app(scripted: Scripted) -> None:
+    engines: list[Any] = []
+    client = Client(AsgiApp(lambda: engines[-1]))
+    for _ in range(2):
+        async with await scripted.open() as engine:
+            engines.append(engine)
+            status, _, body = await client.send("GET", "/api/v1/conversations")
+            assert status == 200 and json.loads(body)["data"] == []
 
 
 async def test_asgi_scope_says_who_asks(scripted: Scripted) -> None:

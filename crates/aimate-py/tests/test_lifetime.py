@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 import os
+import pickle
 import subprocess
 import sys
 import textwrap
@@ -40,6 +42,19 @@ async def test_closed_engine_says_so(scripted: Scripted) -> None:
         engine.chat("x")
     with pytest.raises(aimate.ClosedError):
         engine.tools.register(lambda: "x", name="x")
+
+
+async def test_copies_are_the_same_engine_and_pickles_are_refused(scripted: Scripted) -> None:
+    async with await scripted.open() as engine:
+        settings = {"engine": engine, "ann": engine.as_user("acme", "ann")}
+        copied = copy.deepcopy(settings)
+        assert await copied["engine"].chat("x").text() == "Hello there"
+        made = await copy.copy(settings["ann"]).conversations.create(title="x")
+        assert await copied["ann"].conversations.get(made["id"]) == made
+        for handle in (engine, settings["ann"], engine.knowledge, engine.chat("x")):
+            with pytest.raises(TypeError, match="cannot be pickled|cannot pickle"):
+                pickle.dumps(handle)
+    assert copied["engine"].is_closed
 
 
 async def test_closing_ends_running_answers(scripted: Scripted) -> None:

@@ -22,8 +22,8 @@ Conversation CreatedShare Document EmbeddingSpace Group GroupMember ListedMessag
 NewConnection NewConversation OfferedModel Part Prices Prompt Run SearchHit Share SourcePassage ToolServer
 ToolServerDetail ToolServerTest ToolSpec UsableTool UsageSum Workspace WorkspaceMember""".split()
 
-# Of these, what a caller needs not give is left out often.
-PLAIN = {"Filter": "Dict[str, Any]"}
+# Written by hand below: most of their fields are keywords of Python.
+PLAIN = {"Filter": "Filter"}
 
 HEADER = '''"""The shapes of aiMate's data: plain dicts, as the HTTP API has them in JSON.
 
@@ -41,6 +41,67 @@ from typing import Any, Dict, List, Literal, Optional, TypedDict, Union
 FOOTER = '''
 Content = Union[str, List[Part]]
 """What is said: text, or a list of parts."""
+
+
+FilterValue = Union[str, float, bool]
+"""What a field is compared with."""
+
+
+class FilterField(TypedDict):
+    """A field of a document: a key of its metadata, or several joined by dots for nested objects;
+    ``$id``, ``$name``, ``$title``, ``$source`` and ``$media_type`` are the document's own."""
+
+    field: str
+    """The field."""
+
+
+class FieldValue(FilterField):
+    """A field and a value."""
+
+    value: FilterValue
+    """The value."""
+
+
+class FieldValues(FilterField):
+    """A field and several values."""
+
+    values: List[FilterValue]
+    """At most 1,000."""
+
+
+class FieldRange(FilterField, total=False):
+    """A field and one bound or more, all numbers or all strings."""
+
+    gt: Union[str, float]
+    """Greater than."""
+    gte: Union[str, float]
+    """Greater than or equal to."""
+    lt: Union[str, float]
+    """Less than."""
+    lte: Union[str, float]
+    """Less than or equal to."""
+
+
+EqFilter = TypedDict("EqFilter", {"eq": FieldValue})
+"""The field is this. Numbers compare by value."""
+InFilter = TypedDict("InFilter", {"in": FieldValues})
+"""The field is one of these."""
+RangeFilter = TypedDict("RangeFilter", {"range": FieldRange})
+"""The field is within these bounds. Strings compare by their UTF-8 bytes, so times in RFC 3339 do
+by time."""
+ContainsFilter = TypedDict("ContainsFilter", {"contains": FieldValue})
+"""The field is a list that holds this value, or a string that holds this string (case counts)."""
+ExistsFilter = TypedDict("ExistsFilter", {"exists": FilterField})
+"""The field is there and not null."""
+AndFilter = TypedDict("AndFilter", {"and": "List[Filter]"})
+"""All of these hold."""
+OrFilter = TypedDict("OrFilter", {"or": "List[Filter]"})
+"""One of these holds."""
+NotFilter = TypedDict("NotFilter", {"not": "Filter"})
+"""This does not hold."""
+Filter = Union[EqFilter, InFilter, RangeFilter, ContainsFilter, ExistsFilter, AndFilter, OrFilter, NotFilter]
+"""A condition on documents, such as ``{"eq": {"field": "team", "value": "a"}}`` or
+``{"and": [{"range": {"field": "year", "gte": 2024}}, {"not": {"exists": {"field": "draft"}}}]}``."""
 
 
 class User(TypedDict):

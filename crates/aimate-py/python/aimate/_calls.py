@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Any, Final, Generic, Mapping, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Mapping, NoReturn, TypeVar
 
 if TYPE_CHECKING:
     from ._aimate import Engine
@@ -48,6 +48,18 @@ class Caller:
     def __init__(self, native: Engine, who: tuple[str, str, str | None, str | None] | None) -> None:
         self.native = native
         self.who = who
+
+    # All that holds an engine holds one of these: an application's settings that are copied keep
+    # their engine, and what would send one to another process is told so.
+
+    def __copy__(self) -> Caller:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Caller:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an engine belongs to its process and cannot be pickled; open another one over there")
 
 
 def given(**fields: Any) -> dict[str, Any]:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Awaitable, Callable, Dict, List, MutableM
 from . import _bridge
 
 if TYPE_CHECKING:
-    from ._async.engine import User
+    from ._async.engine import Engine, User
+    from ._calls import Caller
+    from ._sync.engine import SyncEngine
     from ._sync.engine import User as SyncUser
 
 AsgiScope = MutableMapping[str, Any]
@@ -21,11 +23,21 @@ class AsgiApp:
     """The routes ``/api/v1``, ``/v1``, ``/docs`` and so on, under whatever path it is mounted.
 
     Responses are streamed; a client that goes away ends its stream.
+
+    ``engine`` is an engine, or a function that returns it where it is not opened yet, as in an app
+    that opens it when it starts. ``scope`` says who asks; see `Engine.asgi`.
     """
 
-    def __init__(self, engine: Any, scope: Any = None) -> None:
+    def __init__(
+        self, engine: Engine | SyncEngine | Callable[[], Engine | SyncEngine], scope: ScopeOf | User | SyncUser | None = None
+    ) -> None:
         self._engine = engine
         self._scope = scope
+
+    @property
+    def _caller(self) -> Caller:
+        engine = self._engine() if callable(self._engine) else self._engine
+        return engine._caller
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Answers one request."""
@@ -42,18 +54,16 @@ class AsgiApp:
 
     async def _who(self, scope: AsgiScope) -> tuple[bool, Any]:
         if self._scope is None:
-            return True, self._engine._caller.who
+            return True, self._caller.who
         return await _known(self._scope, scope)
 
     async def _http(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         known, who = await self._who(scope)
-        prefix = scope.get("root_path", "").rstrip("/")
-        target = _target(scope, prefix)
+        prefix, target = _target(scope)
         headers = [(bytes(name), bytes(value)) for name, value in scope["headers"]]
         # ASGI does not tell; over HTTP/2 a body needs no header that would.
         has_body = scope["method"] in ("POST", "PUT", "PATCH")
-        native = self._engine._caller.native
-        exchange = native.exchange(who, known, prefix, scope["method"], target, headers, has_body)
+        exchange = self._caller.native.exchange(who, known, prefix, scope["method"], target, headers, has_body)
         try:
             await self._exchange(exchange, has_body, receive, send)
         finally:
@@ -123,19 +133,27 @@ def asked_by(scope: Any) -> Callable[[str, str, Any], Awaitable[Any]]:
     return who
 
 
-def _target(scope: AsgiScope, prefix: str) -> str:
-    raw = scope.get("raw_path")
-    if raw is None:
-        from urllib.parse import quote
+# What may stand in an address as it is; all else is percent-encoded, as clients should have done.
+_PLAIN = "/%:@!$&'()*+,;=-._~"
 
-        path = quote(scope["path"], safe="/:@!$&'()*+,;=-._~")
-    else:
-        path = raw.decode("ascii")
+
+def _target(scope: AsgiScope) -> tuple[str, str]:
+    """Returns the path that the app is mounted under, and the path of the request with its query,
+    both percent-encoded."""
+    from urllib.parse import quote, unquote
+
+    mounted: str = scope.get("root_path", "").rstrip("/")
+    prefix = quote(mounted, safe="/")
+    raw = scope.get("raw_path")
+    path = quote(scope["path"], safe=_PLAIN.replace("%", "")) if raw is None else quote(raw, safe=_PLAIN)
+    parts = path.split("/")
+    depth = mounted.count("/") + 1
     # Servers differ in whether the path has the prefix, as ASGI 3 says it has.
-    if prefix and not path.startswith(prefix):
-        path = prefix + path
-    query = scope.get("query_string", b"").decode("ascii")
-    return f"{path}?{query}" if query else path
+    if unquote("/".join(parts[:depth])) == mounted:
+        parts = ["", *parts[depth:]]
+    path = prefix + "/".join(parts)
+    query = quote(scope.get("query_string", b""), safe=_PLAIN + "?")
+    return prefix, f"{path}?{query}" if query else path
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

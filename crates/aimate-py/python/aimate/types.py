@@ -11,6 +11,7 @@ from typing import Any, Dict, List, Literal, Optional, TypedDict, Union
 
 __all__ = [
     "Amount",
+    "AndFilter",
     "ApprovalRequiredEvent",
     "AudioToolContent",
     "AuditRecord",
@@ -29,6 +30,7 @@ __all__ = [
     "ConnectionSettings",
     "ConnectionStatus",
     "ConnectionTest",
+    "ContainsFilter",
     "Content",
     "Conversation",
     "CreatedShare",
@@ -37,11 +39,19 @@ __all__ = [
     "DocumentStatus",
     "Elicitation",
     "EmbeddingSpace",
+    "EqFilter",
     "ErrorEvent",
     "ErrorKind",
+    "ExistsFilter",
     "ExtraEvent",
     "ExtraPart",
+    "FieldRange",
+    "FieldValue",
+    "FieldValues",
     "FilePart",
+    "Filter",
+    "FilterField",
+    "FilterValue",
     "Finished",
     "FinishedEvent",
     "Group",
@@ -51,6 +61,7 @@ __all__ = [
     "HitExplanation",
     "ImagePart",
     "ImageToolContent",
+    "InFilter",
     "InputRequiredEvent",
     "ListedMessage",
     "ListedTool",
@@ -64,13 +75,16 @@ __all__ = [
     "ModelPrice",
     "NewConnection",
     "NewConversation",
+    "NotFilter",
     "OfferedModel",
     "OnDisconnect",
+    "OrFilter",
     "Part",
     "Prices",
     "Prompt",
     "PromptChange",
     "Quote",
+    "RangeFilter",
     "ReasoningEvent",
     "ReasoningPart",
     "ResourceLinkToolContent",
@@ -1899,6 +1913,67 @@ TurnTool = Union[str, ToolSpec]
 
 Content = Union[str, List[Part]]
 """What is said: text, or a list of parts."""
+
+
+FilterValue = Union[str, float, bool]
+"""What a field is compared with."""
+
+
+class FilterField(TypedDict):
+    """A field of a document: a key of its metadata, or several joined by dots for nested objects;
+    ``$id``, ``$name``, ``$title``, ``$source`` and ``$media_type`` are the document's own."""
+
+    field: str
+    """The field."""
+
+
+class FieldValue(FilterField):
+    """A field and a value."""
+
+    value: FilterValue
+    """The value."""
+
+
+class FieldValues(FilterField):
+    """A field and several values."""
+
+    values: List[FilterValue]
+    """At most 1,000."""
+
+
+class FieldRange(FilterField, total=False):
+    """A field and one bound or more, all numbers or all strings."""
+
+    gt: Union[str, float]
+    """Greater than."""
+    gte: Union[str, float]
+    """Greater than or equal to."""
+    lt: Union[str, float]
+    """Less than."""
+    lte: Union[str, float]
+    """Less than or equal to."""
+
+
+EqFilter = TypedDict("EqFilter", {"eq": FieldValue})
+"""The field is this. Numbers compare by value."""
+InFilter = TypedDict("InFilter", {"in": FieldValues})
+"""The field is one of these."""
+RangeFilter = TypedDict("RangeFilter", {"range": FieldRange})
+"""The field is within these bounds. Strings compare by their UTF-8 bytes, so times in RFC 3339 do
+by time."""
+ContainsFilter = TypedDict("ContainsFilter", {"contains": FieldValue})
+"""The field is a list that holds this value, or a string that holds this string (case counts)."""
+ExistsFilter = TypedDict("ExistsFilter", {"exists": FilterField})
+"""The field is there and not null."""
+AndFilter = TypedDict("AndFilter", {"and": "List[Filter]"})
+"""All of these hold."""
+OrFilter = TypedDict("OrFilter", {"or": "List[Filter]"})
+"""One of these holds."""
+NotFilter = TypedDict("NotFilter", {"not": "Filter"})
+"""This does not hold."""
+Filter = Union[EqFilter, InFilter, RangeFilter, ContainsFilter, ExistsFilter, AndFilter, OrFilter, NotFilter]
+"""A condition on documents, such as ``{"eq": {"field": "team", "value": "a"}}`` or
+``{"and": [{"range": {"field": "year", "gte": 2024}}, {"not": {"exists": {"field": "draft"}}}]}``."""
 
 
 class User(TypedDict):

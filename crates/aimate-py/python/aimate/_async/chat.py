@@ -9,8 +9,6 @@ from .._calls import Caller, quoted
 from ..errors import AimateError, of_code
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from .._aimate import Stream
     from ..types import ChatEvent, Document, FinishedEvent, Message, StartedEvent
 
@@ -180,12 +178,7 @@ class Chat:
     async def __aenter__(self) -> Chat:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exception: object) -> None:
         await self.aclose()
 
     def __repr__(self) -> str:

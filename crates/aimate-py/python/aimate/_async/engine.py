@@ -29,8 +29,6 @@ from .knowledge import Knowledge
 from .tools import Tools
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from .. import _aimate, types
     from ..asgi import AsgiApp, ScopeOf
     from ..types import Content
@@ -491,12 +489,7 @@ class Engine(User):
     async def __aenter__(self) -> Engine:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exception: object) -> None:
         await self.aclose()
 
     def __repr__(self) -> str:
@@ -526,12 +519,7 @@ class Server:
     async def __aenter__(self) -> Server:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exception: object) -> None:
         await self.stop()
 
     def __repr__(self) -> str:

@@ -10,8 +10,6 @@ from .._calls import Caller, quoted
 from ..errors import AimateError, of_code
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from .._aimate import Stream
     from ..types import ChatEvent, Document, FinishedEvent, Message, StartedEvent
 
@@ -178,12 +176,7 @@ class Chat:
     def __enter__(self) -> Chat:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
     def __repr__(self) -> str:

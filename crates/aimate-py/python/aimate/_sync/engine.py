@@ -30,8 +30,6 @@ from .knowledge import Knowledge
 from .tools import Tools
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from .. import _aimate, types
     from ..asgi import AsgiApp, ScopeOf
     from ..types import Content
@@ -492,12 +490,7 @@ class SyncEngine(User):
     def __enter__(self) -> SyncEngine:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -527,12 +520,7 @@ class Server:
     def __enter__(self) -> Server:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.stop()
 
     def __repr__(self) -> str:

@@ -263,7 +263,7 @@ class Knowledge(Group):
         collections: Iterable[str] = (),
         limit: int | None = None,
         mode: Literal["hybrid", "vector", "text"] | None = None,
-        filter: Any = None,
+        filter: types.Filter | None = None,
         min_score: float | None = None,
         diversity: float | None = None,
         rerank: bool | None = None,
@@ -271,8 +271,19 @@ class Knowledge(Group):
     ) -> Page[types.SearchHit]:
         """Finds the passages that fit a question best: ``limit`` of them, 1 to 200, 10 by default.
 
-        ``collections`` are ids or names; without any, all are searched. ``score`` is from 0
-        to 1. What could not be searched is in ``rest["warnings"]``.
+        ``score`` is from 0 to 1. What could not be searched is in ``rest["warnings"]``.
+
+        Args:
+            collections: Ids or names; without any, all are searched.
+            mode: By words, by meaning, or by both, which is the default.
+            filter: A condition on the documents' metadata, such as
+                ``{"eq": {"field": "team", "value": "a"}}``; also ``in``, ``range``, ``contains``
+                and ``exists``, and ``and``, ``or`` and ``not`` of them (`types.Filter`).
+            min_score: Passages of a lower score are left out.
+            diversity: From 0 to 1: how much passages that say the same as better ones are put
+                behind others.
+            rerank: Whether the reranker reorders the best; by default where there is one.
+            explain: Whether each passage says how its score came about.
         """
         if isinstance(collections, str):
             collections = [collections]
