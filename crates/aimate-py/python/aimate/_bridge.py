@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextvars
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,9 @@ def port() -> Port:
     found = _ports.get(loop)
     if found is None:
         found = _aimate.Port()
-        loop.add_reader(found.fileno(), found.drain)
+        # In no context: whatever is called through it would have that of who came first, such as
+        # the request that an app served when it first used the engine.
+        contextvars.Context().run(loop.add_reader, found.fileno(), found.drain)
         with _lock:
             _ports[loop] = found
     return found
@@ -43,7 +46,8 @@ async def run(pending: Pending) -> Any:
     pending.start(port(), future)
     try:
         return await future
-    except asyncio.CancelledError:
+    except (asyncio.CancelledError, GeneratorExit):
+        # The latter where the coroutine is thrown away while it waits.
         pending.cancel()
         raise
 
