@@ -52,7 +52,7 @@ export function chatHead(thread, openSettings) {
     {},
     sidebarButton(),
     when(() => isRenaming() && conversation(), () => titleField(conversation, isRenaming), () =>
-      when(() => thread.id(), () => el("h1", { dir: "auto", ondblclick: () => isRenaming.set(true), title: t("chat.rename_hint") }, () => conversation()?.title ?? ""), () => el("span.grow"))),
+      when(() => thread.id(), () => el("h1", { dir: "auto", ondblclick: () => isRenaming.set(true), title: () => (conversation() ? t("chat.rename_hint") : null) }, () => conversation()?.title ?? ""), () => el("span.grow"))),
     el("div.screen-actions", {}, when(() => thread.id() && conversation(), () => more)),
   );
 }

@@ -11,7 +11,8 @@ export async function copyText(text) {
     await navigator.clipboard.writeText(text);
   } catch {
     const area = el("textarea.visually-hidden", { value: text, "aria-hidden": "true" });
-    document.body.append(area);
+    // Beside an open dialog nothing can be selected.
+    (document.querySelector("dialog[open]") ?? document.body).append(area);
     area.select();
     document.execCommand("copy");
     area.remove();

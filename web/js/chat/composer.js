@@ -14,6 +14,7 @@ import { documentsForCollection } from "./document_drop.js";
 import { modelButton } from "./model_picker.js";
 import { promptMenu } from "./prompt_menu.js";
 import { chosenChips, openAddMenu } from "./turn_choices.js";
+import { sendKey } from "../settings/preferences.js";
 
 const isTouch = matchMedia("(pointer: coarse)");
 
@@ -96,7 +97,8 @@ export function composer(thread, settings, { send, stop, openSettings }) {
     // Enter of an input method takes its word, not the message.
     if (event.isComposing || event.keyCode === 229) return;
     if (prompts.onkeydown(event)) return;
-    const isSend = event.key === "Enter" && !event.shiftKey && !event.altKey && (!isTouch.matches || event.ctrlKey || event.metaKey);
+    const isPlainSend = sendKey.peek() === "enter" && !isTouch.matches;
+    const isSend = event.key === "Enter" && !event.shiftKey && !event.altKey && (isPlainSend || event.ctrlKey || event.metaKey);
     if (isSend) {
       event.preventDefault();
       submit();

@@ -39,16 +39,52 @@ export function signedIn() {
   });
 }
 
+/** Milliseconds that a hidden tab goes on listening. */
+const LISTENS_HIDDEN = 5000;
+
+/** Resolves once the tab is seen. */
+function tabSeen() {
+  if (document.visibilityState === "visible") return Promise.resolve();
+  return new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true })).then(tabSeen);
+}
+
+/** Calls `work` once the tab has been hidden for a while: a browser gives all tabs of a host six connections together. */
+function whenLongHidden(work) {
+  let timer;
+  const look = () => {
+    clearTimeout(timer);
+    if (document.visibilityState === "hidden") timer = setTimeout(work, LISTENS_HIDDEN);
+  };
+  document.addEventListener("visibilitychange", look);
+  look();
+  return () => {
+    clearTimeout(timer);
+    document.removeEventListener("visibilitychange", look);
+  };
+}
+
 /** The events of a response, without those up to `after`. Throws where it is none of our streams, or breaks off before the last event. */
 export async function* runEvents(response, after = 0) {
   if (!response.headers.get("content-type")?.includes("event-stream")) throw Object.assign(new Error("no stream"), { code: "not_ours" });
   let last = after;
-  for await (const event of eventsOf(response)) {
-    const id = Number(event.id ?? 0);
-    if (id && id <= last) continue;
-    last = id || last;
-    yield event;
-    if (event.event === "finished" || event.event === "error") return;
+  const events = eventsOf(response);
+  let stopLooking;
+  const hidden = new Promise((_, reject) => (stopLooking = whenLongHidden(() => reject(new Error("the tab is hidden")))));
+  // Nobody may be waiting for it when it comes.
+  hidden.catch(() => {});
+  try {
+    for (;;) {
+      const { done, value: event } = await Promise.race([events.next(), hidden]);
+      if (done) break;
+      const id = Number(event.id ?? 0);
+      if (id && id <= last) continue;
+      last = id || last;
+      yield event;
+      if (event.event === "finished" || event.event === "error") return;
+    }
+  } finally {
+    stopLooking();
+    events.return();
   }
   throw new Error("the stream broke off");
 }
@@ -61,6 +97,7 @@ export async function followRun(runId, { after = 0, onevent, abort }) {
   let last = after;
   for (let attempt = 0; ; ) {
     try {
+      await tabSeen();
       const response = await send("GET", `/runs/${runId}/events`, { headers: { "last-event-id": String(last), accept: "text/event-stream" }, signal: abort });
       if (response.status === 204) return false;
       for await (const event of runEvents(response, last)) {

@@ -8,6 +8,7 @@ import { navigate, query, setQuery } from "../router.js";
 import { loadCollections } from "../knowledge/collections.js";
 import { takeDrops } from "../knowledge/drop.js";
 import { areModelsLoaded, loadModelsOnce } from "../models.js";
+import { chatDefaults } from "../settings/preferences.js";
 import { t } from "../language.js";
 import { announcer } from "./announcer.js";
 import { chatHead } from "./chat_head.js";
@@ -26,24 +27,23 @@ import { turnSettings } from "./turn_settings.js";
 /** How far above what is seen older messages are read, in pixels. */
 const READ_AHEAD = 1600;
 
+/** A thread that begins as the settings say. */
+function threadWithDefaults() {
+  const thread = newThread();
+  const { system_prompt, temperature, max_tokens } = chatDefaults.peek();
+  const sampling = Object.fromEntries(Object.entries({ temperature, max_tokens }).filter(([, value]) => value !== undefined));
+  thread.conversation.set({ system_prompt, metadata: Object.keys(sampling).length ? { sampling } : {} });
+  return thread;
+}
+
 /** The screen of a conversation (`id`), or of a new one. */
 export function chatScreen({ id = null }) {
-  const thread = id ? threadOf(id) : newThread();
+  const thread = id ? threadOf(id) : threadWithDefaults();
   const settings = turnSettings(thread, () => lastModelOf(thread));
-  // After the messages: they are looked at first.
-  const loadRest = () => {
-    loadModelsOnce().catch((error) => error.status && error.status !== 401 && failed(error));
+  afterFirstPaint(() => {
+    loadModels().catch((error) => error.status && error.status !== 401 && failed(error));
     if (settings.knowledge.peek().length) loadCollections();
-  };
-  if (areModelsLoaded.peek() || !id || thread.isLoaded.peek()) loadRest();
-  else {
-    let isAsked = false;
-    effect(() => {
-      if (isAsked || !(thread.isLoaded() || thread.error())) return;
-      isAsked = true;
-      requestAnimationFrame(loadRest);
-    });
-  }
+  });
 
   const pages = el("div.thread");
   const scroller = el("div.chat-scroll", { tabindex: "-1" }, pages);

@@ -1,6 +1,7 @@
 // One conversation as it is shown: the messages of a branch, newest page first, and what is being sent and answered in it.
 
 import { api } from "../api.js";
+import { afterFirstPaint } from "../first_paint.js";
 import { batch, signal } from "../reactive.js";
 import { conversationChanged, conversations } from "../conversations/list.js";
 import { followAnswer } from "./answering.js";
@@ -110,8 +111,7 @@ export async function loadThread(thread, leaf = null, mark = null) {
       thread.isLoaded.set(true);
     });
     resumeAnswers(thread);
-    // What is read first is what is looked at first.
-    requestAnimationFrame(() => refreshConversation(thread));
+    afterFirstPaint(() => refreshConversation(thread));
   } catch (error) {
     if (epoch === thread.epoch) thread.error.set(error);
   } finally {

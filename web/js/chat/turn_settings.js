@@ -1,6 +1,7 @@
 // How the next message is answered: the model, the collections and tools, kept per conversation in this browser.
 
 import { computed, signal } from "../reactive.js";
+import { chatDefaults } from "../settings/preferences.js";
 import { keep, recall } from "../storage.js";
 import { models, modelOf } from "../models.js";
 
@@ -15,7 +16,7 @@ export function turnSettings(thread, lastModel) {
   const tools = signal(kept.tools ?? []);
   /** The model that answers: chosen here, else that of the last answer, of the last conversation, the first of a model server. */
   const model = computed(() => {
-    const known = [chosen(), lastModel(), recall("model")].find((id) => id && modelOf(id));
+    const known = [chosen(), lastModel(), chatDefaults().model, recall("model")].find((id) => id && modelOf(id));
     return known ?? models().find((one) => one.id.split("/")[0] !== "builtin")?.id ?? models()[0]?.id ?? chosen();
   });
   const save = () => {

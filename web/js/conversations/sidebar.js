@@ -4,6 +4,7 @@ import { el, each, when, freshId } from "../dom.js";
 import { computed, effect, onCleanup } from "../reactive.js";
 import { icon } from "../icons.js";
 import { isSignedOut } from "../api.js";
+import { afterFirstPaint } from "../first_paint.js";
 import { iconButton, openMenu } from "../overlay.js";
 import { link, match, navigate, path } from "../router.js";
 import { toggleSidebar } from "../shell.js";
@@ -22,8 +23,10 @@ const WATCH = 5000;
 
 /** The content of the sidebar. */
 export function sidebar() {
-  if (!conversations.isLoaded.peek()) conversations.reset();
-  loadWorkspaces().catch(() => {});
+  afterFirstPaint(() => {
+    if (!conversations.isLoaded.peek()) conversations.reset();
+    loadWorkspaces().catch(() => {});
+  });
   const lookAgain = () => document.visibilityState === "visible" && conversations.refresh();
   addEventListener("focus", lookAgain);
   document.addEventListener("visibilitychange", lookAgain);
