@@ -236,7 +236,7 @@ mod tests {
         let broken = |name: &str, license: &str| {
             let (name, license) = (name.to_owned(), license.to_owned());
             let source = Some(REGISTRY.to_owned());
-            rules.broken(&[Package { name, version: "1.0.0".to_owned(), license, source }]).len()
+            rules.broken(&[Package { name, version: "1.0.0".to_owned(), license, source, rust: None }]).len()
         };
         assert_eq!((broken("a", "MPL-2.0"), broken("a", "GPL-3.0"), broken("b", "MPL-2.0")), (0, 1, 1));
     }
