@@ -4,7 +4,7 @@ const policy = window.trustedTypes?.createPolicy("aimate", { createHTML: (html) 
 /** What the server's renderer makes, and no more: a second look, should the first one fail. */
 const ELEMENTS = new Set(
   ("p h1 h2 h3 h4 h5 h6 blockquote ul ol li pre code em strong del hr br a span table thead tbody tr th td input sup section div " +
-    "math mrow mi mn mo ms mtext mspace mfrac msqrt mroot msub msup msubsup munder mover munderover mtable mtr mtd mpadded mphantom menclose mstyle mmultiscripts mprescripts none semantics").split(" "),
+    "math merror mrow mi mn mo mtext mspace mfrac msqrt mroot msub msup msubsup munder mover munderover mtable mtr mtd mpadded mphantom mstyle").split(" "),
 );
 const ADDRESSES = /^(https?:|mailto:|#fn)/i;
 

@@ -28,7 +28,8 @@ addEventListener("securitypolicyviolation", (event) =>
 
 
 def find_chromium() -> str | None:
-    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    named = os.environ.get("CHROMIUM")
+    return next(filter(None, map(shutil.which, [named] if named else NAMES)), None)
 
 
 class Watch:
