@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import pickle
+import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,8 @@ async def test_documents_are_added_beside_each_other(scripted: Scripted) -> None
 
         def embed(self, texts: list[str]) -> list[list[float]]:
             batches.append(len(texts))
+            # A model takes its time, and more come meanwhile.
+            time.sleep(0.05)
             return [[1.0, float(len(text))] for text in texts]
 
     async with await scripted.open(embedder=Counting()) as engine:
@@ -171,7 +174,7 @@ async def test_document_that_fails_leaves_the_others(scripted: Scripted) -> None
     async with await scripted.open(quotas={"user_documents": 3}) as engine:
         documents = [
             {"name": "a.md", "text": "The boiler."},
-            {"name": "b.pdf", "text": "No PDF.", "media_type": "application/pdf"},
+            {"name": "b.html", "text": "<script>no(text)</script>", "media_type": "text/html"},
             {"name": "c", "url": "http://127.0.0.1:9/"},
             {"name": "d.md", "text": "The garden."},
         ]

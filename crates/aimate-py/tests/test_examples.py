@@ -39,7 +39,7 @@ async def test_own_parts(capsys: pytest.CaptureFixture[str]) -> None:
     assert await example("own_parts")["main"]() == "Is anybody there? "
     said = capsys.readouterr().out
     assert "heating" in said and "['Ticket 7']\n" in said
-    assert said.endswith("your plan has two questions; they are asked\n9 tokens\n")
+    assert re.search(r"\nyour plan has two questions; they are asked\n[1-9]\d* tokens\n$", said)
 
 
 def test_blocking(scripted: Scripted) -> None:

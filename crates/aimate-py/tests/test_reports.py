@@ -138,6 +138,7 @@ async def test_tools_see_no_context_of_another_request(scripted: Scripted) -> No
         scripted.push([tool_call("plain", id="1"), tool_call("later", id="2")], "Done.")
         await engine.chat("x", tools=["plain", "later"]).collect()
 
+    _request.set("who opened it")
     async with await scripted.open(tools=[plain, later]) as engine:
         for name in ("ann", "bob"):
             await asyncio.create_task(ask(engine, name))
