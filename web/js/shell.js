@@ -85,7 +85,9 @@ function drawSidebar(sidebar) {
     toggleSidebar();
     document.querySelector("main button")?.focus();
   };
-  const nav = el("nav.sidebar", { "aria-label": t("sidebar.label"), inert: () => !isSidebarOpen(), onkeydown: leave }, sidebar());
+  // Also where the link leads to what is shown already.
+  const follow = (event) => event.target.closest("a") && isOver.peek() && isSidebarOpen.set(false);
+  const nav = el("nav.sidebar", { "aria-label": t("sidebar.label"), inert: () => !isSidebarOpen(), onkeydown: leave, onclick: follow }, sidebar());
   // It can have the focus as soon as it has begun to come into view.
   effect(() => isSidebarOpen() && isOver.peek() && setTimeout(() => nav.querySelector("button, a")?.focus(), 60));
   return nav;
