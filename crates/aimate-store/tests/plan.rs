@@ -205,7 +205,7 @@ async fn knowledge_calls(stores: &Stores) {
     }
     let cancelled = fixture.add("cancelled").await;
     stores.documents.cancel(me, cancelled.id, &error, at(1)).await.unwrap();
-    stores.documents.retry(me, cancelled.id, at(1)).await.unwrap();
+    stores.ingest.retry(me, cancelled.id, at(1)).await.unwrap();
     stores.queue.release_documents(fixture.world.worker).await.unwrap();
     stores.queue.release_unheld(fixture.world.worker, &[]).await.unwrap();
     let blob = Blob { tenant: me.tenant, id: ready.blob_id };

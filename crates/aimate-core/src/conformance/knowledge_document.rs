@@ -180,7 +180,7 @@ pub async fn others_see_no_document(stores: &Stores) {
         missing(stores.documents.rename(&scope, &moves, at(5)).await);
         assert_eq!(stores.documents.delete(&scope, &[mine.id]).await.unwrap(), []);
         missing(stores.documents.cancel(&scope, waiting.id, &cancelled(), at(5)).await);
-        missing(stores.documents.retry(&scope, waiting.id, at(5)).await);
+        missing(stores.ingest.retry(&scope, waiting.id, at(5)).await);
         missing(stores.documents.chunks(&scope, mine.id, 0, 10).await);
     }
     assert_eq!(fixture.get(mine.id).await, mine);
@@ -270,7 +270,7 @@ pub async fn cancelled_document_has_failed(stores: &Stores) {
 
 pub async fn failed_document_is_tried_again(stores: &Stores) {
     let fixture = Fixture::with_space(stores).await;
-    let retry = async |id| stores.documents.retry(&fixture.me, id, at(11)).await.unwrap();
+    let retry = async |id| stores.ingest.retry(&fixture.me, id, at(11)).await.unwrap();
     let ready = fixture.ready("a", &["apple"]).await;
     // What has not failed stays as it is.
     assert_eq!(retry(ready.id).await, ready);
@@ -288,7 +288,7 @@ pub async fn failed_document_is_tried_again(stores: &Stores) {
     let again = fixture.publication(vec![fixture.published(fence, &["again"])]);
     stores.ingest.publish(&fixture.me, &again).await.unwrap();
     assert_eq!(fixture.chunks(waiting.id).await, ["again"]);
-    missing(stores.documents.retry(&fixture.me, id(), at(11)).await);
+    missing(stores.ingest.retry(&fixture.me, id(), at(11)).await);
     fixture.is_tidy().await;
 }
 

@@ -347,10 +347,6 @@ pub trait DocumentStore: Send + Sync {
         reason: &DocumentError,
         now: Timestamp,
     ) -> Result<Document>;
-    /// Puts a document that is `failed` into the queue again, with the bytes it has: it is
-    /// `pending` without an error, and was never tried. Returns the document as it is now; one
-    /// that is not `failed` is left as it is.
-    async fn retry(&self, scope: &Scope, id: DocumentId, now: Timestamp) -> Result<Document>;
     /// The findable chunks of a document in order, at most `limit`, the first
     /// being the one at index `from`.
     async fn chunks(&self, scope: &Scope, id: DocumentId, from: u32, limit: u32) -> Result<Vec<Chunk>>;

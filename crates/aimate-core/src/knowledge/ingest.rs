@@ -84,7 +84,7 @@ pub enum Finish {
 /// Every method sees what is the scope's user's; a foreign or unknown
 /// collection, space or document is `NotFound`.
 ///
-/// Each update names its [`Fence`]. A worker that lost its lease and does not
+/// Each update of a worker names its [`Fence`]. A worker that lost its lease and does not
 /// know it yet can therefore never overwrite what its successor stored.
 #[async_trait]
 pub trait IngestStore: Send + Sync {
@@ -128,6 +128,10 @@ pub trait IngestStore: Send + Sync {
     /// Ends work on a document without publishing it. `Conflict` if the fence
     /// does not hold.
     async fn finish(&self, scope: &Scope, fence: Fence, finish: &Finish, now: Timestamp) -> Result<()>;
+    /// Puts a document that is `failed` into the queue again, with the bytes it has: it is
+    /// `pending` without an error, and was never tried. Returns the document as it is now; one
+    /// that is not `failed` is left as it is.
+    async fn retry(&self, scope: &Scope, id: DocumentId, now: Timestamp) -> Result<Document>;
 }
 
 /// The queue of documents to read, spaces to build and bytes to remove, shared

@@ -238,17 +238,6 @@ impl DocumentStore for SqlStore {
         cancel(self, scope, id, reason, now).await
     }
 
-    async fn retry(&self, scope: &Scope, id: DocumentId, now: Timestamp) -> Result<Document> {
-        let retried = self.database.write(RETRY.scoped(scope).bind(id).bind(now)).await?;
-        match retried.first() {
-            Some(row) => document(row),
-            None => {
-                ownership::check_document(self, scope, id).await?;
-                get(self, scope, id).await
-            }
-        }
-    }
-
     async fn chunks(&self, scope: &Scope, id: DocumentId, from: u32, limit: u32) -> Result<Vec<Chunk>> {
         let chunks = CHUNKS.scoped(scope).bind(id).bind(from).bind(limit).bind(UserId::SHARED);
         let chunks = each(&self.database.read(chunks).await?, chunk)?;
@@ -368,6 +357,22 @@ async fn rename(store: &SqlStore, scope: &Scope, moves: &[DocumentMove], now: Ti
     let renamed = store.database.transaction([give_up, rename.expect_touched(expected)]).await;
     renamed.map_err(|error| error.on_row_count(missing))?;
     Ok(())
+}
+
+/// See [`IngestStore::retry`](aimate_core::knowledge::IngestStore::retry).
+pub(super) async fn retry(
+    store: &SqlStore,
+    scope: &Scope,
+    id: DocumentId,
+    now: Timestamp,
+) -> Result<Document> {
+    let retried = store.database.write(RETRY.scoped(scope).bind(id).bind(now)).await?;
+    if let Some(row) = retried.first() {
+        return document(row);
+    }
+    // It has not failed, or is not the user's.
+    ownership::check_document(store, scope, id).await?;
+    get(store, scope, id).await
 }
 
 async fn cancel(

@@ -6,11 +6,11 @@ mod fences;
 mod progress;
 mod publish;
 
-use aimate_core::knowledge::{Fence, Finish, IngestStore, Publication, SpaceVectors};
+use aimate_core::knowledge::{Document, Fence, Finish, IngestStore, Publication, SpaceVectors};
 use aimate_core::{ChunkId, CollectionId, DocumentId, Result, Scope, SpaceId, Timestamp};
 use async_trait::async_trait;
 
-use super::{ownership, vector};
+use super::{document, ownership, vector};
 use crate::SqlStore;
 
 #[async_trait]
@@ -53,5 +53,9 @@ impl IngestStore for SqlStore {
 
     async fn finish(&self, scope: &Scope, fence: Fence, finish: &Finish, now: Timestamp) -> Result<()> {
         progress::finish(self, scope, fence, finish, now).await
+    }
+
+    async fn retry(&self, scope: &Scope, id: DocumentId, now: Timestamp) -> Result<Document> {
+        document::retry(self, scope, id, now).await
     }
 }

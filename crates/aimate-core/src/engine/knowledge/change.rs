@@ -59,7 +59,7 @@ impl Knowledge {
         let inner = &self.engine.inner;
         let found = inner.stores.documents.get(&self.scope, id).await?;
         let owner = self.owner_of(found.collection_id).await?;
-        let document = inner.stores.documents.retry(&owner, id, inner.sources.now()).await?;
+        let document = inner.stores.ingest.retry(&owner, id, inner.sources.now()).await?;
         inner.knowledge.added.notify_one();
         Ok(document)
     }
