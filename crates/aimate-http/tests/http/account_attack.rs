@@ -163,7 +163,7 @@ fn needed(method: &Method, path: &str) -> &'static str {
         _ if for_admins.iter().any(|root| is_of(root)) => "admin",
         Method::GET => "read",
         _ if changes_for_admins.iter().any(|root| is_of(root)) => "admin",
-        _ if path == "/api/v1/knowledge/search" => "read",
+        _ if path == "/api/v1/knowledge/search" || path == "/api/v1/markdown" => "read",
         _ if path.starts_with("/api/v1/tools/servers/") && path.ends_with("/prompts") => "read",
         _ => "write",
     }
