@@ -48,7 +48,7 @@ pub(crate) struct AppState {
     /// [`BODY_UNIT`] bytes.
     pub(crate) body_room: Arc<Semaphore>,
     #[cfg(feature = "markdown")]
-    pub(crate) rendering: crate::markdown::Rendering,
+    pub(crate) rendering: crate::rendering::Rendering,
     #[cfg(feature = "mcp")]
     pub(crate) mcp: aimate_mcp::server::HttpServer,
 }
@@ -72,7 +72,7 @@ impl App {
             rate_limiter: engine.rate_limiter(options.rate_limits),
             work: Work::new(options.max_requests),
             #[cfg(feature = "markdown")]
-            rendering: crate::markdown::Rendering::default(),
+            rendering: crate::rendering::Rendering::default(),
             #[cfg(feature = "mcp")]
             mcp: crate::mcp_server::server(engine.clone(), &options),
             large_events: Arc::default(),

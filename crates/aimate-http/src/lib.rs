@@ -75,6 +75,8 @@ mod price;
 #[cfg(feature = "accounts")]
 mod principal;
 mod prompt;
+#[cfg(feature = "markdown")]
+mod rendering;
 mod request_class;
 mod router;
 mod run;

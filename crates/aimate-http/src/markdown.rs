@@ -1,13 +1,10 @@
 //! `/api/v1/markdown`: Markdown as HTML that is safe to show; and the HTML of messages.
 
-use std::sync::Arc;
-
 use aimate_core::Error;
 use aimate_markdown::{MAX_TEXT, Renderer, TooLong, WholeBlocks, whole_blocks};
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::sync::Semaphore;
 use utoipa::ToSchema;
 
 use crate::app::App;
@@ -15,49 +12,8 @@ use crate::error::Result;
 use crate::json::Json;
 use crate::scope::Caller;
 
-/// Bytes of text that are rendered at once where the request is handled; more are rendered
-/// beside it, so that others do not wait.
-const QUICK: usize = 4 * 1024;
 /// Bytes of text of a list of messages that are rendered; further parts have no HTML.
 const MAX_LIST: usize = 4 * MAX_TEXT;
-/// Long texts that are rendered at once.
-const MAX_AT_ONCE: usize = 4;
-
-/// Renders Markdown, a few long texts at once.
-pub(crate) struct Rendering {
-    renderer: Renderer,
-    room: Arc<Semaphore>,
-}
-
-impl Default for Rendering {
-    fn default() -> Self {
-        Self { renderer: Renderer::default(), room: Arc::new(Semaphore::new(MAX_AT_ONCE)) }
-    }
-}
-
-impl Rendering {
-    /// Does what needs a renderer, for texts of so many bytes. Who is beyond those at once waits,
-    /// as one of the requests in work, whose number is bounded.
-    async fn run<T: Send + 'static>(
-        &self,
-        bytes: usize,
-        work: impl FnOnce(&Renderer) -> T + Send + 'static,
-    ) -> Result<T> {
-        if bytes <= QUICK {
-            return Ok(work(&self.renderer));
-        }
-        let broken = |error| Error::internal("the Markdown could not be rendered").with_source(error);
-        // Invariant: the semaphore is never closed.
-        let place =
-            self.room.clone().acquire_owned().await.map_err(|_| Error::internal("no room to render"))?;
-        let renderer = self.renderer.clone();
-        let working = tokio::task::spawn_blocking(move || {
-            let _place = place;
-            work(&renderer)
-        });
-        Ok(working.await.map_err(broken)?)
-    }
-}
 
 /// A text to render.
 #[derive(Debug, Deserialize, ToSchema)]

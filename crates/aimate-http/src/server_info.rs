@@ -16,7 +16,7 @@ use crate::scope::Caller;
 
 /// What a front end has to know before anything else.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct ServerInfo {
+pub(crate) struct AboutServer {
     /// The server's version.
     version: &'static str,
     /// How one signs in.
@@ -77,7 +77,7 @@ pub(crate) struct SendLimits {
 /// Returns what a front end has to know before anything else: how one signs in, and who asks.
 /// It needs no credential; one that is good for nothing is that of nobody.
 #[utoipa::path(get, path = "/api/v1/server", tag = "service", security(()),
-    responses((status = 200, body = ServerInfo)))]
+    responses((status = 200, body = AboutServer)))]
 pub(crate) async fn get(State(app): State<App>, request: Request) -> Result<Response> {
     let (mut head, _) = request.into_parts();
     let scope = match Caller::from_request_parts(&mut head, &app).await {
@@ -90,7 +90,7 @@ pub(crate) async fn get(State(app): State<App>, request: Request) -> Result<Resp
         None => None,
     };
     let is_admin = scope.is_some_and(|scope| scope.role == Role::Admin);
-    let mut info = ServerInfo {
+    let mut info = AboutServer {
         version: env!("CARGO_PKG_VERSION"),
         sign_in: match app.options.callers {
             Callers::Local => SignIn::None,
@@ -122,7 +122,7 @@ async fn user(app: &App, scope: Scope) -> Result<Option<User>> {
 }
 
 #[cfg(feature = "accounts")]
-async fn add_accounts(app: &App, info: &mut ServerInfo) -> Result<()> {
+async fn add_accounts(app: &App, info: &mut AboutServer) -> Result<()> {
     use aimate_accounts::{Oidc, RegistrationRule};
 
     let Callers::Accounts(accounts) = &app.options.callers else { return Ok(()) };
@@ -140,6 +140,6 @@ async fn add_accounts(app: &App, info: &mut ServerInfo) -> Result<()> {
 
 #[cfg(not(feature = "accounts"))]
 #[expect(clippy::unused_async, reason = "with accounts it asks the store")]
-async fn add_accounts(_: &App, _: &mut ServerInfo) -> Result<()> {
+async fn add_accounts(_: &App, _: &mut AboutServer) -> Result<()> {
     Ok(())
 }

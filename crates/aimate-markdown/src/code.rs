@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use syntect::parsing::{BasicScopeStackOp, ParseState, Scope, ScopeStack, SyntaxReference, SyntaxSet};
 use syntect::util::LinesWithEndings;
 
-use crate::html::escape;
+use crate::text::escape;
 
 /// Every class that a piece of code may have.
 pub(crate) const CLASSES: &[&str] =
@@ -86,13 +86,13 @@ static SCOPES: LazyLock<Vec<(Scope, &str)>> = LazyLock::new(|| {
 });
 
 /// How much code of a text may still be highlighted.
-pub(crate) struct Budget {
+pub(crate) struct HighlightRoom {
     bytes: usize,
     lines: usize,
     until: Instant,
 }
 
-impl Budget {
+impl HighlightRoom {
     pub(crate) fn new(time: Duration) -> Self {
         Self { bytes: MAX_BYTES, lines: MAX_LINES, until: Instant::now() + time }
     }
@@ -109,9 +109,9 @@ impl Budget {
 }
 
 /// Writes code, highlighted if its language is known and there is room for it.
-pub(crate) fn write(out: &mut String, code: &str, language: &str, budget: &mut Budget) {
-    let syntax = syntax(language).filter(|_| budget.has_room(code));
-    let highlighted = syntax.and_then(|syntax| highlighted(code, syntax, budget));
+pub(crate) fn write(out: &mut String, code: &str, language: &str, room: &mut HighlightRoom) {
+    let syntax = syntax(language).filter(|_| room.has_room(code));
+    let highlighted = syntax.and_then(|syntax| highlighted(code, syntax, room));
     match highlighted {
         Some(html) => out.push_str(&html),
         None => escape(out, code),
@@ -129,12 +129,12 @@ fn syntax(language: &str) -> Option<&'static SyntaxReference> {
 }
 
 /// Code with its classes; `None` if that takes too long or cannot be done.
-fn highlighted(code: &str, syntax: &SyntaxReference, budget: &Budget) -> Option<String> {
+fn highlighted(code: &str, syntax: &SyntaxReference, room: &HighlightRoom) -> Option<String> {
     let mut spans = Spans { html: String::with_capacity(code.len() * 2), class: "" };
     let mut state = ParseState::new(syntax);
     let (mut stack, mut classes) = (ScopeStack::new(), Vec::new());
     for line in LinesWithEndings::from(code) {
-        if line.len() > MAX_LINE || Instant::now() > budget.until {
+        if line.len() > MAX_LINE || Instant::now() > room.until {
             return None;
         }
         let mut done = 0;
@@ -215,21 +215,26 @@ mod tests {
     #[test]
     fn long_line_is_shown_plain() {
         let mut out = String::new();
-        write(&mut out, &"let a = 1; ".repeat(1_000), "rust", &mut Budget::new(Duration::from_secs(60)));
+        write(
+            &mut out,
+            &"let a = 1; ".repeat(1_000),
+            "rust",
+            &mut HighlightRoom::new(Duration::from_secs(60)),
+        );
         assert!(!out.contains("<span"));
         assert_eq!(out.len(), 11_000);
     }
 
     #[test]
     fn too_much_code_is_shown_plain() {
-        let mut budget = Budget::new(Duration::from_secs(60));
+        let mut room = HighlightRoom::new(Duration::from_secs(60));
         let mut out = String::new();
-        write(&mut out, &"\n".repeat(MAX_LINES + 1), "rust", &mut budget);
-        write(&mut out, "fn a() {}\n", "rust", &mut budget);
+        write(&mut out, &"\n".repeat(MAX_LINES + 1), "rust", &mut room);
+        write(&mut out, "fn a() {}\n", "rust", &mut room);
         assert_eq!(out.matches("<span").count(), out.matches("hl-").count());
         assert!(out.contains("<span class=\"hl-k\">fn</span>"), "{}", out.trim());
         let mut late = String::new();
-        write(&mut late, "fn a() {}\n", "rust", &mut Budget::new(Duration::ZERO));
+        write(&mut late, "fn a() {}\n", "rust", &mut HighlightRoom::new(Duration::ZERO));
         assert_eq!(late, "fn a() {}\n");
     }
 }

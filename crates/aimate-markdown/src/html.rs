@@ -9,9 +9,10 @@ use pulldown_cmark::{
 };
 
 use crate::clean::NOTE;
-use crate::code::{self, Budget};
+use crate::code::{self, HighlightRoom};
 use crate::formula::{Marked, Piece};
 use crate::shape::MAX_DEPTH;
+use crate::text::escape;
 use crate::{link, mathml};
 
 /// The Markdown that is read. Formulas are found before.
@@ -39,26 +40,9 @@ pub(crate) fn plain(text: &str) -> String {
     out
 }
 
-pub(crate) fn escape(out: &mut String, text: &str) {
-    let mut rest = text;
-    while let Some(at) = rest.find(['<', '>', '&', '"', '\'']) {
-        let (before, after) = rest.split_at(at);
-        out.push_str(before);
-        out.push_str(match after.as_bytes().first() {
-            Some(b'<') => "&lt;",
-            Some(b'>') => "&gt;",
-            Some(b'&') => "&amp;",
-            Some(b'"') => "&quot;",
-            _ => "&#39;",
-        });
-        rest = after.get(1..).unwrap_or_default();
-    }
-    out.push_str(rest);
-}
-
 /// Writes a text whose formulas are marked.
 pub(crate) fn write(marked: &Marked<'_>, highlight_time: Duration) -> Result<String, TooComplex> {
-    let mut writer = Writer::new(marked, Budget::new(highlight_time));
+    let mut writer = Writer::new(marked, HighlightRoom::new(highlight_time));
     for event in Parser::new_ext(&marked.text, SYNTAX) {
         writer.event(event)?;
     }
@@ -79,7 +63,7 @@ struct Writer<'m> {
     /// Text that is not written yet: the parser cuts it where it looked for marks, which may
     /// be within an address.
     text: String,
-    budget: Budget,
+    highlight_room: HighlightRoom,
     depth: usize,
     code: Option<(String, String)>,
     image: Option<Image>,
@@ -111,11 +95,11 @@ impl Notes {
 }
 
 impl<'m> Writer<'m> {
-    fn new(marked: &'m Marked<'m>, budget: Budget) -> Self {
+    fn new(marked: &'m Marked<'m>, highlight_room: HighlightRoom) -> Self {
         Self {
             out: String::with_capacity(marked.text.len() * 3 / 2),
             text: String::new(),
-            budget,
+            highlight_room,
             depth: 0,
             code: None,
             image: None,
@@ -353,7 +337,7 @@ impl<'m> Writer<'m> {
             let _ = write!(self.out, " data-language=\"{language}\"");
         }
         self.out.push_str("><code>");
-        code::write(&mut self.out, &code, &language, &mut self.budget);
+        code::write(&mut self.out, &code, &language, &mut self.highlight_room);
         self.out.push_str("</code></pre>\n");
     }
 

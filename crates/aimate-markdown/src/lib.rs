@@ -23,6 +23,7 @@ mod html;
 mod link;
 mod mathml;
 mod shape;
+mod text;
 
 use std::time::Duration;
 
