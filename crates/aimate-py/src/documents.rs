@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aimate::knowledge::NewDocument;
-use aimate::{DocumentId, Error, Scope};
+use aimate::{DocumentId, Engine, Error, Scope};
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use futures_util::{FutureExt, future};
@@ -14,8 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::convert;
-use crate::door::{Answered, Asked, Knock};
-use crate::engine::OpenEngine;
+use crate::door::{Answered, Asked, Door, Knock};
 use crate::fault::{Fault, Result, bug};
 use crate::outcome::Outcome;
 
@@ -36,13 +35,13 @@ pub(crate) fn new_document(new: &Bound<'_, PyAny>) -> PyResult<NewDocument> {
 
 /// Adds bytes to a collection, which is made if there is none.
 pub(crate) async fn add(
-    open: OpenEngine,
+    engine: Engine,
     scope: Scope,
     collection: &str,
     new: NewDocument,
     bytes: BoxStream<'static, aimate::Result<Bytes>>,
 ) -> Result<Outcome> {
-    let knowledge = open.engine.knowledge(&scope);
+    let knowledge = engine.knowledge(&scope);
     let collection = knowledge.collection_or_new(collection).await?;
     Outcome::of(&knowledge.add(collection.id, new, bytes).await?)
 }
@@ -56,7 +55,8 @@ struct Added {
 /// Sends bodies of the HTTP API to a collection, and waits, if it is asked to, until each
 /// document is read. The outcome is a list of `(document, exception)`, one of both `None`.
 pub(crate) async fn add_all(
-    open: OpenEngine,
+    engine: Engine,
+    door: Door,
     scope: Scope,
     collection: String,
     bodies: Vec<Value>,
@@ -66,12 +66,12 @@ pub(crate) async fn add_all(
     let ask = |body: Value| {
         let body = Some(body.to_string().into_bytes());
         let asked = Asked { method: Method::POST, path: path.clone(), body };
-        open.door.ask(asked, future::ready(Ok(scope)).boxed())
+        door.ask(asked, future::ready(Ok(scope)).boxed())
     };
     let knocks: Vec<Knock> = bodies.into_iter().map(ask).collect();
     let mut answers: Vec<Result<Bytes>> = stream::iter(knocks).buffered(BESIDE).map(body_of).collect().await;
     if wait {
-        answers = ended(&open, &scope, answers).await?;
+        answers = ended(&engine, &scope, answers).await?;
     }
     Ok(Outcome::Made(Box::new(move |py| {
         let all = PyList::empty(py);
@@ -94,13 +94,13 @@ fn body_of(answered: Result<Answered>) -> Result<Bytes> {
 }
 
 /// The documents as they are once they are read.
-async fn ended(open: &OpenEngine, scope: &Scope, answers: Vec<Result<Bytes>>) -> Result<Vec<Result<Bytes>>> {
+async fn ended(engine: &Engine, scope: &Scope, answers: Vec<Result<Bytes>>) -> Result<Vec<Result<Bytes>>> {
     let added: Vec<Result<DocumentId>> = answers
         .into_iter()
         .map(|answer| serde_json::from_slice::<Added>(&answer?).map(|added| added.id).map_err(|_| bug()))
         .collect();
     let ids: Vec<DocumentId> = added.iter().filter_map(|added| added.as_ref().ok().copied()).collect();
-    let ended = open.engine.knowledge(scope).wait_for_all(&ids).await?;
+    let ended = engine.knowledge(scope).wait_for_all(&ids).await?;
     let mut ended: HashMap<_, _> = ids.into_iter().zip(ended).collect();
     let read = added.into_iter().map(|added| {
         let document = ended

@@ -219,7 +219,7 @@ impl NativeEngine {
             };
             let bytes =
                 ReaderStream::with_capacity(file, 64 << 10).map(move |piece| piece.map_err(unreadable));
-            add(open, scope.await?, &collection, new, bytes.boxed()).await
+            add(open.engine, scope.await?, &collection, new, bytes.boxed()).await
         }))
     }
 
@@ -237,7 +237,7 @@ impl NativeEngine {
         let new = new_document(new)?;
         Ok(Pending::new(async move {
             let bytes = aimate::stream::iter([Ok(bytes::Bytes::from(content))]);
-            add(open, scope.await?, &collection, new, bytes.boxed()).await
+            add(open.engine, scope.await?, &collection, new, bytes.boxed()).await
         }))
     }
 
@@ -258,7 +258,9 @@ impl NativeEngine {
             .enumerate()
             .map(|(n, document)| convert::value(document, &format!("documents[{n}]")));
         let bodies = named.collect::<PyResult<Vec<_>>>()?;
-        Ok(Pending::new(async move { add_all(open, scope.await?, collection, bodies, wait).await }))
+        Ok(Pending::new(async move {
+            add_all(open.engine, open.door, scope.await?, collection, bodies, wait).await
+        }))
     }
 
     /// Adds a tool while the engine runs.
