@@ -46,10 +46,11 @@ fn unpublished(project: &Project) -> Result<Vec<String>> {
         capture(project.cargo().args(["metadata", "--format-version", "1", "--no-deps", "--locked"]))?;
     let metadata: Value =
         serde_json::from_str(&metadata).map_err(|error| format!("cargo metadata: {error}"))?;
-    let crates = metadata["packages"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let crates = metadata.get("packages").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     // `null` is a crate for every registry.
-    let own = crates.iter().filter(|one| one["publish"].as_array().is_some_and(Vec::is_empty));
-    Ok(own.filter_map(|one| Some(one["name"].as_str()?.to_owned())).collect())
+    let own =
+        crates.iter().filter(|one| one.get("publish").and_then(Value::as_array).is_some_and(Vec::is_empty));
+    Ok(own.filter_map(|one| Some(one.get("name")?.as_str()?.to_owned())).collect())
 }
 
 fn check(project: &Project, folder: &Path) -> Result {

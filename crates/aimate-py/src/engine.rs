@@ -254,9 +254,9 @@ impl NativeEngine {
         let open = self.state.open().map_err(|fault| fault.into_error(py))?;
         let scope = open.scope(who)?;
         let named = documents
-            .iter()
+            .into_iter()
             .enumerate()
-            .map(|(n, document)| convert::value(document, &format!("documents[{n}]")));
+            .map(|(n, document)| convert::value(&document, &format!("documents[{n}]")));
         let bodies = named.collect::<PyResult<Vec<_>>>()?;
         Ok(Pending::new(async move {
             add_all(open.engine, open.door, scope.await?, collection, bodies, wait).await
