@@ -26,7 +26,7 @@ def test_first_account_administers_the_server(accounts_server: Server, open_page
     page.get_by_label(re.compile("^Password")).fill(PASSWORD)
     page.get_by_role("button", name="Create an account").click()
     chat = Chat(page, accounts_server)
-    assert chat.ask_and_wait("hello from the first") .endswith("hello from the first")
+    assert "You said: hello from the first" in chat.ask_and_wait("hello from the first")
     # No script can read what keeps the session.
     assert page.evaluate("document.cookie") == ""
     stored = page.evaluate("JSON.stringify({ ...localStorage, ...sessionStorage })")
