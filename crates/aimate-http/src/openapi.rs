@@ -1,6 +1,6 @@
 //! The OpenAPI document, and the page that shows it.
 
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::Bytes;
 use utoipa::OpenApi;
 use utoipa::openapi::path::{Operation, PathItem};
@@ -169,6 +169,8 @@ fn error_response(format: ErrorFormat, meaning: &str) -> ResponseObject {
 /// server.
 #[cfg(feature = "docs")]
 pub(crate) async fn page() -> Response {
+    use axum::response::IntoResponse as _;
+
     let policy = http::HeaderValue::from_static(PAGE_POLICY);
     let headers = [(http::header::CONTENT_SECURITY_POLICY, policy)];
     (headers, axum::response::Html(PAGE)).into_response()
