@@ -1014,7 +1014,7 @@ class _ConversationRequired(TypedDict):
     title: str
     """The title, at most 500 characters."""
     updated_at: str
-    """When it or a message of it last changed; lists sort by it."""
+    """When a message of it was last stored; lists sort by it. A new title or label leaves it."""
 
 
 class Conversation(_ConversationRequired, total=False):
@@ -1161,6 +1161,8 @@ class ListedMessage(_ListedMessageRequired, total=False):
     """The model that wrote it, as `CONNECTION/MODEL`."""
     parent_id: Optional[str]
     """The message it follows; ``None`` for a root."""
+    run_id: Optional[str]
+    """The run that wrote it, if it is an answer: its events, its manifest, and why it failed."""
     usage: Optional[TokenUsage]
     """What writing it used."""
 
