@@ -277,7 +277,7 @@ def test_command_is_the_binarys(tmp_path: Path) -> None:
     try:
         assert process.stdout is not None
         lines = (line.strip() for line in process.stdout)
-        url = next(line.split()[-1] for line in lines if line.startswith("open")).removesuffix("/docs")
+        url = next(line.split()[-1] for line in lines if line.startswith("open")).rstrip("/")
         threading.Thread(target=lambda: list(lines), daemon=True).start()
         assert b"of Python" in get(f"{url}/api/v1/conversations")[1]
     finally:
