@@ -10,7 +10,8 @@ import { toggleSidebar } from "../shell.js";
 import { shortcutList } from "../keys.js";
 import { chooseTheme, theme } from "../theme.js";
 import { chooseLanguage, language, languages, t } from "../language.js";
-import { isAdmin, isLocal, server, signOut } from "../session.js";
+import { server, signOut } from "../session.js";
+import { settingsParts } from "../settings/screen.js";
 import { activeAt, conversations, isShown } from "./list.js";
 import { TYPING_REST, hitPath, markedNodes } from "./snippet.js";
 
@@ -47,35 +48,19 @@ function folded(text) {
 function paletteActions() {
   const go = (to) => () => navigate(to);
   const hasAccounts = server.peek()?.sign_in === "accounts";
-  const sections = [
-    ["general", "settings", true],
-    ["account", "user", hasAccounts],
-    ["connections", "plug", true],
-    ["models", "spark", true],
-    ["prompts", "edit", true],
-    ["tools", "tool", true],
-    ["workspaces", "folder", true],
-    ["groups", "people", !isLocal.peek()],
-    ["users", "key", isAdmin.peek() && hasAccounts],
-    ["usage", "cost", true],
-    ["budgets", "lock", isAdmin.peek()],
-    ["audit", "book", isAdmin.peek()],
-    ["health", "info", true],
-  ];
+  const sections = settingsParts().flatMap(([, found]) => found);
   const keys = Object.fromEntries(shortcutList().map((one) => [one.label, one.keys]));
   const actions = [
     { label: t("conversations.new"), icon: "edit", keys: keys[t("conversations.new")], run: go("/new") },
     { label: t("search.title"), icon: "search", run: go("/search") },
     { label: t("conversations.knowledge"), icon: "book", run: go("/knowledge") },
     { label: t("conversations.settings"), icon: "settings", run: go("/settings") },
-    ...sections
-      .filter(([, , isShown]) => isShown)
-      .map(([name, picture]) => ({
-        label: t("palette.settings", { name: t(`settings.section.${name}`) }),
-        icon: picture,
-        run: go(`/settings/${name}`),
-        isFurther: true,
-      })),
+    ...sections.map(([name, picture]) => ({
+      label: t("palette.settings", { name: t(`settings.section.${name}`) }),
+      icon: picture,
+      run: go(`/settings/${name}`),
+      isFurther: true,
+    })),
     ...["system", "light", "dark"]
       .filter((name) => name !== theme.peek())
       .map((name) => ({

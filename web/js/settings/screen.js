@@ -20,8 +20,8 @@ import { auditSection } from "./audit_section.js";
 import { healthSection } from "./health_section.js";
 import { t } from "../language.js";
 
-/** The sections by what they are of; what an account may not do is not there. */
-function settingsParts() {
+/** The sections by what they are of, each `[name, drawing, draw]`; what an account may not do is not there. */
+export function settingsParts() {
   const hasAccounts = server.peek()?.sign_in === "accounts";
   const [admin, local] = [isAdmin.peek(), isLocal.peek()];
   const parts = [
