@@ -4,7 +4,7 @@ import { el } from "./dom.js";
 import { applyTheme } from "./theme.js";
 import { drawShell, title } from "./shell.js";
 import { link, navigate, path, query } from "./router.js";
-import { loadSession, server, user } from "./session.js";
+import { loadSession, user } from "./session.js";
 import { t } from "./language.js";
 import { shortcut } from "./keys.js";
 import { chatScreen } from "./chat/screen.js";

@@ -7,7 +7,8 @@ import { isSignedOut } from "../api.js";
 import { navigate, query, setQuery } from "../router.js";
 import { loadCollections } from "../knowledge/collections.js";
 import { takeDrops } from "../knowledge/drop.js";
-import { areModelsLoaded, loadModelsOnce } from "../models.js";
+import { afterFirstPaint } from "../first_paint.js";
+import { loadModelsOnce } from "../models.js";
 import { chatDefaults } from "../settings/preferences.js";
 import { t } from "../language.js";
 import { announcer } from "./announcer.js";
@@ -41,7 +42,7 @@ export function chatScreen({ id = null }) {
   const thread = id ? threadOf(id) : threadWithDefaults();
   const settings = turnSettings(thread, () => lastModelOf(thread));
   afterFirstPaint(() => {
-    loadModels().catch((error) => error.status && error.status !== 401 && failed(error));
+    loadModelsOnce().catch((error) => error.status && error.status !== 401 && failed(error));
     if (settings.knowledge.peek().length) loadCollections();
   });
 
