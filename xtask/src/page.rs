@@ -25,9 +25,7 @@ pub(crate) fn test(project: &Project, arguments: &[&str]) -> Result {
     let folder = project.root.join("web/tests");
     let packages = fs::read_to_string(folder.join("requirements.txt")).map_err(|error| error.to_string())?;
     let python = environment(project, "page", &packages)?;
-    let mut build = project.cargo();
-    // With the targets of the tests, as for the Python package: else much would be built again.
-    run(build.args(["build", "--workspace", "--all-features", "--all-targets"]))?;
+    project.build()?;
     let mut tests = Command::new(&python);
     tests
         .current_dir(&folder)

@@ -4,7 +4,7 @@ use std::env;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::process::Result;
+use crate::process::{Result, run};
 
 /// The checkout that the tasks work on.
 pub(crate) struct Project {
@@ -28,6 +28,13 @@ impl Project {
             .nth(2)
             .ok_or_else(|| format!("{} is not in a target folder", program.display()))?;
         Ok(Self { target: target.to_path_buf(), root })
+    }
+
+    /// Builds all of the workspace, for tests that start what is built.
+    pub(crate) fn build(&self) -> Result {
+        // With the targets of the tests: without them, dependencies have other features, and all
+        // would be built once more.
+        run(self.cargo().args(["build", "--workspace", "--all-features", "--all-targets"]))
     }
 
     /// Cargo, in the workspace.

@@ -24,10 +24,7 @@ pub(crate) fn test(project: &Project) -> Result {
         "test",
         &fs::read_to_string(folder.join("tests/requirements.txt")).map_err(|error| error.to_string())?,
     )?;
-    let mut build = project.cargo();
-    // With the targets of the tests: without them, dependencies have other features, and all
-    // would be built once more.
-    run(build.args(["build", "--workspace", "--all-features", "--all-targets"]))?;
+    project.build()?;
     assemble(project, &folder)?;
     let step = |arguments: &[&str]| {
         let mut command = Command::new(&python);
