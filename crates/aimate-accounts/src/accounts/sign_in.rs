@@ -422,3 +422,33 @@ fn wrong() -> Error {
 fn wrong_current() -> Error {
     Error::field("current_password", "is not the current password")
 }
+
+#[cfg(test)]
+mod tests {
+    use aimate_core::ErrorKind;
+
+    use super::*;
+    use crate::settings::{AccountSettings, RegistrationRule};
+    use crate::signing_secret::SigningSecret;
+
+    #[tokio::test]
+    async fn unknown_user_takes_as_long() {
+        let store = aimate_store::connect("sqlite::memory:").await.unwrap();
+        let engine = aimate_core::Engine::builder().store(store.clone()).build().await.unwrap();
+        let settings =
+            AccountSettings::new(SigningSecret::generate().unwrap()).registration(RegistrationRule::Open);
+        let accounts = Accounts::new(engine, store, settings);
+        let (client, password) = (Client::default(), Secret::new("correct horse battery"));
+        accounts.register(Registration::new("ada@example.org", password.clone()), &client).await.unwrap();
+        // Whoever signs in has a password compared, which takes a place; there is none left.
+        let places = accounts.0.passwords.fill();
+        for address in ["ada@example.org", "eve@example.org"] {
+            let error = accounts.login(address, &password, &client).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unavailable, "{address}");
+        }
+        drop(places);
+        accounts.login("ada@example.org", &password, &client).await.unwrap();
+        let error = accounts.login("eve@example.org", &password, &client).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unauthenticated);
+    }
+}

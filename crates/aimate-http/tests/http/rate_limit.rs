@@ -169,9 +169,8 @@ async fn server_with_too_much_to_do_refuses_at_once() {
     let slow = || bench.ask(of("slow", Method::GET, LIST, None));
     let busy = async {
         until(async || bench.get("/metrics").await.body.contains("aimate_http_requests_in_work 3\n")).await;
-        let start = tokio::time::Instant::now();
+        // Nothing of what is in work has ended: the gate opens below.
         let refused = bench.ask(of("ann", Method::GET, LIST, None)).await;
-        assert!(start.elapsed() < Duration::from_millis(50), "{:?}", start.elapsed());
         let problem = refused.problem(503, "unavailable");
         assert_eq!((problem["retry_after"].as_u64(), refused.header("retry-after")), (Some(1), "1"));
         bench.ask(of("ann", Method::GET, "/v1/models", None)).await.openai_error(503, "unavailable");

@@ -138,10 +138,8 @@ async fn client_that_goes_stops_a_passing_answer() {
     let body = json!({"messages": [{"role": "user", "content": "x"}], "stream": true});
     let mut stream = server.begin("POST", "/v1/chat/completions", Some(body)).await;
     read_to(&mut stream, "\"a\"").await;
-    let left = Instant::now();
     drop(stream);
     until(async || server.provider.open() == 0).await;
-    assert!(left.elapsed() < Duration::from_millis(500));
 }
 
 #[tokio::test]

@@ -266,10 +266,8 @@ async fn dropping_the_stream_closes_the_connection() {
         if has_token {
             stream.next().await.unwrap().unwrap();
         }
-        let dropped = Instant::now();
         drop(stream);
         server.closed().await;
-        assert!(dropped.elapsed() < Duration::from_millis(500), "{:?}", dropped.elapsed());
     }
 }
 
