@@ -37,6 +37,16 @@ pub(crate) fn script(files: &Files, entry: &str) -> Result<String, String> {
         }
         script.push_str(&module.packed);
     }
+    // One script has the names of all modules; only here is it seen that one is not imported.
+    for (path, module) in &modules {
+        let own = module.names.iter().map(|(name, _)| name);
+        let known: BTreeSet<_> = own.chain(module.imports.iter().flat_map(|import| &import.names)).collect();
+        for (name, line) in module.uses.iter().filter(|(name, _)| !known.contains(name)) {
+            if let Some(other) = names.get(name) {
+                return Err(format!("web/{path}:{line}: `{name}` of {other} is used and not imported"));
+            }
+        }
+    }
     Ok(script)
 }
 
@@ -83,6 +93,8 @@ struct Module {
     /// Of its top level, with their lines.
     names: Vec<(String, usize)>,
     exports: BTreeSet<String>,
+    /// What is called, and what is used of classes and constants, with the lines.
+    uses: Vec<(String, usize)>,
     packed: String,
 }
 
@@ -92,8 +104,9 @@ impl Module {
         let mut reader = Reader { path, text, tokens: &tokens, at: 0, cut: Vec::new() };
         let imports = reader.imports()?;
         let (names, exports) = reader.declarations()?;
+        let uses = reader.uses();
         let packed = pack(text, &tokens, &reader.cut);
-        Ok(Self { imports, names, exports, packed })
+        Ok(Self { imports, names, exports, uses, packed })
     }
 }
 
@@ -239,7 +252,7 @@ impl Reader<'_> {
                     _ => word,
                 };
             }
-            is_variable = matches!(self.of(&word), "const" | "let" | "var");
+            is_variable = self::is_variable(self.of(&word));
             if !is_variable && !matches!(self.of(&word), "function" | "class") {
                 if is_exported {
                     return self.wrong(&token, "exported are a `function`, `class`, `const` or `let` alone");
@@ -264,6 +277,69 @@ impl Reader<'_> {
         }
         Ok((names, exports))
     }
+
+    /// What a module calls, and what it uses of classes and constants, which begin with a
+    /// capital; without what a function within it names itself.
+    fn uses(&self) -> Vec<(String, usize)> {
+        let code: Vec<_> = self.tokens.iter().filter(|token| token.kind != Kind::Comment).collect();
+        let at = |n: usize| code.get(n).map_or("", |token| self.of(token));
+        let (mut uses, mut locals) = (Vec::new(), BTreeSet::new());
+        // Open parentheses and patterns, each by how many names were there before.
+        let (mut names, mut open) = (Vec::new(), Vec::new());
+        for (n, token) in code.iter().enumerate().filter(|(_, token)| token.kind == Kind::Code) {
+            let (text, before, after) = (self.of(token), at(n.wrapping_sub(1)), at(n + 1));
+            match text {
+                "(" | "{" | "[" => {
+                    let is_condition = matches!(before, "if" | "for" | "while" | "switch");
+                    open.push((names.len(), is_variable(before), is_condition));
+                }
+                ")" | "}" | "]" => {
+                    let (first, is_pattern, is_condition) = open.pop().unwrap_or_default();
+                    let is_arrow = after == "=" && at(n + 2) == ">";
+                    // Parameters, or the names of `const { a, b } = …`.
+                    if is_pattern || text == ")" && !is_condition && (is_arrow || after == "{") {
+                        locals.extend(names.iter().skip(first).cloned());
+                    }
+                    if open.is_empty() {
+                        names.clear();
+                    }
+                }
+                _ if !is_name(text) || before == "." && at(n.wrapping_sub(2)) != "." => {}
+                _ => {
+                    names.push(text.to_owned());
+                    let is_arrow = after == "=" && at(n + 2) == ">";
+                    if is_arrow || is_variable(before) || before == "function" {
+                        locals.insert(text.to_owned());
+                    }
+                    if after == "(" && !self.is_method(&code, n + 1)
+                        || text.starts_with(char::is_uppercase) && after != ":"
+                    {
+                        uses.push((text.to_owned(), token.line));
+                    }
+                }
+            }
+        }
+        uses.retain(|(name, _)| !locals.contains(name));
+        uses
+    }
+
+    /// Whether a body follows what this parenthesis opens.
+    fn is_method(&self, code: &[&Token], open: usize) -> bool {
+        let mut depth = 0_usize;
+        for (n, token) in code.iter().enumerate().skip(open).filter(|(_, token)| token.kind == Kind::Code) {
+            match self.of(token) {
+                "(" => depth += 1,
+                ")" if depth == 1 => return code.get(n + 1).is_some_and(|next| self.of(next) == "{"),
+                ")" => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+        }
+        false
+    }
+}
+
+fn is_variable(text: &str) -> bool {
+    matches!(text, "const" | "let" | "var")
 }
 
 fn is_declaration(text: &str) -> bool {

@@ -101,6 +101,36 @@ fn broken_rule_is_named_with_its_place() {
 }
 
 #[test]
+fn names_of_other_modules_are_imported() {
+    let other = "export function a() {}\nexport class B {}\nexport const C_D = 1;\nfunction e() {}\n";
+    for (text, name) in [
+        ("a();", "a"),
+        ("b(() => [`${a()}`]);", "a"),
+        ("const b = { ...a() };", "a"),
+        ("const b = new B();", "B"),
+        ("const b = [C_D];", "C_D"),
+        ("if (a()) {}", "a"),
+        ("e();", "e"),
+    ] {
+        let main = format!("import {{ f }} from \"./f.js\";\n{text}\n");
+        let wrong = format!("web/js/main.js:2: `{name}` of js/a.js is used and not imported");
+        let f = "import { a } from \"./a.js\";\nexport const f = a;\n";
+        is_refused(&[("js/main.js", &main), ("js/a.js", other), ("js/f.js", f)], &wrong);
+    }
+    for text in [
+        "b.a();",
+        "class F { a(b) { b(\")\"); } }",
+        "const b = { B: 1, a() {} };",
+        "const b = (a) => a();",
+        "const b = a => a();",
+        "function b({ a }) { a(); }",
+    ] {
+        let main = format!("import {{ C_D }} from \"./a.js\";\n{text}\n");
+        script(&files(&[("js/main.js", &main), ("js/a.js", other)]), "js/main.js").unwrap();
+    }
+}
+
+#[test]
 fn style_sheets_come_in_order() {
     let sheets = files(&[("css/2.css", "b {}\n\n"), ("css/1.css", "a {}"), ("js/a.js", "")]);
     assert_eq!(style(&sheets), "a {}\nb {}\n");
