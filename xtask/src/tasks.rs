@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Instant;
 
 use crate::api::api;
 use crate::archive::package;
@@ -44,12 +45,20 @@ pub(crate) fn lint(project: &Project) -> Result {
 
 /// What a change must pass.
 pub(crate) fn ci(project: &Project) -> Result {
-    lint(project)?;
-    deny(project)?;
-    doc(project)?;
-    features(project)?;
-    package(project)?;
+    timed("lint", || lint(project))?;
+    timed("deny", || deny(project))?;
+    timed("doc", || doc(project))?;
+    timed("features", || features(project))?;
+    timed("package", || package(project))?;
     test(project, &[])
+}
+
+/// Does the work and says how long it took.
+fn timed<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let start = Instant::now();
+    let done = work();
+    eprintln!("xtask: {name} took {} s", start.elapsed().as_secs());
+    done
 }
 
 /// The documentation: each link leads somewhere.
@@ -87,10 +96,12 @@ pub(crate) fn tidy(project: &Project) -> Result {
 pub(crate) fn test(project: &Project, arguments: &[&str]) -> Result {
     let model = model::install(project)?;
     let servers = test_servers(project)?;
-    run_tests(project, arguments, Some(&Beside { postgres: urls(&servers), model }))?;
+    timed("Rust's tests", || {
+        run_tests(project, arguments, Some(&Beside { postgres: urls(&servers), model }))
+    })?;
     if arguments.is_empty() {
-        python::test(project)?;
-        page::test(project, &[])?;
+        timed("Python's tests", || python::test(project))?;
+        timed("the page's tests", || page::test(project, &[]))?;
     }
     Ok(())
 }
