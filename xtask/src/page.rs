@@ -33,7 +33,12 @@ pub(crate) fn test(project: &Project, arguments: &[&str]) -> Result {
         .env("AIMATE_BIN", project.target.join("debug/aimate"))
         .env("AIMATE_PAGE_OUTPUT", project.target.join("page"))
         .env("PYTHONDONTWRITEBYTECODE", "1");
-    run(tests.args(["-m", "pytest"]).args(arguments))
+    tests.args(["-m", "pytest"]).args(arguments);
+    if arguments.is_empty() {
+        // Much of their time is waiting. The tests of a file share a server.
+        tests.args(["--numprocesses=2", "--dist=loadfile"]);
+    }
+    run(&mut tests)
 }
 
 /// A Chromium that starts: `CHROMIUM`, else the first on PATH.

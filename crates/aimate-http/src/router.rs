@@ -66,10 +66,6 @@ where
 /// Returns the routes of [`router`] with a fallback, for a server of its own.
 pub(crate) fn standalone(app: App) -> Router {
     let mut router = routes::<()>(app.clone()).fallback(not_found);
-    #[cfg(feature = "page")]
-    if !app.options.web_page {
-        router = router.merge(crate::web_page::routes());
-    }
     if cfg!(all(feature = "docs", not(feature = "page"))) {
         let docs = || async { axum::response::Redirect::temporary("/docs/") };
         router = router.route("/", get(docs));

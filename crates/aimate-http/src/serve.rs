@@ -96,6 +96,9 @@ struct Server {
 
 impl Server {
     fn new(engine: Engine, options: &Options) -> Self {
+        // A server of its own has nothing else to show at `/`.
+        #[cfg(feature = "page")]
+        let options = &options.clone().web_page(true);
         let app = App::new(engine.clone(), options.clone());
         let router = router::standalone(app.clone());
         let mut http = http1::Builder::new();
