@@ -66,6 +66,8 @@ function region(draw) {
   fragment.append(start, end);
   effect(() => {
     const content = draw();
+    // What is there already stays where it is, with what is marked in it.
+    if (content && content === start.nextSibling && content.nextSibling === end) return;
     // What is drawn may read signals for its own first look; only `draw` itself follows them.
     untracked(() => {
       const fresh = document.createDocumentFragment();
@@ -147,4 +149,17 @@ let lastId = 0;
 export function freshId(prefix = "id") {
   lastId += 1;
   return `${prefix}-${lastId}`;
+}
+
+/** Calls `then` once nothing within `node` is marked by the person: now, or later. */
+export function whenUnmarked(node, then) {
+  const selection = document.getSelection();
+  const isMarked = () => !selection.isCollapsed && selection.containsNode(node, true);
+  if (!isMarked()) return then();
+  const look = () => {
+    if (isMarked()) return;
+    document.removeEventListener("selectionchange", look);
+    then();
+  };
+  document.addEventListener("selectionchange", look);
 }

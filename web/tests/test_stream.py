@@ -35,6 +35,26 @@ def test_reload_in_mid_stream_goes_on(chat: Chat, model: Model, key: str) -> Non
     assert model.times_asked(key) == 1
 
 
+def test_text_that_is_marked_stays_marked_when_the_answer_ends(chat: Chat, model: Model, key: str) -> None:
+    answer = model.script(key, words(120) + " **bold**", hold=60)
+    chat.ask(key)
+    expect(chat.answers().last).to_contain_text("word59")
+    chat.answers().last.evaluate(
+        """(answer) => {
+          const text = document.createTreeWalker(answer.querySelector(".answer-parts"), NodeFilter.SHOW_TEXT).nextNode();
+          document.getSelection().setBaseAndExtent(text, 0, text, 5);
+        }"""
+    )
+    marked = chat.page.evaluate("document.getSelection().toString()")
+    assert marked == "word0"
+    answer.release()
+    chat.finished()
+    assert chat.page.evaluate("document.getSelection().toString()") == marked
+    chat.page.evaluate("document.getSelection().removeAllRanges()")
+    expect(chat.answers().last.locator("strong")).to_have_text("bold")
+    assert_once(chat, answer.text)
+
+
 def test_leaving_and_coming_back_shows_the_answer(chat: Chat, model: Model, key: str) -> None:
     answer = model.script(key, words(120), hold=60)
     chat.ask(key)

@@ -4,9 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::Value;
-
-use crate::process::{Result, capture, run};
+use crate::process::{Result, run};
 use crate::project::Project;
 use crate::source::read;
 
@@ -16,8 +14,8 @@ pub(crate) fn package(project: &Project) -> Result {
     let _ = fs::remove_dir_all(&archives);
     let mut package = project.cargo();
     package.args(["package", "--workspace", "--no-verify", "--allow-dirty", "--quiet"]);
-    for name in unpublished(project)? {
-        package.args(["--exclude", &name]);
+    for unpublished in project.packages()?.iter().filter(|package| !package.is_published) {
+        package.args(["--exclude", &unpublished.name]);
     }
     run(&mut package)?;
 
@@ -38,19 +36,6 @@ pub(crate) fn package(project: &Project) -> Result {
     fs::copy(project.root.join("Cargo.lock"), folder.join("Cargo.lock"))
         .map_err(|error| error.to_string())?;
     check(project, &folder)
-}
-
-/// The crates of the workspace that say `publish = false`.
-fn unpublished(project: &Project) -> Result<Vec<String>> {
-    let metadata =
-        capture(project.cargo().args(["metadata", "--format-version", "1", "--no-deps", "--locked"]))?;
-    let metadata: Value =
-        serde_json::from_str(&metadata).map_err(|error| format!("cargo metadata: {error}"))?;
-    let crates = metadata.get("packages").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    // `null` is a crate for every registry.
-    let own =
-        crates.iter().filter(|one| one.get("publish").and_then(Value::as_array).is_some_and(Vec::is_empty));
-    Ok(own.filter_map(|one| Some(one.get("name")?.as_str()?.to_owned())).collect())
 }
 
 fn check(project: &Project, folder: &Path) -> Result {

@@ -48,7 +48,7 @@ cargo xtask COMMAND
   package         the archive of every crate, compiled out of the checkout
   deny            what deny.toml says of the dependencies
   doc             the documentation, without warnings
-  features        the library with each feature alone, and with none
+  features        each crate with each of its features alone, and with none
   bench [ARG…]    the benchmark suite, on a PostgreSQL with durable settings
   model           fetches the model of `test` and prints its folder
   postgres up     the servers of `test`, until Ctrl-C, for use by hand

@@ -4,7 +4,9 @@ use std::env;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::process::{Result, run};
+use serde_json::Value;
+
+use crate::process::{Result, capture, run};
 
 /// The checkout that the tasks work on.
 pub(crate) struct Project {
@@ -12,6 +14,24 @@ pub(crate) struct Project {
     pub(crate) root: PathBuf,
     /// Cargo's target folder, wherever the user has put it.
     pub(crate) target: PathBuf,
+}
+
+/// A crate of the workspace.
+pub(crate) struct Package {
+    pub(crate) name: String,
+    /// The names of its features, `default` among them.
+    pub(crate) features: Vec<String>,
+    /// Whether it does not say `publish = false`.
+    pub(crate) is_published: bool,
+}
+
+impl Package {
+    fn read(package: &Value) -> Option<Self> {
+        // `null` is a crate for every registry.
+        let is_published = !package.get("publish")?.as_array().is_some_and(Vec::is_empty);
+        let features = package.get("features")?.as_object()?.keys().cloned().collect();
+        Some(Self { name: package.get("name")?.as_str()?.to_owned(), features, is_published })
+    }
 }
 
 impl Project {
@@ -28,6 +48,17 @@ impl Project {
             .nth(2)
             .ok_or_else(|| format!("{} is not in a target folder", program.display()))?;
         Ok(Self { target: target.to_path_buf(), root })
+    }
+
+    /// The crates of the workspace.
+    pub(crate) fn packages(&self) -> Result<Vec<Package>> {
+        let metadata =
+            capture(self.cargo().args(["metadata", "--format-version", "1", "--no-deps", "--locked"]))?;
+        let metadata: Value =
+            serde_json::from_str(&metadata).map_err(|error| format!("cargo metadata: {error}"))?;
+        let packages =
+            metadata.get("packages").and_then(Value::as_array).ok_or("cargo metadata: no packages")?;
+        Ok(packages.iter().filter_map(Package::read).collect())
     }
 
     /// Builds all of the workspace, for tests that start what is built.

@@ -13,8 +13,7 @@ use crate::postgres::{Durability, Postgres, Server, Version};
 use crate::process::{Result, pause, run};
 use crate::project::Project;
 use crate::python;
-use crate::source::read;
-use crate::tidy::{manifest, violations};
+use crate::tidy::violations;
 
 /// Names the servers to the tests: URLs, separated by commas.
 const TEST_POSTGRES: &str = "AIMATE_TEST_POSTGRES";
@@ -68,16 +67,30 @@ pub(crate) fn doc(project: &Project) -> Result {
     run(doc.args(WORKSPACE))
 }
 
-/// The library with each of its features alone, and with none.
+/// Crates whose features are those of the crates below them.
+const FACADES: [&str; 2] = ["aimate", "aimate-cli"];
+
+/// Each crate with each of its features alone, and with none; facades with none and with
+/// their default, since whatever stands behind their features is checked below them.
 pub(crate) fn features(project: &Project) -> Result {
-    let manifest = read(&project.root.join("crates/aimate/Cargo.toml"))?;
-    for feature in [""].into_iter().chain(manifest::features(&manifest)) {
-        let mut check = project.cargo();
-        check.args(["check", "--quiet", "-p", "aimate", "--no-default-features", "--features", feature]);
-        eprintln!("checking aimate with {}", if feature.is_empty() { "no feature" } else { feature });
-        run(&mut check)?;
+    for package in project.packages()?.iter().filter(|package| package.is_published) {
+        let is_facade = FACADES.contains(&package.name.as_str());
+        if is_facade {
+            check_features(project, &package.name, &[])?;
+        }
+        let features = package.features.iter().filter(|name| !is_facade && *name != "default");
+        if !package.features.is_empty() {
+            for feature in [""].into_iter().chain(features.map(String::as_str)) {
+                check_features(project, &package.name, &["--no-default-features", "--features", feature])?;
+            }
+        }
     }
     Ok(())
+}
+
+fn check_features(project: &Project, name: &str, arguments: &[&str]) -> Result {
+    eprintln!("checking {name} {}", arguments.join(" "));
+    run(project.cargo().args(["check", "--quiet", "-p", name]).args(arguments))
 }
 
 /// The project's own rules.

@@ -2,7 +2,7 @@
 //! checkout; the rules are in [`rules`] and see only text.
 
 mod circles;
-pub(crate) mod manifest;
+mod manifest;
 mod names;
 mod rules;
 

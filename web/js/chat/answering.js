@@ -1,6 +1,7 @@
 // Turns: sending one until the server has it, and following its answer until it is finished.
 
 import { ApiError, send } from "../api.js";
+import { whenUnmarked } from "../dom.js";
 import { batch } from "../reactive.js";
 import { conversationWriting } from "../conversations/list.js";
 import { announce } from "./announcer.js";
@@ -153,6 +154,7 @@ async function finishAnswer(thread, run, event) {
   let stored = null;
   try {
     if (id) [stored] = (await storedMessages(thread.id.peek(), id)).slice(-1);
+    if (stored && live) keepWhileMarked(entry, live.node);
   } catch {
     stored = event?.data.message ?? null;
     // What was streamed stays, since it is rendered already.
@@ -172,6 +174,16 @@ async function finishAnswer(thread, run, event) {
   if (parent && !parent.message.peek().sibling_ids) {
     storedMessages(thread.id.peek(), parent.message.peek().id).then(([message]) => parent.message.set(message), () => {});
   }
+}
+
+/** Who marks a part of an answer to copy it keeps the mark when the answer ends. */
+function keepWhileMarked(entry, node) {
+  entry.body = node;
+  whenUnmarked(node, () => {
+    entry.body = null;
+    // The content as another value, so that it is drawn.
+    if (!entry.live.peek()) entry.message.update((message) => ({ ...message, content: [...message.content] }));
+  });
 }
 
 function endRun(thread, run) {

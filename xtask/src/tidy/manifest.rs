@@ -27,13 +27,6 @@ pub(crate) fn dependencies(manifest: &str) -> Vec<&str> {
     names
 }
 
-/// The names of the package's features but for `default`.
-pub(crate) fn features(manifest: &str) -> Vec<&str> {
-    let names = lines(manifest).filter(|(section, line)| *section == "features" && line.contains(" = "));
-    let names = names.filter_map(|(_, line)| line.split(" = ").next());
-    names.filter(|name| !name.starts_with('#') && *name != "default").collect()
-}
-
 fn is_dependencies(table: Option<&str>) -> bool {
     matches!(table, Some("dependencies" | "build-dependencies"))
 }
@@ -52,12 +45,6 @@ fn lines(manifest: &str) -> impl Iterator<Item = (&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn features_are_listed_without_the_default() {
-        let manifest = "[features]\ndefault = [\"a\"]\n## What a = does.\na = []\nb-c = [\n    \"a\",\n]\n[lib]\nname = \"x\"\n";
-        assert_eq!(features(manifest), ["a", "b-c"]);
-    }
 
     #[test]
     fn every_form_of_a_dependency_is_found_but_for_tests() {
