@@ -36,7 +36,7 @@ def test_reload_in_mid_stream_goes_on(chat: Chat, model: Model, key: str) -> Non
 
 
 def test_text_that_is_marked_stays_marked_when_the_answer_ends(chat: Chat, model: Model, key: str) -> None:
-    answer = model.script(key, words(120) + " **bold**", hold=60)
+    answer = model.script(key, words(120) + [" **bold**"], hold=60)
     chat.ask(key)
     expect(chat.answers().last).to_contain_text("word59")
     chat.answers().last.evaluate(

@@ -11,7 +11,7 @@ use crate::project::Project;
 /// The oldest Python that the package is for.
 const OLDEST: (u32, u32) = (3, 10);
 /// What builds the wheel.
-const MATURIN: &str = "maturin==1.16.0";
+const WHEEL_TOOLS: &str = "maturin==1.16.0\nzopflipy==1.14";
 /// Bytes of a wheel at most.
 const MAX_WHEEL: u64 = 20_000_000;
 
@@ -47,7 +47,7 @@ pub(crate) fn test(project: &Project) -> Result {
 /// The wheel, in `target/wheels`, and a look at it from an environment that has nothing
 /// else.
 pub(crate) fn wheel(project: &Project) -> Result {
-    let python = environment(project, "wheel", MATURIN)?;
+    let python = environment(project, "wheel", WHEEL_TOOLS)?;
     let folder = project.target.join("wheels");
     let _ = fs::remove_dir_all(&folder);
     let mut build = Command::new(&python);
@@ -58,6 +58,8 @@ pub(crate) fn wheel(project: &Project) -> Result {
         .filter_map(|entry| Some(entry.ok()?.path()))
         .find(|path| path.extension().is_some_and(|ending| ending == "whl"))
         .ok_or("maturin made no wheel")?;
+    let mut pack = Command::new(&python);
+    run(pack.arg(project.root.join("crates/aimate-py/tools/pack_wheel.py")).arg(&wheel))?;
     let bytes = fs::metadata(&wheel).map_err(|error| error.to_string())?.len();
     if bytes > MAX_WHEEL {
         return Err(format!("{} has {bytes} bytes; the most is {MAX_WHEEL}", wheel.display()).into());
