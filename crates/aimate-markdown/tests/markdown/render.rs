@@ -1,10 +1,4 @@
 //! What Markdown becomes.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "helpers of tests may say what they mean, as tests may"
-)]
 
 use aimate_markdown::{Options, Renderer};
 use std::time::Duration;

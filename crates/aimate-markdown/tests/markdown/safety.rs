@@ -1,10 +1,4 @@
 //! Nothing acts, loads or leads astray, whatever the text says (T26, T28).
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "helpers of tests may say what they mean, as tests may"
-)]
 
 use aimate_markdown::Renderer;
 use proptest::prelude::*;

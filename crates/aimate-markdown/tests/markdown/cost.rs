@@ -1,10 +1,4 @@
 //! What a text costs grows with its length, and no faster.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "helpers of tests may say what they mean, as tests may"
-)]
 
 use std::time::Duration;
 

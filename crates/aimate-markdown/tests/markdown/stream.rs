@@ -1,10 +1,4 @@
 //! A text that is still being written is rendered block by block.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "helpers of tests may say what they mean, as tests may"
-)]
 
 use aimate_markdown::{Renderer, WholeBlocks, whole_blocks};
 use proptest::prelude::*;
