@@ -20,17 +20,20 @@ export function formatCost(dollars) {
   return new Intl.NumberFormat(language, { style: "currency", currency: "USD", ...digits }).format(dollars);
 }
 
-// Making one takes a hundred times as long as using it.
-const timeFormat = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
-const dayFormat = new Intl.DateTimeFormat(language, { dateStyle: "medium" });
+// Making the first one takes longer than drawing a whole conversation, so none is made before it is used.
+const formats = new Map();
+function dateFormat(style) {
+  if (!formats.has(style)) formats.set(style, new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: style }));
+  return formats.get(style);
+}
 
 /** The date and time of an RFC 3339 text. */
 export function formatTime(text) {
-  return timeFormat.format(new Date(text));
+  return dateFormat("short").format(new Date(text));
 }
 
 export function formatDay(text) {
-  return dayFormat.format(new Date(text));
+  return dateFormat(undefined).format(new Date(text));
 }
 
 /** `3 minutes ago`. */

@@ -10,7 +10,7 @@ export const languages = { en, de };
 /** The code of the language in use: chosen, else the browser's, else English. */
 export const language = recall("language") ?? navigator.languages.map((code) => code.slice(0, 2)).find((code) => languages[code]) ?? "en";
 document.documentElement.lang = language;
-const plurals = new Intl.PluralRules(language);
+let plurals = null;
 
 /** Chooses another language; the page is loaded anew. */
 export function chooseLanguage(code) {
@@ -24,7 +24,10 @@ export function chooseLanguage(code) {
  */
 export function t(key, values = {}) {
   let text = find(languages[language], key) ?? find(en, key) ?? key;
-  if (typeof text === "object") text = text[plurals.select(values.count)] ?? text.other;
+  if (typeof text === "object") {
+    plurals ??= new Intl.PluralRules(language);
+    text = text[plurals.select(values.count)] ?? text.other;
+  }
   return text.replace(/\{(\w+)\}/g, (whole, name) => {
     const value = values[name];
     return value === undefined ? whole : typeof value === "number" ? value.toLocaleString(language) : value;

@@ -49,6 +49,8 @@ def test_first_paint_takes_six_requests(server: Server, open_page: Callable[...,
     # The document itself is one.
     asked = ["the document", *seen]
     assert len(asked) <= 6, asked
+    # What the document names for the browser to fetch early is what the page asks for.
+    assert len(asked) == len(set(asked)), asked
 
 
 def test_page_asks_for_little_while_nothing_happens(server: Server, open_page: Callable[..., Page], key: str) -> None:

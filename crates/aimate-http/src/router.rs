@@ -211,7 +211,7 @@ fn mcp_routes() -> Router<App> {
 fn routes<S: Clone + Send + Sync + 'static>(app: App) -> Router<S> {
     let with_accounts = app.options.callers.are_accounts();
     #[cfg(feature = "page")]
-    let has_page = app.options.web_page;
+    let page = app.options.web_page.then(|| crate::web_page::routes(app.options.callers.is_local()));
     let (router, document) = documented_routes(with_accounts).split_for_parts();
     let document = openapi::finish(document, with_accounts);
     let router = router
@@ -228,7 +228,7 @@ fn routes<S: Clone + Send + Sync + 'static>(app: App) -> Router<S> {
         below.iter().fold(router, |router, path| router.route(path, any(not_found)))
     });
     #[cfg(feature = "page")]
-    let router = if has_page { router.merge(crate::web_page::routes()) } else { router };
+    let router = if let Some(page) = page { router.merge(page) } else { router };
     #[cfg(feature = "docs")]
     let router = router.route("/docs", get(openapi::page)).route("/docs/", get(openapi::page));
     router

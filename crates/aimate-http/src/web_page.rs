@@ -10,10 +10,12 @@ use http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
     IF_NONE_MATCH, REFERRER_POLICY, VARY,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 
-use aimate_core::Error;
+use aimate_core::{ConversationId, Error};
 
+#[cfg(feature = "accounts")]
+use crate::cookie;
 use crate::error::Failure;
 use crate::mount;
 
@@ -55,13 +57,14 @@ const NO_DEVICES: &str = "camera=(), geolocation=(), microphone=()";
 /// A year: what has this name never changes.
 const KEPT: &str = "public, max-age=31536000, immutable";
 
-/// The routes of the page.
-pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
+/// The routes of the page, where everybody is signed in or only who has a cookie that says so.
+pub(crate) fn routes<S: Clone + Send + Sync + 'static>(is_local: bool) -> Router<S> {
     let router = Router::new().route("/assets/{hash}/{file}", get(asset));
-    PATHS.iter().fold(router, |router, path| router.route(path, get(index)))
+    let index = get(async move |request: Request| index(&request, is_local));
+    PATHS.iter().fold(router, |router, path| router.route(path, index.clone()))
 }
 
-async fn index(request: Request) -> Response {
+fn index(request: &Request, is_local: bool) -> Response {
     let tag = HeaderValue::from_static(TAG);
     let policy = [
         (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
@@ -74,9 +77,34 @@ async fn index(request: Request) -> Response {
     if is_known(request.headers(), &tag) {
         return (StatusCode::NOT_MODIFIED, policy).into_response();
     }
-    let prefix = escaped(mount::prefix(&request));
-    let page = INDEX.replace("{{assets}}", &format!("{prefix}/assets/{HASH}"));
+    let prefix = escaped(mount::prefix(request));
+    let is_signed_in = is_local || has_session(request.headers());
+    let page = INDEX
+        .replace("{{assets}}", &format!("{prefix}/assets/{HASH}"))
+        .replace("{{requests}}", &first_requests(&prefix, request.uri(), is_signed_in));
     (policy, axum::response::Html(page)).into_response()
+}
+
+fn has_session(headers: &HeaderMap) -> bool {
+    #[cfg(feature = "accounts")]
+    return cookie::read(headers, cookie::ACCESS).is_some();
+    #[cfg(not(feature = "accounts"))]
+    {
+        let _ = headers;
+        false
+    }
+}
+
+/// What the page asks for before it paints, for the browser to fetch while it reads the script:
+/// the same addresses, to the letter (web/js/session.js, web/js/chat/thread.js).
+fn first_requests(prefix: &str, page: &Uri, is_signed_in: bool) -> String {
+    let id = page.path().strip_prefix("/c/").filter(|_| is_signed_in && page.query().is_none());
+    let id = id.and_then(|id| id.parse::<ConversationId>().ok());
+    let messages = id.map(|id| format!("/conversations/{id}/messages?limit=50&amp;html=true"));
+    let link = |path: String| {
+        format!("<link rel=\"preload\" as=\"fetch\" crossorigin href=\"{prefix}/api/v1{path}\">")
+    };
+    ["/server".to_owned()].into_iter().chain(messages).map(link).collect::<Vec<_>>().join("\n")
 }
 
 async fn asset(Path((hash, file)): Path<(String, String)>, headers: HeaderMap) -> Result<Response, Failure> {
@@ -143,6 +171,27 @@ mod tests {
         }
         for value in ["", "gzip", "br;q=0", "br; q=0.0", "brotli", "*"] {
             assert!(!accepts(value, "br"), "{value}");
+        }
+    }
+
+    #[test]
+    fn first_requests_are_those_of_the_screen() {
+        let id = "01a22e73-701b-7655-94a1-e50a4bb1eea4";
+        let requests = |path: &str, is_signed_in| {
+            let page = first_requests("/ai", &path.parse().unwrap(), is_signed_in);
+            page.split('"').filter(|text| text.starts_with("/ai")).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let server = "/ai/api/v1/server".to_owned();
+        let messages = format!("/ai/api/v1/conversations/{id}/messages?limit=50&amp;html=true");
+        assert_eq!(requests(&format!("/c/{id}"), true), [server.clone(), messages]);
+        for (path, is_signed_in) in [
+            ("/", true),
+            (&*format!("/c/{id}"), false),
+            (&*format!("/c/{id}?message={id}"), true),
+            ("/c/%22%3E%3Cscript%3E", true),
+            (&*format!("/knowledge/c/{id}"), true),
+        ] {
+            assert_eq!(requests(path, is_signed_in), [server.clone()], "{path}");
         }
     }
 

@@ -5,6 +5,7 @@ import { icon } from "../icons.js";
 import { failed, iconButton, notice, openMenu } from "../overlay.js";
 import { computed, signal } from "../reactive.js";
 import { api } from "../api.js";
+import { afterFirstPaint } from "../first_paint.js";
 import { formatTime } from "../format.js";
 import { modelName, models } from "../models.js";
 import { navigate } from "../router.js";
@@ -96,6 +97,10 @@ function messageMenu(anchor, entry, isEditing, actions) {
   );
 }
 
+// Times come when there is something to see: to write the first one takes long.
+const hasTimes = signal(false);
+afterFirstPaint(() => hasTimes.set(true));
+
 function messageActions(entry, isEditing, actions) {
   const isAnswer = entry.role === "assistant";
   const more = iconButton("more", t("more"), () => messageMenu(more, entry, isEditing, actions), { "aria-haspopup": "menu", "aria-expanded": "false" });
@@ -108,7 +113,7 @@ function messageActions(entry, isEditing, actions) {
       ? iconButton("refresh", t("chat.regenerate"), () => actions.regenerate(entry), { disabled: actions.isRunning })
       : iconButton("edit", t("edit"), () => isEditing.set(true), { disabled: actions.isRunning }),
     more,
-    isAnswer ? el("span.message-model.muted.small.truncate", { dir: "auto", title: () => `${entry.message().model ?? ""} · ${formatTime(entry.message().created_at)}` }, () => modelName(entry.message().model)) : null,
+    isAnswer ? el("span.message-model.muted.small.truncate", { dir: "auto", title: () => `${entry.message().model ?? ""}${hasTimes() ? ` · ${formatTime(entry.message().created_at)}` : ""}` }, () => modelName(entry.message().model)) : null,
   );
 }
 
