@@ -12,7 +12,7 @@ import zopfli
 
 def pack(wheel: Path) -> None:
     packed = wheel.with_suffix(".packed")
-    with zipfile.ZipFile(wheel) as old, zopfli.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, iterations=5) as new:
+    with zipfile.ZipFile(wheel) as old, zopfli.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, iterations=15) as new:
         for entry in old.infolist():
             new.writestr(entry, old.read(entry))
     packed.replace(wheel)
