@@ -154,7 +154,7 @@ export function chatScreen({ id = null }) {
   const isOver = takeDrops(screen, (found) => box.current.takeFiles(found.map((one) => one.file)));
   screen.append(el("div.drop-hint", { hidden: () => !isOver() }, el("p", {}, t("chat.drop"))));
   if (!id) queueMicrotask(actions.resumeUnsent);
-  if (!matchMedia("(pointer: coarse)").matches) queueMicrotask(() => !query.peek().get("m") && box.current.focus());
+  if (!matchMedia("(pointer: coarse)").matches) afterFirstPaint(() => !query.peek().get("m") && box.current?.focus());
   return screen;
 }
 
