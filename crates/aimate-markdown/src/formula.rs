@@ -399,7 +399,9 @@ fn content(line: &str) -> &str {
     let line = line.trim_start_matches([' ', '\t', '>']);
     let after_number = line.trim_start_matches(|c: char| c.is_ascii_digit());
     let marks: &[char] = if after_number.len() < line.len() { &['.', ')'] } else { &['-', '*', '+'] };
-    let rest = after_number.strip_prefix(marks).filter(|rest| rest.starts_with([' ', '\t']));
+    let rest = after_number.strip_prefix(marks);
+    // An item may have nothing in it.
+    let rest = rest.filter(|rest| rest.is_empty() || rest.starts_with([' ', '\t']));
     rest.unwrap_or(line).trim_start_matches([' ', '\t', '>'])
 }
 
