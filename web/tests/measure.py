@@ -70,7 +70,7 @@ def opening(browser: Browser, server: Server, conversation: str, last: str) -> t
         page.wait_for_timeout(1_500)
         paints.append(page.evaluate(PAINT) or 0.0)
         messages.append(page.evaluate("window.__shown"))
-        requests = 1 + page.evaluate(f"performance.getEntriesByType('resource').filter((one) => one.startTime <= {PAINT}).length")
+        requests = 1 + page.evaluate(f"performance.getEntriesByType('resource').filter((one) => one.startTime < {PAINT} - 30).length")
         context.close()
     return paints, messages, requests
 
