@@ -191,7 +191,7 @@ mod tests {
             ("/c/%22%3E%3Cscript%3E", true),
             (&*format!("/knowledge/c/{id}"), true),
         ] {
-            assert_eq!(requests(path, is_signed_in), [server.clone()], "{path}");
+            assert_eq!(requests(path, is_signed_in), std::slice::from_ref(&server), "{path}");
         }
     }
 
