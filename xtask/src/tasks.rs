@@ -69,6 +69,8 @@ pub(crate) fn doc(project: &Project) -> Result {
 
 /// Crates whose features are those of the crates below them.
 const FACADES: [&str; 2] = ["aimate", "aimate-cli"];
+/// A crate that is nothing without one of its features.
+const NEEDS_A_FEATURE: &str = "aimate-store";
 
 /// Each crate with each of its features alone, and with none; facades with none and with
 /// their default, since whatever stands behind their features is checked below them.
@@ -80,7 +82,8 @@ pub(crate) fn features(project: &Project) -> Result {
         }
         let features = package.features.iter().filter(|name| !is_facade && *name != "default");
         if !package.features.is_empty() {
-            for feature in [""].into_iter().chain(features.map(String::as_str)) {
+            let none = (package.name != NEEDS_A_FEATURE).then_some("");
+            for feature in none.into_iter().chain(features.map(String::as_str)) {
                 check_features(project, &package.name, &["--no-default-features", "--features", feature])?;
             }
         }
