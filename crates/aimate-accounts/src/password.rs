@@ -90,10 +90,12 @@ impl Passwords {
     /// # Errors
     /// `Unavailable` if too many are waiting.
     pub(crate) async fn verify(&self, password: &Secret, hash: Option<&Secret>) -> Result<Verified> {
-        let (password, is_known) = (password.clone(), hash.is_some());
-        let hash = hash.cloned().unwrap_or_else(|| Secret::new(NOBODY.clone()));
-        let verified = self.on_a_core(move || compared(&password, hash.expose())).await?;
-        Ok(if is_known { verified } else { Verified::No })
+        let (password, hash) = (password.clone(), hash.cloned());
+        self.on_a_core(move || {
+            let verified = compared(&password, hash.as_ref().map_or(&NOBODY, Secret::expose));
+            if hash.is_some() { verified } else { Verified::No }
+        })
+        .await
     }
 
     /// Takes every place there is, until what it gives is dropped.
