@@ -288,6 +288,7 @@ impl Reader<'_> {
         let (mut names, mut open) = (Vec::new(), Vec::new());
         for (n, token) in code.iter().enumerate().filter(|(_, token)| token.kind == Kind::Code) {
             let (text, before, after) = (self.of(token), at(n.wrapping_sub(1)), at(n + 1));
+            let is_arrow = after == "=" && at(n + 2) == ">";
             match text {
                 "(" | "{" | "[" => {
                     let is_condition = matches!(before, "if" | "for" | "while" | "switch");
@@ -295,7 +296,6 @@ impl Reader<'_> {
                 }
                 ")" | "}" | "]" => {
                     let (first, is_pattern, is_condition) = open.pop().unwrap_or_default();
-                    let is_arrow = after == "=" && at(n + 2) == ">";
                     // Parameters, or the names of `const { a, b } = …`.
                     if is_pattern || text == ")" && !is_condition && (is_arrow || after == "{") {
                         locals.extend(names.iter().skip(first).cloned());
@@ -307,7 +307,6 @@ impl Reader<'_> {
                 _ if !is_name(text) || before == "." && at(n.wrapping_sub(2)) != "." => {}
                 _ => {
                     names.push(text.to_owned());
-                    let is_arrow = after == "=" && at(n + 2) == ">";
                     if is_arrow || is_variable(before) || before == "function" {
                         locals.insert(text.to_owned());
                     }
