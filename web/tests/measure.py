@@ -68,6 +68,7 @@ def opening(browser: Browser, server: Server, conversation: str, last: str) -> t
         page.goto(f"/c/{conversation}")
         # Nothing is asked of the page meanwhile: an expectation walks through it and delays its paint.
         page.wait_for_timeout(1_500)
+        expect(page.get_by_text(last).first).to_be_attached()
         paints.append(page.evaluate(PAINT) or 0.0)
         messages.append(page.evaluate("window.__shown"))
         requests = 1 + page.evaluate(f"performance.getEntriesByType('resource').filter((one) => one.startTime < {PAINT} - 30).length")
