@@ -41,6 +41,10 @@ pub struct Conversation {
     pub is_pinned: bool,
     /// Whether it is put away.
     pub is_archived: bool,
+    /// Whether it is found by its id alone, and is in no list, count or search: a chain of
+    /// answers that nobody opened a conversation for.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_hidden: bool,
     /// Labels, at most 50.
     pub tags: Vec<String>,
     /// Free for the application.
@@ -210,10 +214,12 @@ pub struct ConversationFilter {
     pub is_pinned: Option<bool>,
     /// Only those of this workspace.
     pub workspace_id: Option<WorkspaceId>,
+    /// Only hidden ones; else only the others.
+    pub is_hidden: bool,
 }
 
 impl ConversationFilter {
-    /// All of them.
+    /// All of them but the hidden ones.
     pub fn new() -> Self {
         Self::default()
     }
@@ -229,6 +235,8 @@ impl ConversationFilter {
         optional is_pinned: bool;
         /// Of this workspace.
         optional workspace_id: WorkspaceId;
+        /// That are hidden, or are not.
+        plain is_hidden: bool;
     }
 }
 

@@ -84,6 +84,7 @@ pub use keyring::KeyRing;
 pub use media_type::MediaType;
 pub use page::{Cursor, Page, PageRequest};
 pub use per_user::{PerUser, UserPlace};
+pub use retrieval::citations::citation_places;
 pub use scope::{Role, Scope};
 pub use secret::Secret;
 pub use stores::Stores;

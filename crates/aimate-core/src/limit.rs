@@ -20,12 +20,16 @@ pub const PROMPT: usize = 100_000;
 pub const MODEL: usize = 500;
 /// Bytes of all text of one message.
 pub const MESSAGE: usize = 4 * 1024 * 1024;
+/// Messages that are added at once.
+pub const MESSAGES: usize = 10_000;
 /// Bytes of one image or other inline data of a message, after base64.
 pub const IMAGE: usize = 20 * 1024 * 1024;
 /// Characters of a document's name or source.
 pub const DOCUMENT_NAME: usize = 4_000;
 /// Bytes of metadata as JSON.
 pub const METADATA: usize = 64 * 1024;
+/// Bytes of what a caller keeps with a run, as JSON.
+pub const REQUEST: usize = 256 * 1024;
 /// Tags of a conversation.
 pub const TAGS: usize = 50;
 /// Characters of a tag.
@@ -65,9 +69,21 @@ pub(crate) fn metadata(path: &str, metadata: &Map<String, Value>) -> Result<()> 
 
 /// `value` is at most 64 KiB as JSON.
 pub(crate) fn json(path: &str, value: &impl serde::Serialize) -> Result<()> {
+    json_of(path, value, METADATA)
+}
+
+/// `request` is an object of at most 256 KiB as JSON.
+pub(crate) fn request(path: &str, request: &Value) -> Result<()> {
+    if !request.is_object() {
+        return Err(Error::field(path, "is no JSON object"));
+    }
+    json_of(path, request, REQUEST)
+}
+
+fn json_of(path: &str, value: &impl serde::Serialize, most: usize) -> Result<()> {
     let bytes = serde_json::to_string(value).map_or(0, |json| json.len());
-    if bytes > METADATA {
-        return Err(Error::field(path, format!("has {bytes} bytes as JSON; the most is {METADATA}")));
+    if bytes > most {
+        return Err(Error::field(path, format!("has {bytes} bytes as JSON; the most is {most}")));
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Messages: the nodes of a conversation's tree, each made of parts.
 
+mod store;
+
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +15,7 @@ use crate::limit;
 use crate::text::names;
 use crate::tool_content::ToolContent;
 use crate::usage::{Cost, TokenUsage};
+pub use store::MessageStore;
 
 /// Who speaks in a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -69,6 +72,9 @@ pub struct ToolCall {
     /// make.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_made_here: bool,
+    /// The name of the tool server whose tool it is, where aiMate makes the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
     /// What the provider wants back with the call, unchanged, under its own names;
     /// only the connection that made the call gets it.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
@@ -79,7 +85,14 @@ pub struct ToolCall {
 impl ToolCall {
     /// A call with nothing beside its arguments.
     pub fn new(id: impl Into<String>, name: impl Into<String>, arguments: Value) -> Self {
-        Self { id: id.into(), name: name.into(), arguments, is_made_here: false, extra: Map::new() }
+        Self {
+            id: id.into(),
+            name: name.into(),
+            arguments,
+            is_made_here: false,
+            server: None,
+            extra: Map::new(),
+        }
     }
 
     /// The arguments as OpenAI's wire format wants them: JSON in a string.
@@ -414,7 +427,7 @@ pub fn normalize_content(path: &str, content: &mut [Part]) -> Result<()> {
     }
     let says_something = content.iter().any(|part| match part {
         Part::Text { text } => !text.trim().is_empty(),
-        Part::Reasoning { .. } => false,
+        Part::Reasoning { text, details } => !text.trim().is_empty() || details.is_some(),
         _ => true,
     });
     if says_something {

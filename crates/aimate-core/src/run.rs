@@ -137,6 +137,10 @@ pub struct Run {
     /// was stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workspace_id: Option<WorkspaceId>,
+    /// What the turn asked to be kept for its caller ([`Turn::request`](crate::chat::Turn::request)), a
+    /// JSON object; `None` for none, and once it is forgotten.
+    #[serde(skip)]
+    pub request: Option<Value>,
     /// When it was stored.
     pub created_at: Timestamp,
     /// When it ended.
@@ -339,6 +343,10 @@ pub trait RunStore: Send + Sync {
     /// the call ([`WorkerStore::take_answers`]). `NotFound` unless the run is their own and
     /// under way; `Conflict` while about 256 KiB of answers wait there.
     async fn leave_answer(&self, scope: &Scope, id: RunId, answer: &ToolAnswer) -> Result<()>;
+    /// Deletes the run's [`request`](Run::request). Where its conversation is hidden and no
+    /// run of it has a request any more, that is deleted with all that is in it, in the same
+    /// commit; returns its id then. `NotFound` if the run has no request.
+    async fn forget(&self, scope: &Scope, id: RunId) -> Result<Option<ConversationId>>;
 }
 
 /// What a person answered to a question of a tool.

@@ -17,6 +17,7 @@ use crate::knowledge::{
     MaintenanceStore, SearchIndex,
 };
 use crate::login::LoginStore;
+use crate::message::MessageStore;
 use crate::model::ModelStore;
 use crate::price::PriceStore;
 use crate::prompt::PromptStore;
@@ -90,8 +91,10 @@ pub struct Stores {
     pub groups: Arc<dyn GroupStore>,
     /// Prompts.
     pub prompts: Arc<dyn PromptStore>,
-    /// Conversations and messages.
+    /// Conversations and their trees of messages.
     pub conversations: Arc<dyn ConversationStore>,
+    /// Single messages of conversations.
+    pub messages: Arc<dyn MessageStore>,
     /// Links by which conversations are shared.
     pub shares: Arc<dyn ShareStore>,
     /// Runs and their event logs.
@@ -155,6 +158,7 @@ impl Stores {
             + GroupStore
             + PromptStore
             + ConversationStore
+            + MessageStore
             + ShareStore
             + RunStore
             + ToolOutputStore
@@ -191,6 +195,7 @@ impl Stores {
             groups: store.clone(),
             prompts: store.clone(),
             conversations: store.clone(),
+            messages: store.clone(),
             shares: store.clone(),
             runs: store.clone(),
             tool_outputs: store.clone(),

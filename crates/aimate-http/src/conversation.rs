@@ -89,6 +89,7 @@ pub(crate) async fn list(
         is_archived: query.archived,
         is_pinned: query.pinned,
         workspace_id: query.workspace_id,
+        is_hidden: false,
     };
     let conversations = app.engine.conversations(&scope);
     Ok(List::of(LIST, conversations.list(&filter, page).await?))

@@ -26,13 +26,13 @@ use crate::workspace::too_little;
 /// In no workspace, or in one that the user may add to.
 const CREATE: Sql = Sql::Same(
     "INSERT INTO conversations (tenant_id, user_id, id, workspace_id, title, title_folded, system_prompt, \
-     is_pinned, is_archived, tags, metadata, active_leaf_id, message_count, created_at, updated_at) \
-     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15 \
+     is_pinned, is_archived, tags, metadata, active_leaf_id, message_count, created_at, updated_at, is_hidden) \
+     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16 \
      WHERE (SELECT a.role FROM workspace_access a \
         WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = $4) <> 'viewer' OR $4 IS NULL",
 );
 const GET: Sql = Sql::Same(
-    "SELECT id, workspace_id, title, system_prompt, is_pinned, is_archived, tags, metadata, active_leaf_id, \
+    "SELECT id, workspace_id, title, system_prompt, is_pinned, is_archived, is_hidden, tags, metadata, active_leaf_id, \
      message_count, created_at, updated_at \
      FROM conversations WHERE tenant_id = $1 AND id = $3 \
      AND (conversations.workspace_id IS NULL AND conversations.user_id = $2 OR (SELECT a.role FROM workspace_access a \
@@ -43,18 +43,18 @@ const GET: Sql = Sql::Same(
 /// something in a workspace is in it (see `workspace/hand_over.rs`), but for what they added
 /// at the moment when they were put out.
 const LIST: Sql = Sql::Each {
-    sqlite: "SELECT id, workspace_id, title, system_prompt, is_pinned, is_archived, tags, metadata, \
+    sqlite: "SELECT id, workspace_id, title, system_prompt, is_pinned, is_archived, is_hidden, tags, metadata, \
         active_leaf_id, message_count, created_at, updated_at FROM conversations \
-        WHERE tenant_id = $1 AND user_id = $2 AND (updated_at, id) < ($3, $4) \
+        WHERE tenant_id = $1 AND user_id = $2 AND is_hidden = $10 AND (updated_at, id) < ($3, $4) \
         AND (workspace_id IS NULL OR (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 \
             AND a.user_id = $2 AND a.workspace_id = conversations.workspace_id) IS NOT NULL) \
         AND ($5 IS NULL OR is_archived = $5) AND ($6 IS NULL OR is_pinned = $6) \
         AND ($7 IS NULL OR EXISTS (SELECT 1 FROM json_each(tags) t WHERE t.value = $7)) \
         AND ($8 IS NULL OR title_folded LIKE $8 ESCAPE '\\') \
         ORDER BY updated_at DESC, id DESC LIMIT $9",
-    postgres: "SELECT id, workspace_id, title, system_prompt, is_pinned, is_archived, tags, metadata, \
+    postgres: "SELECT id, workspace_id, title, system_prompt, is_pinned, is_archived, is_hidden, tags, metadata, \
         active_leaf_id, message_count, created_at, updated_at FROM conversations \
-        WHERE tenant_id = $1 AND user_id = $2 AND (updated_at, id) < ($3, $4) \
+        WHERE tenant_id = $1 AND user_id = $2 AND is_hidden = $10 AND (updated_at, id) < ($3, $4) \
         AND (workspace_id IS NULL OR (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 \
             AND a.user_id = $2 AND a.workspace_id = conversations.workspace_id) IS NOT NULL) \
         AND ($5::boolean IS NULL OR is_archived = $5) AND ($6::boolean IS NULL OR is_pinned = $6) \
@@ -63,22 +63,22 @@ const LIST: Sql = Sql::Each {
         AND ($8::text IS NULL OR title_folded LIKE $8 ESCAPE '\\') \
         ORDER BY updated_at DESC, id DESC LIMIT $9",
 };
-/// All of workspace `$10`, which has an index of its own, if the user is in it.
+/// All of workspace `$11`, which has an index of its own, if the user is in it.
 const LIST_OF_WORKSPACE: Sql = Sql::Each {
-    sqlite: "SELECT id, workspace_id, title, system_prompt, is_pinned, is_archived, tags, metadata, \
+    sqlite: "SELECT id, workspace_id, title, system_prompt, is_pinned, is_archived, is_hidden, tags, metadata, \
         active_leaf_id, message_count, created_at, updated_at FROM conversations \
-        WHERE tenant_id = $1 AND workspace_id = $10 AND (updated_at, id) < ($3, $4) \
+        WHERE tenant_id = $1 AND workspace_id = $11 AND is_hidden = $10 AND (updated_at, id) < ($3, $4) \
         AND (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 \
-            AND a.workspace_id = $10) IS NOT NULL \
+            AND a.workspace_id = $11) IS NOT NULL \
         AND ($5 IS NULL OR is_archived = $5) AND ($6 IS NULL OR is_pinned = $6) \
         AND ($7 IS NULL OR EXISTS (SELECT 1 FROM json_each(tags) t WHERE t.value = $7)) \
         AND ($8 IS NULL OR title_folded LIKE $8 ESCAPE '\\') \
         ORDER BY updated_at DESC, id DESC LIMIT $9",
-    postgres: "SELECT id, workspace_id, title, system_prompt, is_pinned, is_archived, tags, metadata, \
+    postgres: "SELECT id, workspace_id, title, system_prompt, is_pinned, is_archived, is_hidden, tags, metadata, \
         active_leaf_id, message_count, created_at, updated_at FROM conversations \
-        WHERE tenant_id = $1 AND workspace_id = $10 AND (updated_at, id) < ($3, $4) \
+        WHERE tenant_id = $1 AND workspace_id = $11 AND is_hidden = $10 AND (updated_at, id) < ($3, $4) \
         AND (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 \
-            AND a.workspace_id = $10) IS NOT NULL \
+            AND a.workspace_id = $11) IS NOT NULL \
         AND ($5::boolean IS NULL OR is_archived = $5) AND ($6::boolean IS NULL OR is_pinned = $6) \
         AND ($7::text IS NULL OR EXISTS (SELECT 1 FROM jsonb_array_elements_text(tags) AS t (value) \
             WHERE t.value = $7)) \
@@ -101,7 +101,7 @@ const UPDATE: Sql = Sql::Same(
         AND a.workspace_id = $7) <> 'viewer' OR $7 IS NULL) \
      AND (NOT $6 OR user_id = $2 OR $7 IS NULL AND (SELECT a.role FROM workspace_access a \
         WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = conversations.workspace_id) = 'owner') \
-     RETURNING id, workspace_id, title, system_prompt, is_pinned, is_archived, tags, metadata, \
+     RETURNING id, workspace_id, title, system_prompt, is_pinned, is_archived, is_hidden, tags, metadata, \
      active_leaf_id, message_count, created_at, updated_at",
 );
 const DELETE: Sql = Sql::Same(
@@ -127,6 +127,7 @@ pub(crate) fn conversation(row: &Row) -> Result<Conversation> {
         system_prompt: row.maybe("system_prompt")?,
         is_pinned: row.get("is_pinned")?,
         is_archived: row.get("is_archived")?,
+        is_hidden: row.get("is_hidden")?,
         tags: row.json("tags")?,
         metadata: row.json("metadata")?,
         active_leaf_id: row.maybe("active_leaf_id")?,
@@ -153,6 +154,7 @@ pub(crate) fn create(scope: &Scope, conversation: &Conversation) -> Result<State
         .bind(count(conversation.message_count))
         .bind(conversation.created_at)
         .bind(conversation.updated_at)
+        .bind(conversation.is_hidden)
         .expect_touched(1))
 }
 
@@ -188,7 +190,8 @@ impl ConversationStore for SqlStore {
             .bind(filter.is_pinned)
             .bind(maybe_text(filter.tag.as_ref()))
             .bind(filter.query.as_ref().map(|query| contains(query)))
-            .bind(rows_of(page));
+            .bind(rows_of(page))
+            .bind(filter.is_hidden);
         if let Some(workspace) = filter.workspace_id {
             list = list.bind(workspace);
         }
@@ -280,7 +283,7 @@ impl ConversationStore for SqlStore {
         messages: &[Message],
         now: Timestamp,
     ) -> Result<()> {
-        self.append_messages(scope, id, messages, now).await
+        self.append_messages(scope, id, None, messages, now).await
     }
 
     async fn window(

@@ -1,5 +1,7 @@
 //! The rows of messages: reading them, and storing several at once.
 
+mod store;
+
 use aimate_core::message::{Message, PathStats};
 use aimate_core::{ConversationId, Result, TenantId};
 

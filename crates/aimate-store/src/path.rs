@@ -122,7 +122,7 @@ const PAGE_BYTES: u64 = 4 * 1024 * 1024;
 /// The conversation with its workspace's active prompts, a row for each; one
 /// row without a prompt if there is none. For who may write to it.
 const HEAD: Sql = Sql::Same(
-    "SELECT c.id, c.workspace_id, c.title, c.system_prompt, c.is_pinned, c.is_archived, c.tags, c.metadata, \
+    "SELECT c.id, c.workspace_id, c.title, c.system_prompt, c.is_pinned, c.is_archived, c.is_hidden, c.tags, c.metadata, \
      c.active_leaf_id, c.message_count, c.created_at, c.updated_at, \
      p.id AS prompt_id, p.title AS prompt_title, p.content AS prompt_content, \
      p.created_at AS prompt_created_at, p.updated_at AS prompt_updated_at \

@@ -32,14 +32,14 @@ const FIRST_ACCESS: Sql = Sql::Same(
 );
 const GET: Sql = Sql::Same(
     "SELECT w.id, w.name, w.description, w.is_archived, w.metadata, w.created_at, w.updated_at, a.role, \
-     (SELECT count(*) FROM conversations c WHERE c.tenant_id = $1 AND c.workspace_id = w.id) \
+     (SELECT count(*) FROM conversations c WHERE c.tenant_id = $1 AND c.workspace_id = w.id AND c.is_hidden = false) \
      AS conversation_count \
      FROM workspace_access a JOIN workspaces w ON w.tenant_id = a.tenant_id AND w.id = a.workspace_id \
      WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = $3",
 );
 const LIST: Sql = Sql::Same(
     "SELECT w.id, w.name, w.description, w.is_archived, w.metadata, w.created_at, w.updated_at, a.role, \
-     (SELECT count(*) FROM conversations c WHERE c.tenant_id = $1 AND c.workspace_id = w.id) \
+     (SELECT count(*) FROM conversations c WHERE c.tenant_id = $1 AND c.workspace_id = w.id AND c.is_hidden = false) \
      AS conversation_count \
      FROM workspace_access a JOIN workspaces w ON w.tenant_id = a.tenant_id AND w.id = a.workspace_id \
      WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id < $3 \
@@ -51,7 +51,7 @@ const UPDATE: Sql = Sql::Same(
      WHERE tenant_id = $1 AND id = $3 AND (SELECT a.role FROM workspace_access a \
         WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = $3) = 'owner' \
      RETURNING id, name, description, is_archived, metadata, created_at, updated_at, 'owner' AS role, \
-     (SELECT count(*) FROM conversations c WHERE c.tenant_id = $1 AND c.workspace_id = workspaces.id) \
+     (SELECT count(*) FROM conversations c WHERE c.tenant_id = $1 AND c.workspace_id = workspaces.id AND c.is_hidden = false) \
      AS conversation_count",
 );
 const LEAVE: Sql = Sql::Same(

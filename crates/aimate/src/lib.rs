@@ -33,7 +33,7 @@
 #[cfg(feature = "accounts")]
 pub use aimate_accounts as accounts;
 pub use aimate_core::chat::event::ChatEvent;
-pub use aimate_core::chat::{AnswerLimits, InputMessage, OnDisconnect, Turn, TurnInput};
+pub use aimate_core::chat::{AnswerLimits, InputMessage, OnDisconnect, Truncation, Turn, TurnInput};
 // A module for each noun: its types, its rules and the port it is stored through.
 pub use aimate_core::{
     Answer, ApiTokenId, BlobId, ChunkId, Clock, ClockAndIds, CollectionId, ConnectionId, ConversationId,

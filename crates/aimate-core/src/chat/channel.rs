@@ -11,8 +11,8 @@ use aimate_interleave::{Mutex, MutexGuard};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::OnDisconnect;
 use super::event::ChatEvent;
-use super::turn::OnDisconnect;
 use crate::id::ConversationId;
 use crate::scope::Scope;
 

@@ -9,6 +9,7 @@ use aimate_text::tokens::{IMAGE, MESSAGE_OVERHEAD, Tokenizer};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 
+use super::Truncation;
 use crate::error::{Error, Result};
 use crate::message::{Message, MessageRole, MessageStatus, Part, ToolCall};
 use crate::prompt::Prompt;
@@ -75,6 +76,8 @@ pub(crate) struct PromptInputs<'a> {
     pub(crate) tools: &'a [ToolSpec],
     /// What that takes, in tokens.
     pub(crate) tool_tokens: u32,
+    /// Whether what does not fit is left out.
+    pub(crate) truncation: Truncation,
 }
 
 /// A prompt, and the manifest of what went into it.
@@ -116,7 +119,7 @@ pub(crate) fn tool_tokens(tokenizer: Tokenizer, tool: &ToolSpec) -> u32 {
 ///
 /// # Errors
 /// `ContextOverflow` if the system prompts and the new messages alone are more
-/// than the budget.
+/// than the budget, or if anything would be left out that must not.
 pub(crate) fn build(
     inputs: &PromptInputs<'_>,
     tokenizer: Tokenizer,
@@ -141,6 +144,21 @@ pub(crate) fn build(
         )));
     }
     let kept = history.get(first_kept(history, budget.prompt(), fixed)..).unwrap_or_default();
+    let is_cut = kept.first().map_or(!history.is_empty(), |first| first.parent_id.is_some());
+    if let Some(last) = history.last().map(|last| last.path_stats)
+        && inputs.truncation == Truncation::Disabled
+        && is_cut
+    {
+        let all = fixed + last.path_tokens;
+        return Err(Error::context_overflow(format!(
+            "the conversation and the message have about {all} tokens in {} messages; the model reads at most \
+             {} tokens and {} of them are kept for the answer: let `truncation` be `auto`, or use a model with \
+             a larger window",
+            u64::from(last.depth) + new.len() as u64,
+            budget.window,
+            budget.answer
+        )));
+    }
     let kept_tokens: u64 = kept.iter().map(|message| u64::from(message.path_stats.tokens)).sum();
     if let (Some(first), Some(last)) = (kept.first(), kept.last()) {
         included.push(json!({
@@ -232,7 +250,7 @@ fn pair_tool_calls<'a>(
     inputs: &PromptInputs<'_>,
 ) -> Vec<ChatMessage> {
     let path: Vec<_> = path.filter(|message| message.status != MessageStatus::Streaming).collect();
-    let mut spoken = Vec::with_capacity(path.len());
+    let mut spoken: Vec<Spoken<'_>> = Vec::with_capacity(path.len());
     for (n, message) in path.iter().enumerate() {
         if message.role != MessageRole::Assistant {
             let is_refused = path.get(n + 1).is_some_and(|answer| has_refused_image(answer));
@@ -245,12 +263,13 @@ fn pair_tool_calls<'a>(
             continue;
         }
         let is_its = is_of(message, inputs.connection);
-        spoken.extend(steps(&message.content).map(|(role, parts)| Spoken {
-            role,
-            parts,
-            is_its,
-            is_refused: false,
-        }));
+        for (role, parts) in steps(&message.content) {
+            // One answer that came in pieces: calls that were made at once have to stand together.
+            match spoken.last_mut().filter(|last| last.role == role && last.is_its == is_its) {
+                Some(last) if role == MessageRole::Assistant => last.parts.extend(parts),
+                _ => spoken.push(Spoken { role, parts, is_its, is_refused: false }),
+            }
+        }
     }
     paired(&spoken, inputs.sees_pictures)
 }

@@ -47,6 +47,7 @@ fn sources(path: &[Message]) -> PromptInputs<'_> {
         sees_pictures: false,
         tools: &[],
         tool_tokens: 0,
+        truncation: Truncation::Auto,
     }
 }
 

@@ -202,7 +202,9 @@ impl Driver {
                 Ok(ProviderEvent::ToolCall(mut call)) => {
                     // Calls of one step that have one id are told apart as well.
                     answer.transcript.rename(&mut call, &events);
-                    call.is_made_here = self.tools.as_ref().is_some_and(|names| names.makes(&call.name));
+                    if let Some(names) = &self.tools {
+                        names.mark(&mut call);
+                    }
                     ChatEvent::ToolCalled { call: Box::new(call) }
                 }
                 Ok(ProviderEvent::ToolReturned(result)) => ChatEvent::ToolReturned(result),

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt};
 use tokio::time::timeout_at;
 
+use super::Truncation;
 use super::answer_limits::too_slow;
 use super::context::{self, PromptBudget};
 use super::event::ChatEvent;
@@ -45,6 +46,8 @@ pub(crate) struct ModelCall {
     pub(crate) sees_pictures: bool,
     /// Messages at the end of the prompt that are of the answer itself.
     pub(crate) own_messages: usize,
+    /// Whether the oldest turns may be left out.
+    pub(crate) truncation: Truncation,
 }
 
 impl ModelCall {
@@ -78,7 +81,7 @@ impl ModelCall {
             Ok(stream) => return Ok((stream, 0)),
             Err(error) => error,
         };
-        if error.kind() == ErrorKind::ContextOverflow {
+        if error.kind() == ErrorKind::ContextOverflow && self.truncation == Truncation::Auto {
             let tokens = self.fitting_tokens(&error);
             let messages = &self.request.messages;
             if let Some((messages, left_out)) = context::without_oldest(messages, self.tokenizer, tokens) {

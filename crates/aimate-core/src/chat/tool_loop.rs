@@ -1,6 +1,6 @@
 //! The tool loop of one answer: which calls are made, which wait, and when there were enough.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::mem::take;
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use super::Turn;
 use super::tool_calls::{Calling, MadeCall, idempotency_key};
+use super::{Truncation, Turn};
 use crate::error::{Error, Result};
 use crate::message::{ToolCall, ToolResult};
 use crate::provider::{ChatRequest, FinishReason, ResponseFormat, Sampling, ToolChoice, ToolSpec};
@@ -46,6 +46,9 @@ pub(crate) struct LoopProgress {
     /// Bytes of the pictures, sounds and the like that tools returned.
     #[serde(default)]
     media: usize,
+    /// Calls that were made.
+    #[serde(default)]
+    calls: u32,
 }
 
 /// What a person said of a call.
@@ -86,6 +89,9 @@ pub(crate) struct ParkedTurn {
     pub(crate) stream: bool,
     pub(crate) system_prompt: Option<String>,
     pub(crate) knowledge: Vec<String>,
+    pub(crate) own_prompts_only: bool,
+    pub(crate) truncation: Truncation,
+    pub(crate) max_tool_calls: Option<u32>,
 }
 
 impl ParkedTurn {
@@ -102,6 +108,9 @@ impl ParkedTurn {
             stream: turn.stream,
             system_prompt: turn.system_prompt.clone(),
             knowledge: turn.knowledge.clone().unwrap_or_default(),
+            own_prompts_only: turn.own_prompts_only,
+            truncation: turn.truncation,
+            max_tool_calls: turn.max_tool_calls,
         }
     }
 }
@@ -152,12 +161,15 @@ impl Parked {
 /// Which calls are made here: all but those of the caller's own tools.
 pub(crate) struct ToolNames {
     foreign: HashSet<String>,
+    /// The server of each tool that is a server's.
+    servers: HashMap<String, String>,
 }
 
 impl ToolNames {
-    /// Whether a call of this name is made here, or refused.
-    pub(crate) fn makes(&self, name: &str) -> bool {
-        !self.foreign.contains(name)
+    /// Says of a call whether it is made here, or refused, and whose tool it is of.
+    pub(crate) fn mark(&self, call: &mut ToolCall) {
+        call.is_made_here = !self.foreign.contains(&call.name);
+        call.server = self.servers.get(&call.name).cloned();
     }
 }
 
@@ -233,7 +245,12 @@ impl ToolLoop {
                     );
                     plan.refused.push(ToolResult::error(&call.id, why));
                 }
+                CallVerdict::Make(..) if !self.may_call() => {
+                    let why = "No more calls are made in this answer. Answer with what you have.";
+                    plan.refused.push(ToolResult::error(&call.id, why));
+                }
                 CallVerdict::Make(tool, arguments) => {
+                    self.progress.calls += 1;
                     plan.make.push(MadeCall { tool: tool.clone(), arguments, call });
                 }
             }
@@ -243,7 +260,15 @@ impl ToolLoop {
 
     /// Which of them are the caller's own.
     pub(crate) fn names(&self) -> ToolNames {
-        ToolNames { foreign: self.foreign.iter().map(|spec| spec.name.clone()).collect() }
+        ToolNames {
+            foreign: self.foreign.iter().map(|spec| spec.name.clone()).collect(),
+            servers: self.toolbox.servers().collect(),
+        }
+    }
+
+    /// Whether the caller lets one more call be made.
+    fn may_call(&self) -> bool {
+        self.turn.max_tool_calls.is_none_or(|most| self.progress.calls < most)
     }
 
     /// A result as it is kept: without its pictures, sounds and the like where the answer has as
@@ -271,6 +296,15 @@ impl ToolLoop {
             self.is_closed = true;
             request.tool_choice = Some(ToolChoice::None);
             return Some(format!("no more tools are called in this answer: it reached the limit of {limit}"));
+        }
+        if !self.may_call() {
+            if self.foreign.is_empty() {
+                self.is_closed = true;
+                request.tool_choice = Some(ToolChoice::None);
+                return None;
+            }
+            // The caller's own tools do not count: the model is told of them alone.
+            request.tools.retain(|spec| !self.toolbox.has(&spec.name));
         }
         if matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Tool(_))) {
             // It has called what it had to: else it could never answer.

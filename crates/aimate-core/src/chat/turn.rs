@@ -1,8 +1,9 @@
 //! One turn, as a caller asks for it.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::input::{OnDisconnect, Truncation, TurnInput, role_of};
 use crate::conversation::NewConversation;
 use crate::error::{Error, Result};
 use crate::hash::PartsHash;
@@ -11,93 +12,11 @@ use crate::knowledge::SourcePassage;
 use crate::limit;
 use crate::message::{MessageRole, Part, normalize_content};
 use crate::provider::{ResponseFormat, Sampling, ToolChoice, ToolSpec};
-use crate::setters::setters;
-use crate::text::names;
 
-/// What happens to a run when nobody listens to it any more.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum OnDisconnect {
-    /// It goes on and its answer is stored.
-    #[default]
-    Continue,
-    /// It is cancelled as soon as its last listener leaves.
-    Cancel,
-}
-
-names! { OnDisconnect { Continue = "continue", Cancel = "cancel" } }
+use super::InputMessage;
 
 /// What the hash of a turn begins with: which fields count, and how.
 const HASH_VERSION: &[u8] = b"aimate/turn/1";
-
-/// One message a caller adds.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct InputMessage {
-    /// Who speaks.
-    pub role: MessageRole,
-    /// What is said.
-    pub content: Vec<Part>,
-    /// Free for the application.
-    pub metadata: Map<String, Value>,
-}
-
-impl InputMessage {
-    /// A message without metadata.
-    pub fn new(role: MessageRole, content: Vec<Part>) -> Self {
-        Self { role, content, metadata: Map::new() }
-    }
-
-    setters! {
-        /// With this metadata.
-        plain metadata: Map<String, Value>;
-    }
-
-    /// What a person or their application says in a conversation: results of
-    /// tools, or text and images of the user.
-    ///
-    /// # Errors
-    /// `Invalid` for a part that only answers have, or one beside the result of
-    /// a tool; `Unsupported` for a file.
-    pub fn from_content(content: Vec<Part>) -> Result<Self> {
-        Ok(Self::new(role_of(&content)?, content))
-    }
-}
-
-/// Who says `content`: a tool where it is results, else the user.
-fn role_of(content: &[Part]) -> Result<MessageRole> {
-    let has_results = content.iter().any(|part| matches!(part, Part::ToolResult(_)));
-    for (n, part) in content.iter().enumerate() {
-        let wrong = match part {
-            Part::ToolResult(_) => continue,
-            Part::Text { .. } | Part::Image { .. } if !has_results => continue,
-            Part::Text { .. } | Part::Image { .. } => "stands beside a tool's result; send the results alone",
-            Part::File { .. } => {
-                return Err(Error::unsupported_field(
-                    format!("content[{n}]"),
-                    "this version takes no files yet; send text or an image",
-                ));
-            }
-            Part::Reasoning { .. } | Part::ToolCall(_) | Part::Citation(_) | Part::Extra { .. } => {
-                "is a part that only answers have; send `text`, `image` or `tool_result`"
-            }
-        };
-        return Err(Error::field(format!("content[{n}]"), wrong));
-    }
-    Ok(if has_results { MessageRole::Tool } else { MessageRole::User })
-}
-
-/// What the model is to answer.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub enum TurnInput {
-    /// New messages at the end of a branch.
-    Messages(Vec<InputMessage>),
-    /// The same question again: a sibling of this answer, or an answer to this
-    /// user message.
-    Regenerate(MessageId),
-    /// Another wording of this user message: a sibling of it.
-    Edit(MessageId, Vec<Part>),
-}
 
 /// One turn: a question and how it is to be answered.
 ///
@@ -168,6 +87,26 @@ pub struct Turn {
     /// answer to the same question, beside the one before. Without it, the answer
     /// that is stored comes back, whatever it is.
     pub retry: bool,
+    /// What the caller wants back with the run, such as the request that the turn was made of:
+    /// an object of at most 256 KiB as JSON, which comes back as [`Run::request`]
+    /// until [`Runs::forget`](crate::engine::Runs::forget). Default: nothing.
+    ///
+    /// [`Run::request`]: crate::run::Run::request
+    pub request: Option<Value>,
+    /// Whether a conversation that the turn starts is hidden: found by its id alone, and in
+    /// no list, count or search. Default: false. A turn in a conversation leaves it as it is.
+    pub hidden: bool,
+    /// What is done with a conversation that is longer than the model's window. Default: its
+    /// oldest turns are left out.
+    pub truncation: Truncation,
+    /// Whether the model is told nothing but the turn's own `system_prompt`: no prompts of the
+    /// engine, the workspace or the conversation. Default: false.
+    pub own_prompts_only: bool,
+    /// How many calls of tools aiMate makes for the answer at most, from 1; what the model calls
+    /// after that is not made, and it is asked to answer. Calls of the caller's own `tools`
+    /// do not count. Default: as many as the engine's [`ToolLimits`](crate::tool::ToolLimits)
+    /// allow.
+    pub max_tool_calls: Option<u32>,
 }
 
 impl Turn {
@@ -206,6 +145,11 @@ impl Turn {
             tags: Vec::new(),
             client_id: None,
             retry: false,
+            request: None,
+            hidden: false,
+            truncation: Truncation::Auto,
+            own_prompts_only: false,
+            max_tool_calls: None,
         }
     }
 
@@ -358,6 +302,41 @@ impl Turn {
         self
     }
 
+    /// With this kept for the caller: a JSON object.
+    #[must_use]
+    pub fn request(mut self, request: impl Into<Value>) -> Self {
+        self.request = Some(request.into());
+        self
+    }
+
+    /// In a hidden conversation, if the turn starts one.
+    #[must_use]
+    pub fn hidden(mut self) -> Self {
+        self.hidden = true;
+        self
+    }
+
+    /// With a conversation that does not fit cut, or refused.
+    #[must_use]
+    pub fn truncation(mut self, truncation: Truncation) -> Self {
+        self.truncation = truncation;
+        self
+    }
+
+    /// With the turn's own system prompt alone.
+    #[must_use]
+    pub fn own_prompts_only(mut self) -> Self {
+        self.own_prompts_only = true;
+        self
+    }
+
+    /// With at most so many calls of tools that aiMate makes.
+    #[must_use]
+    pub fn max_tool_calls(mut self, most: u32) -> Self {
+        self.max_tool_calls = Some(most);
+        self
+    }
+
     /// The same question of a stored turn, to be answered anew beside `answer`.
     pub(crate) fn again(self, conversation: ConversationId, answer: MessageId) -> Self {
         Self {
@@ -375,14 +354,8 @@ impl Turn {
     /// The turn with its content cleaned, if it is within the limits.
     pub(crate) fn validated(mut self) -> Result<Self> {
         match &mut self.input {
-            TurnInput::Messages(messages) if messages.is_empty() => {
-                return Err(Error::field("messages", "is empty; a turn needs at least one message"));
-            }
             TurnInput::Messages(messages) => {
-                for message in messages {
-                    normalize_content("content", &mut message.content)?;
-                    limit::metadata("metadata", &message.metadata)?;
-                }
+                *messages = InputMessage::validated_all(std::mem::take(messages))?;
             }
             TurnInput::Edit(_, content) => {
                 normalize_content("content", content)?;
@@ -414,6 +387,15 @@ impl Turn {
         }
         if let Some(text) = &self.system_prompt {
             limit::text("system_prompt", text, limit::PROMPT)?;
+        }
+        if let Some(request) = &self.request {
+            limit::request("request", request)?;
+        }
+        if self.max_tool_calls == Some(0) {
+            return Err(Error::field(
+                "max_tool_calls",
+                "is 0; the least is 1: leave `use_tools` out for none",
+            ));
         }
         self.tags = limit::distinct_tags("tags", std::mem::take(&mut self.tags))?;
         if let Some(id) = &self.client_id {
@@ -459,6 +441,11 @@ impl Turn {
         hash.field("on_disconnect", &self.on_disconnect, &default.on_disconnect);
         hash.field("new_conversation", &self.new_conversation, &default.new_conversation);
         hash.field("tags", &self.tags, &default.tags);
+        hash.field("request", &self.request, &default.request);
+        hash.field("hidden", &self.hidden, &default.hidden);
+        hash.field("truncation", &self.truncation, &default.truncation);
+        hash.field("own_prompts_only", &self.own_prompts_only, &default.own_prompts_only);
+        hash.field("max_tool_calls", &self.max_tool_calls, &default.max_tool_calls);
         hash.0.finish().to_vec()
     }
 }

@@ -68,6 +68,7 @@ pub async fn every_part_reads_back(stores: &Stores) {
             name: "f".into(),
             arguments: json!({"n": 0.1, "b": 1e21}),
             is_made_here: true,
+            server: Some("files".into()),
             extra: serde_json::Map::from_iter([(
                 "extra_content".into(),
                 json!({"google": {"thought_signature": "s=="}}),

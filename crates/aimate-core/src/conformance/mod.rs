@@ -33,6 +33,7 @@ pub mod conversation_search;
 pub mod deletion;
 pub mod file;
 pub mod group;
+pub mod hidden_conversation;
 pub mod identity;
 pub mod invite;
 pub mod knowledge_blob;
@@ -48,6 +49,7 @@ pub mod knowledge_space;
 pub mod knowledge_world;
 pub mod login;
 pub mod message;
+pub mod message_change;
 pub mod model;
 pub mod parked_run;
 pub mod price;
@@ -282,6 +284,22 @@ macro_rules! conformance_tests {
                 fork_copies_the_path
                 fork_does_not_copy_a_run
                 refused_fork_stores_nothing
+            }
+            message_change {
+                path_begins_with_the_root
+                messages_are_added_behind_the_leaf_that_was_read
+                removed_message_hands_its_children_on
+                removed_end_and_beginning_leave_a_whole_path
+                removed_answer_takes_its_run_along
+                blanked_part_leaves_the_others_their_places
+                others_change_no_message
+            }
+            hidden_conversation {
+                hidden_conversation_is_in_no_list
+                hidden_conversation_of_a_workspace_is_not_counted
+                hidden_conversation_is_not_found_by_its_words
+                request_is_kept_until_it_is_forgotten
+                last_request_takes_its_hidden_conversation_along
             }
             share {
                 link_shows_what_was_shared

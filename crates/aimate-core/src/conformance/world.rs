@@ -148,6 +148,7 @@ pub fn conversation(title: &str) -> Conversation {
         system_prompt: None,
         is_pinned: false,
         is_archived: false,
+        is_hidden: false,
         tags: Vec::new(),
         metadata: Map::new(),
         active_leaf_id: None,
@@ -378,6 +379,7 @@ impl<'s> World<'s> {
             client_hash: None,
             tags: vec!["ticket:1".into()],
             workspace_id: None,
+            request: None,
             created_at: at(100),
             finished_at: None,
         };

@@ -73,10 +73,12 @@ impl Engine {
             client_hash: None,
             tags: turn.tags.clone(),
             workspace_id: branch.conversation.workspace_id,
+            request: turn.request.clone(),
             created_at: now,
             finished_at: None,
         };
-        let title = (branch.conversation.title == DEFAULT_TITLE).then(|| title(&messages)).flatten();
+        let is_untitled = branch.conversation.title == DEFAULT_TITLE && !branch.conversation.is_hidden;
+        let title = is_untitled.then(|| title(&messages)).flatten();
         let create = branch.is_new.then(|| Conversation {
             title: title.clone().unwrap_or_else(|| branch.conversation.title.clone()),
             ..branch.conversation.clone()

@@ -11,6 +11,7 @@ use super::held::Hold;
 use super::replay::Tried;
 use super::resolve::ResolvedModel;
 use super::run_call::RunQuestion;
+use super::turn_prompt::TurnPrompt;
 use super::{Answer, Engine};
 use crate::chat::accounting::Accounting;
 use crate::chat::channel::Channel;
@@ -20,12 +21,13 @@ use crate::chat::event::ChatEvent;
 use crate::chat::finish::started;
 use crate::chat::model_call::ModelCall;
 use crate::chat::tool_loop::{ParkedTurn, ToolLoop};
+use crate::chat::tool_pairs::check_results;
 use crate::chat::transcript::Transcript;
 use crate::chat::{InputMessage, Turn, TurnInput};
 use crate::conversation::{Conversation, NewConversation, Window};
 use crate::error::{Error, Result};
 use crate::id::RunId;
-use crate::message::{Message, MessageRole, MessageStatus, Part, PathStats, text_of};
+use crate::message::{Message, MessageRole, MessageStatus, Part, text_of};
 use crate::metrics;
 use crate::observer::TurnSummary;
 use crate::per_user::UserPlace;
@@ -63,7 +65,7 @@ pub(super) struct Branch {
     pub(super) conversation: Conversation,
     /// Whether the turn creates it.
     pub(super) is_new: bool,
-    prompts: Vec<crate::prompt::Prompt>,
+    pub(super) prompts: Vec<crate::prompt::Prompt>,
     /// Its messages, oldest first; the turn's own join them at the end.
     pub(super) path: Vec<Message>,
 }
@@ -178,25 +180,12 @@ impl Engine {
             .knowledge_search(scope)
             .add_passages(&branch.path, &mut new, sources, tokenizer, budget.prompt())
             .await?;
-        let system = turn.system_prompt.clone().or_else(|| branch.conversation.system_prompt.clone());
         branch.path.extend(new.iter().cloned());
-        let (specs, tool_tokens) = toolbox.offer(tokenizer, &parked.tools);
-        let context = context::build(
-            &context::PromptInputs {
-                engine: self.inner.system_prompt.as_deref(),
-                prompts: &branch.prompts,
-                conversation: system.as_deref(),
-                path: &branch.path,
-                // The question that is answered again always goes in.
-                new: new.len().max(1),
-                connection: &target.connection.name,
-                sees_pictures: target.sees_pictures(),
-                tools: &specs,
-                tool_tokens,
-            },
-            tokenizer,
-            budget,
-        )?;
+        let tools = toolbox.offer(tokenizer, &parked.tools);
+        let prompt =
+            TurnPrompt { branch: &branch, new: new.len(), target: &target, turn: &parked, tools: &tools };
+        let context = self.turn_prompt(&prompt, tokenizer, budget)?;
+        let (specs, _) = tools;
         let mut manifest = context.manifest;
         let mut warnings: Vec<_> = found
             .describe(&mut manifest)
@@ -236,7 +225,7 @@ impl Engine {
 
     /// The branch the turn continues, and the model that answers: the named
     /// one, else the one that answered last, else the default.
-    async fn branch(
+    pub(super) async fn branch(
         &self,
         scope: &Scope,
         turn: &Turn,
@@ -284,11 +273,14 @@ impl Engine {
 
     fn new_branch(&self, turn: &Turn) -> Branch {
         let new = turn.new_conversation.clone().unwrap_or_default();
+        // What is the turn's alone stays out of the conversation.
+        let own = turn.system_prompt.clone().filter(|_| !turn.own_prompts_only);
         let conversation = self.new_conversation(NewConversation {
             workspace_id: turn.workspace.or(new.workspace_id),
-            system_prompt: turn.system_prompt.clone().or(new.system_prompt),
+            system_prompt: own.or(new.system_prompt),
             ..new
         });
+        let conversation = Conversation { is_hidden: turn.hidden, ..conversation };
         Branch { conversation, is_new: true, prompts: Vec::new(), path: Vec::new() }
     }
 
@@ -332,7 +324,12 @@ impl Engine {
         Ok(!catalog.connections.iter().any(|connection| connection.name == name))
     }
 
-    async fn new_messages(&self, branch: &Branch, turn: &Turn, tokenizer: Tokenizer) -> Result<Vec<Message>> {
+    pub(super) async fn new_messages(
+        &self,
+        branch: &Branch,
+        turn: &Turn,
+        tokenizer: Tokenizer,
+    ) -> Result<Vec<Message>> {
         let inputs = match &turn.input {
             TurnInput::Messages(messages) => messages.clone(),
             TurnInput::Edit(_, content) => {
@@ -340,30 +337,9 @@ impl Engine {
             }
             TurnInput::Regenerate(_) => Vec::new(),
         };
-        let mut parent = branch.path.last().map(|message| (message.id, message.path_stats));
-        let mut messages = Vec::with_capacity(inputs.len());
-        for input in inputs {
-            let (tokens, content) = self.count(tokenizer, input.content).await?;
-            let path_stats =
-                parent.map_or_else(PathStats::default, |(_, path_stats)| path_stats).child(tokens);
-            let message = Message {
-                id: self.inner.sources.id(),
-                conversation_id: branch.conversation.id,
-                parent_id: parent.map(|(id, _)| id),
-                role: input.role,
-                content,
-                status: MessageStatus::Complete,
-                model: None,
-                usage: None,
-                cost: None,
-                metadata: input.metadata,
-                created_at: self.inner.sources.now(),
-                path_stats,
-            };
-            parent = Some((message.id, message.path_stats));
-            messages.push(message);
-        }
-        Ok(messages)
+        check_results(&branch.path, &inputs)?;
+        let counted = self.counted(tokenizer, inputs).await?;
+        Ok(self.added(branch.conversation.id, branch.path.last(), counted))
     }
 
     /// Counts tokens; off the async threads where that takes long.
@@ -448,6 +424,7 @@ fn history(mut messages: Vec<Message>, input: &TurnInput) -> Result<Vec<Message>
 mod tests {
     use super::super::title::title;
     use super::*;
+    use crate::message::PathStats;
 
     #[test]
     fn history_of_an_edit_ends_before_the_edited_question() {

@@ -57,6 +57,9 @@ pub struct Completion {
     /// Tools that aiMate calls within the answer, as for a [`Turn`](crate::chat::Turn). A
     /// call that needs an approval is refused: only a stored answer can wait for it.
     pub use_tools: Vec<String>,
+    /// How many calls aiMate makes at most, as for a [`Turn`](crate::chat::Turn). Default: as
+    /// many as the engine's limits allow.
+    pub max_tool_calls: Option<u32>,
     /// What the application wants its usage summed by, as for a
     /// [`Turn`](crate::chat::Turn).
     pub tags: Vec<String>,
@@ -101,6 +104,13 @@ impl Completion {
     #[must_use]
     pub fn use_tools<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
         self.use_tools = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// With at most so many calls that aiMate makes.
+    #[must_use]
+    pub fn max_tool_calls(mut self, most: u32) -> Self {
+        self.max_tool_calls = Some(most);
         self
     }
 
@@ -288,7 +298,9 @@ impl Engine {
                     stream
                 } else {
                     let calling = self.calling(scope, None, None, knowledge);
-                    let tools = ToolLoop::new(toolbox, foreign, calling, ParkedTurn::default());
+                    let max_tool_calls = completion.max_tool_calls;
+                    let turn = ParkedTurn { max_tool_calls, ..ParkedTurn::default() };
+                    let tools = ToolLoop::new(toolbox, foreign, calling, turn);
                     let (provider, sees_pictures) = (provider.clone(), target.sees_pictures());
                     ToolStream { provider, endpoint, request, tools, sees_pictures }.follow(stream)
                 };

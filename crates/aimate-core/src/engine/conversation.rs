@@ -16,8 +16,8 @@ use crate::scope::Scope;
 /// The conversations of a scope; see [`Engine::conversations`].
 #[derive(Clone, Debug)]
 pub struct Conversations {
-    engine: Engine,
-    scope: Scope,
+    pub(super) engine: Engine,
+    pub(super) scope: Scope,
 }
 
 impl Engine {
@@ -36,6 +36,7 @@ impl Engine {
             system_prompt: new.system_prompt.filter(|text| !text.trim().is_empty()),
             is_pinned: new.is_pinned,
             is_archived: false,
+            is_hidden: false,
             tags: new.tags,
             metadata: new.metadata,
             active_leaf_id: None,
@@ -118,9 +119,7 @@ impl Conversations {
         self.engine.admit(&self.scope).await?;
         let inner = &self.engine.inner;
         inner.stores.conversations.delete(&self.scope, id).await?;
-        for channel in inner.channels().values().filter(|channel| channel.conversation == id) {
-            channel.cancel.cancel();
-        }
+        inner.cancel_all_of(id);
         Ok(())
     }
 
@@ -245,6 +244,7 @@ impl Conversations {
             id: inner.sources.id(),
             is_pinned: false,
             is_archived: false,
+            is_hidden: false,
             active_leaf_id: None,
             message_count: 0,
             created_at: now,

@@ -24,6 +24,7 @@ mod group;
 mod held;
 mod key_rotation;
 mod knowledge;
+mod message;
 mod message_index;
 mod model;
 mod model_list;
@@ -46,6 +47,7 @@ mod title;
 mod tool_server;
 mod tool_stream;
 mod toolbox;
+mod turn_prompt;
 mod usage;
 mod usage_guard;
 mod usage_recorder;
@@ -69,7 +71,7 @@ use crate::chat::channel::Channel;
 use crate::clock::ClockAndIds;
 use crate::connection::NewConnection;
 use crate::error::{Error, Result};
-use crate::id::{RunId, TenantId, UserId, WorkerId};
+use crate::id::{ConversationId, RunId, TenantId, UserId, WorkerId};
 use crate::knowledge::StorageQuotas;
 use crate::observer::Observers;
 use crate::per_user::PerUser;
@@ -266,6 +268,13 @@ impl Inner {
 
     fn stored_answers(&self) -> MutexGuard<'_, HashMap<RunId, Weak<StoredAnswer>>> {
         self.stored_answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stops the running answers of a conversation that is deleted.
+    fn cancel_all_of(&self, conversation: ConversationId) {
+        for channel in self.channels().values().filter(|channel| channel.conversation == conversation) {
+            channel.cancel.cancel();
+        }
     }
 
     /// The live channel of a run of this process, for its own scope only.

@@ -6,13 +6,14 @@ use aimate_text::tokens::Tokenizer;
 use serde_json::Value;
 use tracing::Instrument as _;
 
-use super::chat::budget;
+use super::chat::{Branch, budget};
 use super::run_call::RunQuestion;
+use super::turn_prompt::TurnPrompt;
 use super::{Engine, Runs};
 use crate::audit::{AuditEvent, action};
 use crate::chat::OnDisconnect;
 use crate::chat::channel::Channel;
-use crate::chat::context::{self, MAX_MESSAGES, message_tokens};
+use crate::chat::context::{MAX_MESSAGES, message_tokens};
 use crate::chat::end::PartialAnswer;
 use crate::chat::tool_loop::{CallDecision, Parked, ToolLoop, WaitingCall};
 use crate::chat::transcript::Transcript;
@@ -188,21 +189,17 @@ impl Engine {
             .await?;
         let answer = conversations.message(scope, run.conversation_id, run.message_id).await?;
         let (toolbox, _) = self.toolbox(scope, &turn.use_tools, &turn.tools).await?;
-        let (specs, tool_tokens) = toolbox.offer(tokenizer, &turn.tools);
-        let system = turn.system_prompt.clone().or_else(|| branch.conversation.system_prompt.clone());
-        let inputs = context::PromptInputs {
-            engine: inner.system_prompt.as_deref(),
-            prompts: &branch.prompts,
-            conversation: system.as_deref(),
-            path: &branch.messages,
-            new: 1,
-            connection: &target.connection.name,
-            sees_pictures: target.sees_pictures(),
-            tools: &specs,
-            tool_tokens,
+        let tools = toolbox.offer(tokenizer, &turn.tools);
+        let branch = Branch {
+            conversation: branch.conversation,
+            is_new: false,
+            prompts: branch.prompts,
+            path: branch.messages,
         };
-        let context = context::build(&inputs, tokenizer, budget)?;
-        let passages = branch.messages.last().map(|last| passages_of(&last.content)).unwrap_or_default();
+        let prompt = TurnPrompt { branch: &branch, new: 1, target: &target, turn: &turn, tools: &tools };
+        let context = self.turn_prompt(&prompt, tokenizer, budget)?;
+        let (specs, _) = tools;
+        let passages = branch.path.last().map(|last| passages_of(&last.content)).unwrap_or_default();
         let prompt_tokens = context.tokens;
         let question = RunQuestion {
             run,

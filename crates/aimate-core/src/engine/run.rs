@@ -65,4 +65,20 @@ impl Runs {
         }
         self.get(id).await
     }
+
+    /// Deletes what the run's turn asked to be kept
+    /// ([`Turn::request`](crate::chat::Turn::request)). Where its conversation is hidden and no
+    /// run of it has such a request any more, the conversation is deleted with its messages
+    /// and runs, and its running answers are stopped.
+    ///
+    /// # Errors
+    /// `NotFound`, also if it was forgotten before.
+    pub async fn forget(&self, id: RunId) -> Result<()> {
+        self.engine.admit(&self.scope).await?;
+        let inner = &self.engine.inner;
+        if let Some(deleted) = inner.stores.runs.forget(&self.scope, id).await? {
+            inner.cancel_all_of(deleted);
+        }
+        Ok(())
+    }
 }

@@ -96,6 +96,7 @@ impl Engine {
             prompt_tokens,
             sees_pictures,
             own_messages: 0,
+            truncation: turn.truncation,
         };
         Ok((call, accounting, hold))
     }

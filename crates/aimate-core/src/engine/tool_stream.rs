@@ -120,7 +120,7 @@ impl Looping {
             }
             ProviderEvent::ToolCall(mut call) => {
                 self.transcript.rename(&mut call, &[]);
-                call.is_made_here = self.names.makes(&call.name);
+                self.names.mark(&mut call);
                 self.transcript.apply(&ChatEvent::ToolCalled { call: Box::new(call.clone()) });
                 self.ready.push_back(Ok(ProviderEvent::ToolCall(call)));
             }

@@ -209,6 +209,20 @@ struct Mark {
     numbers: Vec<u32>,
 }
 
+/// Where the text of a stored answer cites: each number of `cited` with the characters at which
+/// its mark stands, in their order.
+pub fn citation_places(text: &str, cited: &[u32]) -> Vec<(u32, Range<u64>)> {
+    let characters = |bytes: usize| text.get(..bytes).unwrap_or_default().chars().count() as u64;
+    let known = marks(text, |n| cited.contains(n)).into_iter();
+    let places = known.filter(|mark| mark.numbers.iter().all(|n| cited.contains(n)));
+    places
+        .flat_map(|Mark { start, end, numbers }| {
+            let place = characters(start)..characters(end);
+            numbers.into_iter().map(move |n| (n, place.clone()))
+        })
+        .collect()
+}
+
 /// The marks of a text: those whose numbers are all known, and those of one number
 /// that is not. None is glued to a word, in code or a link.
 fn marks(text: &str, is_known: impl Fn(&u32) -> bool) -> Vec<Mark> {
@@ -360,6 +374,12 @@ mod tests {
         let resolved = answer("In May [1]. At night [2], and again [1, 2].");
         assert_eq!(text(&resolved), "In May [1]. At night [2], and again [1][2].");
         assert_eq!(cited(&resolved).iter().map(|one| one.n).collect::<Vec<_>>(), [1, 2]);
+    }
+
+    #[test]
+    fn places_are_counted_in_characters() {
+        let places = citation_places("Größe 🦀 [1], x[1], `[2]` and [2][7].", &[1, 2]);
+        assert_eq!(places, [(1, 8..11), (2, 30..33)]);
     }
 
     #[test]

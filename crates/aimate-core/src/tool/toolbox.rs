@@ -94,6 +94,16 @@ impl Toolbox {
         self.tools.iter().map(|tool| &tool.offered.spec)
     }
 
+    /// The names of the tools of servers, each with that of its server.
+    pub(crate) fn servers(&self) -> impl Iterator<Item = (String, String)> {
+        self.tools.iter().filter_map(|tool| match &tool.offered.source {
+            ToolSource::Server { endpoint, .. } => {
+                Some((tool.offered.spec.name.clone(), endpoint.name.clone()))
+            }
+            ToolSource::Handler(_) => None,
+        })
+    }
+
     /// Whether a tool of this name is in it.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.by_name.contains_key(name)

@@ -25,17 +25,17 @@ const MAX_BYTES: usize = 8 << 20;
 
 /// Those of the array `$3` of `[conversation, message]` that the user sees.
 const SHOW: Sql = Sql::Each {
-    sqlite: "SELECT c.id, c.workspace_id, c.title, c.system_prompt, c.is_pinned, c.is_archived, c.tags, c.metadata, \
+    sqlite: "SELECT c.id, c.workspace_id, c.title, c.system_prompt, c.is_pinned, c.is_archived, c.is_hidden, c.tags, c.metadata, \
         c.active_leaf_id, c.message_count, c.created_at, c.updated_at, m.id AS message_id, m.role, m.content, \
         m.created_at AS said_at FROM json_each($3) r CROSS JOIN conversations c LEFT JOIN messages m \
         ON m.tenant_id = $1 AND m.conversation_id = c.id AND m.id = unhex(r.value ->> 1) \
         WHERE c.tenant_id = $1 AND c.id = unhex(r.value ->> 0) \
         AND (c.workspace_id IS NULL AND c.user_id = $2 OR (SELECT a.role FROM workspace_access a \
             WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL) \
-        AND ($4 IS NULL OR c.is_archived = $4) \
+        AND c.is_hidden = false AND ($4 IS NULL OR c.is_archived = $4) \
         AND ($5 IS NULL OR EXISTS (SELECT 1 FROM json_each(c.tags) t WHERE t.value = $5)) \
         AND ($6 IS NULL OR c.workspace_id = $6)",
-    postgres: "SELECT c.id, c.workspace_id, c.title, c.system_prompt, c.is_pinned, c.is_archived, c.tags, c.metadata, \
+    postgres: "SELECT c.id, c.workspace_id, c.title, c.system_prompt, c.is_pinned, c.is_archived, c.is_hidden, c.tags, c.metadata, \
         c.active_leaf_id, c.message_count, c.created_at, c.updated_at, m.id AS message_id, m.role, m.content, \
         m.created_at AS said_at FROM jsonb_array_elements($3::jsonb) AS r (value) \
         CROSS JOIN LATERAL (SELECT * FROM conversations v WHERE v.tenant_id = $1 AND v.id = (r.value ->> 0)::uuid OFFSET 0) c \
@@ -43,7 +43,7 @@ const SHOW: Sql = Sql::Each {
             AND s.id = (r.value ->> 1)::uuid OFFSET 0) m ON true \
         WHERE (c.workspace_id IS NULL AND c.user_id = $2 OR (SELECT a.role FROM workspace_access a \
             WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL) \
-        AND ($4::boolean IS NULL OR c.is_archived = $4) \
+        AND NOT c.is_hidden AND ($4::boolean IS NULL OR c.is_archived = $4) \
         AND ($5::text IS NULL OR EXISTS (SELECT 1 FROM jsonb_array_elements_text(c.tags) AS t (value) WHERE t.value = $5)) \
         AND ($6::uuid IS NULL OR c.workspace_id = $6)",
 };

@@ -70,9 +70,9 @@ const FAILED: Sql = Sql::Same(
 );
 const CONVERSATIONS: Sql = Sql::Each {
     sqlite: "SELECT id, title, COALESCE(workspace_id, user_id) AS owner_id FROM conversations \
-        WHERE tenant_id = $1 AND id IN (SELECT unhex(value) FROM json_each($2))",
+        WHERE tenant_id = $1 AND is_hidden = false AND id IN (SELECT unhex(value) FROM json_each($2))",
     postgres: "SELECT id, title, COALESCE(workspace_id, user_id) AS owner_id FROM conversations \
-        WHERE tenant_id = $1 AND id = ANY($2)",
+        WHERE tenant_id = $1 AND NOT is_hidden AND id = ANY($2)",
 };
 /// An answer that is being written comes into the index when it is whole.
 const TEXTS: Sql = Sql::Same(
@@ -188,7 +188,7 @@ async fn fill(store: &SqlStore, owner: Owner, jobs: &[IndexJob]) -> Result<bool>
     let mut statements = Vec::new();
     for job in jobs {
         let Some(title) = titles.get(&job.conversation) else {
-            // It is gone, or somebody else's now, whose index has a job of its own.
+            // It is gone, hidden, or somebody else's now, whose index has a job of its own.
             statements.push(job.statement(DONE).expect_touched(1));
             continue;
         };

@@ -21,11 +21,11 @@ const LONG: usize = 32 << 10;
 /// Of so many segments that are written, one asks for merging: as many as make a tier.
 const MERGE_EVERY: u8 = 8;
 
-/// PostgreSQL has it in the statements that store messages, for one round trip.
+/// Hidden conversations are not found. PostgreSQL has it in the statements that store messages, for one round trip.
 const ADD: Sql = Sql::Same(
     "INSERT INTO message_segments (tenant_id, id, owner_id, conversation_id, message_count, header, block) \
      SELECT c.tenant_id, $3, COALESCE(c.workspace_id, c.user_id), c.id, $4, $5, $6 \
-     FROM conversations c WHERE c.tenant_id = $1 AND c.id = $2",
+     FROM conversations c WHERE c.tenant_id = $1 AND c.id = $2 AND c.is_hidden = false",
 );
 
 /// Asks for merging in the index that the conversation is in.
@@ -112,7 +112,8 @@ impl Written {
         let segment = self.segment.as_ref()?;
         let add = ADD.bind(tenant).bind(self.conversation).bind(segment.id);
         let add = add.bind(count(segment.messages)).bind(segment.header.clone());
-        Some(add.bind(segment.block.clone()).expect_touched(1))
+        // None of a hidden conversation.
+        Some(add.bind(segment.block.clone()))
     }
 
     /// PostgreSQL: binds the segment's id, how many messages it has, its header and its

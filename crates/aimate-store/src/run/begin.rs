@@ -10,7 +10,7 @@ use crate::conversation::create;
 use crate::database::{DbError, Sql, Statement};
 use crate::message::{bind_arrays, sqlite_insert};
 use crate::message_index::NewTexts;
-use crate::value::{count, json, maybe_text, text};
+use crate::value::{count, json, maybe_json, maybe_text, text};
 use crate::{Kind, SqlStore};
 
 /// All of it in one statement, for one round trip. The run is stored unless there
@@ -20,12 +20,12 @@ use crate::{Kind, SqlStore};
 ///
 /// `$4` to `$14` are the run's, `$15` to `$27` the messages', `$28` to `$30` the
 /// new title, the same folded, and the one that it replaces, `$31` the run's tags, `$32` its workspace,
-/// `$33` to `$36` what the messages are found by.
+/// `$33` what it keeps for its caller, `$34` to `$37` what the messages are found by.
 const POSTGRES_BEGIN: Sql = Sql::Postgres(
     "WITH run AS ( \
         INSERT INTO runs (tenant_id, user_id, conversation_id, id, user_message_id, message_id, status, model, \
-        context, worker_id, attempt, client_id, client_hash, created_at, is_cancel_requested, tags, workspace_id) \
-        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, false, $31, $32 \
+        context, worker_id, attempt, client_id, client_hash, created_at, is_cancel_requested, tags, workspace_id, request) \
+        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, false, $31, $32, $33 \
         FROM conversations WHERE tenant_id = $1 AND id = $3 \
         AND (conversations.workspace_id IS NULL AND conversations.user_id = $2 OR (SELECT a.role FROM workspace_access a \
             WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = conversations.workspace_id) <> 'viewer') \
@@ -44,18 +44,18 @@ const POSTGRES_BEGIN: Sql = Sql::Postgres(
         WHERE tenant_id = $1 AND id = $3 AND EXISTS (SELECT 1 FROM run)), \
      indexed AS ( \
         INSERT INTO message_segments (tenant_id, id, owner_id, conversation_id, message_count, header, block) \
-        SELECT $1, $33, COALESCE(c.workspace_id, c.user_id), c.id, $34, $35, $36 FROM conversations c \
-        WHERE c.tenant_id = $1 AND c.id = $3 AND $33::uuid IS NOT NULL AND EXISTS (SELECT 1 FROM run)) \
+        SELECT $1, $34, COALESCE(c.workspace_id, c.user_id), c.id, $35, $36, $37 FROM conversations c \
+        WHERE c.tenant_id = $1 AND c.id = $3 AND NOT c.is_hidden AND $34::uuid IS NOT NULL AND EXISTS (SELECT 1 FROM run)) \
      SELECT id FROM run",
 );
 
-/// The same with a new conversation, whose are `$28` to `$37`; `$38` are the run's tags, and
-/// `$39` to `$42` what it is found by.
+/// The same with a new conversation, whose are `$28` to `$38`; `$39` are the run's tags, `$40`
+/// what it keeps for its caller, and `$41` to `$44` what it is found by.
 const POSTGRES_BEGIN_NEW: Sql = Sql::Postgres(
     "WITH run AS ( \
         INSERT INTO runs (tenant_id, user_id, conversation_id, id, user_message_id, message_id, status, model, \
-        context, worker_id, attempt, client_id, client_hash, created_at, is_cancel_requested, tags, workspace_id) \
-        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, false, $38, $28 \
+        context, worker_id, attempt, client_id, client_hash, created_at, is_cancel_requested, tags, workspace_id, request) \
+        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, false, $39, $28, $40 \
         WHERE (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 \
             AND a.workspace_id = $28) <> 'viewer' OR $28 IS NULL \
         ON CONFLICT (tenant_id, user_id, client_id) WHERE client_id IS NOT NULL DO NOTHING RETURNING id), \
@@ -67,12 +67,12 @@ const POSTGRES_BEGIN_NEW: Sql = Sql::Postgres(
         $27::bigint[]) AS m WHERE EXISTS (SELECT 1 FROM run)), \
      fresh AS ( \
         INSERT INTO conversations (tenant_id, user_id, id, active_leaf_id, message_count, workspace_id, title, \
-        title_folded, system_prompt, is_pinned, is_archived, tags, metadata, created_at, updated_at) \
-        SELECT $1, $2, $3, $6, cardinality($15::uuid[]), $28, $29, $30, $31, $32, $33, $34, $35, $36, $37 \
+        title_folded, system_prompt, is_pinned, is_archived, tags, metadata, created_at, updated_at, is_hidden) \
+        SELECT $1, $2, $3, $6, cardinality($15::uuid[]), $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38 \
         WHERE EXISTS (SELECT 1 FROM run)), \
      indexed AS ( \
         INSERT INTO message_segments (tenant_id, id, owner_id, conversation_id, message_count, header, block) \
-        SELECT $1, $39, COALESCE($28, $2), $3, $40, $41, $42 FROM run WHERE $39::uuid IS NOT NULL) \
+        SELECT $1, $41, COALESCE($28, $2), $3, $42, $43, $44 FROM run WHERE $41::uuid IS NOT NULL) \
      SELECT id FROM run",
 );
 
@@ -84,8 +84,8 @@ const RELEASE: Sql = Sql::Same(
 
 const SQLITE_RUN: Sql = Sql::Sqlite(
     "INSERT INTO runs (tenant_id, user_id, conversation_id, id, user_message_id, message_id, status, model, \
-     context, worker_id, attempt, client_id, client_hash, created_at, is_cancel_requested, tags, workspace_id) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, false, $15, $16)",
+     context, worker_id, attempt, client_id, client_hash, created_at, is_cancel_requested, tags, workspace_id, \
+     request) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, false, $15, $16, $17)",
 );
 const SQLITE_TOUCH: Sql = Sql::Sqlite(
     "UPDATE conversations SET active_leaf_id = $4, updated_at = $5, message_count = message_count + $6, \
@@ -101,8 +101,13 @@ impl SqlStore {
     pub(super) async fn begin_run(&self, scope: &Scope, begin: &BeginRun) -> Result<Begun> {
         let messages: Vec<&Message> = begin.messages.iter().chain([&begin.answer]).collect();
         let title = begin.create.as_ref().map(|new| &new.title).or(begin.title.as_ref());
-        let texts = NewTexts::of(begin.run.conversation_id, messages.iter().copied());
-        let written = texts.titled(title.map(String::as_str)).analyzed(self).await?;
+        let texts = if begin.create.as_ref().is_some_and(|new| new.is_hidden) {
+            NewTexts::of(begin.run.conversation_id, [])
+        } else {
+            let texts = NewTexts::of(begin.run.conversation_id, messages.iter().copied());
+            texts.titled(title.map(String::as_str))
+        };
+        let written = texts.analyzed(self).await?;
         let mut statements = match self.kind() {
             Kind::Sqlite => sqlite(scope, begin, &messages)?,
             Kind::Postgres => vec![written.bind(postgres(scope, begin, &messages)?)],
@@ -167,7 +172,8 @@ fn postgres(scope: &Scope, begin: &BeginRun, messages: &[&Message]) -> Result<St
     let statement = bind_arrays(run(sql, scope, &begin.run)?, messages)?.expect_returned();
     let Some(new) = &begin.create else {
         let titled = statement.bind(maybe_text(begin.title.as_ref())).bind(folded(begin)).bind(DEFAULT_TITLE);
-        return Ok(titled.bind(json(&begin.run.tags)?).bind(begin.run.workspace_id));
+        let tagged = titled.bind(json(&begin.run.tags)?).bind(begin.run.workspace_id);
+        return Ok(tagged.bind(maybe_json(begin.run.request.as_ref())?));
     };
     Ok(statement
         .bind(new.workspace_id)
@@ -180,7 +186,9 @@ fn postgres(scope: &Scope, begin: &BeginRun, messages: &[&Message]) -> Result<St
         .bind(json(&new.metadata)?)
         .bind(new.created_at)
         .bind(new.updated_at)
-        .bind(json(&begin.run.tags)?))
+        .bind(new.is_hidden)
+        .bind(json(&begin.run.tags)?)
+        .bind(maybe_json(begin.run.request.as_ref())?))
 }
 
 fn sqlite(scope: &Scope, begin: &BeginRun, messages: &[&Message]) -> Result<Vec<Statement>> {
@@ -198,8 +206,9 @@ fn sqlite(scope: &Scope, begin: &BeginRun, messages: &[&Message]) -> Result<Vec<
     for message in messages {
         statements.push(sqlite_insert(scope.tenant, begin.run.conversation_id, message)?);
     }
-    statements
-        .push(run(SQLITE_RUN, scope, &begin.run)?.bind(json(&begin.run.tags)?).bind(begin.run.workspace_id));
+    let stored =
+        run(SQLITE_RUN, scope, &begin.run)?.bind(json(&begin.run.tags)?).bind(begin.run.workspace_id);
+    statements.push(stored.bind(maybe_json(begin.run.request.as_ref())?));
     if begin.create.is_none() {
         let touch = SQLITE_TOUCH
             .scoped(scope)

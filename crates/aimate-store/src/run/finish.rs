@@ -72,7 +72,7 @@ const POSTGRES_FINISH: Sql = Sql::Postgres(
      indexed AS ( \
         INSERT INTO message_segments (tenant_id, id, owner_id, conversation_id, message_count, header, block) \
         SELECT $1, $35, COALESCE(c.workspace_id, c.user_id), c.id, $36, $37, $38 FROM ended CROSS JOIN conversations c \
-        WHERE c.tenant_id = $1 AND c.id = ended.conversation_id AND $35::uuid IS NOT NULL) \
+        WHERE c.tenant_id = $1 AND c.id = ended.conversation_id AND NOT c.is_hidden AND $35::uuid IS NOT NULL) \
      SELECT 1 AS done FROM ended",
 );
 
