@@ -82,7 +82,7 @@ pub use id::{
 };
 pub use keyring::KeyRing;
 pub use media_type::MediaType;
-pub use page::{Cursor, Page, PageRequest};
+pub use page::{Cursor, IdRange, Order, Page, PageRequest, Slice};
 pub use per_user::{PerUser, UserPlace};
 pub use retrieval::citations::citation_places;
 pub use scope::{Role, Scope};

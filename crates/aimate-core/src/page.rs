@@ -111,6 +111,92 @@ impl<T> Default for Page<T> {
     }
 }
 
+/// The direction of a list that is ordered by id, that is by time of creation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// Oldest first.
+    Asc,
+    /// Newest first.
+    #[default]
+    Desc,
+}
+
+crate::text::names! {
+    Order { Asc = "asc", Desc = "desc" }
+}
+
+/// Which rows of a list that is ordered by id are wanted: the first ones, those that
+/// follow a row, or those that stand right before one. A row that was deleted meanwhile
+/// still marks its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdRange {
+    /// How many rows at most, 1 to [`IdRange::MAX_LIMIT`].
+    pub limit: u32,
+    /// The direction.
+    pub order: Order,
+    /// Only rows that follow this one in this order.
+    pub after: Option<Uuid>,
+    /// Only rows that this one follows. Without `after`, they are those next to it.
+    pub before: Option<Uuid>,
+}
+
+impl IdRange {
+    /// Rows at most.
+    pub const MAX_LIMIT: u32 = 10_000;
+
+    /// The first `limit` rows, at most [`IdRange::MAX_LIMIT`].
+    pub fn first(limit: u32, order: Order) -> Self {
+        Self { limit: limit.clamp(1, Self::MAX_LIMIT), order, after: None, before: None }
+    }
+
+    /// Whether the rows are looked for from the end of the range backwards.
+    fn is_backwards(&self) -> bool {
+        self.after.is_none() && self.before.is_some()
+    }
+
+    /// For an adapter: whether it reads ids downwards.
+    pub fn reads_descending(&self) -> bool {
+        (self.order == Order::Desc) != self.is_backwards()
+    }
+
+    /// For an adapter: ids are greater than the first and less than the second.
+    pub fn bounds(&self) -> (Uuid, Uuid) {
+        let (low, high) = match self.order {
+            Order::Asc => (self.after, self.before),
+            Order::Desc => (self.before, self.after),
+        };
+        (low.unwrap_or(Uuid::nil()), high.unwrap_or(Uuid::max()))
+    }
+
+    /// The rows in their order, out of up to `limit + 1` that were read in the direction
+    /// of [`IdRange::reads_descending`]: the extra row only tells that there are more.
+    pub fn slice<T>(&self, mut rows: Vec<T>) -> Slice<T> {
+        let limit = self.limit as usize;
+        let has_more = rows.len() > limit;
+        rows.truncate(limit);
+        if self.is_backwards() {
+            rows.reverse();
+        }
+        Slice { data: rows, has_more }
+    }
+}
+
+/// Rows of a list that an [`IdRange`] asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Slice<T> {
+    /// The rows.
+    pub data: Vec<T>,
+    /// Whether there are more, in the direction in which it was asked.
+    pub has_more: bool,
+}
+
+impl<T> Slice<T> {
+    /// The same rows as other things.
+    pub fn map<U>(self, each: impl FnMut(T) -> U) -> Slice<U> {
+        Slice { data: self.data.into_iter().map(each).collect(), has_more: self.has_more }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,5 +228,30 @@ mod tests {
         assert_eq!(page.data, [1, 2]);
         assert_eq!(page.next.unwrap().id, Uuid::from_u128(2));
         assert!(Page::of(vec![1, 2], 2, key).next.is_none());
+    }
+
+    #[test]
+    fn range_of_ids_reads_towards_its_row() {
+        let row = |n: u128| Some(Uuid::from_u128(n));
+        let (none, all) = (None, Uuid::max());
+        for (order, after, before, descending, low, high) in [
+            (Order::Asc, none, none, false, Uuid::nil(), all),
+            (Order::Desc, none, none, true, Uuid::nil(), all),
+            (Order::Asc, row(3), none, false, Uuid::from_u128(3), all),
+            (Order::Desc, row(3), none, true, Uuid::nil(), Uuid::from_u128(3)),
+            (Order::Asc, none, row(3), true, Uuid::nil(), Uuid::from_u128(3)),
+            (Order::Desc, none, row(3), false, Uuid::from_u128(3), all),
+            (Order::Desc, row(9), row(3), true, Uuid::from_u128(3), Uuid::from_u128(9)),
+        ] {
+            let range = IdRange { limit: 2, order, after, before };
+            assert_eq!(range.reads_descending(), descending, "{range:?}");
+            assert_eq!(range.bounds(), (low, high), "{range:?}");
+        }
+        let range = IdRange { limit: 2, order: Order::Asc, after: none, before: row(4) };
+        assert_eq!(range.slice(vec![3, 2, 1]), Slice { data: vec![2, 3], has_more: true });
+        assert_eq!(
+            IdRange::first(2, Order::Asc).slice(vec![1, 2]),
+            Slice { data: vec![1, 2], has_more: false }
+        );
     }
 }

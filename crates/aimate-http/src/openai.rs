@@ -3,6 +3,8 @@
 
 mod chunk;
 mod completion;
+#[allow(dead_code, reason = "its routes come with the next commits")]
+pub(crate) mod cursor_list;
 mod embedding;
 mod function;
 mod message;
@@ -11,6 +13,8 @@ mod parsed;
 mod request;
 mod schema;
 mod stream;
+#[allow(dead_code, reason = "its routes come with the next commits")]
+pub(crate) mod wire_id;
 mod write;
 
 use aimate_core::engine::{Completion, OfferedModel};
