@@ -269,9 +269,9 @@ pub struct ListedMessage {
 /// Where conversations and their messages are kept. Every method sees those of
 /// the scope's user; a foreign or unknown id is `NotFound`.
 ///
-/// Messages are added by [`RunStore::begin`](crate::run::RunStore::begin) and
-/// [`ConversationStore::append`] only, so a message never exists without its
-/// conversation's counters being right.
+/// Messages are added by [`RunStore::begin`](crate::run::RunStore::begin),
+/// [`ConversationStore::append`] and [`MessageStore`](crate::message::MessageStore) only, so a
+/// message never exists without its conversation's counters being right.
 #[async_trait]
 pub trait ConversationStore: Send + Sync {
     /// Stores a new, empty conversation. `Conflict` if the id is taken;

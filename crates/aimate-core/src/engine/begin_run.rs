@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::Engine;
-use super::chat::Branch;
 use super::resolve::ResolvedModel;
 use super::title::title;
+use super::turn_prompt::Branch;
 use crate::chat::Turn;
 use crate::conversation::{Conversation, DEFAULT_TITLE};
 use crate::error::{Error, Result};

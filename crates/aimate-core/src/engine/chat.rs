@@ -11,7 +11,7 @@ use super::held::Hold;
 use super::replay::Tried;
 use super::resolve::ResolvedModel;
 use super::run_call::RunQuestion;
-use super::turn_prompt::TurnPrompt;
+use super::turn_prompt::{Branch, TurnPrompt, budget};
 use super::{Answer, Engine};
 use crate::chat::accounting::Accounting;
 use crate::chat::channel::Channel;
@@ -58,16 +58,6 @@ struct Prepared {
     budget: Option<BudgetHold>,
     /// Its place among the user's answers.
     place: UserPlace,
-}
-
-/// The branch a turn continues.
-pub(super) struct Branch {
-    pub(super) conversation: Conversation,
-    /// Whether the turn creates it.
-    pub(super) is_new: bool,
-    pub(super) prompts: Vec<crate::prompt::Prompt>,
-    /// Its messages, oldest first; the turn's own join them at the end.
-    pub(super) path: Vec<Message>,
 }
 
 impl Engine {
@@ -377,11 +367,6 @@ fn summary(turn: &Turn, model: String) -> TurnSummary {
 
 fn prompt_budget(target: &ResolvedModel, turn: &Turn) -> u64 {
     budget(target.window(), turn.sampling.max_tokens).prompt()
-}
-
-/// The budget of a window, or of one that is not known.
-pub(super) fn budget(window: Option<u32>, max_tokens: Option<u32>) -> PromptBudget {
-    window.map_or_else(|| PromptBudget::unknown(max_tokens), |window| PromptBudget::new(window, max_tokens))
 }
 
 /// The warning of pictures that a server refused before.

@@ -9,8 +9,8 @@ use tracing::Instrument as _;
 
 use super::Engine;
 use super::budget_hold::{NewHold, Output, metered};
-use super::chat::budget;
 use super::tool_stream::ToolStream;
+use super::turn_prompt::budget;
 use super::usage_guard::UsageGuard;
 use crate::budget::Amount;
 use crate::caught::caught;

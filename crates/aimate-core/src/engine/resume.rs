@@ -6,9 +6,8 @@ use aimate_text::tokens::Tokenizer;
 use serde_json::Value;
 use tracing::Instrument as _;
 
-use super::chat::{Branch, budget};
 use super::run_call::RunQuestion;
-use super::turn_prompt::TurnPrompt;
+use super::turn_prompt::{Branch, TurnPrompt, budget};
 use super::{Engine, Runs};
 use crate::audit::{AuditEvent, action};
 use crate::chat::OnDisconnect;

@@ -3,14 +3,31 @@
 use aimate_text::tokens::Tokenizer;
 
 use super::Engine;
-use super::chat::{Branch, budget};
 use super::resolve::ResolvedModel;
 use crate::chat::Turn;
 use crate::chat::context::{self, Context, PromptBudget, PromptInputs};
 use crate::chat::tool_loop::ParkedTurn;
+use crate::conversation::Conversation;
 use crate::error::{ErrorKind, Result};
+use crate::message::Message;
+use crate::prompt::Prompt;
 use crate::provider::ToolSpec;
 use crate::scope::Scope;
+
+/// The branch a turn continues.
+pub(super) struct Branch {
+    pub(super) conversation: Conversation,
+    /// Whether the turn creates it.
+    pub(super) is_new: bool,
+    pub(super) prompts: Vec<Prompt>,
+    /// Its messages, oldest first; the turn's own join them at the end.
+    pub(super) path: Vec<Message>,
+}
+
+/// The budget of a window, or of one that is not known.
+pub(super) fn budget(window: Option<u32>, max_tokens: Option<u32>) -> PromptBudget {
+    window.map_or_else(|| PromptBudget::unknown(max_tokens), |window| PromptBudget::new(window, max_tokens))
+}
 
 /// What the prompt of a turn is made of.
 pub(super) struct TurnPrompt<'a> {
