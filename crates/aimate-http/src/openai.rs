@@ -3,10 +3,14 @@
 
 mod chunk;
 mod completion;
-#[allow(dead_code, reason = "its routes come with the next commits")]
+pub(crate) mod conversation;
+pub(crate) mod conversation_item;
+#[allow(dead_code, reason = "its other routes come with the next commits")]
 pub(crate) mod cursor_list;
 mod embedding;
 mod function;
+mod include;
+pub(crate) mod item;
 mod message;
 pub(crate) mod number;
 mod parsed;

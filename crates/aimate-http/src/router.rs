@@ -131,6 +131,14 @@ pub(crate) fn documented_routes(with_accounts: bool) -> OpenApiRouter<App> {
         .routes(routes!(price::list, price::create))
         .routes(routes!(price::delete))
         .routes(routes!(openai::models))
+        .routes(routes!(openai::conversation::create))
+        .routes(routes!(
+            openai::conversation::get,
+            openai::conversation::update,
+            openai::conversation::delete
+        ))
+        .routes(routes!(openai::conversation_item::list_items, openai::conversation_item::create))
+        .routes(routes!(openai::conversation_item::get, openai::conversation_item::delete))
         .routes(routes!(server_info::get))
         .merge(markdown_routes())
         .merge(account_routes(with_accounts))

@@ -62,7 +62,12 @@ const CARRIED: [(&str, &str); 5] = [
 ];
 
 /// The kind of what a path parameter without a type of its own names.
-fn kind_of_text(path: &str) -> &'static str {
+fn kind_of_text(path: &str, name: &str) -> &'static str {
+    match (path, name) {
+        (path, "id") if path.starts_with("/v1/conversations/") => return "OpenAiConversation",
+        ("/v1/conversations/{id}/items/{item}", "item") => return "OpenAiItem",
+        _ => {}
+    }
     match path {
         "/api/v1/models/{id}/enable" | "/api/v1/models/{id}/disable" | "/v1/models/{id}" => "Model",
         "/api/v1/shared/{token}" => "Token",
@@ -188,6 +193,8 @@ impl Things {
             ("WorkspaceId", workspace.id.to_string()),
             ("PromptId", prompt.id.to_string()),
             ("ConversationId", conversation.to_string()),
+            ("OpenAiConversation", format!("conv_{}", conversation.0.simple())),
+            ("OpenAiItem", format!("msg_{}0000", message.0.simple())),
             ("MessageId", message.to_string()),
             ("RunId", run.to_string()),
             ("ShareId", share.id.to_string()),
@@ -325,7 +332,12 @@ fn operations(document: &Value) -> Vec<Operation> {
                 |parameter: &&Value| parameter["name"] != "provider" && parameter["name"] != "call_id";
             let path_ids = of("path").filter(|parameter| is_id(parameter)).map(|parameter| {
                 let kind = id_kind(document, &parameter["schema"]);
-                (name(parameter), kind.unwrap_or_else(|| kind_of_text(path).to_owned()))
+                (
+                    name(parameter),
+                    kind.unwrap_or_else(|| {
+                        kind_of_text(path, parameter["name"].as_str().unwrap()).to_owned()
+                    }),
+                )
             });
             let query_ids = of("query")
                 .filter_map(|parameter| Some((name(parameter), id_kind(document, &parameter["schema"])?)));

@@ -46,6 +46,7 @@ mod oidc;
 #[allow(dead_code, reason = "the accounts' own tests make it lie")]
 mod oidc_provider;
 mod openai;
+mod openai_conversation;
 mod overload;
 #[path = "../../packer.rs"]
 mod packer;
