@@ -277,7 +277,9 @@ async fn passages_need_a_question() {
     let bench = bench([], vec![]).await;
     let result = Part::ToolResult(ToolResult::new("1", "x"));
     let input = aimate::InputMessage::from_content(vec![result]).unwrap();
-    let turn = Turn::messages(vec![input]).passages([ticket(42, "The pump was replaced in March.")]);
+    let call = aimate::message::ToolCall::new("1", "f", aimate::serde_json::json!({}));
+    let call = aimate::InputMessage::new(MessageRole::Assistant, vec![Part::ToolCall(call)]);
+    let turn = Turn::messages(vec![call, input]).passages([ticket(42, "The pump was replaced in March.")]);
     let (_, shown, warnings) = asked(&bench, turn).await;
     assert_eq!(shown, []);
     assert_eq!(warnings, ["the turn's passages were left out: it ends with no question"]);
