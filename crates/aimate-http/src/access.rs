@@ -165,7 +165,17 @@ const ROUTES: &[(&str, &str, Access)] = &[
     ("DELETE", "/mcp", Scope(Read)),
     ("POST", "/api/v1/chat/completions", Scope(Write)),
     ("POST", "/v1/chat/completions", Scope(Write)),
+    ("POST", "/v1/completions", Scope(Write)),
     ("POST", "/v1/embeddings", Scope(Write)),
+    // The `WebSocket` on which responses are created.
+    ("GET", "/v1/responses", Scope(Write)),
+    ("POST", "/v1/responses", Scope(Write)),
+    ("POST", "/v1/responses/input_tokens", Scope(Read)),
+    ("POST", "/v1/responses/compact", Scope(Write)),
+    ("GET", "/v1/responses/{id}", Scope(Read)),
+    ("DELETE", "/v1/responses/{id}", Scope(Write)),
+    ("POST", "/v1/responses/{id}/cancel", Scope(Write)),
+    ("GET", "/v1/responses/{id}/input_items", Scope(Read)),
     ("GET", "/v1/models", Scope(Read)),
     ("GET", "/v1/models/{id}", Scope(Read)),
     // As axum has the two whose ids have slashes.

@@ -58,6 +58,8 @@ pub(crate) struct Failure {
     status: Option<StatusCode>,
     /// The field at fault, if the error does not name one.
     param: Option<String>,
+    /// OpenAI's code, where it has one of its own for this.
+    code: Option<&'static str>,
     /// Whether the connection is closed behind it.
     closes: bool,
     /// Whether it comes in crowds, for want of room.
@@ -96,6 +98,21 @@ impl Failure {
     pub(crate) fn unsupported(param: impl Into<String>, message: impl Into<String>) -> Self {
         let (param, message) = (param.into(), message.into());
         Self { param: Some(param.clone()), ..Self::from(Error::unsupported(format!("`{param}`: {message}"))) }
+    }
+
+    /// With a code of OpenAI's own, under `/v1`.
+    pub(crate) fn coded(self, code: &'static str) -> Self {
+        Self { code: Some(code), ..self }
+    }
+
+    /// Whether it has this code of OpenAI's.
+    pub(crate) fn is_coded(&self, code: &str) -> bool {
+        self.code == Some(code)
+    }
+
+    /// With the field at fault.
+    pub(crate) fn of_param(self, param: &str) -> Self {
+        Self { param: Some(param.to_owned()), ..self }
     }
 
     /// The HTTP status.
@@ -148,8 +165,31 @@ impl Failure {
     }
 
     fn openai(&self) -> Response {
-        let error = OpenAiError::new(&self.error, self.param.as_deref());
-        self.response(&error, "application/json")
+        let mut response = self.response(&self.openai_error(), "application/json");
+        *response.status_mut() = self.openai_status();
+        // Its clients try a 409 again by themselves; what clashes clashes again.
+        if self.error.kind() == ErrorKind::Conflict {
+            response.headers_mut().insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+        }
+        response
+    }
+
+    /// The error object under `/v1`.
+    pub(crate) fn openai_error(&self) -> OpenAiError<'_> {
+        let mut error = OpenAiError::new(&self.error, self.param.as_deref());
+        if let Some(code) = self.code {
+            error.error.code = code;
+        }
+        error
+    }
+
+    /// The HTTP status under `/v1`, where OpenAI answers every bad request with 400: its
+    /// clients know no 422 for what cannot be done.
+    pub(crate) fn openai_status(&self) -> StatusCode {
+        match self.status() {
+            StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
+            status => status,
+        }
     }
 
     fn response(&self, body: &impl Serialize, media_type: &'static str) -> Response {
@@ -197,7 +237,7 @@ pub fn problem(error: Error) -> Response {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { error, status: None, param: None, closes: false, is_crowded: false, rate: None }
+        Self { error, status: None, param: None, code: None, closes: false, is_crowded: false, rate: None }
     }
 }
 

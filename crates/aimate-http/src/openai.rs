@@ -1,6 +1,7 @@
 //! The OpenAI-compatible API: `/v1/…`, and `/api/v1/chat/completions`, which
 //! stores question and answer.
 
+mod attribute_filter;
 mod chunk;
 mod completion;
 pub(crate) mod conversation;
@@ -15,9 +16,10 @@ mod message;
 pub(crate) mod number;
 mod parsed;
 mod request;
+pub(crate) mod responses;
 mod schema;
 mod stream;
-#[allow(dead_code, reason = "its routes come with the next commits")]
+mod text_completion;
 pub(crate) mod wire_id;
 mod write;
 
@@ -43,6 +45,7 @@ use request::ChatBody;
 use schema::{ChatChunkSchema, ChatCompletionSchema};
 use stream::{CompletionStreamBody, StoredCompletion};
 pub(crate) use {embedding::__path_embeddings, embedding::embeddings};
+pub(crate) use {text_completion::__path_text_completion, text_completion::text_completion};
 
 /// Answers a chat. Only the usage is stored, unless `store` is true or
 /// `conversation_id` is set.

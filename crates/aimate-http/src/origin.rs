@@ -42,6 +42,17 @@ pub(crate) fn check<B>(options: &Options, request: &http::Request<B>) -> Result<
     Ok(())
 }
 
+/// Refuses a `WebSocket` that a page of another origin opens: browsers ask nobody whether it may.
+pub(crate) fn check_socket(options: &Options, headers: &HeaderMap) -> Result<()> {
+    let host = in_headers(headers);
+    match headers.get(ORIGIN) {
+        Some(origin) if !is_listed(origin, options) && !is_own(origin, host.as_ref()) => Err(Error::forbidden(
+            "web pages of other origins may not connect; to allow one, add its origin to `ALLOWED_ORIGINS`",
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// Refuses a change that came with a cookie, unless a page of this server's own or of a
 /// listed origin asks: browsers send cookies whoever asks.
 #[cfg(feature = "accounts")]

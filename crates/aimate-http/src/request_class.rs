@@ -16,9 +16,12 @@ pub(crate) fn of(method: &Method, path: &str) -> RequestClass {
         ["knowledge", "search"] | ["conversations", "search"] => RequestClass::Search,
         ["markdown"] => RequestClass::Read,
         _ if is_read(method) => RequestClass::Read,
-        ["messages"] | ["conversations", _, "messages", ..] | ["chat", "completions"] | ["embeddings"] => {
-            RequestClass::Chat
-        }
+        ["messages"]
+        | ["conversations", _, "messages", ..]
+        | ["chat", "completions"]
+        | ["completions" | "embeddings" | "responses"]
+        | ["responses", "compact"] => RequestClass::Chat,
+        ["responses", "input_tokens"] => RequestClass::Read,
         ["knowledge", "collections", _, "documents"] | ["files"] => RequestClass::Ingest,
         _ => RequestClass::Write,
     }
@@ -56,7 +59,7 @@ pub(crate) fn takes_a_body(method: &Method, path: &str) -> bool {
             | ["users", _, "unlock"]
             | ["tools", "servers", _, "test"]
             | ["groups", _, "members", _]
-            | ["runs", _, "cancel"]
+            | ["runs" | "responses", _, "cancel"]
             | ["knowledge", "documents", _, "cancel" | "retry"]
     )
 }
@@ -94,6 +97,12 @@ mod tests {
             (Method::POST, "/api/v1/messages", "chat"),
             (Method::POST, "/api/v1/chat/completions", "chat"),
             (Method::POST, "/v1/chat/completions", "chat"),
+            (Method::POST, "/v1/completions", "chat"),
+            (Method::POST, "/v1/responses", "chat"),
+            (Method::POST, "/v1/responses/compact", "chat"),
+            (Method::POST, "/v1/responses/input_tokens", "read"),
+            (Method::POST, "/v1/responses/resp_1/cancel", "write"),
+            (Method::DELETE, "/v1/responses/resp_1", "write"),
             (Method::POST, "/v1/embeddings", "chat"),
             (Method::GET, "/v1/models", "read"),
             (Method::POST, "/api/v1/knowledge/search", "search"),

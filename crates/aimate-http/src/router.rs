@@ -16,6 +16,7 @@ use aimate_core::{Engine, Error};
 use crate::app::App;
 use crate::error::Failure;
 use crate::knowledge::{collection, document, original, search};
+use crate::openai::responses;
 use crate::options::Options;
 use crate::{
     audit, budget, connection, conversation, group, health, message, middleware, model, mount, openai,
@@ -153,7 +154,14 @@ pub(crate) fn documented_routes(with_accounts: bool) -> OpenApiRouter<App> {
         .routes(routes!(original::content))
         .routes(routes!(openai::stored_completion))
         .routes(routes!(openai::completion))
+        .routes(routes!(openai::text_completion))
         .routes(routes!(openai::embeddings))
+        .routes(routes!(responses::routes::create, responses::socket::connect))
+        .routes(routes!(responses::routes::input_tokens))
+        .routes(routes!(responses::compaction::compact))
+        .routes(routes!(responses::routes::retrieve, responses::routes::delete))
+        .routes(routes!(responses::routes::cancel))
+        .routes(routes!(responses::routes::input_items))
         .routes(routes!(health::health))
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics));

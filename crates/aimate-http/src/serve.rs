@@ -13,7 +13,6 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -89,7 +88,8 @@ struct Server {
     connection_permits: Arc<Semaphore>,
     refusal_permits: Arc<Semaphore>,
     connections: TaskTracker,
-    graceful: GracefulShutdown,
+    /// Cancelled when connections must close behind the response that is under way.
+    closing: CancellationToken,
     /// Cancelled when connections must close at once.
     abort: CancellationToken,
 }
@@ -112,7 +112,7 @@ impl Server {
             connection_permits: Arc::new(Semaphore::new(options.max_connections.min(Semaphore::MAX_PERMITS))),
             refusal_permits: Arc::new(Semaphore::new(MAX_REFUSED)),
             connections: TaskTracker::new(),
-            graceful: GracefulShutdown::new(),
+            closing: CancellationToken::new(),
             abort: CancellationToken::new(),
         }
     }
@@ -162,17 +162,27 @@ impl Server {
         let connection = {
             let stream = ClientStream::new(stream, self.write_timeout);
             let service = PeerService { service: self.service.clone(), peer };
-            self.http.serve_connection(TokioIo::new(stream), service)
+            self.http.serve_connection(TokioIo::new(stream), service).with_upgrades()
         };
-        let connection = self.graceful.watch(connection);
-        let abort = self.abort.clone();
+        let (closing, abort) = (self.closing.clone(), self.abort.clone());
         self.connections.spawn(async move {
             let _permit = permit;
-            tokio::select! {
-                outcome = connection => if let Err(error) = outcome {
-                    tracing::debug!(%error, "connection failed");
-                },
-                () = abort.cancelled() => {}
+            let mut connection = std::pin::pin!(connection);
+            let mut is_closing = false;
+            loop {
+                tokio::select! {
+                    outcome = connection.as_mut() => {
+                        if let Err(error) = outcome {
+                            tracing::debug!(%error, "connection failed");
+                        }
+                        return;
+                    }
+                    () = closing.cancelled(), if !is_closing => {
+                        is_closing = true;
+                        connection.as_mut().graceful_shutdown();
+                    }
+                    () = abort.cancelled() => return,
+                }
             }
         });
     }
@@ -185,11 +195,12 @@ impl Server {
         #[cfg(feature = "mcp")]
         self.app.mcp.stop();
         let closing = if ends_engine { CLOSE_TIMEOUT } else { drain };
-        if timeout(closing, self.graceful.shutdown()).await.is_err() {
+        self.closing.cancel();
+        self.connections.close();
+        if timeout(closing, self.connections.wait()).await.is_err() {
             tracing::warn!(connections = self.connections.len(), "aborting connections that do not close");
         }
         self.abort.cancel();
-        self.connections.close();
         self.connections.wait().await;
         self.app.rate_limiter.give_back().await;
     }

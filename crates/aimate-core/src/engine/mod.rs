@@ -39,6 +39,7 @@ mod resume;
 mod run;
 mod run_call;
 mod scope;
+mod seal;
 mod share;
 mod shutdown;
 mod stored_answer;

@@ -100,6 +100,13 @@ pub(crate) struct StreamOptions {
     include_usage: Option<bool>,
 }
 
+impl StreamOptions {
+    /// Whether the last chunk has the usage.
+    pub(super) fn include_usage(self) -> bool {
+        self.include_usage.unwrap_or(false)
+    }
+}
+
 /// A stop sequence, or several.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
@@ -205,7 +212,7 @@ impl ChatBody {
         Ok(ParsedRequest {
             model: self.model,
             request,
-            include_usage: self.stream_options.and_then(|options| options.include_usage).unwrap_or(false),
+            include_usage: self.stream_options.is_some_and(StreamOptions::include_usage),
             conversation: self.conversation_id,
             knowledge: self.knowledge,
             retrievers: self.retrievers.unwrap_or_default(),

@@ -1,0 +1,24 @@
+//! OpenAI's Responses: `/v1/responses`. A response is a run and its answer; what follows it is
+//! answered under that answer.
+
+mod annotation;
+mod ask;
+mod body;
+pub(crate) mod compaction;
+mod echo;
+mod events;
+mod format;
+mod frame;
+mod input;
+mod items;
+mod object;
+mod output;
+mod prompt;
+mod query;
+mod request;
+pub(crate) mod routes;
+mod schema;
+mod search;
+pub(crate) mod socket;
+mod tools;
+mod unstored;

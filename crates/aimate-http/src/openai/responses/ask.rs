@@ -1,0 +1,204 @@
+//! From a request to the turn, or the call, that answers it.
+
+use aimate_core::chat::{InputMessage, Truncation, Turn, TurnInput};
+use aimate_core::knowledge::SourcePassage;
+use aimate_core::message::{MessageRole, text_of};
+use aimate_core::run::Run;
+use aimate_core::{ConversationId, Error, ErrorKind, MessageId, Scope};
+use http::StatusCode;
+
+use super::compaction;
+use super::echo::Echo;
+use super::input;
+use super::object::PREFIX;
+use super::prompt;
+use super::request::{ParsedResponse, ResponseBody, previous_not_found};
+use super::search::FileSearch;
+use crate::app::App;
+use crate::error::{Failure, Result};
+use crate::openai::wire_id;
+
+/// A request that is ready to be answered.
+pub(super) struct Asked {
+    pub(super) parsed: ParsedResponse,
+    /// The new messages.
+    pub(super) messages: Vec<InputMessage>,
+    /// What was found for them.
+    pub(super) passages: Vec<SourcePassage>,
+    /// What they follow.
+    pub(super) follows: Option<Followed>,
+}
+
+/// What a response follows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Followed {
+    pub(super) conversation: ConversationId,
+    /// The answer that is followed; `None` for the end of the conversation.
+    pub(super) answer: Option<MessageId>,
+}
+
+impl Asked {
+    /// Checks a request and looks up what it names.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the field; `NotFound` for a response, conversation, prompt or vector
+    /// store that is not there.
+    pub(super) async fn read(app: &App, scope: &Scope, mut body: ResponseBody) -> Result<Self> {
+        let reference = body.prompt.take();
+        body.has_prompt = reference.is_some();
+        let mut parsed = body.parse()?;
+        let stored_prompt = match reference {
+            Some(reference) => Some(prompt::read(app, scope, reference, &mut parsed.echo).await?),
+            None => None,
+        };
+        let follows = followed(app, scope, &parsed).await?;
+        let opened = compaction::opened(app, scope, &parsed.items).await;
+        let mut messages = input::messages(&parsed.items, &|sealed| opened.get(sealed).cloned())?;
+        match stored_prompt {
+            // Without a question the prompt is one.
+            Some(text) if messages.is_empty() => {
+                messages.push(InputMessage::new(MessageRole::User, vec![aimate_core::message::Part::text(text)]));
+            }
+            Some(text) => parsed.instructions = Some(joined(&text, parsed.instructions.as_deref())),
+            None => {}
+        }
+        if follows.is_none() && !parsed.has_memory {
+            input::check_outputs(&messages)?;
+        }
+        let passages = search(app, scope, &mut parsed, &messages).await?;
+        Ok(Self { parsed, messages, passages, follows })
+    }
+
+    /// The turn that answers and stores it.
+    ///
+    /// # Errors
+    /// `Invalid` if nothing is asked.
+    pub(super) async fn into_turn(self, app: &App, scope: &Scope) -> Result<Turn> {
+        let Self { parsed, messages, passages, follows } = self;
+        let input = match follows {
+            _ if !messages.is_empty() => TurnInput::Messages(messages),
+            Some(Followed { conversation, answer: None }) => open_question(app, scope, conversation).await?,
+            _ => return Err(Error::field("input", "is missing; it needs a text or a list of items").into()),
+        };
+        let is_background = parsed.echo.is_background();
+        let mut turn = Turn::of(input).stream(parsed.is_streamed || is_background).sampling(parsed.sampling);
+        turn.conversation = follows.map(|followed| followed.conversation);
+        turn.parent = follows.and_then(|followed| followed.answer);
+        turn.hidden = follows.is_none();
+        turn.model = Some(parsed.model);
+        turn.system_prompt = parsed.instructions;
+        turn.own_prompts_only = true;
+        turn.knowledge = Some(Vec::new());
+        turn.passages = passages;
+        turn.tools = parsed.tools;
+        turn.tool_choice = parsed.tool_choice;
+        turn.parallel_tool_calls = parsed.parallel_tool_calls;
+        turn.max_tool_calls = parsed.max_tool_calls;
+        turn.response_format = parsed.response_format;
+        turn.truncation = if parsed.is_cut { Truncation::Auto } else { Truncation::Disabled };
+        turn.request = Some(parsed.echo.stored());
+        Ok(turn)
+    }
+}
+
+fn joined(prompt: &str, instructions: Option<&str>) -> String {
+    instructions.map_or_else(|| prompt.to_owned(), |more| format!("{prompt}\n\n{more}"))
+}
+
+/// The question at the end of a conversation, which nobody has answered.
+async fn open_question(app: &App, scope: &Scope, id: ConversationId) -> Result<TurnInput> {
+    let page = app.engine.conversations(scope).messages(id, None, aimate_core::PageRequest::first(1)).await?;
+    match page.data.last().map(|listed| &listed.message) {
+        Some(last) if matches!(last.role, MessageRole::User | MessageRole::Tool) => {
+            Ok(TurnInput::Regenerate(last.id))
+        }
+        _ => Err(Error::field("input", "is missing, and the conversation has no open question").into()),
+    }
+}
+
+/// What the request follows.
+async fn followed(app: &App, scope: &Scope, parsed: &ParsedResponse) -> Result<Option<Followed>> {
+    if let Some(id) = parsed.previous {
+        let shown = wire_id::write(PREFIX, id.0);
+        let (run, _) = stored_run(app, scope, &shown).await.map_err(|failure| {
+            if failure.error.kind() == ErrorKind::NotFound { previous_not_found(&shown) } else { failure }
+        })?;
+        if !run.status.is_final() {
+            let why = format!("Previous response with id '{shown}' is still in progress; wait for it, or cancel it");
+            return Err(Error::field("previous_response_id", why).into());
+        }
+        return Ok(Some(Followed { conversation: run.conversation_id, answer: Some(run.message_id) }));
+    }
+    let Some(id) = parsed.conversation else { return Ok(None) };
+    app.engine.conversations(scope).get(id).await.map_err(|error| {
+        if error.kind() == ErrorKind::NotFound {
+            wire_id::missing("conversation", &wire_id::write("conv_", id.0)).with_source(error)
+        } else {
+            error
+        }
+    })?;
+    Ok(Some(Followed { conversation: id, answer: None }))
+}
+
+/// The run of a response that can be read, and what it repeats of its request.
+///
+/// # Errors
+/// `NotFound`, with the id in its text.
+pub(super) async fn stored_run(app: &App, scope: &Scope, id: &str) -> Result<(Run, Echo)> {
+    let missing = || wire_id::missing("response", id);
+    let run = app.engine.runs(scope).get(wire_id::of(PREFIX, "response", id)?.into()).await;
+    let run = run.map_err(|error| {
+        if error.kind() == ErrorKind::NotFound { missing().with_source(error) } else { error }
+    })?;
+    let echo = Echo::read(run.request.as_ref()).filter(Echo::is_stored);
+    let echo = echo.ok_or_else(missing)?;
+    Ok((run, echo))
+}
+
+/// Looks for passages, if that is asked for, and says in the echo what was looked for.
+async fn search(
+    app: &App,
+    scope: &Scope,
+    parsed: &mut ParsedResponse,
+    messages: &[InputMessage],
+) -> Result<Vec<SourcePassage>> {
+    let Some(search) = &parsed.search else { return Ok(Vec::new()) };
+    let last = messages.iter().rev().find(|message| message.role == MessageRole::User);
+    let query = last.and_then(|message| FileSearch::query(&text_of(&message.content)));
+    let Some(query) = query else { return Ok(Vec::new()) };
+    let found = search.find(&app.engine, scope, &query).await?;
+    parsed.echo.queries = Some(vec![query]);
+    Ok(found)
+}
+
+/// What went wrong when a turn was begun, in OpenAI's terms.
+pub(super) fn refused(error: Error, follows: Option<Followed>) -> Failure {
+    let status = StatusCode::BAD_REQUEST;
+    match (error.kind(), follows) {
+        // What is named beside it is looked up before.
+        (ErrorKind::NotFound, _) => Failure::from(error).coded("model_not_found").of_param("model"),
+        (ErrorKind::Conflict, Some(Followed { answer: None, .. })) => {
+            Failure::with_status(error, status).coded("conversation_locked").of_param("conversation")
+        }
+        (ErrorKind::Conflict, _) => Failure::with_status(error, status),
+        (ErrorKind::ContextOverflow, _) => Failure::from(error).of_param("input"),
+        _ => error.into(),
+    }
+}
+
+/// The passages that a run's model was shown.
+pub(super) async fn found(
+    app: &App,
+    scope: &Scope,
+    run: &Run,
+    echo: &Echo,
+) -> Result<Vec<aimate_core::message::Citation>> {
+    let question = run.user_message_id.filter(|_| echo.queries.is_some());
+    let Some(question) = question else { return Ok(Vec::new()) };
+    let message = app.engine.conversations(scope).message(run.conversation_id, question).await?;
+    let passages = message.content.into_iter().filter_map(|part| match part {
+        aimate_core::message::Part::Citation(one) => Some(one),
+        _ => None,
+    });
+    Ok(passages.collect())
+}

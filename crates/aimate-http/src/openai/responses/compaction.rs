@@ -1,0 +1,137 @@
+//! `POST /v1/responses/compact`: a long context as a short one. What users said stays as it
+//! was; the rest is summed up by the model, sealed for its user, and goes back as an item.
+
+use std::collections::HashMap;
+
+use aimate_core::message::{MessageRole, Part};
+use aimate_core::provider::{ChatMessage, ProviderEvent};
+use aimate_core::sealing::Purpose;
+use aimate_core::{Error, Scope};
+use axum::extract::State;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::StreamExt;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::ask::Asked;
+use super::items::user_items;
+use super::object::usage_object;
+use super::request::ResponseBody;
+use super::schema::CompactionSchema;
+use super::unstored;
+use crate::app::App;
+use crate::error::Result;
+use crate::json::Json;
+use crate::openai::wire_id;
+use crate::scope::Caller;
+
+/// What compactions are sealed for.
+const PURPOSE: Purpose = Purpose::new("compaction");
+/// What the text of a compaction begins with.
+const BEGINNING: &str = "Summary of the conversation so far:\n";
+const INSTRUCTION: &str = "Sum up this conversation for the one who goes on with it: what was asked, found, decided and \
+    promised, with names, numbers and exact words where they matter. Write nothing else.";
+
+/// A context that is to be made shorter.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default)]
+pub(crate) struct CompactBody {
+    /// The model that sums it up, as `CONNECTION/MODEL` or a bare name. Required.
+    model: Option<String>,
+    /// A text, or a list of items; or:
+    #[schema(value_type = Option<Object>)]
+    input: Option<Value>,
+    /// the response whose context it is.
+    previous_response_id: Option<String>,
+    /// What the model is told first.
+    instructions: Option<String>,
+    /// Taken and passed over.
+    prompt_cache_key: Option<String>,
+}
+
+/// Makes a context shorter: what users said, and the rest as one sealed item. The output goes
+/// back as `input` as it is. Nothing is stored.
+#[utoipa::path(post, path = "/v1/responses/compact", tag = "responses", request_body = CompactBody,
+    responses((status = 200, body = CompactionSchema)))]
+pub(crate) async fn compact(
+    State(app): State<App>,
+    Caller(scope): Caller,
+    Json(body): Json<CompactBody>,
+) -> Result<Json<Value>> {
+    let is_given = |input: &Option<Value>| input.as_ref().is_some_and(|input| !input.is_null());
+    if !is_given(&body.input) && body.previous_response_id.is_none() {
+        return Err(Error::field("input", "is missing; send it, or `previous_response_id`").into());
+    }
+    let _seat = app.seat(&scope)?;
+    let asked = ResponseBody::to_compact(body.model, body.input, body.previous_response_id, body.instructions);
+    let asked = Asked::read(&app, &scope, asked).await?;
+    let follows = asked.follows;
+    let mut kept = Vec::new();
+    if let Some(followed) = follows {
+        let path = unstored::path(&app, &scope, followed).await?;
+        kept.extend(path.iter().filter(|one| one.role == MessageRole::User).flat_map(user_items));
+    }
+    kept.extend(asked.parsed.items.iter().filter_map(|item| kept_item(&app, item)));
+    let (mut completion, _) = unstored::call(&app, &scope, asked).await?;
+    completion.request.tools = Vec::new();
+    completion.request.tool_choice = None;
+    let question = ChatMessage::new(MessageRole::User, vec![Part::text(INSTRUCTION)]);
+    completion.request.messages.push(question);
+    let mut stream =
+        app.engine.complete(&scope, completion).await.map_err(|error| super::ask::refused(error, follows))?;
+    let mut summary = BEGINNING.to_owned();
+    while let Some(event) = stream.next().await {
+        if let ProviderEvent::Text(text) = event? {
+            summary.push_str(&text);
+        }
+    }
+    let id: Uuid = app.engine.sources().id();
+    let sealed = seal(&app, &scope, &summary).await?;
+    kept.push(json!({"id": wire_id::write("cmp_", id), "type": "compaction", "encrypted_content": sealed}));
+    Ok(Json(json!({
+        "id": wire_id::write("resp_", app.engine.sources().id()),
+        "object": "response.compaction",
+        "created_at": app.engine.sources().now().unix_seconds(),
+        "output": kept,
+        "usage": usage_object(&stream.usage()),
+    })))
+}
+
+/// A user's message as it was, with an id.
+fn kept_item(app: &App, item: &Value) -> Option<Value> {
+    if item.get("role").and_then(Value::as_str) != Some("user") {
+        return None;
+    }
+    let content = match item.get("content")? {
+        Value::String(text) => json!([{"type": "input_text", "text": text}]),
+        parts => parts.clone(),
+    };
+    let id = item.get("id").and_then(Value::as_str).map(str::to_owned);
+    let id = id.unwrap_or_else(|| wire_id::write("msg_", app.engine.sources().id()));
+    Some(json!({"id": id, "type": "message", "role": "user", "status": "completed", "content": content}))
+}
+
+/// Seals `text` for the user.
+async fn seal(app: &App, scope: &Scope, text: &str) -> Result<String> {
+    let sealed = app.engine.seal(scope, PURPOSE, text).await?;
+    Ok(URL_SAFE_NO_PAD.encode(sealed))
+}
+
+/// What is sealed in `items`, opened: by what was sealed.
+pub(super) async fn opened(app: &App, scope: &Scope, items: &[Value]) -> HashMap<String, String> {
+    let mut opened = HashMap::new();
+    for item in items {
+        if item.get("type").and_then(Value::as_str) != Some("compaction") {
+            continue;
+        }
+        let Some(sealed) = item.get("encrypted_content").and_then(Value::as_str) else { continue };
+        let Ok(bytes) = URL_SAFE_NO_PAD.decode(sealed) else { continue };
+        if let Ok(text) = app.engine.open(scope, PURPOSE, bytes).await {
+            opened.insert(sealed.to_owned(), text);
+        }
+    }
+    opened
+}

@@ -1,0 +1,94 @@
+//! What a response repeats of its request, with the values that counted. It is stored with
+//! the run, so that a response is the same whoever reads it, whenever.
+
+use aimate_core::message::Citation;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+/// `include` for the results of a file search.
+pub(super) const SEARCH_RESULTS: &str = "file_search_call.results";
+
+/// What of a request its response repeats, and what the response is made with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Echo {
+    /// The fields of the response object, under their names.
+    pub(super) fields: Map<String, Value>,
+    /// What `include` named.
+    pub(super) include: Vec<String>,
+    /// What was searched for before the answer; `None` if nothing was.
+    pub(super) queries: Option<Vec<String>>,
+}
+
+impl Default for Echo {
+    /// What an answer says that was asked for in another way.
+    fn default() -> Self {
+        let fields = json!({
+            "instructions": null, "previous_response_id": null, "conversation": null, "tools": [],
+            "tool_choice": "auto", "parallel_tool_calls": true, "truncation": "disabled",
+            "text": {"format": {"type": "text"}}, "temperature": 1.0, "top_p": 1.0,
+            "presence_penalty": 0.0, "frequency_penalty": 0.0, "top_logprobs": 0, "reasoning": null,
+            "max_output_tokens": null, "max_tool_calls": null, "store": true, "background": false,
+            "service_tier": "default", "metadata": {}, "safety_identifier": null,
+            "prompt_cache_key": null,
+        });
+        let fields = if let Value::Object(fields) = fields { fields } else { Map::new() };
+        Self { fields, include: Vec::new(), queries: None }
+    }
+}
+
+impl Echo {
+    /// That of a stored run; `None` if its answer was asked for in another way, or is none
+    /// of this version's.
+    pub(super) fn read(stored: Option<&Value>) -> Option<Self> {
+        Self::deserialize(stored?).ok()
+    }
+
+    /// As it is stored.
+    pub(super) fn stored(&self) -> Value {
+        // Invariant: it is plain data, which JSON can always hold.
+        serde_json::to_value(self).unwrap_or_default()
+    }
+
+    /// Sets a field of the response.
+    pub(super) fn set(&mut self, name: &str, value: impl Into<Value>) {
+        self.fields.insert(name.to_owned(), value.into());
+    }
+
+    fn is(&self, name: &str) -> bool {
+        self.fields.get(name).and_then(Value::as_bool).unwrap_or(false)
+    }
+
+    /// Whether the response runs by itself.
+    pub(super) fn is_background(&self) -> bool {
+        self.is("background")
+    }
+
+    /// Whether the response can be read again.
+    pub(super) fn is_stored(&self) -> bool {
+        self.is("store")
+    }
+
+    /// Whether something was asked to be included.
+    pub(super) fn includes(&self, what: &str) -> bool {
+        self.include.iter().any(|one| one == what)
+    }
+
+    /// The file search as an item; `None` if nothing was searched for.
+    pub(super) fn search_item(&self, id: &str, status: &str, found: &[Citation]) -> Option<Value> {
+        let queries = self.queries.as_ref()?;
+        let results = (self.includes(SEARCH_RESULTS) && status == "completed").then(|| {
+            let results = found.iter().map(|one| {
+                json!({
+                    "file_id": super::annotation::file_id(one), "filename": one.title,
+                    "score": one.score.clamp(0.0, 1.0), "attributes": {}, "text": one.text,
+                })
+            });
+            Value::from(results.collect::<Vec<_>>())
+        });
+        Some(json!({
+            "id": id, "type": "file_search_call", "status": status, "queries": queries,
+            "results": results,
+        }))
+    }
+}

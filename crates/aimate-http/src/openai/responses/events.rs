@@ -1,0 +1,420 @@
+//! The events of a response as a pure function of its run's log: the same log gives the same
+//! events with the same numbers, whoever asks, whenever, in whatever process.
+
+use aimate_core::MessageId;
+use aimate_core::chat::event::ChatEvent;
+use aimate_core::message::{Citation, ToolCall, ToolResult};
+use aimate_core::usage::TokenUsage;
+use bytes::{BufMut, Bytes, BytesMut};
+use serde_json::{Value, json};
+
+use super::annotation::{marked, unmarked};
+use super::frame::Frames;
+use super::object::{Head, Outcome, State};
+use super::output::{
+    ItemKind, call_status, function_item, mcp_item, reasoning_item, status, text_item, text_part,
+};
+use crate::openai::write::put;
+
+/// Turns the events of a run into those of a response.
+pub(super) struct ResponseEvents {
+    pub(super) head: Head,
+    frames: Frames,
+    /// The answer's message, from which the ids of items are made.
+    message: MessageId,
+    /// The items that are done, by `output_index`.
+    output: Vec<Option<Value>>,
+    /// The item that grows.
+    open: Option<OpenItem>,
+    /// Calls that have not returned.
+    calls: Vec<OpenCall>,
+    /// Parts of the answer so far.
+    parts: usize,
+    /// Items before which nothing is taken for reasoning any more.
+    settled: usize,
+    /// What the search found.
+    pub(super) found: Vec<Citation>,
+    has_marks: bool,
+}
+
+/// An item that grows.
+struct OpenItem {
+    kind: ItemKind,
+    id: String,
+    index: usize,
+    text: String,
+    /// `,"item_id":…,"output_index":…,` and what else each delta begins with.
+    delta: Bytes,
+}
+
+/// A call that aiMate makes.
+struct OpenCall {
+    call: ToolCall,
+    id: String,
+    index: usize,
+}
+
+impl ResponseEvents {
+    /// Those of a response whose answer is `message`.
+    pub(super) fn new(head: Head, message: MessageId, frames: Frames) -> Self {
+        Self {
+            head,
+            frames,
+            message,
+            output: Vec::new(),
+            open: None,
+            calls: Vec::new(),
+            parts: 0,
+            settled: 0,
+            found: Vec::new(),
+            has_marks: false,
+        }
+    }
+
+    /// The next frame to send.
+    pub(super) fn pop(&mut self) -> Option<Bytes> {
+        self.frames.pop()
+    }
+
+    /// Whether there is nothing to send.
+    pub(super) fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    /// Takes an event of the run that is not its last.
+    pub(super) fn apply(&mut self, event: &ChatEvent) {
+        match event {
+            ChatEvent::Started(started) => {
+                self.message = started.message_id;
+                self.head.model.clone_from(&started.model);
+                self.begin();
+            }
+            ChatEvent::Retrieved { citations } => {
+                self.found.clone_from(citations);
+                self.close(true);
+            }
+            ChatEvent::Text { text } => self.more(ItemKind::Message, text),
+            ChatEvent::Reasoning { text } => self.more(ItemKind::Reasoning, text),
+            ChatEvent::TextWasReasoning => self.text_was_reasoning(),
+            ChatEvent::ToolCalled { call } if call.is_made_here => self.called(call),
+            ChatEvent::ToolCalled { call } => self.function(call),
+            ChatEvent::ToolReturned(result) => self.returned(result),
+            // A part of the answer that is no item.
+            ChatEvent::Extra { .. } => {
+                self.close(true);
+                self.parts += 1;
+            }
+            ChatEvent::ApprovalRequired { .. }
+            | ChatEvent::ToolProgress { .. }
+            | ChatEvent::InputRequired { .. }
+            | ChatEvent::Warning { .. }
+            | ChatEvent::Finished(_)
+            | ChatEvent::Error { .. } => {}
+        }
+    }
+
+    /// The first events of the response.
+    pub(super) fn begin(&mut self) {
+        let is_background = self.head.echo.is_background();
+        let state = if is_background { State::Queued } else { State::InProgress };
+        self.response_event("response.created", &Outcome::begun(state));
+        if is_background {
+            self.response_event("response.queued", &Outcome::begun(State::Queued));
+        }
+        self.response_event("response.in_progress", &Outcome::begun(State::InProgress));
+        let id = ItemKind::FileSearch.id(self.message, 0);
+        let Some(item) = self.head.echo.search_item(&id, "in_progress", &[]) else { return };
+        let index = self.add(&item);
+        self.search_event("in_progress", &id, index);
+        self.search_event("searching", &id, index);
+        self.open = Some(OpenItem {
+            kind: ItemKind::FileSearch,
+            id,
+            index,
+            text: String::new(),
+            delta: Bytes::new(),
+        });
+    }
+
+    /// Closes what is open and ends the stream with `last`.
+    pub(super) fn finish(&mut self, last: &Outcome) {
+        self.close_all(last.state.is_whole());
+        self.response_event(last.state.event(), last);
+        self.frames.done();
+    }
+
+    /// Ends a stream of which nothing is stored: its items are what was sent.
+    pub(super) fn finish_with(&mut self, state: State, usage: TokenUsage, now: i64) -> Outcome {
+        self.close_all(state.is_whole());
+        let last = Outcome { state, output: self.output(), usage: Some(usage), ended_at: Some(now) };
+        self.response_event(last.state.event(), &last);
+        self.frames.done();
+        last
+    }
+
+    /// The items that are done.
+    pub(super) fn output(&self) -> Vec<Value> {
+        self.output.iter().flatten().cloned().collect()
+    }
+
+    /// Closes what is open.
+    pub(super) fn close_all(&mut self, is_whole: bool) {
+        self.close_last(is_whole);
+        for call in std::mem::take(&mut self.calls) {
+            self.end_call(call, None);
+        }
+    }
+
+    fn response_event(&mut self, name: &str, outcome: &Outcome) {
+        let head = &self.head;
+        self.frames.event(name, |out| {
+            out.put_slice(b",\"response\":");
+            put(out, &head.response(outcome));
+        });
+    }
+
+    /// Announces an item and gives its place.
+    fn add(&mut self, item: &Value) -> usize {
+        let index = self.output.len();
+        self.output.push(None);
+        self.item_event("response.output_item.added", index, item);
+        index
+    }
+
+    fn done(&mut self, index: usize, item: Value) {
+        self.item_event("response.output_item.done", index, &item);
+        if let Some(place) = self.output.get_mut(index) {
+            *place = Some(item);
+        }
+    }
+
+    fn item_event(&mut self, name: &str, index: usize, item: &Value) {
+        self.frames.event(name, |out| {
+            out.put_slice(b",\"output_index\":");
+            put(out, &index);
+            out.put_slice(b",\"item\":");
+            put(out, item);
+        });
+    }
+
+    fn search_event(&mut self, what: &str, id: &str, index: usize) {
+        self.frames.event(&format!("response.file_search_call.{what}"), |out| put_place(out, id, index));
+    }
+
+    /// More of an item that grows.
+    fn more(&mut self, kind: ItemKind, text: &str) {
+        if self.open.as_ref().is_none_or(|open| open.kind != kind) {
+            self.close(true);
+            self.open_item(kind);
+        }
+        let Some(open) = &mut self.open else { return };
+        open.text.push_str(text);
+        let name = if kind == ItemKind::Message {
+            "response.output_text.delta"
+        } else {
+            "response.reasoning_text.delta"
+        };
+        self.frames.event(name, |out| {
+            out.put_slice(&open.delta);
+            put(out, text);
+            if kind == ItemKind::Message {
+                out.put_slice(b",\"logprobs\":[]");
+            }
+        });
+    }
+
+    fn open_item(&mut self, kind: ItemKind) {
+        let id = kind.id(self.message, self.parts);
+        self.parts += 1;
+        let is_text = kind == ItemKind::Message;
+        let item = if is_text {
+            json!({"id": id, "type": "message", "role": "assistant", "status": "in_progress", "content": []})
+        } else {
+            json!({"id": id, "type": "reasoning", "status": "in_progress", "summary": [], "content": []})
+        };
+        let index = self.add(&item);
+        let mut delta = BytesMut::new();
+        put_place(&mut delta, &id, index);
+        delta.put_slice(b",\"content_index\":0");
+        let mut open =
+            OpenItem { kind, id, index, text: String::new(), delta: Bytes::copy_from_slice(&delta) };
+        self.part_event("response.content_part.added", &open, &open.part(&[]));
+        delta.put_slice(b",\"delta\":");
+        open.delta = delta.freeze();
+        self.open = Some(open);
+    }
+
+    fn part_event(&mut self, name: &str, open: &OpenItem, part: &Value) {
+        let response = self.head.wire_id();
+        self.frames.event(name, |out| {
+            put_place(out, &open.id, open.index);
+            out.put_slice(b",\"content_index\":0,\"part\":");
+            put(out, part);
+            // Some clients look for it here.
+            out.put_slice(b",\"response_id\":");
+            put(out, &response);
+        });
+    }
+
+    /// Closes the item that grows: something else follows it.
+    fn close(&mut self, is_whole: bool) {
+        self.close_item(is_whole, false);
+    }
+
+    /// Closes the item that grows: nothing follows it.
+    fn close_last(&mut self, is_whole: bool) {
+        self.close_item(is_whole, true);
+    }
+
+    fn close_item(&mut self, is_whole: bool, is_last: bool) {
+        let Some(open) = self.open.take() else { return };
+        let status = status(is_whole);
+        match open.kind {
+            ItemKind::Message => self.close_text(&open, status, is_last),
+            ItemKind::FileSearch => self.close_search(&open),
+            _ => {
+                self.frames.event("response.reasoning_text.done", |out| {
+                    put_place(out, &open.id, open.index);
+                    out.put_slice(b",\"content_index\":0,\"text\":");
+                    put(out, &open.text);
+                });
+                self.part_event("response.content_part.done", &open, &open.part(&[]));
+                self.done(open.index, reasoning_item(&open.id, &open.text, status));
+            }
+        }
+    }
+
+    fn close_text(&mut self, open: &OpenItem, status: &str, is_last: bool) {
+        let mut annotations = marked(&open.text, &self.found);
+        self.has_marks |= !annotations.is_empty();
+        if is_last && !self.has_marks && self.head.echo.queries.is_some() {
+            annotations = unmarked(&open.text, &self.found);
+        }
+        for (n, annotation) in annotations.iter().enumerate() {
+            self.frames.event("response.output_text.annotation.added", |out| {
+                put_place(out, &open.id, open.index);
+                out.put_slice(b",\"content_index\":0,\"annotation_index\":");
+                put(out, &n);
+                out.put_slice(b",\"annotation\":");
+                put(out, annotation);
+            });
+        }
+        self.frames.event("response.output_text.done", |out| {
+            put_place(out, &open.id, open.index);
+            out.put_slice(b",\"content_index\":0,\"text\":");
+            put(out, &open.text);
+            out.put_slice(b",\"logprobs\":[]");
+        });
+        self.part_event("response.content_part.done", open, &open.part(&annotations));
+        self.done(open.index, text_item(&open.id, &open.text, &annotations, status));
+    }
+
+    fn close_search(&mut self, open: &OpenItem) {
+        self.search_event("completed", &open.id, open.index);
+        if let Some(item) = self.head.echo.search_item(&open.id, "completed", &self.found) {
+            self.done(open.index, item);
+        }
+    }
+
+    /// What was sent as text stays sent; that it was none shows in the response at the end.
+    fn text_was_reasoning(&mut self) {
+        self.close(true);
+        let mut thought = String::new();
+        let mut first = None;
+        for item in self.output.iter_mut().skip(self.settled) {
+            let kind = item.as_ref().and_then(|item| item.get("type")?.as_str()).unwrap_or_default();
+            if !matches!(kind, "message" | "reasoning") {
+                continue;
+            }
+            let text = item.as_ref().and_then(|item| item.pointer("/content/0/text")?.as_str());
+            thought.push_str(text.unwrap_or_default());
+            *item = None;
+            self.parts = self.parts.saturating_sub(1);
+            first = first.or(Some(item));
+        }
+        let Some(place) = first else { return };
+        let id = ItemKind::Reasoning.id(self.message, self.parts);
+        *place = Some(reasoning_item(&id, &thought, "completed"));
+        self.parts += 1;
+    }
+
+    /// A call of the client's own function, which comes whole.
+    fn function(&mut self, call: &ToolCall) {
+        self.close(true);
+        let id = ItemKind::FunctionCall.id(self.message, self.parts);
+        self.parts += 1;
+        let index = self.add(&function_item(&id, call, "", "in_progress"));
+        let arguments = call.arguments_json();
+        self.arguments("response.function_call_arguments", &id, index, call, &arguments);
+        self.done(index, function_item(&id, call, &arguments, "completed"));
+    }
+
+    fn arguments(&mut self, kind: &str, id: &str, index: usize, call: &ToolCall, arguments: &str) {
+        self.frames.event(&format!("{kind}.delta"), |out| {
+            put_place(out, id, index);
+            out.put_slice(b",\"delta\":");
+            put(out, arguments);
+        });
+        self.frames.event(&format!("{kind}.done"), |out| {
+            put_place(out, id, index);
+            out.put_slice(b",\"name\":");
+            put(out, &call.name);
+            out.put_slice(b",\"arguments\":");
+            put(out, arguments);
+        });
+    }
+
+    /// A call that aiMate makes begins.
+    fn called(&mut self, call: &ToolCall) {
+        self.close(true);
+        let id = ItemKind::McpCall.id(self.message, self.parts);
+        self.parts += 1;
+        let index = self.add(&mcp_item(&id, call, "", None, "in_progress"));
+        self.frames.event("response.mcp_call.in_progress", |out| put_place(out, &id, index));
+        self.arguments("response.mcp_call_arguments", &id, index, call, &call.arguments_json());
+        self.calls.push(OpenCall { call: call.clone(), id, index });
+    }
+
+    fn returned(&mut self, result: &ToolResult) {
+        self.close(true);
+        self.parts += 1;
+        self.settled = self.output.len();
+        let at = self.calls.iter().position(|open| open.call.id == result.id);
+        if let Some(at) = at {
+            let open = self.calls.remove(at);
+            self.end_call(open, Some(result));
+        }
+    }
+
+    fn end_call(&mut self, open: OpenCall, result: Option<&ToolResult>) {
+        let OpenCall { call, id, index } = open;
+        let status = call_status(result);
+        let name =
+            if status == "completed" { "response.mcp_call.completed" } else { "response.mcp_call.failed" };
+        self.frames.event(name, |out| put_place(out, &id, index));
+        self.done(index, mcp_item(&id, &call, &call.arguments_json(), result, status));
+    }
+}
+
+impl OpenItem {
+    /// Its content.
+    fn part(&self, annotations: &[Value]) -> Value {
+        if self.kind == ItemKind::Message {
+            text_part(&self.text, annotations)
+        } else {
+            json!({"type": "reasoning_text", "text": self.text})
+        }
+    }
+}
+
+/// Writes which item an event is about.
+fn put_place(out: &mut BytesMut, id: &str, index: usize) {
+    out.put_slice(b",\"item_id\":");
+    put(out, id);
+    out.put_slice(b",\"output_index\":");
+    put(out, &index);
+}
+
+#[cfg(test)]
+#[path = "events_tests.rs"]
+mod tests;

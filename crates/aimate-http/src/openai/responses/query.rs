@@ -1,0 +1,186 @@
+//! The queries of responses. `include[]` may come several times, which is why they are read
+//! here and not by serde.
+
+use aimate_core::Error;
+use serde_json::Value;
+use utoipa::IntoParams;
+
+use super::request;
+use super::schema::ItemList;
+use crate::error::Result;
+use crate::openai::wire_id;
+
+/// Items of a page where the caller does not say, and at most.
+const LIMITS: (usize, usize) = (20, 100);
+
+/// How a response is read. Other fields are passed over.
+#[derive(Debug, Default, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct RetrieveQuery {
+    /// Whether its events are sent.
+    #[param(required = false)]
+    pub(super) stream: bool,
+    /// The number of the last event that is known.
+    pub(super) starting_after: Option<u64>,
+    /// What is included beside the answer.
+    #[param(rename = "include[]", required = false)]
+    pub(super) include: Vec<String>,
+}
+
+/// Which items are listed. Other fields are passed over.
+#[derive(Debug, Default, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ItemQuery {
+    /// Items at most, 1 to 100; default 20.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<usize>,
+    /// `asc` or `desc`, the default: newest first.
+    order: Option<String>,
+    /// The id of an item: what follows it is listed.
+    after: Option<String>,
+}
+
+fn pairs(query: Option<&str>) -> impl Iterator<Item = (String, String)> {
+    form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned()
+}
+
+impl RetrieveQuery {
+    pub(super) fn read(query: Option<&str>) -> Result<Self> {
+        let mut read = Self::default();
+        for (name, value) in pairs(query) {
+            match name.as_str() {
+                "stream" => {
+                    read.stream = match value.to_ascii_lowercase().as_str() {
+                        "true" | "1" => true,
+                        "false" | "0" => false,
+                        _ => return Err(Error::field("stream", "must be `true` or `false`").into()),
+                    };
+                }
+                "starting_after" => {
+                    let number = value.parse();
+                    let number = number
+                        .map_err(|_| Error::field("starting_after", "must be the number of an event"))?;
+                    read.starting_after = Some(number);
+                }
+                "include" | "include[]" => read.include.push(value),
+                _ => {}
+            }
+        }
+        read.include = request::include(Some(read.include))?;
+        Ok(read)
+    }
+}
+
+impl ItemQuery {
+    pub(super) fn read(query: Option<&str>) -> Result<Self> {
+        let mut read = Self::default();
+        for (name, value) in pairs(query) {
+            match name.as_str() {
+                "limit" => {
+                    let (_, most) = LIMITS;
+                    let limit = value.parse().ok().filter(|limit| (1..=most).contains(limit));
+                    let why = format!("must be 1 to {most}");
+                    read.limit = Some(limit.ok_or_else(|| Error::field("limit", why))?);
+                }
+                "order" => {
+                    request::one_of("order", Some(&value), &["asc", "desc"])?;
+                    read.order = Some(value);
+                }
+                "after" => read.after = Some(value),
+                "include" | "include[]" => drop(request::include(Some(vec![value]))?),
+                _ => {}
+            }
+        }
+        Ok(read)
+    }
+
+    fn limit(&self) -> usize {
+        self.limit.unwrap_or(LIMITS.0)
+    }
+
+    fn is_ascending(&self) -> bool {
+        self.order.as_deref() == Some("asc")
+    }
+
+    /// Whether a page can be made of these items, newest first, without older ones.
+    pub(super) fn is_enough(&self, items: &[Value]) -> bool {
+        if self.is_ascending() {
+            return false;
+        }
+        let from = match &self.after {
+            None => Some(0),
+            Some(after) => items.iter().position(|item| item["id"] == after.as_str()).map(|at| at + 1),
+        };
+        from.is_some_and(|from| items.len() > from + self.limit())
+    }
+
+    /// The page out of all items, newest first.
+    ///
+    /// # Errors
+    /// `Invalid` if `after` is none of them.
+    pub(super) fn list(&self, mut items: Vec<Value>) -> Result<ItemList> {
+        if self.is_ascending() {
+            items.reverse();
+        }
+        if let Some(after) = &self.after {
+            let at = items.iter().position(|item| item["id"] == after.as_str());
+            let at = at.ok_or_else(|| {
+                Error::field("after", format!("`{}` is no id of this list", wire_id::shown(after)))
+            })?;
+            items.drain(..=at);
+        }
+        let has_more = items.len() > self.limit();
+        items.truncate(self.limit());
+        let id = |item: Option<&Value>| item.and_then(|item| Some(item.get("id")?.as_str()?.to_owned()));
+        Ok(ItemList {
+            object: "list",
+            first_id: id(items.first()),
+            last_id: id(items.last()),
+            data: items,
+            has_more,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn newest_first() -> Vec<Value> {
+        (1..=5).rev().map(|n| json!({"id": format!("msg_{n}")})).collect()
+    }
+
+    fn ids(query: &str) -> (Vec<String>, bool) {
+        let list = ItemQuery::read(Some(query)).unwrap().list(newest_first()).unwrap();
+        let ids = list.data.iter().map(|item| item["id"].as_str().unwrap()[4..].to_owned());
+        (ids.collect(), list.has_more)
+    }
+
+    #[test]
+    fn pages_go_on_after_an_item_in_both_orders() {
+        let owned = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+        assert_eq!(ids("limit=2"), (owned(&["5", "4"]), true));
+        assert_eq!(ids("limit=2&after=msg_4"), (owned(&["3", "2"]), true));
+        assert_eq!(ids("limit=2&after=msg_3"), (owned(&["2", "1"]), false));
+        assert_eq!(ids("order=asc&limit=2&after=msg_2"), (owned(&["3", "4"]), true));
+        assert_eq!(ids("x=1&include[]=reasoning.encrypted_content").0.len(), 5);
+    }
+
+    #[test]
+    fn nonsense_is_named() {
+        let wrong = |query: &str| match ItemQuery::read(Some(query)).and_then(|read| read.list(newest_first())) {
+            Err(failure) => failure.error.fields()[0].path.clone(),
+            Ok(_) => panic!("{query}"),
+        };
+        assert_eq!(wrong("limit=0"), "limit");
+        assert_eq!(wrong("limit=101"), "limit");
+        assert_eq!(wrong("order=up"), "order");
+        assert_eq!(wrong("after=msg_9"), "after");
+        assert_eq!(wrong("include[]=all"), "include[0]");
+        assert!(RetrieveQuery::read(Some("stream=maybe")).is_err());
+        assert!(RetrieveQuery::read(Some("starting_after=-1")).is_err());
+        let read = RetrieveQuery::read(Some("stream=true&starting_after=3")).unwrap();
+        assert_eq!((read.stream, read.starting_after), (true, Some(3)));
+    }
+}

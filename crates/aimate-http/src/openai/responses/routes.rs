@@ -1,0 +1,207 @@
+//! The routes of responses.
+
+use std::time::Duration;
+
+use aimate_core::chat::event::ChatEvent;
+use aimate_core::{Answer, Error, PageRequest, Scope};
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::Uri;
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::ask::{Asked, refused, stored_run};
+use super::body::{StoredBody, stored_response};
+use super::echo::Echo;
+use super::frame::{Frames, Framing};
+use super::items::items;
+use super::object::{Head, Outcome, State as ResponseState};
+use super::query::{ItemQuery, RetrieveQuery};
+use super::request::ResponseBody;
+use super::schema::{DeletedResponse, InputTokens, ItemList, ResponseEventSchema, ResponseSchema};
+use super::unstored::{self, UnstoredBody};
+use crate::app::{App, Seat};
+use crate::error::Result;
+use crate::json::Json;
+use crate::path::Path;
+use crate::scope::Caller;
+use crate::sse;
+
+/// How long a cancelled response may take to end.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
+/// Messages of a context that are read for a list of its items.
+const MAX_MESSAGES: usize = 20_000;
+
+/// Answers a question. The response is stored, unless `store` is false, and others can follow
+/// it.
+#[utoipa::path(post, path = "/v1/responses", tag = "responses", request_body = ResponseBody,
+    responses((status = 200, content((ResponseSchema = "application/json"), (ResponseEventSchema = "text/event-stream")))))]
+pub(crate) async fn create(
+    State(app): State<App>,
+    Caller(scope): Caller,
+    Json(body): Json<ResponseBody>,
+) -> Result<Response> {
+    let asked = Asked::read(&app, &scope, body).await?;
+    let seat = app.seat(&scope)?;
+    // What is added to a conversation is stored, whether or not the response can be read again.
+    let is_run = asked.parsed.is_stored() || asked.parsed.conversation.is_some();
+    if is_run { stored(&app, &scope, asked, seat).await } else { unstored(&app, &scope, asked, seat).await }
+}
+
+/// Begins a stored response.
+pub(super) async fn begin(app: &App, scope: &Scope, asked: Asked) -> Result<(Answer, Echo)> {
+    let (follows, echo) = (asked.follows, asked.parsed.echo.clone());
+    let turn = asked.into_turn(app, scope).await?;
+    let answer = app.engine.chat(scope, turn).await.map_err(|error| refused(error, follows))?;
+    Ok((answer, echo))
+}
+
+async fn stored(app: &App, scope: &Scope, asked: Asked, seat: Seat) -> Result<Response> {
+    let is_streamed = asked.parsed.is_streamed;
+    let (mut answer, echo) = begin(app, scope, asked).await?;
+    let is_background = echo.is_background();
+    if is_streamed {
+        let mut body = StoredBody::new(app, scope, answer, echo, Frames::new(Framing::Sse, None));
+        if !is_background {
+            body.begun().await?;
+        }
+        return Ok(sse::response(app, body, seat));
+    }
+    if is_background {
+        let run = app.engine.runs(scope).get(answer.run_id()).await?;
+        let head = Head::of_run(&run, echo);
+        return Ok(Json(head.response(&Outcome::begun(ResponseState::Queued))).into_response());
+    }
+    answer.finished_or_waiting().await?;
+    let run = app.engine.runs(scope).get(answer.run_id()).await?;
+    Ok(Json(stored_response(app, scope, &run, echo).await?).into_response())
+}
+
+async fn unstored(app: &App, scope: &Scope, asked: Asked, seat: Seat) -> Result<Response> {
+    let (is_streamed, follows) = (asked.parsed.is_streamed, asked.follows);
+    let (completion, echo) = unstored::call(app, scope, asked).await?;
+    let stream = app.engine.complete(scope, completion).await.map_err(|error| refused(error, follows))?;
+    let body = UnstoredBody::new(app.engine.sources(), stream, echo, Frames::new(Framing::Sse, None));
+    if is_streamed {
+        return Ok(sse::response(app, body, seat));
+    }
+    Ok(Json(body.collect().await?).into_response())
+}
+
+/// Returns a response, or its events: with `stream`, those after `starting_after`.
+#[utoipa::path(get, path = "/v1/responses/{id}", tag = "responses",
+    params(("id" = String, Path, description = "The id of a response"), RetrieveQuery),
+    responses((status = 200, content((ResponseSchema = "application/json"), (ResponseEventSchema = "text/event-stream")))))]
+pub(crate) async fn retrieve(
+    State(app): State<App>,
+    Caller(scope): Caller,
+    Path(id): Path<String>,
+    uri: Uri,
+) -> Result<Response> {
+    let query = RetrieveQuery::read(uri.query())?;
+    let (run, mut echo) = stored_run(&app, &scope, &id).await?;
+    if query.stream {
+        let seat = app.seat(&scope)?;
+        let answer = app.engine.runs(&scope).attach(run.id, 0).await?;
+        let frames = Frames::new(Framing::Sse, query.starting_after);
+        return Ok(sse::response(&app, StoredBody::new(&app, &scope, answer, echo, frames), seat));
+    }
+    echo.include.extend(query.include);
+    Ok(Json(stored_response(&app, &scope, &run, echo).await?).into_response())
+}
+
+/// Deletes a response. Responses that follow it stay.
+#[utoipa::path(delete, path = "/v1/responses/{id}", tag = "responses",
+    params(("id" = String, Path, description = "The id of a response")),
+    responses((status = 200, body = DeletedResponse)))]
+pub(crate) async fn delete(
+    State(app): State<App>,
+    Caller(scope): Caller,
+    Path(id): Path<String>,
+) -> Result<Json<DeletedResponse>> {
+    let (run, _) = stored_run(&app, &scope, &id).await?;
+    app.engine.runs(&scope).forget(run.id).await?;
+    Ok(Json(DeletedResponse { id, object: "response.deleted", deleted: true }))
+}
+
+/// Cancels a response that was begun with `background`. One that is over stays as it is.
+#[utoipa::path(post, path = "/v1/responses/{id}/cancel", tag = "responses",
+    params(("id" = String, Path, description = "The id of a response")),
+    responses((status = 200, body = ResponseSchema)))]
+pub(crate) async fn cancel(
+    State(app): State<App>,
+    Caller(scope): Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Value>> {
+    let (mut run, echo) = stored_run(&app, &scope, &id).await?;
+    if !echo.is_background() {
+        let why = "only a response that was begun with `background` can be cancelled";
+        return Err(Error::field("response_id", why).into());
+    }
+    if !run.status.is_final() {
+        let _seat = app.seat(&scope)?;
+        let runs = app.engine.runs(&scope);
+        run = runs.cancel(run.id).await?;
+        if !run.status.is_final() {
+            let mut answer = runs.attach(run.id, 0).await?;
+            let ended = async {
+                while let Some(events) = answer.next_batch().await {
+                    if events.iter().any(|(_, event): &(u64, std::sync::Arc<ChatEvent>)| event.is_final()) {
+                        break;
+                    }
+                }
+            };
+            // One that takes longer is told as it is.
+            let _ = timeout(CANCEL_TIMEOUT, ended).await;
+            run = runs.get(run.id).await?;
+        }
+    }
+    Ok(Json(stored_response(&app, &scope, &run, echo).await?))
+}
+
+/// Lists what the model was shown for a response: its own input, and the items that it follows.
+#[utoipa::path(get, path = "/v1/responses/{id}/input_items", tag = "responses",
+    params(("id" = String, Path, description = "The id of a response"), ItemQuery),
+    responses((status = 200, body = ItemList)))]
+pub(crate) async fn input_items(
+    State(app): State<App>,
+    Caller(scope): Caller,
+    Path(id): Path<String>,
+    uri: Uri,
+) -> Result<Json<ItemList>> {
+    let query = ItemQuery::read(uri.query())?;
+    let (run, _) = stored_run(&app, &scope, &id).await?;
+    let conversations = app.engine.conversations(&scope);
+    let mut page = PageRequest::first(PageRequest::MAX_LIMIT);
+    // Newest first.
+    let mut all: Vec<Value> = Vec::new();
+    let mut count = 0;
+    while let Some(leaf) = run.user_message_id {
+        let read = conversations.messages(run.conversation_id, Some(leaf), page).await?;
+        count += read.data.len();
+        for listed in read.data.iter().rev() {
+            all.extend(items(&listed.message).into_iter().rev());
+        }
+        match read.next {
+            Some(next) if count < MAX_MESSAGES && !query.is_enough(&all) => page.after = Some(next),
+            _ => break,
+        }
+    }
+    Ok(Json(query.list(all)?))
+}
+
+/// Counts what a model would be shown for a request.
+#[utoipa::path(post, path = "/v1/responses/input_tokens", tag = "responses", request_body = ResponseBody,
+    responses((status = 200, body = InputTokens)))]
+pub(crate) async fn input_tokens(
+    State(app): State<App>,
+    Caller(scope): Caller,
+    Json(body): Json<ResponseBody>,
+) -> Result<Json<InputTokens>> {
+    let asked = Asked::read(&app, &scope, body).await?;
+    let follows = asked.follows;
+    let turn = asked.into_turn(&app, &scope).await?;
+    let counted = app.engine.count_prompt_tokens(&scope, turn).await;
+    let input_tokens = counted.map_err(|error| refused(error, follows))?;
+    Ok(Json(InputTokens { object: "response.input_tokens", input_tokens }))
+}

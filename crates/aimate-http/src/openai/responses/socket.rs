@@ -1,0 +1,304 @@
+//! `GET /v1/responses` as a `WebSocket`: a second door to the same responses. Each message asks
+//! for one, and its events come as messages; one is answered after the other.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use aimate_core::chat::InputMessage;
+use aimate_core::message::MessageRole;
+use aimate_core::{Error, Scope};
+use axum::extract::FromRequestParts;
+use axum::extract::State;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
+use axum::response::Response;
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::time::{Instant, interval, sleep_until};
+
+use super::ask::{Asked, refused};
+use super::body::StoredBody;
+use super::frame::{Frames, Framing};
+use super::request::{ResponseBody, previous_not_found};
+use super::routes::begin;
+use super::unstored::{self, UnstoredBody};
+use crate::app::{App, Seat};
+use crate::error::{Failure, Result};
+use crate::json;
+use crate::openai::wire_id;
+use crate::origin;
+use crate::scope::Caller;
+
+/// How long a connection may last.
+const LIFETIME: Duration = Duration::from_secs(60 * 60);
+/// Bytes of a message at most.
+const MAX_MESSAGE: usize = 24 * 1024 * 1024;
+/// Messages that may wait for the one that is answered, and their bytes: then the client
+/// waits.
+const MAX_WAITING: (usize, usize) = (128, MAX_MESSAGE);
+/// How often is looked whether the server is shutting down.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Who asks, as one who posts would.
+pub(crate) struct Upgrade {
+    scope: Scope,
+    head: Parts,
+    socket: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+}
+
+impl FromRequestParts<App> for Upgrade {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
+        origin::check_socket(&app.options, &parts.headers)?;
+        let mut head = parts.clone();
+        head.method = Method::POST;
+        let Caller(scope) = Caller::from_request_parts(&mut head, app).await?;
+        let socket = WebSocketUpgrade::from_request_parts(parts, app).await;
+        Ok(Self { scope, head, socket })
+    }
+}
+
+/// Opens a `WebSocket`. Each message is a `response.create` with the fields of a request; the
+/// events of its response come as messages. One that is not stored can be followed on the same
+/// connection.
+#[utoipa::path(get, path = "/v1/responses", tag = "responses",
+    responses((status = 101, description = "The connection is a WebSocket from here on"),
+        (status = 426, description = "It is no WebSocket")))]
+pub(crate) async fn connect(State(app): State<App>, upgrade: Upgrade) -> Result<Response> {
+    let Upgrade { scope, head, socket } = upgrade;
+    let socket = socket.map_err(|rejection| {
+        let error = Error::invalid(
+            "this path is a WebSocket: connect with `Upgrade: websocket`, or send `POST` for a response",
+        );
+        Failure::with_status(error.with_source(rejection), StatusCode::UPGRADE_REQUIRED)
+    })?;
+    let seat = app.seat(&scope)?;
+    let most = MAX_MESSAGE.min(app.options.body_limit);
+    let socket = socket.max_message_size(most).max_frame_size(most);
+    Ok(socket.on_upgrade(move |socket| async move {
+        let mut connection = Connection {
+            app,
+            head,
+            socket,
+            waiting: VecDeque::new(),
+            memory: None,
+            _seat: seat,
+        };
+        connection.serve().await;
+    }))
+}
+
+struct Connection {
+    app: App,
+    /// The request that opened it: who sent it is asked for anew with each message.
+    head: Parts,
+    socket: WebSocket,
+    /// Messages that came while one was answered.
+    waiting: VecDeque<Utf8Bytes>,
+    /// The last response that was not stored.
+    memory: Option<Remembered>,
+    _seat: Seat,
+}
+
+/// A response that only this connection knows, with all that was said.
+struct Remembered {
+    id: String,
+    messages: Vec<InputMessage>,
+}
+
+/// The client is gone, or is to go.
+struct Gone;
+
+/// What answers a message.
+enum Source {
+    Stored(Box<StoredBody>),
+    /// With the messages that it follows and is asked with.
+    Unstored(Box<UnstoredBody>, Vec<InputMessage>),
+}
+
+impl Connection {
+    async fn serve(&mut self) {
+        let ends = Instant::now() + LIFETIME;
+        while let Ok(Some(text)) = self.next_message(ends).await {
+            if self.answer(&text).await.is_err() {
+                break;
+            }
+        }
+        let close = CloseFrame { code: close_code::NORMAL, reason: Utf8Bytes::from_static("") };
+        // Whoever is gone hears nothing of it.
+        let _ = self.socket.send(Message::Close(Some(close))).await;
+    }
+
+    /// The next message; `None` once the connection is to end.
+    async fn next_message(&mut self, ends: Instant) -> Result<Option<Utf8Bytes>, Gone> {
+        if let Some(text) = self.waiting.pop_front() {
+            return Ok(Some(text));
+        }
+        let mut look = interval(LOOK);
+        loop {
+            tokio::select! {
+                message = self.socket.recv() => match message {
+                    Some(Ok(Message::Text(text))) => return Ok(Some(text)),
+                    Some(Ok(Message::Binary(_))) => self.refuse(&not_text()).await?,
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Gone),
+                },
+                () = sleep_until(ends) => {
+                    let error = Error::invalid("the connection is an hour old, the most; open another one");
+                    let failure = Failure::from(error).coded("websocket_connection_limit_reached");
+                    self.refuse(&failure).await?;
+                    return Ok(None);
+                }
+                _ = look.tick() => if self.app.engine.is_draining() {
+                    return Ok(None);
+                },
+            }
+        }
+    }
+
+    /// Answers one message.
+    async fn answer(&mut self, text: &str) -> Result<(), Gone> {
+        let named = named_previous(text);
+        let answered = match self.begin(text).await {
+            Ok(Source::Stored(mut body)) => {
+                while let Some(frame) = self.while_open(body.next()).await? {
+                    self.send(frame).await?;
+                }
+                true
+            }
+            Ok(Source::Unstored(mut body, mut messages)) => {
+                while let Some(frame) = self.while_open(body.next()).await? {
+                    self.send(frame).await?;
+                }
+                let (id, said) = body.answered();
+                match said {
+                    Some(said) => {
+                        messages.push(InputMessage::new(MessageRole::Assistant, said));
+                        self.memory = Some(Remembered { id, messages });
+                        true
+                    }
+                    None => false,
+                }
+            }
+            Err(failure) => {
+                self.refuse(&failure).await?;
+                false
+            }
+        };
+        // What could not be continued is not continued later either.
+        if !answered && self.memory.as_ref().is_some_and(|memory| Some(&memory.id) == named.as_ref()) {
+            self.memory = None;
+        }
+        Ok(())
+    }
+
+    async fn begin(&mut self, text: &str) -> Result<Source> {
+        let Caller(scope) = Caller::from_request_parts(&mut self.head, &self.app).await?;
+        let message: Value = json::parse::<Value>(text.as_bytes())?;
+        match message.get("type").and_then(Value::as_str) {
+            Some("response.create") => {}
+            _ => return Err(Error::field("type", "must be `response.create`").into()),
+        }
+        if message.get("background").and_then(Value::as_bool) == Some(true) {
+            return Err(Error::field("background", "is not taken on a WebSocket").into());
+        }
+        let mut body: ResponseBody = json::part(&message, "message")?;
+        body.set_stream(true);
+        let memory = self.memory.as_ref().filter(|memory| body.previous() == Some(memory.id.as_str()));
+        let before = memory.map(|memory| (memory.id.clone(), memory.messages.clone()));
+        if before.is_some() {
+            body.follows_memory();
+        } else if body.is_unstored() && body.previous().is_some_and(|id| !self.is_stored_id(id)) {
+            return Err(previous_not_found(body.previous().unwrap_or_default()));
+        }
+        let mut asked = Asked::read(&self.app, &scope, body).await?;
+        if let Some((id, messages)) = before {
+            asked.parsed.echo.set("previous_response_id", id);
+            asked.messages.splice(0..0, messages);
+        }
+        let frames = Frames::new(Framing::Json, None);
+        let follows = asked.follows;
+        if asked.parsed.is_stored() || asked.parsed.conversation.is_some() {
+            let (answer, echo) = begin(&self.app, &scope, asked).await?;
+            let body = StoredBody::new(&self.app, &scope, answer, echo, frames);
+            return Ok(Source::Stored(Box::new(body)));
+        }
+        let messages = asked.messages.clone();
+        let (completion, echo) = unstored::call(&self.app, &scope, asked).await?;
+        let stream =
+            self.app.engine.complete(&scope, completion).await.map_err(|error| refused(error, follows))?;
+        let body = UnstoredBody::new(self.app.engine.sources(), stream, echo, frames);
+        Ok(Source::Unstored(Box::new(body), messages))
+    }
+
+    /// Whether an id can be one of a stored response.
+    fn is_stored_id(&self, id: &str) -> bool {
+        wire_id::read(super::object::PREFIX, id).is_some()
+    }
+
+    /// Waits for what is made while the client is listened to: it may leave, and its messages
+    /// wait.
+    async fn while_open<T>(&mut self, made: impl Future<Output = T>) -> Result<T, Gone> {
+        let mut made = std::pin::pin!(made);
+        loop {
+            let (most, bytes) = MAX_WAITING;
+            let has_room = self.waiting.len() < most
+                && self.waiting.iter().map(|text| text.len()).sum::<usize>() < bytes;
+            tokio::select! {
+                biased;
+                made = made.as_mut() => return Ok(made),
+                message = self.socket.recv(), if has_room => match message {
+                    Some(Ok(Message::Text(text))) => self.waiting.push_back(text),
+                    Some(Ok(Message::Binary(_) | Message::Ping(_) | Message::Pong(_))) => {}
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Gone),
+                },
+            }
+        }
+    }
+
+    /// Says what was wrong with a message; the connection goes on.
+    async fn refuse(&mut self, failure: &Failure) -> Result<(), Gone> {
+        self.send(Bytes::from(error_event(failure).to_string())).await
+    }
+
+    async fn send(&mut self, frame: Bytes) -> Result<(), Gone> {
+        // Invariant: frames are JSON, which is UTF-8.
+        let text = Utf8Bytes::try_from(frame).map_err(|_| Gone)?;
+        self.socket.send(Message::Text(text)).await.map_err(|_| Gone)
+    }
+}
+
+/// The response that a message wants to follow.
+fn named_previous(text: &str) -> Option<String> {
+    let message: Value = serde_json::from_str(text).ok()?;
+    Some(message.get("previous_response_id")?.as_str()?.to_owned())
+}
+
+/// An error as an event, with the fields of both documents that describe it.
+fn error_event(failure: &Failure) -> Value {
+    let mut event = serde_json::to_value(failure.openai_error()).unwrap_or_default();
+    let error = event["error"].clone();
+    if let Some(fields) = event.as_object_mut() {
+        fields.insert("type".to_owned(), json!("error"));
+        fields.insert("status".to_owned(), json!(status_of(failure)));
+        for name in ["code", "message", "param"] {
+            fields.insert(name.to_owned(), error.get(name).cloned().unwrap_or_default());
+        }
+    }
+    event
+}
+
+/// What is not found to be followed is a bad request here.
+fn status_of(failure: &Failure) -> u16 {
+    if failure.is_coded("previous_response_not_found") {
+        return StatusCode::BAD_REQUEST.as_u16();
+    }
+    failure.openai_status().as_u16()
+}
+
+fn not_text() -> Failure {
+    Error::invalid("messages must be text: JSON of the type `response.create`").into()
+}
