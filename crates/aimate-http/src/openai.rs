@@ -4,9 +4,7 @@
 mod attribute_filter;
 mod chunk;
 mod completion;
-pub(crate) mod conversation;
-pub(crate) mod conversation_item;
-#[allow(dead_code, reason = "its other routes come with the next commits")]
+#[allow(dead_code, reason = "its routes come with the next commits")]
 pub(crate) mod cursor_list;
 mod embedding;
 mod function;
@@ -20,6 +18,7 @@ pub(crate) mod responses;
 mod schema;
 mod stream;
 mod text_completion;
+#[allow(dead_code, reason = "its routes come with the next commits")]
 pub(crate) mod wire_id;
 mod write;
 
