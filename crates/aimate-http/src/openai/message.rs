@@ -236,7 +236,7 @@ impl WirePart {
     }
 }
 
-pub(super) fn image(path: &str, url: String) -> Result<Part> {
+fn image(path: &str, url: String) -> Result<Part> {
     if url.starts_with("https://") || url.starts_with("http://") {
         return Ok(Part::Image { url: Some(url), data: None, media_type: None });
     }

@@ -1,16 +1,15 @@
 //! OpenAI's Responses: `/v1/responses`. A response is a run and its answer; what follows it is
 //! answered under that answer.
 
-mod annotation;
 mod ask;
 mod body;
+mod citation;
 pub(crate) mod compaction;
 mod echo;
 mod events;
 mod format;
 mod frame;
 mod input;
-mod items;
 mod object;
 mod output;
 mod prompt;

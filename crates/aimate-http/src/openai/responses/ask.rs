@@ -53,7 +53,7 @@ impl Asked {
         };
         let follows = followed(app, scope, &parsed).await?;
         let opened = compaction::opened(app, scope, &parsed.items).await;
-        let mut messages = input::messages(&parsed.items, &|sealed| opened.get(sealed).cloned())?;
+        let mut messages = input::messages(&parsed.items, &opened)?;
         match stored_prompt {
             // Without a question the prompt is one.
             Some(text) if messages.is_empty() => {
@@ -63,7 +63,7 @@ impl Asked {
             None => {}
         }
         if follows.is_none() && !parsed.has_memory {
-            input::check_outputs(&messages)?;
+            input::check_outputs(messages.iter().flat_map(|message| &message.content))?;
         }
         let passages = search(app, scope, &mut parsed, &messages).await?;
         Ok(Self { parsed, messages, passages, follows })

@@ -17,7 +17,6 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::ask::Asked;
-use super::items::user_items;
 use super::object::usage_object;
 use super::request::ResponseBody;
 use super::schema::CompactionSchema;
@@ -25,6 +24,7 @@ use super::unstored;
 use crate::app::App;
 use crate::error::Result;
 use crate::json::Json;
+use crate::openai::item::items;
 use crate::openai::wire_id;
 use crate::scope::Caller;
 
@@ -72,7 +72,8 @@ pub(crate) async fn compact(
     let mut kept = Vec::new();
     if let Some(followed) = follows {
         let path = unstored::path(&app, &scope, followed).await?;
-        kept.extend(path.iter().filter(|one| one.role == MessageRole::User).flat_map(user_items));
+        let said = path.iter().filter(|one| one.role == MessageRole::User).flat_map(items);
+        kept.extend(said.map(|item| json!(item)));
     }
     kept.extend(asked.parsed.items.iter().filter_map(|item| kept_item(&app, item)));
     let (mut completion, _) = unstored::call(&app, &scope, asked).await?;

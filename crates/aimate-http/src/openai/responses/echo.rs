@@ -80,7 +80,7 @@ impl Echo {
         let results = (self.includes(SEARCH_RESULTS) && status == "completed").then(|| {
             let results = found.iter().map(|one| {
                 json!({
-                    "file_id": super::annotation::file_id(one), "filename": one.title,
+                    "file_id": crate::openai::item::file_id(one), "filename": one.title,
                     "score": one.score.clamp(0.0, 1.0), "attributes": {}, "text": one.text,
                 })
             });

@@ -3,17 +3,18 @@
 
 use aimate_core::MessageId;
 use aimate_core::chat::event::ChatEvent;
-use aimate_core::message::{Citation, ToolCall, ToolResult};
+use aimate_core::message::{Citation, Part, ToolCall, ToolResult};
 use aimate_core::usage::TokenUsage;
 use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::{Value, json};
 
-use super::annotation::{marked, unmarked};
+use super::citation::{marked, unmarked};
 use super::frame::Frames;
 use super::object::{Head, Outcome, State};
 use super::output::{
     ItemKind, call_status, function_item, mcp_item, reasoning_item, status, text_item, text_part,
 };
+use crate::openai::item::{Annotation, ItemCounter};
 use crate::openai::write::put;
 
 /// Turns the events of a run into those of a response.
@@ -28,10 +29,12 @@ pub(super) struct ResponseEvents {
     open: Option<OpenItem>,
     /// Calls that have not returned.
     calls: Vec<OpenCall>,
-    /// Parts of the answer so far.
-    parts: usize,
+    /// Counts the parts of the answer.
+    counter: ItemCounter,
     /// Items before which nothing is taken for reasoning any more.
     settled: usize,
+    /// The count of the parts before them.
+    settled_counter: ItemCounter,
     /// What the search found.
     pub(super) found: Vec<Citation>,
     has_marks: bool,
@@ -64,8 +67,9 @@ impl ResponseEvents {
             output: Vec::new(),
             open: None,
             calls: Vec::new(),
-            parts: 0,
+            counter: ItemCounter::default(),
             settled: 0,
+            settled_counter: ItemCounter::default(),
             found: Vec::new(),
             has_marks: false,
         }
@@ -100,9 +104,9 @@ impl ResponseEvents {
             ChatEvent::ToolCalled { call } => self.function(call),
             ChatEvent::ToolReturned(result) => self.returned(result),
             // A part of the answer that is no item.
-            ChatEvent::Extra { .. } => {
+            ChatEvent::Extra { fields } => {
                 self.close(true);
-                self.parts += 1;
+                self.place(&Part::Extra { fields: fields.clone() });
             }
             ChatEvent::ApprovalRequired { .. }
             | ChatEvent::ToolProgress { .. }
@@ -205,7 +209,7 @@ impl ResponseEvents {
     fn more(&mut self, kind: ItemKind, text: &str) {
         if self.open.as_ref().is_none_or(|open| open.kind != kind) {
             self.close(true);
-            self.open_item(kind);
+            self.open_item(kind, text);
         }
         let Some(open) = &mut self.open else { return };
         open.text.push_str(text);
@@ -223,10 +227,16 @@ impl ResponseEvents {
         });
     }
 
-    fn open_item(&mut self, kind: ItemKind) {
-        let id = kind.id(self.message, self.parts);
-        self.parts += 1;
+    /// The place of a part that the answer has now.
+    fn place(&mut self, part: &Part) -> u32 {
+        self.counter.part(part, false).place
+    }
+
+    fn open_item(&mut self, kind: ItemKind, text: &str) {
         let is_text = kind == ItemKind::Message;
+        let text = text.to_owned();
+        let part = if is_text { Part::Text { text } } else { Part::Reasoning { text, details: None } };
+        let id = kind.id(self.message, self.place(&part));
         let item = if is_text {
             json!({"id": id, "type": "message", "role": "assistant", "status": "in_progress", "content": []})
         } else {
@@ -285,7 +295,8 @@ impl ResponseEvents {
     }
 
     fn close_text(&mut self, open: &OpenItem, status: &str, is_last: bool) {
-        let mut annotations = marked(&open.text, &self.found);
+        let found: Vec<&Citation> = self.found.iter().collect();
+        let mut annotations = marked(&open.text, &found);
         self.has_marks |= !annotations.is_empty();
         if is_last && !self.has_marks && self.head.echo.queries.is_some() {
             annotations = unmarked(&open.text, &self.found);
@@ -329,27 +340,28 @@ impl ResponseEvents {
             let text = item.as_ref().and_then(|item| item.pointer("/content/0/text")?.as_str());
             thought.push_str(text.unwrap_or_default());
             *item = None;
-            self.parts = self.parts.saturating_sub(1);
             first = first.or(Some(item));
         }
         let Some(place) = first else { return };
-        let id = ItemKind::Reasoning.id(self.message, self.parts);
-        *place = Some(reasoning_item(&id, &thought, "completed"));
-        self.parts += 1;
+        self.counter = self.settled_counter;
+        let part = Part::Reasoning { text: thought, details: None };
+        let id = ItemKind::Reasoning.id(self.message, self.counter.part(&part, false).place);
+        let Part::Reasoning { text, .. } = part else { return };
+        *place = Some(reasoning_item(&id, &text, "completed"));
     }
 
     /// A call of the client's own function, which comes whole.
     fn function(&mut self, call: &ToolCall) {
         self.close(true);
-        let id = ItemKind::FunctionCall.id(self.message, self.parts);
-        self.parts += 1;
+        let place = self.place(&Part::ToolCall(call.clone()));
+        let id = ItemKind::FunctionCall.id(self.message, place);
         let index = self.add(&function_item(&id, call, "", "in_progress"));
         let arguments = call.arguments_json();
-        self.arguments("response.function_call_arguments", &id, index, call, &arguments);
+        self.arguments("response.function_call_arguments", &id, index, &call.name, &arguments);
         self.done(index, function_item(&id, call, &arguments, "completed"));
     }
 
-    fn arguments(&mut self, kind: &str, id: &str, index: usize, call: &ToolCall, arguments: &str) {
+    fn arguments(&mut self, kind: &str, id: &str, index: usize, name: &str, arguments: &str) {
         self.frames.event(&format!("{kind}.delta"), |out| {
             put_place(out, id, index);
             out.put_slice(b",\"delta\":");
@@ -358,7 +370,7 @@ impl ResponseEvents {
         self.frames.event(&format!("{kind}.done"), |out| {
             put_place(out, id, index);
             out.put_slice(b",\"name\":");
-            put(out, &call.name);
+            put(out, name);
             out.put_slice(b",\"arguments\":");
             put(out, arguments);
         });
@@ -367,18 +379,18 @@ impl ResponseEvents {
     /// A call that aiMate makes begins.
     fn called(&mut self, call: &ToolCall) {
         self.close(true);
-        let id = ItemKind::McpCall.id(self.message, self.parts);
-        self.parts += 1;
+        let place = self.place(&Part::ToolCall(call.clone()));
+        let id = ItemKind::McpCall.id(self.message, place);
         let index = self.add(&mcp_item(&id, call, "", None, "in_progress"));
         self.frames.event("response.mcp_call.in_progress", |out| put_place(out, &id, index));
-        self.arguments("response.mcp_call_arguments", &id, index, call, &call.arguments_json());
+        self.arguments("response.mcp_call_arguments", &id, index, &call.name, &call.arguments_json());
         self.calls.push(OpenCall { call: call.clone(), id, index });
     }
 
     fn returned(&mut self, result: &ToolResult) {
         self.close(true);
-        self.parts += 1;
-        self.settled = self.output.len();
+        self.place(&Part::ToolResult(result.clone()));
+        (self.settled, self.settled_counter) = (self.output.len(), self.counter);
         let at = self.calls.iter().position(|open| open.call.id == result.id);
         if let Some(at) = at {
             let open = self.calls.remove(at);
@@ -398,7 +410,7 @@ impl ResponseEvents {
 
 impl OpenItem {
     /// Its content.
-    fn part(&self, annotations: &[Value]) -> Value {
+    fn part(&self, annotations: &[Annotation]) -> Value {
         if self.kind == ItemKind::Message {
             text_part(&self.text, annotations)
         } else {

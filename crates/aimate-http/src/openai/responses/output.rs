@@ -1,17 +1,15 @@
-//! The items of an answer, out of its parts.
+//! The items of an answer, out of its parts: as those of a conversation are, with what only its
+//! response knows.
 
 use aimate_core::MessageId;
 use aimate_core::message::{Citation, Part, ToolCall, ToolResult};
 use serde_json::{Value, json};
 
-use super::annotation::{marked, unmarked};
+use super::citation::{marked, unmarked};
 use super::echo::Echo;
-use crate::openai::wire_id;
+use crate::openai::item::{Annotation, ItemCounter, item_id, prefix, server_and_tool};
 
-/// Under which the tools that aiMate calls itself are shown.
-const OWN_SERVER: &str = "aimate";
-
-/// What an item is, as the beginning of its id says.
+/// What an item is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ItemKind {
     Message,
@@ -22,20 +20,16 @@ pub(super) enum ItemKind {
 }
 
 impl ItemKind {
-    /// What its ids begin with.
-    pub(super) fn prefix(self) -> &'static str {
-        match self {
-            Self::Message => "msg_",
-            Self::Reasoning => "rs_",
-            Self::FunctionCall => "fc_",
-            Self::McpCall => "mcp_",
+    /// The id of the item at a place of a message.
+    pub(super) fn id(self, message: MessageId, place: u32) -> String {
+        let prefix = match self {
+            Self::Message => prefix::MESSAGE,
+            Self::Reasoning => prefix::REASONING,
+            Self::FunctionCall => prefix::CALL,
+            Self::McpCall => prefix::MCP_CALL,
             Self::FileSearch => "fs_",
-        }
-    }
-
-    /// The id of the item that is number `index` of a message.
-    pub(super) fn id(self, message: MessageId, index: usize) -> String {
-        format!("{}{index:04x}", wire_id::write(self.prefix(), message.0))
+        };
+        item_id(prefix, message, place)
     }
 }
 
@@ -45,7 +39,7 @@ pub(super) fn status(is_whole: bool) -> &'static str {
 }
 
 /// Some text of the model.
-pub(super) fn text_item(id: &str, text: &str, annotations: &[Value], status: &str) -> Value {
+pub(super) fn text_item(id: &str, text: &str, annotations: &[Annotation], status: &str) -> Value {
     json!({
         "id": id, "type": "message", "role": "assistant", "status": status,
         "content": [text_part(text, annotations)],
@@ -53,7 +47,7 @@ pub(super) fn text_item(id: &str, text: &str, annotations: &[Value], status: &st
 }
 
 /// The content of [`text_item`].
-pub(super) fn text_part(text: &str, annotations: &[Value]) -> Value {
+pub(super) fn text_part(text: &str, annotations: &[Annotation]) -> Value {
     json!({"type": "output_text", "text": text, "annotations": annotations, "logprobs": []})
 }
 
@@ -75,10 +69,11 @@ pub(super) fn function_item(id: &str, call: &ToolCall, arguments: &str, status: 
 
 /// A call that aiMate makes, with what it returned, if it has.
 pub(super) fn mcp_item(id: &str, call: &ToolCall, arguments: &str, result: Option<&ToolResult>, status: &str) -> Value {
+    let (server, tool) = server_and_tool(call);
     let text = result.map(|result| result.text());
     let is_error = result.is_some_and(|result| result.is_error);
     json!({
-        "id": id, "type": "mcp_call", "server_label": OWN_SERVER, "name": call.name,
+        "id": id, "type": "mcp_call", "server_label": server, "name": tool,
         "arguments": arguments, "output": text.as_ref().filter(|_| !is_error),
         "error": text.as_ref().filter(|_| is_error), "approval_request_id": null, "status": status,
     })
@@ -105,26 +100,25 @@ pub(super) fn output(
     let search = echo.search_item(&ItemKind::FileSearch.id(message, 0), "completed", found);
     let said = said(parts);
     let last = said.len().saturating_sub(1);
-    let passages = if found.is_empty() { cited(parts) } else { found.iter().collect() };
-    let passages: Vec<_> = passages.into_iter().cloned().collect();
+    let passages: Vec<&Citation> = if found.is_empty() { cited(parts) } else { found.iter().collect() };
     let has_marks =
         said.iter().any(|(_, one)| matches!(one, Said::Text(text) if !marked(text, &passages).is_empty()));
-    let items = said.into_iter().enumerate().map(|(n, (index, one))| {
+    let items = said.into_iter().enumerate().map(|(n, (place, one))| {
         let status = status(is_whole || n < last);
         match one {
             Said::Text(text) => {
                 let annotations =
                     if !has_marks && n == last { unmarked(&text, found) } else { marked(&text, &passages) };
-                text_item(&ItemKind::Message.id(message, index), &text, &annotations, status)
+                text_item(&ItemKind::Message.id(message, place), &text, &annotations, status)
             }
-            Said::Reasoning(text) => reasoning_item(&ItemKind::Reasoning.id(message, index), &text, status),
+            Said::Reasoning(text) => reasoning_item(&ItemKind::Reasoning.id(message, place), &text, status),
             Said::Call(call) if call.is_made_here => {
                 let result = result_of(parts, &call.id);
-                let id = ItemKind::McpCall.id(message, index);
+                let id = ItemKind::McpCall.id(message, place);
                 mcp_item(&id, call, &call.arguments_json(), result, call_status(result))
             }
             Said::Call(call) => {
-                let id = ItemKind::FunctionCall.id(message, index);
+                let id = ItemKind::FunctionCall.id(message, place);
                 function_item(&id, call, &call.arguments_json(), "completed")
             }
         }
@@ -139,37 +133,24 @@ enum Said<'a> {
     Call(&'a ToolCall),
 }
 
-/// What is said in `parts`, each with its place among the parts. Reasoning that its provider
-/// keeps hidden counts for nothing: no event tells of it.
-fn said(parts: &[Part]) -> Vec<(usize, Said<'_>)> {
-    let mut said: Vec<(usize, Said<'_>)> = Vec::with_capacity(parts.len());
-    let mut place = 0;
-    // Whether the part before is the last that was said, so that more of its kind joins it.
-    let mut joins = false;
+/// What is said in `parts`, each with its place.
+fn said(parts: &[Part]) -> Vec<(u32, Said<'_>)> {
+    let mut said: Vec<(u32, Said<'_>)> = Vec::with_capacity(parts.len());
+    let mut counter = ItemCounter::default();
     for part in parts {
-        let next = match part {
-            Part::Reasoning { text, .. } if text.is_empty() => continue,
-            Part::Text { text } if text.is_empty() => None,
-            Part::Text { text } => match said.last_mut().filter(|_| joins) {
-                Some((_, Said::Text(all))) => {
-                    all.push_str(text);
-                    continue;
-                }
-                _ => Some(Said::Text(text.clone())),
-            },
-            Part::Reasoning { text, .. } => match said.last_mut().filter(|_| joins) {
-                Some((_, Said::Reasoning(all))) => {
-                    all.push_str(text);
-                    continue;
-                }
-                _ => Some(Said::Reasoning(text.clone())),
-            },
-            Part::ToolCall(call) => Some(Said::Call(call)),
-            _ => None,
-        };
-        joins = next.is_some();
-        said.extend(next.map(|next| (place, next)));
-        place += 1;
+        let counted = counter.part(part, false);
+        let last = said.last_mut().map(|(_, last)| last);
+        match (part, last) {
+            (Part::Text { text }, Some(Said::Text(all))) if !counted.is_new => all.push_str(text),
+            (Part::Reasoning { text, .. }, Some(Said::Reasoning(all))) if !counted.is_new => {
+                all.push_str(text);
+            }
+            (Part::Text { text } | Part::Reasoning { text, .. }, _) if text.is_empty() => {}
+            (Part::Text { text }, _) => said.push((counted.place, Said::Text(text.clone()))),
+            (Part::Reasoning { text, .. }, _) => said.push((counted.place, Said::Reasoning(text.clone()))),
+            (Part::ToolCall(call), _) => said.push((counted.place, Said::Call(call))),
+            _ => {}
+        }
     }
     said
 }

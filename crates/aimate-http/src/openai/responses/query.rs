@@ -1,12 +1,12 @@
 //! The queries of responses. `include[]` may come several times, which is why they are read
 //! here and not by serde.
 
-use aimate_core::Error;
-use serde_json::Value;
+use aimate_core::{Error, Slice};
 use utoipa::IntoParams;
 
 use super::request;
-use super::schema::ItemList;
+use crate::openai::cursor_list::CursorList;
+use crate::openai::item::Item;
 use crate::error::Result;
 use crate::openai::wire_id;
 
@@ -103,13 +103,13 @@ impl ItemQuery {
     }
 
     /// Whether a page can be made of these items, newest first, without older ones.
-    pub(super) fn is_enough(&self, items: &[Value]) -> bool {
+    pub(super) fn is_enough(&self, items: &[Item]) -> bool {
         if self.is_ascending() {
             return false;
         }
         let from = match &self.after {
             None => Some(0),
-            Some(after) => items.iter().position(|item| item["id"] == after.as_str()).map(|at| at + 1),
+            Some(after) => items.iter().position(|item| item.id() == after).map(|at| at + 1),
         };
         from.is_some_and(|from| items.len() > from + self.limit())
     }
@@ -118,12 +118,12 @@ impl ItemQuery {
     ///
     /// # Errors
     /// `Invalid` if `after` is none of them.
-    pub(super) fn list(&self, mut items: Vec<Value>) -> Result<ItemList> {
+    pub(super) fn list(&self, mut items: Vec<Item>) -> Result<CursorList<Item>> {
         if self.is_ascending() {
             items.reverse();
         }
         if let Some(after) = &self.after {
-            let at = items.iter().position(|item| item["id"] == after.as_str());
+            let at = items.iter().position(|item| item.id() == after);
             let at = at.ok_or_else(|| {
                 Error::field("after", format!("`{}` is no id of this list", wire_id::shown(after)))
             })?;
@@ -131,30 +131,31 @@ impl ItemQuery {
         }
         let has_more = items.len() > self.limit();
         items.truncate(self.limit());
-        let id = |item: Option<&Value>| item.and_then(|item| Some(item.get("id")?.as_str()?.to_owned()));
-        Ok(ItemList {
-            object: "list",
-            first_id: id(items.first()),
-            last_id: id(items.last()),
-            data: items,
-            has_more,
-        })
+        Ok(CursorList::new(Slice { data: items, has_more }, Item::id))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use crate::openai::item::ItemStatus;
+    use aimate_core::message::MessageRole;
 
-    fn newest_first() -> Vec<Value> {
-        (1..=5).rev().map(|n| json!({"id": format!("msg_{n}")})).collect()
+    fn newest_first() -> Vec<Item> {
+        let item = |n| Item::Message {
+            id: format!("msg_{n}"),
+            status: ItemStatus::Completed,
+            role: MessageRole::User,
+            content: Vec::new(),
+        };
+        (1..=5).rev().map(item).collect()
     }
 
     fn ids(query: &str) -> (Vec<String>, bool) {
         let list = ItemQuery::read(Some(query)).unwrap().list(newest_first()).unwrap();
-        let ids = list.data.iter().map(|item| item["id"].as_str().unwrap()[4..].to_owned());
-        (ids.collect(), list.has_more)
+        let list = serde_json::to_value(list).unwrap();
+        let ids = list["data"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap()[4..].to_owned());
+        (ids.collect(), list["has_more"].as_bool().unwrap())
     }
 
     #[test]

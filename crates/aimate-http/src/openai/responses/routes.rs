@@ -14,15 +14,16 @@ use super::ask::{Asked, refused, stored_run};
 use super::body::{StoredBody, stored_response};
 use super::echo::Echo;
 use super::frame::{Frames, Framing};
-use super::items::items;
 use super::object::{Head, Outcome, State as ResponseState};
 use super::query::{ItemQuery, RetrieveQuery};
 use super::request::ResponseBody;
-use super::schema::{DeletedResponse, InputTokens, ItemList, ResponseEventSchema, ResponseSchema};
+use super::schema::{DeletedResponse, InputTokens, ResponseEventSchema, ResponseSchema};
 use super::unstored::{self, UnstoredBody};
 use crate::app::{App, Seat};
 use crate::error::Result;
 use crate::json::Json;
+use crate::openai::cursor_list::CursorList;
+use crate::openai::item::{Item, items};
 use crate::path::Path;
 use crate::scope::Caller;
 use crate::sse;
@@ -162,19 +163,19 @@ pub(crate) async fn cancel(
 /// Lists what the model was shown for a response: its own input, and the items that it follows.
 #[utoipa::path(get, path = "/v1/responses/{id}/input_items", tag = "responses",
     params(("id" = String, Path, description = "The id of a response"), ItemQuery),
-    responses((status = 200, body = ItemList)))]
+    responses((status = 200, body = CursorList<Item>)))]
 pub(crate) async fn input_items(
     State(app): State<App>,
     Caller(scope): Caller,
     Path(id): Path<String>,
     uri: Uri,
-) -> Result<Json<ItemList>> {
+) -> Result<Json<CursorList<Item>>> {
     let query = ItemQuery::read(uri.query())?;
     let (run, _) = stored_run(&app, &scope, &id).await?;
     let conversations = app.engine.conversations(&scope);
     let mut page = PageRequest::first(PageRequest::MAX_LIMIT);
     // Newest first.
-    let mut all: Vec<Value> = Vec::new();
+    let mut all: Vec<Item> = Vec::new();
     let mut count = 0;
     while let Some(leaf) = run.user_message_id {
         let read = conversations.messages(run.conversation_id, Some(leaf), page).await?;

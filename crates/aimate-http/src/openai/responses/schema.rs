@@ -72,22 +72,6 @@ pub(crate) struct InputTokens {
     pub(super) input_tokens: u64,
 }
 
-/// Items, newest first unless the query says otherwise.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct ItemList {
-    /// `list`.
-    pub(super) object: &'static str,
-    /// The items.
-    #[schema(value_type = Vec<Object>)]
-    pub(super) data: Vec<serde_json::Value>,
-    /// The id of the first of them.
-    pub(super) first_id: Option<String>,
-    /// The id of the last of them, which is the `after` of the next page.
-    pub(super) last_id: Option<String>,
-    /// Whether there are more.
-    pub(super) has_more: bool,
-}
-
 /// A context that was made shorter.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Compaction)]

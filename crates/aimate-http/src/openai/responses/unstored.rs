@@ -46,7 +46,7 @@ pub(super) async fn call(
         speak(&mut spoken, path.into_iter().map(|message| (message.role, message.content)));
     }
     speak(&mut spoken, messages.into_iter().map(|message| (message.role, message.content)));
-    check(&spoken)?;
+    super::input::check_outputs(spoken.iter().flat_map(|message| &message.content))?;
     let mut completion = Completion::new(ChatRequest {
         messages: spoken,
         tools: parsed.tools,
@@ -101,12 +101,6 @@ fn speak(spoken: &mut Vec<ChatMessage>, messages: impl Iterator<Item = (MessageR
             is_begun = true;
         }
     }
-}
-
-/// Whether each output that is shown to the model is of a call before it.
-fn check(spoken: &[ChatMessage]) -> Result<()> {
-    let messages = spoken.iter().map(|one| InputMessage::new(one.role, one.content.clone()));
-    super::input::check_outputs(&messages.collect::<Vec<_>>())
 }
 
 /// The events of a response of which nothing is stored.
