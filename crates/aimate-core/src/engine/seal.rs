@@ -33,6 +33,6 @@ impl Engine {
     }
 }
 
-fn binding<'a>(scope: &Scope, purpose: Purpose) -> Binding<'a> {
+fn binding(scope: &Scope, purpose: Purpose) -> Binding<'static> {
     Binding { purpose, table: "", column: "", row: scope.tenant.into(), owner: scope.user.into(), origin: "" }
 }

@@ -46,7 +46,7 @@ fn read_at(written: &Value, path: &str, depth: usize, conditions: &mut usize) ->
     let value = written.get("value").filter(|value| !value.is_null()).cloned();
     let value = value.ok_or_else(|| Error::field(path, "is a filter without a `value`"))?;
     let range = |field| Filter::Range { field, gt: None, gte: None, lt: None, lte: None };
-    let mut filter = match kind {
+    let filter = match kind {
         "eq" => Filter::Eq { field, value },
         "ne" => Filter::Not(Box::new(Filter::Eq { field, value })),
         "in" => Filter::In { field, values: list(value, path)? },
@@ -73,8 +73,7 @@ fn read_at(written: &Value, path: &str, depth: usize, conditions: &mut usize) ->
             .into());
         }
     };
-    filter = checked(filter, path)?;
-    Ok(filter)
+    checked(filter, path)
 }
 
 fn checked(filter: Filter, path: &str) -> Result<Filter> {

@@ -161,7 +161,10 @@ fn needed(method: &Method, path: &str) -> &'static str {
     let changes_for_admins = ["groups", "prices"].map(|noun| format!("/api/v1/{noun}"));
     match *method {
         _ if for_admins.iter().any(|root| is_of(root)) => "admin",
+        // What is asked on this `WebSocket` is stored.
+        Method::GET if path == "/v1/responses" => "write",
         Method::GET => "read",
+        _ if path == "/v1/responses/input_tokens" => "read",
         _ if changes_for_admins.iter().any(|root| is_of(root)) => "admin",
         _ if path == "/api/v1/knowledge/search" || path == "/api/v1/markdown" => "read",
         _ if path.starts_with("/api/v1/tools/servers/") && path.ends_with("/prompts") => "read",

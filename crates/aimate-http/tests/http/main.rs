@@ -52,6 +52,10 @@ mod overload;
 mod packer;
 mod packing;
 mod rate_limit;
+mod responses;
+mod responses_search;
+mod responses_socket;
+mod responses_stream;
 #[path = "../../script_lexer.rs"]
 mod script_lexer;
 mod server;

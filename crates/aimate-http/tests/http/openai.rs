@@ -185,7 +185,7 @@ async fn errors_are_openai_objects() {
     bench
         .post(at, with(chat("x"), json!({"stream": true})))
         .await
-        .openai_error(422, "context_length_exceeded");
+        .openai_error(400, "context_length_exceeded");
     let stream = bench.post(at, with(chat("x"), json!({"stream": true}))).await;
     let broken = chunks(&stream);
     assert_eq!(told(&broken, "content"), "half");
@@ -202,7 +202,7 @@ async fn errors_are_openai_objects() {
         (json!({"tools": [{"type": "web_search"}]}), "tools[0].type"),
     ] {
         assert_eq!(
-            bench.post(at, with(chat("x"), more)).await.openai_error(422, "unsupported")["param"],
+            bench.post(at, with(chat("x"), more)).await.openai_error(400, "unsupported")["param"],
             param
         );
     }

@@ -182,8 +182,23 @@ pub(super) fn refused(error: Error, follows: Option<Followed>) -> Failure {
         }
         (ErrorKind::Conflict, _) => Failure::with_status(error, status),
         (ErrorKind::ContextOverflow, _) => Failure::from(error).of_param("input"),
-        _ => error.into(),
+        _ => renamed(error).into(),
     }
+}
+
+/// An error of a field under the name that the field has here.
+fn renamed(error: Error) -> Error {
+    let Some(field) = error.fields().first() else { return error };
+    let path = &field.path;
+    let name = if let Some(rest) = path.strip_prefix("messages").or_else(|| path.strip_prefix("content")) {
+        format!("input{rest}")
+    } else if path == "request" {
+        // What is large of what is repeated.
+        "tools".to_owned()
+    } else {
+        return error;
+    };
+    Error::field(name, field.message.clone()).with_source(error)
 }
 
 /// The passages that a run's model was shown.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aimate_core::chat::event::{ChatEvent, NumberedEvents};
-use aimate_core::{Answer, Error, Scope};
+use aimate_core::{Answer, Error, RunId, Scope};
 use bytes::{Bytes, BytesMut};
 use serde_json::Value;
 use tokio::time::timeout;
@@ -85,7 +85,8 @@ impl StoredBody {
     async fn ready(&mut self) -> bool {
         while self.events.is_empty() && !self.is_over {
             if let Some(last) = self.last.clone() {
-                let outcome = self.outcome(&last).await;
+                let run = self.answer.run_id();
+                let outcome = outcome(&self.app, &self.scope, run, &self.events, &last).await;
                 self.events.finish(&outcome);
                 self.is_over = true;
                 break;
@@ -108,35 +109,6 @@ impl StoredBody {
         }
         !self.events.is_empty()
     }
-
-    /// How the response ended, as whoever reads it afterwards is told.
-    async fn outcome(&self, last: &ChatEvent) -> Outcome {
-        let read = async {
-            let run = self.app.engine.runs(&self.scope).get(self.answer.run_id()).await?;
-            let echo = &self.events.head.echo;
-            Ok::<_, Error>(match last {
-                ChatEvent::Finished(finished) => {
-                    Outcome::of_run(echo, &run, &finished.message.content, &self.events.found)
-                }
-                _ => {
-                    let conversations = self.app.engine.conversations(&self.scope);
-                    let answer = conversations.message(run.conversation_id, run.message_id).await?;
-                    Outcome::of_run(echo, &run, &answer.content, &self.events.found)
-                }
-            })
-        };
-        match (read.await, last) {
-            (Ok(outcome), _) if !matches!(outcome.state, State::InProgress | State::Queued) => outcome,
-            // It was deleted meanwhile, or its log cannot be read.
-            (_, ChatEvent::Error { code, detail, .. }) => self.lost(State::failed(*code, detail.clone())),
-            (Err(error), _) => self.lost(State::of(&error)),
-            (Ok(_), _) => self.lost(State::Completed),
-        }
-    }
-
-    fn lost(&self, state: State) -> Outcome {
-        Outcome { state, output: self.events.output(), usage: None, ended_at: None }
-    }
 }
 
 impl SseSource for StoredBody {
@@ -146,6 +118,27 @@ impl SseSource for StoredBody {
 
     async fn write(&mut self, _: &mut BytesMut) -> bool {
         self.ready().await
+    }
+}
+
+/// How a response ended, as whoever reads it afterwards is told.
+async fn outcome(app: &App, scope: &Scope, run: RunId, events: &ResponseEvents, last: &ChatEvent) -> Outcome {
+    let read = async {
+        let run = app.engine.runs(scope).get(run).await?;
+        let echo = &events.head.echo;
+        if let ChatEvent::Finished(finished) = last {
+            return Ok(Outcome::of_run(echo, &run, &finished.message.content, &events.found));
+        }
+        let answer = app.engine.conversations(scope).message(run.conversation_id, run.message_id).await?;
+        Ok::<_, Error>(Outcome::of_run(echo, &run, &answer.content, &events.found))
+    };
+    let lost = |state| Outcome { state, output: events.output(), usage: None, ended_at: None };
+    match (read.await, last) {
+        (Ok(outcome), _) if !matches!(outcome.state, State::InProgress | State::Queued) => outcome,
+        // It was deleted meanwhile, or its log cannot be read.
+        (_, ChatEvent::Error { code, detail, .. }) => lost(State::failed(*code, detail.clone())),
+        (Err(error), _) => lost(State::of(&error)),
+        (Ok(_), _) => lost(State::Completed),
     }
 }
 

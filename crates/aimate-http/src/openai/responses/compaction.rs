@@ -48,8 +48,6 @@ pub(crate) struct CompactBody {
     previous_response_id: Option<String>,
     /// What the model is told first.
     instructions: Option<String>,
-    /// Taken and passed over.
-    prompt_cache_key: Option<String>,
 }
 
 /// Makes a context shorter: what users said, and the rest as one sealed item. The output goes

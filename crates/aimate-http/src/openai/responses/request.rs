@@ -65,9 +65,6 @@ pub(crate) struct ResponseBody {
     background: Option<bool>,
     /// Whether the response comes as events.
     stream: Option<bool>,
-    /// Taken and passed over.
-    #[schema(value_type = Option<Object>)]
-    stream_options: Option<Value>,
     /// What is done where the prompt is too long: `disabled` (an error, the default) or
     /// `auto` (the oldest is left out).
     truncation: Option<String>,
@@ -210,7 +207,6 @@ impl ResponseBody {
     /// Whether the response comes as events.
     pub(super) fn set_stream(&mut self, stream: bool) {
         self.stream = Some(stream);
-        self.stream_options = None;
     }
 
     /// Checks the request and converts it.

@@ -106,7 +106,7 @@ impl FileSearch {
         request.filter.clone_from(&self.filter);
         request.min_score = self.min_score;
         let found = engine.knowledge(scope).search(&request).await.map_err(named)?;
-        Ok(found.data.into_iter().map(SourcePassage::from).collect())
+        Ok(found.hits.into_iter().map(SourcePassage::from).collect())
     }
 }
 

@@ -79,7 +79,7 @@ pub(crate) async fn connect(State(app): State<App>, upgrade: Upgrade) -> Result<
     let most = MAX_MESSAGE.min(app.options.body_limit);
     let socket = socket.max_message_size(most).max_frame_size(most);
     Ok(socket.on_upgrade(move |socket| async move {
-        let mut connection = Connection {
+        let mut connection = ResponseSocket {
             app,
             head,
             socket,
@@ -91,7 +91,7 @@ pub(crate) async fn connect(State(app): State<App>, upgrade: Upgrade) -> Result<
     }))
 }
 
-struct Connection {
+struct ResponseSocket {
     app: App,
     /// The request that opened it: who sent it is asked for anew with each message.
     head: Parts,
@@ -113,13 +113,13 @@ struct Remembered {
 struct Gone;
 
 /// What answers a message.
-enum Source {
+enum Made {
     Stored(Box<StoredBody>),
     /// With the messages that it follows and is asked with.
     Unstored(Box<UnstoredBody>, Vec<InputMessage>),
 }
 
-impl Connection {
+impl ResponseSocket {
     async fn serve(&mut self) {
         let ends = Instant::now() + LIFETIME;
         while let Ok(Some(text)) = self.next_message(ends).await {
@@ -163,13 +163,13 @@ impl Connection {
     async fn answer(&mut self, text: &str) -> Result<(), Gone> {
         let named = named_previous(text);
         let answered = match self.begin(text).await {
-            Ok(Source::Stored(mut body)) => {
+            Ok(Made::Stored(mut body)) => {
                 while let Some(frame) = self.while_open(body.next()).await? {
                     self.send(frame).await?;
                 }
                 true
             }
-            Ok(Source::Unstored(mut body, mut messages)) => {
+            Ok(Made::Unstored(mut body, mut messages)) => {
                 while let Some(frame) = self.while_open(body.next()).await? {
                     self.send(frame).await?;
                 }
@@ -195,7 +195,7 @@ impl Connection {
         Ok(())
     }
 
-    async fn begin(&mut self, text: &str) -> Result<Source> {
+    async fn begin(&mut self, text: &str) -> Result<Made> {
         let Caller(scope) = Caller::from_request_parts(&mut self.head, &self.app).await?;
         let message: Value = json::parse::<Value>(text.as_bytes())?;
         match message.get("type").and_then(Value::as_str) {
@@ -205,7 +205,7 @@ impl Connection {
         if message.get("background").and_then(Value::as_bool) == Some(true) {
             return Err(Error::field("background", "is not taken on a WebSocket").into());
         }
-        let mut body: ResponseBody = json::part(&message, "message")?;
+        let mut body: ResponseBody = json::parse(text.as_bytes())?;
         body.set_stream(true);
         let memory = self.memory.as_ref().filter(|memory| body.previous() == Some(memory.id.as_str()));
         let before = memory.map(|memory| (memory.id.clone(), memory.messages.clone()));
@@ -217,21 +217,21 @@ impl Connection {
         let mut asked = Asked::read(&self.app, &scope, body).await?;
         if let Some((id, messages)) = before {
             asked.parsed.echo.set("previous_response_id", id);
-            asked.messages.splice(0..0, messages);
+            asked.messages = [messages, asked.messages].concat();
         }
         let frames = Frames::new(Framing::Json, None);
         let follows = asked.follows;
         if asked.parsed.is_stored() || asked.parsed.conversation.is_some() {
             let (answer, echo) = begin(&self.app, &scope, asked).await?;
             let body = StoredBody::new(&self.app, &scope, answer, echo, frames);
-            return Ok(Source::Stored(Box::new(body)));
+            return Ok(Made::Stored(Box::new(body)));
         }
         let messages = asked.messages.clone();
         let (completion, echo) = unstored::call(&self.app, &scope, asked).await?;
         let stream =
             self.app.engine.complete(&scope, completion).await.map_err(|error| refused(error, follows))?;
         let body = UnstoredBody::new(self.app.engine.sources(), stream, echo, frames);
-        Ok(Source::Unstored(Box::new(body), messages))
+        Ok(Made::Unstored(Box::new(body), messages))
     }
 
     /// Whether an id can be one of a stored response.

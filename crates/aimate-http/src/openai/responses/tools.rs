@@ -84,6 +84,10 @@ pub(super) fn offered(tools: Option<Vec<Value>>, choice: Option<Value>, echo: &m
     if let Some(choice) = choice.filter(|choice| !choice.is_null()) {
         all.choose(&choice)?;
         echo.set("tool_choice", choice);
+        if all.tools.is_empty() {
+            // Model servers refuse a choice of nothing.
+            all.tool_choice = None;
+        }
     }
     Ok(all)
 }

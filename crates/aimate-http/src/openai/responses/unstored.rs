@@ -147,7 +147,7 @@ impl UnstoredBody {
     /// The error of the model.
     pub(super) async fn collect(mut self) -> Result<Value> {
         while self.next().await.is_some() {}
-        if let Some(error) = self.error {
+        if let Some(error) = self.error.take() {
             return Err(error.into());
         }
         let outcome = self.outcome.take().unwrap_or_else(|| Outcome::begun(State::of(&incomplete_answer())));

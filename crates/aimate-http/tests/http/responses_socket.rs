@@ -1,0 +1,225 @@
+//! `/v1/responses` as a `WebSocket`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aimate_core::message::{ToolCall, text_of};
+use aimate_core::provider::ProviderEvent;
+use aimate_core::testing::{ScriptedProvider, Step, answer};
+use aimate_http::{Options, serve};
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use crate::common::{end, engine, say};
+use crate::responses::{ask, output_text, with};
+
+struct Server {
+    address: SocketAddr,
+    provider: Arc<ScriptedProvider>,
+}
+
+async fn server(scripts: impl IntoIterator<Item = Vec<Step>>) -> Server {
+    let provider = ScriptedProvider::new(scripts);
+    let engine = engine(provider.clone()).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = serve(listener, engine, Options::local(), std::future::pending());
+    #[expect(clippy::disallowed_methods, reason = "the test is the process here")]
+    tokio::spawn(serving);
+    Server { address, provider }
+}
+
+struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Server {
+    async fn connect(&self) -> Socket {
+        Socket(connect_async(format!("ws://{}/v1/responses", self.address)).await.unwrap().0)
+    }
+
+    fn told(&self) -> Vec<String> {
+        let requests = self.provider.requests();
+        requests.last().unwrap().messages.iter().map(|message| text_of(&message.content)).collect()
+    }
+}
+
+fn create(body: Value) -> Value {
+    with(body, json!({"type": "response.create"}))
+}
+
+impl Socket {
+    async fn send(&mut self, message: Value) {
+        self.0.send(Message::text(message.to_string())).await.unwrap();
+    }
+
+    async fn event(&mut self) -> Value {
+        loop {
+            let message = timeout(Duration::from_secs(10), self.0.next()).await.unwrap().unwrap().unwrap();
+            if let Message::Text(text) = message {
+                return serde_json::from_str(&text).unwrap();
+            }
+        }
+    }
+
+    /// The events of one response: to its end, or an error.
+    async fn events(&mut self) -> Vec<Value> {
+        let mut events = Vec::new();
+        loop {
+            events.push(self.event().await);
+            let kind = events.last().unwrap()["type"].as_str().unwrap();
+            if matches!(kind, "error" | "response.completed" | "response.failed" | "response.incomplete") {
+                return events;
+            }
+        }
+    }
+
+    /// The response that a message makes.
+    async fn respond(&mut self, body: Value) -> Value {
+        self.send(create(body)).await;
+        self.events().await.pop().unwrap()["response"].take()
+    }
+
+    /// The error of a message.
+    async fn refused(&mut self, message: Value) -> Value {
+        self.send(message).await;
+        let event = self.event().await;
+        assert_eq!(event["type"], "error", "{event}");
+        event
+    }
+}
+
+#[tokio::test]
+async fn events_are_those_of_a_stream() {
+    let server = server([answer("one two")]).await;
+    let mut socket = server.connect().await;
+    socket.send(create(ask("a"))).await;
+    let events = socket.events().await;
+    for (n, event) in events.iter().enumerate() {
+        assert_eq!(event["sequence_number"], n);
+    }
+    assert_eq!(events[0]["type"], "response.created");
+    assert_eq!(output_text(&events.last().unwrap()["response"]), "one two");
+}
+
+#[tokio::test]
+async fn stored_response_is_followed_on_any_connection() {
+    let server = server([answer("one"), answer("two")]).await;
+    let first = server.connect().await.respond(ask("a")).await;
+    let follow = with(ask("b"), json!({"previous_response_id": first["id"]}));
+    let second = server.connect().await.respond(follow).await;
+    assert_eq!(second["previous_response_id"], first["id"]);
+    assert_eq!(server.told(), ["a", "one", "b"]);
+}
+
+#[tokio::test]
+async fn unstored_response_is_followed_on_its_connection_alone() {
+    let server = server([answer("one"), answer("two"), answer("three")]).await;
+    let mut socket = server.connect().await;
+    let unstored = |text: &str| with(ask(text), json!({"store": false}));
+    let first = socket.respond(unstored("a")).await;
+    let follow = |of: &Value, text: &str| with(unstored(text), json!({"previous_response_id": of["id"]}));
+    let second = socket.respond(follow(&first, "b")).await;
+    assert_eq!(second["previous_response_id"], first["id"]);
+    assert_eq!(server.told(), ["a", "one", "b"]);
+    let mut other = server.connect().await;
+    let error = other.refused(create(follow(&second, "c"))).await;
+    assert_eq!((&error["status"], &error["error"]["code"]), (&json!(400), &json!("previous_response_not_found")));
+    assert_eq!(error["error"]["param"], "previous_response_id");
+    assert_eq!(output_text(&other.respond(unstored("d")).await), "three", "the connection goes on");
+}
+
+#[tokio::test]
+async fn continuation_that_fails_is_forgotten() {
+    let call = Step::Say(ProviderEvent::ToolCall(ToolCall::new("c1", "time", json!({}))));
+    let server = server([vec![call, end()], answer("Noon.")]).await;
+    let mut socket = server.connect().await;
+    let tools = json!({"store": false, "tools": [{"type": "function", "name": "time"}]});
+    let first = socket.respond(with(ask("When?"), tools)).await;
+    let output = |id: &str| {
+        let items = json!([{"type": "function_call_output", "call_id": id, "output": "12:00"}]);
+        create(with(ask(items), json!({"store": false, "previous_response_id": first["id"]})))
+    };
+    let error = socket.refused(output("c9")).await;
+    assert_eq!(error["status"], 400);
+    let error = socket.refused(output("c1")).await;
+    assert_eq!(error["error"]["code"], "previous_response_not_found");
+}
+
+#[tokio::test]
+async fn function_is_answered_out_of_memory() {
+    let call = Step::Say(ProviderEvent::ToolCall(ToolCall::new("c1", "time", json!({}))));
+    let server = server([vec![call, end()], answer("Noon.")]).await;
+    let mut socket = server.connect().await;
+    let tools = json!({"store": false, "tools": [{"type": "function", "name": "time"}]});
+    let first = socket.respond(with(ask("When?"), tools)).await;
+    let items = json!([{"type": "function_call_output", "call_id": "c1", "output": "12:00"}]);
+    let follow = json!({"store": false, "previous_response_id": first["id"]});
+    assert_eq!(output_text(&socket.respond(with(ask(items), follow)).await), "Noon.");
+}
+
+#[tokio::test]
+async fn nonsense_is_answered_and_the_connection_goes_on() {
+    let server = server([answer("one")]).await;
+    let mut socket = server.connect().await;
+    for (message, status) in [
+        (json!([1]), 400),
+        (json!({"type": "response.cancel"}), 400),
+        (json!({"type": "response.create"}), 400),
+        (create(with(ask("a"), json!({"background": true}))), 400),
+        (create(with(ask("a"), json!({"model": "nobody/x"}))), 404),
+    ] {
+        assert_eq!(socket.refused(message).await["status"], status);
+    }
+    socket.0.send(Message::text("no json")).await.unwrap();
+    assert_eq!(socket.event().await["status"], 400);
+    socket.0.send(Message::binary(vec![1, 2])).await.unwrap();
+    assert_eq!(socket.event().await["type"], "error");
+    assert_eq!(output_text(&socket.respond(ask("a")).await), "one");
+}
+
+#[tokio::test]
+async fn messages_wait_for_each_other() {
+    let slow = |text: &str| vec![Step::Wait(Duration::from_millis(20)), say(text), end()];
+    let server = server((0..100).map(|n| slow(&n.to_string()))).await;
+    let mut socket = server.connect().await;
+    for _ in 0..100 {
+        socket.send(create(with(ask("a"), json!({"store": false})))).await;
+    }
+    for n in 0..100 {
+        let events = socket.events().await;
+        assert_eq!(events[0]["sequence_number"], 0);
+        assert_eq!(output_text(&events.last().unwrap()["response"]), n.to_string());
+    }
+}
+
+#[tokio::test]
+async fn frame_that_is_too_large_ends_the_connection() {
+    let server = server([]).await;
+    let mut socket = server.connect().await;
+    let large = "x".repeat(50 * 1024 * 1024);
+    // The server stops reading: either the client sees that, or the end.
+    let sent = socket.0.send(Message::text(large)).await;
+    let next = timeout(Duration::from_secs(10), socket.0.next()).await.unwrap();
+    assert!(sent.is_err() || !matches!(next, Some(Ok(Message::Text(_)))), "{next:?}");
+    assert_eq!(server.provider.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn page_of_another_origin_may_not_connect() {
+    let server = server([]).await;
+    let mut request = format!("ws://{}/v1/responses", server.address).into_client_request().unwrap();
+    request.headers_mut().insert("origin", "https://evil.example.org".parse().unwrap());
+    let Err(Error::Http(response)) = connect_async(request).await else { panic!("it was let in") };
+    assert_eq!(response.status(), 403);
+}
+
+#[tokio::test]
+async fn plain_get_is_told_what_to_do() {
+    let bench = crate::common::bench([]).await;
+    bench.get("/v1/responses").await.openai_error(426, "invalid");
+}
