@@ -46,9 +46,11 @@ pub(crate) fn check<B>(options: &Options, request: &http::Request<B>) -> Result<
 pub(crate) fn check_socket(options: &Options, headers: &HeaderMap) -> Result<()> {
     let host = in_headers(headers);
     match headers.get(ORIGIN) {
-        Some(origin) if !is_listed(origin, options) && !is_own(origin, host.as_ref()) => Err(Error::forbidden(
-            "web pages of other origins may not connect; to allow one, add its origin to `ALLOWED_ORIGINS`",
-        )),
+        Some(origin) if !is_listed(origin, options) && !is_own(origin, host.as_ref()) => {
+            Err(Error::forbidden(
+                "web pages of other origins may not connect; to allow one, add its origin to `ALLOWED_ORIGINS`",
+            ))
+        }
         _ => Ok(()),
     }
 }

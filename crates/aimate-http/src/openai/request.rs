@@ -93,7 +93,7 @@ pub(crate) struct ChatBody {
 }
 
 /// Options of a stream.
-#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(default)]
 pub(crate) struct StreamOptions {
     /// Whether the last chunk has the usage.

@@ -200,7 +200,9 @@ impl TextHead {
     fn piece(&self, choice: Option<(&str, Option<&str>)>) -> Value {
         let choices: Vec<_> = choice
             .into_iter()
-            .map(|(text, reason)| json!({"index": 0, "text": text, "logprobs": null, "finish_reason": reason}))
+            .map(
+                |(text, reason)| json!({"index": 0, "text": text, "logprobs": null, "finish_reason": reason}),
+            )
             .collect();
         json!({
             "id": self.id, "object": "text_completion", "created": self.created, "model": self.model,

@@ -71,6 +71,7 @@ fn kind_of_text(path: &str, name: &str) -> &'static str {
     match path {
         "/api/v1/models/{id}/enable" | "/api/v1/models/{id}/disable" | "/v1/models/{id}" => "Model",
         "/api/v1/shared/{token}" => "Token",
+        "/v1/responses/{id}" | "/v1/responses/{id}/cancel" | "/v1/responses/{id}/input_items" => "Response",
         path => panic!("{path} takes an id without a type: say here what it names"),
     }
 }
@@ -139,6 +140,25 @@ fn named_references(things: &Things) -> Vec<(Method, String, Value)> {
             json!({"content": "Mine?", "stream": false, "model": model}),
         ),
     ];
+    let simple = |kind: &str| things.ids[kind].replace('-', "");
+    let store = json!([format!("vs_{}", simple("CollectionId"))]);
+    for more in [
+        json!({"model": model}),
+        json!({"previous_response_id": things.ids["Response"]}),
+        json!({"conversation": format!("conv_{}", simple("ConversationId"))}),
+        json!({"prompt": {"id": format!("pmpt_{}", simple("PromptId"))}}),
+        json!({"tools": [{"type": "file_search", "vector_store_ids": store}]}),
+    ] {
+        let mut body = json!({"model": "lab/test", "input": "Mine?"});
+        if let (Value::Object(body), Value::Object(more)) = (&mut body, more) {
+            body.extend(more);
+        }
+        all.push((Method::POST, "/v1/responses".to_owned(), body.clone()));
+        all.push((Method::POST, "/v1/responses/input_tokens".to_owned(), body));
+    }
+    let compact = json!({"model": "lab/test", "previous_response_id": things.ids["Response"]});
+    all.push((Method::POST, "/v1/responses/compact".to_owned(), compact));
+    all.push((Method::POST, "/v1/completions".to_owned(), json!({"model": model, "prompt": "Mine?"})));
     for collections in [json!([collection]), json!(["manuals-of-ann"])] {
         let search = json!({"query": "boiler", "collections": collections});
         all.push((Method::POST, "/api/v1/knowledge/search".to_owned(), search));
@@ -175,7 +195,9 @@ impl Things {
         // Its tools are read at the first look, which writes.
         tools.usable().await.unwrap();
         let prompt = engine.prompts(scope).create(NewPrompt::new("Brief", "Be brief.")).await.unwrap();
-        let turn = Turn::new("When is the boiler serviced?").model("lab/test");
+        // As `/v1/responses` keeps it.
+        let turn =
+            Turn::new("When is the boiler serviced?").model("lab/test").request(json!({"include": []}));
         let chat = engine.chat(scope, turn).await.unwrap();
         let (conversation, message, run) = (chat.conversation_id(), chat.message_id(), chat.run_id());
         chat.message().await.unwrap();
@@ -197,6 +219,7 @@ impl Things {
             ("OpenAiItem", format!("msg_{}0000", message.0.simple())),
             ("MessageId", message.to_string()),
             ("RunId", run.to_string()),
+            ("Response", format!("resp_{}", run.0.simple())),
             ("ShareId", share.id.to_string()),
             ("Token", share.id.to_string()),
             ("CollectionId", collection.id.to_string()),

@@ -31,7 +31,8 @@ impl Bench {
 
 pub(crate) fn output_text(response: &Value) -> String {
     let items = response["output"].as_array().unwrap().iter();
-    let texts = items.filter_map(|item| item["content"][0]["text"].as_str().filter(|_| item["type"] == "message"));
+    let texts =
+        items.filter_map(|item| item["content"][0]["text"].as_str().filter(|_| item["type"] == "message"));
     texts.collect()
 }
 
@@ -60,7 +61,10 @@ async fn response_has_every_field_and_is_read_again_as_it_was() {
     assert_eq!((&response["status"], &response["model"]), (&json!("completed"), &json!("lab/test")));
     assert_eq!((&response["metadata"], &response["temperature"]), (&json!({"a": "b"}), &json!(0.5)));
     assert_eq!(response["usage"]["total_tokens"], 10);
-    assert_eq!(response["usage"]["input_tokens_details"], json!({"cached_tokens": 0, "cache_write_tokens": 0}));
+    assert_eq!(
+        response["usage"]["input_tokens_details"],
+        json!({"cached_tokens": 0, "cache_write_tokens": 0})
+    );
     assert_eq!(output_text(&response), "Hello there");
     assert_eq!(bench.get(&path(&response)).await.json(), response);
     assert!(!bench.provider.requests()[0].stream);
@@ -118,7 +122,8 @@ async fn unknown_ids_are_not_found_with_the_id_in_the_text() {
         bench.delete(&format!("/v1/responses/{id}")).await.openai_error(404, "not_found");
         bench.post(&format!("/v1/responses/{id}/cancel"), json!({})).await.openai_error(404, "not_found");
         let follow = with(ask("a"), json!({"previous_response_id": id}));
-        let error = bench.post("/v1/responses", follow).await.openai_error(404, "previous_response_not_found");
+        let error =
+            bench.post("/v1/responses", follow).await.openai_error(404, "previous_response_not_found");
         assert_eq!(error["param"], "previous_response_id");
     }
     let conversation = "conv_0190a5d27c1e7cc398c4dc0c0c07398f";
@@ -161,7 +166,8 @@ async fn bad_requests_are_400_in_the_form_of_openai() {
 #[tokio::test]
 async fn function_is_called_and_its_output_goes_on() {
     let bench = bench([vec![call("c1", "time"), call("c2", "date"), end()], answer("Noon.")]).await;
-    let tools = json!({"tools": [{"type": "function", "name": "time"}, {"type": "function", "name": "date"}]});
+    let tools =
+        json!({"tools": [{"type": "function", "name": "time"}, {"type": "function", "name": "date"}]});
     let first = bench.respond(with(ask("When?"), tools)).await;
     assert_eq!(first["status"], "completed");
     let calls = first["output"].as_array().unwrap();
@@ -192,7 +198,8 @@ async fn input_items_are_the_whole_context_and_keep_their_ids() {
         async move { bench.get(&path).await.json() }
     };
     let all = list("order=asc").await;
-    let texts: Vec<_> = all["data"].as_array().unwrap().iter().map(|item| &item["content"][0]["text"]).collect();
+    let texts: Vec<_> =
+        all["data"].as_array().unwrap().iter().map(|item| &item["content"][0]["text"]).collect();
     assert_eq!(texts, ["a", "one", "b"]);
     assert_eq!(all["data"][1]["id"], first["output"][0]["id"], "an item has one id");
     assert_eq!((&all["object"], &all["has_more"]), (&json!("list"), &json!(false)));
@@ -308,7 +315,8 @@ async fn tokens_of_a_request_are_counted_and_nothing_is_asked() {
         }
     };
     let short = count(ask("a")).await;
-    let tools = json!({"tools": [{"type": "function", "name": "time", "description": "Says what time it is."}]});
+    let tools =
+        json!({"tools": [{"type": "function", "name": "time", "description": "Says what time it is."}]});
     assert!(short > 0 && count(with(ask("a"), tools)).await > short);
     assert!(count(with(ask("a"), json!({"instructions": "Be very short."}))).await > short);
     let first = bench.respond(ask("a long question about boilers")).await;

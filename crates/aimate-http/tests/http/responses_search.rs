@@ -46,7 +46,12 @@ async fn search_comes_first_and_the_answer_cites_it() {
     let at = format!("/v1/responses/{}", response["id"].as_str().unwrap());
     assert_eq!(library.bench.get(&at).await.json(), response);
     let request = library.bench.provider.requests().pop().unwrap();
-    assert!(request.messages.iter().any(|message| aimate_core::message::text_of(&message.content).contains("serviced in May")));
+    assert!(
+        request
+            .messages
+            .iter()
+            .any(|message| aimate_core::message::text_of(&message.content).contains("serviced in May"))
+    );
 }
 
 #[tokio::test]
@@ -91,7 +96,8 @@ async fn results_come_where_they_are_asked_for() {
 #[tokio::test]
 async fn choice_of_none_searches_nothing() {
     let (library, store) = library(&[]).await;
-    let response = library.bench.respond(with(search(&store, json!({})), json!({"tool_choice": "none"}))).await;
+    let response =
+        library.bench.respond(with(search(&store, json!({})), json!({"tool_choice": "none"}))).await;
     assert_eq!(response["output"][0]["type"], "message");
 }
 

@@ -128,7 +128,10 @@ async fn unstored_response_is_followed_on_its_connection_alone() {
     assert_eq!(server.told(), ["a", "one", "b"]);
     let mut other = server.connect().await;
     let error = other.refused(create(follow(&second, "c"))).await;
-    assert_eq!((&error["status"], &error["error"]["code"]), (&json!(400), &json!("previous_response_not_found")));
+    assert_eq!(
+        (&error["status"], &error["error"]["code"]),
+        (&json!(400), &json!("previous_response_not_found"))
+    );
     assert_eq!(error["error"]["param"], "previous_response_id");
     assert_eq!(output_text(&other.respond(unstored("d")).await), "three", "the connection goes on");
 }

@@ -1,10 +1,10 @@
 //! `/v1/responses` as a stream: told once, told again, resumed.
 
+use aimate_core::Error;
 use aimate_core::provider::ProviderEvent;
 use aimate_core::testing::{Step, answer};
-use aimate_core::Error;
-use http_body_util::BodyExt as _;
 use http::Method;
+use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
 use crate::common::{Reply, bench, end, request, say, until};
@@ -65,9 +65,15 @@ async fn background_stream_is_left_and_resumed() {
     let mut body = response.into_body();
     let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
     let first = String::from_utf8(first.to_vec()).unwrap();
-    assert!(first.ends_with("}\n\n") && first.matches("\n\n").count() == 1, "one event is one write: {first}");
+    assert!(
+        first.ends_with("}\n\n") && first.matches("\n\n").count() == 1,
+        "one event is one write: {first}"
+    );
     let created: Value = serde_json::from_str(first.trim().split_once("\ndata: ").unwrap().1).unwrap();
-    assert_eq!((&created["type"], &created["response"]["status"]), (&json!("response.created"), &json!("queued")));
+    assert_eq!(
+        (&created["type"], &created["response"]["status"]),
+        (&json!("response.created"), &json!("queued"))
+    );
     drop(body);
     let at = format!("/v1/responses/{}", created["response"]["id"].as_str().unwrap());
     let rest = bench.get(&format!("{at}?stream=true&starting_after=0")).await;
@@ -131,8 +137,10 @@ async fn cancelled_stream_ends() {
     until(async || bench.provider.open() == 1).await;
     let mut body = response.into_body();
     let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
-    let created: Value =
-        serde_json::from_slice(first.split(|byte| *byte == b'\n').nth(1).unwrap().strip_prefix(b"data: ").unwrap()).unwrap();
+    let created: Value = serde_json::from_slice(
+        first.split(|byte| *byte == b'\n').nth(1).unwrap().strip_prefix(b"data: ").unwrap(),
+    )
+    .unwrap();
     let at = format!("/v1/responses/{}/cancel", created["response"]["id"].as_str().unwrap());
     let cancelled = bench.post(&at, json!({})).await.json();
     let rest = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();

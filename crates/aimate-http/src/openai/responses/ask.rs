@@ -57,7 +57,8 @@ impl Asked {
         match stored_prompt {
             // Without a question the prompt is one.
             Some(text) if messages.is_empty() => {
-                messages.push(InputMessage::new(MessageRole::User, vec![aimate_core::message::Part::text(text)]));
+                messages
+                    .push(InputMessage::new(MessageRole::User, vec![aimate_core::message::Part::text(text)]));
             }
             Some(text) => parsed.instructions = Some(joined(&text, parsed.instructions.as_deref())),
             None => {}
@@ -124,7 +125,9 @@ async fn followed(app: &App, scope: &Scope, parsed: &ParsedResponse) -> Result<O
             if failure.error.kind() == ErrorKind::NotFound { previous_not_found(&shown) } else { failure }
         })?;
         if !run.status.is_final() {
-            let why = format!("Previous response with id '{shown}' is still in progress; wait for it, or cancel it");
+            let why = format!(
+                "Previous response with id '{shown}' is still in progress; wait for it, or cancel it"
+            );
             return Err(Error::field("previous_response_id", why).into());
         }
         return Ok(Some(Followed { conversation: run.conversation_id, answer: Some(run.message_id) }));
@@ -147,9 +150,12 @@ async fn followed(app: &App, scope: &Scope, parsed: &ParsedResponse) -> Result<O
 pub(super) async fn stored_run(app: &App, scope: &Scope, id: &str) -> Result<(Run, Echo)> {
     let missing = || wire_id::missing("response", id);
     let run = app.engine.runs(scope).get(wire_id::of(PREFIX, "response", id)?.into()).await;
-    let run = run.map_err(|error| {
-        if error.kind() == ErrorKind::NotFound { missing().with_source(error) } else { error }
-    })?;
+    let run =
+        run.map_err(
+            |error| {
+                if error.kind() == ErrorKind::NotFound { missing().with_source(error) } else { error }
+            },
+        )?;
     let echo = Echo::read(run.request.as_ref()).filter(Echo::is_stored);
     let echo = echo.ok_or_else(missing)?;
     Ok((run, echo))

@@ -33,7 +33,8 @@ mod tests {
     #[test]
     fn answer_without_marks_names_each_file_at_its_end() {
         let id = |n: u128| uuid::Uuid::from_u128(n);
-        let passage = |n: u32| Citation::new(n, id(u128::from(n)).into(), id(9).into(), &format!("{n}.txt"), "text");
+        let passage =
+            |n: u32| Citation::new(n, id(u128::from(n)).into(), id(9).into(), &format!("{n}.txt"), "text");
         let found = unmarked("abc", &[passage(1), passage(2), passage(1)]);
         let found = serde_json::to_value(found).unwrap();
         assert_eq!(found.as_array().unwrap().len(), 2);

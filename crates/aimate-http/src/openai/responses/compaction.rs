@@ -64,7 +64,8 @@ pub(crate) async fn compact(
         return Err(Error::field("input", "is missing; send it, or `previous_response_id`").into());
     }
     let _seat = app.seat(&scope)?;
-    let asked = ResponseBody::to_compact(body.model, body.input, body.previous_response_id, body.instructions);
+    let asked =
+        ResponseBody::to_compact(body.model, body.input, body.previous_response_id, body.instructions);
     let asked = Asked::read(&app, &scope, asked).await?;
     let follows = asked.follows;
     let mut kept = Vec::new();

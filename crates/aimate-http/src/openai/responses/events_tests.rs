@@ -140,9 +140,15 @@ fn text_comes_in_the_order_that_clients_want() {
         ]
     );
     let first = &events[0]["response"];
-    assert_eq!((&first["status"], &first["output"], &first["usage"]), (&json!("in_progress"), &json!([]), &Value::Null));
+    assert_eq!(
+        (&first["status"], &first["output"], &first["usage"]),
+        (&json!("in_progress"), &json!([]), &Value::Null)
+    );
     assert_eq!(first["model"], "lab/test");
-    assert_eq!(events[3]["part"], json!({"type": "output_text", "text": "", "annotations": [], "logprobs": []}));
+    assert_eq!(
+        events[3]["part"],
+        json!({"type": "output_text", "text": "", "annotations": [], "logprobs": []})
+    );
     assert_eq!((&events[4]["delta"], &events[4]["logprobs"]), (&json!("one "), &json!([])));
     assert_eq!(events[4]["content_index"], 0);
     assert_eq!(events[6]["text"], "one two");
@@ -159,11 +165,38 @@ fn text_comes_in_the_order_that_clients_want() {
 fn every_field_of_the_object_is_there() {
     let events = events_of(Echo::default(), &[started()], &[], State::Completed);
     let required = [
-        "id", "object", "created_at", "completed_at", "status", "incomplete_details", "model",
-        "previous_response_id", "conversation", "instructions", "output", "error", "tools", "tool_choice",
-        "truncation", "parallel_tool_calls", "text", "top_p", "presence_penalty", "frequency_penalty",
-        "top_logprobs", "temperature", "reasoning", "usage", "max_output_tokens", "max_tool_calls", "store",
-        "background", "service_tier", "metadata", "safety_identifier", "prompt_cache_key",
+        "id",
+        "object",
+        "created_at",
+        "completed_at",
+        "status",
+        "incomplete_details",
+        "model",
+        "previous_response_id",
+        "conversation",
+        "instructions",
+        "output",
+        "error",
+        "tools",
+        "tool_choice",
+        "truncation",
+        "parallel_tool_calls",
+        "text",
+        "top_p",
+        "presence_penalty",
+        "frequency_penalty",
+        "top_logprobs",
+        "temperature",
+        "reasoning",
+        "usage",
+        "max_output_tokens",
+        "max_tool_calls",
+        "store",
+        "background",
+        "service_tier",
+        "metadata",
+        "safety_identifier",
+        "prompt_cache_key",
     ];
     for event in &events {
         let fields = event["response"].as_object().unwrap();
@@ -202,8 +235,7 @@ fn reasoning_is_an_item_before_the_text() {
 fn calls_of_functions_are_items_of_their_own() {
     let calls = [ToolCall::new("c1", "time", json!({"zone": "UTC"})), ToolCall::new("c2", "date", json!({}))];
     let log = [started(), text("I look."), called(calls[0].clone()), called(calls[1].clone())];
-    let parts =
-        [Part::text("I look."), Part::ToolCall(calls[0].clone()), Part::ToolCall(calls[1].clone())];
+    let parts = [Part::text("I look."), Part::ToolCall(calls[0].clone()), Part::ToolCall(calls[1].clone())];
     let events = events_of(Echo::default(), &log, &parts, State::Completed);
     let function = [
         "output_item.added",
@@ -213,7 +245,10 @@ fn calls_of_functions_are_items_of_their_own() {
     ];
     assert_eq!(names(&events)[8..16], [function, function].concat());
     assert_eq!(events[8]["item"]["arguments"], "");
-    assert_eq!((&events[10]["name"], &events[10]["arguments"]), (&json!("time"), &json!("{\"zone\":\"UTC\"}")));
+    assert_eq!(
+        (&events[10]["name"], &events[10]["arguments"]),
+        (&json!("time"), &json!("{\"zone\":\"UTC\"}"))
+    );
     let output = &last(&events)["output"];
     assert_eq!(*output, Value::from(done(&events)));
     assert_eq!(output[1]["call_id"], "c1");
@@ -259,7 +294,9 @@ fn search_is_the_first_item_and_its_sources_come_before_the_text_is_done() {
         ..Echo::default()
     };
     let found = vec![passage(1), passage(2)];
-    for (said, indices) in [("In May [2].", vec![("2.txt", 7)]), ("In May.", vec![("1.txt", 7), ("2.txt", 7)])] {
+    for (said, indices) in
+        [("In May [2].", vec![("2.txt", 7)]), ("In May.", vec![("1.txt", 7), ("2.txt", 7)])]
+    {
         let log = [started(), ChatEvent::Retrieved { citations: found.clone() }, text(said)];
         let events = events_of(echo.clone(), &log, &[Part::text(said)], State::Completed);
         let names = names(&events);
@@ -326,7 +363,8 @@ fn failure_keeps_what_was_said() {
 
 #[test]
 fn cancelled_response_ends_with_an_event_that_clients_know() {
-    let events = events_of(Echo::default(), &[started(), text("one")], &[Part::text("one")], State::Cancelled);
+    let events =
+        events_of(Echo::default(), &[started(), text("one")], &[Part::text("one")], State::Cancelled);
     assert_eq!(events.last().unwrap()["type"], "response.incomplete");
     assert_eq!(last(&events)["status"], "cancelled");
     assert_eq!(last(&events)["incomplete_details"], Value::Null);

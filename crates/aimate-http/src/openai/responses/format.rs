@@ -56,9 +56,10 @@ fn read_format(format: FormatBody) -> Result<(Option<ResponseFormat>, Value)> {
                 Error::field("text.format.name", format!("is missing; it needs 1 to {MAX_NAME} characters"))
             })?;
             let schema = schema.filter(Value::is_object);
-            let schema =
-                schema.ok_or_else(|| Error::field("text.format.schema", "is missing; it needs a JSON Schema"))?;
-            let mut written = json!({"type": "json_schema", "name": name, "schema": schema, "strict": strict});
+            let schema = schema
+                .ok_or_else(|| Error::field("text.format.schema", "is missing; it needs a JSON Schema"))?;
+            let mut written =
+                json!({"type": "json_schema", "name": name, "schema": schema, "strict": strict});
             if let (Some(description), Some(fields)) = (description, written.as_object_mut()) {
                 fields.insert("description".to_owned(), description.into());
             }

@@ -31,13 +31,7 @@ pub(super) struct Frames {
 
 impl Frames {
     pub(super) fn new(framing: Framing, after: Option<u64>) -> Self {
-        Self {
-            framing,
-            after,
-            next: 0,
-            buffer: BytesMut::with_capacity(CAPACITY),
-            ready: VecDeque::new(),
-        }
+        Self { framing, after, next: 0, buffer: BytesMut::with_capacity(CAPACITY), ready: VecDeque::new() }
     }
 
     /// One event: `fields` writes what follows its type and number, beginning with a comma.

@@ -4,42 +4,43 @@ use std::collections::{HashMap, HashSet};
 
 use aimate_core::Error;
 use aimate_core::chat::InputMessage;
-use aimate_core::message::{MessageRole, Part};
-use serde_json::Value;
+use aimate_core::message::Part;
+use serde_json::{Value, json};
 
 use crate::error::{Failure, Result};
-use crate::openai::item::{InputItem, input_items};
+use crate::openai::item::input_messages;
 
 /// The messages that `items` are. `opened` has the texts of what is sealed among them.
 ///
 /// # Errors
 /// `Invalid` or `Unsupported`, naming the item.
 pub(super) fn messages(items: &[Value], opened: &HashMap<String, String>) -> Result<Vec<InputMessage>> {
-    let mut messages = Vec::with_capacity(items.len());
-    for (n, item) in input_items(items, "input")?.into_iter().enumerate() {
+    let read = |(n, item): (usize, &Value)| {
         let path = |field: &str| format!("input[{n}].{field}");
-        match item {
-            InputItem::Message(message) => messages.push(message),
-            InputItem::Nothing => {}
-            InputItem::Compaction(sealed) => {
-                let text = opened.get(&sealed).ok_or_else(|| {
-                    let why = "does not open: it was changed, or is another user's";
+        match item.get("type").and_then(Value::as_str) {
+            Some("compaction") => {
+                let sealed = item.get("encrypted_content").and_then(Value::as_str).unwrap_or_default();
+                let text = opened.get(sealed).ok_or_else(|| {
+                    let why = "is missing, or does not open: it was changed, or is another user's";
                     Error::field(path("encrypted_content"), why)
                 })?;
-                messages.push(InputMessage::new(MessageRole::User, vec![Part::text(text)]));
+                Ok(json!({"type": "message", "role": "user", "content": text}))
             }
-            InputItem::Reference(_) => {
+            Some("item_reference") => {
                 let why = "`item_reference` is not supported; send the item itself, or name the response that has it \
                     as `previous_response_id`";
-                return Err(Failure::unsupported(path("type"), why));
+                Err(Failure::unsupported(path("type"), why))
             }
-            InputItem::Approval { .. } => {
-                let why = "`mcp_approval_response` is not supported: no tool of a response waits for an approval";
-                return Err(Failure::unsupported(path("type"), why));
+            Some("mcp_approval_response") => {
+                let why =
+                    "`mcp_approval_response` is not supported: no tool of a response waits for an approval";
+                Err(Failure::unsupported(path("type"), why))
             }
+            _ => Ok(item.clone()),
         }
-    }
-    Ok(messages)
+    };
+    let items = items.iter().enumerate().map(read).collect::<Result<Vec<_>>>()?;
+    input_messages(&items, "input")
 }
 
 /// Whether each output among `messages` is of a call before it, and the only one.
@@ -77,7 +78,6 @@ fn shown(id: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[allow(clippy::needless_pass_by_value, reason = "reads better where `json!` makes it")]
     fn read(items: Value) -> Result<Vec<InputMessage>> {
@@ -87,7 +87,9 @@ mod tests {
 
     #[test]
     fn compaction_is_its_text() {
-        let read = read(json!([{"role": "user", "content": "a"}, {"type": "compaction", "encrypted_content": "good"}]));
+        let read = read(
+            json!([{"role": "user", "content": "a"}, {"type": "compaction", "encrypted_content": "good"}]),
+        );
         assert_eq!(read.unwrap()[1].content, [Part::text("short")]);
     }
 

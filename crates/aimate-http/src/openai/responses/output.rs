@@ -68,7 +68,13 @@ pub(super) fn function_item(id: &str, call: &ToolCall, arguments: &str, status: 
 }
 
 /// A call that aiMate makes, with what it returned, if it has.
-pub(super) fn mcp_item(id: &str, call: &ToolCall, arguments: &str, result: Option<&ToolResult>, status: &str) -> Value {
+pub(super) fn mcp_item(
+    id: &str,
+    call: &ToolCall,
+    arguments: &str,
+    result: Option<&ToolResult>,
+    status: &str,
+) -> Value {
     let (server, tool) = server_and_tool(call);
     let text = result.map(|result| result.text());
     let is_error = result.is_some_and(|result| result.is_error);

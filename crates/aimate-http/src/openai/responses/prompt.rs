@@ -19,14 +19,23 @@ const MAX_VARIABLES: (usize, usize) = (100, 100_000);
 /// # Errors
 /// `NotFound` for a prompt that is not the user's; `Invalid` for a variable that is missing or
 /// is no text.
-pub(super) async fn read(app: &App, scope: &Scope, reference: PromptReference, echo: &mut Echo) -> Result<String> {
+pub(super) async fn read(
+    app: &App,
+    scope: &Scope,
+    reference: PromptReference,
+    echo: &mut Echo,
+) -> Result<String> {
     let PromptReference { id, version, variables } = reference;
     if version.as_deref().is_some_and(|version| version != "1") {
         return Err(Error::field("prompt.version", "must be `1`: a prompt has one version").into());
     }
     let known: PromptId = wire_id::of(PREFIX, "prompt", &id)?.into();
     let prompt = app.engine.prompts(scope).get(known).await.map_err(|error| {
-        if error.kind() == ErrorKind::NotFound { wire_id::missing("prompt", &id).with_source(error) } else { error }
+        if error.kind() == ErrorKind::NotFound {
+            wire_id::missing("prompt", &id).with_source(error)
+        } else {
+            error
+        }
     })?;
     let variables = variables.unwrap_or_default();
     let text = filled(&prompt.content, &variables)?;

@@ -5,9 +5,9 @@ use aimate_core::{Error, Slice};
 use utoipa::IntoParams;
 
 use super::request;
+use crate::error::Result;
 use crate::openai::cursor_list::CursorList;
 use crate::openai::item::Item;
-use crate::error::Result;
 use crate::openai::wire_id;
 
 /// Items of a page where the caller does not say, and at most.
@@ -154,7 +154,8 @@ mod tests {
     fn ids(query: &str) -> (Vec<String>, bool) {
         let list = ItemQuery::read(Some(query)).unwrap().list(newest_first()).unwrap();
         let list = serde_json::to_value(list).unwrap();
-        let ids = list["data"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap()[4..].to_owned());
+        let ids =
+            list["data"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap()[4..].to_owned());
         (ids.collect(), list["has_more"].as_bool().unwrap())
     }
 
@@ -170,10 +171,11 @@ mod tests {
 
     #[test]
     fn nonsense_is_named() {
-        let wrong = |query: &str| match ItemQuery::read(Some(query)).and_then(|read| read.list(newest_first())) {
-            Err(failure) => failure.error.fields()[0].path.clone(),
-            Ok(_) => panic!("{query}"),
-        };
+        let wrong =
+            |query: &str| match ItemQuery::read(Some(query)).and_then(|read| read.list(newest_first())) {
+                Err(failure) => failure.error.fields()[0].path.clone(),
+                Ok(_) => panic!("{query}"),
+            };
         assert_eq!(wrong("limit=0"), "limit");
         assert_eq!(wrong("limit=101"), "limit");
         assert_eq!(wrong("order=up"), "order");

@@ -4,14 +4,15 @@ use std::collections::HashSet;
 
 use aimate_core::provider::{Sampling, ToolChoice, ToolSpec};
 use aimate_core::{ConversationId, Error, RunId};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use super::echo::Echo;
 use super::format::{self, TextFormat};
 use super::object::PREFIX;
-use super::tools::{FileSearch, Offered, offered};
+use super::search::FileSearch;
+use super::tools::{Offered, offered};
 use crate::error::{Failure, Result};
 use crate::openai::number::Whole;
 use crate::openai::wire_id;
@@ -124,7 +125,7 @@ pub(crate) struct ResponseBody {
 }
 
 /// How much a model thinks.
-#[derive(Debug, Default, Deserialize, ToSchema)]
+#[derive(Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(default)]
 pub(crate) struct ReasoningBody {
     /// `none`, `minimal`, `low`, `medium`, `high` or `xhigh`.
@@ -134,7 +135,7 @@ pub(crate) struct ReasoningBody {
 }
 
 /// A prompt of the library.
-#[derive(Debug, Default, Deserialize, ToSchema)]
+#[derive(Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(default)]
 pub(crate) struct PromptReference {
     /// Its id: `pmpt_` and the prompt's own.
@@ -219,7 +220,8 @@ impl ResponseBody {
             Error::field("model", "is missing; it needs the id of a model as `GET /v1/models` lists it")
         })?;
         let mut echo = Echo::default();
-        let (previous, conversation) = origin(self.previous_response_id.as_deref(), self.conversation.as_ref())?;
+        let (previous, conversation) =
+            origin(self.previous_response_id.as_deref(), self.conversation.as_ref())?;
         echo.set("previous_response_id", self.previous_response_id.clone());
         if self.conversation.is_some() {
             let id = conversation.map(|id| wire_id::write("conv_", id.0));
@@ -259,7 +261,9 @@ impl ResponseBody {
         }
         match self.top_logprobs.map_or(0, |number| number.0) {
             0 => {}
-            1..=20 => return Err(Failure::unsupported("top_logprobs", "must be 0: models' servers give none")),
+            1..=20 => {
+                return Err(Failure::unsupported("top_logprobs", "must be 0: models' servers give none"));
+            }
             _ => return Err(Error::field("top_logprobs", "must be 0 to 20").into()),
         }
         echo.set("metadata", metadata(self.metadata)?);
@@ -340,10 +344,15 @@ pub(super) fn previous_not_found(text: &str) -> Failure {
 
 fn conversation_id(written: &Value) -> Result<ConversationId> {
     let text = written.as_str().or_else(|| written.get("id")?.as_str());
-    let text = text.ok_or_else(|| Error::field("conversation", "must be an id, or an object with an `id`"))?;
+    let text =
+        text.ok_or_else(|| Error::field("conversation", "must be an id, or an object with an `id`"))?;
     if !text.starts_with("conv_") {
         let shown = wire_id::shown(text);
-        return Err(Error::field("conversation", format!("`{shown}` is no id of a conversation; they begin with `conv_`")).into());
+        return Err(Error::field(
+            "conversation",
+            format!("`{shown}` is no id of a conversation; they begin with `conv_`"),
+        )
+        .into());
     }
     Ok(ConversationId(wire_id::of("conv_", "conversation", text)?))
 }
@@ -391,9 +400,10 @@ fn size(value: &Value) -> usize {
 }
 
 fn truncation(given: Option<&str>, steps: Option<&[Value]>) -> Result<bool> {
-    let is_compacted = steps.unwrap_or_default().iter().any(|step| {
-        step.get("type").and_then(Value::as_str) == Some("compaction")
-    });
+    let is_compacted = steps
+        .unwrap_or_default()
+        .iter()
+        .any(|step| step.get("type").and_then(Value::as_str) == Some("compaction"));
     match given {
         None => Ok(is_compacted),
         Some("disabled") => Ok(false),

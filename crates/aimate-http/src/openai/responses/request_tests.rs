@@ -125,7 +125,9 @@ fn tools_are_checked_and_repeated_with_every_field() {
         }
         json!({"tools": [tool]})
     };
-    assert!(parse(search(json!({"filters": {"type": "eq", "key": "a", "value": 1}}))).unwrap().search.is_some());
+    assert!(
+        parse(search(json!({"filters": {"type": "eq", "key": "a", "value": 1}}))).unwrap().search.is_some()
+    );
     assert!(field(search(json!({"filters": {"type": "is"}}))).contains("filters"));
     assert!(field(search(json!({"max_num_results": 51}))).contains("max_num_results"));
     assert!(field(search(json!({"ranking_options": {"score_threshold": 2}}))).contains("score_threshold"));
@@ -152,7 +154,8 @@ fn choice_of_tools_is_enforced() {
         offered(json!({"type": "function", "name": "date"})),
         (both(), Some(ToolChoice::Tool("date".into())), false)
     );
-    let allowed = json!({"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "date"}]});
+    let allowed =
+        json!({"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "date"}]});
     assert_eq!(offered(allowed), ("date".to_owned(), Some(ToolChoice::Required), false));
     let allowed = json!({"type": "allowed_tools", "mode": "auto", "tools": [{"type": "file_search"}]});
     assert_eq!(offered(allowed), (String::new(), None, true));
@@ -162,8 +165,14 @@ fn choice_of_tools_is_enforced() {
         (json!({"type": "function"}), "tool_choice.name"),
         (json!({"type": "mcp", "server_label": "x"}), "tool_choice.type"),
         (json!({"type": "allowed_tools", "mode": "auto", "tools": []}), "tool_choice.tools"),
-        (json!({"type": "allowed_tools", "mode": "x", "tools": [{"type": "file_search"}]}), "tool_choice.mode"),
-        (json!({"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "x"}]}), "tool_choice.tools[0]"),
+        (
+            json!({"type": "allowed_tools", "mode": "x", "tools": [{"type": "file_search"}]}),
+            "tool_choice.mode",
+        ),
+        (
+            json!({"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "x"}]}),
+            "tool_choice.tools[0]",
+        ),
     ] {
         assert_eq!(field(json!({"tools": tools, "tool_choice": choice})), name);
     }

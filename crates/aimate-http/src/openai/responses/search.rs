@@ -68,13 +68,17 @@ impl FileSearchBody {
             ("max_num_results".to_owned(), json!(limit)),
         ]);
         let filters = filters.filter(|filters| !filters.is_null());
-        let filter =
-            filters.as_ref().map(|filters| attribute_filter::read(filters, &format!("{path}.filters"))).transpose()?;
+        let filter = filters
+            .as_ref()
+            .map(|filters| attribute_filter::read(filters, &format!("{path}.filters")))
+            .transpose()?;
         echo.insert("filters".to_owned(), json!(filters));
         let RankingBody { ranker, score_threshold, hybrid_search } = ranking_options.unwrap_or_default();
         super::request::one_of(&format!("{path}.ranking_options.ranker"), ranker.as_deref(), &RANKERS)?;
         if score_threshold.is_some_and(|score| !(0.0..=1.0).contains(&score)) {
-            return Err(Error::field(format!("{path}.ranking_options.score_threshold"), "must be 0 to 1").into());
+            return Err(
+                Error::field(format!("{path}.ranking_options.score_threshold"), "must be 0 to 1").into()
+            );
         }
         let mut ranking = json!({
             "ranker": ranker.unwrap_or_else(|| "auto".to_owned()),
@@ -101,7 +105,12 @@ impl FileSearch {
     /// # Errors
     /// `NotFound` for a vector store that is not the user's; `Invalid` for a filter that does
     /// not fit.
-    pub(super) async fn find(&self, engine: &Engine, scope: &Scope, query: &str) -> Result<Vec<SourcePassage>> {
+    pub(super) async fn find(
+        &self,
+        engine: &Engine,
+        scope: &Scope,
+        query: &str,
+    ) -> Result<Vec<SourcePassage>> {
         let mut request = SearchRequest::new(query).collections(self.collections.clone()).limit(self.limit);
         request.filter.clone_from(&self.filter);
         request.min_score = self.min_score;
@@ -115,5 +124,6 @@ fn named(error: Error) -> Error {
     if error.kind() != ErrorKind::NotFound {
         return error;
     }
-    Error::not_found("there is no such vector store, or one of `vector_store_ids` is another's").with_source(error)
+    Error::not_found("there is no such vector store, or one of `vector_store_ids` is another's")
+        .with_source(error)
 }

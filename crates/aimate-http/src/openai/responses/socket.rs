@@ -79,14 +79,8 @@ pub(crate) async fn connect(State(app): State<App>, upgrade: Upgrade) -> Result<
     let most = MAX_MESSAGE.min(app.options.body_limit);
     let socket = socket.max_message_size(most).max_frame_size(most);
     Ok(socket.on_upgrade(move |socket| async move {
-        let mut connection = ResponseSocket {
-            app,
-            head,
-            socket,
-            waiting: VecDeque::new(),
-            memory: None,
-            _seat: seat,
-        };
+        let mut connection =
+            ResponseSocket { app, head, socket, waiting: VecDeque::new(), memory: None, _seat: seat };
         connection.serve().await;
     }))
 }

@@ -64,7 +64,9 @@ pub(super) fn offered(tools: Option<Vec<Value>>, choice: Option<Value>, echo: &m
             }
             Some("file_search") => {
                 if all.search.is_some() {
-                    return Err(Error::field(format!("tools[{n}]"), "is a second file search; send one").into());
+                    return Err(
+                        Error::field(format!("tools[{n}]"), "is a second file search; send one").into()
+                    );
                 }
                 let path = format!("tools[{n}]");
                 let body: FileSearchBody = json::part(&tool, &path)?;
@@ -96,13 +98,16 @@ pub(super) fn offered(tools: Option<Vec<Value>>, choice: Option<Value>, echo: &m
 fn function(tool: &Value, n: usize) -> Result<(ToolSpec, Value)> {
     let path = format!("tools[{n}]");
     let FunctionBody { name, description, parameters, strict } = json::part(tool, &path)?;
-    let is_name = |name: &str| name.bytes().all(|one| one.is_ascii_alphanumeric() || matches!(one, b'_' | b'-'));
+    let is_name =
+        |name: &str| name.bytes().all(|one| one.is_ascii_alphanumeric() || matches!(one, b'_' | b'-'));
     if name.is_empty() || name.len() > MAX_NAME || !is_name(&name) {
         let why = format!("must be 1 to {MAX_NAME} letters, digits, `_` or `-`");
         return Err(Error::field(format!("{path}.name"), why).into());
     }
     if parameters.as_ref().is_some_and(|schema| !schema.is_object() && !schema.is_null()) {
-        return Err(Error::field(format!("{path}.parameters"), "must be a JSON Schema, which is an object").into());
+        return Err(
+            Error::field(format!("{path}.parameters"), "must be a JSON Schema, which is an object").into()
+        );
     }
     let echoed = json!({
         "type": "function", "name": name, "description": description, "parameters": parameters,
@@ -139,7 +144,20 @@ impl Offered {
             (_, Some("file_search")) if self.search.is_some() => {}
             (_, Some("file_search")) => return Err(not_offered("tool_choice.type", "file_search")),
             (_, Some("allowed_tools")) => self.allow(choice)?,
-            (_, Some("mcp" | "web_search" | "web_search_preview" | "code_interpreter" | "computer_use_preview" | "image_generation" | "custom" | "shell" | "apply_patch")) => {
+            (
+                _,
+                Some(
+                    "mcp"
+                    | "web_search"
+                    | "web_search_preview"
+                    | "code_interpreter"
+                    | "computer_use_preview"
+                    | "image_generation"
+                    | "custom"
+                    | "shell"
+                    | "apply_patch",
+                ),
+            ) => {
                 return Err(not_offered("tool_choice.type", kind.unwrap_or_default()));
             }
             _ => return Err(Error::field("tool_choice", CHOICES).into()),
@@ -164,8 +182,9 @@ impl Offered {
     fn allow(&mut self, choice: &Value) -> Result<()> {
         let listed = choice.get("tools").and_then(Value::as_array);
         let listed = listed.filter(|listed| !listed.is_empty());
-        let listed =
-            listed.ok_or_else(|| Error::field("tool_choice.tools", "is missing or empty; list at least one tool"))?;
+        let listed = listed.ok_or_else(|| {
+            Error::field("tool_choice.tools", "is missing or empty; list at least one tool")
+        })?;
         let mut names = HashSet::new();
         let mut searches = false;
         for (n, tool) in listed.iter().enumerate() {

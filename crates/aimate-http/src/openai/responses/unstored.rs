@@ -2,7 +2,6 @@
 
 use std::task::Poll;
 
-use aimate_core::chat::InputMessage;
 use aimate_core::chat::event::ChatEvent;
 use aimate_core::engine::{Completion, CompletionStream};
 use aimate_core::message::{Message, MessageRole, Part};
@@ -28,11 +27,7 @@ const MAX_FOLLOWED: usize = 2_000;
 ///
 /// # Errors
 /// `Invalid` if nothing is asked; what the store says.
-pub(super) async fn call(
-    app: &App,
-    scope: &Scope,
-    asked: Asked,
-) -> Result<(Completion, super::echo::Echo)> {
+pub(super) async fn call(app: &App, scope: &Scope, asked: Asked) -> Result<(Completion, super::echo::Echo)> {
     let Asked { parsed, messages, passages, follows } = asked;
     if messages.is_empty() && follows.is_none() {
         return Err(Error::field("input", "is missing; it needs a text or a list of items").into());
@@ -133,7 +128,16 @@ impl UnstoredBody {
             events.apply(&ChatEvent::Retrieved { citations: stream.passages().to_vec() });
         }
         let sources = sources.clone();
-        Self { sources, stream, events, reason: None, said: Vec::new(), is_over: false, outcome: None, error: None }
+        Self {
+            sources,
+            stream,
+            events,
+            reason: None,
+            said: Vec::new(),
+            is_over: false,
+            outcome: None,
+            error: None,
+        }
     }
 
     /// The next frame; `None` after the last one. Dropping the future loses nothing.
