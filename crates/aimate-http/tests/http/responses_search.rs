@@ -59,7 +59,7 @@ async fn stream_ends_as_the_response_reads() {
     let (library, store) = library(&["It is serviced in May."]).await;
     let body = with(search(&store, json!({})), json!({"stream": true}));
     let told = library.bench.post("/v1/responses", body).await;
-    let last = told.body.split_terminator("\n\n").rev().nth(1).unwrap();
+    let last = told.body.split_terminator("\n\n").collect::<Vec<_>>().into_iter().rev().nth(1).unwrap();
     let last: Value = serde_json::from_str(last.split_once("\ndata: ").unwrap().1).unwrap();
     assert_eq!(last["type"], "response.completed");
     let at = format!("/v1/responses/{}", last["response"]["id"].as_str().unwrap());

@@ -143,6 +143,9 @@ impl ResponseEvents {
     /// Closes what is open and ends the stream with `last`.
     pub(super) fn finish(&mut self, last: &Outcome) {
         self.close_all(last.state.is_whole());
+        if matches!(last.state, State::Failed(..)) {
+            self.frames.go_on();
+        }
         self.response_event(last.state.event(), last);
         self.frames.done();
     }

@@ -60,6 +60,12 @@ impl Frames {
         self.ready.push_back(out.split().freeze());
     }
 
+    /// Lets the next event be sent whatever the client has: it has events that were lost with
+    /// their process, and must learn of the end.
+    pub(super) fn go_on(&mut self) {
+        self.next = self.after.map_or(self.next, |after| self.next.max(after + 1));
+    }
+
     /// The end of the stream.
     pub(super) fn done(&mut self) {
         if self.framing == Framing::Sse {
@@ -92,6 +98,15 @@ mod tests {
         assert_eq!(first, "event: b\ndata: {\"type\":\"b\",\"sequence_number\":1,\"x\":1}\n\n");
         assert_eq!(frames.pop().unwrap(), "data: [DONE]\n\n");
         assert!(frames.is_empty());
+    }
+
+    #[test]
+    fn end_is_told_to_who_has_more_than_there_is() {
+        let mut frames = Frames::new(Framing::Json, Some(8));
+        frames.event("a", |_| {});
+        frames.go_on();
+        frames.event("b", |_| {});
+        assert_eq!(frames.pop().unwrap(), "{\"type\":\"b\",\"sequence_number\":9}");
     }
 
     #[test]

@@ -274,7 +274,7 @@ fn named_previous(text: &str) -> Option<String> {
 /// An error as an event, with the fields of both documents that describe it.
 fn error_event(failure: &Failure) -> Value {
     let mut event = serde_json::to_value(failure.openai_error()).unwrap_or_default();
-    let error = event["error"].clone();
+    let error = event.get("error").cloned().unwrap_or_default();
     if let Some(fields) = event.as_object_mut() {
         fields.insert("type".to_owned(), json!("error"));
         fields.insert("status".to_owned(), json!(status_of(failure)));
