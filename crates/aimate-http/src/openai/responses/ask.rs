@@ -7,12 +7,12 @@ use aimate_core::run::Run;
 use aimate_core::{ConversationId, Error, ErrorKind, MessageId, Scope};
 use http::StatusCode;
 
-use super::compaction;
 use super::echo::Echo;
 use super::input;
 use super::object::PREFIX;
 use super::prompt;
 use super::request::{ParsedResponse, ResponseBody, previous_not_found};
+use super::sealed;
 use super::search::FileSearch;
 use crate::app::App;
 use crate::error::{Failure, Result};
@@ -52,7 +52,7 @@ impl Asked {
             None => None,
         };
         let follows = followed(app, scope, &parsed).await?;
-        let opened = compaction::opened(app, scope, &parsed.items).await;
+        let opened = sealed::opened(app, scope, &parsed.items).await;
         let mut messages = input::messages(&parsed.items, &opened)?;
         match stored_prompt {
             // Without a question the prompt is one.

@@ -1,15 +1,10 @@
 //! `POST /v1/responses/compact`: a long context as a short one. What users said stays as it
 //! was; the rest is summed up by the model, sealed for its user, and goes back as an item.
 
-use std::collections::HashMap;
-
+use aimate_core::Error;
 use aimate_core::message::{MessageRole, Part};
 use aimate_core::provider::{ChatMessage, ProviderEvent};
-use aimate_core::sealing::Purpose;
-use aimate_core::{Error, Scope};
 use axum::extract::State;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::StreamExt;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -20,6 +15,7 @@ use super::ask::Asked;
 use super::object::usage_object;
 use super::request::ResponseBody;
 use super::schema::CompactionSchema;
+use super::sealed::seal;
 use super::unstored;
 use crate::app::App;
 use crate::error::Result;
@@ -28,8 +24,6 @@ use crate::openai::item::items;
 use crate::openai::wire_id;
 use crate::scope::Caller;
 
-/// What compactions are sealed for.
-const PURPOSE: Purpose = Purpose::new("compaction");
 /// What the text of a compaction begins with.
 const BEGINNING: &str = "Summary of the conversation so far:\n";
 const INSTRUCTION: &str = "Sum up this conversation for the one who goes on with it: what was asked, found, decided and \
@@ -112,26 +106,4 @@ fn kept_item(app: &App, item: &Value) -> Option<Value> {
     let id = item.get("id").and_then(Value::as_str).map(str::to_owned);
     let id = id.unwrap_or_else(|| wire_id::write("msg_", app.engine.sources().id()));
     Some(json!({"id": id, "type": "message", "role": "user", "status": "completed", "content": content}))
-}
-
-/// Seals `text` for the user.
-async fn seal(app: &App, scope: &Scope, text: &str) -> Result<String> {
-    let sealed = app.engine.seal(scope, PURPOSE, text).await?;
-    Ok(URL_SAFE_NO_PAD.encode(sealed))
-}
-
-/// What is sealed in `items`, opened: by what was sealed.
-pub(super) async fn opened(app: &App, scope: &Scope, items: &[Value]) -> HashMap<String, String> {
-    let mut opened = HashMap::new();
-    for item in items {
-        if item.get("type").and_then(Value::as_str) != Some("compaction") {
-            continue;
-        }
-        let Some(sealed) = item.get("encrypted_content").and_then(Value::as_str) else { continue };
-        let Ok(bytes) = URL_SAFE_NO_PAD.decode(sealed) else { continue };
-        if let Ok(text) = app.engine.open(scope, PURPOSE, bytes).await {
-            opened.insert(sealed.to_owned(), text);
-        }
-    }
-    opened
 }

@@ -26,7 +26,7 @@ pub(super) struct ResponseEvents {
     /// The items that are done, by `output_index`.
     output: Vec<Option<Value>>,
     /// The item that grows.
-    open: Option<OpenItem>,
+    open: Option<GrowingItem>,
     /// Calls that have not returned.
     calls: Vec<OpenCall>,
     /// Counts the parts of the answer.
@@ -41,7 +41,7 @@ pub(super) struct ResponseEvents {
 }
 
 /// An item that grows.
-struct OpenItem {
+struct GrowingItem {
     kind: ItemKind,
     id: String,
     index: usize,
@@ -131,7 +131,7 @@ impl ResponseEvents {
         let index = self.add(&item);
         self.search_event("in_progress", &id, index);
         self.search_event("searching", &id, index);
-        self.open = Some(OpenItem {
+        self.open = Some(GrowingItem {
             kind: ItemKind::FileSearch,
             id,
             index,
@@ -250,14 +250,14 @@ impl ResponseEvents {
         put_place(&mut delta, &id, index);
         delta.put_slice(b",\"content_index\":0");
         let mut open =
-            OpenItem { kind, id, index, text: String::new(), delta: Bytes::copy_from_slice(&delta) };
+            GrowingItem { kind, id, index, text: String::new(), delta: Bytes::copy_from_slice(&delta) };
         self.part_event("response.content_part.added", &open, &open.part(&[]));
         delta.put_slice(b",\"delta\":");
         open.delta = delta.freeze();
         self.open = Some(open);
     }
 
-    fn part_event(&mut self, name: &str, open: &OpenItem, part: &Value) {
+    fn part_event(&mut self, name: &str, open: &GrowingItem, part: &Value) {
         let response = self.head.wire_id();
         self.frames.event(name, |out| {
             put_place(out, &open.id, open.index);
@@ -297,7 +297,7 @@ impl ResponseEvents {
         }
     }
 
-    fn close_text(&mut self, open: &OpenItem, status: &str, is_last: bool) {
+    fn close_text(&mut self, open: &GrowingItem, status: &str, is_last: bool) {
         let found: Vec<&Citation> = self.found.iter().collect();
         let mut annotations = marked(&open.text, &found);
         self.has_marks |= !annotations.is_empty();
@@ -323,7 +323,7 @@ impl ResponseEvents {
         self.done(open.index, text_item(&open.id, &open.text, &annotations, status));
     }
 
-    fn close_search(&mut self, open: &OpenItem) {
+    fn close_search(&mut self, open: &GrowingItem) {
         self.search_event("completed", &open.id, open.index);
         if let Some(item) = self.head.echo.search_item(&open.id, "completed", &self.found) {
             self.done(open.index, item);
@@ -411,7 +411,7 @@ impl ResponseEvents {
     }
 }
 
-impl OpenItem {
+impl GrowingItem {
     /// Its content.
     fn part(&self, annotations: &[Annotation]) -> Value {
         if self.kind == ItemKind::Message {

@@ -5,7 +5,7 @@ use aimate_core::provider::ResponseFormat;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::request::one_of;
+use super::word::one_of;
 use crate::error::Result;
 
 const VERBOSITY: [&str; 3] = ["low", "medium", "high"];

@@ -5,6 +5,7 @@ use aimate_core::{Error, Slice};
 use utoipa::IntoParams;
 
 use super::request;
+use super::word::one_of;
 use crate::error::Result;
 use crate::openai::cursor_list::CursorList;
 use crate::openai::item::Item;
@@ -30,7 +31,7 @@ pub(crate) struct RetrieveQuery {
 /// Which items are listed. Other fields are passed over.
 #[derive(Debug, Default, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(crate) struct ItemQuery {
+pub(crate) struct InputItemQuery {
     /// Items at most, 1 to 100; default 20.
     #[param(minimum = 1, maximum = 100)]
     limit: Option<usize>,
@@ -71,7 +72,7 @@ impl RetrieveQuery {
     }
 }
 
-impl ItemQuery {
+impl InputItemQuery {
     pub(super) fn read(query: Option<&str>) -> Result<Self> {
         let mut read = Self::default();
         for (name, value) in pairs(query) {
@@ -83,7 +84,7 @@ impl ItemQuery {
                     read.limit = Some(limit.ok_or_else(|| Error::field("limit", why))?);
                 }
                 "order" => {
-                    request::one_of("order", Some(&value), &["asc", "desc"])?;
+                    one_of("order", Some(&value), &["asc", "desc"])?;
                     read.order = Some(value);
                 }
                 "after" => read.after = Some(value),
@@ -152,7 +153,7 @@ mod tests {
     }
 
     fn ids(query: &str) -> (Vec<String>, bool) {
-        let list = ItemQuery::read(Some(query)).unwrap().list(newest_first()).unwrap();
+        let list = InputItemQuery::read(Some(query)).unwrap().list(newest_first()).unwrap();
         let list = serde_json::to_value(list).unwrap();
         let ids =
             list["data"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap()[4..].to_owned());
@@ -171,11 +172,12 @@ mod tests {
 
     #[test]
     fn nonsense_is_named() {
-        let wrong =
-            |query: &str| match ItemQuery::read(Some(query)).and_then(|read| read.list(newest_first())) {
-                Err(failure) => failure.error.fields()[0].path.clone(),
-                Ok(_) => panic!("{query}"),
-            };
+        let wrong = |query: &str| match InputItemQuery::read(Some(query))
+            .and_then(|read| read.list(newest_first()))
+        {
+            Err(failure) => failure.error.fields()[0].path.clone(),
+            Ok(_) => panic!("{query}"),
+        };
         assert_eq!(wrong("limit=0"), "limit");
         assert_eq!(wrong("limit=101"), "limit");
         assert_eq!(wrong("order=up"), "order");

@@ -12,7 +12,8 @@ use super::echo::Echo;
 use super::format::{self, TextFormat};
 use super::object::PREFIX;
 use super::search::FileSearch;
-use super::tools::{Offered, offered};
+use super::tool::{Offered, offered};
+use super::word::one_of;
 use crate::error::{Failure, Result};
 use crate::openai::number::Whole;
 use crate::openai::wire_id;
@@ -440,15 +441,6 @@ fn reasoning(given: Option<ReasoningBody>, echo: &mut Echo) -> Result<Option<Str
     one_of("reasoning.summary", summary.as_deref(), &SUMMARIES)?;
     echo.set("reasoning", json!({"effort": effort, "summary": summary}));
     Ok(effort)
-}
-
-/// Whether a text is one of those that are known.
-pub(super) fn one_of(name: &str, given: Option<&str>, known: &[&str]) -> Result<()> {
-    if given.is_none_or(|given| known.contains(&given)) {
-        return Ok(());
-    }
-    let known: Vec<_> = known.iter().map(|one| format!("`{one}`")).collect();
-    Err(Error::field(name, format!("must be one of {}", known.join(", "))).into())
 }
 
 fn metadata(given: Option<Map<String, Value>>) -> Result<Map<String, Value>> {

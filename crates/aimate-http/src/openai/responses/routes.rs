@@ -15,7 +15,7 @@ use super::body::{StoredBody, stored_response};
 use super::echo::Echo;
 use super::frame::{Frames, Framing};
 use super::object::{Head, Outcome, State as ResponseState};
-use super::query::{ItemQuery, RetrieveQuery};
+use super::query::{InputItemQuery, RetrieveQuery};
 use super::request::ResponseBody;
 use super::schema::{DeletedResponse, InputTokens, ResponseEventSchema, ResponseSchema};
 use super::unstored::{self, UnstoredBody};
@@ -162,7 +162,7 @@ pub(crate) async fn cancel(
 
 /// Lists what the model was shown for a response: its own input, and the items that it follows.
 #[utoipa::path(get, path = "/v1/responses/{id}/input_items", tag = "responses",
-    params(("id" = String, Path, description = "The id of a response"), ItemQuery),
+    params(("id" = String, Path, description = "The id of a response"), InputItemQuery),
     responses((status = 200, body = CursorList<Item>)))]
 pub(crate) async fn input_items(
     State(app): State<App>,
@@ -170,7 +170,7 @@ pub(crate) async fn input_items(
     Path(id): Path<String>,
     uri: Uri,
 ) -> Result<Json<CursorList<Item>>> {
-    let query = ItemQuery::read(uri.query())?;
+    let query = InputItemQuery::read(uri.query())?;
     let (run, _) = stored_run(&app, &scope, &id).await?;
     let conversations = app.engine.conversations(&scope);
     let mut page = PageRequest::first(PageRequest::MAX_LIMIT);

@@ -74,7 +74,7 @@ impl FileSearchBody {
             .transpose()?;
         echo.insert("filters".to_owned(), json!(filters));
         let RankingBody { ranker, score_threshold, hybrid_search } = ranking_options.unwrap_or_default();
-        super::request::one_of(&format!("{path}.ranking_options.ranker"), ranker.as_deref(), &RANKERS)?;
+        super::word::one_of(&format!("{path}.ranking_options.ranker"), ranker.as_deref(), &RANKERS)?;
         if score_threshold.is_some_and(|score| !(0.0..=1.0).contains(&score)) {
             return Err(
                 Error::field(format!("{path}.ranking_options.score_threshold"), "must be 0 to 1").into()
