@@ -504,6 +504,10 @@ async fn sec_t14_every_route_with_every_foreign_id_finds_nothing() {
                 if is_model != (*kind == "Model") {
                     continue;
                 }
+                // Ids of `/v1` are no UUIDs: no path of admins has one, whoever asks.
+                if operation.is_of_admins() && id.contains('_') {
+                    continue;
+                }
                 let of_its_kind = operation.at(|own| {
                     anns.ids.get(own).unwrap_or_else(|| panic!("{own} has no thing of Ann's: make one"))
                 });
