@@ -562,6 +562,8 @@ fn some_body(operation: &Operation) -> Option<Value> {
         _ if path.ends_with("/policy") => json!({"add": "allow"}),
         _ if path.ends_with("/prompts") => json!({"name": "greet"}),
         _ if path.ends_with("/fork") => json!({"message_id": nobody}),
+        "/v1/conversations/{id}" => json!({"metadata": {}}),
+        "/v1/conversations/{id}/items" => json!({"items": [{"role": "user", "content": "Mine?"}]}),
         _ if operation.method == Method::POST => json!({}),
         _ if path.contains("conversations") || path.contains("prompts") => json!({"title": "Mine"}),
         _ => json!({"name": "mine"}),
