@@ -13,6 +13,7 @@ use crate::error::{Failure, Result};
 use crate::event_frame::LargeEvents;
 use crate::metrics::Metrics;
 use crate::options::Options;
+use crate::sockets::Sockets;
 use crate::work::{self, Work};
 
 /// The unit in which room for bodies is given; and what each may have without.
@@ -44,6 +45,7 @@ pub(crate) struct AppState {
     user_seats: PerUser,
     pub(crate) rate_limiter: RateLimiter,
     pub(crate) work: Work,
+    pub(crate) sockets: Sockets,
     /// Room for what is large of requests' bodies while they arrive, a permit for
     /// [`BODY_UNIT`] bytes.
     pub(crate) body_room: Arc<Semaphore>,
@@ -71,6 +73,7 @@ impl App {
             user_seats: PerUser::default(),
             rate_limiter: engine.rate_limiter(options.rate_limits),
             work: Work::new(options.max_requests),
+            sockets: Sockets::default(),
             #[cfg(feature = "markdown")]
             rendering: crate::rendering::Rendering::default(),
             #[cfg(feature = "mcp")]

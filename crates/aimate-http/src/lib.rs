@@ -86,6 +86,7 @@ mod server_info;
 #[cfg(feature = "accounts")]
 mod session;
 mod share;
+mod sockets;
 mod sse;
 mod tool;
 mod usage;

@@ -197,11 +197,13 @@ impl Server {
         let closing = if ends_engine { CLOSE_TIMEOUT } else { drain };
         self.closing.cancel();
         self.connections.close();
-        if timeout(closing, self.connections.wait()).await.is_err() {
+        let closed = async { tokio::join!(self.connections.wait(), self.app.sockets.close()) };
+        if timeout(closing, closed).await.is_err() {
             tracing::warn!(connections = self.connections.len(), "aborting connections that do not close");
         }
         self.abort.cancel();
-        self.connections.wait().await;
+        self.app.sockets.abort();
+        tokio::join!(self.connections.wait(), self.app.sockets.close());
         self.app.rate_limiter.give_back().await;
     }
 }

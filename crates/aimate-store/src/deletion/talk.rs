@@ -6,12 +6,12 @@ use crate::database::{Sql, Statement};
 
 const RUN_EVENTS: Sql = Sql::Each {
     sqlite: "DELETE FROM run_events WHERE rowid IN (SELECT e.rowid FROM (SELECT c.rowid AS place, c.id FROM \
-        conversations c WHERE c.tenant_id = $1 AND c.user_id = $2 ORDER BY c.updated_at DESC, c.id DESC LIMIT \
+        conversations c WHERE c.tenant_id = $1 AND c.user_id = $2 ORDER BY c.is_hidden, c.updated_at DESC, c.id DESC LIMIT \
         50) b CROSS JOIN runs r CROSS JOIN run_events e WHERE r.tenant_id = $1 AND r.conversation_id = b.id AND \
         e.tenant_id = $1 AND e.run_id = r.id LIMIT 300)",
     postgres: "WITH gone AS (DELETE FROM run_events WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT e.ctid FROM \
         (SELECT c.ctid AS place, c.id FROM conversations c WHERE c.tenant_id = $1 AND c.user_id = $2 ORDER BY \
-        c.updated_at DESC, c.id DESC LIMIT 50) b CROSS JOIN runs r CROSS JOIN run_events e WHERE r.tenant_id = \
+        c.is_hidden, c.updated_at DESC, c.id DESC LIMIT 50) b CROSS JOIN runs r CROSS JOIN run_events e WHERE r.tenant_id = \
         $1 AND r.conversation_id = b.id AND e.tenant_id = $1 AND e.run_id = r.id LIMIT 300)) RETURNING 1) UPDATE \
         deletions SET counts = jsonb_set(counts, '{run_events}', to_jsonb(COALESCE((counts ->> \
         'run_events')::bigint, 0) + (SELECT count(*) FROM gone))) WHERE tenant_id = $1 AND user_id = $3",
@@ -19,37 +19,37 @@ const RUN_EVENTS: Sql = Sql::Each {
 /// The deepest first: a message goes with or after those that follow it.
 const MESSAGES: Sql = Sql::Each {
     sqlite: "DELETE FROM messages WHERE rowid IN (SELECT m.rowid FROM (SELECT c.rowid AS place, c.id FROM \
-        conversations c WHERE c.tenant_id = $1 AND c.user_id = $2 ORDER BY c.updated_at DESC, c.id DESC LIMIT \
+        conversations c WHERE c.tenant_id = $1 AND c.user_id = $2 ORDER BY c.is_hidden, c.updated_at DESC, c.id DESC LIMIT \
         50) b CROSS JOIN messages m WHERE m.tenant_id = $1 AND m.conversation_id = b.id ORDER BY m.depth DESC \
         LIMIT 300)",
     postgres: "WITH gone AS (DELETE FROM messages WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT m.ctid FROM (SELECT \
         c.ctid AS place, c.id FROM conversations c WHERE c.tenant_id = $1 AND c.user_id = $2 ORDER BY \
-        c.updated_at DESC, c.id DESC LIMIT 50) b CROSS JOIN messages m WHERE m.tenant_id = $1 AND \
+        c.is_hidden, c.updated_at DESC, c.id DESC LIMIT 50) b CROSS JOIN messages m WHERE m.tenant_id = $1 AND \
         m.conversation_id = b.id ORDER BY m.depth DESC LIMIT 300)) RETURNING 1) UPDATE deletions SET counts = \
         jsonb_set(counts, '{messages}', to_jsonb(COALESCE((counts ->> 'messages')::bigint, 0) + (SELECT count(*) \
         FROM gone))) WHERE tenant_id = $1 AND user_id = $3",
 };
 const RUNS: Sql = Sql::Each {
     sqlite: "DELETE FROM runs WHERE rowid IN (SELECT r.rowid FROM (SELECT c.rowid AS place, c.id FROM conversations c \
-        WHERE c.tenant_id = $1 AND c.user_id = $2 ORDER BY c.updated_at DESC, c.id DESC LIMIT 50) b CROSS JOIN \
+        WHERE c.tenant_id = $1 AND c.user_id = $2 ORDER BY c.is_hidden, c.updated_at DESC, c.id DESC LIMIT 50) b CROSS JOIN \
         runs r WHERE r.tenant_id = $1 AND r.conversation_id = b.id AND NOT EXISTS (SELECT 1 FROM run_events e \
         WHERE e.tenant_id = $1 AND e.run_id = r.id) LIMIT 200)",
     postgres: "WITH gone AS (DELETE FROM runs WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT r.ctid FROM (SELECT \
         c.ctid AS place, c.id FROM conversations c WHERE c.tenant_id = $1 AND c.user_id = $2 ORDER BY \
-        c.updated_at DESC, c.id DESC LIMIT 50) b CROSS JOIN runs r WHERE r.tenant_id = $1 AND r.conversation_id \
+        c.is_hidden, c.updated_at DESC, c.id DESC LIMIT 50) b CROSS JOIN runs r WHERE r.tenant_id = $1 AND r.conversation_id \
         = b.id AND NOT EXISTS (SELECT 1 FROM run_events e WHERE e.tenant_id = $1 AND e.run_id = r.id) LIMIT \
         200)) RETURNING 1) UPDATE deletions SET counts = jsonb_set(counts, '{runs}', to_jsonb(COALESCE((counts \
         ->> 'runs')::bigint, 0) + (SELECT count(*) FROM gone))) WHERE tenant_id = $1 AND user_id = $3",
 };
 const CONVERSATIONS: Sql = Sql::Each {
     sqlite: "DELETE FROM conversations WHERE rowid IN (SELECT b.place FROM (SELECT c.rowid AS place, c.id FROM \
-        conversations c WHERE c.tenant_id = $1 AND c.user_id = $2 ORDER BY c.updated_at DESC, c.id DESC LIMIT \
+        conversations c WHERE c.tenant_id = $1 AND c.user_id = $2 ORDER BY c.is_hidden, c.updated_at DESC, c.id DESC LIMIT \
         50) b WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE m.tenant_id = $1 AND m.conversation_id = b.id) \
         AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.tenant_id = $1 AND r.conversation_id = b.id) \
         AND NOT EXISTS (SELECT 1 FROM tool_outputs o WHERE o.tenant_id = $1 AND o.conversation_id = b.id))",
     postgres: "WITH gone AS (DELETE FROM conversations WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT b.place FROM \
         (SELECT c.ctid AS place, c.id FROM conversations c WHERE c.tenant_id = $1 AND c.user_id = $2 ORDER BY \
-        c.updated_at DESC, c.id DESC LIMIT 50) b WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE m.tenant_id = \
+        c.is_hidden, c.updated_at DESC, c.id DESC LIMIT 50) b WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE m.tenant_id = \
         $1 AND m.conversation_id = b.id) AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.tenant_id = $1 AND \
         r.conversation_id = b.id) AND NOT EXISTS (SELECT 1 FROM tool_outputs o WHERE o.tenant_id = $1 AND \
         o.conversation_id = b.id))) RETURNING 1) UPDATE deletions SET counts = jsonb_set(counts, \
@@ -60,11 +60,11 @@ const CONVERSATIONS: Sql = Sql::Each {
 /// Of those conversations; and what the user shared of others', in workspaces.
 const SHARES: Sql = Sql::Each {
     sqlite: "DELETE FROM shares WHERE rowid IN (SELECT s.rowid FROM (SELECT c.rowid AS place, c.id FROM conversations c \
-        WHERE c.tenant_id = $1 AND c.user_id = $2 ORDER BY c.updated_at DESC, c.id DESC LIMIT 50) b CROSS JOIN \
+        WHERE c.tenant_id = $1 AND c.user_id = $2 ORDER BY c.is_hidden, c.updated_at DESC, c.id DESC LIMIT 50) b CROSS JOIN \
         shares s WHERE s.tenant_id = $1 AND s.conversation_id = b.id LIMIT 50)",
     postgres: "WITH gone AS (DELETE FROM shares WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT s.ctid FROM (SELECT \
         c.ctid AS place, c.id FROM conversations c WHERE c.tenant_id = $1 AND c.user_id = $2 ORDER BY \
-        c.updated_at DESC, c.id DESC LIMIT 50) b CROSS JOIN shares s WHERE s.tenant_id = $1 AND s.conversation_id \
+        c.is_hidden, c.updated_at DESC, c.id DESC LIMIT 50) b CROSS JOIN shares s WHERE s.tenant_id = $1 AND s.conversation_id \
         = b.id LIMIT 50)) RETURNING 1) UPDATE deletions SET counts = jsonb_set(counts, '{shares}', \
         to_jsonb(COALESCE((counts ->> 'shares')::bigint, 0) + (SELECT count(*) FROM gone))) WHERE tenant_id = $1 AND \
         user_id = $3",
@@ -80,11 +80,11 @@ const SHARES_OF_OTHERS: Sql = Sql::Each {
 
 const TOOL_OUTPUTS: Sql = Sql::Each {
     sqlite: "DELETE FROM tool_outputs WHERE rowid IN (SELECT o.rowid FROM (SELECT c.rowid AS place, c.id FROM \
-        conversations c WHERE c.tenant_id = $1 AND c.user_id = $2 ORDER BY c.updated_at DESC, c.id DESC LIMIT \
+        conversations c WHERE c.tenant_id = $1 AND c.user_id = $2 ORDER BY c.is_hidden, c.updated_at DESC, c.id DESC LIMIT \
         50) b CROSS JOIN tool_outputs o WHERE o.tenant_id = $1 AND o.conversation_id = b.id LIMIT 50)",
     postgres: "WITH gone AS (DELETE FROM tool_outputs WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT o.ctid FROM (SELECT \
         c.ctid AS place, c.id FROM conversations c WHERE c.tenant_id = $1 AND c.user_id = $2 ORDER BY \
-        c.updated_at DESC, c.id DESC LIMIT 50) b CROSS JOIN tool_outputs o WHERE o.tenant_id = $1 AND \
+        c.is_hidden, c.updated_at DESC, c.id DESC LIMIT 50) b CROSS JOIN tool_outputs o WHERE o.tenant_id = $1 AND \
         o.conversation_id = b.id LIMIT 50)) RETURNING 1) UPDATE deletions SET counts = jsonb_set(counts, \
         '{tool_outputs}', to_jsonb(COALESCE((counts ->> 'tool_outputs')::bigint, 0) + (SELECT count(*) FROM \
         gone))) WHERE tenant_id = $1 AND user_id = $3",

@@ -3,7 +3,9 @@
 
 use aimate_core::Error;
 use aimate_core::message::{MessageRole, Part};
-use aimate_core::provider::{ChatMessage, ProviderEvent};
+use aimate_core::provider::{ChatMessage, FinishReason, ProviderEvent};
+use aimate_core::sealing::Purpose;
+use aimate_core::{Error, Scope};
 use axum::extract::State;
 use futures_util::StreamExt;
 use serde::Deserialize;
@@ -76,11 +78,19 @@ pub(crate) async fn compact(
     completion.request.messages.push(question);
     let mut stream =
         app.engine.complete(&scope, completion).await.map_err(|error| super::ask::refused(error, follows))?;
-    let mut summary = BEGINNING.to_owned();
+    let (mut summary, mut reason) = (BEGINNING.to_owned(), None);
     while let Some(event) = stream.next().await {
-        if let ProviderEvent::Text(text) = event? {
-            summary.push_str(&text);
+        match event? {
+            ProviderEvent::Text(text) => summary.push_str(&text),
+            ProviderEvent::Finish(found) => reason = Some(found),
+            _ => {}
         }
+    }
+    if reason != Some(FinishReason::Stop) || summary.len() == BEGINNING.len() {
+        return Err(Error::upstream(
+            "the model did not finish the summary; ask again, or name another model",
+        )
+        .into());
     }
     let id: Uuid = app.engine.sources().id();
     let sealed = seal(&app, &scope, &summary).await?;

@@ -38,6 +38,7 @@ pub(super) struct ResponseEvents {
     /// What the search found.
     pub(super) found: Vec<Citation>,
     has_marks: bool,
+    has_begun: bool,
 }
 
 /// An item that grows.
@@ -72,6 +73,7 @@ impl ResponseEvents {
             settled_counter: ItemCounter::default(),
             found: Vec::new(),
             has_marks: false,
+            has_begun: false,
         }
     }
 
@@ -119,6 +121,7 @@ impl ResponseEvents {
 
     /// The first events of the response.
     pub(super) fn begin(&mut self) {
+        self.has_begun = true;
         let is_background = self.head.echo.is_background();
         let state = if is_background { State::Queued } else { State::InProgress };
         self.response_event("response.created", &Outcome::begun(state));
@@ -142,20 +145,19 @@ impl ResponseEvents {
 
     /// Closes what is open and ends the stream with `last`.
     pub(super) fn finish(&mut self, last: &Outcome) {
-        self.close_all(last.state.is_whole());
-        if matches!(last.state, State::Failed(..)) {
-            self.frames.go_on();
+        // What the run told first may be lost: readers insist on it all the same.
+        if !self.has_begun {
+            self.begin();
         }
-        self.response_event(last.state.event(), last);
-        self.frames.done();
+        self.close_all(last.state.is_whole());
+        self.last_event(last);
     }
 
     /// Ends a stream of which nothing is stored: its items are what was sent.
     pub(super) fn finish_with(&mut self, state: State, usage: TokenUsage, now: i64) -> Outcome {
         self.close_all(state.is_whole());
         let last = Outcome { state, output: self.output(), usage: Some(usage), ended_at: Some(now) };
-        self.response_event(last.state.event(), &last);
-        self.frames.done();
+        self.last_event(&last);
         last
     }
 
@@ -174,10 +176,13 @@ impl ResponseEvents {
 
     fn response_event(&mut self, name: &str, outcome: &Outcome) {
         let head = &self.head;
-        self.frames.event(name, |out| {
-            out.put_slice(b",\"response\":");
-            put(out, &head.response(outcome));
-        });
+        self.frames.event(name, |out| put_response(out, head, outcome));
+    }
+
+    fn last_event(&mut self, outcome: &Outcome) {
+        let head = &self.head;
+        self.frames.last_event(outcome.state.event(), |out| put_response(out, head, outcome));
+        self.frames.done();
     }
 
     /// Announces an item and gives its place.
@@ -420,6 +425,11 @@ impl GrowingItem {
             json!({"type": "reasoning_text", "text": self.text})
         }
     }
+}
+
+fn put_response(out: &mut BytesMut, head: &Head, outcome: &Outcome) {
+    out.put_slice(b",\"response\":");
+    put(out, &head.response(outcome));
 }
 
 /// Writes which item an event is about.

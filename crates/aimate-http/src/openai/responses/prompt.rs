@@ -11,8 +11,10 @@ use crate::openai::wire_id;
 
 /// What ids of prompts begin with.
 const PREFIX: &str = "pmpt_";
-/// Variables of one prompt at most, and characters of each.
+/// Variables of one prompt at most, and bytes of each.
 const MAX_VARIABLES: (usize, usize) = (100, 100_000);
+/// Bytes of a prompt with its variables at most: one may stand in it many times.
+const MAX_FILLED: usize = 1024 * 1024;
 
 /// The text of a prompt with its variables filled in; the echo says which it was.
 ///
@@ -62,6 +64,10 @@ fn filled(text: &str, variables: &Map<String, Value>) -> Result<String> {
             return Err(Error::field(path(), format!("has more than {length} bytes")).into());
         }
         out.push_str(value);
+        if out.len() > MAX_FILLED {
+            let why = format!("make a prompt of more than {MAX_FILLED} bytes, the most");
+            return Err(Error::field("prompt.variables", why).into());
+        }
         rest = next;
     }
     out.push_str(rest);
@@ -79,6 +85,11 @@ mod tests {
         let filled = |text: &str| filled(text, &variables);
         assert_eq!(filled("Hi {{name}}, {{ place }}! {{").unwrap(), "Hi Ann, Ulm! {{");
         assert_eq!(filled("{}").unwrap(), "{}");
+        let long = json!({"a": "x".repeat(100_000)});
+        let long = long.as_object().unwrap();
+        assert_eq!(super::filled(&"{{a}}".repeat(10), long).unwrap().len(), 1_000_000);
+        let error = super::filled(&"{{a}}".repeat(11), long).unwrap_err().error;
+        assert_eq!(error.fields()[0].path, "prompt.variables");
         for text in ["{{who}}", "{{more}}"] {
             let error = filled(text).unwrap_err().error;
             assert!(error.fields()[0].path.starts_with("prompt.variables."), "{error}");

@@ -16,14 +16,14 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use tokio::time::{Instant, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep_until};
 
 use super::ask::{Asked, refused};
 use super::body::StoredBody;
 use super::frame::{Frames, Framing};
 use super::request::{ResponseBody, previous_not_found};
 use super::routes::begin;
-use super::unstored::{self, UnstoredBody};
+use super::unstored::{self, UnstoredBody, bytes_of};
 use crate::app::{App, Seat};
 use crate::error::{Failure, Result};
 use crate::json;
@@ -35,10 +35,12 @@ use crate::scope::Caller;
 const LIFETIME: Duration = Duration::from_secs(60 * 60);
 /// Bytes of a message at most.
 const MAX_MESSAGE: usize = 24 * 1024 * 1024;
-/// Messages that may wait for the one that is answered, and their bytes: then the client
-/// waits.
-const MAX_WAITING: (usize, usize) = (128, MAX_MESSAGE);
-/// How often is looked whether the server is shutting down.
+/// Messages that may wait for the one that is answered, and their bytes, before the client
+/// waits with the next one.
+const MAX_WAITING: (usize, usize) = (128, 1024 * 1024);
+/// Bytes of what was asked and said that a connection remembers; what is more is not followed.
+const MAX_REMEMBERED: usize = 4 * 1024 * 1024;
+/// How often is looked whether the server is shutting down, and whether who asks still may.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Who asks, as one who posts would.
@@ -79,9 +81,15 @@ pub(crate) async fn connect(State(app): State<App>, upgrade: Upgrade) -> Result<
     let most = MAX_MESSAGE.min(app.options.body_limit);
     let socket = socket.max_message_size(most).max_frame_size(most);
     Ok(socket.on_upgrade(move |socket| async move {
-        let mut connection =
-            ResponseSocket { app, head, socket, waiting: VecDeque::new(), memory: None, _seat: seat };
-        connection.serve().await;
+        let mut connection = ResponseSocket {
+            app: app.clone(),
+            head,
+            socket,
+            waiting: VecDeque::new(),
+            memory: None,
+            _seat: seat,
+        };
+        app.sockets.serve(connection.serve()).await;
     }))
 }
 
@@ -101,6 +109,8 @@ struct ResponseSocket {
 struct Remembered {
     id: String,
     messages: Vec<InputMessage>,
+    /// About as much as the messages take.
+    bytes: usize,
 }
 
 /// The client is gone, or is to go.
@@ -128,18 +138,18 @@ impl ResponseSocket {
 
     /// The next message; `None` once the connection is to end.
     async fn next_message(&mut self, ends: Instant) -> Result<Option<Utf8Bytes>, Gone> {
-        if let Some(text) = self.waiting.pop_front() {
-            return Ok(Some(text));
-        }
         let mut look = interval(LOOK);
         loop {
+            let is_over = Instant::now() >= ends;
+            if !is_over
+                && !self.app.engine.is_draining()
+                && let Some(text) = self.waiting.pop_front()
+            {
+                return Ok(Some(text));
+            }
             tokio::select! {
-                message = self.socket.recv() => match message {
-                    Some(Ok(Message::Text(text))) => return Ok(Some(text)),
-                    Some(Ok(Message::Binary(_))) => self.refuse(&not_text()).await?,
-                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                    Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Gone),
-                },
+                biased;
+                () = self.app.sockets.closing() => return Ok(None),
                 () = sleep_until(ends) => {
                     let error = Error::invalid("the connection is an hour old, the most; open another one");
                     let failure = Failure::from(error).coded("websocket_connection_limit_reached");
@@ -149,6 +159,12 @@ impl ResponseSocket {
                 _ = look.tick() => if self.app.engine.is_draining() {
                     return Ok(None);
                 },
+                message = self.socket.recv() => match message {
+                    Some(Ok(Message::Text(text))) => return Ok(Some(text)),
+                    Some(Ok(Message::Binary(_))) => self.refuse(&not_text()).await?,
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Gone),
+                },
             }
         }
     }
@@ -156,6 +172,8 @@ impl ResponseSocket {
     /// Answers one message.
     async fn answer(&mut self, text: &str) -> Result<(), Gone> {
         let named = named_previous(text);
+        let followed = self.memory.as_ref().filter(|memory| Some(&memory.id) == named.as_ref());
+        let bytes = text.len() + followed.map_or(0, |memory| memory.bytes);
         let answered = match self.begin(text).await {
             Ok(Made::Stored(mut body)) => {
                 while let Some(frame) = self.while_open(body.next()).await? {
@@ -170,8 +188,10 @@ impl ResponseSocket {
                 let (id, said) = body.answered();
                 match said {
                     Some(said) => {
+                        let bytes = bytes + said.iter().map(bytes_of).sum::<usize>();
                         messages.push(InputMessage::new(MessageRole::Assistant, said));
-                        self.memory = Some(Remembered { id, messages });
+                        let memory = Remembered { id, messages, bytes };
+                        self.memory = Some(memory).filter(|memory| memory.bytes <= MAX_REMEMBERED);
                         true
                     }
                     None => false,
@@ -190,6 +210,7 @@ impl ResponseSocket {
     }
 
     async fn begin(&mut self, text: &str) -> Result<Made> {
+        self.app.has_room()?;
         let Caller(scope) = Caller::from_request_parts(&mut self.head, &self.app).await?;
         let message: Value = json::parse::<Value>(text.as_bytes())?;
         match message.get("type").and_then(Value::as_str) {
@@ -237,6 +258,8 @@ impl ResponseSocket {
     /// wait.
     async fn while_open<T>(&mut self, made: impl Future<Output = T>) -> Result<T, Gone> {
         let mut made = std::pin::pin!(made);
+        let mut look = interval_at(Instant::now() + LOOK, LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let (most, bytes) = MAX_WAITING;
             let has_room = self.waiting.len() < most
@@ -244,6 +267,13 @@ impl ResponseSocket {
             tokio::select! {
                 biased;
                 made = made.as_mut() => return Ok(made),
+                _ = look.tick() => {
+                    let caller = Caller::from_request_parts(&mut self.head, &self.app).await;
+                    if let Err(failure) = caller {
+                        self.refuse(&failure).await?;
+                        return Err(Gone);
+                    }
+                }
                 message = self.socket.recv(), if has_room => match message {
                     Some(Ok(Message::Text(text))) => self.waiting.push_back(text),
                     Some(Ok(Message::Binary(_) | Message::Ping(_) | Message::Pong(_))) => {}

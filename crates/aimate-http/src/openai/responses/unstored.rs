@@ -20,8 +20,11 @@ use crate::error::Result;
 use crate::openai::completion::{incomplete_answer, log_warning};
 use crate::sse::SseSource;
 
-/// Messages of a stored chain that are shown to the model at most.
-const MAX_FOLLOWED: usize = 2_000;
+/// Messages of a stored chain that are shown to the model at most, and the bytes of what they
+/// say: more than any model reads.
+const MAX_FOLLOWED: (usize, usize) = (2_000, 16 * 1024 * 1024);
+/// Messages that are read at once.
+const FOLLOWED_PAGE: u32 = 50;
 
 /// The call that answers a request.
 ///
@@ -61,18 +64,38 @@ pub(super) async fn call(app: &App, scope: &Scope, asked: Asked) -> Result<(Comp
 /// The messages that a request follows, oldest first.
 pub(super) async fn path(app: &App, scope: &Scope, followed: Followed) -> Result<Vec<Message>> {
     let conversations = app.engine.conversations(scope);
-    let mut page = PageRequest::first(PageRequest::MAX_LIMIT);
+    let mut page = PageRequest::first(FOLLOWED_PAGE);
     let mut pages: Vec<Vec<Message>> = Vec::new();
+    let (mut count, mut bytes) = (0, 0);
     loop {
         let read = conversations.messages(followed.conversation, followed.answer, page).await?;
-        pages.push(read.data.into_iter().map(|listed| listed.message).collect());
-        let count: usize = pages.iter().map(Vec::len).sum();
-        match read.next {
-            Some(next) if count < MAX_FOLLOWED => page.after = Some(next),
-            _ => break,
+        let messages: Vec<_> = read.data.into_iter().map(|listed| listed.message).collect();
+        count += messages.len();
+        bytes += messages.iter().flat_map(|message| &message.content).map(bytes_of).sum::<usize>();
+        pages.push(messages);
+        let Some(next) = read.next else { break };
+        if count >= MAX_FOLLOWED.0 || bytes > MAX_FOLLOWED.1 {
+            return Err(Error::context_overflow(
+                "the responses before this one are more than is sent again; store it, so that the oldest may be left out",
+            )
+            .into());
         }
+        page.after = Some(next);
     }
     Ok(pages.into_iter().rev().flatten().collect())
+}
+
+/// Bytes of a part, pictures among them.
+pub(super) fn bytes_of(part: &Part) -> usize {
+    match part {
+        Part::Text { text } | Part::Reasoning { text, .. } => text.len(),
+        Part::Image { data, url, .. } => {
+            data.as_ref().map_or(0, |data| data.len()) + url.as_ref().map_or(0, String::len)
+        }
+        Part::ToolCall(call) => call.arguments_json().len(),
+        Part::ToolResult(result) => result.text().len(),
+        _ => 0,
+    }
 }
 
 /// Adds messages to a prompt. What an assistant says piece by piece is one message: calls that
