@@ -17,7 +17,6 @@ mod request;
 pub(crate) mod responses;
 mod schema;
 mod stream;
-mod text_completion;
 #[allow(dead_code, reason = "its routes come with the next commits")]
 pub(crate) mod wire_id;
 mod write;
