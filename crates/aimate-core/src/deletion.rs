@@ -58,6 +58,9 @@ pub struct DeletedCounts {
     pub tool_outputs: u64,
     /// Uploaded files.
     pub files: u64,
+    /// Uploaded files that are attached to collections that stay, because a workspace with another owner
+    /// has them: of who has the collection from now on.
+    pub handed_over_files: u64,
     /// Connections, with their sealed keys.
     pub connections: u64,
     /// Models of those connections.

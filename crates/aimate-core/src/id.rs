@@ -88,6 +88,8 @@ ids! {
     RunId = "run";
     /// A stored file.
     FileId = "file";
+    /// Files that were attached to a collection together.
+    FileBatchId = "file batch";
     /// A set of documents.
     CollectionId = "collection";
     /// A document of a collection.

@@ -76,9 +76,9 @@ pub use email::EmailAddress;
 pub use engine::{Answer, Engine, EngineBuilder};
 pub use error::{Error, ErrorKind, ErrorReason, FieldError, Overflow, Result};
 pub use id::{
-    ApiTokenId, BlobId, BudgetId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId, FileId,
-    GroupId, InviteId, MemberId, MessageId, PriceId, PromptId, RunId, SessionId, ShareId, SpaceId, TenantId,
-    ToolOutputId, ToolServerId, UsageId, UserId, WorkerId, WorkspaceId,
+    ApiTokenId, BlobId, BudgetId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId,
+    FileBatchId, FileId, GroupId, InviteId, MemberId, MessageId, PriceId, PromptId, RunId, SessionId,
+    ShareId, SpaceId, TenantId, ToolOutputId, ToolServerId, UsageId, UserId, WorkerId, WorkspaceId,
 };
 pub use keyring::KeyRing;
 pub use media_type::MediaType;

@@ -8,6 +8,8 @@ use crate::error::{Error, Result};
 
 /// Characters of a name or title of a prompt, workspace or connection.
 pub const NAME: usize = 200;
+/// Characters of a collection's name for clients of OpenAI's API.
+pub const LABEL: usize = 256;
 /// Characters of a conversation's title.
 pub const TITLE: usize = 500;
 /// Characters of a search of conversations.

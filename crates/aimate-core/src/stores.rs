@@ -13,8 +13,8 @@ use crate::group::GroupStore;
 use crate::identity::IdentityStore;
 use crate::invite::InviteStore;
 use crate::knowledge::{
-    BlobStore, CollectionStore, DocumentStore, EmbeddingSpaceStore, IngestQueue, IngestStore,
-    MaintenanceStore, SearchIndex,
+    AttachmentStore, BlobStore, CollectionStore, DocumentStore, EmbeddingSpaceStore, IngestQueue,
+    IngestStore, MaintenanceStore, SearchIndex,
 };
 use crate::login::LoginStore;
 use crate::message::MessageStore;
@@ -51,7 +51,7 @@ use crate::workspace::WorkspaceStore;
 /// | [`IngestQueue`] | Work for a process; it returns the scope of all that it hands out. |
 /// | [`MaintenanceStore`] | `doctor` looks over all tenants. |
 /// | [`SecretStore`] | The operator rotates the keys of all tenants' secrets. |
-/// | [`BlobStore`] | A [`Blob`](crate::knowledge::Blob) names its tenant, and comes from a document that was read with a scope. |
+/// | [`BlobStore`] | A [`Blob`](crate::knowledge::Blob) names its tenant, and comes from a document or file that was read with a scope. |
 /// | [`LimitStore`] | A process counts requests, also of machines that nobody is signed in on. |
 /// | [`UsageStore::record`] | Each record carries its scope: one batch is of many users. |
 /// | [`UsageStore::summarize_all`] | The operator's bill is over all tenants. |
@@ -123,6 +123,8 @@ pub struct Stores {
     pub collections: Arc<dyn CollectionStore>,
     /// Documents.
     pub documents: Arc<dyn DocumentStore>,
+    /// Files attached to collections.
+    pub attachments: Arc<dyn AttachmentStore>,
     /// Embedding spaces.
     pub spaces: Arc<dyn EmbeddingSpaceStore>,
     /// The index in which chunks are found.
@@ -173,6 +175,7 @@ impl Stores {
             + FileStore
             + CollectionStore
             + DocumentStore
+            + AttachmentStore
             + EmbeddingSpaceStore
             + SearchIndex
             + IngestStore
@@ -210,6 +213,7 @@ impl Stores {
             files: store.clone(),
             collections: store.clone(),
             documents: store.clone(),
+            attachments: store.clone(),
             spaces: store.clone(),
             index: store.clone(),
             ingest: store.clone(),

@@ -13,11 +13,12 @@ use syn::{Expr, ImplItem, Item, Type, Visibility};
 const GATES: [&str; 3] = ["admit", "admit_admin", "admit_as"];
 
 /// Types of the engine whose methods act for a user.
-const HANDLES: [&str; 14] = [
+const HANDLES: [&str; 15] = [
     "Budgets",
     "Connections",
     "Conversations",
     "Engine",
+    "Files",
     "Groups",
     "Knowledge",
     "Models",

@@ -4,20 +4,21 @@
 mod attribute_filter;
 mod chunk;
 mod completion;
-#[allow(dead_code, reason = "its routes come with the next commits")]
 pub(crate) mod cursor_list;
 mod embedding;
+pub(crate) mod file;
 mod function;
 mod include;
 pub(crate) mod item;
 mod message;
 pub(crate) mod number;
 mod parsed;
+pub(crate) mod refusal;
 mod request;
 pub(crate) mod responses;
 mod schema;
 mod stream;
-#[allow(dead_code, reason = "its routes come with the next commits")]
+pub(crate) mod vector_store;
 pub(crate) mod wire_id;
 mod write;
 

@@ -13,7 +13,9 @@ pub(crate) fn of(method: &Method, path: &str) -> RequestClass {
     let parts: Vec<&str> = parts(path).collect();
     match parts.as_slice() {
         ["auth", "password"] => RequestClass::Auth,
-        ["knowledge", "search"] | ["conversations", "search"] => RequestClass::Search,
+        ["knowledge", "search"] | ["conversations", "search"] | ["vector_stores", _, "search"] => {
+            RequestClass::Search
+        }
         ["markdown"] => RequestClass::Read,
         _ if is_read(method) => RequestClass::Read,
         ["messages"]
@@ -23,6 +25,7 @@ pub(crate) fn of(method: &Method, path: &str) -> RequestClass {
         | ["responses", "compact"] => RequestClass::Chat,
         ["responses", "input_tokens"] => RequestClass::Read,
         ["knowledge", "collections", _, "documents"] | ["files"] => RequestClass::Ingest,
+        ["vector_stores", _, "files" | "file_batches"] => RequestClass::Ingest,
         _ => RequestClass::Write,
     }
 }
@@ -59,7 +62,8 @@ pub(crate) fn takes_a_body(method: &Method, path: &str) -> bool {
             | ["users", _, "unlock"]
             | ["tools", "servers", _, "test"]
             | ["groups", _, "members", _]
-            | ["runs" | "responses", _, "cancel"]
+            | ["runs", _, "cancel"]
+            | ["vector_stores", _, "file_batches", _, "cancel"]
             | ["knowledge", "documents", _, "cancel" | "retry"]
     )
 }
@@ -111,6 +115,14 @@ mod tests {
             (Method::DELETE, "/api/v1/knowledge/documents/1", "write"),
             (Method::POST, "/api/v1/auth/password", "auth"),
             (Method::GET, "/api/v1/auth/me", "read"),
+            (Method::POST, "/v1/files", "ingest"),
+            (Method::DELETE, "/v1/files/file-1", "write"),
+            (Method::POST, "/v1/vector_stores", "write"),
+            (Method::POST, "/v1/vector_stores/vs_1/search", "search"),
+            (Method::POST, "/v1/vector_stores/vs_1/files", "ingest"),
+            (Method::GET, "/v1/vector_stores/vs_1/files", "read"),
+            (Method::POST, "/v1/vector_stores/vs_1/files/file-1", "write"),
+            (Method::POST, "/v1/vector_stores/vs_1/file_batches", "ingest"),
             (Method::POST, "/mcp", "read"),
             (Method::POST, "/api/v1/markdown", "read"),
         ] {

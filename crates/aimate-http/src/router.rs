@@ -16,7 +16,7 @@ use aimate_core::{Engine, Error};
 use crate::app::App;
 use crate::error::Failure;
 use crate::knowledge::{collection, document, original, search};
-use crate::openai::responses;
+use crate::openai::{file, vector_store};
 use crate::options::Options;
 use crate::{
     audit, budget, connection, conversation, group, health, message, middleware, model, mount, openai,
@@ -132,14 +132,18 @@ pub(crate) fn documented_routes(with_accounts: bool) -> OpenApiRouter<App> {
         .routes(routes!(price::list, price::create))
         .routes(routes!(price::delete))
         .routes(routes!(openai::models))
-        .routes(routes!(openai::conversation::create))
-        .routes(routes!(
-            openai::conversation::get,
-            openai::conversation::update,
-            openai::conversation::delete
-        ))
-        .routes(routes!(openai::conversation_item::list_items, openai::conversation_item::create))
-        .routes(routes!(openai::conversation_item::get, openai::conversation_item::delete))
+        .routes(routes!(file::list, file::create))
+        .routes(routes!(file::get, file::delete))
+        .routes(routes!(vector_store::list, vector_store::create))
+        .routes(routes!(vector_store::get, vector_store::update, vector_store::delete))
+        .routes(routes!(vector_store::search::search))
+        .routes(routes!(vector_store::file::list, vector_store::file::create))
+        .routes(routes!(vector_store::file::get, vector_store::file::update, vector_store::file::delete))
+        .routes(routes!(vector_store::file::content))
+        .routes(routes!(vector_store::batch::create))
+        .routes(routes!(vector_store::batch::get))
+        .routes(routes!(vector_store::batch::cancel))
+        .routes(routes!(vector_store::batch::files))
         .routes(routes!(server_info::get))
         .merge(markdown_routes())
         .merge(account_routes(with_accounts))
@@ -156,12 +160,7 @@ pub(crate) fn documented_routes(with_accounts: bool) -> OpenApiRouter<App> {
         .routes(routes!(openai::completion))
         .routes(routes!(openai::text_completion))
         .routes(routes!(openai::embeddings))
-        .routes(routes!(responses::routes::create, responses::socket::connect))
-        .routes(routes!(responses::routes::input_tokens))
-        .routes(routes!(responses::compaction::compact))
-        .routes(routes!(responses::routes::retrieve, responses::routes::delete))
-        .routes(routes!(responses::routes::cancel))
-        .routes(routes!(responses::routes::input_items))
+        .routes(routes!(file::content))
         .routes(routes!(health::health))
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics));

@@ -1,68 +1,116 @@
 //! Files.
 
-use aimate_core::file::{File, FileStore};
-use aimate_core::{Error, FileId, Page, PageRequest, Result, Scope};
+use aimate_core::file::{File, FilePurpose, FileStore};
+use aimate_core::knowledge::{Blob, StorageQuotas};
+use aimate_core::{BlobId, Error, FileId, IdRange, Result, Scope, Slice, Timestamp, WorkerId};
 use async_trait::async_trait;
 
 use crate::SqlStore;
-use crate::database::{Row, Sql, each};
-use crate::page::{before, or_not_found, page_by_id, rows_of, touched_or_not_found};
+use crate::database::{DbError, Row, Sql, Statement, each};
+use crate::knowledge::document::{delete, quota};
+use crate::knowledge::loose;
+use crate::page::or_not_found;
 use crate::value::{count, text};
 
+/// Only if its upload was not given up.
 const CREATE: Sql = Sql::Same(
-    "INSERT INTO files (tenant_id, user_id, id, name, media_type, size, content_hash, created_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    "INSERT INTO files (tenant_id, user_id, id, name, media_type, purpose, size, content_hash, blob_id, created_at, \
+     expires_at) SELECT u.tenant_id, u.id, $3, $4, $5, $6, $7, $8, $9, $10, $11 FROM users u \
+     WHERE u.tenant_id = $1 AND u.id = $2 \
+     AND NOT EXISTS (SELECT 1 FROM loose_blobs l WHERE l.tenant_id = $1 AND l.id = $9)",
 );
+const USER: Sql = Sql::Same("SELECT id FROM users WHERE tenant_id = $1 AND id = $2");
 const GET: Sql = Sql::Same(
-    "SELECT id, name, media_type, size, content_hash, created_at \
-     FROM files WHERE tenant_id = $1 AND user_id = $2 AND id = $3",
+    "SELECT id, name, media_type, purpose, size, content_hash, blob_id, created_at, expires_at FROM files \
+     WHERE tenant_id = $1 AND user_id = $2 AND id = $3 AND (expires_at IS NULL OR expires_at > $4)",
 );
-const LIST: Sql = Sql::Same(
-    "SELECT id, name, media_type, size, content_hash, created_at \
-     FROM files WHERE tenant_id = $1 AND user_id = $2 AND id < $3 ORDER BY id DESC LIMIT $4",
+const LIST_UP: Sql = Sql::Same(
+    "SELECT id, name, media_type, purpose, size, content_hash, blob_id, created_at, expires_at FROM files \
+     WHERE tenant_id = $1 AND user_id = $2 AND id > $3 AND id < $4 AND (expires_at IS NULL OR expires_at > $6) \
+     AND purpose = COALESCE($7, purpose) ORDER BY id LIMIT $5",
 );
-const DELETE: Sql = Sql::Same("DELETE FROM files WHERE tenant_id = $1 AND user_id = $2 AND id = $3");
+const LIST_DOWN: Sql = Sql::Same(
+    "SELECT id, name, media_type, purpose, size, content_hash, blob_id, created_at, expires_at FROM files \
+     WHERE tenant_id = $1 AND user_id = $2 AND id > $3 AND id < $4 AND (expires_at IS NULL OR expires_at > $6) \
+     AND purpose = COALESCE($7, purpose) ORDER BY id DESC LIMIT $5",
+);
 
 fn file(row: &Row) -> Result<File> {
     Ok(File {
         id: row.get("id")?,
         name: row.get("name")?,
         media_type: row.get("media_type")?,
+        purpose: row.name("purpose")?,
         size: row.get("size")?,
         content_hash: row.get("content_hash")?,
+        blob_id: row.get("blob_id")?,
         created_at: row.get("created_at")?,
+        expires_at: row.maybe("expires_at")?,
     })
 }
 
 #[async_trait]
 impl FileStore for SqlStore {
-    async fn create(&self, scope: &Scope, file: &File) -> Result<()> {
+    async fn begin_upload(&self, scope: &Scope, blob: BlobId, worker: WorkerId) -> Result<()> {
+        loose::begin_of_user(self, scope, blob, worker).await
+    }
+
+    async fn create(&self, scope: &Scope, file: &File, quotas: &StorageQuotas) -> Result<()> {
+        let quotas = quotas.of_owner(scope);
+        let mut statements: Vec<Statement> = quota::before(scope, &quotas).into_iter().collect();
+        statements.push(loose::end_upload(Blob { tenant: scope.tenant, id: file.blob_id }));
         let create = CREATE
             .scoped(scope)
             .bind(file.id)
             .bind(text(&file.name))
             .bind(text(&file.media_type))
+            .bind(file.purpose.as_str())
             .bind(count(file.size))
             .bind(text(&file.content_hash))
-            .bind(file.created_at);
-        let missing = || Error::missing("user", scope.user);
-        self.database.execute(create).await.map_err(|error| error.on_foreign_key(missing))?;
-        Ok(())
+            .bind(file.blob_id)
+            .bind(file.created_at)
+            .bind(file.expires_at);
+        statements.push(create.expect_touched(1));
+        statements.extend(quota::after(scope, &quotas));
+        match self.database.transaction_of(statements).await {
+            Ok(_) => Ok(()),
+            // One of its conditions does not hold.
+            Err(DbError::RowCount { .. }) => {
+                let user = self.database.read_first(USER.scoped(scope)).await?;
+                or_not_found(user.map(drop), || Error::missing("user", scope.user))?;
+                let stored = quota::storage(self, scope, &quotas).await?;
+                if quota::exceeds(&quotas, &stored, file.size) {
+                    return Err(quotas.refusal(&stored, file.size));
+                }
+                Err(Error::unavailable(
+                    "this process counted as gone while the file was uploaded, and its bytes were dropped; \
+                     upload it again",
+                ))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
-    async fn get(&self, scope: &Scope, id: FileId) -> Result<File> {
-        let row = self.database.read_first(GET.scoped(scope).bind(id)).await?;
+    async fn get(&self, scope: &Scope, id: FileId, now: Timestamp) -> Result<File> {
+        let row = self.database.read_first(GET.scoped(scope).bind(id).bind(now)).await?;
         file(&or_not_found(row, || Error::missing("file", id))?)
     }
 
-    async fn list(&self, scope: &Scope, page: PageRequest) -> Result<Page<File>> {
-        let list = LIST.scoped(scope).bind(before(page)).bind(rows_of(page));
-        let files = each(&self.database.read(list).await?, file)?;
-        Ok(page_by_id(files, page, |file| file.id.0))
+    async fn list(
+        &self,
+        scope: &Scope,
+        purpose: Option<FilePurpose>,
+        range: IdRange,
+        now: Timestamp,
+    ) -> Result<Slice<File>> {
+        let (low, high) = range.bounds();
+        let list = if range.reads_descending() { LIST_DOWN } else { LIST_UP };
+        let list = list.scoped(scope).bind(low).bind(high).bind(i64::from(range.limit) + 1).bind(now);
+        let list = list.bind(purpose.map(FilePurpose::as_str));
+        Ok(range.slice(each(&self.database.read(list).await?, file)?))
     }
 
-    async fn delete(&self, scope: &Scope, id: FileId) -> Result<()> {
-        let deleted = self.database.execute(DELETE.scoped(scope).bind(id)).await?;
-        touched_or_not_found(deleted, || Error::missing("file", id))
+    async fn delete(&self, scope: &Scope, id: FileId) -> Result<Blob> {
+        delete::delete_file(self, scope, id).await
     }
 }

@@ -74,6 +74,11 @@ const LOCK: Sql = Sql::Postgres("SELECT id FROM users WHERE tenant_id = $1 AND i
 /// The bytes of what goes with the user.
 const LOOSEN: Sql = Sql::Same(
     "INSERT INTO loose_blobs (tenant_id, id) SELECT tenant_id, blob_id FROM documents \
+     WHERE tenant_id = $1 AND user_id = $2 AND file_id IS NULL \
+     ON CONFLICT (tenant_id, id) DO UPDATE SET worker_id = NULL",
+);
+const LOOSEN_FILES: Sql = Sql::Same(
+    "INSERT INTO loose_blobs (tenant_id, id) SELECT tenant_id, blob_id FROM files \
      WHERE tenant_id = $1 AND user_id = $2 ON CONFLICT (tenant_id, id) DO UPDATE SET worker_id = NULL",
 );
 const DELETE: Sql = Sql::Same("DELETE FROM users WHERE tenant_id = $1 AND id = $2");
@@ -143,7 +148,7 @@ pub(crate) fn deletion(tenant: TenantId, id: UserId) -> Vec<Statement> {
     statements.extend(hand_over::of_deleted(tenant, id));
     let budgets = budget::deletion(tenant, &BudgetSubject::User(id));
     let of_workspaces = budget::deletion_of_workspaces(tenant, id);
-    statements.extend([of(LOOSEN), budgets, of_workspaces, of(DELETE_LIMITS), of(DELETE)]);
+    statements.extend([of(LOOSEN), of(LOOSEN_FILES), budgets, of_workspaces, of(DELETE_LIMITS), of(DELETE)]);
     statements
 }
 

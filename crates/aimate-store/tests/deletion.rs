@@ -235,7 +235,16 @@ async fn deleted_tenant_leaves_no_row_and_no_byte() {
         let others = stable(rows(&place, kind, eve.tenant, None).await);
         let before = rows(&place, kind, ann.tenant, None).await;
         // Of what nobody has through the engine yet, nothing is there.
-        let empty = ["api_tokens", "files", "invites", "logins", "loose_blobs", "sessions", "tool_outputs"];
+        let empty = [
+            "api_tokens",
+            "file_batches",
+            "files",
+            "invites",
+            "logins",
+            "loose_blobs",
+            "sessions",
+            "tool_outputs",
+        ];
         // Of what the engine does in its own time, there may be some.
         let passing = ["message_segment_blocks", "message_index_jobs"];
         for (table, n) in before.iter().filter(|(table, _)| !passing.contains(&table.as_str())) {

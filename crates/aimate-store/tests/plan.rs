@@ -20,7 +20,7 @@ use aimate_core::knowledge::{
 use aimate_core::tenant::TenantChange;
 use aimate_core::usage::UsageFilter;
 use aimate_core::workspace::{NewWorkspaceMember, WorkspaceRole};
-use aimate_core::{Cursor, PageRequest, RandomIds, Stores};
+use aimate_core::{Cursor, IdRange, Order, PageRequest, RandomIds, Stores};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, SqliteConnection};
 use support::sources::{self, On};
 use support::statements;
@@ -69,7 +69,9 @@ async fn all_calls(stores: &Stores) {
     let identity = aimate_core::identity::Identity::new("https://login.example.org", "ada").unwrap();
     stores.identities.link(me.tenant, me.user, &identity, at(0)).await.unwrap();
     stores.identities.find(me.tenant, &identity).await.unwrap().unwrap();
-    stores.files.list(me, page).await.unwrap();
+    for order in [Order::Asc, Order::Desc] {
+        stores.files.list(me, None, IdRange::first(2, order), at(0)).await.unwrap();
+    }
     stores.users.list(me, page).await.unwrap();
 
     let talk = w.conversation("talk").await;

@@ -1,6 +1,7 @@
 use futures_util::future::join_all;
 
 use super::api_token::token;
+use super::file::file;
 use super::invite::invite;
 use super::knowledge_world::{Fixture, LONG, hash};
 use super::tool_grant::grant;
@@ -11,9 +12,9 @@ use super::world::{
 use crate::connection::Connection;
 use crate::deletion::{Deletion, DeletionStep, DeletionTarget};
 use crate::error::ErrorKind;
-use crate::file::File;
 use crate::identity::Identity;
 use crate::invite::Invite;
+use crate::knowledge::StorageQuotas;
 use crate::login::Login;
 use crate::tool::ToolServer;
 use crate::usage::{UsageFilter, UsageGroup};
@@ -60,15 +61,8 @@ pub async fn fill(stores: &Stores, fixture: &Fixture<'_>) {
         password_changed_at: at(0),
     };
     stores.logins.attach(&login).await.unwrap();
-    let file = File {
-        id: id(),
-        name: "a.txt".into(),
-        media_type: "text/plain".into(),
-        size: 1,
-        content_hash: hash("a"),
-        created_at: at(0),
-    };
-    stores.files.create(&w.me, &file).await.unwrap();
+    let file = file("a.txt");
+    stores.files.create(&w.me, &file, &StorageQuotas::default()).await.unwrap();
     fixture.ready("one", &["apple", "pear"]).await;
     fixture.add("two").await;
 }

@@ -6,7 +6,7 @@ use crate::knowledge::{
     SearchScope, SpaceStatus,
 };
 use crate::workspace::{NewWorkspaceMember, WorkspaceRole};
-use crate::{CollectionId, PageRequest, Scope, Stores, UserId, WorkspaceId};
+use crate::{CollectionId, IdRange, Order, PageRequest, Scope, Stores, UserId, WorkspaceId};
 
 pub async fn created_collection_is_found(stores: &Stores) {
     let w = World::new(stores).await;
@@ -109,6 +109,7 @@ pub async fn update_changes_what_is_given(stores: &Stores) {
         name: "after".into(),
         chunking: Chunking { size: 800, overlap: 0 },
         updated_at: at(5),
+        last_active_at: at(5),
         ..before.clone()
     };
     assert_eq!(after, expected);
@@ -346,4 +347,66 @@ pub async fn collection_stays_in_the_workspace_of_who_leaves(stores: &Stores) {
     assert_eq!((back.workspace_id, back.name.starts_with("shelf (")), (None, true));
     assert_eq!(c.get_by_name(&w.other, "shelf").await.unwrap().unwrap().id, own.id);
     assert_eq!(fixture.found(&w.other, &fixture.target(), "apple").await, ["apple mine"]);
+}
+
+pub async fn label_and_expiry_are_changed(stores: &Stores) {
+    let w = World::new(stores).await;
+    let new = Collection { label: Some(String::new()), expires_after_days: Some(7), ..collection("a") };
+    stores.collections.create(&w.me, &new).await.unwrap();
+    assert_eq!(stores.collections.get(&w.me, new.id).await.unwrap(), new);
+    let change = CollectionChange {
+        name: Some("b".into()),
+        label: Some("B".into()),
+        expires_after_days: Some(None),
+        ..CollectionChange::default()
+    };
+    let changed = stores.collections.update(&w.me, new.id, &change, at(3)).await.unwrap();
+    assert_eq!((changed.name.as_str(), changed.label.as_deref()), ("b", Some("B")));
+    assert_eq!((changed.expires_after_days, changed.last_active_at), (None, at(3)));
+    // A name alone is shown on both sides.
+    let named = CollectionChange { name: Some("c".into()), ..CollectionChange::default() };
+    assert_eq!(stores.collections.update(&w.me, new.id, &named, at(4)).await.unwrap().label, None);
+}
+
+pub async fn collections_are_listed_both_ways(stores: &Stores) {
+    let w = World::new(stores).await;
+    let mut ids = Vec::new();
+    for name in ["a", "b", "c"] {
+        let new = collection(name);
+        stores.collections.create(&w.me, &new).await.unwrap();
+        ids.push(new.id.0);
+    }
+    let shared = Collection { is_shared: true, ..collection("s") };
+    stores.collections.create(&w.me.shared(), &shared).await.unwrap();
+    let names = async |scope: &Scope, range| {
+        let slice = stores.collections.range(scope, range).await.unwrap();
+        let names = slice.data.iter().map(|found| found.name.clone()).collect::<String>();
+        (names, slice.has_more)
+    };
+    let range = |limit, order, after, before| IdRange { limit, order, after, before };
+    let all = |names: &str| (names.to_owned(), false);
+    assert_eq!(names(&w.me, range(9, Order::Asc, None, None)).await, all("abcs"));
+    assert_eq!(names(&w.me, range(2, Order::Desc, None, None)).await, ("sc".into(), true));
+    assert_eq!(names(&w.me, range(2, Order::Desc, Some(ids[2]), None)).await, all("ba"));
+    assert_eq!(names(&w.me, range(1, Order::Asc, None, Some(ids[2]))).await, ("b".into(), true));
+    assert_eq!(names(&w.other, range(9, Order::Asc, None, None)).await, all("s"));
+    for scope in [&w.stranger] {
+        assert_eq!(stores.collections.range(scope, range(9, Order::Asc, None, None)).await.unwrap().data, []);
+    }
+}
+
+pub async fn used_collection_is_active(stores: &Stores) {
+    let w = World::new(stores).await;
+    let new = collection("a");
+    stores.collections.create(&w.me, &new).await.unwrap();
+    let active = async || stores.collections.get(&w.me, new.id).await.unwrap().last_active_at;
+    stores.collections.touch(&w.me, new.id, at(59)).await.unwrap();
+    assert_eq!(active().await, at(0));
+    stores.collections.touch(&w.me, new.id, at(60)).await.unwrap();
+    assert_eq!(active().await, at(60));
+    for scope in w.others() {
+        missing(stores.collections.touch(&scope, new.id, at(500)).await);
+    }
+    missing(stores.collections.touch(&w.me, id(), at(500)).await);
+    assert_eq!(active().await, at(60));
 }

@@ -39,6 +39,9 @@ pub fn collection(name: &str) -> Collection {
         chunking: Chunking { size: 500, overlap: 50 },
         space: None,
         metadata: Map::from_iter([("n".into(), Value::from(1))]),
+        label: None,
+        expires_after_days: None,
+        last_active_at: at(0),
         is_shared: false,
         document_count: 0,
         chunk_count: 0,
@@ -78,6 +81,8 @@ pub fn document(collection: CollectionId, name: &str) -> Document {
         chunk_count: 0,
         warnings: Vec::new(),
         metadata: Map::new(),
+        file_id: None,
+        token_chunking: None,
         created_at: at(0),
         updated_at: at(0),
     }

@@ -36,6 +36,7 @@ pub mod group;
 pub mod hidden_conversation;
 pub mod identity;
 pub mod invite;
+pub mod knowledge_attachment;
 pub mod knowledge_blob;
 pub mod knowledge_collection;
 pub mod knowledge_document;
@@ -472,8 +473,11 @@ macro_rules! conformance_tests {
                 created_file_is_found
                 taken_id_conflicts
                 others_see_nothing
-                files_are_listed_newest_first
+                files_are_listed_by_id
+                expired_file_is_not_there
                 deleted_file_is_gone
+                file_counts_for_the_quota
+                upload_that_was_given_up_becomes_none
             }
             knowledge_collection {
                 created_collection_is_found
@@ -488,7 +492,25 @@ macro_rules! conformance_tests {
                 shared_collection_is_changed_by_its_owner_alone
                 collection_of_a_workspace_is_read_by_its_members
                 collection_is_made_in_a_workspace_by_editors
+                label_and_expiry_are_changed
+                collections_are_listed_both_ways
+                used_collection_is_active
                 collection_stays_in_the_workspace_of_who_leaves
+            }
+            knowledge_attachment {
+                attached_file_waits
+                file_is_attached_once
+                unknown_file_or_collection_stores_nothing
+                attached_documents_are_listed_by_key
+                others_see_nothing_attached
+                metadata_changes_without_reading
+                batch_counts_its_documents
+                cancelled_batch_keeps_what_has_begun
+                deleted_file_takes_what_was_attached
+                detached_document_leaves_the_file
+                expired_file_is_attached_no_more
+                file_of_a_deleted_user_stays_where_it_is_attached
+                counts_are_of_each_collection
             }
             knowledge_document {
                 added_document_waits

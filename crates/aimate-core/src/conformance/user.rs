@@ -1,6 +1,7 @@
+use super::file::file;
 use super::world::{World, all, at, finish, id, missing, refused, session, text_events, user};
 use crate::error::ErrorKind;
-use crate::file::File;
+use crate::knowledge::StorageQuotas;
 use crate::scope::Role;
 use crate::usage::UsageFilter;
 use crate::user::{EnsuredUser, UserChange};
@@ -81,15 +82,8 @@ pub async fn deleted_user_takes_all_they_own(stores: &Stores) {
     let connection = w.connection("c").await;
     let session = session();
     stores.sessions.create(&w.me, &session).await.unwrap();
-    let file = File {
-        id: id(),
-        name: "a.txt".into(),
-        media_type: "text/plain".into(),
-        size: 1,
-        content_hash: "00".into(),
-        created_at: at(0),
-    };
-    stores.files.create(&w.me, &file).await.unwrap();
+    let file = file("a.txt");
+    stores.files.create(&w.me, &file, &StorageQuotas::default()).await.unwrap();
 
     stores.users.delete(&w.admin, w.me.user).await.unwrap();
     missing(stores.users.get(&w.admin, w.me.user).await);
@@ -100,7 +94,9 @@ pub async fn deleted_user_takes_all_they_own(stores: &Stores) {
     missing(stores.runs.get(&w.me, begin.run.id).await);
     missing(stores.connections.get(&w.me, connection.id).await);
     missing(stores.sessions.get(&w.me, session.id).await);
-    missing(stores.files.get(&w.me, file.id).await);
+    missing(stores.files.get(&w.me, file.id, at(0)).await);
+    let loose = stores.queue.blobs_to_remove(w.worker, at(0), super::knowledge_world::LONG, 9).await.unwrap();
+    assert_eq!(loose.iter().map(|blob| blob.id).collect::<Vec<_>>(), [file.blob_id]);
     // The tenant's accounts stay whole.
     let sums = stores.usage.summarize(&w.admin, &UsageFilter::default()).await.unwrap();
     assert_eq!(sums[0].calls, 1);

@@ -1,5 +1,7 @@
 //! Collections: named sets of documents that are searched together.
 
+use std::time::Duration;
+
 pub use aimate_text::split::Chunking;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -10,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::{CollectionId, SpaceId, UserId, WorkspaceId};
 use crate::limit;
-use crate::page::{Page, PageRequest};
+use crate::page::{IdRange, Page, PageRequest, Slice};
 use crate::scope::Scope;
 use crate::workspace::{WorkspaceRole, check_owner};
 
@@ -40,6 +42,18 @@ pub struct Collection {
     /// Free for the application.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub metadata: Map<String, Value>,
+    /// The name that clients of OpenAI's API gave it, which may be empty or another one's
+    /// too; `None` for the name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Days without use after which it expires: nothing is attached to it or found in it
+    /// then, until it is changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_after_days: Option<u32>,
+    /// When it was last changed, attached to or searched by a client of OpenAI's API, to
+    /// the minute.
+    #[serde(default)]
+    pub last_active_at: Timestamp,
     /// Whether all users of the tenant search and read it; only an admin changes it and
     /// what is in it then.
     #[serde(default)]
@@ -52,6 +66,22 @@ pub struct Collection {
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+}
+
+impl Collection {
+    /// The most days that [`Collection::expires_after_days`] may be.
+    pub const MAX_DAYS: u32 = 365;
+
+    /// When it expires, if nobody uses it before.
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        let day = Duration::from_secs(24 * 60 * 60);
+        self.expires_after_days.map(|days| self.last_active_at.plus(day * days))
+    }
+
+    /// Whether it has expired by `now`.
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        self.expires_at().is_some_and(|at| at <= now)
+    }
 }
 
 /// What reading and searching need of a collection: nothing is counted for it.
@@ -94,6 +124,9 @@ pub struct NewCollection {
     /// one that is shared, too.
     #[serde(default)]
     pub shared: bool,
+    /// Days without use after which it expires, 1 to 365; default: never.
+    #[serde(default)]
+    pub expires_after_days: Option<u32>,
     /// The workspace whose members are to share it; the user is an editor there.
     #[serde(default)]
     pub workspace_id: Option<WorkspaceId>,
@@ -146,6 +179,7 @@ impl NewCollection {
         limit::name("name", &self.name, limit::NAME)?;
         limit::text("description", &self.description, limit::DESCRIPTION)?;
         check_chunking(self.chunking)?;
+        self.expires_after_days.map_or(Ok(()), check_days)?;
         check_owner(self.shared, self.workspace_id)?;
         limit::metadata("metadata", &self.metadata)
     }
@@ -171,6 +205,13 @@ pub struct CollectionChange {
     #[serde(deserialize_with = "crate::text::present")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<WorkspaceId>))]
     pub workspace_id: Option<Option<WorkspaceId>>,
+    /// The name for clients of OpenAI's API, at most 256 characters. One that gives `name`
+    /// alone takes it away, so that both show the same.
+    pub label: Option<String>,
+    /// Days without use after which it expires, 1 to 365; `null`: never.
+    #[serde(deserialize_with = "crate::text::present")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>))]
+    pub expires_after_days: Option<Option<u32>>,
     /// All metadata, replaced as a whole.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub metadata: Option<Map<String, Value>>,
@@ -187,12 +228,22 @@ impl CollectionChange {
             .as_ref()
             .map_or(Ok(()), |text| limit::text("description", text, limit::DESCRIPTION))?;
         self.chunking.map_or(Ok(()), check_chunking)?;
+        self.label.as_ref().map_or(Ok(()), |label| limit::text("label", label, limit::LABEL))?;
+        self.expires_after_days.flatten().map_or(Ok(()), check_days)?;
         self.metadata.as_ref().map_or(Ok(()), |map| limit::metadata("metadata", map))
     }
 }
 
 fn check_chunking(chunking: Chunking) -> Result<()> {
     chunking.check().map_err(|error| Error::field(format!("chunking.{}", error.field), error.message))
+}
+
+fn check_days(days: u32) -> Result<()> {
+    if !(1..=Collection::MAX_DAYS).contains(&days) {
+        let most = Collection::MAX_DAYS;
+        return Err(Error::field("expires_after_days", format!("is {days}; it must be 1 to {most}")));
+    }
+    Ok(())
 }
 
 /// Stores collections. Every method sees those of the scope's user; a foreign
@@ -230,7 +281,13 @@ pub trait CollectionStore: Send + Sync {
         workspace: Option<WorkspaceId>,
         page: PageRequest,
     ) -> Result<Page<Collection>>;
-    /// Applies all of `change` except the embedder, sets `updated_at` to `now`
+    /// The collections that the user made and the shared ones, by id.
+    async fn range(&self, scope: &Scope, range: IdRange) -> Result<Slice<Collection>>;
+    /// Says that somebody used the collection, whoever of those who may read it: it was
+    /// active at `now`, to the minute.
+    async fn touch(&self, scope: &Scope, id: CollectionId, now: Timestamp) -> Result<()>;
+    /// Applies all of `change` except the embedder, sets `updated_at` and
+    /// `last_active_at` to `now`
     /// and returns the collection as it is then. `Conflict` if another
     /// collection has the new name; `NotFound` if the scope's user, whose it is, may not
     /// add to the workspace that it is put into.

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::{Blob, StorageQuotas, StorageUse};
+use super::{AttachmentStatus, Blob, StorageQuotas, StorageUse, TokenChunking};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
-use crate::id::{BlobId, ChunkId, CollectionId, DocumentId, WorkerId};
+use crate::id::{BlobId, ChunkId, CollectionId, DocumentId, FileId, WorkerId};
 use crate::limit;
 use crate::media_type::MediaType;
 use crate::page::{Page, PageRequest};
@@ -56,10 +56,36 @@ pub struct Document {
     /// Free for the application; filters look here.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub metadata: Map<String, Value>,
+    /// The file that it was attached from, whose bytes it reads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_id: Option<FileId>,
+    /// How it is split into chunks, where it does not follow its collection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_chunking: Option<TokenChunking>,
     /// When it was added.
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+}
+
+impl Document {
+    /// What it is known by among the files of its collection: the id of the file that it
+    /// was attached from, or its own.
+    pub fn key(&self) -> FileId {
+        self.file_id.unwrap_or(FileId(self.id.0))
+    }
+
+    /// How far it has come, in the terms of those who attach files.
+    pub fn attachment_status(&self) -> AttachmentStatus {
+        let is_cancelled =
+            || self.error.as_ref().is_some_and(|error| error.code == DocumentErrorCode::Cancelled);
+        match self.status {
+            DocumentStatus::Pending | DocumentStatus::Processing => AttachmentStatus::InProgress,
+            DocumentStatus::Ready => AttachmentStatus::Completed,
+            DocumentStatus::Failed if is_cancelled() => AttachmentStatus::Cancelled,
+            DocumentStatus::Failed => AttachmentStatus::Failed,
+        }
+    }
 }
 
 fn no_blob() -> BlobId {

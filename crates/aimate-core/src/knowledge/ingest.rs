@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use super::{Blob, Document, DocumentError, EmbeddingSpace, NewChunk, SpaceVectors};
 use crate::clock::Timestamp;
 use crate::error::Result;
-use crate::id::{ChunkId, CollectionId, DocumentId, SpaceId, WorkerId};
+use crate::id::{ChunkId, CollectionId, DocumentId, FileId, SpaceId, WorkerId};
 use crate::scope::Scope;
 
 /// A document that a worker has to read.
@@ -188,6 +188,8 @@ pub trait IngestQueue: Send + Sync {
         lease: Duration,
         limit: u32,
     ) -> Result<Vec<Blob>>;
+    /// At most `limit` files that have expired by `now`, with the scopes of their users.
+    async fn expired_files(&self, now: Timestamp, limit: u32) -> Result<Vec<(Scope, FileId)>>;
     /// Takes bytes that were removed off the list.
     async fn forget_removed(&self, blobs: &[Blob]) -> Result<()>;
 }

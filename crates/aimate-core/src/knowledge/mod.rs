@@ -4,6 +4,7 @@
 //! chunk is found by its words (BM25) and by its meaning (a vector in the
 //! collection's [`EmbeddingSpace`]).
 
+mod attachment;
 mod blob;
 mod collection;
 mod document;
@@ -19,6 +20,10 @@ mod script;
 mod search;
 mod space;
 
+pub use attachment::{
+    AttachmentCounts, AttachmentFilter, AttachmentStatus, AttachmentStore, Attachments, FileBatch,
+    NewAttachment, TokenChunking,
+};
 pub use blob::{Blob, BlobContent, BlobEntry, BlobStore, ByteStream, StoredBytes};
 pub use collection::{
     Chunking, Collection, CollectionChange, CollectionConfig, CollectionStore, DEFAULT_COLLECTION,

@@ -7,9 +7,10 @@ use crate::scope::Scope;
 /// How much may be kept; `None` for as much as there is room for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StorageQuota {
-    /// Documents at most.
+    /// Documents and uploaded files at most.
     pub documents: Option<u64>,
-    /// Bytes of their originals at most.
+    /// Bytes of their originals at most. A document that was attached from a file has none of
+    /// its own.
     pub bytes: Option<u64>,
 }
 
@@ -82,7 +83,7 @@ impl StorageQuotas {
 /// How much is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StorageAmount {
-    /// Documents.
+    /// Documents and uploaded files.
     pub documents: u64,
     /// Bytes of their originals.
     pub bytes: u64,

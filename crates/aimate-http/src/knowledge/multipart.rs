@@ -29,7 +29,7 @@ const MAX_BOUNDARY: usize = 70;
 ///
 /// # Errors
 /// `Invalid` if the boundary is missing or too long.
-pub(super) fn boundary(headers: &HeaderMap) -> Result<Option<String>> {
+pub(crate) fn boundary(headers: &HeaderMap) -> Result<Option<String>> {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let (essence, parameters) = kind.split_once(';').unwrap_or((kind, ""));
     if !essence.trim().eq_ignore_ascii_case("multipart/form-data") {
@@ -44,26 +44,26 @@ pub(super) fn boundary(headers: &HeaderMap) -> Result<Option<String>> {
 
 /// The head of a part.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct PartHead {
+pub(crate) struct PartHead {
     /// The field name.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// The file name.
-    pub(super) file_name: Option<String>,
+    pub(crate) file_name: Option<String>,
     /// The media type.
-    pub(super) media_type: Option<String>,
+    pub(crate) media_type: Option<String>,
 }
 
 /// How slowly a body may arrive.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     /// How long the next piece may take.
-    pub(super) piece: Duration,
+    pub(crate) piece: Duration,
     /// Bytes a second, once it was slower for [`GRACE`]; 0 for any.
-    pub(super) rate: u32,
+    pub(crate) rate: u32,
 }
 
 /// A reader of a multipart body.
-pub(super) struct Multipart<'a> {
+pub(crate) struct Multipart<'a> {
     body: &'a mut Body,
     pace: Pace,
     /// By when more must have arrived to keep the rate.
@@ -77,7 +77,7 @@ pub(super) struct Multipart<'a> {
 }
 
 impl<'a> Multipart<'a> {
-    pub(super) fn new(body: &'a mut Body, boundary: &str, pace: Pace) -> Self {
+    pub(crate) fn new(body: &'a mut Body, boundary: &str, pace: Pace) -> Self {
         let delimiter = Finder::new(&["\r\n--", boundary].concat()).into_owned();
         // The first boundary has no line before it: add its line break.
         let buffer = BytesMut::from("\r\n");
@@ -93,13 +93,13 @@ impl<'a> Multipart<'a> {
     }
 
     /// Whether reading failed because the body arrived too slowly.
-    pub(super) fn has_timed_out(&self) -> bool {
+    pub(crate) fn has_timed_out(&self) -> bool {
         self.has_timed_out
     }
 
     /// Returns the head of the next part, skipping what is left of the current
     /// one; `None` after the last part.
-    pub(super) async fn next(&mut self) -> Result<Option<PartHead>> {
+    pub(crate) async fn next(&mut self) -> Result<Option<PartHead>> {
         let mut skipped = 0;
         while let Some(piece) = self.piece().await? {
             skipped += piece.len();
@@ -130,7 +130,7 @@ impl<'a> Multipart<'a> {
     }
 
     /// Returns the next piece of the part's content; `None` at its end.
-    pub(super) async fn piece(&mut self) -> Result<Option<Bytes>> {
+    pub(crate) async fn piece(&mut self) -> Result<Option<Bytes>> {
         loop {
             if let Some(at) = self.delimiter.find(&self.buffer) {
                 return Ok((at > 0).then(|| self.buffer.split_to(at).freeze()));
@@ -145,7 +145,7 @@ impl<'a> Multipart<'a> {
     }
 
     /// Returns the content of the part `name` as text of at most `max` bytes.
-    pub(super) async fn text(&mut self, name: &str, max: usize) -> Result<String> {
+    pub(crate) async fn text(&mut self, name: &str, max: usize) -> Result<String> {
         let mut all = Vec::new();
         while let Some(piece) = self.piece().await? {
             if all.len() + piece.len() > max {
@@ -190,7 +190,7 @@ impl<'a> Multipart<'a> {
 
 impl PartHead {
     /// Parses a head: the rest of the boundary's line, then one header per line.
-    pub(super) fn new(head: &[u8]) -> Result<Self> {
+    pub(crate) fn new(head: &[u8]) -> Result<Self> {
         let head = std::str::from_utf8(head).map_err(|_| invalid("the head of a part is not UTF-8"))?;
         let mut lines = head.split("\r\n");
         if lines.next().is_some_and(|rest| !rest.trim_matches([' ', '\t']).is_empty()) {

@@ -40,7 +40,7 @@ pub(crate) async fn content(
         Some(path) => from_file(path, headers, &document).await?,
         None => from_stream(content, &headers, &document),
     };
-    describe(&document, response.headers_mut());
+    describe(&document.media_type, &document.name, response.headers_mut());
     Ok(response)
 }
 
@@ -101,12 +101,12 @@ const PDF: &str = "application/pdf";
 
 /// Sets the headers of a file. The file is untrusted: no script in it may run in
 /// this server's origin when a browser shows it.
-fn describe(document: &Document, headers: &mut HeaderMap) {
-    let media_type = media_type(&document.media_type);
+pub(crate) fn describe(stored: &str, name: &str, headers: &mut HeaderMap) {
+    let media_type = media_type(stored);
     let is_pdf = media_type == PDF;
     let value = HeaderValue::try_from(media_type);
     headers.insert(CONTENT_TYPE, value.unwrap_or(HeaderValue::from_static("application/octet-stream")));
-    let disposition = HeaderValue::try_from(disposition(&document.media_type, &document.name));
+    let disposition = HeaderValue::try_from(disposition(stored, name));
     headers.insert(CONTENT_DISPOSITION, disposition.unwrap_or(HeaderValue::from_static("attachment")));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     // Chrome does not display a sandboxed PDF. PDF viewers run scripts of a PDF

@@ -166,6 +166,7 @@ fn needed(method: &Method, path: &str) -> &'static str {
         Method::GET => "read",
         _ if path == "/v1/responses/input_tokens" => "read",
         _ if changes_for_admins.iter().any(|root| is_of(root)) => "admin",
+        _ if path.starts_with("/v1/vector_stores/") && path.ends_with("/search") => "read",
         _ if path == "/api/v1/knowledge/search" || path == "/api/v1/markdown" => "read",
         _ if path.starts_with("/api/v1/tools/servers/") && path.ends_with("/prompts") => "read",
         _ => "write",

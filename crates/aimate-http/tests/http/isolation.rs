@@ -14,8 +14,9 @@ use aimate_accounts::{
 use aimate_core::api_token::TokenScope;
 use aimate_core::chat::Turn;
 use aimate_core::connection::NewConnection;
+use aimate_core::file::NewFile;
 use aimate_core::group::NewGroup;
-use aimate_core::knowledge::{NewCollection, NewDocument};
+use aimate_core::knowledge::{NewAttachment, NewCollection, NewDocument};
 use aimate_core::prompt::NewPrompt;
 use aimate_core::share::NewShare;
 use aimate_core::testing::{HashEmbedder, ScriptedProvider, ScriptedToolServer, answer};
@@ -64,8 +65,9 @@ const CARRIED: [(&str, &str); 5] = [
 /// The kind of what a path parameter without a type of its own names.
 fn kind_of_text(path: &str, name: &str) -> &'static str {
     match (path, name) {
-        (path, "id") if path.starts_with("/v1/conversations/") => return "OpenAiConversation",
-        ("/v1/conversations/{id}/items/{item}", "item") => return "OpenAiItem",
+        (_, "vector_store_id") => return "VectorStore",
+        (_, "file_id") => return "OpenAiFile",
+        (_, "batch_id") => return "FileBatch",
         _ => {}
     }
     match path {
@@ -140,25 +142,9 @@ fn named_references(things: &Things) -> Vec<(Method, String, Value)> {
             json!({"content": "Mine?", "stream": false, "model": model}),
         ),
     ];
-    let simple = |kind: &str| things.ids[kind].replace('-', "");
-    let store = json!([format!("vs_{}", simple("CollectionId"))]);
-    for more in [
-        json!({"model": model}),
-        json!({"previous_response_id": things.ids["Response"]}),
-        json!({"conversation": format!("conv_{}", simple("ConversationId"))}),
-        json!({"prompt": {"id": format!("pmpt_{}", simple("PromptId"))}}),
-        json!({"tools": [{"type": "file_search", "vector_store_ids": store}]}),
-    ] {
-        let mut body = json!({"model": "lab/test", "input": "Mine?"});
-        if let (Value::Object(body), Value::Object(more)) = (&mut body, more) {
-            body.extend(more);
-        }
-        all.push((Method::POST, "/v1/responses".to_owned(), body.clone()));
-        all.push((Method::POST, "/v1/responses/input_tokens".to_owned(), body));
-    }
-    let compact = json!({"model": "lab/test", "previous_response_id": things.ids["Response"]});
-    all.push((Method::POST, "/v1/responses/compact".to_owned(), compact));
-    all.push((Method::POST, "/v1/completions".to_owned(), json!({"model": model, "prompt": "Mine?"})));
+    let (store, file) = (things.ids["VectorStore"].clone(), things.ids["OpenAiFile"].clone());
+    all.push((Method::POST, "/v1/vector_stores".to_owned(), json!({"file_ids": [file]})));
+    all.push((Method::POST, format!("/v1/vector_stores/{store}/files"), json!({"file_id": file})));
     for collections in [json!([collection]), json!(["manuals-of-ann"])] {
         let search = json!({"query": "boiler", "collections": collections});
         all.push((Method::POST, "/api/v1/knowledge/search".to_owned(), search));
@@ -209,7 +195,15 @@ impl Things {
         let document = knowledge.add_text_to(collection.id, NewDocument::new("a.md"), text).await.unwrap();
         knowledge.wait(document.id).await.unwrap();
         let chunk = knowledge.chunks(document.id, 0, 1).await.unwrap().remove(0).id;
+        let bytes = futures_util::stream::once(async { Ok("The boiler of the attic.".into()) });
+        let file = engine.files(scope).create(NewFile::new("attic.md"), Box::pin(bytes)).await.unwrap().id;
+        let attached = knowledge.attach_batch(collection.id, vec![NewAttachment::new(file)]).await.unwrap();
+        let of_file = knowledge.attached(collection.id, file).await.unwrap();
+        knowledge.wait(of_file.id).await.unwrap();
         let ids = [
+            ("VectorStore", format!("vs_{}", collection.id.uuid().simple())),
+            ("OpenAiFile", format!("file-{}", file.uuid().simple())),
+            ("FileBatch", format!("vsfb_{}", attached.id.uuid().simple())),
             ("ConnectionId", connection.id.to_string()),
             ("ToolServerId", tool_server.to_string()),
             ("WorkspaceId", workspace.id.to_string()),
@@ -355,12 +349,7 @@ fn operations(document: &Value) -> Vec<Operation> {
                 |parameter: &&Value| parameter["name"] != "provider" && parameter["name"] != "call_id";
             let path_ids = of("path").filter(|parameter| is_id(parameter)).map(|parameter| {
                 let kind = id_kind(document, &parameter["schema"]);
-                (
-                    name(parameter),
-                    kind.unwrap_or_else(|| {
-                        kind_of_text(path, parameter["name"].as_str().unwrap()).to_owned()
-                    }),
-                )
+                (name(parameter), kind.unwrap_or_else(|| kind_of_text(path, &name(parameter)).to_owned()))
             });
             let query_ids = of("query")
                 .filter_map(|parameter| Some((name(parameter), id_kind(document, &parameter["schema"])?)));
@@ -550,7 +539,14 @@ fn some_body(operation: &Operation) -> Option<Value> {
     }
     let path = operation.path.as_str();
     let nobody = "00000000-0000-7000-8000-000000000000";
+    let file = "file-00000000000070008000000000000000";
     Some(match path {
+        _ if path.starts_with("/v1/vector_stores/") && path.ends_with("/search") => {
+            json!({"query": "boiler"})
+        }
+        _ if path.starts_with("/v1/vector_stores/") && path.ends_with("/files") => json!({"file_id": file}),
+        _ if path.ends_with("/file_batches") => json!({"file_ids": [file]}),
+        _ if path.starts_with("/v1/vector_stores/") => json!({}),
         _ if path.ends_with("/messages") || path.ends_with("/{mid}") => {
             json!({"content": "Mine?", "stream": false})
         }

@@ -26,6 +26,7 @@ mod families;
 #[path = "../../../aimate-providers/tests/families/mod.rs"]
 #[allow(dead_code, reason = "the providers' own tests read the rest of a row")]
 mod family_rows;
+mod file;
 mod hostile;
 #[cfg(feature = "accounts")]
 mod isolation;
@@ -64,6 +65,7 @@ mod server_info;
 mod share;
 mod tool;
 mod turn;
+mod vector_store;
 #[cfg(feature = "page")]
 mod web_page;
 mod wire;

@@ -36,6 +36,8 @@ pub(super) async fn after(
     let rows = query(super::renamed(
         names,
         "SELECT tenant_id, blob_id, name, size, content_hash FROM documents \
+         WHERE (tenant_id, blob_id) > ($1, $2) AND file_id IS NULL UNION ALL \
+         SELECT tenant_id, blob_id, name, size, content_hash FROM files \
          WHERE (tenant_id, blob_id) > ($1, $2) ORDER BY tenant_id, blob_id LIMIT $3",
     ));
     let rows = rows.bind(tenant).bind(id).bind(AT_ONCE).fetch_all(connection).await.map_err(failure)?;

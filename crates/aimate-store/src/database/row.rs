@@ -3,9 +3,9 @@
 use aimate_core::usage::Cost;
 use aimate_core::{
     ApiTokenId, BlobId, BudgetId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId,
-    EmailAddress, Error, FileId, GroupId, InviteId, MemberId, MessageId, PriceId, PromptId, Result, RunId,
-    SessionId, ShareId, SpaceId, TenantId, Timestamp, ToolOutputId, ToolServerId, UsageId, UserId, WorkerId,
-    WorkspaceId,
+    EmailAddress, Error, FileBatchId, FileId, GroupId, InviteId, MemberId, MessageId, PriceId, PromptId,
+    Result, RunId, SessionId, ShareId, SpaceId, TenantId, Timestamp, ToolOutputId, ToolServerId, UsageId,
+    UserId, WorkerId, WorkspaceId,
 };
 use serde::de::DeserializeOwned;
 use sqlx::types::Json;
@@ -125,6 +125,7 @@ cells! {
     BudgetId: Uuid, BudgetId;
     PriceId: Uuid, PriceId;
     FileId: Uuid, FileId;
+    FileBatchId: Uuid, FileBatchId;
     CollectionId: Uuid, CollectionId;
     DocumentId: Uuid, DocumentId;
     BlobId: Uuid, BlobId;

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 
 use aimate_core::{
-    ApiTokenId, BlobId, BudgetId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId, FileId,
-    GroupId, InviteId, MemberId, MessageId, PriceId, PromptId, RunId, SessionId, ShareId, SpaceId, TenantId,
-    Timestamp, ToolOutputId, ToolServerId, UsageId, UserId, WorkerId, WorkspaceId,
+    ApiTokenId, BlobId, BudgetId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId,
+    FileBatchId, FileId, GroupId, InviteId, MemberId, MessageId, PriceId, PromptId, RunId, SessionId,
+    ShareId, SpaceId, TenantId, Timestamp, ToolOutputId, ToolServerId, UsageId, UserId, WorkerId,
+    WorkspaceId,
 };
 use sqlx::error::BoxDynError;
 use uuid::Uuid;
@@ -116,6 +117,7 @@ binds! {
     BudgetId: Uuid, BudgetId::uuid;
     PriceId: Uuid, PriceId::uuid;
     FileId: Uuid, FileId::uuid;
+    FileBatchId: Uuid, FileBatchId::uuid;
     CollectionId: Uuid, CollectionId::uuid;
     DocumentId: Uuid, DocumentId::uuid;
     BlobId: Uuid, BlobId::uuid;

@@ -53,7 +53,7 @@ const CHUNKS: Sql = Sql::Each {
 /// The bytes of what [`DOCUMENTS`] deletes; PostgreSQL does all of it in one statement.
 const LOOSEN: Sql = Sql::Sqlite(
     "INSERT INTO loose_blobs (tenant_id, id) SELECT tenant_id, blob_id FROM documents WHERE tenant_id = $1 \
-     AND $3 IS NOT NULL AND rowid IN (SELECT b.place FROM (SELECT d.rowid AS place, d.id FROM documents d \
+     AND $3 IS NOT NULL AND file_id IS NULL AND rowid IN (SELECT b.place FROM (SELECT d.rowid AS place, d.id FROM documents d \
      WHERE d.tenant_id = $1 AND d.user_id = $2 ORDER BY d.id LIMIT 50) b WHERE NOT EXISTS (SELECT 1 FROM \
      vectors v WHERE v.tenant_id = $1 AND v.document_id = b.id) AND NOT EXISTS (SELECT 1 FROM chunks k WHERE \
      k.tenant_id = $1 AND k.document_id = b.id)) ON CONFLICT (tenant_id, id) DO UPDATE SET worker_id = NULL",
@@ -74,8 +74,8 @@ const DOCUMENTS: Sql = Sql::Each {
         (SELECT d.ctid AS place, d.id FROM documents d WHERE d.tenant_id = $1 AND d.user_id = $2 ORDER BY d.id \
         LIMIT 50) b WHERE NOT EXISTS (SELECT 1 FROM vectors v WHERE v.tenant_id = $1 AND v.document_id = b.id) \
         AND NOT EXISTS (SELECT 1 FROM chunks k WHERE k.tenant_id = $1 AND k.document_id = b.id))) RETURNING \
-        tenant_id, blob_id, size), loose AS (INSERT INTO loose_blobs (tenant_id, id) SELECT tenant_id, blob_id \
-        FROM gone ON CONFLICT (tenant_id, id) DO UPDATE SET worker_id = NULL) UPDATE deletions SET counts = \
+        tenant_id, blob_id, size, file_id), loose AS (INSERT INTO loose_blobs (tenant_id, id) \
+        SELECT tenant_id, blob_id FROM gone WHERE file_id IS NULL ON CONFLICT (tenant_id, id) DO UPDATE SET worker_id = NULL) UPDATE deletions SET counts = \
         jsonb_set(jsonb_set(counts, '{documents}', to_jsonb(COALESCE((counts ->> 'documents')::bigint, 0) + \
         (SELECT count(*) FROM gone))), '{bytes}', to_jsonb(COALESCE((counts ->> 'bytes')::bigint, 0) + (SELECT \
         COALESCE(sum(size), 0)::bigint FROM gone))) WHERE tenant_id = $1 AND user_id = $3",

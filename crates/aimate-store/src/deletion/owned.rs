@@ -48,11 +48,32 @@ const INVITES: Sql = Sql::Each {
         jsonb_set(counts, '{invites}', to_jsonb(COALESCE((counts ->> 'invites')::bigint, 0) + (SELECT count(*) \
         FROM gone))) WHERE tenant_id = $1 AND user_id = $3",
 };
+/// The bytes of what [`FILES`] deletes; PostgreSQL does all of it in one statement.
+const LOOSEN_FILES: Sql = Sql::Sqlite(
+    "INSERT INTO loose_blobs (tenant_id, id) SELECT tenant_id, blob_id FROM files WHERE tenant_id = $1 \
+     AND $3 IS NOT NULL AND rowid IN (SELECT f.rowid FROM files f WHERE f.tenant_id = $1 AND f.user_id = $2 \
+     ORDER BY f.id LIMIT 200) ON CONFLICT (tenant_id, id) DO UPDATE SET worker_id = NULL",
+);
+/// Those that are attached to others' collections, where they stay.
+const FILES_OF_OTHERS: Sql = Sql::Each {
+    sqlite: "UPDATE files SET user_id = (SELECT d.user_id FROM documents d WHERE d.tenant_id = $1 \
+        AND d.file_id = files.id AND d.user_id <> $2 ORDER BY d.id LIMIT 1) WHERE rowid IN (SELECT f.rowid \
+        FROM files f WHERE f.tenant_id = $1 AND f.user_id = $2 AND EXISTS (SELECT 1 FROM documents d \
+        WHERE d.tenant_id = $1 AND d.file_id = f.id AND d.user_id <> $2) LIMIT 200)",
+    postgres: "WITH gone AS (UPDATE files SET user_id = (SELECT d.user_id FROM documents d WHERE d.tenant_id = $1 \
+        AND d.file_id = files.id AND d.user_id <> $2 ORDER BY d.id LIMIT 1) WHERE tenant_id = $1 AND ctid = \
+        ANY(ARRAY(SELECT f.ctid FROM files f WHERE f.tenant_id = $1 AND f.user_id = $2 AND EXISTS (SELECT 1 \
+        FROM documents d WHERE d.tenant_id = $1 AND d.file_id = f.id AND d.user_id <> $2) LIMIT 200)) RETURNING 1) \
+        UPDATE deletions SET counts = jsonb_set(counts, '{handed_over_files}', to_jsonb(COALESCE((counts \
+        ->> 'handed_over_files')::bigint, 0) + (SELECT count(*) FROM gone))) WHERE tenant_id = $1 AND user_id = $3",
+};
 const FILES: Sql = Sql::Each {
     sqlite: "DELETE FROM files WHERE rowid IN (SELECT f.rowid FROM files f WHERE f.tenant_id = $1 AND f.user_id = $2 \
-        LIMIT 200)",
+        ORDER BY f.id LIMIT 200)",
     postgres: "WITH gone AS (DELETE FROM files WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT f.ctid FROM files f \
-        WHERE f.tenant_id = $1 AND f.user_id = $2 LIMIT 200)) RETURNING 1) UPDATE deletions SET counts = \
+        WHERE f.tenant_id = $1 AND f.user_id = $2 LIMIT 200)) RETURNING tenant_id, blob_id), loose AS (INSERT INTO \
+        loose_blobs (tenant_id, id) SELECT tenant_id, blob_id FROM gone ON CONFLICT (tenant_id, id) \
+        DO UPDATE SET worker_id = NULL) UPDATE deletions SET counts = \
         jsonb_set(counts, '{files}', to_jsonb(COALESCE((counts ->> 'files')::bigint, 0) + (SELECT count(*) FROM \
         gone))) WHERE tenant_id = $1 AND user_id = $3",
 };
@@ -177,13 +198,17 @@ const COUNT_USER: Sql = Sql::Each {
 pub(super) fn statements(going: &Going<'_>) -> Vec<Statement> {
     // While it can be told which those are.
     let mut statements = vec![budget::deletion_of_workspaces(going.target.tenant, going.user)];
+    if going.target.user.is_some() {
+        statements.extend(going.counted(FILES_OF_OTHERS, "handed_over_files"));
+    }
+    statements.push(going.uncounted(LOOSEN_FILES));
+    statements.extend(going.counted(FILES, "files"));
     for (sql, noun) in [
         (LOGINS, "logins"),
         (IDENTITIES, "identities"),
         (SESSIONS, "sessions"),
         (API_TOKENS, "api_tokens"),
         (INVITES, "invites"),
-        (FILES, "files"),
         (PROMPTS, "prompts"),
         // Before the workspaces, which would take theirs along.
         (MODELS, "models"),

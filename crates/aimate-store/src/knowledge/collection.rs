@@ -1,23 +1,30 @@
 //! Collections.
 
+use std::time::Duration;
+
 use aimate_core::knowledge::{
     Blob, Chunking, Collection, CollectionChange, CollectionConfig, CollectionStore, EmbeddingSpace,
 };
 use aimate_core::workspace::WorkspaceRole;
-use aimate_core::{CollectionId, Error, Page, PageRequest, Result, Scope, Timestamp, UserId, WorkspaceId};
+use aimate_core::{
+    CollectionId, Error, IdRange, Page, PageRequest, Result, Scope, Slice, Timestamp, UserId, WorkspaceId,
+};
 use async_trait::async_trait;
 
 use super::ownership;
-use super::rows::{blob, model};
+use super::rows::model;
 use crate::database::{Array, DbError, Row, Sql, Statement, each};
 use crate::page::{before, merged_page, or_not_found, page_by_id, rows_of, touched_or_not_found};
 use crate::user::{create_shared, owners};
 use crate::value::{json, maybe_json, maybe_text, text};
 use crate::{Kind, SqlStore};
 
+/// How exactly it is known when a collection was last used: no use within it writes again.
+const TOUCH_EVERY: Duration = Duration::from_secs(60);
+
 const GET: Sql = Sql::Same(
-    "SELECT c.id, c.user_id, c.workspace_id, c.name, c.description, c.chunk_size, c.chunk_overlap, c.metadata, c.created_at, \
-     c.updated_at, s.id AS space_id, s.model, s.dimensions, s.version, s.status, s.error, \
+    "SELECT c.id, c.user_id, c.workspace_id, c.name, c.description, c.label, c.expires_after_days, c.last_active_at, \
+     c.chunk_size, c.chunk_overlap, c.metadata, c.created_at, c.updated_at, s.id AS space_id, s.model, s.dimensions, s.version, s.status, s.error, \
      s.created_at AS space_created_at, \
      (SELECT count(*) FROM documents d WHERE d.tenant_id = c.tenant_id AND d.collection_id = c.id) \
      AS document_count, \
@@ -30,8 +37,8 @@ const GET: Sql = Sql::Same(
 );
 /// The same in its owner's scope.
 const GET_OWN: Sql = Sql::Same(
-    "SELECT c.id, c.user_id, c.workspace_id, c.name, c.description, c.chunk_size, c.chunk_overlap, c.metadata, c.created_at, \
-     c.updated_at, s.id AS space_id, s.model, s.dimensions, s.version, s.status, s.error, \
+    "SELECT c.id, c.user_id, c.workspace_id, c.name, c.description, c.label, c.expires_after_days, c.last_active_at, \
+     c.chunk_size, c.chunk_overlap, c.metadata, c.created_at, c.updated_at, s.id AS space_id, s.model, s.dimensions, s.version, s.status, s.error, \
      s.created_at AS space_created_at, \
      (SELECT count(*) FROM documents d WHERE d.tenant_id = c.tenant_id AND d.collection_id = c.id) \
      AS document_count, \
@@ -42,8 +49,8 @@ const GET_OWN: Sql = Sql::Same(
      WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3",
 );
 const GET_BY_NAME: Sql = Sql::Same(
-    "SELECT c.id, c.user_id, c.workspace_id, c.name, c.description, c.chunk_size, c.chunk_overlap, c.metadata, c.created_at, \
-     c.updated_at, s.id AS space_id, s.model, s.dimensions, s.version, s.status, s.error, \
+    "SELECT c.id, c.user_id, c.workspace_id, c.name, c.description, c.label, c.expires_after_days, c.last_active_at, \
+     c.chunk_size, c.chunk_overlap, c.metadata, c.created_at, c.updated_at, s.id AS space_id, s.model, s.dimensions, s.version, s.status, s.error, \
      s.created_at AS space_created_at, \
      (SELECT count(*) FROM documents d WHERE d.tenant_id = c.tenant_id AND d.collection_id = c.id) \
      AS document_count, \
@@ -54,8 +61,8 @@ const GET_BY_NAME: Sql = Sql::Same(
      WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.name = $3 AND c.workspace_id IS NULL",
 );
 const LIST: Sql = Sql::Same(
-    "SELECT c.id, c.user_id, c.workspace_id, c.name, c.description, c.chunk_size, c.chunk_overlap, c.metadata, c.created_at, \
-     c.updated_at, s.id AS space_id, s.model, s.dimensions, s.version, s.status, s.error, \
+    "SELECT c.id, c.user_id, c.workspace_id, c.name, c.description, c.label, c.expires_after_days, c.last_active_at, \
+     c.chunk_size, c.chunk_overlap, c.metadata, c.created_at, c.updated_at, s.id AS space_id, s.model, s.dimensions, s.version, s.status, s.error, \
      s.created_at AS space_created_at, \
      (SELECT count(*) FROM documents d WHERE d.tenant_id = c.tenant_id AND d.collection_id = c.id) \
      AS document_count, \
@@ -68,10 +75,42 @@ const LIST: Sql = Sql::Same(
         AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL) \
      ORDER BY c.id DESC LIMIT $4",
 );
+/// Between two ids, upwards.
+const RANGE_UP: Sql = Sql::Same(
+    "SELECT c.id, c.user_id, c.workspace_id, c.name, c.description, c.label, c.expires_after_days, c.last_active_at, \
+     c.chunk_size, c.chunk_overlap, c.metadata, c.created_at, c.updated_at, s.id AS space_id, s.model, s.dimensions, s.version, s.status, s.error, \
+     s.created_at AS space_created_at, \
+     (SELECT count(*) FROM documents d WHERE d.tenant_id = c.tenant_id AND d.collection_id = c.id) \
+     AS document_count, \
+     (SELECT CAST(COALESCE(sum(d.chunk_count), 0) AS bigint) FROM documents d \
+     WHERE d.tenant_id = c.tenant_id AND d.collection_id = c.id) AS chunk_count \
+     FROM collections c LEFT JOIN spaces s \
+     ON s.tenant_id = c.tenant_id AND s.collection_id = c.id AND s.status = 'active' \
+     WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id > $3 AND c.id < $4 \
+     AND (c.workspace_id IS NULL OR (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 \
+        AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL) \
+     ORDER BY c.id LIMIT $5",
+);
+/// The same downwards.
+const RANGE_DOWN: Sql = Sql::Same(
+    "SELECT c.id, c.user_id, c.workspace_id, c.name, c.description, c.label, c.expires_after_days, c.last_active_at, \
+     c.chunk_size, c.chunk_overlap, c.metadata, c.created_at, c.updated_at, s.id AS space_id, s.model, s.dimensions, s.version, s.status, s.error, \
+     s.created_at AS space_created_at, \
+     (SELECT count(*) FROM documents d WHERE d.tenant_id = c.tenant_id AND d.collection_id = c.id) \
+     AS document_count, \
+     (SELECT CAST(COALESCE(sum(d.chunk_count), 0) AS bigint) FROM documents d \
+     WHERE d.tenant_id = c.tenant_id AND d.collection_id = c.id) AS chunk_count \
+     FROM collections c LEFT JOIN spaces s \
+     ON s.tenant_id = c.tenant_id AND s.collection_id = c.id AND s.status = 'active' \
+     WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id > $3 AND c.id < $4 \
+     AND (c.workspace_id IS NULL OR (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 \
+        AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL) \
+     ORDER BY c.id DESC LIMIT $5",
+);
 /// All of workspace `$3`, if the user is in it.
 const LIST_OF_WORKSPACE: Sql = Sql::Same(
-    "SELECT c.id, c.user_id, c.workspace_id, c.name, c.description, c.chunk_size, c.chunk_overlap, c.metadata, c.created_at, \
-     c.updated_at, s.id AS space_id, s.model, s.dimensions, s.version, s.status, s.error, \
+    "SELECT c.id, c.user_id, c.workspace_id, c.name, c.description, c.label, c.expires_after_days, c.last_active_at, \
+     c.chunk_size, c.chunk_overlap, c.metadata, c.created_at, c.updated_at, s.id AS space_id, s.model, s.dimensions, s.version, s.status, s.error, \
      s.created_at AS space_created_at, \
      (SELECT count(*) FROM documents d WHERE d.tenant_id = c.tenant_id AND d.collection_id = c.id) \
      AS document_count, \
@@ -139,7 +178,8 @@ const CONFIGS_BY_NAME: Sql = Sql::Each {
 /// In no workspace, or in one that the user may add to.
 const CREATE: Sql = Sql::Same(
     "INSERT INTO collections (tenant_id, user_id, id, name, description, chunk_size, chunk_overlap, \
-     metadata, created_at, updated_at, workspace_id) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 \
+     metadata, created_at, updated_at, workspace_id, label, expires_after_days, last_active_at) \
+     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14 \
      WHERE (SELECT a.role FROM workspace_access a \
         WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = $11) <> 'viewer' OR $11 IS NULL",
 );
@@ -150,10 +190,18 @@ const CREATE_SPACE: Sql = Sql::Same(
 const UPDATE: Sql = Sql::Same(
     "UPDATE collections SET name = COALESCE($4, name), description = COALESCE($5, description), \
      chunk_size = COALESCE($6, chunk_size), chunk_overlap = COALESCE($7, chunk_overlap), \
-     metadata = COALESCE($8, metadata), updated_at = $9, \
+     metadata = COALESCE($8, metadata), updated_at = $9, last_active_at = $9, \
+     label = CASE WHEN $12 THEN $13 ELSE label END, \
+     expires_after_days = CASE WHEN $14 THEN $15 ELSE expires_after_days END, \
      workspace_id = CASE WHEN $10 THEN $11 ELSE workspace_id END \
      WHERE tenant_id = $1 AND user_id = $2 AND id = $3 AND ((SELECT a.role FROM workspace_access a \
         WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = $11) <> 'viewer' OR $11 IS NULL)",
+);
+
+const TOUCH: Sql = Sql::Same(
+    "UPDATE collections SET last_active_at = $5 WHERE tenant_id = $1 AND id = $3 AND last_active_at <= $6 \
+     AND (workspace_id IS NULL AND user_id IN ($2, $4) OR (SELECT a.role FROM workspace_access a \
+        WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = collections.workspace_id) IS NOT NULL)",
 );
 
 /// Locks the collection row first, like every index writer, so that the lock order
@@ -164,16 +212,16 @@ const LOCK: Sql =
 /// statement.
 const LOOSEN: Sql = Sql::Sqlite(
     "INSERT INTO loose_blobs (tenant_id, id) SELECT tenant_id, blob_id FROM documents \
-     WHERE tenant_id = $1 AND user_id = $2 AND collection_id = $3 \
+     WHERE tenant_id = $1 AND user_id = $2 AND collection_id = $3 AND file_id IS NULL \
      ON CONFLICT (tenant_id, id) DO UPDATE SET worker_id = NULL",
 );
 /// Before the collection, whose foreign key would delete them without a word.
 const DELETE_DOCUMENTS: Sql = Sql::Each {
     sqlite: "DELETE FROM documents WHERE tenant_id = $1 AND user_id = $2 AND collection_id = $3 \
-        RETURNING blob_id",
+        RETURNING CASE WHEN file_id IS NULL THEN blob_id END AS blob_id",
     postgres: "WITH gone AS (DELETE FROM documents WHERE tenant_id = $1 AND user_id = $2 AND collection_id = $3 \
-            RETURNING tenant_id, blob_id) \
-        INSERT INTO loose_blobs (tenant_id, id) SELECT tenant_id, blob_id FROM gone \
+            RETURNING tenant_id, blob_id, file_id) \
+        INSERT INTO loose_blobs (tenant_id, id) SELECT tenant_id, blob_id FROM gone WHERE file_id IS NULL \
         ON CONFLICT (tenant_id, id) DO UPDATE SET worker_id = NULL RETURNING id AS blob_id",
 };
 const DELETE: Sql = Sql::Same("DELETE FROM collections WHERE tenant_id = $1 AND user_id = $2 AND id = $3");
@@ -188,6 +236,9 @@ fn collection(row: &Row) -> Result<Collection> {
         chunking: Chunking { size: row.get("chunk_size")?, overlap: row.get("chunk_overlap")? },
         space: active_space(row, chunk_count)?,
         metadata: row.json("metadata")?,
+        label: row.maybe("label")?,
+        expires_after_days: row.maybe("expires_after_days")?,
+        last_active_at: row.get("last_active_at")?,
         is_shared: row.get::<UserId>("user_id")? == UserId::SHARED,
         document_count: row.get("document_count")?,
         chunk_count,
@@ -242,6 +293,9 @@ impl CollectionStore for SqlStore {
             .bind(collection.created_at)
             .bind(collection.updated_at)
             .bind(collection.workspace_id)
+            .bind(maybe_text(collection.label.as_ref()))
+            .bind(collection.expires_after_days)
+            .bind(collection.last_active_at)
             .expect_touched(1);
         let space = collection.space.as_ref().map(|space| create_space(scope, collection.id, space));
         let owner = create_shared(scope, collection.created_at);
@@ -297,6 +351,31 @@ impl CollectionStore for SqlStore {
         Ok(merged_page(all(self, scope, collection, list).await?, page, true, |collection| collection.id.0))
     }
 
+    async fn range(&self, scope: &Scope, range: IdRange) -> Result<Slice<Collection>> {
+        let (low, high) = range.bounds();
+        let sql = if range.reads_descending() { RANGE_DOWN } else { RANGE_UP };
+        let rows = i64::from(range.limit) + 1;
+        let list = |owner: &Scope| sql.scoped(owner).bind(low).bind(high).bind(rows);
+        let mut all = all(self, scope, collection, list).await?;
+        all.sort_by_key(|collection| collection.id);
+        if range.reads_descending() {
+            all.reverse();
+        }
+        // Of a user who stands for the tenant, both are the same.
+        all.dedup_by_key(|collection| collection.id);
+        Ok(range.slice(all))
+    }
+
+    async fn touch(&self, scope: &Scope, id: CollectionId, now: Timestamp) -> Result<()> {
+        let touch = TOUCH.scoped(scope).bind(id).bind(UserId::SHARED).bind(now);
+        let before = now.minus(TOUCH_EVERY);
+        if self.database.execute(touch.bind(before)).await? == 0 {
+            // It was touched a moment ago, or is not theirs.
+            self.config(scope, id).await?;
+        }
+        Ok(())
+    }
+
     async fn update(
         &self,
         scope: &Scope,
@@ -314,7 +393,11 @@ impl CollectionStore for SqlStore {
             .bind(maybe_json(change.metadata.as_ref())?)
             .bind(now)
             .bind(change.workspace_id.is_some())
-            .bind(change.workspace_id.flatten());
+            .bind(change.workspace_id.flatten())
+            .bind(change.label.is_some() || change.name.is_some())
+            .bind(maybe_text(change.label.as_ref()))
+            .bind(change.expires_after_days.is_some())
+            .bind(change.expires_after_days.flatten());
         let updated = self.database.execute(update).await?;
         if updated == 0
             && let Some(Some(workspace)) = change.workspace_id
@@ -338,7 +421,9 @@ impl CollectionStore for SqlStore {
             ])
             .await
             .map_err(|error| error.on_row_count(|| Error::missing("collection", id)))?;
-        each(&documents.rows, |row| blob(scope.tenant, row))
+        let own = documents.rows.iter().map(|row| row.maybe("blob_id"));
+        let own = own.filter_map(Result::transpose);
+        own.map(|id| Ok(Blob { tenant: scope.tenant, id: id? })).collect()
     }
 }
 

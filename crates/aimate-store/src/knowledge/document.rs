@@ -1,7 +1,7 @@
 //! Documents and their chunks.
 
-mod delete;
-mod quota;
+pub(crate) mod delete;
+pub(crate) mod quota;
 
 use std::collections::HashMap;
 
@@ -42,25 +42,29 @@ const ADD: Sql = Sql::Same(
      attempt = documents.attempt + 1, tries = 0, worker_id = NULL, not_before = 0, \
      updated_at = excluded.updated_at \
      RETURNING former_blob_id, id, collection_id, name, title, source, media_type, size, content_hash, blob_id, \
-     status, error, progress, chunk_count, warnings, metadata, created_at, updated_at",
+     status, error, progress, chunk_count, warnings, metadata, file_id, max_chunk_tokens, chunk_overlap_tokens, \
+     created_at, updated_at",
 );
 /// Of the user, of the tenant (whose user is `$4`), or of a workspace that the user is in.
 const GET: Sql = Sql::Same(
     "SELECT id, collection_id, name, title, source, media_type, size, content_hash, blob_id, status, error, progress, \
-     chunk_count, warnings, metadata, created_at, updated_at FROM documents \
+     chunk_count, warnings, metadata, file_id, max_chunk_tokens, chunk_overlap_tokens, \
+     created_at, updated_at FROM documents \
      WHERE tenant_id = $1 AND id = $3 AND (SELECT c.workspace_id IS NULL AND c.user_id IN ($2, $4) OR (SELECT a.role \
         FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) \
         IS NOT NULL FROM collections c WHERE c.tenant_id = $1 AND c.id = documents.collection_id)",
 );
 const GET_MANY: Sql = Sql::Each {
     sqlite: "SELECT id, collection_id, name, title, source, media_type, size, content_hash, blob_id, status, error, \
-        progress, chunk_count, warnings, metadata, created_at, updated_at FROM documents \
+        progress, chunk_count, warnings, metadata, file_id, max_chunk_tokens, chunk_overlap_tokens, \
+     created_at, updated_at FROM documents \
         WHERE tenant_id = $1 AND id IN (SELECT unhex(value) FROM json_each($3)) \
         AND (SELECT c.workspace_id IS NULL AND c.user_id IN ($2, $4) OR (SELECT a.role \
         FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) \
         IS NOT NULL FROM collections c WHERE c.tenant_id = $1 AND c.id = documents.collection_id)",
     postgres: "SELECT id, collection_id, name, title, source, media_type, size, content_hash, blob_id, status, error, \
-        progress, chunk_count, warnings, metadata, created_at, updated_at FROM documents \
+        progress, chunk_count, warnings, metadata, file_id, max_chunk_tokens, chunk_overlap_tokens, \
+     created_at, updated_at FROM documents \
         WHERE tenant_id = $1 AND id = ANY($3) AND (SELECT c.workspace_id IS NULL AND c.user_id IN ($2, $4) OR (SELECT a.role \
         FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) \
         IS NOT NULL FROM collections c WHERE c.tenant_id = $1 AND c.id = documents.collection_id)",
@@ -68,7 +72,8 @@ const GET_MANY: Sql = Sql::Each {
 /// By the hash, which has an index: a source may be longer than an index takes.
 const GET_BY_SOURCE: Sql = Sql::Same(
     "SELECT id, collection_id, name, title, source, media_type, size, content_hash, blob_id, status, error, progress, \
-     chunk_count, warnings, metadata, created_at, updated_at FROM documents \
+     chunk_count, warnings, metadata, file_id, max_chunk_tokens, chunk_overlap_tokens, \
+     created_at, updated_at FROM documents \
      WHERE tenant_id = $1 AND collection_id = $3 AND source_hash = $4 \
      AND (SELECT c.workspace_id IS NULL AND c.user_id IN ($2, $5) OR (SELECT a.role \
         FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) \
@@ -76,7 +81,8 @@ const GET_BY_SOURCE: Sql = Sql::Same(
 );
 const LIST: Sql = Sql::Same(
     "SELECT id, collection_id, name, title, source, media_type, size, content_hash, blob_id, status, error, progress, \
-     chunk_count, warnings, metadata, created_at, updated_at FROM documents \
+     chunk_count, warnings, metadata, file_id, max_chunk_tokens, chunk_overlap_tokens, \
+     created_at, updated_at FROM documents \
      WHERE tenant_id = $1 AND user_id = $2 AND id < $3 AND status = COALESCE($5, status) \
      AND (SELECT c.workspace_id IS NULL OR (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 \
         AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL FROM collections c \
@@ -87,7 +93,8 @@ const LIST: Sql = Sql::Same(
 /// Apart from [`LIST`], so that each walks the index that it needs.
 const LIST_OF_COLLECTION: Sql = Sql::Same(
     "SELECT id, collection_id, name, title, source, media_type, size, content_hash, blob_id, status, error, progress, \
-     chunk_count, warnings, metadata, created_at, updated_at FROM documents \
+     chunk_count, warnings, metadata, file_id, max_chunk_tokens, chunk_overlap_tokens, \
+     created_at, updated_at FROM documents \
      WHERE tenant_id = $1 AND collection_id = $7 AND id < $3 \
      AND (SELECT c.workspace_id IS NULL AND c.user_id IN ($2, $8) OR (SELECT a.role \
         FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) \
@@ -121,14 +128,16 @@ const CANCEL: Sql = Sql::Same(
      updated_at = $5 WHERE tenant_id = $1 AND user_id = $2 AND id = $3 \
      AND status IN ('pending', 'processing') \
      RETURNING id, collection_id, name, title, source, media_type, size, content_hash, blob_id, status, error, \
-     progress, chunk_count, warnings, metadata, created_at, updated_at",
+     progress, chunk_count, warnings, metadata, file_id, max_chunk_tokens, chunk_overlap_tokens, \
+     created_at, updated_at",
 );
 const RETRY: Sql = Sql::Same(
     "UPDATE documents SET status = 'pending', error = NULL, progress = 0, attempt = attempt + 1, tries = 0, \
      worker_id = NULL, not_before = 0, updated_at = $4 WHERE tenant_id = $1 AND user_id = $2 AND id = $3 \
      AND status = 'failed' \
      RETURNING id, collection_id, name, title, source, media_type, size, content_hash, blob_id, status, error, \
-     progress, chunk_count, warnings, metadata, created_at, updated_at",
+     progress, chunk_count, warnings, metadata, file_id, max_chunk_tokens, chunk_overlap_tokens, \
+     created_at, updated_at",
 );
 /// Those of a version that was not published.
 const DELETE_VECTORS: Sql = Sql::Same(

@@ -18,6 +18,10 @@ const BEGIN: Sql = Sql::Same(
     "INSERT INTO loose_blobs (tenant_id, id, worker_id) SELECT c.tenant_id, $4, $5 FROM collections c \
      WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3",
 );
+const BEGIN_OF_USER: Sql = Sql::Same(
+    "INSERT INTO loose_blobs (tenant_id, id, worker_id) SELECT u.tenant_id, $3, $4 FROM users u \
+     WHERE u.tenant_id = $1 AND u.id = $2",
+);
 const GIVE_UP: Sql = Sql::Same("UPDATE loose_blobs SET worker_id = NULL WHERE tenant_id = $1 AND id = $2");
 /// Not of an upload that was given up: its bytes may be gone.
 const END_UPLOAD: Sql =
@@ -63,6 +67,17 @@ pub(super) async fn begin(
     touched_or_not_found(begun, || Error::missing("collection", collection))
 }
 
+/// See [`FileStore::begin_upload`](aimate_core::file::FileStore::begin_upload).
+pub(crate) async fn begin_of_user(
+    store: &SqlStore,
+    scope: &Scope,
+    blob: BlobId,
+    worker: WorkerId,
+) -> Result<()> {
+    let begun = store.database.execute(BEGIN_OF_USER.scoped(scope).bind(blob).bind(worker)).await?;
+    touched_or_not_found(begun, || Error::missing("user", scope.user))
+}
+
 /// See [`DocumentStore::give_up_upload`](aimate_core::knowledge::DocumentStore::give_up_upload).
 pub(super) async fn give_up(store: &SqlStore, scope: &Scope, blob: BlobId) -> Result<()> {
     store.database.execute(GIVE_UP.bind(scope.tenant).bind(blob)).await?;
@@ -70,7 +85,7 @@ pub(super) async fn give_up(store: &SqlStore, scope: &Scope, blob: BlobId) -> Re
 }
 
 /// Takes the bytes of an upload off the list.
-pub(super) fn end_upload(blob: Blob) -> Statement {
+pub(crate) fn end_upload(blob: Blob) -> Statement {
     END_UPLOAD.bind(blob.tenant).bind(blob.id)
 }
 

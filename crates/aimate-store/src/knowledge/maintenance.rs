@@ -15,19 +15,24 @@ use crate::{Kind, SqlStore};
 /// Blobs of one statement.
 const AT_ONCE: usize = 10_000;
 
-/// The places, from 1, of those of the blobs given that no document refers to, and
+/// The places, from 1, of those of the blobs given that no document and no file refers to, and
 /// that are on no list.
 const UNREFERENCED: Sql = Sql::Each {
     sqlite: "SELECT b.place FROM (SELECT unhex(value ->> 0) AS tenant_id, unhex(value ->> 1) AS id, \
         key + 1 AS place FROM json_each($1)) AS b \
         WHERE NOT EXISTS (SELECT 1 FROM documents d WHERE d.tenant_id = b.tenant_id AND d.blob_id = b.id) \
+        AND NOT EXISTS (SELECT 1 FROM files f WHERE f.tenant_id = b.tenant_id AND f.blob_id = b.id) \
         AND NOT EXISTS (SELECT 1 FROM loose_blobs l WHERE l.tenant_id = b.tenant_id AND l.id = b.id)",
     postgres: "SELECT b.place FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS b (tenant_id, id, place) \
         WHERE NOT EXISTS (SELECT 1 FROM documents d WHERE d.tenant_id = b.tenant_id AND d.blob_id = b.id) \
+        AND NOT EXISTS (SELECT 1 FROM files f WHERE f.tenant_id = b.tenant_id AND f.blob_id = b.id) \
         AND NOT EXISTS (SELECT 1 FROM loose_blobs l WHERE l.tenant_id = b.tenant_id AND l.id = b.id)",
 };
+/// Of documents that have bytes of their own, and of files.
 const REFERENCED: Sql = Sql::Same(
     "SELECT tenant_id, id, blob_id, name, size, content_hash FROM documents \
+     WHERE (tenant_id, blob_id) > ($1, $2) AND file_id IS NULL UNION ALL \
+     SELECT tenant_id, id, blob_id, name, size, content_hash FROM files \
      WHERE (tenant_id, blob_id) > ($1, $2) ORDER BY tenant_id, blob_id LIMIT $3",
 );
 

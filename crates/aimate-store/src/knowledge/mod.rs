@@ -11,21 +11,23 @@
 //! | `vector`, `index`, `filter` | vectors; segments; documents that pass a filter |
 //! | `find` | [`SearchIndex`](aimate_core::knowledge::SearchIndex) |
 //! | `collection`, `document`, `space` | [`CollectionStore`](aimate_core::knowledge::CollectionStore), [`DocumentStore`](aimate_core::knowledge::DocumentStore), [`EmbeddingSpaceStore`](aimate_core::knowledge::EmbeddingSpaceStore) |
+//! | `attachment` | [`AttachmentStore`](aimate_core::knowledge::AttachmentStore) |
 //! | `ingest`, `queue`, `maintenance` | [`IngestStore`](aimate_core::knowledge::IngestStore), [`IngestQueue`](aimate_core::knowledge::IngestQueue), [`MaintenanceStore`](aimate_core::knowledge::MaintenanceStore) |
 //! | `blob` | [`BlobStore`](aimate_core::knowledge::BlobStore), on a disk |
 //!
 //! In a folder, the file beside it uses those in it, and these each other, downward too.
 
+mod attachment;
 mod blob;
 mod blocking;
 mod collection;
 mod contention;
-mod document;
+pub(crate) mod document;
 mod filter;
 mod find;
 mod index;
 mod ingest;
-mod loose;
+pub(crate) mod loose;
 mod maintenance;
 mod ownership;
 mod pg_copy;

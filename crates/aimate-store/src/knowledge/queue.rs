@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use aimate_core::knowledge::{Blob, ClaimedDocument, EmbeddingSpace, IngestQueue};
-use aimate_core::{DocumentId, Result, Scope, SpaceId, TenantId, Timestamp, WorkerId};
+use aimate_core::{DocumentId, FileId, Result, Role, Scope, SpaceId, TenantId, Timestamp, WorkerId};
 use async_trait::async_trait;
 use uuid::Uuid;
 
@@ -30,7 +30,8 @@ const CLAIM: Sql = Sql::Each {
                 AND (SELECT w.id FROM workers w WHERE w.id = d.worker_id) IS NULL END \
             ORDER BY d.id LIMIT $3) \
         RETURNING tenant_id, user_id, attempt, tries, id, collection_id, name, title, source, media_type, size, \
-        content_hash, blob_id, status, error, progress, chunk_count, warnings, metadata, created_at, updated_at, \
+        content_hash, blob_id, status, error, progress, chunk_count, warnings, metadata, file_id, max_chunk_tokens, chunk_overlap_tokens, \
+     created_at, updated_at, \
         (SELECT u.role FROM users u WHERE u.tenant_id = documents.tenant_id AND u.id = documents.user_id) AS role",
     postgres: "UPDATE documents SET status = 'processing', worker_id = $1, attempt = attempt + 1, \
         tries = tries + 1, updated_at = $2 WHERE (tenant_id, id) IN ( \
@@ -39,9 +40,12 @@ const CLAIM: Sql = Sql::Each {
                 AND (SELECT w.id FROM workers w WHERE w.id = d.worker_id) IS NULL END \
             ORDER BY d.id LIMIT $3 FOR UPDATE SKIP LOCKED) \
         RETURNING tenant_id, user_id, attempt, tries, id, collection_id, name, title, source, media_type, size, \
-        content_hash, blob_id, status, error, progress, chunk_count, warnings, metadata, created_at, updated_at, \
+        content_hash, blob_id, status, error, progress, chunk_count, warnings, metadata, file_id, max_chunk_tokens, chunk_overlap_tokens, \
+     created_at, updated_at, \
         (SELECT u.role FROM users u WHERE u.tenant_id = documents.tenant_id AND u.id = documents.user_id) AS role",
 };
+const EXPIRED_FILES: Sql =
+    Sql::Same("SELECT tenant_id, user_id, id FROM files WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2");
 /// Gives a space that is to be built to worker `$1`, which builds none: one that it is
 /// said to build is one whose claim was not confirmed.
 const CLAIM_SPACE: Sql = Sql::Each {
@@ -118,6 +122,14 @@ impl IngestQueue for SqlStore {
         limit: u32,
     ) -> Result<Vec<Blob>> {
         loose::to_remove(self, worker, now, lease, limit).await
+    }
+
+    async fn expired_files(&self, now: Timestamp, limit: u32) -> Result<Vec<(Scope, FileId)>> {
+        let rows = self.database.read(EXPIRED_FILES.bind(now).bind(limit)).await?;
+        each(&rows, |row| {
+            let (tenant, user) = (row.get("tenant_id")?, row.get("user_id")?);
+            Ok((Scope { tenant, user, role: Role::User }, row.get("id")?))
+        })
     }
 
     async fn forget_removed(&self, blobs: &[Blob]) -> Result<()> {

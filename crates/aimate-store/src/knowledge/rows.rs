@@ -1,6 +1,6 @@
 //! Rows of the knowledge tables as the domain's types.
 
-use aimate_core::knowledge::{Blob, Chunk, Document, EmbeddingModel, EmbeddingSpace, Passage};
+use aimate_core::knowledge::{Blob, Chunk, Document, EmbeddingModel, EmbeddingSpace, Passage, TokenChunking};
 use aimate_core::{Result, TenantId};
 
 use crate::database::Row;
@@ -23,9 +23,17 @@ pub(super) fn document(row: &Row) -> Result<Document> {
         chunk_count: row.get("chunk_count")?,
         warnings: row.json("warnings")?,
         metadata: row.json("metadata")?,
+        file_id: row.maybe("file_id")?,
+        token_chunking: token_chunking(row)?,
         created_at: row.get("created_at")?,
         updated_at: row.get("updated_at")?,
     })
+}
+
+/// How the document in a row is split, where it does not follow its collection.
+fn token_chunking(row: &Row) -> Result<Option<TokenChunking>> {
+    let (max, overlap) = (row.maybe("max_chunk_tokens")?, row.maybe("chunk_overlap_tokens")?);
+    Ok(max.zip(overlap).map(|(max_tokens, overlap)| TokenChunking { max_tokens, overlap }))
 }
 
 /// The bytes of the document in a row.

@@ -22,7 +22,7 @@ use tokio::sync::Notify;
 use super::super::Engine;
 use crate::error::{Error, Result};
 use crate::id::{BlobId, CollectionId};
-use crate::knowledge::{Blob, BlobContent, Document};
+use crate::knowledge::{Blob, BlobContent, Document, StoredBytes};
 use crate::scope::Scope;
 
 /// How often the list of what is to be removed is looked at.
@@ -73,7 +73,7 @@ impl FileState {
 }
 
 /// An upload on its way. Dropped before [`Upload::end`], it is given up.
-pub(super) struct Upload {
+pub(in super::super) struct Upload {
     engine: Engine,
     scope: Scope,
     blob: Blob,
@@ -83,19 +83,31 @@ pub(super) struct Upload {
 impl Upload {
     /// Puts a new name on the list of loose bytes.
     pub(super) async fn begin(engine: &Engine, scope: &Scope, collection: CollectionId) -> Result<Self> {
+        let upload = Self::new(engine, scope);
         let inner = &engine.inner;
-        let blob = Blob { tenant: scope.tenant, id: inner.sources.id() };
-        let upload = Self { engine: engine.for_task(), scope: *scope, blob, has_ended: false };
-        inner.stores.documents.begin_upload(scope, collection, blob.id, inner.worker).await?;
+        inner.stores.documents.begin_upload(scope, collection, upload.blob.id, inner.worker).await?;
         Ok(upload)
     }
 
-    pub(super) fn blob(&self) -> &Blob {
+    /// The same for a file, which is in no collection.
+    pub(in super::super) async fn begin_file(engine: &Engine, scope: &Scope) -> Result<Self> {
+        let upload = Self::new(engine, scope);
+        let inner = &engine.inner;
+        inner.stores.files.begin_upload(scope, upload.blob.id, inner.worker).await?;
+        Ok(upload)
+    }
+
+    fn new(engine: &Engine, scope: &Scope) -> Self {
+        let blob = Blob { tenant: scope.tenant, id: engine.inner.sources.id() };
+        Self { engine: engine.for_task(), scope: *scope, blob, has_ended: false }
+    }
+
+    pub(in super::super) fn blob(&self) -> &Blob {
         &self.blob
     }
 
-    /// A document has the bytes.
-    pub(super) fn end(mut self) {
+    /// A document or file has the bytes.
+    pub(in super::super) fn end(mut self) {
         self.has_ended = true;
     }
 }
@@ -145,6 +157,7 @@ impl Engine {
         let engine = self.clone();
         self.until_stopped(async move {
             loop {
+                engine.delete_expired_files().await;
                 engine.remove_loose_bytes().await;
                 tokio::select! {
                     () = engine.inner.knowledge.bytes.loose.notified() => {}
@@ -201,14 +214,25 @@ impl Engine {
 
     /// A document's bytes, if they are those that were stored.
     pub(super) async fn document_bytes(&self, scope: &Scope, document: &Document) -> Result<BlobContent> {
-        let blob = Blob { tenant: scope.tenant, id: document.blob_id };
+        let stored = StoredBytes { size: document.size, hash: document.content_hash.clone() };
+        let what = format!("document {}", document.id);
+        self.checked_bytes(scope, document.blob_id, stored, &what).await
+    }
+
+    /// The bytes of `what`, if they are those that were stored.
+    pub(in super::super) async fn checked_bytes(
+        &self,
+        scope: &Scope,
+        blob: BlobId,
+        stored: StoredBytes,
+        what: &str,
+    ) -> Result<BlobContent> {
+        let blob = Blob { tenant: scope.tenant, id: blob };
         let content = self.inner.stores.blobs.get(&blob).await?;
-        let (size, hash) = (document.size, document.content_hash.clone());
+        let StoredBytes { size, hash } = stored;
         let altered = || {
             Error::internal(format!(
-                "the bytes of document {} are not those that were stored: put them back from a backup, or add \
-                 the document again",
-                document.id
+                "the bytes of {what} are not those that were stored: put them back from a backup, or add it again"
             ))
         };
         if content.size() != size {
@@ -233,10 +257,10 @@ impl Engine {
             }
             Ok(None) => Err(altered()),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                Err(Error::not_found(format!("the bytes of document {} are not there", document.id)))
+                Err(Error::not_found(format!("the bytes of {what} are not there")))
             }
             Err(error) => {
-                Err(Error::unavailable("the bytes of a document cannot be read").with_source(error))
+                Err(Error::unavailable(format!("the bytes of {what} cannot be read")).with_source(error))
             }
         }
     }

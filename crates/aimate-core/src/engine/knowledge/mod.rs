@@ -1,5 +1,6 @@
 //! Managing a user's knowledge: collections and their documents.
 
+mod attachment;
 mod blob;
 mod change;
 mod embedder;
@@ -7,6 +8,7 @@ mod fetch;
 mod ingest;
 mod room;
 mod search;
+mod search_files;
 mod space;
 mod wait;
 
@@ -28,18 +30,22 @@ use crate::knowledge::{
     Document, DocumentFilter, DocumentStatus, Embedder, EmbeddingSpace, Fetcher, NewCollection, NewDocument,
     Reranker, Retriever, Scripts, SpaceStatus,
 };
+use crate::limit;
 use crate::media_type::MediaType;
 use crate::page::{Page, PageRequest};
 use crate::scope::Scope;
 use crate::workspace::WorkspaceRole;
 
-pub(super) use blob::BlobServices;
-use blob::Upload;
+pub(super) use blob::{BlobServices, Upload};
 pub(super) use ingest::LocalFile;
+pub use search_files::{FileHit, FileSearch};
 pub(super) use wait::EndedDocuments;
 
 /// Bytes of a document at most.
 pub const MAX_BYTES: u64 = 1 << 30;
+/// Characters of a label that are in its collection's name.
+const MAX_LABEL_IN_NAME: usize = 150;
+
 /// What of the engine serves knowledge.
 pub(super) struct KnowledgeServices {
     pub(super) embedders: Vec<Arc<dyn Embedder>>,
@@ -92,6 +98,37 @@ impl Knowledge {
     pub async fn create_collection(&self, new: NewCollection) -> Result<Collection> {
         self.engine.admit(&self.scope).await?;
         new.check()?;
+        self.new_collection(new, None).await
+    }
+
+    /// [`Knowledge::create_collection`] for clients that give a name which may be empty, or
+    /// another collection's too: `label`, at most 256 characters. The name that `new` has is
+    /// replaced by one that is made of the label.
+    ///
+    /// # Errors
+    /// See [`Knowledge::create_collection`].
+    pub async fn create_labelled(&self, label: &str, new: NewCollection) -> Result<Collection> {
+        self.engine.admit(&self.scope).await?;
+        limit::text("label", label, limit::LABEL)?;
+        let named = |name| NewCollection { name, ..new.clone() };
+        let plain = named(name_of_label(label));
+        plain.check()?;
+        match self.new_collection(plain, Some(label.to_owned())).await {
+            Err(error) if error.kind() == ErrorKind::Conflict => {}
+            made => return made,
+        }
+        let free = named(self.free_name(label));
+        self.new_collection(free, Some(label.to_owned())).await
+    }
+
+    /// A name made of `label` that nothing has yet.
+    fn free_name(&self, label: &str) -> String {
+        let id: uuid::Uuid = self.engine.inner.sources.id();
+        let id = id.simple().to_string();
+        format!("{} ({})", name_of_label(label), id.get(16..).unwrap_or(&id))
+    }
+
+    async fn new_collection(&self, new: NewCollection, label: Option<String>) -> Result<Collection> {
         let inner = &self.engine.inner;
         let (id, now) = (inner.sources.id(), inner.sources.now());
         let owner = owner(&self.scope, new.shared, "a collection")?;
@@ -113,6 +150,9 @@ impl Knowledge {
                 created_at: now,
             }),
             metadata: new.metadata,
+            label,
+            expires_after_days: new.expires_after_days,
+            last_active_at: now,
             is_shared: new.shared,
             document_count: 0,
             chunk_count: 0,
@@ -184,9 +224,17 @@ impl Knowledge {
     /// # Errors
     /// `Invalid`, naming the field; `NotFound`; `Forbidden` if it is shared and the scope
     /// is no admin's; `Conflict` if the name is taken.
-    pub async fn update_collection(&self, id: CollectionId, change: CollectionChange) -> Result<Collection> {
+    pub async fn update_collection(
+        &self,
+        id: CollectionId,
+        mut change: CollectionChange,
+    ) -> Result<Collection> {
         self.engine.admit(&self.scope).await?;
         change.check()?;
+        if let Some(label) = change.label.as_ref().filter(|_| change.name.is_none()) {
+            // As it is free: whether the plain one is too, only the change itself can tell.
+            change.name = Some(self.free_name(label));
+        }
         let inner = &self.engine.inner;
         let now = inner.sources.now();
         let config = inner.stores.collections.config(&self.scope, id).await?;
@@ -278,6 +326,8 @@ impl Knowledge {
             chunk_count: 0,
             warnings: Vec::new(),
             metadata: new.metadata,
+            file_id: None,
+            token_chunking: None,
             created_at: now,
             updated_at: now,
         };
@@ -372,9 +422,16 @@ impl Knowledge {
     }
 }
 
+/// The name of a collection that has this label, if it is free.
+fn name_of_label(label: &str) -> String {
+    let label: String = label.trim().chars().filter(|c| !c.is_control()).take(MAX_LABEL_IN_NAME).collect();
+    // What looks like an id would be taken for one.
+    if label.is_empty() || label.parse::<CollectionId>().is_ok() { "vector store".to_owned() } else { label }
+}
+
 /// The media type as it is stored: what was parsed, and nothing of how it was
 /// written.
-fn written_anew(media_type: Option<&str>) -> String {
+pub(super) fn written_anew(media_type: Option<&str>) -> String {
     let parsed = media_type.and_then(MediaType::parse).map(|media_type| media_type.to_string());
     parsed.unwrap_or_else(|| "application/octet-stream".to_owned())
 }

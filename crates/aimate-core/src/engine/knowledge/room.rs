@@ -11,7 +11,7 @@ impl Engine {
     /// # Errors
     /// `TooLarge` with [`ErrorReason::QuotaExceeded`](crate::ErrorReason::QuotaExceeded);
     /// what the store says.
-    pub(super) async fn has_room_for(&self, owner: &Scope, may_replace: bool) -> Result<()> {
+    pub(in super::super) async fn has_room_for(&self, owner: &Scope, may_replace: bool) -> Result<()> {
         let quotas = self.inner.storage_quotas.of_owner(owner);
         if quotas.is_none() || may_replace {
             return Ok(());

@@ -9,36 +9,48 @@ use crate::value::count;
 
 /// One new document of a tenant after the other, so that each sees those before it.
 const LOCK: Sql = Sql::Postgres("SELECT tenant_id FROM tenants WHERE tenant_id = $1 FOR NO KEY UPDATE");
-/// A row if the user `$2` keeps at most `$3` documents and `$4` bytes.
+/// A row if the user `$2` keeps at most `$3` documents and files, and `$4` bytes of them. A
+/// document that was attached from a file has no bytes of its own.
 const USER_FITS: Sql = Sql::Same(
-    "SELECT count(*) AS document_count FROM documents d WHERE d.tenant_id = $1 AND d.user_id = $2 \
-     HAVING count(*) <= $3 AND COALESCE(sum(d.size), 0) <= $4",
+    "SELECT t.tenant_id FROM tenants t WHERE t.tenant_id = $1 \
+     AND (SELECT count(*) FROM documents d WHERE d.tenant_id = $1 AND d.user_id = $2) \
+     + (SELECT count(*) FROM files f WHERE f.tenant_id = $1 AND f.user_id = $2) <= $3 \
+     AND (SELECT COALESCE(sum(CASE WHEN d.file_id IS NULL THEN d.size ELSE 0 END), 0) FROM documents d \
+        WHERE d.tenant_id = $1 AND d.user_id = $2) \
+     + (SELECT COALESCE(sum(f.size), 0) FROM files f WHERE f.tenant_id = $1 AND f.user_id = $2) <= $4",
 );
 /// The same of the tenant, `$2` and `$3`.
 const TENANT_FITS: Sql = Sql::Same(
-    "SELECT count(*) AS document_count FROM documents d WHERE d.tenant_id = $1 \
-     HAVING count(*) <= $2 AND COALESCE(sum(d.size), 0) <= $3",
+    "SELECT t.tenant_id FROM tenants t WHERE t.tenant_id = $1 \
+     AND (SELECT count(*) FROM documents d WHERE d.tenant_id = $1) \
+     + (SELECT count(*) FROM files f WHERE f.tenant_id = $1) <= $2 \
+     AND (SELECT COALESCE(sum(CASE WHEN d.file_id IS NULL THEN d.size ELSE 0 END), 0) FROM documents d \
+        WHERE d.tenant_id = $1) \
+     + (SELECT COALESCE(sum(f.size), 0) FROM files f WHERE f.tenant_id = $1) <= $3",
 );
-const OF_USER: Sql = Sql::Each {
-    sqlite: "SELECT count(*) AS document_count, COALESCE(sum(d.size), 0) AS byte_count FROM documents d \
-        WHERE d.tenant_id = $1 AND d.user_id = $2",
-    postgres: "SELECT count(*) AS document_count, COALESCE(sum(d.size), 0)::bigint AS byte_count FROM documents d \
-        WHERE d.tenant_id = $1 AND d.user_id = $2",
-};
-const OF_TENANT: Sql = Sql::Each {
-    sqlite: "SELECT count(*) AS document_count, COALESCE(sum(d.size), 0) AS byte_count FROM documents d \
-        WHERE d.tenant_id = $1",
-    postgres: "SELECT count(*) AS document_count, COALESCE(sum(d.size), 0)::bigint AS byte_count FROM documents d \
-        WHERE d.tenant_id = $1",
-};
+const OF_USER: Sql = Sql::Same(
+    "SELECT (SELECT count(*) FROM documents d WHERE d.tenant_id = $1 AND d.user_id = $2) \
+     + (SELECT count(*) FROM files f WHERE f.tenant_id = $1 AND f.user_id = $2) AS document_count, \
+     CAST((SELECT COALESCE(sum(CASE WHEN d.file_id IS NULL THEN d.size ELSE 0 END), 0) FROM documents d \
+        WHERE d.tenant_id = $1 AND d.user_id = $2) \
+     + (SELECT COALESCE(sum(f.size), 0) FROM files f WHERE f.tenant_id = $1 AND f.user_id = $2) AS bigint) \
+     AS byte_count",
+);
+const OF_TENANT: Sql = Sql::Same(
+    "SELECT (SELECT count(*) FROM documents d WHERE d.tenant_id = $1) \
+     + (SELECT count(*) FROM files f WHERE f.tenant_id = $1) AS document_count, \
+     CAST((SELECT COALESCE(sum(CASE WHEN d.file_id IS NULL THEN d.size ELSE 0 END), 0) FROM documents d \
+        WHERE d.tenant_id = $1) \
+     + (SELECT COALESCE(sum(f.size), 0) FROM files f WHERE f.tenant_id = $1) AS bigint) AS byte_count",
+);
 
 /// What comes before a document is stored; nothing without a quota.
-pub(super) fn before(scope: &Scope, quotas: &StorageQuotas) -> Option<Statement> {
+pub(crate) fn before(scope: &Scope, quotas: &StorageQuotas) -> Option<Statement> {
     (!quotas.is_none()).then(|| LOCK.bind(scope.tenant))
 }
 
 /// What undoes it, if there is too much with it.
-pub(super) fn after(scope: &Scope, quotas: &StorageQuotas) -> impl Iterator<Item = Statement> {
+pub(crate) fn after(scope: &Scope, quotas: &StorageQuotas) -> impl Iterator<Item = Statement> {
     let most = |statement: Statement, quota: &StorageQuota| {
         let [documents, bytes] = [quota.documents, quota.bytes].map(|most| most.map_or(i64::MAX, count));
         statement.bind(documents).bind(bytes).expect_returned()
@@ -49,7 +61,7 @@ pub(super) fn after(scope: &Scope, quotas: &StorageQuotas) -> impl Iterator<Item
 }
 
 /// Whether a document of so many bytes goes beyond a quota, beside what is stored now.
-pub(super) fn exceeds(quotas: &StorageQuotas, stored: &StorageUse, size: u64) -> bool {
+pub(crate) fn exceeds(quotas: &StorageQuotas, stored: &StorageUse, size: u64) -> bool {
     let with_it = |stored: &StorageAmount| StorageAmount {
         documents: stored.documents.saturating_add(1),
         bytes: stored.bytes.saturating_add(size),
@@ -63,7 +75,7 @@ fn stored(row: &Row) -> Result<StorageAmount> {
 }
 
 /// See [`DocumentStore::storage`](aimate_core::knowledge::DocumentStore::storage).
-pub(super) async fn storage(store: &SqlStore, scope: &Scope, quotas: &StorageQuotas) -> Result<StorageUse> {
+pub(crate) async fn storage(store: &SqlStore, scope: &Scope, quotas: &StorageQuotas) -> Result<StorageUse> {
     let amount = async |quota: &StorageQuota, sum: Statement| {
         if quota.is_none() {
             return Ok(StorageAmount::default());

@@ -8,6 +8,7 @@ use std::time::Duration;
 use aimate_index::analysis::analyze;
 use aimate_text::extract::{ExtractError, Extracted, ReadProgress};
 use aimate_text::split::split;
+use aimate_text::tokens::Tokenizer;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
@@ -18,7 +19,7 @@ use super::parsed::{IngestError, MAX_CHUNKS_IN_FLIGHT, ParsedDocument, READING};
 use crate::error::Error;
 use crate::id::{DocumentId, SpaceId};
 use crate::knowledge::{
-    Chunk, Chunking, ClaimedDocument, DocumentErrorCode, Embedder, Fence, NewChunk, Scripts,
+    Chunk, Chunking, ClaimedDocument, DocumentErrorCode, Embedder, Fence, NewChunk, Scripts, TokenChunking,
 };
 use crate::scope::Scope;
 
@@ -30,6 +31,9 @@ const LEAST_SHOWN: f32 = 0.01;
 /// Tokens kept free in each chunk for the title and headings that are embedded
 /// with it.
 const HEADING_TOKENS: usize = 32;
+/// Characters of a chunk for each of its tokens at most; text of the languages that aiMate knows
+/// has fewer.
+const CHARACTERS_OF_TOKEN: u32 = 8;
 /// What a document is stored as whose sender did not say what it is.
 const UNKNOWN_MEDIA_TYPE: &str = "application/octet-stream";
 
@@ -62,6 +66,7 @@ impl Engine {
             document: document.id,
             title: title.clone(),
             chunking: destination.chunking,
+            tokens: document.token_chunking,
             embedders: destination
                 .spaces
                 .iter()
@@ -137,6 +142,8 @@ struct Chunker {
     document: DocumentId,
     title: String,
     chunking: Chunking,
+    /// In tokens, where the document says so.
+    tokens: Option<TokenChunking>,
     embedders: Vec<(Arc<dyn Embedder>, Scripts)>,
 }
 
@@ -153,7 +160,19 @@ impl Chunker {
             let readers = self.embedders.iter().filter(|(_, scripts)| scripts.read(text));
             readers.map(|(embedder, _)| embedder.count_tokens(text)).max().unwrap_or_default()
         };
-        let pieces = split(text, self.chunking, max, &count);
+        let pieces = match self.tokens {
+            None => split(text, self.chunking, max, &count),
+            Some(TokenChunking { max_tokens, overlap }) => {
+                // What is repeated is a share of each chunk, so both are in the same unit.
+                let chunking = Chunking {
+                    size: max_tokens.saturating_mul(CHARACTERS_OF_TOKEN),
+                    overlap: overlap.saturating_mul(CHARACTERS_OF_TOKEN),
+                };
+                // As the embedder counts them where it counts, which is what it can take.
+                let count = |text: &str| count(text).max(Tokenizer::for_model("").count(text) as usize);
+                split(text, chunking, max.min(max_tokens as usize), &count)
+            }
+        };
         let mut seen: HashMap<[u8; 32], u32> = HashMap::new();
         let mut chunks = Vec::with_capacity(pieces.len());
         for (index, piece) in (0..).zip(pieces) {

@@ -1,0 +1,172 @@
+//! The form of an upload, whose parts may come in any order.
+
+use std::time::Duration;
+
+use aimate_core::engine::{Files, MAX_BYTES, UploadedBytes};
+use aimate_core::file::{File, NewFile};
+use aimate_core::knowledge::ByteStream;
+use aimate_core::{Error, MediaType};
+use axum::extract::Request;
+use futures_util::stream::{self, StreamExt as _};
+use http::StatusCode;
+use http::header::EXPECT;
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::error::{Failure, Result};
+use crate::json;
+use crate::knowledge::multipart::{Multipart, Pace, PartHead, boundary};
+use crate::options::Options;
+
+/// Maximum bytes of a part that is not the file.
+const MAX_TEXT: usize = 1_024;
+/// Maximum bytes of a body besides its file.
+const MAX_OVERHEAD: u64 = 1_024 * 1_024;
+/// Parts at most.
+const MAX_PARTS: usize = 20;
+/// The part with the file.
+const FILE: &str = "file";
+
+/// A file to upload, as a form.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(crate) struct OpenAiUploadForm {
+    /// The file, at most 1 GiB.
+    #[schema(value_type = String, format = Binary)]
+    file: Vec<u8>,
+    /// `assistants`, `batch`, `fine-tune`, `vision`, `user_data` or `evals`.
+    purpose: String,
+    /// `created_at`.
+    #[schema(rename = "expires_after[anchor]")]
+    expires_after_anchor: Option<String>,
+    /// Seconds after which it expires, 3600 to 2592000.
+    #[schema(rename = "expires_after[seconds]")]
+    expires_after_seconds: Option<u64>,
+}
+
+/// What a form says of its file.
+#[derive(Default)]
+struct Described {
+    name: Option<String>,
+    media_type: Option<String>,
+    purpose: Option<String>,
+    anchor: Option<String>,
+    seconds: Option<String>,
+}
+
+/// Stores the file of a form.
+pub(super) async fn store(app: &App, files: &Files, request: Request) -> Result<File> {
+    let boundary = boundary(request.headers());
+    let length = json::content_length(request.headers()).unwrap_or(0);
+    // A client that sent `Expect: 100-continue` sends nothing before the body is read, so a
+    // refusal needs no draining then.
+    let mut is_sending = !request.headers().contains_key(EXPECT);
+    let mut body = request.into_body();
+    let outcome = match boundary {
+        Err(error) => Err(error.into()),
+        Ok(None) => Err(Error::field("Content-Type", "must be `multipart/form-data`").into()),
+        Ok(Some(_)) if length > MAX_BYTES + MAX_OVERHEAD => Err(too_large()),
+        Ok(Some(boundary)) => {
+            is_sending = true;
+            let Options { body_timeout, min_upload_rate, .. } = app.options;
+            let pace = Pace { piece: body_timeout, rate: min_upload_rate };
+            let mut form = Multipart::new(&mut body, &boundary, pace);
+            let read = read(files, &mut form).await;
+            match read {
+                Err(error) if form.has_timed_out() => {
+                    Err(Failure::with_status(error, StatusCode::REQUEST_TIMEOUT))
+                }
+                read => read.map_err(Failure::from),
+            }
+        }
+    };
+    if is_sending {
+        json::drain(&mut body).await;
+    }
+    let (new, uploaded) = outcome?;
+    app.begin_work()?;
+    Ok(files.finish(new, uploaded).await?)
+}
+
+fn too_large() -> Failure {
+    Error::too_large(format!("the file is larger than the maximum of {MAX_BYTES} bytes")).into()
+}
+
+/// Reads the whole form; its file goes on as it comes.
+async fn read(files: &Files, form: &mut Multipart<'_>) -> aimate_core::Result<(NewFile, UploadedBytes)> {
+    let mut described = Described::default();
+    let mut uploaded = None;
+    let mut parts = 0;
+    while let Some(part) = form.next().await? {
+        parts += 1;
+        if parts > MAX_PARTS {
+            return Err(Error::invalid(format!("the form has more than {MAX_PARTS} parts")));
+        }
+        let field = part.name.as_str();
+        let text = match field {
+            FILE if uploaded.is_some() => return Err(Error::field(FILE, "is sent twice")),
+            FILE => {
+                described.take(&part);
+                uploaded = Some(files.upload(bytes(form)).await?);
+                continue;
+            }
+            "purpose" => &mut described.purpose,
+            "expires_after[anchor]" => &mut described.anchor,
+            "expires_after[seconds]" => &mut described.seconds,
+            // What aiMate does not know, OpenAI's clients may.
+            _ => continue,
+        };
+        *text = Some(form.text(field, MAX_TEXT).await?);
+    }
+    let missing = || Error::field(FILE, "is missing; send the file as a part of this name");
+    Ok((described.into_new()?, uploaded.ok_or_else(missing)?))
+}
+
+impl Described {
+    fn take(&mut self, part: &PartHead) {
+        self.name = part.file_name.clone().filter(|name| !name.trim().is_empty());
+        // `application/octet-stream` is what clients send for an unknown type.
+        let said = part.media_type.as_deref().and_then(MediaType::parse);
+        let said = said.filter(|said| said.essence() != "application/octet-stream");
+        self.media_type = said.map(|said| said.to_string());
+    }
+
+    fn into_new(self) -> aimate_core::Result<NewFile> {
+        let purposes = "it must be `assistants`, `batch`, `fine-tune`, `vision`, `user_data` or `evals`";
+        let purpose =
+            self.purpose.ok_or_else(|| Error::field("purpose", format!("is missing; {purposes}")))?;
+        let unknown = |_| {
+            let shown: String = purpose.chars().take(64).collect();
+            Error::field("purpose", format!("is `{shown}`; {purposes}"))
+        };
+        let expires_after = match (self.anchor.as_deref(), self.seconds.as_deref()) {
+            (None, None) => None,
+            (Some("created_at"), Some(seconds)) => Some(Duration::from_secs(seconds_of(seconds)?)),
+            (Some("created_at"), None) => return Err(Error::field("expires_after[seconds]", "is missing")),
+            (None | Some(_), _) => {
+                return Err(Error::field("expires_after[anchor]", "must be `created_at`"));
+            }
+        };
+        Ok(NewFile {
+            purpose: purpose.parse().map_err(unknown)?,
+            name: self.name.unwrap_or_else(|| "upload".to_owned()),
+            media_type: self.media_type,
+            expires_after,
+        })
+    }
+}
+
+fn seconds_of(text: &str) -> aimate_core::Result<u64> {
+    text.trim().parse().map_err(|_| {
+        Error::field("expires_after[seconds]", "must be a whole number of seconds, 3600 to 2592000")
+    })
+}
+
+/// The content of the part that is read.
+fn bytes<'a>(form: &'a mut Multipart<'_>) -> ByteStream<'a> {
+    let pieces = stream::unfold(form, |form| async move {
+        let piece = form.piece().await.transpose()?;
+        Some((piece, form))
+    });
+    pieces.boxed()
+}

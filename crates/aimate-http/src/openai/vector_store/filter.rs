@@ -1,0 +1,165 @@
+//! Filters of a search, in OpenAI's form, as the engine's.
+
+use aimate_core::knowledge::Filter;
+use aimate_core::{Error, Result};
+use serde_json::Value;
+
+/// Nesting at most; the engine counts the conditions.
+const MAX_DEPTH: usize = 16;
+
+/// The filter that `value` is. A file without the key passes `ne` and `nin` alone.
+///
+/// # Errors
+/// `Invalid`, naming the place, which begins with `filters`.
+pub(super) fn parse(value: &Value) -> Result<Filter> {
+    at(value, "filters", 0)
+}
+
+fn at(value: &Value, path: &str, depth: usize) -> Result<Filter> {
+    if depth > MAX_DEPTH {
+        return Err(Error::field("filters", format!("is a filter nested deeper than {MAX_DEPTH}")));
+    }
+    let kind = value.get("type").and_then(Value::as_str);
+    match kind {
+        Some(joined @ ("and" | "or")) => {
+            let parts = value.get("filters").and_then(Value::as_array);
+            let parts = parts.filter(|parts| !parts.is_empty());
+            let parts = parts.ok_or_else(|| {
+                Error::field(format!("{path}.filters"), "is missing; it must be a list of filters")
+            })?;
+            let each = parts
+                .iter()
+                .enumerate()
+                .map(|(n, part)| at(part, &format!("{path}.filters[{n}]"), depth + 1));
+            let each = each.collect::<Result<Vec<_>>>()?;
+            Ok(if joined == "and" { Filter::And(each) } else { Filter::Or(each) })
+        }
+        Some(kind) => comparison(kind, value, path),
+        None => Err(Error::field(format!("{path}.type"), "is missing: a filter needs a type")),
+    }
+}
+
+fn comparison(kind: &str, value: &Value, path: &str) -> Result<Filter> {
+    if !["eq", "ne", "gt", "gte", "lt", "lte", "in", "nin"].contains(&kind) {
+        let shown: String = kind.chars().take(64).collect();
+        let message = format!("is `{shown}`; a filter is one of eq, ne, gt, gte, lt, lte, in, nin, and, or");
+        return Err(Error::field(format!("{path}.type"), message));
+    }
+    let field = field(value, path)?;
+    let place = format!("{path}.value");
+    let given = value.get("value").filter(|given| !given.is_null());
+    let given = given.ok_or_else(|| Error::field(&place, "is missing: a filter compares with a value"))?;
+    let one = || match given {
+        Value::String(_) | Value::Number(_) | Value::Bool(_) => Ok(given.clone()),
+        _ => Err(Error::field(&place, "of this filter must be a string, number or boolean")),
+    };
+    let bound = || match given {
+        Value::String(_) | Value::Number(_) => Ok(given.clone()),
+        _ => Err(Error::field(&place, "of this filter must be a number or a string")),
+    };
+    let several = || {
+        let values = given.as_array().filter(|values| !values.is_empty());
+        values.cloned().ok_or_else(|| Error::field(&place, "of this filter must be a list of values"))
+    };
+    let range = |gt, gte, lt, lte| Filter::Range { field: field.clone(), gt, gte, lt, lte };
+    Ok(match kind {
+        "eq" => Filter::Eq { field, value: one()? },
+        "ne" => Filter::Not(Box::new(Filter::Eq { field, value: one()? })),
+        "gt" => range(Some(bound()?), None, None, None),
+        "gte" => range(None, Some(bound()?), None, None),
+        "lt" => range(None, None, Some(bound()?), None),
+        "lte" => range(None, None, None, Some(bound()?)),
+        "in" => Filter::In { field, values: several()? },
+        _ => Filter::Not(Box::new(Filter::In { field, values: several()? })),
+    })
+}
+
+/// The metadata's field that a key names.
+fn field(value: &Value, path: &str) -> Result<String> {
+    let place = format!("{path}.key");
+    let key = value.get("key").and_then(Value::as_str).filter(|key| !key.is_empty());
+    let key =
+        key.ok_or_else(|| Error::field(&place, "is missing: a filter needs the key of an attribute"))?;
+    // In the engine's filters they lead into what is nested, or name the document itself.
+    if key.starts_with('$') || key.contains(['.', '"']) || key.contains(char::is_control) {
+        let message = "of a filter begins with no `$` and has no dot, quote or control character";
+        return Err(Error::field(&place, message));
+    }
+    Ok(key.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use aimate_core::knowledge::FilterSubject;
+    use serde_json::json;
+
+    use super::*;
+
+    fn passes(filter: Value) -> bool {
+        let metadata = json!({"year": 2026, "author": "Ada", "is_draft": false});
+        let subject = FilterSubject {
+            metadata: metadata.as_object().unwrap(),
+            id: "1",
+            name: "n",
+            title: "t",
+            source: None,
+            media_type: "text/plain",
+        };
+        let filter = parse(&filter).unwrap();
+        filter.check().unwrap();
+        filter.matches(&subject)
+    }
+
+    #[test]
+    fn comparisons_mean_what_they_say() {
+        let one =
+            |kind: &str, key: &str, value: Value| passes(json!({"type": kind, "key": key, "value": value}));
+        assert!(one("eq", "author", json!("Ada")) && !one("eq", "author", json!("Bob")));
+        assert!(one("eq", "is_draft", json!(false)));
+        assert!(one("ne", "author", json!("Bob")) && !one("ne", "author", json!("Ada")));
+        assert!(one("gt", "year", json!(2025)) && !one("gt", "year", json!(2026)));
+        assert!(one("gte", "year", json!(2026)) && one("lte", "year", json!(2026)));
+        assert!(one("lt", "year", json!(2027)) && !one("lt", "year", json!(2026)));
+        assert!(one("in", "author", json!(["Ada", "Bob"])) && !one("nin", "author", json!(["Ada"])));
+        for kind in ["eq", "gt", "gte", "lt", "lte"] {
+            assert!(!one(kind, "absent", json!(1)), "{kind}");
+        }
+        assert!(one("ne", "absent", json!(1)) && one("nin", "absent", json!([1])));
+        assert!(!one("in", "absent", json!([1])));
+    }
+
+    #[test]
+    fn filters_are_joined_and_nested() {
+        let year = json!({"type": "eq", "key": "year", "value": 2026});
+        let bob = json!({"type": "eq", "key": "author", "value": "Bob"});
+        assert!(!passes(json!({"type": "and", "filters": [year, bob]})));
+        assert!(passes(json!({"type": "or", "filters": [bob, {"type": "and", "filters": [year]}]})));
+    }
+
+    #[test]
+    fn nonsense_is_named_with_its_place() {
+        let deep = (0..20).fold(
+            json!({"type": "eq", "key": "a", "value": 1}),
+            |inner, _| json!({"type": "and", "filters": [inner]}),
+        );
+        for (wrong, place) in [
+            (json!({}), "filters.type"),
+            (json!([]), "filters.type"),
+            (json!({"type": "like", "key": "a", "value": 1}), "filters.type"),
+            (json!({"type": "eq", "value": 1}), "filters.key"),
+            (json!({"type": "eq", "key": "$id", "value": 1}), "filters.key"),
+            (json!({"type": "eq", "key": "a.b", "value": 1}), "filters.key"),
+            (json!({"type": "eq", "key": "a"}), "filters.value"),
+            (json!({"type": "eq", "key": "a", "value": [1]}), "filters.value"),
+            (json!({"type": "gt", "key": "a", "value": true}), "filters.value"),
+            (json!({"type": "in", "key": "a", "value": 1}), "filters.value"),
+            (json!({"type": "and"}), "filters.filters"),
+            (json!({"type": "or", "filters": [{"type": "x"}]}), "filters.filters[0].type"),
+            (deep, "filters"),
+        ] {
+            let error = parse(&wrong).unwrap_err();
+            assert_eq!(error.fields()[0].path, place, "{wrong}");
+            assert!(error.message().contains("filter"), "{error}");
+        }
+    }
+}
