@@ -3,7 +3,7 @@ use futures_util::future::join_all;
 use super::api_token::token;
 use super::file::file;
 use super::invite::invite;
-use super::knowledge_world::{Fixture, LONG, hash};
+use super::knowledge_world::{Fixture, LONG};
 use super::tool_grant::grant;
 use super::world::{
     World, at, connection, finish, id, missing, model, observed, prompt, refused, session, text_events,

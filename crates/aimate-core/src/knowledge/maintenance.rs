@@ -6,14 +6,14 @@ use super::Blob;
 use crate::error::Result;
 use crate::id::DocumentId;
 
-/// Bytes that a document refers to, and what they must be.
+/// Bytes that a document has, or a file, and what they must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReferencedBlob {
     /// The bytes.
     pub blob: Blob,
-    /// The document.
+    /// The document, or the file of this id.
     pub document: DocumentId,
-    /// The document's name, for people.
+    /// Its name, for people.
     pub name: String,
     /// How many bytes it has.
     pub size: u64,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::cursor_list::{CursorList, CursorQuery, CursorRules};
-use super::refusal::{Answer, about};
+use super::refusal::{Handled, about};
 use super::wire_id;
 use crate::app::App;
 use crate::json::Json;
@@ -85,11 +85,12 @@ impl DeletedObject {
 #[into_params(parameter_in = Query)]
 pub(crate) struct PurposeQuery {
     /// Only files that were uploaded for this.
+    #[param(inline)]
     purpose: Option<FilePurpose>,
 }
 
 /// The id of a file that a client names.
-pub(super) fn file_id(text: &str) -> Answer<FileId> {
+pub(super) fn file_id(text: &str) -> Handled<FileId> {
     Ok(FileId(wire_id::of(FILE, "file", text)?))
 }
 
@@ -101,7 +102,7 @@ pub(crate) async fn create(
     State(app): State<App>,
     Caller(scope): Caller,
     request: Request,
-) -> Answer<Json<OpenAiFile>> {
+) -> Handled<Json<OpenAiFile>> {
     let file = upload::store(&app, &app.engine.files(&scope), request).await?;
     Ok(Json(file.into()))
 }
@@ -114,7 +115,7 @@ pub(crate) async fn list(
     Caller(scope): Caller,
     Query(query): Query<CursorQuery>,
     Query(filter): Query<PurposeQuery>,
-) -> Answer<Json<CursorList<OpenAiFile>>> {
+) -> Handled<Json<CursorList<OpenAiFile>>> {
     let files = app.engine.files(&scope).list(filter.purpose, query.range(RULES)?).await?;
     Ok(Json(CursorList::new(files.map(OpenAiFile::from), |file| &file.id)))
 }
@@ -126,7 +127,7 @@ pub(crate) async fn get(
     State(app): State<App>,
     Caller(scope): Caller,
     Path(id): Path<String>,
-) -> Answer<Json<OpenAiFile>> {
+) -> Handled<Json<OpenAiFile>> {
     let file = app.engine.files(&scope).get(file_id(&id)?).await;
     Ok(Json(file.map_err(|error| about(error, "file", &id))?.into()))
 }
@@ -138,7 +139,7 @@ pub(crate) async fn delete(
     State(app): State<App>,
     Caller(scope): Caller,
     Path(id): Path<String>,
-) -> Answer<Json<DeletedObject>> {
+) -> Handled<Json<DeletedObject>> {
     let file = file_id(&id)?;
     app.engine.files(&scope).delete(file).await.map_err(|error| about(error, "file", &id))?;
     Ok(Json(DeletedObject::new("file", wire_id::write(FILE, file.0))))
@@ -152,7 +153,7 @@ pub(crate) async fn content(
     State(app): State<App>,
     Caller(scope): Caller,
     Path(id): Path<String>,
-) -> Answer<Response> {
+) -> Handled<Response> {
     let found = app.engine.files(&scope).content(file_id(&id)?).await;
     let (file, content) = found.map_err(|error| about(error, "file", &id))?;
     let size = content.size();

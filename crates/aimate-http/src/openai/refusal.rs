@@ -19,7 +19,7 @@ use crate::json;
 pub(crate) struct Refusal(Failure);
 
 /// What comes of a request.
-pub(crate) type Answer<T> = Result<T, Refusal>;
+pub(crate) type Handled<T> = Result<T, Refusal>;
 
 impl From<Failure> for Refusal {
     fn from(failure: Failure) -> Self {
@@ -56,7 +56,7 @@ pub(crate) struct JsonObject<T>(pub(crate) T);
 impl<T: DeserializeOwned> FromRequest<App> for JsonObject<T> {
     type Rejection = Refusal;
 
-    async fn from_request(request: Request, app: &App) -> Answer<Self> {
+    async fn from_request(request: Request, app: &App) -> Handled<Self> {
         let said = request.headers().get(CONTENT_TYPE).cloned();
         let is_json = json::is_json(request.headers());
         let bytes = json::read(request, app).await?;

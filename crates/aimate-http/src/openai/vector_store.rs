@@ -23,7 +23,7 @@ use utoipa::ToSchema;
 
 use super::cursor_list::{CursorList, CursorQuery, CursorRules};
 use super::file::{DeletedObject, file_id};
-use super::refusal::{Answer, JsonObject, about};
+use super::refusal::{Handled, JsonObject, about};
 use super::wire_id;
 use crate::app::App;
 use crate::json::Json;
@@ -189,25 +189,25 @@ fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
 }
 
 /// The id of a vector store that a client names.
-fn store_id(text: &str) -> Answer<CollectionId> {
+fn store_id(text: &str) -> Handled<CollectionId> {
     Ok(CollectionId(wire_id::of(STORE, "vector store", text)?))
 }
 
 /// The store as it is now.
-async fn described(app: &App, knowledge: &Knowledge, collection: Collection) -> Answer<VectorStore> {
+async fn described(app: &App, knowledge: &Knowledge, collection: Collection) -> Handled<VectorStore> {
     let counts = knowledge.attachment_counts(&[collection.id]).await?;
     let now = app.engine.sources().now();
     Ok(VectorStore::new(collection, counts.first().copied().unwrap_or_default(), now))
 }
 
 /// The store that the client means by `id`.
-async fn found(knowledge: &Knowledge, id: &str) -> Answer<Collection> {
+async fn found(knowledge: &Knowledge, id: &str) -> Handled<Collection> {
     let collection = knowledge.collection(&store_id(id)?.to_string()).await;
     collection.map_err(|error| about(error, "vector store", id))
 }
 
 /// The same, of one that is to be used.
-async fn usable(app: &App, knowledge: &Knowledge, id: &str) -> Answer<Collection> {
+async fn usable(app: &App, knowledge: &Knowledge, id: &str) -> Handled<Collection> {
     let collection = found(knowledge, id).await?;
     if collection.has_expired(app.engine.sources().now()) {
         let id = wire_id::shown(id);
@@ -225,7 +225,7 @@ pub(crate) async fn create(
     State(app): State<App>,
     Caller(scope): Caller,
     JsonObject(body): JsonObject<VectorStoreBody>,
-) -> Answer<Json<VectorStore>> {
+) -> Handled<Json<VectorStore>> {
     let knowledge = app.engine.knowledge(&scope);
     let ids = body.file_ids.unwrap_or_default();
     if ids.len() > MAX_FILES {
@@ -257,7 +257,7 @@ pub(crate) async fn create(
 }
 
 /// Waits a moment for the files of a batch.
-async fn wait(knowledge: &Knowledge, batch: &FileBatch) -> Answer<()> {
+async fn wait(knowledge: &Knowledge, batch: &FileBatch) -> Handled<()> {
     let filter = AttachmentFilter { batch: Some(batch.id), status: Some(AttachmentStatus::InProgress) };
     let range = IdRange::first(IdRange::MAX_LIMIT, Order::Asc);
     let open = knowledge.attached_files(batch.collection, filter, range).await?;
@@ -290,7 +290,7 @@ pub(crate) async fn list(
     State(app): State<App>,
     Caller(scope): Caller,
     Query(query): Query<CursorQuery>,
-) -> Answer<Json<CursorList<VectorStore>>> {
+) -> Handled<Json<CursorList<VectorStore>>> {
     let knowledge = app.engine.knowledge(&scope);
     let slice = knowledge.collections_in(query.range(RULES)?).await?;
     let ids: Vec<_> = slice.data.iter().map(|collection| collection.id).collect();
@@ -308,7 +308,7 @@ pub(crate) async fn get(
     State(app): State<App>,
     Caller(scope): Caller,
     Path(id): Path<String>,
-) -> Answer<Json<VectorStore>> {
+) -> Handled<Json<VectorStore>> {
     let knowledge = app.engine.knowledge(&scope);
     let collection = found(&knowledge, &id).await?;
     Ok(Json(described(&app, &knowledge, collection).await?))
@@ -323,7 +323,7 @@ pub(crate) async fn update(
     Caller(scope): Caller,
     Path(id): Path<String>,
     JsonObject(body): JsonObject<VectorStoreChangeBody>,
-) -> Answer<Json<VectorStore>> {
+) -> Handled<Json<VectorStore>> {
     let knowledge = app.engine.knowledge(&scope);
     check(body.name.as_ref(), body.expires_after.flatten())?;
     let change = CollectionChange {
@@ -345,7 +345,7 @@ pub(crate) async fn delete(
     State(app): State<App>,
     Caller(scope): Caller,
     Path(id): Path<String>,
-) -> Answer<Json<DeletedObject>> {
+) -> Handled<Json<DeletedObject>> {
     let store = store_id(&id)?;
     let deleted = app.engine.knowledge(&scope).delete_collection(store).await;
     deleted.map_err(|error| about(error, "vector store", &id))?;

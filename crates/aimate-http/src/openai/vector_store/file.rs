@@ -7,6 +7,8 @@ use aimate_core::knowledge::{
 };
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::TryStreamExt as _;
 use http::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -14,7 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::super::cursor_list::{CursorList, CursorQuery, CursorRules};
 use super::super::file::{DeletedObject, FILE, file_id};
-use super::super::refusal::{Answer, JsonObject, about};
+use super::super::refusal::{Handled, JsonObject, about};
 use super::super::wire_id;
 use super::strategy::ChunkingStrategy;
 use super::{MAX_WAIT, STORE, attribute, found, usable};
@@ -26,6 +28,11 @@ use crate::scope::Caller;
 /// How soon OpenAI's clients look again, in milliseconds.
 const POLL_AFTER: HeaderName = HeaderName::from_static("openai-poll-after-ms");
 const SOON: HeaderValue = HeaderValue::from_static("300");
+
+/// Types whose bytes are their text.
+const PLAIN: [&str; 4] = ["text/plain", "text/markdown", "text/csv", "application/json"];
+/// Bytes of a plain text that is shown as it is; of more, what is read of it.
+const MAX_PLAIN: u64 = 8 * 1024 * 1024;
 
 pub(super) const RULES: CursorRules = CursorRules { prefix: FILE, default_limit: 20, max_limit: 100 };
 
@@ -138,7 +145,7 @@ impl StoreFileBody {
         self,
         attributes: Option<&Map<String, Value>>,
         strategy: Option<ChunkingStrategy>,
-    ) -> Answer<NewAttachment> {
+    ) -> Handled<NewAttachment> {
         let attributes = self.attributes.or_else(|| attributes.cloned()).unwrap_or_default();
         Ok(NewAttachment {
             file: file_id(&self.file_id)?,
@@ -165,14 +172,14 @@ pub(crate) struct StatusQuery {
 }
 
 impl StatusQuery {
-    pub(super) fn status(&self) -> Answer<Option<AttachmentStatus>> {
+    pub(super) fn status(&self) -> Handled<Option<AttachmentStatus>> {
         let status = self.filter.as_deref().map(str::parse::<AttachmentStatus>).transpose();
         status.map_err(|error| aimate_core::Error::field("filter", error.message()).into())
     }
 }
 
 /// The document that the client means.
-async fn attached(knowledge: &Knowledge, store: &str, file: &str) -> Answer<Document> {
+async fn attached(knowledge: &Knowledge, store: &str, file: &str) -> Handled<Document> {
     let collection = found(knowledge, store).await?;
     let document = knowledge.attached(collection.id, file_id(file)?).await;
     document.map_err(|error| about(error, "file in the vector store", file))
@@ -187,7 +194,7 @@ pub(crate) async fn create(
     Caller(scope): Caller,
     Path(store): Path<String>,
     JsonObject(body): JsonObject<StoreFileBody>,
-) -> Answer<Response> {
+) -> Handled<Response> {
     let knowledge = app.engine.knowledge(&scope);
     let collection = usable(&app, &knowledge, &store).await?;
     let id = body.file_id.clone();
@@ -213,7 +220,7 @@ pub(crate) async fn list(
     Path(store): Path<String>,
     Query(query): Query<CursorQuery>,
     Query(status): Query<StatusQuery>,
-) -> Answer<Json<CursorList<VectorStoreFile>>> {
+) -> Handled<Json<CursorList<VectorStoreFile>>> {
     let knowledge = app.engine.knowledge(&scope);
     let collection = found(&knowledge, &store).await?;
     let filter = AttachmentFilter { status: status.status()?, batch: None };
@@ -230,7 +237,7 @@ pub(crate) async fn get(
     State(app): State<App>,
     Caller(scope): Caller,
     Path((store, file)): Path<(String, String)>,
-) -> Answer<Response> {
+) -> Handled<Response> {
     let document = attached(&app.engine.knowledge(&scope), &store, &file).await?;
     Ok(VectorStoreFile::new(document).respond())
 }
@@ -245,7 +252,7 @@ pub(crate) async fn update(
     Caller(scope): Caller,
     Path((store, file)): Path<(String, String)>,
     JsonObject(body): JsonObject<AttributesBody>,
-) -> Answer<Response> {
+) -> Handled<Response> {
     let knowledge = app.engine.knowledge(&scope);
     let document = attached(&knowledge, &store, &file).await?;
     let attributes = attribute::attributes(body.attributes.unwrap_or_default())?;
@@ -263,7 +270,7 @@ pub(crate) async fn delete(
     State(app): State<App>,
     Caller(scope): Caller,
     Path((store, file)): Path<(String, String)>,
-) -> Answer<Json<DeletedObject>> {
+) -> Handled<Json<DeletedObject>> {
     let knowledge = app.engine.knowledge(&scope);
     let document = attached(&knowledge, &store, &file).await?;
     let key: FileId = document.key();
@@ -301,7 +308,21 @@ impl ContentText {
     }
 }
 
-/// Returns the text that was read of a file.
+/// The text of a document: a plain one to its last space, of others what can be read.
+async fn text(knowledge: &Knowledge, document: &Document) -> aimate_core::Result<String> {
+    if PLAIN.contains(&document.media_type.split(';').next().unwrap_or_default())
+        && document.size <= MAX_PLAIN
+    {
+        let (_, content) = knowledge.content(document.id).await?;
+        let pieces: Vec<Bytes> = content.into_stream().try_collect().await?;
+        if let Ok(text) = String::from_utf8(pieces.concat()) {
+            return Ok(text);
+        }
+    }
+    knowledge.text(document.id).await
+}
+
+/// Returns the text of a file.
 #[utoipa::path(get, path = "/v1/vector_stores/{vector_store_id}/files/{file_id}/content", tag = "vector stores",
     operation_id = "retrieve_vector_store_file_content",
     params(("vector_store_id" = String, Path), ("file_id" = String, Path)),
@@ -310,10 +331,10 @@ pub(crate) async fn content(
     State(app): State<App>,
     Caller(scope): Caller,
     Path((store, file)): Path<(String, String)>,
-) -> Answer<Json<FileContentPage>> {
+) -> Handled<Json<FileContentPage>> {
     let knowledge = app.engine.knowledge(&scope);
     let document = attached(&knowledge, &store, &file).await?;
-    let text = knowledge.text(document.id).await;
+    let text = text(&knowledge, &document).await;
     let text = text.map_err(|error| about(error, "file in the vector store", &file))?;
     Ok(Json(FileContentPage {
         object: "vector_store.file_content.page",

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::super::file::FILE;
-use super::super::refusal::{Answer, JsonObject, about};
+use super::super::refusal::{Handled, JsonObject, about};
 use super::super::wire_id;
 use super::file::ContentText;
 use super::{attribute, filter, usable};
@@ -141,7 +141,7 @@ pub(crate) async fn search(
     Caller(scope): Caller,
     Path(store): Path<String>,
     JsonObject(body): JsonObject<StoreSearchBody>,
-) -> Answer<Json<StoreSearchResults>> {
+) -> Handled<Json<StoreSearchResults>> {
     let knowledge = app.engine.knowledge(&scope);
     let collection = usable(&app, &knowledge, &store).await?;
     let search = body.search()?;
