@@ -141,9 +141,10 @@ impl Knowledge {
     ) -> Result<Slice<Document>> {
         self.engine.admit(&self.scope).await?;
         let inner = &self.engine.inner;
-        match filter.batch {
-            Some(batch) => drop(inner.stores.attachments.batch(&self.scope, collection, batch).await?),
-            None => drop(inner.stores.collections.config(&self.scope, collection).await?),
+        if let Some(batch) = filter.batch {
+            inner.stores.attachments.batch(&self.scope, collection, batch).await?;
+        } else {
+            inner.stores.collections.config(&self.scope, collection).await?;
         }
         let now = inner.sources.now();
         inner.stores.attachments.list(&self.scope, collection, filter, range, now).await
