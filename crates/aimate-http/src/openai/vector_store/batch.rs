@@ -190,5 +190,5 @@ pub(crate) async fn files(
     let filter = AttachmentFilter { status: status.status()?, batch: Some(batch_id(&id)?) };
     let files = knowledge.attached_files(collection.id, filter, query.range(RULES)?).await;
     let files = files.map_err(|error| about(error, "file batch", &id))?;
-    Ok(Json(CursorList::new(files.map(VectorStoreFile::new), |file| &file.id)))
+    Ok(Json(CursorList::new(files.map(|document| VectorStoreFile::new(&document)), |file| &file.id)))
 }

@@ -70,7 +70,7 @@ pub(crate) struct LastError {
 }
 
 impl VectorStoreFile {
-    pub(super) fn new(document: Document) -> Self {
+    pub(super) fn new(document: &Document) -> Self {
         let status = document.attachment_status();
         let is_failed = status == AttachmentStatus::Failed;
         let last_error = document
@@ -207,7 +207,7 @@ pub(crate) async fn create(
     knowledge.wait_at_most(&[document.id], MAX_WAIT).await?;
     let document = knowledge.attached(collection.id, key).await;
     let document = document.map_err(|error| about(error, "file in the vector store", &id))?;
-    Ok(VectorStoreFile::new(document).respond())
+    Ok(VectorStoreFile::new(&document).respond())
 }
 
 /// Lists the files of a vector store, by when they were uploaded.
@@ -225,7 +225,7 @@ pub(crate) async fn list(
     let collection = found(&knowledge, &store).await?;
     let filter = AttachmentFilter { status: status.status()?, batch: None };
     let files = knowledge.attached_files(collection.id, filter, query.range(RULES)?).await?;
-    Ok(Json(CursorList::new(files.map(VectorStoreFile::new), |file| &file.id)))
+    Ok(Json(CursorList::new(files.map(|document| VectorStoreFile::new(&document)), |file| &file.id)))
 }
 
 /// Returns a file of a vector store.
@@ -239,7 +239,7 @@ pub(crate) async fn get(
     Path((store, file)): Path<(String, String)>,
 ) -> Handled<Response> {
     let document = attached(&app.engine.knowledge(&scope), &store, &file).await?;
-    Ok(VectorStoreFile::new(document).respond())
+    Ok(VectorStoreFile::new(&document).respond())
 }
 
 /// Replaces the attributes of a file, which is not read again.
@@ -258,7 +258,7 @@ pub(crate) async fn update(
     let attributes = attribute::attributes(body.attributes.unwrap_or_default())?;
     let changed = knowledge.set_metadata(document.id, &attributes).await;
     let changed = changed.map_err(|error| about(error, "file in the vector store", &file))?;
-    Ok(VectorStoreFile::new(changed).respond())
+    Ok(VectorStoreFile::new(&changed).respond())
 }
 
 /// Takes a file out of a vector store. The file stays.
