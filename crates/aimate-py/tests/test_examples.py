@@ -51,7 +51,7 @@ def test_blocking(scripted: Scripted) -> None:
 
 def python_blocks(path: Path) -> list[str]:
     blocks = re.findall(r"```python\n(.*?)```", path.read_text(), re.S)
-    # The README's other one is of OpenAI's client, which examples/openai_client.py tries.
+    # The README's other one is of OpenAI's client, which examples/openai/chat.py tries.
     return [block for block in blocks if "aimate" in block and "openai" not in block]
 
 

