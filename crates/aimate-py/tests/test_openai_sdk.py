@@ -172,6 +172,143 @@ def test_node(node: Path, local: AimateServer) -> None:
     assert said["user"] == ["The tap is in the cellar."] == said["assistant"]
 
 
+# Streams of every kind
+
+
+MODEL = "openai/scripted"
+PRESSURE: Any = {
+    "type": "function",
+    "name": "boiler_pressure",
+    "parameters": {
+        "type": "object",
+        "properties": {"room": {"type": "string"}},
+        "required": ["room"],
+        "additionalProperties": False,
+    },
+    "strict": True,
+}
+WATER: Any = {**PRESSURE, "name": "water_level"}
+SCHEMA: Any = {
+    "format": {
+        "type": "json_schema",
+        "name": "answer",
+        "strict": True,
+        "schema": {
+            "type": "object",
+            "properties": {"answer": {"type": "string"}},
+            "required": ["answer"],
+            "additionalProperties": False,
+        },
+    }
+}
+# What is asked, and the types of the items that are answered.
+KINDS: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "text": ({"input": "Hello"}, ["message"]),
+    "call": ({"input": "the cellar", "tools": [PRESSURE]}, ["function_call"]),
+    "calls": ({"input": "cellar and attic", "tools": [PRESSURE, WATER]}, ["function_call"] * 2),
+    "schema": ({"input": "Hello", "text": SCHEMA}, ["message"]),
+    "reasoning": ({"input": "Hello", "reasoning": {"effort": "low"}}, ["reasoning", "message"]),
+    "cut": ({"input": "An essay, please", "max_output_tokens": 16}, ["message"]),
+    "not stored": ({"input": "Hello", "store": False}, ["message"]),
+    "background": ({"input": "Hello", "background": True}, ["message"]),
+}
+
+
+@pytest.fixture(scope="module")
+def client(local: AimateServer) -> Any:
+    """The SDK as the local user has it, which says each fault at once."""
+    return need("openai").OpenAI(base_url=f"{local.url}/v1", api_key="local", max_retries=0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_stream_helper(client: Any, kind: str) -> None:
+    asked, types = KINDS[kind]
+    with client.responses.stream(model=MODEL, **asked) as stream:
+        events = list(stream)
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    last = events[-1]
+    assert last.type == ("response.incomplete" if kind == "cut" else "response.completed")
+    response = last.response
+    assert [item.type for item in response.output] == types
+    assert response.usage.total_tokens == response.usage.input_tokens + response.usage.output_tokens > 0
+    said = "".join(event.delta for event in events if event.type == "response.output_text.delta")
+    assert said == response.output_text
+    called = [item.arguments for item in response.output if item.type == "function_call"]
+    assert [event.arguments for event in events if event.type == "response.function_call_arguments.done"] == called
+    if kind == "cut":
+        assert response.incomplete_details.reason == "max_output_tokens"
+        assert response.status == response.output[-1].status == "incomplete"
+    if kind == "not stored":
+        with pytest.raises(need("openai").NotFoundError):
+            client.responses.retrieve(response.id)
+        return
+    # What was told last is what is stored, and it is told again in the same way.
+    assert client.responses.retrieve(response.id).to_dict() == plain(response)
+    again = list(client.responses.retrieve(response.id, stream=True))
+    assert [event.to_dict() for event in again] == [plain(event) for event in events]
+    later = list(client.responses.retrieve(response.id, stream=True, starting_after=1))
+    assert [event.sequence_number for event in later] == list(range(2, len(events)))
+
+
+def plain(found: Any) -> Any:
+    """Returns what the server sent, without what the helper adds to it."""
+
+    def without(value: Any) -> Any:
+        if isinstance(value, dict):
+            added = ("parsed", "parsed_arguments", "snapshot")
+            return {name: without(inner) for name, inner in value.items() if name not in added}
+        return [without(inner) for inner in value] if isinstance(value, list) else value
+
+    return without(found.to_dict())
+
+
+def test_websocket(client: Any) -> None:
+    need("websockets")
+    with client.responses.connect() as connection:
+
+        def turn(**asked: Any) -> Any:
+            connection.response.create(model=MODEL, **asked)
+            for n, event in enumerate(connection):
+                if event.type == "error":
+                    return event
+                assert event.sequence_number == n
+                if event.type == "response.completed":
+                    return event.response
+
+        # Continued from the connection's memory alone.
+        first = turn(input="My name is Ada.", store=False)
+        second = turn(input="What is my name?", store=False, previous_response_id=first.id)
+        assert second.output_text == "My name is Ada. My name is Ada. What is my name?"
+        stored = turn(input="The tap drips.", store=True)
+        unknown = turn(input="?", previous_response_id="resp_" + "0" * 32)
+        assert unknown.error.code == "previous_response_not_found"
+        assert turn(input="Still there?").output_text == "Still there?"
+    assert client.responses.retrieve(stored.id).output_text == "The tap drips."
+
+
+def test_wrong_requests_are_named(client: Any) -> None:
+    openai = need("openai")
+    create = client.responses.create
+    output = {"type": "function_call_output", "call_id": "call_none", "output": "1"}
+    wrong: list[tuple[Callable[[], Any], str]] = [
+        (lambda: create(model=MODEL, input="x", temperature=3), "temperature"),
+        (lambda: create(model=MODEL, input="x", max_output_tokens=1), "max_output_tokens"),
+        (lambda: create(model=MODEL, input="x", include=["nonsense"]), "nonsense"),
+        (lambda: create(model=MODEL, input=[output]), "call_none"),
+        (lambda: create(model=MODEL, input="x", previous_response_id="resp_1", conversation="conv_1"), "exclusive"),
+        (lambda: create(model=MODEL, input="x", metadata={"a": "b" * 600}), "metadata"),
+        (lambda: client.conversations.create(metadata={"a": "b" * 600}), "metadata"),
+        (lambda: client.conversations.create(items=[{"type": "nonsense"}]), "nonsense"),
+        (lambda: client.files.create(file=("a.txt", b"a"), purpose="nonsense"), "purpose"),
+        (lambda: client.vector_stores.create(expires_after={"anchor": "last_active_at", "days": 0}), "days"),
+    ]
+    for n, (call, named) in enumerate(wrong):
+        with pytest.raises(openai.BadRequestError, match=named):
+            pytest.fail(f"call {n} is answered with {call()}")
+    with pytest.raises(openai.NotFoundError, match="no-such-model"):
+        create(model="openai/no-such-model", input="x")
+
+
 # Two users
 
 
@@ -183,9 +320,6 @@ def users(model: ModelServer, tmp_path_factory: pytest.TempPathFactory) -> Itera
         tokens = [server.token(f"{name}@example.org") for name in ("ada", "bob")]
         ada, bob = (openai.OpenAI(base_url=f"{server.url}/v1", api_key=token) for token in tokens)
         yield ada, bob
-
-
-MODEL = "openai/scripted"
 
 
 def refused(ids: list[str], *calls: Callable[[], Any]) -> None:
