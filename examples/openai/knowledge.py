@@ -14,13 +14,13 @@ model = os.environ.get("MODEL") or client.models.list().data[0].id
 
 # A file is there for everything; a vector store makes it findable.
 manual = client.files.create(
-    file=("heating.md", b"# Heating\n\nThe boiler is serviced in May."), purpose="assistants"
+    file=("heating.txt", b"The boiler is serviced in May."), purpose="assistants"
 )
 store = client.vector_stores.create(name="House")
 attached = client.vector_stores.files.create_and_poll(
     manual.id, vector_store_id=store.id, attributes={"floor": 0, "part": "cellar"}
 )
-print("heating.md:", attached.status)
+print("heating.txt:", attached.status)
 
 # Several at once.
 batch = client.vector_stores.file_batches.upload_and_poll(

@@ -24,7 +24,7 @@ KNOWN = [
     (r"capital of france", "The capital of France is Paris."),
 ]
 # A passage as aiMate shows it: its number and title on a line, its text below.
-PASSAGE = re.compile(r"^\[(\d+)\] [^\n]*\n(.+?)(?=\n\n|\Z)", re.M | re.S)
+PASSAGE = re.compile(r"^\[(\d+)\] [^\n]*\n(.+?)(?=\n\n\[\d+\] |\n\n[^\n]*\Z|\Z)", re.M | re.S)
 ESSAY = "Steam rises and water falls, and neither asks the boiler why. ".split(" ")
 
 
