@@ -262,6 +262,35 @@ def plain(found: Any) -> Any:
     return without(found.to_dict(warnings=False))
 
 
+def test_search_names_its_file(client: Any) -> None:
+    file = client.files.create(file=("heating.txt", b"The boiler is serviced in May."), purpose="assistants").id
+    store = client.vector_stores.create(file_ids=[file])
+    assert store.status == "completed" and store.file_counts.completed == 1
+    tools: Any = [{"type": "file_search", "vector_store_ids": [store.id]}]
+    question = "When is the boiler serviced?"
+    asked = {"input": question, "tools": tools, "include": ["file_search_call.results"]}
+    with client.responses.stream(model=MODEL, **asked) as stream:
+        events = list(stream)
+    types = [event.type for event in events]
+    steps = ["output_item.added", *(f"file_search_call.{step}" for step in ("in_progress", "searching", "completed"))]
+    begins = types.index("response.output_item.added")
+    assert types[begins : begins + 5] == [f"response.{step}" for step in (*steps, "output_item.done")]
+    told = types.index("response.output_text.annotation.added")
+    assert types.index("response.output_text.delta") < told < types.index("response.output_text.done")
+    searched, message = events[-1].response.output
+    assert searched.queries == [question]
+    assert [(hit.file_id, hit.filename) for hit in searched.results] == [(file, "heating.txt")]
+    [note] = message.content[0].annotations
+    assert (note.type, note.file_id, note.filename) == ("file_citation", file, "heating.txt")
+    before = message.content[0].text[: note.index]
+    assert "serviced in May." in before and "When" not in before
+    # Without `include` the results stay away.
+    bare = client.responses.retrieve(client.responses.create(model=MODEL, input=question, tools=tools).id)
+    assert bare.output[0].type == "file_search_call" and bare.output[0].results is None
+    client.files.delete(file)
+    assert client.vector_stores.search(store.id, query="boiler").data == []
+
+
 def test_websocket(client: Any) -> None:
     need("websockets")
     with client.responses.connect() as connection:
@@ -395,7 +424,8 @@ def test_vector_store_is_one_users(users: tuple[Any, Any]) -> None:
     file = ada.files.create(file=("secret.txt", b"The code word is heron."), purpose="assistants").id
     id = ada.vector_stores.create(name="of Ada").id
     assert ada.vector_stores.files.create_and_poll(file, vector_store_id=id).status == "completed"
-    batch = ada.vector_stores.file_batches.create_and_poll(id, file_ids=[file]).id
+    other = ada.files.create(file=("other.txt", b"The tap drips."), purpose="assistants").id
+    batch = ada.vector_stores.file_batches.create_and_poll(id, file_ids=[other]).id
     own = bob.files.create(file=("own.txt", b"Which word?"), purpose="assistants").id
     search: Any = {"type": "file_search", "vector_store_ids": [id]}
     refused(
