@@ -167,10 +167,6 @@ impl Failure {
     fn openai(&self) -> Response {
         let mut response = self.response(&self.openai_error(), "application/json");
         *response.status_mut() = self.openai_status();
-        // Its clients try a 409 again by themselves; what clashes clashes again.
-        if self.error.kind() == ErrorKind::Conflict {
-            response.headers_mut().insert(SHOULD_RETRY, HeaderValue::from_static("false"));
-        }
         response
     }
 
@@ -184,10 +180,13 @@ impl Failure {
     }
 
     /// The HTTP status under `/v1`, where OpenAI answers every bad request with 400: its
-    /// clients know no 422 for what cannot be done.
+    /// clients know no 422 for what cannot be done, and send a 409 again by themselves, though
+    /// what clashes clashes again.
     pub(crate) fn openai_status(&self) -> StatusCode {
         match self.status() {
-            StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
+            StatusCode::CONFLICT | StatusCode::UNSUPPORTED_MEDIA_TYPE | StatusCode::UNPROCESSABLE_ENTITY => {
+                StatusCode::BAD_REQUEST
+            }
             status => status,
         }
     }
@@ -383,5 +382,19 @@ mod tests {
     fn status_of_each_kind_is_the_documented_one() {
         let statuses = ErrorKind::ALL.map(|kind| status(kind).as_u16());
         assert_eq!(statuses, [400, 401, 403, 404, 409, 413, 422, 422, 429, 500, 502, 503, 504]);
+    }
+
+    #[test]
+    fn bad_input_is_400_for_openai_whatever_is_bad_about_it() {
+        let status = |error: Error| Failure::from(error).response_as(ErrorFormat::OpenAi).status();
+        for error in [
+            Error::invalid("no"),
+            Error::unsupported("no"),
+            Error::conflict("no"),
+            Error::context_overflow("no"),
+        ] {
+            assert_eq!(status(error), StatusCode::BAD_REQUEST);
+        }
+        assert_eq!(status(Error::too_large("no")), StatusCode::PAYLOAD_TOO_LARGE);
     }
 }

@@ -1,6 +1,7 @@
 //! The OpenAI-compatible API: `/v1/…`, and `/api/v1/chat/completions`, which
 //! stores question and answer.
 
+mod attribute;
 mod attribute_filter;
 mod chunk;
 mod completion;
@@ -13,7 +14,6 @@ pub(crate) mod item;
 mod message;
 pub(crate) mod number;
 mod parsed;
-pub(crate) mod refusal;
 mod request;
 pub(crate) mod responses;
 mod schema;

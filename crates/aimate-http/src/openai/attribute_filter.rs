@@ -1,136 +1,172 @@
-//! OpenAI's filters on the attributes of files.
+//! OpenAI's filters on the attributes of files, as the engine's.
 
-use aimate_core::Error;
 use aimate_core::knowledge::Filter;
+use aimate_core::{Error, Result};
 use serde_json::Value;
 
-use crate::error::Result;
-
-/// Nesting of a filter at most.
+/// Nesting at most.
 const MAX_DEPTH: usize = 16;
-/// Conditions of a filter at most.
-const MAX_CONDITIONS: usize = 200;
 
-/// The filter that `written` at `path` means. A file without the attribute passes `ne` and
-/// `nin` alone.
+/// The filter that `value` at `path` is. A file without the key passes `ne` and `nin` alone.
 ///
 /// # Errors
-/// `Invalid`, naming the place.
-pub(crate) fn read(written: &Value, path: &str) -> Result<Filter> {
-    let mut conditions = 0;
-    read_at(written, path, 0, &mut conditions)
-}
-
-fn read_at(written: &Value, path: &str, depth: usize, conditions: &mut usize) -> Result<Filter> {
-    *conditions += 1;
-    if depth > MAX_DEPTH || *conditions > MAX_CONDITIONS {
-        let why = format!("is too large a filter; the most is {MAX_CONDITIONS} conditions, {MAX_DEPTH} deep");
-        return Err(Error::field(path, why).into());
-    }
-    let kind = written.get("type").and_then(Value::as_str);
-    let kind = kind.ok_or_else(|| {
-        Error::field(path, "is no filter: it needs a `type`, which is a comparison, `and` or `or`")
-    })?;
-    if matches!(kind, "and" | "or") {
-        let inner = written.get("filters").and_then(Value::as_array).filter(|inner| !inner.is_empty());
-        let inner = inner.ok_or_else(|| Error::field(path, "is a filter without `filters`"))?;
-        let inner: Result<Vec<_>> = inner
-            .iter()
-            .enumerate()
-            .map(|(n, one)| read_at(one, &format!("{path}.filters[{n}]"), depth + 1, conditions))
-            .collect();
-        return Ok(if kind == "and" { Filter::And(inner?) } else { Filter::Or(inner?) });
-    }
-    let field = written.get("key").and_then(Value::as_str).filter(|key| !key.is_empty());
-    let field = field.ok_or_else(|| Error::field(path, "is a filter without a `key`"))?.to_owned();
-    let value = written.get("value").filter(|value| !value.is_null()).cloned();
-    let value = value.ok_or_else(|| Error::field(path, "is a filter without a `value`"))?;
-    let range = |field| Filter::Range { field, gt: None, gte: None, lt: None, lte: None };
-    let filter = match kind {
-        "eq" => Filter::Eq { field, value },
-        "ne" => Filter::Not(Box::new(Filter::Eq { field, value })),
-        "in" => Filter::In { field, values: list(value, path)? },
-        "nin" => Filter::Not(Box::new(Filter::In { field, values: list(value, path)? })),
-        "gt" | "gte" | "lt" | "lte" => {
-            let mut filter = range(field);
-            if let Filter::Range { gt, gte, lt, lte, .. } = &mut filter {
-                let bound = match kind {
-                    "gt" => gt,
-                    "gte" => gte,
-                    "lt" => lt,
-                    _ => lte,
-                };
-                *bound = Some(value);
-            }
-            filter
-        }
-        _ => {
-            return Err(Error::field(
-                path,
-                "is a filter of an unknown `type`; it must be `eq`, `ne`, `gt`, `gte`, `lt`, `lte`, `in`, `nin`, \
-                 `and` or `or`",
-            )
-            .into());
-        }
-    };
-    checked(filter, path)
-}
-
-fn checked(filter: Filter, path: &str) -> Result<Filter> {
+/// `Invalid`, naming the place, which begins with `path`.
+pub(crate) fn read(value: &Value, path: &str) -> Result<Filter> {
+    let filter = at(value, path, 0)?;
+    // It counts the conditions, and looks whether bounds hold together.
     filter.check().map_err(|error| {
-        Error::field(path, format!("is a filter that does not hold together: {}", error.message()))
+        Error::field(path, format!("is no filter that can be searched by: {}", error.message()))
     })?;
     Ok(filter)
 }
 
-fn list(value: Value, path: &str) -> Result<Vec<Value>> {
-    match value {
-        Value::Array(values) => Ok(values),
-        _ => Err(Error::field(path, "is a filter whose `value` must be a list").into()),
+fn at(value: &Value, path: &str, depth: usize) -> Result<Filter> {
+    if depth > MAX_DEPTH {
+        return Err(Error::field(path, format!("is a filter nested deeper than {MAX_DEPTH}")));
     }
+    let kind = value.get("type").and_then(Value::as_str);
+    match kind {
+        Some(joined @ ("and" | "or")) => {
+            let parts = value.get("filters").and_then(Value::as_array);
+            let parts = parts.filter(|parts| !parts.is_empty());
+            let parts = parts.ok_or_else(|| {
+                Error::field(format!("{path}.filters"), "is missing; it must be a list of filters")
+            })?;
+            let each = parts
+                .iter()
+                .enumerate()
+                .map(|(n, part)| at(part, &format!("{path}.filters[{n}]"), depth + 1));
+            let each = each.collect::<Result<Vec<_>>>()?;
+            Ok(if joined == "and" { Filter::And(each) } else { Filter::Or(each) })
+        }
+        Some(kind) => comparison(kind, value, path),
+        None => Err(Error::field(format!("{path}.type"), "is missing: a filter needs a type")),
+    }
+}
+
+fn comparison(kind: &str, value: &Value, path: &str) -> Result<Filter> {
+    if !["eq", "ne", "gt", "gte", "lt", "lte", "in", "nin"].contains(&kind) {
+        let shown: String = kind.chars().take(64).collect();
+        let message = format!("is `{shown}`; a filter is one of eq, ne, gt, gte, lt, lte, in, nin, and, or");
+        return Err(Error::field(format!("{path}.type"), message));
+    }
+    let field = field(value, path)?;
+    let place = format!("{path}.value");
+    let given = value.get("value").filter(|given| !given.is_null());
+    let given = given.ok_or_else(|| Error::field(&place, "is missing: a filter compares with a value"))?;
+    let one = || match given {
+        Value::String(_) | Value::Number(_) | Value::Bool(_) => Ok(given.clone()),
+        _ => Err(Error::field(&place, "of this filter must be a string, number or boolean")),
+    };
+    let bound = || match given {
+        Value::String(_) | Value::Number(_) => Ok(given.clone()),
+        _ => Err(Error::field(&place, "of this filter must be a number or a string")),
+    };
+    let several = || {
+        let values = given.as_array().filter(|values| !values.is_empty());
+        values.cloned().ok_or_else(|| Error::field(&place, "of this filter must be a list of values"))
+    };
+    let range = |gt, gte, lt, lte| Filter::Range { field: field.clone(), gt, gte, lt, lte };
+    Ok(match kind {
+        "eq" => Filter::Eq { field, value: one()? },
+        "ne" => Filter::Not(Box::new(Filter::Eq { field, value: one()? })),
+        "gt" => range(Some(bound()?), None, None, None),
+        "gte" => range(None, Some(bound()?), None, None),
+        "lt" => range(None, None, Some(bound()?), None),
+        "lte" => range(None, None, None, Some(bound()?)),
+        "in" => Filter::In { field, values: several()? },
+        _ => Filter::Not(Box::new(Filter::In { field, values: several()? })),
+    })
+}
+
+/// The metadata's field that a key names.
+fn field(value: &Value, path: &str) -> Result<String> {
+    let place = format!("{path}.key");
+    let key = value.get("key").and_then(Value::as_str).filter(|key| !key.is_empty());
+    let key =
+        key.ok_or_else(|| Error::field(&place, "is missing: a filter needs the key of an attribute"))?;
+    // In the engine's filters they lead into what is nested, or name the document itself.
+    if key.starts_with('$') || key.contains(['.', '"']) || key.contains(char::is_control) {
+        let message = "of a filter begins with no `$` and has no dot, quote or control character";
+        return Err(Error::field(&place, message));
+    }
+    Ok(key.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use aimate_core::knowledge::FilterSubject;
     use serde_json::json;
 
-    #[test]
-    fn comparisons_are_those_of_the_knowledge() {
-        let written = json!({"type": "and", "filters": [
-            {"type": "eq", "key": "a", "value": "x"}, {"type": "ne", "key": "b", "value": 1},
-            {"type": "or", "filters": [{"type": "gte", "key": "c", "value": 2}, {"type": "nin", "key": "d", "value": ["y"]}]},
-        ]});
-        let filter = serde_json::to_value(read(&written, "filters").unwrap()).unwrap();
-        assert_eq!(
-            filter,
-            json!({"and": [
-                {"eq": {"field": "a", "value": "x"}}, {"not": {"eq": {"field": "b", "value": 1}}},
-                {"or": [{"range": {"field": "c", "gte": 2}}, {"not": {"in": {"field": "d", "values": ["y"]}}}]},
-            ]})
-        );
+    use super::*;
+
+    fn passes(filter: Value) -> bool {
+        let metadata = json!({"year": 2026, "author": "Ada", "is_draft": false});
+        let subject = FilterSubject {
+            metadata: metadata.as_object().unwrap(),
+            id: "1",
+            name: "n",
+            title: "t",
+            source: None,
+            media_type: "text/plain",
+        };
+        let filter = read(&filter, "filters").unwrap();
+        filter.matches(&subject)
     }
 
     #[test]
-    fn nonsense_is_refused_with_its_place() {
-        let mut deep = json!({"type": "eq", "key": "a", "value": 1});
-        for _ in 0..20 {
-            deep = json!({"type": "and", "filters": [deep]});
+    fn comparisons_mean_what_they_say() {
+        let one =
+            |kind: &str, key: &str, value: Value| passes(json!({"type": kind, "key": key, "value": value}));
+        assert!(one("eq", "author", json!("Ada")) && !one("eq", "author", json!("Bob")));
+        assert!(one("eq", "is_draft", json!(false)));
+        assert!(one("ne", "author", json!("Bob")) && !one("ne", "author", json!("Ada")));
+        assert!(one("gt", "year", json!(2025)) && !one("gt", "year", json!(2026)));
+        assert!(one("gte", "year", json!(2026)) && one("lte", "year", json!(2026)));
+        assert!(one("lt", "year", json!(2027)) && !one("lt", "year", json!(2026)));
+        assert!(one("in", "author", json!(["Ada", "Bob"])) && !one("nin", "author", json!(["Ada"])));
+        for kind in ["eq", "gt", "gte", "lt", "lte"] {
+            assert!(!one(kind, "absent", json!(1)), "{kind}");
         }
-        for wrong in [
-            json!({}),
-            json!("x"),
-            json!({"type": "like", "key": "a", "value": "x"}),
-            json!({"type": "eq", "value": "x"}),
-            json!({"type": "eq", "key": "a"}),
-            json!({"type": "in", "key": "a", "value": "x"}),
-            json!({"type": "and"}),
-            json!({"type": "and", "filters": [{"type": "or", "filters": []}]}),
-            deep,
+        assert!(one("ne", "absent", json!(1)) && one("nin", "absent", json!([1])));
+        assert!(!one("in", "absent", json!([1])));
+    }
+
+    #[test]
+    fn filters_are_joined_and_nested() {
+        let year = json!({"type": "eq", "key": "year", "value": 2026});
+        let bob = json!({"type": "eq", "key": "author", "value": "Bob"});
+        assert!(!passes(json!({"type": "and", "filters": [year, bob]})));
+        assert!(passes(json!({"type": "or", "filters": [bob, {"type": "and", "filters": [year]}]})));
+    }
+
+    #[test]
+    fn nonsense_is_named_with_its_place() {
+        let deep = (0..20).fold(
+            json!({"type": "eq", "key": "a", "value": 1}),
+            |inner, _| json!({"type": "and", "filters": [inner]}),
+        );
+        let deepest = format!("filters{}", ".filters[0]".repeat(17));
+        let one = json!({"type": "eq", "key": "a", "value": 1});
+        for (wrong, place) in [
+            (json!({}), "filters.type"),
+            (json!([]), "filters.type"),
+            (json!({"type": "like", "key": "a", "value": 1}), "filters.type"),
+            (json!({"type": "eq", "value": 1}), "filters.key"),
+            (json!({"type": "eq", "key": "$id", "value": 1}), "filters.key"),
+            (json!({"type": "eq", "key": "a.b", "value": 1}), "filters.key"),
+            (json!({"type": "eq", "key": "a"}), "filters.value"),
+            (json!({"type": "eq", "key": "a", "value": [1]}), "filters.value"),
+            (json!({"type": "gt", "key": "a", "value": true}), "filters.value"),
+            (json!({"type": "in", "key": "a", "value": 1}), "filters.value"),
+            (json!({"type": "and"}), "filters.filters"),
+            (json!({"type": "or", "filters": [{"type": "x"}]}), "filters.filters[0].type"),
+            (deep, deepest.as_str()),
+            (json!({"type": "or", "filters": vec![one; 1_000]}), "filters"),
         ] {
-            let error = read(&wrong, "filters").unwrap_err().error;
+            let error = read(&wrong, "filters").unwrap_err();
+            assert_eq!(error.fields()[0].path, place, "{wrong}");
             assert!(error.message().contains("filter"), "{error}");
-            assert!(error.fields()[0].path.starts_with("filters"), "{wrong}");
         }
     }
 }

@@ -1,13 +1,13 @@
 //! `/v1/conversations`: OpenAI's conversations, which are those of `/api/v1`.
 
 use aimate_core::conversation::{Conversation, ConversationChange, NewConversation};
-use aimate_core::{ConversationId, Error, ErrorKind};
+use aimate_core::{ConversationId, Error};
 use axum::extract::State;
-use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::attribute;
 use super::item::input_messages;
 use super::wire_id;
 use crate::app::App;
@@ -20,11 +20,6 @@ use crate::scope::Caller;
 pub(super) const PREFIX: &str = "conv_";
 /// Items that are added at once at most.
 pub(super) const MAX_ITEMS: usize = 20;
-
-/// Pairs of metadata at most, and characters of their names and values.
-const MAX_PAIRS: usize = 16;
-const MAX_KEY: usize = 64;
-const MAX_VALUE: usize = 512;
 
 /// A conversation.
 #[derive(Debug, Serialize, ToSchema)]
@@ -50,7 +45,7 @@ impl From<Conversation> for OpenAiConversation {
         Self {
             id: wire_id::write(PREFIX, conversation.id.0),
             object: "conversation",
-            created_at: conversation.created_at.0.div_euclid(1_000_000),
+            created_at: conversation.created_at.unix_seconds(),
             metadata: conversation.metadata.into_iter().map(text).collect(),
         }
     }
@@ -104,41 +99,9 @@ pub(super) fn conversation_id(text: &str) -> Result<ConversationId> {
     wire_id::of(PREFIX, "conversation", text).map(ConversationId)
 }
 
-/// The failure of a call about the conversation that was sent as `text`: it names what the caller
-/// sent, and what would fail again is not to be tried again.
+/// The failure of a call about the conversation that was sent as `text`, which it names.
 pub(super) fn failure(error: Error, text: &str) -> Failure {
-    match error.kind() {
-        ErrorKind::NotFound => wire_id::missing("conversation", text).into(),
-        ErrorKind::Conflict | ErrorKind::Unsupported => Failure::with_status(error, StatusCode::BAD_REQUEST),
-        _ => error.into(),
-    }
-}
-
-/// Checks the bounds of metadata.
-///
-/// # Errors
-/// `Invalid`, naming the pair.
-pub(super) fn check_metadata(metadata: &Map<String, Value>) -> Result<()> {
-    let wrong = |path: String, what: String| Err(Error::field(path, what).into());
-    if metadata.len() > MAX_PAIRS {
-        let count = metadata.len();
-        return wrong("metadata".to_owned(), format!("has {count} pairs; the most is {MAX_PAIRS}"));
-    }
-    for (name, value) in metadata {
-        let path = format!("metadata.{}", wire_id::shown(name));
-        let length = name.chars().count();
-        if length > MAX_KEY {
-            return wrong(path, format!("has a name of {length} characters; the most is {MAX_KEY}"));
-        }
-        let Some(value) = value.as_str() else {
-            return wrong(path, "is no text; metadata are pairs of texts".to_owned());
-        };
-        let length = value.chars().count();
-        if length > MAX_VALUE {
-            return wrong(path, format!("has {length} characters; the most is {MAX_VALUE}"));
-        }
-    }
-    Ok(())
+    wire_id::about(error, "conversation", text)
 }
 
 /// Checks how many items there are.
@@ -163,8 +126,7 @@ pub(crate) async fn create(
     Caller(scope): Caller,
     OptionalJson(new): OptionalJson<NewOpenAiConversation>,
 ) -> Result<Json<OpenAiConversation>> {
-    let metadata = new.metadata.unwrap_or_default();
-    check_metadata(&metadata)?;
+    let metadata = attribute::metadata(new.metadata.unwrap_or_default())?;
     let items = new.items.unwrap_or_default();
     check_count(&items)?;
     let messages = input_messages(&items, "items")?;
@@ -204,8 +166,7 @@ pub(crate) async fn update(
     Json(change): Json<OpenAiConversationChange>,
 ) -> Result<Json<OpenAiConversation>> {
     let missing = || Error::field("metadata", "is missing; it replaces the metadata that there is");
-    let metadata = change.metadata.ok_or_else(missing)?.unwrap_or_default();
-    check_metadata(&metadata)?;
+    let metadata = attribute::metadata(change.metadata.ok_or_else(missing)?.unwrap_or_default())?;
     let change = ConversationChange::new().metadata(metadata);
     let changed = app.engine.conversations(&scope).update(conversation_id(&id)?, change).await;
     Ok(Json(changed.map_err(|error| failure(error, &id))?.into()))

@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::cursor_list::{CursorList, CursorQuery, CursorRules};
-use super::refusal::{Handled, about};
-use super::wire_id;
+use super::wire_id::{self, about};
 use crate::app::App;
+use crate::error::Result;
 use crate::json::Json;
 use crate::knowledge::original;
 use crate::path::{Path, Query};
@@ -90,7 +90,7 @@ pub(crate) struct PurposeQuery {
 }
 
 /// The id of a file that a client names.
-pub(super) fn file_id(text: &str) -> Handled<FileId> {
+pub(super) fn file_id(text: &str) -> Result<FileId> {
     Ok(FileId(wire_id::of(FILE, "file", text)?))
 }
 
@@ -102,7 +102,7 @@ pub(crate) async fn create(
     State(app): State<App>,
     Caller(scope): Caller,
     request: Request,
-) -> Handled<Json<OpenAiFile>> {
+) -> Result<Json<OpenAiFile>> {
     let file = upload::store(&app, &app.engine.files(&scope), request).await?;
     Ok(Json(file.into()))
 }
@@ -115,7 +115,7 @@ pub(crate) async fn list(
     Caller(scope): Caller,
     Query(query): Query<CursorQuery>,
     Query(filter): Query<PurposeQuery>,
-) -> Handled<Json<CursorList<OpenAiFile>>> {
+) -> Result<Json<CursorList<OpenAiFile>>> {
     let files = app.engine.files(&scope).list(filter.purpose, query.range(RULES)?).await?;
     Ok(Json(CursorList::new(files.map(OpenAiFile::from), |file| &file.id)))
 }
@@ -127,7 +127,7 @@ pub(crate) async fn get(
     State(app): State<App>,
     Caller(scope): Caller,
     Path(id): Path<String>,
-) -> Handled<Json<OpenAiFile>> {
+) -> Result<Json<OpenAiFile>> {
     let file = app.engine.files(&scope).get(file_id(&id)?).await;
     Ok(Json(file.map_err(|error| about(error, "file", &id))?.into()))
 }
@@ -139,7 +139,7 @@ pub(crate) async fn delete(
     State(app): State<App>,
     Caller(scope): Caller,
     Path(id): Path<String>,
-) -> Handled<Json<DeletedObject>> {
+) -> Result<Json<DeletedObject>> {
     let file = file_id(&id)?;
     app.engine.files(&scope).delete(file).await.map_err(|error| about(error, "file", &id))?;
     Ok(Json(DeletedObject::new("file", wire_id::write(FILE, file.0))))
@@ -153,7 +153,7 @@ pub(crate) async fn content(
     State(app): State<App>,
     Caller(scope): Caller,
     Path(id): Path<String>,
-) -> Handled<Response> {
+) -> Result<Response> {
     let found = app.engine.files(&scope).content(file_id(&id)?).await;
     let (file, content) = found.map_err(|error| about(error, "file", &id))?;
     let size = content.size();

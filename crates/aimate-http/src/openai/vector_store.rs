@@ -1,10 +1,8 @@
 //! `/v1/vector_stores`: collections in OpenAI's form. What is in one are its documents,
 //! however they came there.
 
-pub(crate) mod attribute;
 pub(crate) mod batch;
 pub(crate) mod file;
-mod filter;
 pub(crate) mod search;
 mod strategy;
 
@@ -21,12 +19,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::attribute;
 use super::cursor_list::{CursorList, CursorQuery, CursorRules};
 use super::file::{DeletedObject, file_id};
-use super::refusal::{Handled, JsonObject, about};
-use super::wire_id;
+use super::wire_id::{self, about};
 use crate::app::App;
-use crate::json::Json;
+use crate::error::Result;
+use crate::json::{Json, OptionalJson};
 use crate::path::{Path, Query};
 use crate::scope::Caller;
 use strategy::ChunkingStrategy;
@@ -189,25 +188,25 @@ fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
 }
 
 /// The id of a vector store that a client names.
-fn store_id(text: &str) -> Handled<CollectionId> {
+fn store_id(text: &str) -> Result<CollectionId> {
     Ok(CollectionId(wire_id::of(STORE, "vector store", text)?))
 }
 
 /// The store as it is now.
-async fn described(app: &App, knowledge: &Knowledge, collection: Collection) -> Handled<VectorStore> {
+async fn described(app: &App, knowledge: &Knowledge, collection: Collection) -> Result<VectorStore> {
     let counts = knowledge.attachment_counts(&[collection.id]).await?;
     let now = app.engine.sources().now();
     Ok(VectorStore::new(collection, counts.first().copied().unwrap_or_default(), now))
 }
 
 /// The store that the client means by `id`.
-async fn found(knowledge: &Knowledge, id: &str) -> Handled<Collection> {
+async fn found(knowledge: &Knowledge, id: &str) -> Result<Collection> {
     let collection = knowledge.collection(&store_id(id)?.to_string()).await;
     collection.map_err(|error| about(error, "vector store", id))
 }
 
 /// The same, of one that is to be used.
-async fn usable(app: &App, knowledge: &Knowledge, id: &str) -> Handled<Collection> {
+async fn usable(app: &App, knowledge: &Knowledge, id: &str) -> Result<Collection> {
     let collection = found(knowledge, id).await?;
     if collection.has_expired(app.engine.sources().now()) {
         let id = wire_id::shown(id);
@@ -220,12 +219,12 @@ async fn usable(app: &App, knowledge: &Knowledge, id: &str) -> Handled<Collectio
 
 /// Makes a vector store.
 #[utoipa::path(post, path = "/v1/vector_stores", tag = "vector stores", operation_id = "create_vector_store",
-    request_body = VectorStoreBody, responses((status = 200, body = VectorStore)))]
+    request_body = Option<VectorStoreBody>, responses((status = 200, body = VectorStore)))]
 pub(crate) async fn create(
     State(app): State<App>,
     Caller(scope): Caller,
-    JsonObject(body): JsonObject<VectorStoreBody>,
-) -> Handled<Json<VectorStore>> {
+    OptionalJson(body): OptionalJson<VectorStoreBody>,
+) -> Result<Json<VectorStore>> {
     let knowledge = app.engine.knowledge(&scope);
     let ids = body.file_ids.unwrap_or_default();
     if ids.len() > MAX_FILES {
@@ -257,7 +256,7 @@ pub(crate) async fn create(
 }
 
 /// Waits a moment for the files of a batch.
-async fn wait(knowledge: &Knowledge, batch: &FileBatch) -> Handled<()> {
+async fn wait(knowledge: &Knowledge, batch: &FileBatch) -> Result<()> {
     let filter = AttachmentFilter { batch: Some(batch.id), status: Some(AttachmentStatus::InProgress) };
     let range = IdRange::first(IdRange::MAX_LIMIT, Order::Asc);
     let open = knowledge.attached_files(batch.collection, filter, range).await?;
@@ -290,7 +289,7 @@ pub(crate) async fn list(
     State(app): State<App>,
     Caller(scope): Caller,
     Query(query): Query<CursorQuery>,
-) -> Handled<Json<CursorList<VectorStore>>> {
+) -> Result<Json<CursorList<VectorStore>>> {
     let knowledge = app.engine.knowledge(&scope);
     let slice = knowledge.collections_in(query.range(RULES)?).await?;
     let ids: Vec<_> = slice.data.iter().map(|collection| collection.id).collect();
@@ -308,7 +307,7 @@ pub(crate) async fn get(
     State(app): State<App>,
     Caller(scope): Caller,
     Path(id): Path<String>,
-) -> Handled<Json<VectorStore>> {
+) -> Result<Json<VectorStore>> {
     let knowledge = app.engine.knowledge(&scope);
     let collection = found(&knowledge, &id).await?;
     Ok(Json(described(&app, &knowledge, collection).await?))
@@ -322,8 +321,8 @@ pub(crate) async fn update(
     State(app): State<App>,
     Caller(scope): Caller,
     Path(id): Path<String>,
-    JsonObject(body): JsonObject<VectorStoreChangeBody>,
-) -> Handled<Json<VectorStore>> {
+    Json(body): Json<VectorStoreChangeBody>,
+) -> Result<Json<VectorStore>> {
     let knowledge = app.engine.knowledge(&scope);
     check(body.name.as_ref(), body.expires_after.flatten())?;
     let change = CollectionChange {
@@ -345,7 +344,7 @@ pub(crate) async fn delete(
     State(app): State<App>,
     Caller(scope): Caller,
     Path(id): Path<String>,
-) -> Handled<Json<DeletedObject>> {
+) -> Result<Json<DeletedObject>> {
     let store = store_id(&id)?;
     let deleted = app.engine.knowledge(&scope).delete_collection(store).await;
     deleted.map_err(|error| about(error, "vector store", &id))?;

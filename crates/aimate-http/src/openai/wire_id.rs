@@ -1,9 +1,9 @@
 //! Ids as OpenAI writes them: a prefix that says of what they are, and the UUID.
 
-use aimate_core::Error;
+use aimate_core::{Error, ErrorKind};
 use uuid::Uuid;
 
-use crate::error::Result;
+use crate::error::{Failure, Result};
 
 /// Characters of a wrong id that an error repeats.
 const MAX_SHOWN: usize = 100;
@@ -33,6 +33,16 @@ pub(crate) fn of(prefix: &str, noun: &str, text: &str) -> Result<Uuid> {
 /// That there is no `noun` with this id.
 pub(crate) fn missing(noun: &str, text: &str) -> Error {
     Error::not_found(format!("there is no {noun} `{}`", shown(text)))
+}
+
+/// `error`, which says of what is not there that it is the `noun` with this id, as it was
+/// sent.
+pub(crate) fn about(error: Error, noun: &str, id: &str) -> Failure {
+    if error.kind() == ErrorKind::NotFound {
+        missing(noun, id).with_source(error).into()
+    } else {
+        error.into()
+    }
 }
 
 /// What is repeated of an id that somebody sent.
@@ -72,5 +82,12 @@ mod tests {
         let error = of("vs_", "vector store", &long).unwrap_err().error;
         assert_eq!(error.kind(), aimate_core::ErrorKind::NotFound);
         assert!(error.message().len() < 300, "{error}");
+    }
+
+    #[test]
+    fn what_is_not_there_is_named_as_it_was_sent() {
+        let gone = about(Error::missing("collection", 1), "vector store", "vs_1").error;
+        assert_eq!((gone.kind(), gone.message()), (ErrorKind::NotFound, "there is no vector store `vs_1`"));
+        assert_eq!(about(Error::too_large("no"), "vector store", "vs_1").error.kind(), ErrorKind::TooLarge);
     }
 }

@@ -241,7 +241,7 @@ async fn other_media_types_are_refused() {
     }
     let mut request = raw("/v1/embeddings", "x");
     request.headers_mut().remove("content-type");
-    bench.ask(request).await.openai_error(415, "invalid");
+    bench.ask(request).await.openai_error(400, "invalid");
 }
 
 #[tokio::test]

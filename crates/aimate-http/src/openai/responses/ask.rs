@@ -5,7 +5,6 @@ use aimate_core::knowledge::SourcePassage;
 use aimate_core::message::{MessageRole, text_of};
 use aimate_core::run::Run;
 use aimate_core::{ConversationId, Error, ErrorKind, MessageId, Scope};
-use http::StatusCode;
 
 use super::echo::Echo;
 use super::input;
@@ -179,14 +178,12 @@ async fn search(
 
 /// What went wrong when a turn was begun, in OpenAI's terms.
 pub(super) fn refused(error: Error, follows: Option<Followed>) -> Failure {
-    let status = StatusCode::BAD_REQUEST;
     match (error.kind(), follows) {
         // What is named beside it is looked up before.
         (ErrorKind::NotFound, _) => Failure::from(error).coded("model_not_found").of_param("model"),
         (ErrorKind::Conflict, Some(Followed { answer: None, .. })) => {
-            Failure::with_status(error, status).coded("conversation_locked").of_param("conversation")
+            Failure::from(error).coded("conversation_locked").of_param("conversation")
         }
-        (ErrorKind::Conflict, _) => Failure::with_status(error, status),
         (ErrorKind::ContextOverflow, _) => Failure::from(error).of_param("input"),
         _ => renamed(error).into(),
     }

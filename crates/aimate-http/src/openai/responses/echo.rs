@@ -5,8 +5,7 @@ use aimate_core::message::Citation;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-/// `include` for the results of a file search.
-pub(super) const SEARCH_RESULTS: &str = "file_search_call.results";
+use crate::openai::include::SEARCH_RESULTS;
 
 /// What of a request its response repeats, and what the response is made with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

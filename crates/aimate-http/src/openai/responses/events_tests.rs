@@ -290,7 +290,7 @@ fn calls_that_the_server_makes_end_when_they_return() {
 fn search_is_the_first_item_and_its_sources_come_before_the_text_is_done() {
     let echo = Echo {
         queries: Some(vec!["boiler".into()]),
-        include: vec![super::super::echo::SEARCH_RESULTS.into()],
+        include: vec![crate::openai::include::SEARCH_RESULTS.into()],
         ..Echo::default()
     };
     let found = vec![passage(1), passage(2)];

@@ -4,12 +4,11 @@
 use aimate_core::{Error, Slice};
 use utoipa::IntoParams;
 
-use super::request;
 use super::word::one_of;
 use crate::error::Result;
 use crate::openai::cursor_list::CursorList;
 use crate::openai::item::Item;
-use crate::openai::wire_id;
+use crate::openai::{include, wire_id};
 
 /// Items of a page where the caller does not say, and at most.
 const LIMITS: (usize, usize) = (20, 100);
@@ -67,7 +66,7 @@ impl RetrieveQuery {
                 _ => {}
             }
         }
-        read.include = request::include(Some(read.include))?;
+        read.include = include::read(read.include)?;
         Ok(read)
     }
 }
@@ -88,7 +87,7 @@ impl InputItemQuery {
                     read.order = Some(value);
                 }
                 "after" => read.after = Some(value),
-                "include" | "include[]" => drop(request::include(Some(vec![value]))?),
+                "include" | "include[]" => drop(include::read(vec![value])?),
                 _ => {}
             }
         }

@@ -1,7 +1,5 @@
 //! What `POST /v1/responses` takes, and what is made of it.
 
-use std::collections::HashSet;
-
 use aimate_core::provider::{Sampling, ToolChoice, ToolSpec};
 use aimate_core::{ConversationId, Error, RunId};
 use serde::{Deserialize, Serialize};
@@ -16,31 +14,17 @@ use super::tool::{Offered, offered};
 use super::word::one_of;
 use crate::error::{Failure, Result};
 use crate::openai::number::Whole;
-use crate::openai::wire_id;
+use crate::openai::{attribute, include, wire_id};
 
 /// Items of one request at most.
 const MAX_ITEMS: usize = 10_000;
 /// Bytes of `input` at most, as JSON.
 const MAX_INPUT: usize = 16 * 1024 * 1024;
-/// Pairs of `metadata` at most, and characters of their keys and values.
-const METADATA: (usize, usize, usize) = (16, 64, 512);
 /// Characters of an identifier of the caller's own at most.
 const MAX_IDENTIFIER: usize = 512;
 /// Tokens of an answer at least.
 const MIN_OUTPUT: i64 = 16;
-/// What may be included in a response.
-const INCLUDE: [&str; 9] = [
-    super::echo::SEARCH_RESULTS,
-    "web_search_call.results",
-    "web_search_call.action.sources",
-    "message.input_image.image_url",
-    "computer_call_output.output.image_url",
-    "code_interpreter_call.outputs",
-    "reasoning.encrypted_content",
-    "message.output_text.logprobs",
-    "mcp_call.results",
-];
-const EFFORTS: [&str; 6] = ["none", "minimal", "low", "medium", "high", "xhigh"];
+const EFFORTS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 const SUMMARIES: [&str; 3] = ["auto", "concise", "detailed"];
 
 /// A question to a model, and how it is to be answered. Fields that are not listed are
@@ -239,7 +223,7 @@ impl ResponseBody {
         echo.set("background", background);
         let is_cut = truncation(self.truncation.as_deref(), self.context_management.as_deref())?;
         echo.set("truncation", if is_cut { "auto" } else { "disabled" });
-        echo.include = include(self.include)?;
+        echo.include = include::read(self.include.unwrap_or_default())?;
         let (response_format, text) = format::read(self.text)?;
         echo.set("text", text);
         let Offered { tools, tool_choice, search } = offered(self.tools, self.tool_choice, &mut echo)?;
@@ -267,7 +251,7 @@ impl ResponseBody {
             }
             _ => return Err(Error::field("top_logprobs", "must be 0 to 20").into()),
         }
-        echo.set("metadata", metadata(self.metadata)?);
+        echo.set("metadata", attribute::metadata(self.metadata.unwrap_or_default())?);
         for (name, value) in [
             ("safety_identifier", self.safety_identifier),
             ("prompt_cache_key", self.prompt_cache_key),
@@ -413,20 +397,6 @@ fn truncation(given: Option<&str>, steps: Option<&[Value]>) -> Result<bool> {
     }
 }
 
-/// What is to be included.
-///
-/// # Errors
-/// `Invalid` for what is not known.
-pub(super) fn include(given: Option<Vec<String>>) -> Result<Vec<String>> {
-    let given = given.unwrap_or_default();
-    if let Some(n) = given.iter().position(|one| !INCLUDE.contains(&one.as_str())) {
-        let known = INCLUDE.map(|one| format!("`{one}`")).join(", ");
-        return Err(Error::field(format!("include[{n}]"), format!("must be one of {known}")).into());
-    }
-    let mut seen = HashSet::new();
-    Ok(given.iter().filter(|one| seen.insert(one.as_str())).cloned().collect())
-}
-
 fn at_least(name: &str, given: Option<Whole>, least: i64) -> Result<Option<u32>> {
     let Some(Whole(number)) = given else { return Ok(None) };
     if number < least {
@@ -441,30 +411,6 @@ fn reasoning(given: Option<ReasoningBody>, echo: &mut Echo) -> Result<Option<Str
     one_of("reasoning.summary", summary.as_deref(), &SUMMARIES)?;
     echo.set("reasoning", json!({"effort": effort, "summary": summary}));
     Ok(effort)
-}
-
-fn metadata(given: Option<Map<String, Value>>) -> Result<Map<String, Value>> {
-    let given = given.unwrap_or_default();
-    let (pairs, key_length, value_length) = METADATA;
-    if given.len() > pairs {
-        let count = given.len();
-        return Err(Error::field("metadata", format!("has {count} pairs; the most is {pairs}")).into());
-    }
-    for (key, value) in &given {
-        let path = || format!("metadata.{}", wire_id::shown(key));
-        if key.chars().count() > key_length {
-            let why = format!("its key has more than {key_length} characters");
-            return Err(Error::field(path(), why).into());
-        }
-        match value {
-            Value::String(text) if text.chars().count() <= value_length => {}
-            Value::String(_) => {
-                return Err(Error::field(path(), format!("has more than {value_length} characters")).into());
-            }
-            _ => return Err(Error::field(path(), "must be a text").into()),
-        }
-    }
-    Ok(given)
 }
 
 #[cfg(test)]

@@ -9,12 +9,12 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::super::cursor_list::{CursorList, CursorQuery};
-use super::super::refusal::{Handled, JsonObject, about};
-use super::super::wire_id;
+use super::super::wire_id::{self, about};
 use super::file::{RULES, StatusQuery, StoreFileBody, VectorStoreFile, polled};
 use super::strategy::ChunkingStrategy;
 use super::{FileCounts, STORE, found, usable, wait};
 use crate::app::App;
+use crate::error::Result;
 use crate::json::Json;
 use crate::path::{Path, Query};
 use crate::scope::Caller;
@@ -90,7 +90,7 @@ pub(crate) struct FileBatchBody {
 }
 
 impl FileBatchBody {
-    fn files(self) -> Handled<Vec<StoreFileBody>> {
+    fn files(self) -> Result<Vec<StoreFileBody>> {
         let (field, files) = match (self.file_ids, self.files) {
             (Some(_), Some(_)) => {
                 return Err(Error::field("files", "and `file_ids` are mutually exclusive").into());
@@ -107,7 +107,7 @@ impl FileBatchBody {
     }
 }
 
-fn batch_id(text: &str) -> Handled<FileBatchId> {
+fn batch_id(text: &str) -> Result<FileBatchId> {
     Ok(FileBatchId(wire_id::of(BATCH, "file batch", text)?))
 }
 
@@ -119,8 +119,8 @@ pub(crate) async fn create(
     State(app): State<App>,
     Caller(scope): Caller,
     Path(store): Path<String>,
-    JsonObject(mut body): JsonObject<FileBatchBody>,
-) -> Handled<Response> {
+    Json(mut body): Json<FileBatchBody>,
+) -> Result<Response> {
     let knowledge = app.engine.knowledge(&scope);
     let collection = usable(&app, &knowledge, &store).await?;
     let (attributes, strategy) = (body.attributes.take(), body.chunking_strategy);
@@ -149,7 +149,7 @@ pub(crate) async fn get(
     State(app): State<App>,
     Caller(scope): Caller,
     Path((store, id)): Path<(String, String)>,
-) -> Handled<Response> {
+) -> Result<Response> {
     let knowledge = app.engine.knowledge(&scope);
     let collection = found(&knowledge, &store).await?;
     let batch = knowledge.batch(collection.id, batch_id(&id)?).await;
@@ -166,7 +166,7 @@ pub(crate) async fn cancel(
     State(app): State<App>,
     Caller(scope): Caller,
     Path((store, id)): Path<(String, String)>,
-) -> Handled<Json<VectorStoreFileBatch>> {
+) -> Result<Json<VectorStoreFileBatch>> {
     let knowledge = app.engine.knowledge(&scope);
     let collection = found(&knowledge, &store).await?;
     let batch = knowledge.cancel_batch(collection.id, batch_id(&id)?).await;
@@ -184,7 +184,7 @@ pub(crate) async fn files(
     Path((store, id)): Path<(String, String)>,
     Query(query): Query<CursorQuery>,
     Query(status): Query<StatusQuery>,
-) -> Handled<Json<CursorList<VectorStoreFile>>> {
+) -> Result<Json<CursorList<VectorStoreFile>>> {
     let knowledge = app.engine.knowledge(&scope);
     let collection = found(&knowledge, &store).await?;
     let filter = AttachmentFilter { status: status.status()?, batch: Some(batch_id(&id)?) };

@@ -14,13 +14,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
+use super::super::attribute;
 use super::super::cursor_list::{CursorList, CursorQuery, CursorRules};
 use super::super::file::{DeletedObject, FILE, file_id};
-use super::super::refusal::{Handled, JsonObject, about};
-use super::super::wire_id;
+use super::super::wire_id::{self, about};
 use super::strategy::ChunkingStrategy;
-use super::{MAX_WAIT, STORE, attribute, found, usable};
+use super::{MAX_WAIT, STORE, found, usable};
 use crate::app::App;
+use crate::error::Result;
 use crate::json::Json;
 use crate::path::{Path, Query};
 use crate::scope::Caller;
@@ -145,7 +146,7 @@ impl StoreFileBody {
         self,
         attributes: Option<&Map<String, Value>>,
         strategy: Option<ChunkingStrategy>,
-    ) -> Handled<NewAttachment> {
+    ) -> Result<NewAttachment> {
         let attributes = self.attributes.or_else(|| attributes.cloned()).unwrap_or_default();
         Ok(NewAttachment {
             file: file_id(&self.file_id)?,
@@ -172,14 +173,14 @@ pub(crate) struct StatusQuery {
 }
 
 impl StatusQuery {
-    pub(super) fn status(&self) -> Handled<Option<AttachmentStatus>> {
+    pub(super) fn status(&self) -> Result<Option<AttachmentStatus>> {
         let status = self.filter.as_deref().map(str::parse::<AttachmentStatus>).transpose();
         status.map_err(|error| aimate_core::Error::field("filter", error.message()).into())
     }
 }
 
 /// The document that the client means.
-async fn attached(knowledge: &Knowledge, store: &str, file: &str) -> Handled<Document> {
+async fn attached(knowledge: &Knowledge, store: &str, file: &str) -> Result<Document> {
     let collection = found(knowledge, store).await?;
     let document = knowledge.attached(collection.id, file_id(file)?).await;
     document.map_err(|error| about(error, "file in the vector store", file))
@@ -193,8 +194,8 @@ pub(crate) async fn create(
     State(app): State<App>,
     Caller(scope): Caller,
     Path(store): Path<String>,
-    JsonObject(body): JsonObject<StoreFileBody>,
-) -> Handled<Response> {
+    Json(body): Json<StoreFileBody>,
+) -> Result<Response> {
     let knowledge = app.engine.knowledge(&scope);
     let collection = usable(&app, &knowledge, &store).await?;
     let id = body.file_id.clone();
@@ -220,7 +221,7 @@ pub(crate) async fn list(
     Path(store): Path<String>,
     Query(query): Query<CursorQuery>,
     Query(status): Query<StatusQuery>,
-) -> Handled<Json<CursorList<VectorStoreFile>>> {
+) -> Result<Json<CursorList<VectorStoreFile>>> {
     let knowledge = app.engine.knowledge(&scope);
     let collection = found(&knowledge, &store).await?;
     let filter = AttachmentFilter { status: status.status()?, batch: None };
@@ -237,7 +238,7 @@ pub(crate) async fn get(
     State(app): State<App>,
     Caller(scope): Caller,
     Path((store, file)): Path<(String, String)>,
-) -> Handled<Response> {
+) -> Result<Response> {
     let document = attached(&app.engine.knowledge(&scope), &store, &file).await?;
     Ok(VectorStoreFile::new(&document).respond())
 }
@@ -251,8 +252,8 @@ pub(crate) async fn update(
     State(app): State<App>,
     Caller(scope): Caller,
     Path((store, file)): Path<(String, String)>,
-    JsonObject(body): JsonObject<AttributesBody>,
-) -> Handled<Response> {
+    Json(body): Json<AttributesBody>,
+) -> Result<Response> {
     let knowledge = app.engine.knowledge(&scope);
     let document = attached(&knowledge, &store, &file).await?;
     let attributes = attribute::attributes(body.attributes.unwrap_or_default())?;
@@ -270,7 +271,7 @@ pub(crate) async fn delete(
     State(app): State<App>,
     Caller(scope): Caller,
     Path((store, file)): Path<(String, String)>,
-) -> Handled<Json<DeletedObject>> {
+) -> Result<Json<DeletedObject>> {
     let knowledge = app.engine.knowledge(&scope);
     let document = attached(&knowledge, &store, &file).await?;
     let key: FileId = document.key();
@@ -331,7 +332,7 @@ pub(crate) async fn content(
     State(app): State<App>,
     Caller(scope): Caller,
     Path((store, file)): Path<(String, String)>,
-) -> Handled<Json<FileContentPage>> {
+) -> Result<Json<FileContentPage>> {
     let knowledge = app.engine.knowledge(&scope);
     let document = attached(&knowledge, &store, &file).await?;
     let text = text(&knowledge, &document).await;

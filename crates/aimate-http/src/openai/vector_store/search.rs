@@ -8,11 +8,12 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::super::file::FILE;
-use super::super::refusal::{Handled, JsonObject, about};
-use super::super::wire_id;
+use super::super::wire_id::{self, about};
+use super::super::{attribute, attribute_filter};
 use super::file::ContentText;
-use super::{attribute, filter, usable};
+use super::usable;
 use crate::app::App;
+use crate::error::Result;
 use crate::json::Json;
 use crate::path::Path;
 use crate::scope::Caller;
@@ -124,7 +125,7 @@ impl StoreSearchBody {
                 .filters
                 .as_ref()
                 .filter(|filters| !filters.is_null())
-                .map(filter::parse)
+                .map(|filters| attribute_filter::read(filters, "filters"))
                 .transpose()?,
             limit: self.max_num_results,
             min_score: threshold,
@@ -140,8 +141,8 @@ pub(crate) async fn search(
     State(app): State<App>,
     Caller(scope): Caller,
     Path(store): Path<String>,
-    JsonObject(body): JsonObject<StoreSearchBody>,
-) -> Handled<Json<StoreSearchResults>> {
+    Json(body): Json<StoreSearchBody>,
+) -> Result<Json<StoreSearchResults>> {
     let knowledge = app.engine.knowledge(&scope);
     let collection = usable(&app, &knowledge, &store).await?;
     let search = body.search()?;

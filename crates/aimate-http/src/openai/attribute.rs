@@ -1,7 +1,10 @@
-//! Attributes of files and metadata of vector stores: small maps, within OpenAI's bounds.
+//! Attributes of files, and metadata of what OpenAI's clients keep: small maps, within OpenAI's
+//! bounds.
 
 use aimate_core::{Error, Result};
 use serde_json::{Map, Value};
+
+use super::wire_id;
 
 /// Keys at most.
 const MAX_KEYS: usize = 16;
@@ -14,7 +17,7 @@ const MAX_TEXT: usize = 512;
 ///
 /// # Errors
 /// `Invalid`, naming the key.
-pub(super) fn attributes(map: Map<String, Value>) -> Result<Map<String, Value>> {
+pub(crate) fn attributes(map: Map<String, Value>) -> Result<Map<String, Value>> {
     check("attributes", map, "a string, number or boolean", |value| {
         value.is_string() || value.is_number() || value.is_boolean()
     })
@@ -24,7 +27,7 @@ pub(super) fn attributes(map: Map<String, Value>) -> Result<Map<String, Value>> 
 ///
 /// # Errors
 /// `Invalid`, naming the key.
-pub(super) fn metadata(map: Map<String, Value>) -> Result<Map<String, Value>> {
+pub(crate) fn metadata(map: Map<String, Value>) -> Result<Map<String, Value>> {
     check("metadata", map, "a string", Value::is_string)
 }
 
@@ -38,8 +41,7 @@ fn check(
         return Err(Error::field(field, format!("has {} keys; the most is {MAX_KEYS}", map.len())));
     }
     for (key, value) in &map {
-        let shown: String = key.chars().take(MAX_KEY).collect();
-        let wrong = |message: String| Err(Error::field(format!("{field}.{shown}"), message));
+        let wrong = |message: String| Err(Error::field(format!("{field}.{}", wire_id::shown(key)), message));
         let length = key.chars().count();
         if length == 0 || length > MAX_KEY {
             return wrong(format!("is a key of {length} characters; it needs 1 to {MAX_KEY}"));
@@ -56,12 +58,12 @@ fn check(
 }
 
 /// What of a document's metadata is an attribute: `/api/v1` takes more.
-pub(super) fn of_document(metadata: &Map<String, Value>) -> Map<String, Value> {
+pub(crate) fn of_document(metadata: &Map<String, Value>) -> Map<String, Value> {
     shown(metadata, |value| value.is_string() || value.is_number() || value.is_boolean())
 }
 
 /// What of a collection's metadata is a text.
-pub(super) fn texts(metadata: &Map<String, Value>) -> Map<String, Value> {
+pub(crate) fn texts(metadata: &Map<String, Value>) -> Map<String, Value> {
     shown(metadata, Value::is_string)
 }
 
