@@ -174,6 +174,9 @@ pub struct Citation {
     /// The document; absent for a source of the application's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document_id: Option<DocumentId>,
+    /// The file that the document was attached from; absent for one that was added by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_id: Option<FileId>,
     /// The chunk of the document.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chunk_id: Option<ChunkId>,
@@ -212,6 +215,7 @@ impl Citation {
         Self {
             n,
             document_id: Some(document),
+            file_id: None,
             chunk_id: Some(chunk),
             title: title.to_owned(),
             source: None,

@@ -81,6 +81,7 @@ pub async fn every_part_reads_back(stores: &Stores) {
         Part::Citation(Citation {
             n: 1,
             document_id: Some(id()),
+            file_id: Some(id()),
             chunk_id: Some(id()),
             title: "t".into(),
             source: None,
@@ -96,6 +97,7 @@ pub async fn every_part_reads_back(stores: &Stores) {
         Part::Citation(Citation {
             n: 2,
             document_id: None,
+            file_id: None,
             chunk_id: None,
             title: "t".into(),
             source: Some("ticket:42".into()),

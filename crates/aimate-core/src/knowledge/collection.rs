@@ -74,8 +74,7 @@ impl Collection {
 
     /// When it expires, if nobody uses it before.
     pub fn expires_at(&self) -> Option<Timestamp> {
-        let day = Duration::from_secs(24 * 60 * 60);
-        self.expires_after_days.map(|days| self.last_active_at.plus(day * days))
+        expiry(self.expires_after_days, self.last_active_at)
     }
 
     /// Whether it has expired by `now`.
@@ -100,6 +99,23 @@ pub struct CollectionConfig {
     pub chunking: Chunking,
     /// The active space and its model, if it has one.
     pub space: Option<(SpaceId, EmbeddingModel)>,
+    /// Days without use after which it expires, if it does.
+    pub expires_after_days: Option<u32>,
+    /// When it was last used, to the minute.
+    pub last_active_at: Timestamp,
+}
+
+impl CollectionConfig {
+    /// Whether it has expired by `now`.
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        expiry(self.expires_after_days, self.last_active_at).is_some_and(|at| at <= now)
+    }
+}
+
+/// When a collection expires that was last used at `last_active_at`.
+fn expiry(after_days: Option<u32>, last_active_at: Timestamp) -> Option<Timestamp> {
+    let day = Duration::from_secs(24 * 60 * 60);
+    after_days.map(|days| last_active_at.plus(day * days))
 }
 
 /// Parameters for creating a collection.

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::{Chunk, Filter};
 use crate::error::Result;
-use crate::id::{ChunkId, CollectionId, SpaceId};
+use crate::id::{ChunkId, CollectionId, FileId, SpaceId};
 use crate::scope::Scope;
 
 /// Where a search looks.
@@ -53,6 +53,8 @@ pub struct Passage {
     pub title: String,
     /// The document's name.
     pub name: String,
+    /// The file that the document was attached from; `None` for one that was added by itself.
+    pub file_id: Option<FileId>,
 }
 
 /// Finds chunks. Every method sees what is the scope's user's or shared by the tenant:

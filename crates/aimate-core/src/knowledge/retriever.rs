@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::SearchHit;
 use crate::error::Result;
-use crate::id::{ChunkId, DocumentId};
+use crate::id::{ChunkId, DocumentId, FileId};
 use crate::scope::Scope;
 
 /// A passage of the application's own, for a model to answer from. It is cited as
@@ -55,6 +55,8 @@ pub struct SourcePassage {
 pub struct PassageChunk {
     /// The document.
     pub document_id: DocumentId,
+    /// The file that the document was attached from; `None` for one that was added by itself.
+    pub file_id: Option<FileId>,
     /// The chunk; one that is not the user's is left out.
     pub chunk_id: ChunkId,
     /// First character of the passage in the document's text.
@@ -99,7 +101,7 @@ impl SourcePassage {
 /// What a search of the knowledge found, to be given with passages of other sources.
 impl From<SearchHit> for SourcePassage {
     fn from(hit: SearchHit) -> Self {
-        let SearchHit { document_id, chunk_id, start, .. } = hit;
+        let SearchHit { document_id, file_id, chunk_id, start, .. } = hit;
         Self {
             source: document_id.to_string(),
             text: hit.text,
@@ -107,7 +109,7 @@ impl From<SearchHit> for SourcePassage {
             url: None,
             page: hit.page,
             score: Some(hit.score.into()),
-            chunk: Some(PassageChunk { document_id, chunk_id, start }),
+            chunk: Some(PassageChunk { document_id, file_id, chunk_id, start }),
         }
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Filter;
 use crate::error::{Error, Result};
-use crate::id::{ChunkId, CollectionId, DocumentId};
+use crate::id::{ChunkId, CollectionId, DocumentId, FileId};
 use crate::text::names;
 
 /// Hits of a search at most.
@@ -151,6 +151,9 @@ impl SearchRequest {
 pub struct SearchHit {
     /// The document.
     pub document_id: DocumentId,
+    /// The file that the document was attached from; absent for one that was added by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_id: Option<FileId>,
     /// The chunk.
     pub chunk_id: ChunkId,
     /// The collection.

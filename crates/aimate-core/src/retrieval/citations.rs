@@ -335,6 +335,7 @@ mod tests {
         Citation {
             n,
             document_id: Some(uuid::Uuid::nil().into()),
+            file_id: None,
             chunk_id: Some(uuid::Uuid::nil().into()),
             title: "Manual".to_owned(),
             source: None,

@@ -213,6 +213,7 @@ fn citation(hit: SearchHit) -> Citation {
     Citation {
         n: 0,
         document_id: Some(hit.document_id),
+        file_id: hit.file_id,
         chunk_id: Some(hit.chunk_id),
         title: hit.title,
         source: None,

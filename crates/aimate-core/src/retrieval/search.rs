@@ -303,9 +303,10 @@ fn explain(terms: Terms, text: &TextResults, vector: VectorResults) -> SearchExp
 }
 
 fn hit(passage: Passage, candidate: Candidate, explain: bool) -> SearchHit {
-    let Passage { chunk, collection, title, .. } = passage;
+    let Passage { chunk, collection, title, file_id, .. } = passage;
     SearchHit {
         document_id: chunk.document_id,
+        file_id,
         chunk_id: chunk.id,
         collection_id: collection,
         title,

@@ -189,6 +189,7 @@ pub(super) fn citation(passage: SourcePassage) -> Citation {
     Citation {
         n: 0,
         document_id: passage.chunk.map(|chunk| chunk.document_id),
+        file_id: passage.chunk.and_then(|chunk| chunk.file_id),
         chunk_id: passage.chunk.map(|chunk| chunk.chunk_id),
         title: title.unwrap_or_else(|| one_line(&passage.source)),
         source: passage.chunk.is_none().then_some(passage.source),

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use aimate_core::engine::Knowledge;
 use aimate_core::knowledge::{
-    AttachmentCounts, AttachmentFilter, AttachmentStatus, Collection, CollectionChange, FileBatch,
-    NewAttachment, NewCollection,
+    AttachmentCounts, AttachmentFilter, AttachmentStatus, Collection, CollectionChange, CollectionConfig,
+    FileBatch, NewAttachment, NewCollection,
 };
 use aimate_core::{CollectionId, Error, IdRange, Order, Timestamp};
 use axum::extract::State;
@@ -200,13 +200,13 @@ async fn described(app: &App, knowledge: &Knowledge, collection: Collection) -> 
 }
 
 /// The store that the client means by `id`.
-async fn found(knowledge: &Knowledge, id: &str) -> Result<Collection> {
-    let collection = knowledge.collection(&store_id(id)?.to_string()).await;
+async fn found(knowledge: &Knowledge, id: &str) -> Result<CollectionConfig> {
+    let collection = knowledge.collection_config(store_id(id)?).await;
     collection.map_err(|error| about(error, "vector store", id))
 }
 
 /// The same, of one that is to be used.
-async fn usable(app: &App, knowledge: &Knowledge, id: &str) -> Result<Collection> {
+pub(super) async fn usable(app: &App, knowledge: &Knowledge, id: &str) -> Result<CollectionConfig> {
     let collection = found(knowledge, id).await?;
     if collection.has_expired(app.engine.sources().now()) {
         let id = wire_id::shown(id);
@@ -309,7 +309,8 @@ pub(crate) async fn get(
     Path(id): Path<String>,
 ) -> Result<Json<VectorStore>> {
     let knowledge = app.engine.knowledge(&scope);
-    let collection = found(&knowledge, &id).await?;
+    let collection = knowledge.collection(&store_id(&id)?.to_string()).await;
+    let collection = collection.map_err(|error| about(error, "vector store", &id))?;
     Ok(Json(described(&app, &knowledge, collection).await?))
 }
 

@@ -39,6 +39,7 @@ async fn search_comes_first_and_the_answer_cites_it() {
     let first = results(&response)[0];
     assert!(first["text"].as_str().unwrap().contains("serviced in May"));
     assert!((0.0..=1.0).contains(&first["score"].as_f64().unwrap()));
+    assert_eq!((&first["filename"], &first["attributes"]), (&json!("boiler.md"), &json!({"year": 2025})));
     let annotation = &response["output"][1]["content"][0]["annotations"][0];
     assert_eq!((&annotation["type"], &annotation["file_id"]), (&json!("file_citation"), &first["file_id"]));
     assert_eq!(annotation["index"], 22);
@@ -105,7 +106,11 @@ async fn choice_of_none_searches_nothing() {
 async fn unknown_store_is_not_found() {
     let (library, _) = library(&[]).await;
     for store in ["vs_0190a5d27c1e7cc398c4dc0c0c07398f", "vs_1"] {
-        library.bench.post("/v1/responses", search(store, json!({}))).await.openai_error(404, "not_found");
+        for path in ["/v1/responses", "/v1/responses/input_tokens"] {
+            let reply = library.bench.post(path, search(store, json!({}))).await;
+            let error = reply.openai_error(404, "not_found");
+            assert!(error["message"].as_str().unwrap().contains(store), "{error}");
+        }
     }
     let tool = json!({"type": "file_search", "vector_store_ids": ["vs_0190a5d27c1e7cc398c4dc0c0c07398f"], "filters": {"type": "is"}});
     let error = library.bench.post("/v1/responses", with(ask("a"), json!({"tools": [tool]}))).await;

@@ -126,7 +126,7 @@ const LIST_OF_WORKSPACE: Sql = Sql::Same(
 /// The configuration of a collection: what reading and searching need, without
 /// what is counted; and what the user may do in its workspace.
 const CONFIG: Sql = Sql::Same(
-    "SELECT c.id, c.user_id, c.name, c.chunk_size, c.chunk_overlap, s.id AS space_id, s.model, s.dimensions, s.version, \
+    "SELECT c.id, c.user_id, c.name, c.chunk_size, c.chunk_overlap, c.expires_after_days, c.last_active_at, s.id AS space_id, s.model, s.dimensions, s.version, \
      (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 \
      AND a.workspace_id = c.workspace_id) AS role \
      FROM collections c LEFT JOIN spaces s \
@@ -135,7 +135,7 @@ const CONFIG: Sql = Sql::Same(
         FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL)",
 );
 const NEWEST_CONFIGS: Sql = Sql::Same(
-    "SELECT c.id, c.user_id, c.name, c.chunk_size, c.chunk_overlap, s.id AS space_id, s.model, s.dimensions, s.version, \
+    "SELECT c.id, c.user_id, c.name, c.chunk_size, c.chunk_overlap, c.expires_after_days, c.last_active_at, s.id AS space_id, s.model, s.dimensions, s.version, \
      (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 \
      AND a.workspace_id = c.workspace_id) AS role \
      FROM collections c LEFT JOIN spaces s \
@@ -146,7 +146,7 @@ const NEWEST_CONFIGS: Sql = Sql::Same(
      ORDER BY c.id DESC LIMIT $3",
 );
 const CONFIGS: Sql = Sql::Each {
-    sqlite: "SELECT c.id, c.user_id, c.name, c.chunk_size, c.chunk_overlap, s.id AS space_id, s.model, s.dimensions, s.version, \
+    sqlite: "SELECT c.id, c.user_id, c.name, c.chunk_size, c.chunk_overlap, c.expires_after_days, c.last_active_at, s.id AS space_id, s.model, s.dimensions, s.version, \
      (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 \
      AND a.workspace_id = c.workspace_id) AS role \
      FROM collections c LEFT JOIN spaces s \
@@ -154,7 +154,7 @@ const CONFIGS: Sql = Sql::Each {
      WHERE c.tenant_id = $1 AND c.id IN (SELECT unhex(value) FROM json_each($3)) \
      AND (c.workspace_id IS NULL AND c.user_id IN ($2, $4) OR (SELECT a.role \
         FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL)",
-    postgres: "SELECT c.id, c.user_id, c.name, c.chunk_size, c.chunk_overlap, s.id AS space_id, s.model, s.dimensions, s.version, \
+    postgres: "SELECT c.id, c.user_id, c.name, c.chunk_size, c.chunk_overlap, c.expires_after_days, c.last_active_at, s.id AS space_id, s.model, s.dimensions, s.version, \
      (SELECT a.role FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 \
      AND a.workspace_id = c.workspace_id) AS role \
      FROM collections c LEFT JOIN spaces s \
@@ -164,12 +164,12 @@ const CONFIGS: Sql = Sql::Each {
 };
 /// In no workspace, where names are others'.
 const CONFIGS_BY_NAME: Sql = Sql::Each {
-    sqlite: "SELECT c.id, c.user_id, c.name, c.chunk_size, c.chunk_overlap, s.id AS space_id, s.model, s.dimensions, s.version, NULL AS role \
+    sqlite: "SELECT c.id, c.user_id, c.name, c.chunk_size, c.chunk_overlap, c.expires_after_days, c.last_active_at, s.id AS space_id, s.model, s.dimensions, s.version, NULL AS role \
      FROM collections c LEFT JOIN spaces s \
      ON s.tenant_id = c.tenant_id AND s.collection_id = c.id AND s.status = 'active' \
      WHERE c.tenant_id = $1 AND c.user_id IN ($2, $4) AND c.workspace_id IS NULL \
      AND c.name IN (SELECT value FROM json_each($3))",
-    postgres: "SELECT c.id, c.user_id, c.name, c.chunk_size, c.chunk_overlap, s.id AS space_id, s.model, s.dimensions, s.version, NULL AS role \
+    postgres: "SELECT c.id, c.user_id, c.name, c.chunk_size, c.chunk_overlap, c.expires_after_days, c.last_active_at, s.id AS space_id, s.model, s.dimensions, s.version, NULL AS role \
      FROM collections c LEFT JOIN spaces s \
      ON s.tenant_id = c.tenant_id AND s.collection_id = c.id AND s.status = 'active' \
      WHERE c.tenant_id = $1 AND c.user_id IN ($2, $4) AND c.workspace_id IS NULL AND c.name = ANY($3)",
@@ -276,6 +276,8 @@ fn config(row: &Row) -> Result<CollectionConfig> {
         role,
         chunking,
         space,
+        expires_after_days: row.maybe("expires_after_days")?,
+        last_active_at: row.get("last_active_at")?,
     })
 }
 

@@ -17,14 +17,14 @@ use crate::database::{Sql, each};
 
 const PASSAGES: Sql = Sql::Each {
     sqlite: "SELECT k.id, k.document_id, k.position, k.content, k.headings, k.page, k.starts_at, k.ends_at, \
-        d.collection_id, d.title, d.name FROM chunks k \
+        d.collection_id, d.title, d.name, d.file_id FROM chunks k \
         JOIN documents d ON d.tenant_id = k.tenant_id AND d.id = k.document_id \
         WHERE k.tenant_id = $1 AND d.segment_id IS NOT NULL \
         AND k.id IN (SELECT unhex(value) FROM json_each($3)) AND (SELECT c.workspace_id IS NULL AND c.user_id IN ($2, $4) OR (SELECT a.role \
         FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) \
         IS NOT NULL FROM collections c WHERE c.tenant_id = $1 AND c.id = d.collection_id)",
     postgres: "SELECT k.id, k.document_id, k.position, k.content, k.headings, k.page, k.starts_at, k.ends_at, \
-        d.collection_id, d.title, d.name FROM chunks k \
+        d.collection_id, d.title, d.name, d.file_id FROM chunks k \
         JOIN documents d ON d.tenant_id = k.tenant_id AND d.id = k.document_id \
         WHERE k.tenant_id = $1 AND d.segment_id IS NOT NULL AND k.id = ANY($3) \
         AND (SELECT c.workspace_id IS NULL AND c.user_id IN ($2, $4) OR (SELECT a.role \

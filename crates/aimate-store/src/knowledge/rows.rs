@@ -62,6 +62,7 @@ pub(super) fn passage(row: &Row) -> Result<Passage> {
         collection: row.get("collection_id")?,
         title: row.get("title")?,
         name: row.get("name")?,
+        file_id: row.maybe("file_id")?,
     })
 }
 

@@ -74,7 +74,7 @@ const DELETE: Sql = Sql::Same(
 /// the space.
 const MISSING: Sql = Sql::Same(
     "SELECT g.id AS segment_id, k.id, k.document_id, k.position, k.content, k.headings, k.page, k.starts_at, \
-     k.ends_at, d.collection_id, d.title, d.name \
+     k.ends_at, d.collection_id, d.title, d.name, d.file_id \
      FROM segments g CROSS JOIN documents d CROSS JOIN chunks k WHERE g.tenant_id = $1 \
      AND g.collection_id = (SELECT c.id FROM spaces s JOIN collections c \
      ON c.tenant_id = s.tenant_id AND c.id = s.collection_id \

@@ -62,7 +62,7 @@ impl Knowledge {
         self.engine.accepting()?;
         let inner = &self.engine.inner;
         let owner = self.owner_of(collection).await?;
-        self.use_collection(collection).await?;
+        self.use_collections(&[collection]).await?;
         let now = inner.sources.now();
         let mut once: Vec<NewAttachment> = Vec::with_capacity(files.len());
         let mut known = std::collections::HashSet::new();
@@ -88,21 +88,25 @@ impl Knowledge {
         stored.await.map_err(|error| Error::internal("the files could not be attached").with_source(error))?
     }
 
-    /// Notes that a collection is used, for its expiry.
+    /// Notes that collections are used, for their expiry.
     ///
     /// # Errors
-    /// `NotFound` if it is not there, or has expired.
-    pub(super) async fn use_collection(&self, id: CollectionId) -> Result<Collection> {
+    /// `NotFound` if one is not there, or has expired.
+    pub(super) async fn use_collections(&self, ids: &[CollectionId]) -> Result<()> {
         let inner = &self.engine.inner;
         let now = inner.sources.now();
-        let collection = inner.stores.collections.get(&self.scope, id).await?;
-        if collection.has_expired(now) {
+        let wanted: Vec<String> = ids.iter().map(ToString::to_string).collect();
+        let found = inner.stores.collections.configs(&self.scope, &wanted).await?;
+        if let Some(expired) = found.iter().find(|config| config.has_expired(now)) {
             return Err(Error::not_found(format!(
-                "collection {id} has expired, since nobody used it; change it to use it again"
+                "collection {} has expired, since nobody used it; change it to use it again",
+                expired.id
             )));
         }
-        inner.stores.collections.touch(&self.scope, id, now).await?;
-        Ok(collection)
+        for config in found {
+            inner.stores.collections.touch(&self.scope, config.id, now).await?;
+        }
+        Ok(())
     }
 
     /// Waits until each of some documents is `ready` or `failed`, but no longer than

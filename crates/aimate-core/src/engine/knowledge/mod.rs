@@ -178,6 +178,15 @@ impl Knowledge {
         })
     }
 
+    /// The configuration of the collection with this id: nothing is counted for it.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn collection_config(&self, id: CollectionId) -> Result<CollectionConfig> {
+        self.engine.admit(&self.scope).await?;
+        self.engine.inner.stores.collections.config(&self.scope, id).await
+    }
+
     /// The collection of this name, made with defaults if there is none. Where there is
     /// only a shared one, which the user may not add to, one of their own is made.
     ///

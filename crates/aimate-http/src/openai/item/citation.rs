@@ -5,6 +5,7 @@ use aimate_core::message::Citation;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::super::file::FILE;
 use super::super::wire_id;
 
 /// A place in a text, and what it relies on.
@@ -59,10 +60,12 @@ pub(crate) fn annotations(text: &str, citations: &[&Citation]) -> Vec<Annotation
     places.into_iter().filter_map(annotation).collect()
 }
 
-/// The id of the file that is cited: of its document, or the application's own key.
-fn file_id(citation: &Citation) -> String {
-    match citation.document_id {
-        Some(document) => wire_id::write("file-", document.0),
+/// The id of the file that is cited: the one that its document was attached from, or the document's
+/// own; or the application's own key.
+pub(crate) fn file_id(citation: &Citation) -> String {
+    let file = citation.file_id.map(|file| file.0).or_else(|| Some(citation.document_id?.0));
+    match file {
+        Some(file) => wire_id::write(FILE, file),
         None => citation.source.clone().unwrap_or_default(),
     }
 }

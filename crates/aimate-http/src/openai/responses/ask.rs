@@ -12,7 +12,7 @@ use super::object::PREFIX;
 use super::prompt;
 use super::request::{ParsedResponse, ResponseBody, previous_not_found};
 use super::sealed;
-use super::search::FileSearch;
+use super::search::AnswerSearch;
 use crate::app::App;
 use crate::error::{Failure, Result};
 use crate::openai::wire_id;
@@ -40,8 +40,8 @@ impl Asked {
     /// Checks a request and looks up what it names.
     ///
     /// # Errors
-    /// `Invalid`, naming the field; `NotFound` for a response, conversation, prompt or vector
-    /// store that is not there.
+    /// `Invalid`, naming the field; `NotFound` for a response, conversation or prompt that is not
+    /// there.
     pub(super) async fn read(app: &App, scope: &Scope, mut body: ResponseBody) -> Result<Self> {
         let reference = body.prompt.take();
         body.has_prompt = reference.is_some();
@@ -65,8 +65,34 @@ impl Asked {
         if follows.is_none() && !parsed.has_memory {
             input::check_outputs(messages.iter().flat_map(|message| &message.content))?;
         }
-        let passages = search(app, scope, &mut parsed, &messages).await?;
-        Ok(Self { parsed, messages, passages, follows })
+        Ok(Self { parsed, messages, passages: Vec::new(), follows })
+    }
+
+    /// Looks for passages, if that is asked for, and says in the echo what was looked for.
+    ///
+    /// # Errors
+    /// `NotFound`, naming a vector store that is not there.
+    pub(super) async fn search(&mut self, app: &App, scope: &Scope) -> Result<()> {
+        let Some(search) = &self.parsed.search else { return Ok(()) };
+        let last = self.messages.iter().rev().find(|message| message.role == MessageRole::User);
+        let query = last.and_then(|message| AnswerSearch::query(&text_of(&message.content)));
+        let Some(query) = query else { return Ok(()) };
+        let found = search.find(app, scope, &query).await?;
+        self.passages = found.passages;
+        self.parsed.echo.attributes = found.attributes;
+        self.parsed.echo.queries = Some(vec![query]);
+        Ok(())
+    }
+
+    /// Whether what is to be searched is there.
+    ///
+    /// # Errors
+    /// `NotFound`, naming a vector store that is not.
+    pub(super) async fn check_search(&self, app: &App, scope: &Scope) -> Result<()> {
+        match &self.parsed.search {
+            Some(search) => search.check(app, scope).await,
+            None => Ok(()),
+        }
     }
 
     /// The turn that answers and stores it.
@@ -158,22 +184,6 @@ pub(super) async fn stored_run(app: &App, scope: &Scope, id: &str) -> Result<(Ru
     let echo = Echo::read(run.request.as_ref()).filter(Echo::is_stored);
     let echo = echo.ok_or_else(missing)?;
     Ok((run, echo))
-}
-
-/// Looks for passages, if that is asked for, and says in the echo what was looked for.
-async fn search(
-    app: &App,
-    scope: &Scope,
-    parsed: &mut ParsedResponse,
-    messages: &[InputMessage],
-) -> Result<Vec<SourcePassage>> {
-    let Some(search) = &parsed.search else { return Ok(Vec::new()) };
-    let last = messages.iter().rev().find(|message| message.role == MessageRole::User);
-    let query = last.and_then(|message| FileSearch::query(&text_of(&message.content)));
-    let Some(query) = query else { return Ok(Vec::new()) };
-    let found = search.find(&app.engine, scope, &query).await?;
-    parsed.echo.queries = Some(vec![query]);
-    Ok(found)
 }
 
 /// What went wrong when a turn was begun, in OpenAI's terms.

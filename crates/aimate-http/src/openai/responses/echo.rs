@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::openai::include::SEARCH_RESULTS;
+use crate::openai::item::file_id;
 
 /// What of a request its response repeats, and what the response is made with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,6 +18,9 @@ pub(super) struct Echo {
     pub(super) include: Vec<String>,
     /// What was searched for before the answer; `None` if nothing was.
     pub(super) queries: Option<Vec<String>>,
+    /// The attributes of the files that were found, by the id of the document.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub(super) attributes: Map<String, Value>,
 }
 
 impl Default for Echo {
@@ -32,7 +36,7 @@ impl Default for Echo {
             "prompt_cache_key": null,
         });
         let fields = if let Value::Object(fields) = fields { fields } else { Map::new() };
-        Self { fields, include: Vec::new(), queries: None }
+        Self { fields, include: Vec::new(), queries: None, attributes: Map::new() }
     }
 }
 
@@ -78,9 +82,10 @@ impl Echo {
         let queries = self.queries.as_ref()?;
         let results = (self.includes(SEARCH_RESULTS) && status == "completed").then(|| {
             let results = found.iter().map(|one| {
+                let attributes = one.document_id.and_then(|id| self.attributes.get(&id.to_string()));
                 json!({
-                    "file_id": crate::openai::item::file_id(one), "filename": one.title,
-                    "score": one.score.clamp(0.0, 1.0), "attributes": {}, "text": one.text,
+                    "file_id": file_id(one), "filename": one.title, "score": one.score.clamp(0.0, 1.0),
+                    "attributes": attributes.unwrap_or(&json!({})), "text": one.text,
                 })
             });
             Value::from(results.collect::<Vec<_>>())

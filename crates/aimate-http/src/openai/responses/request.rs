@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::echo::Echo;
 use super::format::{self, TextFormat};
 use super::object::PREFIX;
-use super::search::FileSearch;
+use super::search::AnswerSearch;
 use super::tool::{Offered, offered};
 use super::word::one_of;
 use crate::error::{Failure, Result};
@@ -147,7 +147,7 @@ pub(super) struct ParsedResponse {
     pub(super) tool_choice: Option<ToolChoice>,
     pub(super) parallel_tool_calls: Option<bool>,
     pub(super) max_tool_calls: Option<u32>,
-    pub(super) search: Option<FileSearch>,
+    pub(super) search: Option<AnswerSearch>,
     pub(super) response_format: Option<aimate_core::provider::ResponseFormat>,
     pub(super) sampling: Sampling,
     pub(super) echo: Echo,

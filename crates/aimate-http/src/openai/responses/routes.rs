@@ -42,8 +42,9 @@ pub(crate) async fn create(
     Caller(scope): Caller,
     Json(body): Json<ResponseBody>,
 ) -> Result<Response> {
-    let asked = Asked::read(&app, &scope, body).await?;
+    let mut asked = Asked::read(&app, &scope, body).await?;
     let seat = app.seat(&scope)?;
+    asked.search(&app, &scope).await?;
     // What is added to a conversation is stored, whether or not the response can be read again.
     let is_run = asked.parsed.is_stored() || asked.parsed.conversation.is_some();
     if is_run { stored(&app, &scope, asked, seat).await } else { unstored(&app, &scope, asked, seat).await }
@@ -200,6 +201,7 @@ pub(crate) async fn input_tokens(
     Json(body): Json<ResponseBody>,
 ) -> Result<Json<InputTokens>> {
     let asked = Asked::read(&app, &scope, body).await?;
+    asked.check_search(&app, &scope).await?;
     let follows = asked.follows;
     let turn = asked.into_turn(&app, &scope).await?;
     let counted = app.engine.count_prompt_tokens(&scope, turn).await;

@@ -230,6 +230,7 @@ impl ResponseSocket {
             return Err(previous_not_found(body.previous().unwrap_or_default()));
         }
         let mut asked = Asked::read(&self.app, &scope, body).await?;
+        asked.search(&self.app, &scope).await?;
         if let Some((id, messages)) = before {
             asked.parsed.echo.set("previous_response_id", id);
             asked.messages = [messages, asked.messages].concat();

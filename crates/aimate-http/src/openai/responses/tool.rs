@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::echo::Echo;
-use super::search::{FileSearch, FileSearchBody};
+use super::search::{AnswerSearch, FileSearchBody};
 use crate::error::{Failure, Result};
 use crate::json;
 
@@ -26,7 +26,7 @@ pub(super) struct Offered {
     pub(super) tools: Vec<ToolSpec>,
     pub(super) tool_choice: Option<ToolChoice>,
     /// The search before the answer.
-    pub(super) search: Option<FileSearch>,
+    pub(super) search: Option<AnswerSearch>,
 }
 
 /// A function of the client's own.

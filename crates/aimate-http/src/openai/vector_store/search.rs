@@ -53,7 +53,7 @@ enum Queries {
 /// How results are ranked.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct RankingOptions {
-    /// `auto`, `none` or `default-2024-11-15`; all the same here.
+    /// `auto`, `default-2024-11-15`, or `none`: without the server's reranker, if it has one.
     #[serde(default)]
     ranker: Option<String>,
     /// Leave out results below this score, 0 to 1.
@@ -129,6 +129,7 @@ impl StoreSearchBody {
                 .transpose()?,
             limit: self.max_num_results,
             min_score: threshold,
+            rerank: (ranker.as_deref() == Some("none")).then_some(false),
         })
     }
 }
@@ -146,7 +147,7 @@ pub(crate) async fn search(
     let knowledge = app.engine.knowledge(&scope);
     let collection = usable(&app, &knowledge, &store).await?;
     let search = body.search()?;
-    let hits = knowledge.search_files(collection.id, &search).await;
+    let hits = knowledge.search_files(&[collection.id], &search).await;
     let hits = hits.map_err(|error| about(error, "vector store", &store))?;
     Ok(Json(StoreSearchResults {
         object: "vector_store.search_results.page",
