@@ -108,7 +108,7 @@ impl Watched {
 
 /// Whether who listens still may. Where that cannot be found out, they may: their
 /// credential was good a moment ago, and the next look follows.
-async fn look(accounts: &Accounts, let_in: &LetIn) -> Result<(), Error> {
+pub(crate) async fn look(accounts: &Accounts, let_in: &LetIn) -> Result<(), Error> {
     match accounts.check(&let_in.principal).await {
         // The handler goes on as whom it let in.
         Ok(now) if let_in.principal.scope.role == Role::Admin && now.scope.role != Role::Admin => {

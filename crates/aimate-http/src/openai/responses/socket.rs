@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep_until};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 
 use super::ask::{Asked, refused};
 use super::body::StoredBody;
@@ -25,11 +25,17 @@ use super::request::{ResponseBody, previous_not_found};
 use super::routes::begin;
 use super::unstored::{self, UnstoredBody, bytes_of};
 use crate::app::{App, Seat};
+#[cfg(feature = "accounts")]
+use crate::callers::Callers;
 use crate::error::{Failure, Result};
 use crate::json;
 use crate::openai::wire_id;
 use crate::origin;
+#[cfg(feature = "accounts")]
+use crate::principal::PrincipalSlot;
 use crate::scope::Caller;
+#[cfg(feature = "accounts")]
+use crate::watched_body;
 
 /// How long a connection may last.
 const LIFETIME: Duration = Duration::from_secs(60 * 60);
@@ -87,6 +93,7 @@ pub(crate) async fn connect(State(app): State<App>, upgrade: Upgrade) -> Result<
             socket,
             waiting: VecDeque::new(),
             memory: None,
+            look: look(),
             _seat: seat,
         };
         app.sockets.serve(connection.serve()).await;
@@ -102,6 +109,8 @@ struct ResponseSocket {
     waiting: VecDeque<Utf8Bytes>,
     /// The last response that was not stored.
     memory: Option<Remembered>,
+    /// When it is looked next whether who asks still may.
+    look: Interval,
     _seat: Seat,
 }
 
@@ -138,7 +147,6 @@ impl ResponseSocket {
 
     /// The next message; `None` once the connection is to end.
     async fn next_message(&mut self, ends: Instant) -> Result<Option<Utf8Bytes>, Gone> {
-        let mut look = interval(LOOK);
         loop {
             let is_over = Instant::now() >= ends;
             if !is_over
@@ -156,9 +164,12 @@ impl ResponseSocket {
                     self.refuse(&failure).await?;
                     return Ok(None);
                 }
-                _ = look.tick() => if self.app.engine.is_draining() {
-                    return Ok(None);
-                },
+                _ = self.look.tick() => {
+                    if self.app.engine.is_draining() {
+                        return Ok(None);
+                    }
+                    self.check_listener().await?;
+                }
                 message = self.socket.recv() => match message {
                     Some(Ok(Message::Text(text))) => return Ok(Some(text)),
                     Some(Ok(Message::Binary(_))) => self.refuse(&not_text()).await?,
@@ -259,22 +270,15 @@ impl ResponseSocket {
     /// wait.
     async fn while_open<T>(&mut self, made: impl Future<Output = T>) -> Result<T, Gone> {
         let mut made = std::pin::pin!(made);
-        let mut look = interval_at(Instant::now() + LOOK, LOOK);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let (most, bytes) = MAX_WAITING;
             let has_room = self.waiting.len() < most
                 && self.waiting.iter().map(|text| text.len()).sum::<usize>() < bytes;
             tokio::select! {
                 biased;
+                // First: what is made may be ready each time.
+                _ = self.look.tick() => self.check_listener().await?,
                 made = made.as_mut() => return Ok(made),
-                _ = look.tick() => {
-                    let caller = Caller::from_request_parts(&mut self.head, &self.app).await;
-                    if let Err(failure) = caller {
-                        self.refuse(&failure).await?;
-                        return Err(Gone);
-                    }
-                }
                 message = self.socket.recv(), if has_room => match message {
                     Some(Ok(Message::Text(text))) => self.waiting.push_back(text),
                     Some(Ok(Message::Binary(_) | Message::Ping(_) | Message::Pong(_))) => {}
@@ -282,6 +286,19 @@ impl ResponseSocket {
                 },
             }
         }
+    }
+
+    /// Ends the connection of who may not listen any more, as a stream of events ends.
+    async fn check_listener(&mut self) -> Result<(), Gone> {
+        #[cfg(feature = "accounts")]
+        if let Callers::Accounts(accounts) = &self.app.options.callers
+            && let Some(let_in) = self.head.extensions.get::<PrincipalSlot>().and_then(PrincipalSlot::get)
+            && let Err(error) = watched_body::look(accounts, let_in).await
+        {
+            self.refuse(&error.into()).await?;
+            return Err(Gone);
+        }
+        Ok(())
     }
 
     /// Says what was wrong with a message; the connection goes on.
@@ -294,6 +311,13 @@ impl ResponseSocket {
         let text = Utf8Bytes::try_from(frame).map_err(|_| Gone)?;
         self.socket.send(Message::Text(text)).await.map_err(|_| Gone)
     }
+}
+
+/// When it is looked whether who asks still may.
+fn look() -> Interval {
+    let mut look = interval_at(Instant::now() + LOOK, LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    look
 }
 
 /// The response that a message wants to follow.
