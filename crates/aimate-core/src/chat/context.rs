@@ -148,6 +148,8 @@ pub(crate) fn build(
     if let Some(last) = history.last().map(|last| last.path_stats)
         && inputs.truncation == Truncation::Disabled
         && is_cut
+        // What is cut for the number of messages alone, no model would miss.
+        && fixed + last.path_tokens > budget.prompt()
     {
         let all = fixed + last.path_tokens;
         return Err(Error::context_overflow(format!(

@@ -32,7 +32,8 @@ pub enum Truncation {
     /// Its oldest turns are left out.
     #[default]
     Auto,
-    /// Nothing is: the turn is refused as `ContextOverflow`, and nothing of it is stored.
+    /// Nothing is, but what is some 2,000 messages ago: the turn is refused as `ContextOverflow`,
+    /// and nothing of it is stored.
     Disabled,
 }
 

@@ -14,6 +14,7 @@ use super::turn_prompt::budget;
 use super::usage_guard::UsageGuard;
 use crate::budget::Amount;
 use crate::caught::caught;
+use crate::chat::Truncation;
 use crate::chat::call_trace::CallTrace;
 use crate::chat::model_call::{EMBED_PATIENCE, ask, broken, no_vectors};
 use crate::chat::tool_loop::{ParkedTurn, ToolLoop};
@@ -60,6 +61,9 @@ pub struct Completion {
     /// How many calls aiMate makes at most, as for a [`Turn`](crate::chat::Turn). Default: as
     /// many as the engine's limits allow.
     pub max_tool_calls: Option<u32>,
+    /// What is done with more messages than the model's window has room for. Default: they go as
+    /// they are, and the model's server says what becomes of them.
+    pub truncation: Option<Truncation>,
     /// What the application wants its usage summed by, as for a
     /// [`Turn`](crate::chat::Turn).
     pub tags: Vec<String>,
@@ -111,6 +115,13 @@ impl Completion {
     #[must_use]
     pub fn max_tool_calls(mut self, most: u32) -> Self {
         self.max_tool_calls = Some(most);
+        self
+    }
+
+    /// With this done to more messages than there is room for.
+    #[must_use]
+    pub fn truncation(mut self, truncation: Truncation) -> Self {
+        self.truncation = Some(truncation);
         self
     }
 
@@ -235,11 +246,11 @@ impl std::fmt::Debug for CompletionStream {
 
 impl Engine {
     /// Asks a model and stores nothing but the usage. The caller's messages go
-    /// as they are: nothing is cut to the window.
+    /// as they are, unless [`Completion::truncation`] says what is done with too many.
     ///
     /// # Errors
-    /// `NotFound` if there is no such model or retriever; `Forbidden` or `RateLimited`
-    /// as an observer says; what the server says.
+    /// `NotFound` if there is no such model or retriever; `ContextOverflow` for what does not fit, if
+    /// `truncation` was set; `Forbidden` or `RateLimited` as an observer says; what the server says.
     pub async fn complete(&self, scope: &Scope, completion: Completion) -> Result<CompletionStream> {
         self.admit(scope).await?;
         self.accepting()?;
@@ -264,9 +275,13 @@ impl Engine {
         let collections = completion.knowledge.filter(|named| !named.is_empty());
         let sources = self.sources_of(collections, &completion.retrievers, completion.passages)?;
         let mut warnings = Vec::new();
+        let window = budget(request.context_window, request.sampling.max_tokens);
         if !sources.is_empty() {
-            let tokens = budget(request.context_window, request.sampling.max_tokens).prompt();
+            let tokens = window.prompt();
             warnings = self.knowledge_search(scope).show_passages(sources, &mut request, tokens).await?;
+        }
+        if let Some(truncation) = completion.truncation {
+            self.fit(&mut request, truncation, Tokenizer::for_model(&target.model_id), window).await?;
         }
         warnings.append(&mut left_out);
         let passages = request.passages.clone();

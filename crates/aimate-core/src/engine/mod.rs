@@ -31,6 +31,7 @@ mod model;
 mod model_list;
 mod price;
 mod prompt;
+mod prompt_fit;
 mod provider;
 mod rate_limiter;
 mod ready;

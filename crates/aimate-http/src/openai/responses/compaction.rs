@@ -66,7 +66,7 @@ pub(crate) async fn compact(
     let follows = asked.follows;
     let mut kept = Vec::new();
     if let Some(followed) = follows {
-        let path = unstored::path(&app, &scope, followed).await?;
+        let path = unstored::path(&app, &scope, followed, false).await?;
         let said = path.iter().filter(|one| one.role == MessageRole::User).flat_map(items);
         kept.extend(said.map(|item| json!(item)));
     }

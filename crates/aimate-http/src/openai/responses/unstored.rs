@@ -2,6 +2,7 @@
 
 use std::task::Poll;
 
+use aimate_core::chat::Truncation;
 use aimate_core::chat::event::ChatEvent;
 use aimate_core::engine::{Completion, CompletionStream};
 use aimate_core::message::{Message, MessageRole, Part};
@@ -40,7 +41,7 @@ pub(super) async fn call(app: &App, scope: &Scope, asked: Asked) -> Result<(Comp
         spoken.push(ChatMessage::new(MessageRole::System, vec![Part::text(text)]));
     }
     if let Some(followed) = follows {
-        let path = path(app, scope, followed).await?;
+        let path = path(app, scope, followed, parsed.is_cut).await?;
         speak(&mut spoken, path.into_iter().map(|message| (message.role, message.content)));
     }
     speak(&mut spoken, messages.into_iter().map(|message| (message.role, message.content)));
@@ -57,12 +58,17 @@ pub(super) async fn call(app: &App, scope: &Scope, asked: Asked) -> Result<(Comp
     });
     completion.model = Some(parsed.model);
     completion.passages = passages;
+    completion.truncation = Some(if parsed.is_cut { Truncation::Auto } else { Truncation::Disabled });
     completion.max_tool_calls = parsed.max_tool_calls;
     Ok((completion, parsed.echo))
 }
 
-/// The messages that a request follows, oldest first.
-pub(super) async fn path(app: &App, scope: &Scope, followed: Followed) -> Result<Vec<Message>> {
+/// The messages that a request follows, oldest first. If there are more than any model reads, the
+/// newest turns if it `is_cut`.
+///
+/// # Errors
+/// `ContextOverflow` if there are more and it is not.
+pub(super) async fn path(app: &App, scope: &Scope, followed: Followed, is_cut: bool) -> Result<Vec<Message>> {
     let conversations = app.engine.conversations(scope);
     let mut page = PageRequest::first(FOLLOWED_PAGE);
     let mut pages: Vec<Vec<Message>> = Vec::new();
@@ -75,8 +81,12 @@ pub(super) async fn path(app: &App, scope: &Scope, followed: Followed) -> Result
         pages.push(messages);
         let Some(next) = read.next else { break };
         if count >= MAX_FOLLOWED.0 || bytes > MAX_FOLLOWED.1 {
+            if is_cut {
+                let newest = pages.into_iter().rev().flatten();
+                return Ok(newest.skip_while(|message| message.role != MessageRole::User).collect());
+            }
             return Err(Error::context_overflow(
-                "the responses before this one are more than is sent again; store it, so that the oldest may be left out",
+                "the responses before this one are more than any model reads; let `truncation` be `auto`",
             )
             .into());
         }
