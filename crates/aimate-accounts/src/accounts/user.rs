@@ -8,8 +8,8 @@ use aimate_core::engine::Deleted;
 use aimate_core::login::{Admission, Login};
 use aimate_core::user::{User, UserChange};
 use aimate_core::{
-    ApiTokenId, EmailAddress, Error, ErrorKind, Page, PageRequest, Result, Role, Scope, Secret, TenantId,
-    UserId,
+    ApiTokenId, EmailAddress, Error, ErrorKind, IdRange, Order, Page, PageRequest, Result, Role, Scope,
+    Secret, TenantId, UserId,
 };
 
 #[cfg(feature = "oidc")]
@@ -295,7 +295,13 @@ impl Accounts {
         let connections = stores.connections.list(scope, some).await?;
         let prompts = stores.prompts.list(scope, None, some).await?;
         let workspaces = stores.workspaces.list(scope, some).await?;
+        let files = stores.files.list(scope, None, IdRange::first(1, Order::Asc), self.now()).await?;
+        // Responses that nobody put into a conversation.
+        let hidden = ConversationFilter { is_hidden: true, ..ConversationFilter::default() };
+        let hidden = stores.conversations.list(scope, &hidden, some).await?;
         let is_empty = conversations.data.is_empty()
+            && hidden.data.is_empty()
+            && files.data.is_empty()
             && collections.data.iter().all(|collection| collection.is_shared)
             && connections.data.iter().all(|connection| connection.is_shared)
             && prompts.data.iter().all(|prompt| prompt.is_shared)

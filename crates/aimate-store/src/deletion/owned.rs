@@ -77,6 +77,26 @@ const FILES: Sql = Sql::Each {
         jsonb_set(counts, '{files}', to_jsonb(COALESCE((counts ->> 'files')::bigint, 0) + (SELECT count(*) FROM \
         gone))) WHERE tenant_id = $1 AND user_id = $3",
 };
+/// The same of a user who goes alone: what others' documents read stays, to be handed over by the
+/// next step.
+const LOOSEN_OWN_FILES: Sql = Sql::Sqlite(
+    "INSERT INTO loose_blobs (tenant_id, id) SELECT tenant_id, blob_id FROM files WHERE tenant_id = $1 \
+     AND $3 IS NOT NULL AND rowid IN (SELECT f.rowid FROM files f WHERE f.tenant_id = $1 AND f.user_id = $2 \
+     AND NOT EXISTS (SELECT 1 FROM documents d WHERE d.tenant_id = $1 AND d.file_id = f.id AND d.user_id <> $2) \
+     ORDER BY f.id LIMIT 200) ON CONFLICT (tenant_id, id) DO UPDATE SET worker_id = NULL",
+);
+const OWN_FILES: Sql = Sql::Each {
+    sqlite: "DELETE FROM files WHERE rowid IN (SELECT f.rowid FROM files f WHERE f.tenant_id = $1 AND f.user_id = $2 \
+        AND NOT EXISTS (SELECT 1 FROM documents d WHERE d.tenant_id = $1 AND d.file_id = f.id AND d.user_id <> $2) \
+        ORDER BY f.id LIMIT 200)",
+    postgres: "WITH gone AS (DELETE FROM files WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT f.ctid FROM files f \
+        WHERE f.tenant_id = $1 AND f.user_id = $2 AND NOT EXISTS (SELECT 1 FROM documents d WHERE d.tenant_id = $1 \
+        AND d.file_id = f.id AND d.user_id <> $2) LIMIT 200)) RETURNING tenant_id, blob_id), loose AS (INSERT INTO \
+        loose_blobs (tenant_id, id) SELECT tenant_id, blob_id FROM gone ON CONFLICT (tenant_id, id) \
+        DO UPDATE SET worker_id = NULL) UPDATE deletions SET counts = \
+        jsonb_set(counts, '{files}', to_jsonb(COALESCE((counts ->> 'files')::bigint, 0) + (SELECT count(*) FROM \
+        gone))) WHERE tenant_id = $1 AND user_id = $3",
+};
 const PROMPTS: Sql = Sql::Each {
     sqlite: "DELETE FROM prompts WHERE rowid IN (SELECT p.rowid FROM prompts p WHERE p.tenant_id = $1 AND p.user_id = \
         $2 LIMIT 200)",
@@ -200,9 +220,12 @@ pub(super) fn statements(going: &Going<'_>) -> Vec<Statement> {
     let mut statements = vec![budget::deletion_of_workspaces(going.target.tenant, going.user)];
     if going.target.user.is_some() {
         statements.extend(going.counted(FILES_OF_OTHERS, "handed_over_files"));
+        statements.push(going.uncounted(LOOSEN_OWN_FILES));
+        statements.extend(going.counted(OWN_FILES, "files"));
+    } else {
+        statements.push(going.uncounted(LOOSEN_FILES));
+        statements.extend(going.counted(FILES, "files"));
     }
-    statements.push(going.uncounted(LOOSEN_FILES));
-    statements.extend(going.counted(FILES, "files"));
     for (sql, noun) in [
         (LOGINS, "logins"),
         (IDENTITIES, "identities"),
