@@ -13,7 +13,7 @@ use aimate_core::knowledge::{
     AttachmentCounts, AttachmentFilter, AttachmentStatus, Collection, CollectionChange, CollectionConfig,
     FileBatch, NewAttachment, NewCollection,
 };
-use aimate_core::{CollectionId, Error, IdRange, Order, Timestamp};
+use aimate_core::{CollectionId, DocumentId, Error, IdRange, Order, Scope, Timestamp};
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -248,20 +248,35 @@ pub(crate) async fn create(
     };
     let mut collection = knowledge.create_labelled(&body.name.unwrap_or_default(), new).await?;
     if !attachments.is_empty() {
-        let batch = knowledge.attach_batch(collection.id, attachments).await?;
-        wait(&knowledge, &batch).await?;
+        let batch = match knowledge.attach_batch(collection.id, attachments).await {
+            Ok(batch) => batch,
+            Err(error) => {
+                // Nothing stays half made.
+                knowledge.delete_collection(collection.id).await?;
+                return Err(error.into());
+            }
+        };
+        wait(&app, &scope, &batch).await?;
         collection = knowledge.collection(&collection.id.to_string()).await?;
     }
     Ok(Json(described(&app, &knowledge, collection).await?))
 }
 
 /// Waits a moment for the files of a batch.
-async fn wait(knowledge: &Knowledge, batch: &FileBatch) -> Result<()> {
+async fn wait(app: &App, scope: &Scope, batch: &FileBatch) -> Result<()> {
+    let knowledge = app.engine.knowledge(scope);
     let filter = AttachmentFilter { batch: Some(batch.id), status: Some(AttachmentStatus::InProgress) };
     let range = IdRange::first(IdRange::MAX_LIMIT, Order::Asc);
     let open = knowledge.attached_files(batch.collection, filter, range).await?;
     let open: Vec<_> = open.data.iter().map(|document| document.id).collect();
-    Ok(knowledge.wait_at_most(&open, MAX_WAIT).await?)
+    wait_for(app, scope, &open).await
+}
+
+/// Waits a moment until documents are read, in no place of work: not at all if the user waits for as
+/// much already as one may.
+async fn wait_for(app: &App, scope: &Scope, documents: &[DocumentId]) -> Result<()> {
+    let Ok(_seat) = app.seat(scope) else { return Ok(()) };
+    Ok(app.engine.knowledge(scope).wait_at_most(documents, MAX_WAIT).await?)
 }
 
 /// Checks what the engine knows by other names.

@@ -135,7 +135,7 @@ pub(crate) async fn create(
     }
     let batch = knowledge.attach_batch(collection.id, new).await;
     let batch = batch.map_err(|error| about(error, "vector store", &store))?;
-    wait(&knowledge, &batch).await?;
+    wait(&app, &scope, &batch).await?;
     let batch = knowledge.batch(collection.id, batch.id).await?;
     Ok(VectorStoreFileBatch::from(batch).respond())
 }

@@ -1,10 +1,10 @@
 //! The files of a vector store.
 
-use aimate_core::FileId;
 use aimate_core::engine::Knowledge;
 use aimate_core::knowledge::{
     AttachmentFilter, AttachmentStatus, Document, DocumentErrorCode, NewAttachment,
 };
+use aimate_core::{Error, FileId};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -19,7 +19,7 @@ use super::super::cursor_list::{CursorList, CursorQuery, CursorRules};
 use super::super::file::{DeletedObject, FILE, file_id};
 use super::super::wire_id::{self, about};
 use super::strategy::ChunkingStrategy;
-use super::{MAX_WAIT, STORE, found, usable};
+use super::{STORE, found, present, usable, wait_for};
 use crate::app::App;
 use crate::error::Result;
 use crate::json::Json;
@@ -159,9 +159,10 @@ impl StoreFileBody {
 /// Other attributes of a file.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct AttributesBody {
-    /// All attributes, replaced as a whole.
-    #[schema(value_type = Option<Object>)]
-    attributes: Option<Map<String, Value>>,
+    /// All attributes, replaced as a whole; `null` for none.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Object>, required = true)]
+    attributes: Option<Option<Map<String, Value>>>,
 }
 
 /// Which files of a vector store are listed.
@@ -175,7 +176,7 @@ pub(crate) struct StatusQuery {
 impl StatusQuery {
     pub(super) fn status(&self) -> Result<Option<AttachmentStatus>> {
         let status = self.filter.as_deref().map(str::parse::<AttachmentStatus>).transpose();
-        status.map_err(|error| aimate_core::Error::field("filter", error.message()).into())
+        status.map_err(|error| Error::field("filter", error.message()).into())
     }
 }
 
@@ -205,7 +206,7 @@ pub(crate) async fn create(
     app.engine.files(&scope).get(key).await.map_err(|error| about(error, "file", &id))?;
     let attached = knowledge.attach(collection.id, new).await;
     let document = attached.map_err(|error| about(error, "vector store", &store))?;
-    knowledge.wait_at_most(&[document.id], MAX_WAIT).await?;
+    wait_for(&app, &scope, &[document.id]).await?;
     let document = knowledge.attached(collection.id, key).await;
     let document = document.map_err(|error| about(error, "file in the vector store", &id))?;
     Ok(VectorStoreFile::new(&document).respond())
@@ -256,7 +257,8 @@ pub(crate) async fn update(
 ) -> Result<Response> {
     let knowledge = app.engine.knowledge(&scope);
     let document = attached(&knowledge, &store, &file).await?;
-    let attributes = attribute::attributes(body.attributes.unwrap_or_default())?;
+    let missing = || Error::field("attributes", "is missing; it replaces the attributes that there are");
+    let attributes = attribute::attributes(body.attributes.ok_or_else(missing)?.unwrap_or_default())?;
     let changed = knowledge.set_metadata(document.id, &attributes).await;
     let changed = changed.map_err(|error| about(error, "file in the vector store", &file))?;
     Ok(VectorStoreFile::new(&changed).respond())
