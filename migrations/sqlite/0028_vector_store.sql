@@ -48,4 +48,7 @@ ALTER TABLE documents ADD COLUMN max_chunk_tokens INTEGER;
 ALTER TABLE documents ADD COLUMN chunk_overlap_tokens INTEGER;
 CREATE UNIQUE INDEX documents_key ON documents (tenant_id, collection_id, (COALESCE(file_id, id)));
 CREATE INDEX documents_of_file ON documents (tenant_id, file_id) WHERE file_id IS NOT NULL;
-CREATE INDEX documents_of_batch ON documents (tenant_id, batch_id) WHERE batch_id IS NOT NULL;
+CREATE INDEX documents_of_batch ON documents (tenant_id, batch_id, (COALESCE(file_id, id))) WHERE batch_id IS NOT NULL;
+-- What is attached has no bytes of its own.
+DROP INDEX documents_size;
+CREATE INDEX documents_size ON documents (tenant_id, user_id, file_id, size);

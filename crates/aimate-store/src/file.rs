@@ -1,7 +1,7 @@
 //! Files.
 
 use aimate_core::file::{File, FilePurpose, FileStore};
-use aimate_core::knowledge::{Blob, StorageQuotas};
+use aimate_core::knowledge::{Blob, StorageAmount, StorageQuotas};
 use aimate_core::{BlobId, Error, FileId, IdRange, Result, Scope, Slice, Timestamp, WorkerId};
 use async_trait::async_trait;
 
@@ -79,8 +79,9 @@ impl FileStore for SqlStore {
                 let user = self.database.read_first(USER.scoped(scope)).await?;
                 or_not_found(user.map(drop), || Error::missing("user", scope.user))?;
                 let stored = quota::storage(self, scope, &quotas).await?;
-                if quota::exceeds(&quotas, &stored, file.size) {
-                    return Err(quotas.refusal(&stored, file.size));
+                let more = StorageAmount::one(file.size);
+                if quota::exceeds(&quotas, &stored, more) {
+                    return Err(quotas.refusal(&stored, more));
                 }
                 Err(Error::unavailable(
                     "this process counted as gone while the file was uploaded, and its bytes were dropped; \

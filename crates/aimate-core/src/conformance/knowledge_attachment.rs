@@ -8,10 +8,10 @@ use crate::file::File;
 use crate::id::{CollectionId, DocumentId, FileBatchId, FileId};
 use crate::knowledge::{
     AttachmentCounts, AttachmentFilter, AttachmentStatus, Attachments, Collection, Document, DocumentError,
-    NewAttachment, StorageQuotas, TokenChunking,
+    NewAttachment, StorageQuota, StorageQuotas, TokenChunking,
 };
 use crate::workspace::{NewWorkspaceMember, WorkspaceRole};
-use crate::{IdRange, Order, Stores};
+use crate::{ErrorReason, IdRange, Order, Stores};
 
 async fn stored(fixture: &Fixture<'_>, name: &str) -> File {
     let file = File { size: 5, ..file(name) };
@@ -26,6 +26,7 @@ fn these(fixture: &Fixture<'_>, batch: Option<FileBatchId>, files: &[FileId]) ->
         file_owner: fixture.me.user,
         batch,
         files: files.iter().map(new).collect(),
+        quotas: StorageQuotas::default(),
         now: at(1),
     }
 }
@@ -103,6 +104,16 @@ pub async fn unknown_file_or_collection_stores_nothing(stores: &Stores) {
     let nowhere = Attachments { collection: id(), ..these(&fixture, None, &[mine.id]) };
     missing(stores.attachments.attach(&fixture.me, &nowhere).await);
     missing(stores.attachments.batch(&fixture.me, fixture.collection, batch).await);
+    // The file itself is all that may be kept.
+    let one = StorageQuota { documents: Some(1), bytes: None };
+    for quotas in [
+        StorageQuotas { user: one, ..StorageQuotas::default() },
+        StorageQuotas { tenant: one, ..StorageQuotas::default() },
+    ] {
+        let beyond = Attachments { quotas, ..these(&fixture, None, &[mine.id]) };
+        let refused = stores.attachments.attach(&fixture.me, &beyond).await.unwrap_err();
+        assert_eq!(refused.reason(), Some(ErrorReason::QuotaExceeded), "{refused}");
+    }
     assert_eq!(fixture.claim().await.len(), 0);
 }
 

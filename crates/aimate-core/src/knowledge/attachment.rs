@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Document, DocumentError};
+use super::{Document, DocumentError, StorageQuotas};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::{CollectionId, DocumentId, FileBatchId, FileId, UserId};
@@ -90,6 +90,8 @@ pub struct Attachments {
     pub batch: Option<FileBatchId>,
     /// The files, each with the id of its document if it is new in the collection.
     pub files: Vec<(DocumentId, NewAttachment)>,
+    /// What the collection's owner, and their tenant, may keep.
+    pub quotas: StorageQuotas,
     /// Now.
     pub now: Timestamp,
 }
@@ -173,7 +175,8 @@ pub trait AttachmentStore: Send + Sync {
     /// Attaches files, in one commit: each is a document that waits (`pending`). A file
     /// that the collection has already is read again in its document, with the new metadata and
     /// chunking; what is findable of it stays until then. `NotFound` if the collection or one of
-    /// the files is not there: nothing is stored then.
+    /// the files is not there, and [`StorageQuotas::refusal`] if more would be stored than `quotas`
+    /// allow: nothing is stored then.
     async fn attach(&self, scope: &Scope, attachments: &Attachments) -> Result<Vec<Document>>;
     /// The document with this key.
     async fn get(

@@ -68,11 +68,8 @@ impl StorageQuotas {
     }
 
     /// The refusal of a document that does not fit beside what is stored.
-    pub fn refusal(&self, stored: &StorageUse, size: u64) -> Error {
-        let StorageAmount { documents, bytes } = stored.user;
-        let with_it =
-            StorageAmount { documents: documents.saturating_add(1), bytes: bytes.saturating_add(size) };
-        if self.user.allows(&with_it) {
+    pub fn refusal(&self, stored: &StorageUse, more: StorageAmount) -> Error {
+        if self.user.allows(&stored.user.with(more)) {
             exceeded("tenant", &self.tenant, &stored.tenant)
         } else {
             exceeded("user", &self.user, &stored.user)
@@ -87,6 +84,22 @@ pub struct StorageAmount {
     pub documents: u64,
     /// Bytes of their originals.
     pub bytes: u64,
+}
+
+impl StorageAmount {
+    /// One document or file of so many bytes.
+    pub fn one(bytes: u64) -> Self {
+        Self { documents: 1, bytes }
+    }
+
+    /// This, and so much more.
+    #[must_use]
+    pub fn with(self, more: Self) -> Self {
+        Self {
+            documents: self.documents.saturating_add(more.documents),
+            bytes: self.bytes.saturating_add(more.bytes),
+        }
+    }
 }
 
 /// What a user, and their whole tenant, keep.
@@ -131,7 +144,8 @@ mod tests {
         let one = StorageQuota { documents: Some(1), bytes: None };
         let stored = StorageAmount { documents: 1, bytes: 5 };
         let all = StorageUse { user: stored, tenant: stored };
-        let message = |quotas: StorageQuotas| quotas.refusal(&all, 1).message().to_owned();
+        let message =
+            |quotas: StorageQuotas| quotas.refusal(&all, StorageAmount::one(1)).message().to_owned();
         let of_user = StorageQuotas { user: one, ..StorageQuotas::default() };
         let of_tenant = StorageQuotas { tenant: one, ..StorageQuotas::default() };
         assert!(message(of_user).contains("this user has 1 of 1 documents and 5 bytes"));

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aimate_core::knowledge::{
     AttachmentCounts, AttachmentFilter, AttachmentStatus, AttachmentStore, Attachments, Document,
-    DocumentError, FileBatch,
+    DocumentError, FileBatch, StorageAmount,
 };
 use aimate_core::{
     CollectionId, DocumentId, Error, FileBatchId, FileId, IdRange, Result, Scope, Slice, Timestamp, UserId,
@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::document::quota;
 use super::ownership;
 use super::rows::document;
 use crate::SqlStore;
@@ -98,8 +99,7 @@ const LIST_UP: Sql = Sql::Same(
         IS NOT NULL FROM collections c WHERE c.tenant_id = $1 AND c.id = $4) \
      AND (SELECT f.expires_at FROM files f WHERE f.tenant_id = $1 AND f.id = documents.file_id \
         AND f.expires_at <= $8) IS NULL \
-     AND batch_id IS NOT DISTINCT FROM COALESCE($9, batch_id) \
-     AND (CAST($10 AS text) IS NULL OR CAST($10 AS text) = CASE status WHEN 'ready' THEN 'completed' \
+     AND (CAST($9 AS text) IS NULL OR CAST($9 AS text) = CASE status WHEN 'ready' THEN 'completed' \
         WHEN 'failed' THEN CASE error ->> 'code' WHEN 'cancelled' THEN 'cancelled' ELSE 'failed' END \
         ELSE 'in_progress' END) \
      ORDER BY COALESCE(file_id, id) LIMIT $7",
@@ -115,8 +115,41 @@ const LIST_DOWN: Sql = Sql::Same(
         IS NOT NULL FROM collections c WHERE c.tenant_id = $1 AND c.id = $4) \
      AND (SELECT f.expires_at FROM files f WHERE f.tenant_id = $1 AND f.id = documents.file_id \
         AND f.expires_at <= $8) IS NULL \
-     AND batch_id IS NOT DISTINCT FROM COALESCE($9, batch_id) \
-     AND (CAST($10 AS text) IS NULL OR CAST($10 AS text) = CASE status WHEN 'ready' THEN 'completed' \
+     AND (CAST($9 AS text) IS NULL OR CAST($9 AS text) = CASE status WHEN 'ready' THEN 'completed' \
+        WHEN 'failed' THEN CASE error ->> 'code' WHEN 'cancelled' THEN 'cancelled' ELSE 'failed' END \
+        ELSE 'in_progress' END) \
+     ORDER BY COALESCE(file_id, id) DESC LIMIT $7",
+);
+/// Of batch `$10`, apart from [`LIST_UP`], so that each walks the index that it needs.
+const LIST_UP_OF_BATCH: Sql = Sql::Same(
+    "SELECT id, collection_id, name, title, source, media_type, size, content_hash, blob_id, status, error, \
+     progress, chunk_count, warnings, metadata, file_id, max_chunk_tokens, chunk_overlap_tokens, created_at, \
+     updated_at FROM documents WHERE tenant_id = $1 AND batch_id = $10 AND COALESCE(file_id, id) > $5 \
+     AND COALESCE(file_id, id) < $6 \
+     AND (SELECT b.collection_id FROM file_batches b WHERE b.tenant_id = $1 AND b.id = $10) = $4 \
+     AND (SELECT c.workspace_id IS NULL AND c.user_id IN ($2, $3) OR (SELECT a.role \
+        FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) \
+        IS NOT NULL FROM collections c WHERE c.tenant_id = $1 AND c.id = $4) \
+     AND (SELECT f.expires_at FROM files f WHERE f.tenant_id = $1 AND f.id = documents.file_id \
+        AND f.expires_at <= $8) IS NULL \
+     AND (CAST($9 AS text) IS NULL OR CAST($9 AS text) = CASE status WHEN 'ready' THEN 'completed' \
+        WHEN 'failed' THEN CASE error ->> 'code' WHEN 'cancelled' THEN 'cancelled' ELSE 'failed' END \
+        ELSE 'in_progress' END) \
+     ORDER BY COALESCE(file_id, id) LIMIT $7",
+);
+/// The same downwards.
+const LIST_DOWN_OF_BATCH: Sql = Sql::Same(
+    "SELECT id, collection_id, name, title, source, media_type, size, content_hash, blob_id, status, error, \
+     progress, chunk_count, warnings, metadata, file_id, max_chunk_tokens, chunk_overlap_tokens, created_at, \
+     updated_at FROM documents WHERE tenant_id = $1 AND batch_id = $10 AND COALESCE(file_id, id) > $5 \
+     AND COALESCE(file_id, id) < $6 \
+     AND (SELECT b.collection_id FROM file_batches b WHERE b.tenant_id = $1 AND b.id = $10) = $4 \
+     AND (SELECT c.workspace_id IS NULL AND c.user_id IN ($2, $3) OR (SELECT a.role \
+        FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) \
+        IS NOT NULL FROM collections c WHERE c.tenant_id = $1 AND c.id = $4) \
+     AND (SELECT f.expires_at FROM files f WHERE f.tenant_id = $1 AND f.id = documents.file_id \
+        AND f.expires_at <= $8) IS NULL \
+     AND (CAST($9 AS text) IS NULL OR CAST($9 AS text) = CASE status WHEN 'ready' THEN 'completed' \
         WHEN 'failed' THEN CASE error ->> 'code' WHEN 'cancelled' THEN 'cancelled' ELSE 'failed' END \
         ELSE 'in_progress' END) \
      ORDER BY COALESCE(file_id, id) DESC LIMIT $7",
@@ -211,10 +244,19 @@ impl AttachmentStore for SqlStore {
         now: Timestamp,
     ) -> Result<Slice<Document>> {
         let (low, high) = range.bounds();
-        let list = if range.reads_descending() { LIST_DOWN } else { LIST_UP };
+        let list = match (filter.batch, range.reads_descending()) {
+            (None, false) => LIST_UP,
+            (None, true) => LIST_DOWN,
+            (Some(_), false) => LIST_UP_OF_BATCH,
+            (Some(_), true) => LIST_DOWN_OF_BATCH,
+        };
         let list = list.scoped(scope).bind(UserId::SHARED).bind(collection).bind(low).bind(high);
-        let list = list.bind(i64::from(range.limit) + 1).bind(now).bind(filter.batch);
+        let list = list.bind(i64::from(range.limit) + 1).bind(now);
         let list = list.bind(filter.status.map(AttachmentStatus::as_str));
+        let list = match filter.batch {
+            Some(batch) => list.bind(batch),
+            None => list,
+        };
         Ok(range.slice(each(&self.database.read(list).await?, document)?))
     }
 
@@ -261,8 +303,9 @@ impl AttachmentStore for SqlStore {
 }
 
 async fn attach(store: &SqlStore, scope: &Scope, attachments: &Attachments) -> Result<Vec<Document>> {
-    let Attachments { collection, file_owner, batch, files, now } = attachments;
-    let mut statements: Vec<Statement> = Vec::with_capacity(files.len() + 1);
+    let Attachments { collection, file_owner, batch, files, quotas, now } = attachments;
+    let quotas = quotas.of_owner(scope);
+    let mut statements: Vec<Statement> = quota::before(scope, &quotas).into_iter().collect();
     if let Some(batch) = batch {
         let create = CREATE_BATCH.scoped(scope).bind(*collection).bind(*batch).bind(*now);
         statements.push(create.expect_touched(1));
@@ -282,13 +325,20 @@ async fn attach(store: &SqlStore, scope: &Scope, attachments: &Attachments) -> R
             .bind(*now);
         statements.push(attach.expect_returned());
     }
+    statements.extend(quota::after(scope, &quotas));
     match store.database.transaction_of(statements).await {
         Ok(outcomes) => {
-            let rows = outcomes.iter().skip(first).filter_map(|attached| attached.rows.first());
-            rows.map(document).collect()
+            let attached = outcomes.iter().skip(first).take(files.len());
+            attached.filter_map(|attached| attached.rows.first()).map(document).collect()
         }
         Err(DbError::RowCount { .. }) => {
             ownership::check_collection(store, scope, *collection).await?;
+            let stored = quota::storage(store, scope, &quotas).await?;
+            // The bytes are the files'.
+            let more = StorageAmount { documents: files.len() as u64, bytes: 0 };
+            if quota::exceeds(&quotas, &stored, more) {
+                return Err(quotas.refusal(&stored, more));
+            }
             Err(Error::not_found("one of the files is not there"))
         }
         Err(error) => Err(error.into()),

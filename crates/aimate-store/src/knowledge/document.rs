@@ -6,8 +6,8 @@ pub(crate) mod quota;
 use std::collections::HashMap;
 
 use aimate_core::knowledge::{
-    Blob, Chunk, Document, DocumentError, DocumentFilter, DocumentMove, DocumentStore, StorageQuotas,
-    StorageUse,
+    Blob, Chunk, Document, DocumentError, DocumentFilter, DocumentMove, DocumentStore, StorageAmount,
+    StorageQuotas, StorageUse,
 };
 use aimate_core::{
     BlobId, CollectionId, DocumentId, Error, Page, PageRequest, Result, Scope, Timestamp, UserId, WorkerId,
@@ -305,8 +305,9 @@ async fn add(
         Err(DbError::RowCount { .. }) => {
             ownership::check_collection(store, scope, new.collection_id).await?;
             let stored = quota::storage(store, scope, quotas).await?;
-            if quota::exceeds(quotas, &stored, new.size) {
-                return Err(quotas.refusal(&stored, new.size));
+            let more = StorageAmount::one(new.size);
+            if quota::exceeds(quotas, &stored, more) {
+                return Err(quotas.refusal(&stored, more));
             }
             Err(Error::unavailable(
                 "this process counted as gone while the document was uploaded, and its bytes were dropped; add \

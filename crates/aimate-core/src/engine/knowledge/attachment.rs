@@ -26,7 +26,8 @@ impl Knowledge {
     ///
     /// # Errors
     /// `Invalid`, naming the field; `NotFound` if there is no such collection or file, or the
-    /// collection has expired; `Forbidden` to who may not change the collection.
+    /// collection has expired; `Forbidden` to who may not change the collection; `TooLarge` if it is
+    /// more than its owner's, or the tenant's, quota.
     pub async fn attach(&self, collection: CollectionId, new: NewAttachment) -> Result<Document> {
         self.engine.admit(&self.scope).await?;
         let file = new.file;
@@ -74,8 +75,11 @@ impl Knowledge {
                 once.push(new);
             }
         }
+        // Who attaches the same ones at once locks them in the same order.
+        once.sort_by_key(|new| new.file);
         let files = once.into_iter().map(|new| (inner.sources.id(), new)).collect();
-        let attachments = Attachments { collection, file_owner: self.scope.user, batch, files, now };
+        let quotas = inner.storage_quotas.of_owner(&owner);
+        let attachments = Attachments { collection, file_owner: self.scope.user, batch, files, quotas, now };
         let knowledge = Self { scope: owner, engine: self.engine.for_task() };
         // In the engine's own task: a caller who goes away now must not leave it open
         // whether they are stored.

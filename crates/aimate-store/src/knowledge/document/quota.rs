@@ -15,8 +15,8 @@ const USER_FITS: Sql = Sql::Same(
     "SELECT t.tenant_id FROM tenants t WHERE t.tenant_id = $1 \
      AND (SELECT count(*) FROM documents d WHERE d.tenant_id = $1 AND d.user_id = $2) \
      + (SELECT count(*) FROM files f WHERE f.tenant_id = $1 AND f.user_id = $2) <= $3 \
-     AND (SELECT COALESCE(sum(CASE WHEN d.file_id IS NULL THEN d.size ELSE 0 END), 0) FROM documents d \
-        WHERE d.tenant_id = $1 AND d.user_id = $2) \
+     AND (SELECT COALESCE(sum(d.size), 0) FROM documents d \
+        WHERE d.tenant_id = $1 AND d.user_id = $2 AND d.file_id IS NULL) \
      + (SELECT COALESCE(sum(f.size), 0) FROM files f WHERE f.tenant_id = $1 AND f.user_id = $2) <= $4",
 );
 /// The same of the tenant, `$2` and `$3`.
@@ -24,23 +24,23 @@ const TENANT_FITS: Sql = Sql::Same(
     "SELECT t.tenant_id FROM tenants t WHERE t.tenant_id = $1 \
      AND (SELECT count(*) FROM documents d WHERE d.tenant_id = $1) \
      + (SELECT count(*) FROM files f WHERE f.tenant_id = $1) <= $2 \
-     AND (SELECT COALESCE(sum(CASE WHEN d.file_id IS NULL THEN d.size ELSE 0 END), 0) FROM documents d \
-        WHERE d.tenant_id = $1) \
+     AND (SELECT COALESCE(sum(d.size), 0) FROM documents d \
+        WHERE d.tenant_id = $1 AND d.file_id IS NULL) \
      + (SELECT COALESCE(sum(f.size), 0) FROM files f WHERE f.tenant_id = $1) <= $3",
 );
 const OF_USER: Sql = Sql::Same(
     "SELECT (SELECT count(*) FROM documents d WHERE d.tenant_id = $1 AND d.user_id = $2) \
      + (SELECT count(*) FROM files f WHERE f.tenant_id = $1 AND f.user_id = $2) AS document_count, \
-     CAST((SELECT COALESCE(sum(CASE WHEN d.file_id IS NULL THEN d.size ELSE 0 END), 0) FROM documents d \
-        WHERE d.tenant_id = $1 AND d.user_id = $2) \
+     CAST((SELECT COALESCE(sum(d.size), 0) FROM documents d \
+        WHERE d.tenant_id = $1 AND d.user_id = $2 AND d.file_id IS NULL) \
      + (SELECT COALESCE(sum(f.size), 0) FROM files f WHERE f.tenant_id = $1 AND f.user_id = $2) AS bigint) \
      AS byte_count",
 );
 const OF_TENANT: Sql = Sql::Same(
     "SELECT (SELECT count(*) FROM documents d WHERE d.tenant_id = $1) \
      + (SELECT count(*) FROM files f WHERE f.tenant_id = $1) AS document_count, \
-     CAST((SELECT COALESCE(sum(CASE WHEN d.file_id IS NULL THEN d.size ELSE 0 END), 0) FROM documents d \
-        WHERE d.tenant_id = $1) \
+     CAST((SELECT COALESCE(sum(d.size), 0) FROM documents d \
+        WHERE d.tenant_id = $1 AND d.file_id IS NULL) \
      + (SELECT COALESCE(sum(f.size), 0) FROM files f WHERE f.tenant_id = $1) AS bigint) AS byte_count",
 );
 
@@ -60,13 +60,9 @@ pub(crate) fn after(scope: &Scope, quotas: &StorageQuotas) -> impl Iterator<Item
     user.into_iter().chain(tenant)
 }
 
-/// Whether a document of so many bytes goes beyond a quota, beside what is stored now.
-pub(crate) fn exceeds(quotas: &StorageQuotas, stored: &StorageUse, size: u64) -> bool {
-    let with_it = |stored: &StorageAmount| StorageAmount {
-        documents: stored.documents.saturating_add(1),
-        bytes: stored.bytes.saturating_add(size),
-    };
-    !quotas.user.allows(&with_it(&stored.user)) || !quotas.tenant.allows(&with_it(&stored.tenant))
+/// Whether so much more goes beyond a quota, beside what is stored now.
+pub(crate) fn exceeds(quotas: &StorageQuotas, stored: &StorageUse, more: StorageAmount) -> bool {
+    !quotas.user.allows(&stored.user.with(more)) || !quotas.tenant.allows(&stored.tenant.with(more))
 }
 
 fn stored(row: &Row) -> Result<StorageAmount> {
