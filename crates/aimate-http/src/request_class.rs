@@ -17,6 +17,8 @@ pub(crate) fn of(method: &Method, path: &str) -> RequestClass {
             RequestClass::Search
         }
         ["markdown"] => RequestClass::Read,
+        // It is read anew each time.
+        ["vector_stores", _, "files", _, "content"] => RequestClass::Ingest,
         _ if is_read(method) => RequestClass::Read,
         ["messages"]
         | ["conversations", _, "messages", ..]
@@ -121,6 +123,7 @@ mod tests {
             (Method::POST, "/v1/vector_stores/vs_1/search", "search"),
             (Method::POST, "/v1/vector_stores/vs_1/files", "ingest"),
             (Method::GET, "/v1/vector_stores/vs_1/files", "read"),
+            (Method::GET, "/v1/vector_stores/vs_1/files/file-1/content", "ingest"),
             (Method::POST, "/v1/vector_stores/vs_1/files/file-1", "write"),
             (Method::POST, "/v1/vector_stores/vs_1/file_batches", "ingest"),
             (Method::POST, "/mcp", "read"),

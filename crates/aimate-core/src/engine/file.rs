@@ -161,17 +161,19 @@ impl Engine {
                 Ok(expired) => expired,
                 Err(error) => return tracing::warn!(%error, "looking for expired files failed; trying again"),
             };
+            let mut gone = 0_usize;
             for (scope, file) in &expired {
                 match inner.stores.files.delete(scope, *file).await {
-                    // Or another process was faster.
-                    Ok(_) => {}
-                    Err(error) if error.kind() == ErrorKind::NotFound => {}
+                    Ok(_) => gone += 1,
+                    // Another process was faster.
+                    Err(error) if error.kind() == ErrorKind::NotFound => gone += 1,
+                    // One that cannot be deleted keeps no other.
                     Err(error) => {
-                        return tracing::warn!(%error, "deleting an expired file failed; trying again");
+                        tracing::warn!(%error, %file, "deleting an expired file failed; trying again")
                     }
                 }
             }
-            if (expired.len() as u64) < u64::from(AT_ONCE) {
+            if gone == 0 || (expired.len() as u64) < u64::from(AT_ONCE) {
                 return;
             }
         }

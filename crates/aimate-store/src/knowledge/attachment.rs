@@ -31,7 +31,7 @@ const ATTACH: Sql = Sql::Each {
         WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3 AND f.tenant_id = $1 AND f.user_id = $5 \
         AND f.id = $6 AND (f.expires_at IS NULL OR f.expires_at > $11) \
         ON CONFLICT (tenant_id, collection_id, (COALESCE(file_id, id))) DO UPDATE SET metadata = excluded.metadata, \
-        batch_id = COALESCE(excluded.batch_id, documents.batch_id), max_chunk_tokens = excluded.max_chunk_tokens, \
+        batch_id = excluded.batch_id, max_chunk_tokens = excluded.max_chunk_tokens, \
         chunk_overlap_tokens = excluded.chunk_overlap_tokens, status = 'pending', error = NULL, progress = 0, \
         attempt = documents.attempt + 1, tries = 0, worker_id = NULL, not_before = 0, \
         updated_at = excluded.updated_at \
@@ -46,7 +46,7 @@ const ATTACH: Sql = Sql::Each {
         WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3 AND f.tenant_id = $1 AND f.user_id = $5 \
         AND f.id = $6 AND (f.expires_at IS NULL OR f.expires_at > $11) FOR SHARE OF f \
         ON CONFLICT (tenant_id, collection_id, (COALESCE(file_id, id))) DO UPDATE SET metadata = excluded.metadata, \
-        batch_id = COALESCE(excluded.batch_id, documents.batch_id), max_chunk_tokens = excluded.max_chunk_tokens, \
+        batch_id = excluded.batch_id, max_chunk_tokens = excluded.max_chunk_tokens, \
         chunk_overlap_tokens = excluded.chunk_overlap_tokens, status = 'pending', error = NULL, progress = 0, \
         attempt = documents.attempt + 1, tries = 0, worker_id = NULL, not_before = 0, \
         updated_at = excluded.updated_at \

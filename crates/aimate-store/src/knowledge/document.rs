@@ -26,7 +26,8 @@ use crate::{Kind, SqlStore};
 
 /// Into a collection of the user's, or into none; and only if its upload was not given
 /// up. One of the same source is replaced in its place: what is findable of it stays,
-/// and its title with it, until its new version is published.
+/// and its title with it, until its new version is published. What was attached from a file is the
+/// document's own from then on: the bytes before were the file's.
 const ADD: Sql = Sql::Same(
     "INSERT INTO documents (tenant_id, user_id, collection_id, id, name, title, source, source_hash, \
      media_type, size, content_hash, blob_id, metadata, created_at, updated_at, status, progress, chunk_count, \
@@ -37,7 +38,9 @@ const ADD: Sql = Sql::Same(
      ON CONFLICT (tenant_id, collection_id, source_hash) WHERE source_hash IS NOT NULL DO UPDATE SET \
      name = excluded.name, media_type = excluded.media_type, size = excluded.size, \
      title = CASE WHEN documents.segment_id IS NULL THEN excluded.title ELSE documents.title END, \
-     content_hash = excluded.content_hash, former_blob_id = documents.blob_id, blob_id = excluded.blob_id, \
+     content_hash = excluded.content_hash, blob_id = excluded.blob_id, \
+     former_blob_id = CASE WHEN documents.file_id IS NULL THEN documents.blob_id END, file_id = NULL, \
+     batch_id = NULL, max_chunk_tokens = NULL, chunk_overlap_tokens = NULL, \
      metadata = excluded.metadata, status = 'pending', error = NULL, progress = 0, \
      attempt = documents.attempt + 1, tries = 0, worker_id = NULL, not_before = 0, \
      updated_at = excluded.updated_at \

@@ -240,12 +240,16 @@ impl Knowledge {
     ) -> Result<Collection> {
         self.engine.admit(&self.scope).await?;
         change.check()?;
-        if let Some(label) = change.label.as_ref().filter(|_| change.name.is_none()) {
-            // As it is free: whether the plain one is too, only the change itself can tell.
-            change.name = Some(self.free_name(label));
-        }
         let inner = &self.engine.inner;
         let now = inner.sources.now();
+        if let Some(label) = change.label.as_ref().filter(|_| change.name.is_none()) {
+            let known = inner.stores.collections.get(&self.scope, id).await?.label;
+            // A name that somebody gave stays what others know it by.
+            if known.is_some_and(|known| known != *label) {
+                // As it is free: whether the plain one is too, only the change itself can tell.
+                change.name = Some(self.free_name(label));
+            }
+        }
         let config = inner.stores.collections.config(&self.scope, id).await?;
         let owner = changing(&self.scope, &config)?;
         if let Some(into) = change.workspace_id {

@@ -337,6 +337,7 @@ pub(crate) async fn content(
 ) -> Result<Json<FileContentPage>> {
     let knowledge = app.engine.knowledge(&scope);
     let document = attached(&knowledge, &store, &file).await?;
+    let _seat = app.seat(&scope)?;
     let text = text(&knowledge, &document).await;
     let text = text.map_err(|error| about(error, "file in the vector store", &file))?;
     Ok(Json(FileContentPage {
