@@ -123,7 +123,11 @@ impl Engine {
         messages: Vec<InputMessage>,
     ) -> Result<Vec<(u32, InputMessage)>> {
         let mut counted = Vec::with_capacity(messages.len());
-        for InputMessage { role, content, metadata } in messages {
+        for (n, InputMessage { role, content, metadata }) in messages.into_iter().enumerate() {
+            // Thousands of short ones take as long as a long one.
+            if n > 0 {
+                tokio::task::yield_now().await;
+            }
             let (tokens, content) = self.count(tokenizer, content).await?;
             counted.push((tokens, InputMessage { role, content, metadata }));
         }

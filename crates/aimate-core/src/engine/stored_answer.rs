@@ -105,6 +105,8 @@ fn piece(part: &Part, at: usize) -> Option<ChatEvent> {
     };
     match part {
         Part::Text { text } => Some(ChatEvent::Text { text: cut(text) }),
+        // No event tells of a thought that its provider keeps hidden.
+        Part::Reasoning { text, .. } if text.is_empty() => None,
         Part::Reasoning { text, .. } => Some(ChatEvent::Reasoning { text: cut(text) }),
         Part::ToolCall(call) => Some(ChatEvent::ToolCalled { call: Box::new(call.clone()) }),
         Part::ToolResult(result) => Some(ChatEvent::ToolReturned(Box::new(result.clone()))),

@@ -183,7 +183,7 @@ impl Things {
         let prompt = engine.prompts(scope).create(NewPrompt::new("Brief", "Be brief.")).await.unwrap();
         // As `/v1/responses` keeps it.
         let turn =
-            Turn::new("When is the boiler serviced?").model("lab/test").request(json!({"include": []}));
+            Turn::new("When is the boiler serviced?").model("lab/test").request(json!({"response": {}}));
         let chat = engine.chat(scope, turn).await.unwrap();
         let (conversation, message, run) = (chat.conversation_id(), chat.message_id(), chat.run_id());
         chat.message().await.unwrap();

@@ -51,7 +51,7 @@ impl Asked {
             None => None,
         };
         let follows = followed(app, scope, &parsed).await?;
-        let opened = sealed::opened(app, scope, &parsed.items).await;
+        let opened = sealed::opened(app, scope, &parsed.items).await?;
         let mut messages = input::messages(&parsed.items, &opened)?;
         match stored_prompt {
             // Without a question the prompt is one.

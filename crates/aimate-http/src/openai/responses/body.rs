@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aimate_core::chat::event::{ChatEvent, NumberedEvents};
+use aimate_core::message::Citation;
 use aimate_core::{Answer, Error, RunId, Scope};
 use bytes::{Bytes, BytesMut};
 use serde_json::Value;
@@ -49,6 +50,12 @@ impl StoredBody {
             last: None,
             is_over: false,
         }
+    }
+
+    /// With what the search before the answer found, of which a log that was cleared does not tell.
+    pub(super) fn with_found(mut self, found: Vec<Citation>) -> Self {
+        self.events.found = found;
+        self
     }
 
     /// Waits for the first event of the model, [`FIRST_EVENT_TIMEOUT`] at most.

@@ -1,6 +1,8 @@
 //! `POST /v1/responses/compact`: a long context as a short one. What users said stays as it
 //! was; the rest is summed up by the model, sealed for its user, and goes back as an item.
 
+use std::collections::HashSet;
+
 use aimate_core::Error;
 use aimate_core::message::{MessageRole, Part};
 use aimate_core::provider::{ChatMessage, FinishReason, ProviderEvent};
@@ -70,10 +72,13 @@ pub(crate) async fn compact(
         let said = path.iter().filter(|one| one.role == MessageRole::User).flat_map(items);
         kept.extend(said.map(|item| json!(item)));
     }
+    // Before a model is paid for what cannot be sealed.
+    seal(&app, &scope, BEGINNING).await?;
     kept.extend(asked.parsed.items.iter().filter_map(|item| kept_item(&app, item)));
     let (mut completion, _) = unstored::call(&app, &scope, asked).await?;
     completion.request.tools = Vec::new();
     completion.request.tool_choice = None;
+    drop_open_calls(&mut completion.request.messages);
     let question = ChatMessage::new(MessageRole::User, vec![Part::text(INSTRUCTION)]);
     completion.request.messages.push(question);
     let mut stream =
@@ -102,6 +107,20 @@ pub(crate) async fn compact(
         "output": kept,
         "usage": usage_object(&stream.usage()),
     })))
+}
+
+/// Leaves out calls that nothing came back of: models' servers refuse what follows them.
+fn drop_open_calls(messages: &mut Vec<ChatMessage>) {
+    let result = |part: &Part| match part {
+        Part::ToolResult(result) => Some(result.id.clone()),
+        _ => None,
+    };
+    let answered: HashSet<String> =
+        messages.iter().flat_map(|message| &message.content).filter_map(result).collect();
+    for message in &mut *messages {
+        message.content.retain(|part| !matches!(part, Part::ToolCall(call) if !answered.contains(&call.id)));
+    }
+    messages.retain(|message| !message.content.is_empty());
 }
 
 /// A user's message as it was, with an id.

@@ -8,6 +8,9 @@ use serde_json::{Map, Value, json};
 use crate::openai::include::SEARCH_RESULTS;
 use crate::openai::item::file_id;
 
+/// The field of a run's request that tells it from one that an application keeps for itself.
+const STORED: &str = "response";
+
 /// What of a request its response repeats, and what the response is made with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -44,13 +47,12 @@ impl Echo {
     /// That of a stored run; `None` if its answer was asked for in another way, or is none
     /// of this version's.
     pub(super) fn read(stored: Option<&Value>) -> Option<Self> {
-        Self::deserialize(stored?).ok()
+        Self::deserialize(stored?.get(STORED)?).ok()
     }
 
     /// As it is stored.
     pub(super) fn stored(&self) -> Value {
-        // Invariant: it is plain data, which JSON can always hold.
-        serde_json::to_value(self).unwrap_or_default()
+        json!({STORED: self})
     }
 
     /// Sets a field of the response.

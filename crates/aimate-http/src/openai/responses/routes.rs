@@ -10,7 +10,7 @@ use http::Uri;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::ask::{Asked, refused, stored_run};
+use super::ask::{Asked, found, refused, stored_run};
 use super::body::{StoredBody, stored_response};
 use super::echo::Echo;
 use super::frame::{Frames, Framing};
@@ -102,13 +102,15 @@ pub(crate) async fn retrieve(
 ) -> Result<Response> {
     let query = RetrieveQuery::read(uri.query())?;
     let (run, mut echo) = stored_run(&app, &scope, &id).await?;
+    echo.include.extend(query.include);
     if query.stream {
         let seat = app.seat(&scope)?;
+        let found = found(&app, &scope, &run, &echo).await?;
         let answer = app.engine.runs(&scope).attach(run.id, 0).await?;
         let frames = Frames::new(Framing::Sse, query.starting_after);
-        return Ok(sse::response(&app, StoredBody::new(&app, &scope, answer, echo, frames), seat));
+        let body = StoredBody::new(&app, &scope, answer, echo, frames).with_found(found);
+        return Ok(sse::response(&app, body, seat));
     }
-    echo.include.extend(query.include);
     Ok(Json(stored_response(&app, &scope, &run, echo).await?).into_response())
 }
 
