@@ -51,4 +51,4 @@ CREATE INDEX documents_of_file ON documents (tenant_id, file_id) WHERE file_id I
 CREATE INDEX documents_of_batch ON documents (tenant_id, batch_id, (COALESCE(file_id, id))) WHERE batch_id IS NOT NULL;
 -- What is attached has no bytes of its own.
 DROP INDEX documents_size;
-CREATE INDEX documents_size ON documents (tenant_id, user_id, size) WHERE file_id IS NULL;
+CREATE INDEX documents_size ON documents (tenant_id, user_id, size, file_id) WHERE file_id IS NULL;

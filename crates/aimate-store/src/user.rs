@@ -80,7 +80,7 @@ const LOOSEN: Sql = Sql::Same(
 /// Files that others' documents read: they stay with them.
 const HAND_OVER_FILES: Sql = Sql::Same(
     "UPDATE files SET user_id = (SELECT d.user_id FROM documents d WHERE d.tenant_id = $1 \
-        AND d.file_id = files.id AND d.user_id <> $2 ORDER BY d.id LIMIT 1) \
+        AND d.file_id = files.id AND d.user_id <> $2 LIMIT 1) \
      WHERE tenant_id = $1 AND user_id = $2 AND EXISTS (SELECT 1 FROM documents d WHERE d.tenant_id = $1 \
         AND d.file_id = files.id AND d.user_id <> $2)",
 );

@@ -57,11 +57,11 @@ const LOOSEN_FILES: Sql = Sql::Sqlite(
 /// Those that are attached to others' collections, where they stay.
 const FILES_OF_OTHERS: Sql = Sql::Each {
     sqlite: "UPDATE files SET user_id = (SELECT d.user_id FROM documents d WHERE d.tenant_id = $1 \
-        AND d.file_id = files.id AND d.user_id <> $2 ORDER BY d.id LIMIT 1) WHERE rowid IN (SELECT f.rowid \
+        AND d.file_id = files.id AND d.user_id <> $2 LIMIT 1) WHERE rowid IN (SELECT f.rowid \
         FROM files f WHERE f.tenant_id = $1 AND f.user_id = $2 AND EXISTS (SELECT 1 FROM documents d \
         WHERE d.tenant_id = $1 AND d.file_id = f.id AND d.user_id <> $2) LIMIT 200)",
     postgres: "WITH gone AS (UPDATE files SET user_id = (SELECT d.user_id FROM documents d WHERE d.tenant_id = $1 \
-        AND d.file_id = files.id AND d.user_id <> $2 ORDER BY d.id LIMIT 1) WHERE tenant_id = $1 AND ctid = \
+        AND d.file_id = files.id AND d.user_id <> $2 LIMIT 1) WHERE tenant_id = $1 AND ctid = \
         ANY(ARRAY(SELECT f.ctid FROM files f WHERE f.tenant_id = $1 AND f.user_id = $2 AND EXISTS (SELECT 1 \
         FROM documents d WHERE d.tenant_id = $1 AND d.file_id = f.id AND d.user_id <> $2) LIMIT 200)) RETURNING 1) \
         UPDATE deletions SET counts = jsonb_set(counts, '{handed_over_files}', to_jsonb(COALESCE((counts \
