@@ -124,7 +124,12 @@ pub(crate) async fn delete(
     Path(id): Path<String>,
 ) -> Result<Json<DeletedResponse>> {
     let (run, _) = stored_run(&app, &scope, &id).await?;
-    app.engine.runs(&scope).forget(run.id).await?;
+    let runs = app.engine.runs(&scope);
+    if !run.status.is_final() {
+        // Nobody reads what it would cost.
+        runs.cancel(run.id).await?;
+    }
+    runs.forget(run.id).await?;
     Ok(Json(DeletedResponse { id, object: "response.deleted", deleted: true }))
 }
 

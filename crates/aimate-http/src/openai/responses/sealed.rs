@@ -45,9 +45,14 @@ pub(super) async fn opened(app: &App, scope: &Scope, items: &[Value]) -> Result<
         let Ok(bytes) = URL_SAFE_NO_PAD.decode(sealed) else { break };
         match app.engine.open(scope, PURPOSE, bytes).await {
             Ok(text) => opened.insert(sealed.to_owned(), text),
-            Err(error) if error.reason() == Some(ErrorReason::KeyUnavailable) => break,
+            Err(error) if is_closed(&error) => break,
             Err(error) => return Err(error.into()),
         };
     }
     Ok(opened)
+}
+
+/// Whether it is not that the keys cannot be asked for just now.
+fn is_closed(error: &Error) -> bool {
+    matches!(error.reason(), Some(ErrorReason::KeyUnavailable | ErrorReason::NoEncryptionKey))
 }

@@ -100,7 +100,11 @@ impl FileSearchBody {
             "score_threshold": score_threshold.unwrap_or(0.0),
         });
         if let (Some(weights), Some(fields)) = (hybrid_search, ranking.as_object_mut()) {
-            fields.insert("hybrid_search".to_owned(), weights);
+            // Nothing else: it is stored and shown again.
+            let known = ["embedding_weight", "text_weight"].into_iter().filter_map(|name| {
+                Some((name.to_owned(), weights.get(name).filter(|weight| weight.is_number())?.clone()))
+            });
+            fields.insert("hybrid_search".to_owned(), Value::Object(known.collect()));
         }
         echo.insert("ranking_options".to_owned(), ranking);
         let search = FileSearch {
