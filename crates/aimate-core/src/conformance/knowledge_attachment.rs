@@ -294,20 +294,24 @@ pub async fn file_of_a_deleted_user_stays_where_it_is_attached(stores: &Stores) 
     stores.workspaces.put_member(&w.me, workspace, &member, at(0)).await.unwrap();
     let shelf = Collection { workspace_id: Some(workspace), ..collection("shared shelf") };
     stores.collections.create(&w.me, &shelf).await.unwrap();
-    let (used, unused) = (File { size: 5, ..file("used") }, File { size: 5, ..file("unused") });
-    for file in [&used, &unused] {
+    // More than go in one step.
+    let used: Vec<File> = (0..201).map(|n| File { size: 5, ..file(&format!("used {n}")) }).collect();
+    let unused = File { size: 5, ..file("unused") };
+    for file in used.iter().chain([&unused]) {
         stores.files.create(&w.other, file, &StorageQuotas::default()).await.unwrap();
     }
-    let there =
-        Attachments { collection: shelf.id, file_owner: w.other.user, ..these(&fixture, None, &[used.id]) };
-    let document = stores.attachments.attach(&w.me, &there).await.unwrap().remove(0);
+    let ids: Vec<FileId> = used.iter().map(|file| file.id).collect();
+    let there = Attachments { collection: shelf.id, file_owner: w.other.user, ..these(&fixture, None, &ids) };
+    let documents = stores.attachments.attach(&w.me, &there).await.unwrap();
     let target = DeletionTarget { tenant: w.me.tenant, user: Some(w.other.user) };
     stores.deletions.begin(&target, w.worker, at(0)).await.unwrap();
     while stores.deletions.step(&target, at(1_000)).await.unwrap() != DeletionStep::Empty {}
     let counts = stores.deletions.find(&target).await.unwrap().unwrap().counts;
-    assert_eq!((counts.files, counts.handed_over_files), (1, 1));
-    assert_eq!(stores.files.get(&w.me, used.id, at(1)).await.unwrap(), used);
-    assert_eq!(stores.documents.get(&w.me, document.id).await.unwrap().file_id, Some(used.id));
+    assert_eq!((counts.files, counts.handed_over_files), (1, 201));
+    for (file, document) in used.iter().zip(&documents) {
+        assert_eq!(stores.files.get(&w.me, file.id, at(1)).await.unwrap(), *file);
+        assert_eq!(stores.documents.get(&w.me, document.id).await.unwrap().file_id, Some(file.id));
+    }
     let loose = stores.queue.blobs_to_remove(w.worker, at(1), LONG, 9).await.unwrap();
     assert_eq!(loose.iter().map(|blob| blob.id).collect::<Vec<_>>(), [unused.blob_id]);
 }
