@@ -32,7 +32,7 @@ use crate::metrics;
 use crate::observer::TurnSummary;
 use crate::per_user::UserPlace;
 use crate::provider::ProviderId;
-use crate::retrieval::citations::passages_of;
+use crate::retrieval::citations::passages_of_newest;
 use crate::run::{BeginRun, Begun};
 use crate::scope::Scope;
 use crate::usage::TokenUsage;
@@ -184,7 +184,7 @@ impl Engine {
             .collect();
         warnings.extend(refused_pictures(&branch.path));
         warnings.extend(left_out.into_iter().map(|detail| (WarningCode::Tool, detail)));
-        let passages = branch.path.last().map(|last| passages_of(&last.content)).unwrap_or_default();
+        let passages = passages_of_newest(&branch.path, new.len());
         let id = self.inner.sources.id();
         // Before the run has a time: see `Engine::recover`.
         let hold = self.inner.beginning.hold(id);

@@ -12,7 +12,7 @@ use std::ops::Range;
 use aimate_text::tokens::Tokenizer;
 use pulldown_cmark::{Event, Parser, Tag};
 
-use crate::message::{Citation, Part, Quote};
+use crate::message::{Citation, Message, MessageRole, Part, Quote};
 
 /// What precedes the passages in a prompt.
 pub(super) const INSTRUCTION: &str = "Passages from the user's documents are given below. Where one helps, answer from it and \
@@ -87,6 +87,13 @@ pub(crate) fn passages_of(content: &[Part]) -> Vec<Citation> {
     let passages =
         content.iter().filter_map(|part| if let Part::Citation(one) = part { Some(one) } else { None });
     passages.cloned().collect()
+}
+
+/// The passages of the last question among the newest `count` messages of a branch.
+pub(crate) fn passages_of_newest(path: &[Message], count: usize) -> Vec<Citation> {
+    let mut newest = path.iter().rev().take(count.max(1));
+    let question = newest.find(|message| message.role == MessageRole::User);
+    question.map(|question| passages_of(&question.content)).unwrap_or_default()
 }
 
 /// The page of a passage that says most of the words of `sentence`; the first of

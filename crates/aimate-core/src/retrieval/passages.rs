@@ -48,9 +48,8 @@ struct Selection {
 }
 
 impl KnowledgeSearch<'_> {
-    /// Finds passages for the last of the new messages of a branch and adds them
-    /// to it. Without `sources`, or where that message is no question, there are
-    /// none.
+    /// Finds passages for the last question among the new messages of a branch and adds
+    /// them to it. Without `sources`, or where there is no question, there are none.
     pub(crate) async fn add_passages(
         &self,
         path: &[Message],
@@ -62,8 +61,11 @@ impl KnowledgeSearch<'_> {
         if sources.is_empty() {
             return Ok(TurnPassages::default());
         }
-        let Some((last, before)) = new.split_last_mut() else { return Ok(TurnPassages::default()) };
-        let Some(query) = query(path.iter().chain(&*before), last) else {
+        // Calls and their outputs may follow it.
+        let at = new.iter().rposition(|message| message.role == MessageRole::User).unwrap_or_default();
+        let (before, rest) = new.split_at_mut(at);
+        let Some((question, after)) = rest.split_first_mut() else { return Ok(TurnPassages::default()) };
+        let Some(query) = query(path.iter().chain(&*before), question) else {
             let is_lost = !sources.given.is_empty();
             let lost =
                 is_lost.then(|| "the turn's passages were left out: it ends with no question".to_owned());
@@ -75,8 +77,13 @@ impl KnowledgeSearch<'_> {
             "query": selection.query, "passages": selection.citations.len(), "tokens": tokens,
             "left_out": selection.left_out, "warnings": selection.warnings,
         });
-        last.content.extend(selection.citations.into_iter().map(Part::Citation));
-        last.path_stats = last.path_stats.with_tokens(last.path_stats.tokens.saturating_add(tokens));
+        question.content.extend(selection.citations.into_iter().map(Part::Citation));
+        let own = question.path_stats.tokens.saturating_add(tokens);
+        question.path_stats = question.path_stats.with_tokens(own);
+        for message in after {
+            let before = message.path_stats.path_tokens;
+            message.path_stats.path_tokens = before.saturating_add(u64::from(tokens));
+        }
         Ok(TurnPassages { account: Some(account), warnings: selection.warnings })
     }
 

@@ -1,5 +1,7 @@
 //! The tool `file_search` of a response.
 
+use aimate_core::message::text_of;
+use aimate_core::provider::ChatMessage;
 use aimate_core::testing::answer;
 use aimate_http::Options;
 use serde_json::{Value, json};
@@ -47,12 +49,24 @@ async fn search_comes_first_and_the_answer_cites_it() {
     let at = format!("/v1/responses/{}", response["id"].as_str().unwrap());
     assert_eq!(library.bench.get(&at).await.json(), response);
     let request = library.bench.provider.requests().pop().unwrap();
-    assert!(
-        request
-            .messages
-            .iter()
-            .any(|message| aimate_core::message::text_of(&message.content).contains("serviced in May"))
-    );
+    assert!(request.messages.iter().any(|message| text_of(&message.content).contains("serviced in May")));
+}
+
+#[tokio::test]
+async fn question_is_searched_for_though_outputs_of_functions_follow_it() {
+    let (library, store) = library(&["It is serviced in May [1]."]).await;
+    let input = json!([
+        {"role": "user", "content": QUESTION},
+        {"type": "function_call", "call_id": "c1", "name": "today", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c1", "output": "Monday"},
+    ]);
+    let response = library.bench.respond(with(search(&store, json!({})), json!({"input": input}))).await;
+    assert!(!results(&response).is_empty());
+    let at = format!("/v1/responses/{}", response["id"].as_str().unwrap());
+    assert_eq!(library.bench.get(&at).await.json(), response);
+    let request = library.bench.provider.requests().pop().unwrap();
+    let said = |message: &ChatMessage| text_of(&message.content).contains("serviced in May");
+    assert!(request.messages.iter().any(said));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use aimate_core::chat::{InputMessage, Truncation, Turn, TurnInput};
 use aimate_core::knowledge::SourcePassage;
 use aimate_core::message::{MessageRole, text_of};
 use aimate_core::run::Run;
-use aimate_core::{ConversationId, Error, ErrorKind, MessageId, Scope};
+use aimate_core::{ConversationId, Error, ErrorKind, MessageId, PageRequest, Scope};
 
 use super::echo::Echo;
 use super::input;
@@ -133,7 +133,7 @@ fn joined(prompt: &str, instructions: Option<&str>) -> String {
 
 /// The question at the end of a conversation, which nobody has answered.
 async fn open_question(app: &App, scope: &Scope, id: ConversationId) -> Result<TurnInput> {
-    let page = app.engine.conversations(scope).messages(id, None, aimate_core::PageRequest::first(1)).await?;
+    let page = app.engine.conversations(scope).messages(id, None, PageRequest::first(1)).await?;
     match page.data.last().map(|listed| &listed.message) {
         Some(last) if matches!(last.role, MessageRole::User | MessageRole::Tool) => {
             Ok(TurnInput::Regenerate(last.id))
@@ -223,8 +223,19 @@ pub(super) async fn found(
 ) -> Result<Vec<aimate_core::message::Citation>> {
     let question = run.user_message_id.filter(|_| echo.queries.is_some());
     let Some(question) = question else { return Ok(Vec::new()) };
-    let message = app.engine.conversations(scope).message(run.conversation_id, question).await?;
-    let passages = message.content.into_iter().filter_map(|part| match part {
+    let conversations = app.engine.conversations(scope);
+    let last = conversations.message(run.conversation_id, question).await?;
+    let content = if last.role == MessageRole::User {
+        last.content
+    } else {
+        // Calls and their outputs follow the question.
+        let page = PageRequest::first(PageRequest::MAX_LIMIT);
+        let read = conversations.messages(run.conversation_id, Some(question), page).await?;
+        let mut newest = read.data.into_iter().rev().map(|listed| listed.message);
+        let question = newest.find(|message| message.role == MessageRole::User);
+        question.map(|question| question.content).unwrap_or_default()
+    };
+    let passages = content.into_iter().filter_map(|part| match part {
         aimate_core::message::Part::Citation(one) => Some(one),
         _ => None,
     });
