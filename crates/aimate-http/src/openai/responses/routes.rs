@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aimate_core::chat::event::ChatEvent;
-use aimate_core::{Answer, Error, PageRequest, Scope};
+use aimate_core::{Answer, Error, PageRequest, RunId, Scope};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::Uri;
@@ -20,7 +20,7 @@ use super::request::ResponseBody;
 use super::schema::{DeletedResponse, InputTokens, ResponseEventSchema, ResponseSchema};
 use super::unstored::{self, UnstoredBody};
 use crate::app::{App, Seat};
-use crate::error::Result;
+use crate::error::{Failure, Result};
 use crate::json::Json;
 use crate::openai::cursor_list::CursorList;
 use crate::openai::item::{Item, items};
@@ -61,22 +61,32 @@ pub(super) async fn begin(app: &App, scope: &Scope, asked: Asked) -> Result<(Ans
 async fn stored(app: &App, scope: &Scope, asked: Asked, seat: Seat) -> Result<Response> {
     let is_streamed = asked.parsed.is_streamed;
     let (mut answer, echo) = begin(app, scope, asked).await?;
-    let is_background = echo.is_background();
+    let (run, is_background) = (answer.run_id(), echo.is_background());
     if is_streamed {
         let mut body = StoredBody::new(app, scope, answer, echo, Frames::new(Framing::Sse, None));
-        if !is_background {
-            body.begun().await?;
+        if !is_background && let Err(failure) = body.begun().await {
+            return Err(not_kept(app, scope, run, failure).await);
         }
         return Ok(sse::response(app, body, seat));
     }
     if is_background {
-        let run = app.engine.runs(scope).get(answer.run_id()).await?;
+        let run = app.engine.runs(scope).get(run).await?;
         let head = Head::of_run(&run, echo);
         return Ok(Json(head.response(&Outcome::begun(ResponseState::Queued))).into_response());
     }
-    answer.finished_or_waiting().await?;
-    let run = app.engine.runs(scope).get(answer.run_id()).await?;
+    if let Err(error) = answer.finished_or_waiting().await {
+        return Err(not_kept(app, scope, run, error.into()).await);
+    }
+    let run = app.engine.runs(scope).get(run).await?;
     Ok(Json(stored_response(app, scope, &run, echo).await?).into_response())
+}
+
+/// Forgets a response that failed before its client learned its id: nobody could delete it.
+async fn not_kept(app: &App, scope: &Scope, run: RunId, failure: Failure) -> Failure {
+    if let Err(error) = app.engine.runs(scope).forget(run).await {
+        tracing::warn!(%error, "a response that failed could not be forgotten");
+    }
+    failure
 }
 
 async fn unstored(app: &App, scope: &Scope, asked: Asked, seat: Seat) -> Result<Response> {
