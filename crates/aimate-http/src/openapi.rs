@@ -40,6 +40,7 @@ use crate::{json, model, openai, openapi_object};
         (name = "audit", description = "What happened that matters for security."),
         (name = "responses", description = "OpenAI's Responses: answers that can be followed, read again and resumed."),
         (name = "chat", description = "OpenAI's chat completions and embeddings."),
+        (name = "openai conversations", description = "OpenAI's conversations and their items: those of `/api/v1`, as OpenAI's clients see them."),
         (name = "files", description = "Uploaded files, in OpenAI's form."),
         (name = "vector stores", description = "Collections and their documents, in OpenAI's form."),
         (name = "service", description = "The server itself."),

@@ -64,7 +64,7 @@ pub(crate) fn takes_a_body(method: &Method, path: &str) -> bool {
             | ["users", _, "unlock"]
             | ["tools", "servers", _, "test"]
             | ["groups", _, "members", _]
-            | ["runs", _, "cancel"]
+            | ["runs" | "responses", _, "cancel"]
             | ["vector_stores", _, "file_batches", _, "cancel"]
             | ["knowledge", "documents", _, "cancel" | "retry"]
     )

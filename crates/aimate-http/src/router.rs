@@ -16,7 +16,7 @@ use aimate_core::{Engine, Error};
 use crate::app::App;
 use crate::error::Failure;
 use crate::knowledge::{collection, document, original, search};
-use crate::openai::{file, vector_store};
+use crate::openai::{file, responses, vector_store};
 use crate::options::Options;
 use crate::{
     audit, budget, connection, conversation, group, health, message, middleware, model, mount, openai,
@@ -132,6 +132,14 @@ pub(crate) fn documented_routes(with_accounts: bool) -> OpenApiRouter<App> {
         .routes(routes!(price::list, price::create))
         .routes(routes!(price::delete))
         .routes(routes!(openai::models))
+        .routes(routes!(openai::conversation::create))
+        .routes(routes!(
+            openai::conversation::get,
+            openai::conversation::update,
+            openai::conversation::delete
+        ))
+        .routes(routes!(openai::conversation_item::list_items, openai::conversation_item::create))
+        .routes(routes!(openai::conversation_item::get, openai::conversation_item::delete))
         .routes(routes!(file::list, file::create))
         .routes(routes!(file::get, file::delete))
         .routes(routes!(vector_store::list, vector_store::create))
@@ -160,6 +168,12 @@ pub(crate) fn documented_routes(with_accounts: bool) -> OpenApiRouter<App> {
         .routes(routes!(openai::completion))
         .routes(routes!(openai::text_completion))
         .routes(routes!(openai::embeddings))
+        .routes(routes!(responses::routes::create, responses::socket::connect))
+        .routes(routes!(responses::routes::input_tokens))
+        .routes(routes!(responses::compaction::compact))
+        .routes(routes!(responses::routes::retrieve, responses::routes::delete))
+        .routes(routes!(responses::routes::cancel))
+        .routes(routes!(responses::routes::input_items))
         .routes(routes!(file::content))
         .routes(routes!(health::health))
         .routes(routes!(health::ready))

@@ -16,8 +16,8 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::wire_id;
-use citation::{Annotation, annotations};
-use count::ItemCounter;
+pub(crate) use citation::{Annotation, annotations, file_id};
+pub(crate) use count::ItemCounter;
 pub(crate) use input::input_messages;
 
 /// What the ids of items begin with.

@@ -65,6 +65,8 @@ const CARRIED: [(&str, &str); 5] = [
 /// The kind of what a path parameter without a type of its own names.
 fn kind_of_text(path: &str, name: &str) -> &'static str {
     match (path, name) {
+        (path, "id") if path.starts_with("/v1/conversations/") => return "OpenAiConversation",
+        ("/v1/conversations/{id}/items/{item}", "item") => return "OpenAiItem",
         (_, "vector_store_id") => return "VectorStore",
         (_, "file_id") => return "OpenAiFile",
         (_, "batch_id") => return "FileBatch",
@@ -142,6 +144,25 @@ fn named_references(things: &Things) -> Vec<(Method, String, Value)> {
             json!({"content": "Mine?", "stream": false, "model": model}),
         ),
     ];
+    let simple = |kind: &str| things.ids[kind].replace('-', "");
+    let store = json!([format!("vs_{}", simple("CollectionId"))]);
+    for more in [
+        json!({"model": model}),
+        json!({"previous_response_id": things.ids["Response"]}),
+        json!({"conversation": format!("conv_{}", simple("ConversationId"))}),
+        json!({"prompt": {"id": format!("pmpt_{}", simple("PromptId"))}}),
+        json!({"tools": [{"type": "file_search", "vector_store_ids": store}]}),
+    ] {
+        let mut body = json!({"model": "lab/test", "input": "Mine?"});
+        if let (Value::Object(body), Value::Object(more)) = (&mut body, more) {
+            body.extend(more);
+        }
+        all.push((Method::POST, "/v1/responses".to_owned(), body.clone()));
+        all.push((Method::POST, "/v1/responses/input_tokens".to_owned(), body));
+    }
+    let compact = json!({"model": "lab/test", "previous_response_id": things.ids["Response"]});
+    all.push((Method::POST, "/v1/responses/compact".to_owned(), compact));
+    all.push((Method::POST, "/v1/completions".to_owned(), json!({"model": model, "prompt": "Mine?"})));
     let (store, file) = (things.ids["VectorStore"].clone(), things.ids["OpenAiFile"].clone());
     all.push((Method::POST, "/v1/vector_stores".to_owned(), json!({"file_ids": [file]})));
     all.push((Method::POST, format!("/v1/vector_stores/{store}/files"), json!({"file_id": file})));

@@ -6,8 +6,6 @@ use std::collections::HashSet;
 use aimate_core::Error;
 use aimate_core::message::{MessageRole, Part};
 use aimate_core::provider::{ChatMessage, FinishReason, ProviderEvent};
-use aimate_core::sealing::Purpose;
-use aimate_core::{Error, Scope};
 use axum::extract::State;
 use futures_util::StreamExt;
 use serde::Deserialize;

@@ -150,6 +150,9 @@ impl ResponseEvents {
             self.begin();
         }
         self.close_all(last.state.is_whole());
+        if matches!(last.state, State::Failed(..)) {
+            self.frames.go_on();
+        }
         self.last_event(last);
     }
 
@@ -181,7 +184,7 @@ impl ResponseEvents {
 
     fn last_event(&mut self, outcome: &Outcome) {
         let head = &self.head;
-        self.frames.last_event(outcome.state.event(), |out| put_response(out, head, outcome));
+        self.frames.event(outcome.state.event(), |out| put_response(out, head, outcome));
         self.frames.done();
     }
 
