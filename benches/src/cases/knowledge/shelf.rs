@@ -242,6 +242,8 @@ fn prepare(
         size: size as u64,
         content_hash: format!("{number:064x}"),
         blob_id: sources.id(),
+        file_id: None,
+        token_chunking: None,
         status: DocumentStatus::Pending,
         error: None,
         progress: 0.0,
