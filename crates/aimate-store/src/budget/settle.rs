@@ -2,6 +2,9 @@
 //!
 //! On SQLite it is counted before the records are stored, so that a record that is
 //! sent again is known by its row; on PostgreSQL in the statement that stores them.
+//!
+//! SQLite's begin with `SELECT 1 FROM …`, so that where there is no budget, or nothing is
+//! set aside, the JSON of the calls is not read.
 
 use aimate_core::Result;
 use aimate_core::Scope;
@@ -24,7 +27,7 @@ const SPEND: Sql = Sql::Sqlite(
         WHEN begins_at = CASE period WHEN 'day' THEN $2 ELSE $3 END THEN tokens_spent + t.tokens ELSE tokens_spent END, \
      begins_at = max(begins_at, CASE period WHEN 'day' THEN $2 ELSE $3 END) \
      FROM (SELECT b.tenant_id AS tenant_id, b.id AS id, sum(c.value ->> 3) AS cost, sum(c.value ->> 4) AS tokens \
-        FROM json_each($1) c CROSS JOIN budgets b WHERE b.tenant_id = unhex(c.value ->> 0) \
+        FROM (SELECT 1 FROM budgets LIMIT 1) CROSS JOIN json_each($1) c CROSS JOIN budgets b WHERE b.tenant_id = unhex(c.value ->> 0) \
         AND b.subject IN (SELECT n.value FROM json_each(c.value -> 2) n \
             UNION ALL SELECT 'group:' || lower(hex(m.group_id)) FROM group_members m \
             WHERE m.tenant_id = unhex(c.value ->> 0) AND m.user_id = unhex(c.value ->> 5)) \
@@ -36,14 +39,16 @@ const SPEND: Sql = Sql::Sqlite(
 const GIVE_BACK: Sql = Sql::Sqlite(
     "UPDATE budgets SET cost_reserved = cost_reserved - t.cost, tokens_reserved = tokens_reserved - t.tokens \
      FROM (SELECT v.tenant_id AS tenant_id, v.budget_id AS budget_id, sum(v.cost) AS cost, sum(v.tokens) AS tokens \
-        FROM json_each($1) c CROSS JOIN budget_reservations v \
+        FROM (SELECT 1 FROM budget_reservations LIMIT 1) CROSS JOIN json_each($1) c \
+        CROSS JOIN budget_reservations v \
         WHERE v.tenant_id = unhex(c.value ->> 0) AND v.call_id = unhex(c.value ->> 1) \
         GROUP BY v.tenant_id, v.budget_id) t \
      WHERE budgets.tenant_id = t.tenant_id AND budgets.id = t.budget_id",
 );
 const FORGET: Sql = Sql::Sqlite(
     "DELETE FROM budget_reservations WHERE (tenant_id, call_id) IN \
-        (SELECT unhex(c.value ->> 0), unhex(c.value ->> 1) FROM json_each($1) c)",
+        (SELECT unhex(c.value ->> 0), unhex(c.value ->> 1) \
+        FROM (SELECT 1 FROM budget_reservations LIMIT 1) CROSS JOIN json_each($1) c)",
 );
 
 /// What a record adds to which budgets.

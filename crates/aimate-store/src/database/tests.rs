@@ -9,8 +9,8 @@ const ALL: Sql = Sql::Same("SELECT id, beat_at FROM workers WHERE beat_at >= $1 
 const LOCK: Sql = Sql::Postgres("LOCK TABLE workers");
 /// Refers to a user who is not there.
 const ORPHAN: Sql = Sql::Same(
-    "INSERT INTO files (tenant_id, user_id, id, name, media_type, size, content_hash, created_at) \
-     VALUES ($1, $1, $1, '', '', 0, '', 0)",
+    "INSERT INTO files (tenant_id, user_id, id, name, media_type, purpose, size, content_hash, blob_id, created_at) \
+     VALUES ($1, $1, $1, '', '', '', 0, '', $1, 0)",
 );
 
 async fn opened() -> crate::Store {
