@@ -46,11 +46,14 @@ const HAND_ON: Sql = Sql::Same(
         WHERE g.tenant_id = $1 AND g.conversation_id = $2 AND g.id = $3) \
      WHERE tenant_id = $1 AND conversation_id = $2 AND parent_id = $3",
 );
-/// What answered the message answers the one before.
+/// What answered the message answers the one before. Looked up by its answers, whose
+/// parents are still as they were.
 const HAND_ON_RUNS: Sql = Sql::Same(
     "UPDATE runs SET user_message_id = (SELECT g.parent_id FROM messages g \
         WHERE g.tenant_id = $1 AND g.conversation_id = $2 AND g.id = $3) \
-     WHERE tenant_id = $1 AND conversation_id = $2 AND user_message_id = $3",
+     WHERE tenant_id = $1 AND conversation_id = $2 AND user_message_id = $3 \
+        AND message_id IN (SELECT a.id FROM messages a \
+            WHERE a.tenant_id = $1 AND a.conversation_id = $2 AND a.parent_id = $3)",
 );
 const DELETE_RUN: Sql =
     Sql::Same("DELETE FROM runs WHERE tenant_id = $1 AND conversation_id = $2 AND message_id = $3");
@@ -106,8 +109,8 @@ impl MessageStore for SqlStore {
         let statements = vec![
             begin,
             of(BELOW).bind(1_i64).bind(None::<i64>),
-            of(HAND_ON),
             of(HAND_ON_RUNS),
+            of(HAND_ON),
             of(DELETE_RUN),
             of(DELETE).expect_touched(1),
             request(scope.tenant, id, true),
