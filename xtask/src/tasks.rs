@@ -195,7 +195,11 @@ fn run_tests(project: &Project, arguments: &[&str], beside: Option<&Beside>) -> 
         cargo
     };
     if has_nextest(project) {
-        run(cargo().args(["nextest", "run"]).args(WORKSPACE).args(arguments))?;
+        // Tests wait for disks, servers and each other more than they compute.
+        let at_once = std::thread::available_parallelism().map_or(2, |cores| 2 * cores.get());
+        let mut tests = cargo();
+        tests.env("NEXTEST_TEST_THREADS", at_once.to_string());
+        run(tests.args(["nextest", "run"]).args(WORKSPACE).args(arguments))?;
     } else {
         let mut tests = cargo();
         tests.arg("test").args(WORKSPACE).args(["--all-targets", "--no-fail-fast"]);
