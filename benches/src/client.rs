@@ -185,10 +185,16 @@ impl Framing {
     }
 }
 
-/// Reads the text out of an OpenAI answer, streamed or not, without parsing JSON:
-/// the model server's text has nothing that JSON escapes.
-#[derive(Default)]
+/// What the text of a chat completion follows, streamed or not.
+pub(crate) const OF_COMPLETION: &[u8] = b"\"content\":\"";
+/// What the text of a response's stream follows.
+pub(crate) const OF_RESPONSE: &[u8] = b"\"delta\":\"";
+
+/// Reads the text out of an OpenAI answer without parsing JSON: the model server's text
+/// has nothing that JSON escapes.
 pub(crate) struct Reader {
+    /// What each piece of text follows.
+    mark: &'static [u8],
     at: usize,
     /// The text so far.
     pub(crate) text: Vec<u8>,
@@ -197,11 +203,15 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
+    pub(crate) fn new(mark: &'static [u8]) -> Self {
+        Self { mark, at: 0, text: Vec::new(), first: None }
+    }
+
     /// Reads what is new in `body`; `each` gets every piece of text.
     pub(crate) fn read(&mut self, body: &[u8], mut each: impl FnMut(&[u8])) {
-        const MARK: &[u8] = b"\"content\":\"";
-        while let Some(found) = memmem::find(body.get(self.at..).unwrap_or_default(), MARK) {
-            let start = self.at + found + MARK.len();
+        let mark = self.mark;
+        while let Some(found) = memmem::find(body.get(self.at..).unwrap_or_default(), mark) {
+            let start = self.at + found + mark.len();
             let rest = body.get(start..).unwrap_or_default();
             let Some(length) = memchr::memchr(b'"', rest) else {
                 self.at += found;
@@ -215,7 +225,7 @@ impl Reader {
                 each(piece);
             }
         }
-        self.at = self.at.max(body.len().saturating_sub(MARK.len()));
+        self.at = self.at.max(body.len().saturating_sub(mark.len()));
     }
 }
 
@@ -241,7 +251,7 @@ mod tests {
     fn text_is_read_wherever_it_is_cut() {
         let body = br#"{"delta":{"content":""}} {"delta":{"content":"one "}} {"delta":{"content":"two"}}"#;
         for cut in 0..body.len() {
-            let mut reader = Reader::default();
+            let mut reader = Reader::new(OF_COMPLETION);
             reader.read(&body[..cut], |_| ());
             reader.read(body, |_| ());
             assert_eq!(reader.text, b"one two", "cut at {cut}");

@@ -20,6 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Plan {
     pub(crate) address: SocketAddr,
     pub(crate) request: Vec<u8>,
+    /// What each piece of an answer's text follows.
+    pub(crate) mark: &'static [u8],
     /// The text that every answer must have.
     pub(crate) text: String,
     pub(crate) connections: usize,
@@ -162,7 +164,7 @@ async fn drive(mut client: Client, plan: &Plan, from: Instant, until: Instant) -
         if begun >= until {
             return tally;
         }
-        let mut reader = Reader::default();
+        let mut reader = Reader::new(plan.mark);
         let exchange = client.exchange(&plan.request, |body| reader.read(body, |_| ()));
         let wrong = match timeout_at(give_up.into(), exchange).await {
             Ok(Ok(200)) if reader.text == plan.text.as_bytes() => None,

@@ -4,9 +4,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::{Bench, Store, completion};
 use crate::Result;
-use crate::client::request;
+use crate::client::{OF_COMPLETION, OF_RESPONSE, request};
 use crate::load::{self, Load, Millis, Plan};
 use crate::report::{Report, Short};
 use crate::server::Process;
@@ -27,6 +29,8 @@ enum Via {
     Passthrough,
     Stateless,
     Stored(Store),
+    /// As an OpenAI response that is stored; streams alone.
+    Response(Store),
 }
 
 struct Target<'a> {
@@ -55,12 +59,13 @@ pub(super) async fn run(bench: &Bench, report: &mut Report) -> Result {
     if let Some((_, server)) = stores.first() {
         targets.push(Target { via: Via::Stateless, server });
     }
-    let stored = stores.iter();
-    targets.extend(stored.map(|(store, server)| Target { via: Via::Stored(*store), server }));
+    for via in [Via::Stored, Via::Response] {
+        targets.extend(stores.iter().map(|(store, server)| Target { via: via(*store), server }));
+    }
 
     let mut rows = Vec::new();
     for (mode, connections) in loads(bench.quick) {
-        for target in &targets {
+        for target in targets.iter().filter(|target| target.via.answers(mode)) {
             let row = measure(bench, mode, connections, target).await?;
             eprintln!("{mode:?} {connections} {:?}: {}/s", row.via, Short(row.load.per_second));
             rows.push(row);
@@ -93,6 +98,7 @@ async fn measure(bench: &Bench, mode: Mode, connections: usize, target: &Target<
     let plan = Plan {
         address: target.server.address,
         request: target.via.request(target.server.address, model, mode != Mode::Plain),
+        mark: if matches!(target.via, Via::Response(_)) { OF_RESPONSE } else { OF_COMPLETION },
         text: upstream::text(tokens),
         connections,
         warm_up: Duration::from_millis(if bench.quick { 500 } else { 1_000 }),
@@ -119,7 +125,13 @@ impl Via {
             Self::Passthrough => "pass-through".to_owned(),
             Self::Stateless => "aimate, stateless".to_owned(),
             Self::Stored(store) => format!("aimate, stored, {}", store.title()),
+            Self::Response(store) => format!("aimate, OpenAI response, {}", store.title()),
         }
+    }
+
+    /// Whether it is compared in this mode.
+    fn answers(self, mode: Mode) -> bool {
+        !matches!(self, Self::Response(_)) || mode == Mode::Stream
     }
 
     fn request(self, address: SocketAddr, model: &str, stream: bool) -> Vec<u8> {
@@ -127,8 +139,12 @@ impl Via {
             Self::Direct | Self::Passthrough => ("/v1/chat/completions", ""),
             Self::Stateless => ("/v1/chat/completions", "openai/"),
             Self::Stored(_) => ("/api/v1/chat/completions", "openai/"),
+            Self::Response(_) => ("/v1/responses", "openai/"),
         };
-        let body = completion(&format!("{prefix}{model}"), stream);
+        let mut body = completion(&format!("{prefix}{model}"), stream);
+        if let Self::Response(_) = self {
+            body = json!({"model": body["model"], "input": body["messages"], "stream": stream});
+        }
         request("POST", address, path, &body.to_string())
     }
 }
@@ -224,6 +240,12 @@ fn goals(rows: &[Row], report: &mut Report) {
             }
             (Via::Stored(_), Mode::Stream, 16..) => {
                 report.at_most(format!("{name}: CPU"), cpu, 0.9, " ms");
+            }
+            (Via::Response(store), _, 16..) => {
+                if let Some(turn) = find(rows, mode, connections, Via::Stored(store)) {
+                    let Millis(of_turn) = turn.load.cpu.into();
+                    report.at_most(format!("{name}: CPU of a turn's"), cpu / of_turn, 1.15, "×");
+                }
             }
             _ => {}
         }

@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 
 use super::{Bench, completion};
 use crate::Result;
-use crate::client::{Client, Reader, request};
+use crate::client::{Client, OF_COMPLETION, Reader, request};
 use crate::load::{Millis, Spread};
 use crate::report::{Report, Short};
 use crate::server::Process;
@@ -143,7 +143,7 @@ async fn streams(server: &Process, shape: &Shape, path: &str, prefix: &str) -> R
 
 async fn listen(address: SocketAddr, request: &[u8]) -> Result<Seen> {
     let mut client = Client::connect(address).await?;
-    let (mut reader, mut delays, mut in_order) = (Reader::default(), Vec::new(), true);
+    let (mut reader, mut delays, mut in_order) = (Reader::new(OF_COMPLETION), Vec::new(), true);
     let status = client
         .exchange(request, |body| {
             let now = stamp();

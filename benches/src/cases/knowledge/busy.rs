@@ -11,7 +11,7 @@ use super::super::{Bench, completion};
 use super::random::Random;
 use super::words::Vocabulary;
 use crate::Result;
-use crate::client::{Client, request};
+use crate::client::{Client, OF_COMPLETION, request};
 use crate::load::{self, Load, Plan};
 use crate::report::{Report, Short};
 use crate::server::Process;
@@ -100,6 +100,7 @@ async fn chat(bench: &Bench, aimate: &Process, way: Way) -> Result<Load> {
     let plan = Plan {
         address: aimate.address,
         request: request("POST", aimate.address, way.path, &body.to_string()),
+        mark: OF_COMPLETION,
         text: upstream::text(20),
         connections: CHATS,
         warm_up: Duration::from_millis(500),
