@@ -10,3 +10,7 @@ DROP INDEX conversations_of_workspace;
 CREATE INDEX conversations_of_workspace
     ON conversations (tenant_id, workspace_id, is_hidden, updated_at DESC, id DESC)
     WHERE workspace_id IS NOT NULL;
+-- Those that nobody goes on with end.
+CREATE INDEX conversations_hidden ON conversations (updated_at) WHERE is_hidden = true;
+-- Items are named by their messages alone.
+CREATE INDEX messages_by_id ON messages (tenant_id, id);

@@ -103,7 +103,7 @@ pub enum ErrorReason {
     /// No encryption key is configured, so no connection's key can be stored or
     /// opened.
     NoEncryptionKey,
-    /// The model server has no model of this name.
+    /// There is no model of this name, or its server has none.
     UnknownModel,
     /// The model server cannot do with a picture of the prompt.
     ImageRefused,

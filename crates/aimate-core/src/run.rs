@@ -1,5 +1,7 @@
 //! Runs: the generation of one answer, and the port that makes it durable.
 
+mod request;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,6 +19,8 @@ use crate::scope::Scope;
 use crate::text::names;
 use crate::tool::ElicitationAnswer;
 use crate::usage::{TokenUsage, UsageOutcome, UsageRecord};
+
+pub use request::RunRequestStore;
 
 /// How far a run has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -137,10 +141,6 @@ pub struct Run {
     /// was stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workspace_id: Option<WorkspaceId>,
-    /// What the turn asked to be kept for its caller ([`Turn::request`](crate::chat::Turn::request)), a
-    /// JSON object; `None` for none, and once it is forgotten.
-    #[serde(skip)]
-    pub request: Option<Value>,
     /// When it was stored.
     pub created_at: Timestamp,
     /// When it ended.
@@ -162,6 +162,9 @@ pub struct BeginRun {
     pub answer: Message,
     /// The run.
     pub run: Run,
+    /// What the turn asked to be kept for its caller ([`Turn::request`](crate::chat::Turn::request)), a
+    /// JSON object, of which a run itself knows nothing: it may be as large as a prompt.
+    pub request: Option<Value>,
     /// A run that is over and gives its `client_id` to this one, which answers the same
     /// turn anew.
     pub replaces: Option<RunId>,
@@ -343,10 +346,6 @@ pub trait RunStore: Send + Sync {
     /// the call ([`WorkerStore::take_answers`]). `NotFound` unless the run is their own and
     /// under way; `Conflict` while about 256 KiB of answers wait there.
     async fn leave_answer(&self, scope: &Scope, id: RunId, answer: &ToolAnswer) -> Result<()>;
-    /// Deletes the run's [`request`](Run::request). Where its conversation is hidden and no
-    /// run of it has a request any more, that is deleted with all that is in it, in the same
-    /// commit; returns its id then. `NotFound` if the run has no request.
-    async fn forget(&self, scope: &Scope, id: RunId) -> Result<Option<ConversationId>>;
 }
 
 /// What a person answered to a question of a tool.

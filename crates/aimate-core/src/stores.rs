@@ -22,7 +22,7 @@ use crate::model::ModelStore;
 use crate::price::PriceStore;
 use crate::prompt::PromptStore;
 use crate::rate_limit::LimitStore;
-use crate::run::{RunStore, WorkerStore};
+use crate::run::{RunRequestStore, RunStore, WorkerStore};
 use crate::sealing::SecretStore;
 use crate::session::SessionStore;
 use crate::share::ShareStore;
@@ -46,6 +46,7 @@ use crate::workspace::WorkspaceStore;
 /// | [`ApiTokenStore::find`] | A token leads to its tenant and user; the caller proves that it has the secret. |
 /// | [`ShareStore::find`] | Who has a link needs no login: its secret leads to its tenant. |
 /// | [`ShareStore::clear`] | Links of all tenants end. |
+/// | [`RunRequestStore::clear`] | Chains of answers of all tenants that nobody goes on with end. |
 /// | [`DeletionStore`] | The engine asks who may delete; it says what goes. |
 /// | [`WorkerStore`] | The leases of processes; it returns the scope of each run it hands out. |
 /// | [`IngestQueue`] | Work for a process; it returns the scope of all that it hands out. |
@@ -99,6 +100,8 @@ pub struct Stores {
     pub shares: Arc<dyn ShareStore>,
     /// Runs and their event logs.
     pub runs: Arc<dyn RunStore>,
+    /// What runs keep for their callers.
+    pub run_requests: Arc<dyn RunRequestStore>,
     /// Results of tools that are kept whole.
     pub tool_outputs: Arc<dyn ToolOutputStore>,
     /// The processes that own runs.
@@ -163,6 +166,7 @@ impl Stores {
             + MessageStore
             + ShareStore
             + RunStore
+            + RunRequestStore
             + ToolOutputStore
             + WorkerStore
             + ConnectionStore
@@ -201,6 +205,7 @@ impl Stores {
             messages: store.clone(),
             shares: store.clone(),
             runs: store.clone(),
+            run_requests: store.clone(),
             tool_outputs: store.clone(),
             workers: store.clone(),
             connections: store.clone(),

@@ -3,13 +3,13 @@
 mod answer;
 mod begin;
 mod finish;
-mod forget;
 mod park;
+mod request;
 
 use aimate_core::run::{
     BeginRun, Begun, ChangeParked, EventBatch, FinishRun, ParkRun, Run, RunStatus, RunStore, ToolAnswer,
 };
-use aimate_core::{ConversationId, Error, Result, RunId, Scope};
+use aimate_core::{Error, Result, RunId, Scope};
 use async_trait::async_trait;
 use serde_json::Value;
 
@@ -21,7 +21,7 @@ use crate::value::{count, json, text};
 const GET: Sql = Sql::Same(
     "SELECT r.id, r.conversation_id, r.user_message_id, r.message_id, r.status, r.model, r.error, \
      r.finish_reason, r.usage, r.context, r.worker_id, r.attempt, r.client_id, r.client_hash, r.tags, r.workspace_id, \
-     r.request, r.created_at, r.finished_at \
+     r.created_at, r.finished_at \
      FROM runs r JOIN conversations c ON c.tenant_id = r.tenant_id AND c.id = r.conversation_id \
      WHERE r.tenant_id = $1 AND r.id = $3 \
      AND (c.workspace_id IS NULL AND c.user_id = $2 OR (SELECT a.role FROM workspace_access a \
@@ -30,13 +30,13 @@ const GET: Sql = Sql::Same(
 /// The same of who asked for it, which may have no way to its conversation any more.
 const GET_OWN: Sql = Sql::Same(
     "SELECT id, conversation_id, user_message_id, message_id, status, model, error, finish_reason, usage, \
-     context, worker_id, attempt, client_id, client_hash, tags, workspace_id, request, created_at, finished_at \
+     context, worker_id, attempt, client_id, client_hash, tags, workspace_id, created_at, finished_at \
      FROM runs WHERE tenant_id = $1 AND user_id = $2 AND id = $3",
 );
 const GET_BY_CLIENT: Sql = Sql::Same(
     "SELECT r.id, r.conversation_id, r.user_message_id, r.message_id, r.status, r.model, r.error, \
      r.finish_reason, r.usage, r.context, r.worker_id, r.attempt, r.client_id, r.client_hash, r.tags, r.workspace_id, \
-     r.request, r.created_at, r.finished_at \
+     r.created_at, r.finished_at \
      FROM runs r JOIN conversations c ON c.tenant_id = r.tenant_id AND c.id = r.conversation_id \
      WHERE r.tenant_id = $1 AND r.user_id = $2 AND r.client_id = $3 \
      AND (c.workspace_id IS NULL AND c.user_id = $2 OR (SELECT a.role FROM workspace_access a \
@@ -100,7 +100,6 @@ pub(crate) fn run(row: &Row) -> Result<Run> {
         client_hash: row.maybe("client_hash")?,
         tags: row.json("tags")?,
         workspace_id: row.maybe("workspace_id")?,
-        request: row.maybe_json("request")?,
         created_at: row.get("created_at")?,
         finished_at: row.maybe("finished_at")?,
     })
@@ -173,10 +172,6 @@ impl RunStore for SqlStore {
 
     async fn leave_answer(&self, scope: &Scope, id: RunId, answer: &ToolAnswer) -> Result<()> {
         self.leave_tool_answer(scope, id, answer).await
-    }
-
-    async fn forget(&self, scope: &Scope, id: RunId) -> Result<Option<ConversationId>> {
-        self.forget_run(scope, id).await
     }
 }
 

@@ -67,14 +67,14 @@ const CLAIM: Sql = Sql::Each {
             AND (SELECT w.id FROM workers w WHERE w.id = r.worker_id) IS NULL \
             ORDER BY r.tenant_id, r.worker_id, r.id LIMIT $2) \
         RETURNING tenant_id, user_id, id, conversation_id, user_message_id, message_id, status, model, error, \
-        finish_reason, usage, context, worker_id, attempt, client_id, client_hash, tags, workspace_id, request, created_at, finished_at, \
+        finish_reason, usage, context, worker_id, attempt, client_id, client_hash, tags, workspace_id, created_at, finished_at, \
         (SELECT u.role FROM users u WHERE u.tenant_id = runs.tenant_id AND u.id = runs.user_id) AS role",
     postgres: "UPDATE runs SET worker_id = $1, attempt = attempt + 1 WHERE (tenant_id, id) IN ( \
             SELECT r.tenant_id, r.id FROM runs r WHERE r.finished_at IS NULL AND r.status <> 'waiting' AND r.worker_id <> $1 \
             AND (SELECT w.id FROM workers w WHERE w.id = r.worker_id) IS NULL \
             ORDER BY r.tenant_id, r.worker_id, r.id LIMIT $2 FOR UPDATE SKIP LOCKED) \
         RETURNING tenant_id, user_id, id, conversation_id, user_message_id, message_id, status, model, error, \
-        finish_reason, usage, context, worker_id, attempt, client_id, client_hash, tags, workspace_id, request, created_at, finished_at, \
+        finish_reason, usage, context, worker_id, attempt, client_id, client_hash, tags, workspace_id, created_at, finished_at, \
         (SELECT u.role FROM users u WHERE u.tenant_id = runs.tenant_id AND u.id = runs.user_id) AS role",
 };
 /// Gives runs of worker `$1` itself that were begun before `$3` and are not in `$4`
@@ -84,13 +84,13 @@ const CLAIM_UNHELD: Sql = Sql::Each {
             SELECT r.tenant_id, r.id FROM runs r WHERE r.finished_at IS NULL AND r.status <> 'waiting' AND r.worker_id = $1 \
             AND COALESCE(r.resumed_at, r.created_at) < $3 AND r.id NOT IN (SELECT unhex(value) FROM json_each($4)) LIMIT $2) \
         RETURNING tenant_id, user_id, id, conversation_id, user_message_id, message_id, status, model, error, \
-        finish_reason, usage, context, worker_id, attempt, client_id, client_hash, tags, workspace_id, request, created_at, finished_at, \
+        finish_reason, usage, context, worker_id, attempt, client_id, client_hash, tags, workspace_id, created_at, finished_at, \
         (SELECT u.role FROM users u WHERE u.tenant_id = runs.tenant_id AND u.id = runs.user_id) AS role",
     postgres: "UPDATE runs SET attempt = attempt + 1 WHERE (tenant_id, id) IN ( \
             SELECT r.tenant_id, r.id FROM runs r WHERE r.finished_at IS NULL AND r.status <> 'waiting' AND r.worker_id = $1 \
             AND COALESCE(r.resumed_at, r.created_at) < $3 AND r.id <> ALL($4) LIMIT $2 FOR UPDATE SKIP LOCKED) \
         RETURNING tenant_id, user_id, id, conversation_id, user_message_id, message_id, status, model, error, \
-        finish_reason, usage, context, worker_id, attempt, client_id, client_hash, tags, workspace_id, request, created_at, finished_at, \
+        finish_reason, usage, context, worker_id, attempt, client_id, client_hash, tags, workspace_id, created_at, finished_at, \
         (SELECT u.role FROM users u WHERE u.tenant_id = runs.tenant_id AND u.id = runs.user_id) AS role",
 };
 /// Gives runs that wait, and that somebody asked to stop, to worker `$1`.
@@ -99,13 +99,13 @@ const CLAIM_CANCELLED: Sql = Sql::Each {
             SELECT r.tenant_id, r.id FROM runs r WHERE r.finished_at IS NULL AND r.status = 'waiting' \
             AND r.is_cancel_requested LIMIT $2) \
         RETURNING tenant_id, user_id, id, conversation_id, user_message_id, message_id, status, model, error, \
-        finish_reason, usage, context, worker_id, attempt, client_id, client_hash, tags, workspace_id, request, created_at, finished_at, \
+        finish_reason, usage, context, worker_id, attempt, client_id, client_hash, tags, workspace_id, created_at, finished_at, \
         parked, (SELECT u.role FROM users u WHERE u.tenant_id = runs.tenant_id AND u.id = runs.user_id) AS role",
     postgres: "UPDATE runs SET worker_id = $1, attempt = attempt + 1, status = 'running' WHERE (tenant_id, id) IN ( \
             SELECT r.tenant_id, r.id FROM runs r WHERE r.finished_at IS NULL AND r.status = 'waiting' \
             AND r.is_cancel_requested LIMIT $2 FOR UPDATE SKIP LOCKED) \
         RETURNING tenant_id, user_id, id, conversation_id, user_message_id, message_id, status, model, error, \
-        finish_reason, usage, context, worker_id, attempt, client_id, client_hash, tags, workspace_id, request, created_at, finished_at, \
+        finish_reason, usage, context, worker_id, attempt, client_id, client_hash, tags, workspace_id, created_at, finished_at, \
         parked, (SELECT u.role FROM users u WHERE u.tenant_id = runs.tenant_id AND u.id = runs.user_id) AS role",
 };
 const CANCEL_OF_INACTIVE: Sql = Sql::Same(

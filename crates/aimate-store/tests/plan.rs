@@ -102,14 +102,15 @@ async fn all_calls(stores: &Stores) {
     c.fork(me, talk.id, thread[1].id, &world::conversation("fork"), &RandomIds).await.unwrap();
 
     let more = world::message(talk.id, thread.last(), "d");
-    stores.messages.path(me, talk.id).await.unwrap();
+    stores.messages.path(me, talk.id, None).await.unwrap();
+    stores.messages.find(me, &[thread[0].id, more.id]).await.unwrap();
     let leaf = thread.last().map(|last| last.id);
     stores.messages.extend(me, talk.id, leaf, std::slice::from_ref(&more), at(1)).await.unwrap();
     stores.messages.blank(me, talk.id, thread[1].id, &[0], 1).await.unwrap();
     stores.messages.remove(me, talk.id, more.id, at(1)).await.unwrap();
 
     let mut turn = w.turn(talk.id, thread.last());
-    turn.run.request = Some(serde_json::json!({}));
+    turn.request = Some(serde_json::json!({}));
     turn.run.client_id = Some("once".into());
     stores.runs.begin(me, &turn).await.unwrap();
     stores.runs.begin(me, &turn).await.unwrap();
@@ -118,7 +119,9 @@ async fn all_calls(stores: &Stores) {
     stores.runs.events(me, turn.run.id, 0, 10).await.unwrap();
     let end = world::finish(&turn, "ab", world::text_events(2, &["b"]));
     stores.runs.finish(me, &end).await.unwrap();
-    stores.runs.forget(me, turn.run.id).await.unwrap();
+    stores.run_requests.get(me, turn.run.id).await.unwrap();
+    stores.run_requests.forget(me, turn.run.id).await.unwrap();
+    stores.run_requests.clear(at(1), 10).await.unwrap();
     stores.workers.beat(w.worker, at(1)).await.unwrap();
     stores.workers.take_abandoned(w.worker, at(1), LONG, 5).await.unwrap();
     stores.workers.cancel_of_inactive(w.worker).await.unwrap();

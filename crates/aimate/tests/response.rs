@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aimate::conversation::ConversationFilter;
+use aimate::knowledge::SourcePassage;
 use aimate::message::{Message, MessageRole, Part, ToolCall, ToolResult, text_of};
 use aimate::provider::{FinishReason, ProviderEvent, Sampling, ToolChoice, ToolSpec};
 use aimate::testing::{Step, answer};
@@ -57,8 +58,8 @@ async fn request_is_kept_until_it_is_forgotten() {
     let bench = bench([answer("a"), answer("b")]).await;
     let runs = bench.engine.runs(&bench.me);
     let (first, message) = answered(&bench, link("one")).await;
-    let run = runs.get(first).await.unwrap();
-    assert_eq!(run.request, Some(json!({"said": "one"})));
+    let (run, request) = runs.with_request(first).await.unwrap();
+    assert_eq!((run.id, request), (first, json!({"said": "one"})));
     assert!(!serde_json::to_string(&run).unwrap().contains("said"), "it is the caller's alone");
     let (second, _) = answered(&bench, after(link("two"), &message)).await;
     assert_eq!((listed(&bench, false).await, listed(&bench, true).await), (0, 1));
@@ -70,7 +71,8 @@ async fn request_is_kept_until_it_is_forgotten() {
 
     runs.forget(first).await.unwrap();
     assert_eq!(runs.forget(first).await.unwrap_err().kind(), ErrorKind::NotFound);
-    assert_eq!(runs.get(first).await.unwrap().request, None);
+    assert_eq!(runs.with_request(first).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(runs.get(first).await.unwrap().id, first);
     assert_eq!(conversations.get(chain.id).await.unwrap().message_count, 4);
     runs.forget(second).await.unwrap();
     assert_eq!(conversations.get(chain.id).await.unwrap_err().kind(), ErrorKind::NotFound);
@@ -289,12 +291,12 @@ async fn messages_are_added_without_an_answer() {
     ];
     let added = conversations.append(talk.id, new).await.unwrap();
     let ids: Vec<MessageId> = added.iter().map(|message| message.id).collect();
-    assert_eq!(conversations.path(talk.id).await.unwrap(), ids);
+    assert_eq!(conversations.path(talk.id, None).await.unwrap(), ids);
     assert!(bench.provider.requests().is_empty());
     let wrong = InputMessage::new(MessageRole::User, vec![Part::ToolResult(ToolResult::new("1", "x"))]);
     let error = conversations.append(talk.id, vec![said(MessageRole::User, "x"), wrong]).await.unwrap_err();
     assert_eq!(error.fields()[0].path, "messages[1].content[0]");
-    assert_eq!(conversations.path(talk.id).await.unwrap().len(), 4, "all or none");
+    assert_eq!(conversations.path(talk.id, None).await.unwrap().len(), 4, "all or none");
 
     conversations.remove_message(talk.id, ids[1]).await.unwrap();
     answered(&bench, Turn::new("next").conversation(talk.id).model("lab/test")).await;
@@ -315,7 +317,7 @@ async fn many_who_add_at_once_make_one_branch() {
     for added in [a, b, c, d] {
         added.unwrap();
     }
-    assert_eq!(conversations.path(talk.id).await.unwrap().len(), 4);
+    assert_eq!(conversations.path(talk.id, None).await.unwrap().len(), 4);
 }
 
 #[tokio::test]
@@ -336,4 +338,72 @@ async fn long_chain_is_shown_as_far_as_its_window() {
     let kept = shown(&bench).len() as u64;
     assert!(kept > 2 && kept * 100 < window, "{kept} messages of a window of {window} tokens");
     assert_eq!(manifest["dropped"][0]["count"].as_u64().unwrap() + kept, 2_003);
+}
+
+#[tokio::test]
+async fn text_of_a_kept_request_stays_as_it_was_told() {
+    let said = || answer("It leaks [1, 2].");
+    let bench = bench([said(), said()]).await;
+    let passages = || [1, 2].map(|n| SourcePassage::new(format!("manual {n}"), format!("Leak number {n}.")));
+    let (_, plain) = answered(&bench, Turn::new("q").model("lab/test").passages(passages())).await;
+    assert_eq!(text(&plain), "It leaks [1][2].");
+    let (_, kept) = answered(&bench, link("q").passages(passages())).await;
+    assert_eq!(text(&kept), "It leaks [1, 2].");
+    let cited = kept.content.iter().filter(|part| matches!(part, Part::Citation(_)));
+    assert_eq!(cited.count(), 2);
+}
+
+#[tokio::test]
+async fn hidden_conversation_ends_with_its_time() {
+    let provider = aimate::testing::ScriptedProvider::new([answer("a"), answer("b")]);
+    let store = aimate::store::connect("sqlite::memory:").await.unwrap();
+    let first = common::builder(&provider).store(store.clone()).build().await.unwrap();
+    let me = first.local_scope().await.unwrap();
+    for turn in [link("one"), Turn::new("two").model("lab/test")] {
+        first.chat(&me, turn).await.unwrap().finished().await.unwrap();
+    }
+    let count = async |is_hidden: bool| {
+        let filter = ConversationFilter::new().is_hidden(is_hidden);
+        first.conversations(&me).list(&filter, PageRequest::default()).await.unwrap().data.len()
+    };
+    assert_eq!((count(false).await, count(true).await), (1, 1));
+    let keeping = common::builder(&provider).store(store.clone()).build().await.unwrap();
+    keeping.conversations(&me).list(&ConversationFilter::new(), PageRequest::default()).await.unwrap();
+    assert_eq!(count(true).await, 1);
+    let _ending =
+        common::builder(&provider).store(store).keep_hidden(std::time::Duration::ZERO).build().await.unwrap();
+    tokio::time::timeout(std::time::Duration::from_secs(10), async {
+        while count(true).await > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    })
+    .await
+    .unwrap();
+    assert_eq!(count(false).await, 1);
+}
+
+#[tokio::test]
+async fn branch_is_read_as_far_as_its_model_reads() {
+    let bench = bench([answer("a"), answer("b"), answer("c")]).await;
+    let long = ["word"; 1_200].join(" ");
+    let turn = |words: &str| link(words).model("lab/tiny");
+    let (_, first) = answered(&bench, turn(&long)).await;
+    let (_, second) = answered(&bench, after(turn("short"), &first)).await;
+    let (_, third) = answered(&bench, after(turn(&long), &second)).await;
+    let conversations = bench.engine.conversations(&bench.me);
+    let read = |truncation| {
+        conversations.readable(third.conversation_id, Some(third.id), "lab/tiny", Some(2_000), truncation)
+    };
+    let refused = read(Truncation::Disabled).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ContextOverflow);
+    let texts = common::texts(&read(Truncation::Auto).await.unwrap());
+    assert_eq!(texts, ["short", "b", long.as_str(), "c"]);
+    let early = conversations.readable(
+        third.conversation_id,
+        Some(second.id),
+        "lab/test",
+        None,
+        Truncation::Disabled,
+    );
+    assert_eq!(early.await.unwrap().len(), 4);
 }

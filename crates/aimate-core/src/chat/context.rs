@@ -151,15 +151,7 @@ pub(crate) fn build(
         // What is cut for the number of messages alone, no model would miss.
         && fixed + last.path_tokens > budget.prompt()
     {
-        let all = fixed + last.path_tokens;
-        return Err(Error::context_overflow(format!(
-            "the conversation and the message have about {all} tokens in {} messages; the model reads at most \
-             {} tokens and {} of them are kept for the answer: let `truncation` be `auto`, or use a model with \
-             a larger window",
-            u64::from(last.depth) + new.len() as u64,
-            budget.window,
-            budget.answer
-        )));
+        return Err(too_long(fixed + last.path_tokens, u64::from(last.depth) + new.len() as u64, budget));
     }
     let kept_tokens: u64 = kept.iter().map(|message| u64::from(message.path_stats.tokens)).sum();
     if let (Some(first), Some(last)) = (kept.first(), kept.last()) {
@@ -180,6 +172,23 @@ pub(crate) fn build(
     let mut messages: Vec<_> = system.into_iter().collect();
     messages.extend(pair_tool_calls(kept.iter().chain(new), inputs));
     Ok(Context { messages, tokens, manifest })
+}
+
+/// That so many tokens in so many messages are more than the model reads.
+pub(crate) fn too_long(tokens: u64, messages: u64, budget: PromptBudget) -> Error {
+    Error::context_overflow(format!(
+        "the conversation and the message have about {tokens} tokens in {messages} messages; the model reads at \
+         most {} tokens and {} of them are kept for the answer: let `truncation` be `auto`, or use a model with \
+         a larger window",
+        budget.window, budget.answer
+    ))
+}
+
+/// A stored message as a model of `connection` may see it, who is shown it outside of a turn.
+pub(crate) fn readable(message: &mut Message, connection: &str) {
+    if message.role == MessageRole::Assistant && !is_of(message, connection) {
+        message.content = message.content.iter().filter_map(without_opaque).collect();
+    }
 }
 
 /// All system prompts as one message, in the order engine, workspace,

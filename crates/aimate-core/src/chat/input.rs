@@ -61,12 +61,24 @@ impl InputMessage {
         plain metadata: Map<String, Value>;
     }
 
+    /// The message, cleaned; `path` names its content in errors. Turns do the same: this is for who
+    /// has a name of their own for it.
+    ///
+    /// # Errors
+    /// `Invalid` if it says nothing or has a part that its role does not say; `TooLarge`.
+    pub fn validated(mut self, path: &str) -> Result<Self> {
+        normalize_content(path, &mut self.content)?;
+        self.check_parts(path)?;
+        limit::metadata("metadata", &self.metadata)?;
+        Ok(self)
+    }
+
     /// Messages that are added together, each cleaned.
     ///
     /// # Errors
     /// `Invalid` naming the message where there are none, more than 10,000, or one says nothing
     /// or has a part that its role does not say; `TooLarge`.
-    pub(crate) fn validated_all(mut messages: Vec<Self>) -> Result<Vec<Self>> {
+    pub(crate) fn validated_all(messages: Vec<Self>) -> Result<Vec<Self>> {
         if messages.is_empty() {
             return Err(Error::field("messages", "is empty; it needs at least one message"));
         }
@@ -75,13 +87,10 @@ impl InputMessage {
             return Err(Error::field("messages", format!("has {count} messages; the most is {most}")));
         }
         let is_one = messages.len() == 1;
-        for (n, message) in messages.iter_mut().enumerate() {
-            let path = if is_one { "content".to_owned() } else { format!("messages[{n}].content") };
-            normalize_content(&path, &mut message.content)?;
-            message.check_parts(&path)?;
-            limit::metadata("metadata", &message.metadata)?;
-        }
-        Ok(messages)
+        let cleaned = messages.into_iter().enumerate().map(|(n, message)| {
+            message.validated(&if is_one { "content".to_owned() } else { format!("messages[{n}].content") })
+        });
+        cleaned.collect()
     }
 
     /// Whether each part is one that the role says.

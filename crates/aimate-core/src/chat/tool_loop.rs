@@ -92,6 +92,8 @@ pub(crate) struct ParkedTurn {
     pub(crate) own_prompts_only: bool,
     pub(crate) truncation: Truncation,
     pub(crate) max_tool_calls: Option<u32>,
+    /// Whether the answer's text stays as it was told.
+    pub(crate) keeps_text: bool,
 }
 
 impl ParkedTurn {
@@ -111,6 +113,7 @@ impl ParkedTurn {
             own_prompts_only: turn.own_prompts_only,
             truncation: turn.truncation,
             max_tool_calls: turn.max_tool_calls,
+            keeps_text: turn.request.is_some(),
         }
     }
 }

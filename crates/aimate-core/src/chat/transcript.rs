@@ -15,12 +15,20 @@ pub(crate) struct Transcript {
     parts: Vec<Part>,
     /// What the model was shown of the knowledge.
     passages: Vec<Citation>,
+    /// Whether its text stays as it was told.
+    keeps_text: bool,
 }
 
 impl Transcript {
     /// That of an answer that goes on.
     pub(crate) fn of(parts: Vec<Part>, passages: Vec<Citation>) -> Self {
-        Self { parts, passages }
+        Self { parts, passages, keeps_text: false }
+    }
+
+    /// With its text as it was told, if somebody repeats the events to whom it is an error that the
+    /// end says something else.
+    pub(crate) fn keeping_text(self, keeps_text: bool) -> Self {
+        Self { keeps_text, ..self }
     }
 
     /// Takes one more event.
@@ -143,7 +151,7 @@ impl Transcript {
 
     /// The parts, with the marks in them resolved.
     pub(crate) fn into_answer(self) -> Resolved {
-        resolve(self.parts, &self.passages)
+        resolve(self.parts, &self.passages, self.keeps_text)
     }
 }
 

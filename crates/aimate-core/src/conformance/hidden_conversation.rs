@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::world::{World, at, conversation, finish, message, missing, text_events};
 use crate::conversation::{Conversation, ConversationFilter, ConversationSearch};
-use crate::run::{BeginRun, Run};
+use crate::run::BeginRun;
 use crate::{PageRequest, Stores};
 
 /// A turn that begins a hidden conversation and keeps `request`.
@@ -13,7 +13,7 @@ fn hidden_turn(w: &World<'_>, request: Option<Value>) -> BeginRun {
 }
 
 fn keeping(turn: BeginRun, request: Option<Value>) -> BeginRun {
-    BeginRun { run: Run { request, ..turn.run.clone() }, ..turn }
+    BeginRun { request, ..turn }
 }
 
 /// The titles of what a filter lets through.
@@ -78,19 +78,24 @@ pub async fn request_is_kept_until_it_is_forgotten(stores: &Stores) {
     let w = World::new(stores).await;
     let talk = w.conversation("talk").await;
     let request = json!({"tools": [{"name": "f"}], "temperature": 0.5, "text": "ä\u{1f980}"});
-    let turn = keeping(w.turn(talk.id, None), Some(request));
+    let turn = keeping(w.turn(talk.id, None), Some(request.clone()));
+    let plain = w.turn(talk.id, None);
+    stores.runs.begin(&w.me, &plain).await.unwrap();
+    missing(stores.run_requests.get(&w.me, plain.run.id).await);
     stores.runs.begin(&w.me, &turn).await.unwrap();
-    assert_eq!(stores.runs.get(&w.me, turn.run.id).await.unwrap(), turn.run);
+    let kept = (turn.run.clone(), request);
+    assert_eq!(stores.run_requests.get(&w.me, turn.run.id).await.unwrap(), kept);
     for scope in w.others() {
-        missing(stores.runs.forget(&scope, turn.run.id).await);
+        missing(stores.run_requests.get(&scope, turn.run.id).await);
+        missing(stores.run_requests.forget(&scope, turn.run.id).await);
     }
-    assert_eq!(stores.runs.get(&w.me, turn.run.id).await.unwrap(), turn.run);
-    assert_eq!(stores.runs.forget(&w.me, turn.run.id).await.unwrap(), None);
-    missing(stores.runs.forget(&w.me, turn.run.id).await);
+    assert_eq!(stores.run_requests.get(&w.me, turn.run.id).await.unwrap(), kept);
+    assert_eq!(stores.run_requests.forget(&w.me, turn.run.id).await.unwrap(), None);
+    missing(stores.run_requests.get(&w.me, turn.run.id).await);
+    missing(stores.run_requests.forget(&w.me, turn.run.id).await);
     // The conversation and the run stay.
-    let run = stores.runs.get(&w.me, turn.run.id).await.unwrap();
-    assert_eq!(run, Run { request: None, ..turn.run });
-    assert_eq!(stores.conversations.get(&w.me, talk.id).await.unwrap().message_count, 2);
+    assert_eq!(stores.runs.get(&w.me, turn.run.id).await.unwrap(), turn.run);
+    assert_eq!(stores.conversations.get(&w.me, talk.id).await.unwrap().message_count, 4);
 }
 
 pub async fn last_request_takes_its_hidden_conversation_along(stores: &Stores) {
@@ -100,10 +105,40 @@ pub async fn last_request_takes_its_hidden_conversation_along(stores: &Stores) {
     let talk = first.run.conversation_id;
     let second = keeping(w.turn(talk, Some(&first.answer)), Some(json!({"n": 2})));
     stores.runs.begin(&w.me, &second).await.unwrap();
-    assert_eq!(stores.runs.forget(&w.me, first.run.id).await.unwrap(), None);
+    assert_eq!(stores.run_requests.forget(&w.me, first.run.id).await.unwrap(), None);
     assert_eq!(stores.conversations.get(&w.me, talk).await.unwrap().message_count, 4);
-    assert_eq!(stores.runs.forget(&w.me, second.run.id).await.unwrap(), Some(talk));
+    assert_eq!(stores.run_requests.forget(&w.me, second.run.id).await.unwrap(), Some(talk));
     missing(stores.conversations.get(&w.me, talk).await);
     missing(stores.runs.get(&w.me, first.run.id).await);
-    missing(stores.runs.forget(&w.me, second.run.id).await);
+    missing(stores.run_requests.forget(&w.me, second.run.id).await);
+}
+
+pub async fn hidden_conversation_ends_when_nobody_goes_on_with_it(stores: &Stores) {
+    let w = World::new(stores).await;
+    let open = w.conversation("talk").await;
+    let mut chains = Vec::new();
+    for n in 0..4 {
+        let turn = hidden_turn(&w, Some(json!({"n": n})));
+        stores.runs.begin(&w.me, &turn).await.unwrap();
+        if n > 0 {
+            stores.runs.finish(&w.me, &finish(&turn, "a", text_events(1, &["a"]))).await.unwrap();
+        }
+        chains.push(turn.run.conversation_id);
+    }
+    // The last one is gone on with.
+    let last = stores.conversations.window(&w.me, chains[3], None, 100, 10).await.unwrap();
+    let more = message(chains[3], last.messages.last(), "more");
+    stores.conversations.append(&w.me, chains[3], &[more], at(9_000)).await.unwrap();
+    let changed = stores.conversations.get(&w.me, chains[1]).await.unwrap().updated_at;
+    assert_eq!(stores.run_requests.clear(changed, 10).await.unwrap(), 0);
+    // One step deletes no more than it may, and never what is being answered or open.
+    for deleted in [1, 1, 0] {
+        assert_eq!(stores.run_requests.clear(at(9_000), 1).await.unwrap(), deleted);
+    }
+    for (n, chain) in chains.iter().enumerate() {
+        let is_left = stores.conversations.get(&w.me, *chain).await.is_ok();
+        assert_eq!(is_left, n == 0 || n == 3, "{n}");
+    }
+    assert_eq!(stores.conversations.get(&w.me, open.id).await.unwrap(), open);
+    assert!(found(&w, "talk").await == 1);
 }

@@ -17,12 +17,31 @@ fn ids(messages: &[&Message]) -> Vec<MessageId> {
 pub async fn path_begins_with_the_root(stores: &Stores) {
     let w = World::new(stores).await;
     let talk = w.conversation("talk").await;
-    assert!(stores.messages.path(&w.me, talk.id).await.unwrap().is_empty());
+    assert!(stores.messages.path(&w.me, talk.id, None).await.unwrap().is_empty());
     let stem = w.thread(&talk, None, &["a", "b", "c"]).await;
     w.thread(&talk, Some(&stem[0]), &["x"]).await;
-    let branch = stores.messages.path(&w.me, talk.id).await.unwrap();
+    let branch = stores.messages.path(&w.me, talk.id, None).await.unwrap();
     assert_eq!((branch.len(), branch[0]), (2, stem[0].id));
-    missing(stores.messages.path(&w.me, id()).await);
+    missing(stores.messages.path(&w.me, id(), None).await);
+    // Of any branch.
+    let other = stores.messages.path(&w.me, talk.id, Some(stem[2].id)).await.unwrap();
+    assert_eq!(other, ids(&[&stem[0], &stem[1], &stem[2]]));
+    missing(stores.messages.path(&w.me, talk.id, Some(id())).await);
+}
+
+pub async fn messages_are_found_by_their_ids(stores: &Stores) {
+    let w = World::new(stores).await;
+    let (one, two) = (w.conversation("one").await, w.conversation("two").await);
+    let first = w.thread(&one, None, &["a", "b"]).await;
+    let second = w.thread(&two, None, &["c"]).await;
+    let wanted = [second[0].id, first[1].id, id()];
+    let mut found = stores.messages.find(&w.me, &wanted).await.unwrap();
+    found.sort_by_key(|message| message.id != first[1].id);
+    assert_eq!(found, [first[1].clone(), second[0].clone()]);
+    for scope in w.others() {
+        assert!(stores.messages.find(&scope, &wanted).await.unwrap().is_empty());
+    }
+    assert!(stores.messages.find(&w.me, &[]).await.unwrap().is_empty());
 }
 
 pub async fn messages_are_added_behind_the_leaf_that_was_read(stores: &Stores) {
@@ -35,7 +54,7 @@ pub async fn messages_are_added_behind_the_leaf_that_was_read(stores: &Stores) {
     let again = std::slice::from_ref(&second);
     refused(stores.messages.extend(&w.me, talk.id, None, again, at(2)).await, ErrorKind::Conflict);
     stores.messages.extend(&w.me, talk.id, Some(first.id), again, at(2)).await.unwrap();
-    assert_eq!(stores.messages.path(&w.me, talk.id).await.unwrap(), ids(&[&first, &second]));
+    assert_eq!(stores.messages.path(&w.me, talk.id, None).await.unwrap(), ids(&[&first, &second]));
     let after = stores.conversations.get(&w.me, talk.id).await.unwrap();
     assert_eq!((after.message_count, after.active_leaf_id), (2, Some(second.id)));
     missing(stores.messages.extend(&w.me, id(), None, again, at(3)).await);
@@ -65,9 +84,9 @@ pub async fn removed_end_and_beginning_leave_a_whole_path(stores: &Stores) {
     let talk = w.conversation("talk").await;
     let stem = w.thread(&talk, None, &["a", "b", "c"]).await;
     stores.messages.remove(&w.me, talk.id, stem[2].id, at(9)).await.unwrap();
-    assert_eq!(stores.messages.path(&w.me, talk.id).await.unwrap(), ids(&[&stem[0], &stem[1]]));
+    assert_eq!(stores.messages.path(&w.me, talk.id, None).await.unwrap(), ids(&[&stem[0], &stem[1]]));
     stores.messages.remove(&w.me, talk.id, stem[0].id, at(9)).await.unwrap();
-    assert_eq!(stores.messages.path(&w.me, talk.id).await.unwrap(), ids(&[&stem[1]]));
+    assert_eq!(stores.messages.path(&w.me, talk.id, None).await.unwrap(), ids(&[&stem[1]]));
     assert_eq!(stats(&w, talk.id, stem[1].id).await, PathStats { depth: 1, tokens: 10, path_tokens: 10 });
     stores.messages.remove(&w.me, talk.id, stem[1].id, at(9)).await.unwrap();
     let empty = stores.conversations.get(&w.me, talk.id).await.unwrap();
@@ -120,12 +139,12 @@ pub async fn others_change_no_message(stores: &Stores) {
     let before = stores.conversations.get(&w.me, talk.id).await.unwrap();
     let more = message(talk.id, stem.last(), "theirs");
     for scope in w.others() {
-        missing(stores.messages.path(&scope, talk.id).await);
+        missing(stores.messages.path(&scope, talk.id, None).await);
         let leaf = Some(stem[1].id);
         missing(stores.messages.extend(&scope, talk.id, leaf, std::slice::from_ref(&more), at(9)).await);
         missing(stores.messages.remove(&scope, talk.id, stem[1].id, at(9)).await);
         missing(stores.messages.blank(&scope, talk.id, stem[1].id, &[0], 1).await);
     }
     assert_eq!(stores.conversations.get(&w.me, talk.id).await.unwrap(), before);
-    assert_eq!(stores.messages.path(&w.me, talk.id).await.unwrap(), ids(&[&stem[0], &stem[1]]));
+    assert_eq!(stores.messages.path(&w.me, talk.id, None).await.unwrap(), ids(&[&stem[0], &stem[1]]));
 }

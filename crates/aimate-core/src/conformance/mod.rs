@@ -288,6 +288,7 @@ macro_rules! conformance_tests {
             }
             message_change {
                 path_begins_with_the_root
+                messages_are_found_by_their_ids
                 messages_are_added_behind_the_leaf_that_was_read
                 removed_message_hands_its_children_on
                 removed_end_and_beginning_leave_a_whole_path
@@ -301,6 +302,7 @@ macro_rules! conformance_tests {
                 hidden_conversation_is_not_found_by_its_words
                 request_is_kept_until_it_is_forgotten
                 last_request_takes_its_hidden_conversation_along
+                hidden_conversation_ends_when_nobody_goes_on_with_it
             }
             share {
                 link_shows_what_was_shared

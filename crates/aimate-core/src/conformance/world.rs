@@ -379,11 +379,18 @@ impl<'s> World<'s> {
             client_hash: None,
             tags: vec!["ticket:1".into()],
             workspace_id: None,
-            request: None,
             created_at: at(100),
             finished_at: None,
         };
-        BeginRun { create: None, title: None, messages: vec![question], answer, run, replaces: None }
+        BeginRun {
+            create: None,
+            title: None,
+            messages: vec![question],
+            answer,
+            run,
+            request: None,
+            replaces: None,
+        }
     }
 
     /// A stored turn in a new conversation.

@@ -73,7 +73,6 @@ impl Engine {
             client_hash: None,
             tags: turn.tags.clone(),
             workspace_id: branch.conversation.workspace_id,
-            request: turn.request.clone(),
             created_at: now,
             finished_at: None,
         };
@@ -84,6 +83,7 @@ impl Engine {
             ..branch.conversation.clone()
         });
         let title = if branch.is_new { None } else { title };
-        BeginRun { title, create, messages, answer, run, replaces: None }
+        let request = turn.request.clone();
+        BeginRun { title, create, messages, answer, run, request, replaces: None }
     }
 }

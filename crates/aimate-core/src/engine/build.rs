@@ -37,6 +37,8 @@ use crate::tool::{HostTool, ToolLimits, ToolServerClient, WebSearch};
 
 /// How long a worker counts as alive after it last said so.
 const LEASE: Duration = Duration::from_secs(30);
+/// How long a hidden conversation is kept after its last message.
+const KEEP_HIDDEN: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Documents that are read at once.
 const READERS: usize = 2;
 /// How long an application's own search may take.
@@ -78,6 +80,7 @@ pub struct EngineBuilder {
     system_prompt: Option<String>,
     preferred: Option<ProviderId>,
     lease: Option<Duration>,
+    keep_hidden: Option<Duration>,
     max_runs: Option<usize>,
     max_runs_per_user: Option<usize>,
     answer_limits: AnswerLimits,
@@ -208,6 +211,15 @@ impl EngineBuilder {
     #[must_use]
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = Some(lease);
+        self
+    }
+
+    /// How long a hidden conversation ([`Turn::hidden`](crate::chat::Turn::hidden)) is kept after its
+    /// last message; it is deleted then, with its answers and what they keep for their callers.
+    /// It is in no list, so nobody else would. Default: 30 days; `Duration::MAX` keeps it for ever.
+    #[must_use]
+    pub fn keep_hidden(mut self, time: Duration) -> Self {
+        self.keep_hidden = Some(time);
         self
     }
 
@@ -433,6 +445,7 @@ impl EngineBuilder {
             system_prompt: self.system_prompt,
             preferred: self.preferred,
             lease: self.lease.unwrap_or(LEASE),
+            keep_hidden: self.keep_hidden.unwrap_or(KEEP_HIDDEN),
             max_runs: self.max_runs.unwrap_or(MAX_RUNS),
             max_runs_per_user: self.max_runs_per_user.unwrap_or(usize::MAX),
             user_runs: PerUser::default(),

@@ -126,7 +126,7 @@ impl Engine {
     fn start(&self, scope: Scope, on_disconnect: crate::chat::OnDisconnect, prepared: Prepared) -> Answer {
         let inner = &self.inner;
         let Prepared { begin, mut call, tools, accounting, warnings, hold, budget, place } = prepared;
-        let BeginRun { answer, mut run, .. } = begin;
+        let BeginRun { answer, mut run, request, .. } = begin;
         if let Some(budget) = budget {
             call.limit(budget);
         }
@@ -147,7 +147,8 @@ impl Engine {
         }
         events.extend(warnings.into_iter().map(|(code, detail)| ChatEvent::Warning { code, detail }));
         channel.publish(events);
-        let begun = PartialAnswer::new(Transcript::default(), TokenUsage::default());
+        let transcript = Transcript::default().keeping_text(request.is_some());
+        let begun = PartialAnswer::new(transcript, TokenUsage::default());
         self.drive(channel, run, answer, place, call, tools, begun, accounting);
         listener
     }

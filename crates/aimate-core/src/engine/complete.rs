@@ -24,6 +24,7 @@ use crate::limit;
 use crate::message::{Citation, MessageRole, Part, text_of};
 use crate::observer::TurnSummary;
 use crate::provider::{ChatMessage, ChatRequest, Embeddings, ProviderEvent, ProviderStream};
+use crate::retrieval::citations::with_passages;
 use crate::scope::Scope;
 use crate::usage::{TokenUsage, UsageOutcome};
 use aimate_text::tokens::{MESSAGE_OVERHEAD, Tokenizer, estimate};
@@ -259,6 +260,7 @@ impl Engine {
         let endpoint = self.endpoint(scope, &target.connection).await?;
         let provider = &self.inner.providers.get(&endpoint.provider)?.provider;
         let mut request = completion.request;
+        show_stored_passages(&mut request.messages);
         let (toolbox, mut left_out) = self.toolbox(scope, &completion.use_tools, &request.tools).await?;
         let foreign = request.tools.clone();
         request.tools = toolbox.specs().chain(foreign.iter()).cloned().collect();
@@ -413,6 +415,14 @@ impl Engine {
                     "has token ids that are none of `cl100k_base`, or this build reads none; send text",
                 )
             })
+    }
+}
+
+/// Has questions that were stored with their passages show them, as they did then.
+fn show_stored_passages(messages: &mut [ChatMessage]) {
+    let is_passage = |part: &Part| matches!(part, Part::Citation(_));
+    for message in messages.iter_mut().filter(|message| message.content.iter().any(is_passage)) {
+        message.content = with_passages(message.content.iter());
     }
 }
 

@@ -1,5 +1,8 @@
 //! Uploaded files, and deleting those that expire.
 
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+
 use super::Engine;
 use super::knowledge::{MAX_BYTES, Upload, written_anew};
 use crate::error::{Error, ErrorKind, Result};
@@ -134,6 +137,28 @@ impl Files {
         let what = format!("file {id}");
         let content = self.engine.checked_bytes(&self.scope, file.blob_id, stored, &what).await?;
         Ok((file, content))
+    }
+
+    /// A file and its text, read from its bytes.
+    ///
+    /// # Errors
+    /// `NotFound`; `Invalid` with its reason if it cannot be read.
+    pub async fn text(&self, id: FileId) -> Result<(File, String)> {
+        let (file, content) = self.content(id).await?;
+        let text = self.engine.whole_text(content, &file.name, &file.media_type).await?;
+        Ok((file, text))
+    }
+
+    /// The text of a file that is not stored, by its name and bytes, and by what its sender calls
+    /// its media type.
+    ///
+    /// # Errors
+    /// `Invalid` with its reason if it cannot be read.
+    pub async fn text_of_bytes(&self, name: &str, media_type: Option<&str>, bytes: Bytes) -> Result<String> {
+        self.engine.admit(&self.scope).await?;
+        let size = bytes.len() as u64;
+        let content = BlobContent::from_stream(stream::once(async { Ok(bytes) }).boxed(), size);
+        self.engine.whole_text(content, name, media_type.unwrap_or("application/octet-stream")).await
     }
 
     /// Deletes a file with the documents that were attached from it: they are found no more

@@ -11,6 +11,8 @@ use crate::message::{Message, MessageStatus, Part, PathStats};
 
 /// How often messages are added again after others were in between.
 const TRIES: u32 = 8;
+/// Messages that are found at once, at most.
+const MAX_FOUND: usize = 100;
 
 impl Conversations {
     /// Stores messages at the end of the open branch, in one commit, and returns them as they
@@ -43,14 +45,27 @@ impl Conversations {
         Err(Error::unavailable("the conversation changes at this moment; try again"))
     }
 
-    /// The ids of the messages of the open branch, from the first to the last. Costs the length
-    /// of the branch, in ids alone.
+    /// The ids of the messages from the first to `leaf`, or to the end of the open branch. Costs
+    /// the length of the branch, in ids alone.
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn path(&self, id: ConversationId) -> Result<Vec<MessageId>> {
+    pub async fn path(&self, id: ConversationId, leaf: Option<MessageId>) -> Result<Vec<MessageId>> {
         self.engine.admit(&self.scope).await?;
-        self.engine.inner.stores.messages.path(&self.scope, id).await
+        self.engine.inner.stores.messages.path(&self.scope, id, leaf).await
+    }
+
+    /// Those of these messages, 100 at most, that the user may see in any conversation, in no
+    /// order; others are left out.
+    ///
+    /// # Errors
+    /// `Invalid` for more.
+    pub async fn find_messages(&self, ids: &[MessageId]) -> Result<Vec<Message>> {
+        self.engine.admit(&self.scope).await?;
+        if ids.len() > MAX_FOUND {
+            return Err(Error::field("ids", format!("has {} ids; the most is {MAX_FOUND}", ids.len())));
+        }
+        self.engine.inner.stores.messages.find(&self.scope, ids).await
     }
 
     /// Takes a message out of the conversation: what followed it follows the message before it

@@ -23,6 +23,8 @@ mod extract;
 mod file;
 mod group;
 mod held;
+mod hidden;
+mod history;
 mod key_rotation;
 mod knowledge;
 mod message;
@@ -152,6 +154,8 @@ struct Inner {
     preferred: Option<ProviderId>,
     worker: WorkerId,
     lease: Duration,
+    /// How long a hidden conversation is kept after its last message.
+    keep_hidden: Duration,
     max_runs: usize,
     max_runs_per_user: usize,
     /// Answers under way of each user.

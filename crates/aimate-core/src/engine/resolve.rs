@@ -157,17 +157,17 @@ impl Catalog {
     ) -> Result<ResolvedModel, Miss> {
         let name = &connection.name;
         if !connection.is_enabled {
-            return Err(Miss::Final(Error::not_found(format!(
+            return Err(Miss::Final(no_model(format!(
                 "the connection `{name}` is disabled; enable it first"
             ))));
         }
         if model_id.trim().is_empty() {
-            return Err(Miss::Final(Error::not_found(format!(
+            return Err(Miss::Final(no_model(format!(
                 "`{name}/` names no model; a model is named as `CONNECTION/MODEL`"
             ))));
         }
         match self.listed(connection, model_id) {
-            Some(model) if !model.is_active => Err(Miss::Final(Error::not_found(format!(
+            Some(model) if !model.is_active => Err(Miss::Final(no_model(format!(
                 "the model `{name}/{}` is disabled; enable it first",
                 model.model_id
             )))),
@@ -204,7 +204,7 @@ impl Catalog {
     }
 
     fn no_such_model(&self, name: &str) -> Miss {
-        let error = Error::not_found(format!(
+        let error = no_model(format!(
             "there is no model `{}`; models are named as `CONNECTION/MODEL`",
             shorten(name, 200)
         ));
@@ -263,10 +263,10 @@ impl Catalog {
         const ADD: &str = "add a connection to a model server";
         let servers: Vec<_> = self.enabled().filter(|c| !self.is_fallback(c)).collect();
         if servers.is_empty() {
-            return Error::not_found(format!("no model server is connected; {ADD}"));
+            return no_model(format!("no model server is connected; {ADD}"));
         }
         if servers.iter().any(|connection| self.has_models(connection)) {
-            return Error::not_found("no listed model that chats is enabled; enable one, or name a model");
+            return no_model("no listed model that chats is enabled; enable one, or name a model");
         }
         let named = |status: ConnectionStatus, why: &str| {
             let of = servers.iter().filter(|connection| connection.status == status);
@@ -284,6 +284,11 @@ impl Catalog {
         .collect();
         Error::unavailable(format!("no model server answers: {}; start it, or {ADD}", why.join("; ")))
     }
+}
+
+/// That a name is no model's, so that whoever looked up more knows what was not found.
+fn no_model(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+    Error::not_found(message).with_reason(ErrorReason::UnknownModel)
 }
 
 /// "the nearest names are …"; `None` without any.

@@ -215,13 +215,14 @@ impl Engine {
         let knowledge = turn.knowledge.clone();
         let calling = self.calling(scope, Some(run.conversation_id), Some(run.id), knowledge);
         let decided = parked.calls;
-        let own = turn.tools.clone();
+        let (own, keeps_text) = (turn.tools.clone(), turn.keeps_text);
         let tools =
             ToolLoop { progress: parked.progress, decided, ..ToolLoop::new(toolbox, own, calling, turn) };
         if let Some(hold) = hold {
             call.limit(hold);
         }
-        let transcript = Transcript::of(answer.content.clone(), call.request.passages.clone());
+        let transcript =
+            Transcript::of(answer.content.clone(), call.request.passages.clone()).keeping_text(keeps_text);
         let begun = PartialAnswer::new(transcript, parked.usage);
         let continues = OnDisconnect::Continue;
         let channel = Arc::new(Channel::resumed(*scope, run.conversation_id, continues, parked.last));

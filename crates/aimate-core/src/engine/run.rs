@@ -1,5 +1,7 @@
 //! Reading runs, attaching to them, cancelling them.
 
+use serde_json::Value;
+
 use super::{Answer, Engine};
 use crate::error::Result;
 use crate::id::RunId;
@@ -28,6 +30,15 @@ impl Runs {
     pub async fn get(&self, id: RunId) -> Result<Run> {
         self.engine.admit(&self.scope).await?;
         self.engine.inner.stores.runs.get(&self.scope, id).await
+    }
+
+    /// One run, with what its turn asked to be kept ([`Turn::request`](crate::chat::Turn::request)).
+    ///
+    /// # Errors
+    /// `NotFound`, also if it keeps nothing.
+    pub async fn with_request(&self, id: RunId) -> Result<(Run, Value)> {
+        self.engine.admit(&self.scope).await?;
+        self.engine.inner.stores.run_requests.get(&self.scope, id).await
     }
 
     /// Listens to a run from after the event with sequence number `after`: 0
@@ -76,7 +87,7 @@ impl Runs {
     pub async fn forget(&self, id: RunId) -> Result<()> {
         self.engine.admit(&self.scope).await?;
         let inner = &self.engine.inner;
-        if let Some(deleted) = inner.stores.runs.forget(&self.scope, id).await? {
+        if let Some(deleted) = inner.stores.run_requests.forget(&self.scope, id).await? {
             inner.cancel_all_of(deleted);
         }
         Ok(())

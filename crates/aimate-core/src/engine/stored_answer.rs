@@ -110,6 +110,7 @@ fn piece(part: &Part, at: usize) -> Option<ChatEvent> {
         Part::Reasoning { text, .. } => Some(ChatEvent::Reasoning { text: cut(text) }),
         Part::ToolCall(call) => Some(ChatEvent::ToolCalled { call: Box::new(call.clone()) }),
         Part::ToolResult(result) => Some(ChatEvent::ToolReturned(Box::new(result.clone()))),
+        Part::Extra { fields } => Some(ChatEvent::Extra { fields: fields.clone() }),
         _ => None,
     }
 }

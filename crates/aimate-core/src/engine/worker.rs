@@ -48,6 +48,8 @@ impl Engine {
         });
         let engine = self.clone();
         self.until_stopped(async move { engine.keep_messages_indexed().await });
+        let engine = self.clone();
+        self.until_stopped(async move { engine.keep_hidden_cleared().await });
         Ok(())
     }
 

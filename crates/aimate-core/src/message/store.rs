@@ -13,9 +13,18 @@ use crate::scope::Scope;
 /// a foreign or unknown id is `NotFound`. The path statistics of all messages below stay right.
 #[async_trait]
 pub trait MessageStore: Send + Sync {
-    /// The ids of the messages from the root to the active leaf, the root first; empty for a
-    /// conversation without messages. Costs the length of the path, in ids alone.
-    async fn path(&self, scope: &Scope, id: ConversationId) -> Result<Vec<MessageId>>;
+    /// The ids of the messages from the root to `leaf` (the active leaf if `None`), the root
+    /// first; empty for a conversation without messages. Costs the length of the path, in ids
+    /// alone.
+    async fn path(
+        &self,
+        scope: &Scope,
+        id: ConversationId,
+        leaf: Option<MessageId>,
+    ) -> Result<Vec<MessageId>>;
+    /// Those of these messages that are in conversations of the user, in no order; others are left
+    /// out.
+    async fn find(&self, scope: &Scope, ids: &[MessageId]) -> Result<Vec<Message>>;
     /// Adds finished messages under their parents and makes the last one the active leaf, all or
     /// none, as [`ConversationStore::append`](crate::conversation::ConversationStore::append)
     /// does; `Conflict` if `leaf` is not the active leaf any more.

@@ -136,8 +136,9 @@ pub(crate) struct Resolved {
     pub(crate) misquoted: Vec<(u32, String)>,
 }
 
-/// Resolves the marks of an answer against the passages it was given.
-pub(crate) fn resolve(content: Vec<Part>, passages: &[Citation]) -> Resolved {
+/// Resolves the marks of an answer against the passages it was given. A mark of several numbers
+/// becomes one for each, unless the answer `keeps_text`.
+pub(crate) fn resolve(content: Vec<Part>, passages: &[Citation], keeps_text: bool) -> Resolved {
     let mut resolved = Resolved::default();
     if passages.is_empty() {
         resolved.content = content;
@@ -153,7 +154,8 @@ pub(crate) fn resolve(content: Vec<Part>, passages: &[Citation]) -> Resolved {
                         sentences.entry(n).or_insert_with(|| sentence_before(&text, mark.start).to_owned());
                     }
                 }
-                Part::Text { text: resolve_text(&text, passages, &mut cited, &mut resolved) }
+                let plain = resolve_text(&text, passages, &mut cited, &mut resolved);
+                Part::Text { text: if keeps_text { text } else { plain } }
             }
             other => other,
         };
@@ -362,7 +364,7 @@ mod tests {
             passage(1, "The boiler is serviced in May.\nBring the key."),
             passage(2, "The pump — a small one — runs at night."),
         ];
-        resolve(vec![Part::text(text)], &passages)
+        resolve(vec![Part::text(text)], &passages, false)
     }
 
     fn text(resolved: &Resolved) -> &str {
@@ -448,7 +450,7 @@ mod tests {
             ("The barn's roof is new [1].", 3),
             ("Yes [1].", 3),
         ] {
-            let resolved = resolve(vec![Part::text(answer)], &[passage(1, barn)]);
+            let resolved = resolve(vec![Part::text(answer)], &[passage(1, barn)], false);
             assert_eq!(cited(&resolved)[0].page, Some(page), "{answer}");
         }
         let shown = render(&passage(1, barn));
@@ -461,7 +463,7 @@ mod tests {
     #[test]
     fn without_passages_nothing_changes() {
         let content = vec![Part::text("See [1].")];
-        assert_eq!(resolve(content.clone(), &[]).content, content);
+        assert_eq!(resolve(content.clone(), &[], false).content, content);
     }
 
     #[test]

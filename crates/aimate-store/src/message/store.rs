@@ -4,9 +4,11 @@ use aimate_core::conversation::ConversationStore;
 use aimate_core::message::{Message, MessageStatus, MessageStore};
 use aimate_core::{ConversationId, Error, ErrorKind, MessageId, Result, Scope, Timestamp};
 use async_trait::async_trait;
+use uuid::Uuid;
 
 use crate::SqlStore;
-use crate::database::{DbError, Sql, Statement};
+use crate::database::{DbError, Sql, Statement, each};
+use crate::message::message;
 use crate::message_index::request;
 
 /// Locks the conversation of message `$4`, which is not being written, if the user may write to
@@ -77,13 +79,48 @@ const LIGHTER: Sql = Sql::Each {
         WHERE tenant_id = $1 AND conversation_id = $2 AND id = $3",
 };
 
+/// CROSS JOIN keeps SQLite's planner from beginning with the messages, OFFSET PostgreSQL's.
+const FIND: Sql = Sql::Each {
+    sqlite: "SELECT m.id, m.conversation_id, m.parent_id, m.role, m.content, m.status, m.model, m.usage, m.cost, \
+        m.metadata, m.depth, m.tokens, m.path_tokens, m.created_at \
+        FROM json_each($3) ids CROSS JOIN messages m ON m.tenant_id = $1 AND m.id = unhex(ids.value) \
+        CROSS JOIN conversations c ON c.tenant_id = $1 AND c.id = m.conversation_id \
+        WHERE c.workspace_id IS NULL AND c.user_id = $2 OR (SELECT a.role FROM workspace_access a \
+            WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL",
+    postgres: "SELECT m.id, m.conversation_id, m.parent_id, m.role, m.content, m.status, m.model, m.usage, m.cost, \
+        m.metadata, m.depth, m.tokens, m.path_tokens, m.created_at \
+        FROM unnest($3::uuid[]) AS ids (id) CROSS JOIN LATERAL (SELECT * FROM messages p \
+            WHERE p.tenant_id = $1 AND p.id = ids.id OFFSET 0) m \
+        JOIN conversations c ON c.tenant_id = $1 AND c.id = m.conversation_id \
+        WHERE c.workspace_id IS NULL AND c.user_id = $2 OR (SELECT a.role FROM workspace_access a \
+            WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL",
+};
+
 #[async_trait]
 impl MessageStore for SqlStore {
-    async fn path(&self, scope: &Scope, id: ConversationId) -> Result<Vec<MessageId>> {
-        let conversation = ConversationStore::get(self, scope, id).await?;
-        let Some(leaf) = conversation.active_leaf_id else { return Ok(Vec::new()) };
+    async fn path(
+        &self,
+        scope: &Scope,
+        id: ConversationId,
+        leaf: Option<MessageId>,
+    ) -> Result<Vec<MessageId>> {
+        let leaf = match leaf {
+            Some(leaf) => leaf,
+            None => match ConversationStore::get(self, scope, id).await?.active_leaf_id {
+                Some(leaf) => leaf,
+                None => return Ok(Vec::new()),
+            },
+        };
         let ids = self.read_path_ids(scope, id, leaf).await?;
+        if ids.is_empty() {
+            return Err(Error::missing("message", leaf));
+        }
         Ok(ids.into_iter().map(MessageId).collect())
+    }
+
+    async fn find(&self, scope: &Scope, ids: &[MessageId]) -> Result<Vec<Message>> {
+        let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+        each(&self.database.read(FIND.scoped(scope).bind(ids)).await?, message)
     }
 
     async fn extend(

@@ -173,7 +173,7 @@ fn postgres(scope: &Scope, begin: &BeginRun, messages: &[&Message]) -> Result<St
     let Some(new) = &begin.create else {
         let titled = statement.bind(maybe_text(begin.title.as_ref())).bind(folded(begin)).bind(DEFAULT_TITLE);
         let tagged = titled.bind(json(&begin.run.tags)?).bind(begin.run.workspace_id);
-        return Ok(tagged.bind(maybe_json(begin.run.request.as_ref())?));
+        return Ok(tagged.bind(maybe_json(begin.request.as_ref())?));
     };
     Ok(statement
         .bind(new.workspace_id)
@@ -188,7 +188,7 @@ fn postgres(scope: &Scope, begin: &BeginRun, messages: &[&Message]) -> Result<St
         .bind(new.updated_at)
         .bind(new.is_hidden)
         .bind(json(&begin.run.tags)?)
-        .bind(maybe_json(begin.run.request.as_ref())?))
+        .bind(maybe_json(begin.request.as_ref())?))
 }
 
 fn sqlite(scope: &Scope, begin: &BeginRun, messages: &[&Message]) -> Result<Vec<Statement>> {
@@ -208,7 +208,7 @@ fn sqlite(scope: &Scope, begin: &BeginRun, messages: &[&Message]) -> Result<Vec<
     }
     let stored =
         run(SQLITE_RUN, scope, &begin.run)?.bind(json(&begin.run.tags)?).bind(begin.run.workspace_id);
-    statements.push(stored.bind(maybe_json(begin.run.request.as_ref())?));
+    statements.push(stored.bind(maybe_json(begin.request.as_ref())?));
     if begin.create.is_none() {
         let touch = SQLITE_TOUCH
             .scoped(scope)

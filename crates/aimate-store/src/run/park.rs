@@ -37,7 +37,7 @@ const SQLITE_ANSWER: Sql = Sql::Sqlite(
 );
 const PARKED: Sql = Sql::Same(
     "SELECT id, conversation_id, user_message_id, message_id, status, model, error, finish_reason, usage, \
-     context, worker_id, attempt, client_id, client_hash, tags, workspace_id, request, created_at, finished_at, parked \
+     context, worker_id, attempt, client_id, client_hash, tags, workspace_id, created_at, finished_at, parked \
      FROM runs WHERE tenant_id = $1 AND user_id = $2 AND id = $3",
 );
 /// `$6` is the worker that goes on with it; without one it waits on.
@@ -47,13 +47,13 @@ const CHANGE: Sql = Sql::Each {
         resumed_at = $7 \
         WHERE tenant_id = $1 AND user_id = $2 AND id = $3 AND attempt = $4 AND status = 'waiting' \
         RETURNING id, conversation_id, user_message_id, message_id, status, model, error, finish_reason, usage, \
-        context, worker_id, attempt, client_id, client_hash, tags, workspace_id, request, created_at, finished_at",
+        context, worker_id, attempt, client_id, client_hash, tags, workspace_id, created_at, finished_at",
     postgres: "UPDATE runs SET parked = $5, attempt = attempt + 1, \
         status = CASE WHEN $6::uuid IS NULL THEN 'waiting' ELSE 'running' END, worker_id = COALESCE($6, worker_id), \
         resumed_at = $7 \
         WHERE tenant_id = $1 AND user_id = $2 AND id = $3 AND attempt = $4 AND status = 'waiting' \
         RETURNING id, conversation_id, user_message_id, message_id, status, model, error, finish_reason, usage, \
-        context, worker_id, attempt, client_id, client_hash, tags, workspace_id, request, created_at, finished_at",
+        context, worker_id, attempt, client_id, client_hash, tags, workspace_id, created_at, finished_at",
 };
 
 impl SqlStore {

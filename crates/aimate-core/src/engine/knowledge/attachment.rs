@@ -4,19 +4,41 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::super::Engine;
 use super::ingest::LocalFile;
 use super::{Collection, Knowledge};
 use crate::error::{Error, Result};
 use crate::id::{CollectionId, DocumentId, FileBatchId, FileId};
 use crate::knowledge::{
-    AttachmentCounts, AttachmentFilter, Attachments, Document, DocumentError, DocumentErrorCode, FileBatch,
-    NewAttachment,
+    AttachmentCounts, AttachmentFilter, Attachments, BlobContent, Document, DocumentError, DocumentErrorCode,
+    FileBatch, NewAttachment,
 };
 use crate::limit;
 use crate::page::{IdRange, Slice};
 
 /// Files of a batch at most.
 const MAX_BATCH: usize = 2_000;
+
+impl Engine {
+    /// The text of a file of this name and media type.
+    ///
+    /// # Errors
+    /// `Invalid` with its reason if it cannot be read.
+    pub(in crate::engine) async fn whole_text(
+        &self,
+        content: BlobContent,
+        name: &str,
+        media_type: &str,
+    ) -> Result<String> {
+        let file = LocalFile::of(content).await?;
+        let said = Some(media_type).filter(|media| *media != "application/octet-stream");
+        let read = self.inner.knowledge.extractor.extract(file.path(), name, said).await;
+        let unreadable = |error: aimate_text::extract::ExtractError| {
+            Error::invalid(format!("`{name}` could not be read: {}", error.message))
+        };
+        Ok(read.map_err(unreadable)?.text)
+    }
+}
 
 impl Knowledge {
     /// Attaches one of the user's files to a collection: a document that reads the file's
@@ -178,14 +200,7 @@ impl Knowledge {
     /// `NotFound`; `Invalid` with its reason if it cannot be read.
     pub async fn text(&self, id: DocumentId) -> Result<String> {
         let (document, content) = self.content(id).await?;
-        let file = LocalFile::of(content).await?;
-        let said = Some(document.media_type.as_str()).filter(|media| *media != "application/octet-stream");
-        let extractor = &self.engine.inner.knowledge.extractor;
-        let read = extractor.extract(file.path(), &document.name, said).await;
-        let unreadable = |error: aimate_text::extract::ExtractError| {
-            Error::invalid(format!("`{}` could not be read: {}", document.name, error.message))
-        };
-        Ok(read.map_err(unreadable)?.text)
+        self.engine.whole_text(content, &document.name, &document.media_type).await
     }
 
     /// A batch.
