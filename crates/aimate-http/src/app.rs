@@ -124,6 +124,21 @@ impl App {
         })
     }
 
+    /// Room for what is large of `bytes`, out of what all bodies together may have, until it is
+    /// dropped; `None` for what is small enough to need none.
+    ///
+    /// # Errors
+    /// `Unavailable` if others have it all.
+    pub(crate) fn room_for(&self, bytes: usize) -> Result<Option<OwnedSemaphorePermit>> {
+        let units = bytes.saturating_sub(BODY_UNIT).div_ceil(BODY_UNIT);
+        if units == 0 {
+            return Ok(None);
+        }
+        let taken = u32::try_from(units).ok();
+        let taken = taken.and_then(|units| self.body_room.clone().try_acquire_many_owned(units).ok());
+        taken.map(Some).ok_or_else(no_room)
+    }
+
     /// Whether one more request can be taken in work.
     ///
     /// # Errors
@@ -164,6 +179,12 @@ impl App {
             _ => error.into(),
         })
     }
+}
+
+/// That other requests take all the room that there is for bodies.
+pub(crate) fn no_room() -> Failure {
+    let error = "the bodies of other requests take all the room that there is; try again in a moment";
+    Failure::closing(Error::unavailable(error))
 }
 
 impl Deref for App {

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Duration, timeout};
 
-use crate::app::{App, BODY_UNIT};
+use crate::app::{App, BODY_UNIT, no_room};
 use crate::error::{Failure, Result};
 
 /// How much of a refused body is still read, and for how long. A client that is
@@ -157,8 +157,7 @@ pub(crate) async fn read(request: Request, app: &App) -> Result<Bytes> {
         Ok(Err(BodyError::NoRoom)) => {
             room.clear();
             drain(&mut body).await;
-            let error = "the bodies of other requests take all the room that there is; try again in a moment";
-            Err(Failure::closing(Error::unavailable(error)))
+            Err(no_room())
         }
         Ok(Err(BodyError::Ended(error))) => {
             Err(Error::invalid("the body ended early").with_source(error).into())

@@ -48,6 +48,7 @@ pub(crate) async fn handle(State(app): State<App>, mut request: Request, next: N
     let prefix = mount::prefix(&request).to_owned();
     let span = context.span();
     let audit = context.audit_origin(&app, &request);
+    request.extensions_mut().insert(RequestId(context.id.clone()));
     let mut response = match origin::check(&app.options, &request) {
         Err(error) => Failure::from(error).into_response(),
         // A bug in one handler must not close the connection, which other
@@ -75,6 +76,19 @@ async fn to_its_end<E: Send + 'static>(
     handled: impl Future<Output = Result<Response, E>> + Send + 'static,
 ) -> Option<Response> {
     tokio::spawn(handled).await.ok()?.ok()
+}
+
+/// The id of a request, for what goes on after its answer.
+#[derive(Clone)]
+pub(crate) struct RequestId(HeaderValue);
+
+impl RequestId {
+    /// From where what goes on after the answer comes, for the audit log.
+    pub(crate) fn audit_origin(app: &App, head: &http::request::Parts) -> AuditOrigin {
+        let ip = client_address::of(&app.options, &head.extensions, &head.headers);
+        let id = head.extensions.get::<Self>().and_then(|id| id.0.to_str().ok());
+        AuditOrigin::new(ip.map(|ip| ip.to_string()), id.map(str::to_owned))
+    }
 }
 
 /// Whom the handler lets in, so that a stream of theirs ends with their sign-in.

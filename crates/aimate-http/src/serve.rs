@@ -161,12 +161,12 @@ impl Server {
         let peer = stream.peer_addr().ok();
         let connection = {
             let stream = ClientStream::new(stream, self.write_timeout);
-            let service = PeerService { service: self.service.clone(), peer };
+            let place = ConnectionPlace(Arc::new(permit));
+            let service = PeerService { service: self.service.clone(), peer, place };
             self.http.serve_connection(TokioIo::new(stream), service).with_upgrades()
         };
         let (closing, abort) = (self.closing.clone(), self.abort.clone());
         self.connections.spawn(async move {
-            let _permit = permit;
             let mut connection = std::pin::pin!(connection);
             let mut is_closing = false;
             loop {
@@ -208,10 +208,16 @@ impl Server {
     }
 }
 
+/// The place of a connection among those that there may be. It is handed to each request, so that
+/// one that goes on as a `WebSocket` keeps it.
+#[derive(Clone)]
+struct ConnectionPlace(#[expect(dead_code, reason = "it is held")] Arc<OwnedSemaphorePermit>);
+
 /// The router for one connection: each of its requests knows the peer's address.
 struct PeerService {
     service: TowerToHyperService<axum::Router>,
     peer: Option<SocketAddr>,
+    place: ConnectionPlace,
 }
 
 impl Service<Request<Incoming>> for PeerService {
@@ -223,6 +229,7 @@ impl Service<Request<Incoming>> for PeerService {
         if let Some(peer) = self.peer {
             request.extensions_mut().insert(ConnectInfo(peer));
         }
+        request.extensions_mut().insert(self.place.clone());
         self.service.call(request)
     }
 }

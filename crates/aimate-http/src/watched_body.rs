@@ -6,7 +6,7 @@ use std::io;
 use std::time::Duration;
 
 use aimate_accounts::Accounts;
-use aimate_core::{Error, ErrorKind, Role};
+use aimate_core::{Error, ErrorKind, Role, Scope};
 use axum::body::{Body, BodyDataStream, HttpBody as _};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -106,19 +106,19 @@ impl Watched {
     }
 }
 
-/// Whether who listens still may. Where that cannot be found out, they may: their
+/// Whether who listens still may, and as whom. Where that cannot be found out, they may: their
 /// credential was good a moment ago, and the next look follows.
-pub(crate) async fn look(accounts: &Accounts, let_in: &LetIn) -> Result<(), Error> {
+pub(crate) async fn look(accounts: &Accounts, let_in: &LetIn) -> Result<Scope, Error> {
     match accounts.check(&let_in.principal).await {
         // The handler goes on as whom it let in.
         Ok(now) if let_in.principal.scope.role == Role::Admin && now.scope.role != Role::Admin => {
             Err(Error::unauthenticated("this was asked for as an admin, who is none any more; ask again"))
         }
-        Ok(now) => check(&now, let_in.needed),
+        Ok(now) => check(&now, let_in.needed).map(|()| now.scope),
         Err(error) if error.kind() == ErrorKind::Unauthenticated => Err(error),
         Err(error) => {
             tracing::debug!(%error, "who listens could not be checked");
-            Ok(())
+            Ok(let_in.principal.scope)
         }
     }
 }

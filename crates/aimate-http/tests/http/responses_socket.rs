@@ -25,11 +25,15 @@ struct Server {
 }
 
 async fn server(scripts: impl IntoIterator<Item = Vec<Step>>) -> Server {
+    server_with(scripts, Options::local()).await
+}
+
+async fn server_with(scripts: impl IntoIterator<Item = Vec<Step>>, options: Options) -> Server {
     let provider = ScriptedProvider::new(scripts);
     let engine = engine(provider.clone()).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let serving = serve(listener, engine, Options::local(), std::future::pending());
+    let serving = serve(listener, engine, options, std::future::pending());
     #[expect(clippy::disallowed_methods, reason = "the test is the process here")]
     tokio::spawn(serving);
     Server { address, provider }
@@ -39,7 +43,11 @@ struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Server {
     async fn connect(&self) -> Socket {
-        Socket(connect_async(format!("ws://{}/v1/responses", self.address)).await.unwrap().0)
+        Socket(connect_async(self.url()).await.unwrap().0)
+    }
+
+    fn url(&self) -> String {
+        format!("ws://{}/v1/responses", self.address)
     }
 
     fn told(&self) -> Vec<String> {
@@ -210,6 +218,91 @@ async fn frame_that_is_too_large_ends_the_connection() {
     let next = timeout(Duration::from_secs(10), socket.0.next()).await.unwrap();
     assert!(sent.is_err() || !matches!(next, Some(Ok(Message::Text(_)))), "{next:?}");
     assert_eq!(server.provider.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn message_that_is_too_large_is_told_so() {
+    let server = server_with([], Options::local().body_limit(10_000)).await;
+    let mut socket = server.connect().await;
+    let error = socket.refused(create(ask("x".repeat(20_000)))).await;
+    assert_eq!(error["status"], 413);
+    let next = timeout(Duration::from_secs(10), socket.0.next()).await.unwrap();
+    let Some(Ok(Message::Close(Some(close)))) = next else { panic!("{next:?}") };
+    assert_eq!(u16::from(close.code), 1009);
+}
+
+#[tokio::test]
+async fn messages_take_their_room_among_the_bodies() {
+    let options = Options::local().bodies_limit(256 * 1024);
+    let server = server_with([answer("one"), answer("two")], options).await;
+    let mut socket = server.connect().await;
+    assert_eq!(output_text(&socket.respond(ask("x".repeat(150_000))).await), "one");
+    // It was given back.
+    assert_eq!(output_text(&socket.respond(ask("x".repeat(150_000))).await), "two");
+    let error = socket.refused(create(ask("x".repeat(600_000)))).await;
+    assert_eq!(error["status"], 503);
+    let next = timeout(Duration::from_secs(10), socket.0.next()).await.unwrap();
+    assert!(matches!(next, Some(Ok(Message::Close(Some(_))))), "{next:?}");
+    assert_eq!(server.provider.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn what_takes_too_much_room_is_not_remembered() {
+    let options = Options::local().bodies_limit(256 * 1024);
+    let server = server_with([answer("one"), answer("two")], options).await;
+    let mut socket = server.connect().await;
+    let unstored = |text: &str| with(ask(text), json!({"store": false}));
+    let first = socket.respond(unstored(&"x".repeat(200_000))).await;
+    let follow = with(unstored(&"y".repeat(200_000)), json!({"previous_response_id": first["id"]}));
+    // What is remembered and what comes are more than there is room for together.
+    let error = socket.refused(create(follow)).await;
+    assert_eq!(error["status"], 503);
+}
+
+#[tokio::test]
+async fn socket_keeps_its_place_among_the_connections() {
+    let server = server_with([answer("one")], Options::local().max_connections(1)).await;
+    let mut socket = server.connect().await;
+    assert_eq!(output_text(&socket.respond(ask("a")).await), "one");
+    let Err(Error::Http(response)) = connect_async(server.url()).await else { panic!("it was let in") };
+    assert_eq!(response.status(), 503);
+    drop(socket);
+    crate::common::until(async || connect_async(server.url()).await.is_ok()).await;
+}
+
+#[cfg(feature = "accounts")]
+#[tokio::test]
+async fn sign_in_lasts_as_long_as_its_session() {
+    use aimate_accounts::{AccountSettings, Accounts, RegistrationRule, SigningSecret};
+    use std::sync::atomic::Ordering;
+
+    let clock = Arc::new(crate::file::FastClock::default());
+    let provider = ScriptedProvider::new([answer("one"), answer("two")]);
+    let store = aimate_store::connect("sqlite::memory:").await.unwrap();
+    let ids = Arc::new(aimate_core::RandomIds);
+    let sources = aimate_core::ClockAndIds { clock: clock.clone(), ids };
+    let engine =
+        crate::common::builder(store.clone(), provider.clone()).sources(sources).build().await.unwrap();
+    let settings =
+        AccountSettings::new(SigningSecret::generate().unwrap()).registration(RegistrationRule::Open);
+    let accounts = Accounts::new(engine.clone(), store, settings);
+    let options = Options::default().callers(aimate_http::Callers::Accounts(accounts));
+    let router = aimate_http::router(engine.clone(), options.clone());
+    let bench = crate::common::Bench { engine: engine.clone(), provider: provider.clone(), router };
+    let ada = crate::account::register(&bench, "ada@example.org").await;
+    let access = ada["access_token"].as_str().unwrap().to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    #[expect(clippy::disallowed_methods, reason = "the test is the process here")]
+    tokio::spawn(serve(listener, engine, options, std::future::pending()));
+    let mut request = format!("ws://{address}/v1/responses").into_client_request().unwrap();
+    request.headers_mut().insert("authorization", format!("Bearer {access}").parse().unwrap());
+    let mut socket = Socket(connect_async(request).await.unwrap().0);
+    assert_eq!(output_text(&socket.respond(ask("a")).await), "one");
+    clock.0.store(3_600, Ordering::SeqCst);
+    let list = crate::account::by(&access, http::Method::GET, "/v1/models", None);
+    assert_eq!(bench.ask(list).await.status, 401, "the access token is over");
+    assert_eq!(output_text(&socket.respond(ask("b")).await), "two");
 }
 
 #[tokio::test]

@@ -4,8 +4,11 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use aimate_core::audit::AuditOrigin;
 use aimate_core::chat::InputMessage;
-use aimate_core::message::MessageRole;
+use aimate_core::message::{MessageRole, Part};
+#[cfg(feature = "accounts")]
+use aimate_core::rate_limit::RateBucket;
 use aimate_core::{Error, Scope};
 use axum::extract::FromRequestParts;
 use axum::extract::State;
@@ -13,10 +16,13 @@ use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
 use axum::response::Response;
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http::request::Parts;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
+use tracing::Instrument as _;
 
 use super::ask::{Asked, refused};
 use super::body::StoredBody;
@@ -29,13 +35,17 @@ use crate::app::{App, Seat};
 use crate::callers::Callers;
 use crate::error::{Failure, Result};
 use crate::json;
+use crate::middleware::RequestId;
 use crate::openai::wire_id;
 use crate::origin;
 #[cfg(feature = "accounts")]
 use crate::principal::PrincipalSlot;
+#[cfg(feature = "accounts")]
+use crate::request_class;
 use crate::scope::Caller;
 #[cfg(feature = "accounts")]
 use crate::watched_body;
+use crate::work;
 
 /// How long a connection may last.
 const LIFETIME: Duration = Duration::from_secs(60 * 60);
@@ -48,6 +58,8 @@ const MAX_WAITING: (usize, usize) = (128, 1024 * 1024);
 const MAX_REMEMBERED: usize = 4 * 1024 * 1024;
 /// How often is looked whether the server is shutting down, and whether who asks still may.
 const LOOK: Duration = Duration::from_secs(1);
+/// Looks between two pings.
+const PING_EVERY: u32 = 25;
 
 /// Who asks, as one who posts would.
 pub(crate) struct Upgrade {
@@ -84,34 +96,58 @@ pub(crate) async fn connect(State(app): State<App>, upgrade: Upgrade) -> Result<
         Failure::with_status(error.with_source(rejection), StatusCode::UPGRADE_REQUIRED)
     })?;
     let seat = app.seat(&scope)?;
-    let most = MAX_MESSAGE.min(app.options.body_limit);
+    let most = max_message(&app);
     let socket = socket.max_message_size(most).max_frame_size(most);
-    Ok(socket.on_upgrade(move |socket| async move {
-        let mut connection = ResponseSocket {
-            app: app.clone(),
-            head,
-            socket,
-            waiting: VecDeque::new(),
-            memory: None,
-            look: look(),
-            _seat: seat,
+    let audit = RequestId::audit_origin(&app, &head);
+    let span = tracing::Span::current();
+    Ok(socket.on_upgrade(move |socket| {
+        let served = async move {
+            let mut connection = ResponseSocket {
+                app: app.clone(),
+                head,
+                audit,
+                socket,
+                waiting: VecDeque::new(),
+                memory: None,
+                look: look(),
+                looks: 0,
+                _seat: seat,
+            };
+            app.sockets.serve(Box::pin(connection.serve())).await;
         };
-        app.sockets.serve(connection.serve()).await;
+        served.instrument(span)
     }))
 }
 
 struct ResponseSocket {
     app: App,
-    /// The request that opened it: who sent it is asked for anew with each message.
+    /// The request that opened it: who sent it is asked for anew with each message. It holds the
+    /// connection's place too.
     head: Parts,
+    audit: AuditOrigin,
     socket: WebSocket,
     /// Messages that came while one was answered.
-    waiting: VecDeque<Utf8Bytes>,
+    waiting: VecDeque<ClientMessage>,
     /// The last response that was not stored.
     memory: Option<Remembered>,
     /// When it is looked next whether who asks still may.
     look: Interval,
+    looks: u32,
     _seat: Seat,
+}
+
+/// A message of the client.
+struct ClientMessage {
+    /// `None` if it is no text.
+    text: Option<Utf8Bytes>,
+    /// Its part of the room for bodies.
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+impl ClientMessage {
+    fn len(&self) -> usize {
+        self.text.as_ref().map_or(0, |text| text.len())
+    }
 }
 
 /// A response that only this connection knows, with all that was said.
@@ -120,40 +156,58 @@ struct Remembered {
     messages: Vec<InputMessage>,
     /// About as much as the messages take.
     bytes: usize,
+    /// Their part of the room for bodies.
+    _room: Option<OwnedSemaphorePermit>,
 }
 
-/// The client is gone, or is to go.
-struct Gone;
+/// Why a connection ends.
+enum End {
+    /// The client is gone.
+    Gone,
+    /// It is closed, with this code.
+    Close(u16),
+}
 
 /// What answers a message.
 enum Made {
     Stored(Box<StoredBody>),
-    /// With the messages that it follows and is asked with.
-    Unstored(Box<UnstoredBody>, Vec<InputMessage>),
+    Unstored(Box<UnstoredBody>, Option<Asking>),
+}
+
+/// What is remembered once it is answered.
+struct Asking {
+    messages: Vec<InputMessage>,
+    bytes: usize,
 }
 
 impl ResponseSocket {
     async fn serve(&mut self) {
         let ends = Instant::now() + LIFETIME;
-        while let Ok(Some(text)) = self.next_message(ends).await {
-            if self.answer(&text).await.is_err() {
-                break;
+        let end = loop {
+            let answered = match self.next_message(ends).await {
+                Ok(Some(message)) => self.answer(message).await,
+                Ok(None) => break End::Close(close_code::NORMAL),
+                Err(end) => Err(end),
+            };
+            if let Err(end) = answered {
+                break end;
             }
-        }
-        let close = CloseFrame { code: close_code::NORMAL, reason: Utf8Bytes::from_static("") };
+        };
+        let End::Close(code) = end else { return };
+        let close = CloseFrame { code, reason: Utf8Bytes::from_static("") };
         // Whoever is gone hears nothing of it.
         let _ = self.socket.send(Message::Close(Some(close))).await;
     }
 
     /// The next message; `None` once the connection is to end.
-    async fn next_message(&mut self, ends: Instant) -> Result<Option<Utf8Bytes>, Gone> {
+    async fn next_message(&mut self, ends: Instant) -> Result<Option<ClientMessage>, End> {
         loop {
             let is_over = Instant::now() >= ends;
             if !is_over
                 && !self.app.engine.is_draining()
-                && let Some(text) = self.waiting.pop_front()
+                && let Some(message) = self.waiting.pop_front()
             {
-                return Ok(Some(text));
+                return Ok(Some(message));
             }
             tokio::select! {
                 biased;
@@ -170,81 +224,121 @@ impl ResponseSocket {
                     }
                     self.check_listener().await?;
                 }
-                message = self.socket.recv() => match message {
-                    Some(Ok(Message::Text(text))) => return Ok(Some(text)),
-                    Some(Ok(Message::Binary(_))) => self.refuse(&not_text()).await?,
-                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                    Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Gone),
-                },
+                received = self.socket.recv() => {
+                    if let Some(message) = self.taken(received).await? {
+                        return Ok(Some(message));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The message that was received, if it is one to answer.
+    async fn taken(
+        &mut self,
+        received: Option<Result<Message, axum::Error>>,
+    ) -> Result<Option<ClientMessage>, End> {
+        let text = match received {
+            Some(Ok(Message::Text(text))) => Some(text),
+            Some(Ok(Message::Binary(_))) => None,
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => return Ok(None),
+            Some(Ok(Message::Close(_))) | None => return Err(End::Gone),
+            // Nothing can be read behind it.
+            Some(Err(error)) => {
+                tracing::debug!(%error, "a WebSocket ends");
+                let most = max_message(&self.app);
+                let why =
+                    format!("the message is larger than the maximum of {most} bytes, or none of a WebSocket");
+                self.refuse(&Error::too_large(why).into()).await?;
+                return Err(End::Close(close_code::SIZE));
+            }
+        };
+        match self.app.room_for(text.as_ref().map_or(0, |text| text.len())) {
+            Ok(room) => Ok(Some(ClientMessage { text, _room: room })),
+            Err(failure) => {
+                self.refuse(&failure).await?;
+                Err(End::Close(close_code::AGAIN))
             }
         }
     }
 
     /// Answers one message.
-    async fn answer(&mut self, text: &str) -> Result<(), Gone> {
-        let named = named_previous(text);
-        let followed = self.memory.as_ref().filter(|memory| Some(&memory.id) == named.as_ref());
-        let bytes = text.len() + followed.map_or(0, |memory| memory.bytes);
-        let answered = match self.begin(text).await {
+    async fn answer(&mut self, message: ClientMessage) -> Result<(), End> {
+        let audit = self.audit.clone();
+        // What cannot be continued now is not continued later either: whoever follows the memory
+        // takes it.
+        // On the heap: it is as large as all that a request is answered with.
+        let made = audit.of(work::handling(self.begun(&message))).await;
+        drop(message);
+        match made {
             Ok(Made::Stored(mut body)) => {
+                let _stream = self.app.metrics.open_stream();
                 while let Some(frame) = self.while_open(body.next()).await? {
                     self.send(frame).await?;
                 }
-                true
             }
-            Ok(Made::Unstored(mut body, mut messages)) => {
+            Ok(Made::Unstored(mut body, asking)) => {
+                let _stream = self.app.metrics.open_stream();
                 while let Some(frame) = self.while_open(body.next()).await? {
                     self.send(frame).await?;
                 }
                 let (id, said) = body.answered();
-                match said {
-                    Some(said) => {
-                        let bytes = bytes + said.iter().map(bytes_of).sum::<usize>();
-                        messages.push(InputMessage::new(MessageRole::Assistant, said));
-                        let memory = Remembered { id, messages, bytes };
-                        self.memory = Some(memory).filter(|memory| memory.bytes <= MAX_REMEMBERED);
-                        true
-                    }
-                    None => false,
+                if let (Some(asking), Some(said)) = (asking, said) {
+                    self.remember(id, asking, said);
                 }
             }
-            Err(failure) => {
-                self.refuse(&failure).await?;
-                false
-            }
-        };
-        // What could not be continued is not continued later either.
-        if !answered && self.memory.as_ref().is_some_and(|memory| Some(&memory.id) == named.as_ref()) {
-            self.memory = None;
+            Err(failure) => self.refuse(&failure).await?,
         }
         Ok(())
     }
 
-    async fn begin(&mut self, text: &str) -> Result<Made> {
-        self.app.has_room()?;
-        let Caller(scope) = Caller::from_request_parts(&mut self.head, &self.app).await?;
-        let message: Value = json::parse::<Value>(text.as_bytes())?;
-        match message.get("type").and_then(Value::as_str) {
-            Some("response.create") => {}
-            _ => return Err(Error::field("type", "must be `response.create`").into()),
+    /// Remembers a response in place of the one before, if there is room for it.
+    fn remember(&mut self, id: String, Asking { mut messages, bytes }: Asking, said: Vec<Part>) {
+        self.memory = None;
+        let bytes = bytes + said.iter().map(bytes_of).sum::<usize>();
+        if bytes > MAX_REMEMBERED {
+            return;
         }
-        if message.get("background").and_then(Value::as_bool) == Some(true) {
+        let Ok(room) = self.app.room_for(bytes) else { return };
+        messages.push(InputMessage::new(MessageRole::Assistant, said));
+        self.memory = Some(Remembered { id, messages, bytes, _room: room });
+    }
+
+    /// On the heap: it is as large as all that a request is answered with.
+    fn begun<'a>(&'a mut self, message: &'a ClientMessage) -> BoxFuture<'a, Result<Made>> {
+        Box::pin(self.begin(message))
+    }
+
+    async fn begin(&mut self, message: &ClientMessage) -> Result<Made> {
+        self.app.has_room()?;
+        self.app.begin_work()?;
+        let scope = self.caller().await?;
+        let text = message.text.as_ref().ok_or_else(not_text)?;
+        let mut body: ResponseBody = json::parse(text.as_bytes())?;
+        if body.kind.as_deref() != Some("response.create") {
+            return Err(Error::field("type", "must be `response.create`").into());
+        }
+        if body.background == Some(true) {
             return Err(Error::field("background", "is not taken on a WebSocket").into());
         }
-        let mut body: ResponseBody = json::parse(text.as_bytes())?;
         body.set_stream(true);
-        let memory = self.memory.as_ref().filter(|memory| body.previous() == Some(memory.id.as_str()));
-        let before = memory.map(|memory| (memory.id.clone(), memory.messages.clone()));
-        if before.is_some() {
+        let followed = self.memory.take_if(|memory| body.previous() == Some(memory.id.as_str()));
+        if followed.is_some() {
             body.follows_memory();
-        } else if body.is_unstored() && body.previous().is_some_and(|id| !self.is_stored_id(id)) {
-            return Err(previous_not_found(body.previous().unwrap_or_default()));
+        } else if body.is_unstored()
+            && let Some(id) = body.previous()
+            && wire_id::read(super::object::PREFIX, id).is_none()
+        {
+            return Err(previous_not_found(id));
         }
         let mut asked = Asked::read(&self.app, &scope, body).await?;
         asked.search(&self.app, &scope).await?;
-        if let Some((id, messages)) = before {
+        let mut bytes = message.len();
+        if let Some(Remembered { id, mut messages, bytes: before, _room: _ }) = followed {
+            bytes += before;
             asked.parsed.echo.set("previous_response_id", id);
-            asked.messages = [messages, asked.messages].concat();
+            messages.append(&mut asked.messages);
+            asked.messages = messages;
         }
         let frames = Frames::new(Framing::Json, None);
         let follows = asked.follows;
@@ -253,64 +347,86 @@ impl ResponseSocket {
             let body = StoredBody::new(&self.app, &scope, answer, echo, frames);
             return Ok(Made::Stored(Box::new(body)));
         }
-        let messages = asked.messages.clone();
+        let is_remembered = bytes <= MAX_REMEMBERED;
+        let asking = is_remembered.then(|| Asking { messages: asked.messages.clone(), bytes });
         let (completion, echo) = unstored::call(&self.app, &scope, asked).await?;
         let stream =
             self.app.engine.complete(&scope, completion).await.map_err(|error| refused(error, follows))?;
         let body = UnstoredBody::new(self.app.engine.sources(), stream, echo, frames);
-        Ok(Made::Unstored(Box::new(body), messages))
+        Ok(Made::Unstored(Box::new(body), asking))
     }
 
-    /// Whether an id can be one of a stored response.
-    fn is_stored_id(&self, id: &str) -> bool {
-        wire_id::read(super::object::PREFIX, id).is_some()
+    /// Who asks now. Who signed in goes on for as long as their session or token lasts, also when
+    /// the short-lived credential that they connected with is over.
+    async fn caller(&mut self) -> Result<Scope> {
+        #[cfg(feature = "accounts")]
+        if let Callers::Accounts(accounts) = &self.app.options.callers
+            && let Some(let_in) = self.head.extensions.get::<PrincipalSlot>().and_then(PrincipalSlot::get)
+        {
+            let scope = watched_body::look(accounts, let_in).await?;
+            let class = request_class::of(&self.head.method, self.head.uri.path());
+            self.app.pass(RateBucket::of_user(&scope, class)).await?;
+            return Ok(scope);
+        }
+        let Caller(scope) = Caller::from_request_parts(&mut self.head, &self.app).await?;
+        Ok(scope)
     }
 
     /// Waits for what is made while the client is listened to: it may leave, and its messages
     /// wait.
-    async fn while_open<T>(&mut self, made: impl Future<Output = T>) -> Result<T, Gone> {
+    async fn while_open<T>(&mut self, made: impl Future<Output = T>) -> Result<T, End> {
         let mut made = std::pin::pin!(made);
         loop {
             let (most, bytes) = MAX_WAITING;
             let has_room = self.waiting.len() < most
-                && self.waiting.iter().map(|text| text.len()).sum::<usize>() < bytes;
+                && self.waiting.iter().map(ClientMessage::len).sum::<usize>() < bytes;
             tokio::select! {
                 biased;
                 // First: what is made may be ready each time.
                 _ = self.look.tick() => self.check_listener().await?,
                 made = made.as_mut() => return Ok(made),
-                message = self.socket.recv(), if has_room => match message {
-                    Some(Ok(Message::Text(text))) => self.waiting.push_back(text),
-                    Some(Ok(Message::Binary(_) | Message::Ping(_) | Message::Pong(_))) => {}
-                    Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Gone),
-                },
+                received = self.socket.recv(), if has_room => {
+                    if let Some(message) = self.taken(received).await? {
+                        self.waiting.push_back(message);
+                    }
+                }
             }
         }
     }
 
-    /// Ends the connection of who may not listen any more, as a stream of events ends.
-    async fn check_listener(&mut self) -> Result<(), Gone> {
+    /// Ends the connection of who may not listen any more, as a stream of events ends; and keeps
+    /// those open on which nothing is said, which proxies cut off.
+    async fn check_listener(&mut self) -> Result<(), End> {
+        self.looks = self.looks.wrapping_add(1);
+        if self.looks.is_multiple_of(PING_EVERY) {
+            self.socket.send(Message::Ping(Bytes::new())).await.map_err(|_| End::Gone)?;
+        }
         #[cfg(feature = "accounts")]
         if let Callers::Accounts(accounts) = &self.app.options.callers
             && let Some(let_in) = self.head.extensions.get::<PrincipalSlot>().and_then(PrincipalSlot::get)
             && let Err(error) = watched_body::look(accounts, let_in).await
         {
             self.refuse(&error.into()).await?;
-            return Err(Gone);
+            return Err(End::Close(close_code::POLICY));
         }
         Ok(())
     }
 
     /// Says what was wrong with a message; the connection goes on.
-    async fn refuse(&mut self, failure: &Failure) -> Result<(), Gone> {
+    async fn refuse(&mut self, failure: &Failure) -> Result<(), End> {
         self.send(Bytes::from(error_event(failure).to_string())).await
     }
 
-    async fn send(&mut self, frame: Bytes) -> Result<(), Gone> {
+    async fn send(&mut self, frame: Bytes) -> Result<(), End> {
         // Invariant: frames are JSON, which is UTF-8.
-        let text = Utf8Bytes::try_from(frame).map_err(|_| Gone)?;
-        self.socket.send(Message::Text(text)).await.map_err(|_| Gone)
+        let text = Utf8Bytes::try_from(frame).map_err(|_| End::Gone)?;
+        self.socket.send(Message::Text(text)).await.map_err(|_| End::Gone)
     }
+}
+
+/// Bytes of a message at most.
+fn max_message(app: &App) -> usize {
+    MAX_MESSAGE.min(app.options.body_limit)
 }
 
 /// When it is looked whether who asks still may.
@@ -320,18 +436,14 @@ fn look() -> Interval {
     look
 }
 
-/// The response that a message wants to follow.
-fn named_previous(text: &str) -> Option<String> {
-    let message: Value = serde_json::from_str(text).ok()?;
-    Some(message.get("previous_response_id")?.as_str()?.to_owned())
-}
-
 /// An error as an event, with the fields of both documents that describe it.
 fn error_event(failure: &Failure) -> Value {
     let mut event = serde_json::to_value(failure.openai_error()).unwrap_or_default();
     let error = event.get("error").cloned().unwrap_or_default();
     if let Some(fields) = event.as_object_mut() {
         fields.insert("type".to_owned(), json!("error"));
+        // Strict readers want one in every event; this one is of no response.
+        fields.insert("sequence_number".to_owned(), json!(0));
         fields.insert("status".to_owned(), json!(status_of(failure)));
         for name in ["code", "message", "param"] {
             fields.insert(name.to_owned(), error.get(name).cloned().unwrap_or_default());
