@@ -13,6 +13,7 @@ pub(crate) mod file;
 mod function;
 mod include;
 pub(crate) mod item;
+mod item_walk;
 mod message;
 pub(crate) mod number;
 mod parsed;

@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 use super::wire_id;
 pub(crate) use citation::{Annotation, annotations, file_id};
 pub(crate) use count::ItemCounter;
-pub(crate) use input::input_messages;
+pub(crate) use input::{input_message, input_messages};
 
 /// What the ids of items begin with.
 pub(crate) mod prefix {

@@ -256,6 +256,12 @@ impl TextBody {
     }
 
     fn end(&mut self, out: &mut BytesMut) {
+        if self.reason.is_some()
+            && let Some(prompt) = self.begins_with.take()
+        {
+            // Of an answer without a text too.
+            Self::put(out, &self.head.piece(Some((&prompt, None))));
+        }
         let Some(reason) = &self.reason else { return self.fail(out, &incomplete_answer()) };
         self.is_over = true;
         Self::put(out, &self.head.piece(Some(("", Some(reason_word(Some(reason)))))));

@@ -54,6 +54,7 @@ mod packer;
 mod packing;
 mod rate_limit;
 mod responses;
+mod responses_input;
 mod responses_search;
 mod responses_socket;
 mod responses_stream;

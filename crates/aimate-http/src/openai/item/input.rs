@@ -55,11 +55,17 @@ struct WireText {
 pub(crate) fn input_messages(items: &[Value], path: &str) -> Result<Vec<InputMessage>> {
     let mut messages = Vec::with_capacity(items.len());
     for (n, item) in items.iter().enumerate() {
-        let path = format!("{path}[{n}]");
-        let item: WireItem = json::part(item, &path)?;
-        messages.extend(item.read(&path)?);
+        messages.extend(input_message(item, &format!("{path}[{n}]"))?);
     }
     Ok(messages)
+}
+
+/// The message that the item at `path` is; `None` if it says nothing to anybody.
+///
+/// # Errors
+/// `Invalid`, naming the field.
+pub(crate) fn input_message(item: &Value, path: &str) -> Result<Option<InputMessage>> {
+    json::part::<WireItem>(item, path)?.read(path)
 }
 
 /// The result of a field that has to be there.
@@ -208,7 +214,7 @@ impl WireItemPart {
                 (Some(url), _) => image(&format!("{path}.image_url"), url),
                 (None, Some(_)) => Err(Error::field(
                     format!("{path}.file_id"),
-                    "is not taken for a picture; send `image_url`",
+                    "is not taken for a picture here; send `image_url`",
                 )
                 .into()),
                 (None, None) => Err(Error::field(format!("{path}.image_url"), "is missing").into()),

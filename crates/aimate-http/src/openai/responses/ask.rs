@@ -4,12 +4,14 @@ use aimate_core::chat::{InputMessage, Truncation, Turn, TurnInput};
 use aimate_core::knowledge::SourcePassage;
 use aimate_core::message::{MessageRole, text_of};
 use aimate_core::run::Run;
-use aimate_core::{ConversationId, Error, ErrorKind, MessageId, PageRequest, Scope};
+use aimate_core::{ConversationId, Error, ErrorKind, ErrorReason, MessageId, PageRequest, Scope};
 
 use super::echo::Echo;
 use super::input;
+use super::input_file;
 use super::object::PREFIX;
 use super::prompt;
+use super::reference;
 use super::request::{ParsedResponse, ResponseBody, previous_not_found};
 use super::sealed;
 use super::search::AnswerSearch;
@@ -51,6 +53,8 @@ impl Asked {
             None => None,
         };
         let follows = followed(app, scope, &parsed).await?;
+        reference::resolve(app, scope, &mut parsed.items).await?;
+        input_file::resolve(app, scope, &mut parsed.items).await?;
         let opened = sealed::opened(app, scope, &parsed.items).await?;
         let mut messages = input::messages(&parsed.items, &opened)?;
         match stored_prompt {
@@ -62,6 +66,7 @@ impl Asked {
             Some(text) => parsed.instructions = Some(joined(&text, parsed.instructions.as_deref())),
             None => {}
         }
+        parsed.echo.check(parsed.search.is_some())?;
         if follows.is_none() && !parsed.has_memory {
             input::check_outputs(messages.iter().flat_map(|message| &message.content))?;
         }
@@ -174,14 +179,11 @@ async fn followed(app: &App, scope: &Scope, parsed: &ParsedResponse) -> Result<O
 /// `NotFound`, with the id in its text.
 pub(super) async fn stored_run(app: &App, scope: &Scope, id: &str) -> Result<(Run, Echo)> {
     let missing = || wire_id::missing("response", id);
-    let run = app.engine.runs(scope).get(wire_id::of(PREFIX, "response", id)?.into()).await;
-    let run =
-        run.map_err(
-            |error| {
-                if error.kind() == ErrorKind::NotFound { missing().with_source(error) } else { error }
-            },
-        )?;
-    let echo = Echo::read(run.request.as_ref()).filter(Echo::is_stored);
+    let found = app.engine.runs(scope).with_request(wire_id::of(PREFIX, "response", id)?.into()).await;
+    let (run, request) = found.map_err(|error| {
+        if error.kind() == ErrorKind::NotFound { missing().with_source(error) } else { error }
+    })?;
+    let echo = Echo::read(&request).filter(Echo::is_stored);
     let echo = echo.ok_or_else(missing)?;
     Ok((run, echo))
 }
@@ -189,8 +191,10 @@ pub(super) async fn stored_run(app: &App, scope: &Scope, id: &str) -> Result<(Ru
 /// What went wrong when a turn was begun, in OpenAI's terms.
 pub(super) fn refused(error: Error, follows: Option<Followed>) -> Failure {
     match (error.kind(), follows) {
-        // What is named beside it is looked up before.
-        (ErrorKind::NotFound, _) => Failure::from(error).coded("model_not_found").of_param("model"),
+        // Else what is followed was deleted meanwhile.
+        (ErrorKind::NotFound, _) if error.reason() == Some(ErrorReason::UnknownModel) => {
+            Failure::from(error).coded("model_not_found").of_param("model")
+        }
         (ErrorKind::Conflict, Some(Followed { answer: None, .. })) => {
             Failure::from(error).coded("conversation_locked").of_param("conversation")
         }
@@ -203,15 +207,11 @@ pub(super) fn refused(error: Error, follows: Option<Followed>) -> Failure {
 fn renamed(error: Error) -> Error {
     let Some(field) = error.fields().first() else { return error };
     let path = &field.path;
-    let name = if let Some(rest) = path.strip_prefix("messages").or_else(|| path.strip_prefix("content")) {
-        format!("input{rest}")
-    } else if path == "request" {
-        // What is large of what is repeated.
-        "tools".to_owned()
-    } else {
+    // Which item it is, is not known any more: what says nothing is no message, and a prompt is one.
+    if !path.starts_with("messages") && !path.starts_with("content") {
         return error;
-    };
-    Error::field(name, field.message.clone()).with_source(error)
+    }
+    Error::field("input", field.message.clone()).with_source(error)
 }
 
 /// The passages that a run's model was shown.

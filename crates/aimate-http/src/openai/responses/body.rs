@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aimate_core::chat::event::{ChatEvent, NumberedEvents};
 use aimate_core::message::Citation;
-use aimate_core::{Answer, Error, RunId, Scope};
+use aimate_core::{Answer, Error, ErrorKind, RunId, Scope};
 use bytes::{Bytes, BytesMut};
 use serde_json::Value;
 use tokio::time::timeout;
@@ -93,8 +93,10 @@ impl StoredBody {
         while self.events.is_empty() && !self.is_over {
             if let Some(last) = self.last.clone() {
                 let run = self.answer.run_id();
-                let outcome = outcome(&self.app, &self.scope, run, &self.events, &last).await;
-                self.events.finish(&outcome);
+                match outcome(&self.app, &self.scope, run, &self.events, &last).await {
+                    Ok(outcome) => self.events.finish(&outcome),
+                    Err(error) => self.events.fail(&error),
+                }
                 self.is_over = true;
                 break;
             }
@@ -129,7 +131,16 @@ impl SseSource for StoredBody {
 }
 
 /// How a response ended, as whoever reads it afterwards is told.
-async fn outcome(app: &App, scope: &Scope, run: RunId, events: &ResponseEvents, last: &ChatEvent) -> Outcome {
+///
+/// # Errors
+/// What hinders to know it: the run may go on.
+async fn outcome(
+    app: &App,
+    scope: &Scope,
+    run: RunId,
+    events: &ResponseEvents,
+    last: &ChatEvent,
+) -> Result<Outcome, Error> {
     let read = async {
         let run = app.engine.runs(scope).get(run).await?;
         let echo = &events.head.echo;
@@ -141,11 +152,15 @@ async fn outcome(app: &App, scope: &Scope, run: RunId, events: &ResponseEvents, 
     };
     let lost = |state| Outcome { state, output: events.output(), usage: None, ended_at: None };
     match (read.await, last) {
-        (Ok(outcome), _) if !matches!(outcome.state, State::InProgress | State::Queued) => outcome,
-        // It was deleted meanwhile, or its log cannot be read.
-        (_, ChatEvent::Error { code, detail, .. }) => lost(State::failed(*code, detail.clone())),
-        (Err(error), _) => lost(State::of(&error)),
-        (Ok(_), _) => lost(State::Completed),
+        (Ok(outcome), _) if !matches!(outcome.state, State::InProgress | State::Queued) => Ok(outcome),
+        // It was deleted meanwhile.
+        (Err(error), ChatEvent::Error { code, detail, .. }) if error.kind() == ErrorKind::NotFound => {
+            Ok(lost(State::failed(*code, detail.clone())))
+        }
+        // Its log could not be read.
+        (_, ChatEvent::Error { code, detail, .. }) => Err(Error::new(*code, detail.clone())),
+        (Err(error), _) => Ok(lost(State::of(&error))),
+        (Ok(_), _) => Ok(lost(State::Completed)),
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use aimate_core::Error;
-use aimate_core::message::{MessageRole, Part};
+use aimate_core::message::{Message, MessageRole, Part};
 use aimate_core::provider::{ChatMessage, FinishReason, ProviderEvent};
 use axum::extract::State;
 use futures_util::StreamExt;
@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::ask::Asked;
+use super::input::SUMMARY;
 use super::object::usage_object;
 use super::request::ResponseBody;
 use super::schema::CompactionSchema;
@@ -64,16 +65,15 @@ pub(crate) async fn compact(
         ResponseBody::to_compact(body.model, body.input, body.previous_response_id, body.instructions);
     let asked = Asked::read(&app, &scope, asked).await?;
     let follows = asked.follows;
-    let mut kept = Vec::new();
-    if let Some(followed) = follows {
-        let path = unstored::path(&app, &scope, followed, false).await?;
-        let said = path.iter().filter(|one| one.role == MessageRole::User).flat_map(items);
-        kept.extend(said.map(|item| json!(item)));
-    }
+    let before = match follows {
+        Some(followed) => unstored::path(&app, &scope, followed, &asked.parsed).await?,
+        None => Vec::new(),
+    };
+    let mut kept: Vec<Value> = before.iter().filter(|one| is_said(one)).map(said).collect();
     // Before a model is paid for what cannot be sealed.
     seal(&app, &scope, BEGINNING).await?;
     kept.extend(asked.parsed.items.iter().filter_map(|item| kept_item(&app, item)));
-    let (mut completion, _) = unstored::call(&app, &scope, asked).await?;
+    let (mut completion, _) = unstored::call_after(before, asked)?;
     completion.request.tools = Vec::new();
     completion.request.tool_choice = None;
     drop_open_calls(&mut completion.request.messages);
@@ -119,6 +119,20 @@ fn drop_open_calls(messages: &mut Vec<ChatMessage>) {
         message.content.retain(|part| !matches!(part, Part::ToolCall(call) if !answered.contains(&call.id)));
     }
     messages.retain(|message| !message.content.is_empty());
+}
+
+/// Whether a stored message is what a user said: one that a compaction became is summed up with
+/// the rest.
+fn is_said(message: &Message) -> bool {
+    message.role == MessageRole::User && !message.metadata.contains_key(SUMMARY)
+}
+
+/// A user's message as it was stored.
+fn said(message: &Message) -> Value {
+    // Of the passages that were found for it, the model has made what it said.
+    let content = message.content.iter().filter(|part| !matches!(part, Part::Citation(_)));
+    let message = Message { content: content.cloned().collect(), ..message.clone() };
+    items(&message).first().map_or(Value::Null, |item| json!(item))
 }
 
 /// A user's message as it was, with an id.

@@ -1,15 +1,22 @@
 //! What a response repeats of its request, with the values that counted. It is stored with
 //! the run, so that a response is the same whoever reads it, whenever.
 
+use aimate_core::Error;
 use aimate_core::message::Citation;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::error::Result;
 use crate::openai::include::SEARCH_RESULTS;
 use crate::openai::item::file_id;
 
 /// The field of a run's request that tells it from one that an application keeps for itself.
 const STORED: &str = "response";
+
+/// Bytes of the fields at most, as JSON: of them, names and marks a run's request is made.
+const MAX_BYTES: usize = 240 * 1024;
+/// Bytes of them that are kept for what a search was about and what it found.
+const FOUND_BYTES: usize = 80 * 1024;
 
 /// What of a request its response repeats, and what the response is made with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,13 +53,29 @@ impl Default for Echo {
 impl Echo {
     /// That of a stored run; `None` if its answer was asked for in another way, or is none
     /// of this version's.
-    pub(super) fn read(stored: Option<&Value>) -> Option<Self> {
-        Self::deserialize(stored?.get(STORED)?).ok()
+    pub(super) fn read(stored: &Value) -> Option<Self> {
+        Self::deserialize(stored.get(STORED)?).ok()
     }
 
     /// As it is stored.
     pub(super) fn stored(&self) -> Value {
         json!({STORED: self})
+    }
+
+    /// Whether it is small enough to be stored, and sent with each of several events; with what a
+    /// search adds to it, if it `searches`.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the largest field.
+    pub(super) fn check(&self, searches: bool) -> Result<()> {
+        let most = if searches { MAX_BYTES - FOUND_BYTES } else { MAX_BYTES };
+        let sizes = self.fields.iter().map(|(name, value)| (value.to_string().len(), name));
+        let (all, largest) = (sizes.clone().map(|(bytes, _)| bytes).sum::<usize>(), sizes.max());
+        let Some((bytes, name)) = largest.filter(|_| all > most) else { return Ok(()) };
+        let why = format!(
+            "has about {bytes} bytes; what a response repeats of its request has at most {most} bytes together"
+        );
+        Err(Error::field(name, why).into())
     }
 
     /// Sets a field of the response.

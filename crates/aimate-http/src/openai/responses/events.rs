@@ -1,10 +1,10 @@
 //! The events of a response as a pure function of its run's log: the same log gives the same
 //! events with the same numbers, whoever asks, whenever, in whatever process.
 
-use aimate_core::MessageId;
 use aimate_core::chat::event::ChatEvent;
 use aimate_core::message::{Citation, Part, ToolCall, ToolResult};
 use aimate_core::usage::TokenUsage;
+use aimate_core::{Error, MessageId};
 use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::{Value, json};
 
@@ -14,6 +14,7 @@ use super::object::{Head, Outcome, State};
 use super::output::{
     ItemKind, call_status, function_item, mcp_item, reasoning_item, status, text_item, text_part,
 };
+use crate::error::OpenAiError;
 use crate::openai::item::{Annotation, ItemCounter};
 use crate::openai::write::put;
 
@@ -143,6 +144,22 @@ impl ResponseEvents {
         });
     }
 
+    /// Ends a stream of which nobody knows how it ends: the response may go on.
+    pub(super) fn fail(&mut self, error: &Error) {
+        let told = serde_json::to_value(OpenAiError::new(error, None)).unwrap_or_default();
+        self.frames.go_on();
+        // In both forms that are documented: each of the official clients looks for another one.
+        self.frames.event("error", |out| {
+            out.put_slice(b",\"error\":");
+            put(out, told.get("error").unwrap_or(&Value::Null));
+            for name in ["code", "message", "param"] {
+                out.put_slice(format!(",\"{name}\":").as_bytes());
+                put(out, told.pointer(&format!("/error/{name}")).unwrap_or(&Value::Null));
+            }
+        });
+        self.frames.done();
+    }
+
     /// Closes what is open and ends the stream with `last`.
     pub(super) fn finish(&mut self, last: &Outcome) {
         // What the run told first may be lost: readers insist on it all the same.
@@ -218,6 +235,9 @@ impl ResponseEvents {
 
     /// More of an item that grows.
     fn more(&mut self, kind: ItemKind, text: &str) {
+        if text.is_empty() {
+            return self.nothing(kind);
+        }
         if self.open.as_ref().is_none_or(|open| open.kind != kind) {
             self.close(true);
             self.open_item(kind, text);
@@ -236,6 +256,14 @@ impl ResponseEvents {
                 out.put_slice(b",\"logprobs\":[]");
             }
         });
+    }
+
+    /// A part of the answer that says nothing any more has its place, and is no item.
+    fn nothing(&mut self, kind: ItemKind) {
+        if kind == ItemKind::Message {
+            self.close(true);
+            self.place(&Part::text(""));
+        }
     }
 
     /// The place of a part that the answer has now.

@@ -425,3 +425,40 @@ fn parts_that_nobody_sees_are_no_items() {
     let events = events_of(Echo::default(), &log, &parts, State::Completed);
     assert_eq!(last(&events)["output"], Value::from(done(&events)));
 }
+
+#[test]
+fn parts_that_were_taken_out_keep_their_places() {
+    let extra = || serde_json::Map::from_iter([("a".to_owned(), json!(1))]);
+    let call = || ToolCall::new("1", "f", json!({}));
+    let parts = [
+        Part::text("a"),
+        Part::text(""),
+        Part::ToolCall(call()),
+        Part::Extra { fields: extra() },
+        Part::text("b"),
+    ];
+    let log =
+        [started(), text("a"), text(""), called(call()), ChatEvent::Extra { fields: extra() }, text("b")];
+    let events = events_of(Echo::default(), &log, &parts, State::Completed);
+    assert_eq!(last(&events)["output"], Value::from(done(&events)));
+    assert_eq!(done(&events).len(), 3);
+}
+
+#[test]
+fn stream_whose_end_nobody_knows_ends_with_an_error() {
+    let head = Head { id: id(1).into(), model: String::new(), echo: Echo::default() };
+    let mut events = ResponseEvents::new(head, id(3).into(), Frames::new(Framing::Sse, Some(7)));
+    events.apply(&started());
+    events.fail(&Error::unavailable("the database is away"));
+    let frames: Vec<_> = std::iter::from_fn(|| events.pop()).collect();
+    assert_eq!(frames.len(), 2);
+    let told = String::from_utf8(frames[0].to_vec()).unwrap();
+    let (name, data) = told.trim_end().split_once("\ndata: ").unwrap();
+    let event: Value = serde_json::from_str(data).unwrap();
+    assert_eq!(
+        (name, &event["type"], &event["sequence_number"]),
+        ("event: error", &json!("error"), &json!(8))
+    );
+    assert_eq!((&event["code"], &event["error"]["code"]), (&json!("unavailable"), &json!("unavailable")));
+    assert_eq!(event["message"], event["error"]["message"]);
+}

@@ -16,6 +16,8 @@ pub(super) enum Framing {
     Sse,
     /// JSON alone, for the messages of a `WebSocket`.
     Json,
+    /// Nothing: they are counted for one who waits for the whole response.
+    Discard,
 }
 
 /// Numbers events from 0 and frames them. Clients lose an event that a read of theirs cuts
@@ -39,7 +41,7 @@ impl Frames {
     pub(super) fn event(&mut self, name: &str, fields: impl FnOnce(&mut BytesMut)) {
         let number = self.next;
         self.next += 1;
-        if self.after.is_some_and(|after| number <= after) {
+        if self.framing == Framing::Discard || self.after.is_some_and(|after| number <= after) {
             return;
         }
         let out = &mut self.buffer;

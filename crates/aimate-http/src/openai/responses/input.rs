@@ -4,43 +4,50 @@ use std::collections::{HashMap, HashSet};
 
 use aimate_core::Error;
 use aimate_core::chat::InputMessage;
-use aimate_core::message::Part;
-use serde_json::{Value, json};
+use aimate_core::message::{MessageRole, Part};
+use serde_json::{Map, Value};
 
 use crate::error::{Failure, Result};
-use crate::openai::item::input_messages;
+use crate::openai::item::input_message;
+
+/// The field in the metadata of a message that a compaction became: it is summed up with the rest,
+/// while what a user said is kept.
+pub(super) const SUMMARY: &str = "compaction";
 
 /// The messages that `items` are. `opened` has the texts of what is sealed among them.
 ///
 /// # Errors
 /// `Invalid` or `Unsupported`, naming the item.
 pub(super) fn messages(items: &[Value], opened: &HashMap<String, String>) -> Result<Vec<InputMessage>> {
-    let read = |(n, item): (usize, &Value)| {
-        let path = |field: &str| format!("input[{n}].{field}");
-        match item.get("type").and_then(Value::as_str) {
-            Some("compaction") => {
-                let sealed = item.get("encrypted_content").and_then(Value::as_str).unwrap_or_default();
-                let text = opened.get(sealed).ok_or_else(|| {
-                    let why = "is missing, or does not open: it was changed, or is another user's";
-                    Error::field(path("encrypted_content"), why)
-                })?;
-                Ok(json!({"type": "message", "role": "user", "content": text}))
-            }
-            Some("item_reference") => {
-                let why = "`item_reference` is not supported; send the item itself, or name the response that has it \
-                    as `previous_response_id`";
-                Err(Failure::unsupported(path("type"), why))
-            }
+    let mut messages = Vec::with_capacity(items.len());
+    for (n, item) in items.iter().enumerate() {
+        let path = format!("input[{n}]");
+        let read = match item.get("type").and_then(Value::as_str) {
+            Some("compaction") => Some(summary(item, &path, opened)?),
             Some("mcp_approval_response") => {
                 let why =
                     "`mcp_approval_response` is not supported: no tool of a response waits for an approval";
-                Err(Failure::unsupported(path("type"), why))
+                return Err(Failure::unsupported(format!("{path}.type"), why));
             }
-            _ => Ok(item.clone()),
+            _ => input_message(item, &path)?,
+        };
+        if let Some(message) = read {
+            // Here, where it is known which item it is.
+            messages.push(message.validated(&format!("{path}.content"))?);
         }
-    };
-    let items = items.iter().enumerate().map(read).collect::<Result<Vec<_>>>()?;
-    input_messages(&items, "input")
+    }
+    Ok(messages)
+}
+
+/// What was said before a compaction.
+fn summary(item: &Value, path: &str, opened: &HashMap<String, String>) -> Result<InputMessage> {
+    let sealed = item.get("encrypted_content").and_then(Value::as_str).unwrap_or_default();
+    let text = opened.get(sealed).ok_or_else(|| {
+        let why = "is missing, or does not open: it was changed, or is another user's";
+        Error::field(format!("{path}.encrypted_content"), why)
+    })?;
+    let metadata = Map::from_iter([(SUMMARY.to_owned(), Value::Bool(true))]);
+    Ok(InputMessage::new(MessageRole::User, vec![Part::text(text)]).metadata(metadata))
 }
 
 /// Whether each output among `messages` is of a call before it, and the only one.
@@ -78,6 +85,7 @@ fn shown(id: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[allow(clippy::needless_pass_by_value, reason = "reads better where `json!` makes it")]
     fn read(items: Value) -> Result<Vec<InputMessage>> {
@@ -97,7 +105,10 @@ mod tests {
     fn what_cannot_be_done_is_named() {
         for (item, param) in [
             (json!({"type": "compaction", "encrypted_content": "bad"}), "input[0].encrypted_content"),
-            (json!({"type": "item_reference", "id": "msg_1"}), "input[0].type"),
+            (
+                json!({"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}),
+                "input[0].content[0].image_url",
+            ),
             (
                 json!({"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": true}),
                 "input[0].type",

@@ -1,14 +1,13 @@
 //! The queries of responses. `include[]` may come several times, which is why they are read
 //! here and not by serde.
 
-use aimate_core::{Error, Slice};
+use aimate_core::Error;
 use utoipa::IntoParams;
 
 use super::word::one_of;
 use crate::error::Result;
-use crate::openai::cursor_list::CursorList;
-use crate::openai::item::Item;
-use crate::openai::{include, wire_id};
+use crate::openai::cursor_list::ListOrder;
+use crate::openai::include;
 
 /// Items of a page where the caller does not say, and at most.
 const LIMITS: (usize, usize) = (20, 100);
@@ -94,93 +93,32 @@ impl InputItemQuery {
         Ok(read)
     }
 
-    fn limit(&self) -> usize {
+    pub(super) fn limit(&self) -> usize {
         self.limit.unwrap_or(LIMITS.0)
     }
 
-    fn is_ascending(&self) -> bool {
-        self.order.as_deref() == Some("asc")
+    pub(super) fn order(&self) -> ListOrder {
+        if self.order.as_deref() == Some("asc") { ListOrder::Asc } else { ListOrder::Desc }
     }
 
-    /// Whether a page can be made of these items, newest first, without older ones.
-    pub(super) fn is_enough(&self, items: &[Item]) -> bool {
-        if self.is_ascending() {
-            return false;
-        }
-        let from = match &self.after {
-            None => Some(0),
-            Some(after) => items.iter().position(|item| item.id() == after).map(|at| at + 1),
-        };
-        from.is_some_and(|from| items.len() > from + self.limit())
-    }
-
-    /// The page out of all items, newest first.
-    ///
-    /// # Errors
-    /// `Invalid` if `after` is none of them.
-    pub(super) fn list(&self, mut items: Vec<Item>) -> Result<CursorList<Item>> {
-        if self.is_ascending() {
-            items.reverse();
-        }
-        if let Some(after) = &self.after {
-            let at = items.iter().position(|item| item.id() == after);
-            let at = at.ok_or_else(|| {
-                Error::field("after", format!("`{}` is no id of this list", wire_id::shown(after)))
-            })?;
-            items.drain(..=at);
-        }
-        let has_more = items.len() > self.limit();
-        items.truncate(self.limit());
-        Ok(CursorList::new(Slice { data: items, has_more }, Item::id))
+    pub(super) fn after(&self) -> Option<&str> {
+        self.after.as_deref()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::openai::item::ItemStatus;
-    use aimate_core::message::MessageRole;
-
-    fn newest_first() -> Vec<Item> {
-        let item = |n| Item::Message {
-            id: format!("msg_{n}"),
-            status: ItemStatus::Completed,
-            role: MessageRole::User,
-            content: Vec::new(),
-        };
-        (1..=5).rev().map(item).collect()
-    }
-
-    fn ids(query: &str) -> (Vec<String>, bool) {
-        let list = InputItemQuery::read(Some(query)).unwrap().list(newest_first()).unwrap();
-        let list = serde_json::to_value(list).unwrap();
-        let ids =
-            list["data"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap()[4..].to_owned());
-        (ids.collect(), list["has_more"].as_bool().unwrap())
-    }
-
-    #[test]
-    fn pages_go_on_after_an_item_in_both_orders() {
-        let owned = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
-        assert_eq!(ids("limit=2"), (owned(&["5", "4"]), true));
-        assert_eq!(ids("limit=2&after=msg_4"), (owned(&["3", "2"]), true));
-        assert_eq!(ids("limit=2&after=msg_3"), (owned(&["2", "1"]), false));
-        assert_eq!(ids("order=asc&limit=2&after=msg_2"), (owned(&["3", "4"]), true));
-        assert_eq!(ids("x=1&include[]=reasoning.encrypted_content").0.len(), 5);
-    }
 
     #[test]
     fn nonsense_is_named() {
-        let wrong = |query: &str| match InputItemQuery::read(Some(query))
-            .and_then(|read| read.list(newest_first()))
-        {
+        let wrong = |query: &str| match InputItemQuery::read(Some(query)) {
             Err(failure) => failure.error.fields()[0].path.clone(),
             Ok(_) => panic!("{query}"),
         };
         assert_eq!(wrong("limit=0"), "limit");
         assert_eq!(wrong("limit=101"), "limit");
         assert_eq!(wrong("order=up"), "order");
-        assert_eq!(wrong("after=msg_9"), "after");
         assert_eq!(wrong("include[]=all"), "include[0]");
         assert!(RetrieveQuery::read(Some("stream=maybe")).is_err());
         assert!(RetrieveQuery::read(Some("starting_after=-1")).is_err());

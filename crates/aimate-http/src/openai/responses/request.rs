@@ -32,6 +32,10 @@ const SUMMARIES: [&str; 3] = ["auto", "concise", "detailed"];
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default)]
 pub(crate) struct ResponseBody {
+    /// What a message of a `WebSocket` is: `response.create`.
+    #[serde(rename = "type")]
+    #[schema(ignore)]
+    pub(super) kind: Option<String>,
     /// The model, as `CONNECTION/MODEL` or a bare name. Required.
     pub(super) model: Option<String>,
     /// A text, or a list of items. It may be left out with `previous_response_id`,
@@ -48,7 +52,7 @@ pub(crate) struct ResponseBody {
     /// Whether the response can be read again; default true.
     store: Option<bool>,
     /// Whether the response is made whoever waits for it.
-    background: Option<bool>,
+    pub(super) background: Option<bool>,
     /// Whether the response comes as events.
     stream: Option<bool>,
     /// What is done where the prompt is too long: `disabled` (an error, the default) or
@@ -361,19 +365,35 @@ fn items(input: Option<Value>, has_context: bool) -> Result<Vec<Value>> {
         let count = items.len();
         return Err(Error::field("input", format!("has {count} items; the most is {MAX_ITEMS}")).into());
     }
-    let bytes: usize = items.iter().map(size).sum();
-    if bytes > MAX_INPUT {
-        let most = MAX_INPUT >> 20;
-        return Err(Error::too_large(format!(
-            "`input` has {bytes} bytes; the most is {most} MiB: put long text into a file or a vector store"
-        ))
-        .into());
-    }
+    check_bytes(items.iter())?;
     Ok(items)
 }
 
+/// Whether there is room for the items of one request.
+///
+/// # Errors
+/// `TooLarge`.
+pub(super) fn check_bytes<'a>(items: impl Iterator<Item = &'a Value>) -> Result<()> {
+    check_total(items.map(size).sum())
+}
+
+/// Whether there is room for so many bytes of items.
+///
+/// # Errors
+/// `TooLarge`.
+pub(super) fn check_total(bytes: usize) -> Result<()> {
+    if bytes <= MAX_INPUT {
+        return Ok(());
+    }
+    let most = MAX_INPUT >> 20;
+    Err(Error::too_large(format!(
+        "`input` has {bytes} bytes; the most is {most} MiB: put long text into a file or a vector store"
+    ))
+    .into())
+}
+
 /// About the bytes of a value as JSON.
-fn size(value: &Value) -> usize {
+pub(super) fn size(value: &Value) -> usize {
     match value {
         Value::String(text) => text.len() + 2,
         Value::Array(list) => list.iter().map(|one| size(one) + 1).sum::<usize>() + 2,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aimate_core::chat::event::ChatEvent;
-use aimate_core::{Answer, Error, PageRequest, RunId, Scope};
+use aimate_core::{Answer, Error, RunId, Scope, Slice};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::Uri;
@@ -23,15 +23,14 @@ use crate::app::{App, Seat};
 use crate::error::{Failure, Result};
 use crate::json::Json;
 use crate::openai::cursor_list::CursorList;
-use crate::openai::item::{Item, items};
+use crate::openai::item::Item;
+use crate::openai::item_walk::ItemWalk;
 use crate::path::Path;
 use crate::scope::Caller;
 use crate::sse;
 
 /// How long a cancelled response may take to end.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
-/// Messages of a context that are read for a list of its items.
-const MAX_MESSAGES: usize = 20_000;
 
 /// Answers a question. The response is stored, unless `store` is false, and others can follow
 /// it.
@@ -42,8 +41,9 @@ pub(crate) async fn create(
     Caller(scope): Caller,
     Json(body): Json<ResponseBody>,
 ) -> Result<Response> {
-    let mut asked = Asked::read(&app, &scope, body).await?;
+    // First: what a request brings along may be work by itself.
     let seat = app.seat(&scope)?;
+    let mut asked = Asked::read(&app, &scope, body).await?;
     asked.search(&app, &scope).await?;
     // What is added to a conversation is stored, whether or not the response can be read again.
     let is_run = asked.parsed.is_stored() || asked.parsed.conversation.is_some();
@@ -93,7 +93,8 @@ async fn unstored(app: &App, scope: &Scope, asked: Asked, seat: Seat) -> Result<
     let (is_streamed, follows) = (asked.parsed.is_streamed, asked.follows);
     let (completion, echo) = unstored::call(app, scope, asked).await?;
     let stream = app.engine.complete(scope, completion).await.map_err(|error| refused(error, follows))?;
-    let body = UnstoredBody::new(app.engine.sources(), stream, echo, Frames::new(Framing::Sse, None));
+    let framing = if is_streamed { Framing::Sse } else { Framing::Discard };
+    let body = UnstoredBody::new(app.engine.sources(), stream, echo, Frames::new(framing, None));
     if is_streamed {
         return Ok(sse::response(app, body, seat));
     }
@@ -190,23 +191,14 @@ pub(crate) async fn input_items(
 ) -> Result<Json<CursorList<Item>>> {
     let query = InputItemQuery::read(uri.query())?;
     let (run, _) = stored_run(&app, &scope, &id).await?;
-    let conversations = app.engine.conversations(&scope);
-    let mut page = PageRequest::first(PageRequest::MAX_LIMIT);
-    // Newest first.
-    let mut all: Vec<Item> = Vec::new();
-    let mut count = 0;
-    while let Some(leaf) = run.user_message_id {
-        let read = conversations.messages(run.conversation_id, Some(leaf), page).await?;
-        count += read.data.len();
-        for listed in read.data.iter().rev() {
-            all.extend(items(&listed.message).into_iter().rev());
-        }
-        match read.next {
-            Some(next) if count < MAX_MESSAGES && !query.is_enough(&all) => page.after = Some(next),
-            _ => break,
-        }
+    if run.user_message_id.is_none() {
+        let none = Slice { data: Vec::new(), has_more: false };
+        return Ok(Json(CursorList::new(none, Item::id)));
     }
-    Ok(Json(query.list(all)?))
+    let conversations = app.engine.conversations(&scope);
+    let (conversation, leaf) = (run.conversation_id, run.user_message_id);
+    let walk = ItemWalk { conversations, conversation, leaf, limit: query.limit() };
+    Ok(Json(walk.page(query.order(), query.after()).await?))
 }
 
 /// Counts what a model would be shown for a request.
@@ -217,6 +209,7 @@ pub(crate) async fn input_tokens(
     Caller(scope): Caller,
     Json(body): Json<ResponseBody>,
 ) -> Result<Json<InputTokens>> {
+    let _seat = app.seat(&scope)?;
     let asked = Asked::read(&app, &scope, body).await?;
     asked.check_search(&app, &scope).await?;
     let follows = asked.follows;

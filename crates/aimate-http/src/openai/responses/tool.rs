@@ -85,7 +85,7 @@ pub(super) fn offered(tools: Option<Vec<Value>>, choice: Option<Value>, echo: &m
     echo.set("tools", repeated);
     if let Some(choice) = choice.filter(|choice| !choice.is_null()) {
         all.choose(&choice)?;
-        echo.set("tool_choice", choice);
+        echo.set("tool_choice", super::tool_choice::known(&choice));
         if all.tools.is_empty() {
             // Model servers refuse a choice of nothing.
             all.tool_choice = None;

@@ -7,31 +7,39 @@ use aimate_core::chat::event::ChatEvent;
 use aimate_core::engine::{Completion, CompletionStream};
 use aimate_core::message::{Message, MessageRole, Part};
 use aimate_core::provider::{ChatMessage, ChatRequest, FinishReason, ProviderEvent};
-use aimate_core::{ClockAndIds, Error, MessageId, PageRequest, RunId, Scope};
+use aimate_core::{ClockAndIds, Error, MessageId, RunId, Scope};
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, future::poll_fn};
 use serde_json::Value;
 
 use super::ask::{Asked, Followed};
+use super::echo::Echo;
 use super::events::ResponseEvents;
 use super::frame::Frames;
 use super::object::{Head, Outcome, State};
+use super::request::ParsedResponse;
 use crate::app::App;
 use crate::error::Result;
 use crate::openai::completion::{incomplete_answer, log_warning};
 use crate::sse::SseSource;
 
-/// Messages of a stored chain that are shown to the model at most, and the bytes of what they
-/// say: more than any model reads.
-const MAX_FOLLOWED: (usize, usize) = (2_000, 16 * 1024 * 1024);
-/// Messages that are read at once.
-const FOLLOWED_PAGE: u32 = 50;
-
 /// The call that answers a request.
 ///
 /// # Errors
 /// `Invalid` if nothing is asked; what the store says.
-pub(super) async fn call(app: &App, scope: &Scope, asked: Asked) -> Result<(Completion, super::echo::Echo)> {
+pub(super) async fn call(app: &App, scope: &Scope, asked: Asked) -> Result<(Completion, Echo)> {
+    let before = match asked.follows {
+        Some(followed) => path(app, scope, followed, &asked.parsed).await?,
+        None => Vec::new(),
+    };
+    call_after(before, asked)
+}
+
+/// The call that answers a request behind the messages that it follows.
+///
+/// # Errors
+/// `Invalid` if nothing is asked.
+pub(super) fn call_after(before: Vec<Message>, asked: Asked) -> Result<(Completion, Echo)> {
     let Asked { parsed, messages, passages, follows } = asked;
     if messages.is_empty() && follows.is_none() {
         return Err(Error::field("input", "is missing; it needs a text or a list of items").into());
@@ -40,12 +48,10 @@ pub(super) async fn call(app: &App, scope: &Scope, asked: Asked) -> Result<(Comp
     if let Some(text) = &parsed.instructions {
         spoken.push(ChatMessage::new(MessageRole::System, vec![Part::text(text)]));
     }
-    if let Some(followed) = follows {
-        let path = path(app, scope, followed, parsed.is_cut).await?;
-        speak(&mut spoken, path.into_iter().map(|message| (message.role, message.content)));
-    }
+    speak(&mut spoken, before.into_iter().map(|message| (message.role, message.content)));
     speak(&mut spoken, messages.into_iter().map(|message| (message.role, message.content)));
     super::input::check_outputs(spoken.iter().flat_map(|message| &message.content))?;
+    let truncation = truncation(&parsed);
     let mut completion = Completion::new(ChatRequest {
         messages: spoken,
         tools: parsed.tools,
@@ -58,41 +64,29 @@ pub(super) async fn call(app: &App, scope: &Scope, asked: Asked) -> Result<(Comp
     });
     completion.model = Some(parsed.model);
     completion.passages = passages;
-    completion.truncation = Some(if parsed.is_cut { Truncation::Auto } else { Truncation::Disabled });
+    completion.truncation = Some(truncation);
     completion.max_tool_calls = parsed.max_tool_calls;
     Ok((completion, parsed.echo))
 }
 
-/// The messages that a request follows, oldest first. If there are more than any model reads, the
-/// newest turns if it `is_cut`.
+/// What of the messages that a request follows the model can read, oldest first.
 ///
 /// # Errors
-/// `ContextOverflow` if there are more and it is not.
-pub(super) async fn path(app: &App, scope: &Scope, followed: Followed, is_cut: bool) -> Result<Vec<Message>> {
+/// `ContextOverflow` if there are more, and they are not to be cut.
+pub(super) async fn path(
+    app: &App,
+    scope: &Scope,
+    followed: Followed,
+    parsed: &ParsedResponse,
+) -> Result<Vec<Message>> {
     let conversations = app.engine.conversations(scope);
-    let mut page = PageRequest::first(FOLLOWED_PAGE);
-    let mut pages: Vec<Vec<Message>> = Vec::new();
-    let (mut count, mut bytes) = (0, 0);
-    loop {
-        let read = conversations.messages(followed.conversation, followed.answer, page).await?;
-        let messages: Vec<_> = read.data.into_iter().map(|listed| listed.message).collect();
-        count += messages.len();
-        bytes += messages.iter().flat_map(|message| &message.content).map(bytes_of).sum::<usize>();
-        pages.push(messages);
-        let Some(next) = read.next else { break };
-        if count >= MAX_FOLLOWED.0 || bytes > MAX_FOLLOWED.1 {
-            if is_cut {
-                let newest = pages.into_iter().rev().flatten();
-                return Ok(newest.skip_while(|message| message.role != MessageRole::User).collect());
-            }
-            return Err(Error::context_overflow(
-                "the responses before this one are more than any model reads; let `truncation` be `auto`",
-            )
-            .into());
-        }
-        page.after = Some(next);
-    }
-    Ok(pages.into_iter().rev().flatten().collect())
+    let (model, most) = (&parsed.model, parsed.sampling.max_tokens);
+    let Followed { conversation, answer } = followed;
+    Ok(conversations.readable(conversation, answer, model, most, truncation(parsed)).await?)
+}
+
+fn truncation(parsed: &ParsedResponse) -> Truncation {
+    if parsed.is_cut { Truncation::Auto } else { Truncation::Disabled }
 }
 
 /// Bytes of a part, pictures among them.
@@ -116,7 +110,9 @@ fn speak(spoken: &mut Vec<ChatMessage>, messages: impl Iterator<Item = (MessageR
         for part in content {
             let role = match part {
                 Part::ToolResult(_) => MessageRole::Tool,
-                Part::Citation(_) | Part::Extra { .. } => continue,
+                Part::Extra { .. } => continue,
+                // What an answer names; a question has what was found for it.
+                Part::Citation(_) if written == MessageRole::Assistant => continue,
                 _ => written,
             };
             let joins = |last: &ChatMessage| {
@@ -146,12 +142,7 @@ pub(super) struct UnstoredBody {
 }
 
 impl UnstoredBody {
-    pub(super) fn new(
-        sources: &ClockAndIds,
-        stream: CompletionStream,
-        echo: super::echo::Echo,
-        frames: Frames,
-    ) -> Self {
+    pub(super) fn new(sources: &ClockAndIds, stream: CompletionStream, echo: Echo, frames: Frames) -> Self {
         let id: RunId = sources.id();
         let message: MessageId = sources.id();
         let head = Head { id, model: stream.model().to_owned(), echo };
@@ -183,7 +174,7 @@ impl UnstoredBody {
     /// # Errors
     /// The error of the model.
     pub(super) async fn collect(mut self) -> Result<Value> {
-        while self.next().await.is_some() {}
+        self.ready().await;
         if let Some(error) = self.error.take() {
             return Err(error.into());
         }
