@@ -11,7 +11,7 @@ use aimate::engine::ToolServerConfig;
 use aimate::providers::{AddressPolicy, BraveSearch, HttpReranker, RerankShape, SearxngSearch, Transport};
 use aimate::store::{Options, Store};
 use aimate::text::extract::Extractor;
-use aimate::tool::WebSearch;
+use aimate::tool::{ToolPolicy, WebSearch};
 use aimate::{AnswerLimits, Engine, EngineBuilder, Error, KeyRing, Result, Secret};
 
 use crate::embedder::Embedding;
@@ -22,7 +22,7 @@ use crate::reading::Reading;
 use crate::tool_file;
 
 /// The names that the environment may hold; see the README.
-const KNOWN: [&str; 53] = [
+const KNOWN: [&str; 54] = [
     "AIMATE_READ_DEPTH",
     "AIMATE_READ_FILE",
     "AIMATE_READ_MEMORY",
@@ -62,6 +62,7 @@ const KNOWN: [&str; 53] = [
     "AIMATE_MODEL_DIR",
     "AIMATE_MODEL_TIMEOUT",
     "AIMATE_PROXY",
+    "AIMATE_MCP_APPROVAL",
     "AIMATE_SEARXNG_URL",
     "AIMATE_RERANKER_URL",
     "AIMATE_RERANKER_MODEL",
@@ -215,6 +216,9 @@ impl Config {
         builder = embedders.join(builder);
         if let Some(provider) = preferred()? {
             builder = builder.prefer(provider);
+        }
+        if let Some(policy) = turn_server_policy()? {
+            builder = builder.turn_server_policy(policy);
         }
         if let Ok(prompt) = std::env::var("AIMATE_SYSTEM_PROMPT") {
             builder = builder.system_prompt(prompt);
@@ -371,6 +375,17 @@ pub(crate) fn warn_unknown(names: impl Iterator<Item = String>) {
 fn unknown(names: impl Iterator<Item = String>) -> Vec<String> {
     let is_known = |name: &str| KNOWN.contains(&name) || oidc::is_known(name);
     names.filter(|name| name.starts_with("AIMATE_") && !is_known(name)).collect()
+}
+
+/// What becomes of calls of tool servers whose address a request brings.
+fn turn_server_policy() -> Result<Option<ToolPolicy>> {
+    match std::env::var("AIMATE_MCP_APPROVAL").unwrap_or_default().trim() {
+        "" => Ok(None),
+        "always" => Ok(Some(ToolPolicy::Ask)),
+        "never" => Ok(Some(ToolPolicy::Allow)),
+        "deny" => Ok(Some(ToolPolicy::Deny)),
+        _ => Err(Error::invalid("AIMATE_MCP_APPROVAL: must be `always`, `never` or `deny`")),
+    }
 }
 
 /// The search engine that is configured: the operator's own before Brave's.

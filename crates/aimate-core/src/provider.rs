@@ -224,6 +224,12 @@ pub struct ChatRequest {
 }
 
 impl ChatRequest {
+    /// Whether the caller tells the model of tools in its server's own way: what the model calls
+    /// then is not known here.
+    pub(crate) fn has_own_tools(&self) -> bool {
+        ["tools", "functions"].iter().any(|name| self.extra.contains_key(*name))
+    }
+
     /// A prompt, oldest message first, to be answered as a stream.
     pub fn new(messages: Vec<ChatMessage>) -> Self {
         Self { messages, stream: true, ..Self::default() }

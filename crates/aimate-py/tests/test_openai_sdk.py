@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
@@ -122,6 +123,30 @@ def test_knowledge(example: Example) -> None:
     assert "serviced in May. [1]" in said["answer"][0]
     assert "'heating.txt'" in said["searched"][0] and "'heating.txt'" in said["cited"][0]
     assert said["deleted"] == ["True"]
+
+
+def test_mcp(example: Example, local: AimateServer) -> None:
+    question = "When is the boiler serviced?"
+    # The model fills in every argument, the name of a collection too.
+    body = json.dumps({"name": question}).encode()
+    headers = {"content-type": "application/json"}
+    made = urllib.request.Request(f"{local.url}/api/v1/knowledge/collections", body, headers)
+    with urllib.request.urlopen(made, timeout=10) as reply:
+        assert reply.status == 201
+    said = example("mcp")
+    assert said["listed"] == ["search"]
+    assert said["asked"][0].startswith("search {") and question in said["asked"][0]
+    assert said["called"] == ["search completed"]
+    assert question in said["answer"][0]
+    assert said["event"] == [
+        "response.mcp_list_tools.in_progress",
+        "response.mcp_list_tools.completed",
+        "response.mcp_call.in_progress",
+        "response.mcp_call_arguments.delta",
+        "response.mcp_call_arguments.done",
+        "response.mcp_call.completed",
+    ]
+    assert said["streamed"] == ["completed"]
 
 
 def test_agents_sdk(example: Example) -> None:

@@ -290,7 +290,9 @@ async fn tool_calls_come_whole_and_their_results_go_back() {
         Step::Say(ProviderEvent::Finish(FinishReason::Stop)),
     ];
     let bench = bench([script, answer("Rain.")]).await;
-    let listener = bench.engine.chat(&bench.me, Turn::new("Weather?")).await.unwrap();
+    let weather = aimate::provider::ToolSpec::new("weather", serde_json::json!({"type": "object"}));
+    let turn = Turn::new("Weather?").tools([weather]);
+    let listener = bench.engine.chat(&bench.me, turn).await.unwrap();
     let id = listener.conversation_id();
     let told = events(listener).await;
     let ChatEvent::Finished(finished) = told.last().unwrap() else { panic!("{told:?}") };

@@ -476,7 +476,8 @@ fn answered<'a>(next: &[Spoken<'a>]) -> HashSet<&'a str> {
 }
 
 fn is_answered(part: &Part, open: &HashSet<&str>) -> bool {
-    !matches!(part, Part::ToolCall(call) if !open.contains(call.id.as_str()))
+    // What a person was asked of is called in the answer after they said yes.
+    !matches!(part, Part::ToolCall(call) if call.is_asked() || !open.contains(call.id.as_str()))
 }
 
 fn belongs(part: &Part, open: &HashSet<&str>) -> bool {

@@ -24,12 +24,14 @@ use super::model_call::{ModelCall, trimmed};
 use super::tool_loop::{ToolLoop, ToolNames};
 use crate::clock::ClockAndIds;
 use crate::error::Result;
-use crate::message::Message;
+use crate::message::{Message, ToolCall};
 use crate::observer::Notices;
 use crate::provider::{ProviderEvent, ProviderStream};
 use crate::run::{Run, RunStatus, RunStore};
+use crate::text::shorten;
 use crate::tool::ToolOutputStore;
 use crate::usage::UsageStore;
+use crate::warning::WarningCode;
 
 /// Pieces of an answer that are published together at most.
 const READY: usize = 32;
@@ -49,8 +51,10 @@ pub(crate) struct Driver {
     /// Fires when the process must end before the run does.
     pub(crate) interrupt: CancellationToken,
     pub(crate) log: Log,
-    /// The tools whose calls are made here; `None` without any.
+    /// Which calls are made here; `None` if the model was told of no tool.
     pub(crate) tools: Option<ToolNames>,
+    /// Whether the caller told the model of tools in its server's own way.
+    pub(crate) has_own_tools: bool,
     pub(crate) notices: Notices,
 }
 
@@ -199,6 +203,10 @@ impl Driver {
             let event = match piece {
                 Ok(ProviderEvent::Text(text)) => ChatEvent::Text { text },
                 Ok(ProviderEvent::Reasoning(text)) => ChatEvent::Reasoning { text },
+                // What nobody offered is nobody's to make.
+                Ok(ProviderEvent::ToolCall(call)) if self.tools.is_none() && !self.has_own_tools => {
+                    not_offered(&call)
+                }
                 Ok(ProviderEvent::ToolCall(mut call)) => {
                     // Calls of one step that have one id are told apart as well.
                     answer.transcript.rename(&mut call, &events);
@@ -246,6 +254,13 @@ impl Driver {
         }
         outcome
     }
+}
+
+/// That a call is left out.
+fn not_offered(call: &ToolCall) -> ChatEvent {
+    let name = shorten(&call.name, 64);
+    let detail = format!("the model called a tool `{name}`, but was told of none; the call is left out");
+    ChatEvent::Warning { code: WarningCode::Tool, detail }
 }
 
 /// The pieces that are there, waiting for the first one; `None` at the end.

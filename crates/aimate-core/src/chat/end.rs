@@ -84,6 +84,9 @@ pub(super) fn ended(answer: &PartialAnswer) -> End {
     };
     let reason = if answer.transcript.has_open_calls() && reason == FinishReason::Stop {
         FinishReason::ToolCalls
+    } else if reason == FinishReason::ToolCalls && !answer.transcript.has_open_calls() {
+        // Those that nobody offered were left out.
+        FinishReason::Stop
     } else {
         reason
     };

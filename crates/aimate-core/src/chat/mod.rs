@@ -2,6 +2,7 @@
 
 pub(crate) mod accounting;
 pub(crate) mod answer_limits;
+mod approval;
 pub(crate) mod call_trace;
 pub(crate) mod channel;
 pub(crate) mod context;
@@ -19,8 +20,9 @@ pub(crate) mod tool_pairs;
 pub(crate) mod tool_step;
 pub(crate) mod transcript;
 mod turn;
+mod turn_hash;
 
 pub use answer_limits::AnswerLimits;
+pub use approval::{AskedCall, CallDecision, DecidedCall, OnApproval};
 pub use input::{InputMessage, OnDisconnect, Truncation, TurnInput};
-pub use tool_loop::CallDecision;
 pub use turn::Turn;

@@ -190,7 +190,7 @@ impl OneCall {
                     };
                     handler.call(context, Value::Object(arguments)).await
                 }
-                ToolSource::Server { endpoint, tool } => match &calling.client {
+                ToolSource::Server { endpoint, tool, link: _link } => match &calling.client {
                     Some(client) => client.call(&endpoint, &tool, &arguments, &key, peer).await,
                     None => Err(Error::unsupported("this engine reaches no tool servers")),
                 },

@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
+use super::approval::{CallDecision, OnApproval};
 use super::tool_calls::{Calling, MadeCall, idempotency_key};
 use super::{Truncation, Turn};
 use crate::error::{Error, Result};
-use crate::message::{ToolCall, ToolResult};
+use crate::message::{CallApproval, ToolCall, ToolResult};
 use crate::provider::{ChatRequest, FinishReason, ResponseFormat, Sampling, ToolChoice, ToolSpec};
 use crate::tool::ToolContent;
 use crate::tool::toolbox::{CallVerdict, Toolbox};
@@ -33,6 +34,8 @@ pub(crate) struct ToolLoop {
     pub(crate) started: Instant,
     /// Whether the model was told to call no more.
     pub(crate) is_closed: bool,
+    /// Whether it was told to call none at all.
+    pub(crate) is_barred: bool,
 }
 
 /// How far an answer is with its tools.
@@ -49,30 +52,6 @@ pub(crate) struct LoopProgress {
     /// Calls that were made.
     #[serde(default)]
     calls: u32,
-}
-
-/// What a person said of a call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[non_exhaustive]
-pub struct CallDecision {
-    /// Whether it may be made.
-    pub approve: bool,
-    /// Why; the model is told where it may not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-}
-
-impl CallDecision {
-    /// The call may be made.
-    pub fn approve() -> Self {
-        Self { approve: true, reason: None }
-    }
-
-    /// The call may not be made; the model is told why.
-    pub fn reject(reason: impl Into<String>) -> Self {
-        Self { approve: false, reason: Some(reason.into()) }
-    }
 }
 
 /// What of a turn its model is called with, in this process or in the one that goes on.
@@ -94,6 +73,7 @@ pub(crate) struct ParkedTurn {
     pub(crate) max_tool_calls: Option<u32>,
     /// Whether the answer's text stays as it was told.
     pub(crate) keeps_text: bool,
+    pub(crate) on_approval: OnApproval,
 }
 
 impl ParkedTurn {
@@ -114,6 +94,7 @@ impl ParkedTurn {
             truncation: turn.truncation,
             max_tool_calls: turn.max_tool_calls,
             keeps_text: turn.request.is_some(),
+            on_approval: turn.on_approval,
         }
     }
 }
@@ -166,13 +147,17 @@ pub(crate) struct ToolNames {
     foreign: HashSet<String>,
     /// The server of each tool that is a server's.
     servers: HashMap<String, String>,
+    /// What says of which calls the answer ends, so that a person is asked; `None` if it waits.
+    asks: Option<Toolbox>,
 }
 
 impl ToolNames {
-    /// Says of a call whether it is made here, or refused, and whose tool it is of.
+    /// Says of a call whether it is made here, or refused, whose tool it is of, and whether the
+    /// answer ends with it.
     pub(crate) fn mark(&self, call: &mut ToolCall) {
         call.is_made_here = !self.foreign.contains(&call.name);
         call.server = self.servers.get(&call.name).cloned();
+        call.approval = self.asks.as_ref().and_then(|toolbox| toolbox.asks(call));
     }
 }
 
@@ -190,9 +175,12 @@ pub(crate) struct StepPlan {
 impl ToolLoop {
     /// That of an answer that begins.
     pub(crate) fn new(toolbox: Toolbox, foreign: Vec<ToolSpec>, calling: Calling, turn: ParkedTurn) -> Self {
+        let is_barred = turn.tool_choice == Some(ToolChoice::None);
         Self {
+            is_barred,
             toolbox,
-            foreign,
+            // What nobody may call is nobody's to make.
+            foreign: if is_barred { Vec::new() } else { foreign },
             calling: Arc::new(calling),
             turn,
             progress: LoopProgress::default(),
@@ -206,10 +194,19 @@ impl ToolLoop {
     /// have returned.
     pub(crate) fn plan(&mut self, calls: Vec<ToolCall>) -> StepPlan {
         let mut plan = StepPlan::default();
-        if self.is_closed {
+        if self.is_closed || (self.is_barred && self.progress.steps > 0) {
             plan.ends = Some(FinishReason::Other("tool_limit".to_owned()));
         }
         for call in calls {
+            if self.is_barred {
+                let why = "No tool is to be called in this answer. Answer without one.";
+                plan.refused.push(ToolResult::error(&call.id, why));
+                continue;
+            }
+            if call.is_asked() {
+                plan.ask.push(call);
+                continue;
+            }
             if self.is_closed && self.toolbox.has(&call.name) {
                 let why = "No more tools are called in this answer. Answer with what you have.";
                 plan.refused.push(ToolResult::error(&call.id, why));
@@ -261,11 +258,34 @@ impl ToolLoop {
         plan
     }
 
+    /// Begins with calls that a person decided: they are made by the tools as they are now. Gives
+    /// them back as ones that are made here.
+    pub(crate) fn decide(&mut self, decided: Vec<(ToolCall, CallDecision)>) -> Vec<ToolCall> {
+        let names = self.names();
+        let mut calls = Vec::with_capacity(decided.len());
+        for (mut call, decision) in decided {
+            let given =
+                call.approval.take().filter(|approval| matches!(approval, CallApproval::Given { .. }));
+            names.mark(&mut call);
+            (call.approval, call.is_made_here) = (given, true);
+            let tool = self.toolbox.fingerprint(&call.name).unwrap_or_default();
+            self.decided.insert(call.id.clone(), WaitingCall { tool, decision: Some(decision) });
+            calls.push(call);
+        }
+        calls
+    }
+
+    /// Whether these calls, which a person is to be asked of, end the answer.
+    pub(crate) fn ends_with(&self, asked: &[ToolCall]) -> bool {
+        !asked.is_empty() && self.turn.on_approval == OnApproval::End
+    }
+
     /// Which of them are the caller's own.
     pub(crate) fn names(&self) -> ToolNames {
         ToolNames {
             foreign: self.foreign.iter().map(|spec| spec.name.clone()).collect(),
             servers: self.toolbox.servers().collect(),
+            asks: (self.turn.on_approval == OnApproval::End && !self.is_barred).then(|| self.toolbox.clone()),
         }
     }
 

@@ -41,10 +41,10 @@ impl Driver {
         {
             return NextStep::End(end);
         }
-        if !ask.is_empty() {
+        if !ask.is_empty() && !tools.ends_with(&ask) {
             return NextStep::Wait(ask);
         }
-        if let Some(reason) = ends {
+        if let Some(reason) = ends.or_else(|| (!ask.is_empty()).then_some(FinishReason::ToolCalls)) {
             return NextStep::End(End::completed(reason));
         }
         if let Some(detail) = tools.step_done(&mut call.request, &answer.used) {

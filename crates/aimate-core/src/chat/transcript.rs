@@ -138,7 +138,7 @@ impl Transcript {
     /// The result of calls of which nobody knows whether they were made, in an answer that
     /// has ended.
     pub(crate) fn close_calls(&mut self, why: &str) -> Vec<ToolResult> {
-        let open = self.open_calls().into_iter().filter(|call| call.is_made_here);
+        let open = self.open_calls().into_iter().filter(|call| call.is_made_here && !call.is_asked());
         let results: Vec<_> = open.map(|call| ToolResult::error(call.id, why)).collect();
         self.parts.extend(results.iter().cloned().map(Part::ToolResult));
         results

@@ -1,22 +1,19 @@
 //! One turn, as a caller asks for it.
 
-use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::input::{OnDisconnect, Truncation, TurnInput, role_of};
 use crate::conversation::NewConversation;
 use crate::error::{Error, Result};
-use crate::hash::PartsHash;
 use crate::id::{ConversationId, MessageId, WorkspaceId};
 use crate::knowledge::SourcePassage;
 use crate::limit;
 use crate::message::{MessageRole, Part, normalize_content};
 use crate::provider::{ResponseFormat, Sampling, ToolChoice, ToolSpec};
+use crate::tool::OfferedServer;
 
 use super::InputMessage;
-
-/// What the hash of a turn begins with: which fields count, and how.
-const HASH_VERSION: &[u8] = b"aimate/turn/1";
+use super::approval::{DecidedCall, OnApproval};
 
 /// One turn: a question and how it is to be answered.
 ///
@@ -62,6 +59,10 @@ pub struct Turn {
     /// Tools that aiMate calls for the model, within the answer: the names of registered
     /// ones, `SERVER` for all of a tool server, `SERVER/TOOL` for one. Default: none.
     pub use_tools: Vec<String>,
+    /// Tool servers whose tools aiMate calls too, as
+    /// [`ToolServers::offered`](crate::engine::ToolServers::offered) gave them. They are this turn's alone: it must
+    /// not wait for an approval ([`Turn::on_approval`]). Default: none.
+    pub tool_servers: Vec<OfferedServer>,
     /// Whether it must.
     pub tool_choice: Option<ToolChoice>,
     /// Whether several calls at once are welcome.
@@ -107,6 +108,13 @@ pub struct Turn {
     /// do not count. Default: as many as the engine's [`ToolLimits`](crate::tool::ToolLimits)
     /// allow.
     pub max_tool_calls: Option<u32>,
+    /// What becomes of the answer where its model calls a tool that needs a person's approval.
+    /// Default: it waits.
+    pub on_approval: OnApproval,
+    /// What a person decided of calls with which an answer of this branch ended
+    /// ([`OnApproval::End`]): the answer begins with them, made or refused. With some, the turn
+    /// needs no new message. Default: none.
+    pub decided: Vec<DecidedCall>,
 }
 
 impl Turn {
@@ -136,6 +144,7 @@ impl Turn {
             sampling: Sampling::default(),
             tools: Vec::new(),
             use_tools: Vec::new(),
+            tool_servers: Vec::new(),
             tool_choice: None,
             parallel_tool_calls: None,
             response_format: None,
@@ -150,6 +159,8 @@ impl Turn {
             truncation: Truncation::Auto,
             own_prompts_only: false,
             max_tool_calls: None,
+            on_approval: OnApproval::Wait,
+            decided: Vec::new(),
         }
     }
 
@@ -236,6 +247,27 @@ impl Turn {
     #[must_use]
     pub fn use_tools<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
         self.use_tools = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// With the tools of these servers, in place of all before.
+    #[must_use]
+    pub fn tool_servers(mut self, servers: impl IntoIterator<Item = OfferedServer>) -> Self {
+        self.tool_servers = servers.into_iter().collect();
+        self
+    }
+
+    /// Waiting for a person's approval, or ending with the call that needs one.
+    #[must_use]
+    pub fn on_approval(mut self, choice: OnApproval) -> Self {
+        self.on_approval = choice;
+        self
+    }
+
+    /// With what a person decided of calls of an answer before.
+    #[must_use]
+    pub fn decided(mut self, calls: impl IntoIterator<Item = DecidedCall>) -> Self {
+        self.decided = calls.into_iter().collect();
         self
     }
 
@@ -354,6 +386,7 @@ impl Turn {
     /// The turn with its content cleaned, if it is within the limits.
     pub(crate) fn validated(mut self) -> Result<Self> {
         match &mut self.input {
+            TurnInput::Messages(messages) if messages.is_empty() && !self.decided.is_empty() => {}
             TurnInput::Messages(messages) => {
                 *messages = InputMessage::validated_all(std::mem::take(messages))?;
             }
@@ -397,71 +430,17 @@ impl Turn {
                 "is 0; the least is 1: leave `use_tools` out for none",
             ));
         }
+        if !self.decided.is_empty() && !matches!(self.input, TurnInput::Messages(_)) {
+            return Err(Error::field("decided", "is not taken here: it goes with new messages, or none"));
+        }
+        if !self.tool_servers.is_empty() && self.on_approval == OnApproval::Wait {
+            return Err(Error::field("tool_servers", "are this turn's alone; `on_approval` has to be `End`"));
+        }
         self.tags = limit::distinct_tags("tags", std::mem::take(&mut self.tags))?;
         if let Some(id) = &self.client_id {
             limit::name("client_id", id, limit::CLIENT_ID)?;
         }
         Ok(self)
-    }
-
-    /// SHA-256 over the turn, to tell a repeated `client_id` from a reused one.
-    ///
-    /// Hashes are stored, so a turn has the same one in every version: each field
-    /// that is not at its default goes in under its name, all but `client_id` and
-    /// `retry`. A field that is added to [`Turn`] is added here, and changes no hash
-    /// of a turn without it. Another way to hash begins with another [`HASH_VERSION`].
-    pub(crate) fn hash(&self) -> Vec<u8> {
-        let default = Self::of(TurnInput::Messages(Vec::new()));
-        let mut hash = TurnHash(PartsHash::new(HASH_VERSION));
-        hash.field("conversation", &self.conversation, &default.conversation);
-        hash.field("workspace", &self.workspace, &default.workspace);
-        hash.field("system_prompt", &self.system_prompt, &default.system_prompt);
-        hash.field("input", &self.input, &default.input);
-        hash.field("parent", &self.parent, &default.parent);
-        hash.field("model", &self.model, &default.model);
-        hash.field("knowledge", &self.knowledge, &default.knowledge);
-        hash.field("retrievers", &self.retrievers, &default.retrievers);
-        hash.field("passages", &self.passages, &default.passages);
-        let chunks: Vec<_> = self
-            .passages
-            .iter()
-            .map(|passage| passage.chunk.map(|chunk| (chunk.document_id, chunk.chunk_id, chunk.start)))
-            .collect();
-        if chunks.iter().any(Option::is_some) {
-            hash.field("passage_chunks", &chunks, &Vec::new());
-        }
-        hash.field("sampling", &self.sampling, &default.sampling);
-        hash.field("tools", &self.tools, &default.tools);
-        hash.field("use_tools", &self.use_tools, &default.use_tools);
-        hash.field("tool_choice", &self.tool_choice, &default.tool_choice);
-        hash.field("parallel_tool_calls", &self.parallel_tool_calls, &default.parallel_tool_calls);
-        hash.field("response_format", &self.response_format, &default.response_format);
-        hash.field("extra", &self.extra, &default.extra);
-        hash.field("stream", &self.stream, &default.stream);
-        hash.field("on_disconnect", &self.on_disconnect, &default.on_disconnect);
-        hash.field("new_conversation", &self.new_conversation, &default.new_conversation);
-        hash.field("tags", &self.tags, &default.tags);
-        hash.field("request", &self.request, &default.request);
-        hash.field("hidden", &self.hidden, &default.hidden);
-        hash.field("truncation", &self.truncation, &default.truncation);
-        hash.field("own_prompts_only", &self.own_prompts_only, &default.own_prompts_only);
-        hash.field("max_tool_calls", &self.max_tool_calls, &default.max_tool_calls);
-        hash.0.finish().to_vec()
-    }
-}
-
-struct TurnHash(PartsHash);
-
-impl TurnHash {
-    /// Adds a field that is not at its default.
-    fn field<T: Serialize + PartialEq>(&mut self, name: &str, value: &T, default: &T) {
-        if value == default {
-            return;
-        }
-        // Invariant: a turn is plain data, which JSON can always hold.
-        let value = serde_json::to_vec(value).unwrap_or_default();
-        self.0.add(name);
-        self.0.add(value);
     }
 }
 

@@ -3,7 +3,7 @@ use serde_json::{Map, json};
 use super::world::{World, all, at, conversation, id, message, missing, prompt, refused};
 use crate::conversation::{Conversation, Window};
 use crate::error::ErrorKind;
-use crate::message::{Citation, Message, MessageStatus, Part, ToolCall, ToolResult};
+use crate::message::{CallApproval, Citation, Message, MessageStatus, Part, ToolCall, ToolResult};
 use crate::page::{Page, PageRequest};
 use crate::usage::Cost;
 use crate::workspace::Workspace;
@@ -73,6 +73,7 @@ pub async fn every_part_reads_back(stores: &Stores) {
                 "extra_content".into(),
                 json!({"google": {"thought_signature": "s=="}}),
             )]),
+            approval: Some(CallApproval::Asked { tool: "t".into() }),
         }),
         Part::Extra {
             fields: serde_json::Map::from_iter([("images".into(), json!([{"type": "image_url"}]))]),

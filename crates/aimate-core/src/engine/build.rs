@@ -33,7 +33,7 @@ use crate::observer::{Observer, Observers};
 use crate::per_user::PerUser;
 use crate::provider::{ChatProvider, ProviderId};
 use crate::sealing::Sealer;
-use crate::tool::{HostTool, ToolLimits, ToolServerClient, WebSearch};
+use crate::tool::{HostTool, ToolLimits, ToolPolicy, ToolServerClient, WebSearch};
 
 /// How long a worker counts as alive after it last said so.
 const LEASE: Duration = Duration::from_secs(30);
@@ -98,6 +98,7 @@ pub struct EngineBuilder {
     tool_client: Option<Arc<dyn ToolServerClient>>,
     web_search: Option<Arc<dyn WebSearch>>,
     tool_limits: ToolLimits,
+    turn_server_policy: Option<ToolPolicy>,
     observers: Vec<Arc<dyn Observer>>,
     observer_timeout: Option<Duration>,
 }
@@ -386,6 +387,15 @@ impl EngineBuilder {
         self
     }
 
+    /// What becomes of calls of tool servers whose address a turn brings
+    /// ([`TurnToolServer::at`](crate::tool::TurnToolServer::at)) where the turn does not say it; with
+    /// [`ToolPolicy::Deny`] no turn may bring one. Default: [`ToolPolicy::Ask`].
+    #[must_use]
+    pub fn turn_server_policy(mut self, policy: ToolPolicy) -> Self {
+        self.turn_server_policy = Some(policy);
+        self
+    }
+
     /// Builds the engine, ends what an earlier process left unfinished, and
     /// starts the housekeeping.
     ///
@@ -412,7 +422,8 @@ impl EngineBuilder {
             tool.check()?;
         }
         let outputs = stores.tool_outputs.clone();
-        let tools = ToolServices::new(self.tools, self.tool_client, self.tool_limits, outputs);
+        let policy = self.turn_server_policy.unwrap_or(ToolPolicy::Ask);
+        let tools = ToolServices::new(self.tools, self.tool_client, self.tool_limits, policy, outputs);
         let default = self.embedders.first().map_or("none", |first| first.model().name.as_str()).to_owned();
         let knowledge = KnowledgeServices {
             embedders: self.embedders,

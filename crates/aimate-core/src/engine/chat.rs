@@ -7,6 +7,7 @@ use tracing::Instrument as _;
 use tracing::field::{self, Empty};
 
 use super::budget_hold::BudgetHold;
+use super::decided::DecidedCalls;
 use super::held::Hold;
 use super::replay::Tried;
 use super::resolve::ResolvedModel;
@@ -23,11 +24,11 @@ use crate::chat::model_call::ModelCall;
 use crate::chat::tool_loop::{ParkedTurn, ToolLoop};
 use crate::chat::tool_pairs::check_results;
 use crate::chat::transcript::Transcript;
-use crate::chat::{InputMessage, Turn, TurnInput};
+use crate::chat::{DecidedCall, InputMessage, Turn, TurnInput};
 use crate::conversation::{Conversation, NewConversation, Window};
 use crate::error::{Error, Result};
 use crate::id::RunId;
-use crate::message::{Message, MessageRole, MessageStatus, Part, text_of};
+use crate::message::{Message, MessageRole, MessageStatus, Part, ToolCall, text_of};
 use crate::metrics;
 use crate::observer::TurnSummary;
 use crate::per_user::UserPlace;
@@ -50,6 +51,10 @@ struct Prepared {
     /// `None` without tools that aiMate calls.
     tools: Option<ToolLoop>,
     accounting: Accounting,
+    /// The calls that the answer begins with.
+    calls: Vec<ToolCall>,
+    /// What a person decided of them.
+    decided: Vec<DecidedCall>,
     /// What could not be done for the prompt.
     warnings: Vec<(WarningCode, String)>,
     /// Until the run is driven, nobody may take it for abandoned.
@@ -112,7 +117,10 @@ impl Engine {
         // and the first token must not leave a run that nobody drives.
         let begin = async move {
             match engine.inner.stores.runs.begin(&scope, &prepared.begin).await? {
-                Begun::New => Ok(engine.start(scope, on_disconnect, prepared)),
+                Begun::New => {
+                    engine.audit_decided(&scope, prepared.begin.run.id, &prepared.decided).await;
+                    Ok(engine.start(scope, on_disconnect, prepared))
+                }
                 Begun::Existing(run) => engine.replay(&scope, &run, client_hash.as_deref()),
             }
         };
@@ -125,7 +133,8 @@ impl Engine {
 
     fn start(&self, scope: Scope, on_disconnect: crate::chat::OnDisconnect, prepared: Prepared) -> Answer {
         let inner = &self.inner;
-        let Prepared { begin, mut call, tools, accounting, warnings, hold, budget, place } = prepared;
+        let Prepared { begin, mut call, tools, calls, accounting, warnings, hold, budget, place, .. } =
+            prepared;
         let BeginRun { answer, mut run, request, .. } = begin;
         if let Some(budget) = budget {
             call.limit(budget);
@@ -146,8 +155,10 @@ impl Engine {
             events.push(ChatEvent::Retrieved { citations: call.request.passages.clone() });
         }
         events.extend(warnings.into_iter().map(|(code, detail)| ChatEvent::Warning { code, detail }));
+        let parts = calls.iter().cloned().map(Part::ToolCall).collect();
+        events.extend(calls.into_iter().map(|call| ChatEvent::ToolCalled { call: Box::new(call) }));
         channel.publish(events);
-        let transcript = Transcript::default().keeping_text(request.is_some());
+        let transcript = Transcript::of(parts, Vec::new()).keeping_text(request.is_some());
         let begun = PartialAnswer::new(transcript, TokenUsage::default());
         self.drive(channel, run, answer, place, call, tools, begun, accounting);
         listener
@@ -163,7 +174,9 @@ impl Engine {
         let tokenizer = Tokenizer::for_model(&target.model_id);
         let window = target.window();
         let budget = budget(window, turn.sampling.max_tokens);
-        let (toolbox, left_out) = self.toolbox(scope, &turn.use_tools, &turn.tools).await?;
+        let (toolbox, left_out) =
+            self.toolbox(scope, &turn.use_tools, &turn.tool_servers, &turn.tools).await?;
+        let decided = DecidedCalls::find(&branch.path, &turn.decided, &toolbox)?;
         let mut new = self.new_messages(&branch, &turn, tokenizer).await?;
         let sources = self.passage_sources(&mut turn, &target)?;
         let parked = ParkedTurn::taken_of(&mut turn);
@@ -206,12 +219,14 @@ impl Engine {
             so_far: (&[], TokenUsage::default()),
         };
         let (call, accounting, budget) = self.run_call(scope, question).await?;
-        let tools = (!toolbox.is_empty()).then(|| {
+        let DecidedCalls { calls, said } = decided;
+        let tools = (!toolbox.is_empty() || !calls.is_empty() || !parked.tools.is_empty()).then(|| {
             let knowledge = parked.knowledge.clone();
             let calling = self.calling(scope, Some(branch.conversation.id), Some(id), knowledge);
-            ToolLoop::new(toolbox, parked.tools.clone(), calling, parked)
+            ToolLoop { decided: said, ..ToolLoop::new(toolbox, parked.tools.clone(), calling, parked) }
         });
-        Ok(Prepared { begin, call, tools, accounting, warnings, hold, budget, place })
+        let decided = turn.decided;
+        Ok(Prepared { begin, call, tools, calls, decided, accounting, warnings, hold, budget, place })
     }
 
     /// The branch the turn continues, and the model that answers: the named

@@ -9,23 +9,24 @@ use tracing::Instrument as _;
 
 use super::Engine;
 use super::budget_hold::{NewHold, Output, metered};
-use super::tool_stream::ToolStream;
+use super::tool_stream::{ToolStream, without_calls};
 use super::turn_prompt::budget;
 use super::usage_guard::UsageGuard;
 use crate::budget::Amount;
 use crate::caught::caught;
-use crate::chat::Truncation;
 use crate::chat::call_trace::CallTrace;
 use crate::chat::model_call::{EMBED_PATIENCE, ask, broken, no_vectors};
 use crate::chat::tool_loop::{ParkedTurn, ToolLoop};
+use crate::chat::{CallDecision, OnApproval, Truncation};
 use crate::error::{Error, Result};
 use crate::knowledge::SourcePassage;
 use crate::limit;
-use crate::message::{Citation, MessageRole, Part, text_of};
+use crate::message::{Citation, MessageRole, Part, ToolCall, text_of};
 use crate::observer::TurnSummary;
 use crate::provider::{ChatMessage, ChatRequest, Embeddings, ProviderEvent, ProviderStream};
 use crate::retrieval::citations::with_passages;
 use crate::scope::Scope;
+use crate::tool::OfferedServer;
 use crate::usage::{TokenUsage, UsageOutcome};
 use aimate_text::tokens::{MESSAGE_OVERHEAD, Tokenizer, estimate};
 
@@ -57,8 +58,18 @@ pub struct Completion {
     /// Passages of the application's own, before any that are found.
     pub passages: Vec<SourcePassage>,
     /// Tools that aiMate calls within the answer, as for a [`Turn`](crate::chat::Turn). A
-    /// call that needs an approval is refused: only a stored answer can wait for it.
+    /// call that needs an approval is refused, unless [`Completion::on_approval`] says otherwise.
     pub use_tools: Vec<String>,
+    /// Tool servers whose tools aiMate calls too, as for a [`Turn`](crate::chat::Turn).
+    pub tool_servers: Vec<OfferedServer>,
+    /// What becomes of the answer where its model calls a tool that needs a person's approval.
+    /// Default: such a call is refused, since nothing waits; with [`OnApproval::End`] the answer
+    /// ends with it.
+    pub on_approval: OnApproval,
+    /// Calls with which an answer before ended, with what a person decided of each: the answer begins
+    /// with them, and the model is asked once they have returned. Whoever brings them has shown the
+    /// person what they say. Default: none.
+    pub decided: Vec<(ToolCall, CallDecision)>,
     /// How many calls aiMate makes at most, as for a [`Turn`](crate::chat::Turn). Default: as
     /// many as the engine's limits allow.
     pub max_tool_calls: Option<u32>,
@@ -261,7 +272,8 @@ impl Engine {
         let provider = &self.inner.providers.get(&endpoint.provider)?.provider;
         let mut request = completion.request;
         show_stored_passages(&mut request.messages);
-        let (toolbox, mut left_out) = self.toolbox(scope, &completion.use_tools, &request.tools).await?;
+        let (toolbox, mut left_out) =
+            self.toolbox(scope, &completion.use_tools, &completion.tool_servers, &request.tools).await?;
         let foreign = request.tools.clone();
         request.tools = toolbox.specs().chain(foreign.iter()).cloned().collect();
         let summary = || TurnSummary {
@@ -309,18 +321,42 @@ impl Engine {
         request.model.clone_from(&target.model_id);
         request.limits = self.inner.answer_limits;
         let cap = hold.as_mut().and_then(|hold| hold.take_whole(&mut request));
-        match ask(provider.as_ref(), &endpoint, &request).instrument(usage.span()).await {
+        let tools = if toolbox.is_empty() && foreign.is_empty() && completion.decided.is_empty() {
+            None
+        } else {
+            let turn = ParkedTurn {
+                max_tool_calls: completion.max_tool_calls,
+                on_approval: completion.on_approval,
+                tool_choice: request.tool_choice.clone(),
+                ..ParkedTurn::default()
+            };
+            Some(ToolLoop::new(toolbox, foreign, self.calling(scope, None, None, knowledge), turn))
+        };
+        let begun = match tools {
+            Some(mut tools) if !completion.decided.is_empty() => {
+                for (call, decision) in &completion.decided {
+                    self.audit_unstored(scope, call, decision).await;
+                }
+                let calls = tools.decide(completion.decided);
+                let call =
+                    ToolStream::new(provider.clone(), endpoint, request, tools, target.sees_pictures());
+                Ok(call.begin_with(calls))
+            }
+            tools => {
+                let asked = ask(provider.as_ref(), &endpoint, &request).instrument(usage.span()).await;
+                asked.map(|stream| match tools {
+                    Some(tools) => {
+                        let sees_pictures = target.sees_pictures();
+                        ToolStream::new(provider.clone(), endpoint, request, tools, sees_pictures)
+                            .follow(stream)
+                    }
+                    None if request.has_own_tools() => stream,
+                    None => without_calls(stream),
+                })
+            }
+        };
+        match begun {
             Ok(stream) => {
-                let stream = if toolbox.is_empty() {
-                    stream
-                } else {
-                    let calling = self.calling(scope, None, None, knowledge);
-                    let max_tool_calls = completion.max_tool_calls;
-                    let turn = ParkedTurn { max_tool_calls, ..ParkedTurn::default() };
-                    let tools = ToolLoop::new(toolbox, foreign, calling, turn);
-                    let (provider, sees_pictures) = (provider.clone(), target.sees_pictures());
-                    ToolStream { provider, endpoint, request, tools, sees_pictures }.follow(stream)
-                };
                 let stream = match hold {
                     Some(hold) => metered(stream, hold, cap.is_some()),
                     None => stream,

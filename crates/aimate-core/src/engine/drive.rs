@@ -45,6 +45,7 @@ impl Engine {
             interrupt: inner.interrupt.clone(),
             log: Log::new(Arc::new(move |save| tasks.spawn(save))),
             tools: tools.as_ref().map(ToolLoop::names),
+            has_own_tools: call.request.has_own_tools(),
             notices: inner.observers.notices.clone(),
         };
         let drive = async move {

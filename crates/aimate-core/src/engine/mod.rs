@@ -13,6 +13,7 @@ mod chat;
 mod complete;
 mod connection;
 mod conversation;
+mod decided;
 mod deletion;
 mod drive;
 mod edit;

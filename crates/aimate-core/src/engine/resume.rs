@@ -10,12 +10,12 @@ use super::run_call::RunQuestion;
 use super::turn_prompt::{Branch, TurnPrompt, budget};
 use super::{Engine, Runs};
 use crate::audit::{AuditEvent, action};
-use crate::chat::OnDisconnect;
 use crate::chat::channel::Channel;
 use crate::chat::context::{MAX_MESSAGES, message_tokens};
 use crate::chat::end::PartialAnswer;
-use crate::chat::tool_loop::{CallDecision, Parked, ToolLoop, WaitingCall};
+use crate::chat::tool_loop::{Parked, ToolLoop, WaitingCall};
 use crate::chat::transcript::Transcript;
+use crate::chat::{CallDecision, OnDisconnect};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::RunId;
 use crate::limit;
@@ -187,7 +187,7 @@ impl Engine {
             .window(scope, run.conversation_id, run.user_message_id, budget.prompt(), MAX_MESSAGES)
             .await?;
         let answer = conversations.message(scope, run.conversation_id, run.message_id).await?;
-        let (toolbox, _) = self.toolbox(scope, &turn.use_tools, &turn.tools).await?;
+        let (toolbox, _) = self.toolbox(scope, &turn.use_tools, &[], &turn.tools).await?;
         let tools = toolbox.offer(tokenizer, &turn.tools);
         let branch = Branch {
             conversation: branch.conversation,

@@ -9,6 +9,7 @@ mod login;
 mod offer;
 mod offered_name;
 mod policy;
+mod turn_server;
 
 use serde::Serialize;
 

@@ -13,18 +13,19 @@ use crate::chat::tool_calls::{ToolCalls, ToolEvent};
 use crate::chat::tool_loop::{ToolLoop, ToolNames};
 use crate::chat::transcript::Transcript;
 use crate::error::Result;
-use crate::message::ToolResult;
+use crate::message::{ToolCall, ToolResult};
 use crate::provider::{ChatProvider, ChatRequest, Endpoint, FinishReason, ProviderEvent, ProviderStream};
+use crate::text::shorten;
 use crate::usage::TokenUsage;
 use crate::warning::WarningCode;
 
 /// One model call and what it needs to be followed by others.
 pub(super) struct ToolStream {
-    pub(super) provider: Arc<dyn ChatProvider>,
-    pub(super) endpoint: Endpoint,
-    pub(super) request: ChatRequest,
-    pub(super) tools: ToolLoop,
-    pub(super) sees_pictures: bool,
+    provider: Arc<dyn ChatProvider>,
+    endpoint: Endpoint,
+    request: ChatRequest,
+    tools: ToolLoop,
+    sees_pictures: bool,
 }
 
 /// Where a stream is.
@@ -48,30 +49,85 @@ struct Looping {
     used: TokenUsage,
     usage: Option<TokenUsage>,
     reason: Option<FinishReason>,
+    /// How the answer ends once the calls under way have returned.
+    ends: Option<FinishReason>,
 }
 
 impl ToolStream {
+    pub(super) fn new(
+        provider: Arc<dyn ChatProvider>,
+        endpoint: Endpoint,
+        request: ChatRequest,
+        tools: ToolLoop,
+        sees_pictures: bool,
+    ) -> Self {
+        Self { provider, endpoint, request, tools, sees_pictures }
+    }
+
     /// The answer, with the calls of tools and what they return within it. `first` is the
     /// model's first answer.
     pub(super) fn follow(self, first: ProviderStream) -> ProviderStream {
-        let looping = Looping {
+        self.looping(Phase::Answering(first)).stream()
+    }
+
+    /// The same for an answer that begins with calls that a person decided: the model is asked once
+    /// they have returned.
+    pub(super) fn begin_with(self, calls: Vec<ToolCall>) -> ProviderStream {
+        let mut looping = self.looping(Phase::Over);
+        for call in calls {
+            looping.transcript.apply(&ChatEvent::ToolCalled { call: Box::new(call.clone()) });
+            looping.ready.push_back(Ok(ProviderEvent::ToolCall(call)));
+        }
+        looping.call_tools();
+        looping.stream()
+    }
+
+    fn looping(self, phase: Phase) -> Looping {
+        Looping {
             prompt: self.request.messages.len(),
             names: self.tools.names(),
             call: self,
-            phase: Phase::Answering(first),
+            phase,
             transcript: Transcript::default(),
             ready: VecDeque::new(),
             used: TokenUsage::default(),
             usage: None,
             reason: None,
-        };
+            ends: None,
+        }
+    }
+}
+
+/// The answer of a model that was told of no tool: calls of some are left out.
+pub(super) fn without_calls(stream: ProviderStream) -> ProviderStream {
+    stream
+        .filter_map(|event| async move {
+            match event {
+                Ok(ProviderEvent::ToolCall(call)) => Some(Ok(not_offered(&call))),
+                Ok(ProviderEvent::Finish(FinishReason::ToolCalls)) => {
+                    Some(Ok(ProviderEvent::Finish(FinishReason::Stop)))
+                }
+                other => Some(other),
+            }
+        })
+        .boxed()
+}
+
+/// That a call is left out.
+fn not_offered(call: &ToolCall) -> ProviderEvent {
+    let name = shorten(&call.name, 64);
+    let detail = format!("the model called a tool `{name}`, but was told of none; the call is left out");
+    ProviderEvent::Warning { code: WarningCode::Tool, detail }
+}
+
+impl Looping {
+    fn stream(self) -> ProviderStream {
+        let looping = self;
         stream::unfold(looping, |mut looping| async move { Some((looping.next().await?, looping)) })
             .fuse()
             .boxed()
     }
-}
 
-impl Looping {
     async fn next(&mut self) -> Option<Result<ProviderEvent>> {
         loop {
             if let Some(event) = self.ready.pop_front() {
@@ -94,7 +150,10 @@ impl Looping {
                     }
                     // Nobody is asked, and progress is shown nowhere.
                     Some(ToolEvent::Progress(..) | ToolEvent::Question(..)) => {}
-                    None => self.ask().await,
+                    None => match self.ends.take() {
+                        Some(reason) => self.finish(reason),
+                        None => self.ask().await,
+                    },
                 },
             }
         }
@@ -144,17 +203,24 @@ impl Looping {
         if !self.transcript.has_calls_to_make() {
             return self.finish(reason);
         }
+        self.call_tools();
+    }
+
+    /// Makes the open calls, as far as they are to be made.
+    fn call_tools(&mut self) {
         let plan = self.call.tools.plan(self.transcript.open_calls());
         for result in plan.refused {
             self.returned(result);
         }
-        for call in plan.ask {
-            let why =
-                "This call needs a person's approval, which only an answer that is stored can wait for.";
-            self.returned(ToolResult::error(call.id, why));
-        }
-        if let Some(reason) = plan.ends {
-            return self.finish(reason);
+        self.ends = plan.ends;
+        if self.call.tools.ends_with(&plan.ask) {
+            self.ends.get_or_insert(FinishReason::ToolCalls);
+        } else {
+            for call in plan.ask {
+                let why =
+                    "This call needs a person's approval, which only an answer that is stored can wait for.";
+                self.returned(ToolResult::error(call.id, why));
+            }
         }
         self.phase = Phase::Calling(ToolCalls::new(&self.call.tools.calling, plan.make));
     }

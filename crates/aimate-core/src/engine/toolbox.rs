@@ -14,7 +14,8 @@ use crate::tool::builtin::{READ_OUTPUT, read_output};
 use crate::tool::schema::{SchemaCache, offered_schema};
 use crate::tool::toolbox::{ReadyTool, Toolbox};
 use crate::tool::{
-    HostTool, OfferedTool, Tool, ToolLimits, ToolOutputStore, ToolPolicy, ToolServerClient, ToolSource,
+    HostTool, OfferedServer, OfferedTool, Tool, ToolLimits, ToolOutputStore, ToolPolicy, ToolServerClient,
+    ToolSource,
 };
 
 /// Tools that a turn may name at most, and that it may be offered.
@@ -26,6 +27,8 @@ pub(super) struct ToolServices {
     registered: RwLock<BTreeMap<String, Registered>>,
     pub(super) client: Option<Arc<dyn ToolServerClient>>,
     pub(super) limits: ToolLimits,
+    /// Whether calls of servers whose address a turn brings are made.
+    pub(super) turn_server_policy: ToolPolicy,
     schemas: SchemaCache,
     pub(super) questions: crate::chat::tool_calls::Questions,
 }
@@ -35,12 +38,14 @@ impl ToolServices {
         tools: BTreeMap<String, HostTool>,
         client: Option<Arc<dyn ToolServerClient>>,
         limits: ToolLimits,
+        turn_server_policy: ToolPolicy,
         outputs: Arc<dyn ToolOutputStore>,
     ) -> Self {
         let services = Self {
             registered: RwLock::default(),
             client,
             limits,
+            turn_server_policy,
             schemas: SchemaCache::default(),
             questions: Default::default(),
         };
@@ -119,7 +124,7 @@ impl Engine {
     }
 
     /// The tools that a turn names: `NAME` of this process, `SERVER` or `SERVER/TOOL` of a tool
-    /// server; and a sentence about each that could not be offered.
+    /// server; those of the servers that it has chosen itself; and a sentence about each that could not be offered.
     ///
     /// # Errors
     /// `Invalid` for a name that is none; what reading the servers says.
@@ -127,9 +132,10 @@ impl Engine {
         &self,
         scope: &Scope,
         names: &[String],
+        servers: &[OfferedServer],
         foreign: &[ToolSpec],
     ) -> Result<(Toolbox, Vec<String>)> {
-        if names.is_empty() {
+        if names.is_empty() && servers.is_empty() {
             return Ok((Toolbox::default(), Vec::new()));
         }
         if names.len() > MAX_NAMED {
@@ -156,6 +162,13 @@ impl Engine {
                     Ok(tool) => offered.push(Arc::new(tool)),
                     Err(why) => left_out.push(why),
                 }
+            }
+        }
+        left_out.extend(servers.iter().filter_map(|server| server.problem().map(str::to_owned)));
+        for tool in servers.iter().flat_map(OfferedServer::offered) {
+            match ReadyTool::new(tool.clone(), &services.schemas) {
+                Ok(tool) => offered.push(Arc::new(tool)),
+                Err(why) => left_out.push(why),
             }
         }
         if offered.len() > MAX_OFFERED {

@@ -58,7 +58,7 @@ impl Engine {
         };
         let (mut branch, target) = self.branch(scope, &turn, named).await?;
         let tokenizer = Tokenizer::for_model(&target.model_id);
-        let (toolbox, _) = self.toolbox(scope, &turn.use_tools, &turn.tools).await?;
+        let (toolbox, _) = self.toolbox(scope, &turn.use_tools, &turn.tool_servers, &turn.tools).await?;
         let new = self.new_messages(&branch, &turn, tokenizer).await?;
         let count = new.len();
         branch.path.extend(new);

@@ -15,6 +15,7 @@ pub(crate) mod schema;
 mod server;
 mod store;
 pub(crate) mod toolbox;
+mod turn_server;
 mod web_search;
 
 use std::borrow::Cow;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 pub use auth::{ToolAuthConfig, ToolAuthType};
+pub use builtin::{WEB_SEARCH, web_sources};
 pub use client::{
     Elicitation, ElicitationAnswer, OAuthClient, ResourceInfo, ServerInfo, ServerListing, ServerPrompt,
     TokenKeeper, ToolAccess, ToolCaller, ToolEndpoint, ToolProgress, ToolServerClient,
@@ -39,10 +41,12 @@ pub use server::{
     MAX_TOOL_SERVERS, NewToolServer, PolicyChange, ToolServer, ToolServerChange, ToolServerStatus,
 };
 pub use store::{ObservedTools, ToolGrant, ToolObservation, ToolServerStore};
+pub use turn_server::{OfferedServer, TurnToolServer};
 pub use web_search::{WebHit, WebSearch};
 
 pub(crate) use auth::{client_of, read as read_headers, written as written_headers};
 pub(crate) use server::{by_name, checked_url};
+pub(crate) use turn_server::TurnLink;
 
 use crate::provider::ToolSpec;
 use crate::text::names;
@@ -126,6 +130,8 @@ pub(crate) enum ToolSource {
         endpoint: Box<ToolEndpoint>,
         /// The tool's own name.
         tool: String,
+        /// What is kept open to a server that a turn brought; ended with the last who has it.
+        link: Option<Arc<TurnLink>>,
     },
 }
 

@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use aimate_text::tokens::Tokenizer;
 
 use super::schema::{ArgumentSchema, SchemaCache};
-use super::{OfferedTool, ToolPolicy, ToolSource};
+use super::{OfferedTool, ToolAccess, ToolPolicy, ToolSource};
 use crate::chat::context::tool_tokens;
 use crate::hash::{PartsHash, hex};
-use crate::message::{ToolCall, ToolResult};
+use crate::message::{CallApproval, ToolCall, ToolResult};
 use crate::provider::ToolSpec;
 
 /// The tools that aiMate calls for the model of a turn.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Toolbox {
     tools: Vec<Arc<ReadyTool>>,
     by_name: HashMap<String, usize>,
@@ -144,6 +144,14 @@ impl Toolbox {
         }
     }
 
+    /// The mark of a call that a person is asked of; `None` if it is made or refused.
+    pub(crate) fn asks(&self, call: &ToolCall) -> Option<CallApproval> {
+        match self.judge(call, &[]) {
+            CallVerdict::Ask => self.fingerprint(&call.name).map(|tool| CallApproval::Asked { tool }),
+            _ => None,
+        }
+    }
+
     /// What tells the tool of this name from others of the name: where its calls go, what the
     /// model is told of it.
     pub(crate) fn fingerprint(&self, name: &str) -> Option<String> {
@@ -151,7 +159,12 @@ impl Toolbox {
         let ToolSpec { description, parameters, .. } = &tool.spec;
         let place = match &tool.source {
             ToolSource::Handler(_) => String::new(),
-            ToolSource::Server { endpoint, tool } => format!("{}/{tool}", endpoint.id),
+            // The id of one that a turn brought is that turn's alone.
+            ToolSource::Server { endpoint, tool, link: Some(_) } => match &endpoint.access {
+                ToolAccess::Http { url, .. } => format!("{url}/{tool}"),
+                ToolAccess::Stdio { .. } => format!("{}/{tool}", endpoint.name),
+            },
+            ToolSource::Server { endpoint, tool, link: None } => format!("{}/{tool}", endpoint.id),
         };
         let parts = [name, description, &parameters.to_string(), &place];
         Some(hex(&parts.iter().fold(PartsHash::new("aimate/tool/1"), PartsHash::part).finish()))

@@ -10,11 +10,14 @@ use crate::error::{Failure, Result};
 /// The results of a file search.
 pub(super) const SEARCH_RESULTS: &str = "file_search_call.results";
 
+/// The pages that a search of the web found.
+pub(super) const WEB_SOURCES: &str = "web_search_call.action.sources";
+
 /// What may be asked for.
 const KNOWN: [&str; 9] = [
     SEARCH_RESULTS,
     "web_search_call.results",
-    "web_search_call.action.sources",
+    WEB_SOURCES,
     "message.input_image.image_url",
     "computer_call_output.output.image_url",
     "code_interpreter_call.outputs",

@@ -8,9 +8,12 @@
 mod citation;
 mod count;
 mod input;
+mod web_search;
 
 use aimate_core::MessageId;
-use aimate_core::message::{Citation, Message, MessageRole, MessageStatus, Part, ToolCall, ToolResult};
+use aimate_core::message::{
+    CallApproval, Citation, Message, MessageRole, MessageStatus, Part, ToolCall, ToolResult,
+};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -19,6 +22,7 @@ use super::wire_id;
 pub(crate) use citation::{Annotation, annotations, file_id};
 pub(crate) use count::ItemCounter;
 pub(crate) use input::{input_message, input_messages};
+pub(crate) use web_search::{is_web_search, search_action};
 
 /// What the ids of items begin with.
 pub(crate) mod prefix {
@@ -32,8 +36,12 @@ pub(crate) mod prefix {
     pub(crate) const REASONING: &str = "rs_";
     /// A call of a tool of a tool server.
     pub(crate) const MCP_CALL: &str = "mcp_";
+    /// What a person is asked of a call.
+    pub(crate) const APPROVAL: &str = "mcpr_";
+    /// A search of the web.
+    pub(crate) const WEB_SEARCH: &str = "ws_";
     /// All of them.
-    pub(super) const ALL: [&str; 5] = [MESSAGE, CALL, OUTPUT, REASONING, MCP_CALL];
+    pub(super) const ALL: [&str; 7] = [MESSAGE, CALL, OUTPUT, REASONING, MCP_CALL, APPROVAL, WEB_SEARCH];
 }
 
 /// How far an item has come.
@@ -124,6 +132,27 @@ pub(crate) enum Item {
         /// How far it is.
         status: ItemStatus,
     },
+    /// A person is asked whether a call may be made.
+    McpApprovalRequest {
+        /// Its id, `mcpr_…`.
+        id: String,
+        /// The tool server.
+        server_label: String,
+        /// The tool.
+        name: String,
+        /// The arguments, JSON as text.
+        arguments: String,
+    },
+    /// A search of the web.
+    WebSearchCall {
+        /// Its id, `ws_…`.
+        id: String,
+        /// What was searched for.
+        #[schema(value_type = Object)]
+        action: Value,
+        /// How far it is.
+        status: ItemStatus,
+    },
 }
 
 /// A part of what is said.
@@ -202,7 +231,9 @@ impl Item {
             | Self::FunctionCall { id, .. }
             | Self::FunctionCallOutput { id, .. }
             | Self::Reasoning { id, .. }
-            | Self::McpCall { id, .. } => id,
+            | Self::McpCall { id, .. }
+            | Self::McpApprovalRequest { id, .. }
+            | Self::WebSearchCall { id, .. } => id,
         }
     }
 
@@ -212,7 +243,10 @@ impl Item {
             | Self::FunctionCall { status, .. }
             | Self::FunctionCallOutput { status, .. }
             | Self::Reasoning { status, .. }
-            | Self::McpCall { status, .. } => *status = to,
+            | Self::McpCall { status, .. }
+            | Self::WebSearchCall { status, .. } => *status = to,
+            // It is what it is.
+            Self::McpApprovalRequest { .. } => {}
         }
     }
 }
@@ -321,6 +355,20 @@ fn spoken(message: &Message) -> Vec<PlacedItem> {
                 let id = id(prefix::REASONING);
                 Item::Reasoning { id, summary: Vec::new(), content, encrypted_content, status }
             }
+            Part::ToolCall(call) if call.is_asked() => {
+                let (server, tool) = server_and_tool(call);
+                Item::McpApprovalRequest {
+                    id: id(prefix::APPROVAL),
+                    server_label: server.to_owned(),
+                    name: tool.to_owned(),
+                    arguments: call.arguments_json(),
+                }
+            }
+            Part::ToolCall(call) if is_web_search(call) => Item::WebSearchCall {
+                id: id(prefix::WEB_SEARCH),
+                action: search_action(call, None, false),
+                status: ItemStatus::Incomplete,
+            },
             Part::ToolCall(call) if call.is_made_here => mcp_call(id(prefix::MCP_CALL), call),
             Part::ToolCall(call) => Item::FunctionCall {
                 id: id(prefix::CALL),
@@ -380,6 +428,14 @@ pub(crate) fn server_and_tool(call: &ToolCall) -> (&str, &str) {
     (server, own.unwrap_or(&call.name))
 }
 
+/// What a person was asked before a call was made.
+pub(crate) fn approval_request(call: &ToolCall) -> Option<&str> {
+    match &call.approval {
+        Some(CallApproval::Given { request }) => Some(request),
+        _ => None,
+    }
+}
+
 fn mcp_call(id: String, call: &ToolCall) -> Item {
     let (server, tool) = server_and_tool(call);
     Item::McpCall {
@@ -389,7 +445,7 @@ fn mcp_call(id: String, call: &ToolCall) -> Item {
         arguments: call.arguments_json(),
         output: None,
         error: None,
-        approval_request_id: None,
+        approval_request_id: approval_request(call).map(str::to_owned),
         status: ItemStatus::Incomplete,
     }
 }
@@ -408,6 +464,9 @@ fn mcp_call_of<'a>(
 
 /// Puts what a tool returned into its call.
 fn returned(item: &mut Item, result: &ToolResult) {
+    if let Item::WebSearchCall { status, .. } = item {
+        *status = if result.is_error { ItemStatus::Failed } else { ItemStatus::Completed };
+    }
     if let Item::McpCall { output, error, status, .. } = item {
         let text = Some(result.text().into_owned());
         if result.is_error {

@@ -1,6 +1,7 @@
 //! OpenAI's Responses: `/v1/responses`. A response is a run and its answer; what follows it is
 //! answered under that answer.
 
+mod approval;
 mod ask;
 mod body;
 mod citation;
@@ -9,8 +10,11 @@ mod echo;
 mod events;
 mod format;
 mod frame;
+mod hosted;
 mod input;
 mod input_file;
+mod item_kind;
+mod mcp;
 mod object;
 mod output;
 mod prompt;
@@ -25,4 +29,5 @@ pub(crate) mod socket;
 mod tool;
 mod tool_choice;
 mod unstored;
+mod web_search;
 mod word;

@@ -58,6 +58,7 @@ mod responses_input;
 mod responses_search;
 mod responses_socket;
 mod responses_stream;
+mod responses_tools;
 #[path = "../../script_lexer.rs"]
 mod script_lexer;
 mod server;

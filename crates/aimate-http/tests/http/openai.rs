@@ -118,7 +118,9 @@ async fn tool_calls_are_whole_and_indexed() {
     let plain = bench.post("/v1/chat/completions", body.clone()).await.json();
     let choice = &plain["choices"][0];
     let whole = json!({"id": "c1", "type": "function", "function": {"name": "time", "arguments": "{\"zone\":\"UTC\"}"}});
-    assert_eq!(choice["message"]["tool_calls"], json!([whole, whole]));
+    // A server that gives two calls one id is told apart.
+    let wholes = [whole.clone(), with(whole, json!({"id": "c1_2"}))];
+    assert_eq!(choice["message"]["tool_calls"], json!(wholes));
     assert_eq!(choice["message"]["content"], Value::Null);
     assert_eq!(choice["message"]["reasoning_content"], "hm");
     assert_eq!(choice["finish_reason"], "tool_calls");
@@ -127,7 +129,7 @@ async fn tool_calls_are_whole_and_indexed() {
     let calls: Vec<_> =
         chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"].get("tool_calls")).collect();
     for (n, call) in calls.iter().enumerate() {
-        assert_eq!(**call, json!([with(whole.clone(), json!({"index": n}))]));
+        assert_eq!(**call, json!([with(wholes[n].clone(), json!({"index": n}))]));
     }
     assert_eq!((calls.len(), told(&chunks, "reasoning_content").as_str()), (2, "hm"));
     assert_eq!(chunks.last().unwrap()["choices"][0]["finish_reason"], "tool_calls");

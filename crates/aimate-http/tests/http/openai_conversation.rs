@@ -259,7 +259,9 @@ async fn part_of_an_answer_is_deleted_alone() {
         bench([vec![say("One moment."), call, Step::Say(ProviderEvent::Finish(FinishReason::ToolCalls))]])
             .await;
     let product = bench.conversation().await;
-    bench.say(&product, "What time is it?").await;
+    let tools = json!([{"name": "time", "parameters": {"type": "object"}}]);
+    let asked = json!({"content": "What time is it?", "stream": false, "tools": tools});
+    assert_eq!(bench.post(&format!("{product}/messages"), asked).await.status, 200);
     let at = format!("/v1/conversations/conv_{}", product.rsplit('/').next().unwrap().replace('-', ""));
     let before = bench.get(&format!("{at}/items?order=asc")).await.json();
     let ids: Vec<&str> =

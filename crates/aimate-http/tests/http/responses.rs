@@ -147,7 +147,8 @@ async fn bad_requests_are_400_in_the_form_of_openai() {
         (json!({"model": "lab/test"}), "input"),
         (ask(json!([{"role": "user", "content": "a"}, {"type": "magic"}])), "input[1].type"),
         (ask(json!([{"type": "function_call_output", "call_id": "c1", "output": "7"}])), "input"),
-        (with(ask("a"), json!({"tools": [{"type": "mcp"}]})), "tools[0].type"),
+        (with(ask("a"), json!({"tools": [{"type": "mcp"}]})), "tools[0].server_label"),
+        (with(ask("a"), json!({"tools": [{"type": "shell"}]})), "tools[0].type"),
         (with(ask("a"), json!({"include": ["x"]})), "include[0]"),
     ] {
         let reply = bench.post("/v1/responses", body.clone()).await;

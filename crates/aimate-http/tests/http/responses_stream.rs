@@ -11,7 +11,7 @@ use crate::common::{Reply, bench, end, request, say, until};
 use crate::responses::{ask, output_text, with};
 
 /// The events of a stream, each checked for its frame and its number.
-fn events(reply: &Reply, first: u64) -> Vec<Value> {
+pub(crate) fn events(reply: &Reply, first: u64) -> Vec<Value> {
     assert_eq!(reply.status, 200, "{}", reply.body);
     assert_eq!(reply.header("content-type"), "text/event-stream");
     let mut frames: Vec<_> = reply.body.split_terminator("\n\n").collect();
@@ -26,7 +26,7 @@ fn events(reply: &Reply, first: u64) -> Vec<Value> {
     (first..).zip(&frames).map(read).collect()
 }
 
-fn streamed(input: &str) -> Value {
+pub(crate) fn streamed(input: &str) -> Value {
     with(ask(input), json!({"stream": true}))
 }
 

@@ -25,9 +25,9 @@ use crate::tool::{
 };
 
 /// How long connecting to a tool server may take, and each call that only reads.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// Bytes that one answer of a tool server may have.
-const MAX_BYTES: usize = 8 * 1024 * 1024;
+pub(super) const MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// What a tool server's authorization is sealed for.
 pub(super) fn auth_binding<'a>(scope: &Scope, server: &ToolServer, origin: &'a str) -> Binding<'a> {

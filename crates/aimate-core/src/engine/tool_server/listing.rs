@@ -14,8 +14,8 @@ use crate::error::{Error, ErrorKind, ErrorReason, Result};
 use crate::id::ToolServerId;
 use crate::scope::Scope;
 use crate::tool::{
-    ObservedTools, ServerInfo, ServerListing, Tool, ToolAuthType, ToolObservation, ToolPin, ToolServer,
-    ToolServerStatus,
+    ObservedTools, ServerInfo, ServerListing, Tool, ToolAuthType, ToolEndpoint, ToolObservation, ToolPin,
+    ToolServer, ToolServerClient, ToolServerStatus,
 };
 
 /// How long a caller waits for a list that was never read.
@@ -130,18 +130,23 @@ impl Engine {
     }
 
     async fn asked_for_tools(&self, scope: &Scope, server: &ToolServer) -> Result<ServerListing> {
-        let (client, endpoint) = (self.tool_client()?, self.tool_endpoint(scope, server).await?);
-        let name = &server.name;
-        match timeout(LIST_PATIENCE, caught(async { client.list(&endpoint).await })).await {
-            Ok(Ok(listing)) => listing,
-            Ok(Err(panic)) => {
-                let broke = format!("tool server `{name}`: the client broke while it read the tools");
-                Err(Error::internal(broke).with_source(panic))
-            }
-            Err(_) => {
-                let seconds = LIST_PATIENCE.as_secs();
-                Err(Error::timeout(format!("tool server `{name}` listed no tools in {seconds} s")))
-            }
+        let endpoint = self.tool_endpoint(scope, server).await?;
+        listed(self.tool_client()?.as_ref(), &endpoint).await
+    }
+}
+
+/// What a server lists now, in [`LIST_PATIENCE`].
+pub(super) async fn listed(client: &dyn ToolServerClient, endpoint: &ToolEndpoint) -> Result<ServerListing> {
+    let name = &endpoint.name;
+    match timeout(LIST_PATIENCE, caught(async { client.list(endpoint).await })).await {
+        Ok(Ok(listing)) => listing,
+        Ok(Err(panic)) => {
+            let broke = format!("tool server `{name}`: the client broke while it read the tools");
+            Err(Error::internal(broke).with_source(panic))
+        }
+        Err(_) => {
+            let seconds = LIST_PATIENCE.as_secs();
+            Err(Error::timeout(format!("tool server `{name}` listed no tools in {seconds} s")))
         }
     }
 }
@@ -162,7 +167,7 @@ fn status(error: &Error) -> ToolServerStatus {
 }
 
 /// What of a listing is kept: its size is the server's to choose, what is kept of it is not.
-fn observed(listing: ServerListing, now: Timestamp) -> ObservedTools {
+pub(super) fn observed(listing: ServerListing, now: Timestamp) -> ObservedTools {
     let mut problems = listing.problems;
     let mut leave_out = |name: &str, why: &str| {
         let name: String = name.chars().take(60).collect();

@@ -38,10 +38,10 @@ pub struct UsableTool {
 }
 
 /// A turn's choice of a server's tools.
-struct Choice<'c> {
-    server: &'c ToolServer,
+pub(super) struct Choice<'c> {
+    pub(super) server: &'c ToolServer,
     /// Those of these names; `None` is all that are approved.
-    tools: Option<BTreeSet<&'c str>>,
+    pub(super) tools: Option<BTreeSet<&'c str>>,
 }
 
 impl Engine {
@@ -75,7 +75,8 @@ impl Engine {
         Ok((offered, warnings))
     }
 
-    async fn offer(
+    /// Offers the tools of one server, and says what of it is not offered.
+    pub(super) async fn offer(
         &self,
         scope: &Scope,
         choice: &Choice<'_>,
@@ -126,6 +127,7 @@ impl Engine {
                     source: ToolSource::Server {
                         endpoint: Box::new(endpoint.clone()),
                         tool: tool.name.clone(),
+                        link: None,
                     },
                 });
             }
@@ -248,7 +250,7 @@ fn unoffered(tools: &ServerTools, tool: &Tool, policy: ToolPolicy, is_named: boo
 }
 
 /// Another name, if the turn has this one already.
-fn unused(offered: &[OfferedTool], name: String, server: ToolServerId) -> String {
+pub(super) fn unused(offered: &[OfferedTool], name: String, server: ToolServerId) -> String {
     let is_taken = |name: &str| offered.iter().any(|other| other.spec.name == name);
     if is_taken(&name) { with_hash(&name, &format!("{server}/{name}")) } else { name }
 }

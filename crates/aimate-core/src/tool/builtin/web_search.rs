@@ -9,8 +9,8 @@ use crate::error::{Error, Result};
 use crate::text::shorten;
 use crate::tool::{HostTool, ToolContext, ToolHandler, ToolHints, ToolOutput, WebHit, WebSearch};
 
-/// The tool's name.
-const WEB_SEARCH: &str = "web_search";
+/// The name of the tool that searches the web.
+pub const WEB_SEARCH: &str = "web_search";
 
 /// Characters of a question at most.
 const MAX_QUERY: usize = 400;
@@ -55,6 +55,18 @@ impl ToolHandler for SearchWeb {
     }
 }
 
+/// The addresses of the pages that a result of [`WEB_SEARCH`] names, in its order.
+pub fn web_sources(result: &str) -> Vec<String> {
+    let mut lines = result.lines();
+    let mut found: Vec<String> = Vec::new();
+    while let Some(line) = lines.next() {
+        if line.starts_with(&format!("[{}] ", found.len() + 1)) {
+            found.extend(lines.next().map(str::to_owned));
+        }
+    }
+    found
+}
+
 fn written(hits: &[WebHit]) -> String {
     if hits.is_empty() {
         return "No page was found.".to_owned();
@@ -84,6 +96,8 @@ mod tests {
         assert!(text.starts_with("[1] Boiler (2026-05-01)\nhttps://example.org/a\nxxx"), "{text}");
         assert!(text.ends_with("\n\n[2] B\nhttps://example.org/b"), "{text}");
         assert!(text.chars().count() < 800, "{}", text.len());
+        assert_eq!(web_sources(&text), ["https://example.org/a", "https://example.org/b"]);
         assert_eq!(written(&[]), "No page was found.");
+        assert!(web_sources(&written(&[])).is_empty());
     }
 }

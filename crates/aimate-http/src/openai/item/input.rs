@@ -87,9 +87,13 @@ impl WireItem {
             Some("reasoning") => Ok(self.reasoning()),
             Some("mcp_call") => self.mcp_call(path).map(Some),
             // What a search found stands in the messages.
-            Some("mcp_list_tools" | "mcp_approval_request" | "file_search_call" | "web_search_call") => {
-                Ok(None)
-            }
+            Some(
+                "mcp_list_tools"
+                | "mcp_approval_request"
+                | "mcp_approval_response"
+                | "file_search_call"
+                | "web_search_call",
+            ) => Ok(None),
             Some(other) => {
                 let shown = wire_id::shown(other);
                 Err(Error::field(

@@ -1,14 +1,19 @@
 //! From a request to the turn, or the call, that answers it.
 
-use aimate_core::chat::{InputMessage, Truncation, Turn, TurnInput};
+use std::collections::BTreeMap;
+
+use aimate_core::chat::{InputMessage, OnApproval, Truncation, Turn, TurnInput};
 use aimate_core::knowledge::SourcePassage;
 use aimate_core::message::{MessageRole, text_of};
 use aimate_core::run::Run;
+use aimate_core::tool::{OfferedServer, WEB_SEARCH};
 use aimate_core::{ConversationId, Error, ErrorKind, ErrorReason, MessageId, PageRequest, Scope};
 
+use super::approval::{self, Approval};
 use super::echo::Echo;
 use super::input;
 use super::input_file;
+use super::mcp;
 use super::object::PREFIX;
 use super::prompt;
 use super::reference;
@@ -26,6 +31,10 @@ pub(super) struct Asked {
     pub(super) messages: Vec<InputMessage>,
     /// What was found for them.
     pub(super) passages: Vec<SourcePassage>,
+    /// What a person decided of calls before.
+    pub(super) approvals: Vec<Approval>,
+    /// The tool servers that the model may use.
+    pub(super) servers: Vec<OfferedServer>,
     /// What they follow.
     pub(super) follows: Option<Followed>,
 }
@@ -55,29 +64,36 @@ impl Asked {
         let follows = followed(app, scope, &parsed).await?;
         reference::resolve(app, scope, &mut parsed.items).await?;
         input_file::resolve(app, scope, &mut parsed.items).await?;
+        if let Some(search) = &parsed.web_search {
+            search.check(app)?;
+        }
+        let conversation = follows.map(|followed| followed.conversation);
+        let approvals = approval::read(app, scope, &parsed.items, conversation).await?;
         let opened = sealed::opened(app, scope, &parsed.items).await?;
         let mut messages = input::messages(&parsed.items, &opened)?;
         match stored_prompt {
             // Without a question the prompt is one.
-            Some(text) if messages.is_empty() => {
+            Some(text) if messages.is_empty() && approvals.is_empty() => {
                 messages
                     .push(InputMessage::new(MessageRole::User, vec![aimate_core::message::Part::text(text)]));
             }
             Some(text) => parsed.instructions = Some(joined(&text, parsed.instructions.as_deref())),
             None => {}
         }
-        parsed.echo.check(parsed.search.is_some())?;
+        parsed.echo.check(parsed.search.is_some(), !parsed.servers.is_empty())?;
         if follows.is_none() && !parsed.has_memory {
             input::check_outputs(messages.iter().flat_map(|message| &message.content))?;
         }
-        Ok(Self { parsed, messages, passages: Vec::new(), follows })
+        Ok(Self { parsed, messages, passages: Vec::new(), approvals, servers: Vec::new(), follows })
     }
 
-    /// Looks for passages, if that is asked for, and says in the echo what was looked for.
+    /// Asks tool servers for their tools, and looks for passages, if that is asked for; says in the
+    /// echo what came of it.
     ///
     /// # Errors
-    /// `NotFound`, naming a vector store that is not there.
+    /// `NotFound`, naming a vector store that is not there; `Invalid`, naming a tool server.
     pub(super) async fn search(&mut self, app: &App, scope: &Scope) -> Result<()> {
+        self.list_tools(app, scope).await?;
         let Some(search) = &self.parsed.search else { return Ok(()) };
         let last = self.messages.iter().rev().find(|message| message.role == MessageRole::User);
         let query = last.and_then(|message| AnswerSearch::query(&text_of(&message.content)));
@@ -89,11 +105,54 @@ impl Asked {
         Ok(())
     }
 
+    /// Asks the tool servers for their tools.
+    async fn list_tools(&mut self, app: &App, scope: &Scope) -> Result<()> {
+        if self.parsed.servers.is_empty() {
+            return Ok(());
+        }
+        let before = match self.parsed.previous {
+            Some(id) => stored_run(app, scope, &wire_id::write(PREFIX, id.0)).await?.1.listed,
+            None => BTreeMap::new(),
+        };
+        self.offer(app, scope).await?;
+        mcp::list(&mut self.parsed.echo, &self.servers, before);
+        Ok(())
+    }
+
+    /// Offers the tools of the tool servers, and holds to the choice of one.
+    async fn offer(&mut self, app: &App, scope: &Scope) -> Result<()> {
+        let servers = std::mem::take(&mut self.parsed.servers);
+        self.servers = mcp::offered(app, scope, servers).await?;
+        if let Some(forced) = &self.parsed.forced {
+            self.parsed.tool_choice = mcp::forced(&self.servers, forced)?;
+        }
+        let has_none = self.servers.iter().all(|server| server.tools().next().is_none());
+        if has_none && self.parsed.tools.is_empty() && self.parsed.web_search.is_none() {
+            // Model servers refuse a choice of nothing.
+            self.parsed.tool_choice = None;
+        }
+        Ok(())
+    }
+
+    /// Makes ready what a prompt is counted with: what is to be searched is there, and registered
+    /// tool servers offer their tools. Those whose address the request brings are not asked.
+    ///
+    /// # Errors
+    /// As for [`Asked::search`].
+    pub(super) async fn check(&mut self, app: &App, scope: &Scope) -> Result<()> {
+        self.parsed.servers.retain(|server| !server.is_brought());
+        if !self.parsed.servers.is_empty() {
+            self.parsed.forced = None;
+            self.offer(app, scope).await?;
+        }
+        self.check_search(app, scope).await
+    }
+
     /// Whether what is to be searched is there.
     ///
     /// # Errors
     /// `NotFound`, naming a vector store that is not.
-    pub(super) async fn check_search(&self, app: &App, scope: &Scope) -> Result<()> {
+    async fn check_search(&self, app: &App, scope: &Scope) -> Result<()> {
         match &self.parsed.search {
             Some(search) => search.check(app, scope).await,
             None => Ok(()),
@@ -105,9 +164,10 @@ impl Asked {
     /// # Errors
     /// `Invalid` if nothing is asked.
     pub(super) async fn into_turn(self, app: &App, scope: &Scope) -> Result<Turn> {
-        let Self { parsed, messages, passages, follows } = self;
+        let Self { parsed, messages, passages, approvals, servers, follows } = self;
+        let has_decided = !approvals.is_empty();
         let input = match follows {
-            _ if !messages.is_empty() => TurnInput::Messages(messages),
+            _ if !messages.is_empty() || has_decided => TurnInput::Messages(messages),
             Some(Followed { conversation, answer: None }) => open_question(app, scope, conversation).await?,
             _ => return Err(Error::field("input", "is missing; it needs a text or a list of items").into()),
         };
@@ -122,6 +182,11 @@ impl Asked {
         turn.knowledge = Some(Vec::new());
         turn.passages = passages;
         turn.tools = parsed.tools;
+        let decided = approvals.into_iter().enumerate();
+        turn.decided = decided.map(|(n, approval)| approval.into_decided(n, &servers)).collect();
+        turn.tool_servers = servers;
+        turn.use_tools = parsed.web_search.map(|_| WEB_SEARCH.to_owned()).into_iter().collect();
+        turn.on_approval = OnApproval::End;
         turn.tool_choice = parsed.tool_choice;
         turn.parallel_tool_calls = parsed.parallel_tool_calls;
         turn.max_tool_calls = parsed.max_tool_calls;

@@ -1,11 +1,14 @@
 //! What a response repeats of its request, with the values that counted. It is stored with
 //! the run, so that a response is the same whoever reads it, whenever.
 
+use std::collections::BTreeMap;
+
 use aimate_core::Error;
 use aimate_core::message::Citation;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::mcp::MAX_LISTED;
 use crate::error::Result;
 use crate::openai::include::SEARCH_RESULTS;
 use crate::openai::item::file_id;
@@ -31,6 +34,20 @@ pub(super) struct Echo {
     /// The attributes of the files that were found, by the id of the document.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub(super) attributes: Map<String, Value>,
+    /// What tool servers list that nothing before the response does.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) lists: Vec<ListedTools>,
+    /// What is listed in this response and before it: by the name of the server, a mark of its list.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) listed: BTreeMap<String, String>,
+}
+
+/// What a tool server lists.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct ListedTools {
+    pub(super) label: String,
+    pub(super) tools: Vec<Value>,
+    pub(super) error: Option<String>,
 }
 
 impl Default for Echo {
@@ -46,7 +63,14 @@ impl Default for Echo {
             "prompt_cache_key": null,
         });
         let fields = if let Value::Object(fields) = fields { fields } else { Map::new() };
-        Self { fields, include: Vec::new(), queries: None, attributes: Map::new() }
+        Self {
+            fields,
+            include: Vec::new(),
+            queries: None,
+            attributes: Map::new(),
+            lists: Vec::new(),
+            listed: BTreeMap::new(),
+        }
     }
 }
 
@@ -63,12 +87,14 @@ impl Echo {
     }
 
     /// Whether it is small enough to be stored, and sent with each of several events; with what a
-    /// search adds to it, if it `searches`.
+    /// search adds to it, if it `searches`, and what tool servers list, if it `lists` them.
     ///
     /// # Errors
     /// `Invalid`, naming the largest field.
-    pub(super) fn check(&self, searches: bool) -> Result<()> {
-        let most = if searches { MAX_BYTES - FOUND_BYTES } else { MAX_BYTES };
+    pub(super) fn check(&self, searches: bool, lists: bool) -> Result<()> {
+        let found = if searches { FOUND_BYTES } else { 0 };
+        let listed = if lists { MAX_LISTED } else { 0 };
+        let most = MAX_BYTES - found - listed;
         let sizes = self.fields.iter().map(|(name, value)| (value.to_string().len(), name));
         let (all, largest) = (sizes.clone().map(|(bytes, _)| bytes).sum::<usize>(), sizes.max());
         let Some((bytes, name)) = largest.filter(|_| all > most) else { return Ok(()) };

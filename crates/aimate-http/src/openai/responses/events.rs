@@ -1,6 +1,8 @@
 //! The events of a response as a pure function of its run's log: the same log gives the same
 //! events with the same numbers, whoever asks, whenever, in whatever process.
 
+mod hosted;
+
 use aimate_core::chat::event::ChatEvent;
 use aimate_core::message::{Citation, Part, ToolCall, ToolResult};
 use aimate_core::usage::TokenUsage;
@@ -10,10 +12,9 @@ use serde_json::{Value, json};
 
 use super::citation::{marked, unmarked};
 use super::frame::Frames;
+use super::item_kind::ItemKind;
 use super::object::{Head, Outcome, State};
-use super::output::{
-    ItemKind, call_status, function_item, mcp_item, reasoning_item, status, text_item, text_part,
-};
+use super::output::{function_item, reasoning_item, status, text_item, text_part};
 use crate::error::OpenAiError;
 use crate::openai::item::{Annotation, ItemCounter};
 use crate::openai::write::put;
@@ -130,6 +131,7 @@ impl ResponseEvents {
             self.response_event("response.queued", &Outcome::begun(State::Queued));
         }
         self.response_event("response.in_progress", &Outcome::begun(State::InProgress));
+        self.lists();
         let id = ItemKind::FileSearch.id(self.message, 0);
         let Some(item) = self.head.echo.search_item(&id, "in_progress", &[]) else { return };
         let index = self.add(&item);
@@ -400,32 +402,6 @@ impl ResponseEvents {
         self.done(index, function_item(&id, call, &arguments, "completed"));
     }
 
-    fn arguments(&mut self, kind: &str, id: &str, index: usize, name: &str, arguments: &str) {
-        self.frames.event(&format!("{kind}.delta"), |out| {
-            put_place(out, id, index);
-            out.put_slice(b",\"delta\":");
-            put(out, arguments);
-        });
-        self.frames.event(&format!("{kind}.done"), |out| {
-            put_place(out, id, index);
-            out.put_slice(b",\"name\":");
-            put(out, name);
-            out.put_slice(b",\"arguments\":");
-            put(out, arguments);
-        });
-    }
-
-    /// A call that aiMate makes begins.
-    fn called(&mut self, call: &ToolCall) {
-        self.close(true);
-        let place = self.place(&Part::ToolCall(call.clone()));
-        let id = ItemKind::McpCall.id(self.message, place);
-        let index = self.add(&mcp_item(&id, call, "", None, "in_progress"));
-        self.frames.event("response.mcp_call.in_progress", |out| put_place(out, &id, index));
-        self.arguments("response.mcp_call_arguments", &id, index, &call.name, &call.arguments_json());
-        self.calls.push(OpenCall { call: call.clone(), id, index });
-    }
-
     fn returned(&mut self, result: &ToolResult) {
         self.close(true);
         self.place(&Part::ToolResult(result.clone()));
@@ -435,15 +411,6 @@ impl ResponseEvents {
             let open = self.calls.remove(at);
             self.end_call(open, Some(result));
         }
-    }
-
-    fn end_call(&mut self, open: OpenCall, result: Option<&ToolResult>) {
-        let OpenCall { call, id, index } = open;
-        let status = call_status(result);
-        let name =
-            if status == "completed" { "response.mcp_call.completed" } else { "response.mcp_call.failed" };
-        self.frames.event(name, |out| put_place(out, &id, index));
-        self.done(index, mcp_item(&id, &call, &call.arguments_json(), result, status));
     }
 }
 

@@ -24,11 +24,6 @@ pub(super) fn messages(items: &[Value], opened: &HashMap<String, String>) -> Res
         let path = format!("input[{n}]");
         let read = match item.get("type").and_then(Value::as_str) {
             Some("compaction") => Some(summary(item, &path, opened)?),
-            Some("mcp_approval_response") => {
-                let why =
-                    "`mcp_approval_response` is not supported: no tool of a response waits for an approval";
-                return Err(Failure::unsupported(format!("{path}.type"), why));
-            }
             _ => input_message(item, &path)?,
         };
         if let Some(message) = read {
@@ -108,10 +103,6 @@ mod tests {
             (
                 json!({"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}),
                 "input[0].content[0].image_url",
-            ),
-            (
-                json!({"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": true}),
-                "input[0].type",
             ),
         ] {
             let failure = read(json!([item])).unwrap_err();

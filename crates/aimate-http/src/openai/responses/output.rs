@@ -7,31 +7,9 @@ use serde_json::{Value, json};
 
 use super::citation::{marked, unmarked};
 use super::echo::Echo;
-use crate::openai::item::{Annotation, ItemCounter, item_id, prefix, server_and_tool};
-
-/// What an item is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ItemKind {
-    Message,
-    Reasoning,
-    FunctionCall,
-    McpCall,
-    FileSearch,
-}
-
-impl ItemKind {
-    /// The id of the item at a place of a message.
-    pub(super) fn id(self, message: MessageId, place: u32) -> String {
-        let prefix = match self {
-            Self::Message => prefix::MESSAGE,
-            Self::Reasoning => prefix::REASONING,
-            Self::FunctionCall => prefix::CALL,
-            Self::McpCall => prefix::MCP_CALL,
-            Self::FileSearch => "fs_",
-        };
-        item_id(prefix, message, place)
-    }
-}
+use super::hosted::{hosted_item, kind_of, list_items};
+use super::item_kind::ItemKind;
+use crate::openai::item::{Annotation, ItemCounter};
 
 /// Whether an item is whole.
 pub(super) fn status(is_whole: bool) -> &'static str {
@@ -64,24 +42,6 @@ pub(super) fn function_item(id: &str, call: &ToolCall, arguments: &str, status: 
     json!({
         "id": id, "type": "function_call", "call_id": call.id, "name": call.name,
         "arguments": arguments, "status": status,
-    })
-}
-
-/// A call that aiMate makes, with what it returned, if it has.
-pub(super) fn mcp_item(
-    id: &str,
-    call: &ToolCall,
-    arguments: &str,
-    result: Option<&ToolResult>,
-    status: &str,
-) -> Value {
-    let (server, tool) = server_and_tool(call);
-    let text = result.map(|result| result.text());
-    let is_error = result.is_some_and(|result| result.is_error);
-    json!({
-        "id": id, "type": "mcp_call", "server_label": server, "name": tool,
-        "arguments": arguments, "output": text.as_ref().filter(|_| !is_error),
-        "error": text.as_ref().filter(|_| is_error), "approval_request_id": null, "status": status,
     })
 }
 
@@ -120,8 +80,8 @@ pub(super) fn output(
             Said::Reasoning(text) => reasoning_item(&ItemKind::Reasoning.id(message, place), &text, status),
             Said::Call(call) if call.is_made_here => {
                 let result = result_of(parts, &call.id);
-                let id = ItemKind::McpCall.id(message, place);
-                mcp_item(&id, call, &call.arguments_json(), result, call_status(result))
+                let id = kind_of(call).id(message, place);
+                hosted_item(echo, &id, call, &call.arguments_json(), result, call_status(result))
             }
             Said::Call(call) => {
                 let id = ItemKind::FunctionCall.id(message, place);
@@ -129,7 +89,8 @@ pub(super) fn output(
             }
         }
     });
-    search.into_iter().chain(items).collect()
+    let lists = list_items(echo, message).into_iter().map(|(_, item)| item);
+    lists.chain(search).chain(items).collect()
 }
 
 /// What of an answer is an item.

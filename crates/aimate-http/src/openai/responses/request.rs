@@ -8,9 +8,11 @@ use utoipa::ToSchema;
 
 use super::echo::Echo;
 use super::format::{self, TextFormat};
+use super::mcp::{ForcedCall, McpTool};
 use super::object::PREFIX;
 use super::search::AnswerSearch;
 use super::tool::{Offered, offered};
+use super::web_search::WebSearchTool;
 use super::word::one_of;
 use crate::error::{Failure, Result};
 use crate::openai::number::Whole;
@@ -67,7 +69,7 @@ pub(crate) struct ResponseBody {
     /// The form of the answer.
     #[schema(value_type = Option<Object>)]
     text: Option<TextFormat>,
-    /// Tools that the model may call: `function` and `file_search`.
+    /// Tools that the model may call: `function`, `file_search`, `mcp` and `web_search`.
     #[schema(value_type = Option<Vec<Object>>)]
     tools: Option<Vec<Value>>,
     /// Whether it must, may or must not.
@@ -152,6 +154,11 @@ pub(super) struct ParsedResponse {
     pub(super) parallel_tool_calls: Option<bool>,
     pub(super) max_tool_calls: Option<u32>,
     pub(super) search: Option<AnswerSearch>,
+    /// Tool servers that the model may use.
+    pub(super) servers: Vec<McpTool>,
+    pub(super) web_search: Option<WebSearchTool>,
+    /// The call of a tool server that it has to make.
+    pub(super) forced: Option<ForcedCall>,
     pub(super) response_format: Option<aimate_core::provider::ResponseFormat>,
     pub(super) sampling: Sampling,
     pub(super) echo: Echo,
@@ -230,7 +237,8 @@ impl ResponseBody {
         echo.include = include::read(self.include.unwrap_or_default())?;
         let (response_format, text) = format::read(self.text)?;
         echo.set("text", text);
-        let Offered { tools, tool_choice, search } = offered(self.tools, self.tool_choice, &mut echo)?;
+        let Offered { tools, tool_choice, search, servers, web_search, forced } =
+            offered(self.tools, self.tool_choice, &mut echo)?;
         echo.set("parallel_tool_calls", self.parallel_tool_calls.unwrap_or(true));
         let max_tool_calls = at_least("max_tool_calls", self.max_tool_calls, 1)?;
         echo.set("max_tool_calls", max_tool_calls);
@@ -282,6 +290,9 @@ impl ResponseBody {
             parallel_tool_calls: self.parallel_tool_calls,
             max_tool_calls,
             search,
+            servers,
+            web_search,
+            forced,
             response_format,
             sampling: Sampling {
                 temperature: self.temperature,

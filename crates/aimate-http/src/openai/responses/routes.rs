@@ -210,8 +210,8 @@ pub(crate) async fn input_tokens(
     Json(body): Json<ResponseBody>,
 ) -> Result<Json<InputTokens>> {
     let _seat = app.seat(&scope)?;
-    let asked = Asked::read(&app, &scope, body).await?;
-    asked.check_search(&app, &scope).await?;
+    let mut asked = Asked::read(&app, &scope, body).await?;
+    asked.check(&app, &scope).await?;
     let follows = asked.follows;
     let turn = asked.into_turn(&app, &scope).await?;
     let counted = app.engine.count_prompt_tokens(&scope, turn).await;

@@ -2,11 +2,12 @@
 
 use std::task::Poll;
 
-use aimate_core::chat::Truncation;
 use aimate_core::chat::event::ChatEvent;
+use aimate_core::chat::{OnApproval, Truncation};
 use aimate_core::engine::{Completion, CompletionStream};
 use aimate_core::message::{Message, MessageRole, Part};
 use aimate_core::provider::{ChatMessage, ChatRequest, FinishReason, ProviderEvent};
+use aimate_core::tool::WEB_SEARCH;
 use aimate_core::{ClockAndIds, Error, MessageId, RunId, Scope};
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, future::poll_fn};
@@ -40,8 +41,8 @@ pub(super) async fn call(app: &App, scope: &Scope, asked: Asked) -> Result<(Comp
 /// # Errors
 /// `Invalid` if nothing is asked.
 pub(super) fn call_after(before: Vec<Message>, asked: Asked) -> Result<(Completion, Echo)> {
-    let Asked { parsed, messages, passages, follows } = asked;
-    if messages.is_empty() && follows.is_none() {
+    let Asked { parsed, messages, passages, approvals, servers, follows } = asked;
+    if messages.is_empty() && approvals.is_empty() && follows.is_none() {
         return Err(Error::field("input", "is missing; it needs a text or a list of items").into());
     }
     let mut spoken = Vec::new();
@@ -64,6 +65,11 @@ pub(super) fn call_after(before: Vec<Message>, asked: Asked) -> Result<(Completi
     });
     completion.model = Some(parsed.model);
     completion.passages = passages;
+    let decided = approvals.into_iter().enumerate();
+    completion.decided = decided.map(|(n, approval)| approval.into_call(n, &servers)).collect();
+    completion.tool_servers = servers;
+    completion.use_tools = parsed.web_search.map(|_| WEB_SEARCH.to_owned()).into_iter().collect();
+    completion.on_approval = OnApproval::End;
     completion.truncation = Some(truncation);
     completion.max_tool_calls = parsed.max_tool_calls;
     Ok((completion, parsed.echo))
@@ -113,6 +119,8 @@ fn speak(spoken: &mut Vec<ChatMessage>, messages: impl Iterator<Item = (MessageR
                 Part::Extra { .. } => continue,
                 // What an answer names; a question has what was found for it.
                 Part::Citation(_) if written == MessageRole::Assistant => continue,
+                // It was not made.
+                Part::ToolCall(ref call) if call.is_asked() => continue,
                 _ => written,
             };
             let joins = |last: &ChatMessage| {
