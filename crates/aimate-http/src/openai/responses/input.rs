@@ -7,7 +7,7 @@ use aimate_core::chat::InputMessage;
 use aimate_core::message::{MessageRole, Part};
 use serde_json::{Map, Value};
 
-use crate::error::{Failure, Result};
+use crate::error::Result;
 use crate::openai::item::input_message;
 
 /// The field in the metadata of a message that a compaction became: it is summed up with the rest,

@@ -6,7 +6,7 @@ use aimate_core::message::MessageStatus;
 use aimate_core::{Error, MessageId, Scope};
 use serde_json::{Value, json};
 
-use super::output::ItemKind;
+use super::item_kind::ItemKind;
 use super::request::check_bytes;
 use crate::app::App;
 use crate::error::Result;
