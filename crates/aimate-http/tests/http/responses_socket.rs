@@ -231,15 +231,20 @@ async fn message_that_is_too_large_is_told_so() {
     assert_eq!(u16::from(close.code), 1009);
 }
 
+/// A question in a message of so many bytes, of which the model sees few.
+fn padded(bytes: usize) -> Value {
+    with(ask("a"), json!({"padding": "x".repeat(bytes)}))
+}
+
 #[tokio::test]
 async fn messages_take_their_room_among_the_bodies() {
     let options = Options::local().bodies_limit(256 * 1024);
     let server = server_with([answer("one"), answer("two")], options).await;
     let mut socket = server.connect().await;
-    assert_eq!(output_text(&socket.respond(ask("x".repeat(150_000))).await), "one");
+    assert_eq!(output_text(&socket.respond(padded(150_000)).await), "one");
     // It was given back.
-    assert_eq!(output_text(&socket.respond(ask("x".repeat(150_000))).await), "two");
-    let error = socket.refused(create(ask("x".repeat(600_000)))).await;
+    assert_eq!(output_text(&socket.respond(padded(150_000)).await), "two");
+    let error = socket.refused(create(padded(600_000))).await;
     assert_eq!(error["status"], 503);
     let next = timeout(Duration::from_secs(10), socket.0.next()).await.unwrap();
     assert!(matches!(next, Some(Ok(Message::Close(Some(_))))), "{next:?}");
@@ -251,9 +256,9 @@ async fn what_takes_too_much_room_is_not_remembered() {
     let options = Options::local().bodies_limit(256 * 1024);
     let server = server_with([answer("one"), answer("two")], options).await;
     let mut socket = server.connect().await;
-    let unstored = |text: &str| with(ask(text), json!({"store": false}));
-    let first = socket.respond(unstored(&"x".repeat(200_000))).await;
-    let follow = with(unstored(&"y".repeat(200_000)), json!({"previous_response_id": first["id"]}));
+    let unstored = with(padded(200_000), json!({"store": false}));
+    let first = socket.respond(unstored.clone()).await;
+    let follow = with(unstored, json!({"previous_response_id": first["id"]}));
     // What is remembered and what comes are more than there is room for together.
     let error = socket.refused(create(follow)).await;
     assert_eq!(error["status"], 503);
