@@ -12,13 +12,14 @@ const MAX_DEPTH: usize = 16;
 /// Values of one `in` at most.
 const MAX_VALUES: usize = 1_000;
 /// Bytes of a field's name at most.
-const FIELD: usize = 200;
+const FIELD: usize = 300;
 
 /// A condition on a document.
 ///
 /// A field is a key of the document's metadata, or several joined by dots for
 /// nested objects. Fields of the document itself begin with `$`: `$id`,
-/// `$name`, `$title`, `$source`, `$media_type`.
+/// `$name`, `$title`, `$source`, `$media_type`. A key in quotation marks (`"a.b"`, `"$id"`) is one key of
+/// the metadata, whatever it has but quotation marks.
 ///
 /// In JSON: `{"and":[{"eq":{"field":"year","value":2026}},{"exists":{"field":"author"}}]}`.
 ///
@@ -179,10 +180,11 @@ impl Filter {
                 .map(FilterField::Own)
                 .ok_or_else(|| wrong("but only $id, $name, $title, $source and $media_type begin with `$`"));
         }
-        let keys: Vec<_> = field.split('.').collect();
+        let quoted = field.strip_prefix('"').and_then(|field| field.strip_suffix('"'));
+        let keys: Vec<_> = quoted.map_or_else(|| field.split('.').collect(), |key| vec![key]);
         let is_plain = |key: &&str| !key.is_empty() && !key.contains(|c: char| c.is_control() || c == '"');
         if field.len() > FIELD || !keys.iter().all(is_plain) {
-            return Err(wrong("but a field is keys joined by dots, none empty, at most 200 bytes in all"));
+            return Err(wrong("but a field is keys joined by dots, none empty, at most 300 bytes in all"));
         }
         Ok(FilterField::Metadata(keys))
     }
@@ -289,6 +291,25 @@ mod tests {
         assert!(!passes(json!({"exists": {"field": "none"}})));
         assert!(passes(json!({"not": {"exists": {"field": "$source"}}})));
         assert!(passes(json!({"and": []})) && !passes(json!({"or": []})));
+    }
+
+    #[test]
+    fn quoted_key_is_one() {
+        let metadata = json!({"a.b": 1, "$id": "x", "a": {"b": 2}});
+        let subject = FilterSubject {
+            metadata: metadata.as_object().unwrap(),
+            id: "1",
+            name: "n",
+            title: "t",
+            source: None,
+            media_type: "text/plain",
+        };
+        let is = |field: &str, value: Value| Filter::Eq { field: field.into(), value }.matches(&subject);
+        assert!(is("\"a.b\"", json!(1)) && is("a.b", json!(2)));
+        assert!(is("\"$id\"", json!("x")) && is("$id", json!("1")));
+        for wrong in ["\"", "\"\"", "\"a", "\"a\"b\""] {
+            assert!(Filter::field(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

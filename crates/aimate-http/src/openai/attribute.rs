@@ -18,6 +18,11 @@ const MAX_TEXT: usize = 512;
 /// # Errors
 /// `Invalid`, naming the key.
 pub(crate) fn attributes(map: Map<String, Value>) -> Result<Map<String, Value>> {
+    // No filter could name it.
+    if let Some(key) = map.keys().find(|key| key.contains('"') || key.contains(char::is_control)) {
+        let message = "is a key with a quotation mark or a control character; filters take none";
+        return Err(Error::field(format!("attributes.{}", wire_id::shown(key)), message));
+    }
     check("attributes", map, "a string, number or boolean", |value| {
         value.is_string() || value.is_number() || value.is_boolean()
     })
@@ -95,6 +100,7 @@ mod tests {
             (json!({"a": null}), "attributes.a"),
             (json!({"a": [1]}), "attributes.a"),
             (json!({"": 1}), "attributes."),
+            (json!({"a\"b": 1}), "attributes.a\"b"),
             (json!({"a": "x".repeat(513)}), "attributes.a"),
         ] {
             assert_eq!(attributes(map(wrong)).unwrap_err().fields()[0].path, field);

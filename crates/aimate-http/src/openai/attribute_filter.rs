@@ -85,12 +85,12 @@ fn field(value: &Value, path: &str) -> Result<String> {
     let key = value.get("key").and_then(Value::as_str).filter(|key| !key.is_empty());
     let key =
         key.ok_or_else(|| Error::field(&place, "is missing: a filter needs the key of an attribute"))?;
-    // In the engine's filters they lead into what is nested, or name the document itself.
-    if key.starts_with('$') || key.contains(['.', '"']) || key.contains(char::is_control) {
-        let message = "of a filter begins with no `$` and has no dot, quote or control character";
+    if key.contains('"') || key.contains(char::is_control) {
+        let message = "of a filter has no quotation mark and no control character";
         return Err(Error::field(&place, message));
     }
-    Ok(key.to_owned())
+    // Plain, a dot leads into what is nested, and `$` to the document itself.
+    Ok(format!("\"{key}\""))
 }
 
 #[cfg(test)]
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     fn passes(filter: Value) -> bool {
-        let metadata = json!({"year": 2026, "author": "Ada", "is_draft": false});
+        let metadata = json!({"year": 2026, "author": "Ada", "is_draft": false, "a.b": 1, "$id": 2});
         let subject = FilterSubject {
             metadata: metadata.as_object().unwrap(),
             id: "1",
@@ -125,6 +125,7 @@ mod tests {
         assert!(one("gte", "year", json!(2026)) && one("lte", "year", json!(2026)));
         assert!(one("lt", "year", json!(2027)) && !one("lt", "year", json!(2026)));
         assert!(one("in", "author", json!(["Ada", "Bob"])) && !one("nin", "author", json!(["Ada"])));
+        assert!(one("eq", "a.b", json!(1)) && one("eq", "$id", json!(2)));
         for kind in ["eq", "gt", "gte", "lt", "lte"] {
             assert!(!one(kind, "absent", json!(1)), "{kind}");
         }
@@ -153,8 +154,8 @@ mod tests {
             (json!([]), "filters.type"),
             (json!({"type": "like", "key": "a", "value": 1}), "filters.type"),
             (json!({"type": "eq", "value": 1}), "filters.key"),
-            (json!({"type": "eq", "key": "$id", "value": 1}), "filters.key"),
-            (json!({"type": "eq", "key": "a.b", "value": 1}), "filters.key"),
+            (json!({"type": "eq", "key": "a\"b", "value": 1}), "filters.key"),
+            (json!({"type": "eq", "key": "a\nb", "value": 1}), "filters.key"),
             (json!({"type": "eq", "key": "a"}), "filters.value"),
             (json!({"type": "eq", "key": "a", "value": [1]}), "filters.value"),
             (json!({"type": "gt", "key": "a", "value": true}), "filters.value"),
