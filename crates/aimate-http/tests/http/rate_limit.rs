@@ -301,3 +301,13 @@ fn defaults_let_people_work() {
         assert!(limit.burst >= 10, "{class}");
     }
 }
+
+#[tokio::test]
+async fn each_question_of_a_search_counts() {
+    let (bench, _) = house([], limits("search=1/4")).await;
+    let store = bench.ask(of("ann", Method::POST, "/v1/vector_stores", Some(json!({})))).await.json();
+    let at = format!("/v1/vector_stores/{}/search", store["id"].as_str().unwrap());
+    let search = async |query| bench.ask(of("ann", Method::POST, &at, Some(json!({"query": query})))).await;
+    assert_eq!(search(json!(["a", "b", "c"])).await.status, 200);
+    assert_eq!(search(json!(["a", "b"])).await.status, 429);
+}

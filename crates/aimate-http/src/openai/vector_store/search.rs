@@ -2,6 +2,7 @@
 
 use aimate_core::Error;
 use aimate_core::engine::{FileHit, FileSearch};
+use aimate_core::rate_limit::{RateBucket, RequestClass};
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -17,6 +18,9 @@ use crate::error::Result;
 use crate::json::Json;
 use crate::path::Path;
 use crate::scope::Caller;
+
+/// Questions that are counted at most; more are refused.
+const MAX_QUERIES: usize = 10;
 
 /// A search in a vector store.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -147,6 +151,10 @@ pub(crate) async fn search(
     let knowledge = app.engine.knowledge(&scope);
     let collection = usable(&app, &knowledge, &store).await?;
     let search = body.search()?;
+    // Each question is a search; the first was counted when the request came.
+    for _ in search.queries.iter().skip(1).take(MAX_QUERIES) {
+        app.pass(RateBucket::of_user(&scope, RequestClass::Search)).await?;
+    }
     let hits = knowledge.search_files(&[collection.id], &search).await;
     let hits = hits.map_err(|error| about(error, "vector store", &store))?;
     Ok(Json(StoreSearchResults {
