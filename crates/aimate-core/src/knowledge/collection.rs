@@ -46,12 +46,13 @@ pub struct Collection {
     /// too; `None` for the name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    /// Days without use after which it expires: nothing is attached to it or found in it
-    /// then, until it is changed.
+    /// Days without use after which it expires for clients of OpenAI's API: they attach nothing to
+    /// it and find nothing in it then, until it is changed. For everybody else it stays what it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_after_days: Option<u32>,
-    /// When it was last changed, attached to or searched by a client of OpenAI's API, to
-    /// the minute.
+    /// When it was last used, to the minute: changed, or attached to or searched by a client of
+    /// OpenAI's API; and, where it may expire and has not, added to or searched by its name or id by
+    /// whomever.
     #[serde(default)]
     pub last_active_at: Timestamp,
     /// Whether all users of the tenant search and read it; only an admin changes it and
@@ -109,6 +110,13 @@ impl CollectionConfig {
     /// Whether it has expired by `now`.
     pub fn has_expired(&self, now: Timestamp) -> bool {
         expiry(self.expires_after_days, self.last_active_at).is_some_and(|at| at <= now)
+    }
+
+    /// Whether a use at `now` is to be noted: it may expire, has not, and was not noted within the
+    /// last minute.
+    pub fn notes_use(&self, now: Timestamp) -> bool {
+        let is_due = now.since(self.last_active_at) >= Duration::from_secs(60);
+        self.expires_after_days.is_some() && is_due && !self.has_expired(now)
     }
 }
 

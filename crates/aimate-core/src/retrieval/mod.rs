@@ -18,6 +18,7 @@ pub(crate) use sources::{NamedRetriever, PassageSources};
 use async_trait::async_trait;
 
 use crate::Stores;
+use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::knowledge::{EmbeddingModel, Reranker};
 use crate::scope::Scope;
@@ -28,6 +29,7 @@ pub(crate) struct KnowledgeSearch<'a> {
     pub(crate) stores: &'a Stores,
     pub(crate) embedder: &'a dyn QueryEmbedder,
     pub(crate) reranker: Option<&'a dyn Reranker>,
+    pub(crate) now: Timestamp,
 }
 
 /// Embeds questions with the model of a collection, wherever that model runs.

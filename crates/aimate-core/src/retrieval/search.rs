@@ -114,7 +114,11 @@ impl KnowledgeSearch<'_> {
         if request.collections.is_empty() {
             return store.newest_configs(self.scope).await;
         }
-        store.configs(self.scope, &request.collections).await
+        let found = store.configs(self.scope, &request.collections).await?;
+        for used in found.iter().filter(|config| config.notes_use(self.now)) {
+            store.touch(self.scope, used.id, self.now).await?;
+        }
+        Ok(found)
     }
 
     async fn find_by_words(&self, query: &Query<'_>) -> Result<TextResults> {

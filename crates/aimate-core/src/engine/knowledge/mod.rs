@@ -318,7 +318,11 @@ impl Knowledge {
         let inner = &self.engine.inner;
         // Before the bytes are taken: a wrong id should cost nothing, and a crash
         // from here on leaves nothing.
-        let owner = self.owner_of(collection).await?;
+        let config = inner.stores.collections.config(&self.scope, collection).await?;
+        let owner = changing(&self.scope, &config)?;
+        if config.notes_use(inner.sources.now()) {
+            inner.stores.collections.touch(&self.scope, collection, inner.sources.now()).await?;
+        }
         let upload = Upload::begin(&self.engine, &owner, collection).await?;
         self.engine.has_room_for(&owner, new.source.is_some()).await?;
         let stored = inner.stores.blobs.put(upload.blob(), bytes, MAX_BYTES).await?;

@@ -36,6 +36,7 @@ impl Engine {
             stores: &inner.stores,
             embedder: self,
             reranker: inner.knowledge.reranker.as_deref(),
+            now: inner.sources.now(),
         }
     }
 
