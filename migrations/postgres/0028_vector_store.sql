@@ -20,6 +20,8 @@ CREATE TABLE files (
 CREATE INDEX files_of_user ON files (tenant_id, user_id, id);
 CREATE INDEX files_of_blob ON files (tenant_id, blob_id);
 CREATE INDEX files_expiring ON files (expires_at) WHERE expires_at IS NOT NULL;
+-- Those that are the tenant's, which nobody deletes.
+CREATE INDEX files_of_nobody ON files (user_id, tenant_id, id) WHERE user_id = '00000000-0000-0000-0000-000000000000';
 
 -- The name for clients of OpenAI's API; none for that of the collection.
 ALTER TABLE collections ADD COLUMN label text;
@@ -39,6 +41,7 @@ CREATE TABLE file_batches (
         REFERENCES collections (tenant_id, id) ON DELETE CASCADE
 );
 CREATE INDEX file_batches_of_collection ON file_batches (tenant_id, collection_id);
+CREATE INDEX file_batches_age ON file_batches (created_at);
 
 -- The file whose bytes a document reads, which are not its own then; the batch that attached it; and
 -- how it is split, where it does not follow its collection.
@@ -47,8 +50,13 @@ ALTER TABLE documents ADD COLUMN batch_id uuid;
 ALTER TABLE documents ADD COLUMN max_chunk_tokens bigint;
 ALTER TABLE documents ADD COLUMN chunk_overlap_tokens bigint;
 CREATE UNIQUE INDEX documents_key ON documents (tenant_id, collection_id, (COALESCE(file_id, id)));
-CREATE INDEX documents_of_file ON documents (tenant_id, file_id) WHERE file_id IS NOT NULL;
+CREATE INDEX documents_of_file ON documents (tenant_id, file_id, user_id) WHERE file_id IS NOT NULL;
 CREATE INDEX documents_of_batch ON documents (tenant_id, batch_id, (COALESCE(file_id, id))) WHERE batch_id IS NOT NULL;
 -- What is attached has no bytes of its own.
 DROP INDEX documents_size;
 CREATE INDEX documents_size ON documents (tenant_id, user_id, size, file_id) WHERE file_id IS NULL;
+-- Ends with what is counted and summed over a collection: no row is read for it, but of what was cancelled.
+DROP INDEX documents_collection_id;
+CREATE INDEX documents_collection_id ON documents (tenant_id, collection_id, id, chunk_count, status, size);
+CREATE INDEX documents_cancelled ON documents (tenant_id, collection_id)
+    WHERE status = 'failed' AND error ->> 'code' = 'cancelled';

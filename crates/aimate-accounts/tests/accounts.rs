@@ -12,6 +12,7 @@ use aimate_accounts::{
 use aimate_core::api_token::TokenScope;
 use aimate_core::audit::{AuditFilter, AuditOrigin, action};
 use aimate_core::conversation::NewConversation;
+use aimate_core::file::NewFile;
 use aimate_core::testing::FixedClock;
 use aimate_core::user::UserChange;
 use aimate_core::{
@@ -538,6 +539,13 @@ async fn account_with_things_of_its_own_adopts_nothing() {
     let refused = house.accounts.adopt(&email("ada@example.org"), None).await;
     assert_eq!(kind(refused), ErrorKind::Conflict);
     house.engine.conversations(&principal.scope).delete(own.id).await.unwrap();
+    // A file, too, which is in no collection.
+    let files = house.engine.files(&principal.scope);
+    let bytes = futures_util::stream::once(async { Ok("text".into()) });
+    let file = files.create(NewFile::new("a.txt"), Box::pin(bytes)).await.unwrap();
+    let refused = house.accounts.adopt(&email("ada@example.org"), None).await;
+    assert_eq!(kind(refused), ErrorKind::Conflict);
+    files.delete(file.id).await.unwrap();
     let adopted = house.accounts.adopt(&email("ada@example.org"), None).await.unwrap();
     assert_eq!((adopted.id, adopted.name.as_str()), (local.user, "ada"));
     // The password is the same, the sessions of before are over.

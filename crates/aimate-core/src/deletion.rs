@@ -58,6 +58,8 @@ pub struct DeletedCounts {
     pub tool_outputs: u64,
     /// Uploaded files.
     pub files: u64,
+    /// Uploads of files in parts.
+    pub uploads: u64,
     /// Uploaded files that are attached to collections that stay, because a workspace with another owner
     /// has them: of who has the collection from now on.
     pub handed_over_files: u64,
@@ -94,7 +96,7 @@ pub struct DeletedCounts {
     pub audit_records: u64,
     /// Records of the tenant's audit log that stay, without what they knew of a user.
     pub redacted_audit_records: u64,
-    /// Bytes of the documents.
+    /// Bytes of the documents and files.
     pub bytes: u64,
 }
 

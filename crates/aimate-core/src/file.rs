@@ -140,6 +140,8 @@ pub trait FileStore: Send + Sync {
     async fn create(&self, scope: &Scope, file: &File, quotas: &StorageQuotas) -> Result<()>;
     /// The file with this id.
     async fn get(&self, scope: &Scope, id: FileId, now: Timestamp) -> Result<File>;
+    /// Those of these files that are there, in any order, in one query.
+    async fn get_many(&self, scope: &Scope, ids: &[FileId], now: Timestamp) -> Result<Vec<File>>;
     /// Files, by id; only those for `purpose`, if one is given.
     async fn list(
         &self,

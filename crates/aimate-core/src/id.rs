@@ -88,6 +88,10 @@ ids! {
     RunId = "run";
     /// A stored file.
     FileId = "file";
+    /// A file that comes in parts.
+    UploadId = "upload";
+    /// A part of an upload.
+    UploadPartId = "upload part";
     /// Files that were attached to a collection together.
     FileBatchId = "file batch";
     /// A set of documents.

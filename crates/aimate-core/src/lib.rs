@@ -66,6 +66,7 @@ pub mod testing;
 mod text;
 pub mod tool;
 mod tool_content;
+pub mod upload;
 pub mod usage;
 pub mod user;
 mod warning;
@@ -78,7 +79,8 @@ pub use error::{Error, ErrorKind, ErrorReason, FieldError, Overflow, Result};
 pub use id::{
     ApiTokenId, BlobId, BudgetId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId,
     FileBatchId, FileId, GroupId, InviteId, MemberId, MessageId, PriceId, PromptId, RunId, SessionId,
-    ShareId, SpaceId, TenantId, ToolOutputId, ToolServerId, UsageId, UserId, WorkerId, WorkspaceId,
+    ShareId, SpaceId, TenantId, ToolOutputId, ToolServerId, UploadId, UploadPartId, UsageId, UserId,
+    WorkerId, WorkspaceId,
 };
 pub use keyring::KeyRing;
 pub use media_type::MediaType;

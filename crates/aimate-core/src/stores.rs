@@ -28,6 +28,7 @@ use crate::session::SessionStore;
 use crate::share::ShareStore;
 use crate::tenant::TenantStore;
 use crate::tool::{ToolOutputStore, ToolServerStore};
+use crate::upload::UploadStore;
 use crate::usage::UsageStore;
 use crate::user::UserStore;
 use crate::workspace::WorkspaceStore;
@@ -122,6 +123,8 @@ pub struct Stores {
     pub limits: Arc<dyn LimitStore>,
     /// Uploaded files.
     pub files: Arc<dyn FileStore>,
+    /// Files that come in parts.
+    pub uploads: Arc<dyn UploadStore>,
     /// Collections.
     pub collections: Arc<dyn CollectionStore>,
     /// Documents.
@@ -177,6 +180,7 @@ impl Stores {
             + PriceStore
             + LimitStore
             + FileStore
+            + UploadStore
             + CollectionStore
             + DocumentStore
             + AttachmentStore
@@ -216,6 +220,7 @@ impl Stores {
             prices: store.clone(),
             limits: store.clone(),
             files: store.clone(),
+            uploads: store.clone(),
             collections: store.clone(),
             documents: store.clone(),
             attachments: store.clone(),

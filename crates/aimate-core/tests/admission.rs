@@ -13,7 +13,7 @@ use syn::{Expr, ImplItem, Item, Type, Visibility};
 const GATES: [&str; 3] = ["admit", "admit_admin", "admit_as"];
 
 /// Types of the engine whose methods act for a user.
-const HANDLES: [&str; 15] = [
+const HANDLES: [&str; 16] = [
     "Budgets",
     "Connections",
     "Conversations",
@@ -27,6 +27,7 @@ const HANDLES: [&str; 15] = [
     "Runs",
     "Shares",
     "ToolServers",
+    "Uploads",
     "Users",
     "Workspaces",
 ];

@@ -27,7 +27,9 @@ pub(crate) fn of(method: &Method, path: &str) -> RequestClass {
         | ["responses", "compact"] => RequestClass::Chat,
         ["responses", "input_tokens"] => RequestClass::Read,
         ["knowledge", "collections", _, "documents"] | ["files"] => RequestClass::Ingest,
-        ["vector_stores", _, "files" | "file_batches"] => RequestClass::Ingest,
+        ["uploads", _, "parts" | "complete"] => RequestClass::Ingest,
+        // It may come with files.
+        ["vector_stores"] | ["vector_stores", _, "files" | "file_batches"] => RequestClass::Ingest,
         _ => RequestClass::Write,
     }
 }
@@ -46,7 +48,10 @@ pub(crate) fn of_public(method: &Method, path: &str) -> Option<RequestClass> {
 /// Whether a request changes something at once, so that it is handled to its end. An
 /// answer of a model is the engine's own, and an upload ends with its client.
 pub(crate) fn is_change(method: &Method, path: &str) -> bool {
+    // The store is made before its files are attached.
+    let is_store = || parts(path).eq(["vector_stores"]);
     of_public(method, path) == Some(RequestClass::Auth)
+        || !is_read(method) && is_store()
         || !is_read(method) && matches!(of(method, path), RequestClass::Write | RequestClass::Auth)
 }
 
@@ -66,6 +71,7 @@ pub(crate) fn takes_a_body(method: &Method, path: &str) -> bool {
             | ["groups", _, "members", _]
             | ["runs" | "responses", _, "cancel"]
             | ["vector_stores", _, "file_batches", _, "cancel"]
+            | ["uploads", _, "cancel"]
             | ["knowledge", "documents", _, "cancel" | "retry"]
     )
 }
@@ -119,7 +125,13 @@ mod tests {
             (Method::GET, "/api/v1/auth/me", "read"),
             (Method::POST, "/v1/files", "ingest"),
             (Method::DELETE, "/v1/files/file-1", "write"),
-            (Method::POST, "/v1/vector_stores", "write"),
+            (Method::POST, "/v1/uploads", "write"),
+            (Method::POST, "/v1/uploads/upload_1/parts", "ingest"),
+            (Method::POST, "/v1/uploads/upload_1/complete", "ingest"),
+            (Method::POST, "/v1/uploads/upload_1/cancel", "write"),
+            (Method::POST, "/v1/vector_stores", "ingest"),
+            (Method::GET, "/v1/vector_stores", "read"),
+            (Method::POST, "/v1/vector_stores/vs_1", "write"),
             (Method::POST, "/v1/vector_stores/vs_1/search", "search"),
             (Method::POST, "/v1/vector_stores/vs_1/files", "ingest"),
             (Method::GET, "/v1/vector_stores/vs_1/files", "read"),

@@ -16,7 +16,7 @@ use aimate_core::{Engine, Error};
 use crate::app::App;
 use crate::error::Failure;
 use crate::knowledge::{collection, document, original, search};
-use crate::openai::{file, responses, vector_store};
+use crate::openai::{file, responses, upload, vector_store};
 use crate::options::Options;
 use crate::{
     audit, budget, connection, conversation, group, health, message, middleware, model, mount, openai,
@@ -142,6 +142,10 @@ pub(crate) fn documented_routes(with_accounts: bool) -> OpenApiRouter<App> {
         .routes(routes!(openai::conversation_item::get, openai::conversation_item::delete))
         .routes(routes!(file::list, file::create))
         .routes(routes!(file::get, file::delete))
+        .routes(routes!(upload::create))
+        .routes(routes!(upload::add_part))
+        .routes(routes!(upload::complete))
+        .routes(routes!(upload::cancel))
         .routes(routes!(vector_store::list, vector_store::create))
         .routes(routes!(vector_store::get, vector_store::update, vector_store::delete))
         .routes(routes!(vector_store::search::search))

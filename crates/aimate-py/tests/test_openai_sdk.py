@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import urllib.request
+from hashlib import md5
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
@@ -314,6 +315,36 @@ def test_search_names_its_file(client: Any) -> None:
     assert bare.output[0].type == "file_search_call" and bare.output[0].results is None
     client.files.delete(file)
     assert client.vector_stores.search(store.id, query="boiler").data == []
+
+
+def test_upload_in_parts(client: Any, tmp_path: Path) -> None:
+    path = tmp_path / "heating.txt"
+    path.write_bytes(b"The boiler is serviced in May.\n" * 1_000)
+    size = path.stat().st_size
+    done = client.uploads.upload_file_chunked(
+        file=path, mime_type="text/plain", purpose="assistants", part_size=10_000, md5=md5(path.read_bytes()).hexdigest()
+    )
+    assert (done.status, done.bytes, done.file.bytes, done.file.filename) == ("completed", size, size, "heating.txt")
+    assert client.files.content(done.file.id).read() == path.read_bytes()
+    # From memory, with a part sent twice and the order said at the end.
+    text = b"It is serviced by Ada."
+    upload = client.uploads.create(filename="who.txt", mime_type="text/plain", purpose="user_data", bytes=len(text))
+    parts = [client.uploads.parts.create(upload.id, data=data).id for data in (text[9:], text[:9], text[:9])]
+    wrong = need("openai").BadRequestError
+    with pytest.raises(wrong, match="bytes"):
+        client.uploads.complete(upload.id, part_ids=parts)
+    with pytest.raises(wrong, match="md5"):
+        client.uploads.complete(upload.id, part_ids=parts[1::-1], md5="0" * 32)
+    file = client.uploads.complete(upload.id, part_ids=parts[1::-1]).file
+    assert client.files.content(file.id).read() == text
+    store = client.vector_stores.create(file_ids=[file.id, done.file.id])
+    assert store.file_counts.completed == 2
+    given_up = client.uploads.create(filename="a.txt", mime_type="text/plain", purpose="user_data", bytes=1)
+    assert client.uploads.cancel(given_up.id).status == "cancelled"
+    with pytest.raises(wrong):
+        client.uploads.parts.create(given_up.id, data=b"x")
+    with pytest.raises(need("openai").NotFoundError):
+        client.uploads.cancel("upload_unknown")
 
 
 def test_websocket(client: Any) -> None:

@@ -4,6 +4,7 @@ use aimate_core::file::{File, FilePurpose, FileStore};
 use aimate_core::knowledge::{Blob, StorageAmount, StorageQuotas};
 use aimate_core::{BlobId, Error, FileId, IdRange, Result, Scope, Slice, Timestamp, WorkerId};
 use async_trait::async_trait;
+use uuid::Uuid;
 
 use crate::SqlStore;
 use crate::database::{DbError, Row, Sql, Statement, each};
@@ -24,6 +25,13 @@ const GET: Sql = Sql::Same(
     "SELECT id, name, media_type, purpose, size, content_hash, blob_id, created_at, expires_at FROM files \
      WHERE tenant_id = $1 AND user_id = $2 AND id = $3 AND (expires_at IS NULL OR expires_at > $4)",
 );
+const GET_MANY: Sql = Sql::Each {
+    sqlite: "SELECT id, name, media_type, purpose, size, content_hash, blob_id, created_at, expires_at FROM files \
+        WHERE tenant_id = $1 AND user_id = $2 AND id IN (SELECT unhex(value) FROM json_each($3)) \
+        AND (expires_at IS NULL OR expires_at > $4)",
+    postgres: "SELECT id, name, media_type, purpose, size, content_hash, blob_id, created_at, expires_at FROM files \
+        WHERE tenant_id = $1 AND user_id = $2 AND id = ANY($3) AND (expires_at IS NULL OR expires_at > $4)",
+};
 const LIST_UP: Sql = Sql::Same(
     "SELECT id, name, media_type, purpose, size, content_hash, blob_id, created_at, expires_at FROM files \
      WHERE tenant_id = $1 AND user_id = $2 AND id > $3 AND id < $4 AND (expires_at IS NULL OR expires_at > $6) \
@@ -49,6 +57,22 @@ fn file(row: &Row) -> Result<File> {
     })
 }
 
+/// What stores a file with bytes whose upload has ended.
+pub(crate) fn creation(scope: &Scope, file: &File) -> Statement {
+    let create = CREATE
+        .scoped(scope)
+        .bind(file.id)
+        .bind(text(&file.name))
+        .bind(text(&file.media_type))
+        .bind(file.purpose.as_str())
+        .bind(count(file.size))
+        .bind(text(&file.content_hash))
+        .bind(file.blob_id)
+        .bind(file.created_at)
+        .bind(file.expires_at);
+    create.expect_touched(1)
+}
+
 #[async_trait]
 impl FileStore for SqlStore {
     async fn begin_upload(&self, scope: &Scope, blob: BlobId, worker: WorkerId) -> Result<()> {
@@ -59,18 +83,7 @@ impl FileStore for SqlStore {
         let quotas = quotas.of_owner(scope);
         let mut statements: Vec<Statement> = quota::before(scope, &quotas).into_iter().collect();
         statements.push(loose::end_upload(Blob { tenant: scope.tenant, id: file.blob_id }));
-        let create = CREATE
-            .scoped(scope)
-            .bind(file.id)
-            .bind(text(&file.name))
-            .bind(text(&file.media_type))
-            .bind(file.purpose.as_str())
-            .bind(count(file.size))
-            .bind(text(&file.content_hash))
-            .bind(file.blob_id)
-            .bind(file.created_at)
-            .bind(file.expires_at);
-        statements.push(create.expect_touched(1));
+        statements.push(creation(scope, file));
         statements.extend(quota::after(scope, &quotas));
         match self.database.transaction_of(statements).await {
             Ok(_) => Ok(()),
@@ -95,6 +108,11 @@ impl FileStore for SqlStore {
     async fn get(&self, scope: &Scope, id: FileId, now: Timestamp) -> Result<File> {
         let row = self.database.read_first(GET.scoped(scope).bind(id).bind(now)).await?;
         file(&or_not_found(row, || Error::missing("file", id))?)
+    }
+
+    async fn get_many(&self, scope: &Scope, ids: &[FileId], now: Timestamp) -> Result<Vec<File>> {
+        let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+        each(&self.database.read(GET_MANY.scoped(scope).bind(ids).bind(now)).await?, file)
     }
 
     async fn list(

@@ -60,6 +60,7 @@ mod share;
 mod tenant;
 mod tool;
 mod tool_output;
+mod upload;
 mod usage;
 mod user;
 mod value;

@@ -80,12 +80,16 @@ const LOOSEN: Sql = Sql::Same(
 /// Files that others' documents read: they stay with them.
 const HAND_OVER_FILES: Sql = Sql::Same(
     "UPDATE files SET user_id = (SELECT d.user_id FROM documents d WHERE d.tenant_id = $1 \
-        AND d.file_id = files.id AND d.user_id <> $2 LIMIT 1) \
+        AND d.file_id = files.id AND d.user_id <> $2 ORDER BY d.user_id DESC LIMIT 1) \
      WHERE tenant_id = $1 AND user_id = $2 AND EXISTS (SELECT 1 FROM documents d WHERE d.tenant_id = $1 \
         AND d.file_id = files.id AND d.user_id <> $2)",
 );
 const LOOSEN_FILES: Sql = Sql::Same(
     "INSERT INTO loose_blobs (tenant_id, id) SELECT tenant_id, blob_id FROM files \
+     WHERE tenant_id = $1 AND user_id = $2 ON CONFLICT (tenant_id, id) DO UPDATE SET worker_id = NULL",
+);
+const LOOSEN_PARTS: Sql = Sql::Same(
+    "INSERT INTO loose_blobs (tenant_id, id) SELECT tenant_id, blob_id FROM upload_parts \
      WHERE tenant_id = $1 AND user_id = $2 ON CONFLICT (tenant_id, id) DO UPDATE SET worker_id = NULL",
 );
 const DELETE: Sql = Sql::Same("DELETE FROM users WHERE tenant_id = $1 AND id = $2");
@@ -155,7 +159,7 @@ pub(crate) fn deletion(tenant: TenantId, id: UserId) -> Vec<Statement> {
     statements.extend(hand_over::of_deleted(tenant, id));
     let budgets = budget::deletion(tenant, &BudgetSubject::User(id));
     let of_workspaces = budget::deletion_of_workspaces(tenant, id);
-    statements.extend([of(LOOSEN), of(HAND_OVER_FILES), of(LOOSEN_FILES)]);
+    statements.extend([of(LOOSEN), of(HAND_OVER_FILES), of(LOOSEN_FILES), of(LOOSEN_PARTS)]);
     statements.extend([budgets, of_workspaces, of(DELETE_LIMITS), of(DELETE)]);
     statements
 }

@@ -244,6 +244,8 @@ async fn deleted_tenant_leaves_no_row_and_no_byte() {
             "loose_blobs",
             "sessions",
             "tool_outputs",
+            "upload_parts",
+            "uploads",
         ];
         // Of what the engine does in its own time, there may be some.
         let passing = ["message_segment_blocks", "message_index_jobs"];

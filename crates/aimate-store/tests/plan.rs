@@ -8,16 +8,20 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use aimate_core::audit::AuditFilter;
+use aimate_core::conformance::file as conformance_file;
 use aimate_core::conformance::knowledge_world::{self as library, EAST, Fixture, LONG};
 use aimate_core::conformance::tool_grant;
 use aimate_core::conformance::world::{self, World, at, id};
 use aimate_core::conversation::{ConversationChange, ConversationFilter, ConversationSearch};
+use aimate_core::file::{File, FilePurpose};
 use aimate_core::group::Group;
 use aimate_core::knowledge::{
-    Blob, CollectionChange, Document, DocumentError, DocumentFilter, DocumentMove, DocumentStatus, Filter,
-    Finish, SearchScope, SpaceStatus, SpaceVectors,
+    AttachmentFilter, AttachmentStatus, Attachments, Blob, CollectionChange, Document, DocumentError,
+    DocumentFilter, DocumentMove, DocumentStatus, Filter, Finish, NewAttachment, SearchScope, SpaceStatus,
+    SpaceVectors, StorageQuotas,
 };
 use aimate_core::tenant::TenantChange;
+use aimate_core::upload::{FileUpload, UploadPart, UploadStatus};
 use aimate_core::usage::UsageFilter;
 use aimate_core::workspace::{NewWorkspaceMember, WorkspaceRole};
 use aimate_core::{Cursor, IdRange, Order, PageRequest, RandomIds, Stores};
@@ -72,6 +76,7 @@ async fn all_calls(stores: &Stores) {
     for order in [Order::Asc, Order::Desc] {
         stores.files.list(me, None, IdRange::first(2, order), at(0)).await.unwrap();
     }
+    upload_calls(&w).await;
     stores.users.list(me, page).await.unwrap();
 
     let talk = w.conversation("talk").await;
@@ -174,6 +179,79 @@ async fn all_calls(stores: &Stores) {
     stores.users.delete(me, w.other.user).await.unwrap();
 }
 
+/// Calls of an upload.
+async fn upload_calls(w: &World<'_>) {
+    let (stores, me, none) = (w.stores, &w.me, StorageQuotas::default());
+    let begun = || FileUpload {
+        id: id(),
+        name: "a".into(),
+        media_type: "text/plain".into(),
+        purpose: FilePurpose::Assistants,
+        size: 1,
+        file_life: None,
+        status: UploadStatus::Pending,
+        file_id: None,
+        created_at: at(0),
+        expires_at: at(9),
+    };
+    let [first, second] = [begun(), begun()];
+    for upload in [&first, &second] {
+        stores.uploads.create(me, upload).await.unwrap();
+        stores.uploads.get(me, upload.id, at(1)).await.unwrap();
+        let part =
+            UploadPart { id: id(), size: 1, content_hash: "0f".into(), blob_id: id(), created_at: at(1) };
+        stores.files.begin_upload(me, part.blob_id, w.worker).await.unwrap();
+        stores.uploads.add_part(me, upload.id, &part, &none).await.unwrap();
+        stores.uploads.parts(me, upload.id, at(1)).await.unwrap();
+    }
+    let file = File { size: 1, ..conformance_file::file("a") };
+    stores.files.begin_upload(me, file.blob_id, w.worker).await.unwrap();
+    stores.uploads.complete(me, first.id, &file, &none).await.unwrap();
+    stores.uploads.cancel(me, second.id, at(1)).await.unwrap();
+    stores.queue.expired_uploads(at(9), 5).await.unwrap();
+    stores.uploads.delete(me, first.id).await.unwrap();
+    stores.files.get_many(me, &[file.id], at(1)).await.unwrap();
+    stores.files.delete(me, file.id).await.unwrap();
+}
+
+/// Calls that attach files and let them go.
+async fn attachment_calls(fixture: &Fixture<'_>) {
+    let (stores, w, me, collection) = (fixture.stores, &fixture.world, &fixture.me, fixture.collection);
+    let none = StorageQuotas::default();
+    let file = File { size: 5, ..conformance_file::file("a") };
+    conformance_file::uploaded(w, me, &file, &none).await.unwrap();
+    let batch = id();
+    let attached = Attachments {
+        collection,
+        file_owner: me.user,
+        batch: Some(batch),
+        files: vec![(id(), NewAttachment::new(file.id))],
+        quotas: none,
+        now: at(1),
+    };
+    let document = stores.attachments.attach(me, &attached).await.unwrap().remove(0);
+    stores.attachments.get(me, collection, file.id, at(1)).await.unwrap();
+    stores.attachments.get_many(me, &[document.id], at(1)).await.unwrap();
+    for batch in [None, Some(batch)] {
+        for order in [Order::Asc, Order::Desc] {
+            let filter = AttachmentFilter { batch, status: Some(AttachmentStatus::InProgress) };
+            let range = IdRange::first(2, order);
+            stores.attachments.list(me, collection, filter, range, at(1)).await.unwrap();
+        }
+    }
+    stores.attachments.set_metadata(me, document.id, &Default::default(), at(1)).await.unwrap();
+    stores.attachments.batch(me, collection, batch).await.unwrap();
+    stores.attachments.counts(me, &[collection]).await.unwrap();
+    let reason = DocumentError { code: "cancelled".into(), detail: "d".into() };
+    stores.attachments.cancel_batch(me, collection, batch, &reason, at(1)).await.unwrap();
+    stores.collections.touch(me, collection, at(100)).await.unwrap();
+    stores.collections.range(me, IdRange::first(2, Order::Asc)).await.unwrap();
+    stores.collections.range(me, IdRange::first(2, Order::Desc)).await.unwrap();
+    stores.queue.expired_files(at(1), 5).await.unwrap();
+    stores.queue.clear_batches(at(1)).await.unwrap();
+    stores.files.delete(me, file.id).await.unwrap();
+}
+
 /// Calls that read documents, find them and let them go.
 async fn knowledge_calls(stores: &Stores) {
     let fixture = Fixture::with_space(stores).await;
@@ -233,6 +311,7 @@ async fn knowledge_calls(stores: &Stores) {
     stores.queue.blobs_to_remove(worker, at(1), LONG, 5).await.unwrap();
     stores.queue.forget_removed(&[blob]).await.unwrap();
 
+    attachment_calls(&fixture).await;
     find_calls(&fixture, ready).await;
     space_calls(&fixture).await;
     for n in 0..12 {
@@ -408,6 +487,32 @@ async fn no_statement_scans_on_sqlite() {
         }
     }
     assert!(bad.is_empty(), "{}", bad.join("\n"));
+}
+
+/// What a vector store shows is counted in indexes: no row of a document is read for it.
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "the texts are the store's own")]
+async fn counts_read_no_document_on_sqlite() {
+    let folder = support::Folder::new();
+    let store = aimate_store::connect(&folder.url()).await.unwrap();
+    let mut session = SqliteConnection::connect(&folder.url()).await.unwrap();
+    let mut looked = 0;
+    for text in in_sources(On::Sqlite).filter(|text| {
+        text.starts_with("SELECT c.id") && text.contains("FROM documents d") && text.contains("count(*)")
+    }) {
+        let plan = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {text}")));
+        for row in plan.fetch_all(&mut session).await.unwrap() {
+            let step: String = row.get("detail");
+            if step.contains(" d ") {
+                // Of what was cancelled the rows are read, which are few.
+                let indexes = ["COVERING INDEX documents_", "INDEX documents_cancelled"];
+                assert!(indexes.iter().any(|index| step.contains(index)), "{step}\n    in {text}");
+                looked += 1;
+            }
+        }
+    }
+    assert!(looked >= 4, "{looked}");
+    drop(store);
 }
 
 #[tokio::test]

@@ -40,12 +40,13 @@ pub use aimate_core::{
     Cursor, DocumentId, EmailAddress, Engine, EngineBuilder, Error, ErrorKind, ErrorReason, FieldError,
     FileId, GroupId, Ids, InviteId, KeyRing, MediaType, MemberId, MessageId, Page, PageRequest, PromptId,
     RandomIds, Result, Role, RunId, Scope, Secret, SessionId, ShareId, SpaceId, Stores, SystemClock,
-    TenantId, Timestamp, ToolOutputId, ToolServerId, UsageId, UserId, WarningCode, WorkerId, WorkspaceId,
+    TenantId, Timestamp, ToolOutputId, ToolServerId, UploadId, UploadPartId, UsageId, UserId, WarningCode,
+    WorkerId, WorkspaceId,
 };
 pub use aimate_core::{
     api_token, audit, budget, chat, connection, conversation, deletion, engine, file, group, identity,
     invite, knowledge, limit, login, message, metrics, model, observer, price, prompt, provider, rate_limit,
-    run, sealing, session, share, tenant, tool, usage, user, workspace,
+    run, sealing, session, share, tenant, tool, upload, usage, user, workspace,
 };
 #[cfg(feature = "testing")]
 pub use aimate_core::{conformance, testing};

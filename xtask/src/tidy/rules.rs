@@ -48,7 +48,7 @@ const BOUNDARIES: [(&str, &[&str]); 18] = [
 const PURE: [(&str, &[&str]); 3] = [("aimate-index", &[]), ("aimate-markdown", &[]), ("aimate-text", &[])];
 
 /// The vocabulary of ARCHITECTURE.md: a noun has one module name everywhere.
-const NOUNS: &str = "user session workspace group prompt conversation share message run file connection \
+const NOUNS: &str = "user session workspace group prompt conversation share message run file upload connection \
     model knowledge tool usage audit tenant memory agent research canvas market alert webhook \
     retention";
 

@@ -62,6 +62,7 @@ pub async fn fill(stores: &Stores, fixture: &Fixture<'_>) {
     };
     stores.logins.attach(&login).await.unwrap();
     let file = file("a.txt");
+    stores.files.begin_upload(&w.me, file.blob_id, w.worker).await.unwrap();
     stores.files.create(&w.me, &file, &StorageQuotas::default()).await.unwrap();
     fixture.ready("one", &["apple", "pear"]).await;
     fixture.add("two").await;
@@ -98,7 +99,7 @@ pub async fn deleted_user_leaves_nothing(stores: &Stores) {
     assert_eq!((counts.connections, counts.models), (1, 1));
     assert_eq!((counts.tool_servers, counts.tool_grants), (1, 1));
     assert_eq!((counts.collections, counts.documents, counts.chunks, counts.vectors), (1, 2, 2, 2));
-    assert_eq!((counts.segments, counts.bytes), (1, 10));
+    assert_eq!((counts.segments, counts.bytes), (1, 10 + 5_000_000_000));
     assert_eq!((counts.usage_records, counts.anonymised_usage_records), (0, 1));
 
     missing(stores.users.get(&w.admin, w.me.user).await);
@@ -133,7 +134,7 @@ pub async fn deleted_tenant_leaves_nothing(stores: &Stores) {
     assert_eq!((counts.users, counts.connections, counts.models), (3, 2, 2));
     assert_eq!((counts.tool_servers, counts.tool_grants), (2, 1));
     assert_eq!((counts.usage_records, counts.anonymised_usage_records), (1, 0));
-    assert_eq!((counts.conversations, counts.documents, counts.bytes), (1, 2, 10));
+    assert_eq!((counts.conversations, counts.documents, counts.bytes), (1, 2, 10 + 5_000_000_000));
     missing(stores.tenants.get(w.me.tenant).await);
     for scope in [w.me, w.other, w.admin] {
         assert_eq!(stores.users.standing(&scope).await.unwrap(), None);

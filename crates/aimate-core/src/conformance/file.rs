@@ -2,7 +2,7 @@ use super::world::{World, at, id, missing, refused};
 use crate::error::{ErrorKind, ErrorReason};
 use crate::file::{File, FilePurpose};
 use crate::knowledge::{StorageQuota, StorageQuotas};
-use crate::{IdRange, Order, Scope, Stores};
+use crate::{IdRange, Order, Result, Scope, Stores};
 
 /// A file that is not stored yet.
 pub fn file(name: &str) -> File {
@@ -19,9 +19,15 @@ pub fn file(name: &str) -> File {
     }
 }
 
+/// Stores a file whose bytes came; of somebody who is not there none do.
+pub async fn uploaded(w: &World<'_>, scope: &Scope, file: &File, quotas: &StorageQuotas) -> Result<()> {
+    let _ = w.stores.files.begin_upload(scope, file.blob_id, w.worker).await;
+    w.stores.files.create(scope, file, quotas).await
+}
+
 async fn created(w: &World<'_>, name: &str) -> File {
     let file = file(name);
-    w.stores.files.create(&w.me, &file, &StorageQuotas::default()).await.unwrap();
+    uploaded(w, &w.me, &file, &StorageQuotas::default()).await.unwrap();
     file
 }
 
@@ -38,7 +44,7 @@ pub async fn created_file_is_found(stores: &Stores) {
     let w = World::new(stores).await;
     let file =
         File { expires_at: Some(at(9)), purpose: FilePurpose::FineTune, ..file("Bericht — 会議.pdf") };
-    stores.files.create(&w.me, &file, &StorageQuotas::default()).await.unwrap();
+    uploaded(&w, &w.me, &file, &StorageQuotas::default()).await.unwrap();
     assert_eq!(stores.files.get(&w.me, file.id, at(0)).await.unwrap(), file);
 }
 
@@ -46,10 +52,10 @@ pub async fn taken_id_conflicts(stores: &Stores) {
     let w = World::new(stores).await;
     let file = created(&w, "a").await;
     let again = File { blob_id: id(), ..file };
-    refused(stores.files.create(&w.me, &again, &StorageQuotas::default()).await, ErrorKind::Conflict);
+    refused(uploaded(&w, &w.me, &again, &StorageQuotas::default()).await, ErrorKind::Conflict);
     let nobody = Scope { user: id(), ..w.me };
     let new = self::file("b");
-    missing(stores.files.create(&nobody, &new, &StorageQuotas::default()).await);
+    missing(uploaded(&w, &nobody, &new, &StorageQuotas::default()).await);
     missing(stores.files.begin_upload(&nobody, id(), w.worker).await);
 }
 
@@ -59,10 +65,12 @@ pub async fn others_see_nothing(stores: &Stores) {
     for scope in w.others() {
         missing(stores.files.get(&scope, mine.id, at(0)).await);
         missing(stores.files.delete(&scope, mine.id).await);
+        assert_eq!(stores.files.get_many(&scope, &[mine.id], at(0)).await.unwrap(), []);
         assert!(stores.files.list(&scope, None, first(Order::Desc), at(0)).await.unwrap().data.is_empty());
         stores.files.begin_upload(&scope, id(), w.worker).await.unwrap();
     }
     let theirs = File { id: id(), blob_id: id(), ..mine.clone() };
+    stores.files.begin_upload(&w.other, theirs.blob_id, w.worker).await.unwrap();
     stores.files.create(&w.other, &theirs, &StorageQuotas::default()).await.unwrap();
     missing(stores.files.get(&w.me, theirs.id, at(0)).await);
     stores.files.get(&w.me, mine.id, at(0)).await.unwrap();
@@ -75,7 +83,7 @@ pub async fn files_are_listed_by_id(stores: &Stores) {
         files.push(created(&w, name).await);
     }
     let vision = File { purpose: FilePurpose::Vision, ..file("v") };
-    stores.files.create(&w.me, &vision, &StorageQuotas::default()).await.unwrap();
+    uploaded(&w, &w.me, &vision, &StorageQuotas::default()).await.unwrap();
     assert_eq!(names(stores, &w.me, None, first(Order::Asc)).await, "abcv");
     assert_eq!(names(stores, &w.me, None, first(Order::Desc)).await, "vcba");
     assert_eq!(names(stores, &w.me, Some(FilePurpose::Vision), first(Order::Desc)).await, "v");
@@ -95,9 +103,12 @@ pub async fn files_are_listed_by_id(stores: &Stores) {
 pub async fn expired_file_is_not_there(stores: &Stores) {
     let w = World::new(stores).await;
     let file = File { expires_at: Some(at(10)), ..file("a") };
-    stores.files.create(&w.me, &file, &StorageQuotas::default()).await.unwrap();
+    uploaded(&w, &w.me, &file, &StorageQuotas::default()).await.unwrap();
     created(&w, "b").await;
     stores.files.get(&w.me, file.id, at(9)).await.unwrap();
+    let both = [file.id, id(), file.id];
+    assert_eq!(stores.files.get_many(&w.me, &both, at(9)).await.unwrap(), [file.clone()]);
+    assert_eq!(stores.files.get_many(&w.me, &both, at(10)).await.unwrap(), []);
     assert_eq!(stores.queue.expired_files(at(9), 10).await.unwrap(), []);
     missing(stores.files.get(&w.me, file.id, at(10)).await);
     assert_eq!(stores.files.list(&w.me, None, first(Order::Asc), at(10)).await.unwrap().data.len(), 1);
@@ -124,11 +135,11 @@ pub async fn file_counts_for_the_quota(stores: &Stores) {
     let quota = StorageQuota { documents: Some(2), bytes: Some(10) };
     let quotas = StorageQuotas { user: quota, ..StorageQuotas::default() };
     let sized = |size| File { size, ..file("a") };
-    stores.files.create(&w.me, &sized(6), &quotas).await.unwrap();
-    let refused = stores.files.create(&w.me, &sized(5), &quotas).await.unwrap_err();
+    uploaded(&w, &w.me, &sized(6), &quotas).await.unwrap();
+    let refused = uploaded(&w, &w.me, &sized(5), &quotas).await.unwrap_err();
     assert_eq!(refused.reason(), Some(ErrorReason::QuotaExceeded));
-    stores.files.create(&w.me, &sized(4), &quotas).await.unwrap();
-    assert!(stores.files.create(&w.me, &sized(0), &quotas).await.is_err());
+    uploaded(&w, &w.me, &sized(4), &quotas).await.unwrap();
+    assert!(uploaded(&w, &w.me, &sized(0), &quotas).await.is_err());
     let stored = stores.documents.storage(&w.me, &quotas).await.unwrap().user;
     assert_eq!((stored.documents, stored.bytes), (2, 10));
 }
@@ -141,6 +152,10 @@ pub async fn upload_that_was_given_up_becomes_none(stores: &Stores) {
     let result = stores.files.create(&w.me, &file, &StorageQuotas::default()).await;
     refused(result, ErrorKind::Unavailable);
     missing(stores.files.get(&w.me, file.id, at(0)).await);
+    // Nor when its bytes were removed and nobody knows of them any more.
+    let unknown = self::file("c");
+    let result = stores.files.create(&w.me, &unknown, &StorageQuotas::default()).await;
+    refused(result, ErrorKind::Unavailable);
     let other = self::file("b");
     stores.files.begin_upload(&w.me, other.blob_id, w.worker).await.unwrap();
     stores.files.create(&w.me, &other, &StorageQuotas::default()).await.unwrap();

@@ -1,11 +1,11 @@
 use serde_json::{Map, Value, json};
 
-use super::file::file;
+use super::file::{file, uploaded};
 use super::knowledge_world::{Fixture, LONG, collection, document};
 use super::world::{at, id, missing};
 use crate::deletion::{DeletionStep, DeletionTarget};
 use crate::file::File;
-use crate::id::{CollectionId, DocumentId, FileBatchId, FileId};
+use crate::id::{CollectionId, DocumentId, FileBatchId, FileId, UserId};
 use crate::knowledge::{
     AttachmentCounts, AttachmentFilter, AttachmentStatus, Attachments, Collection, Document, DocumentError,
     NewAttachment, StorageQuota, StorageQuotas, TokenChunking,
@@ -15,7 +15,7 @@ use crate::{ErrorReason, IdRange, Order, Stores};
 
 async fn stored(fixture: &Fixture<'_>, name: &str) -> File {
     let file = File { size: 5, ..file(name) };
-    fixture.stores.files.create(&fixture.me, &file, &StorageQuotas::default()).await.unwrap();
+    uploaded(&fixture.world, &fixture.me, &file, &StorageQuotas::default()).await.unwrap();
     file
 }
 
@@ -95,7 +95,7 @@ pub async fn file_is_attached_once(stores: &Stores) {
 pub async fn unknown_file_or_collection_stores_nothing(stores: &Stores) {
     let fixture = Fixture::new(stores).await;
     let (mine, theirs) = (stored(&fixture, "a").await, file("b"));
-    stores.files.create(&fixture.world.other, &theirs, &StorageQuotas::default()).await.unwrap();
+    uploaded(&fixture.world, &fixture.world.other, &theirs, &StorageQuotas::default()).await.unwrap();
     let batch: FileBatchId = id();
     for wrong in [id(), theirs.id] {
         let attachments = these(&fixture, Some(batch), &[mine.id, wrong]);
@@ -224,7 +224,98 @@ pub async fn cancelled_batch_keeps_what_has_begun(stores: &Stores) {
     }
     assert_eq!(begun.document.id, documents[0].id);
     missing(stores.attachments.cancel_batch(&fixture.me, id(), batch, &cancelled(), at(2)).await);
+    missing(
+        stores.attachments.cancel_batch(&fixture.me, fixture.collection, id(), &cancelled(), at(2)).await,
+    );
     assert_eq!(fixture.claim().await.len(), 0);
+}
+
+pub async fn finished_batch_is_not_cancelled(stores: &Stores) {
+    let fixture = Fixture::new(stores).await;
+    let file = stored(&fixture, "a").await;
+    let batch: FileBatchId = id();
+    let new = these(&fixture, Some(batch), &[file.id]);
+    let document = stores.attachments.attach(&fixture.me, &new).await.unwrap().remove(0);
+    let fence = fixture.fence(document.id).await;
+    fixture.publish(fence, &["apple"]).await;
+    let reason = cancelled();
+    let cancel = stores.attachments.cancel_batch(&fixture.me, fixture.collection, batch, &reason, at(2));
+    let found = cancel.await.unwrap();
+    assert_eq!((found.is_cancelled, found.counts.completed), (false, 1));
+}
+
+pub async fn batch_without_documents_is_forgotten(stores: &Stores) {
+    let fixture = Fixture::new(stores).await;
+    let (a, b) = (stored(&fixture, "a").await, stored(&fixture, "b").await);
+    let [first, second, third]: [FileBatchId; 3] = [id(), id(), id()];
+    for (batch, files) in [(first, [a.id]), (second, [b.id]), (third, [a.id])] {
+        stores.attachments.attach(&fixture.me, &these(&fixture, Some(batch), &files)).await.unwrap();
+    }
+    let batch = async |id| stores.attachments.batch(&fixture.me, fixture.collection, id).await;
+    // Attached anew, a file has left its batch.
+    stores.queue.clear_batches(at(1)).await.unwrap();
+    assert_eq!(batch(first).await.unwrap().counts.total(), 0);
+    stores.queue.clear_batches(at(2)).await.unwrap();
+    missing(batch(first).await);
+    for kept in [second, third] {
+        assert_eq!(batch(kept).await.unwrap().counts.total(), 1);
+    }
+}
+
+pub async fn file_of_nobody_goes_with_its_last_document(stores: &Stores) {
+    let fixture = Fixture::new(stores).await;
+    let w = &fixture.world;
+    let shelf = collection("for all");
+    stores.collections.create(&w.me.shared(), &shelf).await.unwrap();
+    let file = File { size: 5, ..file("a") };
+    uploaded(w, &w.other, &file, &StorageQuotas::default()).await.unwrap();
+    let new = these(&fixture, None, &[file.id]);
+    let there = Attachments { collection: shelf.id, file_owner: w.other.user, ..new };
+    let document = stores.attachments.attach(&w.me.shared(), &there).await.unwrap().remove(0);
+    let target = DeletionTarget { tenant: w.me.tenant, user: Some(w.other.user) };
+    stores.deletions.begin(&target, w.worker, at(0)).await.unwrap();
+    while stores.deletions.step(&target, at(1_000)).await.unwrap() != DeletionStep::Empty {}
+    // It is the tenant's: every user reads it, and nobody deletes it.
+    assert_eq!(stores.documents.get(&w.me, document.id).await.unwrap().file_id, Some(file.id));
+    missing(stores.files.delete(&w.me, file.id).await);
+    assert_eq!(stores.queue.expired_files(at(1), 9).await.unwrap(), []);
+    stores.documents.delete(&w.me.shared(), &[document.id]).await.unwrap();
+    let unused = stores.queue.expired_files(at(1), 9).await.unwrap();
+    assert_eq!(
+        unused.iter().map(|(scope, id)| (scope.user, *id)).collect::<Vec<_>>(),
+        [(UserId::SHARED, file.id)]
+    );
+    let blob = stores.files.delete(&unused[0].0, file.id).await.unwrap();
+    assert_eq!(blob.id, file.blob_id);
+    assert_eq!(stores.queue.expired_files(at(1), 9).await.unwrap(), []);
+}
+
+pub async fn viewer_reads_what_is_attached_and_changes_nothing(stores: &Stores) {
+    let fixture = Fixture::new(stores).await;
+    let w = &fixture.world;
+    let workspace = w.workspace("w").await.id;
+    let viewer = NewWorkspaceMember::user(w.other.user, WorkspaceRole::Viewer);
+    stores.workspaces.put_member(&w.me, workspace, &viewer, at(0)).await.unwrap();
+    let shelf = Collection { workspace_id: Some(workspace), ..collection("shared shelf") };
+    stores.collections.create(&w.me, &shelf).await.unwrap();
+    let file = stored(&fixture, "a").await;
+    let batch: FileBatchId = id();
+    let there = Attachments { collection: shelf.id, ..these(&fixture, Some(batch), &[file.id]) };
+    let document = stores.attachments.attach(&w.me, &there).await.unwrap().remove(0);
+    let attachments = &stores.attachments;
+    assert_eq!(attachments.get(&w.other, shelf.id, file.id, at(1)).await.unwrap(), document);
+    assert_eq!(attachments.get_many(&w.other, &[document.id], at(1)).await.unwrap().len(), 1);
+    let range = IdRange::first(9, Order::Asc);
+    assert_eq!(attachments.list(&w.other, shelf.id, any(), range, at(1)).await.unwrap().data.len(), 1);
+    assert_eq!(attachments.batch(&w.other, shelf.id, batch).await.unwrap().counts.in_progress, 1);
+    assert_eq!(attachments.counts(&w.other, &[shelf.id]).await.unwrap()[0].in_progress, 1);
+    // The file stays its owner's.
+    missing(stores.files.get(&w.other, file.id, at(1)).await);
+    missing(attachments.set_metadata(&w.other, document.id, &metadata(), at(1)).await);
+    missing(attachments.cancel_batch(&w.other, shelf.id, batch, &cancelled(), at(1)).await);
+    let again = Attachments { file_owner: w.other.user, ..there };
+    missing(attachments.attach(&w.other, &again).await);
+    assert_eq!(stores.documents.get(&w.me, document.id).await.unwrap(), document);
 }
 
 pub async fn deleted_file_takes_what_was_attached(stores: &Stores) {
@@ -268,7 +359,7 @@ pub async fn detached_document_leaves_the_file(stores: &Stores) {
 pub async fn expired_file_is_attached_no_more(stores: &Stores) {
     let fixture = Fixture::new(stores).await;
     let file = File { expires_at: Some(at(5)), ..file("a") };
-    stores.files.create(&fixture.me, &file, &StorageQuotas::default()).await.unwrap();
+    uploaded(&fixture.world, &fixture.me, &file, &StorageQuotas::default()).await.unwrap();
     let document = attached(&fixture, file.id).await;
     let get = async |now| stores.attachments.get(&fixture.me, fixture.collection, file.id, at(now)).await;
     let many =
@@ -298,7 +389,7 @@ pub async fn file_of_a_deleted_user_stays_where_it_is_attached(stores: &Stores) 
     let used: Vec<File> = (0..201).map(|n| File { size: 5, ..file(&format!("used {n}")) }).collect();
     let unused = File { size: 5, ..file("unused") };
     for file in used.iter().chain([&unused]) {
-        stores.files.create(&w.other, file, &StorageQuotas::default()).await.unwrap();
+        uploaded(w, &w.other, file, &StorageQuotas::default()).await.unwrap();
     }
     let ids: Vec<FileId> = used.iter().map(|file| file.id).collect();
     let there = Attachments { collection: shelf.id, file_owner: w.other.user, ..these(&fixture, None, &ids) };
@@ -329,4 +420,11 @@ pub async fn counts_are_of_each_collection(stores: &Stores) {
     let nothing = AttachmentCounts::default();
     let some = AttachmentCounts { in_progress: 1, completed: 1, bytes: own.size, ..nothing };
     assert_eq!(counts, [nothing, some, nothing]);
+    for (name, code) in [("stopped", "cancelled"), ("broken", "damaged")] {
+        let document = fixture.add(name).await;
+        let reason = DocumentError { code: code.into(), ..cancelled() };
+        stores.documents.cancel(&fixture.me, document.id, &reason, at(2)).await.unwrap();
+    }
+    let counts = stores.attachments.counts(&fixture.me, &[fixture.collection]).await.unwrap();
+    assert_eq!(counts, [AttachmentCounts { failed: 1, cancelled: 1, ..some }]);
 }

@@ -19,7 +19,7 @@ pub async fn added_document_waits(stores: &Stores) {
     let mut new = document(fixture.collection, "Größe — 会議.pdf");
     new.source = Some("https://example.org/ä".into());
     new.metadata.insert("nested".into(), serde_json::json!({"a": [1, 2.5, "x", null, true]}));
-    let (added, former) = stores.documents.add(&fixture.me, &new, &StorageQuotas::default()).await.unwrap();
+    let (added, former) = fixture.uploaded(&fixture.me, &new, &StorageQuotas::default()).await.unwrap();
     assert_eq!((&added, former), (&new, None));
     assert_eq!(fixture.get(new.id).await, new);
     missing(stores.documents.get(&fixture.me, id()).await);
@@ -42,7 +42,7 @@ pub async fn document_of_a_foreign_collection_is_not_stored(stores: &Stores) {
     missing(stores.documents.add(&fixture.me, &document(id(), "nowhere"), &StorageQuotas::default()).await);
     let taken = fixture.add("taken").await;
     let again = Document { source: Some("s".into()), ..taken };
-    refused(stores.documents.add(&fixture.me, &again, &StorageQuotas::default()).await, ErrorKind::Conflict);
+    refused(fixture.uploaded(&fixture.me, &again, &StorageQuotas::default()).await, ErrorKind::Conflict);
 }
 
 pub async fn same_source_is_the_same_document(stores: &Stores) {
@@ -58,8 +58,7 @@ pub async fn same_source_is_the_same_document(stores: &Stores) {
         ..document(fixture.collection, "second")
     };
     second.metadata.insert("k".into(), "v".into());
-    let (added, former) =
-        stores.documents.add(&fixture.me, &second, &StorageQuotas::default()).await.unwrap();
+    let (added, former) = fixture.uploaded(&fixture.me, &second, &StorageQuotas::default()).await.unwrap();
     let expected = Document {
         id: ready.id,
         title: ready.title.clone(),
@@ -77,7 +76,7 @@ pub async fn same_source_is_the_same_document(stores: &Stores) {
     assert_eq!(fixture.found(&fixture.me, &fixture.target(), "apple").await, ["apple"]);
     // The same bytes again are another upload.
     let third = Document { blob_id: id(), ..second.clone() };
-    let (_, former) = stores.documents.add(&fixture.me, &third, &StorageQuotas::default()).await.unwrap();
+    let (_, former) = fixture.uploaded(&fixture.me, &third, &StorageQuotas::default()).await.unwrap();
     assert_eq!(former, Some(Blob { tenant: fixture.me.tenant, id: second.blob_id }));
     let fence = fixture.fence(first.id).await;
     fixture.publish(fence, &["banana"]).await;
@@ -342,6 +341,10 @@ pub async fn upload_that_was_given_up_becomes_none(stores: &Stores) {
     documents.give_up_upload(&fixture.me, id()).await.unwrap();
     let blob = Blob { tenant: fixture.me.tenant, id: new.blob_id };
     assert_eq!(stores.queue.blobs_to_remove(worker, at(10), LONG, 10).await.unwrap(), [blob]);
+    refused(documents.add(&fixture.me, &new, &StorageQuotas::default()).await, ErrorKind::Unavailable);
+    missing(documents.get(&fixture.me, new.id).await);
+    // Nor when they were removed and nobody knows of them any more.
+    stores.queue.forget_removed(&[blob]).await.unwrap();
     refused(documents.add(&fixture.me, &new, &StorageQuotas::default()).await, ErrorKind::Unavailable);
     missing(documents.get(&fixture.me, new.id).await);
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use aimate_index::analysis::{VERSION, analyze_query};
 use futures_util::future::join;
 
-use super::knowledge_world::{Fixture, LONG, collection, document, space};
+use super::knowledge_world::{Fixture, LONG, collection, document, space, uploaded};
 use super::world::{World, at, id, missing, refused};
 use crate::error::ErrorKind;
 use crate::knowledge::{
@@ -49,7 +49,7 @@ pub async fn claimed_document_tells_its_scope(stores: &Stores) {
         let collection = collection("c");
         stores.collections.create(&scope, &collection).await.unwrap();
         let document = document(collection.id, "d");
-        stores.documents.add(&scope, &document, &StorageQuotas::default()).await.unwrap();
+        uploaded(stores, w.worker, &scope, &document, &StorageQuotas::default()).await.unwrap();
         expected.push((scope, document.id));
     }
     let claimed = claimed(stores, w.worker, 10).await;

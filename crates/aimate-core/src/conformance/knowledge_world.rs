@@ -10,12 +10,13 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::world::{World, at, id};
-use crate::id::{ChunkId, CollectionId, DocumentId, SpaceId};
+use crate::id::{ChunkId, CollectionId, DocumentId, SpaceId, WorkerId};
 use crate::knowledge::{
-    Chunk, Chunking, ClaimedDocument, Collection, Document, DocumentStatus, EmbeddingModel, EmbeddingSpace,
-    Fence, NewChunk, Publication, PublishedDocument, SearchScope, SpaceStatus, SpaceVectors, StorageQuotas,
+    Blob, Chunk, Chunking, ClaimedDocument, Collection, Document, DocumentStatus, EmbeddingModel,
+    EmbeddingSpace, Fence, NewChunk, Publication, PublishedDocument, SearchScope, SpaceStatus, SpaceVectors,
+    StorageQuotas,
 };
-use crate::{Scope, Stores};
+use crate::{Result, Scope, Stores};
 
 /// No worker of a case is late.
 pub const LONG: Duration = Duration::from_secs(1_000_000_000);
@@ -127,6 +128,19 @@ pub fn chunk_id(document: DocumentId, text: &str) -> ChunkId {
 }
 
 /// A collection of `world.me` and short ways to findable documents.
+/// Adds a document whose bytes came to `worker`; into a collection that is not there none do.
+pub async fn uploaded(
+    stores: &Stores,
+    worker: WorkerId,
+    scope: &Scope,
+    document: &Document,
+    quotas: &StorageQuotas,
+) -> Result<(Document, Option<Blob>)> {
+    let (collection, blob) = (document.collection_id, document.blob_id);
+    let _ = stores.documents.begin_upload(scope, collection, blob, worker).await;
+    stores.documents.add(scope, document, quotas).await
+}
+
 pub struct Fixture<'s> {
     pub world: World<'s>,
     pub stores: &'s Stores,
@@ -162,7 +176,17 @@ impl<'s> Fixture<'s> {
     }
 
     pub async fn add_this(&self, document: &Document) -> Document {
-        self.stores.documents.add(&self.me, document, &StorageQuotas::default()).await.unwrap().0
+        self.uploaded(&self.me, document, &StorageQuotas::default()).await.unwrap().0
+    }
+
+    /// Adds a document whose bytes came.
+    pub async fn uploaded(
+        &self,
+        scope: &Scope,
+        document: &Document,
+        quotas: &StorageQuotas,
+    ) -> Result<(Document, Option<Blob>)> {
+        uploaded(self.stores, self.world.worker, scope, document, quotas).await
     }
 
     pub async fn get(&self, id: DocumentId) -> Document {

@@ -65,6 +65,7 @@ pub mod tenant;
 pub mod tool_grant;
 pub mod tool_output;
 pub mod tool_server;
+pub mod upload;
 pub mod usage;
 pub mod user;
 pub mod worker;
@@ -481,6 +482,19 @@ macro_rules! conformance_tests {
                 file_counts_for_the_quota
                 upload_that_was_given_up_becomes_none
             }
+            upload {
+                begun_upload_is_found
+                others_see_no_upload
+                parts_are_kept_as_they_came
+                upload_takes_no_more_than_it_may
+                completed_upload_is_a_file
+                cancelled_upload_has_no_parts
+                expired_upload_is_not_there
+                parts_count_for_the_quota
+                part_that_was_given_up_is_none
+                user_has_so_many_pending_uploads
+                deleted_user_takes_their_uploads
+            }
             knowledge_collection {
                 created_collection_is_found
                 taken_name_or_id_conflicts
@@ -513,6 +527,10 @@ macro_rules! conformance_tests {
                 expired_file_is_attached_no_more
                 file_of_a_deleted_user_stays_where_it_is_attached
                 counts_are_of_each_collection
+                finished_batch_is_not_cancelled
+                batch_without_documents_is_forgotten
+                file_of_nobody_goes_with_its_last_document
+                viewer_reads_what_is_attached_and_changes_nothing
             }
             knowledge_document {
                 added_document_waits

@@ -83,6 +83,7 @@ pub async fn deleted_user_takes_all_they_own(stores: &Stores) {
     let session = session();
     stores.sessions.create(&w.me, &session).await.unwrap();
     let file = file("a.txt");
+    stores.files.begin_upload(&w.me, file.blob_id, w.worker).await.unwrap();
     stores.files.create(&w.me, &file, &StorageQuotas::default()).await.unwrap();
 
     stores.users.delete(&w.admin, w.me.user).await.unwrap();

@@ -115,6 +115,16 @@ impl Files {
         inner.stores.files.get(&self.scope, id, inner.sources.now()).await
     }
 
+    /// Those of these files that are there, in any order, in one query.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn find(&self, ids: &[FileId]) -> Result<Vec<File>> {
+        self.engine.admit(&self.scope).await?;
+        let inner = &self.engine.inner;
+        inner.stores.files.get_many(&self.scope, ids, inner.sources.now()).await
+    }
+
     /// The user's files, by when they were uploaded; only those for `purpose`, if one is
     /// given.
     ///

@@ -54,6 +54,7 @@ mod tool_server;
 mod tool_stream;
 mod toolbox;
 mod turn_prompt;
+mod upload;
 mod usage;
 mod usage_guard;
 mod usage_recorder;
@@ -111,6 +112,7 @@ pub use tool_server::{
     ToolLogin, ToolServerConfig, ToolServerDetail, ToolServerTest, ToolServers, UsableTool,
 };
 pub use toolbox::RegisteredTool;
+pub use upload::Uploads;
 pub use user::Users;
 pub use workspace::Workspaces;
 

@@ -24,6 +24,8 @@ const BEAT: Duration = Duration::from_millis(500);
 const TAKE: u32 = 100;
 /// How long the event log of a finished run is kept for listeners who come back.
 const KEEP_LOGS: Duration = Duration::from_secs(3_600);
+/// How long a batch of files is known when none of them belongs to it any more: a week.
+const KEEP_BATCHES: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// Beats between two looks for abandoned runs (and signs of life of an idle
 /// worker), and between two clearings of logs and of links that have ended.
 const LOOK_EVERY: u64 = 10;
@@ -97,6 +99,7 @@ impl Engine {
             inner.stores.workers.clear_logs(now.minus(KEEP_LOGS)).await?;
             inner.stores.deletions.clear(now.minus(KEEP_RECEIPTS)).await?;
             inner.stores.shares.clear(now).await?;
+            inner.stores.queue.clear_batches(now.minus(KEEP_BATCHES)).await?;
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use super::{Blob, Document, DocumentError, EmbeddingSpace, NewChunk, SpaceVectors};
 use crate::clock::Timestamp;
 use crate::error::Result;
-use crate::id::{ChunkId, CollectionId, DocumentId, FileId, SpaceId, WorkerId};
+use crate::id::{ChunkId, CollectionId, DocumentId, FileId, SpaceId, UploadId, WorkerId};
 use crate::scope::Scope;
 
 /// A document that a worker has to read.
@@ -188,8 +188,13 @@ pub trait IngestQueue: Send + Sync {
         lease: Duration,
         limit: u32,
     ) -> Result<Vec<Blob>>;
-    /// At most `limit` files that have expired by `now`, with the scopes of their users.
+    /// At most `limit` files that have expired by `now`, with the scopes of their users; and files that
+    /// the tenant has of users who are gone ([`UserId::SHARED`](crate::UserId::SHARED)), once they are in no collection any more.
     async fn expired_files(&self, now: Timestamp, limit: u32) -> Result<Vec<(Scope, FileId)>>;
+    /// At most `limit` uploads that have expired by `now`, with the scopes of their users.
+    async fn expired_uploads(&self, now: Timestamp, limit: u32) -> Result<Vec<(Scope, UploadId)>>;
+    /// Forgets batches of files that were made before `before` and have no document any more.
+    async fn clear_batches(&self, before: Timestamp) -> Result<()>;
     /// Takes bytes that were removed off the list.
     async fn forget_removed(&self, blobs: &[Blob]) -> Result<()>;
 }

@@ -6,6 +6,7 @@ pub(crate) mod file;
 pub(crate) mod search;
 mod strategy;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use aimate_core::engine::Knowledge;
@@ -13,7 +14,7 @@ use aimate_core::knowledge::{
     AttachmentCounts, AttachmentFilter, AttachmentStatus, Collection, CollectionChange, CollectionConfig,
     FileBatch, NewAttachment, NewCollection,
 };
-use aimate_core::{CollectionId, DocumentId, Error, IdRange, Order, Scope, Timestamp};
+use aimate_core::{CollectionId, DocumentId, Error, FileId, IdRange, Order, Scope, Timestamp};
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -233,13 +234,10 @@ pub(crate) async fn create(
     }
     check(body.name.as_ref(), body.expires_after)?;
     let chunking = body.chunking_strategy.unwrap_or_default().chunking()?;
-    let files = app.engine.files(&scope);
-    let mut attachments = Vec::with_capacity(ids.len());
+    let attachments = ids.iter().map(|id| Ok(NewAttachment { chunking, ..NewAttachment::new(file_id(id)?) }));
+    let attachments = attachments.collect::<Result<Vec<_>>>()?;
     // Before anything is made: nothing is stored by half.
-    for id in &ids {
-        let file = files.get(file_id(id)?).await.map_err(|error| about(error, "file", id))?;
-        attachments.push(NewAttachment { chunking, ..NewAttachment::new(file.id) });
-    }
+    files_are_there(&app, &scope, ids.iter().map(String::as_str), &attachments).await?;
     let new = NewCollection {
         description: body.description.unwrap_or_default(),
         expires_after_days: body.expires_after.map(|after| after.days),
@@ -260,6 +258,23 @@ pub(crate) async fn create(
         collection = knowledge.collection(&collection.id.to_string()).await?;
     }
     Ok(Json(described(&app, &knowledge, collection).await?))
+}
+
+/// Looks whether the files of `attachments` are there, which the client names as `named`, in one
+/// query.
+async fn files_are_there<'n>(
+    app: &App,
+    scope: &Scope,
+    named: impl Iterator<Item = &'n str>,
+    attachments: &[NewAttachment],
+) -> Result<()> {
+    let ids: Vec<FileId> = attachments.iter().map(|new| new.file).collect();
+    let found = app.engine.files(scope).find(&ids).await?;
+    let found: HashSet<FileId> = found.iter().map(|file| file.id).collect();
+    match ids.iter().zip(named).find(|(id, _)| !found.contains(id)) {
+        Some((_, name)) => Err(wire_id::missing("file", name).into()),
+        None => Ok(()),
+    }
 }
 
 /// Waits a moment for the files of a batch.

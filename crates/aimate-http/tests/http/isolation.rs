@@ -21,6 +21,7 @@ use aimate_core::prompt::NewPrompt;
 use aimate_core::share::NewShare;
 use aimate_core::testing::{HashEmbedder, ScriptedProvider, ScriptedToolServer, answer};
 use aimate_core::tool::{NewToolServer, Tool};
+use aimate_core::upload::NewFileUpload;
 use aimate_core::workspace::NewWorkspace;
 use aimate_core::{Engine, Role, Scope, Secret, TenantId};
 use aimate_http::{Callers, Options};
@@ -70,6 +71,7 @@ fn kind_of_text(path: &str, name: &str) -> &'static str {
         (_, "vector_store_id") => return "VectorStore",
         (_, "file_id") => return "OpenAiFile",
         (_, "batch_id") => return "FileBatch",
+        (_, "upload_id") => return "Upload",
         _ => {}
     }
     match path {
@@ -221,7 +223,10 @@ impl Things {
         let attached = knowledge.attach_batch(collection.id, vec![NewAttachment::new(file)]).await.unwrap();
         let of_file = knowledge.attached(collection.id, file).await.unwrap();
         knowledge.wait(of_file.id).await.unwrap();
+        let upload = NewFileUpload { file: NewFile::new("attic.pdf"), size: 1 };
+        let upload = engine.uploads(scope).create(upload).await.unwrap().id;
         let ids = [
+            ("Upload", format!("upload_{}", upload.uuid().simple())),
             ("VectorStore", format!("vs_{}", collection.id.uuid().simple())),
             ("OpenAiFile", format!("file-{}", file.uuid().simple())),
             ("FileBatch", format!("vsfb_{}", attached.id.uuid().simple())),
@@ -568,6 +573,7 @@ fn some_body(operation: &Operation) -> Option<Value> {
             json!({"query": "boiler"})
         }
         _ if path.starts_with("/v1/vector_stores/") && path.ends_with("/files") => json!({"file_id": file}),
+        _ if path.starts_with("/v1/uploads/") => json!({"part_ids": []}),
         _ if path.ends_with("/file_batches") => json!({"file_ids": [file]}),
         _ if path.starts_with("/v1/vector_stores/") => json!({}),
         _ if path.ends_with("/messages") || path.ends_with("/{mid}") => {

@@ -67,6 +67,7 @@ mod server_info;
 mod share;
 mod tool;
 mod turn;
+mod upload;
 mod vector_store;
 #[cfg(feature = "page")]
 mod web_page;

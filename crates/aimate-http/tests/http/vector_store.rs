@@ -75,6 +75,11 @@ async fn store_is_a_collection() {
         (&listed["data"][0]["name"], &listed["data"][0]["metadata"]),
         (&json!("plain"), &json!({"t": "x"}))
     );
+    // A name that was given there stays, whatever it is called here.
+    let plain = listed["data"][0].clone();
+    assert_eq!(bench.post(&at(&plain), json!({"name": "Manuals"})).await.json()["name"], "Manuals");
+    let collection = bench.get("/api/v1/knowledge/collections").await.json()["data"][0].take();
+    assert_eq!((&collection["name"], &collection["label"]), (&json!("plain"), &json!("Manuals")));
     let deleted = bench.delete(&at(&made)).await.json();
     assert_eq!(deleted, json!({"id": id(&made), "object": "vector_store.deleted", "deleted": true}));
     for reply in [bench.get(&at(&made)).await, bench.delete(&at(&made)).await] {
@@ -424,12 +429,9 @@ async fn batch_tells_what_came_of_its_files() {
     bench.get(&format!("{}/files?filter=odd", at(&made))).await.openai_error(400, "invalid");
     let counts = bench.get(&at(&made)).await.json()["file_counts"].take();
     assert_eq!(counts, expected["file_counts"]);
-    // What is over is not cancelled, but the batch says so.
-    let cancelled = bench.post(&format!("{one}/cancel"), json!({})).await.json();
-    assert_eq!(
-        (&cancelled["status"], &cancelled["file_counts"]["completed"]),
-        (&json!("cancelled"), &json!(2))
-    );
+    // What is over is not cancelled.
+    let after = bench.post(&format!("{one}/cancel"), json!({})).await.json();
+    assert_eq!((&after["status"], &after["file_counts"]["completed"]), (&json!("completed"), &json!(2)));
 }
 
 #[tokio::test]
@@ -560,4 +562,61 @@ async fn unknown_and_malformed_ids_are_named() {
     }
     // Nothing was attached.
     assert_eq!(bench.get(&format!("{}/files", at(&made))).await.json()["data"], json!([]));
+}
+
+#[tokio::test]
+async fn use_on_the_other_face_keeps_a_store() {
+    let (bench, clock) = bench_with_clock().await;
+    let made = store(&bench, json!({"expires_after": {"anchor": "last_active_at", "days": 2}})).await;
+    let day = 86_400;
+    let status = async || bench.get(&at(&made)).await.json()["status"].as_str().unwrap().to_owned();
+    let collection = uuid::Uuid::try_parse(id(&made).trim_start_matches("vs_")).unwrap();
+    let search = json!({"query": "boiler", "collections": [collection]});
+    clock.0.store(day, Ordering::SeqCst);
+    assert_eq!(bench.post("/api/v1/knowledge/search", search.clone()).await.status, 200);
+    clock.0.store(2 * day + 60, Ordering::SeqCst);
+    assert_eq!(status().await, "completed");
+    let documents = format!("/api/v1/knowledge/collections/{collection}/documents");
+    let new = json!({"name": "a.md", "text": "The boiler is warm."});
+    assert!(bench.post(&documents, new.clone()).await.status.is_success());
+    clock.0.store(4 * day, Ordering::SeqCst);
+    // Its document may still be read.
+    assert_ne!(status().await, "expired");
+    clock.0.store(4 * day + 120, Ordering::SeqCst);
+    assert_eq!(status().await, "expired");
+    // It is a collection all the same, and stays expired.
+    assert_eq!(bench.post("/api/v1/knowledge/search", search).await.status, 200);
+    assert!(bench.post(&documents, new).await.status.is_success());
+    assert_eq!(status().await, "expired");
+    missing(&bench.post(&format!("{}/search", at(&made)), json!({"query": "boiler"})).await, id(&made));
+}
+
+#[tokio::test]
+async fn keys_with_dots_are_filtered_by() {
+    let bench = bench([]).await;
+    let made = store(&bench, json!({})).await;
+    let file = upload(&bench, "a.txt", "The boiler is warm.").await;
+    let attributes = json!({"a.b": "x", "$id": 1, "c d": true});
+    attach(&bench, &made, json!({"file_id": id(&file), "attributes": attributes})).await;
+    for (key, value) in [("a.b", json!("x")), ("$id", json!(1)), ("c d", json!(true))] {
+        for (kind, found) in [("eq", 1), ("ne", 0)] {
+            let filters = json!({"type": kind, "key": key, "value": value});
+            let hits = search(&bench, &made, json!({"query": "boiler", "filters": filters})).await;
+            assert_eq!(hits.len(), found, "{key} {kind}");
+        }
+    }
+    let quoted = json!({"file_id": id(&file), "attributes": {"a\"b": 1}});
+    bench.post(&format!("{}/files", at(&made)), quoted).await.openai_error(400, "invalid");
+}
+
+#[tokio::test]
+async fn finished_batch_is_not_cancelled() {
+    let bench = bench([]).await;
+    let made = store(&bench, json!({})).await;
+    let file = upload(&bench, "a.txt", "The boiler is warm.").await;
+    let batches = format!("{}/file_batches", at(&made));
+    let batch = bench.post(&batches, json!({"file_ids": [id(&file)]})).await.json();
+    assert_eq!(batch["status"], "completed");
+    let after = bench.post(&format!("{batches}/{}/cancel", id(&batch)), json!({})).await.json();
+    assert_eq!(after, batch);
 }

@@ -4,8 +4,8 @@ use aimate_core::usage::Cost;
 use aimate_core::{
     ApiTokenId, BlobId, BudgetId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId,
     EmailAddress, Error, FileBatchId, FileId, GroupId, InviteId, MemberId, MessageId, PriceId, PromptId,
-    Result, RunId, SessionId, ShareId, SpaceId, TenantId, Timestamp, ToolOutputId, ToolServerId, UsageId,
-    UserId, WorkerId, WorkspaceId,
+    Result, RunId, SessionId, ShareId, SpaceId, TenantId, Timestamp, ToolOutputId, ToolServerId, UploadId,
+    UploadPartId, UsageId, UserId, WorkerId, WorkspaceId,
 };
 use serde::de::DeserializeOwned;
 use sqlx::types::Json;
@@ -126,6 +126,8 @@ cells! {
     PriceId: Uuid, PriceId;
     FileId: Uuid, FileId;
     FileBatchId: Uuid, FileBatchId;
+    UploadId: Uuid, UploadId;
+    UploadPartId: Uuid, UploadPartId;
     CollectionId: Uuid, CollectionId;
     DocumentId: Uuid, DocumentId;
     BlobId: Uuid, BlobId;

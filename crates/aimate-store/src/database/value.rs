@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use aimate_core::{
     ApiTokenId, BlobId, BudgetId, ChunkId, CollectionId, ConnectionId, ConversationId, DocumentId,
     FileBatchId, FileId, GroupId, InviteId, MemberId, MessageId, PriceId, PromptId, RunId, SessionId,
-    ShareId, SpaceId, TenantId, Timestamp, ToolOutputId, ToolServerId, UsageId, UserId, WorkerId,
-    WorkspaceId,
+    ShareId, SpaceId, TenantId, Timestamp, ToolOutputId, ToolServerId, UploadId, UploadPartId, UsageId,
+    UserId, WorkerId, WorkspaceId,
 };
 use sqlx::error::BoxDynError;
 use uuid::Uuid;
@@ -118,6 +118,8 @@ binds! {
     PriceId: Uuid, PriceId::uuid;
     FileId: Uuid, FileId::uuid;
     FileBatchId: Uuid, FileBatchId::uuid;
+    UploadId: Uuid, UploadId::uuid;
+    UploadPartId: Uuid, UploadPartId::uuid;
     CollectionId: Uuid, CollectionId::uuid;
     DocumentId: Uuid, DocumentId::uuid;
     BlobId: Uuid, BlobId::uuid;

@@ -60,7 +60,7 @@ const LOOSEN: Sql = Sql::Sqlite(
 );
 const COUNT_BYTES: Sql = Sql::Sqlite(
     "UPDATE deletions SET counts = json_set(counts, '$.bytes', COALESCE(counts ->> 'bytes', 0) + (SELECT \
-     COALESCE(sum(size), 0) FROM documents WHERE rowid IN (SELECT b.place FROM (SELECT d.rowid AS place, d.id \
+     COALESCE(sum(size), 0) FROM documents WHERE file_id IS NULL AND rowid IN (SELECT b.place FROM (SELECT d.rowid AS place, d.id \
      FROM documents d WHERE d.tenant_id = $1 AND d.user_id = $2 ORDER BY d.id LIMIT 50) b WHERE NOT EXISTS \
      (SELECT 1 FROM vectors v WHERE v.tenant_id = $1 AND v.document_id = b.id) AND NOT EXISTS (SELECT 1 FROM \
      chunks k WHERE k.tenant_id = $1 AND k.document_id = b.id)))) WHERE tenant_id = $1 AND user_id = $3",
@@ -78,7 +78,7 @@ const DOCUMENTS: Sql = Sql::Each {
         SELECT tenant_id, blob_id FROM gone WHERE file_id IS NULL ON CONFLICT (tenant_id, id) DO UPDATE SET worker_id = NULL) UPDATE deletions SET counts = \
         jsonb_set(jsonb_set(counts, '{documents}', to_jsonb(COALESCE((counts ->> 'documents')::bigint, 0) + \
         (SELECT count(*) FROM gone))), '{bytes}', to_jsonb(COALESCE((counts ->> 'bytes')::bigint, 0) + (SELECT \
-        COALESCE(sum(size), 0)::bigint FROM gone))) WHERE tenant_id = $1 AND user_id = $3",
+        COALESCE(sum(size), 0)::bigint FROM gone WHERE file_id IS NULL))) WHERE tenant_id = $1 AND user_id = $3",
 };
 /// Nobody adds a document meanwhile, whose bytes nobody would know of.
 const LOCK_COLLECTIONS: Sql = Sql::Postgres(

@@ -57,25 +57,31 @@ const LOOSEN_FILES: Sql = Sql::Sqlite(
 /// Those that are attached to others' collections, where they stay.
 const FILES_OF_OTHERS: Sql = Sql::Each {
     sqlite: "UPDATE files SET user_id = (SELECT d.user_id FROM documents d WHERE d.tenant_id = $1 \
-        AND d.file_id = files.id AND d.user_id <> $2 LIMIT 1) WHERE rowid IN (SELECT f.rowid \
+        AND d.file_id = files.id AND d.user_id <> $2 ORDER BY d.user_id DESC LIMIT 1) WHERE rowid IN (SELECT f.rowid \
         FROM files f WHERE f.tenant_id = $1 AND f.user_id = $2 AND EXISTS (SELECT 1 FROM documents d \
         WHERE d.tenant_id = $1 AND d.file_id = f.id AND d.user_id <> $2) LIMIT 200)",
     postgres: "WITH gone AS (UPDATE files SET user_id = (SELECT d.user_id FROM documents d WHERE d.tenant_id = $1 \
-        AND d.file_id = files.id AND d.user_id <> $2 LIMIT 1) WHERE tenant_id = $1 AND ctid = \
+        AND d.file_id = files.id AND d.user_id <> $2 ORDER BY d.user_id DESC LIMIT 1) WHERE tenant_id = $1 AND ctid = \
         ANY(ARRAY(SELECT f.ctid FROM files f WHERE f.tenant_id = $1 AND f.user_id = $2 AND EXISTS (SELECT 1 \
         FROM documents d WHERE d.tenant_id = $1 AND d.file_id = f.id AND d.user_id <> $2) LIMIT 200)) RETURNING 1) \
         UPDATE deletions SET counts = jsonb_set(counts, '{handed_over_files}', to_jsonb(COALESCE((counts \
         ->> 'handed_over_files')::bigint, 0) + (SELECT count(*) FROM gone))) WHERE tenant_id = $1 AND user_id = $3",
 };
+const COUNT_BYTES: Sql = Sql::Sqlite(
+    "UPDATE deletions SET counts = json_set(counts, '$.bytes', COALESCE(counts ->> 'bytes', 0) + (SELECT \
+     COALESCE(sum(b.size), 0) FROM (SELECT f.size FROM files f WHERE f.tenant_id = $1 AND f.user_id = $2 \
+     ORDER BY f.id LIMIT 200) b)) WHERE tenant_id = $1 AND user_id = $3",
+);
 const FILES: Sql = Sql::Each {
     sqlite: "DELETE FROM files WHERE rowid IN (SELECT f.rowid FROM files f WHERE f.tenant_id = $1 AND f.user_id = $2 \
         ORDER BY f.id LIMIT 200)",
     postgres: "WITH gone AS (DELETE FROM files WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT f.ctid FROM files f \
-        WHERE f.tenant_id = $1 AND f.user_id = $2 LIMIT 200)) RETURNING tenant_id, blob_id), loose AS (INSERT INTO \
-        loose_blobs (tenant_id, id) SELECT tenant_id, blob_id FROM gone ON CONFLICT (tenant_id, id) \
+        WHERE f.tenant_id = $1 AND f.user_id = $2 LIMIT 200)) RETURNING tenant_id, blob_id, size), loose AS (INSERT \
+        INTO loose_blobs (tenant_id, id) SELECT tenant_id, blob_id FROM gone ON CONFLICT (tenant_id, id) \
         DO UPDATE SET worker_id = NULL) UPDATE deletions SET counts = \
-        jsonb_set(counts, '{files}', to_jsonb(COALESCE((counts ->> 'files')::bigint, 0) + (SELECT count(*) FROM \
-        gone))) WHERE tenant_id = $1 AND user_id = $3",
+        jsonb_set(jsonb_set(counts, '{files}', to_jsonb(COALESCE((counts ->> 'files')::bigint, 0) + (SELECT count(*) \
+        FROM gone))), '{bytes}', to_jsonb(COALESCE((counts ->> 'bytes')::bigint, 0) + (SELECT COALESCE(sum(size), \
+        0)::bigint FROM gone))) WHERE tenant_id = $1 AND user_id = $3",
 };
 /// The same of a user who goes alone: what others' documents read stays, to be handed over by the
 /// next step.
@@ -85,16 +91,48 @@ const LOOSEN_OWN_FILES: Sql = Sql::Sqlite(
      AND NOT EXISTS (SELECT 1 FROM documents d WHERE d.tenant_id = $1 AND d.file_id = f.id AND d.user_id <> $2) \
      ORDER BY f.id LIMIT 200) ON CONFLICT (tenant_id, id) DO UPDATE SET worker_id = NULL",
 );
+const COUNT_OWN_BYTES: Sql = Sql::Sqlite(
+    "UPDATE deletions SET counts = json_set(counts, '$.bytes', COALESCE(counts ->> 'bytes', 0) + (SELECT \
+     COALESCE(sum(b.size), 0) FROM (SELECT f.size FROM files f WHERE f.tenant_id = $1 AND f.user_id = $2 \
+     AND NOT EXISTS (SELECT 1 FROM documents d WHERE d.tenant_id = $1 AND d.file_id = f.id AND d.user_id <> $2) \
+     ORDER BY f.id LIMIT 200) b)) WHERE tenant_id = $1 AND user_id = $3",
+);
 const OWN_FILES: Sql = Sql::Each {
     sqlite: "DELETE FROM files WHERE rowid IN (SELECT f.rowid FROM files f WHERE f.tenant_id = $1 AND f.user_id = $2 \
         AND NOT EXISTS (SELECT 1 FROM documents d WHERE d.tenant_id = $1 AND d.file_id = f.id AND d.user_id <> $2) \
         ORDER BY f.id LIMIT 200)",
     postgres: "WITH gone AS (DELETE FROM files WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT f.ctid FROM files f \
         WHERE f.tenant_id = $1 AND f.user_id = $2 AND NOT EXISTS (SELECT 1 FROM documents d WHERE d.tenant_id = $1 \
-        AND d.file_id = f.id AND d.user_id <> $2) LIMIT 200)) RETURNING tenant_id, blob_id), loose AS (INSERT INTO \
-        loose_blobs (tenant_id, id) SELECT tenant_id, blob_id FROM gone ON CONFLICT (tenant_id, id) \
+        AND d.file_id = f.id AND d.user_id <> $2) LIMIT 200)) RETURNING tenant_id, blob_id, size), loose AS (INSERT \
+        INTO loose_blobs (tenant_id, id) SELECT tenant_id, blob_id FROM gone ON CONFLICT (tenant_id, id) \
         DO UPDATE SET worker_id = NULL) UPDATE deletions SET counts = \
-        jsonb_set(counts, '{files}', to_jsonb(COALESCE((counts ->> 'files')::bigint, 0) + (SELECT count(*) FROM \
+        jsonb_set(jsonb_set(counts, '{files}', to_jsonb(COALESCE((counts ->> 'files')::bigint, 0) + (SELECT count(*) \
+        FROM gone))), '{bytes}', to_jsonb(COALESCE((counts ->> 'bytes')::bigint, 0) + (SELECT COALESCE(sum(size), \
+        0)::bigint FROM gone))) WHERE tenant_id = $1 AND user_id = $3",
+};
+/// Nobody adds a part meanwhile, whose bytes nobody would know of.
+const LOCK_UPLOADS: Sql = Sql::Postgres(
+    "SELECT id FROM uploads WHERE tenant_id = $1 AND user_id = $2 AND $3::uuid IS NOT NULL ORDER BY id LIMIT 20 \
+     FOR UPDATE",
+);
+/// The bytes of the parts of what [`UPLOADS`] deletes.
+const LOOSEN_PARTS: Sql = Sql::Each {
+    sqlite: "INSERT INTO loose_blobs (tenant_id, id) SELECT p.tenant_id, p.blob_id FROM (SELECT u.id FROM uploads u \
+        WHERE u.tenant_id = $1 AND u.user_id = $2 AND $3 IS NOT NULL ORDER BY u.id LIMIT 20) b \
+        CROSS JOIN upload_parts p WHERE p.tenant_id = $1 AND p.upload_id = b.id \
+        ON CONFLICT (tenant_id, id) DO UPDATE SET worker_id = NULL",
+    postgres: "INSERT INTO loose_blobs (tenant_id, id) SELECT p.tenant_id, p.blob_id FROM (SELECT u.id FROM uploads u \
+        WHERE u.tenant_id = $1 AND u.user_id = $2 AND $3::uuid IS NOT NULL ORDER BY u.id LIMIT 20) b \
+        CROSS JOIN upload_parts p WHERE p.tenant_id = $1 AND p.upload_id = b.id \
+        ON CONFLICT (tenant_id, id) DO UPDATE SET worker_id = NULL",
+};
+/// With their parts.
+const UPLOADS: Sql = Sql::Each {
+    sqlite: "DELETE FROM uploads WHERE rowid IN (SELECT u.rowid FROM uploads u WHERE u.tenant_id = $1 AND u.user_id = $2 \
+        ORDER BY u.id LIMIT 20)",
+    postgres: "WITH gone AS (DELETE FROM uploads WHERE tenant_id = $1 AND ctid = ANY(ARRAY(SELECT u.ctid FROM uploads u \
+        WHERE u.tenant_id = $1 AND u.user_id = $2 ORDER BY u.id LIMIT 20)) RETURNING 1) UPDATE deletions SET counts = \
+        jsonb_set(counts, '{uploads}', to_jsonb(COALESCE((counts ->> 'uploads')::bigint, 0) + (SELECT count(*) FROM \
         gone))) WHERE tenant_id = $1 AND user_id = $3",
 };
 const PROMPTS: Sql = Sql::Each {
@@ -220,12 +258,14 @@ pub(super) fn statements(going: &Going<'_>) -> Vec<Statement> {
     let mut statements = vec![budget::deletion_of_workspaces(going.target.tenant, going.user)];
     if going.target.user.is_some() {
         statements.extend(going.counted(FILES_OF_OTHERS, "handed_over_files"));
-        statements.push(going.uncounted(LOOSEN_OWN_FILES));
+        statements.extend([going.uncounted(LOOSEN_OWN_FILES), going.uncounted(COUNT_OWN_BYTES)]);
         statements.extend(going.counted(OWN_FILES, "files"));
     } else {
-        statements.push(going.uncounted(LOOSEN_FILES));
+        statements.extend([going.uncounted(LOOSEN_FILES), going.uncounted(COUNT_BYTES)]);
         statements.extend(going.counted(FILES, "files"));
     }
+    statements.extend([going.uncounted(LOCK_UPLOADS), going.uncounted(LOOSEN_PARTS)]);
+    statements.extend(going.counted(UPLOADS, "uploads"));
     for (sql, noun) in [
         (LOGINS, "logins"),
         (IDENTITIES, "identities"),

@@ -54,6 +54,10 @@ const ATTACH: Sql = Sql::Each {
         progress, chunk_count, warnings, metadata, file_id, max_chunk_tokens, chunk_overlap_tokens, created_at, \
         updated_at",
 };
+/// All of them before the collection, as who deletes a file does it.
+const LOCK_FILES: Sql = Sql::Postgres(
+    "SELECT id FROM files WHERE tenant_id = $1 AND user_id = $2 AND id = ANY($3) ORDER BY id FOR SHARE",
+);
 const CREATE_BATCH: Sql = Sql::Same(
     "INSERT INTO file_batches (tenant_id, id, collection_id, is_cancelled, created_at) \
      SELECT c.tenant_id, $4, c.id, false, $5 FROM collections c \
@@ -168,42 +172,48 @@ const BATCH: Sql = Sql::Same(
         FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) \
         IS NOT NULL FROM collections c WHERE c.tenant_id = $1 AND c.id = $4)",
 );
-/// In the order of the fields of [`AttachmentCounts`].
+/// In progress, completed, failed (with what was cancelled, which is `cancelled`), and bytes.
 const COUNTS_OF_BATCH: Sql = Sql::Each {
     sqlite: "SELECT json_array(COALESCE(sum(CASE WHEN d.status IN ('pending', 'processing') THEN 1 ELSE 0 END), 0), \
         COALESCE(sum(CASE WHEN d.status = 'ready' THEN 1 ELSE 0 END), 0), \
-        COALESCE(sum(CASE WHEN d.status = 'failed' AND COALESCE(d.error ->> 'code', '') <> 'cancelled' THEN 1 ELSE 0 END), 0), \
-        COALESCE(sum(CASE WHEN d.status = 'failed' AND d.error ->> 'code' = 'cancelled' THEN 1 ELSE 0 END), 0), \
-        COALESCE(sum(CASE WHEN d.chunk_count > 0 THEN d.size ELSE 0 END), 0)) AS counts \
-        FROM documents d WHERE d.tenant_id = $1 AND d.batch_id = $2",
+        COALESCE(sum(CASE WHEN d.status = 'failed' THEN 1 ELSE 0 END), 0), \
+        COALESCE(sum(CASE WHEN d.chunk_count > 0 THEN d.size ELSE 0 END), 0)) AS counts, \
+        COALESCE(sum(CASE WHEN d.status = 'failed' AND d.error ->> 'code' = 'cancelled' THEN 1 ELSE 0 END), 0) \
+        AS cancelled FROM documents d WHERE d.tenant_id = $1 AND d.batch_id = $2",
     postgres: "SELECT jsonb_build_array(COALESCE(sum(CASE WHEN d.status IN ('pending', 'processing') THEN 1 ELSE 0 END), 0), \
         COALESCE(sum(CASE WHEN d.status = 'ready' THEN 1 ELSE 0 END), 0), \
-        COALESCE(sum(CASE WHEN d.status = 'failed' AND COALESCE(d.error ->> 'code', '') <> 'cancelled' THEN 1 ELSE 0 END), 0), \
-        COALESCE(sum(CASE WHEN d.status = 'failed' AND d.error ->> 'code' = 'cancelled' THEN 1 ELSE 0 END), 0), \
-        COALESCE(sum(CASE WHEN d.chunk_count > 0 THEN d.size ELSE 0 END), 0)) AS counts \
-        FROM documents d WHERE d.tenant_id = $1 AND d.batch_id = $2",
+        COALESCE(sum(CASE WHEN d.status = 'failed' THEN 1 ELSE 0 END), 0), \
+        COALESCE(sum(CASE WHEN d.chunk_count > 0 THEN d.size ELSE 0 END), 0)) AS counts, \
+        COALESCE(sum(CASE WHEN d.status = 'failed' AND d.error ->> 'code' = 'cancelled' THEN 1 ELSE 0 END), 0) \
+        AS cancelled FROM documents d WHERE d.tenant_id = $1 AND d.batch_id = $2",
 };
+/// The same of collections, from indexes alone.
 const COUNTS: Sql = Sql::Each {
     sqlite: "SELECT c.id, (SELECT json_array(COALESCE(sum(CASE WHEN d.status IN ('pending', 'processing') THEN 1 ELSE 0 END), 0), \
         COALESCE(sum(CASE WHEN d.status = 'ready' THEN 1 ELSE 0 END), 0), \
-        COALESCE(sum(CASE WHEN d.status = 'failed' AND COALESCE(d.error ->> 'code', '') <> 'cancelled' THEN 1 ELSE 0 END), 0), \
-        COALESCE(sum(CASE WHEN d.status = 'failed' AND d.error ->> 'code' = 'cancelled' THEN 1 ELSE 0 END), 0), \
+        COALESCE(sum(CASE WHEN d.status = 'failed' THEN 1 ELSE 0 END), 0), \
         COALESCE(sum(CASE WHEN d.chunk_count > 0 THEN d.size ELSE 0 END), 0)) \
-        FROM documents d WHERE d.tenant_id = $1 AND d.collection_id = c.id) AS counts FROM collections c \
+        FROM documents d WHERE d.tenant_id = $1 AND d.collection_id = c.id) AS counts, \
+        (SELECT count(*) FROM documents d WHERE d.tenant_id = $1 AND d.collection_id = c.id AND d.status = 'failed' \
+        AND d.error ->> 'code' = 'cancelled') AS cancelled FROM collections c \
         WHERE c.tenant_id = $1 AND c.id IN (SELECT unhex(value) FROM json_each($4)) AND (c.workspace_id IS NULL AND c.user_id IN ($2, $3) OR (SELECT a.role FROM workspace_access a \
         WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL)",
     postgres: "SELECT c.id, (SELECT jsonb_build_array(COALESCE(sum(CASE WHEN d.status IN ('pending', 'processing') THEN 1 ELSE 0 END), 0), \
         COALESCE(sum(CASE WHEN d.status = 'ready' THEN 1 ELSE 0 END), 0), \
-        COALESCE(sum(CASE WHEN d.status = 'failed' AND COALESCE(d.error ->> 'code', '') <> 'cancelled' THEN 1 ELSE 0 END), 0), \
-        COALESCE(sum(CASE WHEN d.status = 'failed' AND d.error ->> 'code' = 'cancelled' THEN 1 ELSE 0 END), 0), \
+        COALESCE(sum(CASE WHEN d.status = 'failed' THEN 1 ELSE 0 END), 0), \
         COALESCE(sum(CASE WHEN d.chunk_count > 0 THEN d.size ELSE 0 END), 0)) \
-        FROM documents d WHERE d.tenant_id = $1 AND d.collection_id = c.id) AS counts FROM collections c \
+        FROM documents d WHERE d.tenant_id = $1 AND d.collection_id = c.id) AS counts, \
+        (SELECT count(*) FROM documents d WHERE d.tenant_id = $1 AND d.collection_id = c.id AND d.status = 'failed' \
+        AND d.error ->> 'code' = 'cancelled') AS cancelled FROM collections c \
         WHERE c.tenant_id = $1 AND c.id = ANY($4) AND (c.workspace_id IS NULL AND c.user_id IN ($2, $3) OR (SELECT a.role FROM workspace_access a \
         WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL)",
 };
+/// Only while something of it is open: what is over stays what it is.
 const CANCEL_BATCH: Sql = Sql::Same(
     "UPDATE file_batches SET is_cancelled = true WHERE tenant_id = $1 AND id = $4 AND collection_id = $3 \
-     AND (SELECT c.user_id FROM collections c WHERE c.tenant_id = $1 AND c.id = $3) = $2",
+     AND (SELECT c.user_id FROM collections c WHERE c.tenant_id = $1 AND c.id = $3) = $2 \
+     AND EXISTS (SELECT 1 FROM documents d WHERE d.tenant_id = $1 AND d.batch_id = $4 \
+        AND d.status IN ('pending', 'processing'))",
 );
 /// What has not begun; it has no vectors yet but those of a version before.
 const CANCEL_WAITING: Sql = Sql::Same(
@@ -284,10 +294,10 @@ impl AttachmentStore for SqlStore {
         reason: &DocumentError,
         now: Timestamp,
     ) -> Result<FileBatch> {
-        let cancel = CANCEL_BATCH.scoped(scope).bind(collection).bind(id).expect_touched(1);
+        ownership::check_collection(self, scope, collection).await?;
+        let cancel = CANCEL_BATCH.scoped(scope).bind(collection).bind(id);
         let documents = CANCEL_WAITING.scoped(scope).bind(id).bind(json(reason)?).bind(now);
-        let cancelled = self.database.transaction([cancel, documents]).await;
-        cancelled.map_err(|error| error.on_row_count(|| Error::missing("file batch", id)))?;
+        self.database.transaction([cancel, documents]).await?;
         batch(self, scope, collection, id).await
     }
 
@@ -306,6 +316,8 @@ async fn attach(store: &SqlStore, scope: &Scope, attachments: &Attachments) -> R
     let Attachments { collection, file_owner, batch, files, quotas, now } = attachments;
     let quotas = quotas.of_owner(scope);
     let mut statements: Vec<Statement> = quota::before(scope, &quotas).into_iter().collect();
+    let ids: Vec<Uuid> = files.iter().map(|(_, new)| new.file.0).collect();
+    statements.push(LOCK_FILES.bind(scope.tenant).bind(*file_owner).bind(ids));
     if let Some(batch) = batch {
         let create = CREATE_BATCH.scoped(scope).bind(*collection).bind(*batch).bind(*now);
         statements.push(create.expect_touched(1));
@@ -366,6 +378,13 @@ async fn batch(
 
 /// What a row counts.
 fn counts(row: &Row) -> Result<AttachmentCounts> {
-    let [in_progress, completed, failed, cancelled, bytes] = row.json::<[u64; 5]>("counts")?;
-    Ok(AttachmentCounts { in_progress, completed, failed, cancelled, bytes })
+    let [in_progress, completed, failed, bytes] = row.json::<[u64; 4]>("counts")?;
+    let cancelled: u64 = row.get("cancelled")?;
+    Ok(AttachmentCounts {
+        in_progress,
+        completed,
+        failed: failed.saturating_sub(cancelled),
+        cancelled,
+        bytes,
+    })
 }

@@ -84,9 +84,10 @@ pub(super) async fn give_up(store: &SqlStore, scope: &Scope, blob: BlobId) -> Re
     Ok(())
 }
 
-/// Takes the bytes of an upload off the list.
+/// Takes the bytes of an upload off the list. It undoes the transaction if they are not on it: they
+/// were given up, and are gone.
 pub(crate) fn end_upload(blob: Blob) -> Statement {
-    END_UPLOAD.bind(blob.tenant).bind(blob.id)
+    END_UPLOAD.bind(blob.tenant).bind(blob.id).expect_touched(1)
 }
 
 /// Puts the bytes on the list that the document of a source had before.

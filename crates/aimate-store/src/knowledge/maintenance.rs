@@ -15,17 +15,19 @@ use crate::{Kind, SqlStore};
 /// Blobs of one statement.
 const AT_ONCE: usize = 10_000;
 
-/// The places, from 1, of those of the blobs given that no document and no file refers to, and
+/// The places, from 1, of those of the blobs given that no document, no file and no part of an upload refers to, and
 /// that are on no list.
 const UNREFERENCED: Sql = Sql::Each {
     sqlite: "SELECT b.place FROM (SELECT unhex(value ->> 0) AS tenant_id, unhex(value ->> 1) AS id, \
         key + 1 AS place FROM json_each($1)) AS b \
         WHERE NOT EXISTS (SELECT 1 FROM documents d WHERE d.tenant_id = b.tenant_id AND d.blob_id = b.id) \
         AND NOT EXISTS (SELECT 1 FROM files f WHERE f.tenant_id = b.tenant_id AND f.blob_id = b.id) \
+        AND NOT EXISTS (SELECT 1 FROM upload_parts p WHERE p.tenant_id = b.tenant_id AND p.blob_id = b.id) \
         AND NOT EXISTS (SELECT 1 FROM loose_blobs l WHERE l.tenant_id = b.tenant_id AND l.id = b.id)",
     postgres: "SELECT b.place FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS b (tenant_id, id, place) \
         WHERE NOT EXISTS (SELECT 1 FROM documents d WHERE d.tenant_id = b.tenant_id AND d.blob_id = b.id) \
         AND NOT EXISTS (SELECT 1 FROM files f WHERE f.tenant_id = b.tenant_id AND f.blob_id = b.id) \
+        AND NOT EXISTS (SELECT 1 FROM upload_parts p WHERE p.tenant_id = b.tenant_id AND p.blob_id = b.id) \
         AND NOT EXISTS (SELECT 1 FROM loose_blobs l WHERE l.tenant_id = b.tenant_id AND l.id = b.id)",
 };
 /// Of documents that have bytes of their own, and of files.
@@ -54,7 +56,19 @@ struct Check {
 }
 
 /// In the order in which they are repaired: one may bring another to light.
-const CHECKS: [Check; 7] = [
+const CHECKS: [Check; 8] = [
+    Check {
+        found: "documents were attached from a file that is not there",
+        count: Sql::Same(
+            "SELECT count(*) AS orphans FROM documents AS o WHERE o.file_id IS NOT NULL \
+             AND NOT EXISTS (SELECT 1 FROM files f WHERE f.tenant_id = o.tenant_id AND f.id = o.file_id)",
+        ),
+        repaired: "their bytes are looked for as their own from now on",
+        repair: Sql::Same(
+            "UPDATE documents AS o SET file_id = NULL WHERE o.file_id IS NOT NULL \
+             AND NOT EXISTS (SELECT 1 FROM files f WHERE f.tenant_id = o.tenant_id AND f.id = o.file_id)",
+        ),
+    },
     Check {
         found: "vectors belong to no chunk and to no document that is being read",
         count: Sql::Same(

@@ -6,7 +6,9 @@
 use std::time::Duration;
 
 use aimate_core::knowledge::{Blob, ClaimedDocument, EmbeddingSpace, IngestQueue};
-use aimate_core::{DocumentId, FileId, Result, Role, Scope, SpaceId, TenantId, Timestamp, WorkerId};
+use aimate_core::{
+    DocumentId, FileId, Result, Role, Scope, SpaceId, TenantId, Timestamp, UploadId, WorkerId,
+};
 use async_trait::async_trait;
 use uuid::Uuid;
 
@@ -46,6 +48,23 @@ const CLAIM: Sql = Sql::Each {
 };
 const EXPIRED_FILES: Sql =
     Sql::Same("SELECT tenant_id, user_id, id FROM files WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2");
+/// What the tenant has of a user who is gone, once it is in no collection any more: nobody could
+/// delete it.
+const FILES_OF_NOBODY: Sql = Sql::Each {
+    sqlite: "SELECT f.tenant_id, f.user_id, f.id FROM files f \
+        WHERE f.user_id = X'00000000000000000000000000000000' \
+        AND NOT EXISTS (SELECT 1 FROM documents d WHERE d.tenant_id = f.tenant_id AND d.file_id = f.id) LIMIT $1",
+    postgres: "SELECT f.tenant_id, f.user_id, f.id FROM files f \
+        WHERE f.user_id = '00000000-0000-0000-0000-000000000000' \
+        AND NOT EXISTS (SELECT 1 FROM documents d WHERE d.tenant_id = f.tenant_id AND d.file_id = f.id) LIMIT $1",
+};
+const EXPIRED_UPLOADS: Sql = Sql::Same(
+    "SELECT tenant_id, user_id, id FROM uploads WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2",
+);
+const CLEAR_BATCHES: Sql = Sql::Same(
+    "DELETE FROM file_batches WHERE created_at < $1 AND NOT EXISTS (SELECT 1 FROM documents d \
+     WHERE d.tenant_id = file_batches.tenant_id AND d.batch_id = file_batches.id)",
+);
 /// Gives a space that is to be built to worker `$1`, which builds none: one that it is
 /// said to build is one whose claim was not confirmed.
 const CLAIM_SPACE: Sql = Sql::Each {
@@ -125,11 +144,31 @@ impl IngestQueue for SqlStore {
     }
 
     async fn expired_files(&self, now: Timestamp, limit: u32) -> Result<Vec<(Scope, FileId)>> {
-        let rows = self.database.read(EXPIRED_FILES.bind(now).bind(limit)).await?;
+        let of_time = EXPIRED_FILES.bind(now).bind(limit);
+        let [mut rows, unused] = self.database.read_each([of_time, FILES_OF_NOBODY.bind(limit)]).await?;
+        rows.extend(unused);
+        let mut expired = each(&rows, |row| {
+            let (tenant, user) = (row.get("tenant_id")?, row.get("user_id")?);
+            Ok((Scope { tenant, user, role: Role::User }, row.get("id")?))
+        })?;
+        // One of nobody's may have expired, too.
+        expired.sort_by_key(|(scope, id): &(Scope, FileId)| (scope.tenant, *id));
+        expired.dedup_by_key(|(scope, id)| (scope.tenant, *id));
+        expired.truncate(limit as usize);
+        Ok(expired)
+    }
+
+    async fn expired_uploads(&self, now: Timestamp, limit: u32) -> Result<Vec<(Scope, UploadId)>> {
+        let rows = self.database.read(EXPIRED_UPLOADS.bind(now).bind(limit)).await?;
         each(&rows, |row| {
             let (tenant, user) = (row.get("tenant_id")?, row.get("user_id")?);
             Ok((Scope { tenant, user, role: Role::User }, row.get("id")?))
         })
+    }
+
+    async fn clear_batches(&self, before: Timestamp) -> Result<()> {
+        self.database.execute(CLEAR_BATCHES.bind(before)).await?;
+        Ok(())
     }
 
     async fn forget_removed(&self, blobs: &[Blob]) -> Result<()> {

@@ -108,6 +108,8 @@ impl<'s> Fixture<'s> {
                 source: Some(number.to_string()),
                 ..document(self.collection, parity)
             };
+            let (blob, worker) = (new.blob_id, self.world.worker);
+            self.stores.documents.begin_upload(&self.me, self.collection, blob, worker).await.unwrap();
             self.stores.documents.add(&self.me, &new, &StorageQuotas::default()).await.unwrap();
         }
         loop {

@@ -1,5 +1,6 @@
 //! Attaching files to collections.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -88,14 +89,19 @@ impl Knowledge {
         self.use_collections(&[collection]).await?;
         let now = inner.sources.now();
         let mut once: Vec<NewAttachment> = Vec::with_capacity(files.len());
-        let mut known = std::collections::HashSet::new();
+        let mut known = HashSet::new();
         for new in files {
             new.check()?;
             if known.insert(new.file) {
-                // Says which, if one is not there.
-                inner.stores.files.get(&self.scope, new.file, now).await?;
                 once.push(new);
             }
+        }
+        // Says which, if one is not there.
+        let ids: Vec<FileId> = once.iter().map(|new| new.file).collect();
+        let found = inner.stores.files.get_many(&self.scope, &ids, now).await?;
+        let found: HashSet<FileId> = found.iter().map(|file| file.id).collect();
+        if let Some(missing) = ids.iter().find(|id| !found.contains(id)) {
+            return Err(Error::missing("file", missing));
         }
         // Who attaches the same ones at once locks them in the same order.
         once.sort_by_key(|new| new.file);

@@ -158,6 +158,7 @@ impl Engine {
         self.until_stopped(async move {
             loop {
                 engine.delete_expired_files().await;
+                engine.delete_expired_uploads().await;
                 engine.remove_loose_bytes().await;
                 tokio::select! {
                     () = engine.inner.knowledge.bytes.loose.notified() => {}

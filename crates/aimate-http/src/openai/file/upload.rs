@@ -4,26 +4,17 @@ use std::time::Duration;
 
 use aimate_core::engine::{Files, MAX_BYTES, UploadedBytes};
 use aimate_core::file::{File, NewFile};
-use aimate_core::knowledge::ByteStream;
 use aimate_core::{Error, MediaType};
 use axum::extract::Request;
-use futures_util::stream::{self, StreamExt as _};
-use http::StatusCode;
-use http::header::EXPECT;
 use utoipa::ToSchema;
 
+use super::super::form::{self, FormReader};
 use crate::app::App;
-use crate::error::{Failure, Result};
-use crate::json;
-use crate::knowledge::multipart::{Multipart, Pace, PartHead, boundary};
-use crate::options::Options;
+use crate::error::Result;
+use crate::knowledge::multipart::{Multipart, PartHead};
 
 /// Maximum bytes of a part that is not the file.
 const MAX_TEXT: usize = 1_024;
-/// Maximum bytes of a body besides its file.
-const MAX_OVERHEAD: u64 = 1_024 * 1_024;
-/// Parts at most.
-const MAX_PARTS: usize = 20;
 /// The part with the file.
 const FILE: &str = "file";
 
@@ -56,58 +47,38 @@ struct Described {
 
 /// Stores the file of a form.
 pub(super) async fn store(app: &App, files: &Files, request: Request) -> Result<File> {
-    let boundary = boundary(request.headers());
-    let length = json::content_length(request.headers()).unwrap_or(0);
-    // A client that sent `Expect: 100-continue` sends nothing before the body is read, so a
-    // refusal needs no draining then.
-    let mut is_sending = !request.headers().contains_key(EXPECT);
-    let mut body = request.into_body();
-    let outcome = match boundary {
-        Err(error) => Err(error.into()),
-        Ok(None) => Err(Error::field("Content-Type", "must be `multipart/form-data`").into()),
-        Ok(Some(_)) if length > MAX_BYTES + MAX_OVERHEAD => Err(too_large()),
-        Ok(Some(boundary)) => {
-            is_sending = true;
-            let Options { body_timeout, min_upload_rate, .. } = app.options;
-            let pace = Pace { piece: body_timeout, rate: min_upload_rate };
-            let mut form = Multipart::new(&mut body, &boundary, pace);
-            let read = read(files, &mut form).await;
-            match read {
-                Err(error) if form.has_timed_out() => {
-                    Err(Failure::with_status(error, StatusCode::REQUEST_TIMEOUT))
-                }
-                read => read.map_err(Failure::from),
-            }
-        }
-    };
-    if is_sending {
-        json::drain(&mut body).await;
-    }
-    let (new, uploaded) = outcome?;
+    let (new, uploaded) = form::read(app, request, MAX_BYTES, FileReader(files)).await?;
     app.begin_work()?;
     Ok(files.finish(new, uploaded).await?)
 }
 
-fn too_large() -> Failure {
-    Error::too_large(format!("the file is larger than the maximum of {MAX_BYTES} bytes")).into()
+/// Reads a form with a file.
+struct FileReader<'f>(&'f Files);
+
+impl FormReader for FileReader<'_> {
+    type Output = (NewFile, UploadedBytes);
+
+    async fn read(self, form: &mut Multipart<'_>) -> aimate_core::Result<Self::Output> {
+        read(self.0, form).await
+    }
 }
 
 /// Reads the whole form; its file goes on as it comes.
-async fn read(files: &Files, form: &mut Multipart<'_>) -> aimate_core::Result<(NewFile, UploadedBytes)> {
+async fn read(files: &Files, body: &mut Multipart<'_>) -> aimate_core::Result<(NewFile, UploadedBytes)> {
     let mut described = Described::default();
     let mut uploaded = None;
     let mut parts = 0;
-    while let Some(part) = form.next().await? {
+    while let Some(part) = body.next().await? {
         parts += 1;
-        if parts > MAX_PARTS {
-            return Err(Error::invalid(format!("the form has more than {MAX_PARTS} parts")));
+        if parts > form::MAX_PARTS {
+            return Err(Error::invalid(format!("the form has more than {} parts", form::MAX_PARTS)));
         }
         let field = part.name.as_str();
         let text = match field {
             FILE if uploaded.is_some() => return Err(Error::field(FILE, "is sent twice")),
             FILE => {
                 described.take(&part);
-                uploaded = Some(files.upload(bytes(form)).await?);
+                uploaded = Some(files.upload(form::content(body)).await?);
                 continue;
             }
             "purpose" => &mut described.purpose,
@@ -116,7 +87,7 @@ async fn read(files: &Files, form: &mut Multipart<'_>) -> aimate_core::Result<(N
             // What aiMate does not know, OpenAI's clients may.
             _ => continue,
         };
-        *text = Some(form.text(field, MAX_TEXT).await?);
+        *text = Some(body.text(field, MAX_TEXT).await?);
     }
     let missing = || Error::field(FILE, "is missing; send the file as a part of this name");
     Ok((described.into_new()?, uploaded.ok_or_else(missing)?))
@@ -160,13 +131,4 @@ fn seconds_of(text: &str) -> aimate_core::Result<u64> {
     text.trim().parse().map_err(|_| {
         Error::field("expires_after[seconds]", "must be a whole number of seconds, 3600 to 2592000")
     })
-}
-
-/// The content of the part that is read.
-fn bytes<'a>(form: &'a mut Multipart<'_>) -> ByteStream<'a> {
-    let pieces = stream::unfold(form, |form| async move {
-        let piece = form.piece().await.transpose()?;
-        Some((piece, form))
-    });
-    pieces.boxed()
 }

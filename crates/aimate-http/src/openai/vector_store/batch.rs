@@ -12,7 +12,7 @@ use super::super::cursor_list::{CursorList, CursorQuery};
 use super::super::wire_id::{self, about};
 use super::file::{RULES, StatusQuery, StoreFileBody, VectorStoreFile, polled};
 use super::strategy::ChunkingStrategy;
-use super::{FileCounts, STORE, found, usable, wait};
+use super::{FileCounts, STORE, files_are_there, found, usable, wait};
 use crate::app::App;
 use crate::error::Result;
 use crate::json::Json;
@@ -124,15 +124,11 @@ pub(crate) async fn create(
     let knowledge = app.engine.knowledge(&scope);
     let collection = usable(&app, &knowledge, &store).await?;
     let (attributes, strategy) = (body.attributes.take(), body.chunking_strategy);
-    let files = app.engine.files(&scope);
-    let mut new = Vec::new();
-    for file in body.files()? {
-        let id = file.file_id().to_owned();
-        let attachment = file.attachment(attributes.as_ref(), strategy)?;
-        // Says which, if one is not there.
-        files.get(attachment.file).await.map_err(|error| about(error, "file", &id))?;
-        new.push(attachment);
-    }
+    let files = body.files()?;
+    let named: Vec<String> = files.iter().map(|file| file.file_id().to_owned()).collect();
+    let new = files.into_iter().map(|file| file.attachment(attributes.as_ref(), strategy));
+    let new = new.collect::<Result<Vec<_>>>()?;
+    files_are_there(&app, &scope, named.iter().map(String::as_str), &new).await?;
     let batch = knowledge.attach_batch(collection.id, new).await;
     let batch = batch.map_err(|error| about(error, "vector store", &store))?;
     wait(&app, &scope, &batch).await?;

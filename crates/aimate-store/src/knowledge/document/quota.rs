@@ -10,14 +10,15 @@ use crate::value::count;
 /// One new document of a tenant after the other, so that each sees those before it.
 const LOCK: Sql = Sql::Postgres("SELECT tenant_id FROM tenants WHERE tenant_id = $1 FOR NO KEY UPDATE");
 /// A row if the user `$2` keeps at most `$3` documents and files, and `$4` bytes of them. A
-/// document that was attached from a file has no bytes of its own.
+/// document that was attached from a file has no bytes of its own; parts of uploads are bytes.
 const USER_FITS: Sql = Sql::Same(
     "SELECT t.tenant_id FROM tenants t WHERE t.tenant_id = $1 \
      AND (SELECT count(*) FROM documents d WHERE d.tenant_id = $1 AND d.user_id = $2) \
      + (SELECT count(*) FROM files f WHERE f.tenant_id = $1 AND f.user_id = $2) <= $3 \
      AND (SELECT COALESCE(sum(d.size), 0) FROM documents d \
         WHERE d.tenant_id = $1 AND d.user_id = $2 AND d.file_id IS NULL) \
-     + (SELECT COALESCE(sum(f.size), 0) FROM files f WHERE f.tenant_id = $1 AND f.user_id = $2) <= $4",
+     + (SELECT COALESCE(sum(f.size), 0) FROM files f WHERE f.tenant_id = $1 AND f.user_id = $2) \
+     + (SELECT COALESCE(sum(p.size), 0) FROM upload_parts p WHERE p.tenant_id = $1 AND p.user_id = $2) <= $4",
 );
 /// The same of the tenant, `$2` and `$3`.
 const TENANT_FITS: Sql = Sql::Same(
@@ -26,14 +27,16 @@ const TENANT_FITS: Sql = Sql::Same(
      + (SELECT count(*) FROM files f WHERE f.tenant_id = $1) <= $2 \
      AND (SELECT COALESCE(sum(d.size), 0) FROM documents d \
         WHERE d.tenant_id = $1 AND d.file_id IS NULL) \
-     + (SELECT COALESCE(sum(f.size), 0) FROM files f WHERE f.tenant_id = $1) <= $3",
+     + (SELECT COALESCE(sum(f.size), 0) FROM files f WHERE f.tenant_id = $1) \
+     + (SELECT COALESCE(sum(p.size), 0) FROM upload_parts p WHERE p.tenant_id = $1) <= $3",
 );
 const OF_USER: Sql = Sql::Same(
     "SELECT (SELECT count(*) FROM documents d WHERE d.tenant_id = $1 AND d.user_id = $2) \
      + (SELECT count(*) FROM files f WHERE f.tenant_id = $1 AND f.user_id = $2) AS document_count, \
      CAST((SELECT COALESCE(sum(d.size), 0) FROM documents d \
         WHERE d.tenant_id = $1 AND d.user_id = $2 AND d.file_id IS NULL) \
-     + (SELECT COALESCE(sum(f.size), 0) FROM files f WHERE f.tenant_id = $1 AND f.user_id = $2) AS bigint) \
+     + (SELECT COALESCE(sum(f.size), 0) FROM files f WHERE f.tenant_id = $1 AND f.user_id = $2) \
+     + (SELECT COALESCE(sum(p.size), 0) FROM upload_parts p WHERE p.tenant_id = $1 AND p.user_id = $2) AS bigint) \
      AS byte_count",
 );
 const OF_TENANT: Sql = Sql::Same(
@@ -41,7 +44,8 @@ const OF_TENANT: Sql = Sql::Same(
      + (SELECT count(*) FROM files f WHERE f.tenant_id = $1) AS document_count, \
      CAST((SELECT COALESCE(sum(d.size), 0) FROM documents d \
         WHERE d.tenant_id = $1 AND d.file_id IS NULL) \
-     + (SELECT COALESCE(sum(f.size), 0) FROM files f WHERE f.tenant_id = $1) AS bigint) AS byte_count",
+     + (SELECT COALESCE(sum(f.size), 0) FROM files f WHERE f.tenant_id = $1) \
+     + (SELECT COALESCE(sum(p.size), 0) FROM upload_parts p WHERE p.tenant_id = $1) AS bigint) AS byte_count",
 );
 
 /// What comes before a document is stored; nothing without a quota.
