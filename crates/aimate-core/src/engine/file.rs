@@ -204,7 +204,7 @@ impl Engine {
                     Err(error) if error.kind() == ErrorKind::NotFound => gone += 1,
                     // One that cannot be deleted keeps no other.
                     Err(error) => {
-                        tracing::warn!(%error, %file, "deleting an expired file failed; trying again")
+                        tracing::warn!(%error, %file, "deleting an expired file failed; trying again");
                     }
                 }
             }

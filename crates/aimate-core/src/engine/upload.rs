@@ -266,7 +266,7 @@ impl Engine {
                     Err(error) if error.kind() == ErrorKind::NotFound => gone += 1,
                     // One that cannot be deleted keeps no other.
                     Err(error) => {
-                        tracing::warn!(%error, %upload, "deleting an expired upload failed; trying again")
+                        tracing::warn!(%error, %upload, "deleting an expired upload failed; trying again");
                     }
                 }
             }
