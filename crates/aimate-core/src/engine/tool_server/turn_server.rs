@@ -60,7 +60,7 @@ impl ToolServers {
             offered.policy = wanted.policy_of(&tool.name).unwrap_or(offered.policy);
             (offered.policy != ToolPolicy::Deny).then(|| (tool.clone(), offered))
         });
-        Ok(OfferedServer::new(server.name.clone(), tools.collect(), joined(problems)))
+        Ok(OfferedServer::new(server.name.clone(), tools.collect(), joined(&problems)))
     }
 
     async fn brought(&self, wanted: TurnToolServer, url: &str) -> Result<OfferedServer> {
@@ -107,11 +107,11 @@ impl ToolServers {
             kept.push(tool);
         }
         let tools = kept.into_iter().zip(offered).collect();
-        Ok(OfferedServer::new(wanted.name, tools, joined(problems)))
+        Ok(OfferedServer::new(wanted.name, tools, joined(&problems)))
     }
 }
 
-fn joined(problems: Vec<String>) -> Option<String> {
+fn joined(problems: &[String]) -> Option<String> {
     (!problems.is_empty()).then(|| problems.join("; "))
 }
 
