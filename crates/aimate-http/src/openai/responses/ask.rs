@@ -68,7 +68,7 @@ impl Asked {
             search.check(app)?;
         }
         let conversation = follows.map(|followed| followed.conversation);
-        let approvals = approval::read(app, scope, &parsed.items, conversation).await?;
+        let approvals = Box::pin(approval::read(app, scope, &parsed.items, conversation)).await?;
         let opened = sealed::opened(app, scope, &parsed.items).await?;
         let mut messages = input::messages(&parsed.items, &opened)?;
         match stored_prompt {
@@ -93,7 +93,7 @@ impl Asked {
     /// # Errors
     /// `NotFound`, naming a vector store that is not there; `Invalid`, naming a tool server.
     pub(super) async fn search(&mut self, app: &App, scope: &Scope) -> Result<()> {
-        self.list_tools(app, scope).await?;
+        Box::pin(self.list_tools(app, scope)).await?;
         let Some(search) = &self.parsed.search else { return Ok(()) };
         let last = self.messages.iter().rev().find(|message| message.role == MessageRole::User);
         let query = last.and_then(|message| AnswerSearch::query(&text_of(&message.content)));

@@ -113,9 +113,9 @@ pub(crate) async fn connect(State(app): State<App>, upgrade: Upgrade) -> Result<
                 looks: 0,
                 _seat: seat,
             };
-            app.sockets.serve(Box::pin(connection.serve())).await;
+            app.sockets.serve(connection.serve()).await;
         };
-        served.instrument(span)
+        Box::pin(served.instrument(span))
     }))
 }
 

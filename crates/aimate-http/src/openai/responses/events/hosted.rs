@@ -15,12 +15,12 @@ impl ResponseEvents {
     pub(super) fn lists(&mut self) {
         for (id, item) in list_items(&self.head.echo, self.message) {
             let begun = json!({
-                "id": id, "type": "mcp_list_tools", "server_label": item["server_label"], "tools": [],
+                "id": id, "type": "mcp_list_tools", "server_label": item.get("server_label"), "tools": [],
                 "error": null,
             });
             let index = self.add(&begun);
             self.place_event("response.mcp_list_tools.in_progress", &id, index);
-            let has_failed = !item["error"].is_null();
+            let has_failed = item.get("error").is_some_and(|error| !error.is_null());
             let end = if has_failed { "failed" } else { "completed" };
             self.place_event(&format!("response.mcp_list_tools.{end}"), &id, index);
             self.done(index, item);
