@@ -100,7 +100,7 @@ mod tests {
 
     use super::*;
 
-    fn passes(filter: Value) -> bool {
+    fn passes(filter: impl Into<Value>) -> bool {
         let metadata = json!({"year": 2026, "author": "Ada", "is_draft": false, "a.b": 1, "$id": 2});
         let subject = FilterSubject {
             metadata: metadata.as_object().unwrap(),
@@ -110,7 +110,7 @@ mod tests {
             source: None,
             media_type: "text/plain",
         };
-        let filter = read(&filter, "filters").unwrap();
+        let filter = read(&filter.into(), "filters").unwrap();
         filter.matches(&subject)
     }
 

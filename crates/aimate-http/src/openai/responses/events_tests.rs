@@ -47,13 +47,19 @@ fn passage(n: u32) -> Citation {
 }
 
 /// The frames of a response with this log, after the event that the client has.
-fn frames_of(echo: Echo, log: &[ChatEvent], parts: &[Part], state: State, after: Option<u64>) -> Vec<String> {
+fn frames_of(
+    echo: &Echo,
+    log: &[ChatEvent],
+    parts: &[Part],
+    state: State,
+    after: Option<u64>,
+) -> Vec<String> {
     let head = Head { id: id(1).into(), model: String::new(), echo: echo.clone() };
     let mut events = ResponseEvents::new(head, id(3).into(), Frames::new(Framing::Sse, after));
     log.iter().for_each(|event| events.apply(event));
     let found = events.found.clone();
     let last = Outcome {
-        output: output(&echo, id(3).into(), parts, &found, state.is_whole()),
+        output: output(echo, id(3).into(), parts, &found, state.is_whole()),
         usage: Some(TokenUsage { input_tokens: 7, output_tokens: 3, ..TokenUsage::default() }),
         ended_at: Some(1_000),
         state,
@@ -63,7 +69,7 @@ fn frames_of(echo: Echo, log: &[ChatEvent], parts: &[Part], state: State, after:
 }
 
 /// The events of a response, each checked for its frame and its number.
-fn events_of(echo: Echo, log: &[ChatEvent], parts: &[Part], state: State) -> Vec<Value> {
+fn events_of(echo: &Echo, log: &[ChatEvent], parts: &[Part], state: State) -> Vec<Value> {
     let mut frames = frames_of(echo, log, parts, state, None);
     assert_eq!(frames.pop().as_deref(), Some("data: [DONE]\n\n"));
     let events: Vec<Value> = frames
@@ -123,7 +129,7 @@ fn done(events: &[Value]) -> Vec<Value> {
 #[test]
 fn text_comes_in_the_order_that_clients_want() {
     let log = [started(), text("one "), text("two")];
-    let events = events_of(Echo::default(), &log, &[Part::text("one two")], State::Completed);
+    let events = events_of(&Echo::default(), &log, &[Part::text("one two")], State::Completed);
     assert_eq!(
         names(&events),
         [
@@ -163,7 +169,7 @@ fn text_comes_in_the_order_that_clients_want() {
 
 #[test]
 fn every_field_of_the_object_is_there() {
-    let events = events_of(Echo::default(), &[started()], &[], State::Completed);
+    let events = events_of(&Echo::default(), &[started()], &[], State::Completed);
     let required = [
         "id",
         "object",
@@ -213,7 +219,7 @@ fn every_field_of_the_object_is_there() {
 fn reasoning_is_an_item_before_the_text() {
     let log = [started(), reasoning("h"), reasoning("m"), text("a")];
     let parts = [Part::Reasoning { text: "hm".into(), details: None }, Part::text("a")];
-    let events = events_of(Echo::default(), &log, &parts, State::Completed);
+    let events = events_of(&Echo::default(), &log, &parts, State::Completed);
     assert_eq!(
         names(&events)[2..9],
         [
@@ -236,7 +242,7 @@ fn calls_of_functions_are_items_of_their_own() {
     let calls = [ToolCall::new("c1", "time", json!({"zone": "UTC"})), ToolCall::new("c2", "date", json!({}))];
     let log = [started(), text("I look."), called(calls[0].clone()), called(calls[1].clone())];
     let parts = [Part::text("I look."), Part::ToolCall(calls[0].clone()), Part::ToolCall(calls[1].clone())];
-    let events = events_of(Echo::default(), &log, &parts, State::Completed);
+    let events = events_of(&Echo::default(), &log, &parts, State::Completed);
     let function = [
         "output_item.added",
         "function_call_arguments.delta",
@@ -276,7 +282,7 @@ fn calls_that_the_server_makes_end_when_they_return() {
         Part::ToolResult(ToolResult::new("1", "found")),
         Part::text("Yes."),
     ];
-    let events = events_of(Echo::default(), &log, &parts, State::Completed);
+    let events = events_of(&Echo::default(), &log, &parts, State::Completed);
     let output = last(&events)["output"].as_array().unwrap();
     let mut ended = done(&events);
     ended.sort_by_key(|item| output.iter().position(|one| one["id"] == item["id"]));
@@ -298,7 +304,7 @@ fn search_is_the_first_item_and_its_sources_come_before_the_text_is_done() {
         [("In May [2].", vec![("2.txt", 7)]), ("In May.", vec![("1.txt", 7), ("2.txt", 7)])]
     {
         let log = [started(), ChatEvent::Retrieved { citations: found.clone() }, text(said)];
-        let events = events_of(echo.clone(), &log, &[Part::text(said)], State::Completed);
+        let events = events_of(&echo, &log, &[Part::text(said)], State::Completed);
         let names = names(&events);
         assert_eq!(
             names[2..7],
@@ -328,7 +334,7 @@ fn search_is_the_first_item_and_its_sources_come_before_the_text_is_done() {
 #[test]
 fn search_without_hits_is_an_item_too() {
     let echo = Echo { queries: Some(vec!["boiler".into()]), ..Echo::default() };
-    let events = events_of(echo, &[started(), text("No.")], &[Part::text("No.")], State::Completed);
+    let events = events_of(&echo, &[started(), text("No.")], &[Part::text("No.")], State::Completed);
     assert_eq!(last(&events)["output"], Value::from(done(&events)));
     assert_eq!(last(&events)["output"][0]["results"], Value::Null);
 }
@@ -338,7 +344,7 @@ fn answer_that_is_cut_off_is_incomplete_with_its_last_item() {
     let state = State::of_reason(Some(&FinishReason::Length));
     let log = [started(), reasoning("hm"), text("one tw")];
     let parts = [Part::Reasoning { text: "hm".into(), details: None }, Part::text("one tw")];
-    let events = events_of(Echo::default(), &log, &parts, state);
+    let events = events_of(&Echo::default(), &log, &parts, state);
     assert_eq!(events.last().unwrap()["type"], "response.incomplete");
     let last = last(&events);
     assert_eq!(last["incomplete_details"], json!({"reason": "max_output_tokens"}));
@@ -352,7 +358,7 @@ fn answer_that_is_cut_off_is_incomplete_with_its_last_item() {
 #[test]
 fn failure_keeps_what_was_said() {
     let state = State::failed(aimate_core::ErrorKind::Upstream, "the server broke off".into());
-    let events = events_of(Echo::default(), &[started(), text("one")], &[Part::text("one")], state);
+    let events = events_of(&Echo::default(), &[started(), text("one")], &[Part::text("one")], state);
     assert_eq!(events.last().unwrap()["type"], "response.failed");
     let last = last(&events);
     assert_eq!(last["error"], json!({"code": "server_error", "message": "the server broke off"}));
@@ -364,7 +370,7 @@ fn failure_keeps_what_was_said() {
 #[test]
 fn cancelled_response_ends_with_an_event_that_clients_know() {
     let events =
-        events_of(Echo::default(), &[started(), text("one")], &[Part::text("one")], State::Cancelled);
+        events_of(&Echo::default(), &[started(), text("one")], &[Part::text("one")], State::Cancelled);
     assert_eq!(events.last().unwrap()["type"], "response.incomplete");
     assert_eq!(last(&events)["status"], "cancelled");
     assert_eq!(last(&events)["incomplete_details"], Value::Null);
@@ -374,7 +380,7 @@ fn cancelled_response_ends_with_an_event_that_clients_know() {
 fn background_begins_queued() {
     let mut echo = Echo::default();
     echo.set("background", true);
-    let events = events_of(echo, &[started(), text("a")], &[Part::text("a")], State::Completed);
+    let events = events_of(&echo, &[started(), text("a")], &[Part::text("a")], State::Completed);
     assert_eq!(names(&events)[..3], ["created", "queued", "in_progress"]);
     assert_eq!(events[0]["response"]["status"], "queued");
     assert_eq!(events[2]["response"]["status"], "in_progress");
@@ -384,7 +390,7 @@ fn background_begins_queued() {
 fn text_that_was_reasoning_is_reasoning_in_the_end() {
     let log = [started(), text("so "), text("it is"), ChatEvent::TextWasReasoning, text("Yes.")];
     let parts = [Part::Reasoning { text: "so it is".into(), details: None }, Part::text("Yes.")];
-    let events = events_of(Echo::default(), &log, &parts, State::Completed);
+    let events = events_of(&Echo::default(), &log, &parts, State::Completed);
     let ended = done(&events);
     assert_eq!(ended.len(), 2, "what was sent stays sent");
     assert_eq!(last(&events)["output"][1], ended[1], "the answer has one id");
@@ -410,9 +416,9 @@ fn what_is_not_stored_ends_with_what_was_sent() {
 #[test]
 fn replay_is_the_first_telling_from_any_number() {
     let log = [started(), reasoning("hm"), text("one "), called(own_call("1")), text("two")];
-    let all = frames_of(Echo::default(), &log, &[], State::Completed, None);
+    let all = frames_of(&Echo::default(), &log, &[], State::Completed, None);
     for after in 0..all.len() - 1 {
-        let rest = frames_of(Echo::default(), &log, &[], State::Completed, Some(after as u64));
+        let rest = frames_of(&Echo::default(), &log, &[], State::Completed, Some(after as u64));
         assert_eq!(rest, all[after + 1..], "after {after}");
     }
 }
@@ -422,7 +428,7 @@ fn parts_that_nobody_sees_are_no_items() {
     let hidden = || Part::Reasoning { text: String::new(), details: Some(json!([1])) };
     let parts = [hidden(), Part::text("a"), hidden(), Part::text("b")];
     let log = [started(), text("a"), text("b")];
-    let events = events_of(Echo::default(), &log, &parts, State::Completed);
+    let events = events_of(&Echo::default(), &log, &parts, State::Completed);
     assert_eq!(last(&events)["output"], Value::from(done(&events)));
 }
 
@@ -439,7 +445,7 @@ fn parts_that_were_taken_out_keep_their_places() {
     ];
     let log =
         [started(), text("a"), text(""), called(call()), ChatEvent::Extra { fields: extra() }, text("b")];
-    let events = events_of(Echo::default(), &log, &parts, State::Completed);
+    let events = events_of(&Echo::default(), &log, &parts, State::Completed);
     assert_eq!(last(&events)["output"], Value::from(done(&events)));
     assert_eq!(done(&events).len(), 3);
 }

@@ -38,7 +38,8 @@ pub(super) async fn resolve(app: &App, scope: &Scope, items: &mut [Value]) -> Re
                 let kind = part.get("type").and_then(Value::as_str);
                 let has_file = text_of(part, "file_id").is_some() && text_of(part, "image_url").is_none();
                 let is_file = kind == Some("input_file");
-                if !is_file && !(kind == Some("input_image") && has_file) {
+                let is_picture = kind == Some("input_image") && has_file;
+                if !is_file && !is_picture {
                     continue;
                 }
                 count += 1;
