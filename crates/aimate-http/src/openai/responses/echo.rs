@@ -8,7 +8,6 @@ use aimate_core::message::Citation;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::mcp::MAX_LISTED;
 use crate::error::Result;
 use crate::openai::include::SEARCH_RESULTS;
 use crate::openai::item::file_id;
@@ -20,6 +19,9 @@ const STORED: &str = "response";
 const MAX_BYTES: usize = 240 * 1024;
 /// Bytes of them that are kept for what a search was about and what it found.
 const FOUND_BYTES: usize = 80 * 1024;
+/// Bytes of a list of tools that are kept with a response: of more, the schemas of the last ones are
+/// left out.
+pub(super) const MAX_LISTED: usize = 96 * 1024;
 
 /// What of a request its response repeats, and what the response is made with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

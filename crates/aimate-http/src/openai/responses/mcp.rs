@@ -12,7 +12,7 @@ use http::Uri;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::echo::{Echo, ListedTools};
+use super::echo::{Echo, ListedTools, MAX_LISTED};
 use crate::app::App;
 use crate::error::{Failure, Result};
 use crate::json;
@@ -25,9 +25,6 @@ const MAX_NAMES: (usize, usize) = (1_000, 200);
 const MAX_LABEL: usize = 200;
 /// Tools that are listed in a response at most: as many as a turn offers.
 const MAX_TOOLS: usize = 256;
-/// Bytes of a list of tools that are kept with a response: of more, the schemas of the last ones are
-/// left out.
-pub(super) const MAX_LISTED: usize = 96 * 1024;
 
 /// The tool as a request has it. What may be a secret is read by hand: an error of it must not quote
 /// it.
