@@ -163,7 +163,7 @@ fn choice_of_tools_is_enforced() {
         (json!("some"), "tool_choice"),
         (json!({"type": "function", "name": "year"}), "tool_choice.name"),
         (json!({"type": "function"}), "tool_choice.name"),
-        (json!({"type": "mcp", "server_label": "x"}), "tool_choice.type"),
+        (json!({"type": "mcp", "server_label": "x"}), "tool_choice.server_label"),
         (json!({"type": "allowed_tools", "mode": "auto", "tools": []}), "tool_choice.tools"),
         (
             json!({"type": "allowed_tools", "mode": "x", "tools": [{"type": "file_search"}]}),
