@@ -19,6 +19,7 @@ __all__ = [
     "Budget",
     "BudgetPeriod",
     "BudgetSubject",
+    "CallApproval",
     "Capability",
     "ChatEvent",
     "Chunk",
@@ -109,6 +110,7 @@ __all__ = [
     "TextPart",
     "TextToolContent",
     "TextWasReasoningEvent",
+    "TokenChunking",
     "TokenUsage",
     "Tool",
     "ToolAuthConfig",
@@ -411,6 +413,8 @@ class Citation(_CitationRequired, total=False):
     """The chunk of the document."""
     document_id: Optional[str]
     """The document; absent for a source of the application's own."""
+    file_id: Optional[str]
+    """The file that the document was attached from; absent for one that was added by itself."""
     is_stale: bool
     """Whether the document changed since, so that it no longer holds the
     passage; determined when messages are read."""
@@ -477,12 +481,17 @@ class _ToolCallRequired(TypedDict):
 class ToolCall(_ToolCallRequired, total=False):
     """A model's request to call a tool."""
 
+    approval: Optional[CallApproval]
+    """How it stands with the approval of a person, where the answer does not wait for it
+    (`OnApproval::End`)."""
     extra: Dict[str, Any]
     """What the provider wants back with the call, unchanged, under its own names;
     only the connection that made the call gets it."""
     is_made_here: bool
     """Whether aiMate makes the call itself, within the answer; else it is the caller's to
     make."""
+    server: Optional[str]
+    """The name of the tool server whose tool it is, where aiMate makes the call."""
 
 
 class ToolCalledEvent(TypedDict):
@@ -891,9 +900,19 @@ class _CollectionRequired(TypedDict):
 class Collection(_CollectionRequired, total=False):
     """A named set of documents of one user."""
 
+    expires_after_days: Optional[int]
+    """Days without use after which it expires for clients of OpenAI's API: they attach nothing to
+    it and find nothing in it then, until it is changed. For everybody else it stays what it is."""
     is_shared: bool
     """Whether all users of the tenant search and read it; only an admin changes it and
     what is in it then."""
+    label: Optional[str]
+    """The name that clients of OpenAI's API gave it, which may be empty or another one's
+    too; ``None`` for the name."""
+    last_active_at: str
+    """When it was last used, to the minute: changed, or attached to or searched by a client of
+    OpenAI's API; and, where it may expire and has not, added to or searched by its name or id by
+    whomever."""
     space: Optional[EmbeddingSpace]
     """The space that questions are compared in; ``None`` while it has text
     search alone."""
@@ -1022,6 +1041,9 @@ class Conversation(_ConversationRequired, total=False):
 
     active_leaf_id: Optional[str]
     """The last message of the branch that is open; ``None`` while empty."""
+    is_hidden: bool
+    """Whether it is found by its id alone, and is in no list, count or search: a chain of
+    answers that nobody opened a conversation for."""
     system_prompt: Optional[str]
     """Instructions that open every prompt of this conversation, at most
     100,000 characters."""
@@ -1063,6 +1085,16 @@ class DocumentError(TypedDict):
     """A sentence that says what was wrong and what would be right."""
 
 
+class TokenChunking(TypedDict):
+    """How a document is split into chunks, where it does not follow its collection."""
+
+    max_tokens: int
+    """Maximum tokens of a chunk, 100 to 4,096; default 800. An embedder that takes less
+    gets less."""
+    overlap: int
+    """Tokens repeated from the previous chunk, at most half of `max_tokens`; default 400."""
+
+
 class _DocumentRequired(TypedDict):
     chunk_count: int
     """How many of its chunks can be found."""
@@ -1098,8 +1130,12 @@ class Document(_DocumentRequired, total=False):
 
     error: Optional[DocumentError]
     """Why it failed."""
+    file_id: Optional[str]
+    """The file that it was attached from, whose bytes it reads."""
     source: Optional[str]
     """Where it came from: an address, or the path it was synchronised from."""
+    token_chunking: Optional[TokenChunking]
+    """How it is split into chunks, where it does not follow its collection."""
     warnings: List[str]
     """What was noticed while reading it, such as a guessed encoding."""
 
@@ -1434,6 +1470,8 @@ class SearchHit(_SearchHitRequired, total=False):
 
     explain: Optional[HitExplanation]
     """How the score came about."""
+    file_id: Optional[str]
+    """The file that the document was attached from; absent for one that was added by itself."""
     headings: List[str]
     """The headings the passage stands under, outermost first."""
     page: Optional[int]
@@ -1893,6 +1931,9 @@ use aimate_core::budget::BudgetSubject;
 let subject = BudgetSubject::Model("openai/*".into());
 # let _ = subject;
 ```"""
+
+CallApproval = Union[Dict[str, Any], Dict[str, Any]]
+"""How a call stands that needs a person's approval, for which its answer does not wait."""
 
 ToolContent = Union[TextToolContent, ImageToolContent, AudioToolContent, ResourceToolContent, ResourceLinkToolContent]
 """One piece of a tool's output."""
