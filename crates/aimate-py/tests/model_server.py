@@ -116,7 +116,8 @@ class Answer:
             text = text_of(message)
             passages = PASSAGE.findall(text)
             said += [f"{passage} [{n}]" for n, passage in passages]
-            said.append(text.rsplit("\n\n", 1)[-1] if passages else text)
+            # Messages of one role in a row come as paragraphs of one.
+            said.append(text.rsplit("\n\n", 1)[-1] if passages else text.replace("\n\n", " "))
         recited = " ".join(text for text in said if text)
         return recited.upper() if "capitals" in question.lower() else recited
 
@@ -187,6 +188,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         if self.path != "/v1/chat/completions":
             return self._json({"error": {"message": f"no {self.path}", "type": "invalid_request_error"}}, 404)
+        if body["model"] != MODEL:
+            error = {"message": f"The model `{body['model']}` does not exist", "type": "invalid_request_error"}
+            return self._json({"error": {**error, "code": "model_not_found"}}, 404)
         cast(ModelServer, self.server).requests.append(body)
         answer = Answer(body)
         head = {"id": "chatcmpl-1", "created": 1, "model": MODEL}

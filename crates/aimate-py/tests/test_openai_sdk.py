@@ -94,7 +94,7 @@ def test_responses(example: Example) -> None:
     assert re.fullmatch(r"[1-9]\d* \+ [1-9]\d*", said["usage"][0])
     people = "['Ada and Bob talk about boilers.']"
     assert said["meeting"] == [f"title='Ada and Bob talk about boilers.' people={people} minutes=1"]
-    assert said["call"] == ['boiler_pressure {"room": "the cellar"}']
+    assert said["call"] == ['boiler_pressure {"room":"the cellar"}']
     assert said["told"] == ["How much pressure has the boiler in the cellar? 1.4 bar in the cellar"]
     assert said["item"] == ["msg user", "msg assistant", "msg user"]
 
@@ -134,7 +134,7 @@ def test_mcp(example: Example, local: AimateServer) -> None:
     made = urllib.request.Request(f"{local.url}/api/v1/knowledge/collections", body, headers)
     with urllib.request.urlopen(made, timeout=10) as reply:
         assert reply.status == 201
-    said = example("mcp")
+    said = example("mcp_tools")
     assert said["listed"] == ["search"]
     assert said["asked"][0].startswith("search {") and question in said["asked"][0]
     assert said["called"] == ["search completed"]
@@ -193,7 +193,7 @@ def test_node(node: Path, local: AimateServer) -> None:
     assert said["stream"] == ["My name is Ada. My name is Ada. What is my name?"]
     assert re.fullmatch(r"[1-9]\d* \+ [1-9]\d*", said["usage"][0])
     assert said["the same"] == ["true"]
-    assert said["call"] == ['boiler_pressure {"room": "the cellar"}']
+    assert said["call"] == ['boiler_pressure {"room":"the cellar"}']
     assert said["told"] == ["How much pressure has the boiler in the cellar? 1.4 bar"]
     assert said["user"] == ["The tap is in the cellar."] == said["assistant"]
 

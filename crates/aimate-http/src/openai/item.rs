@@ -8,6 +8,7 @@
 mod citation;
 mod count;
 mod input;
+mod mcp_error;
 mod web_search;
 
 use aimate_core::MessageId;
@@ -22,6 +23,7 @@ use super::wire_id;
 pub(crate) use citation::{Annotation, annotations, file_id};
 pub(crate) use count::ItemCounter;
 pub(crate) use input::{input_message, input_messages};
+pub(crate) use mcp_error::mcp_error;
 pub(crate) use web_search::{is_web_search, search_action};
 
 /// What the ids of items begin with.
@@ -125,8 +127,9 @@ pub(crate) enum Item {
         arguments: String,
         /// What it returned.
         output: Option<String>,
-        /// Why it failed.
-        error: Option<String>,
+        /// Why it failed: `{type: "mcp_tool_execution_error", content}`, of what the tool said.
+        #[schema(value_type = Option<Object>)]
+        error: Option<Value>,
         /// The request by which a person was asked.
         approval_request_id: Option<String>,
         /// How far it is.
@@ -468,11 +471,11 @@ fn returned(item: &mut Item, result: &ToolResult) {
         *status = if result.is_error { ItemStatus::Failed } else { ItemStatus::Completed };
     }
     if let Item::McpCall { output, error, status, .. } = item {
-        let text = Some(result.text().into_owned());
+        let text = result.text();
         if result.is_error {
-            (*error, *status) = (text, ItemStatus::Failed);
+            (*error, *status) = (Some(mcp_error(&text)), ItemStatus::Failed);
         } else {
-            (*output, *status) = (text, ItemStatus::Completed);
+            (*output, *status) = (Some(text.into_owned()), ItemStatus::Completed);
         }
     }
 }

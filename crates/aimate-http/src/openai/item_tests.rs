@@ -149,7 +149,7 @@ fn brought_items_are_shown_as_they_came() {
         json!({"type": "reasoning", "id": id("rs_"), "summary": [], "status": "completed",
             "content": [{"type": "reasoning_text", "text": "Hm."}], "encrypted_content": "gAAA"}),
         json!({"type": "mcp_call", "id": id("mcp_"), "server_label": "files", "name": "read", "arguments": "{}",
-            "output": null, "error": "no such file", "approval_request_id": null, "status": "failed"}),
+            "output": null, "error": mcp_error("no such file"), "approval_request_id": null, "status": "failed"}),
     ] {
         assert_eq!(again(item.clone()), item);
     }

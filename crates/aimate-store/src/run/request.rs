@@ -42,17 +42,20 @@ const DELETE_EMPTY: Sql = Sql::Same(
      AND NOT EXISTS (SELECT 1 FROM runs o WHERE o.tenant_id = $1 AND o.conversation_id = conversations.id \
         AND o.request IS NOT NULL) RETURNING id",
 );
-/// Whoever waits for a row of PostgreSQL that somebody goes on with finds it younger then.
+/// What somebody goes on with just now is passed over by PostgreSQL, which looks once: a
+/// subquery of the deletion might be asked again, and find more.
 const CLEAR: Sql = Sql::Each {
     sqlite: "DELETE FROM conversations WHERE (tenant_id, id) IN ( \
         SELECT c.tenant_id, c.id FROM conversations c WHERE c.is_hidden = true AND c.updated_at < $1 \
         AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.tenant_id = c.tenant_id AND r.conversation_id = c.id \
             AND r.finished_at IS NULL AND r.status <> 'waiting') ORDER BY c.updated_at LIMIT $2)",
-    postgres: "DELETE FROM conversations WHERE (tenant_id, id) IN ( \
-        SELECT c.tenant_id, c.id FROM conversations c WHERE c.is_hidden = true AND c.updated_at < $1 \
-        AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.tenant_id = c.tenant_id AND r.conversation_id = c.id \
-            AND r.finished_at IS NULL AND r.status <> 'waiting') \
-        ORDER BY c.updated_at LIMIT $2 FOR UPDATE OF c SKIP LOCKED)",
+    postgres: "WITH old AS MATERIALIZED ( \
+            SELECT c.tenant_id, c.id FROM conversations c WHERE c.is_hidden = true AND c.updated_at < $1 \
+            AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.tenant_id = c.tenant_id AND r.conversation_id = c.id \
+                AND r.finished_at IS NULL AND r.status <> 'waiting') \
+            ORDER BY c.updated_at LIMIT $2 FOR UPDATE OF c SKIP LOCKED) \
+        DELETE FROM conversations USING old \
+        WHERE conversations.tenant_id = old.tenant_id AND conversations.id = old.id",
 };
 
 #[async_trait]

@@ -181,8 +181,7 @@ impl WireItem {
         let mut call = ToolCall::new(&id, format!("{server}__{name}"), arguments);
         (call.is_made_here, call.server) = (true, Some(server));
         let result = match self.error.filter(|error| !error.is_null()) {
-            Some(Value::String(why)) => ToolResult::error(id, why),
-            Some(why) => ToolResult::error(id, why.to_string()),
+            Some(error) => ToolResult::error(id, super::mcp_error::said(&error)),
             None => {
                 let output = self.output.unwrap_or(Content::Text(String::new()));
                 ToolResult::new(id, text_output(output, &format!("{path}.output"))?)

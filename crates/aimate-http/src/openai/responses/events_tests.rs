@@ -288,7 +288,10 @@ fn calls_that_the_server_makes_end_when_they_return() {
     ended.sort_by_key(|item| output.iter().position(|one| one["id"] == item["id"]));
     assert_eq!(*output, ended);
     assert_eq!((&output[0]["output"], &output[0]["status"]), (&json!("found"), &json!("completed")));
-    assert_eq!((&output[1]["error"], &output[1]["status"]), (&json!("no"), &json!("failed")));
+    assert_eq!(
+        (&output[1]["error"], &output[1]["status"]),
+        (&crate::openai::item::mcp_error("no"), &json!("failed"))
+    );
     assert!(names(&events).contains(&"mcp_call_arguments.done"));
 }
 

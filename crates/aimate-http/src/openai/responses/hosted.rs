@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::echo::Echo;
 use super::item_kind::ItemKind;
 use crate::openai::include::WEB_SOURCES;
-use crate::openai::item::{approval_request, is_web_search, search_action, server_and_tool};
+use crate::openai::item::{approval_request, is_web_search, mcp_error, search_action, server_and_tool};
 
 /// The item that a call is.
 pub(super) fn kind_of(call: &ToolCall) -> ItemKind {
@@ -52,7 +52,8 @@ fn mcp_item(id: &str, call: &ToolCall, arguments: &str, result: Option<&ToolResu
     json!({
         "id": id, "type": "mcp_call", "server_label": server, "name": tool,
         "arguments": arguments, "output": text.as_ref().filter(|_| !is_error),
-        "error": text.as_ref().filter(|_| is_error), "approval_request_id": approval_request(call), "status": status,
+        "error": text.as_ref().filter(|_| is_error).map(|text| mcp_error(text)),
+        "approval_request_id": approval_request(call), "status": status,
     })
 }
 
