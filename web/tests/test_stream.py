@@ -203,6 +203,8 @@ def test_killed_server_comes_back_and_nothing_is_lost(fresh_server: Server, mode
         chat.page.screenshot(path=output / "screenshots" / f"kill-{number}-{name}.png")
 
     picture(1, "answer-is-being-written")
+    # Events are stored within a quarter of a second after they are told, if the disk is not busy.
+    chat.page.wait_for_timeout(2_000)
     server.kill()
     expect(chat.page.get_by_text("The server cannot be reached").first).to_be_visible()
     expect(chat.answers().last).to_contain_text("word99")
