@@ -89,10 +89,10 @@ pub struct Turn {
     /// that is stored comes back, whatever it is.
     pub retry: bool,
     /// What the caller wants back with the run, such as the request that the turn was made of:
-    /// an object of at most 256 KiB as JSON, which comes back as [`Run::request`]
+    /// an object of at most 256 KiB as JSON, which comes back by [`Runs::with_request`]
     /// until [`Runs::forget`](crate::engine::Runs::forget). Default: nothing.
     ///
-    /// [`Run::request`]: crate::run::Run::request
+    /// [`Runs::with_request`]: crate::engine::Runs::with_request
     pub request: Option<Value>,
     /// Whether a conversation that the turn starts is hidden: found by its id alone, and in
     /// no list, count or search. Default: false. A turn in a conversation leaves it as it is.
