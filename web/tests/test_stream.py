@@ -84,6 +84,23 @@ def test_two_tabs_show_the_same(chat: Chat, server: Server, model: Model, open_p
     expect(chat.page.get_by_text(f"You said: {key[::-1]} from the other tab")).to_be_visible()
 
 
+def test_what_another_tab_asks_is_seen_though_the_title_was_read_after_it(
+    chat: Chat, server: Server, open_page: Callable[..., Page], key: str
+) -> None:
+    """After its own answer a tab reads the conversation for its title; that is not the same as having its messages."""
+    held: list[Route] = []
+    chat.page.route(re.compile(r"/api/v1/conversations/[0-9a-f-]{36}$"), held.append)
+    chat.ask(f"{key} here")
+    chat.finished()
+    assert held
+    other = Chat(open_page(server, f"/c/{chat.conversation}", context=chat.page.context), server)
+    other.ask_and_wait(f"{key[::-1]} from the other tab")
+    chat.page.unroute_all()
+    for route in held:
+        route.continue_()
+    expect(chat.page.get_by_text(f"You said: {key[::-1]} from the other tab")).to_be_visible()
+
+
 def test_dropped_network_goes_on_without_doubled_text(chat: Chat, model: Model, key: str) -> None:
     chat.page.watch.allow(AWAY)
     answer = model.script(key, words(200), hold=100)

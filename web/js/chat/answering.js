@@ -8,7 +8,7 @@ import { announce } from "./announcer.js";
 import { liveAnswer } from "./live_answer.js";
 import { asSender, keepInOutbox, removeFromOutbox, tellTabs } from "./outbox.js";
 import { backoff, followRun, isPassing, runEvents, signedIn } from "./run_events.js";
-import { adoptThread, refreshConversation, storedMessages } from "./thread.js";
+import { adoptThread, lookIfDue, refreshConversation, storedMessages } from "./thread.js";
 import { t } from "../language.js";
 
 const TURN_PATHS = {
@@ -189,6 +189,8 @@ function keepWhileMarked(entry, node) {
 function endRun(thread, run) {
   if (thread.running.peek() === run) thread.running.set(null);
   if (thread.id.peek()) conversationWriting(thread.id.peek(), false);
+  // After what ends it is shown whole.
+  queueMicrotask(() => lookIfDue(thread));
 }
 
 /** Stops an answer; one that the server does not have yet is stopped when it has. */

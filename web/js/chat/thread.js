@@ -40,6 +40,11 @@ export function newThread(id = null) {
     partOf: signal(null),
     cursor: null,
     epoch: 0,
+    /** The conversation's `updated_at` that what is shown is at least as new as, where it is known. */
+    asOf: null,
+    isLooking: false,
+    /** Whether something may have been said elsewhere since the last look. */
+    isLookDue: false,
   };
 }
 
@@ -89,6 +94,8 @@ export async function loadThread(thread, leaf = null, mark = null) {
   thread.epoch += 1;
   const { epoch } = thread;
   thread.leaf = leaf;
+  thread.asOf = null;
+  thread.isLookDue = false;
   thread.isLoading.set(true);
   thread.error.set(null);
   try {
@@ -115,7 +122,10 @@ export async function loadThread(thread, leaf = null, mark = null) {
   } catch (error) {
     if (epoch === thread.epoch) thread.error.set(error);
   } finally {
-    if (epoch === thread.epoch) thread.isLoading.set(false);
+    if (epoch === thread.epoch) {
+      thread.isLoading.set(false);
+      lookIfDue(thread);
+    }
   }
 }
 
@@ -142,26 +152,61 @@ export async function loadOlder(thread) {
     // The next scroll tries again.
     if (epoch === thread.epoch) thread.error.set(error);
   } finally {
-    if (epoch === thread.epoch) thread.isLoading.set(false);
+    if (epoch === thread.epoch) {
+      thread.isLoading.set(false);
+      lookIfDue(thread);
+    }
   }
 }
 
-/** Looks whether something was said elsewhere, and takes it over; what is shown and unchanged stays. */
+/**
+ * Looks whether something was said elsewhere, and takes it over; what is shown and unchanged stays. While an answer is written here, or
+ * the thread is read, it waits for the end of that.
+ */
 export async function refreshThread(thread) {
-  if (!thread.id.peek() || thread.running.peek() || thread.isLoading.peek() || !thread.isLoaded.peek() || thread.partOf.peek()) return;
+  thread.isLookDue = true;
+  if (thread.isLooking) return;
+  thread.isLooking = true;
+  try {
+    while (thread.isLookDue && canLook(thread)) {
+      thread.isLookDue = false;
+      await look(thread);
+    }
+  } finally {
+    thread.isLooking = false;
+  }
+}
+
+/** The look that had to wait. */
+export function lookIfDue(thread) {
+  if (thread.isLookDue) refreshThread(thread);
+}
+
+function canLook(thread) {
+  // What the server refused is here alone.
+  if (threadEntries(thread).some((entry) => entry.state.peek() === "failed")) return false;
+  return thread.id.peek() && !thread.running.peek() && !thread.isLoading.peek() && thread.isLoaded.peek() && !thread.partOf.peek();
+}
+
+async function look(thread) {
   const { epoch } = thread;
   let page;
   let conversation;
   try {
     conversation = await api.get(`/conversations/${thread.id.peek()}`);
-    const known = thread.conversation.peek();
-    if (known?.updated_at === conversation.updated_at) return;
+    // Not what `thread.conversation` has: that is read for its title too, when the messages are not.
+    if (thread.asOf === conversation.updated_at) return;
     page = await messagesPage(thread, { through: thread.leaf });
   } catch {
     // Nobody asked for it.
     return;
   }
-  if (epoch !== thread.epoch || thread.running.peek()) return;
+  if (epoch !== thread.epoch) return;
+  if (thread.running.peek()) {
+    thread.isLookDue = true;
+    return;
+  }
+  thread.asOf = conversation.updated_at;
   thread.conversation.set(conversation);
   const entries = threadEntries(thread);
   const at = new Map(entries.map((entry, index) => [entry.message.peek().id, index]));
