@@ -1,5 +1,7 @@
 //! Messages: the nodes of a conversation's tree, each made of parts.
 
+#[cfg(test)]
+mod sample;
 mod store;
 
 use std::borrow::Cow;

@@ -306,7 +306,7 @@ pub trait ShareStore: Send + Sync {
 mod tests {
     use super::*;
     use crate::id::{ChunkId, DocumentId, FileId};
-    use crate::message::{PathStats, ToolCall, ToolResult};
+    use crate::message::{ToolCall, ToolResult};
     use serde_json::{Map, json};
     use uuid::Uuid;
 
@@ -314,16 +314,9 @@ mod tests {
         Message {
             id: Uuid::from_u128(1).into(),
             conversation_id: Uuid::from_u128(2).into(),
-            parent_id: None,
-            role,
-            content,
-            status: MessageStatus::Complete,
             model: Some("secret-server/gpt/5".into()),
-            usage: None,
-            cost: None,
             metadata: Map::from_iter([("internal".into(), json!(1))]),
-            created_at: Timestamp(0),
-            path_stats: PathStats::default(),
+            ..Message::sample(role, content)
         }
     }
 

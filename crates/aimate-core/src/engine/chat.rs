@@ -425,24 +425,10 @@ fn history(mut messages: Vec<Message>, input: &TurnInput) -> Result<Vec<Message>
 mod tests {
     use super::super::title::title;
     use super::*;
-    use crate::message::PathStats;
 
     #[test]
     fn history_of_an_edit_ends_before_the_edited_question() {
-        let message = |role| Message {
-            id: uuid::Uuid::nil().into(),
-            conversation_id: uuid::Uuid::nil().into(),
-            parent_id: None,
-            role,
-            content: vec![Part::text("x")],
-            status: MessageStatus::Complete,
-            model: None,
-            usage: None,
-            cost: None,
-            metadata: serde_json::Map::new(),
-            created_at: crate::Timestamp(0),
-            path_stats: PathStats::default(),
-        };
+        let message = |role| Message::sample(role, vec![Part::text("x")]);
         let path =
             vec![message(MessageRole::User), message(MessageRole::Assistant), message(MessageRole::User)];
         let edit = TurnInput::Edit(uuid::Uuid::nil().into(), vec![]);

@@ -113,7 +113,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::message::{MessageRole, PathStats};
+    use crate::message::MessageRole;
 
     fn asked(id: &str) -> Part {
         let approval = Some(CallApproval::Asked { tool: "t".to_owned() });
@@ -121,20 +121,7 @@ mod tests {
     }
 
     fn answer(id: u128, content: Vec<Part>) -> Message {
-        Message {
-            id: uuid::Uuid::from_u128(id).into(),
-            conversation_id: uuid::Uuid::nil().into(),
-            parent_id: None,
-            role: MessageRole::Assistant,
-            content,
-            status: MessageStatus::Complete,
-            model: None,
-            usage: None,
-            cost: None,
-            metadata: serde_json::Map::new(),
-            created_at: crate::Timestamp(0),
-            path_stats: PathStats::default(),
-        }
+        Message { id: uuid::Uuid::from_u128(id).into(), ..Message::sample(MessageRole::Assistant, content) }
     }
 
     fn decide(message: u128, call: &str, request: &str) -> DecidedCall {

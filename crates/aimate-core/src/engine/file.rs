@@ -1,19 +1,16 @@
-//! Uploaded files, and deleting those that expire.
+//! Uploaded files.
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 
 use super::Engine;
 use super::knowledge::{MAX_BYTES, Upload, written_anew};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::file::{File, FilePurpose, NewFile};
 use crate::id::FileId;
 use crate::knowledge::{BlobContent, ByteStream, StoredBytes};
 use crate::page::{IdRange, Slice};
 use crate::scope::Scope;
-
-/// Expired files that are deleted between two looks at what has expired.
-const AT_ONCE: u32 = 100;
 
 /// The files of a scope; see [`Engine::files`].
 #[derive(Clone, Debug)]
@@ -184,33 +181,5 @@ impl Files {
         inner.stores.files.delete(&self.scope, id).await?;
         self.engine.remove_bytes(true).await;
         Ok(())
-    }
-}
-
-impl Engine {
-    /// Deletes files that have expired. Nobody finds them meanwhile.
-    pub(super) async fn delete_expired_files(&self) {
-        let inner = &self.inner;
-        loop {
-            let expired = match inner.stores.queue.expired_files(inner.sources.now(), AT_ONCE).await {
-                Ok(expired) => expired,
-                Err(error) => return tracing::warn!(%error, "looking for expired files failed; trying again"),
-            };
-            let mut gone = 0_usize;
-            for (scope, file) in &expired {
-                match inner.stores.files.delete(scope, *file).await {
-                    Ok(_) => gone += 1,
-                    // Another process was faster.
-                    Err(error) if error.kind() == ErrorKind::NotFound => gone += 1,
-                    // One that cannot be deleted keeps no other.
-                    Err(error) => {
-                        tracing::warn!(%error, %file, "deleting an expired file failed; trying again");
-                    }
-                }
-            }
-            if gone == 0 || (expired.len() as u64) < u64::from(AT_ONCE) {
-                return;
-            }
-        }
     }
 }

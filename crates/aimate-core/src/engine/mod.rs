@@ -19,6 +19,7 @@ mod drive;
 mod edit;
 mod end_run;
 mod endpoint;
+mod expired;
 #[cfg(feature = "schemars")]
 mod extract;
 mod file;

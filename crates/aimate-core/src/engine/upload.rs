@@ -1,4 +1,4 @@
-//! Files that come in parts, and deleting what nobody completes.
+//! Files that come in parts.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,15 +8,12 @@ use md5::{Digest as _, Md5};
 
 use super::Engine;
 use super::knowledge::{MAX_BYTES, Upload, written_anew};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::file::File;
 use crate::id::{UploadId, UploadPartId};
 use crate::knowledge::{ByteStream, StoredBytes};
 use crate::scope::Scope;
 use crate::upload::{FileUpload, NewFileUpload, UploadPart, UploadStatus};
-
-/// Expired uploads that are deleted between two looks at what has expired.
-const AT_ONCE: u32 = 100;
 
 /// The uploads of a scope; see [`Engine::uploads`].
 #[derive(Clone, Debug)]
@@ -245,34 +242,4 @@ impl Uploads {
 fn closed(upload: &FileUpload) -> Error {
     let status = upload.status;
     Error::invalid(format!("the upload is {status}; begin another one", status = status.as_str()))
-}
-
-impl Engine {
-    /// Deletes uploads that have expired, with their parts. Nobody finds them meanwhile.
-    pub(super) async fn delete_expired_uploads(&self) {
-        let inner = &self.inner;
-        loop {
-            let expired = match inner.stores.queue.expired_uploads(inner.sources.now(), AT_ONCE).await {
-                Ok(expired) => expired,
-                Err(error) => {
-                    return tracing::warn!(%error, "looking for expired uploads failed; trying again");
-                }
-            };
-            let mut gone = 0_usize;
-            for (scope, upload) in &expired {
-                match inner.stores.uploads.delete(scope, *upload).await {
-                    Ok(()) => gone += 1,
-                    // Another process was faster.
-                    Err(error) if error.kind() == ErrorKind::NotFound => gone += 1,
-                    // One that cannot be deleted keeps no other.
-                    Err(error) => {
-                        tracing::warn!(%error, %upload, "deleting an expired upload failed; trying again");
-                    }
-                }
-            }
-            if gone == 0 || (expired.len() as u64) < u64::from(AT_ONCE) {
-                return;
-            }
-        }
-    }
 }

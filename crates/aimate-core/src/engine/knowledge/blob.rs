@@ -157,8 +157,7 @@ impl Engine {
         let engine = self.clone();
         self.until_stopped(async move {
             loop {
-                engine.delete_expired_files().await;
-                engine.delete_expired_uploads().await;
+                engine.delete_expired().await;
                 engine.remove_loose_bytes().await;
                 tokio::select! {
                     () = engine.inner.knowledge.bytes.loose.notified() => {}
