@@ -4,7 +4,6 @@ pub(crate) mod collection;
 pub(crate) mod document;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
-pub(crate) mod multipart;
 pub(crate) mod original;
 pub(crate) mod search;
 mod upload;

@@ -42,6 +42,7 @@ mod conversation;
 mod cookie;
 mod error;
 mod event_frame;
+mod form;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;

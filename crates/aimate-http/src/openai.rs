@@ -10,7 +10,6 @@ pub(crate) mod conversation_item;
 pub(crate) mod cursor_list;
 mod embedding;
 pub(crate) mod file;
-mod form;
 mod function;
 mod include;
 pub(crate) mod item;

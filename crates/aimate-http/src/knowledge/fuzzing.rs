@@ -8,8 +8,8 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderMap, HeaderValue, header};
 
-use super::multipart::{self, Multipart};
 use super::original;
+use crate::form::multipart::{self, Multipart};
 
 /// A part of a form, with its content.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,25 +4,21 @@ use std::sync::OnceLock;
 
 use aimate_core::engine::{Knowledge, MAX_BYTES};
 use aimate_core::knowledge::{ByteStream, Document, NewDocument};
-use aimate_core::{CollectionId, Error, MediaType};
+use aimate_core::{CollectionId, Error};
 use axum::extract::Request;
 use futures_util::stream::{self, StreamExt};
 use http::StatusCode;
-use http::header::EXPECT;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::multipart::{Multipart, Pace, PartHead, boundary};
 use crate::app::App;
 use crate::error::{Failure, Result};
-use crate::json;
-use crate::options::Options;
+use crate::form::multipart::{Multipart, PartHead};
+use crate::form::{self, FormReader};
 
 /// Maximum bytes of a part that is not the file: more than names and metadata
 /// may have, to leave room for white space in JSON.
 const MAX_TEXT: usize = 128 * 1024;
-/// Maximum bytes of a body besides its file.
-const MAX_OVERHEAD: u64 = 1024 * 1024;
 /// The name of the part with the file.
 const FILE: &str = "file";
 
@@ -52,57 +48,30 @@ pub(super) async fn add(
     collection: CollectionId,
     request: Request,
 ) -> Result<Document> {
-    let boundary = boundary(request.headers());
-    let length = json::content_length(request.headers()).unwrap_or(0);
-    // A client that sent `Expect: 100-continue` sends nothing before the body is
-    // read, so a refusal needs no draining then.
-    let mut is_sending = !request.headers().contains_key(EXPECT);
-    let mut body = request.into_body();
-    let outcome = match boundary {
-        Err(error) => Err(error.into()),
-        Ok(None) => Err(Failure::with_status(
-            Error::invalid(
-                "the body must be `multipart/form-data` with a part `file`, or JSON; say which with `Content-Type`",
-            ),
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        )),
-        Ok(Some(_)) if length > MAX_BYTES + MAX_OVERHEAD => {
-            Err(Error::too_large(format!("the file is larger than the maximum of {MAX_BYTES} bytes")).into())
-        }
-        Ok(Some(boundary)) => {
-            is_sending = true;
-            let Options { body_timeout, min_upload_rate, .. } = app.options;
-            let pace = Pace { piece: body_timeout, rate: min_upload_rate };
-            let mut form = Multipart::new(&mut body, &boundary, pace);
-            add_form(app, &mut form, knowledge, collection).await
-        }
+    let no_form = || {
+        let message = "the body must be `multipart/form-data` with a part `file`, or JSON; say which with \
+            `Content-Type`";
+        Failure::with_status(Error::invalid(message), StatusCode::UNSUPPORTED_MEDIA_TYPE)
     };
-    if is_sending {
-        json::drain(&mut body).await;
-    }
-    outcome
+    form::read(app, request, MAX_BYTES, no_form, DocumentReader { app, knowledge, collection }).await
 }
 
-async fn add_form(
-    app: &App,
-    form: &mut Multipart<'_>,
-    knowledge: &Knowledge,
+/// Reads the form of a document.
+struct DocumentReader<'r> {
+    app: &'r App,
+    knowledge: &'r Knowledge,
     collection: CollectionId,
-) -> Result<Document> {
-    let no_room = OnceLock::new();
-    let outcome = match read_head(form).await {
-        Ok(new) => knowledge.add(collection, new, file(form, app, &no_room)).await,
-        Err(error) => Err(error),
-    };
-    outcome.map_err(|error| {
-        if let Some(failure) = no_room.into_inner() {
-            failure
-        } else if form.has_timed_out() {
-            Failure::with_status(error, StatusCode::REQUEST_TIMEOUT)
-        } else {
-            error.into()
-        }
-    })
+}
+
+impl FormReader for DocumentReader<'_> {
+    type Output = Document;
+
+    async fn read(self, form: &mut Multipart<'_>) -> Result<Document> {
+        let new = read_head(form).await?;
+        let no_room = OnceLock::new();
+        let added = self.knowledge.add(self.collection, new, file(form, self.app, &no_room)).await;
+        added.map_err(|error| no_room.into_inner().unwrap_or_else(|| error.into()))
+    }
 }
 
 /// Reads the parts before the file.
@@ -144,11 +113,7 @@ fn with_file(new: NewDocument, name: Option<String>, part: &PartHead) -> aimate_
     let name = name.or_else(|| part.file_name.clone()).filter(|name| !name.trim().is_empty());
     let missing = "is missing; give the part `file` a filename, or send `name` before it";
     let name = name.ok_or_else(|| Error::field("name", missing))?;
-    // `application/octet-stream` is what clients send for an unknown type.
-    let declared = part.media_type.as_deref().and_then(MediaType::parse);
-    let declared = declared.filter(|kind| kind.essence() != "application/octet-stream");
-    let declared = declared.map(|kind| kind.to_string());
-    Ok(NewDocument { name, media_type: new.media_type.clone().or(declared), ..new })
+    Ok(NewDocument { name, media_type: new.media_type.clone().or_else(|| part.stated_type()), ..new })
 }
 
 /// Streams the file. The stream ends with an error if another part follows, so

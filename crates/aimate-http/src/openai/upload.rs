@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::file::OpenAiFile;
-use super::form::{self, FormReader};
 use super::wire_id::{self, about};
 use crate::app::App;
 use crate::error::Result;
+use crate::form::multipart::Multipart;
+use crate::form::{self, FormReader};
 use crate::json::Json;
-use crate::knowledge::multipart::Multipart;
 use crate::path::Path;
 use crate::scope::Caller;
 
@@ -181,7 +181,7 @@ pub(crate) async fn add_part(
     // Before the bytes are taken.
     uploads.get(upload).await.map_err(|error| about(error, "upload", &id))?;
     let reader = PartReader { uploads: &uploads, upload };
-    let part = form::read(&app, request, FileUpload::MAX_PART, reader).await?;
+    let part = form::read(&app, request, FileUpload::MAX_PART, form::no_form, reader).await?;
     Ok(Json(OpenAiUploadPart {
         id: wire_id::write(PART, part.id.0),
         object: "upload.part",
@@ -199,19 +199,20 @@ struct PartReader<'u> {
 impl FormReader for PartReader<'_> {
     type Output = UploadPart;
 
-    async fn read(self, form: &mut Multipart<'_>) -> aimate_core::Result<UploadPart> {
+    async fn read(self, form: &mut Multipart<'_>) -> Result<UploadPart> {
         let mut parts = 0;
         while let Some(head) = form.next().await? {
             parts += 1;
             if parts > form::MAX_PARTS {
-                return Err(Error::invalid(format!("the form has more than {} parts", form::MAX_PARTS)));
+                let message = format!("the form has more than {} parts", form::MAX_PARTS);
+                return Err(Error::invalid(message).into());
             }
             // What aiMate does not know, OpenAI's clients may.
             if head.name == DATA {
-                return self.uploads.add_part(self.upload, form::content(form)).await;
+                return Ok(self.uploads.add_part(self.upload, form::content(form)).await?);
             }
         }
-        Err(Error::field(DATA, "is missing; send the bytes as a part of this name"))
+        Err(Error::field(DATA, "is missing; send the bytes as a part of this name").into())
     }
 }
 

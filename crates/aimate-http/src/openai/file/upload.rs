@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
+use aimate_core::Error;
 use aimate_core::engine::{Files, MAX_BYTES, UploadedBytes};
 use aimate_core::file::{File, NewFile};
-use aimate_core::{Error, MediaType};
 use axum::extract::Request;
 use utoipa::ToSchema;
 
-use super::super::form::{self, FormReader};
 use crate::app::App;
 use crate::error::Result;
-use crate::knowledge::multipart::{Multipart, PartHead};
+use crate::form::multipart::{Multipart, PartHead};
+use crate::form::{self, FormReader};
 
 /// Maximum bytes of a part that is not the file.
 const MAX_TEXT: usize = 1_024;
@@ -47,7 +47,7 @@ struct Described {
 
 /// Stores the file of a form.
 pub(super) async fn store(app: &App, files: &Files, request: Request) -> Result<File> {
-    let (new, uploaded) = form::read(app, request, MAX_BYTES, FileReader(files)).await?;
+    let (new, uploaded) = form::read(app, request, MAX_BYTES, form::no_form, FileReader(files)).await?;
     app.begin_work()?;
     Ok(files.finish(new, uploaded).await?)
 }
@@ -58,8 +58,8 @@ struct FileReader<'f>(&'f Files);
 impl FormReader for FileReader<'_> {
     type Output = (NewFile, UploadedBytes);
 
-    async fn read(self, form: &mut Multipart<'_>) -> aimate_core::Result<Self::Output> {
-        read(self.0, form).await
+    async fn read(self, form: &mut Multipart<'_>) -> Result<Self::Output> {
+        Ok(read(self.0, form).await?)
     }
 }
 
@@ -96,10 +96,7 @@ async fn read(files: &Files, body: &mut Multipart<'_>) -> aimate_core::Result<(N
 impl Described {
     fn take(&mut self, part: &PartHead) {
         self.name = part.file_name.clone().filter(|name| !name.trim().is_empty());
-        // `application/octet-stream` is what clients send for an unknown type.
-        let said = part.media_type.as_deref().and_then(MediaType::parse);
-        let said = said.filter(|said| said.essence() != "application/octet-stream");
-        self.media_type = said.map(|said| said.to_string());
+        self.media_type = part.stated_type();
     }
 
     fn into_new(self) -> aimate_core::Result<NewFile> {

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use aimate_core::{Error, Result};
+use aimate_core::{Error, MediaType, Result};
 use axum::body::Body;
 use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
@@ -51,6 +51,15 @@ pub(crate) struct PartHead {
     pub(crate) file_name: Option<String>,
     /// The media type.
     pub(crate) media_type: Option<String>,
+}
+
+impl PartHead {
+    /// The media type that says something: `application/octet-stream` is what clients send for an
+    /// unknown one.
+    pub(crate) fn stated_type(&self) -> Option<String> {
+        let stated = self.media_type.as_deref().and_then(MediaType::parse);
+        stated.filter(|kind| kind.essence() != "application/octet-stream").map(|kind| kind.to_string())
+    }
 }
 
 /// How slowly a body may arrive.

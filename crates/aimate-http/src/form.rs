@@ -1,5 +1,7 @@
 //! Forms with bytes that go on as they come.
 
+pub(crate) mod multipart;
+
 use aimate_core::Error;
 use aimate_core::knowledge::ByteStream;
 use axum::extract::Request;
@@ -7,32 +9,33 @@ use futures_util::stream::{self, StreamExt as _};
 use http::StatusCode;
 use http::header::EXPECT;
 
+use self::multipart::{Multipart, Pace, boundary};
 use crate::app::App;
 use crate::error::{Failure, Result};
 use crate::json;
-use crate::knowledge::multipart::{Multipart, Pace, boundary};
 use crate::options::Options;
 
 /// Maximum bytes of a body besides its file.
 const MAX_OVERHEAD: u64 = 1_024 * 1_024;
 /// Parts of a form at most.
-pub(super) const MAX_PARTS: usize = 20;
+pub(crate) const MAX_PARTS: usize = 20;
 
 /// What reads a form.
-pub(super) trait FormReader: Send {
+pub(crate) trait FormReader: Send {
     /// What it makes of one.
     type Output: Send;
 
     /// Reads the form.
-    fn read(self, form: &mut Multipart<'_>)
-    -> impl Future<Output = aimate_core::Result<Self::Output>> + Send;
+    fn read(self, form: &mut Multipart<'_>) -> impl Future<Output = Result<Self::Output>> + Send;
 }
 
-/// What `reader` makes of the form of a request whose file has at most `max_bytes`.
-pub(super) async fn read<R: FormReader>(
+/// What `reader` makes of the form of a request whose file has at most `max_bytes`; `no_form` is
+/// the answer to a body that is none.
+pub(crate) async fn read<R: FormReader>(
     app: &App,
     request: Request,
     max_bytes: u64,
+    no_form: impl FnOnce() -> Failure + Send,
     reader: R,
 ) -> Result<R::Output> {
     let boundary = boundary(request.headers());
@@ -43,7 +46,7 @@ pub(super) async fn read<R: FormReader>(
     let mut body = request.into_body();
     let outcome = match boundary {
         Err(error) => Err(error.into()),
-        Ok(None) => Err(Error::field("Content-Type", "must be `multipart/form-data`").into()),
+        Ok(None) => Err(no_form()),
         Ok(Some(_)) if length > max_bytes + MAX_OVERHEAD => {
             Err(Error::too_large(format!("the file is larger than the maximum of {max_bytes} bytes")).into())
         }
@@ -52,12 +55,14 @@ pub(super) async fn read<R: FormReader>(
             let Options { body_timeout, min_upload_rate, .. } = app.options;
             let pace = Pace { piece: body_timeout, rate: min_upload_rate };
             let mut form = Multipart::new(&mut body, &boundary, pace);
-            match reader.read(&mut form).await {
-                Err(error) if form.has_timed_out() => {
-                    Err(Failure::with_status(error, StatusCode::REQUEST_TIMEOUT))
+            let read = reader.read(&mut form).await;
+            read.map_err(|failure| {
+                if form.has_timed_out() {
+                    Failure::with_status(failure.error, StatusCode::REQUEST_TIMEOUT)
+                } else {
+                    failure
                 }
-                read => read.map_err(Failure::from),
-            }
+            })
         }
     };
     if is_sending {
@@ -66,8 +71,13 @@ pub(super) async fn read<R: FormReader>(
     outcome
 }
 
+/// The answer to a body that is no form, where nothing else would do.
+pub(crate) fn no_form() -> Failure {
+    Error::field("Content-Type", "must be `multipart/form-data`").into()
+}
+
 /// The content of the part that is read.
-pub(super) fn content<'a>(form: &'a mut Multipart<'_>) -> ByteStream<'a> {
+pub(crate) fn content<'a>(form: &'a mut Multipart<'_>) -> ByteStream<'a> {
     let pieces = stream::unfold(form, |form| async move {
         let piece = form.piece().await.transpose()?;
         Some((piece, form))
