@@ -167,7 +167,8 @@ const ROUTES: &[(&str, &str, Access)] = &[
     ("POST", "/v1/chat/completions", Scope(Write)),
     ("POST", "/v1/completions", Scope(Write)),
     ("POST", "/v1/embeddings", Scope(Write)),
-    // The `WebSocket` on which responses are created.
+    // The `WebSocket`s on which turns and responses are begun.
+    ("GET", "/api/v1/ws", Scope(Write)),
     ("GET", "/v1/responses", Scope(Write)),
     ("POST", "/v1/responses", Scope(Write)),
     ("POST", "/v1/responses/input_tokens", Scope(Read)),

@@ -39,6 +39,8 @@ pub(crate) struct AppState {
     /// The scope of local mode, after its first use.
     pub(crate) local_scope: OnceCell<Scope>,
     pub(crate) large_events: Arc<LargeEvents>,
+    /// Those of `/api/v1/ws`.
+    pub(crate) large_messages: LargeEvents,
     /// Room for shared conversations that are being sent.
     shared_room: Arc<Semaphore>,
     seats: Arc<Semaphore>,
@@ -79,6 +81,7 @@ impl App {
             #[cfg(feature = "mcp")]
             mcp: crate::mcp_server::server(engine.clone(), &options),
             large_events: Arc::default(),
+            large_messages: LargeEvents::default(),
             shared_room: Arc::new(Semaphore::new(MAX_SHARED_AT_ONCE)),
             started_at: engine.sources().now(),
             engine,

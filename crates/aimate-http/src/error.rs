@@ -145,13 +145,18 @@ impl Failure {
     }
 
     fn problem(&self) -> Response {
+        self.response(&self.as_problem(), "application/problem+json")
+    }
+
+    /// The problem under `/api/v1`.
+    pub(crate) fn as_problem(&self) -> Problem<'_> {
         let code = self.error.kind().as_str();
         let status = self.status();
         let from_param = self
             .param
             .iter()
             .map(|path| FieldError { path: path.clone(), message: self.error.message().to_owned() });
-        let problem = Problem {
+        Problem {
             kind: format!("urn:aimate:error:{code}"),
             title: title(self.error.kind()),
             status: status.as_u16(),
@@ -160,8 +165,7 @@ impl Failure {
             errors: self.error.fields().iter().cloned().chain(from_param).collect(),
             reason: reason(&self.error),
             retry_after: self.retry_after(),
-        };
-        self.response(&problem, "application/problem+json")
+        }
     }
 
     fn openai(&self) -> Response {

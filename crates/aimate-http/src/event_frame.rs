@@ -32,8 +32,13 @@ fn try_write_event(out: &mut BytesMut, id: u64, event: &ChatEvent) -> std::io::R
 pub(crate) struct LargeEvents(Mutex<Vec<(Weak<ChatEvent>, u64, Bytes)>>);
 
 impl LargeEvents {
-    /// The event as it is sent.
-    pub(crate) fn frame(&self, id: u64, event: &Arc<ChatEvent>) -> Bytes {
+    /// The event as it is sent, which `write` writes if nobody has it yet.
+    pub(crate) fn frame(
+        &self,
+        id: u64,
+        event: &Arc<ChatEvent>,
+        write: impl FnOnce(&mut BytesMut, u64, &ChatEvent),
+    ) -> Bytes {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // An event that nobody holds is not asked for again.
         known.retain(|(event, ..)| event.strong_count() > 0);
@@ -43,7 +48,7 @@ impl LargeEvents {
             return frame.clone();
         }
         let mut frame = BytesMut::new();
-        write_event(&mut frame, id, event);
+        write(&mut frame, id, event);
         let frame = frame.freeze();
         if frame.len() > LARGE {
             known.push((Arc::downgrade(event), id, frame.clone()));

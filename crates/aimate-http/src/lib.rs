@@ -42,6 +42,7 @@ mod conversation;
 mod cookie;
 mod error;
 mod event_frame;
+mod event_socket;
 mod form;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
@@ -97,6 +98,7 @@ mod user;
 mod watched_body;
 #[cfg(feature = "page")]
 mod web_page;
+mod web_socket;
 mod work;
 mod workspace;
 

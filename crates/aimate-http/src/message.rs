@@ -1,10 +1,10 @@
 //! `/api/v1/conversations/{id}/messages`: the messages of a conversation, and
 //! the turns that add to them; `/api/v1/messages`: the turn that starts one.
 
-mod turn;
+pub(crate) mod turn;
 
+use aimate_core::chat::Turn;
 use aimate_core::chat::event::ChatEvent;
-use aimate_core::chat::{Turn, TurnInput};
 use aimate_core::conversation::ListedMessage;
 use aimate_core::engine::{Edited, Reached};
 use aimate_core::message::{Message, ToolCall};
@@ -91,11 +91,10 @@ pub(crate) async fn start(
     State(app): State<App>,
     Caller(scope): Caller,
     headers: HeaderMap,
-    Json(mut body): Json<TurnBody>,
+    Json(body): Json<TurnBody>,
 ) -> Result<Response> {
     let seat = app.seat(&scope)?;
-    let messages = TurnInput::Messages(vec![body.message()?]);
-    let TurnRequest { turn, stream } = body.turn(None, messages, &headers)?;
+    let TurnRequest { turn, stream } = body.next(None, &headers)?;
     respond(&app, app.engine.chat(&scope, turn).await?, stream, seat).await
 }
 
@@ -112,11 +111,10 @@ pub(crate) async fn create(
     Caller(scope): Caller,
     Path(id): Path<ConversationId>,
     headers: HeaderMap,
-    Json(mut body): Json<TurnBody>,
+    Json(body): Json<TurnBody>,
 ) -> Result<Response> {
     let seat = app.seat(&scope)?;
-    let messages = TurnInput::Messages(vec![body.message()?]);
-    let TurnRequest { turn, stream } = body.turn(Some(id), messages, &headers)?;
+    let TurnRequest { turn, stream } = body.next(Some(id), &headers)?;
     respond(&app, app.engine.chat(&scope, turn).await?, stream, seat).await
 }
 
@@ -134,8 +132,7 @@ pub(crate) async fn regenerate(
     OptionalJson(body): OptionalJson<TurnBody>,
 ) -> Result<Response> {
     let seat = app.seat(&scope)?;
-    body.has_no_content()?;
-    let TurnRequest { turn, stream } = body.turn(Some(id), TurnInput::Regenerate(message), &headers)?;
+    let TurnRequest { turn, stream } = body.again(id, message, &headers)?;
     respond(&app, app.engine.chat(&scope, turn).await?, stream, seat).await
 }
 
@@ -151,11 +148,10 @@ pub(crate) async fn edit(
     Caller(scope): Caller,
     Path((id, message)): Path<(ConversationId, MessageId)>,
     headers: HeaderMap,
-    Json(mut body): Json<TurnBody>,
+    Json(body): Json<TurnBody>,
 ) -> Result<Response> {
     let seat = app.seat(&scope)?;
-    let input = TurnInput::Edit(message, body.content()?);
-    let TurnRequest { turn, stream } = body.turn(Some(id), input, &headers)?;
+    let TurnRequest { turn, stream } = body.edit(id, message, &headers)?;
     match app.engine.edit(&scope, turn).await? {
         Edited::Question(answer) => respond(&app, answer, stream, seat).await,
         Edited::Answer(message) => Ok(Json(*message).into_response()),
@@ -163,8 +159,8 @@ pub(crate) async fn edit(
 }
 
 /// A turn and how its answer is wanted.
-struct TurnRequest {
-    turn: Turn,
+pub(crate) struct TurnRequest {
+    pub(crate) turn: Turn,
     stream: bool,
 }
 

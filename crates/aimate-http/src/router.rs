@@ -19,8 +19,8 @@ use crate::knowledge::{collection, document, original, search};
 use crate::openai::{file, responses, upload, vector_store};
 use crate::options::Options;
 use crate::{
-    audit, budget, connection, conversation, group, health, message, middleware, model, mount, openai,
-    openapi, origin, price, prompt, run, server_info, share, tool, usage, workspace,
+    audit, budget, connection, conversation, event_socket, group, health, message, middleware, model, mount,
+    openai, openapi, origin, price, prompt, run, server_info, share, tool, usage, workspace,
 };
 
 /// Returns the routes of `engine`, to serve, to merge into another router or to nest
@@ -173,6 +173,7 @@ pub(crate) fn documented_routes(with_accounts: bool) -> OpenApiRouter<App> {
         .routes(routes!(openai::text_completion))
         .routes(routes!(openai::embeddings))
         .routes(routes!(responses::routes::create, responses::socket::connect))
+        .routes(routes!(event_socket::connect))
         .routes(routes!(responses::routes::input_tokens))
         .routes(routes!(responses::compaction::compact))
         .routes(routes!(responses::routes::retrieve, responses::routes::delete))

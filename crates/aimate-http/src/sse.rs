@@ -134,7 +134,7 @@ impl SseSource for AnswerEvents {
         }
         for (id, event) in std::mem::take(&mut self.events) {
             if event.is_final() {
-                self.shared = Some(self.large.frame(id, &event));
+                self.shared = Some(self.large.frame(id, &event, write_event));
                 self.last = Some(event);
             } else {
                 write_event(out, id, &event);

@@ -115,21 +115,53 @@ pub(crate) enum ContentSchema {
 }
 
 impl TurnBody {
+    /// The turn of a new message in a conversation, or in a new one.
+    pub(crate) fn next(
+        mut self,
+        conversation: Option<ConversationId>,
+        headers: &HeaderMap,
+    ) -> Result<TurnRequest> {
+        let message = self.message()?;
+        self.turn(conversation, TurnInput::Messages(vec![message]), headers)
+    }
+
+    /// The turn of another wording of a message.
+    pub(crate) fn edit(
+        mut self,
+        conversation: ConversationId,
+        message: MessageId,
+        headers: &HeaderMap,
+    ) -> Result<TurnRequest> {
+        let content = self.content()?;
+        self.turn(Some(conversation), TurnInput::Edit(message, content), headers)
+    }
+
+    /// The turn that answers again.
+    pub(crate) fn again(
+        self,
+        conversation: ConversationId,
+        message: MessageId,
+        headers: &HeaderMap,
+    ) -> Result<TurnRequest> {
+        self.has_no_content()?;
+        self.turn(Some(conversation), TurnInput::Regenerate(message), headers)
+    }
+
     /// What is said.
-    pub(super) fn content(&mut self) -> Result<Vec<Part>> {
+    fn content(&mut self) -> Result<Vec<Part>> {
         let content = self.content.take();
         let content = content.ok_or_else(|| Error::field("content", "is missing"))?;
         Ok(content.into_parts(Part::text))
     }
 
     /// The message that is said.
-    pub(super) fn message(&mut self) -> Result<InputMessage> {
+    fn message(&mut self) -> Result<InputMessage> {
         let message = InputMessage::from_content(self.content()?)?;
         Ok(InputMessage { metadata: std::mem::take(&mut self.metadata), ..message })
     }
 
     /// Refuses what a regeneration does not take.
-    pub(super) fn has_no_content(&self) -> Result<()> {
+    fn has_no_content(&self) -> Result<()> {
         let given = [
             ("content", self.content.is_some()),
             ("parent_id", self.parent_id.is_some()),
@@ -147,7 +179,7 @@ impl TurnBody {
     }
 
     /// The turn that `input` makes in a conversation, or in a new one.
-    pub(super) fn turn(
+    fn turn(
         self,
         conversation: Option<ConversationId>,
         input: TurnInput,

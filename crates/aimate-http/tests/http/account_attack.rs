@@ -161,8 +161,8 @@ fn needed(method: &Method, path: &str) -> &'static str {
     let changes_for_admins = ["groups", "prices"].map(|noun| format!("/api/v1/{noun}"));
     match *method {
         _ if for_admins.iter().any(|root| is_of(root)) => "admin",
-        // What is asked on this `WebSocket` is stored.
-        Method::GET if path == "/v1/responses" => "write",
+        // What is asked on these `WebSocket`s is stored.
+        Method::GET if path == "/v1/responses" || path == "/api/v1/ws" => "write",
         Method::GET => "read",
         _ if path == "/v1/responses/input_tokens" => "read",
         _ if changes_for_admins.iter().any(|root| is_of(root)) => "admin",

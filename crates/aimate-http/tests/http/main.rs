@@ -22,6 +22,7 @@ mod conversation;
 mod conversation_search;
 mod document;
 mod embedded;
+mod event_socket;
 mod families;
 #[path = "../../../aimate-providers/tests/families/mod.rs"]
 #[allow(dead_code, reason = "the providers' own tests read the rest of a row")]

@@ -16,34 +16,42 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use crate::common::{end, engine, say};
+use crate::common::{Bench, end, engine, say};
 use crate::responses::{ask, output_text, with};
 
-struct Server {
+pub(crate) struct Server {
     address: SocketAddr,
-    provider: Arc<ScriptedProvider>,
+    pub(crate) provider: Arc<ScriptedProvider>,
+    /// The same engine over HTTP.
+    pub(crate) bench: Bench,
 }
 
-async fn server(scripts: impl IntoIterator<Item = Vec<Step>>) -> Server {
+pub(crate) async fn server(scripts: impl IntoIterator<Item = Vec<Step>>) -> Server {
     server_with(scripts, Options::local()).await
 }
 
-async fn server_with(scripts: impl IntoIterator<Item = Vec<Step>>, options: Options) -> Server {
+pub(crate) async fn server_with(scripts: impl IntoIterator<Item = Vec<Step>>, options: Options) -> Server {
     let provider = ScriptedProvider::new(scripts);
     let engine = engine(provider.clone()).await;
+    let router = aimate_http::router(engine.clone(), options.clone());
+    let bench = Bench { engine: engine.clone(), provider: provider.clone(), router };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let serving = serve(listener, engine, options, std::future::pending());
     #[expect(clippy::disallowed_methods, reason = "the test is the process here")]
     tokio::spawn(serving);
-    Server { address, provider }
+    Server { address, provider, bench }
 }
 
-struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub(crate) struct Socket(pub(crate) WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Server {
     async fn connect(&self) -> Socket {
-        Socket(connect_async(self.url()).await.unwrap().0)
+        self.connect_to("/v1/responses").await
+    }
+
+    pub(crate) async fn connect_to(&self, path: &str) -> Socket {
+        Socket(connect_async(format!("ws://{}{path}", self.address)).await.unwrap().0)
     }
 
     fn url(&self) -> String {
@@ -61,11 +69,11 @@ fn create(body: Value) -> Value {
 }
 
 impl Socket {
-    async fn send(&mut self, message: Value) {
+    pub(crate) async fn send(&mut self, message: Value) {
         self.0.send(Message::text(message.to_string())).await.unwrap();
     }
 
-    async fn event(&mut self) -> Value {
+    pub(crate) async fn event(&mut self) -> Value {
         loop {
             let message = timeout(Duration::from_secs(10), self.0.next()).await.unwrap().unwrap().unwrap();
             if let Message::Text(text) = message {
