@@ -38,6 +38,10 @@ pub(crate) fn test(project: &Project, arguments: &[&str]) -> Result {
         // Much of their time is waiting. The tests of a file share a server.
         tests.args(["--numprocesses=2", "--dist=loadfile"]);
     }
+    // As the Rust tests do.
+    if let Ok(times) = env::var("NEXTEST_RETRIES") {
+        tests.args(["--reruns", &times]);
+    }
     run(&mut tests)
 }
 
