@@ -103,6 +103,11 @@ pub enum CallApproval {
     Given {
         /// The name of what they were asked, as the caller of the turn gave it.
         request: String,
+        /// Whether it may be made.
+        approve: bool,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
 }
 

@@ -58,12 +58,16 @@ impl DecidedCalls {
                     }
                 },
             };
-            let given = CallApproval::Given { request: one.request.clone() };
-            let is_given = |call: &ToolCall| call.approval.as_ref() == Some(&given);
+            let is_given = |call: &ToolCall| match &call.approval {
+                Some(CallApproval::Given { request, .. }) => *request == one.request,
+                _ => false,
+            };
             let of_path = path.iter().flat_map(|message| calls(&message.content));
             if of_path.chain(&found.calls).any(is_given) {
                 return Err(Error::field(field, "names a call that was decided before"));
             }
+            let CallDecision { approve, reason } = one.decision.clone();
+            let given = CallApproval::Given { request: one.request.clone(), approve, reason };
             let mut call = ToolCall { approval: Some(given), is_made_here: true, ..asked.clone() };
             transcript.rename(&mut call, &[]);
             transcript.mark(Part::ToolCall(call.clone()));

@@ -92,7 +92,7 @@ pub(crate) async fn list_items(
     let conversation = conversation_id(&id)?;
     let conversations = app.engine.conversations(&scope);
     conversations.get(conversation).await.map_err(|error| failure(error, &id))?;
-    let walk = ItemWalk { conversations, conversation, leaf: None, limit };
+    let walk = ItemWalk { conversations, conversation, leaf: None, answer: None, limit };
     let after = query.after.as_deref();
     Ok(Json(walk.page(query.order.unwrap_or(ListOrder::Desc), after).await?))
 }
@@ -132,6 +132,10 @@ pub(crate) async fn delete(
     let found = message.iter().flat_map(placed).find(|found| found.item.id() == item);
     let missing = || wire_id::missing("item", &item);
     let (found, message) = found.zip(message).ok_or_else(missing)?;
+    if found.parts.is_empty() {
+        let why = "is the decision of the call behind it, and goes with that `mcp_call`; delete that one";
+        return Err(Error::field("item_id", why).into());
+    }
     let removed = conversations.remove_parts(conversation, message.id, &found.parts).await;
     removed.map_err(|error| match error.kind() {
         ErrorKind::NotFound => missing().into(),

@@ -40,10 +40,13 @@ pub(crate) mod prefix {
     pub(crate) const MCP_CALL: &str = "mcp_";
     /// What a person is asked of a call.
     pub(crate) const APPROVAL: &str = "mcpr_";
+    /// What a person decided of a call.
+    pub(crate) const DECISION: &str = "mcpa_";
     /// A search of the web.
     pub(crate) const WEB_SEARCH: &str = "ws_";
     /// All of them.
-    pub(super) const ALL: [&str; 7] = [MESSAGE, CALL, OUTPUT, REASONING, MCP_CALL, APPROVAL, WEB_SEARCH];
+    pub(super) const ALL: [&str; 8] =
+        [MESSAGE, CALL, OUTPUT, REASONING, MCP_CALL, APPROVAL, DECISION, WEB_SEARCH];
 }
 
 /// How far an item has come.
@@ -146,6 +149,17 @@ pub(crate) enum Item {
         /// The arguments, JSON as text.
         arguments: String,
     },
+    /// What they said.
+    McpApprovalResponse {
+        /// Its id, `mcpa_…`.
+        id: String,
+        /// What they were asked.
+        approval_request_id: String,
+        /// Whether it may be made.
+        approve: bool,
+        /// Why.
+        reason: Option<String>,
+    },
     /// A search of the web.
     WebSearchCall {
         /// Its id, `ws_…`.
@@ -236,6 +250,7 @@ impl Item {
             | Self::Reasoning { id, .. }
             | Self::McpCall { id, .. }
             | Self::McpApprovalRequest { id, .. }
+            | Self::McpApprovalResponse { id, .. }
             | Self::WebSearchCall { id, .. } => id,
         }
     }
@@ -249,7 +264,7 @@ impl Item {
             | Self::McpCall { status, .. }
             | Self::WebSearchCall { status, .. } => *status = to,
             // It is what it is.
-            Self::McpApprovalRequest { .. } => {}
+            Self::McpApprovalRequest { .. } | Self::McpApprovalResponse { .. } => {}
         }
     }
 }
@@ -367,6 +382,16 @@ fn spoken(message: &Message) -> Vec<PlacedItem> {
                     arguments: call.arguments_json(),
                 }
             }
+            Part::ToolCall(call) if decision(call).is_some() => {
+                if let Some((request, approve, reason)) = decision(call) {
+                    let (id, approval_request_id) = (id(prefix::DECISION), request.to_owned());
+                    let reason = reason.map(str::to_owned);
+                    let item = Item::McpApprovalResponse { id, approval_request_id, approve, reason };
+                    // The call is another item.
+                    all.push(PlacedItem { item, parts: Vec::new() });
+                }
+                mcp_call(id(prefix::MCP_CALL), call)
+            }
             Part::ToolCall(call) if is_web_search(call) => Item::WebSearchCall {
                 id: id(prefix::WEB_SEARCH),
                 action: search_action(call, None, false),
@@ -431,12 +456,19 @@ pub(crate) fn server_and_tool(call: &ToolCall) -> (&str, &str) {
     (server, own.unwrap_or(&call.name))
 }
 
-/// What a person was asked before a call was made.
-pub(crate) fn approval_request(call: &ToolCall) -> Option<&str> {
+/// What a person was asked before a call was made, what they said, and why.
+fn decision(call: &ToolCall) -> Option<(&str, bool, Option<&str>)> {
     match &call.approval {
-        Some(CallApproval::Given { request }) => Some(request),
+        Some(CallApproval::Given { request, approve, reason }) => {
+            Some((request, *approve, reason.as_deref()))
+        }
         _ => None,
     }
+}
+
+/// What a person was asked before a call was made.
+pub(crate) fn approval_request(call: &ToolCall) -> Option<&str> {
+    decision(call).map(|(request, ..)| request)
 }
 
 fn mcp_call(id: String, call: &ToolCall) -> Item {

@@ -16,6 +16,8 @@ pub(crate) struct ItemWalk {
     pub(crate) conversation: ConversationId,
     /// The message it ends with; `None` for the end of the open branch.
     pub(crate) leaf: Option<MessageId>,
+    /// An answer of which only what was decided before it is shown: it is asked for.
+    pub(crate) answer: Option<MessageId>,
     /// Items of a page.
     pub(crate) limit: usize,
 }
@@ -49,16 +51,16 @@ impl ItemWalk {
                 // It is of another branch.
                 return Err(unknown(after).into());
             }
-            let known = place(&message, after)?;
-            let before = items(&message).into_iter().take(known);
+            let known = self.place(&message, after)?;
+            let before = self.items(&message).into_iter().take(known);
             found.extend(before.rev());
             cursor = Some(Cursor { at: Timestamp(0), id: message.id.0 });
         }
         while found.len() < self.wanted() {
             let page = PageRequest { limit: self.messages_of_page(), after: cursor };
             let page = self.conversations.messages(self.conversation, self.leaf, page).await?;
-            let shown = page.data.iter().map(|listed| &listed.message).filter(|one| is_shown(one));
-            found.extend(shown.rev().flat_map(|message| items(message).into_iter().rev()));
+            let shown = page.data.iter().map(|listed| &listed.message);
+            found.extend(shown.rev().flat_map(|message| self.items(message).into_iter().rev()));
             cursor = page.next;
             if cursor.is_none() {
                 break;
@@ -73,8 +75,8 @@ impl ItemWalk {
         let (mut found, mut from) = (Vec::new(), 0);
         if let Some(after) = after {
             let message = self.message_of(after).await?;
-            let known = place(&message, after)?;
-            found.extend(items(&message).into_iter().skip(known + 1));
+            let known = self.place(&message, after)?;
+            found.extend(self.items(&message).into_iter().skip(known + 1));
             let index = path.iter().position(|id| *id == message.id);
             from = index.ok_or_else(|| unknown(after))? + 1;
         }
@@ -83,7 +85,7 @@ impl ItemWalk {
                 break;
             }
             let messages = self.messages(ids).await?;
-            found.extend(messages.iter().filter(|one| is_shown(one)).flat_map(items));
+            found.extend(messages.iter().flat_map(|message| self.items(message)));
         }
         Ok(found)
     }
@@ -114,19 +116,25 @@ impl ItemWalk {
         message.ok_or_else(|| unknown(after).into())
     }
 
+    /// The items of a message that are shown.
+    fn items(&self, message: &Message) -> Vec<Item> {
+        if self.answer == Some(message.id) {
+            let is_asked_for = |item: &Item| matches!(item, Item::McpApprovalResponse { .. });
+            return items(message).into_iter().filter(is_asked_for).collect();
+        }
+        // An answer is in the conversation once it is whole.
+        if message.status == MessageStatus::Streaming { Vec::new() } else { items(message) }
+    }
+
+    /// The place of an item among those of its message.
+    fn place(&self, message: &Message, id: &str) -> Result<usize> {
+        let place = self.items(message).iter().position(|item| item.id() == id);
+        Ok(place.ok_or_else(|| unknown(id))?)
+    }
+
     fn messages_of_page(&self) -> u32 {
         u32::try_from(self.wanted()).unwrap_or(u32::MAX)
     }
-}
-
-/// An answer is in the conversation once it is whole.
-fn is_shown(message: &Message) -> bool {
-    message.status != MessageStatus::Streaming
-}
-
-/// The place of an item among those of its message.
-fn place(message: &Message, id: &str) -> Result<usize> {
-    items(message).iter().position(|item| item.id() == id).ok_or_else(|| unknown(id).into())
 }
 
 fn unknown(after: &str) -> Error {

@@ -1,13 +1,14 @@
 //! `/v1/responses`: what is asked, answered, kept, read again and deleted.
 
-use aimate_core::Error;
 use aimate_core::message::ToolCall;
 use aimate_core::message::{MessageRole, Part, text_of};
 use aimate_core::provider::{FinishReason, ProviderEvent, ToolChoice};
 use aimate_core::testing::{Step, answer};
+use aimate_core::{Error, ErrorKind};
+use http::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Bench, bench, end, say, until};
+use crate::common::{Bench, bench, end, request, say, until};
 
 pub(crate) fn ask(input: impl Into<Value>) -> Value {
     json!({"model": "lab/test", "input": input.into()})
@@ -367,4 +368,28 @@ async fn stored_prompt_is_filled_in() {
     assert_eq!(error["param"], "prompt.variables.who");
     let unknown = with(ask("Hi"), json!({"prompt": {"id": "pmpt_1"}}));
     bench.post("/v1/responses", unknown).await.openai_error(404, "not_found");
+}
+
+#[tokio::test]
+async fn response_that_is_sent_again_is_made_once() {
+    let fails = vec![Step::Fail(aimate_core::Error::new(ErrorKind::Upstream, "the model server fell over"))];
+    let bench = bench([answer("one"), fails, answer("two")]).await;
+    let send = async |key: &str, body: Value| {
+        let mut request = request(Method::POST, "/v1/responses", Some(body));
+        request.headers_mut().insert("idempotency-key", key.parse().unwrap());
+        bench.ask(request).await
+    };
+    let first = send("a", ask("Count")).await.json();
+    let again = send("a", ask("Count")).await.json();
+    assert_eq!((&again["id"], &again["output"]), (&first["id"], &first["output"]));
+    send("a", ask("Something else")).await.openai_error(400, "conflict");
+    let background = with(ask("Count"), json!({"background": true}));
+    // One that failed is answered anew.
+    assert_eq!(send("b", ask("More")).await.status, 502);
+    let retried = send("b", ask("More")).await.json();
+    assert_eq!(output_text(&retried), "two");
+    let read = bench.get(&format!("/v1/responses/{}", retried["id"].as_str().unwrap())).await.json();
+    assert_eq!(output_text(&read), "two");
+    send("a", background).await.openai_error(400, "conflict");
+    assert_eq!(bench.provider.requests().len(), 3);
 }

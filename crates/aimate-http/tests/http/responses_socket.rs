@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aimate_core::EngineBuilder;
 use aimate_core::message::{ToolCall, text_of};
 use aimate_core::provider::ProviderEvent;
 use aimate_core::testing::{ScriptedProvider, Step, answer};
@@ -16,7 +17,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use crate::common::{Bench, end, engine, say};
+use crate::common::{Bench, end, say};
 use crate::responses::{ask, output_text, with};
 
 pub(crate) struct Server {
@@ -31,8 +32,25 @@ pub(crate) async fn server(scripts: impl IntoIterator<Item = Vec<Step>>) -> Serv
 }
 
 pub(crate) async fn server_with(scripts: impl IntoIterator<Item = Vec<Step>>, options: Options) -> Server {
+    serving(scripts, options, |builder| builder).await
+}
+
+/// A server whose engine has more than others.
+pub(crate) async fn server_of(
+    scripts: impl IntoIterator<Item = Vec<Step>>,
+    with: impl FnOnce(EngineBuilder) -> EngineBuilder,
+) -> Server {
+    serving(scripts, Options::local(), with).await
+}
+
+async fn serving(
+    scripts: impl IntoIterator<Item = Vec<Step>>,
+    options: Options,
+    with: impl FnOnce(EngineBuilder) -> EngineBuilder,
+) -> Server {
     let provider = ScriptedProvider::new(scripts);
-    let engine = engine(provider.clone()).await;
+    let store = aimate_store::connect("sqlite::memory:").await.unwrap();
+    let engine = with(crate::common::builder(store, provider.clone())).build().await.unwrap();
     let router = aimate_http::router(engine.clone(), options.clone());
     let bench = Bench { engine: engine.clone(), provider: provider.clone(), router };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -46,7 +64,7 @@ pub(crate) async fn server_with(scripts: impl IntoIterator<Item = Vec<Step>>, op
 pub(crate) struct Socket(pub(crate) WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Server {
-    async fn connect(&self) -> Socket {
+    pub(crate) async fn connect(&self) -> Socket {
         self.connect_to("/v1/responses").await
     }
 
@@ -95,7 +113,7 @@ impl Socket {
     }
 
     /// The response that a message makes.
-    async fn respond(&mut self, body: Value) -> Value {
+    pub(crate) async fn respond(&mut self, body: Value) -> Value {
         self.send(create(body)).await;
         self.events().await.pop().unwrap()["response"].take()
     }

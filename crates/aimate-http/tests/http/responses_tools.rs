@@ -9,9 +9,10 @@ use aimate_core::testing::{ScriptedProvider, ScriptedToolServer, Step, answer};
 use aimate_core::tool::{Tool, ToolAccess, ToolPolicy, WebHit, WebSearch};
 use aimate_http::Options;
 use async_trait::async_trait;
+use http::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Bench, builder, end, say, until};
+use crate::common::{Bench, builder, end, request, say, until};
 use crate::responses::{ask, output_text, with};
 use crate::responses_stream::{events, streamed};
 
@@ -209,6 +210,18 @@ async fn refused_call_is_told_to_the_model_and_not_made() {
     let first = bench.respond(with(ask("Drop"), shop(json!({})))).await;
     let second = bench.respond(with(approve(&first, false), shop(json!({})))).await;
     assert_eq!(kinds(&second), ["mcp_call", "message"]);
+    let path = format!("/v1/responses/{}/input_items", second["id"].as_str().unwrap());
+    let items = bench.get(&path).await.json()["data"].take();
+    let decision = &items[0];
+    assert_eq!(
+        (&decision["type"], &decision["approve"], &decision["reason"]),
+        (&json!("mcp_approval_response"), &json!(false), &json!("Not today."))
+    );
+    let kinds: Vec<_> = items.as_array().unwrap().iter().map(|item| &item["type"]).collect();
+    assert_eq!(kinds, ["mcp_approval_response", "mcp_approval_request", "message"]);
+    let id = |n: usize| items[n]["id"].as_str().unwrap();
+    let after = bench.get(&format!("{path}?limit=1&after={}", id(0))).await.json();
+    assert_eq!((&after["data"][0]["id"], &after["has_more"]), (&json!(id(1)), &json!(true)));
     assert!(said(&second["output"][0]).contains("Not today."));
     assert!(tools.calls().is_empty());
 }
@@ -222,6 +235,53 @@ async fn changed_tool_is_not_the_one_that_was_approved() {
     assert_eq!(second["output"][0]["type"], "mcp_list_tools", "the list is another one");
     assert!(said(&second["output"][1]).contains("not the one any more"));
     assert!(tools.calls().is_empty());
+}
+
+#[tokio::test]
+async fn server_lists_once_in_a_conversation() {
+    let (bench, _) = bench([answer("one"), answer("two"), answer("three")]).await;
+    registered(&bench).await;
+    let conversation = bench.post("/v1/conversations", json!({})).await.json()["id"].clone();
+    let say = async |text: &str| {
+        let within = with(ask(text), json!({"conversation": conversation}));
+        bench.respond(with(within, calc())).await
+    };
+    assert_eq!(kinds(&say("a").await), ["mcp_list_tools", "message"]);
+    assert_eq!(kinds(&say("b").await), ["message"]);
+    assert_eq!(kinds(&say("c").await), ["message"]);
+}
+
+#[tokio::test]
+async fn approval_that_is_sent_again_makes_its_call_once() {
+    let (bench, tools) = bench([calls("c1", "shop__add", json!({})), answer("ok"), answer("twice")]).await;
+    let first = bench.respond(with(ask("Add"), shop(json!({})))).await;
+    let send = || {
+        let body = with(approve(&first, true), shop(json!({})));
+        let mut request = request(Method::POST, "/v1/responses", Some(body));
+        request.headers_mut().insert("idempotency-key", "stainless-retry-1".parse().unwrap());
+        bench.ask(request)
+    };
+    let replies = [send().await, send().await];
+    assert_eq!(replies[0].json()["id"], replies[1].json()["id"], "{replies:?}");
+    assert_eq!(output_text(&replies[1].json()), "ok");
+    assert_eq!(tools.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn socket_makes_a_call_once_it_is_approved() {
+    let server = ScriptedToolServer::new([tool("add")]);
+    let scripts = [calls("c1", "shop__add", json!({"n": 1})), answer("Done.")];
+    let mut socket =
+        crate::responses_socket::server_of(scripts, |builder| builder.tool_client(server.clone()))
+            .await
+            .connect()
+            .await;
+    let first = socket.respond(with(ask("Add"), shop(json!({})))).await;
+    assert_eq!(kinds(&first), ["mcp_list_tools", "mcp_approval_request"]);
+    assert!(server.calls().is_empty());
+    let second = socket.respond(with(approve(&first, true), shop(json!({})))).await;
+    assert_eq!(kinds(&second), ["mcp_call", "message"]);
+    assert_eq!((output_text(&second).as_str(), server.calls().len()), ("Done.", 1));
 }
 
 #[tokio::test]
@@ -351,8 +411,13 @@ async fn approval_stands_in_its_conversation() {
     let path = format!("/v1/conversations/{}/items?order=asc", conversation.as_str().unwrap());
     let items = bench.get(&path).await.json();
     let kinds: Vec<_> = items["data"].as_array().unwrap().iter().map(|item| &item["type"]).collect();
-    assert_eq!(kinds, ["message", "mcp_approval_request", "mcp_call", "message"]);
-    assert_eq!(items["data"][2]["approval_request_id"], *request);
+    assert_eq!(kinds, ["message", "mcp_approval_request", "mcp_approval_response", "mcp_call", "message"]);
+    assert_eq!(items["data"][3]["approval_request_id"], *request);
+    let decision = &items["data"][2];
+    assert_eq!((&decision["approval_request_id"], &decision["approve"]), (request, &json!(true)));
+    let one = path.replace("/items?order=asc", &format!("/items/{}", decision["id"].as_str().unwrap()));
+    assert_eq!(bench.get(&one).await.json(), *decision);
+    bench.delete(&one).await.openai_error(400, "invalid");
     let one = path.replace("/items?order=asc", &format!("/items/{}", request.as_str().unwrap()));
     assert_eq!(bench.get(&one).await.json()["id"], *request);
 }

@@ -180,7 +180,8 @@ impl Approval {
         let request: String = self.request.chars().filter(fits).take(MAX_ID).collect();
         call.id = format!("call_{request}_{n}");
         call.is_made_here = true;
-        call.approval = Some(CallApproval::Given { request: self.request });
+        let CallDecision { approve, reason, .. } = self.decision.clone();
+        call.approval = Some(CallApproval::Given { request: self.request, approve, reason });
         (call, self.decision)
     }
 }

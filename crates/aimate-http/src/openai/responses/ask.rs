@@ -37,6 +37,8 @@ pub(super) struct Asked {
     pub(super) servers: Vec<OfferedServer>,
     /// What they follow.
     pub(super) follows: Option<Followed>,
+    /// The caller's own id of the response.
+    pub(super) client_id: Option<String>,
 }
 
 /// What a response follows.
@@ -84,7 +86,8 @@ impl Asked {
         if follows.is_none() && !parsed.has_memory {
             input::check_outputs(messages.iter().flat_map(|message| &message.content))?;
         }
-        Ok(Self { parsed, messages, passages: Vec::new(), approvals, servers: Vec::new(), follows })
+        let (passages, servers) = (Vec::new(), Vec::new());
+        Ok(Self { parsed, messages, passages, approvals, servers, follows, client_id: None })
     }
 
     /// Asks tool servers for their tools, and looks for passages, if that is asked for; says in the
@@ -110,9 +113,10 @@ impl Asked {
         if self.parsed.servers.is_empty() {
             return Ok(());
         }
-        let before = match self.parsed.previous {
-            Some(id) => stored_run(app, scope, &wire_id::write(PREFIX, id.0)).await?.1.listed,
-            None => BTreeMap::new(),
+        let before = match (self.parsed.previous, self.follows) {
+            (Some(id), _) => stored_run(app, scope, &wire_id::write(PREFIX, id.0)).await?.1.listed,
+            (None, Some(Followed { conversation, .. })) => listed_in(app, scope, conversation).await?,
+            (None, None) => BTreeMap::new(),
         };
         self.offer(app, scope).await?;
         mcp::list(&mut self.parsed.echo, &self.servers, before);
@@ -164,7 +168,7 @@ impl Asked {
     /// # Errors
     /// `Invalid` if nothing is asked.
     pub(super) async fn into_turn(self, app: &App, scope: &Scope) -> Result<Turn> {
-        let Self { parsed, messages, passages, approvals, servers, follows } = self;
+        let Self { parsed, messages, passages, approvals, servers, follows, client_id } = self;
         let has_decided = !approvals.is_empty();
         let input = match follows {
             _ if !messages.is_empty() || has_decided => TurnInput::Messages(messages),
@@ -193,12 +197,27 @@ impl Asked {
         turn.response_format = parsed.response_format;
         turn.truncation = if parsed.is_cut { Truncation::Auto } else { Truncation::Disabled };
         turn.request = Some(parsed.echo.stored());
+        // Clients send again what failed. A call that was decided of may have been made all the same.
+        turn.retry = client_id.is_some() && !has_decided;
+        turn.client_id = client_id;
         Ok(turn)
     }
 }
 
 fn joined(prompt: &str, instructions: Option<&str>) -> String {
     instructions.map_or_else(|| prompt.to_owned(), |more| format!("{prompt}\n\n{more}"))
+}
+
+/// What the last response in a conversation listed, or knew to be listed.
+async fn listed_in(app: &App, scope: &Scope, id: ConversationId) -> Result<BTreeMap<String, String>> {
+    let page = app.engine.conversations(scope).messages(id, None, PageRequest::first(1)).await?;
+    let Some(run) = page.data.last().and_then(|listed| listed.run_id) else { return Ok(BTreeMap::new()) };
+    match app.engine.runs(scope).with_request(run).await {
+        Ok((_, request)) => Ok(Echo::read(&request).map(|echo| echo.listed).unwrap_or_default()),
+        // It was forgotten, or is none of these.
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(BTreeMap::new()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The question at the end of a conversation, which nobody has answered.

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use aimate_core::chat::event::ChatEvent;
-use aimate_core::{Answer, Error, RunId, Scope, Slice};
+use aimate_core::{Answer, Error, RunId, Scope};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::Uri;
+use http::{HeaderMap, Uri};
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -22,6 +22,7 @@ use super::unstored::{self, UnstoredBody};
 use crate::app::{App, Seat};
 use crate::error::{Failure, Result};
 use crate::json::Json;
+use crate::message::client_id;
 use crate::openai::cursor_list::CursorList;
 use crate::openai::item::Item;
 use crate::openai::item_walk::ItemWalk;
@@ -35,15 +36,18 @@ const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Answers a question. The response is stored, unless `store` is false, and others can follow
 /// it.
 #[utoipa::path(post, path = "/v1/responses", tag = "responses", request_body = ResponseBody,
+    params(("idempotency-key" = Option<String>, Header, description = "The caller's own id of a stored response: if sent twice, it is made once")),
     responses((status = 200, content((ResponseSchema = "application/json"), (ResponseEventSchema = "text/event-stream")))))]
 pub(crate) async fn create(
     State(app): State<App>,
     Caller(scope): Caller,
+    headers: HeaderMap,
     Json(body): Json<ResponseBody>,
 ) -> Result<Response> {
     // First: what a request brings along may be work by itself.
     let seat = app.seat(&scope)?;
     let mut asked = Asked::read(&app, &scope, body).await?;
+    asked.client_id = client_id(&headers, None)?;
     asked.search(&app, &scope).await?;
     // What is added to a conversation is stored, whether or not the response can be read again.
     let is_run = asked.parsed.is_stored() || asked.parsed.conversation.is_some();
@@ -71,6 +75,10 @@ async fn stored(app: &App, scope: &Scope, asked: Asked, seat: Seat) -> Result<Re
     }
     if is_background {
         let run = app.engine.runs(scope).get(run).await?;
+        if run.status.is_final() {
+            // It was asked for before.
+            return Ok(Json(stored_response(app, scope, &run, echo).await?).into_response());
+        }
         let head = Head::of_run(&run, echo);
         return Ok(Json(head.response(&Outcome::begun(ResponseState::Queued))).into_response());
     }
@@ -191,13 +199,9 @@ pub(crate) async fn input_items(
 ) -> Result<Json<CursorList<Item>>> {
     let query = InputItemQuery::read(uri.query())?;
     let (run, _) = stored_run(&app, &scope, &id).await?;
-    if run.user_message_id.is_none() {
-        let none = Slice { data: Vec::new(), has_more: false };
-        return Ok(Json(CursorList::new(none, Item::id)));
-    }
     let conversations = app.engine.conversations(&scope);
-    let (conversation, leaf) = (run.conversation_id, run.user_message_id);
-    let walk = ItemWalk { conversations, conversation, leaf, limit: query.limit() };
+    let (conversation, answer) = (run.conversation_id, Some(run.message_id));
+    let walk = ItemWalk { conversations, conversation, leaf: answer, answer, limit: query.limit() };
     Ok(Json(walk.page(query.order(), query.after()).await?))
 }
 

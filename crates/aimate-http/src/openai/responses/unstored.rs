@@ -41,7 +41,7 @@ pub(super) async fn call(app: &App, scope: &Scope, asked: Asked) -> Result<(Comp
 /// # Errors
 /// `Invalid` if nothing is asked.
 pub(super) fn call_after(before: Vec<Message>, asked: Asked) -> Result<(Completion, Echo)> {
-    let Asked { parsed, messages, passages, approvals, servers, follows } = asked;
+    let Asked { parsed, messages, passages, approvals, servers, follows, .. } = asked;
     if messages.is_empty() && approvals.is_empty() && follows.is_none() {
         return Err(Error::field("input", "is missing; it needs a text or a list of items").into());
     }
