@@ -9,6 +9,9 @@ from typing import Literal
 
 from agents import (
     Agent,
+    HostedMCPTool,
+    MCPToolApprovalFunctionResult,
+    MCPToolApprovalRequest,
     OpenAIConversationsSession,
     OpenAIResponsesModel,
     Runner,
@@ -29,6 +32,12 @@ def boiler_pressure(room: Literal["the cellar", "the kitchen"]) -> str:
     return f"1.4 bar in {room}"
 
 
+def approve(request: MCPToolApprovalRequest) -> MCPToolApprovalFunctionResult:
+    """A person would be asked here."""
+    print("asked:", request.data.name, request.data.arguments)
+    return {"approve": True}
+
+
 async def main() -> None:
     client = AsyncOpenAI(base_url=f"{HOST}/v1", api_key=os.environ.get("AIMATE_TOKEN", "local"))
     name = os.environ.get("MODEL") or (await client.models.list()).data[0].id
@@ -36,6 +45,21 @@ async def main() -> None:
     agent = Agent(name="Caretaker", instructions="You look after a house.", model=model, tools=[boiler_pressure])
     result = await Runner.run(agent, "How much pressure has the boiler in the cellar?")
     print("answer:", result.final_output)
+
+    # aiMate calls the tools of an MCP server itself; here its own, which searches your documents.
+    papers = HostedMCPTool(
+        tool_config={
+            "type": "mcp",
+            "server_label": "papers",
+            "server_url": os.environ.get("MCP_SERVER", f"{HOST}/mcp"),
+            "allowed_tools": ["search"],
+            "require_approval": "always",
+        },
+        on_approval_request=approve,
+    )
+    librarian = Agent(name="Librarian", instructions="Look into the papers.", model=model, tools=[papers])
+    found = await Runner.run(librarian, "When is the boiler serviced?")
+    print("found:", found.final_output)
 
     talker = Agent(name="Porter", instructions="Answer briefly.", model=model)
     session = OpenAIConversationsSession(openai_client=client)

@@ -126,19 +126,25 @@ def test_knowledge(example: Example) -> None:
     assert said["deleted"] == ["True"]
 
 
-def test_mcp(example: Example, local: AimateServer) -> None:
-    question = "When is the boiler serviced?"
-    # The model fills in every argument, the name of a collection too.
-    body = json.dumps({"name": question}).encode()
+QUESTION = "When is the boiler serviced?"
+
+
+@pytest.fixture(scope="module")
+def searchable(local: AimateServer) -> None:
+    """A collection that the model may search: it fills in every argument, the name of the collection too."""
+    body = json.dumps({"name": QUESTION}).encode()
     headers = {"content-type": "application/json"}
     made = urllib.request.Request(f"{local.url}/api/v1/knowledge/collections", body, headers)
     with urllib.request.urlopen(made, timeout=10) as reply:
         assert reply.status == 201
+
+
+def test_mcp(example: Example, searchable: None) -> None:
     said = example("mcp_tools")
     assert said["listed"] == ["search"]
-    assert said["asked"][0].startswith("search {") and question in said["asked"][0]
+    assert said["asked"][0].startswith("search {") and QUESTION in said["asked"][0]
     assert said["called"] == ["search completed"]
-    assert question in said["answer"][0]
+    assert QUESTION in said["answer"][0]
     assert said["event"] == [
         "response.mcp_list_tools.in_progress",
         "response.mcp_list_tools.completed",
@@ -150,10 +156,12 @@ def test_mcp(example: Example, local: AimateServer) -> None:
     assert said["streamed"] == ["completed"]
 
 
-def test_agents_sdk(example: Example) -> None:
+def test_agents_sdk(example: Example, searchable: None) -> None:
     need("agents")
     said = example("agents_sdk")
     assert said["answer"] == ["How much pressure has the boiler in the cellar? 1.4 bar in the cellar"]
+    assert said["asked"][0].startswith("search {") and QUESTION in said["asked"][0]
+    assert QUESTION in said["found"][0]
     assert said["session"] == ["My name is Ada. My name is Ada. What is my name?"]
     assert said["items"] == ["4"]
     assert said["stream"][0].endswith("Say hello.")

@@ -20,6 +20,7 @@ mod client;
 mod documents;
 mod ingest;
 mod random;
+mod responses;
 mod server;
 mod tools;
 mod upstream;
