@@ -1,6 +1,7 @@
 //! `aimate eval`: how well search finds, on a test collection with known
 //! answers.
 
+mod compare;
 mod data;
 mod score;
 
@@ -23,6 +24,7 @@ use crate::embedder::Embedding;
 use crate::reading::Reading;
 use crate::terminal::{counted, say};
 use crate::wait::{Waiting, bar};
+use compare::{Comparison, Difference, EarlierRun, Scores, compare};
 use data::Dataset;
 use score::{Score, mean, percentile, ranked, score};
 
@@ -54,6 +56,10 @@ pub(crate) struct EvalArguments {
     /// A folder for the lists that were found, in the format of TREC
     #[arg(long, value_name = "DIR")]
     run_dir: Option<PathBuf>,
+    /// Compare with what another search found: a folder that `--run-dir` wrote, or one file of it. Tells
+    /// the differences with intervals of 95 %, by a paired bootstrap over the questions
+    #[arg(long, value_name = "RUN")]
+    compare: Option<PathBuf>,
     /// Characters of a chunk, of which it shares a fifth with the next [default: 1000]
     #[arg(long, value_name = "N")]
     chunk_size: Option<u32>,
@@ -103,6 +109,9 @@ impl Drop for Scratch {
 /// Measures the search of the real engine.
 pub(crate) async fn eval(arguments: EvalArguments) -> Result<()> {
     let dataset = Dataset::read(&arguments.collection)?;
+    // First: what is wrong with it is not told after hours of reading.
+    let before = arguments.compare.as_deref().map(|path| EarlierRun::read(path, &dataset)).transpose()?;
+    let before = before.unwrap_or_default();
     let scratch = Scratch::new()?;
     let is_own = arguments.database.as_ref().is_none_or(|url| url.is_empty());
     let config = Config {
@@ -123,7 +132,7 @@ pub(crate) async fn eval(arguments: EvalArguments) -> Result<()> {
     };
     let (builder, _) = config.engine().await?;
     let engine = builder.build().await?;
-    let outcome = Box::pin(in_collection(&engine, &arguments, &dataset, &scratch)).await;
+    let outcome = Box::pin(in_collection(&engine, &arguments, &dataset, &before, &scratch)).await;
     engine.drain(Duration::ZERO).await;
     outcome
 }
@@ -134,6 +143,7 @@ async fn in_collection(
     engine: &Engine,
     arguments: &EvalArguments,
     dataset: &Dataset,
+    before: &[EarlierRun],
     scratch: &Scratch,
 ) -> Result<()> {
     let me = engine.local_scope().await?;
@@ -144,7 +154,7 @@ async fn in_collection(
     let new = NewCollection { chunking, ..NewCollection::new(name) };
     let collection = knowledge.create_collection(new).await?;
     let mut outcome = tokio::select! {
-        outcome = Box::pin(measure(&knowledge, &collection, arguments, dataset)) => outcome,
+        outcome = Box::pin(measure(&knowledge, &collection, arguments, dataset, before)) => outcome,
         _ = tokio::signal::ctrl_c() => Err(Error::unavailable("stopped before it was measured")),
     };
     if arguments.database.is_some() {
@@ -168,6 +178,8 @@ struct Corpus {
 struct EvalRun {
     mode: SearchMode,
     score: Score,
+    /// By question.
+    scores: Scores,
     /// Milliseconds of each search.
     times: Vec<f64>,
     lists: Vec<(String, Vec<(String, f32)>)>,
@@ -178,6 +190,7 @@ async fn measure(
     collection: &Collection,
     arguments: &EvalArguments,
     dataset: &Dataset,
+    before: &[EarlierRun],
 ) -> Result<()> {
     let corpus = read(knowledge, collection, dataset).await?;
     let modes = modes(arguments.mode, corpus.embedder.is_some())?;
@@ -185,17 +198,49 @@ async fn measure(
     for mode in modes {
         runs.push(ask(knowledge, collection, &corpus, dataset, mode, arguments.depth).await?);
     }
+    let comparisons = comparisons(before, dataset, &runs);
     if let Some(folder) = &arguments.run_dir {
         runs.iter().try_for_each(|run| write_run(folder, run))?;
     }
     let folder = std::fs::canonicalize(&arguments.collection).unwrap_or_default();
     let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if arguments.json {
-        say(&as_json(&name, dataset, &corpus, &runs).to_string());
+        say(&as_json(&name, dataset, &corpus, &runs, &comparisons).to_string());
     } else {
         print(&name, dataset, &corpus, &runs);
+        print_comparisons(&comparisons);
     }
     Ok(())
+}
+
+/// Hybrid search beside each of its halves, and each mode beside what it found before.
+fn comparisons(before: &[EarlierRun], dataset: &Dataset, runs: &[EvalRun]) -> Vec<Comparison> {
+    let mut all = Vec::new();
+    if let Some(hybrid) = runs.iter().find(|run| run.mode == SearchMode::Hybrid) {
+        for half in runs.iter().filter(|run| run.mode != SearchMode::Hybrid) {
+            let (name, with) = (hybrid.mode.as_str(), half.mode.as_str());
+            all.push(compare(dataset, (name, &hybrid.scores), (with, &half.scores)));
+        }
+    }
+    for run in runs {
+        let of_mode = before.iter().filter(|before| before.mode.is_none_or(|mode| mode == run.mode));
+        all.extend(of_mode.map(|before| {
+            compare(dataset, (run.mode.as_str(), &run.scores), (&before.name, &before.scores))
+        }));
+    }
+    all
+}
+
+fn print_comparisons(comparisons: &[Comparison]) {
+    for Comparison { name, with, ndcg, recall_10, recall_100, mrr } in comparisons {
+        say(&format!("{name} beside {with} (intervals of 95 %, * where 0 is outside)"));
+        let all = [("nDCG@10", ndcg), ("recall@10", recall_10), ("recall@100", recall_100), ("MRR@10", mrr)];
+        for (figure, difference) in all {
+            let Difference { mean, low, high } = difference;
+            let mark = if difference.is_significant() { " *" } else { "" };
+            say(&format!("  {figure:<10}  {mean:>+7.4}  [{low:>+7.4}, {high:>+7.4}]{mark}"));
+        }
+    }
 }
 
 fn modes(wanted: Option<SearchMode>, has_vectors: bool) -> Result<Vec<SearchMode>> {
@@ -267,7 +312,7 @@ async fn ask(
     mode: SearchMode,
     depth: u32,
 ) -> Result<EvalRun> {
-    let (mut scores, mut times, mut lists) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut scores, mut times, mut lists) = (Scores::new(), Vec::new(), Vec::new());
     for (id, text) in dataset.queries.iter().filter(|(_, text)| !text.trim().is_empty()) {
         let request = SearchRequest::new(text.chars().take(MAX_QUERY).collect::<String>())
             .collections([collection.id.to_string()])
@@ -280,11 +325,12 @@ async fn ask(
         let list =
             ranked(hits.filter_map(|hit| Some((corpus.ids.get(&hit.document_id)?.clone(), hit.score))));
         if let Some(judged) = dataset.judgements.get(id) {
-            scores.push(score(&list, judged));
+            scores.insert(id.clone(), score(&list, judged));
         }
         lists.push((id.clone(), list));
     }
-    Ok(EvalRun { mode, score: mean(&scores, dataset.judgements.len()), times, lists })
+    let all: Vec<Score> = scores.values().copied().collect();
+    Ok(EvalRun { mode, score: mean(&all, dataset.judgements.len()), scores, times, lists })
 }
 
 /// Writes what a mode found as `MODE.trec`: query, `Q0`, document, rank, score, name.
@@ -334,7 +380,13 @@ fn print(name: &str, dataset: &Dataset, corpus: &Corpus, runs: &[EvalRun]) {
     }
 }
 
-fn as_json(name: &str, dataset: &Dataset, corpus: &Corpus, runs: &[EvalRun]) -> serde_json::Value {
+fn as_json(
+    name: &str,
+    dataset: &Dataset,
+    corpus: &Corpus,
+    runs: &[EvalRun],
+    comparisons: &[Comparison],
+) -> serde_json::Value {
     let modes: Vec<_> = runs
         .iter()
         .map(|EvalRun { mode, score, times, .. }| {
@@ -351,5 +403,6 @@ fn as_json(name: &str, dataset: &Dataset, corpus: &Corpus, runs: &[EvalRun]) -> 
         "ingest_seconds": corpus.seconds,
         "embedder": corpus.embedder,
         "modes": modes,
+        "comparisons": comparisons,
     })
 }

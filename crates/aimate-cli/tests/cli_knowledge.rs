@@ -15,7 +15,7 @@ use std::fs;
 use std::process::Output;
 
 use command::{Folder, err, out};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const BUILTIN: (&str, &str) = ("AI_PROVIDER", "builtin");
 const BOILER: &str = "# Heating\n\nThe boiler is serviced in May.\n";
@@ -272,6 +272,21 @@ fn eval_measures_a_test_collection() {
     assert_eq!(measured["embedder"], Value::Null);
     let left = folder.well(&["doctor", "--database", "sqlite:own.db"]);
     assert!(left.contains("0 ready, 0 pending, 0 processing, 0 failed in 0 collections"), "{left}");
+    // Half of the questions found nothing before.
+    let worse: String =
+        run.lines().filter(|line| !line.starts_with("q3 ")).map(|line| format!("{line}\n")).collect();
+    folder.write("worse/text.trec", worse.replace("Q0 d1 ", "Q0 d9 "));
+    let compared = folder.well(&["eval", "--collection", "set", "--compare", "worse"]);
+    assert!(compared.contains("text beside worse/text.trec"), "{compared}");
+    assert!(compared.contains("nDCG@10     +0."), "{compared}");
+    let same = folder.well(&["eval", "--collection", "set", "--compare", "runs/text.trec", "--json"]);
+    let same: Value = serde_json::from_str(&same).unwrap();
+    assert_eq!(same["comparisons"][0]["mrr@10"], json!({"mean": 0.0, "low": 0.0, "high": 0.0}), "{same}");
+    folder.write("wrong.trec", "q1 Q0 d1 1 high x\n".to_owned());
+    for (run, why) in [("wrong.trec", "line 1"), ("set", "has no `text.trec`"), ("nothing", "cannot read")] {
+        let refused = folder.run(&["eval", "--collection", "set", "--compare", run]);
+        assert!(!refused.status.success() && err(&refused).contains(why), "{}", err(&refused));
+    }
     let vector = folder.run(&["eval", "--collection", "set", "--mode", "vector"]);
     assert!(err(&vector).contains("needs an embedder"), "{}", err(&vector));
 }
