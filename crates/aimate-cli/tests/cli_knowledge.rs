@@ -282,7 +282,7 @@ fn eval_measures_a_test_collection() {
     let same = folder.well(&["eval", "--collection", "set", "--compare", "runs/text.trec", "--json"]);
     let same: Value = serde_json::from_str(&same).unwrap();
     assert_eq!(same["comparisons"][0]["mrr@10"], json!({"mean": 0.0, "low": 0.0, "high": 0.0}), "{same}");
-    folder.write("wrong.trec", "q1 Q0 d1 1 high x\n".to_owned());
+    folder.write("wrong.trec", "q1 Q0 d1 1 high x\n");
     for (run, why) in [("wrong.trec", "line 1"), ("set", "has no `text.trec`"), ("nothing", "cannot read")] {
         let refused = folder.run(&["eval", "--collection", "set", "--compare", run]);
         assert!(!refused.status.success() && err(&refused).contains(why), "{}", err(&refused));

@@ -1,5 +1,6 @@
 //! Messages: the nodes of a conversation's tree, each made of parts.
 
+mod call_approval;
 #[cfg(test)]
 mod sample;
 mod store;
@@ -17,6 +18,7 @@ use crate::limit;
 use crate::text::names;
 use crate::tool_content::ToolContent;
 use crate::usage::{Cost, TokenUsage};
+pub use call_approval::CallApproval;
 pub use store::MessageStore;
 
 /// Who speaks in a message.
@@ -88,29 +90,6 @@ pub struct ToolCall {
     pub approval: Option<CallApproval>,
 }
 
-/// How a call stands that needs a person's approval, for which its answer does not wait.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum CallApproval {
-    /// Its answer ended with it, and it was not made: a person is asked.
-    Asked {
-        /// What tells the tool as it was then from others of its name.
-        tool: String,
-    },
-    /// A person was asked of it at the end of an earlier answer, and said what this one does.
-    Given {
-        /// The name of what they were asked, as the caller of the turn gave it.
-        request: String,
-        /// Whether it may be made.
-        approve: bool,
-        /// Why.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        reason: Option<String>,
-    },
-}
-
 impl ToolCall {
     /// A call with nothing beside its arguments.
     pub fn new(id: impl Into<String>, name: impl Into<String>, arguments: Value) -> Self {
@@ -123,19 +102,6 @@ impl ToolCall {
             extra: Map::new(),
             approval: None,
         }
-    }
-
-    /// What tells the tool that a person is asked of, where the answer ended with the call.
-    pub(crate) fn asked_of(&self) -> Option<&str> {
-        match &self.approval {
-            Some(CallApproval::Asked { tool }) => Some(tool),
-            _ => None,
-        }
-    }
-
-    /// Whether its answer ended with it, so that a person is asked whether it may be made.
-    pub fn is_asked(&self) -> bool {
-        matches!(self.approval, Some(CallApproval::Asked { .. }))
     }
 
     /// The arguments as OpenAI's wire format wants them: JSON in a string.

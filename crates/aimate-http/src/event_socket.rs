@@ -24,9 +24,9 @@ use tokio_util::sync::CancellationToken;
 use crate::app::{App, Seat};
 use crate::error::{Failure, Result};
 use crate::metrics::OpenStream;
-use crate::web_socket::{ClientMessage, Connection, End, Upgrade};
+use crate::web_socket::{ClientMessage, End, OpenSocket, Upgrade};
 use crate::work;
-use request::{Asked, SocketRequest};
+use request::{Command, SocketRequest};
 
 /// Requests under way on a connection before the client waits with the next one.
 const MAX_AT_ONCE: usize = 256;
@@ -46,7 +46,7 @@ pub(crate) async fn connect(State(app): State<App>, upgrade: Upgrade) -> Result<
 }
 
 struct EventSocket {
-    connection: Connection,
+    connection: OpenSocket,
     /// What the requests under way have to say.
     requests: SelectAll<BoxStream<'static, Bytes>>,
     listened: Arc<Listened>,
@@ -83,7 +83,7 @@ impl EventSocket {
         let ends = self.connection.ends;
         let is_open = !self.is_closing;
         let takes = is_open && self.requests.len() < MAX_AT_ONCE;
-        let Connection { look, socket, .. } = &mut self.connection;
+        let OpenSocket { look, socket, .. } = &mut self.connection;
         // In no order: a stream that never pauses must not keep a client from cancelling it.
         tokio::select! {
             () = app.sockets.closing(), if is_open => self.is_closing = true,
@@ -110,7 +110,7 @@ impl EventSocket {
 
     /// Begins what a message asks for.
     fn take(&mut self, message: ClientMessage) {
-        let Connection { app, audit, .. } = &self.connection;
+        let OpenSocket { app, audit, .. } = &self.connection;
         let request =
             Request { app: app.clone(), listened: self.listened.clone(), headers: HeaderMap::new() };
         let (asker, audit) = (self.connection.asker(), audit.clone());
@@ -163,16 +163,16 @@ struct Request {
 }
 
 impl Request {
-    async fn handle(&self, scope: &Scope, asked: Asked) -> Result<Done> {
+    async fn handle(&self, scope: &Scope, asked: Command) -> Result<Done> {
         let Self { app, headers, .. } = self;
         let runs = app.engine.runs(scope);
         match asked {
-            Asked::Create { conversation, body } => {
+            Command::Create { conversation, body } => {
                 let seat = app.seat(scope)?;
                 let turn = body.next(conversation, headers)?.turn;
                 self.listen(app.engine.chat(scope, turn).await?, seat)
             }
-            Asked::Edit { conversation, message, body } => {
+            Command::Edit { conversation, message, body } => {
                 let seat = app.seat(scope)?;
                 let turn = body.edit(conversation, message, headers)?.turn;
                 match app.engine.edit(scope, turn).await? {
@@ -180,22 +180,22 @@ impl Request {
                     Edited::Answer(message) => Ok(said(&*message)),
                 }
             }
-            Asked::Regenerate { conversation, message, body } => {
+            Command::Regenerate { conversation, message, body } => {
                 let seat = app.seat(scope)?;
                 let turn = body.again(conversation, message, headers)?.turn;
                 self.listen(app.engine.chat(scope, turn).await?, seat)
             }
-            Asked::Events { run, after } => {
+            Command::Events { run, after } => {
                 let seat = app.seat(scope)?;
                 self.listen(runs.attach(run, after).await?, seat)
             }
-            Asked::Leave { run } => {
+            Command::Leave { run } => {
                 self.listened.leave(run)?;
                 Ok(Done::Said(204, Value::Null))
             }
-            Asked::Cancel { run } => Ok(said(&runs.cancel(run).await?)),
-            Asked::Approve { run, call, decision } => Ok(said(&runs.decide(run, &call, decision).await?)),
-            Asked::Input { run, call, answer } => {
+            Command::Cancel { run } => Ok(said(&runs.cancel(run).await?)),
+            Command::Approve { run, call, decision } => Ok(said(&runs.decide(run, &call, decision).await?)),
+            Command::Input { run, call, answer } => {
                 runs.answer_tool(run, &call, answer).await?;
                 Ok(Done::Said(204, Value::Null))
             }

@@ -63,7 +63,7 @@ impl Upgrade {
     /// path where no `WebSocket` is meant.
     pub(crate) fn open<S, F>(self, app: App, else_do: &str, serve: S) -> Result<Response>
     where
-        S: FnOnce(Connection) -> F + Send + 'static,
+        S: FnOnce(OpenSocket) -> F + Send + 'static,
         F: Future<Output = ()> + Send,
     {
         let Self { scope, head, socket } = self;
@@ -84,7 +84,7 @@ impl Upgrade {
                 look.set_missed_tick_behavior(MissedTickBehavior::Delay);
                 let ends = Instant::now() + LIFETIME;
                 let connection =
-                    Connection { app: app.clone(), audit, socket, look, ends, head, looks: 0, _seat: seat };
+                    OpenSocket { app: app.clone(), audit, socket, look, ends, head, looks: 0, _seat: seat };
                 app.sockets.serve(serve(connection)).await;
             };
             Box::pin(served.instrument(span))
@@ -93,11 +93,11 @@ impl Upgrade {
 }
 
 /// A connection that is open.
-pub(crate) struct Connection {
+pub(crate) struct OpenSocket {
     pub(crate) app: App,
     pub(crate) audit: AuditOrigin,
     pub(crate) socket: WebSocket,
-    /// When [`Connection::check`] is due.
+    /// When [`OpenSocket::check`] is due.
     pub(crate) look: Interval,
     /// When it has lasted as long as one may.
     pub(crate) ends: Instant,
@@ -138,7 +138,7 @@ impl End {
     }
 }
 
-impl Connection {
+impl OpenSocket {
     /// The message that was received, if it is one to answer.
     pub(crate) fn taken(
         &self,

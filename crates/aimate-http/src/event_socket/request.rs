@@ -21,11 +21,11 @@ const MAX_ID: usize = 100;
 pub(super) struct SocketRequest {
     /// What its reply names it by.
     pub(super) id: String,
-    pub(super) what: Asked,
+    pub(super) what: Command,
 }
 
 /// What is asked for.
-pub(super) enum Asked {
+pub(super) enum Command {
     /// A message, and an answer to it.
     Create { conversation: Option<ConversationId>, body: Box<TurnBody> },
     /// Another wording of a message.
@@ -124,11 +124,11 @@ impl RequestMessage {
         let what = match kind {
             Kind::Create => {
                 takes = &["conversation_id", "body"];
-                Asked::Create { conversation: conversation_id, body: body_of(body.as_deref())? }
+                Command::Create { conversation: conversation_id, body: body_of(body.as_deref())? }
             }
             Kind::Edit => {
                 takes = &["conversation_id", "message_id", "body"];
-                Asked::Edit {
+                Command::Edit {
                     conversation: conversation()?,
                     message: message()?,
                     body: body_of(body.as_deref())?,
@@ -137,27 +137,27 @@ impl RequestMessage {
             Kind::Regenerate => {
                 takes = &["conversation_id", "message_id", "body"];
                 let body = body.as_deref().map_or_else(|| Ok(Box::default()), |body| body_of(Some(body)))?;
-                Asked::Regenerate { conversation: conversation()?, message: message()?, body }
+                Command::Regenerate { conversation: conversation()?, message: message()?, body }
             }
             Kind::Events => {
                 takes = &["run_id", "after"];
-                Asked::Events { run: run()?, after: after.unwrap_or(0) }
+                Command::Events { run: run()?, after: after.unwrap_or(0) }
             }
             Kind::Leave => {
                 takes = &["run_id"];
-                Asked::Leave { run: run()? }
+                Command::Leave { run: run()? }
             }
             Kind::Cancel => {
                 takes = &["run_id"];
-                Asked::Cancel { run: run()? }
+                Command::Cancel { run: run()? }
             }
             Kind::Approve => {
                 takes = &["run_id", "call_id", "body"];
-                Asked::Approve { run: run()?, call: call()?, decision: *body_of(body.as_deref())? }
+                Command::Approve { run: run()?, call: call()?, decision: *body_of(body.as_deref())? }
             }
             Kind::Input => {
                 takes = &["run_id", "call_id", "body"];
-                Asked::Input { run: run()?, call: call()?, answer: *body_of(body.as_deref())? }
+                Command::Input { run: run()?, call: call()?, answer: *body_of(body.as_deref())? }
             }
         };
         let given = [
@@ -184,7 +184,7 @@ fn body_of<T: DeserializeOwned>(body: Option<&RawValue>) -> Result<Box<T>> {
     json::parse(body.get().as_bytes()).map(Box::new)
 }
 
-impl Asked {
+impl Command {
     /// Which rate limit it counts for: that of the same request over HTTP.
     pub(super) fn class(&self) -> RequestClass {
         match self {

@@ -1,4 +1,5 @@
 use aimate_core::chat::InputMessage;
+use aimate_core::message::{ToolCall, ToolResult};
 use serde_json::json;
 use uuid::Uuid;
 

@@ -13,6 +13,7 @@ __all__ = [
     "Amount",
     "AndFilter",
     "ApprovalRequiredEvent",
+    "AskedCallApproval",
     "AudioToolContent",
     "AuditRecord",
     "AuditTarget",
@@ -55,6 +56,7 @@ __all__ = [
     "FilterValue",
     "Finished",
     "FinishedEvent",
+    "GivenCallApproval",
     "Group",
     "GroupBudgetSubject",
     "GroupChange",
@@ -467,6 +469,29 @@ class ExtraEvent(TypedDict):
     fields: Dict[str, Any]
     """The fields as the provider sent them."""
     type: Literal["extra"]
+
+
+class AskedCallApproval(TypedDict):
+    """Its answer ended with it, and it was not made: a person is asked."""
+
+    tool: str
+    """What tells the tool as it was then from others of its name."""
+    type: Literal["asked"]
+
+
+class _GivenCallApprovalRequired(TypedDict):
+    approve: bool
+    """Whether it may be made."""
+    request: str
+    """The name of what they were asked, as the caller of the turn gave it."""
+    type: Literal["given"]
+
+
+class GivenCallApproval(_GivenCallApprovalRequired, total=False):
+    """A person was asked of it at the end of an earlier answer, and said what this one does."""
+
+    reason: Optional[str]
+    """Why."""
 
 
 class _ToolCallRequired(TypedDict):
@@ -1932,7 +1957,7 @@ let subject = BudgetSubject::Model("openai/*".into());
 # let _ = subject;
 ```"""
 
-CallApproval = Union[Dict[str, Any], Dict[str, Any]]
+CallApproval = Union[AskedCallApproval, GivenCallApproval]
 """How a call stands that needs a person's approval, for which its answer does not wait."""
 
 ToolContent = Union[TextToolContent, ImageToolContent, AudioToolContent, ResourceToolContent, ResourceLinkToolContent]

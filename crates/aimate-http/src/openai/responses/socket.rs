@@ -27,7 +27,7 @@ use crate::app::App;
 use crate::error::{Failure, Result};
 use crate::json;
 use crate::openai::wire_id;
-use crate::web_socket::{ClientMessage, Connection, End, Upgrade};
+use crate::web_socket::{ClientMessage, End, OpenSocket, Upgrade};
 use crate::work;
 
 /// Messages that may wait for the one that is answered, and their bytes, before the client
@@ -50,7 +50,7 @@ pub(crate) async fn connect(State(app): State<App>, upgrade: Upgrade) -> Result<
 }
 
 struct ResponseSocket {
-    connection: Connection,
+    connection: OpenSocket,
     /// Messages that came while one was answered.
     waiting: VecDeque<ClientMessage>,
     /// The last response that was not stored.
