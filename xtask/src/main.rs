@@ -34,7 +34,8 @@ cargo xtask COMMAND
   check           format, clippy, tidy, the public interface, and the tests that need
                   neither PostgreSQL nor a model
   lint            all of these but the tests
-  ci              what a change must pass: lint, deny, doc, features, package, test
+  ci              what a change must pass: lint, deny, test, and checks beside the tests
+  checks          doc, features, package
   test [ARG…]     every test, on SQLite and on two PostgreSQL servers of its own,
                   and with a model to embed with; ARGs go to the test runner, and
                   then doc tests and those of the Python package and the page are left out
@@ -77,6 +78,7 @@ fn dispatch(arguments: &[String]) -> Result {
         ["check"] => tasks::check(&Project::find()?),
         ["lint"] => tasks::lint(&Project::find()?),
         ["test", rest @ ..] => tasks::test(&Project::find()?, rest),
+        ["checks"] => tasks::checks(&Project::find()?),
         ["ci"] => tasks::ci(&Project::find()?),
         ["api"] => api::api(&Project::find()?.root, false),
         ["api", "--write"] => api::api(&Project::find()?.root, true),

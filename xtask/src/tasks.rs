@@ -1,7 +1,11 @@
 //! The commands, one function each.
 
+use std::env;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use crate::api::api;
@@ -10,7 +14,7 @@ use crate::deny::deny;
 use crate::model;
 use crate::page;
 use crate::postgres::{Durability, Postgres, Server, Version};
-use crate::process::{Result, pause, run};
+use crate::process::{Result, pause, run, stop};
 use crate::project::Project;
 use crate::python;
 use crate::tidy::violations;
@@ -46,10 +50,72 @@ pub(crate) fn lint(project: &Project) -> Result {
 pub(crate) fn ci(project: &Project) -> Result {
     timed("lint", || lint(project))?;
     timed("deny", || deny(project))?;
+    timed("building the tests", || build_tests(project))?;
+    // Tests wait more than they compute, and these compute alone.
+    let checks = SideChecks::start(project)?;
+    let tested = timed("test", || test(project, &[]));
+    let checked = timed("waiting for the checks", || checks.finish());
+    tested.and(checked)
+}
+
+/// What is checked beside the tests: documentation, features, archives.
+pub(crate) fn checks(project: &Project) -> Result {
     timed("doc", || doc(project))?;
     timed("features", || features(project))?;
-    timed("package", || package(project))?;
-    test(project, &[])
+    timed("package", || package(project))
+}
+
+/// [`checks`] in a process of its own, which leaves the processor to others.
+struct SideChecks {
+    child: Child,
+    /// Where it says what it does.
+    log: PathBuf,
+}
+
+impl SideChecks {
+    fn start(project: &Project) -> Result<Self> {
+        let log = project.target.join("checks.log");
+        let start = || {
+            let output = File::create(&log)?;
+            let mut checks = Command::new("nice");
+            checks.args(["-n", "10"]).arg(env::current_exe()?).arg("checks").current_dir(&project.root);
+            checks.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+            checks.process_group(0).spawn()
+        };
+        let child = start().map_err(|error: io::Error| format!("cannot start the checks: {error}"))?;
+        Ok(Self { child, log })
+    }
+
+    /// Waits for its end, and says what it said.
+    fn finish(mut self) -> Result {
+        let status = loop {
+            if let Some(status) = self.child.try_wait().map_err(|error| error.to_string())? {
+                break status;
+            }
+            pause()?;
+        };
+        eprint!("{}", fs::read_to_string(&self.log).unwrap_or_default());
+        if status.success() { Ok(()) } else { Err("the checks beside the tests failed".into()) }
+    }
+}
+
+impl Drop for SideChecks {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            stop(&mut self.child, "TERM");
+        }
+    }
+}
+
+/// Builds what [`test`] runs.
+fn build_tests(project: &Project) -> Result {
+    let mut build = project.cargo();
+    if has_nextest(project) {
+        build.args(["nextest", "run"]);
+    } else {
+        build.args(["test", "--all-targets"]);
+    }
+    run(build.args(WORKSPACE).arg("--no-run"))
 }
 
 /// Does the work and says how long it took.
