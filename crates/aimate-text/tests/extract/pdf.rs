@@ -273,3 +273,85 @@ fn comments_are_read_with_their_author() {
     );
     assert!(read("a.pdf", marked).unwrap().text.ends_with("\n\nComment (Ada): Is this legal?"));
 }
+
+#[test]
+fn running_lines_with_figures_of_their_own_are_kept() {
+    let page = |line: &str, number: usize| {
+        format!(
+            "BT /F1 9 Tf 1 0 0 1 72 760 Tm ({line}) Tj 1 0 0 1 300 30 Tm (Sheet {number}) Tj \
+             /F1 11 Tf 1 0 0 1 72 600 Tm (What the figures say) Tj ET"
+        )
+    };
+    let lines = ["Tide 1.5 m", "Tide 4.0 m", "Tide 2.5 m", "Tide 7.5 m", "Tide 0.5 m"];
+    let pages: Vec<String> = (1..).zip(lines).map(|(number, line)| page(line, number)).collect();
+    let text = read("a.pdf", pdf(&pages.iter().map(String::as_str).collect::<Vec<_>>())).unwrap().text;
+    assert!(lines.iter().all(|line| text.contains(line)), "{text}");
+    assert_eq!(text.matches("Sheet").count(), 1, "{text}");
+}
+
+fn one_page(content: &str) -> String {
+    read("a.pdf", pdf(&[&format!("BT {content} ET")])).unwrap().text
+}
+
+#[test]
+fn letters_of_negative_size_stand_on_their_head() {
+    let turned = "/F1 -11 Tf -1 0 0 -1 72 700 Tm (The harbour of Kiel) Tj -1 0 0 -1 72 680 Tm (is deep) Tj";
+    assert_order(&one_page(turned), &["The harbour of Kiel", "is deep"]);
+}
+
+#[test]
+fn spacing_that_goes_back_draws_from_right_to_left() {
+    assert_eq!(one_page("/F1 11 Tf -12.23 Tc 1 0 0 1 300 700 Tm (dednuob) Tj"), "bounded");
+}
+
+#[test]
+fn fonts_of_a_page_itself_are_each_their_own() {
+    let page = "BT /F2 11 Tf 1 0 0 1 72 700 Tm (ABC) Tj /F4 11 Tf 1 0 0 1 72 680 Tm (ABC) Tj ET";
+    let text = String::from_utf8(pdf(&[page])).unwrap();
+    let font = "/Type /Font /Subtype /Type1 /BaseFont /Helvetica";
+    let fonts = format!(
+        "/F2 <<{font}>> /F4 <<{font} /Encoding <</Type /Encoding /Differences [65 /x /y /z]>> >> /F1 3 0 R"
+    );
+    let text = read("a.pdf", text.replace("/F1 3 0 R", &fonts)).unwrap().text;
+    assert_order(&text, &["ABC", "xyz"]);
+}
+
+#[test]
+fn words_over_words_are_not_mixed() {
+    let text = one_page("/F1 24 Tf 100 700 Td (Read the first time) Tj 0 0 Td (Read the second time) Tj");
+    assert!(text.contains("first time") && text.contains("second time"), "{text}");
+}
+
+#[test]
+fn narrow_letters_that_look_bold_are_there_once() {
+    let word = "(still filling) Tj";
+    assert_eq!(
+        one_page(&format!("/F1 11 Tf 1 0 0 1 72 700 Tm {word} 1 0 0 1 73 700 Tm {word}")),
+        "still filling"
+    );
+}
+
+#[test]
+fn letters_of_an_index_are_on_their_line() {
+    let line = "/F1 9 Tf 1 0 0 1 72 700 Tm (keys: k) Tj /F1 6 Tf 1 0 0 1 100.1 696.6 Tm (A) Tj \
+                /F1 9 Tf 1 0 0 1 104.2 700 Tm (, and more) Tj";
+    assert_eq!(one_page(line), "keys: kA, and more");
+}
+
+#[test]
+fn lists_of_a_form_show_their_options() {
+    let text = String::from_utf8(pdf(&["BT /F1 11 Tf 72 700 Td (Harbour:) Tj ET"])).unwrap();
+    let list = "/Annots [<</Type /Annot /Subtype /Widget /FT /Ch /T (a) /Rect [72 600 200 660] \
+                /Opt [(Kiel) [(2) (Bergen)]] /V (Kiel)>>] /Type /Page /Parent";
+    let shown = read("a.pdf", text.replace("/Type /Page /Parent", list)).unwrap().text;
+    assert_order(&shown, &["Harbour:", "Kiel", "Bergen"]);
+    let chosen = list.replace("/FT /Ch", "/FT /Ch /Ff 131072");
+    let shown = read("a.pdf", text.replace("/Type /Page /Parent", &chosen)).unwrap().text;
+    assert!(shown.contains("Kiel") && !shown.contains("Bergen"), "{shown}");
+}
+
+#[test]
+fn page_without_a_size_is_read() {
+    let text = String::from_utf8(pdf(&["BT /F1 11 Tf 72 700 Td (Gate code) Tj ET"])).unwrap();
+    assert_eq!(read("a.pdf", text.replace("[0 0 612 792]", "[0 0 0 0]")).unwrap().text, "Gate code");
+}

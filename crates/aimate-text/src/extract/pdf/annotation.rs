@@ -20,6 +20,7 @@ const HIDDEN: u32 = 1 << 1;
 const NOT_SHOWN: u32 = 1 << 5;
 const PASSWORD: u32 = 1 << 13;
 const PUSH_BUTTON: u32 = 1 << 16;
+const COMBO: u32 = 1 << 17;
 
 /// A comment on a page.
 pub(super) struct Note {
@@ -73,10 +74,13 @@ fn field<'a>(widget: &Dict<'a>, page: &Page<'a>, matrix: Affine, runner: &mut Ru
             }
         }
         Some(b"Tx" | b"Ch") if flags & PASSWORD == 0 || kind.as_deref() == Some(b"Ch") => {
-            if !show(widget, page, matrix, runner)
-                && let Some(value) = inherited(widget, |field| field.get::<Object<'a>>(b"V")).and_then(value)
-            {
-                write(widget, &value, matrix, runner);
+            if !show(widget, page, matrix, runner) {
+                let is_list = kind.as_deref() == Some(b"Ch") && flags & COMBO == 0;
+                let options = if is_list { options(widget) } else { None };
+                let value = || inherited(widget, |field| field.get::<Object<'a>>(b"V")).and_then(value);
+                if let Some(text) = options.or_else(value) {
+                    write(widget, &text, matrix, runner);
+                }
             }
         }
         Some(b"Tx") => {}
@@ -98,6 +102,19 @@ fn value(object: Object<'_>) -> Option<String> {
         _ => None,
     }
     .filter(|value| !value.trim().is_empty())
+}
+
+/// The lines of a list that is shown whole.
+fn options(widget: &Dict<'_>) -> Option<String> {
+    let options = inherited(widget, |field| field.get::<Array<'_>>(b"Opt"))?;
+    let lines = options.iter::<Object<'_>>().take(1_000).filter_map(|option| match option {
+        Object::String(text) => Some(text_string(text.as_bytes())),
+        // What is sent, and what is shown.
+        Object::Array(pair) => pair.iter::<PdfString<'_>>().last().map(|text| text_string(text.as_bytes())),
+        _ => None,
+    });
+    let lines: Vec<String> = lines.collect();
+    Some(lines.join("\n")).filter(|lines| !lines.trim().is_empty())
 }
 
 /// The entry of a field, else that of its nearest parent.

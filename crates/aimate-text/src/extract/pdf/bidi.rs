@@ -40,6 +40,7 @@ pub(super) fn to_reading_order(pieces: &mut Vec<String>) {
     }
     if count(Class::Right) >= count(Class::Left) {
         reverse(pieces, &classes);
+        part_scripts(pieces);
         return;
     }
     // A line that runs from left to right: only its stretches of the other kind turn.
@@ -57,6 +58,23 @@ pub(super) fn to_reading_order(pieces: &mut Vec<String>) {
         }
         start = end;
     }
+}
+
+/// Puts a space between a word of Latin letters and one that runs from right to left
+/// after it: programs put the one that was typed there on the word's other side. Before
+/// it there may be none, as a conjunction is written with its word.
+fn part_scripts(pieces: &mut Vec<String>) {
+    let mut last = Class::Other;
+    let mut parted = Vec::with_capacity(pieces.len());
+    for piece in pieces.drain(..) {
+        let this = class(&piece);
+        if last == Class::Left && this == Class::Right {
+            parted.push(" ".to_owned());
+        }
+        last = this;
+        parted.push(piece);
+    }
+    *pieces = parted;
 }
 
 /// Reverses a stretch, but for what runs from left to right in it.
@@ -147,6 +165,8 @@ mod tests {
         assert_eq!(letters("םולש abc def םולש"), "שלום abc def שלום");
         assert_eq!(letters("(בא) םולש"), "שלום (אב)");
         assert_eq!(letters("plain text"), "plain text");
+        // The space that was typed after a foreign word stands before it.
+        assert_eq!(letters("םולשPython  טוב"), "בוט  Python שלום");
     }
 
     #[test]

@@ -248,11 +248,17 @@ impl<'a, 'r> Runner<'a, 'r> {
         let (found, bounds) = (&mut self.found, self.bounds);
         font.decode(text.as_bytes(), |code| {
             let space = state.character_space + if code.is_space { state.word_space } else { 0.0 };
-            let along = code.advance * state.size + space;
-            let step = if is_vertical { Vec2::new(0.0, along) } else { Vec2::new(along * state.scale, 0.0) };
+            let plain = code.advance * state.size;
+            let along = |length: f64| {
+                if is_vertical { Vec2::new(0.0, length) } else { Vec2::new(length * state.scale, 0.0) }
+            };
+            let step = along(plain + space);
+            // Spacing that takes the next letter to the other side is no part of this one.
+            let width = if (plain + space) * plain < 0.0 { along(plain) } else { step };
             if !is_hidden && found.glyphs.len() <= MAX_GLYPHS {
                 let matrix = state.matrix * place.matrix;
-                let shown = Shown { matrix, upwards, step, is_vertical, font };
+                let is_turned = state.size < 0.0;
+                let shown = Shown { matrix, upwards, width, is_vertical, is_turned, font };
                 match shown.glyph(code) {
                     Some(glyph) if bounds.contains(glyph.origin) => found.glyphs.push(glyph),
                     Some(_) => {}
@@ -421,8 +427,10 @@ impl TextPlace {
 struct Shown<'s, 'a> {
     matrix: Affine,
     upwards: Affine,
-    step: Vec2,
+    width: Vec2,
     is_vertical: bool,
+    /// A font of negative size stands on its head and runs the other way.
+    is_turned: bool,
     font: &'s TextFont<'a>,
 }
 
@@ -433,10 +441,11 @@ impl Shown<'_, '_> {
         }
         let [a, b, c, d, ..] = self.matrix.as_coeffs();
         let linear = Affine::new([a, b, c, d, 0.0, 0.0]);
-        let advance = (linear * self.step.to_point()).to_vec2();
+        let advance = (linear * self.width.to_point()).to_vec2();
         let [_, _, e, f, ..] = (linear * self.upwards).as_coeffs();
         let size = e.hypot(f) * self.font.em;
         let unit = if self.is_vertical { Vec2::new(0.0, -1.0) } else { Vec2::new(1.0, 0.0) };
+        let unit = if self.is_turned { -unit } else { unit };
         let direction = (linear * unit.to_point()).to_vec2();
         let length = direction.hypot();
         let origin = self.matrix * Point::new(0.0, self.upwards.as_coeffs()[5]);

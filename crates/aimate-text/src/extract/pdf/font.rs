@@ -39,8 +39,12 @@ pub(super) struct Fonts<'a> {
     fonts: FontResolverFn,
     maps: CMapResolverFn,
     loaded: HashMap<Vec<u8>, Rc<TextFont<'a>>>,
-    by_id: HashMap<(u32, i32), Rc<TextFont<'a>>>,
+    by_id: HashMap<(u32, i32), Vec<LoadedFont<'a>>>,
 }
+
+/// A font and the dictionary that describes it: those that stand in the resources of a
+/// page themselves have the number of the page.
+type LoadedFont<'a> = (&'a [u8], Rc<TextFont<'a>>);
 
 impl<'a> Fonts<'a> {
     pub(super) fn new() -> Self {
@@ -63,11 +67,13 @@ impl<'a> Fonts<'a> {
     pub(super) fn get(&mut self, dict: &Dict<'a>) -> Rc<TextFont<'a>> {
         if let Some(id) = dict.obj_id() {
             let key = (id.obj_number, id.gen_number);
-            if let Some(font) = self.by_id.get(&key) {
+            let data = dict.data();
+            let found = self.by_id.get(&key).and_then(|fonts| fonts.iter().find(|(known, _)| *known == data));
+            if let Some((_, font)) = found {
                 return Rc::clone(font);
             }
             let font = Rc::new(self.load(dict));
-            self.by_id.insert(key, Rc::clone(&font));
+            self.by_id.entry(key).or_default().push((data, Rc::clone(&font)));
             return font;
         }
         let key = dict.data().to_vec();

@@ -57,8 +57,12 @@ fn is_on(row: &[Segment], segment: &Segment) -> bool {
     let extent = |one: &Segment| (one.base - 0.2 * one.size, one.base + 0.7 * one.size);
     let ((low, high), (bottom, top)) = (extent(large), extent(small));
     let shared = high.min(top) - low.max(bottom);
-    shared > 0.5 * 0.9 * small.size
-        && (shift < 0.1 * large.size || !row.iter().any(|other| collides(other, segment)))
+    // Letters of an index are smaller and reach down.
+    let least = if small.size < 0.8 * large.size { 0.35 } else { 0.45 };
+    shared > least * small.size
+        // Accents are drawn over their letters; words over others are another line.
+        && ((shift < 0.1 * large.size && segment.letters.len() < 3)
+            || !row.iter().any(|other| collides(other, segment)))
 }
 
 /// Whether two segments would print over each other, if they were on one line; a
@@ -111,12 +115,28 @@ fn words(letters: Vec<Letter>) -> String {
     let word_gap = WORD_GAP + tracking(&letters);
     let mut pieces: Vec<LinePiece> = Vec::with_capacity(letters.len());
     let mut blank: Option<f64> = None;
+    // A mark over a letter of Arabic or Hebrew that comes after it, and its middle.
+    let mut mark: Option<(String, f64)> = None;
     for letter in letters {
         if letter.is_space {
             blank = blank.or(pieces.last().map(|last| last.end));
             continue;
         }
-        let text = plain(&letter.text);
+        let mut text = plain(&letter.text);
+        if is_mark_of_right(&text) && !pieces.last().is_some_and(|last| last.is_under(&letter)) {
+            let middle = f64::midpoint(letter.start, letter.end);
+            mark.get_or_insert_with(|| (String::new(), middle)).0.push_str(&text);
+            continue;
+        }
+        if let Some((marks, middle)) = mark.take() {
+            let tolerance = 0.1 * letter.size;
+            match pieces.last_mut() {
+                Some(last) if !(letter.start - tolerance..letter.end).contains(&middle) => {
+                    last.text.push_str(&marks);
+                }
+                _ => text.push_str(&marks),
+            }
+        }
         let Some(last) = pieces.last_mut() else {
             pieces.push(LinePiece { text, start: letter.start, end: letter.end });
             continue;
@@ -133,6 +153,9 @@ fn words(letters: Vec<Letter>) -> String {
         blank = None;
         pieces.push(LinePiece { text, start: letter.start, end: letter.end });
     }
+    if let (Some((marks, _)), Some(last)) = (mark, pieces.last_mut()) {
+        last.text.push_str(&marks);
+    }
     let mut texts: Vec<String> = pieces.into_iter().map(|piece| piece.text).collect();
     to_reading_order(&mut texts);
     texts.concat().trim().to_owned()
@@ -142,6 +165,19 @@ struct LinePiece {
     text: String,
     start: f64,
     end: f64,
+}
+
+impl LinePiece {
+    /// Whether a mark stands over it, rather than at its end.
+    fn is_under(&self, mark: &Letter) -> bool {
+        let middle = f64::midpoint(mark.start, mark.end);
+        (self.start..self.end - 0.02 * mark.size).contains(&middle)
+    }
+}
+
+/// Whether a text is marks of a script that runs from right to left alone.
+fn is_mark_of_right(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|one| is_combining_mark(one) && is_right_to_left(one))
 }
 
 /// Adds an accent that is drawn over a letter to it; returns whether it is one.
@@ -229,4 +265,24 @@ fn plain(text: &Text) -> String {
 pub(super) fn runs_left(text: &str) -> bool {
     let right = text.chars().filter(|one| is_right_to_left(*one)).count();
     right * 2 > text.chars().filter(|one| one.is_alphabetic()).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn letter(text: char, start: f64, end: f64) -> Letter {
+        Letter { text: Text::One(text), start, end, size: 10.0, is_bold: false, is_space: text == ' ' }
+    }
+
+    #[test]
+    fn marks_of_arabic_are_over_their_letters() {
+        // Drawn from left to right: the mark before its letter, without a width.
+        let before = vec![letter('د', 0.0, 5.0), letter('\u{651}', 5.0, 5.0), letter('س', 5.0, 15.0)];
+        assert_eq!(words(before), "س\u{651}د");
+        let over = vec![letter('د', 0.0, 5.0), letter('س', 5.0, 15.0), letter('\u{651}', 9.0, 11.0)];
+        assert_eq!(words(over), "س\u{651}د");
+        let last = vec![letter('س', 0.0, 10.0), letter('\u{651}', 10.5, 10.5)];
+        assert_eq!(words(last), "س\u{651}");
+    }
 }

@@ -105,6 +105,8 @@ fn content(page: &Page<'_>) -> Vec<u8> {
 fn upright(page: &Page<'_>) -> (Affine, Rect) {
     let media = page.media_box();
     let edges = Rect::new(media.x0, media.y0, media.x1, media.y1).abs();
+    // A page without a size has that of a letter.
+    let edges = if edges.area() > 0.0 { edges } else { Rect::new(0.0, 0.0, 612.0, 792.0) };
     let turn = match page.rotation() {
         Rotation::None => 0.0,
         Rotation::Horizontal => -90.0_f64,

@@ -1,6 +1,6 @@
 //! Running headers and footers: lines that stand at the same place of many pages.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::page::PageText;
 
@@ -16,35 +16,89 @@ const LONGEST: usize = 160;
 /// Removes running headers and footers from all pages but the first that shows them:
 /// what they say is kept once, and text that goes on over pages is not interrupted.
 pub(super) fn remove(pages: &mut [PageText]) {
-    let mut seen: HashMap<(String, i64), usize> = HashMap::new();
+    let enough = FEWEST_PAGES.max(pages.len() / 20);
+    let mut seen: HashMap<Place, Vec<(u32, Vec<u64>)>> = HashMap::new();
     for page in pages.iter() {
-        for key in keys(page).into_iter().flatten() {
-            *seen.entry(key).or_default() += 1;
+        for place in places(page).into_iter().flatten() {
+            let (place, numbers) = place;
+            seen.entry(place).or_default().push((page.number, numbers));
         }
     }
-    let enough = FEWEST_PAGES.max(pages.len() / 20);
-    seen.retain(|_, count| *count >= enough);
-    let mut shown = std::collections::HashSet::new();
+    seen.retain(|_, shown| shown.len() >= enough);
+    let running: HashMap<Place, RunningLine> =
+        seen.into_iter().map(|(place, shown)| (place, RunningLine::of(shown, enough))).collect();
+    let mut shown = HashSet::new();
     for page in pages.iter_mut() {
-        let keys = keys(page);
-        let running: Vec<bool> = keys
+        let is_running: Vec<bool> = places(page)
             .into_iter()
-            .map(|key| key.is_some_and(|key| seen.contains_key(&key) && !shown.insert(key)))
+            .map(|place| {
+                let Some((place, numbers)) = place else { return false };
+                let said = match running.get(&place) {
+                    None => return false,
+                    Some(RunningLine::Counting) => Vec::new(),
+                    Some(RunningLine::Same(often)) if often.contains(&numbers) => numbers,
+                    Some(RunningLine::Same(_)) => return false,
+                };
+                !shown.insert((place, said))
+            })
             .collect();
         // A page of such lines alone says something with them.
-        if running.iter().all(|one| *one) {
+        if is_running.iter().all(|one| *one) {
             continue;
         }
-        let mut running = running.into_iter();
+        let mut is_running = is_running.into_iter();
         for paragraph in &mut page.paragraphs {
-            paragraph.lines.retain(|_| !running.next().unwrap_or(false));
+            paragraph.lines.retain(|_| !is_running.next().unwrap_or(false));
         }
         page.paragraphs.retain(|paragraph| !paragraph.lines.is_empty());
     }
 }
 
-/// For each line of a page what another page shows too, if it stands in a margin.
-fn keys(page: &PageText) -> Vec<Option<(String, i64)>> {
+/// What a line says but for its numbers, and how high it stands.
+type Place = (String, i64);
+
+/// What differs between the lines at one place.
+enum RunningLine {
+    /// Nothing, or numbers that count the pages.
+    Counting,
+    /// Other numbers: only lines that are the same on many pages are running ones.
+    Same(HashSet<Vec<u64>>),
+}
+
+impl RunningLine {
+    /// From the pages that show a line, each with its numbers.
+    fn of(shown: Vec<(u32, Vec<u64>)>, enough: usize) -> Self {
+        let count = shown.first().map_or(0, |(_, numbers)| numbers.len());
+        let steps = || shown.iter().zip(shown.iter().skip(1)).filter(|((page, _), (next, _))| page != next);
+        let counts = |at: usize| {
+            let (mut all, mut good) = (0, 0);
+            for ((page, numbers), (next, others)) in steps() {
+                let (Some(one), Some(other)) = (numbers.get(at), others.get(at)) else { return false };
+                let pages = u64::from(next.saturating_sub(*page));
+                all += 1;
+                // Each part of a book may begin with its own first page.
+                good += usize::from(
+                    one == other || *other <= 1 || *other == one + 1 || *other == one.saturating_add(pages),
+                );
+            }
+            good * 5 >= all * 4
+        };
+        if (0..count).all(counts) {
+            return Self::Counting;
+        }
+        let mut often: HashMap<Vec<u64>, usize> = HashMap::new();
+        for (_, numbers) in shown {
+            *often.entry(numbers).or_default() += 1;
+        }
+        Self::Same(
+            often.into_iter().filter(|(_, count)| *count >= enough).map(|(numbers, _)| numbers).collect(),
+        )
+    }
+}
+
+/// For each line of a page what another page shows too, if it stands in a margin, and
+/// its numbers.
+fn places(page: &PageText) -> Vec<Option<(Place, Vec<u64>)>> {
     let (low, high) = (page.bottom, page.top);
     let margin = (high - low) * MARGIN;
     let lines = || {
@@ -62,21 +116,30 @@ fn keys(page: &PageText) -> Vec<Option<(String, i64)>> {
             let is_margin = (line.base < low + margin && line.base < lowest + 1.0)
                 || (line.base > high - margin && line.base > highest - 1.0);
             let is_short = line.text.len() <= LONGEST;
-            (is_straight && is_margin && is_short && line.size > 0.0)
-                .then(|| (pattern(&line.text), (line.base / 8.0).round() as i64))
+            (is_straight && is_margin && is_short && line.size > 0.0).then(|| {
+                let (pattern, numbers) = pattern(&line.text);
+                ((pattern, (line.base / 8.0).round() as i64), numbers)
+            })
         })
         .collect()
 }
 
-/// A line with its numbers left open, as they count the pages.
-fn pattern(text: &str) -> String {
+/// A line with its numbers left open, as they may count the pages, and those.
+fn pattern(text: &str) -> (String, Vec<u64>) {
     let mut pattern = String::with_capacity(text.len());
+    let mut numbers: Vec<u64> = Vec::new();
     for character in text.chars() {
-        if !character.is_ascii_digit() {
+        let Some(digit) = character.to_digit(10).map(u64::from) else {
             pattern.extend(character.to_lowercase());
-        } else if !pattern.ends_with('#') {
-            pattern.push('#');
+            continue;
+        };
+        match numbers.last_mut().filter(|_| pattern.ends_with('\0')) {
+            Some(number) => *number = number.saturating_mul(10).saturating_add(digit),
+            None => {
+                pattern.push('\0');
+                numbers.push(digit);
+            }
         }
     }
-    pattern
+    (pattern, numbers)
 }

@@ -118,9 +118,7 @@ fn segments(glyphs: Vec<Glyph>, direction: Vec2) -> Vec<Segment> {
         let (start, base) = (origin.dot(direction), origin.dot(upwards));
         let is_space = glyph.is_space();
         let reach = glyph.advance.dot(direction);
-        // A narrow letter that follows itself is none.
-        let near = (glyph.size * 0.1).min(reach.abs() * 0.4);
-        if !is_space && twins.has(&glyph.text, start, base, glyph.size, near) {
+        if !is_space && twins.has(&glyph.text, start, base, glyph.size, reach.abs()) {
             continue;
         }
         let (start, end) = (start.min(start + reach), start.max(start + reach));
@@ -200,10 +198,12 @@ fn join(mut segments: Vec<Segment>) -> Vec<Segment> {
 #[derive(Default)]
 struct Twins {
     places: HashMap<(u64, i64, i64), Vec<(f64, f64)>>,
+    /// How far the last one was from its twin.
+    last: Option<(f64, f64)>,
 }
 
 impl Twins {
-    fn has(&mut self, text: &Text, start: f64, base: f64, size: f64, near: f64) -> bool {
+    fn has(&mut self, text: &Text, start: f64, base: f64, size: f64, width: f64) -> bool {
         let key = match text {
             Text::None => return false,
             Text::One(character) => u64::from(u32::from(*character)),
@@ -211,15 +211,25 @@ impl Twins {
                 .bytes()
                 .fold(1 << 32, |sum: u64, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte))),
         };
-        let width = (size * 0.25).max(0.1);
-        let cell = |value: f64| (value / width).floor() as i64;
+        let column_width = (size * 0.25).max(0.1);
+        let cell = |value: f64| (value / column_width).floor() as i64;
         let far = size * 0.1;
-        for column in cell(start - near)..=cell(start + near) {
+        // A narrow letter that follows itself is none, unless it is as far from the first
+        // as the letter before it is from its own.
+        let near = far.min(width * 0.4);
+        let last = self.last;
+        let is_twin = |x: f64, y: f64| {
+            let (right, up) = (start - x, base - y);
+            let is_same = last.is_some_and(|(last_right, last_up)| {
+                (right - last_right).abs() < 0.01 * size && (up - last_up).abs() < 0.01 * size
+            });
+            (right.abs() <= near || (is_same && right.abs() <= far)) && up.abs() < far
+        };
+        for column in cell(start - far)..=cell(start + far) {
             for row in cell(base - far)..=cell(base + far) {
-                let found = self.places.get(&(key, column, row)).is_some_and(|places| {
-                    places.iter().any(|(x, y)| (x - start).abs() <= near && (y - base).abs() < far)
-                });
-                if found {
+                let places = self.places.get(&(key, column, row));
+                if let Some((x, y)) = places.and_then(|places| places.iter().find(|(x, y)| is_twin(*x, *y))) {
+                    self.last = Some((start - x, base - y));
                     return true;
                 }
             }
