@@ -62,6 +62,8 @@ pub(super) struct RtfReader<'a> {
     /// Replacements that are left to skip.
     skipped: usize,
     is_starred: bool,
+    /// The group has just begun, where alone an asterisk has a meaning.
+    is_first: bool,
     pictures: usize,
     objects: usize,
 }
@@ -89,6 +91,7 @@ impl<'a> RtfReader<'a> {
             high: None,
             skipped: 0,
             is_starred: false,
+            is_first: false,
             pictures: 0,
             objects: 0,
         }
@@ -100,6 +103,7 @@ impl<'a> RtfReader<'a> {
             if !matches!(token, Token::Byte(_)) {
                 self.flush_bytes();
             }
+            let is_open = token == Token::Open;
             match token {
                 Token::Open => self.open()?,
                 Token::Close => {
@@ -115,6 +119,7 @@ impl<'a> RtfReader<'a> {
                 Token::Sign(sign) => self.sign(sign)?,
                 Token::Byte(byte) => self.byte(byte),
             }
+            self.is_first = is_open;
         }
         self.flush_bytes();
         let was_whole = self.groups.is_empty();
@@ -349,7 +354,7 @@ impl<'a> RtfReader<'a> {
             return Ok(());
         }
         match sign {
-            b'*' => self.is_starred = true,
+            b'*' => self.is_starred = self.is_first,
             b'~' => self.text("\u{a0}"),
             b'_' => self.text("-"),
             b'\\' => self.text("\\"),

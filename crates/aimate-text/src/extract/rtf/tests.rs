@@ -50,6 +50,11 @@ fn what_is_hidden_or_binary_is_left_out() {
 }
 
 #[test]
+fn asterisk_within_a_group_hides_nothing() {
+    assert_eq!(text(r"{\rtf1{\*\x no}{\b0\*\cs7 The quick fox}\par}"), "The quick fox");
+}
+
+#[test]
 fn hostile_files_are_bounded() {
     let limits = Limits::default();
     let kind = |text: &str| read(text.as_bytes(), &limits).unwrap_err().kind;
