@@ -225,7 +225,11 @@ class Score:
         order = [score for other in orders if (score := in_order(words, other)) is not None]
         if order:
             self.order.append(statistics.median(order))
-        return {"recall": round(recall, 3), "order": round(statistics.median(order), 3) if order else None}
+        return {
+            "recall": round(recall, 3),
+            "precision": round(self.precision[-1], 3) if words else None,
+            "order": round(statistics.median(order), 3) if order else None,
+        }
 
     def row(self) -> list[str]:
         def pair(values: list[float]) -> str:

@@ -179,8 +179,13 @@ def run_limited(command: list[str], seconds: int) -> None:
     much must not cost the machine."""
     quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
+    # A worker has less already, and may not raise it.
+    most = 4 << 30
+    set_before = resource.getrlimit(resource.RLIMIT_AS)[1]
+    memory = most if set_before == resource.RLIM_INFINITY else min(most, set_before)
+
     def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
 
     process = subprocess.Popen(command, start_new_session=True, preexec_fn=limit, **quiet)
     with contextlib.suppress(subprocess.TimeoutExpired):
@@ -301,6 +306,15 @@ def unrtf(path: Path, kind: str) -> str:
     return "\n".join(line for line in text.splitlines() if not line.startswith("### "))
 
 
+def libreoffice(path: Path, kind: str) -> str:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        # A profile of its own: a LibreOffice that is open would be handed the work.
+        profile = f"-env:UserInstallation=file://{profile_folder()}"
+        command = ["soffice", profile, "--headless", "--convert-to", "txt:Text (encoded):UTF8", "--outdir", folder]
+        run_limited([*command, str(path)], 25)
+        return next(Path(folder).glob("*.txt")).read_text("utf-8-sig", "replace")
+
+
 def program(*command: str) -> Callable[[Path, str], str]:
     def read(path: Path, kind: str) -> str:
         asked = [part.replace("FILE", str(path)).replace("KIND", kind) for part in command]
@@ -351,4 +365,6 @@ READERS = {
     "catdoc": reader(program("catdoc", "-d", "utf-8", "FILE"), "!catdoc", "doc"),
     "catppt": reader(program("catppt", "-d", "utf-8", "FILE"), "!catppt", "ppt"),
     "unrtf": reader(unrtf, "!unrtf", "rtf"),
+    "odt2txt": reader(program("odt2txt", "--width=-1", "--encoding=UTF-8", "FILE"), "!odt2txt", "odt"),
+    "LibreOffice": reader(libreoffice, "!soffice", "odt rtf"),
 }
