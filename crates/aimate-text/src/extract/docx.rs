@@ -8,6 +8,7 @@ mod styles;
 use std::collections::BTreeMap;
 
 use lists::Lists;
+use notes::NoteNumbers;
 use paragraph::{Paragraph, SKIPPED};
 use styles::Styles;
 
@@ -39,6 +40,7 @@ struct Body<'a> {
     styles: Styles,
     lists: Lists,
     comments: BTreeMap<String, String>,
+    numbers: NoteNumbers,
     output: &'a mut Output,
     limits: &'a Limits,
     was_item: bool,
@@ -72,6 +74,7 @@ impl<'a> Body<'a> {
             styles,
             lists,
             comments,
+            numbers: NoteNumbers::default(),
             output,
             limits,
             was_item: false,
@@ -101,12 +104,10 @@ impl<'a> Body<'a> {
     fn stories(&mut self) -> Result<(), ExtractError> {
         let text = self.archive.need(&self.part)?;
         self.body(&text)?;
-        for (kind, read) in
-            [("footnotes", notes::notes as fn(&str, &Limits) -> _), ("endnotes", notes::notes)]
-        {
+        for kind in ["footnotes", "endnotes"] {
             let Some(name) = self.relations.of_type(kind).map(str::to_owned) else { continue };
             if let Some(text) = self.archive.text(&name)? {
-                for note in read(&text, self.limits)? {
+                for note in notes::notes(&text, &mut self.numbers, self.limits)? {
                     self.output.paragraph(&note)?;
                 }
             }
@@ -150,7 +151,7 @@ impl<'a> Body<'a> {
             let Node::Start(element) = node else { continue };
             match element.name() {
                 "p" => {
-                    let paragraph = Paragraph::read(walker)?;
+                    let paragraph = Paragraph::read(walker, &mut self.numbers)?;
                     self.write_paragraph(&paragraph)?;
                     self.write_beside(&paragraph)?;
                 }
@@ -226,10 +227,11 @@ impl<'a> Body<'a> {
                     }
                 }
                 "p" => {
-                    let mut paragraph = Paragraph::read(walker)?;
+                    let mut paragraph = Paragraph::read(walker, &mut self.numbers)?;
                     let text = self.cell_text(&paragraph);
                     beside.comments.append(&mut paragraph.comments);
                     beside.drawings.append(&mut paragraph.drawings);
+                    beside.described.append(&mut paragraph.described);
                     beside.pictures += paragraph.pictures;
                     beside.objects += paragraph.objects;
                     if let Some(cell) = rows.last_mut().and_then(|row| row.last_mut()) {
@@ -285,6 +287,10 @@ impl<'a> Body<'a> {
     /// What stands in a paragraph beside its text: boxes, charts, comments.
     fn write_beside(&mut self, paragraph: &Paragraph) -> Result<(), ExtractError> {
         paragraph.boxed.iter().try_for_each(|boxed| self.write_paragraph(boxed))?;
+        for picture in &paragraph.described {
+            self.was_item = false;
+            self.output.paragraph(picture)?;
+        }
         if !paragraph.drawings.is_empty() {
             let ids = &paragraph.drawings;
             let texts = drawing::of_part(

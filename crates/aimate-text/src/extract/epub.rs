@@ -34,7 +34,7 @@ pub(super) fn read(source: &Source, limits: &Limits) -> Result<Extracted, Extrac
             output.warn(format!("part {number} is missing from the file"));
             continue;
         };
-        let chapter = HtmlPage::read(&text, ContentScope::Whole, true, limits);
+        let chapter = HtmlPage::read(&text, ContentScope::Chapter, true, limits);
         is_flat |= chapter.is_flat;
         output.page(number, chapter.heading().or(chapter.title.as_deref()));
         let outcome = chapter.write(&mut output);

@@ -53,6 +53,8 @@ mod ooxml;
 mod output;
 #[cfg(feature = "extract-pdf")]
 mod pdf;
+#[cfg(any(feature = "extract-html", feature = "extract-office"))]
+mod picture;
 #[cfg(feature = "extract-office")]
 mod ppt;
 #[cfg(feature = "extract-office")]

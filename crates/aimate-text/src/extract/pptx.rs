@@ -13,7 +13,7 @@ use super::ooxml::{self, Relations};
 use super::output::Output;
 use super::source::Source;
 use super::xml::{Node, Walker};
-use super::{equation, markdown, media};
+use super::{equation, markdown, media, picture};
 
 const WHAT: &str = "PowerPoint presentation";
 
@@ -63,7 +63,7 @@ pub(super) fn read(source: &Source, limits: &Limits) -> Result<Extracted, Extrac
 struct Deck {
     /// The names of those who wrote comments, by their ids.
     authors: HashMap<String, String>,
-    /// The footers and headers that were written.
+    /// The footers, headers and dates that were written.
     edges: Vec<String>,
     pictures: usize,
     objects: usize,
@@ -184,7 +184,7 @@ impl Deck {
 struct Slide {
     title: String,
     blocks: Vec<SlideBlock>,
-    /// Its footer and header.
+    /// Its footer, header and date.
     edges: Vec<String>,
     is_hidden: bool,
     pictures: usize,
@@ -197,8 +197,10 @@ enum SlideBlock {
     Drawing(String),
 }
 
-/// Placeholders that are numbers and dates of the slide.
-const SKIPPED_PLACEHOLDERS: [&str; 3] = ["sldNum", "dt", "sldImg"];
+/// Placeholders that number the slide or show it.
+const SKIPPED_PLACEHOLDERS: [&str; 2] = ["sldNum", "sldImg"];
+/// Placeholders at the edges of slides: what they say is written once.
+const EDGES: [(&str, &str); 3] = [("ftr", "Footer: "), ("hdr", "Header: "), ("dt", "")];
 
 impl Slide {
     fn read(text: &str, limits: &Limits) -> Result<Self, ExtractError> {
@@ -221,6 +223,10 @@ impl Slide {
                     slide.blocks.push(SlideBlock::Text(markdown::table(&rows)));
                 }
                 "blip" => slide.pictures += 1,
+                "cNvPr" => {
+                    let described = element.attribute("descr").and_then(|text| picture::described(&text));
+                    slide.blocks.extend(described.map(SlideBlock::Text));
+                }
                 "oleObj" => slide.objects += 1,
                 // The copy of a shape for old readers.
                 "Fallback" => walker.skip()?,
@@ -236,10 +242,10 @@ impl Slide {
             self.title = clean_line(&plain().collect::<Vec<_>>().join(" "));
             return;
         }
-        if let Some(name) = [("ftr", "Footer"), ("hdr", "Header")].iter().find(|(kind, _)| *kind == place) {
+        if let Some(name) = EDGES.iter().find(|(kind, _)| *kind == place) {
             let line = clean_line(&plain().collect::<Vec<_>>().join(" "));
             if !line.is_empty() {
-                self.edges.push(format!("{}: {line}", name.1));
+                self.edges.push(format!("{}{line}", name.1));
             }
             return;
         }

@@ -26,6 +26,11 @@ impl Element<'_> {
         self.0.local_name().into_inner()
     }
 
+    /// Whether its name has this prefix.
+    pub(super) fn is_of(&self, prefix: &str) -> bool {
+        self.0.name().into_inner().strip_prefix(prefix).is_some_and(|rest| rest.starts_with(':'))
+    }
+
     /// The value of the first attribute with this name, whatever its prefix.
     pub(super) fn attribute(&self, name: &str) -> Option<String> {
         let mut attributes = self.0.attributes();

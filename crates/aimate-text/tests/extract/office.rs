@@ -164,8 +164,8 @@ fn numbers_of_headings_come_from_their_styles() {
                   <w:numId w:val=\"1\"/></w:numPr></w:pPr></w:style><w:style w:styleId=\"H2\"><w:name w:val=\"heading 2\"/>\
                   <w:pPr><w:numPr><w:ilvl w:val=\"1\"/><w:numId w:val=\"1\"/></w:numPr></w:pPr></w:style></w:styles>";
     let numbering = "<w:numbering xmlns:w=\"w\"><w:abstractNum w:abstractNumId=\"5\">\
-                     <w:lvl w:ilvl=\"0\"><w:numFmt w:val=\"upperRoman\"/><w:lvlText w:val=\"Article %1.\"/><w:pStyle w:val=\"H1\"/></w:lvl>\
-                     <w:lvl w:ilvl=\"1\"><w:isLgl/><w:lvlText w:val=\"%1.%2\"/><w:pStyle w:val=\"H2\"/></w:lvl></w:abstractNum>\
+                     <w:lvl w:ilvl=\"0\"><w:start w:val=\"1\"/><w:numFmt w:val=\"upperRoman\"/><w:lvlText w:val=\"Article %1.\"/><w:pStyle w:val=\"H1\"/></w:lvl>\
+                     <w:lvl w:ilvl=\"1\"><w:start w:val=\"1\"/><w:isLgl/><w:lvlText w:val=\"%1.%2\"/><w:pStyle w:val=\"H2\"/></w:lvl></w:abstractNum>\
                      <w:num w:numId=\"1\"><w:abstractNumId w:val=\"5\"/></w:num>\
                      <w:num w:numId=\"2\"><w:abstractNumId w:val=\"5\"/><w:lvlOverride w:ilvl=\"0\"><w:startOverride w:val=\"9\"/>\
                      </w:lvlOverride></w:num></w:numbering>";
@@ -234,4 +234,126 @@ fn documents_within_a_document_are_read() {
     let document = read("a.docx", file).unwrap();
     assert_eq!(document.text, "One\n\nTwo\n\nThree\n\nFour\n\nFive");
     assert_eq!(document.warnings, ["1 documents in the document were not read; upload them by themselves"]);
+}
+
+#[test]
+fn descriptions_of_pictures_are_read() {
+    let picture = |said: &str| {
+        format!(
+            "<w:p><w:r><w:drawing><wp:docPr xmlns:wp=\"wp\" id=\"1\" name=\"Picture 1\" descr=\"{said}\"/></w:drawing></w:r></w:p>"
+        )
+    };
+    let body = format!("{}{}", picture("A crane over the quay"), picture("C:\\pictures\\crane.jpg"));
+    assert_eq!(read("a.docx", word(&body)).unwrap().text, "![A crane over the quay]()");
+    let old = "<w:p><w:r><w:pict><v:shape xmlns:v=\"v\" alt=\"The old quay\"/></w:pict></w:r></w:p>";
+    assert_eq!(read("a.docx", word(old)).unwrap().text, "![The old quay]()");
+    let slide =
+        slide("<p:pic><p:nvPicPr><p:cNvPr id=\"2\" name=\"a\" descr=\"The new quay\"/></p:nvPicPr></p:pic>");
+    assert_eq!(read("a.pptx", slides(&[&slide])).unwrap().text, "![The new quay]()");
+}
+
+fn slide(shapes: &str) -> String {
+    format!("<p:sld xmlns:p=\"p\" xmlns:a=\"a\"><p:cSld><p:spTree>{shapes}</p:spTree></p:cSld></p:sld>")
+}
+
+fn slides(slides: &[&str]) -> Vec<u8> {
+    let kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/slide";
+    let (mut order, mut relations, mut parts) = (String::new(), String::new(), Vec::new());
+    for (number, slide) in slides.iter().enumerate() {
+        order.push_str(&format!("<p:sldId r:id=\"r{number}\"/>"));
+        relations.push_str(&format!(
+            "<Relationship Id=\"r{number}\" Type=\"{kind}\" Target=\"slides/slide{number}.xml\"/>"
+        ));
+        parts.push((format!("ppt/slides/slide{number}.xml"), *slide));
+    }
+    let order = format!(
+        "<p:presentation xmlns:p=\"p\" xmlns:r=\"r\"><p:sldIdLst>{order}</p:sldIdLst></p:presentation>"
+    );
+    let relations = format!("<Relationships>{relations}</Relationships>");
+    let mut all: Vec<(&str, &[u8])> = vec![
+        ("ppt/presentation.xml", order.as_bytes()),
+        ("ppt/_rels/presentation.xml.rels", relations.as_bytes()),
+    ];
+    all.extend(parts.iter().map(|(name, slide)| (name.as_str(), slide.as_bytes())));
+    archive(&all)
+}
+
+#[test]
+fn dates_and_footers_of_slides_are_read_once() {
+    let shape = |kind: &str, text: &str| {
+        format!(
+            "<p:sp><p:nvSpPr><p:nvPr><p:ph type=\"{kind}\"/></p:nvPr></p:nvSpPr><p:txBody><a:p><a:r><a:t>{text}</a:t>\
+             </a:r></a:p></p:txBody></p:sp>"
+        )
+    };
+    let page = |text: &str, number: &str| {
+        let edges = [shape("dt", "14 May 1995"), shape("ftr", "Harbour office"), shape("sldNum", number)];
+        slide(&format!("{}{}", shape("body", text), edges.concat()))
+    };
+    let (one, two) = (page("Deeper basin", "1"), page("Longer quay", "2"));
+    assert_eq!(
+        read("a.pptx", slides(&[&one, &two])).unwrap().text,
+        "Deeper basin\n\n14 May 1995\n\nFooter: Harbour office\n\nLonger quay"
+    );
+}
+
+#[test]
+fn notes_have_the_numbers_that_word_shows() {
+    let kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/footnotes";
+    let relations = format!(
+        "<Relationships><Relationship Id=\"a\" Type=\"{kind}\" Target=\"footnotes.xml\"/></Relationships>"
+    );
+    let mark = |id: u32| format!("<w:r><w:footnoteReference w:id=\"{id}\"/></w:r>");
+    let note = |id: u32, text: &str| {
+        format!("<w:footnote w:id=\"{id}\"><w:p><w:r><w:t>{text}</w:t></w:r></w:p></w:footnote>")
+    };
+    let body = format!(
+        "<w:document xmlns:w=\"w\"><w:body><w:p><w:r><w:t>One</w:t></w:r>{}<w:r><w:t xml:space=\"preserve\"> two</w:t></w:r>{}\
+         </w:p></w:body></w:document>",
+        mark(7),
+        mark(3)
+    );
+    let notes = format!("<w:footnotes xmlns:w=\"w\">{}{}</w:footnotes>", note(3, "Second"), note(7, "First"));
+    let file = archive(&[
+        ("word/document.xml", body.as_bytes()),
+        ("word/_rels/document.xml.rels", relations.as_bytes()),
+        ("word/footnotes.xml", notes.as_bytes()),
+    ]);
+    assert_eq!(read("a.docx", file).unwrap().text, "One[^1] two[^2]\n\n[^1]: First\n\n[^2]: Second");
+}
+
+#[test]
+fn lists_without_a_start_begin_with_0_and_bullets_have_no_number() {
+    let kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/numbering";
+    let relations = format!(
+        "<Relationships><Relationship Id=\"a\" Type=\"{kind}\" Target=\"numbering.xml\"/></Relationships>"
+    );
+    let level = |at: u32, format: &str, text: &str| {
+        format!("<w:lvl w:ilvl=\"{at}\"><w:numFmt w:val=\"{format}\"/><w:lvlText w:val=\"{text}\"/></w:lvl>")
+    };
+    let numbering = format!(
+        "<w:numbering xmlns:w=\"w\"><w:abstractNum w:abstractNumId=\"1\">{}{}{}</w:abstractNum>\
+         <w:num w:numId=\"1\"><w:abstractNumId w:val=\"1\"/></w:num></w:numbering>",
+        level(0, "ordinal", "%1"),
+        level(1, "bullet", "·"),
+        level(2, "decimal", "%1.%2.%3")
+    );
+    let item = |at: u32, text: &str| {
+        format!(
+            "<w:p><w:pPr><w:numPr><w:ilvl w:val=\"{at}\"/><w:numId w:val=\"1\"/></w:numPr></w:pPr><w:r><w:t>{text}</w:t></w:r></w:p>"
+        )
+    };
+    let body = format!(
+        "<w:document xmlns:w=\"w\"><w:body>{}{}{}{}</w:body></w:document>",
+        item(0, "a"),
+        item(0, "b"),
+        item(1, "c"),
+        item(2, "d")
+    );
+    let file = archive(&[
+        ("word/document.xml", body.as_bytes()),
+        ("word/_rels/document.xml.rels", relations.as_bytes()),
+        ("word/numbering.xml", numbering.as_bytes()),
+    ]);
+    assert_eq!(read("a.docx", file).unwrap().text, "0th a\n1st b\n  - c\n    1st..0 d");
 }

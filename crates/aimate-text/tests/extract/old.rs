@@ -142,6 +142,16 @@ fn numbers_and_notes_of_opendocument_are_read() {
 }
 
 #[test]
+fn descriptions_and_fields_of_opendocument_are_read() {
+    let content = "<office:document-content xmlns:office=\"o\" xmlns:text=\"t\" xmlns:draw=\"d\" xmlns:svg=\"v\"><office:body>\
+        <office:text><text:p>On <text:title>Harbours</text:title>:<draw:frame><draw:image/><svg:title>quay.png</svg:title>\
+        <svg:desc>A crane over the quay</svg:desc></draw:frame></text:p></office:text></office:body></office:document-content>";
+    let parts: [(&str, &[u8]); 2] =
+        [("mimetype", b"application/vnd.oasis.opendocument.text"), ("content.xml", content.as_bytes())];
+    assert_eq!(read("a.odt", archive(&parts)).unwrap().text, "On Harbours:\n\n![A crane over the quay]()");
+}
+
+#[test]
 fn encrypted_opendocument_asks_for_its_password() {
     let manifest = b"<manifest:manifest><manifest:file-entry><manifest:encryption-data/></manifest:file-entry></manifest:manifest>";
     let parts: [(&str, &[u8]); 3] = [

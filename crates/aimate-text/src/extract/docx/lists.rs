@@ -109,7 +109,7 @@ impl Lists {
         let levels: Vec<&Level> =
             (0..).zip(&definition.levels).map(|(at, level)| list.levels.get(&at).unwrap_or(level)).collect();
         let counts = self.counts.entry(list.definition.clone()).or_default();
-        let start = |at: usize| levels.get(at).and_then(|level| level.start).unwrap_or(1);
+        let start = |at: usize| levels.get(at).and_then(|level| level.start).unwrap_or(0);
         let own_start = list.starts.get(&level).filter(|_| self.started.insert((id.to_owned(), level)));
         for (at, count) in counts.iter_mut().enumerate() {
             if at == level {
@@ -143,7 +143,8 @@ impl Lists {
                     characters.next();
                     let Some(at) = digit.checked_sub(1) else { continue };
                     let number = counts.get(at).copied().flatten().unwrap_or_else(|| start(at));
-                    let numeral = levels.get(at).and_then(|level| level.numeral).unwrap_or_default();
+                    // A bullet has no number.
+                    let numeral = levels.get(at).and_then(|level| level.numeral).unwrap_or(Numeral::None);
                     mark.push_str(&written(number, if this.is_legal { Numeral::Decimal } else { numeral }));
                 }
                 mark.trim().to_owned()

@@ -1,18 +1,44 @@
 //! What stands beside the text of a Word document: notes, comments, headers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::super::error::ExtractError;
 use super::super::limits::Limits;
 use super::super::line::clean_line;
 use super::super::media;
 use super::super::xml::{Node, Walker};
-use super::paragraph::{Paragraph, note_mark};
+use super::paragraph::Paragraph;
 
-/// A footnote or endnote as a paragraph.
-pub(super) fn notes(text: &str, limits: &Limits) -> Result<Vec<String>, ExtractError> {
+/// The numbers of the notes, which count their marks in the text as Word shows them.
+#[derive(Default)]
+pub(super) struct NoteNumbers {
+    footnotes: HashMap<String, usize>,
+    endnotes: HashMap<String, usize>,
+}
+
+impl NoteNumbers {
+    /// The number of a note, by its id: the next one where it is new.
+    fn number(&mut self, id: String, is_end: bool) -> usize {
+        let numbers = if is_end { &mut self.endnotes } else { &mut self.footnotes };
+        let next = numbers.len() + 1;
+        *numbers.entry(id).or_insert(next)
+    }
+
+    /// The mark of a note.
+    pub(super) fn mark(&mut self, id: Option<String>, is_end: bool) -> String {
+        let number = self.number(id.unwrap_or_default(), is_end);
+        if is_end { format!("[^e{number}]") } else { format!("[^{number}]") }
+    }
+}
+
+/// The footnotes or endnotes as paragraphs, in the order of their numbers.
+pub(super) fn notes(
+    text: &str,
+    numbers: &mut NoteNumbers,
+    limits: &Limits,
+) -> Result<Vec<String>, ExtractError> {
     let mut walker = Walker::new(text, media::noun(media::DOCX), limits);
-    let mut notes = Vec::new();
+    let mut notes = BTreeMap::new();
     while let Some(node) = walker.next()? {
         let Node::Start(element) = node else { continue };
         if !["footnote", "endnote"].contains(&element.name()) {
@@ -23,13 +49,14 @@ pub(super) fn notes(text: &str, limits: &Limits) -> Result<Vec<String>, ExtractE
             walker.skip()?;
             continue;
         }
-        let mark = note_mark(&element, element.name() == "endnote");
-        let note = inner(&mut walker)?.join(" ");
+        let (id, is_end) = (element.attribute("id"), element.name() == "endnote");
+        let note = inner(&mut walker, numbers)?.join(" ");
         if !note.is_empty() {
-            notes.push(format!("{mark}: {note}"));
+            let mark = numbers.mark(id.clone(), is_end);
+            notes.insert(numbers.number(id.unwrap_or_default(), is_end), format!("{mark}: {note}"));
         }
     }
-    Ok(notes)
+    Ok(notes.into_values().collect())
 }
 
 /// The comments of a document by their ids, each with its author.
@@ -43,7 +70,7 @@ pub(super) fn comments(text: &str, limits: &Limits) -> Result<BTreeMap<String, S
         }
         let id = element.attribute("id").unwrap_or_default();
         let author = clean_line(&element.attribute("author").unwrap_or_default());
-        let comment = inner(&mut walker)?.join(" ");
+        let comment = inner(&mut walker, &mut NoteNumbers::default())?.join(" ");
         if !comment.is_empty() {
             let by = if author.is_empty() { String::new() } else { format!(" ({author})") };
             comments.insert(id, format!("Comment{by}: {comment}"));
@@ -60,7 +87,7 @@ pub(super) fn edge(text: &str, limits: &Limits) -> Result<Vec<String>, ExtractEr
         let Node::Start(element) = node else { continue };
         match element.name() {
             "p" => {
-                let paragraph = Paragraph::read(&mut walker)?;
+                let paragraph = Paragraph::read(&mut walker, &mut NoteNumbers::default())?;
                 let has_page = paragraph.has_page;
                 for paragraph in std::iter::once(&paragraph).chain(&paragraph.boxed) {
                     let line = clean_line(&paragraph.text);
@@ -80,13 +107,13 @@ pub(super) fn edge(text: &str, limits: &Limits) -> Result<Vec<String>, ExtractEr
 }
 
 /// The paragraphs up to the end of the element whose start came last.
-fn inner(walker: &mut Walker<'_>) -> Result<Vec<String>, ExtractError> {
+fn inner(walker: &mut Walker<'_>, numbers: &mut NoteNumbers) -> Result<Vec<String>, ExtractError> {
     let inside = walker.depth();
     let mut paragraphs = Vec::new();
     while walker.depth() >= inside {
         let Some(node) = walker.next()? else { break };
         if matches!(&node, Node::Start(element) if element.name() == "p") {
-            let text = Paragraph::read(walker)?.text;
+            let text = Paragraph::read(walker, numbers)?.text;
             if !text.trim().is_empty() {
                 paragraphs.push(text.trim().to_owned());
             }

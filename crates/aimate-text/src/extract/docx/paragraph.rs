@@ -3,7 +3,9 @@
 use super::super::drawing;
 use super::super::equation;
 use super::super::error::ExtractError;
+use super::super::picture;
 use super::super::xml::{Element, Node, Walker};
+use super::notes::NoteNumbers;
 
 /// Elements whose text is not the document's: what was deleted and what was there
 /// before a change, field codes, pictures' names, the copy of a shape for old readers,
@@ -41,6 +43,8 @@ pub(super) struct Paragraph {
     pub(super) comments: Vec<String>,
     /// The relations of its charts and diagrams.
     pub(super) drawings: Vec<String>,
+    /// The descriptions of its pictures.
+    pub(super) described: Vec<String>,
     pub(super) pictures: usize,
     pub(super) objects: usize,
     /// It has the number of a page, which is not read.
@@ -49,7 +53,7 @@ pub(super) struct Paragraph {
 
 impl Paragraph {
     /// Reads to the end of a paragraph.
-    pub(super) fn read(walker: &mut Walker<'_>) -> Result<Self, ExtractError> {
+    pub(super) fn read(walker: &mut Walker<'_>, numbers: &mut NoteNumbers) -> Result<Self, ExtractError> {
         let inside = walker.depth();
         let mut paragraph = Self::default();
         let mut fields = Fields::default();
@@ -73,13 +77,18 @@ impl Paragraph {
                     }
                 }
                 name if SKIPPED.contains(&name) => walker.skip()?,
-                _ => paragraph.element(&element, walker)?,
+                _ => paragraph.element(&element, walker, numbers)?,
             }
         }
         Ok(paragraph)
     }
 
-    fn element(&mut self, element: &Element<'_>, walker: &mut Walker<'_>) -> Result<(), ExtractError> {
+    fn element(
+        &mut self,
+        element: &Element<'_>,
+        walker: &mut Walker<'_>,
+        numbers: &mut NoteNumbers,
+    ) -> Result<(), ExtractError> {
         let value = || element.attribute("val");
         match element.name() {
             "tab" if self.text.is_empty() => {}
@@ -87,8 +96,8 @@ impl Paragraph {
             "br" | "cr" => self.text.push('\n'),
             "noBreakHyphen" => self.text.push('-'),
             "sym" => self.text.extend(symbol(element)),
-            "footnoteReference" => self.text.push_str(&note_mark(element, false)),
-            "endnoteReference" => self.text.push_str(&note_mark(element, true)),
+            "footnoteReference" => self.text.push_str(&numbers.mark(element.attribute("id"), false)),
+            "endnoteReference" => self.text.push_str(&numbers.mark(element.attribute("id"), true)),
             "commentReference" => self.comments.extend(element.attribute("id")),
             "pStyle" => self.style = value(),
             "outlineLvl" => {
@@ -106,11 +115,15 @@ impl Paragraph {
                 self.list = Some((number, level));
             }
             "oMath" => self.text.push_str(&equation::read(walker)?),
+            "docPr" => self.describe(element, "descr"),
+            // What Word wrote before 2010.
+            "shape" => self.describe(element, "alt"),
             "blip" => self.pictures += 1,
             "OLEObject" => self.objects += 1,
             "p" => {
-                let mut boxed = Self::read(walker)?;
+                let mut boxed = Self::read(walker, numbers)?;
                 let inner = std::mem::take(&mut boxed.boxed);
+                self.described.append(&mut boxed.described);
                 self.comments.append(&mut boxed.comments);
                 self.drawings.append(&mut boxed.drawings);
                 self.pictures += boxed.pictures;
@@ -121,6 +134,10 @@ impl Paragraph {
             _ => self.drawings.extend(drawing::relation_of(element)),
         }
         Ok(())
+    }
+
+    fn describe(&mut self, element: &Element<'_>, name: &str) {
+        self.described.extend(element.attribute(name).and_then(|text| picture::described(&text)));
     }
 }
 
@@ -170,11 +187,6 @@ impl Fields {
 fn is_page(code: &str) -> bool {
     let name = code.split_whitespace().next().unwrap_or_default();
     ["PAGE", "NUMPAGES", "SECTIONPAGES"].iter().any(|page| name.eq_ignore_ascii_case(page))
-}
-
-pub(super) fn note_mark(element: &Element<'_>, is_end: bool) -> String {
-    let id = element.attribute("id").unwrap_or_default();
-    if is_end { format!("[^e{id}]") } else { format!("[^{id}]") }
 }
 
 /// A character of a symbol font; private-use ones mean nothing without the font.

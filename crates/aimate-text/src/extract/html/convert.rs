@@ -10,6 +10,7 @@ use super::super::grid::{self, GridCell};
 use super::super::limits::Limits;
 use super::super::line::clean_line;
 use super::super::markdown;
+use super::super::picture;
 use super::block::{Block, Kind};
 use super::tag::{Marks, Tag, ended_by, is_void, tag};
 
@@ -19,8 +20,14 @@ const MAX_CELL: usize = 1_000;
 const MAX_ROWS: usize = 65_534;
 
 /// The blocks of a page, its title, and whether it was too deep.
-pub(super) fn convert(text: &str, is_xml: bool, limits: &Limits) -> (Vec<Block>, Option<String>, bool) {
+pub(super) fn convert(
+    text: &str,
+    is_xml: bool,
+    has_pictures: bool,
+    limits: &Limits,
+) -> (Vec<Block>, Option<String>, bool) {
     let mut converter = Converter::new(is_xml, limits.depth);
+    converter.has_pictures = has_pictures;
     let mut emitter = CallbackEmitter::new(|event: CallbackEvent<'_>, _: Span<()>| -> Option<Infallible> {
         converter.take(&event);
         None
@@ -62,6 +69,8 @@ struct Table {
 
 struct Converter {
     is_xml: bool,
+    /// What pictures show is told.
+    has_pictures: bool,
     max_depth: usize,
     is_flat: bool,
     /// The number of open elements beyond the maximum depth, which are flattened.
@@ -76,6 +85,10 @@ struct Converter {
     start: (Vec<u8>, Marks),
     /// How many columns and rows it spans.
     span: (usize, usize),
+    /// The number that a list begins with, or that an item has.
+    number: Option<u32>,
+    /// The description of a picture.
+    alt: Option<String>,
     key: Vec<u8>,
     title: Option<String>,
     is_title: bool,
@@ -91,6 +104,7 @@ impl Converter {
     fn new(is_xml: bool, max_depth: usize) -> Self {
         Self {
             is_xml,
+            has_pictures: false,
             max_depth,
             is_flat: false,
             beyond: 0,
@@ -101,6 +115,8 @@ impl Converter {
             skipped: None,
             start: (Vec::new(), Marks::default()),
             span: (1, 1),
+            number: None,
+            alt: None,
             key: Vec::new(),
             title: None,
             is_title: false,
@@ -118,6 +134,8 @@ impl Converter {
             CallbackEvent::OpenStartTag { name } => {
                 self.start = (name.to_vec(), Marks::of_name(name));
                 self.span = (1, 1);
+                self.number = None;
+                self.alt = None;
             }
             CallbackEvent::AttributeName { name } => {
                 self.key = name.to_vec();
@@ -132,6 +150,13 @@ impl Converter {
                     b"colspan" => self.span.0 = span(value).max(1),
                     // None is to the end of the table.
                     b"rowspan" => self.span.1 = if span(value) == 0 { MAX_ROWS } else { span(value) },
+                    b"start" | b"value" => {
+                        self.number =
+                            str::from_utf8(value).ok().and_then(|number| number.trim().parse().ok());
+                    }
+                    b"alt" if name.as_slice() == b"img" => {
+                        self.alt = picture::described(&String::from_utf8_lossy(value));
+                    }
                     _ => {}
                 }
             }
@@ -170,7 +195,12 @@ impl Converter {
         match tag {
             Tag::Break => return self.new_line(),
             Tag::Paragraph if is_void(name) => return self.flush(),
-            _ if is_void(name) => return,
+            _ if is_void(name) => {
+                if let Some(alt) = self.alt.take().filter(|_| self.has_pictures && !marks.is_hidden) {
+                    self.text(&alt);
+                }
+                return;
+            }
             _ => {}
         }
         if self.open.len() >= self.max_depth {
@@ -201,12 +231,14 @@ impl Converter {
             Tag::Paragraph => self.flush(),
             Tag::List { is_numbered } => {
                 self.flush();
-                self.lists.push(List { is_numbered, count: 0 });
+                let count = self.number.map_or(0, |start| start.saturating_sub(1));
+                self.lists.push(List { is_numbered, count });
             }
             Tag::Item => {
                 self.flush();
+                let number = self.number;
                 let mark = self.lists.last_mut().map(|list| {
-                    list.count += 1;
+                    list.count = number.unwrap_or_else(|| list.count.saturating_add(1));
                     if list.is_numbered { format!("{}.", list.count) } else { "-".to_owned() }
                 });
                 self.item = Some(mark.unwrap_or_else(|| "-".to_owned()));

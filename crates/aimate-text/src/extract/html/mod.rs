@@ -17,8 +17,10 @@ use block::Block;
 pub(super) enum ContentScope {
     /// The main content: menus, footers and notices are left out.
     Main,
-    /// All of it: a chapter of a book, a message.
+    /// All of it: a message.
     Whole,
+    /// All of it, and it is one of the parts of a book.
+    Chapter,
 }
 
 /// A parsed page.
@@ -33,7 +35,9 @@ pub(super) struct HtmlPage {
 impl HtmlPage {
     /// Reads a page; one that is `xml` may close any element with `/>`.
     pub(super) fn read(text: &str, scope: ContentScope, is_xml: bool, limits: &Limits) -> Self {
-        let (blocks, title, is_flat) = convert::convert(text, is_xml, limits);
+        // Those of messages are decoration, or count who opens them.
+        let has_pictures = scope != ContentScope::Whole;
+        let (blocks, title, is_flat) = convert::convert(text, is_xml, has_pictures, limits);
         let blocks = if scope == ContentScope::Main { block::main_content(blocks) } else { blocks };
         Self { title, blocks, is_flat }
     }
@@ -105,6 +109,14 @@ mod tests {
              ```\nlet x = 1;\n  y\n```\n\n| Name | Age |\n| --- | --- |\n| Ada | 36 |"
         );
         assert_eq!(page.headings.len(), 1);
+    }
+
+    #[test]
+    fn pictures_are_told_and_lists_begin_with_their_number() {
+        let html = "<p>See <img src=a.png alt='the crane'>.<img alt='b.png'><ol start=25><li>x<li>y<li value=40>z</ol>";
+        assert_eq!(read_page(html).text, "See ![the crane]().\n\n25. x\n26. y\n40. z");
+        let message = HtmlPage::read(html, ContentScope::Whole, false, &Limits::default());
+        assert_eq!(message.blocks.first().map(|block| block.text.as_str()), Some("See ."));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::super::limits::Limits;
 use super::super::line::clean_line;
 use super::super::markdown;
 use super::super::output::Output;
+use super::super::picture;
 use super::super::xml::{Element, Node, Walker};
 use super::lists::ListStyles;
 
@@ -191,6 +192,10 @@ impl<'a> OdfBody<'a> {
                     walker.skip()?;
                 }
                 "object" | "object-ole" => self.object(&element)?,
+                "title" | "desc" if element.is_of("svg") => {
+                    let described = picture::described(&walker.inner_text()?);
+                    self.beside(&Vec::from_iter(described))?;
+                }
                 name if SKIPPED.contains(&name) => walker.skip()?,
                 _ => {}
             }
@@ -311,7 +316,9 @@ impl<'a> OdfBody<'a> {
                         self.objects += 1;
                     }
                 }
-                "title" | "desc" => walker.skip()?,
+                "title" | "desc" if element.is_of("svg") => {
+                    boxed.extend(picture::described(&walker.inner_text()?));
+                }
                 name if SKIPPED.contains(&name) => walker.skip()?,
                 _ => {}
             }
