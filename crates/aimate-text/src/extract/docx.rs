@@ -105,18 +105,22 @@ impl<'a> Body<'a> {
         let text = self.archive.need(&self.part)?;
         self.body(&text)?;
         for kind in ["footnotes", "endnotes"] {
-            let Some(name) = self.relations.of_type(kind).map(str::to_owned) else { continue };
-            if let Some(text) = self.archive.text(&name)? {
-                for note in notes::notes(&text, &mut self.numbers, self.limits)? {
-                    self.output.paragraph(&note)?;
-                }
-            }
+            let outcome = self.notes(kind);
+            self.output.spare(format_args!("the part of the {kind}"), outcome)?;
         }
         // Comments on what was deleted.
         for comment in std::mem::take(&mut self.comments).into_values() {
             self.output.paragraph(&comment)?;
         }
-        self.edges()
+        let outcome = self.edges();
+        self.output.spare("a header or footer", outcome)
+    }
+
+    fn notes(&mut self, kind: &str) -> Result<(), ExtractError> {
+        let Some(name) = self.relations.of_type(kind).map(str::to_owned) else { return Ok(()) };
+        let Some(text) = self.archive.text(&name)? else { return Ok(()) };
+        let notes = notes::notes(&text, &mut self.numbers, self.limits)?;
+        notes.iter().try_for_each(|note| self.output.paragraph(note))
     }
 
     /// The headers and footers, each different line once.

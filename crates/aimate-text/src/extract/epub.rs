@@ -30,9 +30,16 @@ pub(super) fn read(source: &Source, limits: &Limits) -> Result<Extracted, Extrac
             break;
         }
         progress::reached(number as usize - 1, book.spine.len());
-        let Some(text) = archive.text(name)? else {
-            output.warn(format!("part {number} is missing from the file"));
-            continue;
+        let text = match archive.text(name) {
+            Ok(Some(text)) => text,
+            Ok(None) => {
+                output.warn(format!("part {number} is missing from the file"));
+                continue;
+            }
+            Err(failure) => {
+                output.spare(format_args!("part {number}"), Err(failure))?;
+                continue;
+            }
         };
         let chapter = HtmlPage::read(&text, ContentScope::Chapter, true, limits);
         is_flat |= chapter.is_flat;

@@ -66,6 +66,8 @@ mod rtf;
 #[cfg(feature = "extract-office")]
 mod sheet;
 mod source;
+#[cfg(feature = "extract-office")]
+mod symbol;
 mod table;
 mod worker;
 #[cfg(any(feature = "extract-office", feature = "extract-epub"))]

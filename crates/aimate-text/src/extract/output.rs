@@ -59,6 +59,8 @@ pub(super) struct Output {
     cut: Option<Cut>,
     /// The share of the document that was read before it was cut.
     share: Option<f64>,
+    /// Why the first part that cannot be read cannot.
+    damage: Option<ExtractError>,
 }
 
 /// Why a text is not whole.
@@ -83,6 +85,7 @@ impl Output {
             pieces: 0,
             cut: None,
             share: None,
+            damage: None,
         }
     }
 
@@ -131,6 +134,23 @@ impl Output {
                 if self.cut.is_some()
                     && matches!(failure.kind, ExtractErrorKind::TooLarge | ExtractErrorKind::Timeout) =>
             {
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// Leaves a damaged part out, with a warning: it must not cost the others. `part`
+    /// names it ("part 2").
+    pub(super) fn spare(
+        &mut self,
+        part: impl std::fmt::Display,
+        outcome: Result<(), ExtractError>,
+    ) -> Result<(), ExtractError> {
+        match outcome {
+            Err(damage) if damage.kind == ExtractErrorKind::Damaged => {
+                self.warn(format!("{part} is damaged and was left out, at least from there on"));
+                self.damage.get_or_insert(damage);
                 Ok(())
             }
             other => other,
@@ -275,8 +295,9 @@ impl Output {
     pub(super) fn finish(mut self, media_type: &str, kind: TextKind) -> Result<Extracted, ExtractError> {
         self.text.truncate(self.text.trim_end().len());
         if !self.text.chars().any(is_visible) {
-            return Err(match self.cut {
-                Some(Cut::Time) => error::too_slow(self.deadline.allowed),
+            return Err(match (self.cut, self.damage) {
+                (Some(Cut::Time), _) => error::too_slow(self.deadline.allowed),
+                (_, Some(damage)) => damage,
                 _ => error::no_text("the file holds no text"),
             });
         }

@@ -44,6 +44,7 @@ pub(super) fn read(source: &Source, limits: &Limits) -> Result<Extracted, Extrac
             continue;
         };
         let outcome = deck.write_slide(&mut archive, &name, number, &mut output, limits);
+        let outcome = output.spare(format_args!("slide {number}"), outcome);
         output.keep(outcome)?;
     }
     let warnings = [

@@ -212,3 +212,22 @@ fn broken_files_never_panic() {
         }
     }
 }
+
+#[test]
+fn damaged_part_does_not_cost_the_others() {
+    let words = "lorem ipsum ".repeat(200);
+    let chapter = |text: &str| format!("<html><body><p>{text}</p></body></html>");
+    let (one, two, three) = (chapter("One is fine"), chapter(&words), chapter("Three is fine"));
+    let mut bytes = book(&[&one, &two, &three]);
+    let name = b"OEBPS/text/c 1.xhtml";
+    let at = bytes.windows(name.len()).position(|window| window == name).unwrap() + name.len();
+    bytes[at + 10..at + 20].iter_mut().for_each(|byte| *byte ^= 0xff);
+    let document = read("a.epub", &bytes).unwrap();
+    assert_eq!(document.text, "One is fine\n\nThree is fine");
+    assert_eq!(document.warnings, ["part 2 is damaged and was left out, at least from there on"]);
+    let mut bytes = book(&[&two]);
+    let name = b"OEBPS/text/c 0.xhtml";
+    let at = bytes.windows(name.len()).position(|window| window == name).unwrap() + name.len();
+    bytes[at + 10..at + 20].iter_mut().for_each(|byte| *byte ^= 0xff);
+    assert_eq!(read("a.epub", &bytes).unwrap_err().kind, ExtractErrorKind::Damaged);
+}

@@ -357,3 +357,15 @@ fn lists_without_a_start_begin_with_0_and_bullets_have_no_number() {
     ]);
     assert_eq!(read("a.docx", file).unwrap().text, "0th a\n1st b\n  - c\n    1st..0 d");
 }
+
+#[test]
+fn signs_of_symbol_fonts_are_the_characters_that_they_show() {
+    let sign = |font: &str, code: &str| format!("<w:r><w:sym w:font=\"{font}\" w:char=\"{code}\"/></w:r>");
+    let body = format!(
+        "<w:p><w:r><w:t>5 </w:t></w:r>{}<w:r><w:t>m </w:t></w:r>{}{}</w:p>",
+        sign("Symbol", "F06D"),
+        sign("Wingdings", "F0E0"),
+        sign("Other", "F0E0")
+    );
+    assert_eq!(read("a.docx", word(&body)).unwrap().text, "5 μm →");
+}

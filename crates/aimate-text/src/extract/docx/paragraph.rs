@@ -4,6 +4,7 @@ use super::super::drawing;
 use super::super::equation;
 use super::super::error::ExtractError;
 use super::super::picture;
+use super::super::symbol;
 use super::super::xml::{Element, Node, Walker};
 use super::notes::NoteNumbers;
 
@@ -189,8 +190,10 @@ fn is_page(code: &str) -> bool {
     ["PAGE", "NUMPAGES", "SECTIONPAGES"].iter().any(|page| name.eq_ignore_ascii_case(page))
 }
 
-/// A character of a symbol font; private-use ones mean nothing without the font.
+/// A character of a symbol font; private-use ones of others mean nothing without the
+/// font.
 fn symbol(element: &Element<'_>) -> Option<char> {
     let code = u32::from_str_radix(&element.attribute("char")?, 16).ok()?;
-    char::from_u32(code).filter(|_| !(0xe000..0xf900).contains(&code))
+    let shown = element.attribute("font").and_then(|font| symbol::shown(&font, code));
+    shown.or_else(|| char::from_u32(code).filter(|_| !(0xe000..0xf900).contains(&code)))
 }

@@ -58,7 +58,8 @@ fn is_on(row: &[Segment], segment: &Segment) -> bool {
     let ((low, high), (bottom, top)) = (extent(large), extent(small));
     let shared = high.min(top) - low.max(bottom);
     // Letters of an index are smaller and reach down.
-    let least = if small.size < 0.8 * large.size { 0.35 } else { 0.45 };
+    let is_index = small.size < 0.8 * large.size && small.base < large.base;
+    let least = if is_index { 0.35 } else { 0.45 };
     shared > least * small.size
         // Accents are drawn over their letters; words over others are another line.
         && ((shift < 0.1 * large.size && segment.letters.len() < 3)
