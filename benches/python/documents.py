@@ -18,6 +18,11 @@ installed here, and compared with a reference:
   second of them found. Files without two readers, or with fewer than five such
   words, are left out and counted.
 
+Of PDF, a word that the end of a line divides is whole, and so is one whose letters are
+set apart (`t i t l e`), in the texts of all readers. What stands at the edge of pages or
+slides counts once, and their numbers not at all: a search finds it on each of them
+otherwise.
+
 `recall`: the share of the reference's words that were found. `precision`: the
 share of the found words that the reference has, or any other reader. `order`: of
 the words that stand once in both texts, the share that can be kept in the order
@@ -53,13 +58,43 @@ LOADING = 180
 MEMORY = 3 << 30
 LEAST_WORDS = 5
 # A character of a script without spaces is a word.
-WORD = re.compile(r"[\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\W_]+")
+WIDE = r"\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+WORD = re.compile(rf"[{WIDE}]|[^\W_{WIDE}]+")
+# A word that the end of a line divides, and one whose letters are set apart.
+DIVIDED = re.compile(r"(?<=[^\W\d_])[-\u00ad\u2010] *\n\s*(?=[^\W\d_])")
+APART = re.compile(r"(?<!\S)(?:[^\W\d_] ){3,}[^\W\d_](?!\S)")
+EDGE_LINES = 3
+FEWEST_PAGES = 3
 
 
-def words_of(text: str) -> list[str]:
+def words_of(text: str, is_pdf: bool = False) -> list[str]:
     # Escapes and rules of Markdown are no words.
     text = unicodedata.normalize("NFKC", text.replace("\\", "")).casefold()
+    if is_pdf:
+        text = APART.sub(lambda found: found.group().replace(" ", ""), DIVIDED.sub("", text))
     return [word.group() for word in WORD.finditer(text)][:200_000]
+
+
+def without_running_lines(text: str) -> str:
+    """A text of pages between form feeds, with what stands at the edges of many of them once."""
+
+    def key(line: str) -> str:
+        return re.sub(r"\d+", "0", " ".join(line.split()))
+
+    pages = [[line for line in page.splitlines() if line.strip()] for page in text.split("\f")]
+    edges = [{key(line) for line in page[:EDGE_LINES] + page[-EDGE_LINES:]} for page in pages]
+    many = Counter(line for edge in edges for line in edge)
+    seen: set[str] = set()
+    kept = []
+    for page, edge in zip(pages, edges, strict=True):
+        for line in page:
+            name = key(line)
+            if name in edge and many[name] >= FEWEST_PAGES:
+                if name in seen:
+                    continue
+                seen.add(name)
+            kept.append(line)
+    return "\n".join(kept)
 
 
 def in_order(text: list[str], reference: list[str]) -> float | None:
@@ -150,6 +185,10 @@ def aimate(program: Path, path: Path) -> tuple[str | None, str]:
     return answer["document"]["text"], ""
 
 
+def once(text: str, kind: str) -> str:
+    return without_running_lines(text) if kind == "pdf" else text
+
+
 def right_of(path: Path, kind: str, counts: list[Counter], cache: Path | None) -> tuple["Right", list[str] | None]:
     """What is right to find in a file, and the order of it where one is known."""
     cells = cached(cache, "cells", path, kind, peers.cells) if kind in peers.SHEETS else None
@@ -164,7 +203,10 @@ def right_of(path: Path, kind: str, counts: list[Counter], cache: Path | None) -
         return Right(Counter()), None
     # Of each word, as many as the second best reader found.
     every = set().union(*counts)
-    return Right(+Counter({word: sorted((c[word] for c in counts), reverse=True)[1] for word in every})), None
+    right = Counter({word: sorted((c[word] for c in counts), reverse=True)[1] for word in every})
+    if kind == "pptx":
+        right -= Counter(words_of("\n".join(peers.repeated_edges(path))))
+    return Right(+right), None
 
 
 def text_of(path: Path, kind: str) -> str | None:
@@ -210,15 +252,15 @@ class Score:
     def __init__(self) -> None:
         self.recall, self.precision, self.order, self.refused = [], [], [], 0
 
-    def add(self, text: str | None, right: Right, known: Counter, orders: list[list[str]], is_table: bool) -> dict:
-        words = words_of(text or "")
+    def add(self, text: str | None, right: Right, known: Counter, orders: list[list[str]], kind: str) -> dict:
+        words = words_of(text or "", kind == "pdf")
         counts = Counter(words)
         reference = right.for_reader(counts)
         recall = (counts & reference).total() / reference.total()
         self.recall.append(recall)
         self.refused += text is None
         if words:
-            if is_table:
+            if kind in peers.SHEETS or kind == "csv":
                 lines = Counter(word for line in (text or "").splitlines() for word in set(words_of(line)))
                 known = known | Counter({word: lines[word] for word in known})
             self.precision.append((counts & known).total() / len(words))
@@ -284,12 +326,12 @@ def main() -> None:
         left_out = 0
         for path in files:
             texts = {name: cached(arguments.cache, name, path, kind, workers[name].read) for name in readers}
-            lists = {name: words_of(text) for name, text in texts.items() if text}
-            counts = [Counter(words) for words in lists.values()]
+            lists = {name: words_of(text, kind == "pdf") for name, text in texts.items() if text}
+            counts = [Counter(words_of(once(text, kind), kind == "pdf")) for text in texts.values() if text]
             right, order = right_of(path, kind, counts, arguments.cache)
             known = right.all()
-            for count in counts:
-                known |= count
+            for words in lists.values():
+                known |= Counter(words)
             if kind == "eml":
                 known |= Counter(words_of(peers.mail_header(path)))
             if right.total() < LEAST_WORDS:
@@ -298,8 +340,7 @@ def main() -> None:
             text, error = aimate(arguments.aimate, path)
             for name, score in scores.items():
                 orders = [order] if order is not None else [w for n, w in lists.items() if n != name]
-                is_table = kind in peers.SHEETS or kind == "csv"
-                said = score.add(text if name == "aimate" else texts[name], right, known, orders, is_table)
+                said = score.add(text if name == "aimate" else texts[name], right, known, orders, kind)
                 if name == "aimate":
                     each.append({"kind": kind, "path": str(path), "words": right.total(), "error": error, **said})
         for name, score in scores.items():

@@ -16,6 +16,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,6 +159,21 @@ def cells(path: Path, kind: str) -> list[list[str]] | None:
     return ways
 
 
+def repeated_edges(path: Path) -> list[str]:
+    """The footers and dates of slides that stood on one before, and the slides' numbers."""
+    shape = re.compile(r"<p:sp>(?:(?!</p:sp>).)*?<p:ph\b[^>]*type=\"(ftr|hdr|dt|sldNum)\".*?</p:sp>", re.S)
+    seen, repeated = set(), []
+    with contextlib.suppress(zipfile.BadZipFile, OSError, KeyError), zipfile.ZipFile(path) as parts:
+        slides = [name for name in parts.namelist() if re.fullmatch(r"ppt/slides/slide\d+\.xml", name)]
+        for name in slides:
+            for found in shape.finditer(parts.read(name).decode("utf-8", "replace")):
+                text = html.unescape("".join(re.findall(r"<a:t>([^<]*)</a:t>", found.group())))
+                if found[1] == "sldNum" or text in seen:
+                    repeated.append(text)
+                seen.add(text)
+    return repeated
+
+
 def sheets_of(path: Path, as_shown: str) -> dict[str, list[list[str]]]:
     """The rows of each sheet, written by LibreOffice."""
     # Between tabs, in UTF-8, every sheet into a file of its own.
@@ -223,14 +239,14 @@ def moments(shown: str, kept: str) -> list[str]:
 def pypdf(path: Path, kind: str) -> str:
     import pypdf
 
-    return "\n".join(page.extract_text() for page in pypdf.PdfReader(path).pages)
+    return "\f".join(page.extract_text() for page in pypdf.PdfReader(path).pages)
 
 
 def pymupdf(path: Path, kind: str) -> str:
     import pymupdf
 
     with pymupdf.open(path) as document:
-        return "\n".join(page.get_text() for page in document)
+        return "\f".join(page.get_text() for page in document)
 
 
 def markitdown(path: Path, kind: str) -> str:
