@@ -355,3 +355,17 @@ fn page_without_a_size_is_read() {
     let text = String::from_utf8(pdf(&["BT /F1 11 Tf 72 700 Td (Gate code) Tj ET"])).unwrap();
     assert_eq!(read("a.pdf", text.replace("[0 0 612 792]", "[0 0 0 0]")).unwrap().text, "Gate code");
 }
+
+#[test]
+fn spaces_that_are_drawn_part_words_however_narrow_they_are() {
+    let near = "/F1 11 Tf 1 0 0 1 72 700 Tm (necessary ) Tj 1 0 0 1 122.8 700 Tm (to go) Tj";
+    assert_eq!(one_page(near), "necessary to go");
+    let none = near.replace("(necessary )", "(necessary)");
+    assert_eq!(one_page(&none), "necessaryto go");
+}
+
+#[test]
+fn accents_that_are_drawn_after_a_line_are_over_their_letters() {
+    let text = one_page("/F1 11 Tf 1 0 0 1 72 700 Tm (nave) Tj 1 0 0 1 79.3 700 Tm (\\310) Tj");
+    assert_eq!(text.replace("a\u{308}", "ä"), "näve");
+}

@@ -30,12 +30,14 @@ pub(super) struct Segment {
     pub(super) end: f64,
     pub(super) base: f64,
     pub(super) size: f64,
+    /// A space was drawn after it.
+    has_space_after: bool,
 }
 
 impl Segment {
     fn new(letter: Letter, base: f64) -> Self {
         let (start, end, size) = (letter.start, letter.end, letter.size);
-        Self { letters: vec![letter], start, end, base, size }
+        Self { letters: vec![letter], start, end, base, size, has_space_after: false }
     }
 
     fn push(&mut self, letter: Letter) {
@@ -46,10 +48,28 @@ impl Segment {
     }
 
     fn append(&mut self, other: Self) {
+        let gap = other.start - self.end;
+        // Only a letter or an accent that is drawn apart stands among others.
+        let is_among = gap < 0.0 && other.letters.len() < 3;
+        let among = self.letters.iter().position(|letter| is_among && letter.start > other.start);
+        if self.has_space_after
+            && gap > 0.02 * self.size
+            && let Some(last) = self.letters.last()
+        {
+            self.letters.push(Letter {
+                text: Text::One(' '),
+                start: self.end,
+                end: other.start,
+                is_space: true,
+                ..last.clone()
+            });
+        }
+        let at = among.unwrap_or(self.letters.len());
+        self.has_space_after = other.has_space_after;
         self.start = self.start.min(other.start);
         self.end = self.end.max(other.end);
         self.size = self.size.max(other.size);
-        self.letters.extend(other.letters);
+        self.letters.splice(at..at, other.letters);
     }
 
     /// The number of letters that are not spaces; those of Chinese, Japanese and
@@ -153,6 +173,7 @@ fn join(mut segments: Vec<Segment>) -> Vec<Segment> {
     for segment in &mut segments {
         while segment.letters.last().is_some_and(|letter| letter.is_space) && segment.letters.len() > 1 {
             segment.letters.pop();
+            segment.has_space_after = true;
         }
         segment.end = segment.letters.iter().map(|letter| letter.end).fold(f64::MIN, f64::max);
     }
