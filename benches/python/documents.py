@@ -18,8 +18,7 @@ installed here, and compared with a reference:
   second of them found. Files without two readers, or with fewer than five such
   words, are left out and counted.
 
-Of PDF, a word that the end of a line divides is whole, and so is one whose letters are
-set apart (`t i t l e`), in the texts of all readers. What stands at the edge of pages or
+Of PDF, a word that the end of a line divides is whole in the texts of all readers. What stands at the edge of pages or
 slides counts once, and their numbers not at all: a search finds it on each of them
 otherwise.
 
@@ -60,9 +59,8 @@ LEAST_WORDS = 5
 # A character of a script without spaces is a word.
 WIDE = r"\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 WORD = re.compile(rf"[{WIDE}]|[^\W_{WIDE}]+")
-# A word that the end of a line divides, and one whose letters are set apart.
+# A word that the end of a line divides.
 DIVIDED = re.compile(r"(?<=[^\W\d_])[-\u00ad\u2010] *\n\s*(?=[^\W\d_])")
-APART = re.compile(r"(?<!\S)(?:[^\W\d_] ){3,}[^\W\d_](?!\S)")
 EDGE_LINES = 3
 FEWEST_PAGES = 3
 
@@ -71,7 +69,7 @@ def words_of(text: str, is_pdf: bool = False) -> list[str]:
     # Escapes and rules of Markdown are no words.
     text = unicodedata.normalize("NFKC", text.replace("\\", "")).casefold()
     if is_pdf:
-        text = APART.sub(lambda found: found.group().replace(" ", ""), DIVIDED.sub("", text))
+        text = DIVIDED.sub("", text)
     return [word.group() for word in WORD.finditer(text)][:200_000]
 
 
