@@ -60,7 +60,7 @@ LEAST_WORDS = 5
 WIDE = r"\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 WORD = re.compile(rf"[{WIDE}]|[^\W_{WIDE}]+")
 # A word that the end of a line divides.
-DIVIDED = re.compile(r"(?<=[^\W\d_])[-\u00ad\u2010] *\n\s*(?=[^\W\d_])")
+DIVIDED = re.compile(r"(?<=[^\W\d_])[-\u00ad\u2010] *\n[^\S\n]*(?=[^\W\d_])")
 EDGE_LINES = 3
 FEWEST_PAGES = 3
 

@@ -369,3 +369,13 @@ fn accents_that_are_drawn_after_a_line_are_over_their_letters() {
     let text = one_page("/F1 11 Tf 1 0 0 1 72 700 Tm (nave) Tj 1 0 0 1 79.3 700 Tm (\\310) Tj");
     assert_eq!(text.replace("a\u{308}", "ä"), "näve");
 }
+
+#[test]
+fn what_a_watermark_shows_is_read() {
+    let text = String::from_utf8(pdf(&["BT /F1 12 Tf 72 700 Td (The harbour plan) Tj ET"])).unwrap();
+    let form = "6 0 obj\n<< /Type /XObject /Subtype /Form /BBox [0 0 200 20] /Length 40 >>\nstream\n\
+                BT /F1 12 Tf 2 5 Td (Draft of May) Tj ET\nendstream\nendobj\nxref";
+    let mark = "/Annots [<</Type /Annot /Subtype /Watermark /Rect [72 600 272 620] /AP <</N 6 0 R>> >>] /Type /Page /Parent";
+    let marked = text.replace("xref\n0 6", &format!("{form}\n0 6")).replace("/Type /Page /Parent", mark);
+    assert_order(&read("a.pdf", marked).unwrap().text, &["The harbour plan", "Draft of May"]);
+}

@@ -50,6 +50,10 @@ pub(super) fn read<'a>(page: &Page<'a>, matrix: Affine, runner: &mut Runner<'a, 
                     write(&annotation, &text, matrix, runner);
                 }
             }
+            // What these show is on the page itself; what they say is of no use without them.
+            Some(b"Screen" | b"Movie" | b"Sound" | b"RichMedia" | b"Redact" | b"Watermark") => {
+                show(&annotation, page, matrix, runner);
+            }
             Some(_) => notes.extend(note(&annotation)),
         }
     }
