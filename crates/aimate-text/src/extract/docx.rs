@@ -2,13 +2,14 @@
 
 mod lists;
 mod notes;
+mod numbers;
 mod paragraph;
 mod styles;
 
 use std::collections::BTreeMap;
 
 use lists::Lists;
-use notes::NoteNumbers;
+use numbers::NoteNumbers;
 use paragraph::{Paragraph, SKIPPED};
 use styles::Styles;
 

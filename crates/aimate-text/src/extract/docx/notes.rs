@@ -1,35 +1,14 @@
 //! What stands beside the text of a Word document: notes, comments, headers.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::super::error::ExtractError;
 use super::super::limits::Limits;
 use super::super::line::clean_line;
 use super::super::media;
 use super::super::xml::{Node, Walker};
+use super::numbers::NoteNumbers;
 use super::paragraph::Paragraph;
-
-/// The numbers of the notes, which count their marks in the text as Word shows them.
-#[derive(Default)]
-pub(super) struct NoteNumbers {
-    footnotes: HashMap<String, usize>,
-    endnotes: HashMap<String, usize>,
-}
-
-impl NoteNumbers {
-    /// The number of a note, by its id: the next one where it is new.
-    fn number(&mut self, id: String, is_end: bool) -> usize {
-        let numbers = if is_end { &mut self.endnotes } else { &mut self.footnotes };
-        let next = numbers.len() + 1;
-        *numbers.entry(id).or_insert(next)
-    }
-
-    /// The mark of a note.
-    pub(super) fn mark(&mut self, id: Option<String>, is_end: bool) -> String {
-        let number = self.number(id.unwrap_or_default(), is_end);
-        if is_end { format!("[^e{number}]") } else { format!("[^{number}]") }
-    }
-}
 
 /// The footnotes or endnotes as paragraphs, in the order of their numbers.
 pub(super) fn notes(

@@ -6,7 +6,7 @@ use super::super::error::ExtractError;
 use super::super::picture;
 use super::super::symbol;
 use super::super::xml::{Element, Node, Walker};
-use super::notes::NoteNumbers;
+use super::numbers::NoteNumbers;
 
 /// Elements whose text is not the document's: what was deleted and what was there
 /// before a change, field codes, pictures' names, the copy of a shape for old readers,

@@ -17,7 +17,7 @@ const LONGEST: usize = 160;
 /// what they say is kept once, and text that goes on over pages is not interrupted.
 pub(super) fn remove(pages: &mut [PageText]) {
     let enough = FEWEST_PAGES.max(pages.len() / 20);
-    let mut seen: HashMap<Place, Vec<(u32, Vec<u64>)>> = HashMap::new();
+    let mut seen: HashMap<RunningPlace, Vec<(u32, Vec<u64>)>> = HashMap::new();
     for page in pages.iter() {
         for place in places(page).into_iter().flatten() {
             let (place, numbers) = place;
@@ -25,7 +25,7 @@ pub(super) fn remove(pages: &mut [PageText]) {
         }
     }
     seen.retain(|_, shown| shown.len() >= enough);
-    let running: HashMap<Place, RunningLine> =
+    let running: HashMap<RunningPlace, RunningLine> =
         seen.into_iter().map(|(place, shown)| (place, RunningLine::of(shown, enough))).collect();
     let mut shown = HashSet::new();
     for page in pages.iter_mut() {
@@ -55,7 +55,7 @@ pub(super) fn remove(pages: &mut [PageText]) {
 }
 
 /// What a line says but for its numbers, and how high it stands.
-type Place = (String, i64);
+type RunningPlace = (String, i64);
 
 /// What differs between the lines at one place.
 enum RunningLine {
@@ -98,7 +98,7 @@ impl RunningLine {
 
 /// For each line of a page what another page shows too, if it stands in a margin, and
 /// its numbers.
-fn places(page: &PageText) -> Vec<Option<(Place, Vec<u64>)>> {
+fn places(page: &PageText) -> Vec<Option<(RunningPlace, Vec<u64>)>> {
     let (low, high) = (page.bottom, page.top);
     let margin = (high - low) * MARGIN;
     let lines = || {
