@@ -70,7 +70,10 @@ impl Bert {
         let mut loader = WeightLoader::new(config, weights);
         let hidden = config.hidden_size;
         let words = loader.rows("embeddings.word_embeddings.weight", usize::MAX)?;
-        let mut positions = loader.rows("embeddings.position_embeddings.weight", max_tokens)?;
+        let unused = config.unused_positions();
+        let all = max_tokens.saturating_add(unused);
+        let mut positions = loader.rows("embeddings.position_embeddings.weight", all)?;
+        positions.drain(..positions.len().min(unused.saturating_mul(hidden)));
         let types = loader.rows("embeddings.token_type_embeddings.weight", 1)?;
         for row in positions.chunks_exact_mut(hidden) {
             add(row, &types);
@@ -264,6 +267,11 @@ fn pool(rows: &[f32], width: usize, pooling: Pooling) -> Result<Vec<f32>> {
         // The vector is normalized below, so the sum is as good as the mean.
         rows.for_each(|row| add(&mut vector, row));
     }
+    unit(vector)
+}
+
+/// Scales a vector to length 1.
+pub(super) fn unit(mut vector: Vec<f32>) -> Result<Vec<f32>> {
     let length = vector.iter().map(|number| f64::from(*number).powi(2)).sum::<f64>().sqrt();
     if !length.is_normal() {
         return Err(Error::internal("the model produced a vector that is not finite or has length 0"));
@@ -294,8 +302,9 @@ struct WeightLoader<'a> {
 
 impl<'a> WeightLoader<'a> {
     fn new(config: &'a Config, weights: &'a mut Weights) -> Self {
-        // A model with a task head has its encoder under `bert`.
-        let prefix = if weights.has("bert.embeddings.word_embeddings.weight") { "bert." } else { "" };
+        // A model with a task head has its encoder under the name of the network.
+        let has = |prefix: &&str| weights.has(&format!("{prefix}embeddings.word_embeddings.weight"));
+        let prefix = ["bert.", "roberta."].into_iter().find(has).unwrap_or_default();
         Self { gemm: GemmExecutor::new(), weights, prefix, config }
     }
 
@@ -316,9 +325,12 @@ impl<'a> WeightLoader<'a> {
 
     fn norm(&mut self, name: &str) -> Result<Norm> {
         let shape = [self.config.hidden_size];
+        // Weights that were converted from TensorFlow have its names.
+        let is_old = self.weights.has(&format!("{}{name}.gamma", self.prefix));
+        let [scale, bias] = if is_old { ["gamma", "beta"] } else { ["weight", "bias"] };
         Ok(Norm {
-            scale: self.tensor(&format!("{name}.weight"), &shape)?,
-            bias: self.tensor(&format!("{name}.bias"), &shape)?,
+            scale: self.tensor(&format!("{name}.{scale}"), &shape)?,
+            bias: self.tensor(&format!("{name}.{bias}"), &shape)?,
             epsilon: self.config.layer_norm_eps,
         })
     }

@@ -8,23 +8,49 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
+use super::prefixes::{Prefixes, PromptsFile};
 use super::safetensors::Weights;
-use super::tokenizer;
-use super::wordpiece::Tokenizer;
+use super::tokenizer::Tokenizer;
+use super::tokenizer_file::{self, Around};
 
 /// What a folder must be, for error messages.
-const NEEDED: &str = "AIMATE_MODEL_DIR must be the folder of a sentence-transformer: \
-    tokenizer.json, config.json and model.safetensors of a BERT model such as all-MiniLM-L6-v2";
+const NEEDED: &str = "AIMATE_MODEL_DIR must be the folder of a sentence-transformer: tokenizer.json, \
+    config.json and model.safetensors of a model such as potion-base-8M or all-MiniLM-L6-v2";
 /// Maximum tokens of a text if the folder does not say.
 const DEFAULT_MAX_TOKENS: usize = 256;
+/// The same for static embeddings, as in their own library.
+const DEFAULT_STATIC_TOKENS: usize = 512;
+
+/// What every `config.json` has.
+#[derive(Deserialize)]
+struct Kind {
+    #[serde(default)]
+    model_type: String,
+    #[serde(default, rename = "_name_or_path")]
+    name_or_path: String,
+}
+
+/// How texts become vectors.
+pub(super) enum Architecture {
+    /// A transformer of BERT's or XLM-RoBERTa's kind.
+    Bert(Config),
+    /// A vector for each token.
+    Static,
+}
+
+#[derive(Deserialize)]
+struct StaticConfig {
+    #[serde(default)]
+    max_length: Option<usize>,
+}
 
 /// The network, as `config.json` describes it.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Config {
     #[serde(default)]
     model_type: String,
-    #[serde(default, rename = "_name_or_path")]
-    name_or_path: String,
+    #[serde(default)]
+    pad_token_id: Option<usize>,
     #[serde(default)]
     position_embedding_type: Option<String>,
     pub(super) hidden_act: Activation,
@@ -38,6 +64,14 @@ pub(super) struct Config {
 
 fn default_epsilon() -> f32 {
     1e-12
+}
+
+impl Config {
+    /// Positions before that of a text's first token.
+    pub(super) fn unused_positions(&self) -> usize {
+        // Those of XLM-RoBERTa begin behind that of padding.
+        if self.model_type == "xlm-roberta" { self.pad_token_id.unwrap_or(1).saturating_add(1) } else { 0 }
+    }
 }
 
 /// The activation function of the feed-forward layer.
@@ -62,23 +96,17 @@ pub(super) enum Pooling {
     Cls,
 }
 
-/// The prefixes that a model expects, by purpose.
-#[derive(Clone, Debug, Default)]
-pub(super) struct PromptPrefixes {
-    pub(super) query: String,
-    pub(super) passage: String,
-}
-
 /// A model folder whose small files have been read.
 pub(super) struct ModelFolder {
     /// The folder as given.
     path: PathBuf,
     /// The folder of the network, mostly the same.
     network: PathBuf,
-    pub(super) config: Config,
+    pub(super) architecture: Architecture,
     pub(super) pooling: Pooling,
-    pub(super) prompts: PromptPrefixes,
     pub(super) max_tokens: usize,
+    /// What `config.json` calls the model.
+    written_name: String,
 }
 
 impl ModelFolder {
@@ -88,24 +116,54 @@ impl ModelFolder {
             return Err(Error::invalid(format!("there is no folder `{}`; {NEEDED}", path.display())));
         }
         let (network, pooling) = modules(path)?;
-        let config: Config = needed(&network.join("config.json"))?;
-        check(&config).map_err(|wrong| invalid(&network.join("config.json"), &wrong))?;
+        let file = network.join("config.json");
+        let Kind { model_type, name_or_path } = needed(&file)?;
+        let (path, written_name) = (path.to_owned(), name_or_path);
+        if model_type == "model2vec" {
+            let StaticConfig { max_length } = needed(&file)?;
+            let max_tokens = max_length.filter(|max| *max > 0).unwrap_or(DEFAULT_STATIC_TOKENS);
+            let (architecture, pooling) = (Architecture::Static, Pooling::Mean);
+            return Ok(Self { path, network, architecture, pooling, max_tokens, written_name });
+        }
+        if !["bert", "xlm-roberta"].contains(&model_type.as_str()) {
+            let wrong = format!(
+                "its model_type is `{model_type}`; only `bert`, `xlm-roberta` and `model2vec` can be run here"
+            );
+            return Err(invalid(&file, &wrong));
+        }
+        let config: Config = needed(&file)?;
+        check(&config).map_err(|wrong| invalid(&file, &wrong))?;
         let pooling = optional::<PoolingFile>(&pooling.join("config.json"))?
             .map_or(Ok(Pooling::Mean), |file| {
                 file.mode().map_err(|wrong| invalid(&pooling.join("config.json"), &wrong))
             })?;
         let sentence: Option<SentenceFile> = optional(&network.join("sentence_bert_config.json"))?;
         let max_tokens = sentence.and_then(|file| file.max_seq_length).unwrap_or(DEFAULT_MAX_TOKENS);
-        let prompts: Option<TransformersFile> = optional(&path.join("config_sentence_transformers.json"))?;
-        let prompts = prompts.map(TransformersFile::prompts).unwrap_or_default();
-        Ok(Self { path: path.to_owned(), network, config, pooling, prompts, max_tokens })
+        let architecture = Architecture::Bert(config);
+        Ok(Self { path, network, architecture, pooling, max_tokens, written_name })
+    }
+
+    /// Returns what the folder says is put before a text, else what its model's family wants.
+    pub(super) fn prefixes(&self) -> Result<Prefixes> {
+        let file: Option<PromptsFile> = optional(&self.path.join("config_sentence_transformers.json"))?;
+        let said = file.and_then(|file| file.prefixes());
+        let family = || {
+            let names = [self.name(), last(&self.written_name).to_owned()];
+            let families = names.iter().map(|name| Prefixes::of_family(name));
+            families.into_iter().find(|prefixes| *prefixes != Prefixes::default()).unwrap_or_default()
+        };
+        Ok(said.unwrap_or_else(family))
     }
 
     /// Reads the tokenizer; also returns its JSON, for the version.
     pub(super) fn tokenizer(&self) -> Result<(Tokenizer, String)> {
         let path = self.network.join("tokenizer.json");
         let json = text(&path)?.ok_or_else(|| missing(&path))?;
-        let tokenizer = tokenizer::read(&json).map_err(|wrong| invalid(&path, &wrong))?;
+        let wanted = match self.architecture {
+            Architecture::Bert(_) => Around::Added,
+            Architecture::Static => Around::Nothing,
+        };
+        let tokenizer = tokenizer_file::read(&json, wanted).map_err(|wrong| invalid(&path, &wrong))?;
         Ok((tokenizer, json))
     }
 
@@ -115,17 +173,23 @@ impl ModelFolder {
         if path.is_file() { Weights::open(&path) } else { Err(missing(&path)) }
     }
 
-    /// Returns 16 hex digits of a hash of everything that determines a vector.
-    pub(super) fn version(&self, weights: &mut Weights, tokenizer: &str) -> Result<String> {
-        let Config { hidden_act, num_attention_heads, layer_norm_eps, .. } = self.config;
-        let PromptPrefixes { query, passage } = &self.prompts;
+    /// Returns a hash of everything that determines a vector but the prefixes.
+    pub(super) fn hash(&self, weights: &mut Weights, tokenizer: &str) -> Result<VersionHash> {
         let mut hash = Sha256::new();
         weights.hash(&mut hash)?;
         hash.update(tokenizer);
-        let rest = (self.pooling, hidden_act, num_attention_heads, layer_norm_eps.to_bits(), query, passage);
-        hash.update(format!("{rest:?}"));
-        let hex = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        Ok(hex)
+        let settings = match &self.architecture {
+            Architecture::Bert(config) => {
+                let Config { hidden_act, num_attention_heads, layer_norm_eps, .. } = config;
+                if config.unused_positions() > 0 {
+                    hash.update(format!("{} unused positions", config.unused_positions()));
+                }
+                let settings = (self.pooling, hidden_act, num_attention_heads, layer_norm_eps.to_bits());
+                format!("{settings:?}")
+            }
+            Architecture::Static => format!("(static, {})", self.max_tokens),
+        };
+        Ok(VersionHash { hash, settings })
     }
 
     /// Returns the name of the model: that of the folder, unless it is generic.
@@ -138,12 +202,34 @@ impl ModelFolder {
         if let Some(name) = cached.as_ref().and_then(|name| name.rsplit("--").next()) {
             return name.to_owned();
         }
-        let written = self.config.name_or_path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+        let written = last(&self.written_name);
         if ["", "model", "models"].contains(&&*folder) && !written.is_empty() {
             return written.to_owned();
         }
         if folder.is_empty() { "model".to_owned() } else { folder.into_owned() }
     }
+}
+
+/// What a version is made of, but for the prefixes.
+pub(super) struct VersionHash {
+    hash: Sha256,
+    settings: String,
+}
+
+impl VersionHash {
+    /// Returns 16 hex digits of a hash of everything that determines a vector.
+    pub(super) fn with(&self, Prefixes { query, passage }: &Prefixes) -> String {
+        let mut hash = self.hash.clone();
+        // As it was before prefixes could be set, so that versions stay what they are.
+        let settings = self.settings.trim_end_matches(')');
+        hash.update(format!("{settings}, {query:?}, {passage:?})"));
+        hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// The last part of a path or a name with slashes.
+fn last(name: &str) -> &str {
+    name.trim_end_matches('/').rsplit('/').next().unwrap_or_default()
 }
 
 #[derive(Deserialize)]
@@ -159,12 +245,13 @@ fn modules(path: &Path) -> Result<(PathBuf, PathBuf)> {
     let (mut network, mut pooling) = (path.to_owned(), path.join("1_Pooling"));
     for module in optional::<Vec<Module>>(&file)?.unwrap_or_default() {
         match module.kind.rsplit('.').next().unwrap_or_default() {
-            "Transformer" => network = path.join(module.path),
+            "Transformer" | "StaticEmbedding" => network = path.join(module.path),
             "Pooling" => pooling = path.join(module.path),
             "Normalize" => {}
             other => {
-                let wrong =
-                    format!("it has a module `{other}`; Transformer, Pooling and Normalize are known");
+                let wrong = format!(
+                    "it has a module `{other}`; Transformer, StaticEmbedding, Pooling and Normalize are known"
+                );
                 return Err(invalid(&file, &wrong));
             }
         }
@@ -173,9 +260,6 @@ fn modules(path: &Path) -> Result<(PathBuf, PathBuf)> {
 }
 
 fn check(config: &Config) -> std::result::Result<(), String> {
-    if config.model_type != "bert" {
-        return Err(format!("its model_type is `{}`; only `bert` can be run here", config.model_type));
-    }
     if let Some(odd) = config.position_embedding_type.as_deref().filter(|kind| *kind != "absolute") {
         return Err(format!("its position_embedding_type is `{odd}`; only `absolute` can be run here"));
     }
@@ -192,21 +276,6 @@ fn check(config: &Config) -> std::result::Result<(), String> {
 #[derive(Deserialize)]
 struct SentenceFile {
     max_seq_length: Option<usize>,
-}
-
-#[derive(Deserialize)]
-struct TransformersFile {
-    #[serde(default)]
-    prompts: Option<std::collections::HashMap<String, Option<String>>>,
-}
-
-impl TransformersFile {
-    fn prompts(self) -> PromptPrefixes {
-        let prompts = self.prompts.unwrap_or_default();
-        let find =
-            |names: &[&str]| names.iter().find_map(|name| prompts.get(*name)?.clone()).unwrap_or_default();
-        PromptPrefixes { query: find(&["query"]), passage: find(&["document", "passage"]) }
-    }
 }
 
 #[derive(Deserialize)]

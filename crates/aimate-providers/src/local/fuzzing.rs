@@ -1,14 +1,15 @@
 //! See [`crate::fuzzing`].
 
-use super::{tokenizer, wordpiece};
+use super::tokenizer_file::Around;
+use super::{tokenizer, tokenizer_file};
 
-/// A tokenizer of the BERT family.
-pub struct Tokenizer(wordpiece::Tokenizer);
+/// A tokenizer.
+pub struct Tokenizer(tokenizer::Tokenizer);
 
 impl Tokenizer {
     /// Out of the text of a `tokenizer.json`; `None` if it is of no known kind.
     pub fn read(json: &str) -> Option<Self> {
-        tokenizer::read(json).ok().map(Self)
+        tokenizer_file::read(json, Around::Added).ok().map(Self)
     }
 
     /// The tokens of `text`, at most `max` with those around it.

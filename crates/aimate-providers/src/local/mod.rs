@@ -1,5 +1,5 @@
-//! Embeddings computed in this process: a sentence-transformer of the BERT
-//! family, read from its folder.
+//! Embeddings computed in this process: a sentence-transformer of the BERT or
+//! XLM-RoBERTa family, or static embeddings, read from their folder.
 //!
 //! ```no_run
 //! let embedder = aimate_providers::local::LocalEmbedder::open("models/all-MiniLM-L6-v2".as_ref())?;
@@ -9,13 +9,19 @@
 //! ```
 
 mod bert;
+mod charsmap;
 mod compute_pool;
 mod folder;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
+mod prefixes;
 mod safetensors;
 mod scripts;
+mod special_tokens;
+mod static_table;
 mod tokenizer;
+mod tokenizer_file;
+mod unigram;
 mod wordpiece;
 
 use std::path::Path;
@@ -29,8 +35,10 @@ use tokio::sync::Semaphore;
 
 use bert::{Bert, Scratch};
 use compute_pool::ComputePool;
-use folder::{ModelFolder, Pooling, PromptPrefixes};
-use wordpiece::Tokenizer;
+use folder::{Architecture, ModelFolder, Pooling, VersionHash};
+pub use prefixes::Prefixes;
+use static_table::StaticTable;
+use tokenizer::Tokenizer;
 
 /// Maximum tokens of a batch, the job of one thread. Smaller ones read the
 /// weights more often, larger ones overflow the CPU cache, and a query waits for
@@ -39,17 +47,22 @@ const BATCH_TOKENS: usize = 256;
 /// Tokens below which a single text runs on one thread: splitting it costs more
 /// than it saves.
 const MIN_PARALLEL_TOKENS: usize = 48;
+/// Texts of static embeddings in the job of one thread.
+const STATIC_TEXTS: usize = 32;
 /// Concurrent query calls per thread.
 const QUERIES_PER_THREAD: usize = 4;
 
 /// A sentence-transformer that runs in this process, on the CPU.
 ///
-/// It runs models of the BERT family, such as all-MiniLM, bge, e5 and gte in
-/// their small and base sizes. Vectors have length 1. Clones share the model and
-/// the threads.
+/// It runs models of the BERT family, such as all-MiniLM, bge, e5 and gte in their
+/// small and base sizes, of the XLM-RoBERTa family, such as multilingual-e5, and static
+/// embeddings (model2vec), such as potion-base-8M. Vectors have length 1. Clones share
+/// the model and the threads.
 #[derive(Clone)]
 pub struct LocalEmbedder {
     loaded: Arc<LoadedModel>,
+    model: EmbeddingModel,
+    prefixes: Prefixes,
     pool: Arc<ComputePool>,
     passage_permits: Arc<Semaphore>,
     query_permits: Arc<Semaphore>,
@@ -57,12 +70,32 @@ pub struct LocalEmbedder {
 
 struct LoadedModel {
     name: String,
-    model: EmbeddingModel,
-    bert: Bert,
+    network: Network,
     tokenizer: Tokenizer,
+    max_tokens: usize,
     scripts: Scripts,
-    pooling: Pooling,
-    prompts: PromptPrefixes,
+    hash: VersionHash,
+}
+
+enum Network {
+    Bert(Bert, Pooling),
+    Static(StaticTable),
+}
+
+impl Network {
+    fn dimensions(&self) -> usize {
+        match self {
+            Self::Bert(bert, _) => bert.dimensions(),
+            Self::Static(table) => table.dimensions(),
+        }
+    }
+
+    fn vocabulary(&self) -> usize {
+        match self {
+            Self::Bert(bert, _) => bert.vocabulary(),
+            Self::Static(table) => table.vocabulary(),
+        }
+    }
 }
 
 impl LocalEmbedder {
@@ -75,30 +108,44 @@ impl LocalEmbedder {
         let folder = ModelFolder::open(dir)?;
         let (tokenizer, json) = folder.tokenizer()?;
         let mut weights = folder.weights()?;
-        let version = folder.version(&mut weights, &json)?;
-        let bert = Bert::load(&folder.config, &mut weights, folder.max_tokens)?;
+        let hash = folder.hash(&mut weights, &json)?;
+        drop(json);
+        let (network, max_tokens) = match &folder.architecture {
+            Architecture::Bert(config) => {
+                let bert = Bert::load(config, &mut weights, folder.max_tokens)?;
+                let max_tokens = bert.max_tokens();
+                (Network::Bert(bert, folder.pooling), max_tokens)
+            }
+            Architecture::Static => {
+                (Network::Static(StaticTable::load(&mut weights, tokenizer.unknown())?), folder.max_tokens)
+            }
+        };
         let largest = usize::try_from(tokenizer.largest()).unwrap_or(usize::MAX);
-        if largest >= bert.vocabulary() {
+        if largest >= network.vocabulary() {
             return Err(Error::invalid(format!(
                 "`{}`: tokenizer.json has the token {largest} and the weights have {} tokens; they belong to different models",
                 dir.display(),
-                bert.vocabulary()
+                network.vocabulary()
             )));
         }
-        if bert.max_tokens() <= tokenizer.encode("", 0).len() {
+        if max_tokens <= tokenizer.encode("", 0).len() {
             return Err(Error::invalid(format!(
-                "`{}`: a text may have {} tokens, which leaves none for words; max_seq_length or the table of positions is wrong",
+                "`{}`: a text may have {max_tokens} tokens, which leaves none for words; max_seq_length or the table of positions is wrong",
                 dir.display(),
-                bert.max_tokens()
             )));
         }
-        let name = folder.name();
-        let dimensions = u32::try_from(bert.dimensions()).unwrap_or(u32::MAX);
-        let model = EmbeddingModel { name: format!("local/{name}"), dimensions, version };
-        let ModelFolder { pooling, prompts, .. } = folder;
+        let (name, prefixes) = (folder.name(), folder.prefixes()?);
         let scripts = scripts::scripts(tokenizer.vocabulary());
-        let loaded = LoadedModel { name, model, bert, tokenizer, scripts, pooling, prompts };
-        Ok(Self::with(Arc::new(loaded), ComputePool::with_default_threads()?))
+        let loaded = LoadedModel { name, network, tokenizer, max_tokens, scripts, hash };
+        Ok(Self::with(Arc::new(loaded), prefixes, ComputePool::with_default_threads()?))
+    }
+
+    /// Sets what is put before a text. Default: what the folder says
+    /// (`config_sentence_transformers.json`), else what the model's family wants, by its
+    /// name. The version changes with it, as the vectors do.
+    #[must_use]
+    pub fn prefixes(self, prefixes: Prefixes) -> Self {
+        Self { model: model(&self.loaded, &prefixes), prefixes, ..self }
     }
 
     /// Sets the number of threads. Default: one per core, at most 16.
@@ -106,13 +153,15 @@ impl LocalEmbedder {
     /// # Errors
     /// `Unavailable` if the threads cannot be started.
     pub fn threads(self, threads: usize) -> Result<Self> {
-        Ok(Self::with(self.loaded, ComputePool::new(threads)?))
+        Ok(Self::with(self.loaded, self.prefixes, ComputePool::new(threads)?))
     }
 
-    fn with(loaded: Arc<LoadedModel>, pool: ComputePool) -> Self {
+    fn with(loaded: Arc<LoadedModel>, prefixes: Prefixes, pool: ComputePool) -> Self {
         let threads = pool.threads();
         Self {
+            model: model(&loaded, &prefixes),
             loaded,
+            prefixes,
             passage_permits: Arc::new(Semaphore::new(threads)),
             query_permits: Arc::new(Semaphore::new(threads * QUERIES_PER_THREAD)),
             pool: Arc::new(pool),
@@ -126,18 +175,18 @@ impl LocalEmbedder {
 
     /// Returns the number of dimensions of a vector.
     pub fn dimensions(&self) -> usize {
-        self.loaded.bert.dimensions()
+        self.loaded.network.dimensions()
     }
 
     /// Returns the maximum tokens of a text, special tokens included; longer texts
     /// are truncated.
     pub fn max_tokens(&self) -> usize {
-        self.loaded.bert.max_tokens()
+        self.loaded.max_tokens
     }
 
     /// Returns 16 hex digits that change whenever the vectors of the model would.
     pub fn version(&self) -> &str {
-        &self.loaded.model.version
+        &self.model.version
     }
 
     /// Returns the number of tokens of `text`, special tokens included.
@@ -145,8 +194,8 @@ impl LocalEmbedder {
         self.loaded.tokenizer.count(text)
     }
 
-    /// Returns one vector of length 1 for each text, in order. Blocks: async code
-    /// should use [`Embedder::embed`].
+    /// Returns one vector of length 1 for each text as it stands, in order. Blocks: async
+    /// code should use [`Embedder::embed`], which also puts the prefixes before them.
     ///
     /// # Errors
     /// `Internal` if the weights produce numbers that are not finite.
@@ -155,12 +204,40 @@ impl LocalEmbedder {
     }
 
     fn run(&self, texts: &[&str], stop: &AtomicBool) -> Result<Vec<Vec<f32>>> {
-        let LoadedModel { bert, tokenizer, pooling, .. } = &*self.loaded;
+        match &self.loaded.network {
+            Network::Bert(bert, pooling) => self.run_bert(bert, *pooling, texts, stop),
+            Network::Static(table) => self.run_static(table, texts, stop),
+        }
+    }
+
+    fn run_static(&self, table: &StaticTable, texts: &[&str], stop: &AtomicBool) -> Result<Vec<Vec<f32>>> {
+        let LoadedModel { tokenizer, max_tokens, .. } = &*self.loaded;
+        let one = |text: &&str| table.embed(&tokenizer.encode(text, *max_tokens));
+        let all = |(): &mut (), texts: &&[&str]| {
+            if stop.load(Ordering::Relaxed) { Ok(Vec::new()) } else { texts.iter().map(one).collect() }
+        };
+        let jobs: Vec<&[&str]> = texts.chunks(STATIC_TEXTS).collect();
+        let done: Vec<Result<Vec<Vec<f32>>>> = match jobs.as_slice() {
+            [job] => vec![self.pool.run_one(|| all(&mut (), job))],
+            jobs => self.pool.map(jobs, || (), all),
+        };
+        let done: Vec<Vec<Vec<f32>>> = done.into_iter().collect::<Result<_>>()?;
+        Ok(done.into_iter().flatten().collect())
+    }
+
+    fn run_bert(
+        &self,
+        bert: &Bert,
+        pooling: Pooling,
+        texts: &[&str],
+        stop: &AtomicBool,
+    ) -> Result<Vec<Vec<f32>>> {
+        let tokenizer = &self.loaded.tokenizer;
         let texts: Vec<Vec<u32>> =
             texts.iter().map(|text| tokenizer.encode(text, bert.max_tokens())).collect();
         let (order, batches) = batches(&texts, self.pool.threads());
         let embed = |scratch: &mut Scratch, batch: &Vec<&[u32]>| {
-            if stop.load(Ordering::Relaxed) { Ok(Vec::new()) } else { bert.embed(batch, *pooling, scratch) }
+            if stop.load(Ordering::Relaxed) { Ok(Vec::new()) } else { bert.embed(batch, pooling, scratch) }
         };
         let done = match batches.as_slice() {
             [] => return Ok(Vec::new()),
@@ -182,6 +259,15 @@ impl LocalEmbedder {
         }
         vectors.sort_unstable_by_key(|(number, _)| *number);
         Ok(vectors.into_iter().map(|(_, vector)| vector).collect())
+    }
+}
+
+/// The model with these prefixes.
+fn model(loaded: &LoadedModel, prefixes: &Prefixes) -> EmbeddingModel {
+    EmbeddingModel {
+        name: format!("local/{}", loaded.name),
+        dimensions: u32::try_from(loaded.network.dimensions()).unwrap_or(u32::MAX),
+        version: loaded.hash.with(prefixes),
     }
 }
 
@@ -211,7 +297,7 @@ fn batches(texts: &[Vec<u32>], threads: usize) -> (Vec<usize>, Vec<Vec<&[u32]>>)
 #[async_trait]
 impl Embedder for LocalEmbedder {
     fn model(&self) -> &EmbeddingModel {
-        &self.loaded.model
+        &self.model
     }
 
     fn max_tokens(&self) -> usize {
@@ -227,7 +313,7 @@ impl Embedder for LocalEmbedder {
     }
 
     async fn embed(&self, texts: &[String], purpose: EmbedPurpose) -> Result<Vec<Vec<f32>>> {
-        let PromptPrefixes { query, passage } = &self.loaded.prompts;
+        let Prefixes { query, passage } = &self.prefixes;
         // Queries have permits of their own: a user waits for each.
         let (prompt, permits) = match purpose {
             EmbedPurpose::Query => (query, &self.query_permits),

@@ -77,18 +77,45 @@ impl Weights {
                 info.shape
             )));
         }
-        let (dtype, (begin, end)) = (info.dtype, info.data_offsets);
-        if !matches!(dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) {
+        let dtype = info.dtype;
+        if !matches!(dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16 | Dtype::F64) {
             return Err(self.invalid(format_args!(
-                "the tensor `{name}` holds {dtype:?}; only F32, F16 and BF16 are supported"
+                "the tensor `{name}` holds {dtype:?}; only F64, F32, F16 and BF16 are supported"
             )));
         }
+        Ok(decode(dtype, &self.raw(name)?.2))
+    }
+
+    /// Reads a list of whole numbers from 0 on.
+    pub(super) fn integers(&mut self, name: &str) -> Result<Vec<u32>> {
+        let (dtype, shape, bytes) = self.raw(name)?;
+        let numbers: Option<Vec<u32>> = match (dtype, shape.len()) {
+            (Dtype::I64 | Dtype::U64, 1) => bytes
+                .as_chunks::<8>()
+                .0
+                .iter()
+                .map(|eight| u64::from_le_bytes(*eight).try_into().ok())
+                .collect(),
+            (Dtype::I32 | Dtype::U32, 1) => {
+                Some(bytes.as_chunks::<4>().0.iter().map(|four| u32::from_le_bytes(*four)).collect())
+            }
+            _ => None,
+        };
+        let wrong =
+            || self.invalid(format_args!("the tensor `{name}` is no list of whole numbers from 0 on"));
+        numbers.ok_or_else(wrong)
+    }
+
+    /// Reads a tensor as it is: its type, its shape and its bytes.
+    pub(super) fn raw(&mut self, name: &str) -> Result<(Dtype, Vec<usize>, Vec<u8>)> {
+        let info = self.info(name)?;
+        let (dtype, shape, (begin, end)) = (info.dtype, info.shape.clone(), info.data_offsets);
         let mut bytes = vec![0; end - begin];
         self.file
             .seek(SeekFrom::Start(self.data_start + begin as u64))
             .and_then(|_| self.file.read_exact(&mut bytes))
             .map_err(|error| unreadable(&self.path, &error))?;
-        Ok(decode(dtype, &bytes))
+        Ok((dtype, shape, bytes))
     }
 
     /// Adds the whole file to a hash.
@@ -102,11 +129,14 @@ impl Weights {
 
     fn info(&self, name: &str) -> Result<&TensorInfo> {
         self.metadata.info(name).ok_or_else(|| {
-            self.invalid(format_args!("there is no tensor `{name}`; the weights of a BERT model are needed"))
+            self.invalid(format_args!(
+                "there is no tensor `{name}`, which a model of the kind that config.json names has"
+            ))
         })
     }
 
-    fn invalid(&self, what: impl std::fmt::Display) -> Error {
+    /// What is wrong with the file, as an error.
+    pub(super) fn invalid(&self, what: impl std::fmt::Display) -> Error {
         Error::invalid(format!("`{}`: {what}", self.path.display()))
     }
 }
@@ -116,6 +146,9 @@ fn decode(dtype: Dtype, bytes: &[u8]) -> Vec<f32> {
     match dtype {
         Dtype::F16 => pairs.iter().map(|pair| f16::from_le_bytes(*pair).to_f32()).collect(),
         Dtype::BF16 => pairs.iter().map(|pair| bf16::from_le_bytes(*pair).to_f32()).collect(),
+        Dtype::F64 => {
+            bytes.as_chunks::<8>().0.iter().map(|eight| f64::from_le_bytes(*eight) as f32).collect()
+        }
         _ => quads.iter().map(|quad| f32::from_le_bytes(*quad)).collect(),
     }
 }

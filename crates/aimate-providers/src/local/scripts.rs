@@ -19,10 +19,10 @@ const MIN_HAN: usize = 1_500;
 const SHARE: usize = 10;
 
 /// The scripts of which `pieces` has words; all if it has words of none.
-pub(super) fn scripts<'p>(pieces: impl Iterator<Item = &'p str>) -> Scripts {
+pub(super) fn scripts(pieces: impl Iterator<Item = impl AsRef<str>>) -> Scripts {
     let mut counts: HashMap<Script, usize> = HashMap::new();
     for piece in pieces {
-        if let Some(script) = word_script(piece) {
+        if let Some(script) = word_script(piece.as_ref()) {
             *counts.entry(script).or_default() += 1;
         }
     }

@@ -10,11 +10,13 @@ use foldhash::fast::RandomState;
 use unicode_categories::UnicodeCategories;
 use unicode_normalization::char::decompose_canonical;
 
+use super::special_tokens::SpecialTokens;
+
 /// Token ids by text.
 pub(super) type Vocabulary = HashMap<Box<str>, u32, RandomState>;
 
-/// A tokenizer of the BERT family.
-pub(super) struct Tokenizer {
+/// A tokenizer of the BERT family, without what is around a text.
+pub(super) struct WordPiece {
     pub(super) cleaning: Cleaning,
     /// Pieces that begin a word.
     pub(super) words: Vocabulary,
@@ -26,14 +28,6 @@ pub(super) struct Tokenizer {
     pub(super) unknown: u32,
     /// Maximum characters of a word; longer ones are `unknown`.
     pub(super) max_word: usize,
-    /// Tokens that are recognized anywhere in a text, such as `[SEP]`.
-    pub(super) special: Vec<(Box<str>, u32)>,
-    /// The first bytes of `special`.
-    pub(super) special_begins: Vec<u8>,
-    /// Tokens added before every text.
-    pub(super) before: Vec<u32>,
-    /// Tokens added after every text.
-    pub(super) behind: Vec<u32>,
 }
 
 /// How a text is normalized before it is split.
@@ -45,43 +39,20 @@ pub(super) struct Cleaning {
     pub(super) lowercase: bool,
 }
 
-impl Tokenizer {
-    /// Returns the tokens of `text`, at most `max` with the added ones.
-    pub(super) fn encode(&self, text: &str, max: usize) -> Vec<u32> {
-        let room = max.saturating_sub(self.before.len() + self.behind.len());
-        let mut ids = self.before.clone();
-        let mut walk = TokenWalk::new(self, room);
-        walk.text(text, &mut |id| ids.push(id));
-        ids.extend(&self.behind);
-        ids
+impl WordPiece {
+    /// Emits the tokens of `text`, at most `room`.
+    pub(super) fn walk(&self, text: &str, special: &SpecialTokens, room: usize, emit: &mut dyn FnMut(u32)) {
+        TokenWalk::new(self, room).text(text, special, emit);
     }
 
-    /// Returns the number of tokens of `text`, with the added ones.
-    pub(super) fn count(&self, text: &str) -> usize {
-        let mut walk = TokenWalk::new(self, usize::MAX);
-        walk.text(text, &mut |_| {});
-        walk.found + self.before.len() + self.behind.len()
+    /// All pieces, without their prefix.
+    pub(super) fn vocabulary(&self) -> impl Iterator<Item = String> + '_ {
+        self.words.keys().chain(self.pieces.keys()).map(|piece| piece.to_string())
     }
 
-    /// Returns all pieces, without their prefix.
-    pub(super) fn vocabulary(&self) -> impl Iterator<Item = &str> {
-        self.words.keys().chain(self.pieces.keys()).map(|piece| &**piece)
-    }
-
-    /// Returns the largest token id.
+    /// The largest token id.
     pub(super) fn largest(&self) -> u32 {
-        let special = self.special.iter().map(|(_, id)| id);
-        let all = self.words.values().chain(self.pieces.values()).chain(special);
-        all.chain(&self.before).chain(&self.behind).copied().max().unwrap_or(0).max(self.unknown)
-    }
-
-    /// The special token that `rest` begins with.
-    fn special(&self, rest: &str) -> Option<(&str, u32)> {
-        if !self.special_begins.contains(rest.as_bytes().first()?) {
-            return None;
-        }
-        let found = self.special.iter().find(|(text, _)| rest.starts_with(&**text));
-        found.map(|(text, id)| (&**text, *id))
+        self.words.values().chain(self.pieces.values()).copied().max().unwrap_or(0)
     }
 
     /// The longest entry that `word` begins with, and its bytes.
@@ -94,7 +65,7 @@ impl Tokenizer {
 
 /// The state of tokenizing one text.
 struct TokenWalk<'a> {
-    tokenizer: &'a Tokenizer,
+    model: &'a WordPiece,
     /// The word so far, at most `max_word` characters of it.
     word: String,
     /// Characters of the word, those included that did not fit.
@@ -105,18 +76,17 @@ struct TokenWalk<'a> {
 }
 
 impl<'a> TokenWalk<'a> {
-    fn new(tokenizer: &'a Tokenizer, room: usize) -> Self {
-        Self { tokenizer, word: String::new(), characters: 0, pieces: Vec::new(), found: 0, room }
+    fn new(model: &'a WordPiece, room: usize) -> Self {
+        Self { model, word: String::new(), characters: 0, pieces: Vec::new(), found: 0, room }
     }
 
-    fn text(&mut self, text: &str, emit: &mut impl FnMut(u32)) {
-        let tokenizer = self.tokenizer;
+    fn text(&mut self, text: &str, special: &SpecialTokens, emit: &mut dyn FnMut(u32)) {
         let mut rest = text.chars();
         while self.found < self.room {
-            if let Some((special, id)) = tokenizer.special(rest.as_str()) {
+            if let Some(special) = special.at(rest.as_str()) {
                 self.end_word(emit);
-                self.token(id, emit);
-                rest = rest.as_str().get(special.len()..).unwrap_or_default().chars();
+                self.token(special.id, emit);
+                rest = rest.as_str().get(special.text.len()..).unwrap_or_default().chars();
             } else if let Some(character) = rest.next() {
                 self.clean(character, emit);
             } else {
@@ -125,8 +95,8 @@ impl<'a> TokenWalk<'a> {
         }
     }
 
-    fn clean(&mut self, character: char, emit: &mut impl FnMut(u32)) {
-        let Cleaning { drop_control, split_chinese, strip_accents, .. } = self.tokenizer.cleaning;
+    fn clean(&mut self, character: char, emit: &mut dyn FnMut(u32)) {
+        let Cleaning { drop_control, split_chinese, strip_accents, .. } = self.model.cleaning;
         if drop_control && is_dropped(character) {
             return;
         }
@@ -148,8 +118,8 @@ impl<'a> TokenWalk<'a> {
         }
     }
 
-    fn lower(&mut self, character: char, emit: &mut impl FnMut(u32)) {
-        if !self.tokenizer.cleaning.lowercase {
+    fn lower(&mut self, character: char, emit: &mut dyn FnMut(u32)) {
+        if !self.model.cleaning.lowercase {
             self.split(character, emit);
         } else if character.is_ascii() {
             self.split(character.to_ascii_lowercase(), emit);
@@ -158,7 +128,7 @@ impl<'a> TokenWalk<'a> {
         }
     }
 
-    fn split(&mut self, character: char, emit: &mut impl FnMut(u32)) {
+    fn split(&mut self, character: char, emit: &mut dyn FnMut(u32)) {
         if character.is_whitespace() {
             self.end_word(emit);
         } else if is_punctuation(character) {
@@ -172,20 +142,20 @@ impl<'a> TokenWalk<'a> {
 
     fn push(&mut self, character: char) {
         self.characters += 1;
-        if self.characters <= self.tokenizer.max_word {
+        if self.characters <= self.model.max_word {
             self.word.push(character);
         }
     }
 
     /// Emits the tokens of the word that ends here, if there is one.
-    fn end_word(&mut self, emit: &mut impl FnMut(u32)) {
+    fn end_word(&mut self, emit: &mut dyn FnMut(u32)) {
         if self.characters == 0 {
             return;
         }
         let mut pieces = std::mem::take(&mut self.pieces);
         if !self.cut(&mut pieces) {
             pieces.clear();
-            pieces.push(self.tokenizer.unknown);
+            pieces.push(self.model.unknown);
         }
         for id in pieces.drain(..) {
             self.token(id, emit);
@@ -197,19 +167,19 @@ impl<'a> TokenWalk<'a> {
 
     /// Splits the word into pieces; false if the vocabulary has none for it.
     fn cut(&self, pieces: &mut Vec<u32>) -> bool {
-        if self.characters > self.tokenizer.max_word {
+        if self.characters > self.model.max_word {
             return false;
         }
         let mut rest = self.word.as_str();
         while !rest.is_empty() {
-            let Some((end, id)) = self.tokenizer.max_piece(rest, pieces.is_empty()) else { return false };
+            let Some((end, id)) = self.model.max_piece(rest, pieces.is_empty()) else { return false };
             pieces.push(id);
             rest = rest.get(end..).unwrap_or_default();
         }
         true
     }
 
-    fn token(&mut self, id: u32, emit: &mut impl FnMut(u32)) {
+    fn token(&mut self, id: u32, emit: &mut dyn FnMut(u32)) {
         if self.found < self.room {
             self.found += 1;
             emit(id);

@@ -39,7 +39,11 @@ fn what_is_missing_is_named() {
 #[test]
 fn a_network_of_another_kind_is_refused() {
     let changes: [(&str, Value, &str); 8] = [
-        ("model_type", json!("roberta"), "model_type is `roberta`; only `bert`"),
+        (
+            "model_type",
+            json!("roberta"),
+            "model_type is `roberta`; only `bert`, `xlm-roberta` and `model2vec`",
+        ),
         ("hidden_act", json!("silu"), "unknown variant `silu`, expected one of `gelu`"),
         ("position_embedding_type", json!("relative_key"), "is `relative_key`; only `absolute`"),
         ("num_attention_heads", json!(3), "hidden_size 8 cannot be cut into 3 heads"),
@@ -66,12 +70,12 @@ fn a_tokenizer_of_another_kind_is_refused() {
         (
             "/normalizer",
             json!({"type": "Lowercase"}),
-            "normalizer is `Lowercase`; the tokenizer of a BERT model",
+            "normalizer is `Lowercase`; that of a BERT or XLM-RoBERTa model",
         ),
         ("/pre_tokenizer", json!({"type": "Metaspace"}), "pre_tokenizer is `Metaspace`"),
         ("/post_processor", Value::Null, "post_processor is `none`"),
         ("/post_processor/single/2/SpecialToken/type_id", json!(1), "no template of one text with type 0"),
-        ("/model/type", json!("Unigram"), "model is `Unigram`; the tokenizer of a BERT model is needed"),
+        ("/model/type", json!("BPE"), "model is `BPE`; `WordPiece` and `Unigram` are known"),
         ("/model/unk_token", json!("<unk>"), "its vocabulary has no `<unk>`"),
         ("/model/continuing_subword_prefix", json!(""), "`##` is usual"),
         ("/model/vocab/q", json!(57), "has the token 57 and the weights have 57 tokens"),
@@ -155,7 +159,7 @@ fn a_header_that_lies_is_refused() {
     }
     let header = json!({"embeddings.word_embeddings.weight": {"dtype": "I64", "shape": [1, 8], "data_offsets": [0, 64]}});
     folder.put("model.safetensors", safetensors(&header.to_string(), &[0; 64]));
-    refused(&folder, "holds I64; only F32, F16 and BF16 are supported");
+    refused(&folder, "holds I64; only F64, F32, F16 and BF16 are supported");
     for shape in [json!([16]), json!([4, 4]), json!([2, 2, 4])] {
         folder.put("model.safetensors", at([0, 64], shape));
         refused(&folder, "config.json requires");

@@ -10,6 +10,7 @@
 )]
 
 mod damage;
+mod kinds;
 mod minilm;
 mod network;
 mod tiny;
