@@ -24,6 +24,8 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, Header
 use reqwest::{Client, Method, Request, Url};
 
 pub use address_guard::AddressPolicy;
+#[cfg(feature = "local")]
+pub(crate) use address_guard::is_public;
 use address_guard::{AddressGuard, RefusedAddress};
 pub use raw_client::Redirects;
 pub(crate) use response::ResponseBody;

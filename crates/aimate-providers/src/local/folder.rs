@@ -14,8 +14,8 @@ use super::tokenizer::Tokenizer;
 use super::tokenizer_file::{self, Around};
 
 /// What a folder must be, for error messages.
-const NEEDED: &str = "AIMATE_MODEL_DIR must be the folder of a sentence-transformer: tokenizer.json, \
-    config.json and model.safetensors of a model such as potion-base-8M or all-MiniLM-L6-v2";
+const NEEDED: &str = "a model is a folder with tokenizer.json, config.json and model.safetensors, such \
+    as that of potion-base-8M or all-MiniLM-L6-v2";
 /// Maximum tokens of a text if the folder does not say.
 const DEFAULT_MAX_TOKENS: usize = 256;
 /// The same for static embeddings, as in their own library.

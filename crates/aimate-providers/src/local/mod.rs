@@ -17,6 +17,7 @@ pub(crate) mod fuzzing;
 mod prefixes;
 mod safetensors;
 mod scripts;
+mod shelf;
 mod special_tokens;
 mod static_table;
 mod tokenizer;
@@ -37,6 +38,9 @@ use bert::{Bert, Scratch};
 use compute_pool::ComputePool;
 use folder::{Architecture, ModelFolder, Pooling, VersionHash};
 pub use prefixes::Prefixes;
+pub use shelf::{
+    FetchProgress, ModelHub, ModelShelf, NamedFile, NamedModel, ShelvedModel, named_model, named_models,
+};
 use static_table::StaticTable;
 use tokenizer::Tokenizer;
 

@@ -24,16 +24,10 @@ fn what_is_missing_is_named() {
     for name in ["config.json", "tokenizer.json", "model.safetensors"] {
         let (_, folder) = tiny();
         folder.remove(name);
-        refused(
-            &folder,
-            &format!("` has no `{name}`; AIMATE_MODEL_DIR must be the folder of a sentence-transformer"),
-        );
+        refused(&folder, &format!("` has no `{name}`; a model is a folder with tokenizer.json"));
     }
     let error = LocalEmbedder::open("/nowhere/at/all".as_ref()).err().unwrap();
-    assert!(
-        error.to_string().starts_with("there is no folder `/nowhere/at/all`; AIMATE_MODEL_DIR"),
-        "{error}"
-    );
+    assert!(error.to_string().starts_with("there is no folder `/nowhere/at/all`; a model is"), "{error}");
 }
 
 #[test]
