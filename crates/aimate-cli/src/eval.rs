@@ -127,7 +127,7 @@ pub(crate) async fn eval(arguments: EvalArguments) -> Result<()> {
         tool_servers: None,
         answer_bytes: 4 << 20,
         answer_seconds: 3_600,
-        embedding: arguments.embedding.clone(),
+        embedding: arguments.embedding.of(&arguments.data_dir)?,
         reading: arguments.reading.clone(),
     };
     let (builder, _) = config.engine().await?;
@@ -246,7 +246,7 @@ fn print_comparisons(comparisons: &[Comparison]) {
 fn modes(wanted: Option<SearchMode>, has_vectors: bool) -> Result<Vec<SearchMode>> {
     match wanted {
         Some(mode) if mode != SearchMode::Text && !has_vectors => Err(Error::invalid(format!(
-            "mode `{mode}` needs an embedder: set AIMATE_MODEL_DIR, or AIMATE_EMBEDDER to CONNECTION/MODEL"
+            "mode `{mode}` needs an embedder: `aimate model add potion-base-8M`, or set AIMATE_EMBEDDER to CONNECTION/MODEL"
         ))),
         Some(mode) => Ok(vec![mode]),
         None if has_vectors => Ok(vec![SearchMode::Text, SearchMode::Vector, SearchMode::Hybrid]),
@@ -375,7 +375,7 @@ fn print(name: &str, dataset: &Dataset, corpus: &Corpus, runs: &[EvalRun]) {
     }
     if corpus.embedder.is_none() {
         say(
-            "without an embedder there is only the search by words: set AIMATE_MODEL_DIR, or AIMATE_EMBEDDER",
+            "without an embedder there is only the search by words: `aimate model add potion-base-8M` adds meaning",
         );
     }
 }

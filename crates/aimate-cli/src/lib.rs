@@ -26,6 +26,7 @@ mod log;
 mod mcp;
 mod metrics;
 mod mode;
+mod model;
 mod oidc;
 mod reading;
 mod registration;
@@ -101,6 +102,9 @@ enum Command {
     /// List, test and call the tools of tool servers
     #[command(subcommand)]
     Tools(tool::ToolCommand),
+    /// List, fetch, choose and remove the models that run in this process
+    #[command(subcommand)]
+    Model(model::ModelCommand),
     /// Check the database, the keys, the documents and the model servers, and say what to do
     Doctor(doctor::DoctorArguments),
 }
@@ -166,7 +170,7 @@ fn command(arguments: impl IntoIterator<Item = OsString>, worker: Option<Vec<OsS
 fn advice(error: &Error) -> Option<&'static str> {
     match error.reason()? {
         ErrorReason::EmbedderNotLoaded => {
-            Some("AIMATE_MODEL_DIR names the folder of the sentence-transformer to load")
+            Some("`aimate model use NAME` sets the model to load, or AIMATE_MODEL_DIR names its folder")
         }
         ErrorReason::NoEncryptionKey => Some("ENCRYPTION_KEY holds one"),
         _ => None,
@@ -196,6 +200,7 @@ fn execute(arguments: Cli) -> Result<ExitCode> {
             Command::User(command) => user::user(command).await.map(|()| ExitCode::SUCCESS),
             Command::Token(command) => token::token(command).await.map(|()| ExitCode::SUCCESS),
             Command::Tools(command) => Box::pin(tool::tools(command)).await.map(|()| ExitCode::SUCCESS),
+            Command::Model(command) => Box::pin(model::model(command)).await.map(|()| ExitCode::SUCCESS),
             Command::Doctor(arguments) => doctor::doctor(&arguments).await,
         }
     });

