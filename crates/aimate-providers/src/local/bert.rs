@@ -21,6 +21,8 @@ pub(super) struct Bert {
     words: Vec<f32>,
     /// One row per position, with the vector of token type 0 added.
     positions: Vec<f32>,
+    /// What is added to a token of the second type instead; empty if there is none.
+    second_type: Vec<f32>,
     norm: Norm,
     layers: Vec<Layer>,
     hidden: usize,
@@ -74,7 +76,9 @@ impl Bert {
         let all = max_tokens.saturating_add(unused);
         let mut positions = loader.rows("embeddings.position_embeddings.weight", all)?;
         positions.drain(..positions.len().min(unused.saturating_mul(hidden)));
-        let types = loader.rows("embeddings.token_type_embeddings.weight", 1)?;
+        let mut types = loader.rows("embeddings.token_type_embeddings.weight", 2)?;
+        let mut second_type = types.split_off(hidden.min(types.len()));
+        second_type.iter_mut().zip(&types).for_each(|(second, first)| *second -= first);
         for row in positions.chunks_exact_mut(hidden) {
             add(row, &types);
         }
@@ -84,6 +88,7 @@ impl Bert {
         Ok(Self {
             words,
             positions,
+            second_type,
             norm,
             layers,
             hidden,
@@ -115,12 +120,7 @@ impl Bert {
         pooling: Pooling,
         scratch: &mut Scratch,
     ) -> Result<Vec<Vec<f32>>> {
-        self.look_up(texts, &mut scratch.state)?;
-        for layer in &self.layers {
-            self.layer(layer, texts, scratch).map_err(|error| {
-                Error::internal("the forward pass of the model failed").with_source(error)
-            })?;
-        }
+        self.run(texts, &[], scratch)?;
         let mut rest = scratch.state.as_slice();
         let mut vectors = Vec::with_capacity(texts.len());
         for text in texts {
@@ -131,18 +131,49 @@ impl Bert {
         Ok(vectors)
     }
 
-    fn look_up(&self, texts: &[&[u32]], state: &mut Vec<f32>) -> Result<()> {
+    /// Returns what becomes of the first token of each text of a batch. `seconds` says from
+    /// where on the tokens of each are of the second type.
+    pub(super) fn first_rows(
+        &self,
+        texts: &[&[u32]],
+        seconds: &[usize],
+        scratch: &mut Scratch,
+    ) -> Result<Vec<Vec<f32>>> {
+        self.run(texts, seconds, scratch)?;
+        let mut start = 0;
+        let rows = texts.iter().map(|text| {
+            let row = scratch.state.get(start..start + self.hidden).unwrap_or_default().to_vec();
+            start += text.len() * self.hidden;
+            row
+        });
+        Ok(rows.collect())
+    }
+
+    fn run(&self, texts: &[&[u32]], seconds: &[usize], scratch: &mut Scratch) -> Result<()> {
+        self.look_up(texts, seconds, &mut scratch.state)?;
+        self.layers
+            .iter()
+            .try_for_each(|layer| self.layer(layer, texts, scratch))
+            .map_err(|error| Error::internal("the forward pass of the model failed").with_source(error))
+    }
+
+    fn look_up(&self, texts: &[&[u32]], seconds: &[usize], state: &mut Vec<f32>) -> Result<()> {
         state.clear();
-        for text in texts {
+        for (number, text) in texts.iter().enumerate() {
+            let second = seconds.get(number).copied().unwrap_or(usize::MAX);
             let positions = self.positions.chunks_exact(self.hidden);
             if text.len() > positions.len() {
                 return Err(Error::internal("a text has more tokens than the model has positions"));
             }
-            for (id, position) in text.iter().zip(positions) {
+            for (at, (id, position)) in text.iter().zip(positions).enumerate() {
                 let start = usize::try_from(*id).unwrap_or(usize::MAX).saturating_mul(self.hidden);
                 let word = self.words.get(start..start.saturating_add(self.hidden));
                 let word = word.ok_or_else(|| Error::internal("a token is outside of the vocabulary"))?;
                 state.extend(word.iter().zip(position).map(|(word, position)| word + position));
+                if at >= second {
+                    let begin = state.len() - self.hidden;
+                    add(state.get_mut(begin..).unwrap_or_default(), &self.second_type);
+                }
             }
         }
         self.norm.apply(state);

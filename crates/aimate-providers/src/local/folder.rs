@@ -53,6 +53,8 @@ pub(super) struct Config {
     pad_token_id: Option<usize>,
     #[serde(default)]
     position_embedding_type: Option<String>,
+    #[serde(default)]
+    architectures: Vec<String>,
     pub(super) hidden_act: Activation,
     pub(super) hidden_size: usize,
     pub(super) intermediate_size: usize,
@@ -141,6 +143,12 @@ impl ModelFolder {
         let max_tokens = sentence.and_then(|file| file.max_seq_length).unwrap_or(DEFAULT_MAX_TOKENS);
         let architecture = Architecture::Bert(config);
         Ok(Self { path, network, architecture, pooling, max_tokens, written_name })
+    }
+
+    /// Returns whether the model scores pairs of texts.
+    pub(super) fn is_reranker(&self) -> bool {
+        let Architecture::Bert(config) = &self.architecture else { return false };
+        config.architectures.iter().any(|name| name.ends_with("ForSequenceClassification"))
     }
 
     /// Returns what the folder says is put before a text, else what its model's family wants.

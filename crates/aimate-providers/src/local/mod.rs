@@ -15,6 +15,7 @@ mod folder;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod prefixes;
+mod reranker;
 mod safetensors;
 mod scripts;
 mod shelf;
@@ -38,6 +39,7 @@ use bert::{Bert, Scratch};
 use compute_pool::ComputePool;
 use folder::{Architecture, ModelFolder, Pooling, VersionHash};
 pub use prefixes::Prefixes;
+pub use reranker::LocalReranker;
 pub use shelf::{
     FetchProgress, ModelHub, ModelShelf, NamedFile, NamedModel, ShelvedModel, named_model, named_models,
 };
@@ -110,6 +112,12 @@ impl LocalEmbedder {
     /// names the file.
     pub fn open(dir: &Path) -> Result<Self> {
         let folder = ModelFolder::open(dir)?;
+        if folder.is_reranker() {
+            return Err(Error::invalid(format!(
+                "`{}`: this model scores pairs of texts (a cross-encoder); it makes no vectors",
+                dir.display()
+            )));
+        }
         let (tokenizer, json) = folder.tokenizer()?;
         let mut weights = folder.weights()?;
         let hash = folder.hash(&mut weights, &json)?;
@@ -259,7 +267,8 @@ impl LocalEmbedder {
         let mut vectors: Vec<(usize, Vec<f32>)> = Vec::with_capacity(texts.len());
         let mut order = order.into_iter();
         for batch in done {
-            vectors.extend(order.by_ref().zip(batch?));
+            // The other way round, the last step of each batch would take a number more.
+            vectors.extend(batch?.into_iter().zip(order.by_ref()).map(|(vector, number)| (number, vector)));
         }
         vectors.sort_unstable_by_key(|(number, _)| *number);
         Ok(vectors.into_iter().map(|(_, vector)| vector).collect())

@@ -32,6 +32,13 @@ impl Tokenizer {
         ids
     }
 
+    /// Returns the tokens of `text` alone, at most `max`.
+    pub(super) fn bare(&self, text: &str, max: usize) -> Vec<u32> {
+        let mut ids = Vec::new();
+        self.walk(text, max, &mut |id| ids.push(id));
+        ids
+    }
+
     /// Returns the number of tokens of `text`, with the added ones.
     pub(super) fn count(&self, text: &str) -> usize {
         let mut found = self.before.len() + self.behind.len();

@@ -25,7 +25,7 @@ fn same(vector: &[f32], expected: &[f64]) {
 }
 
 /// A SentencePiece tokenizer that makes the tokens of [`tokenizer`] out of letters.
-fn unigram() -> Value {
+pub(crate) fn unigram() -> Value {
     let letters = || ('a'..='z').map(String::from);
     let special = ["<pad>", "<unk>", "<s>", "</s>", "<mask>"].map(str::to_owned);
     let pieces =

@@ -13,4 +13,5 @@ mod damage;
 mod kinds;
 mod minilm;
 mod network;
+mod reranker;
 mod tiny;

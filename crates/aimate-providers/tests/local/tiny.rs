@@ -113,19 +113,7 @@ impl Tiny {
 
     /// The vector of a text of letters, by definition.
     pub(crate) fn vector(&self, text: &str) -> Vec<f64> {
-        let ids = ids(text);
-        let [words, positions, types] = ["word", "position", "token_type"]
-            .map(|table| self.tensor(&format!("embeddings.{table}_embeddings.weight")));
-        let row = |table: &[f64], number: usize| table[number * self.hidden..][..self.hidden].to_vec();
-        let mut rows: Vec<Vec<f64>> = ids
-            .iter()
-            .enumerate()
-            .map(|(at, id)| sum(&sum(&row(&words, *id), &row(&positions, at)), &row(&types, 0)))
-            .map(|row| self.norm("embeddings.LayerNorm", &row))
-            .collect();
-        for layer in 0..self.layers {
-            rows = self.layer(&format!("encoder.layer.{layer}."), &rows);
-        }
+        let rows = self.rows(&ids(text), usize::MAX);
         let pooled = if self.cls {
             rows[0].clone()
         } else {
@@ -133,6 +121,56 @@ impl Tiny {
         };
         let length = dot(&pooled, &pooled).sqrt();
         pooled.iter().map(|number| number / length).collect()
+    }
+
+    /// The score of a question and a passage of letters, by definition, and that of the head
+    /// that [`Tiny::with_head`] added.
+    pub(crate) fn score(&self, query: &str, passage: &str, is_roberta: bool) -> f64 {
+        let (mut pair, passage) = (ids(query), ids(passage));
+        let second = if is_roberta { usize::MAX } else { pair.len() };
+        if is_roberta {
+            pair.push(3);
+        }
+        pair.extend(&passage[1..]);
+        let first = self.rows(&pair, second).remove(0);
+        let (dense, out) = if is_roberta {
+            ("classifier.dense", "classifier.out_proj")
+        } else {
+            ("pooler.dense", "classifier")
+        };
+        let pooled: Vec<f64> = self.linear(dense, &first).iter().map(|number| number.tanh()).collect();
+        1.0 / (1.0 + (-self.linear(out, &pooled)[0]).exp())
+    }
+
+    /// With what makes one score.
+    pub(crate) fn with_head(mut self, is_roberta: bool) -> Self {
+        let hidden = self.hidden;
+        if is_roberta {
+            self.pair("classifier.dense", &[hidden, hidden]);
+            self.pair("classifier.out_proj", &[1, hidden]);
+        } else {
+            self.pair("pooler.dense", &[hidden, hidden]);
+            self.pair("classifier", &[1, hidden]);
+        }
+        self
+    }
+
+    fn rows(&self, ids: &[usize], second: usize) -> Vec<Vec<f64>> {
+        let [words, positions, types] = ["word", "position", "token_type"]
+            .map(|table| self.tensor(&format!("embeddings.{table}_embeddings.weight")));
+        let row = |table: &[f64], number: usize| table[number * self.hidden..][..self.hidden].to_vec();
+        let mut rows: Vec<Vec<f64>> = ids
+            .iter()
+            .enumerate()
+            .map(|(at, id)| {
+                sum(&sum(&row(&words, *id), &row(&positions, at)), &row(&types, usize::from(at >= second)))
+            })
+            .map(|row| self.norm("embeddings.LayerNorm", &row))
+            .collect();
+        for layer in 0..self.layers {
+            rows = self.layer(&format!("encoder.layer.{layer}."), &rows);
+        }
+        rows
     }
 
     fn layer(&self, layer: &str, rows: &[Vec<f64>]) -> Vec<Vec<f64>> {
