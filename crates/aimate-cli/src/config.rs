@@ -8,17 +8,18 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aimate::engine::ToolServerConfig;
-use aimate::providers::{AddressPolicy, BraveSearch, HttpReranker, RerankShape, SearxngSearch, Transport};
+use aimate::providers::{AddressPolicy, BraveSearch, SearxngSearch, Transport};
 use aimate::store::{Options, Store};
 use aimate::text::extract::Extractor;
 use aimate::tool::{ToolPolicy, WebSearch};
 use aimate::{AnswerLimits, Engine, EngineBuilder, Error, KeyRing, Result, Secret};
 
 use crate::embedder::Embedding;
-use crate::env_file::key_for;
 use crate::find::{FoundServer, configured, find, preferred};
 use crate::oidc;
 use crate::reading::Reading;
+use crate::reranker;
+use crate::terminal::say;
 use crate::tool_file;
 
 /// The names that the environment may hold; see the README.
@@ -211,8 +212,8 @@ impl Config {
         if let Some(search) = web_search(&transport) {
             builder = builder.web_search(search);
         }
-        if let Ok(url) = std::env::var("AIMATE_RERANKER_URL") {
-            builder = builder.reranker(Arc::new(reranker(&transport, &url)));
+        if let Some(reranker) = reranker::configured(&transport, &self.data_dir).await? {
+            builder = builder.reranker(reranker);
         }
         builder = embedders.join(builder);
         if let Some(provider) = preferred()? {
@@ -230,6 +231,12 @@ impl Config {
             builder = builder.connection(connection.clone());
         }
         Ok((builder, found, store))
+    }
+
+    /// Says how documents are searched.
+    pub(crate) fn tell_search(&self) {
+        let reranked = reranker::told(&self.data_dir).map(|told| format!(", {told}")).unwrap_or_default();
+        say(&format!("  search  {}{reranked}", self.embedding.told(&self.data_dir)));
     }
 
     /// The tool servers that the operator named.
@@ -397,19 +404,6 @@ fn web_search(transport: &Transport) -> Option<Arc<dyn WebSearch>> {
     }
     let key = read("BRAVE_API_KEY")?;
     Some(Arc::new(BraveSearch::new(transport.clone(), Secret::new(key.trim()))))
-}
-
-/// The reranker at `url`: one that is asked for a model by name has Cohere's
-/// shape, one without has that of text-embeddings-inference.
-fn reranker(transport: &Transport, url: &str) -> HttpReranker {
-    let model = std::env::var("AIMATE_RERANKER_MODEL").unwrap_or_default();
-    let key = key_for("AIMATE_RERANKER_KEY", "AIMATE_RERANKER_URL").map(Secret::new);
-    let shape = if model.is_empty() { RerankShape::Tei } else { RerankShape::Cohere };
-    let reranker = HttpReranker::new(transport.clone(), shape, url).model(model);
-    match key {
-        Some(key) => reranker.api_key(key),
-        None => reranker,
-    }
 }
 
 #[cfg(test)]

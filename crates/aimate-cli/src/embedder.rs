@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use aimate::knowledge::{Embedder, EmbeddingModel, Scripts};
-use aimate::providers::local::{LocalEmbedder, ModelShelf, ShelvedModel};
+use aimate::providers::local::{LocalEmbedder, ModelPurpose, ModelShelf, ShelvedModel};
 use aimate::{EngineBuilder, Error, Result};
 
 /// How a model comes into this process.
@@ -71,8 +71,7 @@ impl Embedding {
         if let (None, Some(name)) = (&local, self.name())
             && (name == "local" || name.starts_with("local/"))
         {
-            let several = shelf(data_dir).list()?.len() > 1;
-            let how = if several { "`aimate model use NAME` chooses one" } else { GET };
+            let how = if several(data_dir).len() > 1 { "`aimate model use NAME` chooses one" } else { GET };
             return Err(Error::invalid(format!(
                 "AIMATE_EMBEDDER is `{name}`, which needs a model in this process: {how}"
             )));
@@ -126,8 +125,14 @@ impl Embedding {
         if let Some(folder) = self.model_dir.as_ref().filter(|folder| !folder.as_os_str().is_empty()) {
             return Ok(Some(ModelPlace::Named(folder.clone())));
         }
-        Ok(shelf(data_dir).used()?.map(ModelPlace::Shelved))
+        Ok(shelf(data_dir).used(ModelPurpose::Embedding)?.map(ModelPlace::Shelved))
     }
+}
+
+/// The names of the models that could be used.
+fn several(data_dir: &Path) -> Vec<String> {
+    let models = shelf(data_dir).list().unwrap_or_default().into_iter();
+    models.filter(|model| model.purpose == ModelPurpose::Embedding).map(|model| model.name).collect()
 }
 
 /// Where a model comes from.

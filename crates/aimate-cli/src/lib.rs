@@ -30,6 +30,7 @@ mod model;
 mod oidc;
 mod reading;
 mod registration;
+mod reranker;
 mod search;
 mod serve;
 mod terminal;

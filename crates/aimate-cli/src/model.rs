@@ -4,7 +4,9 @@ mod collections;
 
 use std::path::Path;
 
-use aimate::providers::local::{FetchProgress, ModelHub, ModelShelf, NamedModel, named_model, named_models};
+use aimate::providers::local::{
+    FetchProgress, ModelHub, ModelPurpose, ModelShelf, NamedModel, named_model, named_models,
+};
 use aimate::{Error, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -76,17 +78,28 @@ pub(crate) async fn model(command: ModelCommand) -> Result<()> {
             say(&format!("removed {name}"));
             Ok(())
         }
-        ModelCommand::Use { name, collections, config } => {
-            let name = Some(name).filter(|name| name != "none");
-            shelf(&config.data_dir).choose(name.as_deref())?;
-            say(&format!("  search  {}", config.embedding.told(&config.data_dir)));
-            if name.is_none() {
-                return Ok(());
-            }
-            if collections {
-                return collections::build(&config).await;
-            }
+        ModelCommand::Use { name, collections, config } => choose(&name, collections, &config).await,
+    }
+}
+
+async fn choose(name: &str, collections: bool, config: &Config) -> Result<()> {
+    let shelf = shelf(&config.data_dir);
+    if name == "none" {
+        shelf.choose_none(ModelPurpose::Embedding)?;
+        shelf.choose_none(ModelPurpose::Reranking)?;
+        config.tell_search();
+        return Ok(());
+    }
+    let purpose = shelf.choose(name)?;
+    config.tell_search();
+    match purpose {
+        ModelPurpose::Embedding if collections => collections::build(config).await,
+        ModelPurpose::Embedding => {
             say_next();
+            Ok(())
+        }
+        _ => {
+            say("It orders the best hits of every search from the server's next start on.");
             Ok(())
         }
     }
@@ -103,16 +116,20 @@ fn say_next() {
 
 fn list(hub: &HubArguments, config: &Config) -> Result<()> {
     let shelf = shelf(&config.data_dir);
-    let (there, used) = (shelf.list()?, shelf.used().ok().flatten());
-    let is_used = |name: &str| used.as_ref().is_some_and(|used| used.name == name);
+    let there = shelf.list()?;
+    let used =
+        [ModelPurpose::Embedding, ModelPurpose::Reranking].map(|purpose| shelf.used(purpose).ok().flatten());
+    let is_used = |name: &str| used.iter().flatten().any(|used| used.name == name);
     for model in &there {
         let used = if is_used(&model.name) { ", used" } else { "" };
-        say(&format!("{:<24} {:>7}  here{used}", plain(&model.name), megabytes(model.bytes)));
+        let reranks = if model.purpose == ModelPurpose::Reranking { ", a reranker" } else { "" };
+        say(&format!("{:<24} {:>7}  here{used}{reranks}", plain(&model.name), megabytes(model.bytes)));
     }
     let hub = ModelHub::new(config.transport()?).url(&hub.hub);
     for model in named_models().iter().filter(|model| there.iter().all(|there| there.name != model.name)) {
-        let NamedModel { name, bytes, languages, scripts, license, .. } = model;
-        let about = format!("{languages} ({scripts}), {license}, {}", hub.page(model));
+        let NamedModel { name, bytes, languages, scripts, license, purpose, .. } = model;
+        let reranks = if *purpose == ModelPurpose::Reranking { "a reranker, " } else { "" };
+        let about = format!("{reranks}{languages} ({scripts}), {license}, {}", hub.page(model));
         say(&format!("{name:<24} {:>7}  `aimate model add {name}`: {about}", megabytes(*bytes)));
     }
     Ok(())
@@ -141,12 +158,14 @@ async fn add(model: &str, name: Option<&str>, hub: &HubArguments, config: &Confi
         }
     };
     say(&format!("added {name} to {}", config.data_dir.join("models").display()));
-    say(&format!("  search  {}", config.embedding.told(&config.data_dir)));
-    if shelf.used()?.is_none_or(|used| used.name != name) {
+    config.tell_search();
+    let added = shelf.list()?.into_iter().find(|model| model.name == name);
+    let purpose = added.map_or(ModelPurpose::Embedding, |model| model.purpose);
+    if shelf.used(purpose)?.is_none_or(|used| used.name != name) {
         say(&format!("`aimate model use {name}` sets it to be used"));
-        return Ok(());
+    } else if purpose == ModelPurpose::Embedding {
+        say_next();
     }
-    say_next();
     Ok(())
 }
 

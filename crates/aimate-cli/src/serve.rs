@@ -187,7 +187,7 @@ fn tell(arguments: &ServeArguments, address: SocketAddr, found: &[FoundServer], 
     for FoundServer { told, .. } in found {
         say(&format!("  models  {}", plain(told)));
     }
-    say(&format!("  search  {}", arguments.config.embedding.told(&arguments.config.data_dir)));
+    arguments.config.tell_search();
     say(&format!("  users   {users}"));
     say(&format!("  open    http://{address}/"));
     say(&format!("  OpenAI  http://{address}/v1"));

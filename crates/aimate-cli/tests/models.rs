@@ -63,6 +63,76 @@ impl Folder {
     }
 }
 
+impl Folder {
+    /// The folder of a cross-encoder that finds everything as good: its weights are 0.
+    fn judge(&self, name: &str) {
+        let layer = |part: &str| format!("encoder.layer.0.{part}");
+        let mut shapes = vec![
+            ("embeddings.word_embeddings.weight".to_owned(), vec![6, 2]),
+            ("embeddings.position_embeddings.weight".to_owned(), vec![64, 2]),
+            ("embeddings.token_type_embeddings.weight".to_owned(), vec![2, 2]),
+            ("classifier.weight".to_owned(), vec![1, 2]),
+            ("classifier.bias".to_owned(), vec![1]),
+        ];
+        let linear = [
+            "attention.self.query",
+            "attention.self.key",
+            "attention.self.value",
+            "attention.output.dense",
+            "intermediate.dense",
+            "output.dense",
+        ];
+        for part in linear.map(layer).into_iter().chain(["pooler.dense".to_owned()]) {
+            shapes.extend([(format!("{part}.weight"), vec![2, 2]), (format!("{part}.bias"), vec![2])]);
+        }
+        for part in [
+            "embeddings.LayerNorm".to_owned(),
+            layer("attention.output.LayerNorm"),
+            layer("output.LayerNorm"),
+        ] {
+            shapes.extend([(format!("{part}.weight"), vec![2]), (format!("{part}.bias"), vec![2])]);
+        }
+        let (mut header, mut end) = (json!({}), 0);
+        for (name, shape) in shapes {
+            let start = end;
+            end += shape.iter().product::<usize>() * 4;
+            header[name] = json!({"dtype": "F32", "shape": shape, "data_offsets": [start, end]});
+        }
+        let header = header.to_string();
+        let weights =
+            [(header.len() as u64).to_le_bytes().to_vec(), header.into_bytes(), vec![0; end]].concat();
+        let config = json!({"model_type": "bert", "architectures": ["BertForSequenceClassification"], "hidden_act": "gelu",
+            "hidden_size": 2, "intermediate_size": 2, "num_attention_heads": 1, "num_hidden_layers": 1});
+        let tokenizer = json!({
+            "normalizer": {"type": "BertNormalizer"}, "pre_tokenizer": {"type": "BertPreTokenizer"},
+            "post_processor": {"type": "BertProcessing", "sep": ["[SEP]", 1], "cls": ["[CLS]", 2]},
+            "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+                "max_input_chars_per_word": 100, "vocab": {"[UNK]": 0, "[SEP]": 1, "[CLS]": 2, "boiler": 3}},
+        });
+        self.write(&format!("{name}/config.json"), config.to_string());
+        self.write(&format!("{name}/tokenizer.json"), tokenizer.to_string());
+        self.write(&format!("{name}/model.safetensors"), weights);
+    }
+}
+
+#[test]
+fn reranker_orders_what_is_found() {
+    let folder = Folder::new("judge");
+    folder.write("docs/boiler.md", "The boiler keeps it warm.");
+    folder.well(&["ingest", "docs", "--collection", "docs"]);
+    let search = ["search", "boiler", "--collection", "docs", "--explain"];
+    assert!(!folder.well(&search).contains("reranked 0."));
+    folder.judge("judge");
+    let added = folder.well(&["model", "add", "judge"]);
+    assert!(added.contains("by words alone") && added.contains("reranked by judge"), "{added}");
+    assert!(folder.well(&["model", "list"]).contains("here, used, a reranker"));
+    let found = folder.well(&search);
+    assert!(found.contains("reranked 0.500"), "{found}");
+    assert!(folder.well(&["model", "use", "judge"]).contains("orders the best hits"));
+    folder.well(&["model", "use", "none"]);
+    assert!(!folder.well(&search).contains("reranked 0."));
+}
+
 #[test]
 fn model_brings_meaning_to_what_is_there_and_what_comes() {
     let folder = Folder::new("meaning");

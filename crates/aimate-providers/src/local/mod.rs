@@ -41,7 +41,8 @@ use folder::{Architecture, ModelFolder, Pooling, VersionHash};
 pub use prefixes::Prefixes;
 pub use reranker::LocalReranker;
 pub use shelf::{
-    FetchProgress, ModelHub, ModelShelf, NamedFile, NamedModel, ShelvedModel, named_model, named_models,
+    FetchProgress, ModelHub, ModelPurpose, ModelShelf, NamedFile, NamedModel, ShelvedModel, named_model,
+    named_models,
 };
 use static_table::StaticTable;
 use tokenizer::Tokenizer;

@@ -15,14 +15,12 @@ use std::path::{Path, PathBuf};
 use aimate_core::{Error, Result};
 use sha2::{Digest, Sha256};
 
-use super::LocalEmbedder;
 use super::folder::ModelFolder;
+use super::{LocalEmbedder, LocalReranker};
 
 pub use download::{FetchProgress, ModelHub};
 pub use named::{NamedFile, NamedModel, named_model, named_models};
 
-/// The file of the name of the model that is used; empty for none.
-const USED: &str = ".used";
 /// Maximum characters of a name.
 const MAX_NAME: usize = 100;
 /// Maximum models of a shelf that are looked at.
@@ -41,7 +39,27 @@ const MAX_WEIGHTS: u64 = 4 << 30;
 /// Maximum bytes of another file.
 const MAX_FILE: u64 = 64 << 20;
 
-/// A folder of models, of which one is used.
+/// What a model is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ModelPurpose {
+    /// Making vectors: [`LocalEmbedder`].
+    Embedding,
+    /// Reading a question and a passage together: [`LocalReranker`].
+    Reranking,
+}
+
+impl ModelPurpose {
+    /// The file of the name of the model that is used for it; empty for none.
+    fn file(self) -> &'static str {
+        match self {
+            Self::Embedding => ".used",
+            Self::Reranking => ".used-reranker",
+        }
+    }
+}
+
+/// A folder of models, of which one is used for each purpose.
 ///
 /// ```no_run
 /// # async fn example() -> aimate_core::Result<()> {
@@ -70,6 +88,8 @@ pub struct ShelvedModel {
     pub folder: PathBuf,
     /// Bytes of its weights.
     pub bytes: u64,
+    /// What it is for; embedding if it is damaged.
+    pub purpose: ModelPurpose,
 }
 
 impl ModelShelf {
@@ -95,21 +115,23 @@ impl ModelShelf {
             let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
             if check(&name).is_ok() && folder.is_dir() {
                 let bytes = fs::metadata(folder.join("model.safetensors")).map_or(0, |file| file.len());
-                models.push(ShelvedModel { name, folder, bytes });
+                let purpose = purpose(&folder).unwrap_or(ModelPurpose::Embedding);
+                models.push(ShelvedModel { name, folder, bytes, purpose });
             }
         }
         models.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         Ok(models)
     }
 
-    /// Returns the model that is used: the one that [`ModelShelf::choose`] named, else the
-    /// only one that is there.
+    /// Returns the model that is used for this: the one that [`ModelShelf::choose`] named,
+    /// else the only one that is there.
     ///
     /// # Errors
     /// `NotFound` if the one that was named is gone.
-    pub fn used(&self) -> Result<Option<ShelvedModel>> {
+    pub fn used(&self, purpose: ModelPurpose) -> Result<Option<ShelvedModel>> {
         let mut models = self.list()?;
-        let Some(chosen) = self.chosen()? else {
+        models.retain(|model| model.purpose == purpose);
+        let Some(chosen) = self.chosen(purpose)? else {
             return Ok(if models.len() == 1 { models.pop() } else { None });
         };
         if chosen.is_empty() {
@@ -119,18 +141,28 @@ impl ModelShelf {
         found.map(Some).ok_or_else(|| self.missing(&chosen))
     }
 
-    /// Sets the model that is used from the next time on that somebody asks; `None` for
-    /// none at all.
+    /// Sets the model that is used from the next time on that somebody asks, for what it is
+    /// for, which is returned.
     ///
     /// # Errors
     /// `NotFound` if there is no such model.
-    pub fn choose(&self, name: Option<&str>) -> Result<()> {
-        let name = match name {
-            Some(name) => self.get(name)?.name,
-            None => String::new(),
-        };
+    pub fn choose(&self, name: &str) -> Result<ModelPurpose> {
+        let ShelvedModel { name, purpose, .. } = self.get(name)?;
+        self.write_chosen(purpose, &name)?;
+        Ok(purpose)
+    }
+
+    /// Sets that none is used for this, whatever is there.
+    ///
+    /// # Errors
+    /// `Unavailable` if it cannot be written down.
+    pub fn choose_none(&self, purpose: ModelPurpose) -> Result<()> {
+        self.write_chosen(purpose, "")
+    }
+
+    fn write_chosen(&self, purpose: ModelPurpose, name: &str) -> Result<()> {
         self.make()?;
-        let (new, file) = (self.path.join(".used.new"), self.path.join(USED));
+        let (new, file) = (self.path.join(".used.new"), self.path.join(purpose.file()));
         let written = File::create(&new).and_then(|mut file| {
             file.write_all(name.as_bytes())?;
             file.sync_all()
@@ -148,8 +180,8 @@ impl ModelShelf {
         fs::rename(&model.folder, &gone)
             .and_then(|()| fs::remove_dir_all(&gone))
             .map_err(|error| failed("remove", &model.folder, error))?;
-        if self.chosen()?.is_some_and(|chosen| chosen == model.name) {
-            let file = self.path.join(USED);
+        if self.chosen(model.purpose)?.is_some_and(|chosen| chosen == model.name) {
+            let file = self.path.join(model.purpose.file());
             fs::remove_file(&file).map_err(|error| failed("remove", &file, error))?;
         }
         Ok(())
@@ -213,7 +245,10 @@ impl ModelShelf {
 
     /// Makes a folder a model of the shelf, if it can be run.
     fn place(&self, from: &Path, name: &str) -> Result<PathBuf> {
-        LocalEmbedder::open(from)?;
+        match purpose(from)? {
+            ModelPurpose::Embedding => LocalEmbedder::open(from).map(drop)?,
+            ModelPurpose::Reranking => LocalReranker::open(from).map(drop)?,
+        }
         let folder = self.path.join(name);
         self.check_free(name)?;
         fs::rename(from, &folder).map_err(|error| failed("write", &folder, error))?;
@@ -241,8 +276,8 @@ impl ModelShelf {
         }
     }
 
-    fn chosen(&self) -> Result<Option<String>> {
-        let path = self.path.join(USED);
+    fn chosen(&self, purpose: ModelPurpose) -> Result<Option<String>> {
+        let path = self.path.join(purpose.file());
         let mut name = String::new();
         match File::open(&path).and_then(|file| file.take(MAX_NAME as u64).read_to_string(&mut name)) {
             Ok(_) => Ok(Some(name.trim().to_owned())),
@@ -254,6 +289,12 @@ impl ModelShelf {
     fn make(&self) -> Result<()> {
         fs::create_dir_all(&self.path).map_err(|error| failed("make", &self.path, error))
     }
+}
+
+/// What the model in a folder is for.
+fn purpose(folder: &Path) -> Result<ModelPurpose> {
+    let is_reranker = ModelFolder::open(folder)?.is_reranker();
+    Ok(if is_reranker { ModelPurpose::Reranking } else { ModelPurpose::Embedding })
 }
 
 /// A folder that is removed if nobody renamed it.

@@ -1,12 +1,16 @@
 //! The models that are known by name: where their makers publish them, and what is
 //! known of their files.
 
+use super::ModelPurpose;
+
 /// A model that can be fetched by its name.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct NamedModel {
     /// The name, unlike any other's.
     pub name: &'static str,
+    /// What it is for.
+    pub purpose: ModelPurpose,
     /// Bytes of its files, about.
     pub bytes: u64,
     /// The languages that it knows.
@@ -71,9 +75,10 @@ const PROMPTS: NamedFile = NamedFile::optional("config_sentence_transformers.jso
 const WEIGHTS: NamedFile = NamedFile::new("model.safetensors");
 
 /// Checksums stand here only where they were worked out from the files themselves.
-const NAMED: [NamedModel; 4] = [
+const NAMED: [NamedModel; 5] = [
     NamedModel {
         name: "potion-base-8M",
+        purpose: ModelPurpose::Embedding,
         bytes: 30_920_628,
         languages: "English",
         scripts: "Latn",
@@ -100,6 +105,7 @@ const NAMED: [NamedModel; 4] = [
     },
     NamedModel {
         name: "all-MiniLM-L6-v2",
+        purpose: ModelPurpose::Embedding,
         bytes: 91_337_000,
         languages: "English",
         scripts: "Latn",
@@ -121,7 +127,19 @@ const NAMED: [NamedModel; 4] = [
         ],
     },
     NamedModel {
+        name: "ms-marco-MiniLM-L6-v2",
+        purpose: ModelPurpose::Reranking,
+        bytes: 91_600_000,
+        languages: "English",
+        scripts: "Latn",
+        license: "Apache-2.0",
+        repository: "cross-encoder/ms-marco-MiniLM-L6-v2",
+        revision: "main",
+        files: &[CONFIG, TOKENIZER, WEIGHTS],
+    },
+    NamedModel {
         name: "bge-small-en-v1.5",
+        purpose: ModelPurpose::Embedding,
         bytes: 134_000_000,
         languages: "English",
         scripts: "Latn",
@@ -132,6 +150,7 @@ const NAMED: [NamedModel; 4] = [
     },
     NamedModel {
         name: "multilingual-e5-small",
+        purpose: ModelPurpose::Embedding,
         bytes: 488_000_000,
         languages: "about 100 languages",
         scripts: "all but rare ones",

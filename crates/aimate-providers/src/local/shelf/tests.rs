@@ -78,6 +78,7 @@ fn named(knows: impl Fn(&str) -> bool) -> NamedModel {
     let files = vec![config, NamedFile::optional("modules.json"), tokenizer, weights];
     NamedModel {
         name: "tiny",
+        purpose: ModelPurpose::Embedding,
         bytes: 1_000,
         languages: "",
         scripts: "",
@@ -184,7 +185,7 @@ async fn model_is_fetched_checked_and_placed() {
         let files: Vec<_> = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name()).collect();
         assert_eq!(files.len(), 3, "{files:?}");
         assert_eq!(asked.lock().unwrap().len(), 4, "the optional file is asked for, and need not be there");
-        assert_eq!(place.shelf().used().unwrap().unwrap().name, "tiny");
+        assert_eq!(place.shelf().used(ModelPurpose::Embedding).unwrap().unwrap().name, "tiny");
         let again = fetch(&place, &url, &named(|_| true)).await.unwrap_err();
         assert_eq!(again.kind(), ErrorKind::Conflict);
         let names: Vec<_> =
@@ -330,31 +331,59 @@ async fn fetched_model_that_cannot_be_run_is_not_placed() {
 fn models_are_used_chosen_and_removed() {
     let place = Place::new();
     let shelf = place.shelf();
-    assert_eq!((shelf.list().unwrap(), shelf.used().unwrap()), (vec![], None));
+    assert_eq!((shelf.list().unwrap(), shelf.used(ModelPurpose::Embedding).unwrap()), (vec![], None));
     let source = place.model("one");
     assert_eq!(shelf.add(&source, None).unwrap(), "one");
-    assert_eq!(shelf.used().unwrap().unwrap().name, "one", "the only one");
+    assert_eq!(shelf.used(ModelPurpose::Embedding).unwrap().unwrap().name, "one", "the only one");
     assert_eq!(shelf.add(&source, None).unwrap_err().kind(), ErrorKind::Conflict);
     assert_eq!(shelf.add(&source, Some("ONE")).unwrap_err().kind(), ErrorKind::Conflict);
     assert_eq!(shelf.add(&source, Some("two")).unwrap(), "two");
-    assert_eq!(shelf.used().unwrap(), None, "nobody said which");
-    shelf.choose(Some("two")).unwrap();
-    assert_eq!(shelf.used().unwrap().unwrap().name, "two");
-    assert_eq!(shelf.choose(Some("three")).unwrap_err().kind(), ErrorKind::NotFound);
-    shelf.choose(None).unwrap();
-    assert_eq!(shelf.used().unwrap(), None);
-    shelf.choose(Some("two")).unwrap();
+    assert_eq!(shelf.used(ModelPurpose::Embedding).unwrap(), None, "nobody said which");
+    shelf.choose("two").unwrap();
+    assert_eq!(shelf.used(ModelPurpose::Embedding).unwrap().unwrap().name, "two");
+    assert_eq!(shelf.choose("three").unwrap_err().kind(), ErrorKind::NotFound);
+    shelf.choose_none(ModelPurpose::Embedding).unwrap();
+    assert_eq!(shelf.used(ModelPurpose::Embedding).unwrap(), None);
+    shelf.choose("two").unwrap();
     fs::rename(place.0.join("models/two"), place.0.join("models/three")).unwrap();
-    assert_eq!(shelf.used().unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(shelf.used(ModelPurpose::Embedding).unwrap_err().kind(), ErrorKind::NotFound);
     fs::rename(place.0.join("models/three"), place.0.join("models/two")).unwrap();
     shelf.remove("two").unwrap();
-    assert_eq!(shelf.used().unwrap().unwrap().name, "one");
+    assert_eq!(shelf.used(ModelPurpose::Embedding).unwrap().unwrap().name, "one");
     assert_eq!(shelf.remove("two").unwrap_err().kind(), ErrorKind::NotFound);
     for name in ["", ".", "..", "../one", "a/b", "none", "Local", ".used", "a b", "é"] {
         assert_eq!(shelf.add(&source, Some(name)).unwrap_err().kind(), ErrorKind::Invalid, "{name}");
         assert_eq!(shelf.remove(name).unwrap_err().kind(), ErrorKind::NotFound, "{name}");
     }
     assert!(source.is_dir());
+}
+
+#[test]
+fn reranker_is_used_beside_an_embedder() {
+    let place = Place::new();
+    let shelf = place.shelf();
+    shelf.add(&place.model("one"), None).unwrap();
+    // What a cross-encoder says of itself is enough to be told from the others.
+    let config = json!({"model_type": "bert", "architectures": ["BertForSequenceClassification"],
+        "hidden_act": "gelu", "hidden_size": 2, "intermediate_size": 2, "num_attention_heads": 1, "num_hidden_layers": 1});
+    place.put("models/judge/config.json", config.to_string());
+    let used = |purpose| shelf.used(purpose).unwrap().map(|model| model.name);
+    assert_eq!(used(ModelPurpose::Embedding).as_deref(), Some("one"));
+    assert_eq!(used(ModelPurpose::Reranking).as_deref(), Some("judge"));
+    shelf.choose_none(ModelPurpose::Reranking).unwrap();
+    assert_eq!(
+        (used(ModelPurpose::Embedding).as_deref(), used(ModelPurpose::Reranking)),
+        (Some("one"), None)
+    );
+    assert_eq!(shelf.choose("judge").unwrap(), ModelPurpose::Reranking);
+    assert_eq!(used(ModelPurpose::Reranking).as_deref(), Some("judge"));
+    shelf.remove("judge").unwrap();
+    assert_eq!(used(ModelPurpose::Reranking), None);
+    // It is loaded as what it is before it is placed.
+    place.model("half");
+    place.put("half/config.json", config.to_string());
+    let error = shelf.add(&place.0.join("half"), None).unwrap_err();
+    assert!(error.to_string().contains("post_processor"), "{error}");
 }
 
 #[test]
