@@ -78,12 +78,28 @@ const JSON: &str = r###"{"added_tokens":[{"id":4,"content":"[SEP]"},{"id":3,"con
 "model":{"type":"WordPiece","unk_token":"[UNK]","continuing_subword_prefix":"##","max_input_chars_per_word":20,
 "vocab":{"[UNK]":0,"a":1,"##b":2,"[CLS]":3,"[SEP]":4,"the":5,"##e":6,"é":7,"漢":8,".":9,"run":10,"##ning":11}}}"###;
 
+/// SentencePiece's. The table replaces nothing.
+const UNIGRAM: &str = r###"{"added_tokens":[{"id":3,"content":"[SEP]","special":true,"lstrip":true,"normalized":true}],
+"normalizer":{"type":"Sequence","normalizers":[{"type":"Precompiled","precompiled_charsmap":"BAAAAAAAAABhAA=="},
+{"type":"Strip","strip_left":true,"strip_right":true},{"type":"Replace","pattern":{"Regex":" {2,}"},"content":"▁"}]},
+"pre_tokenizer":{"type":"Metaspace","replacement":"▁"},
+"post_processor":{"type":"RobertaProcessing","sep":["[SEP]",3],"cls":["[SEP]",3]},
+"model":{"type":"Unigram","unk_id":0,"vocab":[["<unk>",0.0],["▁the",-3.0],["▁",-2.0],["[SEP]",0.0],["é",-4.5],
+["漢字",-5.0],["e",-1.0],["s",-1.5],["▁t",-2.5],["h",-2.0]]}}"###;
+
 static KNOWN: LazyLock<Tokenizer> = LazyLock::new(|| Tokenizer::read(JSON).unwrap());
 
 pub(super) const BERT: Target = Target {
     name: "bert",
     run: bert,
-    seeds: || vec![[JSON, "running the [SEP] é漢abe"].join("\0").into_bytes(), b"\0the run".to_vec()],
+    seeds: || {
+        assert!(Tokenizer::read(UNIGRAM).is_some(), "it is as good as none otherwise");
+        vec![
+            [JSON, "running the [SEP] é漢abe"].join("\0").into_bytes(),
+            [UNIGRAM, "the  thes [SEP] é漢字 e "].join("\0").into_bytes(),
+            b"\0the run".to_vec(),
+        ]
+    },
     words: SIGNS,
 };
 

@@ -170,12 +170,19 @@ impl ModelShelf {
         written.and_then(|()| fs::rename(&new, &file)).map_err(|error| failed("write", &file, error))
     }
 
-    /// Removes a model. Who has loaded it goes on with it.
+    /// Removes a model, or what was fetched of one. Who has loaded it goes on with it.
     ///
     /// # Errors
     /// `NotFound` if there is no such model.
     pub fn remove(&self, name: &str) -> Result<()> {
-        let model = self.get(name)?;
+        let part = named_model(name).map(|model| self.part(model)).filter(|part| part.is_dir());
+        if let Some(part) = &part {
+            fs::remove_dir_all(part).map_err(|error| failed("remove", part, error))?;
+        }
+        let model = match self.get(name) {
+            Err(_) if part.is_some() => return Ok(()),
+            model => model?,
+        };
         let gone = self.path.join(format!(".{}.removed", model.name));
         fs::rename(&model.folder, &gone)
             .and_then(|()| fs::remove_dir_all(&gone))
@@ -203,7 +210,7 @@ impl ModelShelf {
     ) -> Result<PathBuf> {
         self.check_free(model.name)?;
         self.make()?;
-        let part = self.path.join(format!(".{}.part", model.name));
+        let part = self.part(model);
         hub.fetch(model, &part, progress).await?;
         let (shelf, name) = (self.clone(), model.name);
         let placing = tokio::task::spawn_blocking(move || shelf.place(&part, name));
@@ -253,6 +260,11 @@ impl ModelShelf {
         self.check_free(name)?;
         fs::rename(from, &folder).map_err(|error| failed("write", &folder, error))?;
         Ok(folder)
+    }
+
+    /// Where what was fetched of a model is, until it is whole.
+    fn part(&self, model: &NamedModel) -> PathBuf {
+        self.path.join(format!(".{}.part", model.name))
     }
 
     fn get(&self, name: &str) -> Result<ShelvedModel> {

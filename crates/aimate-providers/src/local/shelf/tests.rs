@@ -359,6 +359,15 @@ fn models_are_used_chosen_and_removed() {
 }
 
 #[test]
+fn what_was_fetched_in_part_is_removed() {
+    let place = Place::new();
+    let part = place.put("models/.potion-base-8M.part/config.json", b"{}");
+    place.shelf().remove("potion-base-8m").unwrap();
+    assert!(!part.exists());
+    assert_eq!(place.shelf().remove("potion-base-8M").unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[test]
 fn reranker_is_used_beside_an_embedder() {
     let place = Place::new();
     let shelf = place.shelf();
