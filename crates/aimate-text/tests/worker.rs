@@ -183,7 +183,7 @@ fn worker_says_how_far_it_has_come() {
     // One that reads for longer than it waits before it says so.
     let progress = ReadProgress::default();
     let extractor = Extractor::with_worker(here(), Limits::default().ratio(1_000_000));
-    let long = Temporary::new(&word(&"<w:p><w:r><w:t>x</w:t></w:r></w:p>".repeat(100_000)));
+    let long = Temporary::new(&word(&"<w:p><w:r><w:t>x</w:t></w:r></w:p>".repeat(300_000)));
     run(extractor.extract_watched(&long.0, "a.docx", None, &progress)).unwrap();
     assert!(progress.fraction() > 0.0, "it took less than a quarter of a second");
 }

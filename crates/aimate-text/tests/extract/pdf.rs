@@ -379,3 +379,11 @@ fn what_a_watermark_shows_is_read() {
     let marked = text.replace("xref\n0 6", &format!("{form}\n0 6")).replace("/Type /Page /Parent", mark);
     assert_order(&read("a.pdf", marked).unwrap().text, &["The harbour plan", "Draft of May"]);
 }
+
+#[test]
+fn exponents_belong_to_what_they_stand_beside() {
+    let page = "/F1 12 Tf 1 0 0 1 72 700 Tm (Sum of) Tj 1 0 0 1 150 700 Tm (= p) Tj /F1 8 Tf 1 0 0 1 167.2 705 Tm (2) Tj \
+                /F1 12 Tf 1 0 0 1 120 708 Tm (1) Tj 1 0 0 1 72 660 Tm (and so on) Tj";
+    let text = one_page(page);
+    assert!(text.contains("= p2"), "{text}");
+}

@@ -12,6 +12,9 @@ const WORD_GAP: f64 = 0.13;
 /// A gap of this many ems separates the cells of a table.
 const CELL_GAP: f64 = 1.5;
 
+/// Maximum rows that an index is looked for beside.
+const MAX_NEAR: usize = 12;
+
 /// A line of text, or a row of a table, whose cells are separated by tabs.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Line {
@@ -32,7 +35,38 @@ impl Line {
 /// The lines of a region, from top to bottom.
 pub(super) fn lines(mut segments: Vec<Segment>) -> Vec<Line> {
     segments.sort_by(|a, b| b.base.total_cmp(&a.base).then(a.start.total_cmp(&b.start)));
+    let usual = usual_size(&segments);
+    // Indices and exponents come last: they belong to what they stand beside.
+    let is_index = |segment: &Segment| segment.letters.len() <= 3 && segment.size < 0.8 * usual;
+    let (indices, segments): (Vec<Segment>, Vec<Segment>) = segments.into_iter().partition(is_index);
     let mut rows: Vec<Vec<Segment>> = Vec::new();
+    gather(segments, &mut rows);
+    let mut bases: Vec<(f64, usize)> = rows.iter().map(|row| main_base(row)).zip(0..).collect();
+    bases.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+    let mut alone = Vec::new();
+    for index in indices {
+        let (top, bottom) = (index.base + 2.0 * usual, index.base - 2.0 * usual);
+        let from = bases.partition_point(|(base, _)| *base > top);
+        let near = bases.iter().skip(from).take_while(|(base, _)| *base > bottom).take(MAX_NEAR);
+        let beside = near
+            .filter_map(|(_, at)| rows.get(*at).filter(|row| is_on(row, &index)).map(|row| (*at, row)))
+            .map(|(at, row)| (at, distance(row, &index)))
+            .min_by(|(_, one), (_, other)| one.total_cmp(other));
+        match beside.and_then(|(at, _)| rows.get_mut(at)) {
+            Some(row) => row.push(index),
+            None => alone.push(index),
+        }
+    }
+    let mut small = Vec::new();
+    gather(alone, &mut small);
+    rows.append(&mut small);
+    let mut rows: Vec<(f64, Vec<Segment>)> = rows.into_iter().map(|row| (main_base(&row), row)).collect();
+    rows.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+    rows.into_iter().map(|(_, row)| line(row)).filter(|line| !line.text.is_empty()).collect()
+}
+
+/// Puts segments, sorted downwards, into rows.
+fn gather(segments: Vec<Segment>, rows: &mut Vec<Vec<Segment>>) {
     for segment in segments {
         // The line before the last may be the one that a small raised letter is on.
         let row = rows.iter_mut().rev().take(3).find(|row| is_on(row, &segment));
@@ -41,7 +75,31 @@ pub(super) fn lines(mut segments: Vec<Segment>) -> Vec<Line> {
             None => rows.push(vec![segment]),
         }
     }
-    rows.into_iter().map(line).filter(|line| !line.text.is_empty()).collect()
+}
+
+/// The size of most letters.
+fn usual_size(segments: &[Segment]) -> f64 {
+    let mut sizes: Vec<(f64, usize)> =
+        segments.iter().map(|segment| (segment.size, segment.letters.len())).collect();
+    sizes.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+    let half = sizes.iter().map(|(_, letters)| letters).sum::<usize>() / 2;
+    let mut count = 0;
+    let usual = sizes.iter().find(|(_, letters)| {
+        count += letters;
+        count > half
+    });
+    usual.map_or(0.0, |(size, _)| *size)
+}
+
+/// The base of the largest letters of a row.
+fn main_base(row: &[Segment]) -> f64 {
+    row.iter().max_by(|a, b| a.size.total_cmp(&b.size)).map_or(0.0, |main| main.base)
+}
+
+/// How far a segment is from the nearest of a row, along the line.
+fn distance(row: &[Segment], segment: &Segment) -> f64 {
+    let gap = |other: &Segment| (segment.start - other.end).max(other.start - segment.end).max(0.0);
+    row.iter().map(gap).fold(f64::MAX, f64::min)
 }
 
 /// Whether a segment is on the line of others.
