@@ -39,8 +39,8 @@ pub(crate) fn test(project: &Project, arguments: &[&str]) -> Result {
         tests.args(["--numprocesses=2", "--dist=loadfile"]);
     }
     // As the Rust tests do.
-    if let Ok(times) = env::var("NEXTEST_RETRIES") {
-        tests.args(["--reruns", &times]);
+    if env::var("NEXTEST_PROFILE").is_ok_and(|profile| profile == "ci") {
+        tests.args(["--reruns", "1"]);
     }
     run(&mut tests)
 }
