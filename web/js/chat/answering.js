@@ -26,6 +26,7 @@ export async function runTurn(thread, item, question, answer, onstarted = () => 
   keepInOutbox(item);
   const abort = new AbortController();
   const run = { entry: answer, abort, isStopped: false, runId: null, item };
+  thread.turns += 1;
   thread.running.set(run);
   const sent = question ?? answer;
   batch(() => {
@@ -136,6 +137,7 @@ export async function followAnswer(thread, entry) {
   live.runId.set(run.runId);
   batch(() => {
     entry.live.set(live);
+    thread.turns += 1;
     thread.running.set(run);
   });
   conversationWriting(thread.id.peek(), true);

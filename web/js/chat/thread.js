@@ -45,6 +45,8 @@ export function newThread(id = null) {
     isLooking: false,
     /** Whether something may have been said elsewhere since the last look. */
     isLookDue: false,
+    /** How many turns began here. */
+    turns: 0,
   };
 }
 
@@ -189,7 +191,7 @@ function canLook(thread) {
 }
 
 async function look(thread) {
-  const { epoch } = thread;
+  const { epoch, turns } = thread;
   let page;
   let conversation;
   try {
@@ -202,7 +204,8 @@ async function look(thread) {
     return;
   }
   if (epoch !== thread.epoch) return;
-  if (thread.running.peek()) {
+  if (turns !== thread.turns) {
+    // What was read may be older than what is shown.
     thread.isLookDue = true;
     return;
   }

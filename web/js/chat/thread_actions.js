@@ -10,7 +10,7 @@ import { runTurn, giveUpTurn, stopRun } from "./answering.js";
 import { samplingOf } from "./conversation_settings.js";
 import { freshClientId, outboxItems, removeFromOutbox } from "./outbox.js";
 import { quotedFile } from "./quoted_file.js";
-import { appendEntries, lastEntry, leafThrough, loadThread, refreshConversation, storedMessages, threadEntries, threadEntry, truncateAt } from "./thread.js";
+import { appendEntries, lastEntry, leafThrough, loadThread, lookIfDue, refreshConversation, storedMessages, threadEntries, threadEntry, truncateAt } from "./thread.js";
 import { turnFields } from "./turn_settings.js";
 
 /** The beginning of a text, in one line. */
@@ -128,6 +128,7 @@ export function threadActions(thread, settings, { fill, onstarted, goToLeaf, atE
       if (item.kind === "message") {
         truncateAt(thread, question);
         fill(...writtenAgain(item.body.content));
+        lookIfDue(thread);
         return;
       }
       if (item.kind === "edit") fill(...writtenAgain(item.body.content));
