@@ -112,6 +112,12 @@ pub(crate) async fn eval(arguments: EvalArguments) -> Result<()> {
     // First: what is wrong with it is not told after hours of reading.
     let before = arguments.compare.as_deref().map(|path| EarlierRun::read(path, &dataset)).transpose()?;
     let before = before.unwrap_or_default();
+    if let Some(mode) = arguments.mode
+        && !before.is_empty()
+        && !before.iter().any(|before| before.mode.is_none_or(|other| other == mode))
+    {
+        return Err(Error::invalid(format!("the earlier run has no `{mode}.trec` to compare with")));
+    }
     let scratch = Scratch::new()?;
     let is_own = arguments.database.as_ref().is_none_or(|url| url.is_empty());
     let config = Config {
@@ -209,6 +215,9 @@ async fn measure(
     } else {
         print(&name, dataset, &corpus, &runs);
         print_comparisons(&comparisons);
+        for run in before.iter().filter(|run| comparisons.iter().all(|one| one.with != run.name)) {
+            say(&format!("{} is of a mode that was not measured", run.name));
+        }
     }
     Ok(())
 }
