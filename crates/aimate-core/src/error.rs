@@ -118,6 +118,8 @@ pub enum ErrorReason {
     BudgetExceeded,
     /// A user, or a whole tenant, keeps as much as they may.
     QuotaExceeded,
+    /// The `client_id` was used for another turn.
+    ClientIdUsed,
 }
 
 /// What a model server says of a prompt that does not fit, in its own tokens.

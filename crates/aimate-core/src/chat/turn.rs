@@ -94,6 +94,10 @@ pub struct Turn {
     ///
     /// [`Runs::with_request`]: crate::engine::Runs::with_request
     pub request: Option<Value>,
+    /// What tells the turn from another one of its `client_id` in place of what was found for it
+    /// and may be found otherwise when it is sent again: `passages`, `tool_servers` and `request`.
+    /// Default: these.
+    pub identity: Option<Value>,
     /// Whether a conversation that the turn starts is hidden: found by its id alone, and in
     /// no list, count or search. Default: false. A turn in a conversation leaves it as it is.
     pub hidden: bool,
@@ -155,6 +159,7 @@ impl Turn {
             client_id: None,
             retry: false,
             request: None,
+            identity: None,
             hidden: false,
             truncation: Truncation::Auto,
             own_prompts_only: false,
@@ -456,6 +461,13 @@ mod tests {
         assert_ne!(Turn::new("a").hash(), Turn::new("b").hash());
         assert_ne!(Turn::new("a").hash(), Turn::new("a").model("m").hash());
         assert_eq!(Turn::new("a").client_id("1").hash(), Turn::new("a").client_id("2").hash());
+        let found = |request: &str, identity: Option<&str>| {
+            let (request, identity) = (Some(request.into()), identity.map(Into::into));
+            Turn { request, identity, ..Turn::new("a") }.hash()
+        };
+        assert_eq!(found("x", Some("i")), found("y", Some("i")));
+        assert_ne!(found("x", Some("i")), found("x", Some("j")));
+        assert_ne!(found("x", None), found("y", None));
     }
 
     #[test]

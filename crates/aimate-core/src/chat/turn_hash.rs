@@ -19,6 +19,8 @@ impl Turn {
     pub(crate) fn hash(&self) -> Vec<u8> {
         let default = Self::of(TurnInput::Messages(Vec::new()));
         let mut hash = TurnHash(PartsHash::new(HASH_VERSION));
+        // What was found for it may be found otherwise when it is sent again.
+        let found = if self.identity.is_some() { &default } else { self };
         hash.field("conversation", &self.conversation, &default.conversation);
         hash.field("workspace", &self.workspace, &default.workspace);
         hash.field("system_prompt", &self.system_prompt, &default.system_prompt);
@@ -27,8 +29,8 @@ impl Turn {
         hash.field("model", &self.model, &default.model);
         hash.field("knowledge", &self.knowledge, &default.knowledge);
         hash.field("retrievers", &self.retrievers, &default.retrievers);
-        hash.field("passages", &self.passages, &default.passages);
-        let chunks: Vec<_> = self
+        hash.field("passages", &found.passages, &default.passages);
+        let chunks: Vec<_> = found
             .passages
             .iter()
             .map(|passage| passage.chunk.map(|chunk| (chunk.document_id, chunk.chunk_id, chunk.start)))
@@ -47,7 +49,7 @@ impl Turn {
         hash.field("on_disconnect", &self.on_disconnect, &default.on_disconnect);
         hash.field("new_conversation", &self.new_conversation, &default.new_conversation);
         hash.field("tags", &self.tags, &default.tags);
-        hash.field("request", &self.request, &default.request);
+        hash.field("request", &found.request, &default.request);
         hash.field("hidden", &self.hidden, &default.hidden);
         hash.field("truncation", &self.truncation, &default.truncation);
         hash.field("own_prompts_only", &self.own_prompts_only, &default.own_prompts_only);
@@ -58,9 +60,10 @@ impl Turn {
                 .map(|(name, tools)| (name.to_owned(), tools.into_iter().map(str::to_owned).collect()))
                 .collect()
         };
-        hash.field("tool_servers", &servers(self), &servers(&default));
+        hash.field("tool_servers", &servers(found), &servers(&default));
         hash.field("on_approval", &self.on_approval, &default.on_approval);
         hash.field("decided", &self.decided, &default.decided);
+        hash.field("identity", &self.identity, &default.identity);
         hash.0.finish().to_vec()
     }
 }

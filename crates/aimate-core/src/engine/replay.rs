@@ -2,7 +2,7 @@
 
 use super::{Answer, Engine};
 use crate::chat::Turn;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorReason, Result};
 use crate::id::RunId;
 use crate::run::{Run, RunStatus};
 use crate::scope::Scope;
@@ -67,5 +67,6 @@ fn same(run: &Run, hash: Option<&[u8]>) -> Result<()> {
     if run.client_hash.as_deref() == hash {
         return Ok(());
     }
-    Err(Error::conflict("this `client_id` was used for another turn; use a new one for a new turn"))
+    let why = "this `client_id` was used for another turn; use a new one for a new turn";
+    Err(Error::conflict(why).with_reason(ErrorReason::ClientIdUsed))
 }

@@ -372,8 +372,8 @@ async fn stored_prompt_is_filled_in() {
 
 #[tokio::test]
 async fn response_that_is_sent_again_is_made_once() {
-    let fails = vec![Step::Fail(aimate_core::Error::new(ErrorKind::Upstream, "the model server fell over"))];
-    let bench = bench([answer("one"), fails, answer("two")]).await;
+    let fails = vec![say("tw"), Step::Fail(Error::new(ErrorKind::Upstream, "the model server fell over"))];
+    let bench = bench([answer("one"), fails, answer("two"), answer("three")]).await;
     let send = async |key: &str, body: Value| {
         let mut request = request(Method::POST, "/v1/responses", Some(body));
         request.headers_mut().insert("idempotency-key", key.parse().unwrap());
@@ -391,5 +391,14 @@ async fn response_that_is_sent_again_is_made_once() {
     let read = bench.get(&format!("/v1/responses/{}", retried["id"].as_str().unwrap())).await.json();
     assert_eq!(output_text(&read), "two");
     send("a", background).await.openai_error(400, "conflict");
-    assert_eq!(bench.provider.requests().len(), 3);
+    // One that was deleted is not told again.
+    bench.delete(&format!("/v1/responses/{}", retried["id"].as_str().unwrap())).await;
+    let conversation = bench.post("/v1/conversations", json!({})).await.json()["id"].clone();
+    let within = with(ask("Last"), json!({"conversation": conversation}));
+    let last = send("c", within.clone()).await.json();
+    bench.delete(&format!("/v1/responses/{}", last["id"].as_str().unwrap())).await;
+    send("c", within).await.openai_error(404, "not_found");
+    send("", ask("x")).await.openai_error(400, "invalid");
+    let error = send(&"k".repeat(300), ask("x")).await.openai_error(400, "invalid");
+    assert_eq!(error["param"], "Idempotency-Key");
 }

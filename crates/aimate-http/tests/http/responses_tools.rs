@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use aimate_core::Error;
 use aimate_core::message::ToolCall;
 use aimate_core::provider::{ProviderEvent, ToolChoice};
 use aimate_core::testing::{ScriptedProvider, ScriptedToolServer, Step, answer};
 use aimate_core::tool::{Tool, ToolAccess, ToolPolicy, WebHit, WebSearch};
+use aimate_core::{Error, ErrorKind};
 use aimate_http::Options;
 use async_trait::async_trait;
 use http::Method;
@@ -265,6 +265,40 @@ async fn approval_that_is_sent_again_makes_its_call_once() {
     assert_eq!(replies[0].json()["id"], replies[1].json()["id"], "{replies:?}");
     assert_eq!(output_text(&replies[1].json()), "ok");
     assert_eq!(tools.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn approval_that_comes_with_its_request_makes_its_call_once_though_the_answer_fails() {
+    let fails = vec![Step::Fail(Error::new(ErrorKind::Upstream, "the model server fell over"))];
+    let (bench, tools) = bench([calls("c1", "shop__add", json!({})), fails, answer("twice")]).await;
+    let first = bench.respond(with(ask("Add"), with(shop(json!({})), json!({"store": false})))).await;
+    let asked = &first["output"][1];
+    let given = json!({"type": "mcp_approval_response", "approval_request_id": asked["id"], "approve": true});
+    let send = || {
+        let input = json!([{"role": "user", "content": "Add"}, asked, given]);
+        let mut request = request(Method::POST, "/v1/responses", Some(with(ask(input), shop(json!({})))));
+        request.headers_mut().insert("idempotency-key", "k".parse().unwrap());
+        bench.ask(request)
+    };
+    assert_eq!(send().await.status, 502);
+    assert_eq!(send().await.json()["status"], "failed");
+    assert_eq!(tools.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn response_of_a_conversation_with_tools_is_sent_again() {
+    let (bench, _) = bench([answer("one"), answer("two")]).await;
+    registered(&bench).await;
+    let conversation = bench.post("/v1/conversations", json!({})).await.json()["id"].clone();
+    let send = || {
+        let within = with(ask("a"), with(calc(), json!({"conversation": conversation, "stream": true})));
+        let mut request = request(Method::POST, "/v1/responses", Some(within));
+        request.headers_mut().insert("idempotency-key", "k".parse().unwrap());
+        bench.ask(request)
+    };
+    let first = send().await;
+    assert!(first.body.contains("response.mcp_list_tools.completed"), "{}", first.body);
+    assert_eq!(send().await.body, first.body);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use aimate_core::message::{MessageRole, text_of};
 use aimate_core::run::Run;
 use aimate_core::tool::{OfferedServer, WEB_SEARCH};
 use aimate_core::{ConversationId, Error, ErrorKind, ErrorReason, MessageId, PageRequest, Scope};
+use serde_json::Value;
 
 use super::approval::{self, Approval};
 use super::echo::Echo;
@@ -24,6 +25,9 @@ use crate::app::App;
 use crate::error::{Failure, Result};
 use crate::openai::wire_id;
 
+/// The header with the caller's own id of a response.
+const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+
 /// A request that is ready to be answered.
 pub(super) struct Asked {
     pub(super) parsed: ParsedResponse,
@@ -37,8 +41,8 @@ pub(super) struct Asked {
     pub(super) servers: Vec<OfferedServer>,
     /// What they follow.
     pub(super) follows: Option<Followed>,
-    /// The caller's own id of the response.
-    pub(super) client_id: Option<String>,
+    /// The caller's own id of the response, and what tells it from another one of that id.
+    pub(super) client_id: Option<(String, Value)>,
 }
 
 /// What a response follows.
@@ -88,6 +92,11 @@ impl Asked {
         }
         let (passages, servers) = (Vec::new(), Vec::new());
         Ok(Self { parsed, messages, passages, approvals, servers, follows, client_id: None })
+    }
+
+    /// Has the response made once under the caller's own id.
+    pub(super) fn once(&mut self, client_id: Option<String>) {
+        self.client_id = client_id.map(|id| (id, self.parsed.echo.stored()));
     }
 
     /// Asks tool servers for their tools, and looks for passages, if that is asked for; says in the
@@ -199,7 +208,7 @@ impl Asked {
         turn.request = Some(parsed.echo.stored());
         // Clients send again what failed. A call that was decided of may have been made all the same.
         turn.retry = client_id.is_some() && !has_decided;
-        turn.client_id = client_id;
+        (turn.client_id, turn.identity) = client_id.unzip();
         Ok(turn)
     }
 }
@@ -275,6 +284,11 @@ pub(super) async fn stored_run(app: &App, scope: &Scope, id: &str) -> Result<(Ru
 /// What went wrong when a turn was begun, in OpenAI's terms.
 pub(super) fn refused(error: Error, follows: Option<Followed>) -> Failure {
     match (error.kind(), follows) {
+        (ErrorKind::Conflict, _) if error.reason() == Some(ErrorReason::ClientIdUsed) => {
+            let why =
+                "this `Idempotency-Key` was used for another request; send a new one with a new request";
+            Failure::from(Error::conflict(why).with_source(error)).of_param(IDEMPOTENCY_KEY)
+        }
         // Else what is followed was deleted meanwhile.
         (ErrorKind::NotFound, _) if error.reason() == Some(ErrorReason::UnknownModel) => {
             Failure::from(error).coded("model_not_found").of_param("model")
@@ -291,6 +305,9 @@ pub(super) fn refused(error: Error, follows: Option<Followed>) -> Failure {
 fn renamed(error: Error) -> Error {
     let Some(field) = error.fields().first() else { return error };
     let path = &field.path;
+    if path == "client_id" {
+        return Error::field(IDEMPOTENCY_KEY, field.message.clone()).with_source(error);
+    }
     // Which item it is, is not known any more: what says nothing is no message, and a prompt is one.
     if !path.starts_with("messages") && !path.starts_with("content") {
         return error;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aimate_core::chat::event::ChatEvent;
+use aimate_core::run::Run;
 use aimate_core::{Answer, Error, RunId, Scope};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -14,7 +15,7 @@ use super::ask::{Asked, found, refused, stored_run};
 use super::body::{StoredBody, stored_response};
 use super::echo::Echo;
 use super::frame::{Frames, Framing};
-use super::object::{Head, Outcome, State as ResponseState};
+use super::object::{Head, Outcome, PREFIX, State as ResponseState};
 use super::query::{InputItemQuery, RetrieveQuery};
 use super::request::ResponseBody;
 use super::schema::{DeletedResponse, InputTokens, ResponseEventSchema, ResponseSchema};
@@ -26,6 +27,7 @@ use crate::message::client_id;
 use crate::openai::cursor_list::CursorList;
 use crate::openai::item::Item;
 use crate::openai::item_walk::ItemWalk;
+use crate::openai::wire_id;
 use crate::path::Path;
 use crate::scope::Caller;
 use crate::sse;
@@ -47,7 +49,7 @@ pub(crate) async fn create(
     // First: what a request brings along may be work by itself.
     let seat = app.seat(&scope)?;
     let mut asked = Asked::read(&app, &scope, body).await?;
-    asked.client_id = client_id(&headers, None)?;
+    asked.once(client_id(&headers, None)?);
     asked.search(&app, &scope).await?;
     // What is added to a conversation is stored, whether or not the response can be read again.
     let is_run = asked.parsed.is_stored() || asked.parsed.conversation.is_some();
@@ -64,26 +66,34 @@ pub(super) async fn begin(app: &App, scope: &Scope, asked: Asked) -> Result<(Ans
 
 async fn stored(app: &App, scope: &Scope, asked: Asked, seat: Seat) -> Result<Response> {
     let is_streamed = asked.parsed.is_streamed;
+    let may_be_there = asked.client_id.is_some() && asked.parsed.is_stored();
+    // A call that was decided of may have been made: the same request sent again must find the run.
+    let is_kept = !asked.approvals.is_empty();
     let (mut answer, echo) = begin(app, scope, asked).await?;
     let (run, is_background) = (answer.run_id(), echo.is_background());
+    if may_be_there {
+        let (run, echo) = stored_run(app, scope, &wire_id::write(PREFIX, run.0)).await?;
+        if run.status.is_final() {
+            return match is_streamed {
+                true => told(app, scope, &run, echo, None, seat).await,
+                false => Ok(Json(stored_response(app, scope, &run, echo).await?).into_response()),
+            };
+        }
+    }
     if is_streamed {
         let mut body = StoredBody::new(app, scope, answer, echo, Frames::new(Framing::Sse, None));
         if !is_background && let Err(failure) = body.begun().await {
-            return Err(not_kept(app, scope, run, failure).await);
+            return Err(if is_kept { failure } else { not_kept(app, scope, run, failure).await });
         }
         return Ok(sse::response(app, body, seat));
     }
     if is_background {
         let run = app.engine.runs(scope).get(run).await?;
-        if run.status.is_final() {
-            // It was asked for before.
-            return Ok(Json(stored_response(app, scope, &run, echo).await?).into_response());
-        }
         let head = Head::of_run(&run, echo);
         return Ok(Json(head.response(&Outcome::begun(ResponseState::Queued))).into_response());
     }
     if let Err(error) = answer.finished_or_waiting().await {
-        return Err(not_kept(app, scope, run, error.into()).await);
+        return Err(if is_kept { error.into() } else { not_kept(app, scope, run, error.into()).await });
     }
     let run = app.engine.runs(scope).get(run).await?;
     Ok(Json(stored_response(app, scope, &run, echo).await?).into_response())
@@ -124,13 +134,24 @@ pub(crate) async fn retrieve(
     echo.include.extend(query.include);
     if query.stream {
         let seat = app.seat(&scope)?;
-        let found = found(&app, &scope, &run, &echo).await?;
-        let answer = app.engine.runs(&scope).attach(run.id, 0).await?;
-        let frames = Frames::new(Framing::Sse, query.starting_after);
-        let body = StoredBody::new(&app, &scope, answer, echo, frames).with_found(found);
-        return Ok(sse::response(&app, body, seat));
+        return told(&app, &scope, &run, echo, query.starting_after, seat).await;
     }
     Ok(Json(stored_response(&app, &scope, &run, echo).await?).into_response())
+}
+
+/// The events of a response that is there, those after a number.
+async fn told(
+    app: &App,
+    scope: &Scope,
+    run: &Run,
+    echo: Echo,
+    after: Option<u64>,
+    seat: Seat,
+) -> Result<Response> {
+    let found = found(app, scope, run, &echo).await?;
+    let answer = app.engine.runs(scope).attach(run.id, 0).await?;
+    let body = StoredBody::new(app, scope, answer, echo, Frames::new(Framing::Sse, after));
+    Ok(sse::response(app, body.with_found(found), seat))
 }
 
 /// Deletes a response. Responses that follow it stay.
