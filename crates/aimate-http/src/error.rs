@@ -79,6 +79,23 @@ impl Failure {
         Self { is_crowded: true, ..Self::from(error) }
     }
 
+    /// The failure of a handler that panicked.
+    pub(crate) fn unexpected() -> Self {
+        Error::internal("the server failed unexpectedly; see its log for details").into()
+    }
+
+    /// Tells the log, which alone has the cause: it may hold internals. `what` failed; of a request
+    /// by itself, the middleware tells more.
+    pub(crate) fn log(&self, what: &str) {
+        let (error, code) = (&self.error, self.error.kind().as_str());
+        // Who finds no room comes in crowds, and must not fill the log too.
+        if self.status().is_server_error() && !self.is_crowded() {
+            tracing::error!(code, cause = ?error, "{what} failed");
+        } else {
+            tracing::debug!(code, cause = ?error, "{what} was refused");
+        }
+    }
+
     /// Whether it is one of a crowd.
     pub(crate) fn is_crowded(&self) -> bool {
         self.is_crowded || self.closes

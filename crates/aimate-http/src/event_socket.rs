@@ -3,33 +3,46 @@
 
 mod request;
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, VecDeque};
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use aimate_core::chat::event::ChatEvent;
 use aimate_core::engine::{Edited, NumberedEvents};
+use aimate_core::rate_limit::RequestClass;
 use aimate_core::{Answer, Error, RunId, Scope};
 use axum::extract::State;
 use axum::extract::ws::close_code;
 use axum::response::Response;
 use bytes::{BufMut as _, Bytes, BytesMut};
-use futures_util::stream::{self, BoxStream, SelectAll, StreamExt as _};
+use futures_util::FutureExt as _;
+use futures_util::future;
+use futures_util::stream::{self, BoxStream, FuturesUnordered, SelectAll, StreamExt as _};
 use http::HeaderMap;
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::time::sleep_until;
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::app::{App, Seat};
 use crate::error::{Failure, Result};
 use crate::metrics::OpenStream;
-use crate::web_socket::{ClientMessage, End, OpenSocket, Upgrade};
+use crate::web_socket::{self, Asker, ClientMessage, End, OpenSocket, Upgrade};
 use crate::work;
-use request::{Command, SocketRequest};
+use request::{Command, SocketRequest, Unread};
 
-/// Requests under way on a connection before the client waits with the next one.
+/// Requests under way on a connection, and replies that are not sent, before the client waits with
+/// the next one.
 const MAX_AT_ONCE: usize = 256;
+/// How long what is told may go on once a connection is old enough to end.
+const CLOSES_WITHIN: Duration = Duration::from_secs(60);
+/// The same once the server is about to end.
+const ENDS_WITHIN: Duration = Duration::from_secs(1);
 
 /// Opens a `WebSocket` for turns and the events of any number of runs. Each message is a request
 /// with an `id` of the client's; one message is its reply, with the status and the body that the
@@ -39,111 +52,160 @@ const MAX_AT_ONCE: usize = 256;
         (status = 426, description = "It is no WebSocket")))]
 pub(crate) async fn connect(State(app): State<App>, upgrade: Upgrade) -> Result<Response> {
     let else_do = "use `POST /api/v1/messages` and `GET /api/v1/runs/{id}/events`";
-    upgrade.open(app, else_do, |connection| async {
-        let (requests, listened) = (SelectAll::new(), Arc::default());
-        EventSocket { connection, requests, listened, is_closing: false }.serve().await;
-    })
+    upgrade.open(app, else_do, |connection| EventSocket::new(connection).serve())
 }
 
 struct EventSocket {
     connection: OpenSocket,
-    /// What the requests under way have to say.
-    requests: SelectAll<BoxStream<'static, Bytes>>,
+    /// Requests under way. Each goes on by itself: one that has a place in work gives it back
+    /// whether or not the client reads, and what is changed is changed though the client is gone.
+    requests: FuturesUnordered<JoinHandle<Answered>>,
+    /// What is to be sent before any event.
+    replies: VecDeque<Bytes>,
+    /// The events of the runs that are listened to.
+    listeners: SelectAll<BoxStream<'static, Bytes>>,
     listened: Arc<Listened>,
-    /// Whether nothing new is taken any more.
-    is_closing: bool,
+    /// By when it ends at the latest; nothing new is begun once there is such a moment.
+    ends_by: Option<Instant>,
+    /// Whether the server is about to end.
+    is_last_second: bool,
 }
 
+/// The reply to a request, and the events that follow it.
+type Answered = (Bytes, Option<BoxStream<'static, Bytes>>);
+
 impl EventSocket {
+    fn new(connection: OpenSocket) -> Self {
+        Self {
+            connection,
+            requests: FuturesUnordered::new(),
+            replies: VecDeque::new(),
+            listeners: SelectAll::new(),
+            listened: Arc::default(),
+            ends_by: None,
+            is_last_second: false,
+        }
+    }
+
     async fn serve(mut self) {
         let end = loop {
-            match self.step().await {
-                Ok(()) if self.is_closing && self.requests.is_empty() => {
-                    break End::Close(close_code::NORMAL);
-                }
-                Ok(()) => {}
-                Err(end) => break end,
+            if self.is_done() {
+                break End::Close(close_code::AWAY);
+            }
+            if let Err(end) = self.step().await {
+                break end;
             }
         };
+        let Self { mut connection, requests, listeners, .. } = self;
+        // Before anything is told: who does not read keeps nothing meanwhile.
+        drop((requests, listeners));
         let code = match end {
             End::Gone => return,
             End::Close(code) => code,
             End::Refused(failure, code) => {
                 // Whoever is gone hears nothing of it.
-                let _ = self.connection.send(refusal(None, &failure)).await;
+                let _ = connection.send(refusal(None, &failure)).await;
                 code
             }
         };
-        self.connection.close(code).await;
+        connection.close(code).await;
+    }
+
+    /// Whether it is to end, and has nothing more to say, or no time left for it.
+    fn is_done(&self) -> bool {
+        let Some(by) = self.ends_by else { return false };
+        let is_idle = self.requests.is_empty() && self.replies.is_empty() && self.listeners.is_empty();
+        is_idle || Instant::now() >= by
+    }
+
+    fn end_within(&mut self, time: Duration) {
+        let by = Instant::now() + time;
+        self.ends_by = Some(self.ends_by.map_or(by, |before| before.min(by)));
     }
 
     /// Does what is next.
     async fn step(&mut self) -> Result<(), End> {
-        let app = self.connection.app.clone();
-        let ends = self.connection.ends;
-        let is_open = !self.is_closing;
-        let takes = is_open && self.requests.len() < MAX_AT_ONCE;
+        if let Some(reply) = self.replies.pop_front() {
+            return self.send(reply).await;
+        }
+        let app = self.connection.asker.app.clone();
+        let old_at = self.connection.ends;
+        let ends_by = self.ends_by;
+        let takes = self.requests.len() + self.replies.len() < MAX_AT_ONCE;
         let OpenSocket { look, socket, .. } = &mut self.connection;
         // In no order: a stream that never pauses must not keep a client from cancelling it.
         tokio::select! {
-            () = app.sockets.closing(), if is_open => self.is_closing = true,
-            () = sleep_until(ends), if is_open => {
-                let error = Error::invalid("the connection is an hour old, the most; open another one");
-                self.connection.send(refusal(None, &error.into())).await?;
-                self.is_closing = true;
+            () = app.sockets.closing(), if !self.is_last_second => {
+                self.is_last_second = true;
+                self.end_within(ENDS_WITHIN);
             }
+            () = sleep_until(old_at), if ends_by.is_none() => {
+                let error = Error::invalid("the connection is an hour old, the most; open another one");
+                self.replies.push_back(refusal(None, &error.into()));
+                self.end_within(CLOSES_WITHIN);
+            }
+            () = sleep_until(ends_by.unwrap_or(old_at)), if ends_by.is_some() => {}
             _ = look.tick() => {
-                self.is_closing |= app.engine.is_draining();
+                if app.engine.is_draining() && ends_by.is_none() {
+                    self.end_within(CLOSES_WITHIN);
+                }
                 self.connection.check().await?;
             }
-            Some(said) = self.requests.next(), if !self.requests.is_empty() => {
-                self.connection.send(said).await?;
+            Some(done) = self.requests.next(), if !self.requests.is_empty() => {
+                take_in(done, &mut self.replies, &mut self.listeners);
             }
+            Some(said) = self.listeners.next(), if !self.listeners.is_empty() => self.send(said).await?,
             received = socket.recv(), if takes => {
                 if let Some(message) = self.connection.taken(received)? {
-                    self.take(message);
+                    self.begin(message);
                 }
             }
         }
         Ok(())
     }
 
-    /// Begins what a message asks for.
-    fn take(&mut self, message: ClientMessage) {
-        let OpenSocket { app, audit, .. } = &self.connection;
-        let request =
-            Request { app: app.clone(), listened: self.listened.clone(), headers: HeaderMap::new() };
-        let (asker, audit) = (self.connection.asker(), audit.clone());
-        let began = async move {
-            let handled = async move {
-                let asked = SocketRequest::read(&message)?;
-                let id = asked.id;
-                let done = async {
-                    request.app.has_room()?;
-                    request.app.begin_work()?;
-                    let scope = asker.caller(asked.what.class()).await?;
-                    // On the heap: it is as large as all that a turn begins with.
-                    Box::pin(request.handle(&scope, asked.what)).await
-                };
-                match done.await {
-                    Ok(done) => Ok((id, done)),
-                    Err(failure) => Err(Unread { id: Some(id), failure }),
-                }
-            };
-            match audit.of(work::handling(handled)).await {
-                Ok((id, Done::Said(status, body))) => one(reply(Some(&id), status, &body)),
-                Ok((id, Done::Listens(run))) => run.told(&id),
-                Err(Unread { id, failure }) => one(refusal(id.as_deref(), &failure)),
+    /// Sends a message. Meanwhile requests come to their end, and it is looked whether who listens
+    /// still may: the client may read slowly, or not at all.
+    async fn send(&mut self, said: Bytes) -> Result<(), End> {
+        let Self { connection, requests, replies, listeners, ends_by, .. } = self;
+        let OpenSocket { look, socket, asker, .. } = connection;
+        let last = ends_by.unwrap_or_else(|| Instant::now() + CLOSES_WITHIN);
+        let mut sending = pin!(web_socket::send(socket, said));
+        loop {
+            tokio::select! {
+                biased;
+                sent = sending.as_mut() => return sent,
+                Some(done) = requests.next(), if !requests.is_empty() => take_in(done, replies, listeners),
+                _ = look.tick() => asker.check().await?,
+                () = sleep_until(last), if ends_by.is_some() => return Err(End::Close(close_code::AWAY)),
             }
+        }
+    }
+
+    /// Begins what a message asks for.
+    #[expect(clippy::disallowed_methods, reason = "it ends with the request, which has a deadline")]
+    fn begin(&mut self, message: ClientMessage) {
+        let OpenSocket { asker, audit, .. } = &self.connection;
+        let request = Request {
+            asker: asker.clone(),
+            listened: self.listened.clone(),
+            takes_turns: self.ends_by.is_none(),
         };
-        self.requests.push(stream::once(began).flatten().boxed());
+        let answer = audit.clone().of(work::handling(request.answer(message)));
+        self.requests.push(tokio::spawn(answer.instrument(tracing::Span::current())));
     }
 }
 
-/// A request that was not done.
-struct Unread {
-    id: Option<String>,
-    failure: Failure,
+/// Takes what a request came to.
+fn take_in(
+    done: std::result::Result<Answered, JoinError>,
+    replies: &mut VecDeque<Bytes>,
+    listeners: &mut SelectAll<BoxStream<'static, Bytes>>,
+) {
+    // One that was given up, with all others, is answered to nobody.
+    let Ok((reply, events)) = done else { return };
+    replies.push_back(reply);
+    listeners.extend(events);
 }
 
 /// What a request came to.
@@ -156,38 +218,77 @@ enum Done {
 
 /// What a request is done with.
 struct Request {
-    app: App,
+    asker: Asker,
     listened: Arc<Listened>,
-    /// A message has none.
-    headers: HeaderMap,
+    /// Whether the connection is not about to end.
+    takes_turns: bool,
 }
 
 impl Request {
-    async fn handle(&self, scope: &Scope, asked: Command) -> Result<Done> {
-        let Self { app, headers, .. } = self;
+    async fn answer(mut self, message: ClientMessage) -> Answered {
+        let read = match self.asker.app.has_room() {
+            Ok(()) => SocketRequest::read(&message),
+            Err(failure) => Err(Unread { id: None, failure }),
+        };
+        let class = read.as_ref().map_or(RequestClass::Read, |read| read.what.class());
+        // What cannot be read counts too.
+        let known = self.asker.caller(class).await;
+        let (id, done) = match (read, known) {
+            (Err(Unread { id, .. }), Err(failure)) | (Err(Unread { id, failure }), Ok(_)) => {
+                (id, Err(failure))
+            }
+            (Ok(read), Err(failure)) => (Some(read.id), Err(failure)),
+            (Ok(SocketRequest { id, what }), Ok(scope)) => {
+                // On the heap: it is as large as all that a turn begins with.
+                let handled = AssertUnwindSafe(Box::pin(self.handle(&scope, what))).catch_unwind().await;
+                let handled = handled.unwrap_or_else(|_| Err(Failure::unexpected()));
+                (Some(id), handled)
+            }
+        };
+        match done {
+            Ok(Done::Said(status, body)) => (reply(id.as_deref(), status, &body), None),
+            Ok(Done::Listens(run)) => (reply(id.as_deref(), 200, &run.body()), Some(run.events())),
+            Err(failure) => (refusal(id.as_deref(), &failure), None),
+        }
+    }
+
+    async fn handle(&self, scope: &Scope, command: Command) -> Result<Done> {
+        let app = &self.asker.app;
+        app.begin_work()?;
+        if !self.takes_turns && command.begins() {
+            return Err(Error::unavailable("the connection is about to end; open another one").into());
+        }
+        // A message has none.
+        let headers = &HeaderMap::new();
         let runs = app.engine.runs(scope);
-        match asked {
+        match command {
             Command::Create { conversation, body } => {
                 let seat = app.seat(scope)?;
                 let turn = body.next(conversation, headers)?.turn;
-                self.listen(app.engine.chat(scope, turn).await?, seat)
+                Ok(self.listen(app.engine.chat(scope, turn).await?, seat))
             }
             Command::Edit { conversation, message, body } => {
                 let seat = app.seat(scope)?;
                 let turn = body.edit(conversation, message, headers)?.turn;
                 match app.engine.edit(scope, turn).await? {
-                    Edited::Question(answer) => self.listen(answer, seat),
+                    Edited::Question(answer) => Ok(self.listen(answer, seat)),
                     Edited::Answer(message) => Ok(said(&*message)),
                 }
             }
             Command::Regenerate { conversation, message, body } => {
                 let seat = app.seat(scope)?;
                 let turn = body.again(conversation, message, headers)?.turn;
-                self.listen(app.engine.chat(scope, turn).await?, seat)
+                Ok(self.listen(app.engine.chat(scope, turn).await?, seat))
             }
             Command::Events { run, after } => {
                 let seat = app.seat(scope)?;
-                self.listen(runs.attach(run, after).await?, seat)
+                let answer = runs.attach(run, after).await?;
+                if self.listened.has(run) {
+                    // Each event would come twice.
+                    let why = format!("this connection listens to the run `{run}` already");
+                    return Err(Error::conflict(why).into());
+                }
+                Ok(self.listen(answer, seat))
             }
             Command::Leave { run } => {
                 self.listened.leave(run)?;
@@ -202,14 +303,25 @@ impl Request {
         }
     }
 
-    /// Listens to a run, if the connection does not yet.
-    fn listen(&self, answer: Answer, seat: Seat) -> Result<Done> {
-        let run = answer.run_id();
-        let place = self.listened.join(run)?;
-        let stream = self.app.metrics.open_stream();
-        let listener = Listener { app: self.app.clone(), answer, place, _held: (stream, seat) };
-        Ok(Done::Listens(Box::new(listener)))
+    /// Listens to a run; a connection that listens to it already goes on as before.
+    fn listen(&self, answer: Answer, seat: Seat) -> Done {
+        let app = &self.asker.app;
+        match self.listened.join(answer.run_id()) {
+            Some(place) => {
+                let held = (app.metrics.open_stream(), seat);
+                Done::Listens(Box::new(Listener { app: app.clone(), answer, place, _held: held }))
+            }
+            None => Done::Said(200, ids_of(&answer)),
+        }
     }
+}
+
+fn ids_of(answer: &Answer) -> Value {
+    json!({
+        "run_id": answer.run_id(),
+        "conversation_id": answer.conversation_id(),
+        "message_id": answer.message_id(),
+    })
 }
 
 /// The runs that a connection listens to.
@@ -217,30 +329,33 @@ impl Request {
 struct Listened(Mutex<HashMap<RunId, CancellationToken>>);
 
 impl Listened {
-    /// Another run.
-    ///
-    /// # Errors
-    /// `Conflict` if the connection listens to it already: each event would come twice.
-    fn join(self: &Arc<Self>, run: RunId) -> Result<Place> {
-        let mut runs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match runs.entry(run) {
-            Entry::Occupied(_) => {
-                Err(Error::conflict(format!("this connection listens to the run `{run}` already")).into())
-            }
+    fn runs(&self) -> MutexGuard<'_, HashMap<RunId, CancellationToken>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has(&self, run: RunId) -> bool {
+        self.runs().contains_key(&run)
+    }
+
+    /// Another run; `None` if the connection listens to it already.
+    fn join(self: &Arc<Self>, run: RunId) -> Option<Place> {
+        match self.runs().entry(run) {
+            Entry::Occupied(_) => None,
             Entry::Vacant(place) => {
                 let left = place.insert(CancellationToken::new()).clone();
-                Ok(Place { listened: self.clone(), run, left })
+                Some(Place { listened: self.clone(), run, left })
             }
         }
     }
 
-    /// One less, if the connection listens to it.
+    /// One less: what is not sent of it is not sent any more.
+    ///
+    /// # Errors
+    /// `NotFound` if the connection does not listen to it.
     fn leave(&self, run: RunId) -> Result<()> {
-        let runs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = runs.get(&run);
-        let left = left
-            .ok_or_else(|| Error::not_found(format!("this connection does not listen to the run `{run}`")))?;
-        left.cancel();
+        let left = self.runs().remove(&run);
+        let why = || Error::not_found(format!("this connection does not listen to the run `{run}`"));
+        left.ok_or_else(why)?.cancel();
         Ok(())
     }
 }
@@ -254,7 +369,10 @@ struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.listened.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.run);
+        // Who has left it may listen again, in another place.
+        if !self.left.is_cancelled() {
+            self.listened.runs().remove(&self.run);
+        }
     }
 }
 
@@ -268,14 +386,14 @@ struct Listener {
 }
 
 impl Listener {
-    /// The reply to the request `id`, and the events after it.
-    fn told(self: Box<Self>, id: &str) -> BoxStream<'static, Bytes> {
-        let body = json!({
-            "run_id": self.answer.run_id(),
-            "conversation_id": self.answer.conversation_id(),
-            "message_id": self.answer.message_id(),
-        });
-        let events = stream::unfold(self, |mut listener| async move {
+    /// What is replied to who asked for it.
+    fn body(&self) -> Value {
+        ids_of(&self.answer)
+    }
+
+    fn events(self: Box<Self>) -> BoxStream<'static, Bytes> {
+        let left = self.place.left.clone();
+        let batches = stream::unfold(self, |mut listener| async move {
             let events = tokio::select! {
                 biased;
                 () = listener.place.left.cancelled() => return None,
@@ -283,7 +401,7 @@ impl Listener {
             };
             Some((stream::iter(listener.messages(events)), listener))
         });
-        stream::iter([reply(Some(id), 200, &body)]).chain(events.flatten()).boxed()
+        batches.flatten().take_while(move |_| future::ready(!left.is_cancelled())).boxed()
     }
 
     fn messages(&self, events: NumberedEvents) -> Vec<Bytes> {
@@ -323,16 +441,13 @@ fn said(body: &impl Serialize) -> Done {
     Done::Said(200, serde_json::to_value(body).unwrap_or_default())
 }
 
-fn one(message: Bytes) -> BoxStream<'static, Bytes> {
-    stream::iter([message]).boxed()
-}
-
 /// What is said to a request; `None` for what is of no request.
 fn reply(id: Option<&str>, status: u16, body: &impl Serialize) -> Bytes {
     json!({"reply_to": id, "status": status, "body": body}).to_string().into()
 }
 
 fn refusal(id: Option<&str>, failure: &Failure) -> Bytes {
+    failure.log("a request of a WebSocket");
     let problem = failure.as_problem();
     reply(id, failure.status().as_u16(), &problem)
 }

@@ -10,7 +10,6 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use aimate_core::Error;
 use aimate_core::audit::AuditOrigin;
 use aimate_core::rate_limit::RateBucket;
 use axum::body::HttpBody as _;
@@ -58,10 +57,7 @@ pub(crate) async fn handle(State(app): State<App>, mut request: Request, next: N
             let handled = let_in(app.clone(), is_service, request, next).instrument(span);
             let handled = AssertUnwindSafe(audit.of(work::handling(handled))).catch_unwind();
             let handled = if is_change { to_its_end(handled).await } else { handled.await.ok() };
-            handled.unwrap_or_else(|| {
-                Failure::from(Error::internal("the server failed unexpectedly; see its log for details"))
-                    .into_response()
-            })
+            handled.unwrap_or_else(|| Failure::unexpected().into_response())
         }
     };
     mount::complete_location(&prefix, &mut response);

@@ -34,6 +34,8 @@ use crate::watched_body;
 const LIFETIME: Duration = Duration::from_secs(60 * 60);
 /// Bytes of a message at most.
 const MAX_MESSAGE: usize = 24 * 1024 * 1024;
+/// Bytes of a connection's buffer for what it reads.
+const READ_BUFFER: usize = 8 * 1024;
 /// How often is looked whether the server is shutting down, and whether who asks still may.
 const LOOK: Duration = Duration::from_secs(1);
 /// Looks between two pings.
@@ -75,7 +77,8 @@ impl Upgrade {
         })?;
         let seat = app.seat(&scope)?;
         let most = max_message(&app);
-        let socket = socket.max_message_size(most).max_frame_size(most);
+        // What is said is small as a rule; each read would clear a buffer of 128 KiB.
+        let socket = socket.max_message_size(most).max_frame_size(most).read_buffer_size(READ_BUFFER);
         let audit = RequestId::audit_origin(&app, &head);
         let span = tracing::Span::current();
         Ok(socket.on_upgrade(move |socket| {
@@ -83,8 +86,8 @@ impl Upgrade {
                 let mut look = interval_at(Instant::now() + LOOK, LOOK);
                 look.set_missed_tick_behavior(MissedTickBehavior::Delay);
                 let ends = Instant::now() + LIFETIME;
-                let connection =
-                    OpenSocket { app: app.clone(), audit, socket, look, ends, head, looks: 0, _seat: seat };
+                let asker = Asker { app: app.clone(), head };
+                let connection = OpenSocket { asker, audit, socket, look, ends, looks: 0, _seat: seat };
                 app.sockets.serve(serve(connection)).await;
             };
             Box::pin(served.instrument(span))
@@ -94,16 +97,14 @@ impl Upgrade {
 
 /// A connection that is open.
 pub(crate) struct OpenSocket {
-    pub(crate) app: App,
+    /// Who opened it.
+    pub(crate) asker: Asker,
     pub(crate) audit: AuditOrigin,
     pub(crate) socket: WebSocket,
     /// When [`OpenSocket::check`] is due.
     pub(crate) look: Interval,
     /// When it has lasted as long as one may.
     pub(crate) ends: Instant,
-    /// The request that opened it: who sent it is asked for anew with each message. It holds the
-    /// connection's place too.
-    head: Parts,
     looks: u32,
     _seat: Seat,
 }
@@ -152,45 +153,31 @@ impl OpenSocket {
             // Nothing can be read behind it.
             Some(Err(error)) => {
                 tracing::debug!(%error, "a WebSocket ends");
-                let most = max_message(&self.app);
+                let most = max_message(&self.asker.app);
                 let why =
                     format!("the message is larger than the maximum of {most} bytes, or none of a WebSocket");
                 return Err(End::refused(Error::too_large(why), close_code::SIZE));
             }
         };
-        match self.app.room_for(text.as_ref().map_or(0, |text| text.len())) {
+        match self.asker.app.room_for(text.as_ref().map_or(0, |text| text.len())) {
             Ok(room) => Ok(Some(ClientMessage { text, _room: room })),
             Err(failure) => Err(End::refused(failure, close_code::AGAIN)),
         }
     }
 
-    /// Ends the connection of who may not listen any more, as a stream of events ends; and keeps
-    /// those open on which nothing is said, which proxies cut off.
+    /// See [`Asker::check`]; and keeps connections open on which nothing is said, which proxies
+    /// cut off.
     pub(crate) async fn check(&mut self) -> Result<(), End> {
         self.looks = self.looks.wrapping_add(1);
         if self.looks.is_multiple_of(PING_EVERY) {
             self.socket.send(Message::Ping(Bytes::new())).await.map_err(|_| End::Gone)?;
         }
-        #[cfg(feature = "accounts")]
-        if let Callers::Accounts(accounts) = &self.app.options.callers
-            && let Some(let_in) = self.head.extensions.get::<PrincipalSlot>().and_then(PrincipalSlot::get)
-            && let Err(error) = watched_body::look(accounts, let_in).await
-        {
-            return Err(End::refused(error, close_code::POLICY));
-        }
-        Ok(())
-    }
-
-    /// What finds out who asks now.
-    pub(crate) fn asker(&self) -> Asker {
-        Asker { app: self.app.clone(), head: self.head.clone() }
+        self.asker.check().await
     }
 
     /// Sends a text.
     pub(crate) async fn send(&mut self, text: Bytes) -> Result<(), End> {
-        // Invariant: what is sent is JSON, which is UTF-8.
-        let text = Utf8Bytes::try_from(text).map_err(|_| End::Gone)?;
-        self.socket.send(Message::Text(text)).await.map_err(|_| End::Gone)
+        send(&mut self.socket, text).await
     }
 
     /// Closes it.
@@ -201,9 +188,19 @@ impl OpenSocket {
     }
 }
 
+/// Sends a text.
+pub(crate) async fn send(socket: &mut WebSocket, text: Bytes) -> Result<(), End> {
+    // Invariant: what is sent is JSON, which is UTF-8.
+    let text = Utf8Bytes::try_from(text).map_err(|_| End::Gone)?;
+    socket.send(Message::Text(text)).await.map_err(|_| End::Gone)
+}
+
 /// Who opened a connection.
+#[derive(Clone)]
 pub(crate) struct Asker {
-    app: App,
+    pub(crate) app: App,
+    /// The request that opened it: who sent it is asked for anew with each message. It holds the
+    /// connection's place too.
     head: Parts,
 }
 
@@ -211,7 +208,7 @@ impl Asker {
     /// Who asks now, in a request that counts for the rate limit of `class`. Who signed in goes on
     /// for as long as their session or token lasts, also when the short-lived credential that they
     /// connected with is over.
-    pub(crate) async fn caller(mut self, class: RequestClass) -> Result<Scope> {
+    pub(crate) async fn caller(&mut self, class: RequestClass) -> Result<Scope> {
         let scope = self.scope().await?;
         self.app.pass(RateBucket::of_user(&scope, class)).await?;
         Ok(scope)
@@ -225,6 +222,19 @@ impl Asker {
             return Ok(watched_body::look(accounts, let_in).await?);
         }
         scope_of(&mut self.head, &self.app).await
+    }
+
+    /// Ends the connection of who may not listen any more, as a stream of events ends.
+    #[cfg_attr(not(feature = "accounts"), allow(clippy::unused_async, reason = "accounts are asked"))]
+    pub(crate) async fn check(&self) -> Result<(), End> {
+        #[cfg(feature = "accounts")]
+        if let Callers::Accounts(accounts) = &self.app.options.callers
+            && let Some(let_in) = self.head.extensions.get::<PrincipalSlot>().and_then(PrincipalSlot::get)
+            && let Err(error) = watched_body::look(accounts, let_in).await
+        {
+            return Err(End::refused(error, close_code::POLICY));
+        }
+        Ok(())
     }
 }
 

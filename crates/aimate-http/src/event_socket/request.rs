@@ -8,8 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::Unread;
-use crate::error::Result;
+use crate::error::{Failure, Result};
 use crate::json;
 use crate::message::turn::TurnBody;
 use crate::web_socket::ClientMessage;
@@ -22,6 +21,13 @@ pub(super) struct SocketRequest {
     /// What its reply names it by.
     pub(super) id: String,
     pub(super) what: Command,
+}
+
+/// A message that is no request.
+pub(super) struct Unread {
+    /// Its id, where that can be read.
+    pub(super) id: Option<String>,
+    pub(super) failure: Failure,
 }
 
 /// What is asked for.
@@ -185,6 +191,14 @@ fn body_of<T: DeserializeOwned>(body: Option<&RawValue>) -> Result<Box<T>> {
 }
 
 impl Command {
+    /// Whether something begins with it that goes on.
+    pub(super) fn begins(&self) -> bool {
+        matches!(
+            self,
+            Self::Create { .. } | Self::Edit { .. } | Self::Regenerate { .. } | Self::Events { .. }
+        )
+    }
+
     /// Which rate limit it counts for: that of the same request over HTTP.
     pub(super) fn class(&self) -> RequestClass {
         match self {

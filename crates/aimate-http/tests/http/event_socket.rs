@@ -123,7 +123,7 @@ async fn run_is_left_and_listened_to_again_but_not_twice() {
     assert_eq!(socket.reply(listen("b")).await["status"], 409);
     let leave = json!({"id": "c", "type": "run.leave", "run_id": run});
     assert_eq!(socket.reply(leave.clone()).await["status"], 204);
-    crate::common::until(async || socket.reply(leave.clone()).await["status"] == 404).await;
+    assert_eq!(socket.reply(leave).await["status"], 404);
     assert_eq!(socket.reply(listen("d")).await["status"], 200);
     assert_eq!(text(&socket.events_of(&run).await), "one two");
 }
@@ -206,15 +206,68 @@ async fn each_run_that_is_listened_to_takes_a_seat() {
 
 #[tokio::test]
 async fn same_turn_sent_twice_is_one_run() {
-    let server = server([answer("one")]).await;
+    let server = server([answer("one"), vec![say("never "), Step::Hang]]).await;
     let mut socket = connect(&server).await;
     let turn = |id: &str| json!({"id": id, "type": "message.create", "body": {"content": "Count", "client_id": "mine"}});
     let run = socket.reply(turn("a")).await["body"]["run_id"].clone();
     socket.events_of(&run).await;
+    let slow = json!({"id": "s", "type": "message.create", "body": {"content": "Slow", "client_id": "slow"}});
+    let begun = socket.reply(slow.clone()).await;
+    let again = socket.reply(slow).await;
+    assert_eq!(
+        (&again["status"], &again["body"]),
+        (&json!(200), &begun["body"]),
+        "it is listened to already"
+    );
     let mut other = connect(&server).await;
     assert_eq!(other.reply(turn("b")).await["body"]["run_id"], run);
     assert_eq!(text(&other.events_of(&run).await), "one");
-    assert_eq!(server.provider.requests().len(), 1);
+    assert_eq!(server.provider.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn cancelling_is_done_though_the_client_is_gone() {
+    for _ in 0..10 {
+        let server = server([vec![say("never "), Step::Hang]]).await;
+        let mut socket = connect(&server).await;
+        let run = socket.reply(create("a", "Hang")).await["body"]["run_id"].clone();
+        socket.send(json!({"id": "b", "type": "run.cancel", "run_id": run})).await;
+        socket.0.close(None).await.unwrap();
+        let path = format!("/api/v1/runs/{}", run.as_str().unwrap());
+        crate::common::until(async || server.bench.get(&path).await.json()["status"] == "cancelled").await;
+    }
+}
+
+#[tokio::test]
+async fn client_that_does_not_read_keeps_no_place_in_work() {
+    let long = vec![say(&"word ".repeat(400_000)), end()];
+    let hanging = vec![say("never "), Step::Hang];
+    let server = server_with([long, hanging], Options::local().max_requests(2)).await;
+    let mut socket = connect(&server).await;
+    let run = socket.reply(create("a", "Long")).await["body"]["run_id"].clone();
+    socket.events_of(&run).await;
+    // Megabytes that nobody reads, and requests behind them.
+    for n in 0..20 {
+        let after = json!({"id": format!("l{n}"), "type": "run.events", "run_id": run});
+        socket.send(after).await;
+        socket.send(json!({"id": format!("c{n}"), "type": "run.cancel", "run_id": run})).await;
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    crate::common::until(async || server.bench.get("/api/v1/conversations").await.status == 200).await;
+    crate::common::until(async || server.bench.get("/api/v1/models").await.status == 200).await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_counts_for_the_rate_limit() {
+    use aimate_core::rate_limit::{RateLimit, RateLimits, RequestClass};
+    let limits = RateLimits::default().with(RequestClass::Read, Some(RateLimit::per_minute(60).burst(5)));
+    let server = server_with([], Options::local().rate_limits(limits)).await;
+    let mut socket = connect(&server).await;
+    let mut statuses = Vec::new();
+    for _ in 0..10 {
+        statuses.push(socket.reply(json!({"id": "a"})).await["status"].clone());
+    }
+    assert_eq!(statuses.last(), Some(&json!(429)), "{statuses:?}");
 }
 
 #[tokio::test]

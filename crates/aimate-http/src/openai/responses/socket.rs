@@ -105,7 +105,7 @@ impl ResponseSocket {
 
     /// The next message; `None` once the connection is to end.
     async fn next_message(&mut self) -> Result<Option<ClientMessage>, End> {
-        let app = self.connection.app.clone();
+        let app = self.connection.asker.app.clone();
         let ends = self.connection.ends;
         loop {
             let is_over = Instant::now() >= ends;
@@ -150,13 +150,13 @@ impl ResponseSocket {
         drop(message);
         match made {
             Ok(Made::Stored(mut body)) => {
-                let _stream = self.connection.app.metrics.open_stream();
+                let _stream = self.connection.asker.app.metrics.open_stream();
                 while let Some(frame) = self.while_open(body.next()).await? {
                     self.connection.send(frame).await?;
                 }
             }
             Ok(Made::Unstored(mut body, asking)) => {
-                let _stream = self.connection.app.metrics.open_stream();
+                let _stream = self.connection.asker.app.metrics.open_stream();
                 while let Some(frame) = self.while_open(body.next()).await? {
                     self.connection.send(frame).await?;
                 }
@@ -177,7 +177,7 @@ impl ResponseSocket {
         if bytes > MAX_REMEMBERED {
             return;
         }
-        let Ok(room) = self.connection.app.room_for(bytes) else { return };
+        let Ok(room) = self.connection.asker.app.room_for(bytes) else { return };
         messages.push(InputMessage::new(MessageRole::Assistant, said));
         self.memory = Some(Remembered { id, messages, bytes, _room: room });
     }
@@ -188,9 +188,9 @@ impl ResponseSocket {
     }
 
     async fn begin(&mut self, message: &ClientMessage) -> Result<Made> {
-        self.connection.app.has_room()?;
-        self.connection.app.begin_work()?;
-        let scope = self.connection.asker().caller(RequestClass::Chat).await?;
+        self.connection.asker.app.has_room()?;
+        self.connection.asker.app.begin_work()?;
+        let scope = self.connection.asker.caller(RequestClass::Chat).await?;
         let text = message.text.as_ref().ok_or_else(not_text)?;
         let mut body: ResponseBody = json::parse(text.as_bytes())?;
         if body.kind.as_deref() != Some("response.create") {
@@ -209,8 +209,8 @@ impl ResponseSocket {
         {
             return Err(previous_not_found(id));
         }
-        let mut asked = Asked::read(&self.connection.app, &scope, body).await?;
-        asked.search(&self.connection.app, &scope).await?;
+        let mut asked = Asked::read(&self.connection.asker.app, &scope, body).await?;
+        asked.search(&self.connection.asker.app, &scope).await?;
         let mut bytes = message.len();
         if let Some(Remembered { id, mut messages, bytes: before, _room: _ }) = followed {
             bytes += before;
@@ -221,21 +221,22 @@ impl ResponseSocket {
         let frames = Frames::new(Framing::Json, None);
         let follows = asked.follows;
         if asked.parsed.is_stored() || asked.parsed.conversation.is_some() {
-            let (answer, echo) = begin(&self.connection.app, &scope, asked).await?;
-            let body = StoredBody::new(&self.connection.app, &scope, answer, echo, frames);
+            let (answer, echo) = begin(&self.connection.asker.app, &scope, asked).await?;
+            let body = StoredBody::new(&self.connection.asker.app, &scope, answer, echo, frames);
             return Ok(Made::Stored(Box::new(body)));
         }
         let is_remembered = bytes <= MAX_REMEMBERED;
         let asking = is_remembered.then(|| Asking { messages: asked.messages.clone(), bytes });
-        let (completion, echo) = unstored::call(&self.connection.app, &scope, asked).await?;
+        let (completion, echo) = unstored::call(&self.connection.asker.app, &scope, asked).await?;
         let stream = self
             .connection
+            .asker
             .app
             .engine
             .complete(&scope, completion)
             .await
             .map_err(|error| refused(error, follows))?;
-        let body = UnstoredBody::new(self.connection.app.engine.sources(), stream, echo, frames);
+        let body = UnstoredBody::new(self.connection.asker.app.engine.sources(), stream, echo, frames);
         Ok(Made::Unstored(Box::new(body), asking))
     }
 
@@ -264,6 +265,7 @@ impl ResponseSocket {
 
     /// Says what was wrong with a message; the connection goes on.
     async fn refuse(&mut self, failure: &Failure) -> Result<(), End> {
+        failure.log("a message of a WebSocket");
         self.connection.send(Bytes::from(error_event(failure).to_string())).await
     }
 }
