@@ -9,6 +9,7 @@ use aimate_core::tool::ToolEndpoint;
 use tokio::io::AsyncReadExt;
 use tokio::process::ChildStderr;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::errors::Errors;
 
@@ -23,6 +24,8 @@ pub(super) struct Ending {
     tail: Arc<Mutex<Tail>>,
     /// Becomes true once its standard error has ended.
     is_silent: watch::Receiver<bool>,
+    /// What reads it: as long as anybody wants to know, whether or not the process is spoken to.
+    _reading: Arc<JoinSet<()>>,
 }
 
 #[derive(Default)]
@@ -35,12 +38,13 @@ struct Tail {
 }
 
 impl Ending {
-    /// That of the process whose standard error this is, and what keeps it: a future that ends
-    /// with the process.
-    pub(super) fn of(stderr: ChildStderr) -> (Self, impl Future<Output = ()> + Send + 'static) {
+    /// That of the process whose standard error this is.
+    pub(super) fn of(stderr: ChildStderr) -> Self {
         let (silent, is_silent) = watch::channel(false);
         let tail = Arc::<Mutex<Tail>>::default();
-        (Self { tail: tail.clone(), is_silent }, keep_tail(stderr, tail, silent))
+        let mut reading = JoinSet::new();
+        reading.spawn(keep_tail(stderr, tail.clone(), silent));
+        Self { tail, is_silent, _reading: Arc::new(reading) }
     }
 
     /// A line of its output is longer than an answer may be.

@@ -17,7 +17,6 @@ use rmcp::service::{ClientInitializeError, ClientLifecycleMode, RxJsonRpcMessage
 use rmcp::transport::Transport;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tokio::task::JoinSet;
 
 use super::ending::Ending;
 use super::errors::Errors;
@@ -101,7 +100,6 @@ struct ChildTransport {
     late: LateAnswer,
     ending: Ending,
     group: ProcessGroup,
-    _stderr: JoinSet<()>,
 }
 
 impl ChildTransport {
@@ -133,9 +131,7 @@ impl ChildTransport {
         else {
             return Err(broken(None));
         };
-        let (ending, keeping) = Ending::of(stderr);
-        let mut reading = JoinSet::new();
-        reading.spawn(keeping);
+        let ending = Ending::of(stderr);
         let transport = Self {
             input: Arc::new(tokio::sync::Mutex::new(Some(input))),
             output: BufReader::new(output),
@@ -144,7 +140,6 @@ impl ChildTransport {
             late: LateAnswer::default(),
             ending: ending.clone(),
             group: ProcessGroup::new(child),
-            _stderr: reading,
         };
         Ok((transport, ending))
     }
