@@ -297,29 +297,52 @@ fn dates_and_footers_of_slides_are_read_once() {
     );
 }
 
-#[test]
-fn notes_have_the_numbers_that_word_shows() {
+/// A Word document with this body and these footnotes.
+fn with_footnotes(body: &str, notes: &str) -> Vec<u8> {
     let kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/footnotes";
     let relations = format!(
         "<Relationships><Relationship Id=\"a\" Type=\"{kind}\" Target=\"footnotes.xml\"/></Relationships>"
     );
+    let body = format!("<w:document xmlns:w=\"w\"><w:body><w:p>{body}</w:p></w:body></w:document>");
+    let notes = format!("<w:footnotes xmlns:w=\"w\">{notes}</w:footnotes>");
+    archive(&[
+        ("word/document.xml", body.as_bytes()),
+        ("word/_rels/document.xml.rels", relations.as_bytes()),
+        ("word/footnotes.xml", notes.as_bytes()),
+    ])
+}
+
+#[test]
+fn notes_have_the_numbers_that_word_shows() {
     let mark = |id: u32| format!("<w:r><w:footnoteReference w:id=\"{id}\"/></w:r>");
     let note = |id: u32, text: &str| {
         format!("<w:footnote w:id=\"{id}\"><w:p><w:r><w:t>{text}</w:t></w:r></w:p></w:footnote>")
     };
     let body = format!(
-        "<w:document xmlns:w=\"w\"><w:body><w:p><w:r><w:t>One</w:t></w:r>{}<w:r><w:t xml:space=\"preserve\"> two</w:t></w:r>{}\
-         </w:p></w:body></w:document>",
+        "<w:r><w:t>One</w:t></w:r>{}<w:r><w:t xml:space=\"preserve\"> two</w:t></w:r>{}",
         mark(7),
         mark(3)
     );
-    let notes = format!("<w:footnotes xmlns:w=\"w\">{}{}</w:footnotes>", note(3, "Second"), note(7, "First"));
-    let file = archive(&[
-        ("word/document.xml", body.as_bytes()),
-        ("word/_rels/document.xml.rels", relations.as_bytes()),
-        ("word/footnotes.xml", notes.as_bytes()),
-    ]);
-    assert_eq!(read("a.docx", file).unwrap().text, "One[^1] two[^2]\n\n[^1]: First\n\n[^2]: Second");
+    let notes = format!("{}{}", note(3, "Second"), note(7, "First"));
+    assert_eq!(
+        read("a.docx", with_footnotes(&body, &notes)).unwrap().text,
+        "One[^1] two[^2]\n\n[^1]: First\n\n[^2]: Second"
+    );
+}
+
+#[test]
+fn notes_that_share_an_id_or_have_none_are_all_kept() {
+    let note = |id: &str, text: &str| {
+        format!("<w:footnote{id}><w:p><w:r><w:t>{text}</w:t></w:r></w:p></w:footnote>")
+    };
+    let same = " w:id=\"2\"";
+    let notes =
+        [note("", "Depth"), note(same, "Tide"), note("", "Width"), note(same, "Ebb"), note(same, "Flood")];
+    let body = "<w:r><w:t>One</w:t></w:r><w:r><w:footnoteReference w:id=\"2\"/></w:r>";
+    assert_eq!(
+        read("a.docx", with_footnotes(body, &notes.concat())).unwrap().text,
+        "One[^1]\n\n[^1]: Tide\n\n[^1]: Ebb\n\n[^1]: Flood\n\n[^2]: Depth\n\n[^2]: Width"
+    );
 }
 
 #[test]

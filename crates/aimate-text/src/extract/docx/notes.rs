@@ -17,7 +17,8 @@ pub(super) fn notes(
     limits: &Limits,
 ) -> Result<Vec<String>, ExtractError> {
     let mut walker = Walker::new(text, media::noun(media::DOCX), limits);
-    let mut notes = BTreeMap::new();
+    // Damaged files have notes that share an id: each is kept.
+    let mut notes = Vec::new();
     while let Some(node) = walker.next()? {
         let Node::Start(element) = node else { continue };
         if !["footnote", "endnote"].contains(&element.name()) {
@@ -32,10 +33,11 @@ pub(super) fn notes(
         let note = inner(&mut walker, numbers)?.join(" ");
         if !note.is_empty() {
             let mark = numbers.mark(id.clone(), is_end);
-            notes.insert(numbers.number(id.unwrap_or_default(), is_end), format!("{mark}: {note}"));
+            notes.push((numbers.number(id.unwrap_or_default(), is_end), format!("{mark}: {note}")));
         }
     }
-    Ok(notes.into_values().collect())
+    notes.sort_by_key(|(number, _)| *number);
+    Ok(notes.into_iter().map(|(_, note)| note).collect())
 }
 
 /// The comments of a document by their ids, each with its author.
