@@ -289,6 +289,21 @@ fn running_lines_with_figures_of_their_own_are_kept() {
     assert_eq!(text.matches("Sheet").count(), 1, "{text}");
 }
 
+#[test]
+fn running_lines_with_the_largest_numbers_are_read() {
+    let largest = u64::MAX.to_string();
+    let pages: Vec<String> = [&largest, "1", "98765432109876543210", "5", &largest]
+        .iter()
+        .map(|number| {
+            format!(
+                "BT /F1 9 Tf 1 0 0 1 72 760 Tm (Account {number}) Tj /F1 11 Tf 1 0 0 1 72 600 Tm (What it says) Tj ET"
+            )
+        })
+        .collect();
+    let text = read("a.pdf", pdf(&pages.iter().map(String::as_str).collect::<Vec<_>>())).unwrap().text;
+    assert!(text.contains(&format!("Account {largest}")) && text.contains("Account 5"), "{text}");
+}
+
 fn one_page(content: &str) -> String {
     read("a.pdf", pdf(&[&format!("BT {content} ET")])).unwrap().text
 }

@@ -78,7 +78,10 @@ impl RunningLine {
                 all += 1;
                 // Each part of a book may begin with its own first page.
                 good += usize::from(
-                    one == other || *other <= 1 || *other == one + 1 || *other == one.saturating_add(pages),
+                    one == other
+                        || *other <= 1
+                        || one.checked_add(1) == Some(*other)
+                        || one.checked_add(pages) == Some(*other),
                 );
             }
             good * 5 >= all * 4
