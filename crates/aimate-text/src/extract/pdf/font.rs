@@ -38,13 +38,15 @@ pub(super) struct Fonts<'a> {
     cache: FontCache<'a>,
     fonts: FontResolverFn,
     maps: CMapResolverFn,
-    loaded: HashMap<Vec<u8>, Rc<TextFont<'a>>>,
-    by_id: HashMap<(u32, i32), Vec<LoadedFont<'a>>>,
+    loaded: HashMap<FontKey<'a>, Rc<TextFont<'a>>>,
+    /// By the address and length of what describes them, so that setting a font costs
+    /// the same however long that is.
+    by_place: HashMap<(usize, usize), Rc<TextFont<'a>>>,
 }
 
-/// A font and the dictionary that describes it: those that stand in the resources of a
+/// The number of a font and what describes it: those that stand in the resources of a
 /// page themselves have the number of the page.
-type LoadedFont<'a> = (&'a [u8], Rc<TextFont<'a>>);
+type FontKey<'a> = (Option<(u32, i32)>, &'a [u8]);
 
 impl<'a> Fonts<'a> {
     pub(super) fn new() -> Self {
@@ -59,29 +61,24 @@ impl<'a> Fonts<'a> {
             }),
             maps: Arc::new(load_embedded),
             loaded: HashMap::new(),
-            by_id: HashMap::new(),
+            by_place: HashMap::new(),
         }
     }
 
     /// The font of a dictionary, loaded once.
     pub(super) fn get(&mut self, dict: &Dict<'a>) -> Rc<TextFont<'a>> {
-        if let Some(id) = dict.obj_id() {
-            let key = (id.obj_number, id.gen_number);
-            let data = dict.data();
-            let found = self.by_id.get(&key).and_then(|fonts| fonts.iter().find(|(known, _)| *known == data));
-            if let Some((_, font)) = found {
-                return Rc::clone(font);
-            }
-            let font = Rc::new(self.load(dict));
-            self.by_id.entry(key).or_default().push((data, Rc::clone(&font)));
-            return font;
-        }
-        let key = dict.data().to_vec();
-        if let Some(font) = self.loaded.get(&key) {
+        let data = dict.data();
+        let place = (data.as_ptr().addr(), data.len());
+        if let Some(font) = self.by_place.get(&place) {
             return Rc::clone(font);
         }
-        let font = Rc::new(self.load(dict));
+        let key = (dict.obj_id().map(|id| (id.obj_number, id.gen_number)), data);
+        let font = match self.loaded.get(&key) {
+            Some(font) => Rc::clone(font),
+            None => Rc::new(self.load(dict)),
+        };
         self.loaded.insert(key, Rc::clone(&font));
+        self.by_place.insert(place, Rc::clone(&font));
         font
     }
 
