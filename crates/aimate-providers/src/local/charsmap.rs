@@ -12,6 +12,10 @@ use icu_segmenter::GraphemeClusterSegmenter;
 /// Bytes of a grapheme cluster that is looked up as one.
 const MAX_CLUSTER: usize = 5;
 
+/// Characters of a replacement at most, since each character of a text may become so many.
+/// Unicode's own longest one has 18.
+const MAX_REPLACEMENT: usize = 256;
+
 /// What replaces what.
 pub(super) struct Charsmap {
     units: Vec<u32>,
@@ -29,6 +33,9 @@ impl Charsmap {
         let units: Vec<u32> = units.as_chunks::<4>().0.iter().map(|unit| u32::from_le_bytes(*unit)).collect();
         let replacements =
             String::from_utf8(replacements.to_vec()).map_err(|_| "its replacements are not UTF-8")?;
+        if replacements.split('\0').any(|text| text.chars().nth(MAX_REPLACEMENT).is_some()) {
+            return Err(format!("one of its replacements has more than {MAX_REPLACEMENT} characters"));
+        }
         Ok(Self { units, replacements })
     }
 
@@ -131,6 +138,12 @@ pub(super) mod tests {
             seen < 2
         });
         assert_eq!(seen, 2);
+    }
+
+    #[test]
+    fn long_replacement_is_refused() {
+        assert!(Charsmap::read(&of_bytes(&[(b'A', "a"), (b'B', &"é".repeat(256))])).is_ok());
+        assert!(Charsmap::read(&of_bytes(&[(b'A', "a"), (b'B', &"é".repeat(257))])).is_err());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::charsmap::Charsmap;
 use super::special_tokens::{SpecialToken, SpecialTokens};
 use super::tokenizer::{Pieces, Tokenizer};
-use super::unigram::{SPACE, Spaces, Unigram};
+use super::unigram::{MAX_PIECE, SPACE, Spaces, Unigram};
 use super::wordpiece::{Cleaning, Vocabulary, WordPiece};
 
 /// The error is what is wrong with the file.
@@ -213,6 +213,9 @@ fn unigram(model: ModelFile, normalizer: Value, pre_tokenizer: Value) -> Result<
     let unknown = unknown.ok_or("its unk_id is none of its vocabulary")?;
     if let Some((piece, score)) = pieces.iter().find(|(_, score)| !score.is_finite()) {
         return Err(format!("the score of its piece `{piece}` is {score}"));
+    }
+    if let Some((piece, _)) = pieces.iter().find(|(piece, _)| piece.chars().nth(MAX_PIECE).is_some()) {
+        return Err(format!("its piece `{piece:.40}…` has more than {MAX_PIECE} characters"));
     }
     let (mut spaces, mut charsmap) = (Spaces::default(), None);
     for step in steps("normalizer", "normalizers", normalizer)? {

@@ -16,6 +16,9 @@ const UNKNOWN_PENALTY: f64 = 10.0;
 /// Characters of a word at most; a longer one is cut, so that one costs no more than
 /// memory of this size.
 const MAX_WORD: usize = 8_192;
+/// Characters of a piece at most: so many are looked at from each place in a word.
+/// SentencePiece itself makes pieces of up to 16.
+pub(super) const MAX_PIECE: usize = 256;
 /// The trie's first node.
 const ROOT: u32 = 0;
 

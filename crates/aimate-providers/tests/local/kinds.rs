@@ -85,11 +85,16 @@ fn positions_of_xlm_roberta_begin_behind_that_of_padding() {
 
 #[test]
 fn sentence_piece_of_another_kind_is_refused() {
-    let changes: [(&str, Value, &str); 9] = [
+    let changes: [(&str, Value, &str); 10] = [
         ("/model/unk_id", json!(57), "unk_id is none of its vocabulary"),
         ("/model/byte_fallback", json!(true), "a token for each byte"),
         ("/model/vocab", json!({"a": 1}), "its vocabulary has no scores"),
         ("/model/vocab", json!([["a"]]), "invalid length 1"),
+        (
+            "/model/vocab",
+            json!([["a", -1.5], ["b", -1.5], ["é".repeat(257), -1.5]]),
+            "has more than 256 characters",
+        ),
         ("/normalizer", json!({"type": "NFKC"}), "a step `NFKC`"),
         (
             "/normalizer",
