@@ -212,7 +212,7 @@ impl Config {
         if let Some(search) = web_search(&transport) {
             builder = builder.web_search(search);
         }
-        if let Some(reranker) = reranker::configured(&transport, &self.data_dir).await? {
+        if let Some(reranker) = reranker::configured(&transport, &self.data_dir).await {
             builder = builder.reranker(reranker);
         }
         builder = embedders.join(builder);

@@ -55,6 +55,7 @@ pub(crate) async fn doctor(arguments: &DoctorArguments) -> Result<ExitCode> {
     }
     let found = models(&mut report, config).await?;
     let embedders = knowledge::embedder(&mut report, &config.embedding, &config.data_dir).await;
+    knowledge::reranker(&mut report, &config.transport()?, &config.data_dir).await;
     if let Some(store) = store
         && report.problems == 0
     {
@@ -128,6 +129,8 @@ async fn stored(
     for FoundServer { connection, .. } in found {
         builder = builder.connection(connection);
     }
+    let local = embedders.as_ref().and_then(|embedders| embedders.local.as_ref());
+    let local = local.map(|local| local.model().clone());
     if let Some(embedders) = embedders {
         builder = embedders.join(builder);
     }
@@ -142,7 +145,7 @@ async fn stored(
         connections(report, &engine, &me).await?;
         tool_servers(report, &engine, &me).await?;
         knowledge::remote_embedder(report, &engine, &me, &arguments.config.embedding).await;
-        knowledge::documents(report, &engine.knowledge(&me)).await?;
+        knowledge::documents(report, &engine.knowledge(&me), local.as_ref()).await?;
         knowledge::bytes(report, &store.stores()).await?;
         if arguments.audit {
             audit(report, &engine, &me, arguments.audit_head).await?;

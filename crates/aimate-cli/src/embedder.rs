@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use aimate::knowledge::{Embedder, EmbeddingModel, Scripts};
 use aimate::providers::local::{LocalEmbedder, ModelPurpose, ModelShelf, ShelvedModel};
-use aimate::{EngineBuilder, Error, Result};
+use aimate::{EngineBuilder, Error, ErrorKind, Result};
 
 /// How a model comes into this process.
 const GET: &str = "`aimate model add potion-base-8M` fetches one (31 MB; `aimate model list` shows others), or \
@@ -15,6 +15,27 @@ const GET: &str = "`aimate model add potion-base-8M` fetches one (31 MB; `aimate
 /// The models of a data folder.
 pub(crate) fn shelf(data_dir: &Path) -> ModelShelf {
     ModelShelf::new(data_dir.join("models"))
+}
+
+/// The model of a data folder that is used for this.
+///
+/// # Errors
+/// `NotFound` if the chosen one is gone; says what to do.
+pub(crate) fn used(data_dir: &Path, purpose: ModelPurpose) -> Result<Option<ShelvedModel>> {
+    shelf(data_dir).used(purpose).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => {
+            let message =
+                format!("{error}; `aimate model use NAME` chooses another one, `aimate model use none` none");
+            Error::new(error.kind(), message).with_source(error)
+        }
+        _ => error,
+    })
+}
+
+/// Why a model of the data folder cannot be loaded, and what to do.
+pub(crate) fn damaged(model: &ShelvedModel, error: Error) -> Error {
+    let message = format!("{error}; `aimate model remove {}` and add it again", model.name);
+    Error::new(error.kind(), message).with_source(error)
 }
 
 /// The embedder of new collections, and the folder of the local one.
@@ -39,6 +60,8 @@ pub(crate) struct Embedding {
 pub(crate) struct Embedders {
     /// The one in this process.
     pub(crate) local: Option<Arc<dyn Embedder>>,
+    /// Why the model of the data folder is not loaded, which nothing asks for.
+    pub(crate) left_out: Option<String>,
     default: Option<String>,
     /// What the one that new collections use reads, if somebody says so.
     scripts: Option<Scripts>,
@@ -51,22 +74,13 @@ impl Embedding {
     /// `Invalid` if the folder holds no model that can be run, or `local` is
     /// asked for without one; `NotFound` if the chosen one is gone.
     pub(crate) async fn load(&self, data_dir: &Path) -> Result<Embedders> {
-        let local = match self.place(data_dir)? {
-            Some(place) => {
-                let start = Instant::now();
-                let loading = tokio::task::spawn_blocking(move || open(&place)).await;
-                let embedder = loading
-                    .map_err(|error| Error::internal("loading the embedder failed").with_source(error))??;
-                let EmbeddingModel { name, dimensions, .. } = embedder.model();
-                tracing::info!(
-                    model = %name,
-                    dimensions,
-                    seconds = format_args!("{:.2}", start.elapsed().as_secs_f32()),
-                    "the embedder is loaded"
-                );
-                Some(embedder)
+        let (local, left_out) = match self.open(data_dir).await {
+            Ok(local) => (local, None),
+            Err(error) if self.is_named() || self.needs_local() => return Err(error),
+            Err(error) => {
+                tracing::warn!(%error, "the model of the data folder is not loaded");
+                (None, Some(error.to_string()))
             }
-            None => None,
         };
         if let (None, Some(name)) = (&local, self.name())
             && (name == "local" || name.starts_with("local/"))
@@ -76,7 +90,23 @@ impl Embedding {
                 "AIMATE_EMBEDDER is `{name}`, which needs a model in this process: {how}"
             )));
         }
-        Ok(Embedders { local, default: self.name().map(str::to_owned), scripts: self.scripts()? })
+        Ok(Embedders { local, left_out, default: self.name().map(str::to_owned), scripts: self.scripts()? })
+    }
+
+    async fn open(&self, data_dir: &Path) -> Result<Option<Arc<dyn Embedder>>> {
+        let Some(place) = self.place(data_dir)? else { return Ok(None) };
+        let start = Instant::now();
+        let loading = tokio::task::spawn_blocking(move || open(&place)).await;
+        let embedder =
+            loading.map_err(|error| Error::internal("loading the embedder failed").with_source(error))??;
+        let EmbeddingModel { name, dimensions, .. } = embedder.model();
+        tracing::info!(
+            model = %name,
+            dimensions,
+            seconds = format_args!("{:.2}", start.elapsed().as_secs_f32()),
+            "the embedder is loaded"
+        );
+        Ok(Some(embedder))
     }
 
     /// What new collections use, in words.
@@ -90,10 +120,9 @@ impl Embedding {
             (None, Ok(Some(ModelPlace::Shelved(model)))) => {
                 format!("by words and meaning, with {}", model.name)
             }
-            (None, Ok(None)) => match shelf(data_dir).list().unwrap_or_default().as_slice() {
+            (None, Ok(None)) => match several(data_dir).as_slice() {
                 [] => "by words alone: `aimate model add potion-base-8M` (31 MB) adds meaning".to_owned(),
-                models => {
-                    let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
+                names => {
                     format!(
                         "by words alone: `aimate model use NAME` adds meaning, with {}",
                         names.join(" or ")
@@ -106,12 +135,25 @@ impl Embedding {
 
     /// With the model of a data folder that is another than the command's own.
     pub(crate) fn of(&self, data_dir: &Path) -> Result<Self> {
+        if !self.needs_local() {
+            return Ok(self.clone());
+        }
         let model_dir = self.place(data_dir)?.map(|place| place.folder().to_owned());
         Ok(Self { model_dir, ..self.clone() })
     }
 
     pub(crate) fn name(&self) -> Option<&str> {
         self.embedder.as_deref().map(str::trim).filter(|name| !name.is_empty())
+    }
+
+    /// Whether AIMATE_MODEL_DIR names a folder, which wins over the data folder.
+    pub(crate) fn is_named(&self) -> bool {
+        self.model_dir.as_ref().is_some_and(|folder| !folder.as_os_str().is_empty())
+    }
+
+    /// Whether new collections are to have a model of this process, if there is one.
+    fn needs_local(&self) -> bool {
+        self.name().is_none_or(|name| name == "local" || name.starts_with("local/"))
     }
 
     fn scripts(&self) -> Result<Option<Scripts>> {
@@ -122,17 +164,17 @@ impl Embedding {
 
     /// Where the model of this process is: settings win.
     fn place(&self, data_dir: &Path) -> Result<Option<ModelPlace>> {
-        if let Some(folder) = self.model_dir.as_ref().filter(|folder| !folder.as_os_str().is_empty()) {
+        if let Some(folder) = self.model_dir.as_ref().filter(|_| self.is_named()) {
             return Ok(Some(ModelPlace::Named(folder.clone())));
         }
-        Ok(shelf(data_dir).used(ModelPurpose::Embedding)?.map(ModelPlace::Shelved))
+        Ok(used(data_dir, ModelPurpose::Embedding)?.map(ModelPlace::Shelved))
     }
 }
 
 /// The names of the models that could be used.
 fn several(data_dir: &Path) -> Vec<String> {
     let models = shelf(data_dir).list().unwrap_or_default().into_iter();
-    models.filter(|model| model.purpose == ModelPurpose::Embedding).map(|model| model.name).collect()
+    models.filter(|model| model.purpose == Some(ModelPurpose::Embedding)).map(|model| model.name).collect()
 }
 
 /// Where a model comes from.
@@ -173,14 +215,12 @@ impl Embedders {
 }
 
 fn open(place: &ModelPlace) -> Result<Arc<dyn Embedder>> {
-    let embedder = LocalEmbedder::open(place.folder()).map_err(|error| {
-        let message = match place {
-            ModelPlace::Named(_) => format!("AIMATE_MODEL_DIR: {error}. {GET}"),
-            ModelPlace::Shelved(model) => {
-                format!("{error}; `aimate model remove {}` and add it again", model.name)
-            }
-        };
-        Error::new(error.kind(), message).with_source(error)
+    let embedder = LocalEmbedder::open(place.folder()).map_err(|error| match place {
+        ModelPlace::Named(_) => {
+            let message = format!("AIMATE_MODEL_DIR: {error}. {GET}");
+            Error::new(error.kind(), message).with_source(error)
+        }
+        ModelPlace::Shelved(model) => damaged(model, error),
     })?;
     Ok(Arc::new(embedder))
 }

@@ -22,6 +22,7 @@ use serde_json::json;
 use crate::config::Config;
 use crate::embedder::Embedding;
 use crate::reading::Reading;
+use crate::reranker;
 use crate::terminal::{counted, say};
 use crate::wait::{Waiting, bar};
 use compare::{Comparison, Difference, EarlierRun, Scores, compare};
@@ -136,7 +137,11 @@ pub(crate) async fn eval(arguments: EvalArguments) -> Result<()> {
         embedding: arguments.embedding.of(&arguments.data_dir)?,
         reading: arguments.reading.clone(),
     };
-    let (builder, _) = config.engine().await?;
+    let (mut builder, _) = config.engine().await?;
+    // That of the real data folder, which the engine's own mostly is not.
+    if let Some(reranker) = reranker::load(&config.transport()?, &arguments.data_dir).await? {
+        builder = builder.reranker(reranker);
+    }
     let engine = builder.build().await?;
     let outcome = Box::pin(in_collection(&engine, &arguments, &dataset, &before, &scratch)).await;
     engine.drain(Duration::ZERO).await;

@@ -152,7 +152,8 @@ fn ollama_url(host: Option<&str>) -> String {
     }
 }
 
-fn variable(name: &str) -> Option<String> {
+/// A variable of the environment; an empty one is none.
+pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
 

@@ -5,7 +5,7 @@ mod collections;
 use std::path::Path;
 
 use aimate::providers::local::{
-    FetchProgress, ModelHub, ModelPurpose, ModelShelf, NamedModel, named_model, named_models,
+    FetchProgress, ModelHub, ModelPurpose, ModelShelf, NamedModel, ShelvedModel, named_model, named_models,
 };
 use aimate::{Error, Result};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -22,8 +22,17 @@ const MEGABYTE: u64 = 1_000_000;
 #[derive(Debug, clap::Args)]
 pub(crate) struct HubArguments {
     /// The hub that models are fetched from: Hugging Face, a mirror or a server of one's own
-    #[arg(long, env = "AIMATE_MODEL_HUB", default_value = ModelHub::HUGGING_FACE, value_name = "URL")]
-    hub: String,
+    /// [default: https://huggingface.co]
+    #[arg(long, env = "AIMATE_MODEL_HUB", value_name = "URL")]
+    hub: Option<String>,
+}
+
+impl HubArguments {
+    /// An empty setting is none.
+    fn hub(&self, config: &Config) -> Result<ModelHub> {
+        let url = self.hub.as_deref().map(str::trim).filter(|url| !url.is_empty());
+        Ok(ModelHub::new(config.transport()?).url(url.unwrap_or(ModelHub::HUGGING_FACE)))
+    }
 }
 
 /// What `model` takes.
@@ -55,12 +64,13 @@ pub(crate) enum ModelCommand {
         #[command(flatten)]
         config: Box<Config>,
     },
-    /// Set the model that embeds from the server's next start on
+    /// Set the model that embeds, or that reranks, from the server's next start on
     Use {
-        /// Its name, or `none` to search by words alone
+        /// Its name, or `none` to search by words alone and in the order of the search itself
         name: String,
-        /// Give it to the collections that are there too, and wait until their vectors are made;
-        /// stop the server before, which knows nothing of the model yet
+        /// Give it to the collections of local mode that are there too (not to those of users who
+        /// sign in), and wait until their vectors are made; stop the server before, which knows
+        /// nothing of the model yet
         #[arg(long)]
         collections: bool,
         #[command(flatten)]
@@ -84,13 +94,18 @@ pub(crate) async fn model(command: ModelCommand) -> Result<()> {
 
 async fn choose(name: &str, collections: bool, config: &Config) -> Result<()> {
     let shelf = shelf(&config.data_dir);
+    if collections {
+        can_build(&shelf, name, config)?;
+    }
     if name == "none" {
         shelf.choose_none(ModelPurpose::Embedding)?;
         shelf.choose_none(ModelPurpose::Reranking)?;
         config.tell_search();
         return Ok(());
     }
-    let purpose = shelf.choose(name)?;
+    let chosen = name.to_owned();
+    let choosing = tokio::task::spawn_blocking(move || shelf.choose(&chosen)).await;
+    let purpose = choosing.map_err(|error| Error::internal("choosing failed").with_source(error))??;
     config.tell_search();
     match purpose {
         ModelPurpose::Embedding if collections => collections::build(config).await,
@@ -105,13 +120,36 @@ async fn choose(name: &str, collections: bool, config: &Config) -> Result<()> {
     }
 }
 
+/// Refuses `--collections` where it would do something else than it says.
+fn can_build(shelf: &ModelShelf, name: &str, config: &Config) -> Result<()> {
+    let is_reranker = |model: &ShelvedModel| model.purpose == Some(ModelPurpose::Reranking);
+    let model = shelf.list()?.into_iter().find(|model| model.name.eq_ignore_ascii_case(name));
+    if name == "none" || model.as_ref().is_some_and(is_reranker) {
+        return Err(Error::invalid(format!(
+            "`--collections` needs a model that embeds, which `{name}` is not"
+        )));
+    }
+    if config.embedding.is_named() {
+        return Err(Error::invalid(format!(
+            "AIMATE_MODEL_DIR (or `--model-dir`) wins over `{name}`, so that collections would not get its vectors: \
+             leave it out"
+        )));
+    }
+    Ok(())
+}
+
 /// What becomes of what is there already.
 fn say_next() {
     say(
         "A server that runs goes on as it is: start it again. Collections that are there stay as they are, until",
     );
-    say("`aimate model use NAME --collections` (or PATCH /api/v1/knowledge/collections/ID with");
-    say("{\"embedder\": \"local\"} at the server) makes their vectors; the old ones answer meanwhile.");
+    say(
+        "`aimate model use NAME --collections` (those of local mode) or PATCH /api/v1/knowledge/collections/ID with",
+    );
+    say(
+        "{\"embedder\": \"local\"} at the server makes their vectors. Until then they are searched by words alone,",
+    );
+    say("and those with vectors of another model of this process take no documents.");
 }
 
 fn list(hub: &HubArguments, config: &Config) -> Result<()> {
@@ -122,14 +160,23 @@ fn list(hub: &HubArguments, config: &Config) -> Result<()> {
     let is_used = |name: &str| used.iter().flatten().any(|used| used.name == name);
     for model in &there {
         let used = if is_used(&model.name) { ", used" } else { "" };
-        let reranks = if model.purpose == ModelPurpose::Reranking { ", a reranker" } else { "" };
+        let reranks = match model.purpose {
+            Some(ModelPurpose::Reranking) => ", a reranker",
+            Some(_) => "",
+            None => ", but cannot be read",
+        };
         say(&format!("{:<24} {:>7}  here{used}{reranks}", plain(&model.name), megabytes(model.bytes)));
     }
-    let hub = ModelHub::new(config.transport()?).url(&hub.hub);
+    let hub = hub.hub(config)?;
     for model in named_models().iter().filter(|model| there.iter().all(|there| there.name != model.name)) {
         let NamedModel { name, bytes, languages, scripts, license, purpose, .. } = model;
         let reranks = if *purpose == ModelPurpose::Reranking { "a reranker, " } else { "" };
-        let about = format!("{reranks}{languages} ({scripts}), {license}, {}", hub.page(model));
+        let checked = if model.is_verified() {
+            ""
+        } else {
+            ", untried, and checked only against the hub's own checksum"
+        };
+        let about = format!("{reranks}{languages} ({scripts}), {license}, {}{checked}", hub.page(model));
         say(&format!("{name:<24} {:>7}  `aimate model add {name}`: {about}", megabytes(*bytes)));
     }
     Ok(())
@@ -160,7 +207,7 @@ async fn add(model: &str, name: Option<&str>, hub: &HubArguments, config: &Confi
     say(&format!("added {name} to {}", config.data_dir.join("models").display()));
     config.tell_search();
     let added = shelf.list()?.into_iter().find(|model| model.name == name);
-    let purpose = added.map_or(ModelPurpose::Embedding, |model| model.purpose);
+    let purpose = added.and_then(|model| model.purpose).unwrap_or(ModelPurpose::Embedding);
     if shelf.used(purpose)?.is_none_or(|used| used.name != name) {
         say(&format!("`aimate model use {name}` sets it to be used"));
     } else if purpose == ModelPurpose::Embedding {
@@ -175,7 +222,7 @@ async fn fetch(
     hub: &HubArguments,
     config: &Config,
 ) -> Result<&'static str> {
-    let hub = ModelHub::new(config.transport()?).url(&hub.hub);
+    let hub = hub.hub(config)?;
     let NamedModel { name, bytes, languages, license, .. } = model;
     say(&format!("fetching {name} ({}, {languages}, {license}) from {}", megabytes(*bytes), hub.page(model)));
     if !model.is_verified() {

@@ -129,8 +129,75 @@ fn reranker_orders_what_is_found() {
     let found = folder.well(&search);
     assert!(found.contains("reranked 0.500"), "{found}");
     assert!(folder.well(&["model", "use", "judge"]).contains("orders the best hits"));
+    // An empty setting is none.
+    let found = folder.aimate(&search, &[BUILTIN, ("AIMATE_RERANKER_URL", "")]);
+    assert!(out(&found).contains("reranked 0.500"), "{}", err(&found));
+    let refused = folder.run(&["model", "use", "judge", "--collections"]);
+    assert!(err(&refused).contains("needs a model that embeds"), "{}", err(&refused));
     folder.well(&["model", "use", "none"]);
     assert!(!folder.well(&search).contains("reranked 0."));
+}
+
+#[test]
+fn search_goes_on_without_a_broken_reranker() {
+    let folder = Folder::new("broken-judge");
+    folder.write("docs/boiler.md", "The boiler keeps it warm.");
+    folder.well(&["ingest", "docs", "--collection", "docs"]);
+    folder.judge("judge");
+    folder.well(&["model", "add", "judge"]);
+    assert!(folder.well(&["doctor"]).contains("searches are reranked by judge"));
+    folder.write("set/corpus.jsonl", r#"{"_id": "d1", "title": "", "text": "The boiler keeps it warm."}"#);
+    folder.write("set/queries.jsonl", r#"{"_id": "q1", "text": "boiler"}"#);
+    folder.write("set/qrels/test.tsv", "query-id\tcorpus-id\tscore\nq1\td1\t1\n");
+    let eval = ["eval", "--collection", "set"];
+    folder.well(&eval);
+
+    folder.write("aimate-data/models/judge/model.safetensors", "short");
+    let search = ["search", "boiler", "--collection", "docs", "--explain"];
+    let found = folder.well(&search);
+    assert!(found.contains("boiler") && !found.contains("reranked 0."), "{found}");
+    // What measures searches does not leave it out.
+    assert!(err(&folder.run(&eval)).contains("`aimate model remove judge`"));
+    let doctor = folder.run(&["doctor"]);
+    assert!(!doctor.status.success());
+    assert!(out(&doctor).contains("reranker: ") && out(&doctor).contains("`aimate model remove judge`"));
+
+    fs::remove_dir_all(folder.0.join("aimate-data/models/judge")).unwrap();
+    assert!(folder.well(&search).contains("boiler"));
+    let doctor = folder.run(&["doctor"]);
+    assert!(out(&doctor).contains("`aimate model use none`"), "{}", out(&doctor));
+    folder.well(&["model", "remove", "judge"]);
+    folder.well(&["doctor"]);
+}
+
+#[test]
+fn collections_of_another_model_are_told_until_they_are_built_anew() {
+    let folder = Folder::new("stale");
+    folder.model("six");
+    folder.well(&["model", "add", "six"]);
+    folder.well(&["model", "add", "six", "--name", "other"]);
+    folder.write("docs/boiler.md", "The boiler keeps it warm.");
+    folder.well(&["ingest", "docs", "--collection", "docs"]);
+    let told = folder.well(&["model", "use", "other"]);
+    assert!(told.contains("by words alone") && told.contains("take no documents"), "{told}");
+    assert!(folder.well(&["search", "heated", "--collection", "docs"]).contains("nothing found"));
+    folder.write("docs/garden.md", "The garden is green.");
+    assert!(!folder.run(&["ingest", "docs", "--collection", "docs"]).status.success());
+    let doctor = folder.run(&["doctor"]);
+    assert!(!doctor.status.success());
+    for part in ["docs: its vectors are of local/six", "local/other", "`aimate model use NAME --collections`"]
+    {
+        assert!(out(&doctor).contains(part), "{}", out(&doctor));
+    }
+    // Settings win, so that it would be another model than `other`.
+    let refused =
+        folder.aimate(&["model", "use", "other", "--collections"], &[BUILTIN, ("AIMATE_MODEL_DIR", "six")]);
+    assert!(err(&refused).contains("AIMATE_MODEL_DIR"), "{}", err(&refused));
+    assert!(out(&folder.run(&["doctor"])).contains("local/six"));
+    folder.well(&["model", "use", "other", "--collections"]);
+    assert!(folder.well(&["search", "heated", "--collection", "docs"]).contains("boiler"));
+    let doctor = out(&folder.run(&["doctor"]));
+    assert!(!doctor.contains("its vectors are of"), "{doctor}");
 }
 
 #[test]
@@ -168,7 +235,7 @@ fn model_brings_meaning_to_what_is_there_and_what_comes() {
 #[test]
 fn models_are_listed_chosen_and_removed() {
     let folder = Folder::new("shelf");
-    let list = folder.well(&["model", "list"]);
+    let list = out(&folder.aimate(&["model", "list"], &[BUILTIN, ("AIMATE_MODEL_HUB", "")]));
     assert!(
         list.contains(
             "`aimate model add potion-base-8M`: English (Latn), MIT, https://huggingface.co/minishlab"
@@ -180,8 +247,16 @@ fn models_are_listed_chosen_and_removed() {
     assert!(folder.well(&["model", "list"]).contains("here, used"));
     let second = folder.well(&["model", "add", "six", "--name", "other"]);
     assert!(
-        second.contains("by words alone: `aimate model use NAME` adds meaning, with other or six"),
+        second.contains("with six") && second.contains("`aimate model use other` sets it to be used"),
         "{second}"
+    );
+    fs::create_dir(folder.0.join("aimate-data/models/tmp")).unwrap();
+    assert!(folder.well(&["model", "list"]).contains("here, but cannot be read"));
+    assert!(folder.well(&["doctor"]).contains("local/six is loaded"));
+    let none = folder.well(&["model", "use", "none"]);
+    assert!(
+        none.contains("by words alone: `aimate model use NAME` adds meaning, with other or six"),
+        "{none}"
     );
     let local = folder.aimate(&["search", "x"], &[BUILTIN, ("AIMATE_EMBEDDER", "local")]);
     assert!(err(&local).contains("`aimate model use NAME` chooses one"), "{}", err(&local));
@@ -216,6 +291,11 @@ fn damaged_model_says_how_to_mend_it() {
     let doctor = folder.run(&["doctor"]);
     assert!(!doctor.status.success());
     assert!(out(&doctor).contains("`aimate model remove six` and add it again"), "{}", out(&doctor));
+    assert!(!folder.run(&["model", "use", "six"]).status.success());
+    // Nothing asks for it.
+    let doctor = folder.aimate(&["doctor"], &[BUILTIN, ("AIMATE_EMBEDDER", "none")]);
+    assert!(doctor.status.success(), "{}", out(&doctor));
+    assert!(out(&doctor).contains("the model of the data folder is not loaded"), "{}", out(&doctor));
 }
 
 /// A hub that has nothing but other bytes than it should; returns what it was asked.

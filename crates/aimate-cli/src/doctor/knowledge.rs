@@ -5,12 +5,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use aimate::engine::{EmbeddingRequest, Knowledge};
-use aimate::knowledge::{Blob, BlobEntry, DocumentFilter, DocumentStatus, ReferencedBlob, SpaceStatus};
+use aimate::knowledge::{
+    Blob, BlobEntry, DocumentFilter, DocumentStatus, EmbeddingModel, ReferencedBlob, SpaceStatus,
+};
+use aimate::providers::Transport;
 use aimate::{Engine, ErrorKind, PageRequest, Result, Scope, Stores};
 use futures_util::TryStreamExt as _;
 
 use super::Report;
 use crate::embedder::{Embedders, Embedding};
+use crate::reranker;
 use crate::terminal::{counted, number, plain};
 
 /// Blobs that are asked about together.
@@ -26,6 +30,9 @@ pub(super) async fn embedder(
 ) -> Option<Embedders> {
     match embedding.load(data_dir).await {
         Ok(embedders) => {
+            if let Some(why) = &embedders.left_out {
+                report.note("embedder", &format!("the model of the data folder is not loaded: {why}"));
+            }
             match &embedders.local {
                 Some(local) => {
                     let model = local.model();
@@ -51,6 +58,18 @@ pub(super) async fn embedder(
     }
 }
 
+/// Loads the reranker, if there is one.
+pub(super) async fn reranker(report: &mut Report, transport: &Transport, data_dir: &Path) {
+    match reranker::load(transport, data_dir).await {
+        Ok(_) => {
+            if let Some(told) = reranker::told(data_dir) {
+                report.fine("reranker", &format!("searches are {told}"));
+            }
+        }
+        Err(error) => report.problem("reranker", &error.to_string()),
+    }
+}
+
 /// Tries the embedder of new collections where it is a model server's.
 pub(super) async fn remote_embedder(report: &mut Report, engine: &Engine, me: &Scope, embedding: &Embedding) {
     let Some(name) = embedding.name().filter(|name| name.contains('/') && !name.starts_with("local/")) else {
@@ -65,8 +84,13 @@ pub(super) async fn remote_embedder(report: &mut Report, engine: &Engine, me: &S
     }
 }
 
-/// Documents by status, why some failed, and spaces that could not be built.
-pub(super) async fn documents(report: &mut Report, knowledge: &Knowledge) -> Result<()> {
+/// Documents by status, why some failed, and spaces that could not be built or have vectors of
+/// a model of this process that is another one than `local`.
+pub(super) async fn documents(
+    report: &mut Report,
+    knowledge: &Knowledge,
+    local: Option<&EmbeddingModel>,
+) -> Result<()> {
     let (mut collections, mut chunks) = (0_u64, 0_u64);
     let mut page = PageRequest::first(PageRequest::MAX_LIMIT);
     loop {
@@ -79,6 +103,10 @@ pub(super) async fn documents(report: &mut Report, knowledge: &Knowledge) -> Res
                     let why = space.error.unwrap_or_default();
                     let text = format!("the vectors of `{}` could not be built: {why}", space.model.name);
                     report.problem(&plain(&collection.name), &text);
+                }
+                let is_local = space.model.name.starts_with("local/");
+                if is_local && space.status == SpaceStatus::Active && local != Some(&space.model) {
+                    report.problem(&plain(&collection.name), &not_loaded(&space.model, local));
                 }
             }
         }
@@ -103,6 +131,21 @@ pub(super) async fn documents(report: &mut Report, knowledge: &Knowledge) -> Res
         ),
     );
     Ok(())
+}
+
+/// What is wrong with a collection that has vectors of `model`, which is not the one that is
+/// loaded, and what to do.
+fn not_loaded(model: &EmbeddingModel, loaded: Option<&EmbeddingModel>) -> String {
+    let EmbeddingModel { name, version, .. } = model;
+    let loaded = match loaded {
+        Some(loaded) => format!("{} (version {}) is", loaded.name, loaded.version),
+        None => "none is".to_owned(),
+    };
+    format!(
+        "its vectors are of {name} (version {version}), but {loaded} loaded: it is searched by words alone and takes \
+         no documents; `aimate model use NAME` brings the model back, `aimate model use NAME --collections` makes \
+         vectors of another one"
+    )
 }
 
 /// How many documents are in this state; the reasons of those that failed.

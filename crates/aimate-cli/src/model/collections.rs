@@ -12,7 +12,7 @@ use crate::terminal::{counted, plain, say};
 /// Between two looks at a space that is being built.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Builds the vectors of every collection that has none, or those of another model of
+/// Builds the vectors of every collection of local mode that has none, or those of another model of
 /// this process, and waits for them. Those of a model server's stay.
 pub(super) async fn build(config: &Config) -> Result<()> {
     let embedders = config.embedding.load(&config.data_dir).await?;
@@ -57,7 +57,8 @@ async fn one(knowledge: &Knowledge, collection: &Collection, model: &EmbeddingMo
     knowledge.update_collection(collection.id, change).await?;
     loop {
         let spaces = knowledge.spaces(collection.id).await?;
-        let Some(space) = spaces.into_iter().find(|space| space.model == *model) else {
+        let ours = spaces.into_iter().find(|space| space.model == *model);
+        let Some(space) = ours.filter(|space| space.status != SpaceStatus::Retired) else {
             return Err(Error::conflict(format!(
                 "somebody else changed the model of `{}` meanwhile",
                 plain(&collection.name)

@@ -8,7 +8,8 @@ use std::path::Path;
 use aimate_core::{Error, Result};
 use zip::ZipArchive;
 
-use super::{failed, wanted, write};
+use super::failed;
+use super::files::{Unpacked, wanted};
 
 /// Maximum entries of an archive.
 const MAX_ENTRIES: usize = 100_000;
@@ -17,7 +18,7 @@ const GENERIC: [&str; 3] = ["", "model", "models"];
 
 /// Unpacks the model of `archive` into `to`, and returns what it is called there. With
 /// several models, `name` says which one.
-pub(super) fn unpack(archive: &Path, name: Option<&str>, to: &Path) -> Result<String> {
+pub(super) fn unpack(archive: &Path, name: Option<&str>, to: &mut Unpacked<'_>) -> Result<String> {
     let wrong = |why: String| Error::invalid(format!("`{}`: {why}", archive.display()));
     let file = File::open(archive).map_err(|error| failed("read", archive, error))?;
     let no_zip = |error| wrong("it is no zip file and no wheel".to_owned()).with_source(error);
@@ -30,7 +31,7 @@ pub(super) fn unpack(archive: &Path, name: Option<&str>, to: &Path) -> Result<St
     for entry in &names {
         let Some(place) = entry.strip_prefix(&root).and_then(wanted) else { continue };
         let damaged = |error| wrong(format!("`{entry}` cannot be unpacked")).with_source(error);
-        write(to, &place, zip.by_name(entry).map_err(damaged)?)?;
+        to.write(&place, zip.by_name(entry).map_err(damaged)?)?;
     }
     let folder = last(&root);
     if !GENERIC.contains(&folder) {

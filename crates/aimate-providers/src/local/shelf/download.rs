@@ -13,8 +13,9 @@ use reqwest::{Response, Url};
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 
+use super::failed;
+use super::files::{hexadecimal, max_bytes};
 use super::named::{NamedFile, NamedModel};
-use super::{failed, hexadecimal, max_bytes};
 use crate::http::is_public;
 use crate::{AddressPolicy, Redirects, Transport};
 
@@ -72,7 +73,8 @@ impl ModelHub {
         format!("{}/{}", self.url, model.repository)
     }
 
-    /// Fetches all files of a model into a folder.
+    /// Fetches all files of a model into a folder: all from the commit that the first one
+    /// came from, if the hub says which one that is.
     pub(super) async fn fetch(
         &self,
         model: &NamedModel,
@@ -80,43 +82,49 @@ impl ModelHub {
         progress: OnProgress<'_>,
     ) -> Result<()> {
         fs::create_dir_all(folder).map_err(|error| failed("make", folder, error))?;
-        let lock = File::create(folder.join(".lock")).map_err(|error| failed("write", folder, error))?;
-        if lock.try_lock().is_err() {
-            return Err(Error::conflict(format!("another process is fetching `{}`", model.name)));
-        }
+        let mut revision = model.revision.to_owned();
         for file in model.files {
-            let url = format!("{}/{}/resolve/{}/{}", self.url, model.repository, model.revision, file.path);
+            let url = format!("{}/{}/resolve/{revision}/{}", self.url, model.repository, file.path);
             let url = Url::parse(&url)
                 .map_err(|error| Error::invalid(format!("`{}` is no address of a hub: {error}", self.url)))?;
             let place = folder.join(file.path);
             if let Some(parent) = place.parent() {
                 fs::create_dir_all(parent).map_err(|error| failed("make", parent, error))?;
             }
-            self.file(&url, file, &place, &mut *progress).await?;
+            if let Some(commit) = self.file(&url, file, &place, &mut *progress).await? {
+                revision = commit;
+            }
         }
-        let _ = fs::remove_file(folder.join(".lock"));
         Ok(())
     }
 
-    /// Fetches one file, with as many tries as it takes while they get further.
-    async fn file(&self, url: &Url, file: &NamedFile, to: &Path, progress: OnProgress<'_>) -> Result<()> {
+    /// Fetches one file, and goes on with what breaks off a few times. Returns the commit that
+    /// the hub says it is of.
+    async fn file(
+        &self,
+        url: &Url,
+        file: &NamedFile,
+        to: &Path,
+        progress: OnProgress<'_>,
+    ) -> Result<Option<String>> {
         let mut tries = TRIES;
         loop {
             let transfer = Transfer { hub: self, url, file, to };
             let attempt = timeout(TOTAL, transfer.attempt(&mut *progress)).await;
             match attempt.unwrap_or_else(|_| Err(Error::timeout(format!("`{}` took too long", file.path))))? {
-                Outcome::Done => return Ok(()),
+                Outcome::Done(commit) => return Ok(commit),
                 Outcome::BrokeOff(_) if tries > 1 => tries -= 1,
                 Outcome::BrokeOff(why) => return Err(why),
             }
         }
     }
 
-    /// Asks for what follows the first `from` bytes. Returns the answer, and the SHA-256 that
-    /// the hub itself says.
-    async fn ask(&self, url: &Url, from: u64) -> Result<(Response, Option<String>)> {
+    /// Asks for what follows the first `from` bytes. Returns the answer, and what the hub itself
+    /// says of the file.
+    async fn ask(&self, url: &Url, from: u64) -> Result<(Response, Said)> {
         let (mut url, hub) = (url.clone(), url.origin());
-        let (mut transport, mut source, mut said) = (self.transport.clone(), AddressSource::Operator, None);
+        let (mut transport, mut source, mut said) =
+            (self.transport.clone(), AddressSource::Operator, Said::default());
         for _ in 0..=MAX_REDIRECTS {
             let host = url.host_str().unwrap_or_default().to_owned();
             let client = transport.raw_client(url.as_str(), source, Redirects::Never).await?;
@@ -133,7 +141,8 @@ impl ModelHub {
                 }
             })?;
             if url.origin() == hub && source == AddressSource::Operator {
-                said = said.or_else(|| linked_sha256(response.headers()));
+                said.sha256 = said.sha256.or_else(|| linked_sha256(response.headers()));
+                said.commit = said.commit.or_else(|| commit(response.headers()));
             }
             let Some(next) = redirect(&url, &response)? else { return Ok((response, said)) };
             if next.origin() != hub {
@@ -149,9 +158,17 @@ impl ModelHub {
     }
 }
 
+/// What a hub says of a file.
+#[derive(Default)]
+struct Said {
+    sha256: Option<String>,
+    commit: Option<String>,
+}
+
 /// What came of one try.
 enum Outcome {
-    Done,
+    /// It is there, of this commit.
+    Done(Option<String>),
     /// What came is kept, so that the next try goes on.
     BrokeOff(Error),
 }
@@ -180,25 +197,33 @@ impl Transfer<'_> {
         if self.file.known.is_some_and(|(bytes, _)| bytes == have) {
             let mut hash = Sha256::new();
             io::copy(&mut part, &mut hash).map_err(failed)?;
-            return self.finish(&part, hash, None, have);
+            return self.finish(&part, hash, Said::default(), have);
         }
         let (mut response, said) = self.hub.ask(self.url, have).await?;
         let begin = match self.begin(&response, have)? {
             Begin::At(begin) => begin,
             Begin::Absent => {
-                return fs::remove_file(self.to).map(|()| Outcome::Done).map_err(failed);
+                return fs::remove_file(self.to).map(|()| Outcome::Done(said.commit)).map_err(failed);
             }
             Begin::Again => {
                 // It may be whole: a process that ended before it could say so.
                 let mut hash = Sha256::new();
                 io::copy(&mut part, &mut hash).map_err(failed)?;
-                if said.as_ref().is_some_and(|said| *said == hexadecimal(hash.clone())) {
+                if said.sha256.as_ref().is_some_and(|sha256| *sha256 == hexadecimal(hash.clone())) {
                     return self.finish(&part, hash, said, have);
                 }
                 part.set_len(0).map_err(failed)?;
                 return Ok(Outcome::BrokeOff(Error::upstream(format!("the hub has less of `{path}`"))));
             }
         };
+        if self.file.is_weights() && self.file.known.is_none() && said.sha256.is_none() {
+            if have == 0 {
+                let _ = fs::remove_file(self.to);
+            }
+            return Err(Error::upstream(format!(
+                "the hub says no SHA-256 of `{path}`, so that nobody could tell if it came whole"
+            )));
+        }
         let total = response.content_length().map(|rest| begin.saturating_add(rest));
         let max = self.file.known.map_or_else(|| max_bytes(self.to), |(bytes, _)| bytes);
         let too_large = || {
@@ -259,26 +284,18 @@ impl Transfer<'_> {
     }
 
     /// Checks a file that is all there.
-    fn finish(&self, part: &File, hash: Sha256, said: Option<String>, bytes: u64) -> Result<Outcome> {
+    fn finish(&self, part: &File, hash: Sha256, said: Said, bytes: u64) -> Result<Outcome> {
         let path = self.file.path;
         let found = hexadecimal(hash);
-        let expected = self.file.known.map(|(_, sha256)| sha256.to_owned()).or(said);
-        let wrong = match expected {
-            Some(expected) if expected == found => None,
-            Some(expected) => Some(format!(
-                "`{path}` came with {bytes} bytes and the SHA-256 {found}; it should have {expected}. It is not kept"
-            )),
-            None if self.file.is_weights() => Some(format!(
-                "the hub says no SHA-256 of `{path}`, so that nobody could tell if it came whole"
-            )),
-            None => None,
-        };
-        if let Some(wrong) = wrong {
+        let expected = self.file.known.map(|(_, sha256)| sha256.to_owned()).or(said.sha256);
+        if let Some(expected) = expected.filter(|expected| *expected != found) {
             let _ = fs::remove_file(self.to);
-            return Err(Error::upstream(wrong));
+            return Err(Error::upstream(format!(
+                "`{path}` came with {bytes} bytes and the SHA-256 {found}; it should have {expected}. It is not kept"
+            )));
         }
         part.sync_all().map_err(|error| failed("write", self.to, error))?;
-        Ok(Outcome::Done)
+        Ok(Outcome::Done(said.commit))
     }
 }
 
@@ -296,6 +313,12 @@ fn linked_sha256(headers: &HeaderMap) -> Option<String> {
     let tag = headers.get("x-linked-etag")?.to_str().ok()?;
     let tag = tag.trim_start_matches("W/").trim_matches('"').to_ascii_lowercase();
     (tag.len() == 64 && tag.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(tag)
+}
+
+/// The commit that a file is of, as the hub says it.
+fn commit(headers: &HeaderMap) -> Option<String> {
+    let commit = headers.get("x-repo-commit")?.to_str().ok()?;
+    (commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| commit.to_owned())
 }
 
 /// Where an answer leads on to.

@@ -6,6 +6,7 @@
 
 mod archive;
 mod download;
+mod files;
 mod named;
 
 use std::fs::{self, File};
@@ -13,10 +14,10 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use aimate_core::{Error, Result};
-use sha2::{Digest, Sha256};
 
 use super::folder::ModelFolder;
 use super::{LocalEmbedder, LocalReranker};
+use files::{Lock, Temporary, Unpacked, remove_all};
 
 pub use download::{FetchProgress, ModelHub};
 pub use named::{NamedFile, NamedModel, named_model, named_models};
@@ -25,20 +26,6 @@ pub use named::{NamedFile, NamedModel, named_model, named_models};
 const MAX_NAME: usize = 100;
 /// Maximum models of a shelf that are looked at.
 const MAX_MODELS: usize = 1_000;
-/// The files of which a model is made.
-const FILES: [&str; 6] = [
-    "config.json",
-    "config_sentence_transformers.json",
-    "model.safetensors",
-    "modules.json",
-    "sentence_bert_config.json",
-    "tokenizer.json",
-];
-/// Maximum bytes of weights.
-const MAX_WEIGHTS: u64 = 4 << 30;
-/// Maximum bytes of another file.
-const MAX_FILE: u64 = 64 << 20;
-
 /// What a model is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -50,6 +37,8 @@ pub enum ModelPurpose {
 }
 
 impl ModelPurpose {
+    const ALL: [Self; 2] = [Self::Embedding, Self::Reranking];
+
     /// The file of the name of the model that is used for it; empty for none.
     fn file(self) -> &'static str {
         match self {
@@ -88,8 +77,8 @@ pub struct ShelvedModel {
     pub folder: PathBuf,
     /// Bytes of its weights.
     pub bytes: u64,
-    /// What it is for; embedding if it is damaged.
-    pub purpose: ModelPurpose,
+    /// What it is for; nothing if that cannot be read.
+    pub purpose: Option<ModelPurpose>,
 }
 
 impl ModelShelf {
@@ -115,7 +104,7 @@ impl ModelShelf {
             let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
             if check(&name).is_ok() && folder.is_dir() {
                 let bytes = fs::metadata(folder.join("model.safetensors")).map_or(0, |file| file.len());
-                let purpose = purpose(&folder).unwrap_or(ModelPurpose::Embedding);
+                let purpose = purpose(&folder).ok();
                 models.push(ShelvedModel { name, folder, bytes, purpose });
             }
         }
@@ -124,31 +113,34 @@ impl ModelShelf {
     }
 
     /// Returns the model that is used for this: the one that [`ModelShelf::choose`] named,
-    /// else the only one that is there.
+    /// which may be damaged, else the only one that is there.
     ///
     /// # Errors
     /// `NotFound` if the one that was named is gone.
     pub fn used(&self, purpose: ModelPurpose) -> Result<Option<ShelvedModel>> {
         let mut models = self.list()?;
-        models.retain(|model| model.purpose == purpose);
         let Some(chosen) = self.chosen(purpose)? else {
+            models.retain(|model| model.purpose == Some(purpose));
             return Ok(if models.len() == 1 { models.pop() } else { None });
         };
         if chosen.is_empty() {
             return Ok(None);
         }
-        let found = models.into_iter().find(|model| model.name == chosen);
-        found.map(Some).ok_or_else(|| self.missing(&chosen))
+        let is_it = |model: &ShelvedModel| {
+            model.name == chosen && model.purpose.is_none_or(|is_for| is_for == purpose)
+        };
+        models.into_iter().find(is_it).map(Some).ok_or_else(|| self.missing(&chosen))
     }
 
     /// Sets the model that is used from the next time on that somebody asks, for what it is
-    /// for, which is returned.
+    /// for, which is returned. Loads it before that, and blocks.
     ///
     /// # Errors
-    /// `NotFound` if there is no such model.
+    /// `NotFound` if there is no such model, `Invalid` if it cannot be run.
     pub fn choose(&self, name: &str) -> Result<ModelPurpose> {
-        let ShelvedModel { name, purpose, .. } = self.get(name)?;
-        self.write_chosen(purpose, &name)?;
+        let model = self.get(name)?;
+        let purpose = load(&model.folder)?;
+        self.write_chosen(purpose, &model.name)?;
         Ok(purpose)
     }
 
@@ -170,32 +162,44 @@ impl ModelShelf {
         written.and_then(|()| fs::rename(&new, &file)).map_err(|error| failed("write", &file, error))
     }
 
-    /// Removes a model, or what was fetched of one. Who has loaded it goes on with it.
+    /// Removes a model, or what was fetched of one; it is chosen no more. Who has loaded it
+    /// goes on with it.
     ///
     /// # Errors
-    /// `NotFound` if there is no such model.
+    /// `NotFound` if there is no such model; `Conflict` if it is being fetched.
     pub fn remove(&self, name: &str) -> Result<()> {
-        let part = named_model(name).map(|model| self.part(model)).filter(|part| part.is_dir());
-        if let Some(part) = &part {
-            fs::remove_dir_all(part).map_err(|error| failed("remove", part, error))?;
+        let mut was_there = false;
+        if let Some((named, part)) = named_model(name).map(|named| (named, self.part(named)))
+            && part.is_dir()
+        {
+            let _lock = Lock::new(&self.path, named.name)?;
+            fs::remove_dir_all(&part).map_err(|error| failed("remove", &part, error))?;
+            was_there = true;
         }
-        let model = match self.get(name) {
-            Err(_) if part.is_some() => return Ok(()),
+        let found = self.get(name);
+        // First: what is gone must not be what is used.
+        for purpose in ModelPurpose::ALL {
+            let gone = found.as_ref().map_or(name, |model| &model.name);
+            if !gone.is_empty() && self.chosen(purpose)?.is_some_and(|chosen| chosen == gone) {
+                let file = self.path.join(purpose.file());
+                fs::remove_file(&file).map_err(|error| failed("remove", &file, error))?;
+                was_there = true;
+            }
+        }
+        let model = match found {
+            Err(_) if was_there => return Ok(()),
             model => model?,
         };
         let gone = self.path.join(format!(".{}.removed", model.name));
-        fs::rename(&model.folder, &gone)
-            .and_then(|()| fs::remove_dir_all(&gone))
-            .map_err(|error| failed("remove", &model.folder, error))?;
-        if self.chosen(model.purpose)?.is_some_and(|chosen| chosen == model.name) {
-            let file = self.path.join(model.purpose.file());
-            fs::remove_file(&file).map_err(|error| failed("remove", &file, error))?;
-        }
-        Ok(())
+        remove_all(&gone)
+            .and_then(|()| fs::rename(&model.folder, &gone))
+            .and_then(|()| remove_all(&gone))
+            .map_err(|error| failed("remove", &model.folder, error))
     }
 
     /// Fetches a model from a hub and returns its folder. What was fetched of it before
-    /// is gone on with. `progress` is told of each piece.
+    /// is gone on with. `progress` is told of each piece. If nothing is chosen for what it is
+    /// for, this is from then on, unless another one was the only one.
     ///
     /// # Errors
     /// `Conflict` if a model of this name is there, or another process fetches it;
@@ -208,12 +212,17 @@ impl ModelShelf {
         model: &NamedModel,
         progress: &mut (dyn FnMut(FetchProgress<'_>) + Send),
     ) -> Result<PathBuf> {
-        self.check_free(model.name)?;
+        check(model.name)?;
         self.make()?;
+        let lock = Lock::new(&self.path, model.name)?;
+        self.check_free(model.name)?;
         let part = self.part(model);
         hub.fetch(model, &part, progress).await?;
         let (shelf, name) = (self.clone(), model.name);
-        let placing = tokio::task::spawn_blocking(move || shelf.place(&part, name));
+        let placing = tokio::task::spawn_blocking(move || {
+            let _lock = lock;
+            shelf.place(&part, name)
+        });
         placing.await.map_err(|error| Error::internal("placing the model failed").with_source(error))?
     }
 
@@ -221,23 +230,23 @@ impl ModelShelf {
     ///
     /// `name` is what it is to be called, and which of several models of an archive is
     /// meant. Default: the name of a [`NamedModel`] that has the same weights, else that of
-    /// the folder or the file.
+    /// the folder or the file. It is chosen as by [`ModelShelf::fetch`].
     ///
     /// # Errors
     /// `Invalid` if there is no model that can be run; `Conflict` if one of its name is
     /// there.
     pub fn add(&self, from: &Path, name: Option<&str>) -> Result<String> {
-        name.map(check).transpose()?;
+        name.map(|name| self.check_free(name)).transpose()?;
         self.make()?;
         let temporary = Temporary::new(&self.path)?;
         let found = if from.is_dir() {
             let folder = ModelFolder::open(from)?;
-            copy(from, &temporary.0)?;
+            files::copy(from, &mut Unpacked::new(&temporary.0))?;
             folder.name()
         } else {
-            archive::unpack(from, name, &temporary.0)?
+            archive::unpack(from, name, &mut Unpacked::new(&temporary.0))?
         };
-        let known = || sha256_of(&temporary.0.join("model.safetensors")).ok();
+        let known = || files::sha256_of(&temporary.0.join("model.safetensors")).ok();
         let name = match name {
             Some(name) => name.to_owned(),
             None => match known().and_then(|sha256| named::of_weights(&sha256)) {
@@ -250,15 +259,17 @@ impl ModelShelf {
         Ok(name)
     }
 
-    /// Makes a folder a model of the shelf, if it can be run.
+    /// Makes a folder a model of the shelf, if it can be run, and what is used if nothing is.
     fn place(&self, from: &Path, name: &str) -> Result<PathBuf> {
-        match purpose(from)? {
-            ModelPurpose::Embedding => LocalEmbedder::open(from).map(drop)?,
-            ModelPurpose::Reranking => LocalReranker::open(from).map(drop)?,
-        }
+        let purpose = load(from)?;
         let folder = self.path.join(name);
         self.check_free(name)?;
+        let chosen = match self.chosen(purpose)? {
+            Some(_) => None,
+            None => Some(self.used(purpose)?.map_or_else(|| name.to_owned(), |model| model.name)),
+        };
         fs::rename(from, &folder).map_err(|error| failed("write", &folder, error))?;
+        chosen.map(|chosen| self.write_chosen(purpose, &chosen)).transpose()?;
         Ok(folder)
     }
 
@@ -309,22 +320,14 @@ fn purpose(folder: &Path) -> Result<ModelPurpose> {
     Ok(if is_reranker { ModelPurpose::Reranking } else { ModelPurpose::Embedding })
 }
 
-/// A folder that is removed if nobody renamed it.
-struct Temporary(PathBuf);
-
-impl Temporary {
-    fn new(shelf: &Path) -> Result<Self> {
-        let path = shelf.join(format!(".adding-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir(&path).map_err(|error| failed("make", &path, error))?;
-        Ok(Self(path))
+/// Loads the model in a folder, and says what it is for.
+fn load(folder: &Path) -> Result<ModelPurpose> {
+    let purpose = purpose(folder)?;
+    match purpose {
+        ModelPurpose::Embedding => LocalEmbedder::open(folder).map(drop)?,
+        ModelPurpose::Reranking => LocalReranker::open(folder).map(drop)?,
     }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+    Ok(purpose)
 }
 
 /// Refuses what is no name of a model: it becomes that of a folder.
@@ -349,73 +352,6 @@ fn legible(found: &str) -> String {
     let name: String = found.chars().map(plain).take(MAX_NAME).collect();
     let name = name.trim_start_matches(['.', '-']).to_owned();
     if check(&name).is_ok() { name } else { "model".to_owned() }
-}
-
-/// Where a file of a model goes, if `path` within the model's folder is one.
-fn wanted(path: &str) -> Option<PathBuf> {
-    let parts: Vec<&str> = path.split('/').collect();
-    let (file, folders) = parts.split_last()?;
-    let is_plain = |part: &&str| check(part).is_ok();
-    (FILES.contains(file) && folders.len() <= 1 && folders.iter().all(is_plain))
-        .then(|| parts.iter().collect())
-}
-
-/// Maximum bytes of a file of a model.
-fn max_bytes(path: &Path) -> u64 {
-    if path.ends_with("model.safetensors") { MAX_WEIGHTS } else { MAX_FILE }
-}
-
-/// Writes a file of a model below `folder`, within its bounds.
-fn write(folder: &Path, path: &Path, from: impl Read) -> Result<()> {
-    let (to, max) = (folder.join(path), max_bytes(path));
-    if let Some(parent) = to.parent() {
-        fs::create_dir_all(parent).map_err(|error| failed("make", parent, error))?;
-    }
-    let written = File::create_new(&to).and_then(|mut file| {
-        let bytes = io::copy(&mut from.take(max.saturating_add(1)), &mut file)?;
-        file.sync_all().map(|()| bytes)
-    });
-    match written {
-        Ok(bytes) if bytes > max => {
-            Err(Error::too_large(format!("`{}` is larger than the maximum of {max} bytes", path.display())))
-        }
-        Ok(_) => Ok(()),
-        Err(error) => Err(failed("write", &to, error)),
-    }
-}
-
-/// Copies the files of a model.
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    let read = |folder: &Path| fs::read_dir(folder).map_err(|error| failed("read", folder, error));
-    let mut paths = Vec::new();
-    for entry in read(from)?.take(MAX_MODELS) {
-        let path = entry.map_err(|error| failed("read", from, error))?.path();
-        if path.is_dir() {
-            paths.extend(read(&path)?.take(MAX_MODELS).filter_map(|entry| Some(entry.ok()?.path())));
-        } else {
-            paths.push(path);
-        }
-    }
-    for path in paths {
-        let within = path.strip_prefix(from).unwrap_or(&path);
-        let parts: Vec<_> = within.iter().map(|part| part.to_string_lossy()).collect();
-        if let Some(place) = wanted(&parts.join("/")).filter(|_| path.is_file()) {
-            let file = File::open(&path).map_err(|error| failed("read", &path, error))?;
-            write(to, &place, file)?;
-        }
-    }
-    Ok(())
-}
-
-/// The SHA-256 of a file, in hexadecimal.
-fn sha256_of(path: &Path) -> io::Result<String> {
-    let mut hash = Sha256::new();
-    io::copy(&mut File::open(path)?, &mut hash)?;
-    Ok(hexadecimal(hash))
-}
-
-fn hexadecimal(hash: Sha256) -> String {
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn failed(verb: &str, path: &Path, error: io::Error) -> Error {

