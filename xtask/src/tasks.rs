@@ -107,7 +107,7 @@ impl Drop for SideChecks {
     }
 }
 
-/// Builds what [`test`] runs.
+/// Builds what [`test()`] runs.
 fn build_tests(project: &Project) -> Result {
     let mut build = project.cargo();
     if has_nextest(project) {
