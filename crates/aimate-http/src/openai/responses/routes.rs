@@ -53,7 +53,11 @@ pub(crate) async fn create(
     asked.search(&app, &scope).await?;
     // What is added to a conversation is stored, whether or not the response can be read again.
     let is_run = asked.parsed.is_stored() || asked.parsed.conversation.is_some();
-    if is_run { stored(&app, &scope, asked, seat).await } else { unstored(&app, &scope, asked, seat).await }
+    if !is_run {
+        return unstored(&app, &scope, asked, seat).await;
+    }
+    // On the heap: it is as large as all that a response is made or read again with.
+    Box::pin(stored(&app, &scope, asked, seat)).await
 }
 
 /// Begins a stored response.
