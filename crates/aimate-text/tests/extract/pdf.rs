@@ -402,3 +402,42 @@ fn exponents_belong_to_what_they_stand_beside() {
     let text = one_page(page);
     assert!(text.contains("= p2"), "{text}");
 }
+
+#[test]
+fn words_that_are_wider_by_their_font_than_they_are_drawn_stay_on_their_line() {
+    // Each letter is 0.5 em wide as it is drawn, and 0.65 by the font.
+    let widths = "650 ".repeat(95);
+    let font = format!(
+        "/Type /Font /Subtype /Type1 /BaseFont /Odd /FirstChar 32 /LastChar 126 /Widths [{widths}] \
+         /FontDescriptor <</Type /FontDescriptor /FontName /Odd /Flags 32>>"
+    );
+    let line = "The responsibilities harbour masters have include a depth beyond it";
+    for space in ["", " "] {
+        let (mut page, mut x) = ("/F1 10 Tf 40 700 Td ".to_owned(), 0);
+        for word in line.split(' ') {
+            page += &format!("{x} 0 Td ({word}{space}) Tj ");
+            x = 5 * word.len() + 3;
+        }
+        let text = String::from_utf8(pdf(&[&format!("BT {page} ET")])).unwrap();
+        // Its table of objects is wrong now, and made anew.
+        let file = text.replace("/Type /Font /Subtype /Type1 /BaseFont /Helvetica", &font);
+        let text = read("a.pdf", file).unwrap().text;
+        assert_eq!(text.replace(' ', ""), line.replace(' ', ""));
+        assert!(space.is_empty() || text == line, "{text}");
+    }
+}
+
+#[test]
+fn long_lines_drawn_backwards_leave_time_for_the_next_page() {
+    // Each letter overlaps the one before it.
+    let alone = format!("BT /F1 1 Tf -.95 Tc .002 0 0 .002 500 700 Tm ({}) Tj ET", "xz".repeat(150_000));
+    // As many lie among those of a line that was drawn before.
+    let among = format!(
+        "BT /F1 1 Tf .002 0 0 .002 10 700 Tm ({}) Tj -.95 Tc .002 0 0 .002 240 700 Tm ({}) Tj ET",
+        "ab".repeat(100_000),
+        "xz".repeat(100_000)
+    );
+    let next = "BT /F1 11 Tf 72 700 Td (The next page) Tj ET";
+    let document = read("a.pdf", pdf(&[&alone, &among, next])).unwrap();
+    assert!(document.text.ends_with("The next page"), "{:?}", document.warnings);
+}

@@ -215,9 +215,49 @@ fn words(letters: Vec<Letter>) -> String {
     if let (Some((marks, _)), Some(last)) = (mark, pieces.last_mut()) {
         last.text.push_str(&marks);
     }
+    part_figures(&mut pieces);
     let mut texts: Vec<String> = pieces.into_iter().map(|piece| piece.text).collect();
     to_reading_order(&mut texts);
     texts.concat().trim().to_owned()
+}
+
+/// Parts two figures that touch, such as labels of a chart: `73.3` and `72.6`.
+fn part_figures(pieces: &mut Vec<LinePiece>) {
+    let mut parts = Vec::new();
+    let mut from = 0;
+    for run in pieces.chunk_by(|one, next| one.is_of_figure() && next.is_of_figure()) {
+        parts.extend(part(run).map(|at| from + at));
+        from += run.len();
+    }
+    for at in parts.into_iter().rev() {
+        if let Some((start, end)) = at
+            .checked_sub(1)
+            .and_then(|last| pieces.get(last))
+            .zip(pieces.get(at))
+            .map(|(last, next)| (last.end, next.start))
+        {
+            pieces.insert(at, LinePiece { text: " ".to_owned(), start, end });
+        }
+    }
+}
+
+/// Where a figure with two points is parted: at the one place between its points where
+/// digits do not follow each other as the others do.
+fn part(run: &[LinePiece]) -> Option<usize> {
+    let points: Vec<usize> =
+        (0..).zip(run).filter(|(_, piece)| piece.text == ".").map(|(at, _)| at).collect();
+    let [first, second] = points.as_slice() else { return None };
+    if *first == 0 || second + 1 >= run.len() {
+        return None;
+    }
+    let width = run.first().map(|digit| digit.end - digit.start)?;
+    let gaps = (1..).zip(run.windows(2)).filter_map(|(at, pair)| match pair {
+        [one, next] => Some((at, (next.start - one.end).abs())),
+        _ => None,
+    });
+    let mut wide = gaps.filter(|(_, gap)| *gap > 0.04 * width);
+    let (at, _) = wide.next()?;
+    (wide.next().is_none() && first + 1 < at && at < *second).then_some(at)
 }
 
 struct LinePiece {
@@ -227,6 +267,10 @@ struct LinePiece {
 }
 
 impl LinePiece {
+    fn is_of_figure(&self) -> bool {
+        self.text == "." || (self.text.len() == 1 && self.text.as_bytes().iter().all(u8::is_ascii_digit))
+    }
+
     /// Whether a mark stands over it, rather than at its end.
     fn is_under(&self, mark: &Letter) -> bool {
         let middle = f64::midpoint(mark.start, mark.end);

@@ -56,7 +56,10 @@ pub(super) fn read<'a>(
     let notes = annotation::read(page, matrix, &mut runner);
     let mut found = runner.finish();
     vertical::turn(&mut found.glyphs);
-    let groups = segment::groups(found.glyphs);
+    let groups = segment::groups(found.glyphs, clock).unwrap_or_else(|| {
+        found.is_cut = true;
+        Vec::new()
+    });
     let (bottom, top) = groups.first().map_or((bounds.y0, bounds.y1), |group| {
         let up = Affine::rotate(-group.direction.atan2());
         let turned = up.transform_rect_bbox(bounds);

@@ -3,13 +3,20 @@
 use std::collections::HashMap;
 
 use hayro_font::kurbo::Vec2;
+use unicode_normalization::char::is_combining_mark;
 
 use super::font::Text;
 use super::glyph::Glyph;
+use super::stopwatch::Stopwatch;
 
 /// The widest gap within a segment, in ems. Columns stand farther apart, and
 /// justified text seldom has wider spaces.
 const WIDEST_GAP: f64 = 0.8;
+/// What begins in the rest of a stretch follows it, although the stretch reaches
+/// farther by the widths that its font declares.
+const LEAST_OF_STRETCH: f64 = 0.7;
+/// Maximum letters among which a gap is looked for.
+const MAX_BESIDE: usize = 64;
 
 /// A glyph on its line: `start` to `end` along it, `base` upwards.
 #[derive(Clone, Debug)]
@@ -32,12 +39,25 @@ pub(super) struct Segment {
     pub(super) size: f64,
     /// A space was drawn after it.
     has_space_after: bool,
+    /// Where the last stretch that was appended starts and ends.
+    last: (f64, f64),
+    /// What stands among its letters, by where it starts, until it is put there.
+    among: Vec<Segment>,
 }
 
 impl Segment {
     fn new(letter: Letter, base: f64) -> Self {
         let (start, end, size) = (letter.start, letter.end, letter.size);
-        Self { letters: vec![letter], start, end, base, size, has_space_after: false }
+        Self {
+            letters: vec![letter],
+            start,
+            end,
+            base,
+            size,
+            has_space_after: false,
+            last: (start, end),
+            among: Vec::new(),
+        }
     }
 
     fn push(&mut self, letter: Letter) {
@@ -49,27 +69,69 @@ impl Segment {
 
     fn append(&mut self, other: Self) {
         let gap = other.start - self.end;
+        let (is_next, reaches_end) = (self.is_next(&other), other.end >= self.end);
+        self.end = self.end.max(other.end);
+        self.size = self.size.max(other.size);
         // Only a letter or an accent that is drawn apart stands among others.
-        let is_among = gap < 0.0 && other.letters.len() < 3;
-        let among = self.letters.iter().position(|letter| is_among && letter.start > other.start);
-        if self.has_space_after
-            && gap > 0.02 * self.size
+        if gap < 0.0 && other.letters.len() < 3 && !is_next {
+            if reaches_end {
+                self.has_space_after = other.has_space_after;
+            }
+            self.among.push(other);
+            return;
+        }
+        // Words that overlap by their widths are words all the same.
+        let overlap = self.last.1 - other.start;
+        let is_word = overlap > if self.has_space_after { 0.1 } else { 0.5 } * other.size;
+        if (is_word || (self.has_space_after && gap > 0.02 * self.size))
             && let Some(last) = self.letters.last()
         {
             self.letters.push(Letter {
                 text: Text::One(' '),
-                start: self.end,
+                start: other.start - gap.max(0.0),
                 end: other.start,
                 is_space: true,
                 ..last.clone()
             });
         }
-        let at = among.unwrap_or(self.letters.len());
         self.has_space_after = other.has_space_after;
-        self.start = self.start.min(other.start);
-        self.end = self.end.max(other.end);
-        self.size = self.size.max(other.size);
-        self.letters.splice(at..at, other.letters);
+        self.last = (other.start, other.end);
+        self.letters.extend(other.letters);
+    }
+
+    /// Whether another one, which starts after it, follows its last stretch on the line,
+    /// although that reaches over it: the font declares wider letters than it draws.
+    fn is_next(&self, other: &Self) -> bool {
+        let (start, end) = self.last;
+        if other.start < start + LEAST_OF_STRETCH * (end - start) {
+            return false;
+        }
+        let is_letter = |letter: &Letter| match letter.text {
+            Text::One(one) => one.is_alphanumeric() && !is_combining_mark(one),
+            _ => false,
+        };
+        let Some(first) = other.letters.first().filter(|_| other.letters.iter().all(is_letter)) else {
+            return other.letters.len() >= 3;
+        };
+        // A letter that was left out has a gap to stand in.
+        let middle = f64::midpoint(first.start, first.end);
+        let over = |letter: &Letter| letter.start < middle && middle < letter.end;
+        other.letters.len() >= 3 || self.letters.iter().rev().take(MAX_BESIDE).any(over)
+    }
+
+    /// Puts what stands among its letters there, all at once.
+    fn settle(&mut self) {
+        let mut among = std::mem::take(&mut self.among).into_iter().peekable();
+        if among.peek().is_none() {
+            return;
+        }
+        for letter in std::mem::take(&mut self.letters) {
+            while let Some(before) = among.next_if(|before| letter.start > before.start) {
+                self.letters.extend(before.letters);
+            }
+            self.letters.push(letter);
+        }
+        self.letters.extend(among.flat_map(|after| after.letters));
     }
 
     /// The number of letters that are not spaces; those of Chinese, Japanese and
@@ -106,8 +168,9 @@ impl DirectedText {
     }
 }
 
-/// Divides glyphs by the direction of their lines, the most frequent first.
-pub(super) fn groups(glyphs: Vec<Glyph>) -> Vec<DirectedText> {
+/// Divides glyphs by the direction of their lines, the most frequent first; none when
+/// the time is over.
+pub(super) fn groups(glyphs: Vec<Glyph>, clock: &Stopwatch) -> Option<Vec<DirectedText>> {
     let mut directions: HashMap<i32, (Vec2, Vec<Glyph>)> = HashMap::new();
     for glyph in glyphs {
         let angle = glyph.direction.atan2().to_degrees();
@@ -122,18 +185,22 @@ pub(super) fn groups(glyphs: Vec<Glyph>) -> Vec<DirectedText> {
         .into_iter()
         .map(|(key, (direction, glyphs))| {
             let count = glyphs.iter().filter(|glyph| !glyph.is_space()).count();
-            (key, DirectedText { direction, glyphs: count, segments: segments(glyphs, direction) })
+            let segments = segments(glyphs, direction, clock)?;
+            Some((key, DirectedText { direction, glyphs: count, segments }))
         })
-        .collect();
+        .collect::<Option<_>>()?;
     groups.sort_by_key(|(key, group)| (std::cmp::Reverse(group.glyphs), *key));
-    groups.into_iter().map(|(_, group)| group).collect()
+    Some(groups.into_iter().map(|(_, group)| group).collect())
 }
 
-fn segments(glyphs: Vec<Glyph>, direction: Vec2) -> Vec<Segment> {
+fn segments(glyphs: Vec<Glyph>, direction: Vec2, clock: &Stopwatch) -> Option<Vec<Segment>> {
     let upwards = Vec2::new(-direction.y, direction.x);
     let mut twins = Twins::default();
     let mut segments: Vec<Segment> = Vec::new();
-    for glyph in glyphs {
+    for (at, glyph) in glyphs.into_iter().enumerate() {
+        if at % 1_024 == 0 && clock.is_over() {
+            return None;
+        }
         let origin = glyph.origin.to_vec2();
         let (start, base) = (origin.dot(direction), origin.dot(upwards));
         let is_space = glyph.is_space();
@@ -150,7 +217,7 @@ fn segments(glyphs: Vec<Glyph>, direction: Vec2) -> Vec<Segment> {
             _ => segments.push(Segment::new(letter, base)),
         }
     }
-    join(segments)
+    Some(join(segments))
 }
 
 /// Whether a letter follows what was drawn before it.
@@ -176,6 +243,7 @@ fn join(mut segments: Vec<Segment>) -> Vec<Segment> {
             segment.has_space_after = true;
         }
         segment.end = segment.letters.iter().map(|letter| letter.end).fold(f64::MIN, f64::max);
+        segment.last = (segment.start, segment.end);
     }
     // By lines, within them from left to right.
     segments.sort_by(|a, b| b.base.total_cmp(&a.base));
@@ -203,7 +271,8 @@ fn join(mut segments: Vec<Segment>) -> Vec<Segment> {
                     if {
                         let size = last.size.max(segment.size);
                         let gap = segment.start - last.end;
-                        gap < WIDEST_GAP * size && (gap > -0.5 * size || segment.letters.len() < 3)
+                        gap < WIDEST_GAP * size
+                            && (gap > -0.5 * size || segment.letters.len() < 3 || last.is_next(&segment))
                     } =>
                 {
                     last.append(segment);
@@ -212,6 +281,7 @@ fn join(mut segments: Vec<Segment>) -> Vec<Segment> {
             }
         }
     }
+    joined.iter_mut().for_each(Segment::settle);
     joined
 }
 
@@ -258,5 +328,29 @@ impl Twins {
         let (column, row) = (cell(start), cell(base));
         self.places.entry((key, column, row)).or_default().push((start, base));
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use hayro_font::kurbo::Point;
+
+    use super::*;
+
+    #[test]
+    fn no_segments_are_made_when_the_time_is_over() {
+        let glyph = Glyph {
+            text: Text::One('a'),
+            origin: Point::ZERO,
+            advance: Vec2::new(5.0, 0.0),
+            direction: Vec2::new(1.0, 0.0),
+            size: 10.0,
+            is_bold: false,
+        };
+        let clock = |limit: u64| Stopwatch::new(Duration::from_secs(limit), Duration::from_secs(limit));
+        assert!(groups(vec![glyph.clone()], &clock(0)).is_none());
+        assert_eq!(groups(vec![glyph], &clock(10_000)).map(|groups| groups.len()), Some(1));
     }
 }
