@@ -441,3 +441,11 @@ fn long_lines_drawn_backwards_leave_time_for_the_next_page() {
     let document = read("a.pdf", pdf(&[&alone, &among, next])).unwrap();
     assert!(document.text.ends_with("The next page"), "{:?}", document.warnings);
 }
+
+#[test]
+fn figures_that_touch_are_parted_and_numbers_with_two_points_are_not() {
+    let labels = "/F1 10 Tf 1 0 0 1 72 700 Tm (73.3) Tj 1 0 0 1 92 700 Tm (72.6) Tj";
+    assert_eq!(one_page(labels), "73.3 72.6");
+    assert_eq!(one_page("/F1 10 Tf 1 0 0 1 72 700 Tm (12.05.2031) Tj"), "12.05.2031");
+    assert_eq!(one_page("/F1 10 Tf 1 0 0 1 72 700 Tm [(12.) -90 (05.2031)] TJ"), "12.05.2031");
+}
