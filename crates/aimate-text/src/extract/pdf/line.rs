@@ -6,6 +6,7 @@ use unicode_normalization::char::is_combining_mark;
 use super::bidi::{is_right_to_left, to_reading_order};
 use super::font::Text;
 use super::segment::{Letter, Segment};
+use super::stopwatch::Stopwatch;
 
 /// A gap of this many ems separates words.
 const WORD_GAP: f64 = 0.13;
@@ -32,19 +33,22 @@ impl Line {
     }
 }
 
-/// The lines of a region, from top to bottom.
-pub(super) fn lines(mut segments: Vec<Segment>) -> Vec<Line> {
+/// The lines of a region, from top to bottom; none when the time is over.
+pub(super) fn lines(mut segments: Vec<Segment>, clock: &Stopwatch) -> Option<Vec<Line>> {
     segments.sort_by(|a, b| b.base.total_cmp(&a.base).then(a.start.total_cmp(&b.start)));
     let usual = usual_size(&segments);
     // Indices and exponents come last: they belong to what they stand beside.
     let is_index = |segment: &Segment| segment.letters.len() <= 3 && segment.size < 0.8 * usual;
     let (indices, segments): (Vec<Segment>, Vec<Segment>) = segments.into_iter().partition(is_index);
     let mut rows: Vec<Vec<Segment>> = Vec::new();
-    gather(segments, &mut rows);
+    gather(segments, &mut rows, clock)?;
     let mut bases: Vec<(f64, usize)> = rows.iter().map(|row| main_base(row)).zip(0..).collect();
     bases.sort_by(|(one, _), (other, _)| other.total_cmp(one));
     let mut alone = Vec::new();
-    for index in indices {
+    for (nth, index) in indices.into_iter().enumerate() {
+        if nth % 256 == 255 && clock.is_over() {
+            return None;
+        }
         let (top, bottom) = (index.base + 2.0 * usual, index.base - 2.0 * usual);
         let from = bases.partition_point(|(base, _)| *base > top);
         let near = bases.iter().skip(from).take_while(|(base, _)| *base > bottom).take(MAX_NEAR);
@@ -58,16 +62,20 @@ pub(super) fn lines(mut segments: Vec<Segment>) -> Vec<Line> {
         }
     }
     let mut small = Vec::new();
-    gather(alone, &mut small);
+    gather(alone, &mut small, clock)?;
     rows.append(&mut small);
     let mut rows: Vec<(f64, Vec<Segment>)> = rows.into_iter().map(|row| (main_base(&row), row)).collect();
     rows.sort_by(|(one, _), (other, _)| other.total_cmp(one));
-    rows.into_iter().map(|(_, row)| line(row)).filter(|line| !line.text.is_empty()).collect()
+    Some(rows.into_iter().map(|(_, row)| line(row)).filter(|line| !line.text.is_empty()).collect())
 }
 
-/// Puts segments, sorted downwards, into rows.
-fn gather(segments: Vec<Segment>, rows: &mut Vec<Vec<Segment>>) {
-    for segment in segments {
+/// Puts segments, sorted downwards, into rows, unless the time is over.
+fn gather(segments: Vec<Segment>, rows: &mut Vec<Vec<Segment>>, clock: &Stopwatch) -> Option<()> {
+    for (nth, segment) in segments.into_iter().enumerate() {
+        // A segment is compared with all of its row.
+        if nth % 256 == 255 && clock.is_over() {
+            return None;
+        }
         // The line before the last may be the one that a small raised letter is on.
         let row = rows.iter_mut().rev().take(3).find(|row| is_on(row, &segment));
         match row {
@@ -75,6 +83,7 @@ fn gather(segments: Vec<Segment>, rows: &mut Vec<Vec<Segment>>) {
             None => rows.push(vec![segment]),
         }
     }
+    Some(())
 }
 
 /// The size of most letters.

@@ -69,7 +69,10 @@ pub(super) fn read<'a>(
     for (index, group) in groups.into_iter().enumerate() {
         let is_straight = group.is_straight() && index == 0;
         for region in order::regions(group.segments) {
-            texts.extend(paragraphs(line::lines(region), is_straight));
+            match line::lines(region, clock) {
+                Some(lines) => texts.extend(paragraphs(lines, is_straight)),
+                None => found.is_cut = true,
+            }
         }
     }
     PageText {

@@ -337,20 +337,28 @@ mod tests {
 
     use hayro_font::kurbo::Point;
 
+    use super::super::line;
     use super::*;
 
+    fn clock(seconds: u64) -> Stopwatch {
+        Stopwatch::new(Duration::from_secs(seconds), Duration::from_secs(seconds))
+    }
+
     #[test]
-    fn no_segments_are_made_when_the_time_is_over() {
-        let glyph = Glyph {
+    fn no_lines_are_made_when_the_time_is_over() {
+        let glyph = |at: u32| Glyph {
             text: Text::One('a'),
-            origin: Point::ZERO,
+            origin: Point::new(30.0 * f64::from(at), 0.0),
             advance: Vec2::new(5.0, 0.0),
             direction: Vec2::new(1.0, 0.0),
             size: 10.0,
             is_bold: false,
         };
-        let clock = |limit: u64| Stopwatch::new(Duration::from_secs(limit), Duration::from_secs(limit));
-        assert!(groups(vec![glyph.clone()], &clock(0)).is_none());
-        assert_eq!(groups(vec![glyph], &clock(10_000)).map(|groups| groups.len()), Some(1));
+        let glyphs: Vec<Glyph> = (0..300).map(glyph).collect();
+        assert!(groups(glyphs.clone(), &clock(0)).is_none());
+        let segments = groups(glyphs, &clock(10_000)).unwrap().remove(0).segments;
+        assert_eq!(segments.len(), 300);
+        assert!(line::lines(segments.clone(), &clock(0)).is_none());
+        assert_eq!(line::lines(segments, &clock(10_000)).map(|lines| lines.len()), Some(1));
     }
 }
