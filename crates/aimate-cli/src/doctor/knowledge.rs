@@ -30,11 +30,8 @@ pub(super) async fn embedder(
 ) -> Option<Embedders> {
     match embedding.load(data_dir).await {
         Ok(embedders) => {
-            if let Some(why) = &embedders.left_out {
-                report.note("embedder", &format!("the model of the data folder is not loaded: {why}"));
-            }
-            match &embedders.local {
-                Some(local) => {
+            match (&embedders.local, &embedders.left_out) {
+                (Some(local), _) => {
                     let model = local.model();
                     report.fine(
                         "embedder",
@@ -44,7 +41,11 @@ pub(super) async fn embedder(
                         ),
                     );
                 }
-                None => {
+                (None, Some(why)) => {
+                    let what = "the model of the data folder is not loaded; new collections do not need it";
+                    report.note("embedder", &format!("{what}: {why}"));
+                }
+                (None, None) => {
                     let told = embedding.told(data_dir);
                     report.note("embedder", &format!("no model here; new collections are searched {told}"));
                 }

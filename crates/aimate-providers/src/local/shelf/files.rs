@@ -27,10 +27,15 @@ const MAX_FILE: u64 = 64 << 20;
 const MAX_BYTES: u64 = MAX_WEIGHTS + 4 * MAX_FILE;
 /// Maximum files of a model.
 const MAX_FILES: usize = 32;
-/// What begins the names of folders that are not whole yet.
+/// What begins the names of what is not whole yet.
 const ADDING: &str = ".adding-";
-/// The age at which nobody works in such a folder any more.
+/// The age at which nobody works on it any more.
 const STALE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A path of nobody else's. What is left there is swept away some day.
+pub(super) fn temporary(shelf: &Path) -> PathBuf {
+    shelf.join(format!("{ADDING}{}", RandomIds.next().simple()))
+}
 
 /// A folder that is removed if nobody renamed it.
 pub(super) struct Temporary(pub(super) PathBuf);
@@ -38,7 +43,7 @@ pub(super) struct Temporary(pub(super) PathBuf);
 impl Temporary {
     pub(super) fn new(shelf: &Path) -> Result<Self> {
         sweep(shelf);
-        let path = shelf.join(format!("{ADDING}{}", RandomIds.next().simple()));
+        let path = temporary(shelf);
         fs::create_dir(&path).map_err(|error| failed("make", &path, error))?;
         Ok(Self(path))
     }

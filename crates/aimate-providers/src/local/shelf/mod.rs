@@ -13,7 +13,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use aimate_core::{Error, Result};
+use aimate_core::{Error, ErrorKind, Result};
 
 use super::folder::ModelFolder;
 use super::{LocalEmbedder, LocalReranker};
@@ -154,7 +154,7 @@ impl ModelShelf {
 
     fn write_chosen(&self, purpose: ModelPurpose, name: &str) -> Result<()> {
         self.make()?;
-        let (new, file) = (self.path.join(".used.new"), self.path.join(purpose.file()));
+        let (new, file) = (files::temporary(&self.path), self.path.join(purpose.file()));
         let written = File::create(&new).and_then(|mut file| {
             file.write_all(name.as_bytes())?;
             file.sync_all()
@@ -180,14 +180,15 @@ impl ModelShelf {
         // First: what is gone must not be what is used.
         for purpose in ModelPurpose::ALL {
             let gone = found.as_ref().map_or(name, |model| &model.name);
-            if !gone.is_empty() && self.chosen(purpose)?.is_some_and(|chosen| chosen == gone) {
+            let is_it = |chosen: String| chosen.eq_ignore_ascii_case(gone);
+            if !gone.is_empty() && self.chosen(purpose)?.is_some_and(is_it) {
                 let file = self.path.join(purpose.file());
                 fs::remove_file(&file).map_err(|error| failed("remove", &file, error))?;
                 was_there = true;
             }
         }
         let model = match found {
-            Err(_) if was_there => return Ok(()),
+            Err(error) if was_there && error.kind() == ErrorKind::NotFound => return Ok(()),
             model => model?,
         };
         let gone = self.path.join(format!(".{}.removed", model.name));

@@ -4,7 +4,7 @@ mod unpacked;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use aimate_core::{ErrorKind, Ids as _, RandomIds};
+use aimate_core::{Ids as _, RandomIds};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -120,7 +120,8 @@ fn folders_of_two_additions_are_apart_and_old_ones_go() {
     let place = Place::new();
     let old = place.0.join(".adding-123");
     fs::create_dir(&old).unwrap();
-    let before = std::time::SystemTime::now() - std::time::Duration::from_secs(25 * 60 * 60);
+    let made = fs::metadata(&old).unwrap().modified().unwrap();
+    let before = made - std::time::Duration::from_secs(25 * 60 * 60);
     File::open(&old).unwrap().set_modified(before).unwrap();
     let one = Temporary::new(&place.0).unwrap();
     let two = Temporary::new(&place.0).unwrap();
