@@ -41,6 +41,16 @@ impl Runs {
         self.engine.inner.stores.run_requests.get(&self.scope, id).await
     }
 
+    /// The run of the turn that was sent with this [`client_id`](crate::chat::Turn::client_id); `None`
+    /// if there is none.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn of_client(&self, client_id: &str) -> Result<Option<Run>> {
+        self.engine.admit(&self.scope).await?;
+        self.engine.inner.stores.runs.of_client(&self.scope, client_id).await
+    }
+
     /// Listens to a run from after the event with sequence number `after`: 0
     /// for the beginning. What was missed comes first, then what comes.
     ///

@@ -70,12 +70,15 @@ pub(super) async fn begin(app: &App, scope: &Scope, asked: Asked) -> Result<(Ans
 
 async fn stored(app: &App, scope: &Scope, asked: Asked, seat: Seat) -> Result<Response> {
     let is_streamed = asked.parsed.is_streamed;
-    let may_be_there = asked.client_id.is_some() && asked.parsed.is_stored();
+    let before = match asked.client_id.as_ref().filter(|_| asked.parsed.is_stored()) {
+        Some((id, _)) => app.engine.runs(scope).of_client(id).await?.map(|run| run.id),
+        None => None,
+    };
     // A call that was decided of may have been made: the same request sent again must find the run.
     let is_kept = !asked.approvals.is_empty();
     let (mut answer, echo) = begin(app, scope, asked).await?;
     let (run, is_background) = (answer.run_id(), echo.is_background());
-    if may_be_there {
+    if before == Some(run) {
         let (run, echo) = stored_run(app, scope, &wire_id::write(PREFIX, run.0)).await?;
         if run.status.is_final() {
             return match is_streamed {
