@@ -20,7 +20,7 @@ use crate::client::http;
 use crate::random::{self, Random};
 use crate::server::Server;
 use crate::upstream::Upstream;
-use crate::{Folder, postgres, run_sql, setting};
+use crate::{Folder, on_postgres, on_sqlite, setting};
 
 const TRIALS: u64 = 6;
 /// Clients of a round: few that meet often, and many.
@@ -33,20 +33,12 @@ const SETTLE: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replaced_and_deleted_documents_lose_and_leave_nothing_on_sqlite() {
-    let folder = Folder::new("documents-sqlite");
-    let database = format!("sqlite:{}", folder.0.join("aimate.db").display());
-    trials("sqlite", &database, &folder).await;
+    on_sqlite("documents", trials).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replaced_and_deleted_documents_lose_and_leave_nothing_on_postgres() {
-    let Some(url) = postgres() else { return };
-    let folder = Folder::new("documents-postgres");
-    let name = format!("aimate_kill_documents_{}", std::process::id());
-    let (server, _) = url.rsplit_once('/').expect("a URL with a database");
-    run_sql(&url, format!("CREATE DATABASE {name}")).await;
-    trials("postgres", &format!("{server}/{name}"), &folder).await;
-    run_sql(&url, format!("DROP DATABASE {name} WITH (FORCE)")).await;
+    on_postgres("documents", trials).await;
 }
 
 async fn trials(store: &str, database: &str, folder: &Folder) {

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 
 use crate::random::{self, Random};
 use crate::upstream::Upstream;
-use crate::{Folder, TRIALS, postgres, run_sql, setting};
+use crate::{Folder, TRIALS, on_postgres, on_sqlite, setting};
 
 /// Texts that the engine embeds together.
 const BATCH: u64 = 64;
@@ -33,20 +33,12 @@ struct Outcome {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_ingest_ends_as_an_undisturbed_one_on_sqlite() {
-    let folder = Folder::new("ingest-sqlite");
-    let database = format!("sqlite:{}", folder.0.join("aimate.db").display());
-    trials("sqlite", &database, &folder).await;
+    on_sqlite("ingest", trials).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_ingest_ends_as_an_undisturbed_one_on_postgres() {
-    let Some(url) = postgres() else { return };
-    let folder = Folder::new("ingest-postgres");
-    let name = format!("aimate_kill_ingest_{}", std::process::id());
-    let (server, _) = url.rsplit_once('/').expect("a URL with a database");
-    run_sql(&url, format!("CREATE DATABASE {name}")).await;
-    trials("postgres", &format!("{server}/{name}"), &folder).await;
-    run_sql(&url, format!("DROP DATABASE {name} WITH (FORCE)")).await;
+    on_postgres("ingest", trials).await;
 }
 
 async fn trials(store: &str, database: &str, folder: &Folder) {

@@ -48,16 +48,26 @@ const KILL_LATE: Range<u64> = 1_000..2_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_loses_nothing_on_sqlite() {
-    let folder = Folder::new("sqlite");
-    let database = format!("sqlite:{}", folder.0.join("aimate.db").display());
-    trials("sqlite", &database, &folder).await;
+    on_sqlite("turns", trials).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_loses_nothing_on_postgres() {
+    on_postgres("turns", trials).await;
+}
+
+/// Runs a suite's trials, with the name of the store, its database and a folder, on SQLite.
+pub(crate) async fn on_sqlite(suite: &str, trials: impl AsyncFn(&str, &str, &Folder)) {
+    let folder = Folder::new(&format!("{suite}-sqlite"));
+    let database = format!("sqlite:{}", folder.0.join("aimate.db").display());
+    trials("sqlite", &database, &folder).await;
+}
+
+/// The same in a database of its own on the first test server, if there is one.
+pub(crate) async fn on_postgres(suite: &str, trials: impl AsyncFn(&str, &str, &Folder)) {
     let Some(url) = postgres() else { return };
-    let folder = Folder::new("postgres");
-    let name = format!("aimate_kill_{}", std::process::id());
+    let folder = Folder::new(&format!("{suite}-postgres"));
+    let name = format!("aimate_kill_{suite}_{}", std::process::id());
     let (server, _) = url.rsplit_once('/').expect("a URL with a database");
     run_sql(&url, format!("CREATE DATABASE {name}")).await;
     trials("postgres", &format!("{server}/{name}"), &folder).await;
@@ -65,7 +75,7 @@ async fn kill_loses_nothing_on_postgres() {
 }
 
 /// The first test server, if there is one.
-pub(crate) fn postgres() -> Option<String> {
+fn postgres() -> Option<String> {
     let urls = std::env::var("AIMATE_TEST_POSTGRES").unwrap_or_default();
     let url = urls.split(',').find(|url| !url.is_empty()).map(str::to_owned);
     if url.is_none() {
@@ -74,7 +84,7 @@ pub(crate) fn postgres() -> Option<String> {
     url
 }
 
-pub(crate) async fn run_sql(url: &str, statement: String) {
+async fn run_sql(url: &str, statement: String) {
     let mut connection = PgConnection::connect(url).await.expect("PostgreSQL answers");
     // The name in it is this process's number.
     let statement = AssertSqlSafe(statement);

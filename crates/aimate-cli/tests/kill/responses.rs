@@ -14,7 +14,7 @@ use crate::client::{get, http};
 use crate::random::{self, Random};
 use crate::server::Server;
 use crate::upstream::Upstream;
-use crate::{Folder, postgres, run_sql, setting};
+use crate::{Folder, on_postgres, on_sqlite, setting};
 
 /// Kills where `AIMATE_KILL_TRIALS` says nothing.
 const TRIALS: u64 = 10;
@@ -36,20 +36,12 @@ struct Told {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_responses_end_and_are_told_again_on_sqlite() {
-    let folder = Folder::new("responses-sqlite");
-    let database = format!("sqlite:{}", folder.0.join("aimate.db").display());
-    trials("sqlite", &database, &folder).await;
+    on_sqlite("responses", trials).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_responses_end_and_are_told_again_on_postgres() {
-    let Some(url) = postgres() else { return };
-    let folder = Folder::new("responses-postgres");
-    let name = format!("aimate_kill_responses_{}", std::process::id());
-    let (server, _) = url.rsplit_once('/').expect("a URL with a database");
-    run_sql(&url, format!("CREATE DATABASE {name}")).await;
-    trials("postgres", &format!("{server}/{name}"), &folder).await;
-    run_sql(&url, format!("DROP DATABASE {name} WITH (FORCE)")).await;
+    on_postgres("responses", trials).await;
 }
 
 async fn trials(store: &str, database: &str, folder: &Folder) {

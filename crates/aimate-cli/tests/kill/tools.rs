@@ -16,7 +16,7 @@ use crate::client::{get, http};
 use crate::random::Random;
 use crate::server::Server;
 use crate::upstream::{chunk, question, request, whole};
-use crate::{Folder, postgres, random, run_sql, setting};
+use crate::{Folder, on_postgres, on_sqlite, random, setting};
 
 const TRIALS: u64 = 10;
 const CLIENTS: u64 = 4;
@@ -27,20 +27,12 @@ const SETTLE: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_makes_no_tool_call_twice_on_sqlite() {
-    let folder = Folder::new("tools-sqlite");
-    let database = format!("sqlite:{}", folder.0.join("aimate.db").display());
-    trials("sqlite", &database, &folder).await;
+    on_sqlite("tools", trials).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_makes_no_tool_call_twice_on_postgres() {
-    let Some(url) = postgres() else { return };
-    let folder = Folder::new("tools-postgres");
-    let name = format!("aimate_kill_tools_{}", std::process::id());
-    let (server, _) = url.rsplit_once('/').expect("a URL with a database");
-    run_sql(&url, format!("CREATE DATABASE {name}")).await;
-    trials("postgres", &format!("{server}/{name}"), &folder).await;
-    run_sql(&url, format!("DROP DATABASE {name} WITH (FORCE)")).await;
+    on_postgres("tools", trials).await;
 }
 
 async fn trials(store: &str, database: &str, folder: &Folder) {
