@@ -99,16 +99,7 @@ impl EventSocket {
         let Self { mut connection, requests, listeners, .. } = self;
         // Before anything is told: who does not read keeps nothing meanwhile.
         drop((requests, listeners));
-        let code = match end {
-            End::Gone => return,
-            End::Close(code) => code,
-            End::Refused(failure, code) => {
-                // Whoever is gone hears nothing of it.
-                let _ = connection.send(refusal(None, &failure)).await;
-                code
-            }
-        };
-        connection.close(code).await;
+        connection.end(end, |failure| refusal(None, failure)).await;
     }
 
     /// Whether it is to end, and has nothing more to say, or no time left for it.

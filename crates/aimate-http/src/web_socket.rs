@@ -180,10 +180,18 @@ impl OpenSocket {
         send(&mut self.socket, text).await
     }
 
-    /// Closes it.
-    pub(crate) async fn close(&mut self, code: u16) {
-        let close = CloseFrame { code, reason: Utf8Bytes::from_static("") };
+    /// Ends it: who is refused is told why by what `refusal` makes of it.
+    pub(crate) async fn end(&mut self, end: End, refusal: impl FnOnce(&Failure) -> Bytes) {
         // Whoever is gone hears nothing of it.
+        let code = match end {
+            End::Gone => return,
+            End::Close(code) => code,
+            End::Refused(failure, code) => {
+                let _ = self.send(refusal(&failure)).await;
+                code
+            }
+        };
+        let close = CloseFrame { code, reason: Utf8Bytes::from_static("") };
         let _ = self.socket.send(Message::Close(Some(close))).await;
     }
 }

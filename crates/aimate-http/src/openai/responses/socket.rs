@@ -91,16 +91,7 @@ impl ResponseSocket {
                 break end;
             }
         };
-        let code = match end {
-            End::Gone => return,
-            End::Close(code) => code,
-            End::Refused(failure, code) => {
-                // Whoever is gone hears nothing of it.
-                let _ = self.refuse(&failure).await;
-                code
-            }
-        };
-        self.connection.close(code).await;
+        self.connection.end(end, refusal).await;
     }
 
     /// The next message; `None` once the connection is to end.
@@ -265,9 +256,14 @@ impl ResponseSocket {
 
     /// Says what was wrong with a message; the connection goes on.
     async fn refuse(&mut self, failure: &Failure) -> Result<(), End> {
-        failure.log("a message of a WebSocket");
-        self.connection.send(Bytes::from(error_event(failure).to_string())).await
+        self.connection.send(refusal(failure)).await
     }
+}
+
+/// What is said of a failure.
+fn refusal(failure: &Failure) -> Bytes {
+    failure.log("a message of a WebSocket");
+    error_event(failure).to_string().into()
 }
 
 /// An error as an event, with the fields of both documents that describe it.
