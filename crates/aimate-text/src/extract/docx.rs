@@ -40,7 +40,7 @@ struct Body<'a> {
     relations: Relations,
     styles: Styles,
     lists: Lists,
-    comments: BTreeMap<String, String>,
+    comments: BTreeMap<String, Vec<String>>,
     numbers: NoteNumbers,
     output: &'a mut Output,
     limits: &'a Limits,
@@ -110,7 +110,7 @@ impl<'a> Body<'a> {
             self.output.spare(format_args!("the part of the {kind}"), outcome)?;
         }
         // Comments on what was deleted.
-        for comment in std::mem::take(&mut self.comments).into_values() {
+        for comment in std::mem::take(&mut self.comments).into_values().flatten() {
             self.output.paragraph(&comment)?;
         }
         let outcome = self.edges();
@@ -311,7 +311,7 @@ impl<'a> Body<'a> {
                 self.output.paragraph(&markdown::escape(&text))?;
             }
         }
-        for comment in paragraph.comments.iter().filter_map(|id| self.comments.remove(id)) {
+        for comment in paragraph.comments.iter().filter_map(|id| self.comments.remove(id)).flatten() {
             self.was_item = false;
             self.output.paragraph(&comment)?;
         }

@@ -297,18 +297,18 @@ fn dates_and_footers_of_slides_are_read_once() {
     );
 }
 
-/// A Word document with this body and these footnotes.
-fn with_footnotes(body: &str, notes: &str) -> Vec<u8> {
-    let kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/footnotes";
+/// A Word document with this body, and beside it a part of this name: `footnotes` or `comments`.
+fn with_part(body: &str, name: &str, inside: &str) -> Vec<u8> {
+    let kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
     let relations = format!(
-        "<Relationships><Relationship Id=\"a\" Type=\"{kind}\" Target=\"footnotes.xml\"/></Relationships>"
+        "<Relationships><Relationship Id=\"a\" Type=\"{kind}/{name}\" Target=\"{name}.xml\"/></Relationships>"
     );
     let body = format!("<w:document xmlns:w=\"w\"><w:body><w:p>{body}</w:p></w:body></w:document>");
-    let notes = format!("<w:footnotes xmlns:w=\"w\">{notes}</w:footnotes>");
+    let inside = format!("<w:{name} xmlns:w=\"w\">{inside}</w:{name}>");
     archive(&[
         ("word/document.xml", body.as_bytes()),
         ("word/_rels/document.xml.rels", relations.as_bytes()),
-        ("word/footnotes.xml", notes.as_bytes()),
+        (&format!("word/{name}.xml"), inside.as_bytes()),
     ])
 }
 
@@ -325,7 +325,7 @@ fn notes_have_the_numbers_that_word_shows() {
     );
     let notes = format!("{}{}", note(3, "Second"), note(7, "First"));
     assert_eq!(
-        read("a.docx", with_footnotes(&body, &notes)).unwrap().text,
+        read("a.docx", with_part(&body, "footnotes", &notes)).unwrap().text,
         "One[^1] two[^2]\n\n[^1]: First\n\n[^2]: Second"
     );
 }
@@ -340,7 +340,7 @@ fn notes_that_share_an_id_or_have_none_are_all_kept() {
         [note("", "Depth"), note(same, "Tide"), note("", "Width"), note(same, "Ebb"), note(same, "Flood")];
     let body = "<w:r><w:t>One</w:t></w:r><w:r><w:footnoteReference w:id=\"2\"/></w:r>";
     assert_eq!(
-        read("a.docx", with_footnotes(body, &notes.concat())).unwrap().text,
+        read("a.docx", with_part(body, "footnotes", &notes.concat())).unwrap().text,
         "One[^1]\n\n[^1]: Tide\n\n[^1]: Ebb\n\n[^1]: Flood\n\n[^2]: Depth\n\n[^2]: Width"
     );
 }
@@ -391,4 +391,18 @@ fn signs_of_symbol_fonts_are_the_characters_that_they_show() {
         sign("Other", "F0E0")
     );
     assert_eq!(read("a.docx", word(&body)).unwrap().text, "5 μm →");
+}
+
+#[test]
+fn comments_that_share_an_id_are_all_kept() {
+    let comment = |text: &str| {
+        format!("<w:comment w:id=\"4\" w:author=\"Ada\"><w:p><w:r><w:t>{text}</w:t></w:r></w:p></w:comment>")
+    };
+    let body = "<w:r><w:t>One</w:t></w:r><w:r><w:commentReference w:id=\"4\"/></w:r>";
+    assert_eq!(
+        read("a.docx", with_part(body, "comments", &[comment("Tide"), comment("Ebb")].concat()))
+            .unwrap()
+            .text,
+        "One\n\nComment (Ada): Tide\n\nComment (Ada): Ebb"
+    );
 }

@@ -40,10 +40,11 @@ pub(super) fn notes(
     Ok(notes.into_iter().map(|(_, note)| note).collect())
 }
 
-/// The comments of a document by their ids, each with its author.
-pub(super) fn comments(text: &str, limits: &Limits) -> Result<BTreeMap<String, String>, ExtractError> {
+/// The comments of a document by their ids, each with its author. Damaged files have
+/// comments that share an id: each is kept.
+pub(super) fn comments(text: &str, limits: &Limits) -> Result<BTreeMap<String, Vec<String>>, ExtractError> {
     let mut walker = Walker::new(text, media::noun(media::DOCX), limits);
-    let mut comments = BTreeMap::new();
+    let mut comments: BTreeMap<String, Vec<String>> = BTreeMap::new();
     while let Some(node) = walker.next()? {
         let Node::Start(element) = node else { continue };
         if element.name() != "comment" {
@@ -54,7 +55,7 @@ pub(super) fn comments(text: &str, limits: &Limits) -> Result<BTreeMap<String, S
         let comment = inner(&mut walker, &mut NoteNumbers::default())?.join(" ");
         if !comment.is_empty() {
             let by = if author.is_empty() { String::new() } else { format!(" ({author})") };
-            comments.insert(id, format!("Comment{by}: {comment}"));
+            comments.entry(id).or_default().push(format!("Comment{by}: {comment}"));
         }
     }
     Ok(comments)
