@@ -196,10 +196,13 @@ fn are_columns(segments: &[Segment], gutter: &Gutter) -> bool {
     // Few lines are beside each other by chance less often than by intent, such as a
     // label and the field of a form.
     let tolerance = if fewer.lines.len() < 5 { 0.5 } else { 0.15 };
-    let aligned = fewer
-        .lines
-        .iter()
-        .filter(|line| more.lines.iter().any(|other| (other.base - line.base).abs() < tolerance * line.size));
+    let mut bases: Vec<f64> = more.lines.iter().map(|line| line.base).collect();
+    bases.sort_unstable_by(f64::total_cmp);
+    let aligned = fewer.lines.iter().filter(|line| {
+        let next = bases.partition_point(|base| *base < line.base);
+        let nearest = bases.get(next.saturating_sub(1)..bases.len().min(next + 1)).unwrap_or_default();
+        nearest.iter().any(|base| (base - line.base).abs() < tolerance * line.size)
+    });
     let aligned = aligned.count() as f64 / fewer.lines.len().max(1) as f64;
     if aligned < 0.5 {
         return fewer.lines.len() >= 3;
