@@ -55,6 +55,24 @@ async function failureOf(response) {
   return new ApiError(problem, response.status);
 }
 
+/** Bytes of a request, and requests at once, that outlive the page: browsers refuse more than 64 KiB and about 20 of them. */
+const MAX_KEPT_BYTES = 4096;
+const MAX_KEPT_REQUESTS = 8;
+let keptRequests = 0;
+
+/** `fetch`; what changes or deletes something reaches the server although the page is reloaded or left in the same moment. */
+async function fetchKept(url, options) {
+  const keepalive =
+    ["PATCH", "PUT", "DELETE"].includes(options.method) && keptRequests < MAX_KEPT_REQUESTS && (options.body?.length ?? 0) <= MAX_KEPT_BYTES;
+  if (!keepalive) return fetch(url, options);
+  keptRequests += 1;
+  try {
+    return await fetch(url, { ...options, keepalive });
+  } finally {
+    keptRequests -= 1;
+  }
+}
+
 /**
  * Makes a request and gives the `Response`; refusals are thrown as `ApiError`.
  * `path` is below `/api/v1`. Options: `query`, `body` (JSON), `headers`, `signal`.
@@ -68,7 +86,7 @@ export async function send(method, path, { query, body, headers, signal: abort }
   for (let attempt = 0; ; attempt += 1) {
     let response;
     try {
-      response = await fetch(urlOf(path, query), options);
+      response = await fetchKept(urlOf(path, query), options);
     } catch (error) {
       if (error.name === "AbortError") throw error;
       isReachable.set(false);

@@ -8,7 +8,9 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 SECRETS = {
     "JWT_SECRET": "a secret of the tests that is long enough to be one",
@@ -101,6 +103,16 @@ class Server:
         except urllib.error.HTTPError as error:
             raise Refused(error.code, error.read().decode(errors="replace")) from None
         return json.loads(text) if text else None
+
+    def until(self, path: str, holds: Callable[[Any], object]) -> Any:
+        """What is at `path` once it `holds`: the page shows a change before the server has it."""
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            found = self.call("GET", path)
+            if holds(found):
+                return found
+            time.sleep(0.05)
+        raise AssertionError(f"it never came true of {path}, which is {json.dumps(found)[:1000]}")
 
     def conversation(self, *questions: str, **fields: object) -> dict:
         """A conversation in which these were asked and answered."""
