@@ -18,7 +18,9 @@ installed here, and compared with a reference:
   second of them found. Files without two readers, or with fewer than five such
   words, are left out and counted.
 
-Of PDF, a word that the end of a line divides is whole in the texts of all readers. What stands at the edge of pages or
+Of PDF, a word that the end of a line divides is whole in the texts of all readers, and letters of an alphabet that stand
+alone count for nobody: readers that cannot tell a word set with space between its letters write `H e l l o`, which nobody
+finds. What stands at the edge of pages or
 slides counts once, and their numbers not at all: a search finds it on each of them
 otherwise.
 
@@ -59,6 +61,7 @@ LEAST_WORDS = 5
 # A character of a script without spaces is a word.
 WIDE = r"\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 WORD = re.compile(rf"[{WIDE}]|[^\W_{WIDE}]+")
+LETTER = re.compile(rf"[^\W\d_{WIDE}]")
 # A word that the end of a line divides.
 DIVIDED = re.compile(r"(?<=[^\W\d_])[-\u00ad\u2010] *\n[^\S\n]*(?=[^\W\d_])")
 EDGE_LINES = 3
@@ -68,9 +71,8 @@ FEWEST_PAGES = 3
 def words_of(text: str, is_pdf: bool = False) -> list[str]:
     # Escapes and rules of Markdown are no words.
     text = unicodedata.normalize("NFKC", text.replace("\\", "")).casefold()
-    if is_pdf:
-        text = DIVIDED.sub("", text)
-    return [word.group() for word in WORD.finditer(text)][:200_000]
+    words = (word.group() for word in WORD.finditer(DIVIDED.sub("", text) if is_pdf else text))
+    return [word for word in words if not (is_pdf and LETTER.fullmatch(word))][:200_000]
 
 
 def without_running_lines(text: str) -> str:
