@@ -250,7 +250,11 @@ impl ConversationStore for SqlStore {
     async fn delete(&self, scope: &Scope, id: ConversationId) -> Result<()> {
         // What it leaves in the index goes soon after.
         let index = request(scope.tenant, id, true);
-        match self.database.transaction([index, DELETE.scoped(scope).bind(id).expect_touched(1)]).await {
+        match self
+            .database
+            .transaction([index, DELETE.scoped(scope).bind(id).expect_touched(1).makes_room()])
+            .await
+        {
             Ok(_) => Ok(()),
             Err(DbError::RowCount { .. }) => Err(self.not_their_conversation(scope, id).await),
             Err(error) => Err(error.into()),

@@ -166,7 +166,7 @@ impl DeletionStore for SqlStore {
         if target.user.is_some_and(|user| user == UserId::SHARED) {
             return Err(missing(target));
         }
-        let begin = of(target, BEGIN).bind(worker).bind(now).bind(UserId::SHARED);
+        let begin = of(target, BEGIN).bind(worker).bind(now).bind(UserId::SHARED).makes_room();
         let cancel_runs = of(target, CANCEL_RUNS).bind(UserId::SHARED);
         let mut statements = vec![LOCK_TENANT.bind(target.tenant), begin, cancel_runs];
         if let Some(user) = target.user {
@@ -216,7 +216,7 @@ impl DeletionStore for SqlStore {
 
     async fn finish(&self, target: &DeletionTarget, now: Timestamp) -> Result<Deletion> {
         let delete_tenant = of(target, DELETE_TENANT).bind(UserId::SHARED);
-        let finish = of(target, FINISH).bind(UserId::SHARED).bind(now);
+        let finish = of(target, FINISH).bind(UserId::SHARED).bind(now).makes_room();
         self.database.transaction([LOCK_TENANT.bind(target.tenant), delete_tenant, finish]).await?;
         self.find(target).await?.ok_or_else(|| missing(target))
     }
@@ -265,7 +265,7 @@ impl SqlStore {
         mut statements: Vec<Statement>,
         now: Timestamp,
     ) -> Result<bool> {
-        statements.push(of(&before.target, TOUCH).bind(now).expect_returned());
+        statements.push(of(&before.target, TOUCH).bind(now).expect_returned().makes_room());
         let outcomes = self.database.transaction_of(statements).await.map_err(|error| {
             // Somebody else's work on it is over.
             error.on_row_count(|| missing(&before.target))

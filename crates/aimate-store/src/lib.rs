@@ -105,6 +105,10 @@ pub struct Options {
     pub blob_store: Option<Arc<dyn BlobStore>>,
     /// Bytes of memory that parts of the search index may keep. Default: 128 MiB.
     pub index_cache: usize,
+    /// Bytes of the file `NAME-reserve` beside a SQLite file, which is made once nothing has been written for
+    /// a second. Its room is for deletions on a disk that is full; what else is written then is refused
+    /// until the room can be kept again. A deletion that needs more fails all the same. Default: 16 MiB; 0: no such file.
+    pub deletion_reserve: u64,
     /// Where the ids of index segments come from. Default: [`RandomIds`].
     pub ids: Arc<dyn Ids>,
     /// Of PostgreSQL: the schema that the tables are in, such as `ai`; made if it is
@@ -131,6 +135,7 @@ impl Default for Options {
             blobs: None,
             blob_store: None,
             index_cache: 128 << 20,
+            deletion_reserve: 16 << 20,
             ids: Arc::new(RandomIds),
             schema: None,
             table_prefix: None,
@@ -147,6 +152,7 @@ impl std::fmt::Debug for Options {
             .field("migrate", &self.migrate)
             .field("blobs", &self.blobs)
             .field("index_cache", &self.index_cache)
+            .field("deletion_reserve", &self.deletion_reserve)
             .field("schema", &self.schema)
             .field("table_prefix", &self.table_prefix)
             .field("row_level_security", &self.row_level_security)

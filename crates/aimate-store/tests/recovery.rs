@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aimate_core::conformance::world::{self, World, at, id};
 use aimate_core::run::AbandonedRun;
-use aimate_core::{ErrorKind, Stores, WorkerId};
+use aimate_core::{Engine, ErrorKind, Stores, WorkerId};
 use aimate_store::{Options, connect, connect_with};
 use futures_util::future::{join, join_all};
 use support::relay::Relay;
@@ -44,6 +44,24 @@ async fn broken_sessions_are_replaced() {
             stores.workers.beat(w.worker, at(2)).await.unwrap();
         };
         assert_eq!(join(taken(&stores, other), beats).await.0, []);
+        store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn server_that_is_down_is_not_ready() {
+    support::on_each_server(async |schema| {
+        let relay = Relay::to(schema.address(), Duration::ZERO).await;
+        let store = connect(&schema.url_through(relay.address)).await.unwrap();
+        let engine = Engine::builder().store(store.clone()).build().await.unwrap();
+        engine.ready().await.unwrap();
+        relay.is_down(true);
+        support::until(async || engine.ready().await.is_err()).await;
+        assert_eq!(engine.ready().await.unwrap_err().kind(), ErrorKind::Unavailable);
+        relay.is_down(false);
+        support::until(async || engine.ready().await.is_ok()).await;
+        engine.drain(Duration::ZERO).await;
         store.close().await;
     })
     .await;

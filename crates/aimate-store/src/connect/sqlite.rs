@@ -50,7 +50,7 @@ pub(super) async fn open(path: &str, options: &Options) -> Result<SqlStore> {
     let blobs = options.blob_store.clone().unwrap_or_else(|| Arc::new(folder()));
     let address = path.as_ref().map_or(":memory:".to_owned(), |path| path.display().to_string());
     let readers = options.pool_size.unwrap_or(4);
-    let database = Sqlite::new(connection, path, readers, options.timeout, names);
+    let database = Sqlite::new(connection, path, readers, options.timeout, names, options.deletion_reserve);
     database.gate.set_missing(&missing);
     let database = Database::Sqlite(database);
     let index = IndexCache::new(options.index_cache);

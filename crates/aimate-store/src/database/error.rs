@@ -33,6 +33,12 @@ impl DbError {
         }
     }
 
+    /// Whether SQLite found the disk full.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Db(error) if error.as_database_error().and_then(DatabaseError::code).as_deref() == Some("13"))
+    }
+
     /// What keeps the database from its work, in words for every caller.
     #[cfg(feature = "sqlite")]
     pub(crate) fn trouble(&self) -> Error {

@@ -1,6 +1,7 @@
 //! Running statements on SQLite: one connection writes, a few read.
 
 mod job;
+mod reserve;
 mod statement_batch;
 mod watched_file;
 mod writer;
@@ -18,6 +19,7 @@ use super::task::Tasks;
 use super::{DbError, Load, Names, Outcome, SchemaGate, Statement};
 use crate::Kind;
 use crate::worker::LivenessLocks;
+use reserve::Reserve;
 use statement_batch::StatementBatch;
 use watched_file::WatchedFile;
 use writer::Writer;
@@ -102,12 +104,14 @@ impl Sqlite {
         readers: u32,
         timeout: Duration,
         names: Names,
+        reserve: u64,
     ) -> Self {
         let tasks = Tasks::default();
         let file = path.as_deref().map(WatchedFile::new);
+        let reserve = path.as_deref().and_then(|path| Reserve::beside(path, reserve));
         let reopen = path.as_deref().map(|path| writer_options(Some(path), timeout));
         Self {
-            writer: Writer::start(&tasks, writer, file.clone(), reopen, timeout, !names.are_plain()),
+            writer: Writer::start(&tasks, writer, file.clone(), reserve, reopen, timeout, !names.are_plain()),
             readers: path.as_deref().map(|path| Pool::new(reader_options(path, timeout), readers, timeout)),
             file,
             path,

@@ -16,6 +16,8 @@ pub(crate) struct Statement {
     /// Whose rows it is about: of the first tenant that is bound; of none, if it is the
     /// process's or the operator's.
     pub(crate) tenant: Option<TenantId>,
+    /// Whether its transaction makes room on a disk that is full.
+    pub(crate) makes_room: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -46,7 +48,13 @@ pub(crate) enum Expected {
 
 impl Statement {
     pub(super) fn new(sql: Sql) -> Self {
-        Self { text: Text::Literal(sql), values: Vec::new(), expected: Expected::Anything, tenant: None }
+        Self {
+            text: Text::Literal(sql),
+            values: Vec::new(),
+            expected: Expected::Anything,
+            tenant: None,
+            makes_room: false,
+        }
     }
 
     /// The text on a database; `None` if it needs none there.
@@ -83,6 +91,13 @@ impl Statement {
     pub(crate) fn bind(mut self, value: impl Bind) -> Self {
         self.tenant = self.tenant.or_else(|| value.tenant());
         self.values.push(value.into_value());
+        self
+    }
+
+    /// Says of its transaction that it deletes what somebody wants to have gone: on a full
+    /// disk, SQLite has [room](super::sqlite) for it yet.
+    pub(crate) fn makes_room(mut self) -> Self {
+        self.makes_room = true;
         self
     }
 
@@ -138,6 +153,7 @@ impl Builder {
             values: self.values,
             expected: Expected::Anything,
             tenant: self.tenant,
+            makes_room: false,
         }
     }
 }

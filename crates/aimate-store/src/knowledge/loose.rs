@@ -106,7 +106,7 @@ pub(super) async fn to_remove(
     if store.database.read_first(ANY.unbound()).await?.is_none() {
         return Ok(Vec::new());
     }
-    store.take_over(worker, now, lease, ABANDON.bind(worker)).await?;
+    store.take_over(worker, now, lease, ABANDON.bind(worker).makes_room()).await?;
     let rows = store.database.read(TO_REMOVE.bind(limit)).await?;
     each(&rows, |row| Ok(Blob { tenant: row.get("tenant_id")?, id: row.get("id")? }))
 }
@@ -114,7 +114,7 @@ pub(super) async fn to_remove(
 /// See [`IngestQueue::forget_removed`](aimate_core::knowledge::IngestQueue::forget_removed).
 pub(super) async fn forget(store: &SqlStore, blobs: &[Blob]) -> Result<()> {
     let forget = match store.database.kind() {
-        Kind::Sqlite => FORGET.bind(json(&ids_of(blobs))?),
+        Kind::Sqlite => FORGET.bind(json(&ids_of(blobs))?).makes_room(),
         Kind::Postgres => FORGET
             .bind(Array::uuids(blobs.iter().map(|blob| blob.tenant.0)))
             .bind(Array::uuids(blobs.iter().map(|blob| blob.id.0))),

@@ -17,7 +17,10 @@ mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
+use aimate_core::Engine;
+use aimate_core::conformance::knowledge_world::Fixture;
 use aimate_core::conformance::world::{self, World};
 use aimate_core::knowledge::{Blob, StoredBytes};
 use aimate_core::run::{BeginRun, Begun};
@@ -28,10 +31,17 @@ use futures_util::stream::{self, StreamExt as _};
 use sqlx::Connection as _;
 
 const FOLDER: &str = "AIMATE_FAULT_FOLDER";
+/// Bytes that are kept for deletions.
+const RESERVE: u64 = 1 << 20;
 
 #[test]
 fn full_disk_fails_writes_and_nothing_else() {
     in_child("child_on_a_full_disk");
+}
+
+#[test]
+fn full_disk_lets_deletions_through() {
+    in_child("child_that_makes_room");
 }
 
 #[test]
@@ -62,6 +72,76 @@ fn in_child(test: &str) {
 #[ignore = "full_disk_fails_writes_and_nothing_else starts it"]
 async fn child_on_a_full_disk() {
     with_a_disk_that_fails("full").await;
+}
+
+#[tokio::test]
+#[ignore = "full_disk_lets_deletions_through starts it"]
+async fn child_that_makes_room() {
+    let disk = Disk { folder: std::env::var(FOLDER).unwrap().into(), fault: "filled".to_owned() };
+    let store = disk.open().await;
+    let stores = store.stores();
+    let papers = Fixture::new(&stores).await;
+    let document = papers.ready("a.txt", &["what it says"]).await;
+    let w = &papers.world;
+    let [first, second, third] =
+        [w.conversation("a").await, w.conversation("b").await, w.conversation("c").await];
+    let reserve = disk.folder.join("aimate.db-reserve");
+    support::until(async || reserve.metadata().is_ok_and(|about| about.len() == RESERVE)).await;
+
+    disk.fails(true);
+    is_clear(&begin(w, &turn(w, "a turn")).await.unwrap_err());
+    assert!(reserve.exists(), "it is for deletions");
+    // Beside others in one transaction.
+    let beside = turn(w, "beside");
+    let (refused, deleted) = tokio::join!(begin(w, &beside), stores.conversations.delete(&w.me, first.id));
+    deleted.unwrap();
+    is_clear(&refused.unwrap_err());
+    assert!(!reserve.exists());
+    // What is left of the room is for deletions too.
+    is_clear(&begin(w, &turn(w, "after it")).await.unwrap_err());
+    stores.conversations.delete(&w.me, second.id).await.unwrap();
+    stores.documents.delete(&w.me, &[document.id]).await.unwrap();
+    stores.collections.delete(&w.me, papers.collection).await.unwrap();
+    let (me, turn) = (w.me, turn(w, "a turn"));
+    store.close().await;
+
+    // There is room again.
+    disk.fails(false);
+    let store = disk.open().await;
+    let stores = store.stores();
+    for gone in [first.id, second.id] {
+        assert_eq!(stores.conversations.get(&me, gone).await.unwrap_err().kind(), ErrorKind::NotFound);
+    }
+    stores.conversations.get(&me, third.id).await.unwrap();
+    assert!(matches!(stores.runs.begin(&me, &turn).await.unwrap(), Begun::New));
+    support::until(async || reserve.exists()).await;
+    store.close().await;
+}
+
+#[test]
+fn full_disk_is_not_ready() {
+    in_child("child_that_is_not_ready");
+}
+
+#[tokio::test]
+#[ignore = "full_disk_is_not_ready starts it"]
+async fn child_that_is_not_ready() {
+    let disk = Disk { folder: std::env::var(FOLDER).unwrap().into(), fault: "full".to_owned() };
+    let store = disk.open().await;
+    let engine = Engine::builder().store(store.clone()).build().await.unwrap();
+    engine.ready().await.unwrap();
+    disk.fails(true);
+    support::until(async || engine.ready().await.is_err()).await;
+    is_clear_to_readers(&engine.ready().await.unwrap_err());
+    disk.fails(false);
+    support::until(async || engine.ready().await.is_ok()).await;
+    engine.drain(Duration::ZERO).await;
+    store.close().await;
+}
+
+fn is_clear_to_readers(error: &Error) {
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+    assert!(error.message().contains("disk"), "{error:?}");
 }
 
 #[tokio::test]
@@ -135,7 +215,11 @@ impl Disk {
     }
 
     async fn open(&self) -> Store {
-        let options = Options { blobs: Some(self.folder.join("blobs")), ..Options::default() };
+        let options = Options {
+            blobs: Some(self.folder.join("blobs")),
+            deletion_reserve: RESERVE,
+            ..Options::default()
+        };
         connect_with(&self.url(), options).await.unwrap()
     }
 

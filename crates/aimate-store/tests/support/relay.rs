@@ -14,6 +14,7 @@ pub(crate) struct Relay {
     pub(crate) address: SocketAddr,
     cut: broadcast::Sender<()>,
     loses: Arc<AtomicBool>,
+    is_down: Arc<AtomicBool>,
 }
 
 impl Relay {
@@ -25,8 +26,13 @@ impl Relay {
         let (server, cutting) = (server.to_owned(), cut.clone());
         let loses = Arc::new(AtomicBool::new(false));
         let losing = Arc::clone(&loses);
+        let is_down = Arc::new(AtomicBool::new(false));
+        let down = Arc::clone(&is_down);
         spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                if down.load(Ordering::Relaxed) {
+                    continue;
+                }
                 let server = TcpStream::connect(&server).await.unwrap();
                 client.set_nodelay(true).unwrap();
                 server.set_nodelay(true).unwrap();
@@ -44,12 +50,18 @@ impl Relay {
                 });
             }
         });
-        Self { address, cut, loses }
+        Self { address, cut, loses, is_down }
     }
 
     /// Whether what the server answers from now on is lost.
     pub(crate) fn loses_answers(&self, does: bool) {
         self.loses.store(does, Ordering::Relaxed);
+    }
+
+    /// Whether nobody comes through from now on.
+    pub(crate) fn is_down(&self, is: bool) {
+        self.is_down.store(is, Ordering::Relaxed);
+        self.cut();
     }
 
     /// Breaks every connection that is open.

@@ -49,6 +49,8 @@ pub(super) enum End {
 /// for that.
 pub(super) struct Job {
     statements: Vec<Statement>,
+    /// The same, if it makes room on a full disk and may be run once more.
+    again: Option<Vec<Statement>>,
     result: Option<Result<Vec<Outcome>, DbError>>,
     reply: oneshot::Sender<Result<Vec<Outcome>, DbError>>,
 }
@@ -58,7 +60,27 @@ impl Job {
         statements: Vec<Statement>,
         reply: oneshot::Sender<Result<Vec<Outcome>, DbError>>,
     ) -> Self {
-        Self { statements, result: None, reply }
+        let makes_room = statements.iter().any(|statement| statement.makes_room);
+        Self { again: makes_room.then(|| statements.clone()), statements, result: None, reply }
+    }
+
+    /// Whether it makes room on a full disk.
+    pub(super) fn makes_room(&self) -> bool {
+        self.again.is_some()
+    }
+
+    /// Has it run once more, if it makes room; else it fails as `lost` says.
+    pub(super) fn begin_again(&mut self, lost: &Error) {
+        match self.again.take() {
+            Some(statements) => (self.statements, self.result) = (statements, None),
+            None if matches!(self.result, Some(Err(_))) => {}
+            None => self.result = Some(Err(same(lost).into())),
+        }
+    }
+
+    /// Whether it found the disk full.
+    pub(super) fn found_disk_full(&self) -> bool {
+        matches!(&self.result, Some(Err(error)) if error.is_disk_full())
     }
 
     /// Whether a failure of it undoes itself, without a savepoint.
@@ -98,15 +120,18 @@ impl Job {
         let result = match (self.result, lost) {
             (Some(Err(error)), _) => Err(error),
             (Some(result), None) => result,
-            (_, Some(lost)) => {
-                let cause = std::error::Error::source(lost).unwrap_or(lost).to_string();
-                Err(Error::new(lost.kind(), lost.message().to_owned()).with_source(cause).into())
-            }
+            (_, Some(lost)) => Err(same(lost).into()),
             (None, None) => Err(Error::unavailable("the write was not stored; try again").into()),
         };
         // A caller that stopped waiting does not want to know.
         let _ = self.reply.send(result);
     }
+}
+
+/// The same error for another caller.
+fn same(lost: &Error) -> Error {
+    let cause = std::error::Error::source(lost).unwrap_or(lost).to_string();
+    Error::new(lost.kind(), lost.message().to_owned()).with_source(cause)
 }
 
 async fn run(

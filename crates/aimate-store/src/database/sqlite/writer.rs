@@ -11,15 +11,15 @@
 use std::time::{Duration, Instant};
 
 use aimate_core::Error;
-use sqlx::query;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx::{query, query_scalar};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::job::{End, Job, Opening};
+use super::reserve::Reserve;
 use super::watched_file::WatchedFile;
-use crate::database::error::failure;
 use crate::database::task::Tasks;
 use crate::database::{DbError, Outcome, Statement};
 
@@ -34,6 +34,12 @@ const IDLE: Duration = Duration::from_secs(1);
 /// queue for the file but look again now and then, and never find it free under a writer
 /// that goes on at once.
 const LEFT_TO_OTHERS: Duration = Duration::from_millis(20);
+/// Pages of the file that deletions have freed, 4 MiB, with which others write again
+/// although the disk is full.
+const FREE_PAGES: i64 = 1_024;
+/// What is told while the room that is kept for deletions is theirs alone.
+const DISK_IS_FULL: &str =
+    "the disk of the database is full, but for what deletions need; make room and try again";
 /// Jobs that wait at most; then callers wait for a place.
 const QUEUE: usize = 1024;
 
@@ -51,13 +57,14 @@ impl Writer {
         tasks: &Tasks,
         connection: SqliteConnection,
         file: Option<WatchedFile>,
+        reserve: Option<Reserve>,
         reopen: Option<SqliteConnectOptions>,
         timeout: Duration,
         is_shared: bool,
     ) -> Self {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let closing = CancellationToken::new();
-        tasks.start(serve(connection, file, reopen, jobs, closing.clone(), is_shared));
+        tasks.start(serve(connection, file, reserve, reopen, jobs, closing.clone(), is_shared));
         Self { queue, closing, timeout }
     }
 
@@ -87,6 +94,7 @@ fn closed() -> DbError {
 async fn serve(
     mut connection: SqliteConnection,
     file: Option<WatchedFile>,
+    mut reserve: Option<Reserve>,
     reopen: Option<SqliteConnectOptions>,
     mut jobs: mpsc::Receiver<Job>,
     closing: CancellationToken,
@@ -102,7 +110,12 @@ async fn serve(
                     break;
                 }
                 let start = Instant::now();
-                let lost = run_on(&mut connection, file.as_ref(), reopen.as_ref(), &mut batch).await.err();
+                refuse_what_fills(&mut connection, reserve.as_mut(), &mut batch).await;
+                if batch.is_empty() {
+                    continue;
+                }
+                let files = (file.as_ref(), reserve.as_mut());
+                let lost = run_on(&mut connection, files, reopen.as_ref(), &mut batch).await.err();
                 batch.drain(..).for_each(|job| job.reply(lost.as_ref()));
                 is_checkpointed = file.is_none();
                 if is_shared {
@@ -118,6 +131,9 @@ async fn serve(
                     tracing::debug!(%error, "a checkpoint failed; it is made again later");
                 }
                 is_checkpointed = true;
+                if let Some(reserve) = &mut reserve {
+                    reserve.keep().await;
+                }
             }
         }
     }
@@ -131,20 +147,52 @@ async fn serve(
     }
 }
 
-/// Runs `batch` and commits it, into the file that is the database's. An error means
+/// While the room for deletions is in use: takes the jobs out of `batch` that the
+/// database's file would have to grow for.
+async fn refuse_what_fills(
+    connection: &mut SqliteConnection,
+    reserve: Option<&mut Reserve>,
+    batch: &mut Vec<Job>,
+) {
+    let Some(reserve) = reserve.filter(|reserve| reserve.is_given_up()) else { return };
+    reserve.keep().await;
+    if !reserve.is_given_up() {
+        return;
+    }
+    let free =
+        query_scalar::<_, i64>("PRAGMA freelist_count").fetch_one(connection).await.unwrap_or_default();
+    if free < FREE_PAGES {
+        let full = Error::unavailable(DISK_IS_FULL);
+        batch.extract_if(.., |job| !job.makes_room()).for_each(|job| job.reply(Some(&full)));
+    }
+}
+
+/// Runs `batch` and commits it, into the file that is the database's. On a full disk,
+/// what makes room runs once more, with the room that is kept for it. An error means
 /// that nothing of it may count as stored.
 async fn run_on(
     connection: &mut SqliteConnection,
-    file: Option<&WatchedFile>,
+    (file, reserve): (Option<&WatchedFile>, Option<&mut Reserve>),
     reopen: Option<&SqliteConnectOptions>,
     batch: &mut [Job],
 ) -> Result<(), Error> {
     let check = || file.map_or(Ok(()), WatchedFile::check);
     check()?;
-    match run(connection, batch).await {
+    let mut ran = run(connection, batch).await;
+    if let Err(lost) = &ran
+        && lost.is_disk_full
+        && batch.iter().any(Job::makes_room)
+        && reserve.is_some_and(Reserve::give_up)
+    {
+        batch.sort_by_key(|job| !job.makes_room());
+        let first_other = batch.partition_point(Job::makes_room);
+        batch.iter_mut().for_each(|job| job.begin_again(&lost.error));
+        ran = run(connection, batch.split_at_mut(first_other).0).await;
+    }
+    match ran {
         // Looked at once more, before anybody is told that something is stored.
         Ok(()) => check().inspect_err(|_| batch.iter_mut().for_each(Job::forget)),
-        Err(error) => {
+        Err(lost) => {
             if connection.ping().await.is_err()
                 && check().is_ok()
                 && let Some(options) = reopen
@@ -152,18 +200,42 @@ async fn run_on(
             {
                 *connection = opened;
             }
-            Err(error)
+            Err(lost.error)
         }
     }
 }
 
+/// Why nothing of a batch is stored.
+struct Lost {
+    error: Error,
+    is_disk_full: bool,
+}
+
+impl From<DbError> for Lost {
+    fn from(error: DbError) -> Self {
+        Self { is_disk_full: error.is_disk_full(), error: error.into() }
+    }
+}
+
+impl From<sqlx::Error> for Lost {
+    fn from(error: sqlx::Error) -> Self {
+        DbError::from(error).into()
+    }
+}
+
+impl From<&Job> for Lost {
+    fn from(broken: &Job) -> Self {
+        Self { is_disk_full: broken.found_disk_full(), error: broken.trouble() }
+    }
+}
+
 /// Runs `batch` and commits it. An error means that nothing of it is stored.
-async fn run(connection: &mut SqliteConnection, batch: &mut [Job]) -> Result<(), Error> {
+async fn run(connection: &mut SqliteConnection, batch: &mut [Job]) -> Result<(), Lost> {
     if let [job] = batch
         && job.is_one_statement()
     {
         return match job.run(connection, Opening::None).await {
-            End::Broken => Err(job.trouble()),
+            End::Broken => Err((&*job).into()),
             End::Done | End::Refused => Ok(()),
         };
     }
@@ -175,7 +247,7 @@ async fn run(connection: &mut SqliteConnection, batch: &mut [Job]) -> Result<(),
     result
 }
 
-async fn run_in_transaction(connection: &mut SqliteConnection, batch: &mut [Job]) -> Result<(), Error> {
+async fn run_in_transaction(connection: &mut SqliteConnection, batch: &mut [Job]) -> Result<(), Lost> {
     let alone = batch.len() == 1;
     let (mut begun, mut saved) = (false, false);
     for job in batch {
@@ -193,16 +265,16 @@ async fn run_in_transaction(connection: &mut SqliteConnection, batch: &mut [Job]
         saved |= saves;
         match job.run(connection, opening).await {
             End::Refused if saves => {
-                query("ROLLBACK TO job").execute(&mut *connection).await.map_err(failure)?;
+                query("ROLLBACK TO job").execute(&mut *connection).await?;
             }
             End::Refused if alone => {
-                query("ROLLBACK").execute(&mut *connection).await.map_err(failure)?;
+                query("ROLLBACK").execute(&mut *connection).await?;
                 return Ok(());
             }
-            End::Broken => return Err(job.trouble()),
+            End::Broken => return Err((&*job).into()),
             End::Done | End::Refused => {}
         }
     }
-    query("COMMIT").execute(connection).await.map_err(failure)?;
+    query("COMMIT").execute(connection).await?;
     Ok(())
 }

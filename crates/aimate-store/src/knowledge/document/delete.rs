@@ -103,8 +103,10 @@ pub(crate) async fn delete_file(store: &SqlStore, scope: &Scope, id: FileId) -> 
             continue;
         }
         let Some(documents) = deletion(store, scope, &found).await? else { continue };
-        let mut statements =
-            vec![LOOSEN_FILE.scoped(scope).bind(id), DELETE_FILE.scoped(scope).bind(id).expect_touched(1)];
+        let mut statements = vec![
+            LOOSEN_FILE.scoped(scope).bind(id),
+            DELETE_FILE.scoped(scope).bind(id).expect_touched(1).makes_room(),
+        ];
         statements.extend(documents);
         statements.push(NONE_OF_FILE.bind(scope.tenant).bind(id).expect_returned());
         if is_stored(store.database.transaction_of(statements).await)? {
@@ -173,7 +175,8 @@ async fn deletion(
     for (owner, ids) in of_owners {
         let (owner, expected) = (Scope { user: owner, ..*scope }, ids.len());
         statements.push(LOOSEN.scoped(&owner).bind(ids.clone()).bind(removed.clone()));
-        statements.push(DELETE.scoped(&owner).bind(ids).bind(removed.clone()).expect_touched(expected));
+        let delete = DELETE.scoped(&owner).bind(ids).bind(removed.clone()).expect_touched(expected);
+        statements.push(delete.makes_room());
     }
     for (owner, change) in changes {
         statements.extend(change.add_statements(&owner)?);

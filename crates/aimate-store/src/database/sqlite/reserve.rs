@@ -1,0 +1,147 @@
+//! Room on the disk that is kept for deletions.
+//!
+//! A deletion writes before it frees anything: the write-ahead log grows by every page
+//! that it changes. On a full disk nobody could make room by it, so a file beside the
+//! database holds some, and goes when a deletion needs it.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How long after a failure it is tried again to make the file: each try takes what room
+/// there is for a moment.
+const TRY_AGAIN: Duration = Duration::from_secs(30);
+
+/// The file, which may be there or not.
+pub(super) struct Reserve {
+    path: PathBuf,
+    bytes: u64,
+    /// Not made again before.
+    not_before: Option<Instant>,
+    /// Whether it was given up and is not there again: what does not make room is refused, so
+    /// that it does not take the room of deletions.
+    is_given_up: bool,
+}
+
+impl Reserve {
+    /// Beside the database; `None` if no room is to be kept.
+    pub(super) fn beside(database: &Path, bytes: u64) -> Option<Self> {
+        let mut path = database.as_os_str().to_owned();
+        path.push("-reserve");
+        (bytes > 0).then(|| Self { path: path.into(), bytes, not_before: None, is_given_up: false })
+    }
+
+    /// Whether it was given up and could not be made again yet.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.is_given_up
+    }
+
+    /// Gives the room to whoever writes next; whether there was any.
+    pub(super) fn give_up(&mut self) -> bool {
+        let held = self.path.metadata().is_ok_and(|about| about.len() > 0);
+        let is_gone = held && std::fs::remove_file(&self.path).is_ok();
+        if is_gone {
+            tracing::warn!(
+                "the disk is full: the room that was kept for deletions is used, and only they are stored"
+            );
+            self.is_given_up = true;
+            self.not_before = Some(Instant::now() + TRY_AGAIN);
+        }
+        is_gone
+    }
+
+    /// Makes the file, if it is not there whole and was not tried just now.
+    pub(super) async fn keep(&mut self) {
+        if self.not_before.is_some_and(|moment| Instant::now() < moment) {
+            return;
+        }
+        let (path, bytes) = (self.path.clone(), self.bytes);
+        let made = tokio::task::spawn_blocking(move || make(&path, bytes)).await;
+        let is_made = matches!(made, Ok(Ok(())));
+        if is_made && self.is_given_up {
+            tracing::info!("there is room on the disk again: everything is stored");
+        }
+        self.is_given_up &= !is_made;
+        // What is there stays there but for `give_up`.
+        self.not_before = if is_made {
+            Instant::now().checked_add(TRY_AGAIN * 120)
+        } else {
+            Some(Instant::now() + TRY_AGAIN)
+        };
+    }
+}
+
+/// Leaves nothing if it fails.
+fn make(path: &Path, bytes: u64) -> std::io::Result<()> {
+    if path.metadata().is_ok_and(|about| about.len() == bytes) {
+        return Ok(());
+    }
+    let written = write(path, bytes);
+    if written.is_err() {
+        let _ = std::fs::remove_file(path);
+    }
+    written
+}
+
+/// No zeros, nor anything that repeats: a file system that packs files would keep no room for it.
+fn write(path: &Path, bytes: u64) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).truncate(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut block = [0; 1 << 16];
+    let mut left = bytes;
+    while left > 0 {
+        for word in block.as_chunks_mut::<8>().0 {
+            // Xorshift: Marsaglia 2003.
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            *word = state.to_le_bytes();
+        }
+        let part =
+            block.get(..usize::try_from(left).unwrap_or(block.len()).min(block.len())).unwrap_or_default();
+        file.write_all(part)?;
+        left -= part.len() as u64;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn room_that_was_given_up_is_kept_again_after_a_while() {
+        let folder = std::env::temp_dir().join(format!("aimate-reserve-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let database = folder.join("a.db");
+        let path = folder.join("a.db-reserve");
+        let held = || path.metadata().map_or(0, |about| about.len());
+        assert!(Reserve::beside(&database, 0).is_none());
+        // No multiple of what is written at once.
+        let mut reserve = Reserve::beside(&database, 100_001).unwrap();
+        assert!(!reserve.give_up(), "there is none yet");
+        assert!(!reserve.is_given_up());
+        reserve.keep().await;
+        assert_eq!(held(), 100_001);
+        assert!(reserve.give_up());
+        assert!(!path.exists());
+        reserve.keep().await;
+        assert!(reserve.is_given_up() && !path.exists(), "not at once");
+        tokio::time::advance(TRY_AGAIN).await;
+        reserve.keep().await;
+        assert!(!reserve.is_given_up());
+        assert_eq!(held(), 100_001);
+        // Half of one, of a process that was killed, is made whole.
+        std::fs::write(&path, "half").unwrap();
+        let mut next = Reserve::beside(&database, 100_001).unwrap();
+        next.keep().await;
+        assert_eq!(held(), 100_001);
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+}
