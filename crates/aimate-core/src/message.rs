@@ -133,7 +133,7 @@ pub struct ToolResult {
     /// Whether the tool failed; `output` says why.
     #[serde(default)]
     pub is_error: bool,
-    /// What else aiMate's own call of the tool returned: pictures, sounds, resources.
+    /// What else the tool returned: pictures, and of aiMate's own calls sounds and resources.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub content: Vec<ToolContent>,
     /// Milliseconds that the call took, where aiMate made it.
@@ -166,8 +166,8 @@ impl ToolResult {
         }
     }
 
-    /// Bytes of what it holds.
-    pub(crate) fn size(&self) -> usize {
+    /// Bytes of what it holds, pictures among them.
+    pub fn size(&self) -> usize {
         self.text().len() + self.content.iter().map(ToolContent::bytes).sum::<usize>()
     }
 }
@@ -421,12 +421,18 @@ pub fn normalize_content(path: &str, content: &mut [Part]) -> Result<()> {
                 check_image(&format!("{path}[{n}]"), url.as_deref(), data, media_type)?;
             }
             Part::ToolResult(result) => {
-                // What is only aiMate's to say.
+                // The rest is only aiMate's to say.
+                let mut content = std::mem::take(&mut result.content);
+                content.retain(|piece| matches!(piece, ToolContent::Image { .. }));
+                for (m, piece) in content.iter_mut().enumerate() {
+                    check_returned_picture(&format!("{path}[{n}].content[{m}]"), piece)?;
+                }
                 *result = ToolResult {
                     is_error: result.is_error,
+                    content,
                     ..ToolResult::new(std::mem::take(&mut result.id), result.output.take())
                 };
-                bytes += result.size();
+                bytes += result.text().len();
             }
             Part::ToolCall(call) => bytes += call.arguments.to_string().len(),
             Part::File { .. } | Part::Citation(_) | Part::Extra { .. } => {}
@@ -448,6 +454,15 @@ pub fn normalize_content(path: &str, content: &mut [Part]) -> Result<()> {
     } else {
         Err(Error::field(path, "is empty; a message needs some text, an image or a file"))
     }
+}
+
+/// Checks a picture that a tool returned.
+fn check_returned_picture(path: &str, piece: &mut ToolContent) -> Result<()> {
+    if let ToolContent::Image { data, media_type } = piece {
+        let image = InlineImage::read(path, data, media_type)?;
+        (*data, *media_type) = (image.data, image.media_type);
+    }
+    Ok(())
 }
 
 /// Checks a picture, and mends an inline one as [`InlineImage`] does.

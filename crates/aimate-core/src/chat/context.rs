@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use std::collections::HashSet;
 
 use super::Truncation;
+use super::prompt_messages::{leave_out_returned_pictures, push, show_returned_pictures};
 use crate::error::{Error, Result};
 use crate::message::{Message, MessageRole, MessageStatus, Part, ToolCall};
 use crate::prompt::Prompt;
@@ -270,19 +271,22 @@ fn pair_tool_calls<'a>(
                 parts: message.content.iter().collect(),
                 is_its: false,
                 is_refused,
+                // A caller knows what it shows a model.
+                is_blind: false,
             });
             continue;
         }
         let is_its = is_of(message, inputs.connection);
         for (role, parts) in steps(&message.content) {
+            let is_blind = !inputs.sees_pictures;
             // One answer that came in pieces: calls that were made at once have to stand together.
             match spoken.last_mut().filter(|last| last.role == role && last.is_its == is_its) {
                 Some(last) if role == MessageRole::Assistant => last.parts.extend(parts),
-                _ => spoken.push(Spoken { role, parts, is_its, is_refused: false }),
+                _ => spoken.push(Spoken { role, parts, is_its, is_refused: false, is_blind }),
             }
         }
     }
-    paired(&spoken, inputs.sees_pictures)
+    paired(&spoken)
 }
 
 /// What one speaker says in a row.
@@ -293,6 +297,8 @@ struct Spoken<'a> {
     is_its: bool,
     /// Whether its server refused its pictures.
     is_refused: bool,
+    /// Whether pictures that tools returned are left out.
+    is_blind: bool,
 }
 
 /// An answer whose tools aiMate called, as the model said it: what it said and called, what
@@ -307,12 +313,12 @@ fn steps(content: &[Part]) -> impl Iterator<Item = (MessageRole, Vec<&Part>)> {
 
 /// The messages of an answer that goes on, in the prompt of its model's next call.
 pub(crate) fn steps_of(answer: &[Part], sees_pictures: bool) -> Vec<ChatMessage> {
-    let spoken: Vec<_> =
-        steps(answer).map(|(role, parts)| Spoken { role, parts, is_its: true, is_refused: false }).collect();
-    paired(&spoken, sees_pictures)
+    let step =
+        |(role, parts)| Spoken { role, parts, is_its: true, is_refused: false, is_blind: !sees_pictures };
+    paired(&steps(answer).map(step).collect::<Vec<_>>())
 }
 
-fn paired(spoken: &[Spoken<'_>], sees_pictures: bool) -> Vec<ChatMessage> {
+fn paired(spoken: &[Spoken<'_>]) -> Vec<ChatMessage> {
     let mut out: Vec<ChatMessage> = Vec::with_capacity(spoken.len());
     let mut open = HashSet::new();
     for (n, message) in spoken.iter().enumerate() {
@@ -329,9 +335,11 @@ fn paired(spoken: &[Spoken<'_>], sees_pictures: bool) -> Vec<ChatMessage> {
             if message.is_refused {
                 content.iter_mut().for_each(leave_out_image);
             }
+            if message.is_blind || message.is_refused {
+                content.iter_mut().for_each(leave_out_returned_pictures);
+            }
             content
         };
-        let pictures = if sees_pictures { pictures(&content) } else { Vec::new() };
         let says_something = content.iter().any(|part| match part {
             Part::Text { text } => !text.is_empty(),
             Part::Reasoning { .. } | Part::Citation(_) | Part::Extra { .. } => false,
@@ -340,48 +348,8 @@ fn paired(spoken: &[Spoken<'_>], sees_pictures: bool) -> Vec<ChatMessage> {
         if says_something {
             push(&mut out, message.role, content);
         }
-        // Few servers take pictures in a tool's own message.
-        if !pictures.is_empty() {
-            push(&mut out, MessageRole::User, pictures);
-        }
     }
-    out
-}
-
-/// The pictures that tools returned, as a person would show them.
-fn pictures(content: &[Part]) -> Vec<Part> {
-    let results = content
-        .iter()
-        .filter_map(|part| if let Part::ToolResult(result) = part { Some(result) } else { None });
-    let pictures = results.flat_map(|result| &result.content).filter_map(|piece| match piece {
-        ToolContent::Image { data, media_type } => {
-            Some(Part::Image { url: None, data: Some(data.clone()), media_type: Some(media_type.clone()) })
-        }
-        _ => None,
-    });
-    let mut parts: Vec<_> = pictures.collect();
-    if !parts.is_empty() {
-        parts.insert(0, Part::text("[what the tool returned as pictures]"));
-    }
-    parts
-}
-
-/// Adds a message; it joins the one before if that has its role, since many models
-/// take only prompts whose roles alternate. An answer that failed or said nothing
-/// leaves two questions in a row.
-fn push(out: &mut Vec<ChatMessage>, role: MessageRole, content: Vec<Part>) {
-    let Some(last) = out.last_mut().filter(|last| last.role == role && role != MessageRole::Tool) else {
-        return out.push(ChatMessage::new(role, content));
-    };
-    let mut content = content.into_iter();
-    match (last.content.last_mut(), content.next()) {
-        (Some(Part::Text { text }), Some(Part::Text { text: more })) => {
-            text.push_str("\n\n");
-            text.push_str(&more);
-        }
-        (_, first) => last.content.extend(first),
-    }
-    last.content.extend(content);
+    show_returned_pictures(out)
 }
 
 /// Whether a model of `connection` wrote the message.

@@ -13,6 +13,7 @@ pub(crate) mod finish;
 mod input;
 pub(crate) mod log;
 pub(crate) mod model_call;
+pub(crate) mod prompt_messages;
 pub(crate) mod prompt_tools;
 pub(crate) mod tool_calls;
 pub(crate) mod tool_loop;

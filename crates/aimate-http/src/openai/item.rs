@@ -13,7 +13,8 @@ mod mcp_error;
 mod web_search;
 
 use aimate_core::MessageId;
-use aimate_core::message::{Citation, Message, MessageRole, MessageStatus, Part};
+use aimate_core::message::{Citation, Message, MessageRole, MessageStatus, Part, ToolResult};
+use aimate_core::tool::ToolContent;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -99,8 +100,8 @@ pub(crate) enum Item {
         id: String,
         /// The call that it answers.
         call_id: String,
-        /// What it returned, as text.
-        output: String,
+        /// What it returned.
+        output: FunctionOutput,
         /// How far it is.
         status: ItemStatus,
     },
@@ -208,7 +209,42 @@ pub(crate) enum ContentPart {
     },
 }
 
+/// What a function returned: text, or the parts where there are pictures.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum FunctionOutput {
+    /// Text alone.
+    Text(String),
+    /// Text, and pictures.
+    Parts(Vec<ContentPart>),
+}
+
+impl FunctionOutput {
+    fn of(result: &ToolResult) -> Self {
+        let text = result.text().into_owned();
+        let mut parts: Vec<ContentPart> = result
+            .content
+            .iter()
+            .filter_map(|piece| match piece {
+                ToolContent::Image { data, media_type } => Some(ContentPart::inline_image(data, media_type)),
+                _ => None,
+            })
+            .collect();
+        if parts.is_empty() {
+            return Self::Text(text);
+        }
+        if !text.is_empty() {
+            parts.insert(0, ContentPart::InputText { text });
+        }
+        Self::Parts(parts)
+    }
+}
+
 impl ContentPart {
+    fn inline_image(data: &str, media_type: &str) -> Self {
+        Self::InputImage { image_url: format!("data:{media_type};base64,{data}"), detail: "auto" }
+    }
+
     /// A text of an answer.
     pub(crate) fn output_text(text: impl Into<String>, annotations: Vec<Annotation>) -> Self {
         Self::OutputText { text: text.into(), annotations, logprobs: [] }
@@ -318,11 +354,12 @@ fn said(message: &Message) -> Vec<PlacedItem> {
         let part = match part {
             Part::Text { text } if is_answer => ContentPart::output_text(text, Vec::new()),
             Part::Text { text } => ContentPart::InputText { text: text.clone() },
-            Part::Image { url, data, media_type } => {
-                let media_type = media_type.as_deref().unwrap_or_default();
-                let inline =
-                    data.as_ref().map_or_else(String::new, |data| format!("data:{media_type};base64,{data}"));
-                ContentPart::InputImage { image_url: url.clone().unwrap_or(inline), detail: "auto" }
+            Part::Image { url: Some(url), .. } => {
+                ContentPart::InputImage { image_url: url.clone(), detail: "auto" }
+            }
+            Part::Image { data, media_type, .. } => {
+                let (data, media_type) = (data.as_deref(), media_type.as_deref());
+                ContentPart::inline_image(data.unwrap_or_default(), media_type.unwrap_or_default())
             }
             Part::File { file_id, name, .. } => {
                 ContentPart::InputFile { file_id: wire_id::write("file-", file_id.0), filename: name.clone() }
@@ -415,7 +452,7 @@ fn spoken(message: &Message) -> Vec<PlacedItem> {
                 Item::FunctionCallOutput {
                     id: id(prefix::OUTPUT),
                     call_id: result.id.clone(),
-                    output: result.text().into_owned(),
+                    output: FunctionOutput::of(result),
                     status,
                 }
             }

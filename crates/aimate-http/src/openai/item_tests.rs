@@ -6,6 +6,8 @@ use uuid::Uuid;
 use super::*;
 
 const ID: Uuid = Uuid::from_u128(0x0190_a5d2_7c1e_7cc3_98c4_dc0c_0c07_398f);
+const PIXEL: &str =
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==";
 
 fn message(role: MessageRole, model: Option<&str>, content: Vec<Part>) -> Message {
     Message {
@@ -154,6 +156,12 @@ fn brought_items_are_shown_as_they_came() {
     ] {
         assert_eq!(again(item.clone()), item);
     }
+    // A function's output with a picture, as it came too.
+    let png = format!("data:image/png;base64,{PIXEL}");
+    let output = json!([{"type": "input_text", "text": "the plot"},
+        {"type": "input_image", "image_url": png, "detail": "auto"}]);
+    let item = json!({"type": "function_call_output", "id": id("fco_"), "call_id": "c", "output": output, "status": "completed"});
+    assert_eq!(again(item.clone()), item);
     let picture = json!({"type": "input_image", "image_url": "https://example.org/a.png", "detail": "auto"});
     assert_eq!(again(json!({"role": "user", "content": [picture]}))["content"], json!([picture]));
 }
@@ -184,6 +192,15 @@ fn wrong_item_is_named() {
         ),
         (json!({"type": "function_call", "name": "f", "arguments": "{}"}), "items[0].call_id"),
         (json!({"type": "function_call_output", "call_id": "c"}), "items[0].output"),
+        (
+            json!({"type": "function_call_output", "call_id": "c", "output": [
+                {"type": "input_image", "image_url": "https://example.org/a.png"}]}),
+            "items[0].output[0].image_url",
+        ),
+        (
+            json!({"type": "function_call_output", "call_id": "c", "output": [{"type": "input_file", "file_id": "f"}]}),
+            "items[0].output[0].type",
+        ),
         (json!({"type": "item_reference", "id": "msg_1"}), "items[0].type"),
         (json!(7), "items[0]"),
     ] {

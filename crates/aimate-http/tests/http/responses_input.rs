@@ -146,6 +146,39 @@ async fn uploaded_picture_is_shown_and_a_file_in_an_output_is_read() {
 }
 
 #[tokio::test]
+async fn pictures_that_functions_return_are_shown_after_the_results() {
+    let call = |id: &str| Step::Say(ProviderEvent::ToolCall(ToolCall::new(id, "look", json!({}))));
+    let calls = || vec![call("c1"), call("c2"), end()];
+    let tools = json!({"tools": [{"type": "function", "name": "look"}]});
+    let picture =
+        json!({"type": "input_image", "image_url": format!("data:image/png;base64,{PNG}"), "detail": "auto"});
+    let seen = json!([{"type": "input_text", "text": "the front"}, picture]);
+    let outputs = json!([
+        {"type": "function_call_output", "call_id": "c1", "output": seen},
+        {"type": "function_call_output", "call_id": "c2", "output": [picture]},
+    ]);
+    for store in [true, false] {
+        let bench = bench([calls(), answer("Two dots.")]).await;
+        let called = bench.respond(with(ask("What is there?"), tools.clone())).await;
+        let more = json!({"previous_response_id": called["id"], "store": store});
+        let done = bench.respond(with(with(ask(outputs.clone()), more), tools.clone())).await;
+        assert_eq!(done["output"][0]["content"][0]["text"], "Two dots.");
+        let asked = bench.provider.requests().pop().unwrap();
+        let roles: Vec<_> = asked.messages.iter().map(|message| message.role.as_str()).collect();
+        assert_eq!(roles, ["user", "assistant", "tool", "tool", "user"], "{store}");
+        let shown = &asked.messages[4].content;
+        let is_shown = |part: &Part| matches!(part, Part::Image { data: Some(data), .. } if data == PNG);
+        assert_eq!(shown.iter().filter(|part| is_shown(part)).count(), 2, "{store}");
+        if store {
+            let at = format!("/v1/responses/{}/input_items?order=asc", done["id"].as_str().unwrap());
+            let items = bench.get(&at).await.json();
+            assert_eq!(items["data"][3]["output"], seen, "{items}");
+            assert_eq!(items["data"][4]["output"], json!([picture]), "{items}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn errors_name_the_item_that_is_wrong() {
     let bench = bench([]).await;
     let nothing = json!({"role": "assistant", "content": ""});

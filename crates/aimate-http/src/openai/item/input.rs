@@ -3,6 +3,7 @@
 use aimate_core::Error;
 use aimate_core::chat::InputMessage;
 use aimate_core::message::{InlineImage, MessageRole, Part, ToolCall, ToolResult};
+use aimate_core::tool::ToolContent;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -151,9 +152,11 @@ impl WireItem {
 
     fn output(self, path: &str) -> Result<InputMessage> {
         let id = needed(self.call_id, path, "call_id")?;
-        let output = text_output(needed(self.output, path, "output")?, &format!("{path}.output"))?;
-        let result = Part::ToolResult(ToolResult::new(id, output));
-        Ok(InputMessage::new(MessageRole::Tool, vec![result]))
+        let (text, pictures) =
+            function_output(needed(self.output, path, "output")?, &format!("{path}.output"))?;
+        let mut result = ToolResult::new(id, text);
+        result.content = pictures;
+        Ok(InputMessage::new(MessageRole::Tool, vec![Part::ToolResult(result)]))
     }
 
     fn reasoning(self) -> Option<InputMessage> {
@@ -184,28 +187,44 @@ impl WireItem {
             Some(error) => ToolResult::error(id, super::mcp_error::said(&error)),
             None => {
                 let output = self.output.unwrap_or(Content::Text(String::new()));
-                ToolResult::new(id, text_output(output, &format!("{path}.output"))?)
+                match function_output(output, &format!("{path}.output"))? {
+                    (text, pictures) if pictures.is_empty() => ToolResult::new(id, text),
+                    _ => return Err(Error::field(format!("{path}.output"), "must be text").into()),
+                }
             }
         };
         Ok(of_answer(vec![Part::ToolCall(call), Part::ToolResult(result)]))
     }
 }
 
-/// What a function returned, as one text.
-fn text_output(output: Content<WireItemPart>, path: &str) -> Result<String> {
+/// What a function returned: one text, and the pictures beside it.
+fn function_output(output: Content<WireItemPart>, path: &str) -> Result<(String, Vec<ToolContent>)> {
     let parts = match output {
-        Content::Text(text) => return Ok(text),
+        Content::Text(text) => return Ok((text, Vec::new())),
         Content::Parts(parts) => parts,
     };
-    let text = |(n, part): (usize, WireItemPart)| match part.kind.as_deref() {
-        Some("input_text" | "output_text" | "text") => needed(part.text, &format!("{path}[{n}]"), "text"),
-        _ => {
-            Err(Error::field(format!("{path}[{n}].type"), "is not taken in an output; send `input_text`")
-                .into())
+    let (mut texts, mut pictures) = (Vec::new(), Vec::new());
+    for (n, part) in parts.into_iter().enumerate() {
+        let path = format!("{path}[{n}]");
+        match part.kind.as_deref() {
+            Some("input_text" | "output_text" | "text" | "input_image") => {}
+            _ => {
+                let why = "is not taken in an output; send `input_text` or `input_image`";
+                return Err(Error::field(format!("{path}.type"), why).into());
+            }
         }
-    };
-    let texts = parts.into_iter().enumerate().map(text).collect::<Result<Vec<_>>>()?;
-    Ok(texts.join("\n\n"))
+        match part.read(&path)? {
+            Part::Image { data: Some(data), media_type, .. } => {
+                pictures.push(ToolContent::Image { data, media_type: media_type.unwrap_or_default() });
+            }
+            Part::Text { text } => texts.push(text),
+            _ => {
+                let why = "must be `data:image/…;base64,…` in an output: a picture is not fetched for it";
+                return Err(Error::field(format!("{path}.image_url"), why).into());
+            }
+        }
+    }
+    Ok((texts.join("\n\n"), pictures))
 }
 
 impl WireItemPart {

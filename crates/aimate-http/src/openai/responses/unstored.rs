@@ -103,7 +103,7 @@ pub(super) fn bytes_of(part: &Part) -> usize {
             data.as_ref().map_or(0, |data| data.len()) + url.as_ref().map_or(0, String::len)
         }
         Part::ToolCall(call) => call.arguments_json().len(),
-        Part::ToolResult(result) => result.text().len(),
+        Part::ToolResult(result) => result.size(),
         _ => 0,
     }
 }
