@@ -37,8 +37,8 @@ INSERT INTO segment_codes SELECT g.tenant_id, g.id, s.id, '' FROM segments g JOI
     ON s.tenant_id = g.tenant_id AND s.collection_id = g.collection_id;
 INSERT INTO documents (tenant_id, id, collection_id, user_id, name, title, media_type, size, content_hash, blob_id, status,
     progress, chunk_count, warnings, metadata, segment_id, attempt, tries, not_before, created_at, updated_at,
-    source, source_hash) SELECT g.tenant_id, md5(g.id::text || n)::uuid, c.id, c.user_id, '', '', '', 0, '', g.id, 'ready',
-    1, 0, '[]', '{}', g.id, 1, 1, 0, 0, n, '', n || g.id::text
+    source, source_hash, indexed_version) SELECT g.tenant_id, md5(g.id::text || n)::uuid, c.id, c.user_id, '', '', '', 0, '',
+    g.id, 'ready', 1, 0, '[]', '{}', g.id, 1, 1, 0, 0, n, '', n || g.id::text, 0
     FROM segments g JOIN collections c ON c.tenant_id = g.tenant_id AND c.id = g.collection_id,
     generate_series(1, 4) n;
 INSERT INTO chunks SELECT tenant_id, md5(id::text || n)::uuid, id, n, '', '[]', NULL, 0, 0

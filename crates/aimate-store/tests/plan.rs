@@ -641,8 +641,8 @@ const FILL: &str = "
         ON s.tenant_id = g.tenant_id AND s.collection_id = g.collection_id;
     INSERT INTO documents (tenant_id, id, collection_id, user_id, name, title, media_type, size, content_hash, blob_id,
         status, progress, chunk_count, warnings, metadata, segment_id, attempt, tries, not_before, created_at,
-        updated_at, source, source_hash) SELECT g.tenant_id, md5('d' || n || g.id)::uuid, c.id, c.user_id, 'n', 't',
-        'm', 1, 'h', md5('b' || n || g.id)::uuid, 'ready', 1, 2, '[]', '{}', g.id, 1, 1, 0, 0, 0, n || g.id::text, n || g.id::text
+        updated_at, source, source_hash, indexed_version) SELECT g.tenant_id, md5('d' || n || g.id)::uuid, c.id, c.user_id, 'n', 't',
+        'm', 1, 'h', md5('b' || n || g.id)::uuid, 'ready', 1, 2, '[]', '{}', g.id, 1, 1, 0, 0, 0, n || g.id::text, n || g.id::text, 0
         FROM segments g JOIN collections c ON c.tenant_id = g.tenant_id AND c.id = g.collection_id,
         generate_series(1, 2) n;
     INSERT INTO chunks SELECT tenant_id, md5('k' || n || id)::uuid, id, n, 'text', '[]', NULL, 0, 1

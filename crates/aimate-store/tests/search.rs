@@ -19,11 +19,12 @@ use aimate_core::knowledge::{Filter, Publication, PublishedDocument, SearchScope
 use aimate_core::{ChunkId, Stores};
 use aimate_index::analysis::analyze_query;
 use aimate_store::Store;
+use sqlx::Connection as _;
 use support::knowledge::{Fixture, Random, unit};
 
 const DIMENSIONS: usize = 384;
 const BATCH: usize = 500;
-const CHUNKS_OF_DOCUMENT: usize = 25;
+const CHUNKS_OF_DOCUMENT: usize = 10;
 
 /// Vectors around centres, as those of texts about some subjects are.
 struct Vectors {
@@ -167,7 +168,7 @@ async fn recall(
 }
 
 /// `open` opens the store anew, with nothing in its cache.
-async fn measure(open: impl AsyncFn() -> Store) {
+async fn measure(open: impl AsyncFn() -> Store, forget: impl AsyncFn(&Store)) {
     #[expect(clippy::disallowed_methods, reason = "who measures says how much")]
     let count = std::env::var("CHUNKS").ok().and_then(|count| count.parse().ok()).unwrap_or(100_000);
     let store = open().await;
@@ -175,13 +176,24 @@ async fn measure(open: impl AsyncFn() -> Store) {
     let fixture = Fixture::sized(&stores, World::new(&stores).await, 1, DIMENSIONS).await;
     let all = fill(&fixture, count).await;
     let target = SearchScope { collections: vec![fixture.collection], filter: None };
-    let even = Filter::Contains { field: "$name".into(), value: "even".into() };
-    let filtered = SearchScope { filter: Some(even), ..target.clone() };
+    let filtered = |filter| SearchScope { filter: Some(filter), ..target.clone() };
+    let even = filtered(Filter::Contains { field: "$name".into(), value: "even".into() });
+    let few = filtered(Filter::Eq { field: "group".into(), value: 7.into() });
+    let range = Filter::Range { field: "number".into(), gt: None, gte: Some(0.into()), lt: Some(100.into()), lte: None };
+    let first = filtered(range);
 
     let cold = open().await;
     search(&cold.stores(), &fixture, "cold", 1, &target).await;
     search(&cold.stores(), &fixture, "warm", 100, &target).await;
-    search(&cold.stores(), &fixture, "with a filter", 30, &filtered).await;
+    search(&cold.stores(), &fixture, "half pass", 30, &even).await;
+    search(&cold.stores(), &fixture, "1 % pass", 100, &few).await;
+    search(&cold.stores(), &fixture, "100 documents pass by a range", 100, &first).await;
+    forget(&cold).await;
+    search(&cold.stores(), &fixture, "1 % pass by SQL", 30, &few).await;
+    let begun = Instant::now();
+    while cold.stores().index.merge(&fixture.me, fixture.collection).await.unwrap() {}
+    println!("attributes of all documents anew: {:.0} ms", begun.elapsed().as_secs_f64() * 1e3);
+    search(&cold.stores(), &fixture, "1 % pass again", 100, &few).await;
     recall(&cold.stores(), &fixture, &target, &all).await;
     cold.close().await;
 
@@ -215,15 +227,28 @@ async fn measure(open: impl AsyncFn() -> Store) {
     store.close().await;
 }
 
+/// Documents whose attributes no segment has.
+const FORGET: &str = "UPDATE documents SET indexed_version = -1";
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "measures"]
 async fn sqlite() {
     let folder = support::Folder::new();
-    measure(async || aimate_store::connect(&folder.url()).await.unwrap()).await;
+    let forget = async |_: &Store| {
+        let mut session = sqlx::SqliteConnection::connect(&folder.url()).await.unwrap();
+        sqlx::query(FORGET).execute(&mut session).await.unwrap();
+    };
+    measure(async || aimate_store::connect(&folder.url()).await.unwrap(), forget).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "measures"]
 async fn postgres() {
-    support::on_each_server(async |schema| measure(async || support::connected(schema).await).await).await;
+    support::on_each_server(async |schema| {
+        let forget = async |_: &Store| {
+            sqlx::query(FORGET).execute(&mut schema.session().await).await.unwrap();
+        };
+        measure(async || support::connected(schema).await, forget).await;
+    })
+    .await;
 }

@@ -7,7 +7,8 @@ use proptest::test_runner::TestRunner;
 use serde_json::{Map, Value, json};
 
 use super::knowledge_world::{EAST, Fixture, document};
-use crate::knowledge::{Document, Filter, FilterSubject, SearchScope};
+use super::world::at;
+use crate::knowledge::{Document, DocumentMove, Filter, FilterSubject, SearchScope};
 use crate::testing::property::{STRINGS, filter, holds_for, metadata};
 use crate::{DocumentId, Stores};
 
@@ -70,6 +71,100 @@ pub async fn sec_t10_filters_mean_the_same_in_every_store(stores: &Stores) {
     // The cases are fair: filters tell documents apart.
     let passed = passed.into_inner();
     assert!(passed > 500 && passed < 8_000, "{passed}");
+}
+
+/// Gives documents other metadata.
+async fn change(fixture: &Fixture<'_>, documents: &mut [Document], metadata: Vec<Map<String, Value>>) {
+    for (document, metadata) in documents.iter_mut().zip(metadata) {
+        let attachments = &fixture.stores.attachments;
+        *document = attachments.set_metadata(&fixture.me, document.id, &metadata, at(30)).await.unwrap();
+    }
+}
+
+pub async fn changed_documents_are_filtered_by_what_they_are_now(stores: &Stores) {
+    let mut runner = TestRunner::deterministic();
+    let mut some = |count| -> Vec<Map<String, Value>> {
+        (0..count).map(|_| metadata().new_tree(&mut runner).unwrap().current()).collect()
+    };
+    let (fixture, mut documents) = shelf_of(stores, some(24)).await;
+    let agree = async |documents: &[Document]| {
+        holds_for(60, filter(), async |filter| {
+            let (found, expected) = (passing(&fixture, &filter).await, expected(documents, &filter));
+            if found == expected { Ok(()) } else { Err(format!("{found:?} pass; {expected:?} should")) }
+        })
+        .await;
+    };
+    change(&fixture, &mut documents[..9], some(9)).await;
+    let moved = &documents[8..12];
+    let moves: Vec<_> = moved
+        .iter()
+        .map(|moved| DocumentMove { id: moved.id, name: format!("b{}", moved.name), source: moved.id.to_string() })
+        .collect();
+    stores.documents.rename(&fixture.me, &moves, at(31)).await.unwrap();
+    // Added again: its old version is what is found.
+    let new = Document {
+        source: documents[20].source.clone(),
+        metadata: some(1).remove(0),
+        ..document(fixture.collection, "again")
+    };
+    fixture.add_this(&new).await;
+    for document in &mut documents {
+        *document = fixture.get(document.id).await;
+    }
+    agree(&documents).await;
+    while stores.index.merge(&fixture.me, fixture.collection).await.unwrap() {}
+    agree(&documents).await;
+    change(&fixture, &mut documents[4..5], some(1)).await;
+    agree(&documents).await;
+    let fence = fixture.fence(documents[20].id).await;
+    fixture.publish(fence, &["apple"]).await;
+    documents[20] = fixture.get(documents[20].id).await;
+    stores.documents.delete(&fixture.me, &[documents[3].id]).await.unwrap();
+    documents.remove(3);
+    agree(&documents).await;
+}
+
+pub async fn changes_are_not_lost_while_segments_are_written_anew(stores: &Stores) {
+    let numbered = |n: usize| Map::from_iter([("n".to_owned(), json!(n))]);
+    let (fixture, mut documents) = shelf_of(stores, (0..12).map(numbered).collect()).await;
+    let filter: Filter = serde_json::from_value(json!({"range": {"field": "n", "gte": 100}})).unwrap();
+    for round in 1..6 {
+        let merge = async {
+            for _ in 0..6 {
+                // Somebody else may always be faster.
+                let _ = stores.index.merge(&fixture.me, fixture.collection).await;
+            }
+        };
+        let changes = (0..12).map(|n| numbered(if (n + round) % 2 == 0 { 100 + n } else { n })).collect();
+        let change = change(&fixture, &mut documents, changes);
+        tokio::join!(merge, change);
+        assert_eq!(passing(&fixture, &filter).await, expected(&documents, &filter), "{round}");
+    }
+}
+
+pub async fn long_texts_are_filtered(stores: &Stores) {
+    let long = "a".repeat(300);
+    let all = [json!(long), json!(format!("{long}needle")), json!("needle"), json!([long, "needle"]), json!("b")];
+    let all = all.map(|value| Map::from_iter([("t".to_owned(), value)])).to_vec();
+    let (fixture, documents) = shelf_of(stores, all).await;
+    let tests = [
+        (json!({"contains": {"field": "t", "value": "needle"}}), vec![1, 2, 3]),
+        (json!({"contains": {"field": "t", "value": long}}), vec![0, 1, 3]),
+        (json!({"eq": {"field": "t", "value": long}}), vec![0]),
+        (json!({"eq": {"field": "t", "value": "a".repeat(256)}}), vec![]),
+        (json!({"in": {"field": "t", "values": [long, "b"]}}), vec![0, 4]),
+        (json!({"range": {"field": "t", "gt": long}}), vec![1, 2, 4]),
+        (json!({"range": {"field": "t", "gte": "a", "lt": "b"}}), vec![0, 1]),
+        (json!({"range": {"field": "t", "gt": "a".repeat(256), "lte": "b"}}), vec![0, 1, 4]),
+        (json!({"not": {"contains": {"field": "t", "value": "x"}}}), vec![0, 1, 2, 3, 4]),
+        (json!({"exists": {"field": "t"}}), vec![0, 1, 2, 3, 4]),
+    ];
+    for (filter, places) in tests {
+        let filter: Filter = serde_json::from_value(filter).unwrap();
+        let ids: BTreeSet<_> = places.iter().map(|place: &usize| documents[*place].id).collect();
+        assert_eq!(expected(&documents, &filter), ids, "{filter:?}");
+        assert_eq!(passing(&fixture, &filter).await, ids, "{filter:?}");
+    }
 }
 
 pub async fn fields_of_the_document_are_filtered(stores: &Stores) {

@@ -554,6 +554,9 @@ macro_rules! conformance_tests {
                 sec_t10_filters_mean_the_same_in_every_store
                 fields_of_the_document_are_filtered
                 sec_t10_filters_hold_no_sql
+                changed_documents_are_filtered_by_what_they_are_now
+                changes_are_not_lost_while_segments_are_written_anew
+                long_texts_are_filtered
                 large_filter_is_answered
             }
             knowledge_index {

@@ -7,6 +7,7 @@
 
 use std::cmp::Ordering;
 
+use super::attributes::MARK;
 use super::postings::{Postings, PostingsWriter};
 use crate::{DataCorruption, Result, varint};
 
@@ -65,7 +66,9 @@ impl BlockWriter {
         let block = &mut self.current.bytes;
         // A frequent term gets a block of its own, so that a search for one of its
         // neighbours does not read its postings.
-        if !block.is_empty() && block.len() + postings.bytes.len() > FULL {
+        // Attributes begin a block, so that they can be replaced without the words.
+        let begins = term.first() == Some(&MARK) && self.last_term.first() != Some(&MARK);
+        if !block.is_empty() && (begins || block.len() + postings.bytes.len() > FULL) {
             self.blocks.push(std::mem::take(&mut self.current));
         }
         let block = &mut self.current.bytes;
@@ -99,7 +102,7 @@ fn write_entry(block: &mut Vec<u8>, shared: usize, rest: &[u8], count: u32, post
 
 /// Reads an entry off the front of a block and makes `term`, the one before, its
 /// term.
-fn read_entry<'b>(block: &mut &'b [u8], term: &mut Vec<u8>) -> Result<Postings<'b>> {
+pub(super) fn read_entry<'b>(block: &mut &'b [u8], term: &mut Vec<u8>) -> Result<Postings<'b>> {
     let shared = varint::read_u32(block)? as usize;
     let rest = varint::read_u64(block)?;
     let rest = varint::read_bytes(block, rest)?;

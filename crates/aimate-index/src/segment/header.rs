@@ -33,6 +33,24 @@ impl SegmentHeader {
         saturate(self.chunks.len())
     }
 
+    /// How many documents the segment has.
+    pub fn document_count(&self) -> u32 {
+        saturate(self.documents.len())
+    }
+
+    /// The chunks of the documents whose numbers, their places in `documents`, are in the set.
+    pub fn docs_in(&self, documents: &DocIdSet) -> DocIdSet {
+        DocIdSet::filled(self.chunk_count(), |doc| {
+            self.document_of.get(doc as usize).is_some_and(|number| documents.contains(*number))
+        })
+    }
+
+    /// The number of each document of `old` in this one, which it was extended by; `None` if
+    /// it is not in it.
+    pub(super) fn renumbered(&self, old: &Self) -> Vec<Option<u32>> {
+        old.documents.iter().map(|document| self.numbers.get(document).copied()).collect()
+    }
+
     /// The chunks of those documents for which `is_in` holds.
     pub fn docs_of(&self, is_in: impl Fn(Uuid) -> bool) -> DocIdSet {
         let documents: Vec<bool> = self.documents.iter().map(|document| is_in(*document)).collect();

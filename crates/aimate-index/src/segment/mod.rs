@@ -14,8 +14,10 @@
 //! |---|---|---|
 //! | [header](SegmentHeader) | the id, document and length of each chunk | filters, results |
 //! | [term blocks](TermBlock) | about 16 KiB of consecutive terms with their postings | a search by words: one block a term |
+//! | behind them, more such blocks | [attributes](attributes) with the documents that have them | a filter: the blocks of its values |
 //! | codes | 2 bits a dimension for each chunk | a search by vector |
 
+pub mod attributes;
 mod block;
 mod header;
 mod postings;
@@ -51,7 +53,8 @@ pub struct IndexedChunk {
 pub struct Segment {
     /// An encoded [`SegmentHeader`].
     pub header: Vec<u8>,
-    /// The terms with their postings, in the byte order of the terms.
+    /// The terms with their postings, in the byte order of the terms, and then the
+    /// attributes.
     pub blocks: Vec<TermBlock>,
     /// By embedding space, the [codes](crate::quantize) of all chunks, one after
     /// the other in the order of the chunks.
@@ -89,16 +92,19 @@ impl Segment {
     pub fn merge(segments: &[Self]) -> Result<Self> {
         let mut merged = SegmentHeader::default();
         let mut new_docs = Vec::with_capacity(segments.len());
+        let mut headers = Vec::with_capacity(segments.len());
         for segment in segments {
             let header = SegmentHeader::decode(&segment.header)?;
             let too_many = |_| DataCorruption::new("it has too many chunks");
             let first = u32::try_from(merged.chunks.len()).map_err(too_many)?;
             merged.extend(&header, |_| true);
             new_docs.push((first..first.saturating_add(header.chunk_count())).map(Some).collect());
+            headers.push(header);
         }
+        let new_documents: Vec<_> = headers.iter().map(|header| merged.renumbered(header)).collect();
         Ok(Self {
             header: merged.encode(),
-            blocks: rewrite_terms(segments, &new_docs)?,
+            blocks: rewrite_terms(segments, &new_docs, &new_documents)?,
             codes: concatenate_codes(segments),
         })
     }
@@ -117,7 +123,7 @@ impl Segment {
         }
         let codes = self.codes.iter().map(|(space, codes)| Ok((*space, retain_codes(codes, &new_docs)?)));
         let codes = codes.collect::<Result<_>>()?;
-        let blocks = rewrite_terms(std::slice::from_ref(self), &[new_docs])?;
+        let blocks = rewrite_terms(std::slice::from_ref(self), &[new_docs], &[left.renumbered(&header)])?;
         Ok(Some(Self { header: left.encode(), blocks, codes }))
     }
 
@@ -137,8 +143,13 @@ impl Segment {
 
 /// Brings the terms of segments together. `new_docs` has the new number of each
 /// chunk of each segment, if it stays; the numbers grow throughout, so that the
-/// postings of a term can be appended segment by segment.
-fn rewrite_terms(segments: &[Segment], new_docs: &[Vec<Option<u32>>]) -> Result<Vec<TermBlock>> {
+/// postings of a term can be appended segment by segment. `new_documents` has those of
+/// the documents.
+fn rewrite_terms(
+    segments: &[Segment],
+    new_docs: &[Vec<Option<u32>>],
+    new_documents: &[Vec<Option<u32>>],
+) -> Result<Vec<TermBlock>> {
     let mut readers: Vec<TermReader<'_>> = segments.iter().map(|one| TermReader::new(&one.blocks)).collect();
     for reader in &mut readers {
         reader.advance()?;
@@ -148,6 +159,15 @@ fn rewrite_terms(segments: &[Segment], new_docs: &[Vec<Option<u32>>]) -> Result<
         let Some(term) = readers.iter().filter_map(TermReader::term).min().map(<[u8]>::to_vec) else {
             return Ok(writer.finish());
         };
+        if term.first() == Some(&attributes::MARK) {
+            let having = || readers.iter().zip(new_documents).filter(|(one, _)| one.term() == Some(&term));
+            let parts = having().map(|(reader, new)| (reader.postings(), new.as_slice()));
+            writer.push(&term, &attributes::merge(parts)?);
+            for reader in readers.iter_mut().filter(|reader| reader.term() == Some(&term)) {
+                reader.advance()?;
+            }
+            continue;
+        }
         let mut merged = PostingsWriter::default();
         for (reader, new_docs) in readers.iter_mut().zip(new_docs) {
             if reader.term() != Some(&term) {
@@ -183,5 +203,7 @@ fn retain_codes(codes: &[u8], new_docs: &[Option<u32>]) -> Result<Vec<u8>> {
     Ok(kept.flat_map(|(code, _)| code).copied().collect())
 }
 
+#[cfg(test)]
+mod attribute_tests;
 #[cfg(test)]
 mod tests;

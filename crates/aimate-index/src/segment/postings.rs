@@ -29,6 +29,11 @@ pub(super) struct PostingsWriter {
 }
 
 impl PostingsWriter {
+    /// What is encoded already.
+    pub(super) fn of(count: u32, bytes: Vec<u8>) -> Self {
+        Self { count, bytes, next: 0 }
+    }
+
     /// Appends a posting. Each has a greater number than the one before.
     pub(super) fn push(&mut self, posting: Posting) {
         let delta = u64::from(posting.doc.saturating_sub(self.next));

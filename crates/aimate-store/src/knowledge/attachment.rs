@@ -31,6 +31,7 @@ const ATTACH: Sql = Sql::Each {
         WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3 AND f.tenant_id = $1 AND f.user_id = $5 \
         AND f.id = $6 AND (f.expires_at IS NULL OR f.expires_at > $11) \
         ON CONFLICT (tenant_id, collection_id, (COALESCE(file_id, id))) DO UPDATE SET metadata = excluded.metadata, \
+        attributes_version = documents.attributes_version + 1, \
         batch_id = excluded.batch_id, max_chunk_tokens = excluded.max_chunk_tokens, \
         chunk_overlap_tokens = excluded.chunk_overlap_tokens, status = 'pending', error = NULL, progress = 0, \
         attempt = documents.attempt + 1, tries = 0, worker_id = NULL, not_before = 0, \
@@ -46,6 +47,7 @@ const ATTACH: Sql = Sql::Each {
         WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3 AND f.tenant_id = $1 AND f.user_id = $5 \
         AND f.id = $6 AND (f.expires_at IS NULL OR f.expires_at > $11) FOR SHARE OF f \
         ON CONFLICT (tenant_id, collection_id, (COALESCE(file_id, id))) DO UPDATE SET metadata = excluded.metadata, \
+        attributes_version = documents.attributes_version + 1, \
         batch_id = excluded.batch_id, max_chunk_tokens = excluded.max_chunk_tokens, \
         chunk_overlap_tokens = excluded.chunk_overlap_tokens, status = 'pending', error = NULL, progress = 0, \
         attempt = documents.attempt + 1, tries = 0, worker_id = NULL, not_before = 0, \
@@ -159,7 +161,8 @@ const LIST_DOWN_OF_BATCH: Sql = Sql::Same(
      ORDER BY COALESCE(file_id, id) DESC LIMIT $7",
 );
 const SET_METADATA: Sql = Sql::Same(
-    "UPDATE documents SET metadata = $4, updated_at = $5 WHERE tenant_id = $1 AND user_id = $2 AND id = $3 \
+    "UPDATE documents SET metadata = $4, attributes_version = attributes_version + 1, updated_at = $5 \
+     WHERE tenant_id = $1 AND user_id = $2 AND id = $3 \
      RETURNING id, collection_id, name, title, source, media_type, size, content_hash, blob_id, status, error, \
      progress, chunk_count, warnings, metadata, file_id, max_chunk_tokens, chunk_overlap_tokens, created_at, \
      updated_at",

@@ -41,7 +41,8 @@ const ADD: Sql = Sql::Same(
      content_hash = excluded.content_hash, blob_id = excluded.blob_id, \
      former_blob_id = CASE WHEN documents.file_id IS NULL THEN documents.blob_id END, file_id = NULL, \
      batch_id = NULL, max_chunk_tokens = NULL, chunk_overlap_tokens = NULL, \
-     metadata = excluded.metadata, status = 'pending', error = NULL, progress = 0, \
+     metadata = excluded.metadata, attributes_version = documents.attributes_version + 1, status = 'pending', \
+     error = NULL, progress = 0, \
      attempt = documents.attempt + 1, tries = 0, worker_id = NULL, not_before = 0, \
      updated_at = excluded.updated_at \
      RETURNING former_blob_id, id, collection_id, name, title, source, media_type, size, content_hash, blob_id, \
@@ -116,12 +117,14 @@ const GIVE_UP_SOURCES: Sql = Sql::Each {
 };
 const RENAME: Sql = Sql::Each {
     sqlite: "UPDATE documents SET name = m.name, source = m.source, source_hash = m.source_hash, \
-        title = CASE WHEN documents.segment_id IS NULL THEN m.name ELSE documents.title END, updated_at = $3 \
+        title = CASE WHEN documents.segment_id IS NULL THEN m.name ELSE documents.title END, \
+        attributes_version = documents.attributes_version + 1, updated_at = $3 \
         FROM (SELECT unhex(value ->> 0) AS id, value ->> 1 AS name, value ->> 2 AS source, \
         value ->> 3 AS source_hash FROM json_each($4)) AS m \
         WHERE documents.tenant_id = $1 AND documents.user_id = $2 AND documents.id = m.id",
     postgres: "UPDATE documents SET name = m.name, source = m.source, source_hash = m.source_hash, \
-        title = CASE WHEN documents.segment_id IS NULL THEN m.name ELSE documents.title END, updated_at = $3 \
+        title = CASE WHEN documents.segment_id IS NULL THEN m.name ELSE documents.title END, \
+        attributes_version = documents.attributes_version + 1, updated_at = $3 \
         FROM unnest($4::uuid[], $5::text[], $6::text[], $7::text[]) AS m (id, name, source, source_hash) \
         WHERE documents.tenant_id = $1 AND documents.user_id = $2 AND documents.id = m.id",
 };

@@ -1,51 +1,117 @@
-//! Filters on documents, as conditions of SQL. Their meaning is
-//! [`Filter::matches`]; only operators and names of columns become text, keys
-//! and values are bound.
+//! Filters on documents. Their meaning is [`Filter::matches`].
+//!
+//! A search takes them as [conditions](condition) on the attributes of segments. What these
+//! do not tell is asked of the database, as a condition of SQL: documents that have changed
+//! since their segment was written, and texts that are too long to be attributes. Only
+//! operators and names of columns become text there, keys and values are bound.
 
+mod condition;
 mod dialect;
 mod postgres;
 mod sqlite;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use aimate_core::knowledge::Filter;
-use aimate_core::{CollectionId, DocumentId, Result, Scope, UserId};
+use aimate_core::knowledge::{Filter, SearchScope};
+use aimate_core::{DocumentId, Result, Scope, UserId};
+use uuid::Uuid;
 
-use crate::database::{Builder, Statement};
+use crate::database::{Builder, Sql, Statement};
 use crate::{Kind, SqlStore};
 use dialect::{Dialect, Values};
 use postgres::PostgresDialect;
 use sqlite::SqliteDialect;
 
-/// The documents of `collections` that pass `filter`, among those with findable
-/// chunks.
-pub(super) async fn allowed(
+pub(super) use condition::{Condition, SegmentAttributes};
+
+/// One row if a document of the collections has changed since its segment was written.
+const ANY_CHANGED: Sql = Sql::Each {
+    sqlite: "SELECT id FROM documents WHERE tenant_id = $1 AND collection_id IN (SELECT unhex(value) FROM \
+        json_each($2)) AND segment_id IS NOT NULL AND attributes_version <> indexed_version LIMIT 1",
+    postgres: "SELECT id FROM documents WHERE tenant_id = $1 AND collection_id = ANY($2) \
+        AND segment_id IS NOT NULL AND attributes_version <> indexed_version LIMIT 1",
+};
+
+/// Documents whose segment does not tell whether they pass a filter: they have changed since
+/// it was written.
+#[derive(Default)]
+pub(super) struct ChangedDocuments {
+    /// Whether each passes. Those that do not may be missing if their segment has nothing
+    /// of them.
+    pub(super) passes: HashMap<Uuid, bool>,
+    /// Where they were when this was asked.
+    pub(super) segments: HashSet<Uuid>,
+}
+
+/// The changed documents of the target's collections. To be asked before segments are
+/// listed: one that is written anew meanwhile has the same to say.
+pub(super) async fn changed(
     store: &SqlStore,
     scope: &Scope,
-    collections: &[CollectionId],
+    target: &SearchScope,
+    filter: &Filter,
+) -> Result<ChangedDocuments> {
+    let collections: Vec<Uuid> = target.collections.iter().map(|id| id.0).collect();
+    let mut changed = ChangedDocuments::default();
+    let any = store.database.read_first(ANY_CHANGED.bind(scope.tenant).bind(collections)).await?;
+    if any.is_none() {
+        return Ok(changed);
+    }
+    let statement = match store.database.kind() {
+        Kind::Sqlite => of_changed::<SqliteDialect>(scope, target, filter)?,
+        Kind::Postgres => of_changed::<PostgresDialect>(scope, target, filter)?,
+    };
+    for row in &store.database.read(statement).await? {
+        changed.passes.insert(row.get("id")?, row.get("passes")?);
+        changed.segments.insert(row.get("segment_id")?);
+    }
+    Ok(changed)
+}
+
+/// The documents of the target's collections that pass `filter`, among those with findable
+/// chunks.
+pub(super) async fn passing(
+    store: &SqlStore,
+    scope: &Scope,
+    target: &SearchScope,
     filter: &Filter,
 ) -> Result<HashSet<DocumentId>> {
     let statement = match store.database.kind() {
-        Kind::Sqlite => statement::<SqliteDialect>(scope, collections, filter)?,
-        Kind::Postgres => statement::<PostgresDialect>(scope, collections, filter)?,
+        Kind::Sqlite => of_all::<SqliteDialect>(scope, target, filter)?,
+        Kind::Postgres => of_all::<PostgresDialect>(scope, target, filter)?,
     };
     store.database.read(statement).await?.iter().map(|row| row.get("id")).collect()
 }
 
-fn statement<D: Dialect>(scope: &Scope, collections: &[CollectionId], filter: &Filter) -> Result<Statement> {
-    let mut query = Builder::new("SELECT d.id FROM documents d WHERE d.tenant_id = ");
-    query.bind(scope.tenant).push(" AND (d.user_id IN (").bind(scope.user);
+fn of_all<D: Dialect>(scope: &Scope, target: &SearchScope, filter: &Filter) -> Result<Statement> {
+    let mut query = Builder::new("SELECT d.id FROM documents d WHERE ");
+    findable::<D>(scope, target, &mut query);
+    query.push(" AND ");
+    condition::<D>(filter, &mut query)?;
+    Ok(query.build())
+}
+
+fn of_changed<D: Dialect>(scope: &Scope, target: &SearchScope, filter: &Filter) -> Result<Statement> {
+    let mut query =
+        Builder::new("SELECT c.id, c.segment_id, c.passes FROM (SELECT d.id, d.segment_id, d.indexed_version, ");
+    condition::<D>(filter, &mut query)?;
+    query.push(" AS passes FROM documents d WHERE ");
+    findable::<D>(scope, target, &mut query);
+    query.push(" AND d.attributes_version <> d.indexed_version) c WHERE c.passes OR c.indexed_version >= 0");
+    Ok(query.build())
+}
+
+/// Appends that the row `d` of `documents` is in a collection of the target that is the
+/// user's, shared, or of a workspace that the user is in.
+fn findable<D: Dialect>(scope: &Scope, target: &SearchScope, query: &mut Builder) {
+    query.push("d.tenant_id = ").bind(scope.tenant).push(" AND (d.user_id IN (").bind(scope.user);
     query.push(", ").bind(UserId::SHARED);
-    // Or of a workspace that the user is in.
     query.push(") OR (SELECT a.role FROM collections c CROSS JOIN workspace_access a WHERE c.tenant_id = ");
     query.bind(scope.tenant).push(" AND c.id = d.collection_id AND a.tenant_id = ").bind(scope.tenant);
     query.push(" AND a.user_id = ").bind(scope.user);
     query.push(" AND a.workspace_id = c.workspace_id) IS NOT NULL)");
     query.push(" AND d.segment_id IS NOT NULL AND d.collection_id ");
-    D::among(&mut query, collections.iter().map(|id| id.0).collect());
-    query.push(" AND ");
-    condition::<D>(filter, &mut query)?;
-    Ok(query.build())
+    D::among(query, target.collections.iter().map(|id| id.0).collect());
 }
 
 /// Appends `filter` as a condition on the row `d` of `documents`. It is true or

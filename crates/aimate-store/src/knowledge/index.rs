@@ -10,6 +10,7 @@
 
 mod cache;
 mod change;
+mod changed;
 mod load;
 mod merge;
 mod segment_reader;

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `contention`, `blocking` | optimistic transactions; work for other threads |
 //! | `pg_copy`, `sqlite_batch` | many rows into either database |
-//! | `rows`, `ownership`, `loose` | rows as the domain's types; whether something is the user's; bytes that no document has |
+//! | `rows`, `ownership`, `loose`, `attributes` | rows as the domain's types; whether something is the user's; bytes that no document has; what documents are filtered by |
 //! | `vector`, `index`, `filter` | vectors; segments; documents that pass a filter |
 //! | `find` | [`SearchIndex`](aimate_core::knowledge::SearchIndex) |
 //! | `collection`, `document`, `space` | [`CollectionStore`](aimate_core::knowledge::CollectionStore), [`DocumentStore`](aimate_core::knowledge::DocumentStore), [`EmbeddingSpaceStore`](aimate_core::knowledge::EmbeddingSpaceStore) |
@@ -18,6 +18,7 @@
 //! In a folder, the file beside it uses those in it, and these each other, downward too.
 
 mod attachment;
+mod attributes;
 mod blob;
 mod blocking;
 mod collection;

@@ -106,6 +106,10 @@ impl<'s> Fixture<'s> {
             let new = Document {
                 id: document_id(number),
                 source: Some(number.to_string()),
+                metadata: serde_json::Map::from_iter([
+                    ("group".to_owned(), (number as u64 % 100).into()),
+                    ("number".to_owned(), (number as u64).into()),
+                ]),
                 ..document(self.collection, parity)
             };
             let (blob, worker) = (new.blob_id, self.world.worker);

@@ -1,25 +1,38 @@
 //! Which chunks a filter lets through.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use aimate_core::knowledge::SearchScope;
+use aimate_core::knowledge::{Filter, SearchScope};
 use aimate_core::{DocumentId, Result, Scope};
 use aimate_index::{DocIdSet, SegmentHeader};
 use uuid::Uuid;
 
 use crate::SqlStore;
-use crate::knowledge::filter;
+use crate::knowledge::blocking::compute;
+use crate::knowledge::filter::{self, ChangedDocuments, Condition, SegmentAttributes};
+use crate::knowledge::index::{FirstTerms, TermBlockId, first_terms, headers, term_blocks};
 
-/// The documents that pass the target's filter; `None` if it has none.
-pub(super) async fn passing_documents(
-    store: &SqlStore,
-    scope: &Scope,
-    target: &SearchScope,
-) -> Result<Option<HashSet<DocumentId>>> {
-    match &target.filter {
-        Some(filter) => filter::allowed(store, scope, &target.collections, filter).await.map(Some),
-        None => Ok(None),
+/// Blocks of attributes that a filter holds, of about 16 KiB. One that looks through more,
+/// for a part of texts that are all different, is asked of the database.
+const MAX_BLOCKS: usize = 2048;
+
+/// A filter on its way through the segments.
+pub(super) struct SearchFilter<'a> {
+    filter: &'a Filter,
+    changed: ChangedDocuments,
+}
+
+impl<'a> SearchFilter<'a> {
+    /// The target's filter, if it has one. To be read before segments are listed.
+    pub(super) async fn read(
+        store: &SqlStore,
+        scope: &Scope,
+        target: &'a SearchScope,
+    ) -> Result<Option<Self>> {
+        let Some(filter) = &target.filter else { return Ok(None) };
+        let changed = filter::changed(store, scope, target, filter).await?;
+        Ok(Some(Self { filter, changed }))
     }
 }
 
@@ -32,19 +45,106 @@ pub(super) struct AllowedChunks {
     pub(super) filtered: u64,
 }
 
+/// The headers of segments.
+pub(super) type Headers = HashMap<Uuid, Arc<SegmentHeader>>;
+
 impl AllowedChunks {
-    /// The chunks of the documents `passing`; all if it is `None`.
-    pub(super) fn of(
-        headers: &HashMap<Uuid, Arc<SegmentHeader>>,
-        passing: Option<&HashSet<DocumentId>>,
-    ) -> Self {
-        let mut allowed = Self::default();
-        let Some(passing) = passing else { return allowed };
-        for (segment, header) in headers {
-            let docs = header.docs_of(|document| passing.contains(&DocumentId(document)));
-            allowed.filtered += u64::from(header.chunk_count()).saturating_sub(docs.len());
-            allowed.docs.insert(*segment, docs);
+    /// The chunks of the segments that pass, and the segments' headers; all chunks, and no
+    /// headers, if there is no filter. `None` if a segment is not there any more.
+    pub(super) async fn read(
+        store: &SqlStore,
+        scope: &Scope,
+        target: &SearchScope,
+        filter: Option<SearchFilter<'_>>,
+        segments: &[Uuid],
+    ) -> Result<Option<(Self, Headers)>> {
+        let Some(filter) = filter else { return Ok(Some((Self::default(), HashMap::new()))) };
+        let Some(headers) = headers(store, scope, segments).await? else { return Ok(None) };
+        let Some(attributes) = Attributes::read(store, scope, filter.filter, segments, &headers).await? else {
+            return Ok(None);
+        };
+        if let Some(attributes) = attributes
+            && let Some(allowed) = compute(move || attributes.allowed(&filter.changed)).await?
+        {
+            return Ok(Some((allowed, headers)));
         }
-        allowed
+        let passing = filter::passing(store, scope, target, filter.filter).await?;
+        let mut allowed = Self::default();
+        for (segment, header) in &headers {
+            let docs = header.docs_of(|document| passing.contains(&DocumentId(document)));
+            allowed.add(*segment, header, docs);
+        }
+        Ok(Some((allowed, headers)))
+    }
+
+    fn add(&mut self, segment: Uuid, header: &SegmentHeader, docs: DocIdSet) {
+        self.filtered += u64::from(header.chunk_count()).saturating_sub(docs.len());
+        self.docs.insert(segment, docs);
+    }
+}
+
+/// A condition with all that it needs of the segments.
+struct Attributes {
+    condition: Condition,
+    segments: HashMap<Uuid, SegmentAttributes>,
+}
+
+impl Attributes {
+    /// `None` if a segment is not there any more, and within it if this would be too much.
+    async fn read(
+        store: &SqlStore,
+        scope: &Scope,
+        filter: &Filter,
+        segments: &[Uuid],
+        headers: &Headers,
+    ) -> Result<Option<Option<Self>>> {
+        let condition = Condition::of(filter)?;
+        let Some(first_terms) = first_terms(store, scope, segments).await? else { return Ok(None) };
+        let mut wanted: BTreeSet<TermBlockId> = BTreeSet::new();
+        let mut places = Vec::new();
+        for (segment, first_terms) in &first_terms {
+            places.clear();
+            condition.blocks(first_terms, &mut places);
+            let terms = places.iter().filter_map(|place| first_terms.get(*place));
+            wanted.extend(terms.map(|term| (*segment, term.clone())));
+            if wanted.len() > MAX_BLOCKS {
+                return Ok(Some(None));
+            }
+        }
+        let wanted: Vec<TermBlockId> = wanted.into_iter().collect();
+        let Some(blocks) = term_blocks(store, scope, &wanted).await? else { return Ok(None) };
+        let mut of_segments: HashMap<Uuid, HashMap<Arc<[u8]>, Arc<[u8]>>> = HashMap::new();
+        for ((segment, term), block) in blocks {
+            of_segments.entry(segment).or_default().insert(term, block);
+        }
+        let attributes = |(segment, first_terms): (Uuid, FirstTerms)| {
+            let header = Arc::clone(headers.get(&segment)?);
+            let blocks = of_segments.remove(&segment).unwrap_or_default();
+            Some((segment, SegmentAttributes { header, first_terms, blocks }))
+        };
+        let segments = first_terms.into_iter().filter_map(attributes).collect();
+        Ok(Some(Some(Self { condition, segments })))
+    }
+
+    /// The chunks that pass; `None` if the attributes do not tell.
+    fn allowed(&self, changed: &ChangedDocuments) -> Result<Option<AllowedChunks>> {
+        // One that was replaced meanwhile has its documents in any of the others.
+        let is_listed = changed.segments.iter().all(|segment| self.segments.contains_key(segment));
+        let mut allowed = AllowedChunks::default();
+        for (segment, attributes) in &self.segments {
+            let Some(mut documents) = self.condition.documents(attributes)? else { return Ok(None) };
+            let header = &attributes.header;
+            if !changed.passes.is_empty() && (!is_listed || changed.segments.contains(segment)) {
+                for (number, document) in (0..).zip(&header.documents) {
+                    match changed.passes.get(document) {
+                        Some(true) => documents.insert(number),
+                        Some(false) => documents.remove(number),
+                        None => {}
+                    }
+                }
+            }
+            allowed.add(*segment, header, header.docs_in(&documents));
+        }
+        Ok(Some(allowed))
     }
 }

@@ -11,7 +11,7 @@ use aimate_index::segment::{extract_term, find_postings};
 use aimate_index::{DocAddress, SegmentHeader};
 use uuid::Uuid;
 
-use super::allowed::{AllowedChunks, passing_documents};
+use super::allowed::{AllowedChunks, SearchFilter};
 use crate::SqlStore;
 use crate::knowledge::blocking::compute;
 use crate::knowledge::contention::{MAX_ATTEMPTS, contention_error};
@@ -34,22 +34,23 @@ pub(super) async fn find(
 ) -> Result<RankedChunks> {
     // Begins anew if a segment was replaced between listing and reading it.
     for _ in 0..MAX_ATTEMPTS {
+        let filter = SearchFilter::read(store, scope, target).await?;
+        let is_filtered = filter.is_some();
         let segments = list(store, scope, target).await?;
-        let passing = passing_documents(store, scope, target).await?;
         let statistics = CollectionStatistics {
             chunks: segments.iter().map(|segment| segment.chunks).sum(),
             total_length: segments.iter().map(|segment| segment.length).sum(),
         };
         let Some(mut question) = Question::read(store, scope, &segments, terms).await? else { continue };
-        // With a filter, all headers are needed to count the excluded chunks.
-        let wanted = segments.iter().map(|segment| segment.id);
-        let wanted: Vec<Uuid> = match passing {
-            Some(_) => wanted.collect(),
-            None => wanted.filter(|id| question.segments.iter().any(|found| found.id == *id)).collect(),
-        };
-        let Some(headers) = headers(store, scope, &wanted).await? else { continue };
-        let allowed = AllowedChunks::of(&headers, passing.as_ref());
-        question.headers = headers;
+        let ids: Vec<Uuid> = segments.iter().map(|segment| segment.id).collect();
+        let allowed = AllowedChunks::read(store, scope, target, filter, &ids).await?;
+        let Some((allowed, known)) = allowed else { continue };
+        question.headers = known;
+        if !is_filtered {
+            let wanted: Vec<Uuid> = question.segments.iter().map(|found| found.id).collect();
+            let Some(headers) = headers(store, scope, &wanted).await? else { continue };
+            question.headers = headers;
+        }
         let filtered = allowed.filtered;
         let (best, max_score) = compute(move || question.score(&allowed, statistics, limit)).await?;
         return Ok(RankedChunks { best, max_score, chunks: statistics.chunks, filtered });

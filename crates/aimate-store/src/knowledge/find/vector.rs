@@ -13,7 +13,7 @@ use aimate_index::SegmentHeader;
 use aimate_index::quantize::{self, Candidate, CodeScanner};
 use uuid::Uuid;
 
-use super::allowed::{AllowedChunks, passing_documents};
+use super::allowed::{AllowedChunks, SearchFilter};
 use crate::SqlStore;
 use crate::knowledge::blocking::compute;
 use crate::knowledge::contention::{MAX_ATTEMPTS, contention_error};
@@ -43,15 +43,11 @@ pub(super) async fn find(
     // replaced since it was listed, the search begins anew: the list as it is now
     // has the same chunks in other segments.
     for _ in 0..MAX_ATTEMPTS {
+        let filter = SearchFilter::read(store, scope, target).await?;
         let listed = list_of_spaces(store, scope, target, spaces, query.len()).await?;
-        let passing = passing_documents(store, scope, target).await?;
-        let mut known = HashMap::new();
-        if passing.is_some() {
-            let segments: Vec<Uuid> = listed.iter().map(|(segment, _)| segment.id).collect();
-            let Some(read) = headers(store, scope, &segments).await? else { continue };
-            known = read;
-        }
-        let allowed = AllowedChunks::of(&known, passing.as_ref());
+        let segments: Vec<Uuid> = listed.iter().map(|(segment, _)| segment.id).collect();
+        let allowed = AllowedChunks::read(store, scope, target, filter, &segments).await?;
+        let Some((allowed, known)) = allowed else { continue };
         let filtered = allowed.filtered;
         let scan = Scan::new(query, limit.saturating_mul(CANDIDATES_PER_HIT).max(MIN_CANDIDATES), allowed);
         let Some(candidates) = scan.all(store, scope, &listed).await? else { continue };

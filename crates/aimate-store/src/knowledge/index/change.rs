@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use aimate_core::{CollectionId, Result, Scope};
 use aimate_index::segment::TermBlock;
+use aimate_index::segment::attributes::Attributes;
 use aimate_index::{IndexedChunk, Segment, SegmentHeader, analysis};
 use uuid::Uuid;
 
+use super::changed::ChangedDocuments;
 use super::load::{LoadedSegment, load};
 use crate::SqlStore;
 use crate::database::{Sql, Statement, hex};
@@ -47,6 +49,14 @@ const ADD_BLOCKS: Sql = Sql::Each {
         SELECT $1, $2, decode(r.value ->> 0, 'hex'), \
         substring($4::bytea FROM (r.value ->> 1)::int FOR (r.value ->> 2)::int) \
         FROM jsonb_array_elements($3::jsonb) AS r (value)",
+};
+/// Each document of the array `$3` (`[id, version of its attributes]`) that is in the segment.
+const SET_INDEXED: Sql = Sql::Each {
+    sqlite: "UPDATE documents SET indexed_version = (r.value ->> 1) FROM json_each($3) r \
+        WHERE documents.tenant_id = $1 AND +documents.segment_id = $2 AND documents.id = unhex(r.value ->> 0)",
+    postgres: "UPDATE documents SET indexed_version = (r.value ->> 1)::bigint \
+        FROM jsonb_array_elements($3::jsonb) AS r (value) WHERE documents.tenant_id = $1 \
+        AND documents.segment_id = $2 AND documents.id = (r.value ->> 0)::uuid",
 };
 const ADD_CODES: Sql =
     Sql::Same("INSERT INTO segment_codes (tenant_id, segment_id, space_id, codes) VALUES ($1, $2, $3, $4)");
@@ -140,6 +150,9 @@ impl IndexChange {
             if !added.replaced.is_empty() {
                 statements.push(MOVE_DOCUMENTS.bind(scope.tenant).bind(added.id).bind(added.replaced));
             }
+            if !added.indexed.is_empty() {
+                statements.push(SET_INDEXED.bind(scope.tenant).bind(added.id).bind(json(&added.indexed)?));
+            }
             statements.push(add_blocks(scope, added.id, &added.segment.blocks)?);
             for (space, codes) in added.segment.codes {
                 statements.push(ADD_CODES.bind(scope.tenant).bind(added.id).bind(space).bind(codes));
@@ -171,6 +184,8 @@ pub(in crate::knowledge) struct NewSegment {
     pub(in crate::knowledge) id: Uuid,
     /// Segments whose documents are in this one now.
     replaced: Vec<Uuid>,
+    /// Documents whose attributes it has anew, with the version of these.
+    indexed: Vec<(String, i64)>,
     /// The version of the analysis that made its terms.
     analysis: u32,
     chunks: u64,
@@ -185,15 +200,26 @@ impl NewSegment {
         id: Uuid,
         chunks: &[IndexedChunk],
         codes: HashMap<Uuid, Vec<u8>>,
+        attributes: &HashMap<Uuid, Attributes>,
     ) -> Result<Self> {
-        Self::of(id, Vec::new(), analysis::VERSION, Segment::build(chunks, codes))
+        let segment = Segment::build(chunks, codes).with_attributes(attributes)?;
+        Self::of(id, Vec::new(), analysis::VERSION, segment)
     }
 
-    /// Several segments in one, all of the analysis of today.
-    pub(super) fn merged(id: Uuid, old: Vec<LoadedSegment>) -> Result<Self> {
-        let (replaced, segments): (Vec<Uuid>, Vec<Segment>) =
+    /// Several segments in one, all of the analysis of today, or a single one anew, with
+    /// the attributes of those of its documents that have changed.
+    pub(super) fn merged(id: Uuid, old: Vec<LoadedSegment>, changed: ChangedDocuments) -> Result<Self> {
+        let (replaced, mut segments): (Vec<Uuid>, Vec<Segment>) =
             old.into_iter().map(|old| (old.id, old.segment)).unzip();
-        Self::of(id, replaced, analysis::VERSION, Segment::merge(&segments)?)
+        let merged = match segments.pop() {
+            Some(only) if segments.is_empty() => only,
+            last => {
+                segments.extend(last);
+                Segment::merge(&segments)?
+            }
+        };
+        let segment = merged.with_attributes(&changed.attributes)?;
+        Ok(Self { indexed: changed.versions, ..Self::of(id, replaced, analysis::VERSION, segment)? })
     }
 
     /// A segment without those of its documents that leave it; `None` if nothing
@@ -206,6 +232,6 @@ impl NewSegment {
     fn of(id: Uuid, replaced: Vec<Uuid>, analysis: u32, segment: Segment) -> Result<Self> {
         let header = SegmentHeader::decode(&segment.header)?;
         let (chunks, length) = (u64::from(header.chunk_count()), header.total_length);
-        Ok(Self { id, replaced, analysis, chunks, length, segment })
+        Ok(Self { id, replaced, indexed: Vec::new(), analysis, chunks, length, segment })
     }
 }

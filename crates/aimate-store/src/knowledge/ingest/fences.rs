@@ -26,19 +26,32 @@ const SPACES: Sql = Sql::Same(
 /// indexes on the status and the collection: it would look through all that are
 /// processed, or all of the collection, for the few that are named by their id.
 const FENCED: Sql = Sql::Each {
-    sqlite: "SELECT id, attempt, segment_id FROM documents WHERE tenant_id = $1 AND user_id = $2 \
+    sqlite: "SELECT id, attempt, segment_id, attributes_version, name, source, CAST(metadata AS text) AS metadata \
+        FROM documents WHERE tenant_id = $1 AND user_id = $2 \
         AND collection_id IS NOT DISTINCT FROM $3 AND status || '' = 'processing' \
         AND id IN (SELECT unhex(value) FROM json_each($4))",
-    postgres: "SELECT id, attempt, segment_id FROM documents WHERE tenant_id = $1 AND user_id = $2 \
+    postgres: "SELECT id, attempt, segment_id, attributes_version, name, source, CAST(metadata AS text) AS metadata \
+        FROM documents WHERE tenant_id = $1 AND user_id = $2 \
         AND collection_id IS NOT DISTINCT FROM $3 AND status || '' = 'processing' AND id = ANY($4)",
 };
 
 /// Documents that somebody works on, and the spaces of their collection.
 pub(super) struct FencedDocuments {
-    /// The fences that hold, with the segment that the document's old version is
-    /// found in.
-    pub(super) fences: HashMap<Fence, Option<Uuid>>,
+    /// The fences that hold.
+    pub(super) fences: HashMap<Fence, FencedDocument>,
     pub(super) spaces: Vec<SpaceRow>,
+}
+
+/// What is stored of a document that somebody works on.
+pub(super) struct FencedDocument {
+    /// That its old version is found in.
+    pub(super) segment: Option<Uuid>,
+    /// Of what follows, and is filtered by.
+    pub(super) version: i64,
+    pub(super) name: String,
+    pub(super) source: Option<String>,
+    /// As JSON.
+    pub(super) metadata: String,
 }
 
 impl FencedDocuments {
@@ -62,7 +75,14 @@ impl FencedDocuments {
         let rows = store.database.read(FENCED.scoped(scope).bind(collection).bind(ids)).await?;
         let fenced = rows.iter().map(|row| {
             let fence = Fence { document: row.get("id")?, attempt: row.get("attempt")? };
-            Ok((fence, row.maybe("segment_id")?))
+            let document = FencedDocument {
+                segment: row.maybe("segment_id")?,
+                version: row.get("attributes_version")?,
+                name: row.get("name")?,
+                source: row.maybe("source")?,
+                metadata: row.get("metadata")?,
+            };
+            Ok((fence, document))
         });
         let mut held = fenced.collect::<Result<HashMap<_, _>>>()?;
         held.retain(|fence, _| fences.contains(fence));

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use aimate_core::knowledge::{Fence, NewChunk, Publication, PublishedDocument, SpaceStatus};
 use aimate_core::{ChunkId, DocumentId, Error, Result, Scope};
+use aimate_index::segment::attributes::Attributes;
 use aimate_index::{IndexedChunk, quantize};
 use serde_json::json;
 use uuid::Uuid;
@@ -19,6 +20,7 @@ use super::chunk_rows::{self, DELETE_CHUNKS, DELETE_STRAY_VECTORS};
 use super::fences::FencedDocuments;
 use crate::SqlStore;
 use crate::database::{Sql, Statement};
+use crate::knowledge::attributes::AttributeSubject;
 use crate::knowledge::blocking::compute;
 use crate::knowledge::contention::{MAX_ATTEMPTS, contention_error, is_stored_if_unchanged};
 use crate::knowledge::index::{IndexChange, Leaving, NewSegment};
@@ -27,18 +29,18 @@ use crate::knowledge::vector;
 use crate::value;
 
 /// Each document of the array `$4` (`[id, attempt, title, media type, warnings, number
-/// of chunks]`) becomes ready, if its fence holds; its chunks are in the segment `$5`.
+/// of chunks, version of the attributes]`) becomes ready, if its fence holds; its chunks are in the segment `$5`.
 const MARK_READY: Sql = Sql::Each {
     sqlite: "UPDATE documents SET status = 'ready', error = NULL, progress = 1, worker_id = NULL, \
         title = r.value ->> 2, media_type = r.value ->> 3, warnings = r.value -> 4, \
-        chunk_count = (r.value ->> 5), \
+        chunk_count = (r.value ->> 5), indexed_version = (r.value ->> 6), \
         segment_id = CASE WHEN (r.value ->> 5) = 0 THEN NULL ELSE $5 END, updated_at = $6 \
         FROM json_each($4) r WHERE documents.tenant_id = $1 AND documents.user_id = $2 \
         AND documents.collection_id IS NOT DISTINCT FROM $3 AND documents.id = unhex(r.value ->> 0) \
         AND documents.attempt = (r.value ->> 1) AND documents.status || '' = 'processing'",
     postgres: "UPDATE documents SET status = 'ready', error = NULL, progress = 1, worker_id = NULL, \
         title = r.value ->> 2, media_type = r.value ->> 3, warnings = r.value -> 4, \
-        chunk_count = (r.value ->> 5)::bigint, \
+        chunk_count = (r.value ->> 5)::bigint, indexed_version = (r.value ->> 6)::bigint, \
         segment_id = CASE WHEN (r.value ->> 5)::bigint = 0 THEN NULL ELSE $5::uuid END, updated_at = $6 \
         FROM jsonb_array_elements($4::jsonb) AS r (value) \
         WHERE documents.tenant_id = $1 AND documents.user_id = $2 \
@@ -98,9 +100,9 @@ impl<'a> PublishPlan<'a> {
         let holds = publication.documents.iter().filter(|one| fenced.fences.contains_key(&one.fence));
         let documents: Vec<_> = holds.collect();
         let mut leaving = Leaving::new();
-        for (fence, segment) in &fenced.fences {
-            if let Some(segment) = segment {
-                leaving.entry(*segment).or_default().insert(fence.document.0);
+        for (fence, fenced) in &fenced.fences {
+            if let Some(segment) = fenced.segment {
+                leaving.entry(segment).or_default().insert(fence.document.0);
             }
         }
         Ok((!documents.is_empty()).then_some(Self { publication, documents, leaving, fenced }))
@@ -119,7 +121,8 @@ impl<'a> PublishPlan<'a> {
         let codes = self.codes(store, scope).await?;
         let vectors = self.fenced.store_vectors(kind, scope, &self.publication.vectors, may_exist)?;
         let chunks: Vec<&NewChunk> = self.documents.iter().flat_map(|document| &document.chunks).collect();
-        let segment = new_segment(store, &chunks, codes).await?;
+        let attributes = self.attributes()?;
+        let segment = new_segment(store, &chunks, codes, attributes).await?;
         let ready = self.mark_ready(scope, segment.as_ref().map(|segment| segment.id))?;
         let ids: Vec<Uuid> = self.documents.iter().map(|document| document.fence.document.0).collect();
         let collection = self.publication.collection;
@@ -157,6 +160,7 @@ impl<'a> PublishPlan<'a> {
                 document.media_type,
                 document.warnings,
                 document.chunks.len(),
+                self.fenced.fences.get(&document.fence).map(|fenced| fenced.version),
             ])
         };
         let rows: Vec<_> = self.documents.iter().map(row).collect();
@@ -167,6 +171,22 @@ impl<'a> PublishPlan<'a> {
             .bind(segment)
             .bind(self.publication.now)
             .expect_touched(self.documents.len()))
+    }
+
+    /// What the documents are filtered by from now on.
+    fn attributes(&self) -> Result<HashMap<Uuid, Attributes>> {
+        let of = |document: &&PublishedDocument| {
+            let fenced = self.fenced.fences.get(&document.fence)?;
+            let subject = AttributeSubject {
+                name: &fenced.name,
+                title: &value::text(&document.title),
+                source: fenced.source.as_deref(),
+                media_type: &value::text(&document.media_type),
+                metadata: &fenced.metadata,
+            };
+            Some(subject.attributes().map(|attributes| (document.fence.document.0, attributes)))
+        };
+        self.documents.iter().filter_map(of).collect()
     }
 
     /// The codes of all chunks, in order, in each space that searches use or are
@@ -222,6 +242,7 @@ async fn new_segment(
     store: &SqlStore,
     chunks: &[&NewChunk],
     codes: HashMap<Uuid, Vec<u8>>,
+    attributes: HashMap<Uuid, Attributes>,
 ) -> Result<Option<NewSegment>> {
     if chunks.is_empty() {
         return Ok(None);
@@ -233,5 +254,5 @@ async fn new_segment(
     };
     let chunks: Vec<IndexedChunk> = chunks.iter().map(indexed).collect();
     let ids = Arc::clone(&store.ids);
-    compute(move || NewSegment::build(ids.next(), &chunks, codes)).await.map(Some)
+    compute(move || NewSegment::build(ids.next(), &chunks, codes, &attributes)).await.map(Some)
 }
