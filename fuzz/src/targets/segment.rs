@@ -1,8 +1,10 @@
 use std::collections::{HashMap, HashSet};
+use std::ops::Bound;
 
 use aimate_index::analysis::analyze;
+use aimate_index::segment::attributes::{Attributes, Field, KeyRange, Scalar};
 use aimate_index::segment::{TermBlock, extract_term, find_postings};
-use aimate_index::{IndexedChunk, Segment, SegmentHeader};
+use aimate_index::{DocIdSet, IndexedChunk, Segment, SegmentHeader};
 use uuid::Uuid;
 
 use crate::Target;
@@ -25,10 +27,15 @@ pub(super) const SEGMENT: Target = Target {
             })
             .collect();
         [&chunks[..], &chunks[..1], &[]]
-            .map(|chunks| parts_of(&Segment::build(chunks, HashMap::new())))
-            .to_vec()
+            .into_iter()
+            .flat_map(|chunks| {
+                let plain = Segment::build(chunks, HashMap::new());
+                let filtered = plain.clone().with_attributes(&attributes(chunks)).unwrap();
+                [parts_of(&plain), parts_of(&filtered)]
+            })
+            .collect()
     },
-    words: &["\0|\0", "\u{1}", "\0", "boiler", "\u{7F}", "\u{80}", "\u{FF}", "\0\u{1}a", "\u{4}\u{4}"],
+    words: &["\0|\0", "\u{1}", "\0", "boiler", "\u{7F}", "\u{80}", "\u{FF}", "\0\u{1}a", "\u{4}\u{4}", "year", "\0\u{3}"],
 };
 
 /// Bytes of a segment are refused, or are one that stays what it is.
@@ -50,6 +57,13 @@ pub fn segment(input: &[u8]) {
             assert!(docs.is_sorted_by(|one, other| one < other) && docs.iter().all(|doc| doc < count));
         }
     }
+    if let Ok(header) = SegmentHeader::decode(&segment.header) {
+        find_attributes(&segment, &header);
+        let documents = header.documents.iter().map(|id| (*id, of_document(*id))).collect();
+        if let Ok(anew) = segment.clone().with_attributes(&documents) {
+            find_attributes(&anew, &header);
+        }
+    }
     let whole = segment.without(&HashSet::new());
     let Ok(merged) = Segment::merge(std::slice::from_ref(&segment)) else {
         // Of no chunks nothing is left, whatever the blocks say.
@@ -60,6 +74,34 @@ pub fn segment(input: &[u8]) {
     let some = Segment::merge(&[merged.clone(), merged]).unwrap();
     let documents = SegmentHeader::decode(&some.header).unwrap().documents;
     assert_eq!(some.without(&documents.into_iter().collect()).unwrap(), None);
+}
+
+/// How many documents have a year.
+fn find_attributes(segment: &Segment, header: &SegmentHeader) -> u64 {
+    let count = header.document_count();
+    let year = Field::of_key("year").unwrap();
+    let range = KeyRange::numbers(&year, Bound::Included(-1.0), Bound::Unbounded);
+    let first_terms: Vec<_> = segment.blocks.iter().map(|block| &block.first_term).collect();
+    let mut set = DocIdSet::empty(count);
+    for block in segment.blocks.get(range.blocks(&first_terms)).unwrap_or_default() {
+        let _ = range.each(&block.bytes, |_, numbers| numbers.add_to(&mut set, count));
+    }
+    assert!(set.len() <= u64::from(count));
+    set.len()
+}
+
+fn attributes(chunks: &[IndexedChunk]) -> HashMap<Uuid, Attributes> {
+    chunks.iter().map(|chunk| (chunk.document, of_document(chunk.document))).collect()
+}
+
+fn of_document(id: Uuid) -> Attributes {
+    let (year, title) = (Field::of_key("year").unwrap(), Field::own("title"));
+    let mut attributes = Attributes::default();
+    attributes.add(&year);
+    attributes.add_value(&year, Scalar::Number((id.as_u128() % 9) as f64));
+    attributes.add_value(&title, Scalar::Text("boiler"));
+    attributes.add_element(&title, Scalar::Bool(true));
+    attributes
 }
 
 fn parts_of(segment: &Segment) -> Vec<u8> {

@@ -14,7 +14,7 @@ use super::access::Access;
 use super::catalog::Catalogs;
 use super::deletion::DeletionServices;
 use super::held::Held;
-use super::knowledge::{BlobServices, EndedDocuments, KnowledgeServices};
+use super::knowledge::{BlobServices, EndedDocuments, KnowledgeServices, RefiledDocuments};
 use super::model_list::ModelLists;
 use super::provider::Providers;
 use super::ready::Readiness;
@@ -438,6 +438,7 @@ impl EngineBuilder {
             added: Notify::new(),
             ended: EndedDocuments::default(),
             space_made: Notify::new(),
+            refiled: RefiledDocuments::default(),
             held: Held::default(),
             bytes: BlobServices::default(),
         };

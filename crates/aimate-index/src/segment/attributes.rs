@@ -5,18 +5,12 @@
 //! values. Beside each key stand the numbers of the documents that have it: their
 //! distances (less one), or a bit for each document where that is shorter.
 
-use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 
-use uuid::Uuid;
-
-use super::block::{BlockWriter, TermReader, read_entry};
+use super::block::{MARK, read_entry};
 use super::postings::{Postings, PostingsWriter};
-use super::{Segment, SegmentHeader};
 use crate::{DataCorruption, DocIdSet, Result, varint};
 
-/// What keys begin with: no byte of UTF-8.
-pub(super) const MARK: u8 = 0xFF;
 /// Stands between the keys of a nested field, and before the name of one of the
 /// document's own. Fields that can be asked for have no control character.
 const BETWEEN: u8 = 0x1F;
@@ -113,7 +107,7 @@ fn ordered(number: f64) -> [u8; 8] {
 
 /// The attributes of one document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Attributes(Vec<Vec<u8>>);
+pub struct Attributes(pub(super) Vec<Vec<u8>>);
 
 impl Attributes {
     /// The field is there and not null.
@@ -276,7 +270,7 @@ impl KeyRange {
 /// The documents that have an attribute, by their numbers in their segment; not yet
 /// decoded.
 #[derive(Clone, Copy, Debug)]
-pub struct DocumentNumbers<'b>(Postings<'b>);
+pub struct DocumentNumbers<'b>(pub(super) Postings<'b>);
 
 impl DocumentNumbers<'_> {
     /// Adds them to a set of the segment's documents, of which there are `count`.
@@ -329,7 +323,7 @@ fn for_each_of_list(bytes: &[u8], listed: u32, count: u32, mut each: impl FnMut(
 }
 
 /// The numbers, in order and each once, as they stand beside a key.
-fn encode(numbers: &[u32]) -> PostingsWriter {
+pub(super) fn encode(numbers: &[u32]) -> PostingsWriter {
     let Some(last) = numbers.last() else { return PostingsWriter::default() };
     let bits_length = 2 + (*last / 8) as usize;
     let mut bytes = vec![LIST];
@@ -366,51 +360,4 @@ pub(super) fn merge<'s>(parts: impl Iterator<Item = (Postings<'s>, &'s [Option<u
     numbers.sort_unstable();
     numbers.dedup();
     Ok(encode(&numbers))
-}
-
-impl Segment {
-    /// The segment in which these of its documents have these attributes and no others.
-    /// Of documents that it does not have, nothing is kept.
-    ///
-    /// # Errors
-    /// If bytes of the segment are damaged.
-    pub fn with_attributes(mut self, documents: &HashMap<Uuid, Attributes>) -> Result<Self> {
-        let header = SegmentHeader::decode(&self.header)?;
-        let mut added: BTreeMap<&[u8], Vec<u32>> = BTreeMap::new();
-        let mut stay: Vec<Option<u32>> = Vec::with_capacity(header.documents.len());
-        for (number, id) in (0..).zip(&header.documents) {
-            let attributes = documents.get(id);
-            stay.push(attributes.is_none().then_some(number));
-            for key in attributes.into_iter().flat_map(|attributes| &attributes.0) {
-                added.entry(key).or_default().push(number);
-            }
-        }
-        let words = self.blocks.partition_point(|block| block.first_term.first() != Some(&MARK));
-        let old = self.blocks.split_off(words);
-        let mut reader = TermReader::new(&old);
-        reader.advance()?;
-        let mut added = added.into_iter().peekable();
-        let mut writer = BlockWriter::default();
-        loop {
-            let key = match (reader.term(), added.peek()) {
-                (Some(old), Some((new, _))) => old.min(new).to_vec(),
-                (Some(old), None) => old.to_vec(),
-                (None, Some((new, _))) => new.to_vec(),
-                (None, None) => break,
-            };
-            let mut numbers = added.next_if(|(new, _)| *new == key).map(|(_, numbers)| numbers).unwrap_or_default();
-            if reader.term() == Some(&key) {
-                let count = header.document_count();
-                DocumentNumbers(reader.postings()).for_each(count, |number| {
-                    numbers.extend(stay.get(number as usize).copied().flatten());
-                })?;
-                reader.advance()?;
-            }
-            numbers.sort_unstable();
-            numbers.dedup();
-            writer.push(&key, &encode(&numbers));
-        }
-        self.blocks.extend(writer.finish());
-        Ok(self)
-    }
 }

@@ -7,7 +7,6 @@
 
 use std::cmp::Ordering;
 
-use super::attributes::MARK;
 use super::postings::{Postings, PostingsWriter};
 use crate::{DataCorruption, Result, varint};
 
@@ -18,6 +17,9 @@ const FULL: usize = 16 * 1024;
 /// The longest term that is read, far beyond the longest that is written. It
 /// bounds what a damaged block can make a reader allocate.
 const MAX_TERM: usize = 1_024;
+
+/// What the keys of attributes begin with: no byte of UTF-8, so they are behind all words.
+pub(super) const MARK: u8 = 0xFF;
 
 /// Consecutive terms of a segment with their postings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

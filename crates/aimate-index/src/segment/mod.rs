@@ -22,7 +22,7 @@ mod block;
 mod header;
 mod postings;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use uuid::Uuid;
 
@@ -33,7 +33,8 @@ pub use block::{TermBlock, each_beginning, extract_term, find_postings};
 pub use header::SegmentHeader;
 pub use postings::{Posting, Postings};
 
-use block::{BlockWriter, TermReader};
+use attributes::Attributes;
+use block::{BlockWriter, MARK, TermReader};
 use postings::PostingsWriter;
 
 /// A chunk on its way into a segment.
@@ -127,6 +128,51 @@ impl Segment {
         Ok(Some(Self { header: left.encode(), blocks, codes }))
     }
 
+    /// The segment in which these of its documents have these attributes and no others.
+    /// Of documents that it does not have, nothing is kept.
+    ///
+    /// # Errors
+    /// If bytes of the segment are damaged.
+    pub fn with_attributes(mut self, documents: &HashMap<Uuid, Attributes>) -> Result<Self> {
+        let header = SegmentHeader::decode(&self.header)?;
+        let mut added: BTreeMap<&[u8], Vec<u32>> = BTreeMap::new();
+        let mut stay: Vec<Option<u32>> = Vec::with_capacity(header.documents.len());
+        for (number, id) in (0..).zip(&header.documents) {
+            let new = documents.get(id);
+            stay.push(new.is_none().then_some(number));
+            for key in new.into_iter().flat_map(|new| &new.0) {
+                added.entry(key).or_default().push(number);
+            }
+        }
+        let words = self.blocks.partition_point(|block| block.first_term.first() != Some(&MARK));
+        let old = self.blocks.split_off(words);
+        let mut reader = TermReader::new(&old);
+        reader.advance()?;
+        let mut added = added.into_iter().peekable();
+        let mut writer = BlockWriter::default();
+        loop {
+            let key = match (reader.term(), added.peek()) {
+                (Some(old), Some((new, _))) => old.min(new).to_vec(),
+                (Some(old), None) => old.to_vec(),
+                (None, Some((new, _))) => new.to_vec(),
+                (None, None) => break,
+            };
+            let mut numbers = added.next_if(|(new, _)| *new == key).map(|(_, numbers)| numbers).unwrap_or_default();
+            if reader.term() == Some(&key) {
+                let count = header.document_count();
+                attributes::DocumentNumbers(reader.postings()).for_each(count, |number| {
+                    numbers.extend(stay.get(number as usize).copied().flatten());
+                })?;
+                reader.advance()?;
+            }
+            numbers.sort_unstable();
+            numbers.dedup();
+            writer.push(&key, &attributes::encode(&numbers));
+        }
+        self.blocks.extend(writer.finish());
+        Ok(self)
+    }
+
     /// The postings of `term`, if it occurs. Whoever keeps blocks apart looks for
     /// the block first: it is the last one whose first term is not greater.
     ///
@@ -159,7 +205,7 @@ fn rewrite_terms(
         let Some(term) = readers.iter().filter_map(TermReader::term).min().map(<[u8]>::to_vec) else {
             return Ok(writer.finish());
         };
-        if term.first() == Some(&attributes::MARK) {
+        if term.first() == Some(&MARK) {
             let having = || readers.iter().zip(new_documents).filter(|(one, _)| one.term() == Some(&term));
             let parts = having().map(|(reader, new)| (reader.postings(), new.as_slice()));
             writer.push(&term, &attributes::merge(parts)?);

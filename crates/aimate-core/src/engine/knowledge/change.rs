@@ -76,8 +76,10 @@ impl Knowledge {
         let (store, now) = (&inner.stores.documents, inner.sources.now());
         let ids: Vec<_> = moves.iter().map(|moved| moved.id).collect();
         let mut owner = None;
-        for (scope, _) in self.changing(&ids).await? {
+        let mut collections = Vec::new();
+        for (scope, documents) in self.changing(&ids).await? {
             let scope = scope?;
+            collections.extend(documents.first().map(|first| (scope, first.collection_id)));
             // One commit is in one owner's scope.
             if owner.replace(scope).is_some_and(|other| other != scope) {
                 return Err(Error::invalid(
@@ -85,7 +87,11 @@ impl Knowledge {
                 ));
             }
         }
-        store.rename(&owner.unwrap_or(self.scope), moves, now).await
+        store.rename(&owner.unwrap_or(self.scope), moves, now).await?;
+        for (owner, collection) in collections {
+            inner.knowledge.refiled.add(owner, collection);
+        }
+        Ok(())
     }
 
     /// Deletes a document: its bytes, text, chunks, vectors and index entries.

@@ -37,7 +37,7 @@ use crate::scope::Scope;
 use crate::workspace::WorkspaceRole;
 
 pub(super) use blob::{BlobServices, Upload};
-pub(super) use ingest::LocalFile;
+pub(super) use ingest::{LocalFile, RefiledDocuments};
 pub use search_files::{FileHit, FileSearch};
 pub(super) use wait::EndedDocuments;
 
@@ -68,6 +68,8 @@ pub(super) struct KnowledgeServices {
     pub(super) ended: EndedDocuments,
     /// Fires when a space was made.
     pub(super) space_made: Notify,
+    /// Collections whose documents are filtered by other values than before.
+    pub(super) refiled: RefiledDocuments,
     /// The documents that this process reads.
     pub(super) held: Held<DocumentId>,
     pub(super) bytes: blob::BlobServices,

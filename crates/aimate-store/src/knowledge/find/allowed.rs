@@ -60,7 +60,7 @@ impl AllowedChunks {
     ) -> Result<Option<(Self, Headers)>> {
         let Some(filter) = filter else { return Ok(Some((Self::default(), HashMap::new()))) };
         let Some(headers) = headers(store, scope, segments).await? else { return Ok(None) };
-        let Some(attributes) = Attributes::read(store, scope, filter.filter, segments, &headers).await? else {
+        let Some(attributes) = FilteredSegments::read(store, scope, filter.filter, segments, &headers).await? else {
             return Ok(None);
         };
         if let Some(attributes) = attributes
@@ -84,12 +84,12 @@ impl AllowedChunks {
 }
 
 /// A condition with all that it needs of the segments.
-struct Attributes {
+struct FilteredSegments {
     condition: Condition,
     segments: HashMap<Uuid, SegmentAttributes>,
 }
 
-impl Attributes {
+impl FilteredSegments {
     /// `None` if a segment is not there any more, and within it if this would be too much.
     async fn read(
         store: &SqlStore,

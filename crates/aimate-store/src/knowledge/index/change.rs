@@ -9,7 +9,7 @@ use aimate_index::segment::attributes::Attributes;
 use aimate_index::{IndexedChunk, Segment, SegmentHeader, analysis};
 use uuid::Uuid;
 
-use super::changed::ChangedDocuments;
+use super::changed::NewAttributes;
 use super::load::{LoadedSegment, load};
 use crate::SqlStore;
 use crate::database::{Sql, Statement, hex};
@@ -50,13 +50,15 @@ const ADD_BLOCKS: Sql = Sql::Each {
         substring($4::bytea FROM (r.value ->> 1)::int FOR (r.value ->> 2)::int) \
         FROM jsonb_array_elements($3::jsonb) AS r (value)",
 };
-/// Each document of the array `$3` (`[id, version of its attributes]`) that is in the segment.
+/// Each document of the array `$3` (`id.version of its attributes`) that is in the segment. One that
+/// has changed again since gets a version that it has no more.
 const SET_INDEXED: Sql = Sql::Each {
-    sqlite: "UPDATE documents SET indexed_version = (r.value ->> 1) FROM json_each($3) r \
-        WHERE documents.tenant_id = $1 AND +documents.segment_id = $2 AND documents.id = unhex(r.value ->> 0)",
-    postgres: "UPDATE documents SET indexed_version = (r.value ->> 1)::bigint \
-        FROM jsonb_array_elements($3::jsonb) AS r (value) WHERE documents.tenant_id = $1 \
-        AND documents.segment_id = $2 AND documents.id = (r.value ->> 0)::uuid",
+    sqlite: "UPDATE documents SET indexed_version = CASE WHEN lower(hex(id)) || '.' || attributes_version \
+        IN (SELECT value FROM json_each($3)) THEN attributes_version ELSE 0 END WHERE tenant_id = $1 \
+        AND id IN (SELECT unhex(substr(value, 1, 32)) FROM json_each($3)) AND +segment_id = $2",
+    postgres: "UPDATE documents SET indexed_version = split_part(r.value, '.', 2)::bigint \
+        FROM jsonb_array_elements_text($3::jsonb) AS r (value) WHERE documents.tenant_id = $1 \
+        AND documents.segment_id = $2 AND documents.id = split_part(r.value, '.', 1)::uuid",
 };
 const ADD_CODES: Sql =
     Sql::Same("INSERT INTO segment_codes (tenant_id, segment_id, space_id, codes) VALUES ($1, $2, $3, $4)");
@@ -184,8 +186,8 @@ pub(in crate::knowledge) struct NewSegment {
     pub(in crate::knowledge) id: Uuid,
     /// Segments whose documents are in this one now.
     replaced: Vec<Uuid>,
-    /// Documents whose attributes it has anew, with the version of these.
-    indexed: Vec<(String, i64)>,
+    /// Documents whose attributes it has anew: `id.version of these`.
+    indexed: Vec<String>,
     /// The version of the analysis that made its terms.
     analysis: u32,
     chunks: u64,
@@ -208,7 +210,7 @@ impl NewSegment {
 
     /// Several segments in one, all of the analysis of today, or a single one anew, with
     /// the attributes of those of its documents that have changed.
-    pub(super) fn merged(id: Uuid, old: Vec<LoadedSegment>, changed: ChangedDocuments) -> Result<Self> {
+    pub(super) fn merged(id: Uuid, old: Vec<LoadedSegment>, changed: NewAttributes) -> Result<Self> {
         let (replaced, mut segments): (Vec<Uuid>, Vec<Segment>) =
             old.into_iter().map(|old| (old.id, old.segment)).unzip();
         let merged = match segments.pop() {

@@ -28,22 +28,22 @@ const COUNTS: Sql = Sql::Same(
      AND segment_id IS NOT NULL AND attributes_version <> indexed_version GROUP BY segment_id",
 );
 const OF_SEGMENTS: Sql = Sql::Each {
-    sqlite: "SELECT id, attributes_version, name, title, source, media_type, CAST(metadata AS text) AS metadata, \
-        length(metadata) AS size FROM documents WHERE tenant_id = $1 AND collection_id = $2 \
+    sqlite: "SELECT id, attributes_version, name, title, source, media_type, CAST(metadata AS text) AS metadata \
+        FROM documents WHERE tenant_id = $1 AND collection_id = $2 AND segment_id IS NOT NULL \
         AND segment_id IN (SELECT unhex(value) FROM json_each($3)) AND attributes_version <> indexed_version \
-        AND id > $4 ORDER BY id LIMIT $5",
-    postgres: "SELECT id, attributes_version, name, title, source, media_type, CAST(metadata AS text) AS metadata, \
-        length(CAST(metadata AS text)) AS size FROM documents WHERE tenant_id = $1 AND collection_id = $2 \
-        AND segment_id = ANY($3) AND segment_id IS NOT NULL AND attributes_version <> indexed_version \
+        AND +id > $4 ORDER BY +id LIMIT $5",
+    postgres: "SELECT id, attributes_version, name, title, source, media_type, CAST(metadata AS text) AS metadata \
+        FROM documents WHERE tenant_id = $1 AND collection_id = $2 AND segment_id IS NOT NULL \
+        AND segment_id = ANY($3) AND attributes_version <> indexed_version \
         AND id > $4 ORDER BY id LIMIT $5",
 };
 
 /// The attributes of changed documents as they are now.
 #[derive(Default)]
-pub(super) struct ChangedDocuments {
+pub(super) struct NewAttributes {
     pub(super) attributes: HashMap<Uuid, Attributes>,
-    /// The version of each.
-    pub(super) versions: Vec<(String, i64)>,
+    /// The version of each: `id.version`.
+    pub(super) versions: Vec<String>,
 }
 
 /// A segment of those given, each with its number of chunks, of which many documents have
@@ -71,17 +71,18 @@ pub(super) async fn of_segments(
     scope: &Scope,
     collection: CollectionId,
     segments: &[Uuid],
-) -> Result<ChangedDocuments> {
-    let mut changed = ChangedDocuments::default();
+) -> Result<NewAttributes> {
+    let mut changed = NewAttributes::default();
     let (mut after, mut bytes) = (Uuid::nil(), 0);
     while bytes < MAX_BYTES {
         let page = OF_SEGMENTS.bind(scope.tenant).bind(collection).bind(segments.to_vec());
         let rows = store.database.read(page.bind(after).bind(AT_ONCE)).await?;
         for row in &rows {
             after = row.get("id")?;
-            bytes += row.get::<u32>("size")? as usize;
+            bytes += row.get::<String>("metadata")?.len();
             changed.attributes.insert(after, attributes::of_row(row)?);
-            changed.versions.push((after.simple().to_string(), row.get("attributes_version")?));
+            let version: i64 = row.get("attributes_version")?;
+            changed.versions.push(format!("{}.{version}", after.simple()));
         }
         if rows.len() < AT_ONCE as usize {
             break;

@@ -28,6 +28,7 @@ mod outcome;
 mod parse;
 mod parsed;
 mod publish;
+mod refile;
 mod queue;
 mod retry;
 
@@ -39,6 +40,7 @@ use parsed::MAX_CHUNKS_IN_FLIGHT;
 
 pub(super) use batch::{BATCH, EmbeddingBatcher, PendingChunk};
 pub(in crate::engine) use local_file::LocalFile;
+pub(in crate::engine) use refile::RefiledDocuments;
 pub(super) use retry::retry_delay;
 
 impl Engine {
@@ -57,6 +59,7 @@ impl Engine {
         self.until_stopped(queue::run(self.clone(), readers, parsed));
         self.until_stopped(embed::run(self.clone(), to_embed, embedded));
         self.until_stopped(publish::run(self.clone(), to_publish));
+        self.until_stopped(refile::run(self.clone()));
         let engine = self.clone();
         self.until_stopped(async move { engine.build_spaces().await });
     }

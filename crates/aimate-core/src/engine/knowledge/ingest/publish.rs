@@ -68,7 +68,7 @@ impl Engine {
 
     /// Merges small segments until there is nothing to merge. Searches are right
     /// without it, only slower.
-    async fn merge_index(&self, scope: &Scope, collection: CollectionId) {
+    pub(super) async fn merge_index(&self, scope: &Scope, collection: CollectionId) {
         loop {
             match self.inner.stores.index.merge(scope, collection).await {
                 Ok(true) => {}
