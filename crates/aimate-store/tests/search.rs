@@ -179,7 +179,13 @@ async fn measure(open: impl AsyncFn() -> Store, forget: impl AsyncFn(&Store)) {
     let filtered = |filter| SearchScope { filter: Some(filter), ..target.clone() };
     let even = filtered(Filter::Contains { field: "$name".into(), value: "even".into() });
     let few = filtered(Filter::Eq { field: "group".into(), value: 7.into() });
-    let range = Filter::Range { field: "number".into(), gt: None, gte: Some(0.into()), lt: Some(100.into()), lte: None };
+    let range = Filter::Range {
+        field: "number".into(),
+        gt: None,
+        gte: Some(0.into()),
+        lt: Some(100.into()),
+        lte: None,
+    };
     let first = filtered(range);
 
     let cold = open().await;

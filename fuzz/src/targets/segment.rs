@@ -35,7 +35,19 @@ pub(super) const SEGMENT: Target = Target {
             })
             .collect()
     },
-    words: &["\0|\0", "\u{1}", "\0", "boiler", "\u{7F}", "\u{80}", "\u{FF}", "\0\u{1}a", "\u{4}\u{4}", "year", "\0\u{3}"],
+    words: &[
+        "\0|\0",
+        "\u{1}",
+        "\0",
+        "boiler",
+        "\u{7F}",
+        "\u{80}",
+        "\u{FF}",
+        "\0\u{1}a",
+        "\u{4}\u{4}",
+        "year",
+        "\0\u{3}",
+    ],
 };
 
 /// Bytes of a segment are refused, or are one that stays what it is.

@@ -98,7 +98,11 @@ pub async fn changed_documents_are_filtered_by_what_they_are_now(stores: &Stores
     let moved = &documents[8..12];
     let moves: Vec<_> = moved
         .iter()
-        .map(|moved| DocumentMove { id: moved.id, name: format!("b{}", moved.name), source: moved.id.to_string() })
+        .map(|moved| DocumentMove {
+            id: moved.id,
+            name: format!("b{}", moved.name),
+            source: moved.id.to_string(),
+        })
         .collect();
     stores.documents.rename(&fixture.me, &moves, at(31)).await.unwrap();
     // Added again: its old version is what is found.
@@ -144,7 +148,8 @@ pub async fn changes_are_not_lost_while_segments_are_written_anew(stores: &Store
 
 pub async fn long_texts_are_filtered(stores: &Stores) {
     let long = "a".repeat(300);
-    let all = [json!(long), json!(format!("{long}needle")), json!("needle"), json!([long, "needle"]), json!("b")];
+    let all =
+        [json!(long), json!(format!("{long}needle")), json!("needle"), json!([long, "needle"]), json!("b")];
     let all = all.map(|value| Map::from_iter([("t".to_owned(), value)])).to_vec();
     let (fixture, documents) = shelf_of(stores, all).await;
     let tests = [

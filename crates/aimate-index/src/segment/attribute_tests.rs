@@ -3,8 +3,8 @@ use std::ops::Bound::{Excluded, Included, Unbounded};
 
 use super::attributes::{Attributes, Field, KeyRange, Scalar};
 use super::*;
-use crate::testing::chunks;
 use crate::DocIdSet;
+use crate::testing::chunks;
 
 fn field(name: &str) -> Field {
     Field::of_key(name).unwrap()

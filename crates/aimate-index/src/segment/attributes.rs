@@ -349,7 +349,9 @@ pub(super) fn encode(numbers: &[u32]) -> PostingsWriter {
 
 /// An attribute of several segments as one of their merger: `new` has the new number
 /// of each document of a segment, if it stays.
-pub(super) fn merge<'s>(parts: impl Iterator<Item = (Postings<'s>, &'s [Option<u32>])>) -> Result<PostingsWriter> {
+pub(super) fn merge<'s>(
+    parts: impl Iterator<Item = (Postings<'s>, &'s [Option<u32>])>,
+) -> Result<PostingsWriter> {
     let mut numbers = Vec::new();
     for (postings, new) in parts {
         let count = u32::try_from(new.len()).unwrap_or(u32::MAX);

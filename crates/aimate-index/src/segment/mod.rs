@@ -157,7 +157,8 @@ impl Segment {
                 (None, Some((new, _))) => new.to_vec(),
                 (None, None) => break,
             };
-            let mut numbers = added.next_if(|(new, _)| *new == key).map(|(_, numbers)| numbers).unwrap_or_default();
+            let mut numbers =
+                added.next_if(|(new, _)| *new == key).map(|(_, numbers)| numbers).unwrap_or_default();
             if reader.term() == Some(&key) {
                 let count = header.document_count();
                 attributes::DocumentNumbers(reader.postings()).for_each(count, |number| {

@@ -92,8 +92,9 @@ fn of_all<D: Dialect>(scope: &Scope, target: &SearchScope, filter: &Filter) -> R
 }
 
 fn of_changed<D: Dialect>(scope: &Scope, target: &SearchScope, filter: &Filter) -> Result<Statement> {
-    let mut query =
-        Builder::new("SELECT c.id, c.segment_id, c.passes FROM (SELECT d.id, d.segment_id, d.indexed_version, ");
+    let mut query = Builder::new(
+        "SELECT c.id, c.segment_id, c.passes FROM (SELECT d.id, d.segment_id, d.indexed_version, ",
+    );
     condition::<D>(filter, &mut query)?;
     query.push(" AS passes FROM documents d WHERE ");
     findable::<D>(scope, target, &mut query);

@@ -197,7 +197,8 @@ impl Knowledge {
         let inner = &self.engine.inner;
         let found = inner.stores.documents.get(&self.scope, id).await?;
         let owner = self.owner_of(found.collection_id).await?;
-        let changed = inner.stores.attachments.set_metadata(&owner, id, metadata, inner.sources.now()).await?;
+        let changed =
+            inner.stores.attachments.set_metadata(&owner, id, metadata, inner.sources.now()).await?;
         inner.knowledge.refiled.add(owner, found.collection_id);
         Ok(changed)
     }

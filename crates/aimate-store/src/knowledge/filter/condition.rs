@@ -68,7 +68,9 @@ impl Condition {
             Filter::In { values, .. } => AttributeCondition::one_of(&field, values),
             Filter::Range { gt, gte, lt, lte, .. } => AttributeCondition::between(&field, [gt, gte, lt, lte]),
             Filter::Contains { value, .. } => AttributeCondition::containing(&field, value),
-            _ => AttributeCondition { ranges: vec![KeyRange::exists(&field)], ..AttributeCondition::default() },
+            _ => {
+                AttributeCondition { ranges: vec![KeyRange::exists(&field)], ..AttributeCondition::default() }
+            }
         };
         Ok(Self::Attribute(attribute))
     }

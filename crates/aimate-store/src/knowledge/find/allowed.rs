@@ -60,7 +60,9 @@ impl AllowedChunks {
     ) -> Result<Option<(Self, Headers)>> {
         let Some(filter) = filter else { return Ok(Some((Self::default(), HashMap::new()))) };
         let Some(headers) = headers(store, scope, segments).await? else { return Ok(None) };
-        let Some(attributes) = FilteredSegments::read(store, scope, filter.filter, segments, &headers).await? else {
+        let Some(attributes) =
+            FilteredSegments::read(store, scope, filter.filter, segments, &headers).await?
+        else {
             return Ok(None);
         };
         if let Some(attributes) = attributes

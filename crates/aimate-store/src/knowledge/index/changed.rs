@@ -27,16 +27,11 @@ const COUNTS: Sql = Sql::Same(
     "SELECT segment_id, count(*) AS document_count FROM documents WHERE tenant_id = $1 AND collection_id = $2 \
      AND segment_id IS NOT NULL AND attributes_version <> indexed_version GROUP BY segment_id",
 );
-const OF_SEGMENTS: Sql = Sql::Each {
-    sqlite: "SELECT id, attributes_version, name, title, source, media_type, CAST(metadata AS text) AS metadata \
-        FROM documents WHERE tenant_id = $1 AND collection_id = $2 AND segment_id IS NOT NULL \
-        AND segment_id IN (SELECT unhex(value) FROM json_each($3)) AND attributes_version <> indexed_version \
-        AND +id > $4 ORDER BY +id LIMIT $5",
-    postgres: "SELECT id, attributes_version, name, title, source, media_type, CAST(metadata AS text) AS metadata \
-        FROM documents WHERE tenant_id = $1 AND collection_id = $2 AND segment_id IS NOT NULL \
-        AND segment_id = ANY($3) AND attributes_version <> indexed_version \
-        AND id > $4 ORDER BY id LIMIT $5",
-};
+const OF_SEGMENT: Sql = Sql::Same(
+    "SELECT id, attributes_version, name, title, source, media_type, CAST(metadata AS text) AS metadata \
+     FROM documents WHERE tenant_id = $1 AND collection_id = $2 AND segment_id = $3 AND segment_id IS NOT NULL \
+     AND attributes_version <> indexed_version AND id > $4 ORDER BY id LIMIT $5",
+);
 
 /// The attributes of changed documents as they are now.
 #[derive(Default)]
@@ -73,19 +68,22 @@ pub(super) async fn of_segments(
     segments: &[Uuid],
 ) -> Result<NewAttributes> {
     let mut changed = NewAttributes::default();
-    let (mut after, mut bytes) = (Uuid::nil(), 0);
-    while bytes < MAX_BYTES {
-        let page = OF_SEGMENTS.bind(scope.tenant).bind(collection).bind(segments.to_vec());
-        let rows = store.database.read(page.bind(after).bind(AT_ONCE)).await?;
-        for row in &rows {
-            after = row.get("id")?;
-            bytes += row.get::<String>("metadata")?.len();
-            changed.attributes.insert(after, attributes::of_row(row)?);
-            let version: i64 = row.get("attributes_version")?;
-            changed.versions.push(format!("{}.{version}", after.simple()));
-        }
-        if rows.len() < AT_ONCE as usize {
-            break;
+    let mut bytes = 0;
+    for segment in segments {
+        let mut after = Uuid::nil();
+        while bytes < MAX_BYTES {
+            let page = OF_SEGMENT.bind(scope.tenant).bind(collection).bind(*segment).bind(after);
+            let rows = store.database.read(page.bind(AT_ONCE)).await?;
+            for row in &rows {
+                after = row.get("id")?;
+                let version: i64 = row.get("attributes_version")?;
+                bytes += row.get::<String>("metadata")?.len();
+                changed.attributes.insert(after, attributes::of_row(row)?);
+                changed.versions.push(format!("{}.{version}", after.simple()));
+            }
+            if rows.len() < AT_ONCE as usize {
+                break;
+            }
         }
     }
     Ok(changed)

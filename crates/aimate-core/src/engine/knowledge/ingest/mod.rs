@@ -28,8 +28,8 @@ mod outcome;
 mod parse;
 mod parsed;
 mod publish;
-mod refile;
 mod queue;
+mod refile;
 mod retry;
 
 use tokio::sync::mpsc;
