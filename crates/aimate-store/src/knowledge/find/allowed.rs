@@ -79,6 +79,11 @@ impl AllowedChunks {
         Ok(Some((allowed, headers)))
     }
 
+    /// Whether no chunk of the segment passes.
+    pub(super) fn excludes(&self, segment: Uuid) -> bool {
+        self.docs.get(&segment).is_some_and(DocIdSet::is_empty)
+    }
+
     fn add(&mut self, segment: Uuid, header: &SegmentHeader, docs: DocIdSet) {
         self.filtered += u64::from(header.chunk_count()).saturating_sub(docs.len());
         self.docs.insert(segment, docs);

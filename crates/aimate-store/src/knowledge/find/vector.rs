@@ -99,7 +99,9 @@ impl Scan {
         for (segment, space) in listed {
             // Without a space, the segment has no codes; while a space is built, that
             // is so of most.
-            if let Some(space) = space {
+            if let Some(space) = space
+                && !self.allowed.excludes(segment.id)
+            {
                 by_space.entry(*space).or_default().push(*segment);
             }
         }
