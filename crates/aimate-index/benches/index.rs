@@ -12,10 +12,11 @@ use std::hint::black_box;
 
 use aimate_index::analysis::{Terms, analyze, analyze_as_written, analyze_query};
 use aimate_index::bm25::{self, CollectionStatistics, SegmentMatches};
-use aimate_index::quantize::{self, CodeScanner};
-use aimate_index::{DocAddress, IndexedChunk, Segment, SegmentHeader, TopK, half_vector};
+use aimate_index::quantize::{self, Candidate, CodeBlocks, CodeScanner};
+use aimate_index::{DocAddress, DocIdSet, IndexedChunk, Segment, SegmentHeader, TopK, half_vector};
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
+use fearless_simd::{Level, dispatch};
 use uuid::Uuid;
 
 fn main() {
@@ -210,16 +211,94 @@ mod segments {
 mod vectors {
     use super::*;
 
-    #[divan::bench]
-    fn scan_codes(bencher: Bencher<'_, '_>) {
+    fn codes() -> (Vec<u8>, Vec<f32>) {
         let mut random = Random(5);
         let mut codes = Vec::new();
         (0..CHUNKS).for_each(|_| quantize::encode(&random.vector(), &mut codes));
-        let question = random.vector();
-        bencher.counter(ItemsCount::new(CHUNKS)).bench_local(|| {
+        (codes, random.vector())
+    }
+
+    fn blocks(codes: &[u8]) -> CodeBlocks {
+        CodeBlocks::of(codes, quantize::code_length(DIMENSIONS)).unwrap()
+    }
+
+    /// What a segment costs when it comes into memory.
+    #[divan::bench]
+    fn lay_out_codes(bencher: Bencher<'_, '_>) {
+        let (codes, _) = codes();
+        bencher.counter(ItemsCount::new(CHUNKS)).bench_local(|| blocks(black_box(&codes)));
+    }
+
+    /// As many codes as fit into a processor's caches, and as many as do not.
+    #[divan::bench(args = [1, 128])]
+    fn scan_codes(bencher: Bencher<'_, '_>, segments: usize) {
+        let (codes, question) = codes();
+        let segments: Vec<CodeBlocks> = (0..segments).map(|_| blocks(&codes)).collect();
+        bencher.counter(ItemsCount::new(segments.len() * CHUNKS)).bench_local(|| {
             let mut scanner = CodeScanner::new(&question, BEST);
-            scanner.scan(Uuid::nil(), &codes, None).unwrap();
+            for (id, codes) in (0..).zip(&segments) {
+                scanner.scan(Uuid::from_u128(id), codes, None).unwrap();
+            }
             scanner.finish()
+        });
+    }
+
+    /// One of so many documents of ten chunks, of as many codes as do not fit.
+    #[divan::bench(args = [1, 2, 10, 20, 100])]
+    fn scan_codes_filtered(bencher: Bencher<'_, '_>, share: u32) {
+        let (codes, question) = codes();
+        let segments: Vec<CodeBlocks> = (0..128).map(|_| blocks(&codes)).collect();
+        let allowed = DocIdSet::filled(CHUNKS as u32, |doc| doc / 10 % share == 0);
+        bencher.counter(ItemsCount::new(segments.len() * CHUNKS)).bench_local(|| {
+            let mut scanner = CodeScanner::new(&question, BEST);
+            for (id, codes) in (0..).zip(&segments) {
+                scanner.scan(Uuid::from_u128(id), codes, Some(&allowed)).unwrap();
+            }
+            scanner.finish()
+        });
+    }
+
+    /// One code after the other as they are stored, by the bit planes of the question.
+    #[divan::bench(args = [1, 128])]
+    fn scan_codes_by_planes(bencher: Bencher<'_, '_>, segments: usize) {
+        const PLANES: usize = 5;
+        let (codes, question) = codes();
+        let segments: Vec<Vec<u8>> = (0..segments).map(|_| codes.clone()).collect();
+        let planes: Vec<[u64; PLANES]> = question
+            .chunks(64)
+            .map(|part| {
+                let mut planes = [0_u64; PLANES];
+                for value in part.iter().rev() {
+                    let rounded = ((value + 1.0) * 15.5).round() as u64;
+                    planes
+                        .iter_mut()
+                        .enumerate()
+                        .for_each(|(bit, plane)| *plane = *plane << 1 | (rounded >> bit & 1));
+                }
+                planes
+            })
+            .collect();
+        let nearness = |code: &[u8]| {
+            let (pairs, _) = code.as_chunks::<16>();
+            let (mut weighted, mut ones) = (0, 0);
+            for (pair, planes) in pairs.iter().zip(&planes) {
+                let [signs, sizes] =
+                    [0, 8].map(|at| u64::from_le_bytes(pair[at..at + 8].try_into().unwrap()));
+                ones += 2 * signs.count_ones() + sizes.count_ones();
+                for (bit, plane) in planes.iter().enumerate() {
+                    weighted += (2 * (signs & plane).count_ones() + (sizes & plane).count_ones()) << bit;
+                }
+            }
+            2 * weighted as i32 - 31 * ones as i32
+        };
+        bencher.counter(ItemsCount::new(segments.len() * CHUNKS)).bench_local(|| {
+            let mut top = TopK::new(BEST, Candidate::cmp);
+            dispatch!(Level::new(), _simd => for (id, codes) in (0..).zip(&segments) {
+                for (doc, code) in (0..).zip(codes.chunks_exact(quantize::code_length(DIMENSIONS))) {
+                    top.push(nearness(code), Candidate { segment: Uuid::from_u128(id), doc });
+                }
+            });
+            top.finish()
         });
     }
 

@@ -98,6 +98,12 @@ impl DocIdSet {
         self.0.get((doc / 64) as usize).is_some_and(|word| word >> (doc % 64) & 1 == 1)
     }
 
+    /// The chunks from `64 · index` on, a bit each, the first in the lowest one.
+    #[inline]
+    pub(crate) fn word(&self, index: usize) -> u64 {
+        self.0.get(index).copied().unwrap_or(0)
+    }
+
     /// How many chunks are in the set.
     pub fn len(&self) -> u64 {
         self.0.iter().map(|word| u64::from(word.count_ones())).sum()

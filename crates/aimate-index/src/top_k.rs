@@ -52,6 +52,12 @@ impl<S: Copy + PartialOrd, D, F: Fn(&D, &D) -> Ordering> TopK<S, D, F> {
         }
     }
 
+    /// The least score that can still be among the best; `None`: any can.
+    #[inline]
+    pub fn threshold(&self) -> Option<S> {
+        self.threshold
+    }
+
     fn cut(&mut self) {
         let Self { k, entries, tie, .. } = self;
         if entries.len() <= *k {

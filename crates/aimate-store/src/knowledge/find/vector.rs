@@ -10,7 +10,7 @@ use std::sync::Arc;
 use aimate_core::knowledge::{RankedChunks, ScoredChunk, SearchScope};
 use aimate_core::{Result, Scope, SpaceId};
 use aimate_index::SegmentHeader;
-use aimate_index::quantize::{self, Candidate, CodeScanner};
+use aimate_index::quantize::{self, Candidate, CodeBlocks, CodeScanner};
 use uuid::Uuid;
 
 use super::allowed::{AllowedChunks, SearchFilter};
@@ -74,7 +74,7 @@ pub(super) fn rank(mut scored: Vec<ScoredChunk>, limit: usize) -> Vec<ScoredChun
 /// A scan of codes on its way through the segments.
 struct Scan {
     scanner: CodeScanner,
-    code_length: u64,
+    code_length: usize,
     allowed: AllowedChunks,
 }
 
@@ -82,7 +82,7 @@ impl Scan {
     fn new(query: &[f32], candidates: usize, allowed: AllowedChunks) -> Self {
         Self {
             scanner: CodeScanner::new(query, candidates),
-            code_length: quantize::code_length(query.len()) as u64,
+            code_length: quantize::code_length(query.len()),
             allowed,
         }
     }
@@ -107,7 +107,9 @@ impl Scan {
         }
         for (space, segments) in by_space {
             for group in self.groups(&segments) {
-                let Some(codes) = codes(store, scope, space, &group).await? else { return Ok(None) };
+                let Some(codes) = codes(store, scope, space, &group, self.code_length).await? else {
+                    return Ok(None);
+                };
                 self = compute(move || self.group(&codes)).await?;
             }
         }
@@ -118,7 +120,7 @@ impl Scan {
     fn groups(&self, segments: &[ListedSegment]) -> Vec<Vec<Uuid>> {
         let mut held = 0;
         let groups = segments.chunk_by(|_, next| {
-            held += next.chunks * self.code_length;
+            held += next.chunks * self.code_length as u64;
             let fits = held < MAX_CODES_HELD;
             held = if fits { held } else { 0 };
             fits
@@ -126,7 +128,7 @@ impl Scan {
         groups.map(|group| group.iter().map(|segment| segment.id).collect()).collect()
     }
 
-    fn group(mut self, group: &BTreeMap<Uuid, Arc<[u8]>>) -> Result<Self> {
+    fn group(mut self, group: &BTreeMap<Uuid, Arc<CodeBlocks>>) -> Result<Self> {
         for (segment, codes) in group {
             self.scanner.scan(*segment, codes, self.allowed.docs.get(segment))?;
         }

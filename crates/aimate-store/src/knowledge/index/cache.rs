@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use aimate_core::{CollectionId, TenantId};
 use aimate_index::SegmentHeader;
+use aimate_index::quantize::CodeBlocks;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use tokio::sync::{Mutex, MutexGuard};
@@ -59,6 +60,7 @@ pub(crate) enum CachedBlock {
     Header(Arc<SegmentHeader>),
     FirstTerms(Arc<[Arc<[u8]>]>),
     Bytes(Arc<[u8]>),
+    Codes(Arc<CodeBlocks>),
 }
 
 /// Weighs entries by the memory that they take.
@@ -71,6 +73,7 @@ impl Weighter<CacheKey, CachedBlock> for ByBytes {
             CachedBlock::Header(header) => 24 * header.chunks.len() + 16 * header.documents.len(),
             CachedBlock::FirstTerms(terms) => terms.iter().map(|term| term.len() + 32).sum(),
             CachedBlock::Bytes(bytes) => bytes.len(),
+            CachedBlock::Codes(codes) => codes.size(),
         };
         (bytes + OVERHEAD) as u64
     }

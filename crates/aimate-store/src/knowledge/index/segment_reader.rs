@@ -9,12 +9,14 @@ use std::sync::Arc;
 
 use aimate_core::knowledge::SearchScope;
 use aimate_core::{CollectionId, Error, Result, Scope, SpaceId, UserId};
+use aimate_index::quantize::CodeBlocks;
 use aimate_index::{SegmentHeader, analysis};
 use uuid::Uuid;
 
 use super::cache::{BlockKind, CacheKey, CachedBlock};
 use crate::SqlStore;
 use crate::database::{Row, Sql, each, hex};
+use crate::knowledge::blocking::compute;
 use crate::value::{count, json};
 
 /// `OFFSET 0` keeps PostgreSQL's planner to this order: it knows nothing of how few
@@ -264,23 +266,29 @@ fn hex_block((segment, kind): &BlockId) -> Option<(String, String)> {
     Some((segment.simple().to_string(), hex(term)))
 }
 
-/// The codes of segments in a space.
+/// The codes of segments in a space, of `code_length` bytes each, laid out to be scanned.
 pub(in crate::knowledge) async fn codes(
     store: &SqlStore,
     scope: &Scope,
     space: Uuid,
     segments: &[Uuid],
-) -> Result<Option<BTreeMap<Uuid, Arc<[u8]>>>> {
+    code_length: usize,
+) -> Result<Option<BTreeMap<Uuid, Arc<CodeBlocks>>>> {
     let blocks = read(store, scope, ids(segments, &BlockKind::Codes(space)), async |missing| {
         let codes = CODES.bind(scope.tenant).bind(segments_of(missing)).bind(space);
-        each(&store.database.read(codes).await?, |row| {
-            let codes: Vec<u8> = row.get("codes")?;
-            Ok(((row.get("segment_id")?, BlockKind::Codes(space)), CachedBlock::Bytes(codes.into())))
+        let rows = store.database.read(codes).await?;
+        compute(move || {
+            each(&rows, |row| {
+                let codes: Vec<u8> = row.get("codes")?;
+                let codes = Arc::new(CodeBlocks::of(&codes, code_length)?);
+                Ok(((row.get("segment_id")?, BlockKind::Codes(space)), CachedBlock::Codes(codes)))
+            })
         })
+        .await
     });
     let Some(blocks) = blocks.await? else { return Ok(None) };
     let codes = blocks.into_iter().filter_map(|((segment, _), block)| match block {
-        CachedBlock::Bytes(codes) => Some((segment, codes)),
+        CachedBlock::Codes(codes) => Some((segment, codes)),
         _ => None,
     });
     Ok(Some(codes.collect()))
