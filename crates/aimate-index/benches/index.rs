@@ -13,6 +13,7 @@ use std::hint::black_box;
 use aimate_index::analysis::{Terms, analyze, analyze_as_written, analyze_query};
 use aimate_index::bm25::{self, CollectionStatistics, SegmentMatches};
 use aimate_index::quantize::{self, Candidate, CodeBlocks, CodeScanner};
+use aimate_index::segment::Posting;
 use aimate_index::{DocAddress, DocIdSet, IndexedChunk, Segment, SegmentHeader, TopK, half_vector};
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
@@ -25,6 +26,8 @@ fn main() {
 
 /// Chunks of the segment that is searched, and of each that is merged.
 const CHUNKS: usize = 8_192;
+/// Chunks of each of the segments of a million.
+const SEGMENT: usize = 20_000;
 const DIMENSIONS: usize = 384;
 const BEST: usize = 500;
 const QUESTION: &str = "w0 w1 w7 w40 w900";
@@ -90,6 +93,103 @@ mod words {
             let matches = SegmentMatches { chunk_count: CHUNKS as u32, postings, allowed: None };
             let id = |at: DocAddress| chunks[at.doc as usize].id;
             bm25::top_k(&weights, statistics, &[matches], BEST, id).unwrap()
+        });
+    }
+
+    /// The ranks of a question's words, which are as frequent as Zipf's law says. Of
+    /// twelve words, six are frequent and two are rare.
+    fn ranks(words: u64) -> &'static [u64] {
+        match words {
+            3 => &[30, 90, 200],
+            _ => &[25, 40, 70, 110, 170, 260, 400, 800, 1_500, 2_800, 10_000, 30_000],
+        }
+    }
+
+    /// A million chunks of 60 to 150 words, of which only the words of `ranks` are in
+    /// the index.
+    fn million(ranks: &[u64]) -> (Vec<Segment>, CollectionStatistics) {
+        let mut random = Random(11);
+        let mut total_length = 0;
+        let mut segment = |number: usize| {
+            let chunk = |id: usize| {
+                let length = 60 + random.below(91);
+                total_length += length;
+                let often = |rank: &u64| {
+                    // The sum of 1/n up to 50,000 is 11.4.
+                    let one_in = rank * 114 / 10;
+                    let count = (0..length).filter(|_| random.below(one_in) == 0).count() as u32;
+                    (count > 0).then(|| (format!("w{rank:05}"), count))
+                };
+                let counts = ranks.iter().filter_map(often).collect();
+                IndexedChunk {
+                    id: Uuid::from_u128((number * SEGMENT + id) as u128),
+                    document: Uuid::from_u128(id as u128 / 10),
+                    terms: Terms { counts, length: length as u32 },
+                }
+            };
+            build(&(0..SEGMENT).map(chunk).collect::<Vec<_>>())
+        };
+        let segments = (0..1_000_000 / SEGMENT).map(&mut segment).collect();
+        (segments, CollectionStatistics { chunks: 1_000_000, total_length })
+    }
+
+    fn matches_of<'s>(segments: &'s [Segment], ranks: &[u64]) -> Vec<SegmentMatches<'s>> {
+        let postings = |segment: &'s Segment, rank: &u64| segment.postings(&format!("w{rank:05}")).unwrap();
+        let matches = |segment: &'s Segment| SegmentMatches {
+            chunk_count: SEGMENT as u32,
+            postings: ranks.iter().map(|rank| postings(segment, rank)).collect(),
+            allowed: None,
+        };
+        segments.iter().map(matches).collect()
+    }
+
+    fn id(at: DocAddress) -> Uuid {
+        Uuid::from_u128(u128::from(at.segment) << 64 | u128::from(at.doc))
+    }
+
+    #[divan::bench(args = [3, 12], sample_count = 40)]
+    fn bm25_of_a_million(bencher: Bencher<'_, '_>, words: u64) {
+        let (segments, statistics) = million(ranks(words));
+        let weights = vec![1; words as usize];
+        bencher.bench_local(|| {
+            let matches = matches_of(&segments, ranks(words));
+            bm25::top_k(&weights, statistics, &matches, 100, id).unwrap()
+        });
+    }
+
+    /// One posting after the other, then one chunk after the other.
+    #[divan::bench(args = [3, 12], sample_count = 40)]
+    fn bm25_of_a_million_plain(bencher: Bencher<'_, '_>, words: u64) {
+        let (segments, statistics) = million(ranks(words));
+        let by_length = 1.2 * 0.75 * statistics.chunks as f32 / statistics.total_length as f32;
+        bencher.bench_local(|| {
+            let matches = matches_of(&segments, ranks(words));
+            let factor = |term: usize| {
+                let count: u32 =
+                    matches.iter().filter_map(|one| one.postings[term]).map(|one| one.count()).sum();
+                ((1e6 - count as f32 + 0.5) / (count as f32 + 0.5)).ln_1p()
+            };
+            let factors: Vec<f32> = (0..words as usize).map(factor).collect();
+            let mut top = TopK::new(100, |one: &DocAddress, other: &DocAddress| id(*one).cmp(&id(*other)));
+            let mut scores = Vec::new();
+            for (segment, matches) in (0..).zip(&matches) {
+                scores.clear();
+                scores.resize(SEGMENT, 0.0_f32);
+                for (postings, factor) in matches.postings.iter().zip(&factors) {
+                    let add = |posting: Posting| {
+                        let frequency = posting.frequency as f32;
+                        let saturation = frequency / (frequency + 0.3 + by_length * posting.length as f32);
+                        scores[posting.doc as usize] += factor * saturation;
+                    };
+                    postings.map(|postings| postings.for_each(SEGMENT as u32, add)).transpose().unwrap();
+                }
+                for (doc, score) in (0..).zip(&scores) {
+                    if *score > 0.0 {
+                        top.push(*score, DocAddress { segment, doc });
+                    }
+                }
+            }
+            top.finish()
         });
     }
 
@@ -163,7 +263,7 @@ mod segments {
         let postings = segment.postings("w0").unwrap().unwrap();
         bencher.counter(ItemsCount::new(postings.count())).bench_local(|| {
             let mut sum = 0_u64;
-            let add = |posting: aimate_index::segment::Posting| {
+            let add = |posting: Posting| {
                 sum += u64::from(posting.doc ^ posting.frequency ^ posting.length);
             };
             black_box(postings).for_each(CHUNKS as u32, add).unwrap();

@@ -17,15 +17,22 @@
 //! constant factor `k1 + 1` that other writers add is left out, as in Lucene since
 //! version 8: it changes no order. Lengths are exact; Lucene rounds them to a byte.
 
+use std::cmp::Ordering;
+
+use fearless_simd::prelude::*;
+use fearless_simd::{Level, dispatch, f32x16};
 use uuid::Uuid;
 
-use crate::segment::Postings;
+use crate::segment::{PostingBatch, Postings};
 use crate::{DocAddress, DocIdSet, Result, TopK};
 
 /// How soon more occurrences of a term stop counting.
 const K1: f32 = 1.2;
 /// How much the length of a chunk counts, from 0 to 1.
 const B: f32 = 0.75;
+
+/// Scores that are looked at together, as many as a word of a [`DocIdSet`] has bits.
+const PART: usize = 64;
 
 /// What all segments that are searched have together, whatever a filter leaves
 /// out of them: a filter changes which chunks are found, not their scores.
@@ -73,22 +80,23 @@ pub fn top_k(
     let factors = factors(weights, statistics, segments);
     let mut top = TopK::new(k, |one: &DocAddress, other: &DocAddress| id(*one).cmp(&id(*other)));
     let mut scores = Vec::new();
+    let mut batch = PostingBatch::default();
+    let level = Level::new();
     for (segment, matches) in (0..).zip(segments) {
         if matches.postings.iter().all(Option::is_none) {
             continue;
         }
         scores.clear();
         scores.resize(matches.chunk_count as usize, 0.0_f32);
-        for (postings, factor) in matches.postings.iter().zip(&factors) {
-            if let Some(postings) = postings {
-                add_scores(postings, matches.chunk_count, *factor, average_length, &mut scores)?;
+        dispatch!(level, simd => {
+            for (postings, factor) in matches.postings.iter().zip(&factors) {
+                if let Some(postings) = postings {
+                    add_scores(postings, matches.chunk_count, *factor, average_length, &mut scores, &mut batch)?;
+                }
             }
-        }
-        for (doc, score) in (0..).zip(&scores) {
-            if *score > 0.0 && matches.allowed.is_none_or(|allowed| allowed.contains(doc)) {
-                top.push(*score, DocAddress { segment, doc });
-            }
-        }
+            push_best(simd, segment, &scores, matches.allowed, &mut top);
+            Ok(())
+        })?;
     }
     Ok(top.finish())
 }
@@ -121,22 +129,58 @@ fn factor(
 }
 
 /// Adds what one term contributes to the score of each chunk that has it.
+#[inline(always)]
 fn add_scores(
     postings: &Postings<'_>,
     chunk_count: u32,
     factor: f32,
     average_length: f32,
     scores: &mut [f32],
+    batch: &mut PostingBatch,
 ) -> Result<()> {
     let constant = K1 * (1.0 - B);
     let by_length = if average_length > 0.0 { K1 * B / average_length } else { 0.0 };
-    postings.for_each(chunk_count, |posting| {
-        let frequency = posting.frequency as f32;
-        let saturation = frequency / (frequency + constant + by_length * posting.length as f32);
-        if let Some(score) = scores.get_mut(posting.doc as usize) {
-            *score += factor * saturation;
+    postings.for_each_batch(chunk_count, batch, |batch| {
+        let contribution =
+            |frequency: f32, length: f32| factor * (frequency / (frequency + constant + by_length * length));
+        for (doc, contribution) in batch.score(contribution) {
+            if let Some(score) = scores.get_mut(doc as usize) {
+                *score += contribution;
+            }
         }
     })
+}
+
+/// Offers the chunks of a segment that may be among the best: most are worse, which is
+/// seen of many at once.
+#[inline(always)]
+fn push_best<S: Simd, F: Fn(&DocAddress, &DocAddress) -> Ordering>(
+    simd: S,
+    segment: u32,
+    scores: &[f32],
+    allowed: Option<&DocIdSet>,
+    top: &mut TopK<f32, DocAddress, F>,
+) {
+    let mut push_part = |block: usize, part: &[f32; PART]| {
+        // The least number above 0: of a chunk with no term, the score is 0.
+        let least = top.threshold().unwrap_or(f32::from_bits(1));
+        let lanes = |lanes: &[f32; 16]| f32x16::simd_from(simd, *lanes).simd_ge(least).to_bitmask();
+        let good = part.as_chunks::<16>().0.iter().rev().fold(0, |good, part| good << 16 | lanes(part));
+        let mut docs = good & allowed.map_or(u64::MAX, |allowed| allowed.word(block));
+        while docs != 0 {
+            let place = docs.trailing_zeros();
+            docs &= docs - 1;
+            if let Some(score) = part.get(place as usize) {
+                let doc = u32::try_from(block * PART).unwrap_or(u32::MAX).saturating_add(place);
+                top.push(*score, DocAddress { segment, doc });
+            }
+        }
+    };
+    let (parts, rest) = scores.as_chunks::<PART>();
+    parts.iter().enumerate().for_each(|(block, part)| push_part(block, part));
+    let mut last = [0.0; PART];
+    last.iter_mut().zip(rest).for_each(|(to, score)| *to = *score);
+    push_part(parts.len(), &last);
 }
 
 #[cfg(test)]
@@ -144,7 +188,7 @@ mod tests {
     use std::collections::HashMap;
 
     use super::*;
-    use crate::segment::{IndexedChunk, Segment, SegmentHeader};
+    use crate::segment::{IndexedChunk, Posting, Segment, SegmentHeader};
     use crate::testing::chunks;
 
     fn matches<'s>(
@@ -235,6 +279,42 @@ mod tests {
                 for (found, expected) in found.iter().zip(&expected) {
                     assert!((found.0 - expected.0).abs() < 1e-4, "{found:?} {expected:?}");
                 }
+            }
+        }
+    }
+
+    /// Not a bit differs from adding up one posting after the other, and no place.
+    #[test]
+    fn best_are_those_of_a_plain_loop() {
+        let all = chunks(1_500, 8);
+        let header = SegmentHeader::decode(&Segment::build(&all, HashMap::new()).header).unwrap();
+        for (terms, limit) in
+            [(&["w0", "w1", "w2", "w3"][..], 10), (&["w0", "w5", "w40"], 200), (&["w2"], 2_000)]
+        {
+            for only in [None, Some(2)] {
+                let segment = Segment::build(&all, HashMap::new());
+                let matches = [matches(&segment, terms, None)];
+                let statistics = statistics(&all);
+                let factors = factors(&vec![2; terms.len()], statistics, &matches);
+                let by_length = K1 * B / (statistics.total_length as f32 / statistics.chunks as f32);
+                let mut scores = vec![0.0_f32; all.len()];
+                for (postings, factor) in matches[0].postings.iter().zip(&factors) {
+                    let add = |posting: Posting| {
+                        let frequency = posting.frequency as f32;
+                        let sum = frequency + K1 * (1.0 - B) + by_length * posting.length as f32;
+                        scores[posting.doc as usize] += factor * (frequency / sum);
+                    };
+                    postings.unwrap().for_each(1_500, add).unwrap();
+                }
+                let mut expected: Vec<(f32, Uuid)> =
+                    scores.into_iter().zip(header.chunks.iter().copied()).collect();
+                expected.retain(|(score, id)| {
+                    *score > 0.0 && only.is_none_or(|only| id.as_u128() % 5 == u128::from(only))
+                });
+                expected.sort_by(|one, other| other.0.total_cmp(&one.0).then(one.1.cmp(&other.1)));
+                expected.truncate(limit);
+                assert_eq!(search(&all, &[], terms, limit, only), expected);
+                assert_eq!(search(&all, &[64, 129, 700], terms, limit, only), expected);
             }
         }
     }

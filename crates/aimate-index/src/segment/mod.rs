@@ -31,6 +31,7 @@ use crate::{DataCorruption, Result};
 
 pub use block::{TermBlock, each_beginning, extract_term, find_postings};
 pub use header::SegmentHeader;
+pub(crate) use postings::PostingBatch;
 pub use postings::{Posting, Postings};
 
 use attributes::Attributes;

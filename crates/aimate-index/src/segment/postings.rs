@@ -55,6 +55,59 @@ pub struct Postings<'b> {
     pub(super) bytes: &'b [u8],
 }
 
+/// Postings that are decoded before they are scored.
+const BATCH: usize = 128;
+
+/// Some postings, each part of them for itself, so that a processor scores many at once.
+pub(crate) struct PostingBatch {
+    count: usize,
+    docs: [DocId; BATCH],
+    frequencies: [u32; BATCH],
+    lengths: [u32; BATCH],
+    saturations: [f32; BATCH],
+}
+
+impl Default for PostingBatch {
+    fn default() -> Self {
+        Self {
+            count: 0,
+            docs: [0; BATCH],
+            frequencies: [0; BATCH],
+            lengths: [0; BATCH],
+            saturations: [0.0; BATCH],
+        }
+    }
+}
+
+impl PostingBatch {
+    /// Adds a posting; whether it was the last one for which there is room.
+    #[inline(always)]
+    fn push(&mut self, Posting { doc, frequency, length }: Posting) -> bool {
+        let at = self.count;
+        if let (Some(docs), Some(frequencies), Some(lengths)) =
+            (self.docs.get_mut(at), self.frequencies.get_mut(at), self.lengths.get_mut(at))
+        {
+            (*docs, *frequencies, *lengths) = (doc, frequency, length);
+        }
+        self.count = at + 1;
+        self.count >= BATCH
+    }
+
+    /// What `saturation` makes of each frequency and length, with the chunk.
+    #[inline(always)]
+    pub(crate) fn score(
+        &mut self,
+        saturation: impl Fn(f32, f32) -> f32,
+    ) -> impl Iterator<Item = (DocId, f32)> {
+        // All of the batch, whatever it has: so the loop is unrolled and has no rest.
+        let numbers = self.frequencies.iter().zip(&self.lengths);
+        for (score, (frequency, length)) in self.saturations.iter_mut().zip(numbers) {
+            *score = saturation(*frequency as f32, *length as f32);
+        }
+        self.docs.iter().copied().zip(self.saturations.iter().copied()).take(self.count)
+    }
+}
+
 impl Postings<'_> {
     /// In how many chunks of the segment the term occurs: its document frequency.
     pub fn count(&self) -> u32 {
@@ -85,5 +138,24 @@ impl Postings<'_> {
             true => Ok(()),
             false => Err(DataCorruption::new("a term has more chunks than it says")),
         }
+    }
+
+    /// Like [`for_each`](Self::for_each), some postings at a time.
+    #[inline(always)]
+    pub(crate) fn for_each_batch(
+        &self,
+        chunk_count: u32,
+        batch: &mut PostingBatch,
+        mut each: impl FnMut(&mut PostingBatch),
+    ) -> Result<()> {
+        batch.count = 0;
+        let decoded = self.for_each(chunk_count, |posting| {
+            if batch.push(posting) {
+                each(batch);
+                batch.count = 0;
+            }
+        });
+        each(batch);
+        decoded
     }
 }
