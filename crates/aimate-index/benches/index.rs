@@ -256,6 +256,16 @@ mod words {
 mod segments {
     use super::*;
 
+    /// A rare term in the middle of its block of 16 KiB.
+    #[divan::bench]
+    fn find_postings(bencher: Bencher<'_, '_>) {
+        let chunks = chunks(CHUNKS);
+        let segment = build(&chunks);
+        bencher.counter(ItemsCount::new(4_920_u32)).bench_local(|| {
+            (80..5_000).filter(|word| segment.postings(&format!("w{word}")).unwrap().is_some()).count()
+        });
+    }
+
     /// All postings of a frequent term.
     #[divan::bench]
     fn decode_postings(bencher: Bencher<'_, '_>) {

@@ -105,17 +105,30 @@ fn write_entry(block: &mut Vec<u8>, shared: usize, rest: &[u8], count: u32, post
 /// Reads an entry off the front of a block and makes `term`, the one before, its
 /// term.
 pub(super) fn read_entry<'b>(block: &mut &'b [u8], term: &mut Vec<u8>) -> Result<Postings<'b>> {
-    let shared = varint::read_u32(block)? as usize;
-    let rest = varint::read_u64(block)?;
-    let rest = varint::read_bytes(block, rest)?;
-    if shared > term.len() || shared + rest.len() > MAX_TERM {
-        return Err(DataCorruption::new("a term is too long"));
-    }
+    let (shared, rest) = read_term(block, term.len())?;
     if term.get(shared..) >= Some(rest) && !term.is_empty() {
         return Err(DataCorruption::new("its terms are not in order"));
     }
     term.truncate(shared);
     term.extend_from_slice(rest);
+    read_postings(block)
+}
+
+/// Reads how many bytes a term shares with the one before, which has `before`, and
+/// those that follow.
+#[inline]
+fn read_term<'b>(block: &mut &'b [u8], before: usize) -> Result<(usize, &'b [u8])> {
+    let shared = varint::read_u32(block)? as usize;
+    let rest = varint::read_u64(block)?;
+    let rest = varint::read_bytes(block, rest)?;
+    if shared > before || shared + rest.len() > MAX_TERM {
+        return Err(DataCorruption::new("a term is too long"));
+    }
+    Ok((shared, rest))
+}
+
+#[inline]
+fn read_postings<'b>(block: &mut &'b [u8]) -> Result<Postings<'b>> {
     let length = varint::read_u64(block)?;
     let count = varint::read_u32(block)?;
     Ok(Postings { count, bytes: varint::read_bytes(block, length)? })
@@ -127,13 +140,26 @@ pub(super) fn read_entry<'b>(block: &mut &'b [u8], term: &mut Vec<u8>) -> Result
 /// # Errors
 /// If the block is damaged.
 pub fn find_postings<'b>(mut block: &'b [u8], term: &str) -> Result<Option<Postings<'b>>> {
-    let mut current = Vec::new();
+    let term = term.as_bytes();
+    // How many bytes the entry before has, and how many of them are the term's.
+    let (mut length, mut matched) = (0, 0);
     while !block.is_empty() {
-        let postings = read_entry(&mut block, &mut current)?;
-        match current.as_slice().cmp(term.as_bytes()) {
-            Ordering::Less => {}
-            Ordering::Equal => return Ok(Some(postings)),
-            Ordering::Greater => return Ok(None),
+        let (shared, rest) = read_term(&mut block, length)?;
+        length = shared + rest.len();
+        let postings = read_postings(&mut block)?;
+        match shared.cmp(&matched) {
+            // It differs from the term where the entry before did, which was less.
+            Ordering::Greater => continue,
+            // It is greater than the entry before where that was as the term.
+            Ordering::Less => return Ok(None),
+            Ordering::Equal => {}
+        }
+        let wanted = term.get(matched..).unwrap_or_default();
+        let common = rest.iter().zip(wanted).take_while(|(one, other)| one == other).count();
+        match (rest.get(common), wanted.get(common)) {
+            (None, None) => return Ok(Some(postings)),
+            (byte, wanted) if byte < wanted => matched += common,
+            _ => return Ok(None),
         }
     }
     Ok(None)

@@ -30,6 +30,13 @@ fn every_term_is_found_with_its_chunks() {
             expected.entry(term).or_default().push(posting);
         }
     }
+    let few = chunks.iter().step_by(100).flat_map(|chunk| &chunk.terms.counts);
+    for (term, _) in few {
+        let shorter = &term[..term.len() - 1];
+        for near in [shorter, &format!("{shorter}~"), &format!("{term}!"), &format!("{term}z")] {
+            assert_eq!(!look_up(&segment, near).is_empty(), expected.contains_key(near), "{near}");
+        }
+    }
     for (term, postings) in expected {
         assert_eq!(look_up(&segment, term), postings, "{term}");
         let block = segment.blocks.iter().rev().find(|block| block.first_term.as_slice() <= term.as_bytes());
