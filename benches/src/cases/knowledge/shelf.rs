@@ -166,6 +166,8 @@ pub(super) async fn fill(shelf: &Shelf, data: &Arc<Data>) -> Result<Filled> {
     let space = collection.space.as_ref().ok_or("the collection has no space")?.id;
     let (stores, sources) = (shelf.store.stores(), shelf.engine.sources().clone());
     let worker: WorkerId = sources.id();
+    // What a worker uploads that nobody knows is removed.
+    stores.workers.join(worker, sources.now()).await?;
     let of_batch = OF_DOCUMENT * if data.len() > 200_000 { 500 } else { 100 };
     let begun = Instant::now();
     let batches = (0..data.len()).step_by(of_batch).map(|from| {
@@ -182,7 +184,11 @@ pub(super) async fn fill(shelf: &Shelf, data: &Arc<Data>) -> Result<Filled> {
     let mut published = 0;
     while let Some(batch) = batches.next().await {
         let batch = batch?;
-        let adding = batch.iter().map(|one| stores.documents.add(&shelf.scope, &one.document, &quotas));
+        let adding = batch.iter().map(async |one| {
+            let document = &one.document;
+            stores.documents.begin_upload(&shelf.scope, collection.id, document.blob_id, worker).await?;
+            stores.documents.add(&shelf.scope, document, &quotas).await
+        });
         stream::iter(adding).buffer_unordered(WRITERS).try_collect::<Vec<_>>().await?;
         let now = sources.now();
         let claimed = stores.queue.claim_documents(worker, now, LEASE, batch.len() as u32).await?;
