@@ -19,6 +19,7 @@ use aimate_core::{ChunkId, DocumentId, ErrorKind, SpaceId, Stores};
 use aimate_index::analysis::analyze_query;
 use aimate_store::Options;
 use futures_util::future::join_all;
+use sqlx::{Connection as _, Executor as _, SqliteConnection};
 use support::knowledge::{self, Fixture, Random, document_id, number_of};
 use uuid::Uuid;
 
@@ -125,6 +126,24 @@ async fn changed_index_answers_as_a_fresh_one() {
         }
     })
     .await;
+}
+
+/// An application's database may keep its text so; vectors do not come through as text there.
+#[tokio::test]
+async fn database_in_utf_16_answers_the_same() {
+    let store = aimate_store::connect("sqlite::memory:").await.unwrap();
+    let expected = changed_is_as_fresh(&store.stores()).await;
+    store.close().await;
+    let folder = support::Folder::new();
+    let mut connection = SqliteConnection::connect(&format!("{}?mode=rwc", folder.url())).await.unwrap();
+    let empty = "PRAGMA encoding = 'UTF-16le'; CREATE TABLE nothing (id); DROP TABLE nothing";
+    connection.execute(empty).await.unwrap();
+    let encoding: String = sqlx::query_scalar("PRAGMA encoding").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(encoding, "UTF-16le");
+    connection.close().await.unwrap();
+    let store = aimate_store::connect(&folder.url()).await.unwrap();
+    assert_eq!(changed_is_as_fresh(&store.stores()).await, expected);
+    store.close().await;
 }
 
 async fn races(stores: &Stores) {

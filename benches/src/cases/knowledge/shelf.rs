@@ -191,6 +191,7 @@ pub(super) async fn fill(shelf: &Shelf, data: &Arc<Data>) -> Result<Filled> {
         });
         stream::iter(adding).buffer_unordered(WRITERS).try_collect::<Vec<_>>().await?;
         let now = sources.now();
+        stores.workers.beat(worker, now).await?;
         let claimed = stores.queue.claim_documents(worker, now, LEASE, batch.len() as u32).await?;
         let attempts: HashMap<_, _> = claimed.iter().map(|one| (one.document.id, one.attempt)).collect();
         let (mut documents, mut vectors) = (Vec::new(), Vec::new());
