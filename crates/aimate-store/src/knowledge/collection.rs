@@ -26,10 +26,10 @@ const GET: Sql = Sql::Same(
     "SELECT c.id, c.user_id, c.workspace_id, c.name, c.description, c.label, c.expires_after_days, c.last_active_at, \
      c.chunk_size, c.chunk_overlap, c.metadata, c.created_at, c.updated_at, s.id AS space_id, s.model, s.dimensions, s.version, s.status, s.error, \
      s.created_at AS space_created_at, \
-     (SELECT count(*) FROM documents d WHERE d.tenant_id = c.tenant_id AND d.collection_id = c.id) \
+     (SELECT count(*) FROM documents d WHERE d.tenant_id = $1 AND d.collection_id = c.id) \
      AS document_count, \
      (SELECT CAST(COALESCE(sum(d.chunk_count), 0) AS bigint) FROM documents d \
-     WHERE d.tenant_id = c.tenant_id AND d.collection_id = c.id) AS chunk_count \
+     WHERE d.tenant_id = $1 AND d.collection_id = c.id) AS chunk_count \
      FROM collections c LEFT JOIN spaces s \
      ON s.tenant_id = c.tenant_id AND s.collection_id = c.id AND s.status = 'active' \
      WHERE c.tenant_id = $1 AND c.id = $3 AND (c.workspace_id IS NULL AND c.user_id IN ($2, $4) OR (SELECT a.role \
@@ -40,10 +40,10 @@ const GET_OWN: Sql = Sql::Same(
     "SELECT c.id, c.user_id, c.workspace_id, c.name, c.description, c.label, c.expires_after_days, c.last_active_at, \
      c.chunk_size, c.chunk_overlap, c.metadata, c.created_at, c.updated_at, s.id AS space_id, s.model, s.dimensions, s.version, s.status, s.error, \
      s.created_at AS space_created_at, \
-     (SELECT count(*) FROM documents d WHERE d.tenant_id = c.tenant_id AND d.collection_id = c.id) \
+     (SELECT count(*) FROM documents d WHERE d.tenant_id = $1 AND d.collection_id = c.id) \
      AS document_count, \
      (SELECT CAST(COALESCE(sum(d.chunk_count), 0) AS bigint) FROM documents d \
-     WHERE d.tenant_id = c.tenant_id AND d.collection_id = c.id) AS chunk_count \
+     WHERE d.tenant_id = $1 AND d.collection_id = c.id) AS chunk_count \
      FROM collections c LEFT JOIN spaces s \
      ON s.tenant_id = c.tenant_id AND s.collection_id = c.id AND s.status = 'active' \
      WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id = $3",
@@ -52,10 +52,10 @@ const GET_BY_NAME: Sql = Sql::Same(
     "SELECT c.id, c.user_id, c.workspace_id, c.name, c.description, c.label, c.expires_after_days, c.last_active_at, \
      c.chunk_size, c.chunk_overlap, c.metadata, c.created_at, c.updated_at, s.id AS space_id, s.model, s.dimensions, s.version, s.status, s.error, \
      s.created_at AS space_created_at, \
-     (SELECT count(*) FROM documents d WHERE d.tenant_id = c.tenant_id AND d.collection_id = c.id) \
+     (SELECT count(*) FROM documents d WHERE d.tenant_id = $1 AND d.collection_id = c.id) \
      AS document_count, \
      (SELECT CAST(COALESCE(sum(d.chunk_count), 0) AS bigint) FROM documents d \
-     WHERE d.tenant_id = c.tenant_id AND d.collection_id = c.id) AS chunk_count \
+     WHERE d.tenant_id = $1 AND d.collection_id = c.id) AS chunk_count \
      FROM collections c LEFT JOIN spaces s \
      ON s.tenant_id = c.tenant_id AND s.collection_id = c.id AND s.status = 'active' \
      WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.name = $3 AND c.workspace_id IS NULL",
@@ -64,10 +64,10 @@ const LIST: Sql = Sql::Same(
     "SELECT c.id, c.user_id, c.workspace_id, c.name, c.description, c.label, c.expires_after_days, c.last_active_at, \
      c.chunk_size, c.chunk_overlap, c.metadata, c.created_at, c.updated_at, s.id AS space_id, s.model, s.dimensions, s.version, s.status, s.error, \
      s.created_at AS space_created_at, \
-     (SELECT count(*) FROM documents d WHERE d.tenant_id = c.tenant_id AND d.collection_id = c.id) \
+     (SELECT count(*) FROM documents d WHERE d.tenant_id = $1 AND d.collection_id = c.id) \
      AS document_count, \
      (SELECT CAST(COALESCE(sum(d.chunk_count), 0) AS bigint) FROM documents d \
-     WHERE d.tenant_id = c.tenant_id AND d.collection_id = c.id) AS chunk_count \
+     WHERE d.tenant_id = $1 AND d.collection_id = c.id) AS chunk_count \
      FROM collections c LEFT JOIN spaces s \
      ON s.tenant_id = c.tenant_id AND s.collection_id = c.id AND s.status = 'active' \
      WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id < $3 \
@@ -80,10 +80,10 @@ const RANGE_UP: Sql = Sql::Same(
     "SELECT c.id, c.user_id, c.workspace_id, c.name, c.description, c.label, c.expires_after_days, c.last_active_at, \
      c.chunk_size, c.chunk_overlap, c.metadata, c.created_at, c.updated_at, s.id AS space_id, s.model, s.dimensions, s.version, s.status, s.error, \
      s.created_at AS space_created_at, \
-     (SELECT count(*) FROM documents d WHERE d.tenant_id = c.tenant_id AND d.collection_id = c.id) \
+     (SELECT count(*) FROM documents d WHERE d.tenant_id = $1 AND d.collection_id = c.id) \
      AS document_count, \
      (SELECT CAST(COALESCE(sum(d.chunk_count), 0) AS bigint) FROM documents d \
-     WHERE d.tenant_id = c.tenant_id AND d.collection_id = c.id) AS chunk_count \
+     WHERE d.tenant_id = $1 AND d.collection_id = c.id) AS chunk_count \
      FROM collections c LEFT JOIN spaces s \
      ON s.tenant_id = c.tenant_id AND s.collection_id = c.id AND s.status = 'active' \
      WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id > $3 AND c.id < $4 \
@@ -96,10 +96,10 @@ const RANGE_DOWN: Sql = Sql::Same(
     "SELECT c.id, c.user_id, c.workspace_id, c.name, c.description, c.label, c.expires_after_days, c.last_active_at, \
      c.chunk_size, c.chunk_overlap, c.metadata, c.created_at, c.updated_at, s.id AS space_id, s.model, s.dimensions, s.version, s.status, s.error, \
      s.created_at AS space_created_at, \
-     (SELECT count(*) FROM documents d WHERE d.tenant_id = c.tenant_id AND d.collection_id = c.id) \
+     (SELECT count(*) FROM documents d WHERE d.tenant_id = $1 AND d.collection_id = c.id) \
      AS document_count, \
      (SELECT CAST(COALESCE(sum(d.chunk_count), 0) AS bigint) FROM documents d \
-     WHERE d.tenant_id = c.tenant_id AND d.collection_id = c.id) AS chunk_count \
+     WHERE d.tenant_id = $1 AND d.collection_id = c.id) AS chunk_count \
      FROM collections c LEFT JOIN spaces s \
      ON s.tenant_id = c.tenant_id AND s.collection_id = c.id AND s.status = 'active' \
      WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.id > $3 AND c.id < $4 \
@@ -112,10 +112,10 @@ const LIST_OF_WORKSPACE: Sql = Sql::Same(
     "SELECT c.id, c.user_id, c.workspace_id, c.name, c.description, c.label, c.expires_after_days, c.last_active_at, \
      c.chunk_size, c.chunk_overlap, c.metadata, c.created_at, c.updated_at, s.id AS space_id, s.model, s.dimensions, s.version, s.status, s.error, \
      s.created_at AS space_created_at, \
-     (SELECT count(*) FROM documents d WHERE d.tenant_id = c.tenant_id AND d.collection_id = c.id) \
+     (SELECT count(*) FROM documents d WHERE d.tenant_id = $1 AND d.collection_id = c.id) \
      AS document_count, \
      (SELECT CAST(COALESCE(sum(d.chunk_count), 0) AS bigint) FROM documents d \
-     WHERE d.tenant_id = c.tenant_id AND d.collection_id = c.id) AS chunk_count \
+     WHERE d.tenant_id = $1 AND d.collection_id = c.id) AS chunk_count \
      FROM collections c LEFT JOIN spaces s \
      ON s.tenant_id = c.tenant_id AND s.collection_id = c.id AND s.status = 'active' \
      WHERE c.tenant_id = $1 AND c.workspace_id = $3 AND c.id < $4 \

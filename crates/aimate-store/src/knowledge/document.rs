@@ -148,7 +148,7 @@ const RETRY: Sql = Sql::Same(
 /// Those of a version that was not published.
 const DELETE_VECTORS: Sql = Sql::Same(
     "DELETE FROM vectors WHERE tenant_id = $1 AND document_id = $2 AND NOT EXISTS \
-     (SELECT 1 FROM chunks c WHERE c.tenant_id = vectors.tenant_id AND c.id = vectors.chunk_id)",
+     (SELECT 1 FROM chunks c WHERE c.tenant_id = $1 AND c.id = vectors.chunk_id)",
 );
 const CHUNKS: Sql = Sql::Same(
     "SELECT id, document_id, position, content, headings, page, starts_at, ends_at FROM chunks \

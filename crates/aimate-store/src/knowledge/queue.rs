@@ -82,10 +82,10 @@ const CLAIM_SPACE: Sql = Sql::Each {
 const CLAIMED_SPACE: Sql = Sql::Same(
     "SELECT c.tenant_id, c.user_id, u.role, s.id, s.collection_id, s.model, s.dimensions, s.version, s.status, \
      s.error, s.created_at, CASE s.status WHEN 'building' THEN (SELECT count(*) FROM vectors v \
-     WHERE v.tenant_id = s.tenant_id AND v.space_id = s.id) \
+     WHERE v.tenant_id = $1 AND v.space_id = s.id) \
      ELSE (SELECT CAST(COALESCE(sum(g.chunk_count), 0) AS bigint) FROM segment_codes k \
      JOIN segments g ON g.tenant_id = k.tenant_id AND g.id = k.segment_id \
-     WHERE k.tenant_id = s.tenant_id AND k.space_id = s.id) END AS chunk_count \
+     WHERE k.tenant_id = $1 AND k.space_id = s.id) END AS chunk_count \
      FROM spaces s CROSS JOIN collections c CROSS JOIN users u WHERE s.tenant_id = $1 AND s.id = $2 \
      AND c.tenant_id = $1 AND c.id = s.collection_id AND u.tenant_id = $1 AND u.id = c.user_id",
 );

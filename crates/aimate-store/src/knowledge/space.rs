@@ -22,10 +22,10 @@ use crate::value::text;
 const LIST: Sql = Sql::Same(
     "SELECT s.id, s.collection_id, s.model, s.dimensions, s.version, s.status, s.error, s.created_at, \
      CASE s.status WHEN 'building' THEN (SELECT count(*) FROM vectors v \
-     WHERE v.tenant_id = s.tenant_id AND v.space_id = s.id) \
+     WHERE v.tenant_id = $1 AND v.space_id = s.id) \
      ELSE (SELECT CAST(COALESCE(sum(g.chunk_count), 0) AS bigint) FROM segment_codes k \
      JOIN segments g ON g.tenant_id = k.tenant_id AND g.id = k.segment_id \
-     WHERE k.tenant_id = s.tenant_id AND k.space_id = s.id) END AS chunk_count \
+     WHERE k.tenant_id = $1 AND k.space_id = s.id) END AS chunk_count \
      FROM collections c JOIN spaces s ON s.tenant_id = c.tenant_id AND s.collection_id = c.id \
      WHERE c.tenant_id = $1 AND c.id = $3 AND (c.workspace_id IS NULL AND c.user_id IN ($2, $4) OR (SELECT a.role \
         FROM workspace_access a WHERE a.tenant_id = $1 AND a.user_id = $2 AND a.workspace_id = c.workspace_id) IS NOT NULL) \

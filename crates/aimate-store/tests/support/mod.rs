@@ -10,6 +10,7 @@
 
 pub(crate) mod knowledge;
 pub(crate) mod ledger;
+pub(crate) mod levels;
 pub(crate) mod relay;
 pub(crate) mod sources;
 pub(crate) mod statements;
