@@ -90,6 +90,10 @@ pub(crate) struct Config {
     /// The folder of the database file, the documents' bytes and the encryption key
     #[arg(long, env = "AIMATE_DATA_DIR", default_value = "aimate-data")]
     pub(crate) data_dir: PathBuf,
+    /// PostgreSQL behind a pooler: the address of the server itself, for migrations and the
+    /// process's sign of life
+    #[arg(long, env = "DATABASE_DIRECT_URL", hide_env_values = true, value_name = "URL")]
+    pub(crate) database_direct: Option<String>,
     /// PostgreSQL: the schema that the tables are in, made if it is not there
     #[arg(long, env = "DATABASE_SCHEMA", value_name = "NAME")]
     pub(crate) database_schema: Option<String>,
@@ -154,6 +158,7 @@ impl Config {
             schema: self.database_schema.clone().filter(|name| !name.is_empty()),
             table_prefix: self.table_prefix.clone(),
             row_level_security: self.row_level_security,
+            direct_url: self.database_direct.clone().filter(|url| !url.is_empty()),
             ..Options::default()
         };
         aimate::store::connect_with(&url, options).await
@@ -419,6 +424,7 @@ mod tests {
     #[test]
     fn broken_list_of_private_hosts_is_told() {
         let config = |list: &str| Config {
+            database_direct: None,
             database_schema: None,
             table_prefix: None,
             row_level_security: false,
@@ -447,6 +453,7 @@ mod tests {
         let store = aimate::store::connect("sqlite::memory:").await.unwrap();
         let folder = std::env::temp_dir().join(format!("aimate-key-{}", std::process::id()));
         let config = Config {
+            database_direct: None,
             database_schema: None,
             table_prefix: None,
             row_level_security: false,

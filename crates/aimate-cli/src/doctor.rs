@@ -76,6 +76,15 @@ async fn database(report: &mut Report, store: &aimate::store::Store) {
                 info.pgvector.map_or_else(String::new, |version| format!(" with pgvector {version}"));
             let is = format!("{:?} {}{vector} at {}", info.kind, info.version, info.address);
             report.fine("database", &is);
+            if info.is_pooled {
+                report.fine("pooler", "each transaction may have another session of the server");
+            }
+            if let Some(mode) = info.plan_mode.filter(|mode| *mode == "auto") {
+                report.fine(
+                    "cluster",
+                    &format!("the tables are spread by Citus; statements are planned `{mode}`"),
+                );
+            }
             info.warnings.iter().for_each(|warning| report.note("database", warning));
         }
         Err(error) => report.problem("database", &error.to_string()),

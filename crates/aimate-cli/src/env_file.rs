@@ -11,10 +11,11 @@ use aimate::{Error, Result};
 
 /// The settings of the README that do not begin with `AIMATE_`; those of OpenTelemetry are read
 /// by it alone, from the environment: spans may go with a key that is there.
-const SETTINGS: [&str; 18] = [
+const SETTINGS: [&str; 19] = [
     "AI_PROVIDER",
     "ALLOWED_ORIGINS",
     "BRAVE_API_KEY",
+    "DATABASE_DIRECT_URL",
     "DATABASE_POOL_SIZE",
     "DATABASE_ROW_LEVEL_SECURITY",
     "DATABASE_SCHEMA",

@@ -123,6 +123,7 @@ pub(crate) async fn eval(arguments: EvalArguments) -> Result<()> {
     let is_own = arguments.database.as_ref().is_none_or(|url| url.is_empty());
     let config = Config {
         serves_others: false,
+        database_direct: None,
         database_schema: None,
         table_prefix: None,
         row_level_security: false,

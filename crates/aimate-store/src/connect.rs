@@ -1,6 +1,8 @@
 //! Opening the database that an address names.
 
 #[cfg(feature = "postgres")]
+mod look;
+#[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -46,7 +48,7 @@ pub(crate) async fn info(store: &SqlStore) -> Result<Info> {
         #[cfg(feature = "sqlite")]
         Database::Sqlite(db) => sqlite::info(store, db).await,
         #[cfg(feature = "postgres")]
-        Database::Postgres(_) => postgres::info(store).await,
+        Database::Postgres(db) => postgres::info(store, db).await,
     }
 }
 

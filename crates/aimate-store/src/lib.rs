@@ -124,6 +124,11 @@ pub struct Options {
     /// then, nor one whose user stands above policies. It costs two or three round trips
     /// more for a unit that is one statement, and one for others. Default: false.
     pub row_level_security: bool,
+    /// Of PostgreSQL behind a pooler that gives each transaction another session (PgBouncer's
+    /// `pool_mode = transaction`): the address of the server itself, for migrations and for the
+    /// one session by which others see at once that this process has died. Default: none;
+    /// behind such a pooler, others then see it when the lease ends.
+    pub direct_url: Option<String>,
 }
 
 impl Default for Options {
@@ -140,6 +145,7 @@ impl Default for Options {
             schema: None,
             table_prefix: None,
             row_level_security: false,
+            direct_url: None,
         }
     }
 }
@@ -178,6 +184,11 @@ pub struct Info {
     pub version: String,
     /// Of PostgreSQL: the version of pgvector, once the schema is there.
     pub pgvector: Option<String>,
+    /// Of PostgreSQL: how statements are planned, as its `plan_cache_mode` has it: `auto` if the
+    /// tables are spread over a cluster (Citus), else `force_generic_plan`.
+    pub plan_mode: Option<&'static str>,
+    /// Of PostgreSQL: whether a pooler is before it that gives each transaction another session.
+    pub is_pooled: bool,
     /// Where it is: a path, or `HOST:PORT/DATABASE`; never a password.
     pub address: String,
     /// What its settings put at risk, one sentence each.

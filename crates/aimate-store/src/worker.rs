@@ -108,6 +108,9 @@ const CLAIM_CANCELLED: Sql = Sql::Each {
         finish_reason, usage, context, worker_id, attempt, client_id, client_hash, tags, workspace_id, created_at, finished_at, \
         parked, (SELECT u.role FROM users u WHERE u.tenant_id = runs.tenant_id AND u.id = runs.user_id) AS role",
 };
+/// The runs of worker `$1` that are to stop.
+const CANCEL_REQUESTED: Sql =
+    Sql::Same("SELECT id FROM runs WHERE worker_id = $1 AND finished_at IS NULL AND is_cancel_requested");
 const CANCEL_OF_INACTIVE: Sql = Sql::Same(
     "UPDATE runs SET is_cancel_requested = true \
      WHERE worker_id = $1 AND finished_at IS NULL AND status <> 'waiting' AND NOT is_cancel_requested AND ( \
@@ -156,12 +159,14 @@ impl WorkerStore for SqlStore {
     }
 
     async fn beat(&self, worker: WorkerId, now: Timestamp) -> Result<Vec<RunId>> {
-        let requested = match &self.database {
+        match &self.database {
             #[cfg(feature = "sqlite")]
             Database::Sqlite(db) => db.beat(worker, now).await?,
             #[cfg(feature = "postgres")]
             Database::Postgres(db) => db.beat(worker).await?,
-        };
+        }
+        // After it: the lease is renewed even if a node of a cluster is away.
+        let requested = self.database.read(CANCEL_REQUESTED.bind(worker)).await?;
         each(&requested, |row| row.get("id"))
     }
 

@@ -136,6 +136,7 @@ async fn wrong_database_and_warnings_are_told() {
         let info = store.info().await.unwrap();
         assert!(info.pgvector.as_ref().is_some_and(|version| version.starts_with("0.")));
         assert_eq!(info.kind, Kind::Postgres);
+        assert_eq!((info.is_pooled, info.plan_mode), (false, Some("force_generic_plan")));
         println!("{info:?}");
         store.close().await;
         let late = store.stores().workers.ping().await.unwrap_err();
@@ -190,6 +191,55 @@ async fn stricter_isolation_of_the_server_refuses_nobody() {
         assert!(begun.iter().all(Result::is_ok), "{begun:?}");
         store.close().await;
         database.drop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn direct_address_of_another_database_is_refused() {
+    support::on_each_server(async |schema| {
+        let database = support::OwnDatabase::of(schema).await;
+        for (direct, part) in [
+            (database.url(), "another one"),
+            ("postgres://u:hunter2@127.0.0.1:1/d".to_owned(), "127.0.0.1:1/d"),
+            ("sqlite:a.db".to_owned(), "DATABASE_DIRECT_URL"),
+        ] {
+            let options = Options { direct_url: Some(direct), ..Options::default() };
+            let error = connect_with(&schema.url(), options).await.err().unwrap();
+            assert!(error.message().contains(part), "{error}");
+            assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+        }
+        let options = Options { direct_url: Some(schema.url()), ..Options::default() };
+        connect_with(&schema.url(), options).await.unwrap().close().await;
+        database.drop().await;
+    })
+    .await;
+}
+
+/// What Citus has in its catalog, for tables that it has spread.
+const SPREAD: &str = "SET allow_system_table_mods = on; \
+    INSERT INTO pg_extension SELECT 99999, 'citus', extowner, extnamespace, false, '14.0', NULL, NULL \
+        FROM pg_extension WHERE extname = 'plpgsql'; \
+    CREATE TABLE pg_catalog.pg_dist_partition (logicalrelid regclass, partmethod \"char\"); \
+    GRANT SELECT ON pg_catalog.pg_dist_partition TO PUBLIC";
+
+#[tokio::test]
+async fn statements_on_a_cluster_are_planned_by_their_values() {
+    support::on_each_server_migrated(async |database| {
+        let mode = async || {
+            let store = support::connected(database).await;
+            let mode = store.info().await.unwrap().plan_mode.unwrap();
+            store.close().await;
+            mode
+        };
+        let mut session = database.session().await;
+        sqlx::raw_sql(SPREAD).execute(&mut session).await.unwrap();
+        assert_eq!(mode().await, "force_generic_plan", "no table is spread yet");
+        sqlx::raw_sql("INSERT INTO pg_dist_partition VALUES ('users', 'h')")
+            .execute(&mut session)
+            .await
+            .unwrap();
+        assert_eq!(mode().await, "auto");
     })
     .await;
 }

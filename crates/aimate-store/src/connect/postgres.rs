@@ -6,7 +6,8 @@ use aimate_core::{Error, Result};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection as _, PgPool};
 
-use crate::database::postgres::{Postgres, SessionOptions};
+use super::look::{self, Seen};
+use crate::database::postgres::{Postgres, SessionOptions, begin_told};
 use crate::database::row_security;
 use crate::database::{Database, Names, Pool, Row, Sql, check_schema, failure};
 use crate::knowledge::{DiskBlobs, IndexCache};
@@ -25,55 +26,80 @@ const SETTINGS: Sql = Sql::Postgres(
 
 /// Opens the database at `url`.
 pub(super) async fn open(url: &str, options: &Options) -> Result<SqlStore> {
-    let connect: PgConnectOptions = url.parse().map_err(|error| {
-        Error::invalid("the database's address is not of the form `postgres://USER:PASSWORD@HOST/DATABASE`")
-            .with_source(without_url(&error))
-    })?;
-    let connect = connect.application_name("aimate").statement_cache_capacity(256);
-    open_with(connect, options, |database| database).await
+    open_with(parsed(url, "the database's address")?, options, None).await
 }
 
 /// Opens the database of an application's pool.
 pub(crate) async fn from_pool(pool: PgPool, options: &Options) -> Result<SqlStore> {
     // Its connections may be used up; ours beside it come from the same place.
     let connect = PgConnectOptions::clone(&pool.connect_options()).application_name("aimate");
-    let schema = options.schema.as_deref();
-    open_with(connect, options, |database| database.borrowing(pool, schema)).await
+    open_with(connect, options, Some(pool)).await
+}
+
+fn parsed(url: &str, what: &str) -> Result<PgConnectOptions> {
+    let is_ours = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+    let parsed: sqlx::Result<PgConnectOptions> = match is_ours {
+        true => url.parse(),
+        false => Err(sqlx::Error::Configuration("another scheme".into())),
+    };
+    let connect = parsed.map_err(|error| {
+        Error::invalid(format!("{what} is not of the form `postgres://USER:PASSWORD@HOST/DATABASE`"))
+            .with_source(without_url(&error))
+    })?;
+    // No pooler takes `extra_float_digits` without being told to.
+    Ok(connect.application_name("aimate").statement_cache_capacity(256).extra_float_digits(None))
+}
+
+fn address_of(connect: &PgConnectOptions) -> String {
+    let database = connect.get_database().unwrap_or_else(|| connect.get_username());
+    format!("{}:{}/{database}", connect.get_host(), connect.get_port())
 }
 
 async fn open_with(
     connect: PgConnectOptions,
     options: &Options,
-    finish: impl FnOnce(Postgres) -> Postgres,
+    borrowed: Option<PgPool>,
 ) -> Result<SqlStore> {
     let names = Names::new(options.table_prefix.as_deref())?;
     let prefix = names.prefix().to_owned();
     if let Some(schema) = &options.schema {
         check_schema(schema)?;
     }
-    let database = connect.get_database().unwrap_or_else(|| connect.get_username()).to_owned();
-    let address = format!("{}:{}/{database}", connect.get_host(), connect.get_port());
-    let session = SessionOptions { connect, schema: options.schema.clone() };
-    let pool = Pool::new(session, options.pool_size.unwrap_or(16), options.timeout);
-    let mut connection = pool.open().await.map_err(|error| not_reached(&address, error))?;
+    let address = address_of(&connect);
+    let schema = options.schema.as_deref();
+    let seen = look::look(&connect, options.timeout, (&names, schema), &address).await?;
+    let size = options.pool_size.unwrap_or(16);
+    let pool = Pool::new(session(connect, options, &seen, seen.is_pooled), size, options.timeout);
+    let direct = match &options.direct_url {
+        Some(url) => Some(direct_pool(url, options, &names, &seen).await?),
+        None => (!seen.is_pooled).then(|| pool.clone()),
+    };
+    let is_pooled = direct.is_none();
+    let opened = direct.as_ref().unwrap_or(&pool).open().await;
+    let mut connection = opened.map_err(|error| not_reached(&address, error))?;
     check_version(&connection, &address)?;
     check_encoding(&mut connection, &address).await?;
     if let Some(schema) = &options.schema {
         migrate::postgres::prepare_schema(&mut connection, schema, options.migrate).await?;
     }
-    let schema = options.schema.as_deref();
     let missing = if options.migrate {
-        migrate::postgres::run(&mut connection, &names, schema).await?;
+        migrate::postgres::run(&mut connection, &names, schema, is_pooled).await?;
         Vec::new()
     } else {
-        migrate::postgres::check(&mut connection, &names, schema).await?
+        migrate::postgres::check(&mut connection, &names, schema, is_pooled).await?
     };
     if options.row_level_security && missing.is_empty() {
         row_security::check(&mut connection, &names, schema).await?;
     }
     // Not for the pool: a migration that broke off may have left its lock.
     let _ = connection.close().await;
-    let mut database = finish(Postgres::new(pool, names, options.schema.clone(), 3 * options.timeout));
+    let mut database = Postgres::new(pool, direct, names, options.schema.clone(), 3 * options.timeout);
+    if borrowed.is_some() || seen.is_pooled && !(seen.is_right_by_default && schema.is_none()) {
+        database = database.beginning(begin_told(seen.plan_mode, schema));
+    }
+    if let Some(pool) = borrowed {
+        database = database.borrowing(pool);
+    }
     if options.row_level_security {
         database = database.row_secure();
     }
@@ -94,6 +120,29 @@ async fn open_with(
     Ok(SqlStore { database, address, blobs, index, ids, audit_turn: Default::default() })
 }
 
+/// How sessions are opened that `connect` leads to.
+fn session(connect: PgConnectOptions, options: &Options, seen: &Seen, is_pooled: bool) -> SessionOptions {
+    SessionOptions { connect, schema: options.schema.clone(), plan_mode: seen.plan_mode, is_pooled }
+}
+
+/// What opens sessions of the server itself at `url`, which is what the pooler's database is on.
+async fn direct_pool(url: &str, options: &Options, names: &Names, seen: &Seen) -> Result<Pool<PgConnection>> {
+    let connect = parsed(url, "the address beside the pooler (`DATABASE_DIRECT_URL`)")?;
+    let address = address_of(&connect);
+    let direct = look::look(&connect, options.timeout, (names, options.schema.as_deref()), &address).await?;
+    if direct.is_pooled {
+        return Err(Error::invalid(format!(
+            "a pooler is at {address}, which is to be the server itself (`DATABASE_DIRECT_URL`)"
+        )));
+    }
+    if !direct.is_same_database(seen) {
+        return Err(Error::invalid(format!(
+            "the database {address} (`DATABASE_DIRECT_URL`) is another one than that of `DATABASE_URL`"
+        )));
+    }
+    Ok(Pool::new(session(connect, options, &direct, false), 1, options.timeout))
+}
+
 /// A parser's error could repeat what it parsed; its kind is enough.
 fn without_url(error: &sqlx::Error) -> &'static str {
     match error {
@@ -102,7 +151,7 @@ fn without_url(error: &sqlx::Error) -> &'static str {
     }
 }
 
-fn not_reached(address: &str, error: sqlx::Error) -> Error {
+pub(super) fn not_reached(address: &str, error: sqlx::Error) -> Error {
     let code = match &error {
         sqlx::Error::Database(error) => error.code().map(|code| code.into_owned()),
         _ => None,
@@ -142,15 +191,24 @@ async fn check_encoding(connection: &mut PgConnection, address: &str) -> Result<
 }
 
 /// What `doctor` tells of it.
-pub(super) async fn info(store: &SqlStore) -> Result<Info> {
+pub(super) async fn info(store: &SqlStore, db: &Postgres) -> Result<Info> {
     let rows = store.database.look(SETTINGS.unbound()).await?;
     let row = rows.into_iter().next().ok_or_else(|| failure(sqlx::Error::RowNotFound))?;
     let (pgvector, mut warnings): (Option<String>, _) = (row.maybe("pgvector")?, warnings(&row)?);
     warnings.extend(pgvector.as_deref().and_then(warning_of_vector));
+    if db.direct.is_none() {
+        warnings.push(
+            "the database is behind a pooler: the answers of a process that dies end when its lease does (30 s), not \
+             within seconds; name the server itself in DATABASE_DIRECT_URL"
+                .to_owned(),
+        );
+    }
     Ok(Info {
         kind: Kind::Postgres,
         version: row.get("version")?,
         pgvector,
+        plan_mode: Some(db.pool.options().plan_mode.name()),
+        is_pooled: db.pool.options().is_pooled,
         address: store.address.clone(),
         warnings,
     })

@@ -132,5 +132,13 @@ pub(super) async fn info(store: &SqlStore, db: &Sqlite) -> Result<Info> {
     let version = rows.first().map(|row| row.get("version")).transpose()?.unwrap_or_default();
     let memory = "the database is in memory: everything is gone when the process ends";
     let warnings = db.path().is_none().then(|| memory.to_owned()).into_iter().collect();
-    Ok(Info { kind: Kind::Sqlite, version, pgvector: None, address: store.address.clone(), warnings })
+    Ok(Info {
+        kind: Kind::Sqlite,
+        version,
+        pgvector: None,
+        plan_mode: None,
+        is_pooled: false,
+        address: store.address.clone(),
+        warnings,
+    })
 }

@@ -86,6 +86,11 @@ impl<C: Poolable> Pool<C> {
         }))
     }
 
+    /// How its connections are opened.
+    pub(crate) fn options(&self) -> &C::Options {
+        &self.0.options
+    }
+
     /// Connections in use at this moment.
     pub(crate) fn in_use(&self) -> usize {
         self.0.size.saturating_sub(self.0.permits.available_permits())

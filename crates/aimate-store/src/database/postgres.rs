@@ -24,21 +24,24 @@ impl Poolable for PgConnection {
     type Options = SessionOptions;
     const DATABASE: Kind = Kind::Postgres;
 
-    /// One plan for each statement, whatever its values: the planner would take
-    /// a tenant that came after the last ANALYZE for one without rows, and any
-    /// index for as good as the right one. It is also what the tests look at. And
-    /// the isolation that the statements are written for, whatever the server's
-    /// default is. In one message, so that a proxy cannot come between.
+    /// Tells the session how it plans, which isolation the statements are written for,
+    /// whatever the server's default is, and where the tables are. In one message, so that a
+    /// proxy cannot come between. Nothing behind a pooler, which would lose it, and tell it to
+    /// others: there each transaction is told.
     #[expect(clippy::disallowed_methods, reason = "the schema's name was checked")]
     async fn open(options: &SessionOptions) -> sqlx::Result<Self> {
         let mut connection = options.connect.connect().await?;
-        match &options.schema {
-            None => connection.execute(raw_sql(SESSION)).await?,
-            Some(schema) => {
-                let session = format!("{SESSION}; {}", search_path(schema, false));
-                connection.execute(raw_sql(AssertSqlSafe(session))).await?
+        if !options.is_pooled {
+            let mut session = format!(
+                "SET plan_cache_mode = {}; SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED",
+                options.plan_mode.name()
+            );
+            if let Some(schema) = &options.schema {
+                session.push_str("; ");
+                session.push_str(&search_path(schema, false));
             }
-        };
+            connection.execute(raw_sql(AssertSqlSafe(session))).await?;
+        }
         Ok(connection)
     }
 
@@ -56,34 +59,62 @@ pub(crate) struct SessionOptions {
     pub(crate) connect: PgConnectOptions,
     /// The schema that goes first.
     pub(crate) schema: Option<String>,
+    pub(crate) plan_mode: PlanMode,
+    /// Whether a pooler gives each transaction another session of the server.
+    pub(crate) is_pooled: bool,
+}
+
+/// How the server plans statements that are prepared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PlanMode {
+    /// One plan for each statement, whatever its values: the planner would take a tenant that
+    /// came after the last ANALYZE for one without rows, and any index for as good as the
+    /// right one. It is also what the tests look at.
+    Generic,
+    /// As the server thinks best: Citus finds the node of a tenant by its value, which a plan
+    /// for all values does not have.
+    Auto,
+}
+
+impl PlanMode {
+    /// What PostgreSQL calls it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Generic => "force_generic_plan",
+            Self::Auto => "auto",
+        }
+    }
 }
 
 /// Puts `schema` before the search path, for the session or a transaction.
-fn search_path(schema: &str, is_local: bool) -> String {
+pub(crate) fn search_path(schema: &str, is_local: bool) -> String {
     format!(
         "SELECT set_config('search_path', concat_ws(', ', '{schema}', nullif(current_setting('search_path'), '')), \
          {is_local})"
     )
 }
 
-/// Begins a transaction on an application's connection, with settings of its own.
-fn begin_borrowed(schema: Option<&str>) -> String {
-    let begin = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL plan_cache_mode = force_generic_plan";
+/// Begins a transaction, with settings of its own, on a connection that is an application's
+/// or a pooler's.
+pub(crate) fn begin_told(plan_mode: PlanMode, schema: Option<&str>) -> String {
+    let mode = plan_mode.name();
+    let begin = format!("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL plan_cache_mode = {mode}");
     match schema {
-        None => begin.to_owned(),
+        None => begin,
         Some(schema) => format!("{begin}; {}", search_path(schema, true)),
     }
 }
 
-const SESSION: &str = "SET plan_cache_mode = force_generic_plan; \
-     SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED";
-
 /// A PostgreSQL server.
 pub(crate) struct Postgres {
     pub(crate) pool: Pool<PgConnection>,
-    /// An application's pool, whose connections are used instead, and what begins a
-    /// transaction there.
-    borrowed: Option<(PgPool, Arc<str>)>,
+    /// Where migrations and the locks of workers are: the server itself, even if the pool is
+    /// behind a pooler. None if only that is known.
+    pub(crate) direct: Option<Pool<PgConnection>>,
+    /// An application's pool, whose connections are used instead.
+    borrowed: Option<PgPool>,
+    /// What begins a transaction on connections that keep no settings: each unit is one then.
+    begin: Option<Arc<str>>,
     /// Whether each unit says whose rows it may see, as the policies of
     /// `row_security` want it.
     pub(crate) is_row_secure: bool,
@@ -101,13 +132,16 @@ pub(crate) struct Postgres {
 impl Postgres {
     pub(crate) fn new(
         pool: Pool<PgConnection>,
+        direct: Option<Pool<PgConnection>>,
         names: Names,
         schema: Option<String>,
         deadline: Duration,
     ) -> Self {
         Self {
             pool,
+            direct,
             borrowed: None,
+            begin: None,
             is_row_secure: false,
             schema,
             names,
@@ -120,8 +154,18 @@ impl Postgres {
     }
 
     /// Lets work run on an application's connections.
-    pub(crate) fn borrowing(self, pool: PgPool, schema: Option<&str>) -> Self {
-        Self { borrowed: Some((pool, begin_borrowed(schema).into())), ..self }
+    pub(crate) fn borrowing(self, pool: PgPool) -> Self {
+        Self { borrowed: Some(pool), ..self }
+    }
+
+    /// Makes each unit a transaction that begins so.
+    pub(crate) fn beginning(self, begin: String) -> Self {
+        Self { begin: Some(begin.into()), ..self }
+    }
+
+    /// A session for migrations.
+    pub(crate) async fn open(&self) -> sqlx::Result<PgConnection> {
+        self.direct.as_ref().unwrap_or(&self.pool).open().await
     }
 
     /// Lets each unit say whose rows it may see.
@@ -157,7 +201,7 @@ impl Postgres {
     }
 
     async fn run_each(&self, statements: Arc<[Statement]>) -> Result<Vec<Outcome>, DbError> {
-        if self.borrowed.is_some() || self.is_row_secure {
+        if self.begin.is_some() || self.is_row_secure {
             return self.run_together(statements).await;
         }
         self.work(|connection| Box::pin(run_all(connection, statements))).await
@@ -176,10 +220,10 @@ impl Postgres {
         &self,
         work: impl for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, DbError>> + Send + 'static,
     ) -> Result<T, DbError> {
-        let borrowed = self.borrowed.as_ref().map(|(_, begin)| Arc::clone(begin));
+        let begin = self.begin.clone();
         self.work(|connection| {
             Box::pin(async {
-                match borrowed {
+                match begin {
                     None => query("BEGIN").execute(&mut *connection).await?,
                     Some(begin) => {
                         let begun = connection.execute(raw_sql(built(begin))).await;
@@ -212,7 +256,7 @@ impl Postgres {
     ) -> Result<T, DbError> {
         let permit = self.pool.permit().await?;
         let deadline = self.deadline;
-        if let Some((pool, _)) = &self.borrowed {
+        if let Some(pool) = &self.borrowed {
             let pool = pool.clone();
             let work = async move {
                 // Held until the connection is given back.
@@ -254,6 +298,9 @@ impl Postgres {
         self.tasks.close().await;
         self.workers.clear().await;
         self.pool.close().await;
+        if let Some(direct) = &self.direct {
+            direct.close().await;
+        }
     }
 }
 
@@ -273,7 +320,7 @@ async fn run_all(
 const NAME_TENANT: &str = "SELECT set_config($1, $2, true)";
 
 /// Runs the statements of a transaction one after the other, each for its tenant.
-pub(crate) async fn run_secured(
+async fn run_secured(
     connection: &mut PgConnection,
     statements: Arc<[Statement]>,
 ) -> Result<Vec<Outcome>, DbError> {

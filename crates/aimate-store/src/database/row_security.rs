@@ -19,10 +19,10 @@ pub(super) const SETTING: &str = "aimate.tenant";
 /// What stands for all tenants.
 pub(super) const ALL: &str = "*";
 
-/// Lets a session see the rows of all tenants, for as long as it lasts: migrations change
-/// those of all.
-pub(crate) async fn see_all(connection: &mut PgConnection) -> Result<()> {
-    let name = sqlx::query("SELECT set_config($1, $2, false)").bind(SETTING).bind(ALL);
+/// Lets a session see the rows of all tenants, for as long as it or (`is_local`) its transaction
+/// lasts: migrations change those of all.
+pub(crate) async fn see_all(connection: &mut PgConnection, is_local: bool) -> Result<()> {
+    let name = sqlx::query("SELECT set_config($1, $2, $3)").bind(SETTING).bind(ALL).bind(is_local);
     name.execute(connection).await.map(drop).map_err(failure)
 }
 

@@ -3,10 +3,10 @@
 use aimate_core::{Error, ErrorKind, Result};
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnection;
-use sqlx::{AssertSqlSafe, Connection as _, Row as _};
+use sqlx::{AssertSqlSafe, Connection as _, Postgres as Postgresql, Row as _, Transaction};
 
 use super::{failed, in_the_way, migrator, missing, to_be_made};
-use crate::database::postgres::Postgres;
+use crate::database::postgres::{Postgres, search_path};
 use crate::database::row_security;
 use crate::database::{Names, failure};
 use crate::migrations::{POSTGRES, TABLE};
@@ -17,11 +17,11 @@ fn migrations(names: &Names) -> Migrator {
 
 /// Applies what is missing; returns its names.
 pub(super) async fn migrate(db: &Postgres) -> Result<Vec<String>> {
-    let mut connection = db.pool.open().await.map_err(failure)?;
+    let mut connection = db.open().await.map_err(failure)?;
     if let Some(schema) = &db.schema {
         prepare_schema(&mut connection, schema, true).await?;
     }
-    let missing = run(&mut connection, &db.names, db.schema.as_deref()).await?;
+    let missing = run(&mut connection, &db.names, db.schema.as_deref(), db.direct.is_none()).await?;
     match open_gate(db, &mut connection, &[]).await {
         // Whoever makes the tables puts the policies on them next: see `secure_rows`.
         Err(error) if error.kind() == ErrorKind::Invalid => {
@@ -53,10 +53,10 @@ async fn open_gate(db: &Postgres, connection: &mut PgConnection, missing: &[Stri
 
 /// Puts the policies of row-level security on all tables.
 pub(super) async fn secure_rows(db: &Postgres, role: &str) -> Result<usize> {
-    let mut connection = db.pool.open().await.map_err(failure)?;
+    let mut connection = db.open().await.map_err(failure)?;
     let secured = row_security::secure(&mut connection, &db.names, db.schema.as_deref(), role).await;
     if secured.is_ok() && db.is_row_secure {
-        let missing = check(&mut connection, &db.names, db.schema.as_deref()).await?;
+        let missing = check(&mut connection, &db.names, db.schema.as_deref(), db.direct.is_none()).await?;
         if let Err(error) = open_gate(db, &mut connection, &missing).await {
             // No policy holds for a superuser: another role's store is to use the tables.
             tracing::debug!(%error, "this user is not one to use the tables");
@@ -68,35 +68,79 @@ pub(super) async fn secure_rows(db: &Postgres, role: &str) -> Result<usize> {
 
 /// The names of what is missing.
 pub(super) async fn pending(db: &Postgres) -> Result<Vec<String>> {
-    let mut connection = db.pool.open().await.map_err(failure)?;
-    let missing = check(&mut connection, &db.names, db.schema.as_deref()).await?;
+    let mut connection = db.open().await.map_err(failure)?;
+    let missing = check(&mut connection, &db.names, db.schema.as_deref(), db.direct.is_none()).await?;
     open_gate(db, &mut connection, &missing).await?;
     Ok(missing)
 }
 
-/// Applies what is missing, each in its own transaction.
+/// The lock of migrations that run in one transaction.
+const LOCK: i64 = 0x61694d_61746500;
+
+/// Applies what is missing: each migration in its own transaction, or behind a pooler
+/// (`is_pooled`), where no session can be locked, all in one.
 pub(crate) async fn run(
     connection: &mut PgConnection,
     names: &Names,
     schema: Option<&str>,
+    is_pooled: bool,
 ) -> Result<Vec<String>> {
-    let mut missing = check(connection, names, schema).await?;
-    if !missing.is_empty() {
-        row_security::see_all(connection).await?;
-        check_vector(connection).await?;
-        if let Some(name) = made_before(connection, to_be_made(POSTGRES, names, &missing), schema).await? {
-            // Another process may have been at it since.
-            missing = check(connection, names, schema).await?;
-            if to_be_made(POSTGRES, names, &missing).contains(&name) {
-                return Err(in_the_way(&name));
-            }
-        }
-        migrations(names).run_direct(None, &mut *connection, false).await.map_err(failed)?;
+    let mut missing = check(connection, names, schema, is_pooled).await?;
+    if !missing.is_empty() && is_pooled {
+        let mut transaction = on_one_session(connection, schema).await?;
+        let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK);
+        lock.execute(&mut *transaction).await.map_err(failure)?;
+        // Another process may have been at it.
+        missing = missing_in(&mut transaction, names, schema).await?;
+        apply(&mut transaction, names, schema, &mut missing, true).await?;
+        transaction.commit().await.map_err(failure)?;
+    } else {
+        apply(connection, names, schema, &mut missing, false).await?;
     }
     if missing.first().is_some_and(|name| name.starts_with("0001")) {
-        seed_statistics(connection, names).await;
+        seed_statistics(connection, names, schema).await;
     }
     Ok(missing)
+}
+
+async fn apply(
+    connection: &mut PgConnection,
+    names: &Names,
+    schema: Option<&str>,
+    missing: &mut Vec<String>,
+    is_locked: bool,
+) -> Result<()> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    row_security::see_all(connection, is_locked).await?;
+    check_vector(connection).await?;
+    if let Some(name) = made_before(connection, to_be_made(POSTGRES, names, missing), schema).await? {
+        // Another process may have been at it since.
+        *missing = missing_in(connection, names, schema).await?;
+        if to_be_made(POSTGRES, names, missing).contains(&name) {
+            return Err(in_the_way(&name));
+        }
+    }
+    let mut migrations = migrations(names);
+    migrations.set_locking(!is_locked);
+    migrations.run_direct(None, connection, false).await.map_err(failed)
+}
+
+/// A transaction, which keeps to one session of the server behind a pooler too, and finds the
+/// schema's tables first.
+#[expect(clippy::disallowed_methods, reason = "the schema's name was checked")]
+async fn on_one_session<'c>(
+    connection: &'c mut PgConnection,
+    schema: Option<&str>,
+) -> Result<Transaction<'c, Postgresql>> {
+    let begun = connection.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await;
+    let mut transaction = begun.map_err(failure)?;
+    if let Some(schema) = schema {
+        let path = sqlx::raw_sql(AssertSqlSafe(search_path(schema, true)));
+        path.execute(&mut *transaction).await.map_err(failure)?;
+    }
+    Ok(transaction)
 }
 
 /// The first of `names` that the schema has already.
@@ -170,8 +214,7 @@ async fn check_vector(connection: &mut PgConnection) -> Result<()> {
     let Some(row) = row else {
         // Not in a schema of our own, where other schemas would not find it. Where it
         // cannot be made, the migration says so.
-        let made =
-            sqlx::raw_sql("CREATE EXTENSION IF NOT EXISTS vector SCHEMA public").execute(connection).await;
+        let made = make_vector(connection).await;
         if let Err(error) = made {
             tracing::debug!(%error, "the extension was not made in the schema `public`");
         }
@@ -192,12 +235,24 @@ async fn check_vector(connection: &mut PgConnection) -> Result<()> {
     }
 }
 
+/// In a transaction of its own, or a part of one: a failure ends nothing else.
+async fn make_vector(connection: &mut PgConnection) -> sqlx::Result<()> {
+    let mut part = connection.begin().await?;
+    sqlx::raw_sql("CREATE EXTENSION IF NOT EXISTS vector SCHEMA public").execute(&mut *part).await?;
+    part.commit().await
+}
+
 /// Tells the planner of an empty database what to expect. Without it all works,
 /// slower.
 #[expect(clippy::disallowed_methods, reason = "the store's own text, with other names")]
-async fn seed_statistics(connection: &mut PgConnection, names: &Names) {
-    let statistics = AssertSqlSafe(names.rewrite(include_str!("../statistics.sql")));
-    let seeded = sqlx::raw_sql(statistics).execute(&mut *connection).await;
+async fn seed_statistics(connection: &mut PgConnection, names: &Names, schema: Option<&str>) {
+    let mut statistics = names.rewrite(include_str!("../statistics.sql"));
+    if let Some(schema) = schema {
+        let begin = format!("BEGIN; {};", search_path(schema, true));
+        statistics = statistics.replacen("BEGIN;", &begin, 1);
+    }
+    // In one message, so that a pooler sends all of it to one session.
+    let seeded = sqlx::raw_sql(AssertSqlSafe(statistics)).execute(&mut *connection).await;
     if let Err(error) = seeded {
         tracing::debug!(%error, "the planner's statistics were not seeded");
         // Of no use outside the transaction that failed.
@@ -207,6 +262,21 @@ async fn seed_statistics(connection: &mut PgConnection, names: &Names) {
 
 /// The names of what is missing, if the schema is one that this version knows.
 pub(crate) async fn check(
+    connection: &mut PgConnection,
+    names: &Names,
+    schema: Option<&str>,
+    is_pooled: bool,
+) -> Result<Vec<String>> {
+    if !is_pooled {
+        return missing_in(connection, names, schema).await;
+    }
+    let mut transaction = on_one_session(connection, schema).await?;
+    let missing = missing_in(&mut transaction, names, schema).await?;
+    transaction.commit().await.map_err(failure)?;
+    Ok(missing)
+}
+
+async fn missing_in(
     connection: &mut PgConnection,
     names: &Names,
     schema: Option<&str>,

@@ -7,23 +7,20 @@ use std::path::PathBuf;
 use aimate_core::{Result, Timestamp, WorkerId};
 use uuid::Uuid;
 
+use crate::database::Sql;
 use crate::database::sqlite::Sqlite;
-use crate::database::{Row, Sql};
 
 const BEAT: Sql = Sql::Sqlite(
     "INSERT INTO workers (id, beat_at) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET beat_at = excluded.beat_at",
 );
-const CANCEL_REQUESTED: Sql =
-    Sql::Sqlite("SELECT id FROM runs WHERE worker_id = $1 AND finished_at IS NULL AND is_cancel_requested");
 const OTHERS: Sql = Sql::Sqlite("SELECT id FROM workers WHERE id <> $1");
 
 impl Sqlite {
-    /// Renews the worker's lease; returns its runs that are to stop.
-    pub(super) async fn beat(&self, worker: WorkerId, now: Timestamp) -> Result<Vec<Row>> {
+    /// Renews the worker's lease.
+    pub(super) async fn beat(&self, worker: WorkerId, now: Timestamp) -> Result<()> {
         self.gate.check()?;
         self.store(vec![BEAT.bind(worker).bind(now)]).await?;
-        let outcomes = self.read_all(vec![CANCEL_REQUESTED.bind(worker)]).await?;
-        Ok(outcomes.into_iter().flat_map(|outcome| outcome.rows).collect())
+        Ok(())
     }
 
     /// The other workers whose process has ended.

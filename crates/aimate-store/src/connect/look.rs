@@ -1,0 +1,160 @@
+//! The first look at a PostgreSQL server: whether a pooler stands before it, and whether its
+//! tables are spread over a cluster.
+//!
+//! A pooler that gives each transaction another session of the server (PgBouncer's
+//! `pool_mode = transaction`) loses what a session is told, and tells it to others.
+
+use std::time::Duration;
+
+use aimate_core::{Error, Result};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Row as _};
+
+use super::postgres::not_reached;
+use crate::database::postgres::PlanMode;
+use crate::database::{Names, failure};
+
+/// Such a pooler gives prepared statements names of its own, so that each session of the server
+/// can have them: the one that asks here is not under the name that it was sent with. What a
+/// session has if nobody tells it anything is in `reset_val`.
+const LOOK: &str = "SELECT pg_backend_pid() AS pid, \
+    EXISTS (SELECT 1 FROM pg_catalog.pg_prepared_statements p WHERE starts_with(p.name, 'sqlx_s_') \
+        AND p.statement LIKE '%aimate_looks%') AS aimate_looks, \
+    EXISTS (SELECT 1 FROM pg_catalog.pg_extension e WHERE e.extname = 'citus') AS has_citus, \
+    current_database()::text AS database, \
+    (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint AS started_at, \
+    (SELECT s.reset_val FROM pg_catalog.pg_settings s WHERE s.name = 'plan_cache_mode') AS plan_cache_mode, \
+    (SELECT s.reset_val FROM pg_catalog.pg_settings s WHERE s.name = 'default_transaction_isolation') AS isolation";
+
+/// Whether Citus spreads our tables.
+const DISTRIBUTED: &str = "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_dist_partition p \
+    JOIN pg_catalog.pg_class c ON c.oid = p.logicalrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+    WHERE n.nspname = COALESCE($2, current_schema()) AND c.relname = $1 AND p.partmethod = 'h')";
+
+/// What was seen.
+pub(super) struct Seen {
+    /// Whether each transaction may have another session of the server.
+    pub(super) is_pooled: bool,
+    /// How statements are to be planned.
+    pub(super) plan_mode: PlanMode,
+    /// Whether sessions are as they have to be without being told.
+    pub(super) is_right_by_default: bool,
+    server: (String, i64),
+}
+
+impl Seen {
+    /// Whether both are the same database of the same server.
+    pub(super) fn is_same_database(&self, other: &Self) -> bool {
+        self.server == other.server
+    }
+}
+
+/// One look through one connection.
+struct Look {
+    pid: i32,
+    is_renamed: bool,
+    has_citus: bool,
+    server: (String, i64),
+    plan_cache_mode: String,
+    isolation: String,
+}
+
+/// Looks at the database that `connect` leads to.
+///
+/// # Errors
+/// `Unavailable` or `Invalid` if it cannot be reached, and `Invalid` for a pooler that can do
+/// less than a store needs.
+pub(super) async fn look(
+    connect: &PgConnectOptions,
+    timeout: Duration,
+    (names, schema): (&Names, Option<&str>),
+    address: &str,
+) -> Result<Seen> {
+    let late = |_| not_reached(address, sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()));
+    let looking = async {
+        let mut connection = connect.connect().await.map_err(|error| not_reached(address, error))?;
+        let found = through(&mut connection, address).await?;
+        if found.is_renamed {
+            check_transactions(&mut connection, address).await?;
+        } else {
+            check_statements(&mut connection, connect, &found, address).await?;
+        }
+        let is_distributed = found.has_citus && {
+            let query = sqlx::query_scalar(DISTRIBUTED).bind(names.of("users")).bind(schema);
+            query.fetch_one(&mut connection).await.map_err(failure)?
+        };
+        // Nothing is told to it, so it may go without a word.
+        let _ = connection.close().await;
+        let plan_mode = if is_distributed { PlanMode::Auto } else { PlanMode::Generic };
+        Ok(Seen {
+            is_pooled: found.is_renamed,
+            plan_mode,
+            is_right_by_default: found.plan_cache_mode == plan_mode.name()
+                && found.isolation == "read committed",
+            server: found.server,
+        })
+    };
+    tokio::time::timeout(timeout, looking).await.unwrap_or_else(|elapsed| Err(late(elapsed)))
+}
+
+async fn through(connection: &mut PgConnection, address: &str) -> Result<Look> {
+    let row = sqlx::query(LOOK).fetch_one(connection).await.map_err(|error| {
+        match error.as_database_error().and_then(|error| error.code()).as_deref() {
+            // Not there any more, or there from somebody else.
+            Some("26000" | "42P05") => loses_statements(address, error),
+            _ => failure(error),
+        }
+    })?;
+    let look = || {
+        Ok(Look {
+            pid: row.try_get("pid")?,
+            is_renamed: !row.try_get::<bool, _>("aimate_looks")?,
+            has_citus: row.try_get("has_citus")?,
+            server: (row.try_get("database")?, row.try_get("started_at")?),
+            plan_cache_mode: row.try_get("plan_cache_mode")?,
+            isolation: row.try_get("isolation")?,
+        })
+    };
+    look().map_err(failure)
+}
+
+/// Fails behind a pooler that gives each statement another session: nothing could be stored
+/// together.
+async fn check_transactions(connection: &mut PgConnection, address: &str) -> Result<()> {
+    for statement in ["BEGIN", "ROLLBACK"] {
+        connection.execute(sqlx::raw_sql(statement)).await.map_err(|error| {
+            Error::invalid(format!(
+                "the pooler at {address} takes no transactions: set `pool_mode = transaction` or `session` in its \
+                 settings"
+            ))
+            .with_source(error)
+        })?;
+    }
+    Ok(())
+}
+
+/// Fails behind a pooler that gives sessions of the server away and does not know which
+/// statements they have prepared: two connections have one session, or one has two.
+async fn check_statements(
+    connection: &mut PgConnection,
+    connect: &PgConnectOptions,
+    first: &Look,
+    address: &str,
+) -> Result<()> {
+    let mut other = connect.connect().await.map_err(|error| not_reached(address, error))?;
+    let beside = through(&mut other, address).await?;
+    let again = through(connection, address).await?;
+    let _ = other.close().await;
+    if beside.pid == first.pid || again.pid != first.pid {
+        return Err(loses_statements(address, sqlx::Error::Protocol("sessions are given away".into())));
+    }
+    Ok(())
+}
+
+fn loses_statements(address: &str, error: sqlx::Error) -> Error {
+    Error::invalid(format!(
+        "a pooler at {address} loses prepared statements: PgBouncer needs version 1.21 or newer with \
+         `max_prepared_statements` greater than 0, or `pool_mode = session`"
+    ))
+    .with_source(error)
+}
