@@ -46,7 +46,7 @@ impl DocIdSet {
     /// Makes it the set of those of `count` that were not in it.
     pub fn invert(&mut self, count: u32) {
         self.0.iter_mut().for_each(|word| *word = !*word);
-        if let Some(last) = self.0.last_mut().filter(|_| count % 64 > 0) {
+        if let Some(last) = self.0.last_mut().filter(|_| !count.is_multiple_of(64)) {
             *last &= (1 << (count % 64)) - 1;
         }
     }

@@ -17,7 +17,7 @@ fn attributes(id: Uuid) -> Attributes {
     let number = field("n");
     attributes.add(&number);
     attributes.add_value(&number, Scalar::Number(n as f64 - 20.5));
-    if n % 7 != 0 {
+    if !n.is_multiple_of(7) {
         attributes.add(&field("most"));
         attributes.add_value(&field("most"), Scalar::Bool(true));
     }

@@ -22,7 +22,7 @@ use dialect::{Dialect, Values};
 use postgres::PostgresDialect;
 use sqlite::SqliteDialect;
 
-pub(super) use condition::{Condition, SegmentAttributes};
+pub(super) use condition::{BlocksByTerm, Condition, SegmentAttributes};
 
 /// One row if a document of the collections has changed since its segment was written.
 const ANY_CHANGED: Sql = Sql::Each {

@@ -40,12 +40,15 @@ pub(in crate::knowledge) enum IdCondition {
     Other(Filter),
 }
 
+/// Blocks of a segment by their first terms.
+pub(in crate::knowledge) type BlocksByTerm = HashMap<Arc<[u8]>, Arc<[u8]>>;
+
 /// What a condition looks at in one segment.
 pub(in crate::knowledge) struct SegmentAttributes {
     pub(in crate::knowledge) header: Arc<SegmentHeader>,
     pub(in crate::knowledge) first_terms: Arc<[Arc<[u8]>]>,
-    /// Those that the condition [needs](Condition::blocks), by their first terms.
-    pub(in crate::knowledge) blocks: HashMap<Arc<[u8]>, Arc<[u8]>>,
+    /// Those that the condition [needs](Condition::blocks).
+    pub(in crate::knowledge) blocks: BlocksByTerm,
 }
 
 impl Condition {

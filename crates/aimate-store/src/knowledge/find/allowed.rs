@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::SqlStore;
 use crate::knowledge::blocking::compute;
-use crate::knowledge::filter::{self, ChangedDocuments, Condition, SegmentAttributes};
+use crate::knowledge::filter::{self, BlocksByTerm, ChangedDocuments, Condition, SegmentAttributes};
 use crate::knowledge::index::{FirstTerms, TermBlockId, first_terms, headers, term_blocks};
 
 /// Blocks of attributes that a filter holds, of about 16 KiB. One that looks through more,
@@ -120,7 +120,7 @@ impl FilteredSegments {
         }
         let wanted: Vec<TermBlockId> = wanted.into_iter().collect();
         let Some(blocks) = term_blocks(store, scope, &wanted).await? else { return Ok(None) };
-        let mut of_segments: HashMap<Uuid, HashMap<Arc<[u8]>, Arc<[u8]>>> = HashMap::new();
+        let mut of_segments: HashMap<Uuid, BlocksByTerm> = HashMap::new();
         for ((segment, term), block) in blocks {
             of_segments.entry(segment).or_default().insert(term, block);
         }
