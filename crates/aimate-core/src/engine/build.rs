@@ -1,8 +1,7 @@
 //! Putting an engine together.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, atomic::AtomicBool};
 use std::time::Duration;
 
 use aimate_text::extract::{Extractor, Limits};
