@@ -136,7 +136,7 @@ async fn database_in_utf_16_answers_the_same() {
     store.close().await;
     let folder = support::Folder::new();
     let mut connection = SqliteConnection::connect(&format!("{}?mode=rwc", folder.url())).await.unwrap();
-    let empty = "PRAGMA encoding = 'UTF-16le'; CREATE TABLE nothing (id); DROP TABLE nothing";
+    let empty = "PRAGMA encoding = 'UTF-16le'; CREATE TABLE first (id); DROP TABLE first";
     connection.execute(empty).await.unwrap();
     let encoding: String = sqlx::query_scalar("PRAGMA encoding").fetch_one(&mut connection).await.unwrap();
     assert_eq!(encoding, "UTF-16le");

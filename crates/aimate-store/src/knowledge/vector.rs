@@ -48,9 +48,9 @@ const LOAD: Sql = Sql::Each {
 };
 /// In spaces of `$5` dimensions; the cosines are computed here. All ids one after the
 /// other and all vectors, as one row: hundreds of rows through the driver take as long
-/// again as finding them.
+/// again as finding them. They go through text, whose bytes stay as they are in UTF-8.
 const SQLITE_COMPARED: Sql = Sql::Sqlite(
-    "SELECT CAST(group_concat(v.chunk_id, '') AS BLOB) AS chunks, \
+    "SELECT CAST('a' AS BLOB) = X'61' AS is_utf_8, CAST(group_concat(v.chunk_id, '') AS BLOB) AS chunks, \
      CAST(group_concat(v.vector, '') AS BLOB) AS vectors FROM json_each($3) w CROSS JOIN spaces s CROSS JOIN collections c \
      CROSS JOIN vectors v WHERE s.tenant_id = $1 AND s.id = unhex(w.value) \
      AND c.tenant_id = $1 AND c.id = s.collection_id \
@@ -269,9 +269,12 @@ pub(super) async fn cosines(
     }
 }
 
-/// The cosines of the vectors that came as one row. `None` if they did not come whole,
-/// as from a database of an application's that keeps its text in UTF-16.
+/// The cosines of the vectors that came as one row. `None` if they are not whole: an
+/// application's database may keep its text in UTF-16.
 fn compare(row: &Row, question: &[f32]) -> Result<Option<Vec<ScoredChunk>>> {
+    if !row.get::<bool>("is_utf_8")? {
+        return Ok(None);
+    }
     let Some(chunks) = row.maybe::<Vec<u8>>("chunks")? else { return Ok(Some(Vec::new())) };
     let vectors: Vec<u8> = row.get("vectors")?;
     let (chunks, rest) = chunks.as_chunks::<16>();

@@ -17,9 +17,10 @@ use uuid::Uuid;
 
 use crate::metrics;
 
-/// Parts of the cache that are locked apart. Few, because a block has to fit into
-/// one of them: with four, the largest block is a quarter of the cache.
-const SHARDS: usize = 4;
+/// Parts of the cache that are locked apart. One, because each has its share of the
+/// bytes and blocks are large: of several, one would be full and read anew at each
+/// search while others have room.
+const SHARDS: usize = 1;
 /// Bytes of an entry besides its value, about.
 const OVERHEAD: usize = 128;
 /// How many locks there are for readers, and for writers. Ids share them, which
