@@ -23,7 +23,7 @@ use crate::terminal::say;
 use crate::tool_file;
 
 /// The names that the environment may hold; see the README.
-const KNOWN: [&str; 55] = [
+const KNOWN: [&str; 56] = [
     "AIMATE_READ_DEPTH",
     "AIMATE_READ_FILE",
     "AIMATE_READ_MEMORY",
@@ -76,6 +76,7 @@ const KNOWN: [&str; 55] = [
     "AIMATE_TOOL_SERVERS",
     "AIMATE_BIN",
     "AIMATE_BENCH_POSTGRES",
+    "AIMATE_TEST_POOLER",
     "AIMATE_TEST_POSTGRES",
     "AIMATE_TEST_MODEL",
     "AIMATE_TEST_OIDC",

@@ -19,6 +19,7 @@ use uuid::Uuid;
 use crate::SqlStore;
 use crate::database::{Row, Sql, Statement, each};
 use crate::page::or_not_found;
+use crate::worker::Claimable;
 use crate::workspace::hand_over;
 
 /// How long a deletion waits for running answers to end.
@@ -82,12 +83,24 @@ const FINISH: Sql = Sql::Same(
 );
 /// Most of the time there is none, which costs no write.
 const ANY: Sql = Sql::Same("SELECT 1 AS found FROM deletions WHERE finished_at IS NULL LIMIT 1");
-/// PostgreSQL judges a row that changed before it was locked again for a scalar
-/// subquery, but not for `NOT EXISTS`.
-const TAKE_OVER: Sql = Sql::Same(
-    "UPDATE deletions SET worker_id = $1 WHERE finished_at IS NULL AND (worker_id = $1 \
-     OR (SELECT w.id FROM workers w WHERE w.id = deletions.worker_id) IS NULL) RETURNING tenant_id, user_id",
-);
+/// Those that no worker in `$1` has.
+const ABANDONED: Sql = Sql::Each {
+    sqlite: "SELECT tenant_id, user_id AS id, worker_id FROM deletions WHERE finished_at IS NULL \
+        AND worker_id NOT IN (SELECT unhex(value) FROM json_each($1)) LIMIT $2",
+    postgres: "SELECT tenant_id, user_id AS id, worker_id FROM deletions WHERE finished_at IS NULL \
+        AND worker_id <> ALL($1) LIMIT $2",
+};
+/// Gives those of users `$3` that one of the workers `$4` still has to worker `$1`, with those that
+/// it has.
+const TAKE_OVER: Sql = Sql::Each {
+    sqlite: "UPDATE deletions SET worker_id = $1 WHERE tenant_id = $2 AND finished_at IS NULL \
+        AND user_id IN (SELECT unhex(value) FROM json_each($3)) \
+        AND (worker_id = $1 OR worker_id IN (SELECT unhex(value) FROM json_each($4))) RETURNING tenant_id, user_id",
+    postgres: "UPDATE deletions SET worker_id = $1 WHERE tenant_id = $2 AND finished_at IS NULL \
+        AND user_id = ANY($3) AND (worker_id = $1 OR worker_id = ANY($4)) RETURNING tenant_id, user_id",
+};
+/// Deletions that are taken over at once.
+const DELETIONS: u32 = 1_000;
 const CLEAR: Sql =
     Sql::Same("DELETE FROM deletions WHERE tenant_id = $1 AND user_id = $2 AND finished_at < $3");
 /// Receipts that are about to go.
@@ -230,7 +243,11 @@ impl DeletionStore for SqlStore {
         if self.database.read_first(ANY.unbound()).await?.is_none() {
             return Ok(Vec::new());
         }
-        let rows = SqlStore::take_over(self, worker, now, lease, TAKE_OVER.bind(worker)).await?;
+        // Those of this worker too.
+        let claimable =
+            self.claimable(worker, now, lease, |there| ABANDONED.bind(there).bind(DELETIONS)).await?;
+        let claim = |of: Claimable| TAKE_OVER.bind(worker).bind(of.tenant).bind(of.ids).bind(of.gone);
+        let rows = self.claim(claimable, DELETIONS, claim).await?;
         each(&rows, |row| {
             let (tenant, user): (TenantId, UserId) = (row.get("tenant_id")?, row.get("user_id")?);
             Ok(DeletionTarget { tenant, user: Some(user).filter(|user| *user != UserId::SHARED) })

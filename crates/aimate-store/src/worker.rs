@@ -7,6 +7,7 @@
 //! attempt, and the attempt is in the condition of every later update, so that a
 //! worker that was given up too early changes nothing any more (fencing).
 
+mod claim;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "sqlite")]
@@ -23,9 +24,11 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use crate::database::{Database, Row, Sql, Statement, each};
+use crate::database::{Database, Row, Sql, each};
 use crate::run::run;
 use crate::{Kind, SqlStore};
+
+pub(crate) use claim::{Claimable, by_tenant};
 
 /// What shows others that the workers of this process live: each lock ends with
 /// the process.
@@ -43,70 +46,58 @@ impl<T> LivenessLocks<T> {
     }
 }
 
-/// Removes the workers that have not beaten for `$3`, and those in `$4`, whose locks
-/// are free. PostgreSQL's own clock says how long: the processes are of several
-/// machines, whose clocks may differ by more than a lease. Those of a file are of one,
-/// whose time is `$2`.
-const EXPIRE: Sql = Sql::Each {
-    sqlite: "DELETE FROM workers WHERE id <> $1 \
-        AND (beat_at < $2 - $3 OR id IN (SELECT unhex(value) FROM json_each($4))) RETURNING id",
-    postgres: "DELETE FROM workers WHERE id <> $1 AND $2::bigint IS NOT NULL \
-        AND (beat_at < (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - $3 OR id = ANY($4)) \
-        RETURNING id",
+/// Unfinished runs of workers that are not in `$1`.
+const ABANDONED: Sql = Sql::Each {
+    sqlite: "SELECT r.tenant_id, r.id, r.worker_id FROM runs r WHERE r.finished_at IS NULL AND r.status <> 'waiting' \
+        AND r.worker_id NOT IN (SELECT unhex(value) FROM json_each($1)) ORDER BY r.tenant_id, r.worker_id, r.id LIMIT $2",
+    postgres: "SELECT r.tenant_id, r.id, r.worker_id FROM runs r WHERE r.finished_at IS NULL AND r.status <> 'waiting' \
+        AND r.worker_id <> ALL($1) ORDER BY r.tenant_id, r.worker_id, r.id LIMIT $2",
 };
-
-/// Gives at most `$2` unfinished runs of workers that are not there any more to
-/// worker `$1`, with the role of their users.
-///
-/// Whoever finds a run changed under the lock has to look for its worker again.
-/// PostgreSQL does that for a scalar subquery, but not for `NOT EXISTS`, of which
-/// it makes an anti-join.
+/// Runs of worker `$1` itself that were begun before `$3` and are not in `$4`.
+const UNHELD: Sql = Sql::Each {
+    sqlite: "SELECT r.tenant_id, r.id FROM runs r WHERE r.finished_at IS NULL AND r.status <> 'waiting' \
+        AND r.worker_id = $1 AND COALESCE(r.resumed_at, r.created_at) < $3 \
+        AND r.id NOT IN (SELECT unhex(value) FROM json_each($4)) LIMIT $2",
+    postgres: "SELECT r.tenant_id, r.id FROM runs r WHERE r.finished_at IS NULL AND r.status <> 'waiting' \
+        AND r.worker_id = $1 AND COALESCE(r.resumed_at, r.created_at) < $3 AND r.id <> ALL($4) LIMIT $2",
+};
+/// Gives those of the runs `$3` that one of the workers `$4` still has to worker `$1`, with the
+/// role of their users.
 const CLAIM: Sql = Sql::Each {
-    sqlite: "UPDATE runs SET worker_id = $1, attempt = attempt + 1 WHERE (tenant_id, id) IN ( \
-            SELECT r.tenant_id, r.id FROM runs r WHERE r.finished_at IS NULL AND r.status <> 'waiting' AND r.worker_id <> $1 \
-            AND (SELECT w.id FROM workers w WHERE w.id = r.worker_id) IS NULL \
-            ORDER BY r.tenant_id, r.worker_id, r.id LIMIT $2) \
+    sqlite: "UPDATE runs SET worker_id = $1, attempt = attempt + 1 WHERE tenant_id = $2 AND id IN ( \
+            SELECT r.id FROM runs r WHERE r.tenant_id = $2 AND r.id IN (SELECT unhex(value) FROM json_each($3)) \
+            AND r.finished_at IS NULL AND r.status <> 'waiting' \
+            AND r.worker_id IN (SELECT unhex(value) FROM json_each($4)) LIMIT $5) \
         RETURNING tenant_id, user_id, id, conversation_id, user_message_id, message_id, status, model, error, \
         finish_reason, usage, context, worker_id, attempt, client_id, client_hash, tags, workspace_id, created_at, finished_at, \
-        (SELECT u.role FROM users u WHERE u.tenant_id = runs.tenant_id AND u.id = runs.user_id) AS role",
-    postgres: "UPDATE runs SET worker_id = $1, attempt = attempt + 1 WHERE (tenant_id, id) IN ( \
-            SELECT r.tenant_id, r.id FROM runs r WHERE r.finished_at IS NULL AND r.status <> 'waiting' AND r.worker_id <> $1 \
-            AND (SELECT w.id FROM workers w WHERE w.id = r.worker_id) IS NULL \
-            ORDER BY r.tenant_id, r.worker_id, r.id LIMIT $2 FOR UPDATE SKIP LOCKED) \
+        (SELECT u.role FROM users u WHERE u.tenant_id = $2 AND u.id = runs.user_id) AS role",
+    postgres: "UPDATE runs SET worker_id = $1, attempt = attempt + 1 WHERE tenant_id = $2 AND id = ANY(ARRAY( \
+            SELECT r.id FROM runs r WHERE r.tenant_id = $2 AND r.id = ANY($3) \
+            AND r.finished_at IS NULL AND r.status <> 'waiting' AND r.worker_id = ANY($4) \
+            LIMIT $5 FOR UPDATE SKIP LOCKED)) \
         RETURNING tenant_id, user_id, id, conversation_id, user_message_id, message_id, status, model, error, \
         finish_reason, usage, context, worker_id, attempt, client_id, client_hash, tags, workspace_id, created_at, finished_at, \
-        (SELECT u.role FROM users u WHERE u.tenant_id = runs.tenant_id AND u.id = runs.user_id) AS role",
+        (SELECT u.role FROM users u WHERE u.tenant_id = $2 AND u.id = runs.user_id) AS role",
 };
-/// Gives runs of worker `$1` itself that were begun before `$3` and are not in `$4`
-/// to it once more.
-const CLAIM_UNHELD: Sql = Sql::Each {
-    sqlite: "UPDATE runs SET attempt = attempt + 1 WHERE (tenant_id, id) IN ( \
-            SELECT r.tenant_id, r.id FROM runs r WHERE r.finished_at IS NULL AND r.status <> 'waiting' AND r.worker_id = $1 \
-            AND COALESCE(r.resumed_at, r.created_at) < $3 AND r.id NOT IN (SELECT unhex(value) FROM json_each($4)) LIMIT $2) \
-        RETURNING tenant_id, user_id, id, conversation_id, user_message_id, message_id, status, model, error, \
-        finish_reason, usage, context, worker_id, attempt, client_id, client_hash, tags, workspace_id, created_at, finished_at, \
-        (SELECT u.role FROM users u WHERE u.tenant_id = runs.tenant_id AND u.id = runs.user_id) AS role",
-    postgres: "UPDATE runs SET attempt = attempt + 1 WHERE (tenant_id, id) IN ( \
-            SELECT r.tenant_id, r.id FROM runs r WHERE r.finished_at IS NULL AND r.status <> 'waiting' AND r.worker_id = $1 \
-            AND COALESCE(r.resumed_at, r.created_at) < $3 AND r.id <> ALL($4) LIMIT $2 FOR UPDATE SKIP LOCKED) \
-        RETURNING tenant_id, user_id, id, conversation_id, user_message_id, message_id, status, model, error, \
-        finish_reason, usage, context, worker_id, attempt, client_id, client_hash, tags, workspace_id, created_at, finished_at, \
-        (SELECT u.role FROM users u WHERE u.tenant_id = runs.tenant_id AND u.id = runs.user_id) AS role",
-};
-/// Gives runs that wait, and that somebody asked to stop, to worker `$1`.
+/// Runs that wait, and that somebody asked to stop.
+const CANCELLED: Sql = Sql::Same(
+    "SELECT r.tenant_id, r.id FROM runs r WHERE r.finished_at IS NULL AND r.status = 'waiting' \
+     AND r.is_cancel_requested LIMIT $1",
+);
+/// Gives those of the runs `$3` that are still so to worker `$1`.
 const CLAIM_CANCELLED: Sql = Sql::Each {
-    sqlite: "UPDATE runs SET worker_id = $1, attempt = attempt + 1, status = 'running' WHERE (tenant_id, id) IN ( \
-            SELECT r.tenant_id, r.id FROM runs r WHERE r.finished_at IS NULL AND r.status = 'waiting' \
-            AND r.is_cancel_requested LIMIT $2) \
+    sqlite: "UPDATE runs SET worker_id = $1, attempt = attempt + 1, status = 'running' WHERE tenant_id = $2 AND id IN ( \
+            SELECT r.id FROM runs r WHERE r.tenant_id = $2 AND r.id IN (SELECT unhex(value) FROM json_each($3)) \
+            AND r.finished_at IS NULL AND r.status = 'waiting' AND r.is_cancel_requested LIMIT $4) \
         RETURNING tenant_id, user_id, id, conversation_id, user_message_id, message_id, status, model, error, \
         finish_reason, usage, context, worker_id, attempt, client_id, client_hash, tags, workspace_id, created_at, finished_at, \
-        parked, (SELECT u.role FROM users u WHERE u.tenant_id = runs.tenant_id AND u.id = runs.user_id) AS role",
-    postgres: "UPDATE runs SET worker_id = $1, attempt = attempt + 1, status = 'running' WHERE (tenant_id, id) IN ( \
-            SELECT r.tenant_id, r.id FROM runs r WHERE r.finished_at IS NULL AND r.status = 'waiting' \
-            AND r.is_cancel_requested LIMIT $2 FOR UPDATE SKIP LOCKED) \
+        parked, (SELECT u.role FROM users u WHERE u.tenant_id = $2 AND u.id = runs.user_id) AS role",
+    postgres: "UPDATE runs SET worker_id = $1, attempt = attempt + 1, status = 'running' WHERE tenant_id = $2 \
+        AND id = ANY(ARRAY(SELECT r.id FROM runs r WHERE r.tenant_id = $2 AND r.id = ANY($3) \
+            AND r.finished_at IS NULL AND r.status = 'waiting' AND r.is_cancel_requested LIMIT $4 FOR UPDATE SKIP LOCKED)) \
         RETURNING tenant_id, user_id, id, conversation_id, user_message_id, message_id, status, model, error, \
         finish_reason, usage, context, worker_id, attempt, client_id, client_hash, tags, workspace_id, created_at, finished_at, \
-        parked, (SELECT u.role FROM users u WHERE u.tenant_id = runs.tenant_id AND u.id = runs.user_id) AS role",
+        parked, (SELECT u.role FROM users u WHERE u.tenant_id = $2 AND u.id = runs.user_id) AS role",
 };
 /// The runs of worker `$1` that are to stop.
 const CANCEL_REQUESTED: Sql =
@@ -177,7 +168,12 @@ impl WorkerStore for SqlStore {
         lease: Duration,
         limit: u32,
     ) -> Result<Vec<AbandonedRun>> {
-        each(&self.take_over(worker, now, lease, CLAIM.bind(worker).bind(limit)).await?, abandoned)
+        let look = |there: Vec<Uuid>| {
+            let known: Vec<Uuid> = there.into_iter().chain([worker.0]).collect();
+            ABANDONED.bind(known).bind(limit)
+        };
+        let claimable = self.claimable(worker, now, lease, look).await?;
+        self.claim_runs(worker, claimable, limit).await
     }
 
     async fn take_unheld(
@@ -188,12 +184,16 @@ impl WorkerStore for SqlStore {
         limit: u32,
     ) -> Result<Vec<AbandonedRun>> {
         let held: Vec<Uuid> = held.iter().map(|id| id.0).collect();
-        let claim = CLAIM_UNHELD.bind(worker).bind(limit).bind(begun_before).bind(held);
-        each(&self.database.write(claim).await?, abandoned)
+        let look = UNHELD.bind(worker).bind(limit).bind(begun_before).bind(held);
+        let mut claimable = by_tenant(&self.database.read(look).await?)?;
+        claimable.iter_mut().for_each(|of| of.gone.push(worker.0));
+        self.claim_runs(worker, claimable, limit).await
     }
 
     async fn take_cancelled(&self, worker: WorkerId, limit: u32) -> Result<Vec<(AbandonedRun, Value)>> {
-        let rows = self.database.write(CLAIM_CANCELLED.bind(worker).bind(limit)).await?;
+        let claimable = by_tenant(&self.database.read(CANCELLED.bind(limit)).await?)?;
+        let claim = |of: Claimable| CLAIM_CANCELLED.bind(worker).bind(of.tenant).bind(of.ids).bind(limit);
+        let rows = self.claim(claimable, limit, claim).await?;
         each(&rows, |row| Ok((abandoned(row)?, row.maybe_json("parked")?.unwrap_or_default())))
     }
 
@@ -250,32 +250,13 @@ impl WorkerStore for SqlStore {
 }
 
 impl SqlStore {
-    /// Removes the workers that are dead and runs `claim`, which gives work of
-    /// workers that are not there to `worker`; returns its rows.
-    pub(crate) async fn take_over(
+    async fn claim_runs(
         &self,
         worker: WorkerId,
-        now: Timestamp,
-        lease: Duration,
-        claim: Statement,
-    ) -> Result<Vec<Row>> {
-        let dead = match &self.database {
-            #[cfg(feature = "sqlite")]
-            Database::Sqlite(db) => db.unlocked_workers(worker).await?,
-            #[cfg(feature = "postgres")]
-            Database::Postgres(db) => db.unlocked_workers(worker).await?,
-        };
-        let lease = i64::try_from(lease.as_micros()).unwrap_or(i64::MAX);
-        let expire = EXPIRE.bind(worker).bind(now).bind(lease).bind(dead);
-        let [expired, claimed] = self.database.transaction([expire, claim]).await?;
-        let expired: Vec<WorkerId> = each(&expired.rows, |row| row.get("id"))?;
-        match &self.database {
-            #[cfg(feature = "sqlite")]
-            Database::Sqlite(db) => expired.into_iter().for_each(|worker| db.remove_lock(worker)),
-            // The locks went with the sessions.
-            #[cfg(feature = "postgres")]
-            Database::Postgres(_) => drop(expired),
-        }
-        Ok(claimed.rows)
+        claimable: Vec<Claimable>,
+        limit: u32,
+    ) -> Result<Vec<AbandonedRun>> {
+        let claim = |of: Claimable| CLAIM.bind(worker).bind(of.tenant).bind(of.ids).bind(of.gone).bind(limit);
+        each(&self.claim(claimable, limit, claim).await?, abandoned)
     }
 }

@@ -13,20 +13,7 @@ use aimate_core::{Error, ErrorKind, Stores, WorkerId};
 use aimate_store::{Options, Store, connect_with};
 use futures_util::future::join_all;
 use sqlx::{Connection as _, PgConnection};
-
-/// Runs `test` on a new database, with its address through the pooler; not where there is none.
-#[expect(clippy::disallowed_methods, reason = "tests are told of servers by the environment")]
-async fn behind_a_pooler(test: impl AsyncFn(&support::Schema, String)) {
-    let Ok(pooler) = std::env::var("AIMATE_TEST_POOLER") else {
-        println!("skipped: AIMATE_TEST_POOLER names no PgBouncer");
-        return;
-    };
-    let address = pooler.split_once('@').unwrap().1.split('/').next().unwrap().parse().unwrap();
-    let server = support::servers().into_iter().next().unwrap();
-    let database = support::Schema::migrated(&server).await;
-    test(&database, database.url_through(address)).await;
-    database.drop().await;
-}
+use support::behind_a_pooler;
 
 fn options(database: &support::Schema) -> Options {
     Options { blobs: Some(database.blobs().to_owned()), ..Options::default() }

@@ -155,3 +155,44 @@ async fn worker_whose_clock_is_a_minute_behind_loses_no_run() {
     })
     .await;
 }
+
+/// Runs of several tenants, whose workers have left: workers that look at the same moment have
+/// each of them once, and none is left.
+async fn each_abandoned_run_goes_to_one_worker(stores: &Stores) {
+    let mut runs = std::collections::BTreeSet::new();
+    for _ in 0..5 {
+        let w = World::new(stores).await;
+        for _ in 0..4 {
+            runs.insert(w.begun().await.run.id);
+        }
+        stores.workers.leave(w.worker).await.unwrap();
+    }
+    let heirs = join_all((0..4).map(|_| joined(stores))).await;
+    let mut had = Vec::new();
+    loop {
+        let lease = Duration::from_secs(1_000_000_000);
+        let takes = heirs.iter().map(|heir| stores.workers.take_abandoned(*heir, at(0), lease, 3));
+        let taken: Vec<_> = join_all(takes).await.into_iter().map(Result::unwrap).collect();
+        assert!(taken.iter().all(|of_one| of_one.len() <= 3));
+        let before = had.len();
+        had.extend(taken.into_iter().flatten().map(|abandoned| abandoned.run.id));
+        if had.len() == before {
+            break;
+        }
+    }
+    assert_eq!((had.len(), had.into_iter().collect()), (20, runs));
+}
+
+#[tokio::test]
+async fn abandoned_runs_of_many_tenants_go_to_one_worker_each() {
+    let folder = support::Folder::new();
+    let store = connect(&folder.url()).await.unwrap();
+    each_abandoned_run_goes_to_one_worker(&store.stores()).await;
+    store.close().await;
+    support::on_each_server_migrated(async |database| {
+        let store = support::connected(database).await;
+        each_abandoned_run_goes_to_one_worker(&store.stores()).await;
+        store.close().await;
+    })
+    .await;
+}

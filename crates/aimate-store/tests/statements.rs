@@ -52,10 +52,7 @@ async fn every_key_begins_with_the_tenant() {
     .await;
 }
 
-/// A cluster runs a statement on one node only if each query in it says which tenant's rows
-/// it reads: it does not see that they are those of the row outside.
-#[tokio::test]
-async fn every_query_names_the_tenants_parameter() {
+async fn tables_of_tenants() -> HashSet<String> {
     let folder = support::Folder::new();
     aimate_store::connect(&folder.url()).await.unwrap().close().await;
     let mut session = SqliteConnection::connect(&folder.url()).await.unwrap();
@@ -65,6 +62,33 @@ async fn every_query_names_the_tenants_parameter() {
     let tables = rows.iter().map(|row| row.get::<String, _>("name"));
     let tables: HashSet<String> = tables.filter(|table| !OF_NO_TENANT.contains(&&**table)).collect();
     assert!(tables.len() > 20, "{tables:?}");
+    tables
+}
+
+/// Workers are on one node of a cluster and the rows of tenants on all, where no statement has
+/// both, and none locks rows of more than one tenant.
+#[tokio::test]
+async fn work_is_claimed_where_its_tenant_is() {
+    let tables = tables_of_tenants().await;
+    let mut wrong = BTreeSet::new();
+    for text in sources::statements().on(On::Postgres) {
+        let named = levels::tables_of(text);
+        if named.contains("workers") && named.iter().any(|table| tables.contains(table)) {
+            wrong.insert(format!("workers beside rows of tenants: {text}"));
+        }
+        // What calls cost is booked for several tenants at once.
+        if text.contains("FOR UPDATE") && !levels::is_of_one_tenant(text) && !named.contains("called") {
+            wrong.insert(format!("locks rows of several tenants: {text}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", Vec::from_iter(wrong).join("\n"));
+}
+
+/// A cluster runs a statement on one node only if each query in it says which tenant's rows
+/// it reads: it does not see that they are those of the row outside.
+#[tokio::test]
+async fn every_query_names_the_tenants_parameter() {
+    let tables = tables_of_tenants().await;
     let mut wrong = BTreeSet::new();
     for text in sources::statements().on(On::Postgres) {
         wrong

@@ -76,13 +76,14 @@ impl Engine {
     async fn beat(&self, count: u64) -> Result<()> {
         let inner = &self.inner;
         let now = inner.sources.now();
-        if count.is_multiple_of(JUDGE_EVERY) && self.running() > 0 {
-            inner.stores.workers.cancel_of_inactive(inner.worker).await?;
-        }
+        // First: the lease is renewed whatever fails after it.
         for run in inner.stores.workers.beat(inner.worker, now).await? {
             if let Some(channel) = inner.channels().get(&run) {
                 channel.cancel.cancel();
             }
+        }
+        if count.is_multiple_of(JUDGE_EVERY) && self.running() > 0 {
+            inner.stores.workers.cancel_of_inactive(inner.worker).await?;
         }
         if inner.tools.questions.some_wait() {
             for (run, answers) in inner.stores.workers.take_answers(inner.worker).await? {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use aimate_core::knowledge::Blob;
 use aimate_core::{BlobId, CollectionId, Error, Result, Scope, Timestamp, WorkerId};
+use uuid::Uuid;
 
 use crate::database::{Array, Sql, Statement, each};
 use crate::page::touched_or_not_found;
@@ -35,18 +36,23 @@ const REPLACED: Sql = Sql::Same(
 
 /// Most of the time there is nothing, which costs no write.
 const ANY: Sql = Sql::Same("SELECT 1 AS found FROM loose_blobs LIMIT 1");
-/// Gives up what workers upload that are not there any more. A row that changed
-/// before it was locked is judged again, which PostgreSQL does for a scalar
-/// subquery, but not for `NOT EXISTS`.
-const ABANDON: Sql = Sql::Same(
-    "UPDATE loose_blobs SET worker_id = NULL WHERE worker_id IS NOT NULL AND worker_id <> $1 \
-     AND (SELECT w.id FROM workers w WHERE w.id = loose_blobs.worker_id) IS NULL",
-);
-/// Nothing while a backup copies the bytes of a moment that is past.
-const TO_REMOVE: Sql = Sql::Same(
-    "SELECT tenant_id, id FROM loose_blobs WHERE worker_id IS NULL \
-     AND NOT EXISTS (SELECT 1 FROM workers w WHERE w.keeps_blobs) LIMIT $1",
-);
+/// What workers upload that are not in `$1`.
+const ABANDONED: Sql = Sql::Each {
+    sqlite: "SELECT tenant_id, id, worker_id FROM loose_blobs \
+        WHERE worker_id NOT IN (SELECT unhex(value) FROM json_each($1)) LIMIT $2",
+    postgres: "SELECT tenant_id, id, worker_id FROM loose_blobs WHERE worker_id <> ALL($1) LIMIT $2",
+};
+/// Gives up those of the uploads `$2` that one of the workers `$3` still has.
+const ABANDON: Sql = Sql::Each {
+    sqlite: "UPDATE loose_blobs SET worker_id = NULL WHERE tenant_id = $1 \
+        AND id IN (SELECT unhex(value) FROM json_each($2)) AND worker_id IN (SELECT unhex(value) FROM json_each($3))",
+    postgres: "UPDATE loose_blobs SET worker_id = NULL WHERE tenant_id = $1 AND id = ANY($2) AND worker_id = ANY($3)",
+};
+/// Uploads that are given up at once.
+const UPLOADS: u32 = 1_000;
+const TO_REMOVE: Sql = Sql::Same("SELECT tenant_id, id FROM loose_blobs WHERE worker_id IS NULL LIMIT $1");
+/// A backup copies the bytes of a moment that is past.
+const IS_KEPT: Sql = Sql::Same("SELECT 1 AS found FROM workers WHERE keeps_blobs LIMIT 1");
 const FORGET: Sql = Sql::Each {
     sqlite: "DELETE FROM loose_blobs WHERE worker_id IS NULL AND (tenant_id, id) IN \
         (SELECT unhex(value ->> 0), unhex(value ->> 1) FROM json_each($1))",
@@ -106,8 +112,18 @@ pub(super) async fn to_remove(
     if store.database.read_first(ANY.unbound()).await?.is_none() {
         return Ok(Vec::new());
     }
-    store.take_over(worker, now, lease, ABANDON.bind(worker).makes_room()).await?;
+    let look = |there: Vec<Uuid>| {
+        let known: Vec<Uuid> = there.into_iter().chain([worker.0]).collect();
+        ABANDONED.bind(known).bind(UPLOADS)
+    };
+    for of in store.claimable(worker, now, lease, look).await? {
+        store.database.execute(ABANDON.bind(of.tenant).bind(of.ids).bind(of.gone).makes_room()).await?;
+    }
     let rows = store.database.read(TO_REMOVE.bind(limit)).await?;
+    // Asked last: a backup that begins after it copies what is there then.
+    if store.database.read_first(IS_KEPT.unbound()).await?.is_some() {
+        return Ok(Vec::new());
+    }
     each(&rows, |row| Ok(Blob { tenant: row.get("tenant_id")?, id: row.get("id")? }))
 }
 

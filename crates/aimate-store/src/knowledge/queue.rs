@@ -17,35 +17,46 @@ use super::maintenance::REQUEUE_OUTDATED;
 use super::rows::{document, space};
 use crate::SqlStore;
 use crate::database::{Row, Sql, each};
-use crate::worker::owner;
+use crate::value::count;
+use crate::worker::{Claimable, owner};
 
-/// Gives at most `$3` documents that are due at `$2`, or that no worker works on any
-/// more, to worker `$1`. Processes that claim at the same moment skip each other's
-/// rows instead of waiting for them. A row that changed before it was locked is judged
-/// again, its worker included: PostgreSQL does so for a scalar subquery, but not for
-/// `NOT EXISTS`, of which it makes an anti-join.
+/// Documents that are due at `$2`, or that workers read that are not in `$1`.
+const DUE: Sql = Sql::Each {
+    sqlite: "SELECT d.tenant_id, d.id, CASE d.status WHEN 'processing' THEN d.worker_id END AS worker_id \
+        FROM documents d WHERE d.status IN ('pending', 'processing') \
+        AND CASE d.status WHEN 'pending' THEN d.not_before <= $2 \
+            ELSE d.worker_id NOT IN (SELECT unhex(value) FROM json_each($1)) END ORDER BY d.id LIMIT $3",
+    postgres: "SELECT d.tenant_id, d.id, CASE d.status WHEN 'processing' THEN d.worker_id END AS worker_id \
+        FROM documents d WHERE d.status IN ('pending', 'processing') \
+        AND CASE d.status WHEN 'pending' THEN d.not_before <= $2 ELSE d.worker_id <> ALL($1) END \
+        ORDER BY d.id LIMIT $3",
+};
+/// Gives at most `$6` of the documents `$3` that are still due at `$5`, or that one of the
+/// workers `$4` still has, to worker `$1`. Processes that claim at the same moment skip each
+/// other's rows instead of waiting for them.
 const CLAIM: Sql = Sql::Each {
     sqlite: "UPDATE documents SET status = 'processing', worker_id = $1, attempt = attempt + 1, \
-        tries = tries + 1, updated_at = $2 WHERE (tenant_id, id) IN ( \
-            SELECT d.tenant_id, d.id FROM documents d WHERE d.status IN ('pending', 'processing') \
-            AND CASE d.status WHEN 'pending' THEN d.not_before <= $2 ELSE d.worker_id <> $1 \
-                AND (SELECT w.id FROM workers w WHERE w.id = d.worker_id) IS NULL END \
-            ORDER BY d.id LIMIT $3) \
+        tries = tries + 1, updated_at = $5 WHERE tenant_id = $2 AND id IN ( \
+            SELECT d.id FROM documents d WHERE d.tenant_id = $2 AND d.id IN (SELECT unhex(value) FROM json_each($3)) \
+            AND d.status IN ('pending', 'processing') AND CASE d.status WHEN 'pending' THEN d.not_before <= $5 \
+                ELSE d.worker_id IN (SELECT unhex(value) FROM json_each($4)) END ORDER BY d.id LIMIT $6) \
         RETURNING tenant_id, user_id, attempt, tries, id, collection_id, name, title, source, media_type, size, \
         content_hash, blob_id, status, error, progress, chunk_count, warnings, metadata, file_id, max_chunk_tokens, chunk_overlap_tokens, \
      created_at, updated_at, \
-        (SELECT u.role FROM users u WHERE u.tenant_id = documents.tenant_id AND u.id = documents.user_id) AS role",
+        (SELECT u.role FROM users u WHERE u.tenant_id = $2 AND u.id = documents.user_id) AS role",
     postgres: "UPDATE documents SET status = 'processing', worker_id = $1, attempt = attempt + 1, \
-        tries = tries + 1, updated_at = $2 WHERE (tenant_id, id) IN ( \
-            SELECT d.tenant_id, d.id FROM documents d WHERE d.status IN ('pending', 'processing') \
-            AND CASE d.status WHEN 'pending' THEN d.not_before <= $2 ELSE d.worker_id <> $1 \
-                AND (SELECT w.id FROM workers w WHERE w.id = d.worker_id) IS NULL END \
-            ORDER BY d.id LIMIT $3 FOR UPDATE SKIP LOCKED) \
+        tries = tries + 1, updated_at = $5 WHERE tenant_id = $2 AND id = ANY(ARRAY( \
+            SELECT d.id FROM documents d WHERE d.tenant_id = $2 AND d.id = ANY($3) \
+            AND d.status IN ('pending', 'processing') AND CASE d.status WHEN 'pending' THEN d.not_before <= $5 \
+                ELSE d.worker_id = ANY($4) END ORDER BY d.id LIMIT $6 FOR UPDATE SKIP LOCKED)) \
         RETURNING tenant_id, user_id, attempt, tries, id, collection_id, name, title, source, media_type, size, \
         content_hash, blob_id, status, error, progress, chunk_count, warnings, metadata, file_id, max_chunk_tokens, chunk_overlap_tokens, \
      created_at, updated_at, \
-        (SELECT u.role FROM users u WHERE u.tenant_id = documents.tenant_id AND u.id = documents.user_id) AS role",
+        (SELECT u.role FROM users u WHERE u.tenant_id = $2 AND u.id = documents.user_id) AS role",
 };
+/// How many times as many documents are looked at as are claimed: other processes look at the
+/// same ones.
+const LOOK_AHEAD: u32 = 8;
 const EXPIRED_FILES: Sql =
     Sql::Same("SELECT tenant_id, user_id, id FROM files WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2");
 /// What the tenant has of a user who is gone, once it is in no collection any more: nobody could
@@ -65,20 +76,30 @@ const CLEAR_BATCHES: Sql = Sql::Same(
     "DELETE FROM file_batches WHERE created_at < $1 AND NOT EXISTS (SELECT 1 FROM documents d \
      WHERE d.tenant_id = file_batches.tenant_id AND d.batch_id = file_batches.id)",
 );
-/// Gives a space that is to be built to worker `$1`, which builds none: one that it is
-/// said to build is one whose claim was not confirmed.
-const CLAIM_SPACE: Sql = Sql::Each {
-    sqlite: "UPDATE spaces SET worker_id = $1 WHERE (tenant_id, id) IN ( \
-            SELECT b.tenant_id, b.id FROM spaces b WHERE b.status = 'building' \
-            AND (b.worker_id IS NULL OR b.worker_id = $1 \
-                OR (SELECT w.id FROM workers w WHERE w.id = b.worker_id) IS NULL) \
-            ORDER BY b.id LIMIT 1) RETURNING tenant_id, id",
-    postgres: "UPDATE spaces SET worker_id = $1 WHERE (tenant_id, id) IN ( \
-            SELECT b.tenant_id, b.id FROM spaces b WHERE b.status = 'building' \
-            AND (b.worker_id IS NULL OR b.worker_id = $1 \
-                OR (SELECT w.id FROM workers w WHERE w.id = b.worker_id) IS NULL) \
-            ORDER BY b.id LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING tenant_id, id",
+/// Spaces that are to be built, and that no worker in `$1` builds.
+const UNBUILT: Sql = Sql::Each {
+    sqlite: "SELECT b.tenant_id, b.id, b.worker_id FROM spaces b WHERE b.status = 'building' \
+        AND (b.worker_id IS NULL OR b.worker_id NOT IN (SELECT unhex(value) FROM json_each($1))) \
+        ORDER BY b.id LIMIT $2",
+    postgres: "SELECT b.tenant_id, b.id, b.worker_id FROM spaces b WHERE b.status = 'building' \
+        AND (b.worker_id IS NULL OR b.worker_id <> ALL($1)) ORDER BY b.id LIMIT $2",
 };
+/// Gives one of the spaces `$3` that nobody builds yet, or that one of the workers `$4` still
+/// has, to worker `$1`, which builds none: one that it is said to build is one whose claim was
+/// not confirmed.
+const CLAIM_SPACE: Sql = Sql::Each {
+    sqlite: "UPDATE spaces SET worker_id = $1 WHERE tenant_id = $2 AND id IN ( \
+            SELECT b.id FROM spaces b WHERE b.tenant_id = $2 AND b.id IN (SELECT unhex(value) FROM json_each($3)) \
+            AND b.status = 'building' AND (b.worker_id IS NULL \
+                OR b.worker_id IN (SELECT unhex(value) FROM json_each($4))) ORDER BY b.id LIMIT 1) \
+        RETURNING tenant_id, id",
+    postgres: "UPDATE spaces SET worker_id = $1 WHERE tenant_id = $2 AND id = ANY(ARRAY( \
+            SELECT b.id FROM spaces b WHERE b.tenant_id = $2 AND b.id = ANY($3) AND b.status = 'building' \
+            AND (b.worker_id IS NULL OR b.worker_id = ANY($4)) ORDER BY b.id LIMIT 1 FOR UPDATE SKIP LOCKED)) \
+        RETURNING tenant_id, id",
+};
+/// Spaces that are looked at at once: other processes may take the first.
+const SPACES: u32 = 16;
 const CLAIMED_SPACE: Sql = Sql::Same(
     "SELECT c.tenant_id, c.user_id, u.role, s.id, s.collection_id, s.model, s.dimensions, s.version, s.status, \
      s.error, s.created_at, CASE s.status WHEN 'building' THEN (SELECT count(*) FROM vectors v \
@@ -122,8 +143,22 @@ impl IngestQueue for SqlStore {
         lease: Duration,
         limit: u32,
     ) -> Result<Vec<ClaimedDocument>> {
-        let claim = CLAIM.bind(worker).bind(now).bind(limit);
-        let mut documents = each(&self.take_over(worker, now, lease, claim).await?, claimed)?;
+        let look = |there: Vec<Uuid>| {
+            let known: Vec<Uuid> = there.into_iter().chain([worker.0]).collect();
+            DUE.bind(known).bind(now).bind(limit.saturating_mul(LOOK_AHEAD))
+        };
+        let mut claimable = self.claimable(worker, now, lease, look).await?;
+        // Of all tenants, the first come first.
+        let mut ids: Vec<Uuid> = claimable.iter().flat_map(|of| &of.ids).copied().collect();
+        ids.sort_unstable();
+        ids.truncate(limit as usize);
+        let due = |of: &Claimable| of.ids.iter().filter(|id| ids.contains(id)).count();
+        claimable.retain(|of| due(of) > 0);
+        let claim = |of: Claimable| {
+            let most = count(due(&of));
+            CLAIM.bind(worker).bind(of.tenant).bind(of.ids).bind(of.gone).bind(now).bind(most)
+        };
+        let mut documents = each(&self.claim(claimable, limit, claim).await?, claimed)?;
         documents.sort_by_key(|claimed| claimed.document.id);
         Ok(documents)
     }
@@ -190,7 +225,10 @@ impl IngestQueue for SqlStore {
         now: Timestamp,
         lease: Duration,
     ) -> Result<Option<(Scope, EmbeddingSpace)>> {
-        let rows = self.take_over(worker, now, lease, CLAIM_SPACE.bind(worker)).await?;
+        // One that this worker is said to build too.
+        let claimable = self.claimable(worker, now, lease, |there| UNBUILT.bind(there).bind(SPACES)).await?;
+        let claim = |of: Claimable| CLAIM_SPACE.bind(worker).bind(of.tenant).bind(of.ids).bind(of.gone);
+        let rows = self.claim(claimable, 1, claim).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         let (tenant, id) = (row.get::<TenantId>("tenant_id")?, row.get::<SpaceId>("id")?);
         let row = self.database.read_first(CLAIMED_SPACE.bind(tenant).bind(id)).await?;

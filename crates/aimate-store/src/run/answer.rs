@@ -3,9 +3,10 @@
 use aimate_core::run::{RunStatus, ToolAnswer};
 use aimate_core::{Error, Result, RunId, Scope, WorkerId};
 
+use crate::SqlStore;
 use crate::database::{Sql, each};
 use crate::value::json;
-use crate::{Kind, SqlStore};
+use crate::worker::by_tenant;
 
 /// Bytes of answers that wait for one run's process, before one more.
 const MAX_WAITING: u32 = 256 * 1024;
@@ -19,20 +20,26 @@ const LEAVE_ANSWER: Sql = Sql::Each {
         WHERE tenant_id = $1 AND user_id = $2 AND id = $3 AND finished_at IS NULL AND status = 'running' \
         AND length(COALESCE(tool_answers::text, '')) < $5",
 };
-const POSTGRES_TAKE: Sql = Sql::Postgres(
-    "WITH waiting AS ( \
-        SELECT tenant_id, id, tool_answers FROM runs \
-        WHERE worker_id = $1 AND finished_at IS NULL AND tool_answers IS NOT NULL FOR UPDATE) \
-     UPDATE runs SET tool_answers = NULL FROM waiting \
-     WHERE runs.tenant_id = waiting.tenant_id AND runs.id = waiting.id \
-     RETURNING runs.id, waiting.tool_answers",
+/// Runs of worker `$1` for which answers are there.
+const ANSWERED: Sql = Sql::Same(
+    "SELECT tenant_id, id FROM runs WHERE worker_id = $1 AND finished_at IS NULL AND tool_answers IS NOT NULL \
+     LIMIT $2",
 );
-const SQLITE_WAITING: Sql = Sql::Sqlite(
-    "SELECT id, tool_answers FROM runs WHERE worker_id = $1 AND finished_at IS NULL AND tool_answers IS NOT NULL",
-);
-const SQLITE_TAKE: Sql = Sql::Sqlite(
-    "UPDATE runs SET tool_answers = NULL WHERE worker_id = $1 AND finished_at IS NULL AND tool_answers IS NOT NULL",
-);
+const ANSWERS: Sql = Sql::Each {
+    sqlite: "SELECT id, tool_answers FROM runs WHERE tenant_id = $1 AND worker_id = $2 \
+        AND id IN (SELECT unhex(value) FROM json_each($3)) AND finished_at IS NULL AND tool_answers IS NOT NULL",
+    postgres: "SELECT id, tool_answers FROM runs WHERE tenant_id = $1 AND worker_id = $2 AND id = ANY($3) \
+        AND finished_at IS NULL AND tool_answers IS NOT NULL ORDER BY id FOR UPDATE",
+};
+/// After [`ANSWERS`], whose rows nobody else writes meanwhile.
+const TAKE: Sql = Sql::Each {
+    sqlite: "UPDATE runs SET tool_answers = NULL WHERE tenant_id = $1 AND worker_id = $2 \
+        AND id IN (SELECT unhex(value) FROM json_each($3)) AND finished_at IS NULL AND tool_answers IS NOT NULL",
+    postgres: "UPDATE runs SET tool_answers = NULL WHERE tenant_id = $1 AND worker_id = $2 AND id = ANY($3) \
+        AND finished_at IS NULL AND tool_answers IS NOT NULL",
+};
+/// Runs whose answers are taken at once.
+const RUNS: u32 = 1_000;
 
 impl SqlStore {
     /// See [`RunStore::leave_answer`](aimate_core::run::RunStore::leave_answer).
@@ -55,12 +62,15 @@ impl SqlStore {
 
     /// See [`WorkerStore::take_answers`](aimate_core::run::WorkerStore::take_answers).
     pub(crate) async fn take_tool_answers(&self, worker: WorkerId) -> Result<Vec<(RunId, Vec<ToolAnswer>)>> {
-        let statements = match self.kind() {
-            Kind::Postgres => vec![POSTGRES_TAKE.bind(worker)],
-            Kind::Sqlite => vec![SQLITE_WAITING.bind(worker), SQLITE_TAKE.bind(worker)],
-        };
-        let outcomes = self.database.transaction_of(statements).await?;
-        let rows: Vec<_> = outcomes.into_iter().flat_map(|outcome| outcome.rows).collect();
+        let answered = self.database.read(ANSWERED.bind(worker).bind(RUNS)).await?;
+        let mut rows = Vec::new();
+        for of in by_tenant(&answered)? {
+            let [answers, _] = self
+                .database
+                .transaction([ANSWERS, TAKE].map(|sql| sql.bind(of.tenant).bind(worker).bind(of.ids.clone())))
+                .await?;
+            rows.extend(answers.rows);
+        }
         each(&rows, |row| Ok((row.get("id")?, row.json("tool_answers")?)))
     }
 }

@@ -6,9 +6,10 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::run;
-use crate::SqlStore;
 use crate::database::{DbError, Sql};
 use crate::page::or_not_found;
+use crate::worker::by_tenant;
+use crate::{Kind, SqlStore};
 
 const GET: Sql = Sql::Same(
     "SELECT r.id, r.conversation_id, r.user_message_id, r.message_id, r.status, r.model, r.error, \
@@ -42,21 +43,26 @@ const DELETE_EMPTY: Sql = Sql::Same(
      AND NOT EXISTS (SELECT 1 FROM runs o WHERE o.tenant_id = $1 AND o.conversation_id = conversations.id \
         AND o.request IS NOT NULL) RETURNING id",
 );
-/// What somebody goes on with just now is passed over by PostgreSQL, which looks once: a
-/// subquery of the deletion might be asked again, and find more.
-const CLEAR: Sql = Sql::Each {
-    sqlite: "DELETE FROM conversations WHERE (tenant_id, id) IN ( \
+const SQLITE_CLEAR: Sql = Sql::Sqlite(
+    "DELETE FROM conversations WHERE (tenant_id, id) IN ( \
         SELECT c.tenant_id, c.id FROM conversations c WHERE c.is_hidden = true AND c.updated_at < $1 \
         AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.tenant_id = c.tenant_id AND r.conversation_id = c.id \
             AND r.finished_at IS NULL AND r.status <> 'waiting') ORDER BY c.updated_at LIMIT $2)",
-    postgres: "WITH old AS MATERIALIZED ( \
-            SELECT c.tenant_id, c.id FROM conversations c WHERE c.is_hidden = true AND c.updated_at < $1 \
-            AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.tenant_id = c.tenant_id AND r.conversation_id = c.id \
-                AND r.finished_at IS NULL AND r.status <> 'waiting') \
-            ORDER BY c.updated_at LIMIT $2 FOR UPDATE OF c SKIP LOCKED) \
-        DELETE FROM conversations USING old \
-        WHERE conversations.tenant_id = old.tenant_id AND conversations.id = old.id",
-};
+);
+const POSTGRES_OLD: Sql = Sql::Postgres(
+    "SELECT c.tenant_id, c.id FROM conversations c WHERE c.is_hidden = true AND c.updated_at < $1 \
+     AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.tenant_id = c.tenant_id AND r.conversation_id = c.id \
+        AND r.finished_at IS NULL AND r.status <> 'waiting') ORDER BY c.updated_at LIMIT $2",
+);
+/// Deletes those of the conversations `$2` that are still so. What somebody goes on with just now
+/// is passed over: the array is made once.
+const POSTGRES_CLEAR: Sql = Sql::Postgres(
+    "DELETE FROM conversations WHERE tenant_id = $1 AND id = ANY(ARRAY(SELECT c.id FROM conversations c \
+        WHERE c.tenant_id = $1 AND c.id = ANY($2) AND c.is_hidden = true \
+        AND c.updated_at < $3 AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.tenant_id = $1 \
+            AND r.conversation_id = c.id AND r.finished_at IS NULL AND r.status <> 'waiting') \
+        FOR UPDATE OF c SKIP LOCKED))",
+);
 
 #[async_trait]
 impl RunRequestStore for SqlStore {
@@ -82,6 +88,14 @@ impl RunRequestStore for SqlStore {
     }
 
     async fn clear(&self, before: Timestamp, limit: u32) -> Result<u64> {
-        Ok(self.database.execute(CLEAR.bind(before).bind(limit)).await?)
+        if self.kind() == Kind::Sqlite {
+            return Ok(self.database.execute(SQLITE_CLEAR.bind(before).bind(limit)).await?);
+        }
+        let mut cleared = 0;
+        for of in by_tenant(&self.database.read(POSTGRES_OLD.bind(before).bind(limit)).await?)? {
+            let clear = POSTGRES_CLEAR.bind(of.tenant).bind(of.ids).bind(before);
+            cleared += self.database.execute(clear).await?;
+        }
+        Ok(cleared)
     }
 }

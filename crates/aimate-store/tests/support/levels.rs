@@ -31,6 +31,16 @@ pub(crate) fn faults(text: &str, tables: &HashSet<String>) -> Vec<String> {
     faults
 }
 
+/// The tables that a statement reads or changes.
+pub(crate) fn tables_of(text: &str) -> HashSet<String> {
+    levels(text).iter().flat_map(|level| sources(level).into_iter().map(str::to_owned)).collect()
+}
+
+/// Whether a statement's rows are one tenant's.
+pub(crate) fn is_of_one_tenant(text: &str) -> bool {
+    levels(text).iter().any(names_parameter)
+}
+
 fn is_tenant(word: &str) -> bool {
     word == "tenant_id" || word.ends_with(".tenant_id")
 }

@@ -198,6 +198,25 @@ pub(crate) async fn on_first_server(test: impl AsyncFn(&Schema)) {
     on_servers(servers().into_iter().take(1), test).await;
 }
 
+/// The address of the PgBouncer before the first server, if there is one.
+#[expect(clippy::disallowed_methods, reason = "tests are told of servers by the environment")]
+pub(crate) fn pooler() -> Option<SocketAddr> {
+    let url = std::env::var("AIMATE_TEST_POOLER").ok().filter(|url| !url.is_empty())?;
+    Some(url.split_once('@').unwrap().1.split('/').next().unwrap().parse().unwrap())
+}
+
+/// Runs `test` on a new database of the first server, with the tables in it and its address
+/// through the pooler; not where there is none.
+pub(crate) async fn behind_a_pooler(test: impl AsyncFn(&Schema, String)) {
+    let Some(address) = pooler() else {
+        println!("skipped: AIMATE_TEST_POOLER names no PgBouncer");
+        return;
+    };
+    let server = servers().into_iter().next().unwrap();
+    let through = async |database: &Schema| test(database, database.url_through(address)).await;
+    run_in(Schema::migrated(&server).await, &through).await;
+}
+
 async fn on_servers(servers: impl IntoIterator<Item = String>, test: impl AsyncFn(&Schema)) {
     for server in servers {
         run_in(Schema::new(&server).await, &test).await;
