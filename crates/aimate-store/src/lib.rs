@@ -226,7 +226,8 @@ pub async fn connect_with(url: &str, options: Options) -> Result<Store> {
 /// settings of its own. That costs two round trips more than on connections of a
 /// store that was opened by its address, and those that the pool itself makes when it
 /// gives a connection out and takes it back. One connection beside the pool shows that
-/// this process lives.
+/// this process lives. A pool without a cache of statements counts as one behind a pooler
+/// ([`Options::direct_url`]).
 ///
 /// # Errors
 /// See [`connect_with`].

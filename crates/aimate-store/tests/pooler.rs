@@ -13,7 +13,7 @@ use aimate_core::{Error, ErrorKind, Stores, WorkerId};
 use aimate_store::{Options, Store, connect_with};
 use futures_util::future::join_all;
 use sqlx::{Connection as _, PgConnection};
-use support::behind_a_pooler;
+use support::{behind_a_pooler, statements};
 
 fn options(database: &support::Schema) -> Options {
     Options { blobs: Some(database.blobs().to_owned()), ..Options::default() }
@@ -77,6 +77,34 @@ async fn nothing_is_told_to_sessions_that_others_get() {
         assert!(info.is_pooled);
         assert!(info.warnings.iter().any(|warning| warning.contains("DATABASE_DIRECT_URL")), "{info:?}");
         store.close().await;
+    })
+    .await;
+}
+
+/// Where the server's own settings are right, a unit need not begin with them.
+#[tokio::test]
+async fn settings_of_the_role_save_two_round_trips() {
+    statements::listen();
+    behind_a_pooler(async |database, url| {
+        let mut session = database.session().await;
+        for (is_set, begins) in [(false, true), (true, false)] {
+            if is_set {
+                let set = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET plan_cache_mode = force_generic_plan', \
+                    current_database()); END $$";
+                sqlx::raw_sql(set).execute(&mut session).await.unwrap();
+                // Those that the pooler has already keep what they were opened with.
+                let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                    WHERE datname = current_database() AND pid <> pg_backend_pid()";
+                sqlx::query(others).execute(&mut session).await.unwrap();
+            }
+            let store = connect_with(&url, options(database)).await.unwrap();
+            let stores = store.stores();
+            let w = World::new(&stores).await;
+            statements::take();
+            stores.users.get(&w.me, w.me.user).await.unwrap();
+            assert_eq!(statements::has_run("SET LOCAL plan_cache_mode"), begins);
+            store.close().await;
+        }
     })
     .await;
 }

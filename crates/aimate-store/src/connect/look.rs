@@ -53,7 +53,7 @@ impl Seen {
 struct Look {
     pid: i32,
     is_renamed: bool,
-    has_citus: bool,
+    is_distributed: bool,
     server: (String, i64),
     plan_cache_mode: String,
     isolation: String,
@@ -73,19 +73,21 @@ pub(super) async fn look(
     let late = |_| not_reached(address, sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()));
     let looking = async {
         let mut connection = connect.connect().await.map_err(|error| not_reached(address, error))?;
-        let found = through(&mut connection, address).await?;
-        if found.is_renamed {
-            check_transactions(&mut connection, address).await?;
-        } else {
-            check_statements(&mut connection, connect, &found, address).await?;
+        let found = through(&mut connection, names, schema, address).await?;
+        if !found.is_renamed {
+            let mut other = connect.connect().await.map_err(|error| not_reached(address, error))?;
+            let beside = through(&mut other, names, schema, address).await?;
+            let again = through(&mut connection, names, schema, address).await?;
+            let _ = other.close().await;
+            // Two connections have one session, or one has two.
+            if beside.pid == found.pid || again.pid != found.pid {
+                let error = sqlx::Error::Protocol("sessions are given away".into());
+                return Err(loses_statements(address, error));
+            }
         }
-        let is_distributed = found.has_citus && {
-            let query = sqlx::query_scalar(DISTRIBUTED).bind(names.of("users")).bind(schema);
-            query.fetch_one(&mut connection).await.map_err(failure)?
-        };
         // Nothing is told to it, so it may go without a word.
         let _ = connection.close().await;
-        let plan_mode = if is_distributed { PlanMode::Auto } else { PlanMode::Generic };
+        let plan_mode = if found.is_distributed { PlanMode::Auto } else { PlanMode::Generic };
         Ok(Seen {
             is_pooled: found.is_renamed,
             plan_mode,
@@ -97,58 +99,47 @@ pub(super) async fn look(
     tokio::time::timeout(timeout, looking).await.unwrap_or_else(|elapsed| Err(late(elapsed)))
 }
 
-async fn through(connection: &mut PgConnection, address: &str) -> Result<Look> {
-    let row = sqlx::query(LOOK).fetch_one(connection).await.map_err(|error| {
+/// Looks in a transaction, which is of one session whatever stands before the server.
+async fn through(
+    connection: &mut PgConnection,
+    names: &Names,
+    schema: Option<&str>,
+    address: &str,
+) -> Result<Look> {
+    let begun = connection.execute(sqlx::raw_sql("BEGIN")).await;
+    begun.map_err(|error| match &error {
+        // A pooler that gives each statement another session: nothing could be stored together.
+        sqlx::Error::Database(_) => Error::invalid(format!(
+            "the pooler at {address} takes no transactions: set `pool_mode = transaction` or `session` in its \
+             settings"
+        ))
+        .with_source(error),
+        _ => failure(error),
+    })?;
+    let row = sqlx::query(LOOK).fetch_one(&mut *connection).await.map_err(|error| {
         match error.as_database_error().and_then(|error| error.code()).as_deref() {
             // Not there any more, or there from somebody else.
             Some("26000" | "42P05") => loses_statements(address, error),
             _ => failure(error),
         }
     })?;
+    let has_citus: bool = row.try_get("has_citus").map_err(failure)?;
+    let is_distributed = has_citus && {
+        let query = sqlx::query_scalar(DISTRIBUTED).bind(names.of("users")).bind(schema);
+        query.fetch_one(&mut *connection).await.map_err(failure)?
+    };
+    connection.execute(sqlx::raw_sql("ROLLBACK")).await.map_err(failure)?;
     let look = || {
         Ok(Look {
             pid: row.try_get("pid")?,
             is_renamed: !row.try_get::<bool, _>("aimate_looks")?,
-            has_citus: row.try_get("has_citus")?,
+            is_distributed,
             server: (row.try_get("database")?, row.try_get("started_at")?),
             plan_cache_mode: row.try_get("plan_cache_mode")?,
             isolation: row.try_get("isolation")?,
         })
     };
     look().map_err(failure)
-}
-
-/// Fails behind a pooler that gives each statement another session: nothing could be stored
-/// together.
-async fn check_transactions(connection: &mut PgConnection, address: &str) -> Result<()> {
-    for statement in ["BEGIN", "ROLLBACK"] {
-        connection.execute(sqlx::raw_sql(statement)).await.map_err(|error| {
-            Error::invalid(format!(
-                "the pooler at {address} takes no transactions: set `pool_mode = transaction` or `session` in its \
-                 settings"
-            ))
-            .with_source(error)
-        })?;
-    }
-    Ok(())
-}
-
-/// Fails behind a pooler that gives sessions of the server away and does not know which
-/// statements they have prepared: two connections have one session, or one has two.
-async fn check_statements(
-    connection: &mut PgConnection,
-    connect: &PgConnectOptions,
-    first: &Look,
-    address: &str,
-) -> Result<()> {
-    let mut other = connect.connect().await.map_err(|error| not_reached(address, error))?;
-    let beside = through(&mut other, address).await?;
-    let again = through(connection, address).await?;
-    let _ = other.close().await;
-    if beside.pid == first.pid || again.pid != first.pid {
-        return Err(loses_statements(address, sqlx::Error::Protocol("sessions are given away".into())));
-    }
-    Ok(())
 }
 
 fn loses_statements(address: &str, error: sqlx::Error) -> Error {

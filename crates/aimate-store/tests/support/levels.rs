@@ -16,7 +16,7 @@ const BEFORE_TABLES: [&str; 4] = ["FROM", "JOIN", "UPDATE", "USING"];
 /// Nothing of a statement that binds no tenant.
 pub(crate) fn faults(text: &str, tables: &HashSet<String>) -> Vec<String> {
     let levels = levels(text);
-    if !levels.iter().any(|level| names_parameter(level)) {
+    if !levels.iter().any(names_parameter) {
         return Vec::new();
     }
     let mut faults = Vec::new();
@@ -110,7 +110,7 @@ fn levels(text: &str) -> Vec<Level> {
                 }
             }
             ")" => {
-                if is_query.pop().expect("a parenthesis ends that began") {
+                if is_query.pop().unwrap() {
                     done.push(open.pop().unwrap());
                 }
                 open.last_mut().unwrap().push(word.clone());
