@@ -10,7 +10,6 @@ use aimate_core::{Error, Result};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Row as _};
 
-use super::postgres::not_reached;
 use crate::database::postgres::PlanMode;
 use crate::database::{Names, failure};
 
@@ -32,7 +31,7 @@ const DISTRIBUTED: &str = "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_dist_parti
     WHERE n.nspname = COALESCE($2, current_schema()) AND c.relname = $1 AND p.partmethod = 'h')";
 
 /// What was seen.
-pub(super) struct Seen {
+pub(super) struct Surroundings {
     /// Whether each transaction may have another session of the server.
     pub(super) is_pooled: bool,
     /// How statements are to be planned.
@@ -42,7 +41,7 @@ pub(super) struct Seen {
     server: (String, i64),
 }
 
-impl Seen {
+impl Surroundings {
     /// Whether both are the same database of the same server.
     pub(super) fn is_same_database(&self, other: &Self) -> bool {
         self.server == other.server
@@ -69,7 +68,7 @@ pub(super) async fn look(
     timeout: Duration,
     (names, schema): (&Names, Option<&str>),
     address: &str,
-) -> Result<Seen> {
+) -> Result<Surroundings> {
     let late = |_| not_reached(address, sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()));
     let looking = async {
         let mut connection = connect.connect().await.map_err(|error| not_reached(address, error))?;
@@ -88,7 +87,7 @@ pub(super) async fn look(
         // Nothing is told to it, so it may go without a word.
         let _ = connection.close().await;
         let plan_mode = if found.is_distributed { PlanMode::Auto } else { PlanMode::Generic };
-        Ok(Seen {
+        Ok(Surroundings {
             is_pooled: found.is_renamed,
             plan_mode,
             is_right_by_default: found.plan_cache_mode == plan_mode.name()
@@ -147,5 +146,23 @@ fn loses_statements(address: &str, error: sqlx::Error) -> Error {
         "a pooler at {address} loses prepared statements: PgBouncer needs version 1.21 or newer with \
          `max_prepared_statements` greater than 0, or `pool_mode = session`"
     ))
+    .with_source(error)
+}
+
+/// What keeps a connection from being made.
+pub(super) fn not_reached(address: &str, error: sqlx::Error) -> Error {
+    let code = match &error {
+        sqlx::Error::Database(error) => error.code().map(|code| code.into_owned()),
+        _ => None,
+    };
+    match code.as_deref() {
+        Some("28P01" | "28000") => Error::invalid(format!(
+            "the PostgreSQL server at {address} refuses the user or the password of the address"
+        )),
+        Some("3D000") => Error::invalid(format!(
+            "the PostgreSQL server has no database {address}; create it first (`createdb`)"
+        )),
+        _ => Error::unavailable(format!("the PostgreSQL server at {address} cannot be reached")),
+    }
     .with_source(error)
 }

@@ -6,7 +6,7 @@ use aimate_core::{Error, Result};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection as _, PgPool};
 
-use super::look::{self, Seen};
+use super::look::{self, Surroundings, not_reached};
 use crate::database::postgres::{Postgres, SessionOptions, begin_told};
 use crate::database::row_security;
 use crate::database::{Database, Names, Pool, Row, Sql, check_schema, failure};
@@ -121,12 +121,22 @@ async fn open_with(
 }
 
 /// How sessions are opened that `connect` leads to.
-fn session(connect: PgConnectOptions, options: &Options, seen: &Seen, is_pooled: bool) -> SessionOptions {
+fn session(
+    connect: PgConnectOptions,
+    options: &Options,
+    seen: &Surroundings,
+    is_pooled: bool,
+) -> SessionOptions {
     SessionOptions { connect, schema: options.schema.clone(), plan_mode: seen.plan_mode, is_pooled }
 }
 
 /// What opens sessions of the server itself at `url`, which is what the pooler's database is on.
-async fn direct_pool(url: &str, options: &Options, names: &Names, seen: &Seen) -> Result<Pool<PgConnection>> {
+async fn direct_pool(
+    url: &str,
+    options: &Options,
+    names: &Names,
+    seen: &Surroundings,
+) -> Result<Pool<PgConnection>> {
     let connect = parsed(url, "the address beside the pooler (`DATABASE_DIRECT_URL`)")?;
     let address = address_of(&connect);
     let direct = look::look(&connect, options.timeout, (names, options.schema.as_deref()), &address).await?;
@@ -149,23 +159,6 @@ fn without_url(error: &sqlx::Error) -> &'static str {
         sqlx::Error::Configuration(_) => "the address could not be parsed",
         _ => "the address could not be used",
     }
-}
-
-pub(super) fn not_reached(address: &str, error: sqlx::Error) -> Error {
-    let code = match &error {
-        sqlx::Error::Database(error) => error.code().map(|code| code.into_owned()),
-        _ => None,
-    };
-    match code.as_deref() {
-        Some("28P01" | "28000") => Error::invalid(format!(
-            "the PostgreSQL server at {address} refuses the user or the password of the address"
-        )),
-        Some("3D000") => Error::invalid(format!(
-            "the PostgreSQL server has no database {address}; create it first (`createdb`)"
-        )),
-        _ => Error::unavailable(format!("the PostgreSQL server at {address} cannot be reached")),
-    }
-    .with_source(error)
 }
 
 fn check_version(connection: &PgConnection, address: &str) -> Result<()> {
