@@ -19,7 +19,7 @@ use super::task::Tasks;
 use super::{DbError, Load, Names, Outcome, SchemaGate, Statement};
 use crate::Kind;
 use crate::worker::LivenessLocks;
-use reserve::Reserve;
+use reserve::DiskReserve;
 use statement_batch::StatementBatch;
 use watched_file::WatchedFile;
 use writer::Writer;
@@ -108,7 +108,7 @@ impl Sqlite {
     ) -> Self {
         let tasks = Tasks::default();
         let file = path.as_deref().map(WatchedFile::new);
-        let reserve = path.as_deref().and_then(|path| Reserve::beside(path, reserve));
+        let reserve = path.as_deref().and_then(|path| DiskReserve::beside(path, reserve));
         let reopen = path.as_deref().map(|path| writer_options(Some(path), timeout));
         Self {
             writer: Writer::start(&tasks, writer, file.clone(), reserve, reopen, timeout, !names.are_plain()),

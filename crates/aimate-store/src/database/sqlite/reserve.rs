@@ -15,7 +15,7 @@ use tokio::time::Instant;
 const TRY_AGAIN: Duration = Duration::from_secs(30);
 
 /// The file, which may be there or not.
-pub(super) struct Reserve {
+pub(super) struct DiskReserve {
     path: PathBuf,
     bytes: u64,
     /// Not made again before.
@@ -25,7 +25,7 @@ pub(super) struct Reserve {
     is_given_up: bool,
 }
 
-impl Reserve {
+impl DiskReserve {
     /// Beside the database; `None` if no room is to be kept.
     pub(super) fn beside(database: &Path, bytes: u64) -> Option<Self> {
         let mut path = database.as_os_str().to_owned();
@@ -122,9 +122,9 @@ mod tests {
         let database = folder.join("a.db");
         let path = folder.join("a.db-reserve");
         let held = || path.metadata().map_or(0, |about| about.len());
-        assert!(Reserve::beside(&database, 0).is_none());
+        assert!(DiskReserve::beside(&database, 0).is_none());
         // No multiple of what is written at once.
-        let mut reserve = Reserve::beside(&database, 100_001).unwrap();
+        let mut reserve = DiskReserve::beside(&database, 100_001).unwrap();
         assert!(!reserve.give_up(), "there is none yet");
         assert!(!reserve.is_given_up());
         reserve.keep().await;
@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(held(), 100_001);
         // Half of one, of a process that was killed, is made whole.
         std::fs::write(&path, "half").unwrap();
-        let mut next = Reserve::beside(&database, 100_001).unwrap();
+        let mut next = DiskReserve::beside(&database, 100_001).unwrap();
         next.keep().await;
         assert_eq!(held(), 100_001);
         std::fs::remove_dir_all(folder).unwrap();

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::job::{End, Job, Opening};
-use super::reserve::Reserve;
+use super::reserve::DiskReserve;
 use super::watched_file::WatchedFile;
 use crate::database::task::Tasks;
 use crate::database::{DbError, Outcome, Statement};
@@ -57,7 +57,7 @@ impl Writer {
         tasks: &Tasks,
         connection: SqliteConnection,
         file: Option<WatchedFile>,
-        reserve: Option<Reserve>,
+        reserve: Option<DiskReserve>,
         reopen: Option<SqliteConnectOptions>,
         timeout: Duration,
         is_shared: bool,
@@ -94,7 +94,7 @@ fn closed() -> DbError {
 async fn serve(
     mut connection: SqliteConnection,
     file: Option<WatchedFile>,
-    mut reserve: Option<Reserve>,
+    mut reserve: Option<DiskReserve>,
     reopen: Option<SqliteConnectOptions>,
     mut jobs: mpsc::Receiver<Job>,
     closing: CancellationToken,
@@ -151,7 +151,7 @@ async fn serve(
 /// database's file would have to grow for.
 async fn refuse_what_fills(
     connection: &mut SqliteConnection,
-    reserve: Option<&mut Reserve>,
+    reserve: Option<&mut DiskReserve>,
     batch: &mut Vec<Job>,
 ) {
     let Some(reserve) = reserve.filter(|reserve| reserve.is_given_up()) else { return };
@@ -172,7 +172,7 @@ async fn refuse_what_fills(
 /// that nothing of it may count as stored.
 async fn run_on(
     connection: &mut SqliteConnection,
-    (file, reserve): (Option<&WatchedFile>, Option<&mut Reserve>),
+    (file, reserve): (Option<&WatchedFile>, Option<&mut DiskReserve>),
     reopen: Option<&SqliteConnectOptions>,
     batch: &mut [Job],
 ) -> Result<(), Error> {
@@ -182,7 +182,7 @@ async fn run_on(
     if let Err(lost) = &ran
         && lost.is_disk_full
         && batch.iter().any(Job::makes_room)
-        && reserve.is_some_and(Reserve::give_up)
+        && reserve.is_some_and(DiskReserve::give_up)
     {
         batch.sort_by_key(|job| !job.makes_room());
         let first_other = batch.partition_point(Job::makes_room);
