@@ -515,6 +515,31 @@ async fn counts_read_no_document_on_sqlite() {
     drop(store);
 }
 
+/// A change of some rows, whose keys come with it, goes to these alone.
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "the texts are the store's own")]
+async fn changes_of_several_rows_go_by_their_keys_on_sqlite() {
+    let folder = support::Folder::new();
+    let store = aimate_store::connect(&folder.url()).await.unwrap();
+    let mut session = SqliteConnection::connect(&folder.url()).await.unwrap();
+    let mut looked = 0;
+    for text in in_sources(On::Sqlite).filter(|text| {
+        text.starts_with("UPDATE documents")
+            && text.contains("FROM json_each")
+            && text.contains(".value ->> 0")
+            || text.starts_with("UPDATE documents") && text.contains("AS m WHERE")
+    }) {
+        let plan = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {text}")));
+        let steps = plan.fetch_all(&mut session).await.unwrap();
+        let steps: Vec<String> = steps.iter().map(|row| row.get("detail")).collect();
+        let of_rows = steps.iter().find(|step| step.contains("SEARCH documents")).unwrap();
+        assert!(of_rows.contains("AND id=?)"), "{of_rows}\n    in {text}");
+        looked += 1;
+    }
+    assert!(looked >= 3, "{looked}");
+    drop(store);
+}
+
 #[tokio::test]
 #[expect(clippy::disallowed_methods, reason = "the texts are the store's own")]
 async fn no_statement_scans_on_postgres() {

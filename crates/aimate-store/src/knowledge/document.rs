@@ -121,7 +121,8 @@ const RENAME: Sql = Sql::Each {
         attributes_version = documents.attributes_version + 1, updated_at = $3 \
         FROM (SELECT unhex(value ->> 0) AS id, value ->> 1 AS name, value ->> 2 AS source, \
         value ->> 3 AS source_hash FROM json_each($4)) AS m \
-        WHERE documents.tenant_id = $1 AND documents.user_id = $2 AND documents.id = m.id",
+        WHERE documents.tenant_id = $1 AND documents.user_id = $2 AND documents.id = m.id \
+        AND documents.id IN (SELECT unhex(value ->> 0) FROM json_each($4))",
     postgres: "UPDATE documents SET name = m.name, source = m.source, source_hash = m.source_hash, \
         title = CASE WHEN documents.segment_id IS NULL THEN m.name ELSE documents.title END, \
         attributes_version = documents.attributes_version + 1, updated_at = $3 \

@@ -14,12 +14,14 @@ use crate::knowledge::contention::{MAX_ATTEMPTS, contention_error, is_stored_if_
 use crate::knowledge::ownership::{check_collection, check_document};
 use crate::value::json;
 
-/// Each `[document, attempt, progress]` of the array `$4`. Progress resets the retry
+/// Each `[document, attempt, progress]` of the array `$4`. SQLite goes through a collection for a key
+/// that is told by a row of values alone, and by keys for a list of them. Progress resets the retry
 /// counter: a document that comes on is not what crashes its worker.
 const MARK_PROGRESS: Sql = Sql::Each {
     sqlite: "UPDATE documents SET tries = 0, progress = (r.value ->> 2) FROM json_each($4) r \
         WHERE documents.tenant_id = $1 AND documents.user_id = $2 \
         AND documents.collection_id IS NOT DISTINCT FROM $3 AND documents.id = unhex(r.value ->> 0) \
+        AND documents.id IN (SELECT unhex(value ->> 0) FROM json_each($4)) \
         AND documents.attempt = (r.value ->> 1) AND documents.status || '' = 'processing' RETURNING id",
     postgres: "UPDATE documents SET tries = 0, progress = (r.value ->> 2)::float8 \
         FROM jsonb_array_elements($4::jsonb) AS r (value) \

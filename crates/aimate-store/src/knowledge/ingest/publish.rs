@@ -37,6 +37,7 @@ const MARK_READY: Sql = Sql::Each {
         segment_id = CASE WHEN (r.value ->> 5) = 0 THEN NULL ELSE $5 END, updated_at = $6 \
         FROM json_each($4) r WHERE documents.tenant_id = $1 AND documents.user_id = $2 \
         AND documents.collection_id IS NOT DISTINCT FROM $3 AND documents.id = unhex(r.value ->> 0) \
+        AND documents.id IN (SELECT unhex(value ->> 0) FROM json_each($4)) \
         AND documents.attempt = (r.value ->> 1) AND documents.status || '' = 'processing'",
     postgres: "UPDATE documents SET status = 'ready', error = NULL, progress = 1, worker_id = NULL, \
         title = r.value ->> 2, media_type = r.value ->> 3, warnings = r.value -> 4, \
