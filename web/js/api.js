@@ -55,15 +55,15 @@ async function failureOf(response) {
   return new ApiError(problem, response.status);
 }
 
-/** Bytes of a request, and requests at once, that outlive the page: browsers refuse more than 64 KiB and about 20 of them. */
-const MAX_KEPT_BYTES = 4096;
+/** The length of a request, and requests at once, that outlive the page: browsers refuse more than 64 KiB and about 20 of them. */
+const MAX_KEPT_LENGTH = 2048;
 const MAX_KEPT_REQUESTS = 8;
 let keptRequests = 0;
 
 /** `fetch`; what changes or deletes something reaches the server although the page is reloaded or left in the same moment. */
 async function fetchKept(url, options) {
   const keepalive =
-    ["PATCH", "PUT", "DELETE"].includes(options.method) && keptRequests < MAX_KEPT_REQUESTS && (options.body?.length ?? 0) <= MAX_KEPT_BYTES;
+    ["PATCH", "PUT", "DELETE"].includes(options.method) && keptRequests < MAX_KEPT_REQUESTS && (options.body?.length ?? 0) <= MAX_KEPT_LENGTH;
   if (!keepalive) return fetch(url, options);
   keptRequests += 1;
   try {
