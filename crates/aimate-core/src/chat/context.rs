@@ -265,7 +265,10 @@ fn pair_tool_calls<'a>(
     let mut spoken: Vec<Spoken<'_>> = Vec::with_capacity(path.len());
     for (n, message) in path.iter().enumerate() {
         if message.role != MessageRole::Assistant {
-            let is_refused = path.get(n + 1).is_some_and(|answer| has_refused_image(answer));
+            // Results of one step may be messages of their own.
+            let mut later = path.get(n + 1..).unwrap_or_default().iter();
+            let answer = later.find(|later| later.role != MessageRole::Tool);
+            let is_refused = answer.is_some_and(|answer| has_refused_image(answer));
             spoken.push(Spoken {
                 role: message.role,
                 parts: message.content.iter().collect(),

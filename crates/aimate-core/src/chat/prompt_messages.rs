@@ -5,6 +5,9 @@ use crate::message::{MessageRole, Part};
 use crate::provider::ChatMessage;
 use crate::tool_content::ToolContent;
 
+/// What stands before pictures that tools returned.
+const RETURNED: &str = "[what the tool returned as pictures]";
+
 /// Adds a message; it joins the one before if that has its role, since many models
 /// take only prompts whose roles alternate. An answer that failed or said nothing
 /// leaves two questions in a row.
@@ -42,12 +45,36 @@ pub(crate) fn show_returned_pictures(messages: Vec<ChatMessage>) -> Vec<ChatMess
             pictures.remove(0);
         }
         held.append(&mut pictures);
-        push(&mut out, message.role, message.content);
+        // Those of the user join what they say next; nothing else of the caller's is changed.
+        match out.last() {
+            Some(last)
+                if last.role == message.role && message.role == MessageRole::User && is_shown(last) =>
+            {
+                push(&mut out, message.role, message.content);
+            }
+            _ => out.push(message),
+        }
     }
     if !held.is_empty() {
         push(&mut out, MessageRole::User, held);
     }
     out
+}
+
+/// Whether the message is of pictures that tools returned.
+fn is_shown(message: &ChatMessage) -> bool {
+    matches!(message.content.first(), Some(Part::Text { text }) if text == RETURNED)
+}
+
+/// Leaves out what aiMate's own calls returned: the model does not see pictures. A caller knows
+/// what it shows a model.
+pub(crate) fn leave_out_own_pictures(messages: &mut [ChatMessage]) {
+    let parts = messages.iter_mut().flat_map(|message| &mut message.content);
+    for part in parts {
+        if matches!(part, Part::ToolResult(result) if result.duration_ms.is_some()) {
+            leave_out_returned_pictures(part);
+        }
+    }
 }
 
 /// Leaves them out: the model does not see pictures, or its server refused them.
@@ -70,7 +97,7 @@ fn returned_pictures(content: &[Part]) -> Vec<Part> {
     });
     let mut parts: Vec<_> = pictures.collect();
     if !parts.is_empty() {
-        parts.insert(0, Part::text("[what the tool returned as pictures]"));
+        parts.insert(0, Part::text(RETURNED));
     }
     parts
 }

@@ -16,7 +16,7 @@ use crate::budget::Amount;
 use crate::caught::caught;
 use crate::chat::call_trace::CallTrace;
 use crate::chat::model_call::{EMBED_PATIENCE, ask, broken, no_vectors};
-use crate::chat::prompt_messages::show_returned_pictures;
+use crate::chat::prompt_messages::{leave_out_own_pictures, show_returned_pictures};
 use crate::chat::tool_loop::{ParkedTurn, ToolLoop};
 use crate::chat::{CallDecision, OnApproval, Truncation};
 use crate::error::{Error, Result};
@@ -321,6 +321,9 @@ impl Engine {
         usage.prompt_tokens = prompt_tokens;
         request.model.clone_from(&target.model_id);
         request.limits = self.inner.answer_limits;
+        if !target.sees_pictures() {
+            leave_out_own_pictures(&mut request.messages);
+        }
         request.messages = show_returned_pictures(request.messages);
         let cap = hold.as_mut().and_then(|hold| hold.take_whole(&mut request));
         let tools = if toolbox.is_empty() && foreign.is_empty() && completion.decided.is_empty() {
