@@ -134,8 +134,9 @@ fn read_postings<'b>(block: &mut &'b [u8]) -> Result<Postings<'b>> {
     Ok(Postings { count, bytes: varint::read_bytes(block, length)? })
 }
 
-/// The postings of `term`, if they are in the block: the one that would have
-/// them is the last whose first term is not greater.
+/// The postings of `term`, if they are in the block, which may be a
+/// [joined](TermBlock::joined) one: the one that would have them is the last whose
+/// first term is not greater.
 ///
 /// # Errors
 /// If the block is damaged.
@@ -150,6 +151,8 @@ pub fn find_postings<'b>(mut block: &'b [u8], term: &str) -> Result<Option<Posti
         match shared.cmp(&matched) {
             // It differs from the term where the entry before did, which was less.
             Ordering::Greater => continue,
+            // Behind a seam of a joined block, an entry tells nothing of the one before.
+            Ordering::Less if shared == 0 => matched = 0,
             // It is greater than the entry before where that was as the term.
             Ordering::Less => return Ok(None),
             Ordering::Equal => {}

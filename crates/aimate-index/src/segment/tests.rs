@@ -167,7 +167,7 @@ fn stored_bytes_are_those_of_the_format() {
 }
 
 #[test]
-fn beginnings_are_found_in_a_joined_block_too() {
+fn joined_block_has_every_term_and_beginning() {
     let segment = build(&chunks(2_000, 5));
     assert!(segment.blocks.len() > 5);
     let terms: Vec<String> = {
@@ -179,6 +179,12 @@ fn beginnings_are_found_in_a_joined_block_too() {
     };
     let joined = TermBlock::joined(segment.blocks.clone()).unwrap();
     assert_eq!(TermBlock::of(joined.bytes.clone()).unwrap(), joined);
+    for term in &terms {
+        let postings = find_postings(&joined.bytes, term).unwrap().map(|found| found.count());
+        assert_eq!(postings, segment.postings(term).unwrap().map(|found| found.count()), "{term}");
+        assert!(postings.is_some(), "{term}");
+        assert!(find_postings(&joined.bytes, &format!("{term}~")).unwrap().is_none());
+    }
     let beginning = &terms[terms.len() / 2][..1];
     let mut found = 0;
     each_beginning(&joined.bytes, beginning, |_| {
