@@ -5,6 +5,7 @@
 //! values. Beside each key stand the numbers of the documents that have it: their
 //! distances (less one), or a bit for each document where that is shorter.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use super::block::{MARK, read_entry};
@@ -57,13 +58,13 @@ impl Field {
         (field.len() <= MAX_FIELD).then_some(Self(field))
     }
 
+    /// What its keys begin with; none of another field's do.
+    fn beginning(&self) -> Vec<u8> {
+        [&[MARK], &self.0[..], &[END]].concat()
+    }
+
     fn key(&self, kind: u8, value: &[u8]) -> Vec<u8> {
-        let mut key = Vec::with_capacity(self.0.len() + value.len() + 3);
-        key.push(MARK);
-        key.extend_from_slice(&self.0);
-        key.extend_from_slice(&[END, kind]);
-        key.extend_from_slice(value);
-        key
+        [&self.beginning()[..], &[kind], value].concat()
     }
 }
 
@@ -79,17 +80,22 @@ pub enum Scalar<'a> {
 }
 
 impl Scalar<'_> {
-    /// Its key in `field`, `base` added to its type.
-    fn key(self, field: &Field, base: u8) -> Vec<u8> {
+    /// What stands behind the field in its key, `base` added to its type.
+    fn ending(self, base: u8) -> Vec<u8> {
+        let of = |kind: u8, value: &[u8]| [&[base + kind], value].concat();
         match self {
-            Self::Bool(false) => field.key(base + FALSE, &[]),
-            Self::Bool(true) => field.key(base + TRUE, &[]),
-            Self::Number(number) => field.key(base + NUMBER, &ordered(number)),
+            Self::Bool(false) => of(FALSE, &[]),
+            Self::Bool(true) => of(TRUE, &[]),
+            Self::Number(number) => of(NUMBER, &ordered(number)),
             Self::Text(text) => match text.as_bytes().split_at_checked(MAX_TEXT) {
-                Some((beginning, [_, ..])) => field.key(base + LONG, beginning),
-                _ => field.key(base + TEXT, text.as_bytes()),
+                Some((beginning, [_, ..])) => of(LONG, beginning),
+                _ => of(TEXT, text.as_bytes()),
             },
         }
+    }
+
+    fn key(self, field: &Field, base: u8) -> Vec<u8> {
+        [field.beginning(), self.ending(base)].concat()
     }
 
     fn is_long(self) -> bool {
@@ -105,24 +111,36 @@ fn ordered(number: f64) -> [u8; 8] {
     (if bits & sign == 0 { bits | sign } else { !bits }).to_be_bytes()
 }
 
-/// The attributes of one document.
+/// The attributes of one document: of each field the beginning of its keys, once, and their
+/// endings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Attributes(pub(super) Vec<Vec<u8>>);
+pub struct Attributes(BTreeMap<Vec<u8>, BTreeSet<Vec<u8>>>);
 
 impl Attributes {
     /// The field is there and not null.
     pub fn add(&mut self, field: &Field) {
-        self.0.push(field.key(EXISTS, &[]));
+        self.put(field, vec![EXISTS]);
     }
 
     /// The field is this.
     pub fn add_value(&mut self, field: &Field, value: Scalar<'_>) {
-        self.0.push(value.key(field, 0));
+        self.put(field, value.ending(0));
     }
 
     /// The field is a list that has this.
     pub fn add_element(&mut self, field: &Field, element: Scalar<'_>) {
-        self.0.push(element.key(field, ELEMENT));
+        self.put(field, element.ending(ELEMENT));
+    }
+
+    fn put(&mut self, field: &Field, ending: Vec<u8>) {
+        self.0.entry(field.beginning()).or_default().insert(ending);
+    }
+
+    /// The beginning and ending of each key, in the order of the keys.
+    pub(super) fn keys(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.0.iter().flat_map(|(beginning, endings)| {
+            endings.iter().map(move |ending| (beginning.as_slice(), ending.as_slice()))
+        })
     }
 }
 

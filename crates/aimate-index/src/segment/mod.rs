@@ -136,12 +136,13 @@ impl Segment {
     /// If bytes of the segment are damaged.
     pub fn with_attributes(mut self, documents: &HashMap<Uuid, Attributes>) -> Result<Self> {
         let header = SegmentHeader::decode(&self.header)?;
-        let mut added: BTreeMap<&[u8], Vec<u32>> = BTreeMap::new();
+        // In the order of the keys: no beginning is that of another.
+        let mut added: BTreeMap<(&[u8], &[u8]), Vec<u32>> = BTreeMap::new();
         let mut stay: Vec<Option<u32>> = Vec::with_capacity(header.documents.len());
         for (number, id) in (0..).zip(&header.documents) {
             let new = documents.get(id);
             stay.push(new.is_none().then_some(number));
-            for key in new.into_iter().flat_map(|new| &new.0) {
+            for key in new.into_iter().flat_map(Attributes::keys) {
                 added.entry(key).or_default().push(number);
             }
         }
@@ -149,13 +150,15 @@ impl Segment {
         let old = self.blocks.split_off(words);
         let mut reader = TermReader::new(&old);
         reader.advance()?;
-        let mut added = added.into_iter().peekable();
+        let whole =
+            |((beginning, ending), numbers): ((&[u8], &[u8]), _)| ([beginning, ending].concat(), numbers);
+        let mut added = added.into_iter().map(whole).peekable();
         let mut writer = BlockWriter::default();
         loop {
             let key = match (reader.term(), added.peek()) {
                 (Some(old), Some((new, _))) => old.min(new).to_vec(),
                 (Some(old), None) => old.to_vec(),
-                (None, Some((new, _))) => new.to_vec(),
+                (None, Some((new, _))) => new.clone(),
                 (None, None) => break,
             };
             let mut numbers =
