@@ -22,7 +22,7 @@ pub struct CodeBlocks {
 
 impl CodeBlocks {
     /// Codes in a block, as many as a word of a [`DocIdSet`](crate::DocIdSet) has bits.
-    pub(super) const CODES: usize = 64;
+    pub const CODES: usize = 64;
 
     /// Lays out codes of `code_length` bytes each. What the last block lacks is
     /// filled up.

@@ -120,7 +120,8 @@ impl Scan {
     fn groups(&self, segments: &[ListedSegment]) -> Vec<Vec<Uuid>> {
         let mut held = 0;
         let groups = segments.chunk_by(|_, next| {
-            held += next.chunks * self.code_length as u64;
+            // Blocks are whole.
+            held += next.chunks.next_multiple_of(CodeBlocks::CODES as u64) * self.code_length as u64;
             let fits = held < MAX_CODES_HELD;
             held = if fits { held } else { 0 };
             fits
