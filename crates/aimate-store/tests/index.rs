@@ -19,6 +19,7 @@ use aimate_core::{ChunkId, DocumentId, ErrorKind, SpaceId, Stores};
 use aimate_index::analysis::analyze_query;
 use aimate_store::Options;
 use futures_util::future::join_all;
+use serde_json::json;
 use sqlx::{Connection as _, Executor as _, SqliteConnection};
 use support::knowledge::{self, Fixture, Random, document_id, number_of};
 use uuid::Uuid;
@@ -143,6 +144,33 @@ async fn database_in_utf_16_answers_the_same() {
     connection.close().await.unwrap();
     let store = aimate_store::connect(&folder.url()).await.unwrap();
     assert_eq!(changed_is_as_fresh(&store.stores()).await, expected);
+    store.close().await;
+}
+
+/// As a migration leaves them, or one that was not taken along when segments were merged.
+#[tokio::test]
+async fn documents_whose_segment_knows_nothing_of_them_are_filtered_by_what_they_are() {
+    use aimate_core::conformance::knowledge_world;
+    let folder = support::Folder::new();
+    let store = aimate_store::connect(&folder.url()).await.unwrap();
+    let stores = store.stores();
+    let shelf = knowledge_world::Fixture::new(&stores).await;
+    shelf.ready("one", &["an apple"]).await;
+    shelf.ready("two", &["another apple"]).await;
+    let mut session = SqliteConnection::connect(&folder.url()).await.unwrap();
+    let secret =
+        "UPDATE documents SET indexed_version = -1, metadata = '{\"level\":\"secret\"}' WHERE name = 'two'";
+    session.execute(secret).await.unwrap();
+    for (filter, found) in [
+        (json!({"not": {"eq": {"field": "level", "value": "secret"}}}), vec!["an apple"]),
+        (json!({"not": {"exists": {"field": "level"}}}), vec!["an apple"]),
+        (json!({"eq": {"field": "level", "value": "secret"}}), vec!["another apple"]),
+        (json!({"range": {"field": "level", "gte": "a", "gt": "b"}}), vec!["another apple"]),
+    ] {
+        let filter = Some(serde_json::from_value(filter.clone()).unwrap());
+        let target = SearchScope { filter, ..shelf.target() };
+        assert_eq!(shelf.found(&shelf.me, &target, "apple").await, found, "{target:?}");
+    }
     store.close().await;
 }
 

@@ -36,8 +36,7 @@ const ANY_CHANGED: Sql = Sql::Each {
 /// it was written.
 #[derive(Default)]
 pub(super) struct ChangedDocuments {
-    /// Whether each passes. Those that do not may be missing if their segment has nothing
-    /// of them.
+    /// Whether each passes.
     pub(super) passes: HashMap<Uuid, bool>,
     /// Where they were when this was asked.
     pub(super) segments: HashSet<Uuid>,
@@ -92,13 +91,11 @@ fn of_all<D: Dialect>(scope: &Scope, target: &SearchScope, filter: &Filter) -> R
 }
 
 fn of_changed<D: Dialect>(scope: &Scope, target: &SearchScope, filter: &Filter) -> Result<Statement> {
-    let mut query = Builder::new(
-        "SELECT c.id, c.segment_id, c.passes FROM (SELECT d.id, d.segment_id, d.indexed_version, ",
-    );
+    let mut query = Builder::new("SELECT d.id, d.segment_id, ");
     condition::<D>(filter, &mut query)?;
     query.push(" AS passes FROM documents d WHERE ");
     findable::<D>(scope, target, &mut query);
-    query.push(" AND d.attributes_version <> d.indexed_version) c WHERE c.passes OR c.indexed_version >= 0");
+    query.push(" AND d.attributes_version <> d.indexed_version");
     Ok(query.build())
 }
 

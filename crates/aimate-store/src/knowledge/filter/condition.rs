@@ -141,7 +141,11 @@ impl AttributeCondition {
         let bounds: Vec<&Value> = [gt, gte, lt, lte].into_iter().flatten().collect();
         let mut condition = Self::default();
         if let Some(numbers) = bounds.iter().map(|bound| bound.as_f64()).collect::<Option<Vec<f64>>>() {
-            let (low, high) = tightest(gt, gte, lt, lte, Value::as_f64, f64::total_cmp);
+            let (low, high) = {
+                // Both zeros are one.
+                let number = |bound: &Value| bound.as_f64().map(|number| number + 0.0);
+                tightest(gt, gte, lt, lte, number, f64::total_cmp)
+            };
             if !numbers.is_empty() {
                 condition.ranges.push(KeyRange::numbers(field, low, high));
             }

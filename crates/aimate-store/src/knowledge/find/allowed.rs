@@ -112,6 +112,9 @@ impl FilteredSegments {
         for (segment, first_terms) in &first_terms {
             places.clear();
             condition.blocks(first_terms, &mut places);
+            // Many values stand in one block.
+            places.sort_unstable();
+            places.dedup();
             let terms = places.iter().filter_map(|place| first_terms.get(*place));
             wanted.extend(terms.map(|term| (*segment, term.clone())));
             if wanted.len() > MAX_BLOCKS {

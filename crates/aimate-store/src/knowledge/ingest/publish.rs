@@ -38,7 +38,8 @@ const MARK_READY: Sql = Sql::Each {
         FROM json_each($4) r WHERE documents.tenant_id = $1 AND documents.user_id = $2 \
         AND documents.collection_id IS NOT DISTINCT FROM $3 AND documents.id = unhex(r.value ->> 0) \
         AND documents.id IN (SELECT unhex(value ->> 0) FROM json_each($4)) \
-        AND documents.attempt = (r.value ->> 1) AND documents.status || '' = 'processing'",
+        AND documents.attempt = (r.value ->> 1) AND documents.attributes_version = (r.value ->> 6) \
+        AND documents.status || '' = 'processing'",
     postgres: "UPDATE documents SET status = 'ready', error = NULL, progress = 1, worker_id = NULL, \
         title = r.value ->> 2, media_type = r.value ->> 3, warnings = r.value -> 4, \
         chunk_count = (r.value ->> 5)::bigint, indexed_version = (r.value ->> 6)::bigint, \
@@ -46,7 +47,8 @@ const MARK_READY: Sql = Sql::Each {
         FROM jsonb_array_elements($4::jsonb) AS r (value) \
         WHERE documents.tenant_id = $1 AND documents.user_id = $2 \
         AND documents.collection_id IS NOT DISTINCT FROM $3 AND documents.id = (r.value ->> 0)::uuid \
-        AND documents.attempt = (r.value ->> 1)::bigint AND documents.status || '' = 'processing'",
+        AND documents.attempt = (r.value ->> 1)::bigint AND documents.attributes_version = (r.value ->> 6)::bigint \
+        AND documents.status || '' = 'processing'",
 };
 
 /// See [`IngestStore::publish`](aimate_core::knowledge::IngestStore::publish).
