@@ -153,9 +153,10 @@ impl IngestQueue for SqlStore {
         ids.sort_unstable();
         ids.truncate(limit as usize);
         let due = |of: &Claimable| of.ids.iter().filter(|id| ids.contains(id)).count();
-        claimable.retain(|of| due(of) > 0);
-        let claim = |of: Claimable| {
-            let most = count(due(&of));
+        // The others after them: somebody else may have taken the first meanwhile.
+        claimable.sort_by_key(|of| due(of) == 0);
+        let claim = |of: Claimable, left: u32| {
+            let most = count(due(&of)).clamp(1, left.into());
             CLAIM.bind(worker).bind(of.tenant).bind(of.ids).bind(of.gone).bind(now).bind(most)
         };
         let mut documents = each(&self.claim(claimable, limit, claim).await?, claimed)?;
@@ -227,7 +228,8 @@ impl IngestQueue for SqlStore {
     ) -> Result<Option<(Scope, EmbeddingSpace)>> {
         // One that this worker is said to build too.
         let claimable = self.claimable(worker, now, lease, |there| UNBUILT.bind(there).bind(SPACES)).await?;
-        let claim = |of: Claimable| CLAIM_SPACE.bind(worker).bind(of.tenant).bind(of.ids).bind(of.gone);
+        let claim =
+            |of: Claimable, _: u32| CLAIM_SPACE.bind(worker).bind(of.tenant).bind(of.ids).bind(of.gone);
         let rows = self.claim(claimable, 1, claim).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         let (tenant, id) = (row.get::<TenantId>("tenant_id")?, row.get::<SpaceId>("id")?);

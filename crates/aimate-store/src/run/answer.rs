@@ -28,16 +28,16 @@ const ANSWERED: Sql = Sql::Same(
 const ANSWERS: Sql = Sql::Each {
     sqlite: "SELECT id, tool_answers FROM runs WHERE tenant_id = $1 AND worker_id = $2 \
         AND id IN (SELECT unhex(value) FROM json_each($3)) AND finished_at IS NULL AND tool_answers IS NOT NULL",
-    postgres: "SELECT id, tool_answers FROM runs WHERE tenant_id = $1 AND worker_id = $2 AND id = ANY($3) \
-        AND finished_at IS NULL AND tool_answers IS NOT NULL ORDER BY id FOR UPDATE",
+    postgres: "WITH answered AS (SELECT r.id, r.tool_answers FROM runs r WHERE r.tenant_id = $1 AND r.worker_id = $2 \
+            AND r.id = ANY($3) AND r.finished_at IS NULL AND r.tool_answers IS NOT NULL ORDER BY r.id FOR UPDATE) \
+        UPDATE runs SET tool_answers = NULL FROM answered a WHERE runs.tenant_id = $1 AND runs.id = a.id \
+        RETURNING a.id, a.tool_answers",
 };
-/// After [`ANSWERS`], whose rows nobody else writes meanwhile.
-const TAKE: Sql = Sql::Each {
-    sqlite: "UPDATE runs SET tool_answers = NULL WHERE tenant_id = $1 AND worker_id = $2 \
-        AND id IN (SELECT unhex(value) FROM json_each($3)) AND finished_at IS NULL AND tool_answers IS NOT NULL",
-    postgres: "UPDATE runs SET tool_answers = NULL WHERE tenant_id = $1 AND worker_id = $2 AND id = ANY($3) \
-        AND finished_at IS NULL AND tool_answers IS NOT NULL",
-};
+/// After [`ANSWERS`], whose rows nobody else writes meanwhile; PostgreSQL does both in one.
+const TAKE: Sql = Sql::Sqlite(
+    "UPDATE runs SET tool_answers = NULL WHERE tenant_id = $1 AND worker_id = $2 \
+     AND id IN (SELECT unhex(value) FROM json_each($3)) AND finished_at IS NULL AND tool_answers IS NOT NULL",
+);
 /// Runs whose answers are taken at once.
 const RUNS: u32 = 1_000;
 
@@ -65,11 +65,16 @@ impl SqlStore {
         let answered = self.database.read(ANSWERED.bind(worker).bind(RUNS)).await?;
         let mut rows = Vec::new();
         for of in by_tenant(&answered)? {
-            let [answers, _] = self
-                .database
-                .transaction([ANSWERS, TAKE].map(|sql| sql.bind(of.tenant).bind(worker).bind(of.ids.clone())))
-                .await?;
-            rows.extend(answers.rows);
+            let statements = [ANSWERS, TAKE].map(|sql| sql.bind(of.tenant).bind(worker).bind(of.ids.clone()));
+            match self.database.transaction(statements).await {
+                Ok([answers, _]) => rows.extend(answers.rows),
+                // What is taken stands nowhere else.
+                Err(error) if !rows.is_empty() => {
+                    tracing::warn!(?error, "not all answers to tools were taken; they are at the next beat");
+                    break;
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
         each(&rows, |row| Ok((row.get("id")?, row.json("tool_answers")?)))
     }

@@ -45,7 +45,8 @@ impl SqlStore {
             Database::Postgres(db) => db.unlocked_workers(worker).await?,
         };
         let lease = i64::try_from(lease.as_micros()).unwrap_or(i64::MAX);
-        let expired = self.database.write(EXPIRE.bind(worker).bind(now).bind(lease).bind(dead)).await?;
+        let expired =
+            self.database.write(EXPIRE.bind(worker).bind(now).bind(lease).bind(dead).uses_reserve()).await?;
         let expired: Vec<WorkerId> = each(&expired, |row| row.get("id"))?;
         match &self.database {
             #[cfg(feature = "sqlite")]
@@ -82,19 +83,29 @@ impl SqlStore {
         of_nobody(&rows, &self.others(worker).await?)
     }
 
-    /// Runs `claim` for each tenant, until it has returned `limit` rows.
+    /// Runs `claim` for each tenant, with how many rows it may return yet, until it has returned
+    /// `limit` rows.
     pub(crate) async fn claim(
         &self,
         claimable: Vec<Claimable>,
         limit: u32,
-        claim: impl Fn(Claimable) -> Statement + Send,
+        claim: impl Fn(Claimable, u32) -> Statement + Send,
     ) -> Result<Vec<Row>> {
         let mut claimed = Vec::new();
         for of_tenant in claimable {
-            if claimed.len() >= limit as usize {
+            let left = limit.saturating_sub(u32::try_from(claimed.len()).unwrap_or(u32::MAX));
+            if left == 0 {
                 break;
             }
-            claimed.extend(self.database.write(claim(of_tenant)).await?);
+            match self.database.write(claim(of_tenant, left)).await {
+                Ok(rows) => claimed.extend(rows),
+                // What is claimed already is this worker's to do.
+                Err(error) if !claimed.is_empty() => {
+                    tracing::warn!(?error, "not all work that could be claimed was");
+                    break;
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
         Ok(claimed)
     }
