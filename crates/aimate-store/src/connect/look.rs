@@ -72,6 +72,7 @@ pub(super) async fn look(
     let late = |_| not_reached(address, sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()));
     let looking = async {
         let mut connection = connect.connect().await.map_err(|error| not_reached(address, error))?;
+        takes_transactions(&mut connection, connect, address).await?;
         let found = through(&mut connection, names, schema, address).await?;
         if !found.is_renamed {
             let mut other = connect.connect().await.map_err(|error| not_reached(address, error))?;
@@ -98,6 +99,29 @@ pub(super) async fn look(
     tokio::time::timeout(timeout, looking).await.unwrap_or_else(|elapsed| Err(late(elapsed)))
 }
 
+/// Fails behind a pooler that gives each statement another session: nothing could be stored
+/// together. It takes statements by themselves, unlike one that has no server at this moment.
+async fn takes_transactions(
+    connection: &mut PgConnection,
+    connect: &PgConnectOptions,
+    address: &str,
+) -> Result<()> {
+    let Err(error) = connection.execute(sqlx::raw_sql("BEGIN; ROLLBACK")).await else { return Ok(()) };
+    let alone = async {
+        let mut other = connect.connect().await?;
+        other.execute(sqlx::raw_sql("SELECT 1")).await?;
+        other.close().await
+    };
+    Err(match (&error, alone.await) {
+        (sqlx::Error::Database(_), Ok(())) => Error::invalid(format!(
+            "the pooler at {address} takes no transactions: set `pool_mode = transaction` or `session` in its \
+             settings"
+        ))
+        .with_source(error),
+        _ => not_reached(address, error),
+    })
+}
+
 /// Looks in a transaction, which is of one session whatever stands before the server.
 async fn through(
     connection: &mut PgConnection,
@@ -105,16 +129,7 @@ async fn through(
     schema: Option<&str>,
     address: &str,
 ) -> Result<Look> {
-    let begun = connection.execute(sqlx::raw_sql("BEGIN")).await;
-    begun.map_err(|error| match &error {
-        // A pooler that gives each statement another session: nothing could be stored together.
-        sqlx::Error::Database(_) => Error::invalid(format!(
-            "the pooler at {address} takes no transactions: set `pool_mode = transaction` or `session` in its \
-             settings"
-        ))
-        .with_source(error),
-        _ => failure(error),
-    })?;
+    connection.execute(sqlx::raw_sql("BEGIN")).await.map_err(failure)?;
     let row = sqlx::query(LOOK).fetch_one(&mut *connection).await.map_err(|error| {
         match error.as_database_error().and_then(|error| error.code()).as_deref() {
             // Not there any more, or there from somebody else.

@@ -89,7 +89,10 @@ async fn open_with(
         migrate::postgres::check(&mut connection, &names, schema, is_pooled).await?
     };
     if options.row_level_security && missing.is_empty() {
-        row_security::check(&mut connection, &names, schema).await?;
+        // Of those who read and write, who may be somebody else than who migrates.
+        let mut one = pool.open().await.map_err(|error| not_reached(&address, error))?;
+        row_security::check(&mut one, &names, schema).await?;
+        let _ = one.close().await;
     }
     // Not for the pool: a migration that broke off may have left its lock.
     let _ = connection.close().await;
@@ -107,7 +110,12 @@ async fn open_with(
     let database = Database::Postgres(database);
     // One folder serves several databases, schemas and prefixes: each has its own part of
     // it, which the `+` keeps apart.
-    let mut part = address.replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "-");
+    // That of the server itself, which is the same with and without a pooler before it.
+    let server = match &options.direct_url {
+        Some(url) => address_of(&parsed(url, "the address beside the pooler (`DATABASE_DIRECT_URL`)")?),
+        None => address.clone(),
+    };
+    let mut part = server.replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "-");
     for (what, name) in [("schema", options.schema.as_deref().unwrap_or_default()), ("prefix", &*prefix)] {
         if !name.is_empty() {
             part = format!("{part}+{what}.{name}");

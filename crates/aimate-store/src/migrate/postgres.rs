@@ -22,7 +22,7 @@ pub(super) async fn migrate(db: &Postgres) -> Result<Vec<String>> {
         prepare_schema(&mut connection, schema, true).await?;
     }
     let missing = run(&mut connection, &db.names, db.schema.as_deref(), db.direct.is_none()).await?;
-    match open_gate(db, &mut connection, &[]).await {
+    match open_gate(db, &[]).await {
         // Whoever makes the tables puts the policies on them next: see `secure_rows`.
         Err(error) if error.kind() == ErrorKind::Invalid => {
             tracing::warn!(%error, "the tables were made, and are not used without row-level security");
@@ -37,9 +37,12 @@ pub(super) async fn migrate(db: &Postgres) -> Result<Vec<String>> {
 const POLICIES: &str = "row-level security (`aimate migrate --row-level-security-for ROLE`)";
 
 /// Opens the gate if no migration is missing, nor the policies if they are wanted.
-async fn open_gate(db: &Postgres, connection: &mut PgConnection, missing: &[String]) -> Result<()> {
+async fn open_gate(db: &Postgres, missing: &[String]) -> Result<()> {
     if db.is_row_secure && missing.is_empty() {
-        let checked = row_security::check(connection, &db.names, db.schema.as_deref()).await;
+        // Of those who read and write, who may be somebody else than who migrates.
+        let mut one = db.pool.open().await.map_err(failure)?;
+        let checked = row_security::check(&mut one, &db.names, db.schema.as_deref()).await;
+        let _ = one.close().await;
         if let Err(error) = checked {
             if error.kind() == ErrorKind::Invalid {
                 db.gate.set_missing(&[POLICIES.to_owned()]);
@@ -57,7 +60,7 @@ pub(super) async fn secure_rows(db: &Postgres, role: &str) -> Result<usize> {
     let secured = row_security::secure(&mut connection, &db.names, db.schema.as_deref(), role).await;
     if secured.is_ok() && db.is_row_secure {
         let missing = check(&mut connection, &db.names, db.schema.as_deref(), db.direct.is_none()).await?;
-        if let Err(error) = open_gate(db, &mut connection, &missing).await {
+        if let Err(error) = open_gate(db, &missing).await {
             // No policy holds for a superuser: another role's store is to use the tables.
             tracing::debug!(%error, "this user is not one to use the tables");
         }
@@ -70,7 +73,7 @@ pub(super) async fn secure_rows(db: &Postgres, role: &str) -> Result<usize> {
 pub(super) async fn pending(db: &Postgres) -> Result<Vec<String>> {
     let mut connection = db.open().await.map_err(failure)?;
     let missing = check(&mut connection, &db.names, db.schema.as_deref(), db.direct.is_none()).await?;
-    open_gate(db, &mut connection, &missing).await?;
+    open_gate(db, &missing).await?;
     Ok(missing)
 }
 

@@ -67,6 +67,7 @@ impl Postgres {
             return Ok(());
         };
         let locks = Arc::clone(&self.workers.0);
+        let by_the_pool = statement.clone();
         let statement = statement.named(&self.names, Kind::Postgres);
         let beaten = self.tasks.run(async move {
             let mut locks = locks.lock().await;
@@ -82,7 +83,18 @@ impl Postgres {
             locks.insert(worker, beaten?);
             Ok::<_, DbError>(())
         });
-        Ok(beaten.await?)
+        match beaten.await {
+            // The lease is what counts then, as if there were no direct address.
+            Err(error) if self.pool.options().is_pooled => {
+                tracing::warn!(
+                    ?error,
+                    "the server itself is not reached (`DATABASE_DIRECT_URL`); the pooler is asked"
+                );
+                self.store(vec![by_the_pool]).await?;
+                Ok(())
+            }
+            beaten => Ok(beaten?),
+        }
     }
 
     /// The other workers with work in flight whose process seems to have ended.
