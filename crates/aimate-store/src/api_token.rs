@@ -82,7 +82,7 @@ impl ApiTokenStore for SqlStore {
     }
 
     async fn delete(&self, scope: &Scope, id: ApiTokenId) -> Result<()> {
-        let deleted = self.database.execute(DELETE.scoped(scope).bind(id)).await?;
+        let deleted = self.database.execute(DELETE.scoped(scope).bind(id).uses_reserve()).await?;
         touched_or_not_found(deleted, || Error::missing("API token", id))
     }
 

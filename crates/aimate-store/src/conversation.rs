@@ -252,7 +252,7 @@ impl ConversationStore for SqlStore {
         let index = request(scope.tenant, id, true);
         match self
             .database
-            .transaction([index, DELETE.scoped(scope).bind(id).expect_touched(1).makes_room()])
+            .transaction([index, DELETE.scoped(scope).bind(id).expect_touched(1).uses_reserve()])
             .await
         {
             Ok(_) => Ok(()),

@@ -31,6 +31,8 @@ use postgres::Postgres;
 #[cfg(feature = "sqlite")]
 use sqlite::Sqlite;
 
+#[cfg(feature = "sqlite")]
+pub(crate) use error::is_disk_full;
 pub(crate) use error::{DbError, failure};
 pub(crate) use gate::SchemaGate;
 pub(crate) use load::Load;

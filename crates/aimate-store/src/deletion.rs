@@ -179,7 +179,7 @@ impl DeletionStore for SqlStore {
         if target.user.is_some_and(|user| user == UserId::SHARED) {
             return Err(missing(target));
         }
-        let begin = of(target, BEGIN).bind(worker).bind(now).bind(UserId::SHARED).makes_room();
+        let begin = of(target, BEGIN).bind(worker).bind(now).bind(UserId::SHARED).uses_reserve();
         let cancel_runs = of(target, CANCEL_RUNS).bind(UserId::SHARED);
         let mut statements = vec![LOCK_TENANT.bind(target.tenant), begin, cancel_runs];
         if let Some(user) = target.user {
@@ -229,7 +229,7 @@ impl DeletionStore for SqlStore {
 
     async fn finish(&self, target: &DeletionTarget, now: Timestamp) -> Result<Deletion> {
         let delete_tenant = of(target, DELETE_TENANT).bind(UserId::SHARED);
-        let finish = of(target, FINISH).bind(UserId::SHARED).bind(now).makes_room();
+        let finish = of(target, FINISH).bind(UserId::SHARED).bind(now).uses_reserve();
         self.database.transaction([LOCK_TENANT.bind(target.tenant), delete_tenant, finish]).await?;
         self.find(target).await?.ok_or_else(|| missing(target))
     }
@@ -246,7 +246,9 @@ impl DeletionStore for SqlStore {
         // Those of this worker too.
         let claimable =
             self.claimable(worker, now, lease, |there| ABANDONED.bind(there).bind(DELETIONS)).await?;
-        let claim = |of: Claimable| TAKE_OVER.bind(worker).bind(of.tenant).bind(of.ids).bind(of.gone);
+        let claim = |of: Claimable, _: u32| {
+            TAKE_OVER.bind(worker).bind(of.tenant).bind(of.ids).bind(of.gone).uses_reserve()
+        };
         let rows = self.claim(claimable, DELETIONS, claim).await?;
         each(&rows, |row| {
             let (tenant, user): (TenantId, UserId) = (row.get("tenant_id")?, row.get("user_id")?);
@@ -282,7 +284,7 @@ impl SqlStore {
         mut statements: Vec<Statement>,
         now: Timestamp,
     ) -> Result<bool> {
-        statements.push(of(&before.target, TOUCH).bind(now).expect_returned().makes_room());
+        statements.push(of(&before.target, TOUCH).bind(now).expect_returned().uses_reserve());
         let outcomes = self.database.transaction_of(statements).await.map_err(|error| {
             // Somebody else's work on it is over.
             error.on_row_count(|| missing(&before.target))

@@ -106,7 +106,7 @@ pub struct Options {
     /// Bytes of memory that parts of the search index may keep. Default: 128 MiB.
     pub index_cache: usize,
     /// Bytes of the file `NAME-reserve` beside a SQLite file, which is made once nothing has been written for
-    /// a second. Its room is for deletions on a disk that is full; what else is written then is refused
+    /// a second. Its room is for deletions on a disk that is full; what else is written then by this process is refused
     /// until the room can be kept again. A deletion that needs more fails all the same. Default: 16 MiB; 0: no such file.
     pub deletion_reserve: u64,
     /// Where the ids of index segments come from. Default: [`RandomIds`].

@@ -46,7 +46,12 @@ impl LimitStore for SqlStore {
         wanted: u32,
         now: Timestamp,
     ) -> Result<TakenRequests> {
-        let take = of(bucket, TAKE).bind(now).bind(limit.interval()).bind(limit.window()).bind(wanted);
+        let take = of(bucket, TAKE)
+            .bind(now)
+            .bind(limit.interval())
+            .bind(limit.window())
+            .bind(wanted)
+            .uses_reserve();
         let rows = self.database.write(take).await?;
         let row = or_not_found(rows.first(), || aimate_core::Error::internal("a bucket came back empty"))?;
         let full_at: Timestamp = row.get("full_at")?;

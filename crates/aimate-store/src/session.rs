@@ -126,7 +126,8 @@ impl SessionStore for SqlStore {
             .bind(maybe_text(renewal.user_agent.as_ref()))
             .bind(renewal.now)
             .bind(micros(renewal.lifetime))
-            .bind(micros(renewal.max_age));
+            .bind(micros(renewal.max_age))
+            .uses_reserve();
         let a_moment_ago = renewal.now.minus(renewal.grace);
         let end_reused = of(END_REUSED).bind(a_moment_ago);
         let just_renewed = of(JUST_RENEWED).bind(a_moment_ago).bind(renewal.now);
@@ -145,11 +146,11 @@ impl SessionStore for SqlStore {
     }
 
     async fn delete(&self, scope: &Scope, id: SessionId) -> Result<()> {
-        let deleted = self.database.execute(DELETE.scoped(scope).bind(id)).await?;
+        let deleted = self.database.execute(DELETE.scoped(scope).bind(id).uses_reserve()).await?;
         touched_or_not_found(deleted, || Error::missing("session", id))
     }
 
     async fn delete_all(&self, scope: &Scope, keep: Option<SessionId>) -> Result<u64> {
-        Ok(self.database.execute(DELETE_ALL.scoped(scope).bind(kept(keep))).await?)
+        Ok(self.database.execute(DELETE_ALL.scoped(scope).bind(kept(keep)).uses_reserve()).await?)
     }
 }

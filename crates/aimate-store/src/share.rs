@@ -121,7 +121,7 @@ impl ShareStore for SqlStore {
     }
 
     async fn delete(&self, scope: &Scope, id: ShareId) -> Result<ConversationId> {
-        let deleted = self.database.write(DELETE.scoped(scope).bind(id)).await?;
+        let deleted = self.database.write(DELETE.scoped(scope).bind(id).uses_reserve()).await?;
         if let Some(row) = deleted.first() {
             return row.get("conversation_id");
         }

@@ -193,7 +193,7 @@ impl UploadStore for SqlStore {
     }
 
     async fn cancel(&self, scope: &Scope, id: UploadId, now: Timestamp) -> Result<FileUpload> {
-        let cancel = CANCEL.scoped(scope).bind(id).bind(now).expect_touched(1).makes_room();
+        let cancel = CANCEL.scoped(scope).bind(id).bind(now).expect_touched(1).uses_reserve();
         let [loosen, delete] = [LOOSEN_PARTS, DELETE_PARTS].map(|sql| sql.scoped(scope).bind(id));
         match self.database.transaction([LOCK.scoped(scope).bind(id), cancel, loosen, delete]).await {
             Ok(_) | Err(DbError::RowCount { .. }) => {}
@@ -206,7 +206,7 @@ impl UploadStore for SqlStore {
     async fn delete(&self, scope: &Scope, id: UploadId) -> Result<()> {
         let lock = LOCK.scoped(scope).bind(id);
         let loosen = LOOSEN_PARTS.scoped(scope).bind(id);
-        let delete = DELETE.scoped(scope).bind(id).expect_touched(1).makes_room();
+        let delete = DELETE.scoped(scope).bind(id).expect_touched(1).uses_reserve();
         let deleted = self.database.transaction([lock, loosen, delete]).await;
         deleted.map_err(|error| error.on_row_count(|| Error::missing("upload", id)))?;
         Ok(())

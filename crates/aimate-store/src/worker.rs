@@ -141,12 +141,14 @@ impl WorkerStore for SqlStore {
     async fn join(&self, worker: WorkerId, now: Timestamp) -> Result<()> {
         match &self.database {
             #[cfg(feature = "sqlite")]
-            Database::Sqlite(db) => db.lock_worker(worker).await,
+            Database::Sqlite(db) => {
+                db.lock_worker(worker).await;
+                db.begin_beating(worker, now).await
+            }
             #[cfg(feature = "postgres")]
             // The first beat takes the lock.
-            Database::Postgres(_) => {}
+            Database::Postgres(db) => db.beat(worker).await,
         }
-        self.beat(worker, now).await.map(drop)
     }
 
     async fn beat(&self, worker: WorkerId, now: Timestamp) -> Result<Vec<RunId>> {
@@ -192,7 +194,8 @@ impl WorkerStore for SqlStore {
 
     async fn take_cancelled(&self, worker: WorkerId, limit: u32) -> Result<Vec<(AbandonedRun, Value)>> {
         let claimable = by_tenant(&self.database.read(CANCELLED.bind(limit)).await?)?;
-        let claim = |of: Claimable| CLAIM_CANCELLED.bind(worker).bind(of.tenant).bind(of.ids).bind(limit);
+        let claim =
+            |of: Claimable, left: u32| CLAIM_CANCELLED.bind(worker).bind(of.tenant).bind(of.ids).bind(left);
         let rows = self.claim(claimable, limit, claim).await?;
         each(&rows, |row| Ok((abandoned(row)?, row.maybe_json("parked")?.unwrap_or_default())))
     }
@@ -221,7 +224,9 @@ impl WorkerStore for SqlStore {
     }
 
     async fn clear_logs(&self, before: Timestamp) -> Result<()> {
-        while self.database.execute(CLEAR_LOGS.bind(before).bind(MAX_CLEARED)).await? >= MAX_CLEARED.into() {}
+        while self.database.execute(CLEAR_LOGS.bind(before).bind(MAX_CLEARED).uses_reserve()).await?
+            >= MAX_CLEARED.into()
+        {}
         Ok(())
     }
 
@@ -256,7 +261,9 @@ impl SqlStore {
         claimable: Vec<Claimable>,
         limit: u32,
     ) -> Result<Vec<AbandonedRun>> {
-        let claim = |of: Claimable| CLAIM.bind(worker).bind(of.tenant).bind(of.ids).bind(of.gone).bind(limit);
+        let claim = |of: Claimable, left: u32| {
+            CLAIM.bind(worker).bind(of.tenant).bind(of.ids).bind(of.gone).bind(left)
+        };
         each(&self.claim(claimable, limit, claim).await?, abandoned)
     }
 }

@@ -149,7 +149,7 @@ impl WorkspaceStore for SqlStore {
 
     async fn delete(&self, scope: &Scope, id: WorkspaceId) -> Result<()> {
         let [leave, leave_collections] = [LEAVE, LEAVE_COLLECTIONS].map(|sql| sql.scoped(scope).bind(id));
-        let delete = DELETE.scoped(scope).bind(id).expect_touched(1).makes_room();
+        let delete = DELETE.scoped(scope).bind(id).expect_touched(1).uses_reserve();
         // The key is violated by a conversation that came into the workspace
         // between the two statements.
         let changed = || Error::unavailable("the workspace changed at the same moment; try again");

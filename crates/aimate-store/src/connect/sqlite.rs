@@ -9,7 +9,7 @@ use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::database::sqlite::{Sqlite, writer_options};
-use crate::database::{Database, Names, Sql, each};
+use crate::database::{Database, Names, Sql, each, is_disk_full};
 use crate::knowledge::{DiskBlobs, IndexCache};
 use crate::{Info, Kind, Options, SqlStore, migrate};
 
@@ -92,6 +92,13 @@ async fn open_writer(path: Option<&Path>, timeout: Duration) -> Result<SqliteCon
             Ok(connection) => return Ok(connection),
             Err(error) => error,
         };
+        // Deletions need a process that runs.
+        if is_disk_full(&error)
+            && let Some(path) = path
+            && std::fs::remove_file(beside(path, "-reserve")).is_ok()
+        {
+            continue;
+        }
         // Going over to WAL needs the file alone and does not wait for it, so
         // that processes that start at the same moment get in each other's way.
         let is_busy = matches!(&error, sqlx::Error::Database(error) if error.code().as_deref() == Some("5"));

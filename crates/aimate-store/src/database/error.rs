@@ -33,10 +33,11 @@ impl DbError {
         }
     }
 
-    /// Whether SQLite found the disk full.
+    /// Whether SQLite found the disk full: FULL, and IOERR_SHMSIZE and IOERR_WRITE, which it says
+    /// of a file of its own that cannot grow, and of a quota.
     #[cfg(feature = "sqlite")]
     pub(crate) fn is_disk_full(&self) -> bool {
-        matches!(self, Self::Db(error) if error.as_database_error().and_then(DatabaseError::code).as_deref() == Some("13"))
+        matches!(self, Self::Db(error) if is_disk_full(error))
     }
 
     /// What keeps the database from its work, in words for every caller.
@@ -158,6 +159,13 @@ fn trouble(error: &sqlx::Error) -> &'static str {
         }
         _ => "the database is busy; try again",
     }
+}
+
+/// See [`DbError::is_disk_full`].
+#[cfg(feature = "sqlite")]
+pub(crate) fn is_disk_full(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    matches!(code.as_deref(), Some("13" | "4874" | "778"))
 }
 
 /// Whether the connection is lost, so that a new one may succeed at once.

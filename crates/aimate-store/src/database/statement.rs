@@ -16,8 +16,8 @@ pub(crate) struct Statement {
     /// Whose rows it is about: of the first tenant that is bound; of none, if it is the
     /// process's or the operator's.
     pub(crate) tenant: Option<TenantId>,
-    /// Whether its transaction makes room on a disk that is full.
-    pub(crate) makes_room: bool,
+    /// Whether its transaction may use the room that is kept for a full disk.
+    pub(crate) uses_reserve: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -53,7 +53,7 @@ impl Statement {
             values: Vec::new(),
             expected: Expected::Anything,
             tenant: None,
-            makes_room: false,
+            uses_reserve: false,
         }
     }
 
@@ -94,10 +94,10 @@ impl Statement {
         self
     }
 
-    /// Says of its transaction that it deletes what somebody wants to have gone: on a full
-    /// disk, SQLite has [room](super::sqlite) for it yet.
-    pub(crate) fn makes_room(mut self) -> Self {
-        self.makes_room = true;
+    /// Says of its transaction that it deletes what somebody wants to have gone, or that nobody
+    /// gets to that without it: on a full disk, SQLite has [room](super::sqlite) for it yet.
+    pub(crate) fn uses_reserve(mut self) -> Self {
+        self.uses_reserve = true;
         self
     }
 
@@ -153,7 +153,7 @@ impl Builder {
             values: self.values,
             expected: Expected::Anything,
             tenant: self.tenant,
-            makes_room: false,
+            uses_reserve: false,
         }
     }
 }

@@ -419,7 +419,7 @@ impl CollectionStore for SqlStore {
                 LOCK.scoped(scope).bind(id),
                 LOOSEN.scoped(scope).bind(id),
                 DELETE_DOCUMENTS.scoped(scope).bind(id),
-                DELETE.scoped(scope).bind(id).expect_touched(1).makes_room(),
+                DELETE.scoped(scope).bind(id).expect_touched(1).uses_reserve(),
             ])
             .await
             .map_err(|error| error.on_row_count(|| Error::missing("collection", id)))?;

@@ -117,7 +117,7 @@ pub(super) async fn to_remove(
         ABANDONED.bind(known).bind(UPLOADS)
     };
     for of in store.claimable(worker, now, lease, look).await? {
-        store.database.execute(ABANDON.bind(of.tenant).bind(of.ids).bind(of.gone).makes_room()).await?;
+        store.database.execute(ABANDON.bind(of.tenant).bind(of.ids).bind(of.gone).uses_reserve()).await?;
     }
     let rows = store.database.read(TO_REMOVE.bind(limit)).await?;
     // Asked last: a backup that begins after it copies what is there then.
@@ -130,7 +130,7 @@ pub(super) async fn to_remove(
 /// See [`IngestQueue::forget_removed`](aimate_core::knowledge::IngestQueue::forget_removed).
 pub(super) async fn forget(store: &SqlStore, blobs: &[Blob]) -> Result<()> {
     let forget = match store.database.kind() {
-        Kind::Sqlite => FORGET.bind(json(&ids_of(blobs))?).makes_room(),
+        Kind::Sqlite => FORGET.bind(json(&ids_of(blobs))?).uses_reserve(),
         Kind::Postgres => FORGET
             .bind(Array::uuids(blobs.iter().map(|blob| blob.tenant.0)))
             .bind(Array::uuids(blobs.iter().map(|blob| blob.id.0))),

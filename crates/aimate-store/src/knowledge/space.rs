@@ -206,14 +206,14 @@ async fn fill(store: &SqlStore, scope: &Scope, vectors: &SpaceVectors) -> Result
 }
 
 async fn delete(store: &SqlStore, scope: &Scope, space: SpaceId) -> Result<()> {
-    let mark = MARK_DELETING.scoped(scope).bind(space).expect_touched(1).makes_room();
+    let mark = MARK_DELETING.scoped(scope).bind(space).expect_touched(1).uses_reserve();
     let delete_codes = DELETE_CODES.bind(scope.tenant).bind(space);
     if !is_stored(store.database.transaction_of(vec![mark, delete_codes]).await)? {
         ownership::space(store, scope, space).await?;
         let message = "the embedding space is active; make another one active, or none, before deleting it";
         return Err(Error::conflict(message));
     }
-    while store.database.execute(DELETE_VECTORS.bind(scope.tenant).bind(space).makes_room()).await? > 0 {}
-    store.database.execute(DELETE.scoped(scope).bind(space).makes_room()).await?;
+    while store.database.execute(DELETE_VECTORS.bind(scope.tenant).bind(space).uses_reserve()).await? > 0 {}
+    store.database.execute(DELETE.scoped(scope).bind(space).uses_reserve()).await?;
     Ok(())
 }

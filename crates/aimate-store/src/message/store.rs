@@ -149,7 +149,7 @@ impl MessageStore for SqlStore {
             of(HAND_ON_RUNS),
             of(HAND_ON),
             of(DELETE_RUN),
-            of(DELETE).expect_touched(1).makes_room(),
+            of(DELETE).expect_touched(1).uses_reserve(),
             request(scope.tenant, id, true),
         ];
         self.change_message(scope, id, message, statements).await
@@ -166,7 +166,7 @@ impl MessageStore for SqlStore {
         let of = |sql: Sql| sql.bind(scope.tenant).bind(id).bind(message);
         let now = ConversationStore::get(self, scope, id).await?.updated_at;
         let begin =
-            BEGIN.scoped(scope).bind(id).bind(message).bind(now).bind(0_i64).expect_touched(1).makes_room();
+            BEGIN.scoped(scope).bind(id).bind(message).bind(now).bind(0_i64).expect_touched(1).uses_reserve();
         let blanks = parts.iter().map(|part| of(BLANK).bind(*part).expect_touched(1));
         let after = [
             of(BELOW).bind(0_i64).bind(i64::from(tokens)),

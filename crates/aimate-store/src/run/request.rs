@@ -75,7 +75,7 @@ impl RunRequestStore for SqlStore {
     async fn forget(&self, scope: &Scope, id: RunId) -> Result<Option<ConversationId>> {
         let statements = [
             LOCK.scoped(scope).bind(id),
-            FORGET.scoped(scope).bind(id).expect_touched(1),
+            FORGET.scoped(scope).bind(id).expect_touched(1).uses_reserve(),
             DELETE_EMPTY.bind(scope.tenant).bind(id),
         ];
         match self.database.transaction(statements).await {

@@ -23,6 +23,13 @@ impl Sqlite {
         Ok(())
     }
 
+    /// The first beat: without it, nobody could delete anything on a full disk.
+    pub(super) async fn begin_beating(&self, worker: WorkerId, now: Timestamp) -> Result<()> {
+        self.gate.check()?;
+        self.store(vec![BEAT.bind(worker).bind(now).uses_reserve()]).await?;
+        Ok(())
+    }
+
     /// The other workers whose process has ended.
     pub(super) async fn unlocked_workers(&self, worker: WorkerId) -> Result<Vec<Uuid>> {
         let outcomes = self.read_all(vec![OTHERS.bind(worker)]).await?;

@@ -22,6 +22,7 @@ use std::time::Duration;
 use aimate_core::Engine;
 use aimate_core::conformance::knowledge_world::Fixture;
 use aimate_core::conformance::world::{self, World};
+use aimate_core::deletion::{DeletionStep, DeletionTarget};
 use aimate_core::knowledge::{Blob, StoredBytes};
 use aimate_core::run::{BeginRun, Begun};
 use aimate_core::{BlobId, Error, ErrorKind, Ids as _, RandomIds, Result, Stores};
@@ -31,6 +32,7 @@ use futures_util::stream::{self, StreamExt as _};
 use sqlx::Connection as _;
 
 const FOLDER: &str = "AIMATE_FAULT_FOLDER";
+const LEASE: Duration = Duration::from_secs(30);
 /// Bytes that are kept for deletions.
 const RESERVE: u64 = 1 << 20;
 
@@ -102,17 +104,40 @@ async fn child_that_makes_room() {
     stores.conversations.delete(&w.me, second.id).await.unwrap();
     stores.documents.delete(&w.me, &[document.id]).await.unwrap();
     stores.collections.delete(&w.me, papers.collection).await.unwrap();
+    // Their bytes are the room that is made.
+    let worker = w.worker;
+    stores.workers.beat(worker, world::at(1)).await.unwrap_err();
+    let loose = stores.queue.blobs_to_remove(worker, world::at(1), LEASE, 10).await.unwrap();
+    assert_eq!(loose.len(), 1);
+    stores.blobs.delete(&loose[0]).await.unwrap();
+    stores.queue.forget_removed(&loose).await.unwrap();
+    assert_eq!(disk.blob_files(), Vec::<PathBuf>::new());
+    // A user goes whole.
+    let other = DeletionTarget { tenant: w.other.tenant, user: Some(w.other.user) };
+    stores.deletions.begin(&other, worker, world::at(1)).await.unwrap();
+    assert_eq!(stores.deletions.take_over(worker, world::at(1), LEASE).await.unwrap(), [other]);
+    while stores.deletions.step(&other, world::at(100)).await.unwrap() == DeletionStep::Deleted {}
+    assert!(stores.deletions.finish(&other, world::at(100)).await.unwrap().finished_at.is_some());
     let (me, turn) = (w.me, turn(w, "a turn"));
+    store.close().await;
+
+    // A process that starts then deletes, too.
+    disk.fails(false);
+    std::fs::write(&reserve, "kept").unwrap();
+    disk.fails(true);
+    let store = disk.open().await;
+    let next = store.stores();
+    next.workers.join(world::id(), world::at(200)).await.unwrap();
+    next.conversations.delete(&me, third.id).await.unwrap();
     store.close().await;
 
     // There is room again.
     disk.fails(false);
     let store = disk.open().await;
     let stores = store.stores();
-    for gone in [first.id, second.id] {
+    for gone in [first.id, second.id, third.id] {
         assert_eq!(stores.conversations.get(&me, gone).await.unwrap_err().kind(), ErrorKind::NotFound);
     }
-    stores.conversations.get(&me, third.id).await.unwrap();
     assert!(matches!(stores.runs.begin(&me, &turn).await.unwrap(), Begun::New));
     support::until(async || reserve.exists()).await;
     store.close().await;

@@ -49,7 +49,7 @@ pub(super) enum End {
 /// for that.
 pub(super) struct Job {
     statements: Vec<Statement>,
-    /// The same, if it makes room on a full disk and may be run once more.
+    /// The same, if it may use the room that is kept for a full disk, and be run once more.
     again: Option<Vec<Statement>>,
     result: Option<Result<Vec<Outcome>, DbError>>,
     reply: oneshot::Sender<Result<Vec<Outcome>, DbError>>,
@@ -60,16 +60,16 @@ impl Job {
         statements: Vec<Statement>,
         reply: oneshot::Sender<Result<Vec<Outcome>, DbError>>,
     ) -> Self {
-        let makes_room = statements.iter().any(|statement| statement.makes_room);
-        Self { again: makes_room.then(|| statements.clone()), statements, result: None, reply }
+        let uses_reserve = statements.iter().any(|statement| statement.uses_reserve);
+        Self { again: uses_reserve.then(|| statements.clone()), statements, result: None, reply }
     }
 
-    /// Whether it makes room on a full disk.
-    pub(super) fn makes_room(&self) -> bool {
+    /// Whether it may use the room that is kept for a full disk.
+    pub(super) fn uses_reserve(&self) -> bool {
         self.again.is_some()
     }
 
-    /// Has it run once more, if it makes room; else it fails as `lost` says.
+    /// Has it run once more, if it may use that room; else it fails as `lost` says.
     pub(super) fn begin_again(&mut self, lost: &Error) {
         match self.again.take() {
             Some(statements) => (self.statements, self.result) = (statements, None),

@@ -10,15 +10,19 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long after a failure it is tried again to make the file: each try takes what room
-/// there is for a moment.
+/// How long after a failure it is tried again to make the file.
 const TRY_AGAIN: Duration = Duration::from_secs(30);
+/// How long after it was there it is looked for again.
+const LOOK_AGAIN: Duration = Duration::from_secs(3_600);
+/// How long nothing is made while there is work to do: many programs are over by then.
+const AT_WORK: Duration = Duration::from_secs(10);
 
 /// The file, which may be there or not.
 pub(super) struct DiskReserve {
     path: PathBuf,
     bytes: u64,
-    /// Not made again before.
+    begun: Instant,
+    /// Not looked for before.
     not_before: Option<Instant>,
     /// Whether it was given up and is not there again: what does not make room is refused, so
     /// that it does not take the room of deletions.
@@ -26,11 +30,16 @@ pub(super) struct DiskReserve {
 }
 
 impl DiskReserve {
-    /// Beside the database; `None` if no room is to be kept.
+    /// Beside the database; `None` if no room is to be kept, and what was kept is given back.
     pub(super) fn beside(database: &Path, bytes: u64) -> Option<Self> {
         let mut path = database.as_os_str().to_owned();
         path.push("-reserve");
-        (bytes > 0).then(|| Self { path: path.into(), bytes, not_before: None, is_given_up: false })
+        let path = PathBuf::from(path);
+        if bytes == 0 {
+            let _ = std::fs::remove_file(path);
+            return None;
+        }
+        Some(Self { path, bytes, begun: Instant::now(), not_before: None, is_given_up: false })
     }
 
     /// Whether it was given up and could not be made again yet.
@@ -53,8 +62,9 @@ impl DiskReserve {
     }
 
     /// Makes the file, if it is not there whole and was not tried just now.
-    pub(super) async fn keep(&mut self) {
-        if self.not_before.is_some_and(|moment| Instant::now() < moment) {
+    pub(super) async fn keep(&mut self, is_idle: bool) {
+        let not_before = self.not_before.or_else(|| (!is_idle).then(|| self.begun + AT_WORK));
+        if not_before.is_some_and(|moment| Instant::now() < moment) {
             return;
         }
         let (path, bytes) = (self.path.clone(), self.bytes);
@@ -64,25 +74,35 @@ impl DiskReserve {
             tracing::info!("there is room on the disk again: everything is stored");
         }
         self.is_given_up &= !is_made;
-        // What is there stays there but for `give_up`.
-        self.not_before = if is_made {
-            Instant::now().checked_add(TRY_AGAIN * 120)
-        } else {
-            Some(Instant::now() + TRY_AGAIN)
-        };
+        self.not_before = Some(Instant::now() + if is_made { LOOK_AGAIN } else { TRY_AGAIN });
     }
 }
 
-/// Leaves nothing if it fails.
+/// Leaves nothing if it fails, and takes not the last room there is.
 fn make(path: &Path, bytes: u64) -> std::io::Result<()> {
     if path.metadata().is_ok_and(|about| about.len() == bytes) {
         return Ok(());
+    }
+    if free_bytes(path)? < 2 * bytes {
+        return Err(std::io::ErrorKind::StorageFull.into());
     }
     let written = write(path, bytes);
     if written.is_err() {
         let _ = std::fs::remove_file(path);
     }
     written
+}
+
+#[cfg(unix)]
+fn free_bytes(path: &Path) -> std::io::Result<u64> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let about = rustix::fs::statvfs(folder)?;
+    Ok(about.f_bavail.saturating_mul(about.f_frsize))
+}
+
+#[cfg(not(unix))]
+fn free_bytes(_: &Path) -> std::io::Result<u64> {
+    Ok(u64::MAX)
 }
 
 /// No zeros, nor anything that repeats: a file system that packs files would keep no room for it.
@@ -127,20 +147,22 @@ mod tests {
         let mut reserve = DiskReserve::beside(&database, 100_001).unwrap();
         assert!(!reserve.give_up(), "there is none yet");
         assert!(!reserve.is_given_up());
-        reserve.keep().await;
+        reserve.keep(true).await;
         assert_eq!(held(), 100_001);
         assert!(reserve.give_up());
         assert!(!path.exists());
-        reserve.keep().await;
+        reserve.keep(true).await;
         assert!(reserve.is_given_up() && !path.exists(), "not at once");
         tokio::time::advance(TRY_AGAIN).await;
-        reserve.keep().await;
+        reserve.keep(true).await;
         assert!(!reserve.is_given_up());
         assert_eq!(held(), 100_001);
         // Half of one, of a process that was killed, is made whole.
         std::fs::write(&path, "half").unwrap();
         let mut next = DiskReserve::beside(&database, 100_001).unwrap();
-        next.keep().await;
+        next.keep(false).await;
+        assert_eq!(held(), 4, "there may be much to do at first");
+        next.keep(true).await;
         assert_eq!(held(), 100_001);
         std::fs::remove_dir_all(folder).unwrap();
     }

@@ -34,7 +34,7 @@ const IDLE: Duration = Duration::from_secs(1);
 /// queue for the file but look again now and then, and never find it free under a writer
 /// that goes on at once.
 const LEFT_TO_OTHERS: Duration = Duration::from_millis(20);
-/// Pages of the file that deletions have freed, 4 MiB, with which others write again
+/// Pages of the file that deletions have freed, 4 MiB as SQLite makes them, with which others write again
 /// although the disk is full.
 const FREE_PAGES: i64 = 1_024;
 /// What is told while the room that is kept for deletions is theirs alone.
@@ -118,6 +118,9 @@ async fn serve(
                 let lost = run_on(&mut connection, files, reopen.as_ref(), &mut batch).await.err();
                 batch.drain(..).for_each(|job| job.reply(lost.as_ref()));
                 is_checkpointed = file.is_none();
+                if let Some(reserve) = &mut reserve {
+                    reserve.keep(false).await;
+                }
                 if is_shared {
                     tokio::time::sleep(start.elapsed().min(LEFT_TO_OTHERS)).await;
                 }
@@ -132,7 +135,7 @@ async fn serve(
                 }
                 is_checkpointed = true;
                 if let Some(reserve) = &mut reserve {
-                    reserve.keep().await;
+                    reserve.keep(true).await;
                 }
             }
         }
@@ -155,20 +158,19 @@ async fn refuse_what_fills(
     batch: &mut Vec<Job>,
 ) {
     let Some(reserve) = reserve.filter(|reserve| reserve.is_given_up()) else { return };
-    reserve.keep().await;
+    reserve.keep(true).await;
     if !reserve.is_given_up() {
         return;
     }
-    let free =
-        query_scalar::<_, i64>("PRAGMA freelist_count").fetch_one(connection).await.unwrap_or_default();
-    if free < FREE_PAGES {
+    let free = query_scalar::<_, i64>("PRAGMA freelist_count").fetch_one(connection).await;
+    if free.is_ok_and(|free| free < FREE_PAGES) {
         let full = Error::unavailable(DISK_IS_FULL);
-        batch.extract_if(.., |job| !job.makes_room()).for_each(|job| job.reply(Some(&full)));
+        batch.extract_if(.., |job| !job.uses_reserve()).for_each(|job| job.reply(Some(&full)));
     }
 }
 
 /// Runs `batch` and commits it, into the file that is the database's. On a full disk,
-/// what makes room runs once more, with the room that is kept for it. An error means
+/// what may use the room that is kept for it runs once more, with the room that is kept for it. An error means
 /// that nothing of it may count as stored.
 async fn run_on(
     connection: &mut SqliteConnection,
@@ -181,11 +183,12 @@ async fn run_on(
     let mut ran = run(connection, batch).await;
     if let Err(lost) = &ran
         && lost.is_disk_full
-        && batch.iter().any(Job::makes_room)
-        && reserve.is_some_and(DiskReserve::give_up)
+        && batch.iter().any(Job::uses_reserve)
+        // There may be room for them alone, too.
+        && (reserve.is_some_and(DiskReserve::give_up) || !batch.iter().all(Job::uses_reserve))
     {
-        batch.sort_by_key(|job| !job.makes_room());
-        let first_other = batch.partition_point(Job::makes_room);
+        batch.sort_by_key(|job| !job.uses_reserve());
+        let first_other = batch.partition_point(Job::uses_reserve);
         batch.iter_mut().for_each(|job| job.begin_again(&lost.error));
         ran = run(connection, batch.split_at_mut(first_other).0).await;
     }

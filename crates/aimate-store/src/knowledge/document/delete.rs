@@ -105,7 +105,7 @@ pub(crate) async fn delete_file(store: &SqlStore, scope: &Scope, id: FileId) -> 
         let Some(documents) = deletion(store, scope, &found).await? else { continue };
         let mut statements = vec![
             LOOSEN_FILE.scoped(scope).bind(id),
-            DELETE_FILE.scoped(scope).bind(id).expect_touched(1).makes_room(),
+            DELETE_FILE.scoped(scope).bind(id).expect_touched(1).uses_reserve(),
         ];
         statements.extend(documents);
         statements.push(NONE_OF_FILE.bind(scope.tenant).bind(id).expect_returned());
@@ -176,7 +176,7 @@ async fn deletion(
         let (owner, expected) = (Scope { user: owner, ..*scope }, ids.len());
         statements.push(LOOSEN.scoped(&owner).bind(ids.clone()).bind(removed.clone()));
         let delete = DELETE.scoped(&owner).bind(ids).bind(removed.clone()).expect_touched(expected);
-        statements.push(delete.makes_room());
+        statements.push(delete.uses_reserve());
     }
     for (owner, change) in changes {
         statements.extend(change.add_statements(&owner)?);
