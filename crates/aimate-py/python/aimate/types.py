@@ -655,7 +655,7 @@ class ToolResult(_ToolResultRequired, total=False):
     bytes: Optional[int]
     """Bytes of the whole result, where `output` is only its beginning."""
     content: List[ToolContent]
-    """What else aiMate's own call of the tool returned: pictures, sounds, resources."""
+    """What else the tool returned: pictures, and of aiMate's own calls sounds and resources."""
     duration_ms: Optional[int]
     """Milliseconds that the call took, where aiMate made it."""
     handle: Optional[str]
