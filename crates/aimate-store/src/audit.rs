@@ -111,7 +111,8 @@ impl AuditStore for SqlStore {
                 .bind(record.detail_hash.0.as_slice())
                 .bind(head.hash.0.as_slice())
                 .bind(record.created_at)
-                .expect_touched(1);
+                .expect_touched(1)
+                .uses_reserve();
             match self.database.transaction([user::tenant_lock(scope), append]).await {
                 Ok(_) => return Ok(head),
                 Err(DbError::Unique(_)) => {}

@@ -91,7 +91,8 @@ impl SessionStore for SqlStore {
             .bind(session.created_at)
             .bind(session.renewed_at)
             .bind(session.last_activity_at)
-            .bind(session.expires_at);
+            .bind(session.expires_at)
+            .uses_reserve();
         let missing = || Error::missing("user", scope.user);
         let statements = [
             DELETE_EXPIRED.scoped(scope).bind(session.created_at),

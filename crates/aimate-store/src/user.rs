@@ -194,7 +194,8 @@ impl UserStore for SqlStore {
             .bind(user.created_at)
             .bind(user.updated_at)
             .bind(UserId::SHARED)
-            .expect_touched(1);
+            .expect_touched(1)
+            .uses_reserve();
         let taken = || Error::conflict("there is a user with this id or e-mail address already");
         self.database
             .transaction([create_tenant, tenant_lock(scope), create])
@@ -218,7 +219,8 @@ impl UserStore for SqlStore {
             .bind(UserId::SHARED)
             .bind(maybe_text(ensured.name.as_ref()))
             .bind(ensured.role.map(|role| role.as_str()))
-            .expect_returned();
+            .expect_returned()
+            .uses_reserve();
         let [_, _, ensured] = self
             .database
             .transaction([create_tenant, tenant_lock(scope), ensure])

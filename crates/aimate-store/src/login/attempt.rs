@@ -81,6 +81,7 @@ pub(super) fn counted(limit: &AttemptLimit, now: Timestamp) -> Statement {
         .bind(micros(limit.max_wait))
         .bind(recovery(limit))
         .expect_returned()
+        .uses_reserve()
 }
 
 /// What is said of an attempt that was counted for each of `limits`.
@@ -95,8 +96,9 @@ pub(super) fn allowed(limits: &[AttemptLimit], counted: &[Outcome]) -> Result<At
 }
 
 pub(super) fn succeeded(reset: &[Vec<u8>], returned: &[Vec<u8>]) -> Vec<Statement> {
-    let reset = reset.iter().map(|subject| RESET.bind(subject.as_slice()));
-    let returned = returned.iter().map(|subject| RETURN.bind(subject.as_slice()).bind(micros(RECOVERY)));
+    let reset = reset.iter().map(|subject| RESET.bind(subject.as_slice()).uses_reserve());
+    let returned =
+        returned.iter().map(|subject| RETURN.bind(subject.as_slice()).bind(micros(RECOVERY)).uses_reserve());
     reset.chain(returned).collect()
 }
 

@@ -89,7 +89,7 @@ impl RunRequestStore for SqlStore {
 
     async fn clear(&self, before: Timestamp, limit: u32) -> Result<u64> {
         if self.kind() == Kind::Sqlite {
-            return Ok(self.database.execute(SQLITE_CLEAR.bind(before).bind(limit)).await?);
+            return Ok(self.database.execute(SQLITE_CLEAR.bind(before).bind(limit).uses_reserve()).await?);
         }
         let mut cleared = 0;
         for of in by_tenant(&self.database.read(POSTGRES_OLD.bind(before).bind(limit)).await?)? {

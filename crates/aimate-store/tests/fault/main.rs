@@ -127,8 +127,10 @@ async fn child_that_makes_room() {
     disk.fails(true);
     let store = disk.open().await;
     let next = store.stores();
-    next.workers.join(world::id(), world::at(200)).await.unwrap();
+    let engine = Engine::builder().store(store.clone()).build().await.unwrap();
+    engine.local_scope().await.unwrap();
     next.conversations.delete(&me, third.id).await.unwrap();
+    engine.drain(Duration::ZERO).await;
     store.close().await;
 
     // There is room again.

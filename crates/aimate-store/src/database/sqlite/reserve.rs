@@ -83,7 +83,7 @@ fn make(path: &Path, bytes: u64) -> std::io::Result<()> {
     if path.metadata().is_ok_and(|about| about.len() == bytes) {
         return Ok(());
     }
-    if free_bytes(path)? < 2 * bytes {
+    if free_bytes(path)? < bytes + bytes / 4 {
         return Err(std::io::ErrorKind::StorageFull.into());
     }
     let written = write(path, bytes);
