@@ -14,7 +14,7 @@
 //! |---|---|---|
 //! | [header](SegmentHeader) | the id, document and length of each chunk | filters, results |
 //! | [term blocks](TermBlock) | about 16 KiB of consecutive terms with their postings | a search by words: one block a term |
-//! | behind them, more such blocks | [attributes](attributes) with the documents that have them | a filter: the blocks of its values |
+//! | behind them, more such blocks | [attributes] with the documents that have them | a filter: the blocks of its values |
 //! | codes | 2 bits a dimension for each chunk | a search by vector |
 
 pub mod attributes;

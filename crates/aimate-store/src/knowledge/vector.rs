@@ -50,8 +50,8 @@ const LOAD: Sql = Sql::Each {
 /// other and all vectors, as one row: hundreds of rows through the driver take as long
 /// again as finding them. They go through text, whose bytes stay as they are in UTF-8.
 const SQLITE_COMPARED: Sql = Sql::Sqlite(
-    "SELECT CAST('a' AS BLOB) = X'61' AS is_utf_8, CAST(group_concat(v.chunk_id, '') AS BLOB) AS chunks, \
-     CAST(group_concat(v.vector, '') AS BLOB) AS vectors FROM json_each($3) w CROSS JOIN spaces s CROSS JOIN collections c \
+    "SELECT CAST('a' AS BLOB) = X'61' AS is_utf_8, CAST(group_concat(v.chunk_id, '') AS BLOB) AS ids, \
+     CAST(group_concat(v.vector, '') AS BLOB) AS bytes FROM json_each($3) w CROSS JOIN spaces s CROSS JOIN collections c \
      CROSS JOIN vectors v WHERE s.tenant_id = $1 AND s.id = unhex(w.value) \
      AND c.tenant_id = $1 AND c.id = s.collection_id \
      AND (c.workspace_id IS NULL AND c.user_id IN ($2, $6) OR (SELECT a.role \
@@ -275,8 +275,8 @@ fn compare(row: &Row, question: &[f32]) -> Result<Option<Vec<ScoredChunk>>> {
     if !row.get::<bool>("is_utf_8")? {
         return Ok(None);
     }
-    let Some(chunks) = row.maybe::<Vec<u8>>("chunks")? else { return Ok(Some(Vec::new())) };
-    let vectors: Vec<u8> = row.get("vectors")?;
+    let Some(chunks) = row.maybe::<Vec<u8>>("ids")? else { return Ok(Some(Vec::new())) };
+    let vectors: Vec<u8> = row.get("bytes")?;
     let (chunks, rest) = chunks.as_chunks::<16>();
     let vector_length = 2 * question.len();
     if !rest.is_empty() || vector_length == 0 || vectors.len() != chunks.len() * vector_length {
