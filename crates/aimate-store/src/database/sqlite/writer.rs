@@ -170,8 +170,8 @@ async fn refuse_what_fills(
 }
 
 /// Runs `batch` and commits it, into the file that is the database's. On a full disk,
-/// what may use the room that is kept for it runs once more, with the room that is kept for it. An error means
-/// that nothing of it may count as stored.
+/// what may use the room that is kept for it runs once more. An error means that nothing
+/// of it may count as stored.
 async fn run_on(
     connection: &mut SqliteConnection,
     (file, reserve): (Option<&WatchedFile>, Option<&mut DiskReserve>),
