@@ -17,6 +17,8 @@
 //!
 //! The features `sqlite` and `postgres` say which databases can be opened; at
 //! least one is needed.
+// Optimised builds lay out futures within futures, of which a search with a filter has many.
+#![recursion_limit = "256"]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(all(feature = "sqlite", feature = "postgres")),
