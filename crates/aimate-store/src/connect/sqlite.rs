@@ -8,7 +8,7 @@ use aimate_core::{Error, Result};
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnection;
 
-use crate::database::sqlite::{Sqlite, writer_options};
+use crate::database::sqlite::{Sqlite, reserve_of, writer_options};
 use crate::database::{Database, Names, Sql, each, is_disk_full};
 use crate::knowledge::{DiskBlobs, IndexCache};
 use crate::{Info, Kind, Options, SqlStore, migrate};
@@ -95,7 +95,7 @@ async fn open_writer(path: Option<&Path>, timeout: Duration) -> Result<SqliteCon
         // Deletions need a process that runs.
         if is_disk_full(&error)
             && let Some(path) = path
-            && std::fs::remove_file(beside(path, "-reserve")).is_ok()
+            && std::fs::remove_file(reserve_of(path)).is_ok()
         {
             continue;
         }

@@ -20,6 +20,7 @@ use super::{DbError, Load, Names, Outcome, SchemaGate, Statement};
 use crate::Kind;
 use crate::worker::LivenessLocks;
 use reserve::DiskReserve;
+pub(crate) use reserve::reserve_of;
 use statement_batch::StatementBatch;
 use watched_file::WatchedFile;
 use writer::Writer;

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use aimate_core::{Result, Timestamp, WorkerId};
 use uuid::Uuid;
 
-use crate::database::Sql;
 use crate::database::sqlite::Sqlite;
+use crate::database::{Sql, Statement};
 
 const BEAT: Sql = Sql::Sqlite(
     "INSERT INTO workers (id, beat_at) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET beat_at = excluded.beat_at",
@@ -18,15 +18,17 @@ const OTHERS: Sql = Sql::Sqlite("SELECT id FROM workers WHERE id <> $1");
 impl Sqlite {
     /// Renews the worker's lease.
     pub(super) async fn beat(&self, worker: WorkerId, now: Timestamp) -> Result<()> {
-        self.gate.check()?;
-        self.store(vec![BEAT.bind(worker).bind(now)]).await?;
-        Ok(())
+        self.write_beat(BEAT.bind(worker).bind(now)).await
     }
 
     /// The first beat: without it, nobody could delete anything on a full disk.
     pub(super) async fn begin_beating(&self, worker: WorkerId, now: Timestamp) -> Result<()> {
+        self.write_beat(BEAT.bind(worker).bind(now).uses_reserve()).await
+    }
+
+    async fn write_beat(&self, beat: Statement) -> Result<()> {
         self.gate.check()?;
-        self.store(vec![BEAT.bind(worker).bind(now).uses_reserve()]).await?;
+        self.store(vec![beat]).await?;
         Ok(())
     }
 

@@ -17,6 +17,13 @@ const LOOK_AGAIN: Duration = Duration::from_secs(3_600);
 /// How long nothing is made while there is work to do: many programs are over by then.
 const AT_WORK: Duration = Duration::from_secs(10);
 
+/// The file that holds the room beside a database.
+pub(crate) fn reserve_of(database: &Path) -> PathBuf {
+    let mut path = database.as_os_str().to_owned();
+    path.push("-reserve");
+    path.into()
+}
+
 /// The file, which may be there or not.
 pub(super) struct DiskReserve {
     path: PathBuf,
@@ -32,9 +39,7 @@ pub(super) struct DiskReserve {
 impl DiskReserve {
     /// Beside the database; `None` if no room is to be kept, and what was kept is given back.
     pub(super) fn beside(database: &Path, bytes: u64) -> Option<Self> {
-        let mut path = database.as_os_str().to_owned();
-        path.push("-reserve");
-        let path = PathBuf::from(path);
+        let path = reserve_of(database);
         if bytes == 0 {
             let _ = std::fs::remove_file(path);
             return None;
